@@ -1,0 +1,123 @@
+use crate::error::{Error, Result};
+
+/// CelebA's 40 attributes, in the order of `list_attr_celeba.txt`.
+pub const ATTRIBUTES: [&str; 40] = [
+    "5_o_Clock_Shadow",
+    "Arched_Eyebrows",
+    "Attractive",
+    "Bags_Under_Eyes",
+    "Bald",
+    "Bangs",
+    "Big_Lips",
+    "Big_Nose",
+    "Black_Hair",
+    "Blond_Hair",
+    "Blurry",
+    "Brown_Hair",
+    "Bushy_Eyebrows",
+    "Chubby",
+    "Double_Chin",
+    "Eyeglasses",
+    "Goatee",
+    "Gray_Hair",
+    "Heavy_Makeup",
+    "High_Cheekbones",
+    "Male",
+    "Mouth_Slightly_Open",
+    "Mustache",
+    "Narrow_Eyes",
+    "No_Beard",
+    "Oval_Face",
+    "Pale_Skin",
+    "Pointy_Nose",
+    "Receding_Hairline",
+    "Rosy_Cheeks",
+    "Sideburns",
+    "Smiling",
+    "Straight_Hair",
+    "Wavy_Hair",
+    "Wearing_Earrings",
+    "Wearing_Hat",
+    "Wearing_Lipstick",
+    "Wearing_Necklace",
+    "Wearing_Necktie",
+    "Young",
+];
+
+/// The index of an attribute in [`ATTRIBUTES`]; spaces stand for underscores, and case does not matter.
+///
+/// # Errors
+/// [`Error::UnknownAttribute`], with the nearest name.
+pub fn attribute_index(name: &str) -> Result<usize> {
+    let wanted = normal(name);
+    ATTRIBUTES.iter().position(|a| normal(a) == wanted).ok_or_else(|| Error::UnknownAttribute(name.into()))
+}
+
+/// An attribute's name for display: "Mouth Slightly Open".
+pub fn display_name(attribute: &str) -> String {
+    attribute.replace('_', " ")
+}
+
+fn normal(name: &str) -> String {
+    name.trim().to_lowercase().replace(' ', "_")
+}
+
+pub(crate) fn suggestion(name: &str) -> String {
+    let wanted = normal(name);
+    let shared = |a: &str| {
+        let a = normal(a);
+        a.split('_').filter(|part| part.len() > 2 && wanted.contains(part)).count() + usize::from(a.starts_with(wanted.get(..4).unwrap_or("?")))
+    };
+    match ATTRIBUTES.iter().map(|a| (shared(a), a)).rev().max_by_key(|(n, _)| *n) {
+        Some((n, a)) if n > 0 => format!(" (did you mean {a}?)"),
+        _ => String::new(),
+    }
+}
+
+/// Which of the 40 attributes a face has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Labels(u64);
+
+impl Labels {
+    /// Whether the face has the attribute of this index.
+    pub fn has(self, attribute: usize) -> bool {
+        self.0 >> attribute & 1 == 1
+    }
+
+    /// The same labels with one attribute set.
+    #[must_use]
+    pub fn with(self, attribute: usize, present: bool) -> Self {
+        Self(self.0 & !(1 << attribute) | u64::from(present) << attribute)
+    }
+
+    /// All 40, in order.
+    pub fn iter(self) -> impl Iterator<Item = bool> {
+        (0..ATTRIBUTES.len()).map(move |k| self.has(k))
+    }
+}
+
+impl FromIterator<bool> for Labels {
+    fn from_iter<I: IntoIterator<Item = bool>>(labels: I) -> Self {
+        labels.into_iter().enumerate().fold(Self::default(), |all, (k, present)| all.with(k, present))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_and_unknown_ones_get_a_suggestion() {
+        assert_eq!(attribute_index("smiling").unwrap(), 31);
+        assert_eq!(attribute_index("Mouth Slightly Open").unwrap(), 21);
+        assert!(attribute_index("Mouse_Slightly_Open").unwrap_err().to_string().contains("did you mean Mouth_Slightly_Open"));
+        assert!(!attribute_index("").unwrap_err().to_string().contains("did you mean"));
+    }
+
+    #[test]
+    fn labels_keep_each_bit() {
+        let labels: Labels = (0..40).map(|k| k % 3 == 0).collect();
+        assert!(labels.iter().enumerate().all(|(k, present)| present == (k % 3 == 0)));
+        assert!(!labels.with(39, false).has(39));
+    }
+}

@@ -1,0 +1,144 @@
+//! Batches, decoded in parallel ahead of their use.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use candle_core::{Device, Tensor};
+use rand::Rng;
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+
+use crate::attributes::{ATTRIBUTES, Labels};
+use crate::dataset::CelebA;
+use crate::decode::{Normalisation, Preprocessing};
+use crate::error::Result;
+use crate::random::{Purpose, stream};
+
+/// How faces become batches.
+#[derive(Debug, Clone)]
+pub struct BatchOptions {
+    /// Height and width that the centre square is resized to. Default 64.
+    pub image_size: usize,
+    /// Images in a batch; the last one can be smaller. Default 32.
+    pub batch_size: usize,
+    /// Default: pixels to [-1, 1].
+    pub normalisation: Normalisation,
+    /// Shuffle, and decide the mirror images, by this seed and epoch; `None` (default) keeps the given order.
+    pub shuffle: Option<(u64, u64)>,
+    /// Mirror each image with probability 1/2 (with `shuffle` only). Default false.
+    pub flip: bool,
+    /// Leave out a last batch that is not full. Default false.
+    pub drop_last: bool,
+    /// Batches to leave out from the start: an interrupted epoch goes on here, with the same batches. Default 0.
+    pub skip: usize,
+    /// Batches that are ready ahead of use, which bounds the memory. Default 4.
+    pub prefetch: usize,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        Self {
+            image_size: 64,
+            batch_size: 32,
+            normalisation: Normalisation::default(),
+            shuffle: None,
+            flip: false,
+            drop_last: false,
+            skip: 0,
+            prefetch: 4,
+        }
+    }
+}
+
+/// Some faces.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Normalised pixels, [B, 3, H, W], f32.
+    pub images: Tensor,
+    /// 1 where a face has the attribute, else 0; [B, 40], f32.
+    pub labels: Tensor,
+    /// The faces' indices in their [`CelebA`].
+    pub faces: Vec<usize>,
+}
+
+/// An iterator over batches, made by a thread of its own that works ahead. Dropping it ends that thread.
+pub struct Batches {
+    receiver: Receiver<Result<Batch>>,
+    remaining: usize,
+}
+
+struct Item {
+    face: usize,
+    path: PathBuf,
+    labels: Labels,
+    flip: bool,
+}
+
+impl Batches {
+    pub(crate) fn start(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Self {
+        let order = order(faces, options);
+        let size = options.batch_size.max(1);
+        let batches: Vec<Vec<Item>> = order
+            .chunks(size)
+            .filter(|chunk| !options.drop_last || chunk.len() == size)
+            .skip(options.skip)
+            .map(|chunk| chunk.iter().map(|&(face, flip)| (face, flip)).map(|(face, flip)| item(data, face, flip)).collect())
+            .collect();
+        let preprocessing = Preprocessing { image_size: options.image_size, normalisation: options.normalisation };
+        let (sender, receiver) = sync_channel(options.prefetch);
+        let remaining = batches.len();
+        std::thread::spawn(move || {
+            for items in batches {
+                let batch = read(&items, &preprocessing);
+                let failed = batch.is_err();
+                if sender.send(batch).is_err() || failed {
+                    break;
+                }
+            }
+        });
+        Self { receiver, remaining }
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.receiver.recv().ok()?;
+        self.remaining -= 1;
+        Some(batch)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.remaining))
+    }
+}
+
+fn item(data: &CelebA, face: usize, flip: bool) -> Item {
+    Item { face, path: data.image_path(face), labels: data.labels(face), flip }
+}
+
+/// The faces in the order of the epoch, each with whether it is mirrored. All draws are made here, so that a skipped batch changes nothing after it.
+fn order(faces: &[usize], options: &BatchOptions) -> Vec<(usize, bool)> {
+    let mut order: Vec<(usize, bool)> = faces.iter().map(|&face| (face, false)).collect();
+    if let Some((seed, epoch)) = options.shuffle {
+        let mut rng = stream(seed, Purpose::Order, epoch);
+        order.shuffle(&mut rng);
+        if options.flip {
+            order.iter_mut().for_each(|(_, flip)| *flip = rng.random());
+        }
+    }
+    order
+}
+
+fn read(items: &[Item], preprocessing: &Preprocessing) -> Result<Batch> {
+    let size = preprocessing.image_size;
+    let mut pixels = vec![0f32; items.len() * 3 * size * size];
+    pixels.par_chunks_exact_mut(3 * size * size).zip(items).try_for_each(|(out, item)| preprocessing.read(&item.path, item.flip, out))?;
+    let labels: Vec<f32> = items.iter().flat_map(|item| item.labels.iter()).map(|present| f32::from(u8::from(present))).collect();
+    Ok(Batch {
+        images: Tensor::from_vec(pixels, (items.len(), 3, size, size), &Device::Cpu)?,
+        labels: Tensor::from_vec(labels, (items.len(), ATTRIBUTES.len()), &Device::Cpu)?,
+        faces: items.iter().map(|item| item.face).collect(),
+    })
+}

@@ -1,0 +1,109 @@
+//! From a JPEG file to normalised numbers.
+
+use std::path::Path;
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+use crate::error::{Error, Result, at};
+
+/// Images larger than this in either direction are refused before their pixels are allocated.
+const LARGEST: usize = 8192;
+
+/// x ↦ (x - mean) / deviation, by colour channel, for pixels in [0, 1].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Normalisation {
+    /// Subtracted from red, green and blue.
+    pub mean: [f32; 3],
+    /// Divided by.
+    pub deviation: [f32; 3],
+}
+
+impl Default for Normalisation {
+    /// Pixels to [-1, 1].
+    fn default() -> Self {
+        Self { mean: [0.5; 3], deviation: [0.5; 3] }
+    }
+}
+
+/// What is done to an image between its file and the network: the largest centred square is cut out, resized, and normalised.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Preprocessing {
+    /// Height and width of the result.
+    pub image_size: usize,
+    /// The normalisation.
+    pub normalisation: Normalisation,
+}
+
+impl Preprocessing {
+    /// Reads an image into `out` [3, size, size], mirrored if `flip`.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if the file is missing, empty, truncated, huge or no JPEG.
+    pub fn read(&self, path: &Path, flip: bool, out: &mut [f32]) -> Result<()> {
+        let bytes = match std::fs::read(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(image_error(path, "is listed in the annotations but does not exist"));
+            }
+            bytes => bytes.map_err(at(path))?,
+        };
+        let (rgb, width, height) = decode(&bytes).map_err(|reason| image_error(path, reason))?;
+        let square = resize(&rgb, width, height, self.image_size).map_err(|reason| image_error(path, reason))?;
+        self.write(&square, flip, out);
+        Ok(())
+    }
+
+    fn write(&self, square: &[u8], flip: bool, out: &mut [f32]) {
+        let size = self.image_size;
+        for (channel, plane) in out.chunks_exact_mut(size * size).enumerate() {
+            let scale = 1. / (255. * self.normalisation.deviation[channel]);
+            let shift = -self.normalisation.mean[channel] / self.normalisation.deviation[channel];
+            for (row, from) in plane.chunks_exact_mut(size).zip(square.chunks_exact(3 * size)) {
+                for (x, pixel) in from.chunks_exact(3).enumerate() {
+                    row[if flip { size - 1 - x } else { x }] = f32::from(pixel[channel]) * scale + shift;
+                }
+            }
+        }
+    }
+}
+
+fn image_error(path: &Path, reason: impl Into<String>) -> Error {
+    Error::Image { path: path.into(), reason: reason.into() }
+}
+
+/// RGB bytes, width and height of a JPEG file.
+pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
+    if bytes.is_empty() {
+        return Err("is empty".into());
+    }
+    if !bytes.starts_with(&[0xFF, 0xD8]) {
+        return Err("is not a JPEG file".into());
+    }
+    // The decoder fills what a truncated file lacks with grey; the end marker tells. Some writers pad the end.
+    if !bytes[bytes.len().saturating_sub(1024)..].windows(2).any(|pair| pair == [0xFF, 0xD9]) {
+        return Err("is truncated: it has no JPEG end marker".into());
+    }
+    let options = DecoderOptions::default().set_max_width(LARGEST).set_max_height(LARGEST).jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let rgb = decoder.decode().map_err(|e| format!("cannot be decoded: {e:?}"))?;
+    let (width, height) = decoder.dimensions().ok_or("has no dimensions")?;
+    if rgb.len() != 3 * width * height || rgb.is_empty() {
+        return Err("does not decode to RGB pixels".into());
+    }
+    Ok((rgb, width, height))
+}
+
+/// The centred square of an RGB image at another size, by area-true bilinear filtering.
+pub(crate) fn resize(rgb: &[u8], width: usize, height: usize, size: usize) -> std::result::Result<Vec<u8>, String> {
+    let side = width.min(height) as f64;
+    let (left, top) = ((width as f64 - side) / 2., (height as f64 - side) / 2.);
+    let source = ImageRef::new(width as u32, height as u32, rgb, PixelType::U8x3).map_err(|e| e.to_string())?;
+    let mut square = Image::new(size as u32, size as u32, PixelType::U8x3);
+    let options = ResizeOptions::new().crop(left, top, side, side).resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    Resizer::new().resize(&source, &mut square, &options).map_err(|e| e.to_string())?;
+    Ok(square.into_vec())
+}

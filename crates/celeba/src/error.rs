@@ -1,0 +1,68 @@
+use std::path::{Path, PathBuf};
+
+/// What can go wrong with a data set. Each message says where and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A folder or file that CelebA needs is not there.
+    #[error("{path} does not exist: CelebA's folder holds img_align_celeba/, list_attr_celeba.txt and list_eval_partition.txt", path = .0.display())]
+    Missing(PathBuf),
+    /// A line of an annotation file cannot be right.
+    #[error("{path}, line {line}: {reason}", path = .path.display())]
+    Line {
+        /// The annotation file.
+        path: PathBuf,
+        /// Its line, counted from 1.
+        line: usize,
+        /// What is wrong and what is expected.
+        reason: String,
+    },
+    /// The files of a folder contradict each other.
+    #[error("{path}: {reason}", path = .path.display())]
+    Inconsistent {
+        /// The file or folder.
+        path: PathBuf,
+        /// The contradiction and what to do about it.
+        reason: String,
+    },
+    /// An image is missing, empty, truncated or no image.
+    #[error("image {path}: {reason}; replace the file, or remove its rows from the annotations", path = .path.display())]
+    Image {
+        /// The image file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A split without images was asked for.
+    #[error("{path}: no image belongs to the split `{split}`; see list_eval_partition.txt (0 = train, 1 = val, 2 = test)", path = .path.display())]
+    EmptySplit {
+        /// The data set's folder.
+        path: PathBuf,
+        /// The split's name.
+        split: &'static str,
+    },
+    /// An attribute's name that is none of the 40.
+    #[error("there is no attribute `{0}`; CelebA's are named like Mouth_Slightly_Open{suggestion}", suggestion = crate::attributes::suggestion(.0))]
+    UnknownAttribute(String),
+    /// Reading or writing failed.
+    #[error("{path}: {source}", path = .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// An error of candle while a batch was made.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Adds the path to an I/O error; "not found" becomes [`Error::Missing`].
+pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
+    move |source| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::Missing(path.into()),
+        _ => Error::Io { path: path.into(), source },
+    }
+}

@@ -1,0 +1,38 @@
+use candle_core::Shape;
+
+/// What can go wrong when an operation of this crate is called.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A tensor does not have the shape that the operation needs.
+    #[error("{operation}: {tensor} has shape {got:?}, but {expected} is needed")]
+    Shape {
+        /// The operation called.
+        operation: &'static str,
+        /// Which of its tensors.
+        tensor: &'static str,
+        /// The shape needed, in words.
+        expected: String,
+        /// The shape given.
+        got: Shape,
+    },
+    /// An attribute index is not below the number of attributes.
+    #[error("{operation}: attribute {index} does not exist, there are {attributes}")]
+    Attribute {
+        /// The operation called.
+        operation: &'static str,
+        /// The index asked for.
+        index: usize,
+        /// How many attributes there are.
+        attributes: usize,
+    },
+    /// An error of candle itself, such as tensors on different devices.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+/// The result of this crate's operations.
+pub type Result<T> = std::result::Result<T, Error>;
+
+pub(crate) fn shape(operation: &'static str, tensor: &'static str, expected: impl Into<String>, got: &candle_core::Tensor) -> Error {
+    Error::Shape { operation, tensor, expected: expected.into(), got: got.shape().clone() }
+}

@@ -1,0 +1,78 @@
+//! The operations of this crate as plain compositions of candle operations: what tests compare with, and what tensors on other devices or of other types
+//! use. They store every mask.
+
+use candle_core::{D, Tensor};
+
+use crate::curve::ToneCurve;
+use crate::error::Result;
+use crate::heads::Pooled;
+use crate::norm::Moments;
+
+/// The masks sigmoid(conv(z) + b) of all attributes, [B, K, C, H, W]; shapes as in [`crate::attention_heads`].
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    let (b, c, h, w) = z.dims4()?;
+    let k = weight.dim(0)? / c;
+    let logits = conv2d(z, weight, bias, 1)?.reshape((b, k, c, h, w))?;
+    // Not candle_nn's sigmoid: this one is finite, and so is its gradient, for every finite logit.
+    let e = (logits.abs()?.neg()?).exp()?;
+    let positive = logits.ge(0f64)?.to_dtype(logits.dtype())?;
+    let numerator = ((&positive + ((1. - &positive)? * &e)?)?).contiguous()?;
+    Ok((numerator / (e + 1.)?)?)
+}
+
+/// [`crate::attention_heads`] under a curve.
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn attention_heads(z: &Tensor, weight: &Tensor, bias: &Tensor, curve: &dyn ToneCurve) -> Result<Pooled> {
+    let mut masks = masks(z, weight, bias)?;
+    if !curve.is_identity() {
+        masks = transform(&masks, curve)?;
+    }
+    let features = masks.broadcast_mul(&z.unsqueeze(1)?)?.flatten_from(3)?.mean(D::Minus1)?;
+    Ok(Pooled { features, masks: masks.flatten_from(3)?.mean(D::Minus1)? })
+}
+
+/// Masks [B, K, C, H, W] under a curve. Not differentiable.
+fn transform(masks: &Tensor, curve: &dyn ToneCurve) -> Result<Tensor> {
+    let (_, k, c, h, w) = masks.dims5()?;
+    let mut values = masks.to_dtype(candle_core::DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+    for (i, plane) in values.chunks_exact_mut(h * w).enumerate() {
+        curve.apply(i / c % k, i % c, plane);
+    }
+    Ok(Tensor::from_vec(values, masks.shape(), masks.device())?.to_dtype(masks.dtype())?)
+}
+
+/// [`crate::conv2d`].
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn conv2d(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize) -> Result<Tensor> {
+    let (outputs, _, n, _) = weight.dims4()?;
+    let y = x.conv2d(weight, n / 2 * dilation, 1, dilation, 1)?;
+    Ok(y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?)?)
+}
+
+/// [`crate::norm_leaky_relu`] (no moments: those of x) and [`crate::scale_shift_leaky_relu`] (with them).
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn norm_leaky_relu(x: &Tensor, moments: Option<&Moments>, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<Tensor> {
+    let c = x.dim(1)?;
+    let wide = |t: &Tensor| t.reshape((1, c, 1, 1));
+    let (mean, variance) = match moments {
+        Some(m) => (wide(&m.mean)?, wide(&m.variance)?),
+        None => {
+            let mean = x.mean_keepdim((0, 2, 3))?;
+            let variance = x.broadcast_sub(&mean)?.sqr()?.mean_keepdim((0, 2, 3))?;
+            (mean, variance)
+        }
+    };
+    let normalised = x.broadcast_sub(&mean)?.broadcast_div(&(variance + epsilon)?.sqrt()?)?;
+    let y = normalised.broadcast_mul(&wide(gamma)?)?.broadcast_add(&wide(beta)?)?;
+    let negative = y.lt(0f64)?.to_dtype(y.dtype())?;
+    Ok((&y * negative.affine(f64::from(slope) - 1., 1.)?)?)
+}

@@ -1,0 +1,238 @@
+//! Every fused operation and gradient against the plain candle composition in f64, over shapes that fit no tile.
+
+use candle_core::{DType, Device, Tensor, Var};
+use foresee_kernels::{
+    Error, Identity, ToneCurve, attention_heads, attention_heads_under, attention_masks, channel_moments, conv2d, norm_leaky_relu, reference,
+    scale_shift_leaky_relu,
+};
+use proptest::prelude::*;
+
+type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+/// Values from a small generator of its own, so that a case is decided by its numbers alone.
+fn values(shape: &[usize], scale: f32, seed: u64) -> Var {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let data: Vec<f32> = (0..shape.iter().product())
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 2. * scale
+        })
+        .collect();
+    Var::from_tensor(&Tensor::from_vec(data, shape, &Device::Cpu).unwrap()).unwrap()
+}
+
+fn in_f64(t: &Var) -> Var {
+    Var::from_tensor(&t.to_dtype(DType::F64).unwrap()).unwrap()
+}
+
+/// Largest difference, relative to the largest value of the reference.
+fn distance(a: &Tensor, reference: &Tensor) -> f64 {
+    assert_eq!(a.dims(), reference.dims());
+    if a.elem_count() == 0 {
+        return 0.;
+    }
+    let a = a.to_dtype(DType::F64).unwrap();
+    let max = |t: Tensor| t.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f64>().unwrap();
+    max((a - reference).unwrap()) / max(reference.clone()).max(1e-3)
+}
+
+fn weighted(t: &Tensor, seed: u64) -> Tensor {
+    let w = values(t.dims(), 1., seed).as_tensor().to_dtype(t.dtype()).unwrap();
+    (t * w).unwrap().sum_all().unwrap()
+}
+
+fn check(name: &str, fused: &[&Var], plain: &[&Var], outputs: &[(Tensor, Tensor)]) -> AnyResult {
+    let mut losses: Option<(Tensor, Tensor)> = None;
+    for (i, (a, b)) in outputs.iter().enumerate() {
+        assert!(distance(a, b) < 2e-5, "{name}: output {i} is off by {}", distance(a, b));
+        let (a, b) = (weighted(a, i as u64 + 7), weighted(b, i as u64 + 7));
+        losses = Some(match losses {
+            Some((x, y)) => ((x + a)?, (y + b)?),
+            None => (a, b),
+        });
+    }
+    let (a, b) = losses.expect("an output");
+    let (a, b) = (a.backward()?, b.backward()?);
+    for (i, (x, y)) in fused.iter().zip(plain).enumerate() {
+        let (x, y) = (a.get(x.as_tensor()).expect("gradient"), b.get(y.as_tensor()).expect("gradient"));
+        assert!(distance(x, y) < 1e-4, "{name}: gradient {i} is off by {}", distance(x, y));
+    }
+    Ok(())
+}
+
+fn heads(b: usize, k: usize, c: usize, h: usize, w: usize, n: usize) -> AnyResult {
+    let vars = [values(&[b, c, h, w], 1.5, 1), values(&[k * c, c, n, n], 0.5, 2), values(&[k * c], 1., 3)];
+    let plain = vars.each_ref().map(in_f64);
+    let fused = attention_heads(&vars[0], &vars[1], &vars[2])?;
+    let reference = attention_heads(&plain[0], &plain[1], &plain[2])?;
+    let outputs = [(fused.features, reference.features), (fused.masks, reference.masks)];
+    check(&format!("heads {b} {k} {c} {h}×{w} n={n}"), &vars.each_ref(), &plain.each_ref(), &outputs)
+}
+
+fn conv(b: usize, i: usize, o: usize, h: usize, w: usize, dilation: usize) -> AnyResult {
+    let vars = [values(&[b, i, h, w], 1., 1), values(&[o, i, 3, 3], 0.5, 2), values(&[o], 1., 3)];
+    let plain = vars.each_ref().map(in_f64);
+    let y = conv2d(&vars[0], &vars[1], &vars[2], dilation)?;
+    let reference = conv2d(&plain[0], &plain[1], &plain[2], dilation)?;
+    check(&format!("conv {b} {i}→{o} {h}×{w} d={dilation}"), &vars.each_ref(), &plain.each_ref(), &[(y, reference)])
+}
+
+fn norm(b: usize, c: usize, h: usize, w: usize) -> AnyResult {
+    let vars = [values(&[b, c, h, w], 2., 1), values(&[c], 1.5, 2), values(&[c], 1., 3)];
+    let plain = vars.each_ref().map(in_f64);
+    let moments = channel_moments(&vars[0])?;
+    let y = norm_leaky_relu(&vars[0], &moments, &vars[1], &vars[2], 1e-5, 0.01)?;
+    let reference = reference::norm_leaky_relu(&plain[0], None, &plain[1], &plain[2], 1e-5, 0.01)?;
+    if b * h * w > 4 {
+        check(&format!("norm {b} {c} {h}×{w}"), &vars.each_ref(), &plain.each_ref(), &[(y, reference)])?;
+    }
+    let exact = channel_moments(&plain[0])?;
+    assert!(distance(&moments.mean, &exact.mean) < 1e-5);
+    assert!(distance(&moments.variance, &exact.variance) < 1e-5);
+    let y = scale_shift_leaky_relu(&vars[0], &moments, &vars[1], &vars[2], 1e-5, 0.01)?;
+    let reference = scale_shift_leaky_relu(&plain[0], &exact, &plain[1], &plain[2], 1e-5, 0.01)?;
+    check("norm, constant moments", &vars.each_ref(), &plain.each_ref(), &[(y, reference)])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn heads_match(b in 1usize..4, k in 1usize..18, c in 1usize..20, h in 1usize..24, w in 1usize..24, wide in prop::bool::ANY) {
+        heads(b, k, c, h, w, if wide { 3 } else { 1 }).unwrap();
+    }
+
+    #[test]
+    fn convolution_matches(b in 1usize..11, i in 1usize..9, o in 1usize..20, h in 1usize..24, w in 1usize..24, d in 1usize..4) {
+        conv(b, i, o, h, w, d).unwrap();
+    }
+
+    #[test]
+    fn norm_matches(b in 1usize..5, c in 1usize..20, h in 1usize..24, w in 1usize..24) {
+        norm(b, c, h, w).unwrap();
+    }
+}
+
+#[test]
+fn the_papers_shapes_match() -> AnyResult {
+    heads(2, 3, 128, 20, 33, 1)?;
+    heads(1, 1, 1, 1, 1, 1)?;
+    conv(2, 64, 128, 32, 32, 2)?;
+    conv(1, 3, 32, 5, 300, 1)?;
+    norm(3, 32, 16, 16)
+}
+
+#[test]
+fn heads_agree_with_finite_differences() -> AnyResult {
+    let vars = [values(&[1, 3, 3, 2], 1., 1), values(&[2 * 3, 3, 1, 1], 1., 2), values(&[2 * 3], 1., 3)];
+    let loss = |vars: &[Tensor; 3]| -> AnyResult<Tensor> {
+        let pooled = attention_heads(&vars[0], &vars[1], &vars[2])?;
+        Ok((weighted(&pooled.features, 5) + weighted(&pooled.masks, 6))?)
+    };
+    let tensors = vars.each_ref().map(|v| v.as_tensor().clone());
+    let gradients = loss(&tensors)?.backward()?;
+    for (which, var) in vars.iter().enumerate() {
+        let gradient = gradients.get(var.as_tensor()).expect("gradient").flatten_all()?.to_vec1::<f32>()?;
+        for (at, expected) in gradient.into_iter().enumerate() {
+            let moved = |by: f32| -> AnyResult<f64> {
+                let mut data = var.flatten_all()?.to_vec1::<f32>()?;
+                data[at] += by;
+                let mut moved = tensors.clone();
+                moved[which] = Tensor::from_vec(data, var.shape(), &Device::Cpu)?;
+                Ok(f64::from(loss(&moved)?.to_scalar::<f32>()?))
+            };
+            let slope = (moved(1e-2)? - moved(-1e-2)?) / 2e-2;
+            assert!((slope - f64::from(expected)).abs() < 2e-3, "input {which}, element {at}: {slope} and {expected}");
+        }
+    }
+    Ok(())
+}
+
+/// m ↦ m² on one attribute, with its channel added.
+struct Square;
+
+impl ToneCurve for Square {
+    fn apply(&self, attribute: usize, channel: usize, mask: &mut [f32]) {
+        if attribute == 1 {
+            mask.iter_mut().for_each(|m| *m = *m * *m + channel as f32);
+        }
+    }
+}
+
+#[test]
+fn curves_change_the_masks_and_the_identity_changes_no_bit() -> AnyResult {
+    let (z, w, b) = (values(&[2, 5, 7, 9], 1., 1), values(&[3 * 5, 5, 1, 1], 1., 2), values(&[3 * 5], 1., 3));
+    let plain = attention_heads(&z, &w, &b)?;
+    let under = attention_heads_under(&z, &w, &b, &[&Identity, &Square])?;
+    assert_eq!(plain.features.flatten_all()?.to_vec1::<f32>()?, under[0].features.flatten_all()?.to_vec1::<f32>()?);
+    assert_eq!(plain.masks.flatten_all()?.to_vec1::<f32>()?, under[0].masks.flatten_all()?.to_vec1::<f32>()?);
+    let expected = reference::attention_heads(&z, &w, &b, &Square)?;
+    assert!(distance(&under[1].features, &expected.features.to_dtype(DType::F64)?) < 1e-5);
+    assert!(distance(&under[1].masks, &expected.masks.to_dtype(DType::F64)?) < 1e-5);
+    let masks = attention_masks(&z, &w, &b, &[2, 0])?;
+    let all = reference::masks(&z, &w, &b)?;
+    assert!(distance(&masks.narrow(1, 0, 1)?, &all.narrow(1, 2, 1)?.to_dtype(DType::F64)?) < 1e-5);
+    assert!(matches!(attention_masks(&z, &w, &b, &[3]), Err(Error::Attribute { index: 3, attributes: 3, .. })));
+    Ok(())
+}
+
+#[test]
+fn extreme_logits_stay_finite_and_nan_is_not_hidden() -> AnyResult {
+    let z = values(&[1, 2, 4, 5], 1e4, 1);
+    let (w, b) = (values(&[2, 2, 1, 1], 1., 2), values(&[2], 1., 3));
+    let pooled = attention_heads(&z, &w, &b)?;
+    let gradients = pooled.features.sum_all()?.backward()?;
+    for t in [&pooled.features, &pooled.masks, gradients.get(z.as_tensor()).expect("gradient")] {
+        assert!(t.flatten_all()?.to_vec1::<f32>()?.iter().all(|v| v.is_finite()));
+    }
+    let nan = (z.as_tensor() * f64::NAN)?;
+    assert!(attention_heads(&nan, &w, &b)?.masks.flatten_all()?.to_vec1::<f32>()?.iter().all(|v| v.is_nan()));
+    Ok(())
+}
+
+#[test]
+fn non_contiguous_inputs_are_fine() -> AnyResult {
+    let z = values(&[7, 5, 4, 2], 1., 1).transpose(0, 3)?;
+    let (w, b) = (values(&[10, 5, 1, 1], 1., 2), values(&[10], 1., 3));
+    let (a, c) = (attention_heads(&z, &w, &b)?, attention_heads(&z.contiguous()?, &w, &b)?);
+    assert_eq!(a.features.flatten_all()?.to_vec1::<f32>()?, c.features.flatten_all()?.to_vec1::<f32>()?);
+    let k = values(&[3, 5, 3, 3], 1., 4);
+    let (y, x) = (conv2d(&z, &k, &values(&[3], 1., 5), 1)?, conv2d(&z.contiguous()?, &k, &values(&[3], 1., 5), 1)?);
+    assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, x.flatten_all()?.to_vec1::<f32>()?);
+    Ok(())
+}
+
+#[test]
+fn wrong_shapes_are_errors() {
+    let t = |shape: &[usize]| values(shape, 1., 1).as_tensor().clone();
+    assert!(attention_heads(&t(&[2, 3, 4]), &t(&[6, 3, 1, 1]), &t(&[6])).is_err());
+    assert!(attention_heads(&t(&[2, 3, 4, 4]), &t(&[7, 3, 1, 1]), &t(&[7])).is_err());
+    assert!(attention_heads(&t(&[2, 3, 4, 4]), &t(&[6, 3, 2, 2]), &t(&[6])).is_err());
+    assert!(attention_heads(&t(&[2, 3, 4, 4]), &t(&[6, 3, 1, 1]), &t(&[5])).is_err());
+    assert!(conv2d(&t(&[2, 3, 4, 4]), &t(&[6, 2, 3, 3]), &t(&[6]), 1).is_err());
+    assert!(channel_moments(&t(&[2, 3])).is_err());
+}
+
+#[test]
+fn same_bits_for_any_number_of_threads() -> AnyResult {
+    let run = |threads: usize| -> Vec<Vec<u32>> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let x = values(&[5, 4, 21, 19], 1., 1);
+            let (k, kb) = (values(&[16, 4, 3, 3], 0.5, 2), values(&[16], 1., 3));
+            let (gamma, beta) = (values(&[16], 1., 4), values(&[16], 1., 5));
+            let (w, b) = (values(&[17 * 16, 16, 1, 1], 0.5, 6), values(&[17 * 16], 1., 7));
+            let y = conv2d(&x, &k, &kb, 2).unwrap();
+            let z = norm_leaky_relu(&y, &channel_moments(&y).unwrap(), &gamma, &beta, 1e-5, 0.01).unwrap();
+            let pooled = attention_heads(&z, &w, &b).unwrap();
+            let loss = (weighted(&pooled.features, 8) + weighted(&pooled.masks, 9)).unwrap();
+            let gradients = loss.backward().unwrap();
+            let bits = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect();
+            [&x, &k, &kb, &gamma, &beta, &w, &b].map(|v| bits(gradients.get(v.as_tensor()).unwrap())).into_iter().chain([bits(&loss)]).collect()
+        })
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(7));
+    Ok(())
+}
