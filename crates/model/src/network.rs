@@ -1,0 +1,110 @@
+//! The whole network (Figure 2).
+
+use candle_core::{Device, Tensor, Var};
+
+use crate::config::{NetworkConfig, Readout};
+use crate::error::Result;
+use crate::extractor::Extractor;
+use crate::heads::Heads;
+use crate::initial::Initial;
+
+/// What the network says of a batch.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// [B, K]; the probability of an attribute is their sigmoid.
+    pub logits: Tensor,
+    /// Mean over the pixels of every mask, [B, K, C].
+    pub mask_means: Tensor,
+    /// H·W: with it, `mask_means` give ‖M‖₁.
+    pub pixels: usize,
+}
+
+/// The network of the paper, in `f32`.
+#[derive(Debug, Clone)]
+pub struct Network {
+    config: NetworkConfig,
+    extractor: Extractor,
+    heads: Heads,
+}
+
+impl Network {
+    /// A network with initial weights that are decided by the seed alone.
+    ///
+    /// # Errors
+    /// If the configuration is impossible.
+    pub fn new(config: NetworkConfig, seed: u64, device: &Device) -> Result<Self> {
+        config.check()?;
+        let initial = Initial { seed, device };
+        Ok(Self { extractor: Extractor::new(config.channels, &initial)?, heads: Heads::new(&config, &initial)?, config })
+    }
+
+    /// The architecture.
+    pub fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
+    /// Table 1.
+    pub fn extractor(&self) -> &Extractor {
+        &self.extractor
+    }
+
+    /// Table 2.
+    pub fn heads(&self) -> &Heads {
+        &self.heads
+    }
+
+    /// Evaluation mode: images [B, 3, H, W], normalised as in training.
+    ///
+    /// # Errors
+    /// If the images are not of three channels.
+    pub fn forward(&self, images: &Tensor) -> Result<Output> {
+        self.forward_features(&self.extractor.forward(images)?)
+    }
+
+    /// Training mode: batch norm uses the batch's moments and updates the running ones.
+    ///
+    /// # Errors
+    /// If the images are not of three channels.
+    pub fn forward_train(&self, images: &Tensor) -> Result<Output> {
+        self.forward_features(&self.extractor.forward_train(images)?)
+    }
+
+    /// From features z [B, C, H, W] on.
+    ///
+    /// # Errors
+    /// If z has another number of channels.
+    pub fn forward_features(&self, z: &Tensor) -> Result<Output> {
+        let pooled = self.heads.pool(z)?;
+        Ok(Output { logits: self.heads.read_out(&pooled.features)?, mask_means: pooled.masks, pixels: z.dims()[2..].iter().product() })
+    }
+
+    /// All tensors by their names in `model.safetensors`.
+    pub fn tensors(&self) -> Vec<(String, &Var)> {
+        self.extractor.tensors().chain(self.heads.tensors()).collect()
+    }
+
+    /// The tensors that training changes by gradient: all but running moments, and the readout's weights if they are fixed.
+    pub fn trainable(&self) -> Vec<(String, &Var)> {
+        let fixed = |name: &str| name.contains("running_") || (name == "heads.readout.weight" && self.config.readout == Readout::Mean);
+        self.tensors().into_iter().filter(|(name, _)| !fixed(name)).collect()
+    }
+
+    /// The number of trainable values.
+    pub fn parameters(&self) -> usize {
+        self.trainable().iter().map(|(_, var)| var.elem_count()).sum()
+    }
+
+    /// The physically smaller network that has only these channels of the last feature map. It computes what this network computes when the features of
+    /// all other channels are set to 0, shares no weights with it, and can be trained on.
+    ///
+    /// # Errors
+    /// If `channels` is empty or one of them does not exist.
+    pub fn keeping(&self, channels: &[usize]) -> Result<Self> {
+        let config = NetworkConfig { channels: channels.len(), ..self.config.clone() };
+        config.check()?;
+        let index: Vec<u32> = channels.iter().map(|&c| c as u32).collect();
+        let index = Tensor::from_vec(index, channels.len(), self.heads.mask_weight.device())?;
+        let copy = self.extractor.keeping(&index)?;
+        Ok(Self { config, extractor: copy, heads: self.heads.keeping(&index)? })
+    }
+}

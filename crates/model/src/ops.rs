@@ -1,0 +1,55 @@
+//! The one place where heavy operations are called: what stands behind them can be replaced here.
+
+use candle_core::Tensor;
+use foresee_kernels::{Moments, Pooled, ToneCurve};
+
+use crate::error::Result;
+
+/// Convolution of Table 1: 3×3, stride 1, padding = dilation. x [B, I, H, W] → [B, O, H, W].
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn dilated_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize) -> Result<Tensor> {
+    Ok(foresee_kernels::conv2d(x, weight, bias, dilation)?)
+}
+
+/// Batch norm and leaky ReLU of Table 1 in training mode, with the batch's moments.
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn norm_leaky_relu(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<(Tensor, Moments)> {
+    let moments = foresee_kernels::channel_moments(x)?;
+    Ok((foresee_kernels::norm_leaky_relu(x, &moments, gamma, beta, epsilon, slope)?, moments))
+}
+
+/// Batch norm and leaky ReLU of Table 1 in evaluation mode, with running moments.
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn running_norm_leaky_relu(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<Tensor> {
+    Ok(foresee_kernels::scale_shift_leaky_relu(x, moments, gamma, beta, epsilon, slope)?)
+}
+
+/// Attention and pooling of all heads (Eq. 9), differentiable.
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn attention(z: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Pooled> {
+    Ok(foresee_kernels::attention_heads(z, weight, bias)?)
+}
+
+/// Attention and pooling under several transformations of the masks (Eq. 13), which are computed once.
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn attention_under(z: &Tensor, weight: &Tensor, bias: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Pooled>> {
+    Ok(foresee_kernels::attention_heads_under(z, weight, bias, curves)?)
+}
+
+/// The masks of chosen attributes, [B, A, C, H, W].
+///
+/// # Errors
+/// If an attribute does not exist.
+pub fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor, attributes: &[usize]) -> Result<Tensor> {
+    Ok(foresee_kernels::attention_masks(z, weight, bias, attributes)?)
+}

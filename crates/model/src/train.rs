@@ -1,0 +1,150 @@
+//! Training, from the start or from a checkpoint.
+
+use std::path::Path;
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{NetworkConfig, TrainConfig};
+use crate::error::{Error, Result};
+use crate::file;
+use crate::loss::loss;
+use crate::network::Network;
+use crate::optimizer::{AdamW, AdamWConfig};
+use crate::schedule::one_cycle;
+
+/// How far training is. Together with the seed it decides everything still to come: every random draw of an epoch is made from the seed and the epoch's
+/// number, so that there is no other generator state to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Position {
+    /// The epoch under way, from 0.
+    pub epoch: usize,
+    /// Batches of it that are done.
+    pub batch: usize,
+    /// Steps made in all.
+    pub step: usize,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// L of Eq. 10.
+    pub loss: f32,
+    /// L_b of Eq. 8.
+    pub classification: f32,
+    /// λ‖M‖₁.
+    pub sparsity: f32,
+    /// Share of the batch's labels predicted rightly before the step.
+    pub accuracy: f32,
+    /// Mean of all masks.
+    pub mask_mean: f32,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+}
+
+/// A network in training.
+pub struct Trainer {
+    network: Network,
+    optimizer: AdamW,
+    config: TrainConfig,
+    batches: usize,
+    position: Position,
+}
+
+/// What a checkpoint says besides its tensors.
+#[derive(Serialize, Deserialize)]
+struct CheckpointCard {
+    network: NetworkConfig,
+    train: TrainConfig,
+    batches: usize,
+    position: Position,
+}
+
+impl Trainer {
+    /// Starts to train a network, `batches` a pass over the data.
+    ///
+    /// # Errors
+    /// If the configuration is impossible.
+    pub fn new(network: Network, config: TrainConfig, batches: usize) -> Result<Self> {
+        config.check()?;
+        let optimizer = AdamW::new(network.trainable(), AdamWConfig { weight_decay: config.weight_decay, ..Default::default() })?;
+        Ok(Self { network, optimizer, config, batches, position: Position::default() })
+    }
+
+    /// The network as it is now.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// How far training is.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Steps of the whole training.
+    pub fn steps(&self) -> usize {
+        self.config.epochs * self.batches
+    }
+
+    /// Whether all epochs are done.
+    pub fn is_done(&self) -> bool {
+        self.position.epoch >= self.config.epochs
+    }
+
+    /// One step on images [B, 3, H, W] and labels [B, K].
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] if the loss is not; the weights then stay as they were.
+    pub fn step(&mut self, images: &Tensor, labels: &Tensor) -> Result<StepReport> {
+        let output = self.network.forward_train(images)?;
+        let loss = loss(&output, labels, &self.config.loss)?;
+        let total = loss.total.to_scalar::<f32>()?;
+        if !total.is_finite() {
+            return Err(Error::NotFinite { step: self.position.step, loss: total });
+        }
+        let learning_rate = one_cycle(self.position.step, self.steps(), self.config.learning_rate, self.config.warmup);
+        self.optimizer.step(&loss.total.backward()?, learning_rate)?;
+        self.position.step += 1;
+        self.position.batch += 1;
+        if self.position.batch == self.batches {
+            self.position = Position { epoch: self.position.epoch + 1, batch: 0, ..self.position };
+        }
+        let right = output.logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?.to_dtype(candle_core::DType::F32)?.mean_all()?;
+        Ok(StepReport {
+            loss: total,
+            classification: loss.classification.to_scalar()?,
+            sparsity: loss.sparsity.to_scalar()?,
+            accuracy: right.to_scalar()?,
+            mask_mean: output.mask_means.mean_all()?.to_scalar()?,
+            learning_rate,
+        })
+    }
+
+    /// Writes weights, running moments, optimizer state and position. The file appears only when it is complete.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save_checkpoint(&self, path: &Path) -> Result<()> {
+        let weights = self.network.tensors().into_iter().map(|(name, var)| (name, var.as_detached_tensor()));
+        let card =
+            CheckpointCard { network: self.network.config().clone(), train: self.config.clone(), batches: self.batches, position: self.position };
+        file::write(path, weights.chain(self.optimizer.state()).collect(), &card)
+    }
+
+    /// Goes on from a checkpoint, which must have been made with the same configuration.
+    ///
+    /// # Errors
+    /// If the file cannot be read or belongs to another configuration; the trainer then stays as it was, as far as its position tells.
+    pub fn resume(&mut self, path: &Path) -> Result<()> {
+        let (tensors, card): (_, CheckpointCard) = file::read(path, self.network.tensors()[0].1.device())?;
+        if card.network != *self.network.config() || card.train != self.config || card.batches != self.batches {
+            return Err(Error::File { path: path.into(), reason: "is a checkpoint of another configuration or data set".into() });
+        }
+        self.network.set_tensors(path, &tensors)?;
+        self.optimizer
+            .restore(card.position.step, &tensors)
+            .map_err(|tensor| Error::Tensor { path: path.into(), tensor, reason: "is missing or of another shape".into() })?;
+        self.position = card.position;
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! Files, checkpoints and pruned networks.
+
+use candle_core::{Device, Tensor};
+use foresee_model::{Error, LossConfig, ModelCard, Network, NetworkConfig, Readout, Sparsity, TrainConfig, Trainer, bce_with_logits, loss};
+
+type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+fn config() -> NetworkConfig {
+    NetworkConfig { attributes: 3, channels: 12, ..Default::default() }
+}
+
+fn card(network: &Network) -> ModelCard {
+    ModelCard {
+        network: network.config().clone(),
+        attributes: (0..network.config().attributes).map(|k| format!("attribute {k}")).collect(),
+        image_size: 9,
+        mean: [0.5; 3],
+        deviation: [0.5; 3],
+        seed: 4,
+        trained_on: "nothing".into(),
+        kept_channels: None,
+    }
+}
+
+fn batch(seed: u64) -> AnyResult<(Tensor, Tensor)> {
+    let values: Vec<f32> = (0..4 * 3 * 81).map(|i| ((i as u64 * 7919 + seed * 104_729) % 1000) as f32 / 500. - 1.).collect();
+    let labels: Vec<f32> = (0..12).map(|i| ((i + seed) % 2) as f32).collect();
+    Ok((Tensor::from_vec(values, (4, 3, 9, 9), &Device::Cpu)?, Tensor::from_vec(labels, (4, 3), &Device::Cpu)?))
+}
+
+fn bits(network: &Network) -> AnyResult<Vec<u32>> {
+    let mut all = vec![];
+    for (_, var) in network.tensors() {
+        all.extend(var.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f32::to_bits));
+    }
+    Ok(all)
+}
+
+#[test]
+fn training_goes_on_from_a_checkpoint_with_the_same_bits() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("checkpoint.safetensors");
+    let start = || Trainer::new(Network::new(config(), 4, &Device::Cpu)?, TrainConfig { epochs: 2, ..Default::default() }, 3);
+    let mut whole = start()?;
+    for i in 0..6 {
+        if i == 4 {
+            whole.save_checkpoint(&path)?;
+        }
+        let (images, labels) = batch(i)?;
+        whole.step(&images, &labels)?;
+    }
+    assert!(whole.is_done());
+    let mut resumed = start()?;
+    resumed.resume(&path)?;
+    assert_eq!((resumed.position().epoch, resumed.position().batch, resumed.position().step), (1, 1, 4));
+    for i in 4..6 {
+        let (images, labels) = batch(i)?;
+        resumed.step(&images, &labels)?;
+    }
+    assert!(bits(whole.network())? == bits(resumed.network())?, "resumed training ends elsewhere");
+
+    let mut other = Trainer::new(Network::new(config(), 4, &Device::Cpu)?, TrainConfig { epochs: 3, ..Default::default() }, 3)?;
+    assert!(matches!(other.resume(&path), Err(Error::File { .. })));
+    Ok(())
+}
+
+#[test]
+fn models_are_saved_and_loaded_and_wrong_files_are_told() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("model.safetensors");
+    let network = Network::new(config(), 4, &Device::Cpu)?;
+    network.save(&path, &card(&network))?;
+    let bytes = std::fs::read(&path)?;
+    network.save(&path, &card(&network))?;
+    assert!(bytes == std::fs::read(&path)?, "the same model gives the same file");
+    let (loaded, read) = Network::load(&path, &Device::Cpu)?;
+    assert_eq!(read, card(&network));
+    assert!(bits(&network)? == bits(&loaded)?);
+
+    let mut wrong = card(&network);
+    wrong.network.channels = 13;
+    network.save(&path, &wrong)?;
+    let message = Network::load(&path, &Device::Cpu).unwrap_err().to_string();
+    assert!(message.contains("extractor.3.conv.weight") && message.contains("[12, 64, 3, 3], expected [13, 64, 3, 3]"), "{message}");
+    std::fs::write(&path, &bytes[..bytes.len() / 2])?;
+    assert!(matches!(Network::load(&path, &Device::Cpu), Err(Error::File { .. })));
+    std::fs::write(&path, b"no model")?;
+    assert!(Network::load(&path, &Device::Cpu).unwrap_err().to_string().contains("is not a safetensors file"));
+    assert!(Network::load(&folder.path().join("none"), &Device::Cpu).is_err());
+    Ok(())
+}
+
+#[test]
+fn a_pruned_network_computes_what_masking_does_and_trains_on() -> AnyResult {
+    for mask_kernel in [1, 3] {
+        let network = Network::new(NetworkConfig { mask_kernel, ..config() }, 4, &Device::Cpu)?;
+        let (images, labels) = batch(1)?;
+        let kept = [0usize, 2, 3, 7, 11];
+        let keep: Vec<f32> = (0..12).map(|c| f32::from(u8::from(kept.contains(&c)))).collect();
+        let z = network.extractor().forward(&images)?.broadcast_mul(&Tensor::from_vec(keep, (1, 12, 1, 1), &Device::Cpu)?)?;
+        let masked = network.forward_features(&z)?.logits.to_vec2::<f32>()?;
+        let small = network.keeping(&kept)?;
+        let pruned = small.forward(&images)?.logits.to_vec2::<f32>()?;
+        for (a, b) in masked.iter().flatten().zip(pruned.iter().flatten()) {
+            assert!((a - b).abs() < 1e-5, "{a} and {b}");
+        }
+        let before = bits(&network)?;
+        let mut trainer = Trainer::new(small, TrainConfig::default(), 1)?;
+        trainer.step(&images, &labels)?;
+        assert!(before == bits(&network)?, "training the pruned network leaves the whole one alone");
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("pruned.safetensors");
+        trainer.network().save(&path, &ModelCard { kept_channels: Some(kept.to_vec()), ..card(trainer.network()) })?;
+        assert!(bits(&Network::load(&path, &Device::Cpu)?.0)? == bits(trainer.network())?);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_loss_is_stable_and_both_sparsities_are_as_written() -> AnyResult {
+    let logits = Tensor::new(&[[1e4f32, -1e4], [0., 3.]], &Device::Cpu)?;
+    let labels = Tensor::new(&[[0f32, 0.], [1., 1.]], &Device::Cpu)?;
+    let expected = (1e4 + 0. + 2f64.ln() + (-3f64).exp().ln_1p()) / 2.;
+    assert!((f64::from(bce_with_logits(&logits, &labels)?.to_scalar::<f32>()?) - expected).abs() < 1e-3);
+
+    let network = Network::new(config(), 4, &Device::Cpu)?;
+    let (images, labels) = batch(1)?;
+    let output = network.forward(&images)?;
+    let masks = network.heads().masks(&network.extractor().forward(&images)?, &[0, 1, 2])?;
+    for (sparsity, expected) in [(Sparsity::Sum, (masks.sum_all()? / 4.)?), (Sparsity::Mean, masks.mean_all()?)] {
+        let got = loss(&output, &labels, &LossConfig { lambda: 1., sparsity })?.sparsity.to_scalar::<f32>()?;
+        let expected = expected.to_scalar::<f32>()?;
+        assert!((got - expected).abs() < 1e-5 * expected, "{got} and {expected}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_fixed_readout_is_not_trained() -> AnyResult {
+    let network = Network::new(NetworkConfig { readout: Readout::Mean, ..config() }, 4, &Device::Cpu)?;
+    let mut trainer = Trainer::new(network, TrainConfig::default(), 1)?;
+    let (images, labels) = batch(1)?;
+    trainer.step(&images, &labels)?;
+    assert!(trainer.network().heads().readout_weights()?.iter().flatten().all(|&w| w == 1. / 12.));
+    Ok(())
+}
+
+#[test]
+fn training_learns_and_stops_on_a_loss_that_is_not_finite() -> AnyResult {
+    let mut trainer = Trainer::new(Network::new(config(), 4, &Device::Cpu)?, TrainConfig { epochs: 30, ..Default::default() }, 1)?;
+    let (images, labels) = batch(1)?;
+    let first = trainer.step(&images, &labels)?.loss;
+    let mut last = first;
+    for _ in 0..25 {
+        last = trainer.step(&images, &labels)?.loss;
+    }
+    assert!(last < 0.8 * first, "{first} → {last}");
+    let before = bits(trainer.network())?;
+    let broken = (images * f64::NAN)?;
+    assert!(matches!(trainer.step(&broken, &labels), Err(Error::NotFinite { step: 26, .. })));
+    let running = trainer.network().tensors().iter().filter(|(n, _)| n.contains("running")).map(|(_, v)| v.elem_count()).sum::<usize>();
+    let changed = before.iter().zip(bits(trainer.network())?).filter(|(a, b)| **a != *b).count();
+    assert!(changed <= running, "only running moments may change");
+    Ok(())
+}
