@@ -93,7 +93,8 @@ pub struct Extractor {
 impl Extractor {
     pub(crate) fn new(channels: usize, initial: &Initial) -> Result<Self> {
         let plan = [(3, 32, 1), (32, 64, 2), (64, 64, 3), (64, channels, 2)];
-        let blocks = plan.into_iter().enumerate().map(|(i, (inputs, outputs, dilation))| Block::new(inputs, outputs, dilation, initial, 2 * i as u64));
+        let blocks =
+            plan.into_iter().enumerate().map(|(i, (inputs, outputs, dilation))| Block::new(inputs, outputs, dilation, initial, 2 * i as u64));
         Ok(Self { blocks: blocks.collect::<Result<_>>()? })
     }
 

@@ -99,9 +99,11 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, device: &Device) -> Result<
     let failed = |reason: String| Error::File { path: path.into(), reason };
     let bytes = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
     let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| failed(format!("is not a safetensors file ({e})")))?;
-    let description = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| {
-        failed(format!("is a safetensors file, but not Foresee's: its metadata has no key `{KEY}`"))
-    })?;
+    let description = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get(KEY))
+        .ok_or_else(|| failed(format!("is a safetensors file, but not Foresee's: its metadata has no key `{KEY}`")))?;
     let description = serde_json::from_str(description).map_err(|e| failed(format!("its metadata cannot be read: {e}")))?;
     let tensors = candle_core::safetensors::load_buffer(&bytes, device).map_err(|e| failed(format!("is damaged: {e}")))?;
     Ok((tensors, description))

@@ -141,9 +141,11 @@ impl Trainer {
             return Err(Error::File { path: path.into(), reason: "is a checkpoint of another configuration or data set".into() });
         }
         self.network.set_tensors(path, &tensors)?;
-        self.optimizer
-            .restore(card.position.step, &tensors)
-            .map_err(|tensor| Error::Tensor { path: path.into(), tensor, reason: "is missing or of another shape".into() })?;
+        self.optimizer.restore(card.position.step, &tensors).map_err(|tensor| Error::Tensor {
+            path: path.into(),
+            tensor,
+            reason: "is missing or of another shape".into(),
+        })?;
         self.position = card.position;
         Ok(())
     }

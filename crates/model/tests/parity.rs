@@ -53,7 +53,8 @@ fn the_network_is_pytorchs() -> AnyResult {
     let expected = candle_core::safetensors::load(path, &Device::Cpu)?;
     let network = network()?;
     let images = Tensor::from_vec(formula(&[3, 3, 11, 11], 100, 1.), (3, 3, 11, 11), &Device::Cpu)?;
-    let labels = Tensor::from_vec(formula(&[3, 5], 101, 1.).into_iter().map(|v| f32::from(u8::from(v > 0.))).collect::<Vec<_>>(), (3, 5), &Device::Cpu)?;
+    let labels =
+        Tensor::from_vec(formula(&[3, 5], 101, 1.).into_iter().map(|v| f32::from(u8::from(v > 0.))).collect::<Vec<_>>(), (3, 5), &Device::Cpu)?;
 
     let output = network.forward(&images)?;
     let l1 = |o: &foresee_model::Output| (o.mask_means.sum_all().unwrap() * o.pixels as f64).unwrap();

@@ -1,1 +1,16 @@
-//! perturb
+#![doc = include_str!("../README.md")]
+
+mod curve;
+mod error;
+mod model;
+mod noise;
+mod prune;
+mod sweep;
+
+pub use curve::{Only, PowerCurve};
+pub use error::{Error, Result};
+pub use foresee_kernels::{Identity, ToneCurve};
+pub use model::AttentionModel;
+pub use noise::{Noise, add_noise};
+pub use prune::{Norms, PruneOrder, PrunePlan, PruneStep, Victim, random_order};
+pub use sweep::{Tally, prune_curves, transform_grid};

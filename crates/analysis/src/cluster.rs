@@ -1,0 +1,46 @@
+//! Average-linkage clustering of what a correlation matrix compares, with distance 1 - ρ.
+
+use kodama::{Dendrogram, Method, linkage};
+
+use crate::matrix::Matrix;
+
+fn dendrogram(correlation: &Matrix) -> Dendrogram<f64> {
+    let n = correlation.rows();
+    let mut distances: Vec<f64> = (0..n).flat_map(|i| (i + 1..n).map(move |j| 1. - correlation.get(i, j))).collect();
+    linkage(&mut distances, n, Method::Average)
+}
+
+/// An order in which alike rows stand side by side: the leaves of the dendrogram.
+pub fn similar_order(correlation: &Matrix) -> Vec<usize> {
+    let n = correlation.rows();
+    if n < 2 {
+        return (0..n).collect();
+    }
+    let mut clusters: Vec<Vec<usize>> = (0..n).map(|i| vec![i]).collect();
+    for step in dendrogram(correlation).steps() {
+        let mut joined = std::mem::take(&mut clusters[step.cluster1]);
+        joined.append(&mut clusters[step.cluster2]);
+        clusters.push(joined);
+    }
+    clusters.pop().unwrap_or_default()
+}
+
+/// Groups whose members correlate by more than `correlation_above` on average, largest first; what joins none is a group of its own.
+pub fn groups(correlation: &Matrix, correlation_above: f64) -> Vec<Vec<usize>> {
+    let n = correlation.rows();
+    let mut clusters: Vec<Vec<usize>> = (0..n).map(|i| vec![i]).collect();
+    if n > 1 {
+        for step in dendrogram(correlation).steps() {
+            let mut joined = vec![];
+            if step.dissimilarity < 1. - correlation_above {
+                joined = std::mem::take(&mut clusters[step.cluster1]);
+                joined.append(&mut clusters[step.cluster2]);
+                joined.sort_unstable();
+            }
+            clusters.push(joined);
+        }
+    }
+    clusters.retain(|cluster| !cluster.is_empty());
+    clusters.sort_by_key(|cluster| (std::cmp::Reverse(cluster.len()), cluster[0]));
+    clusters
+}

@@ -1,0 +1,103 @@
+//! Streamed statistics against two-pass formulas in f64, and properties that always hold.
+
+use candle_core::{Device, Tensor};
+use foresee_analysis::{ChannelCorrelation, Error, Matrix, MeanMasks, groups, neighbours, row_correlation, similar_order, top_channels};
+
+type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+/// Features with a large mean and a small spread, on which sums of squares in f32 fail.
+fn features(batch: usize) -> AnyResult<Tensor> {
+    let (b, c, h, w) = (3, 6, 40, 30);
+    let values: Vec<f32> = (0..b * c * h * w)
+        .map(|i| {
+            let (image, channel, pixel) = (i / (c * h * w), i / (h * w) % c, i % (h * w));
+            let wave = |f: f64| ((pixel as f64 + 37. * (image + 3 * batch) as f64) * f).sin();
+            (match channel {
+                0 => 1000. + wave(0.3),
+                1 => -500. - 2. * wave(0.3),
+                2 => wave(0.3) + wave(1.7),
+                3 => wave(2.9),
+                4 => 7.,
+                _ => 10. * batch as f64 + wave(0.9),
+            }) as f32
+        })
+        .collect();
+    Ok(Tensor::from_vec(values, (b, c, h, w), &Device::Cpu)?)
+}
+
+fn two_pass(batches: &[Tensor]) -> AnyResult<Vec<Vec<f64>>> {
+    let mut channels = vec![vec![]; 6];
+    for batch in batches {
+        for (c, channel) in channels.iter_mut().enumerate() {
+            channel.extend(batch.narrow(1, c, 1)?.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from));
+        }
+    }
+    let centred: Vec<Vec<f64>> = channels
+        .iter()
+        .map(|x| {
+            let mean = x.iter().sum::<f64>() / x.len() as f64;
+            x.iter().map(|v| v - mean).collect()
+        })
+        .collect();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
+    Ok(centred.iter().map(|a| centred.iter().map(|b| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).collect()).collect())
+}
+
+#[test]
+fn channel_correlation_is_the_two_pass_one() -> AnyResult {
+    let batches = (0..4).map(features).collect::<AnyResult<Vec<_>>>()?;
+    let mut streamed = ChannelCorrelation::new(6);
+    assert!(matches!(streamed.finish(), Err(Error::Empty(_))));
+    for batch in &batches {
+        streamed.add(batch)?;
+    }
+    assert_eq!(streamed.samples(), 4 * 3 * 40 * 30);
+    let (got, expected) = (streamed.finish()?, two_pass(&batches)?);
+    for i in 0..6 {
+        for j in 0..6 {
+            if i == 4 || j == 4 {
+                assert_eq!(got.get(i, j), f64::from(u8::from(i == j)), "a constant channel correlates with nothing");
+            } else {
+                assert!((got.get(i, j) - expected[i][j]).abs() < 1e-4, "{i} {j}: {} and {}", got.get(i, j), expected[i][j]);
+            }
+        }
+    }
+    assert!(got.get(0, 1) < -0.9999);
+    assert!((streamed.means()[4] - 7.).abs() < 1e-6 && streamed.deviations()[4] < 1e-6);
+    assert!(streamed.add(&features(0)?.narrow(1, 0, 5)?).is_err());
+    streamed.add(&(features(0)? * f64::NAN)?)?;
+    assert!(matches!(streamed.finish(), Err(Error::NotFinite(_))));
+    Ok(())
+}
+
+#[test]
+fn mean_masks_are_means_whatever_the_batches() -> AnyResult {
+    let all = Tensor::rand(0f32, 1., (5, 2, 3), &Device::Cpu)?;
+    let mut whole = MeanMasks::new(2, 3);
+    whole.add(&all)?;
+    let mut parts = MeanMasks::new(2, 3);
+    parts.add(&all.narrow(0, 0, 4)?)?;
+    parts.add(&all.narrow(0, 4, 1)?)?;
+    assert_eq!(whole.finish()?, parts.finish()?);
+    let expected = all.mean(0)?.to_vec2::<f32>()?;
+    assert!((whole.finish()?.get(1, 2) - f64::from(expected[1][2])).abs() < 1e-6);
+    assert!(parts.add(&Tensor::zeros((1, 3, 2), candle_core::DType::F32, &Device::Cpu)?).is_err());
+    Ok(())
+}
+
+#[test]
+fn rankings_and_groups_by_hand() -> AnyResult {
+    let table = Matrix::from_rows(&[vec![0.1, 0.9, 0.5, 0.2], vec![0.2, 1.0, 0.6, 0.2], vec![0.9, 0.1, 0.3, 0.8], vec![0.8, 0.0, 0.3, 0.9]]);
+    assert_eq!(top_channels(&table, 0, 2), [1, 2]);
+    let correlation = row_correlation(&table)?;
+    assert!((correlation.get(2, 3) - correlation.get(3, 2)).abs() < 1e-15);
+    let near = neighbours(&correlation, 0, 2);
+    assert_eq!(near[0].0, 1);
+    assert!(near[0].1 > 0.99 && near.len() == 2);
+    assert_eq!(groups(&correlation, 0.5), [vec![0, 1], vec![2, 3]]);
+    assert_eq!(groups(&correlation, 0.9999).len(), 4);
+    let order = similar_order(&correlation);
+    let place = |k: usize| order.iter().position(|&o| o == k).unwrap() as i64;
+    assert_eq!(((place(0) - place(1)).abs(), (place(2) - place(3)).abs(), order.len()), (1, 1, 4));
+    Ok(())
+}

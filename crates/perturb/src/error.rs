@@ -1,0 +1,30 @@
+/// What can go wrong with an operation.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A parameter is outside its range.
+    #[error("{parameter} = {value} is not possible: {expected}")]
+    Parameter {
+        /// Its name.
+        parameter: &'static str,
+        /// Its value.
+        value: String,
+        /// What is possible.
+        expected: &'static str,
+    },
+    /// A table does not fit the network.
+    #[error("{what} is for {got} channels, but the network has {channels}")]
+    Channels {
+        /// The table.
+        what: &'static str,
+        /// Channels it was made for.
+        got: usize,
+        /// Channels of the network.
+        channels: usize,
+    },
+    /// An error of candle or of the model.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,131 @@
+//! Figures 7 and 8: accuracy over the strength of an operation, from features that are computed once.
+
+use candle_core::Tensor;
+use foresee_kernels::ToneCurve;
+
+use crate::error::Result;
+use crate::model::AttentionModel;
+use crate::noise::{Noise, add_noise};
+use crate::prune::PruneOrder;
+
+/// Right and wrong answers of one setting.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tally {
+    /// Rightly classified images by attribute.
+    pub right: Vec<u64>,
+    /// For each image the share of its attributes that are right, in the order the images came.
+    pub by_image: Vec<f32>,
+}
+
+impl Tally {
+    /// Adds logits and labels [B, K].
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn add(&mut self, logits: &Tensor, labels: &Tensor) -> Result<()> {
+        let right = logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?.to_vec2::<u8>()?;
+        for row in right {
+            self.right.resize(row.len(), 0);
+            self.right.iter_mut().zip(&row).for_each(|(sum, &r)| *sum += u64::from(r));
+            self.by_image.push(row.iter().map(|&r| f32::from(r)).sum::<f32>() / row.len() as f32);
+        }
+        Ok(())
+    }
+
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.by_image.len()
+    }
+
+    /// Accuracy of each attribute.
+    pub fn by_attribute(&self) -> Vec<f64> {
+        self.right.iter().map(|&r| r as f64 / self.images() as f64).collect()
+    }
+
+    /// Mean accuracy.
+    pub fn accuracy(&self) -> f64 {
+        self.by_image.iter().map(|&v| f64::from(v)).sum::<f64>() / self.images() as f64
+    }
+
+    /// Standard error of the mean accuracy over images.
+    pub fn standard_error(&self) -> f64 {
+        let (n, mean) = (self.images() as f64, self.accuracy());
+        (self.by_image.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / (n * (n - 1.).max(1.))).sqrt()
+    }
+}
+
+/// Prunes by each order to each count and classifies the same images: a tally for `orders[i]` and `counts[j]` at `[i][j]`. Pruned networks are physically
+/// smaller and read the whole network's features, which are computed once.
+///
+/// `batches` yields images [B, 3, H, W] and labels [B, K].
+///
+/// # Errors
+/// The first error of a batch or of the model.
+pub fn prune_curves<M: AttentionModel, E: From<crate::Error>>(
+    model: &M,
+    orders: &[PruneOrder],
+    counts: &[usize],
+    batches: impl Iterator<Item = std::result::Result<(Tensor, Tensor), E>>,
+) -> std::result::Result<Vec<Vec<Tally>>, E> {
+    struct Pruned<M> {
+        model: M,
+        kept: Tensor,
+    }
+    let pruned = |order: &PruneOrder, count: usize| -> Result<Pruned<M>> {
+        let kept = order.kept(model.channels(), count);
+        let index: Vec<u32> = kept.iter().map(|&c| c as u32).collect();
+        Ok(Pruned { model: model.keeping(&kept)?, kept: Tensor::from_vec(index, kept.len(), &candle_core::Device::Cpu)? })
+    };
+    let grid = orders.iter().map(|order| counts.iter().map(|&count| pruned(order, count)).collect::<Result<Vec<_>>>()).collect::<Result<Vec<_>>>()?;
+    let mut tallies = vec![vec![Tally::default(); counts.len()]; orders.len()];
+    for batch in batches {
+        let (images, labels) = batch?;
+        let features = model.features(&images).map_err(crate::Error::from)?;
+        // With nothing pruned, all orders are one network.
+        let whole = model.logits(&features).map_err(crate::Error::from)?;
+        for (row, tallies) in grid.iter().zip(&mut tallies) {
+            for ((pruned, &count), tally) in row.iter().zip(counts).zip(tallies) {
+                let logits = match count {
+                    0 => whole.clone(),
+                    _ => pruned_logits(&pruned.model, &features, &pruned.kept)?,
+                };
+                tally.add(&logits, &labels)?;
+            }
+        }
+    }
+    Ok(tallies)
+}
+
+fn pruned_logits<M: AttentionModel>(model: &M, features: &Tensor, kept: &Tensor) -> Result<Tensor> {
+    let kept = kept.to_device(features.device())?;
+    Ok(model.logits(&features.index_select(&kept, 1)?)?)
+}
+
+/// Classifies images with noise of each σ under each curve: a tally for `sigmas[i]` and `curves[j]` at `[i][j]`. For each σ the features and masks are computed
+/// once for all curves.
+///
+/// `batches` yields images [B, 3, H, W], labels [B, K] and the images' numbers, which decide their noise.
+///
+/// # Errors
+/// The first error of a batch or of the model.
+pub fn transform_grid<M: AttentionModel, E: From<crate::Error>>(
+    model: &M,
+    noise: &Noise,
+    sigmas: &[f64],
+    curves: &[&dyn ToneCurve],
+    batches: impl Iterator<Item = std::result::Result<(Tensor, Tensor, Vec<usize>), E>>,
+) -> std::result::Result<Vec<Vec<Tally>>, E> {
+    let mut tallies = vec![vec![Tally::default(); curves.len()]; sigmas.len()];
+    for batch in batches {
+        let (images, labels, numbers) = batch?;
+        for (&sigma, tallies) in sigmas.iter().zip(&mut tallies) {
+            let noisy = add_noise(&images, &numbers, &Noise { sigma, ..*noise })?;
+            let features = model.features(&noisy).map_err(crate::Error::from)?;
+            let logits = model.logits_under(&features, curves).map_err(crate::Error::from)?;
+            for (logits, tally) in logits.iter().zip(tallies) {
+                tally.add(logits, &labels)?;
+            }
+        }
+    }
+    Ok(tallies)
+}
