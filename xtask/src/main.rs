@@ -1,1 +1,98 @@
-fn main() {}
+//! The command line of Foresee. `cargo xtask --help` lists the commands; `data/profiles/quick.toml` explains every setting.
+
+mod config;
+mod data;
+mod device;
+mod error;
+mod evaluate;
+mod faces;
+mod figures;
+mod measure;
+mod progress;
+mod prune;
+mod reproduce;
+mod run;
+mod test;
+mod train;
+mod transform;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Reproduces \"New Perspective of Interpretability of Deep Neural Networks\" (Kimura & Tanaka, 2020), end to end", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the whole paper: train, measure, prune, transform, draw. Goes on where it was interrupted.
+    ///
+    /// Without --celeba it draws synthetic faces and needs nothing else. Results are in the run folder: open report.html.
+    ///
+    ///   cargo xtask reproduce
+    ///   cargo xtask reproduce --profile small --celeba ~/data/celeba --out runs/celeba
+    #[command(verbatim_doc_comment)]
+    Reproduce(reproduce::ReproduceArgs),
+    /// Check everything that CI checks: format, clippy, tests, docs, a smoke run.
+    Test,
+    /// Stage `train` of a run: fit the network, write model.safetensors and its accuracy.
+    Train(RunArgs),
+    /// Stage `measure`: channel correlation, mean masks, top channels, attribute correlation (Figures 4 to 6, Table 4).
+    Measure(RunArgs),
+    /// Stage `prune`: plans and curves of semantic channel pruning (Figure 7).
+    Prune(RunArgs),
+    /// Stage `transform`: the mask transformation under noise (Figure 8).
+    Transform(RunArgs),
+    /// Stage `figures`: draw all figures, tables and report.html from the run's data; needs no training.
+    Figures(RunArgs),
+    /// Judge a model file on faces of a folder.
+    Evaluate(evaluate::EvaluateArgs),
+    /// Make or check folders of faces.
+    #[command(subcommand)]
+    Data(data::DataCommand),
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// The run's folder, as `reproduce --out` named it.
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time().init();
+    match dispatch(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e:#}");
+            ExitCode::from(error::status(&e))
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<()> {
+    match command {
+        Command::Reproduce(args) => reproduce::reproduce(&args),
+        Command::Test => test::test(),
+        Command::Train(args) => one_stage(&args, train::stage),
+        Command::Measure(args) => one_stage(&args, measure::stage),
+        Command::Prune(args) => one_stage(&args, prune::stage),
+        Command::Transform(args) => one_stage(&args, transform::stage),
+        Command::Figures(args) => figures::stage(&mut run::Run::open(&args.run)?),
+        Command::Evaluate(args) => evaluate::evaluate(&args),
+        Command::Data(command) => data::data(command),
+    }
+}
+
+fn one_stage(args: &RunArgs, stage: fn(&mut run::Run, &candle_core::Device) -> Result<()>) -> Result<()> {
+    let mut run = run::Run::open(&args.run)?;
+    let device = device::device(&run.manifest.device)?;
+    stage(&mut run, &device)
+}

@@ -71,6 +71,11 @@ impl CelebA {
         Ok(Self { root, names, labels, parts, rule })
     }
 
+    /// Whether these faces were drawn by [`crate::synthetic`]: results on them say nothing about people.
+    pub fn is_synthetic(&self) -> bool {
+        self.root.join(crate::synthetic::MARKER).exists()
+    }
+
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root
@@ -99,6 +104,11 @@ impl CelebA {
     /// The attributes of a face.
     pub fn labels(&self, face: usize) -> Labels {
         self.labels[face]
+    }
+
+    /// The part of CelebA's partition that a face is in: 0 train, 1 val, 2 test.
+    pub fn part(&self, face: usize) -> u8 {
+        self.parts[face]
     }
 
     /// The faces of a split, in the order of the annotations.

@@ -1,1 +1,6 @@
-//! report
+#![doc = include_str!("../README.md")]
+
+mod error;
+pub mod frame;
+
+pub use error::{Error, Result};

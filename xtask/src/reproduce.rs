@@ -1,0 +1,60 @@
+//! `reproduce`: the list of the stages.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::config::Config;
+use crate::device::device;
+use crate::run::Run;
+use crate::{faces, figures, measure, prune, train, transform};
+
+#[derive(Args)]
+pub struct ReproduceArgs {
+    /// Settings to start from: quick (synthetic faces, some minutes), small (some thousand real faces, within 90 minutes), paper (a GPU).
+    #[arg(long, default_value = "quick")]
+    profile: String,
+    /// A TOML file whose keys replace the profile's.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A folder as CelebA is distributed: img_align_celeba/, list_attr_celeba.txt, list_eval_partition.txt. Without it, synthetic faces are drawn.
+    #[arg(long, value_name = "DIR")]
+    celeba: Option<PathBuf>,
+    /// The run's folder. Default: runs/<profile>.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Decides everything that is random.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// cpu, cuda or metal.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Replaces one setting, such as train.epochs=3; can be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
+    let config = Config::resolve(&args.profile, args.config.as_deref(), &args.set)?;
+    let device = device(&args.device)?;
+    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&args.profile));
+    let own_faces = out.join("faces");
+    let folder = args.celeba.as_ref().unwrap_or(&own_faces);
+    if args.celeba.is_none() && !own_faces.exists() {
+        if out.join("manifest.json").exists() {
+            tracing::warn!("{} is gone: drawing the faces again", own_faces.display());
+        }
+        faces::synthesize(&own_faces, config.data.synthetic_faces, args.seed)?;
+    }
+    let (_, record) = faces::open(folder, config.data.split.into())?;
+    tracing::info!("{}", record.description());
+    let mut run = Run::open_or_create(&out, config, args.seed, &args.device, record)?;
+    train::stage(&mut run, &device)?;
+    measure::stage(&mut run, &device)?;
+    prune::stage(&mut run, &device)?;
+    transform::stage(&mut run, &device)?;
+    figures::stage(&mut run)?;
+    tracing::info!("open {}", run.path("report.html").display());
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! A run is a folder: its manifest, its stages, and which of them are up to date.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::Config;
+use crate::error::input;
+use crate::faces::DataRecord;
+
+/// `manifest.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Manifest {
+    pub foresee: String,
+    pub git_commit: String,
+    pub cargo_lock_sha256: String,
+    pub data: DataRecord,
+    pub config: Config,
+    pub seed: u64,
+    pub device: String,
+    pub stages: BTreeMap<String, StageRecord>,
+}
+
+/// What a stage was made from, what it made and what it took.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StageRecord {
+    pub inputs_sha256: String,
+    pub outputs: BTreeMap<String, String>,
+    pub wall_seconds: f64,
+    pub peak_memory_bytes: Option<u64>,
+}
+
+pub struct Run {
+    pub folder: PathBuf,
+    pub manifest: Manifest,
+}
+
+impl Run {
+    /// Creates a run folder, or goes on in one that holds the same run.
+    pub fn open_or_create(folder: &Path, config: Config, seed: u64, device: &str, data: DataRecord) -> Result<Self> {
+        let fresh = Manifest {
+            foresee: env!("CARGO_PKG_VERSION").into(),
+            git_commit: git_commit(),
+            cargo_lock_sha256: sha256(include_bytes!("../../Cargo.lock")),
+            data,
+            config,
+            seed,
+            device: device.into(),
+            stages: BTreeMap::new(),
+        };
+        if folder.join("manifest.json").exists() {
+            let run = Self::open(folder)?;
+            let differences = differences(&run.manifest, &fresh)?;
+            if !differences.is_empty() {
+                return Err(input(format!(
+                    "{} holds another run: {}; name another folder with --out, or remove this one",
+                    folder.display(),
+                    differences.join("; ")
+                )));
+            }
+            return Ok(run);
+        }
+        let alien = std::fs::read_dir(folder).ok().and_then(|mut entries| entries.find_map(|e| e.ok().filter(|e| e.file_name() != "faces")));
+        if let Some(entry) = alien {
+            let name = entry.file_name();
+            return Err(input(format!("{} is not empty ({}) and holds no run; name a new folder with --out", folder.display(), name.display())));
+        }
+        let run = Self { folder: folder.into(), manifest: fresh };
+        std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+        run.save()?;
+        Ok(run)
+    }
+
+    /// Opens a run folder.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join("manifest.json");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| input(format!("{}: {e}; a run folder is made by `cargo xtask reproduce --out {}`", path.display(), folder.display())))?;
+        let manifest = serde_json::from_str(&text).map_err(|e| input(format!("{} is damaged: {e}", path.display())))?;
+        Ok(Self { folder: folder.into(), manifest })
+    }
+
+    fn save(&self) -> Result<()> {
+        write_file(&self.folder.join("manifest.json"), (serde_json::to_string_pretty(&self.manifest)? + "\n").as_bytes())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Runs a stage, unless it ran already on the same inputs and its outputs are untouched. `inputs` describes what the stage depends on besides the
+    /// files `reads`, which earlier stages made; `work` returns the files that it made, relative to the folder.
+    pub fn stage(&mut self, name: &str, inputs: &impl Serialize, reads: &[&str], work: impl FnOnce(&Self) -> Result<Vec<String>>) -> Result<()> {
+        let key = self.key(name, inputs, reads)?;
+        if self.manifest.stages.get(name).is_some_and(|record| record.inputs_sha256 == key && self.untouched(record)) {
+            tracing::info!("{name}: up to date");
+            return Ok(());
+        }
+        reset_peak_memory();
+        let start = Instant::now();
+        let made = work(self).with_context(|| format!("stage {name}"))?;
+        let outputs = made.into_iter().map(|file| Ok((file.clone(), file_sha256(&self.path(&file))?))).collect::<Result<BTreeMap<_, _>>>()?;
+        let record = StageRecord { inputs_sha256: key, outputs, wall_seconds: start.elapsed().as_secs_f64(), peak_memory_bytes: peak_memory() };
+        let memory = record.peak_memory_bytes.map_or(String::new(), |b| format!(", peak memory {:.2} GB", b as f64 / 1e9));
+        tracing::info!("{name}: done in {:.0} s{memory}", record.wall_seconds);
+        self.manifest.stages.insert(name.into(), record);
+        self.save()
+    }
+
+    fn key(&self, name: &str, inputs: &impl Serialize, reads: &[&str]) -> Result<String> {
+        let files = reads.iter().map(|file| file_sha256(&self.path(file))).collect::<Result<Vec<_>>>();
+        let files = files.map_err(|e| input(format!("stage {name} needs files of an earlier stage: {e:#}; run `cargo xtask reproduce` first")))?;
+        Ok(sha256(&serde_json::to_vec(&(name, env!("CARGO_PKG_VERSION"), inputs, files))?))
+    }
+
+    fn untouched(&self, record: &StageRecord) -> bool {
+        record.outputs.iter().all(|(file, hash)| file_sha256(&self.path(file)).is_ok_and(|now| now == *hash))
+    }
+}
+
+/// What makes two runs different, in words.
+fn differences(old: &Manifest, new: &Manifest) -> Result<Vec<String>> {
+    let flat = |m: &Manifest| -> Result<BTreeMap<String, String>> {
+        let mut out = BTreeMap::new();
+        let value = serde_json::json!({"config": m.config, "seed": m.seed, "device": m.device, "data": m.data.sha256});
+        flatten("", &value, &mut out);
+        Ok(out)
+    };
+    let (old, new) = (flat(old)?, flat(new)?);
+    Ok(old.iter().filter(|(key, value)| new[*key] != **value).map(|(key, value)| format!("{key} is {value} there, {} here", new[key])).collect())
+}
+
+fn flatten(path: &str, value: &serde_json::Value, out: &mut BTreeMap<String, String>) {
+    match value {
+        serde_json::Value::Object(map) => map.iter().for_each(|(key, value)| {
+            let path = if path.is_empty() { key.clone() } else { format!("{}.{key}", path.trim_start_matches("config.")) };
+            flatten(&path, value, out);
+        }),
+        other => {
+            out.insert(path.trim_start_matches("config.").into(), other.to_string());
+        }
+    }
+}
+
+/// Writes a file beside its place, then renames: it is there whole or not at all.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+    let mut staging = tempfile::NamedTempFile::new_in(folder).with_context(|| format!("writing in {}", folder.display()))?;
+    staging.write_all(bytes).with_context(|| format!("writing {}", path.display()))?;
+    staging.as_file().sync_all()?;
+    staging.persist(path).with_context(|| format!("writing {}", path.display()))?;
+    Ok(())
+}
+
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn file_sha256(path: &Path) -> Result<String> {
+    Ok(sha256(&std::fs::read(path).with_context(|| format!("reading {}", path.display()))?))
+}
+
+/// The commit of the checkout this was built from, if git is at hand.
+fn git_commit() -> String {
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git").arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    match (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain"])) {
+        (Some(commit), Some(changes)) if changes.is_empty() => commit,
+        (Some(commit), _) => format!("{commit} with uncommitted changes"),
+        _ => "unknown".into(),
+    }
+}
+
+/// The process's peak memory since [`reset_peak_memory`], where the system tells it (Linux).
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
+fn reset_peak_memory() {
+    // Linux only; elsewhere the peak is not told at all.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
