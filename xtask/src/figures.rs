@@ -1,9 +1,84 @@
-//! Stage `figures`.
+//! Stage `figures`: every figure, every table and the report, from the run's files alone.
+
+mod page;
+mod plots;
+mod tables;
 
 use anyhow::Result;
+use candle_core::Device;
+use foresee_celeba::ATTRIBUTES;
+use foresee_report::{Architecture, Figure, Source, Table};
 
 use crate::run::Run;
+use crate::train;
+
+/// The files that figures are drawn from.
+const READS: [&str; 15] = [
+    "model.safetensors",
+    "data/training.csv",
+    "data/validation.csv",
+    "data/accuracy.csv",
+    "data/accuracy_per_attribute.csv",
+    "data/channels.csv",
+    "data/channel_correlation.csv",
+    "data/mean_masks.csv",
+    "data/attribute_neighbours.csv",
+    "data/attribute_groups.csv",
+    "data/top_channels.csv",
+    "data/figure4_faces.csv",
+    "data/figure4_masks.csv",
+    "data/channel_pruning.csv",
+    "data/mask_transformation.csv",
+];
 
 pub fn stage(run: &mut Run) -> Result<()> {
-    run.stage("figures", &(), &[], |_| Ok(vec![]))
+    let description = (run.manifest.config.clone(), run.manifest.data.description(), run.manifest.seed);
+    run.stage("figures", &description, &READS, |run| {
+        let architecture = architecture(run)?;
+        let figures = plots::all(run, &source(run), &architecture)?;
+        let tables = tables::all(run, &source(run), &architecture)?;
+        let mut made = vec!["report.html".to_owned()];
+        for figure in &figures {
+            figure.save(&run.path("figures"))?;
+            made.extend(["png", "svg", "pdf"].map(|extension| format!("figures/{}.{extension}", figure.name())));
+        }
+        for table in &tables {
+            table.save(&run.path("tables"))?;
+            made.extend(["csv", "md", "tex"].map(|extension| format!("tables/{}.{extension}", table.name)));
+        }
+        page::write(run, source(run), &figures, &tables)?;
+        Ok(made)
+    })
+}
+
+/// What is written on every figure and table.
+fn source(run: &Run) -> Source {
+    let m = &run.manifest;
+    let data = format!("{}, {} px, {} epochs, seed {}", m.data.description(), m.config.data.image_size, m.config.train.epochs, m.seed);
+    Source { data, synthetic: m.data.synthetic }
+}
+
+fn architecture(run: &Run) -> Result<Architecture> {
+    let (network, _) = train::load(&run.folder, &Device::Cpu)?;
+    Ok(Architecture {
+        image_size: run.manifest.config.data.image_size,
+        blocks: network.extractor().plan(),
+        attributes: ATTRIBUTES.len(),
+        mask_kernel: network.config().mask_kernel,
+        parameters: network.parameters(),
+    })
+}
+
+/// The figure of this name.
+fn figure<'a>(figures: &'a [Figure], name: &str) -> Option<&'a Figure> {
+    figures.iter().find(|figure| figure.name() == name)
+}
+
+/// The table of this name.
+fn table<'a>(tables: &'a [Table], name: &str) -> Option<&'a Table> {
+    tables.iter().find(|table| table.name == name)
+}
+
+fn percent(share: f64) -> String {
+    if share.is_nan() { "–".into() } else { format!("{:.2}", 100. * share) }
 }

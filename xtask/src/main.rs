@@ -23,7 +23,11 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Reproduces \"New Perspective of Interpretability of Deep Neural Networks\" (Kimura & Tanaka, 2020), end to end", version)]
+#[command(
+    name = "cargo xtask",
+    about = "Reproduces \"New Perspective of Interpretability of Deep Neural Networks\" (Kimura & Tanaka, 2020), end to end",
+    version
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -88,8 +88,9 @@ fn write_attributes(run: &Run, statistics: &Statistics) -> Result<Vec<String>> {
     frame::write_csv(&run.path("data/mean_contributions.csv"), matrix("attribute", &attributes, &channels, &statistics.contributions)?)?;
     frame::write_csv(&run.path("data/attribute_correlation.csv"), matrix("attribute", &attributes, &attributes, &correlation)?)?;
 
-    let near: Vec<(usize, usize, f64)> =
-        (0..ATTRIBUTES.len()).flat_map(|k| neighbours(&correlation, k, ATTRIBUTES.len() - 1).into_iter().map(move |(other, rho)| (k, other, rho))).collect();
+    let near: Vec<(usize, usize, f64)> = (0..ATTRIBUTES.len())
+        .flat_map(|k| neighbours(&correlation, k, ATTRIBUTES.len() - 1).into_iter().map(move |(other, rho)| (k, other, rho)))
+        .collect();
     let near = df!(
         "attribute" => near.iter().map(|n| ATTRIBUTES[n.0]).collect::<Vec<_>>(),
         "rank" => (0..near.len()).map(|i| (i % (ATTRIBUTES.len() - 1)) as i64 + 1).collect::<Vec<_>>(),

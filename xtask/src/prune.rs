@@ -20,7 +20,8 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         let (network, _) = train::load(&run.folder, device)?;
         let channels = network.config().channels;
         let (orders, made) = orders(run, channels)?;
-        let counts: Vec<usize> = (0..channels).step_by(config.prune.step).chain([channels - 1]).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let counts: Vec<usize> =
+            (0..channels).step_by(config.prune.step).chain([channels - 1]).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
         let test = faces::limited(data.split(Split::Test)?, config.prune.images);
         let mut progress = Progress::new("pruning", test.len(), 0);
         let batches = faces::in_order(&data, &test, config.data.image_size, 8).map(|batch| -> Result<(Tensor, Tensor)> {

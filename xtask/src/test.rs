@@ -26,7 +26,15 @@ fn doc() -> Result<()> {
 fn smoke_run() -> Result<()> {
     let folder = tempfile::tempdir().context("a folder for the smoke run")?;
     let out = folder.path().join("run");
-    let small = ["data.synthetic_faces=120", "data.image_size=16", "train.epochs=1", "measure.images=32", "prune.images=12", "prune.step=48", "transform.images=8"];
+    let small = [
+        "data.synthetic_faces=120",
+        "data.image_size=16",
+        "train.epochs=1",
+        "measure.images=32",
+        "prune.images=12",
+        "prune.step=48",
+        "transform.images=8",
+    ];
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("reproduce").arg("--out").arg(&out);
     small.iter().for_each(|setting| {

@@ -28,7 +28,12 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         });
         let tallies = transform_grid(&network, &noise, &config.transform.sigmas, &shapes, batches)?;
         let points = || {
-            config.transform.sigmas.iter().zip(&tallies).flat_map(|(&sigma, row)| curves.iter().zip(row).map(move |(curve, tally)| (sigma, curve, tally, &row[0])))
+            config
+                .transform
+                .sigmas
+                .iter()
+                .zip(&tallies)
+                .flat_map(|(&sigma, row)| curves.iter().zip(row).map(move |(curve, tally)| (sigma, curve, tally, &row[0])))
         };
         let mut grid = df!(
             "sigma" => points().map(|p| p.0).collect::<Vec<_>>(),

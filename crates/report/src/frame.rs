@@ -33,8 +33,20 @@ pub fn write_csv(path: &Path, mut frame: DataFrame) -> Result<()> {
 /// If the file is missing or no CSV.
 pub fn read_csv(path: &Path) -> Result<DataFrame> {
     let bytes = std::fs::read(path).map_err(|e| file(path, e))?;
+    parse(bytes).map_err(|e| file(path, e))
+}
+
+/// Reads CSV text.
+///
+/// # Errors
+/// If it is no CSV.
+pub fn parse_csv(text: &str) -> Result<DataFrame> {
+    parse(text.as_bytes().to_vec()).map_err(|e| file(Path::new("embedded table"), e))
+}
+
+fn parse(bytes: Vec<u8>) -> std::result::Result<DataFrame, PolarsError> {
     let options = CsvReadOptions::default().with_infer_schema_length(None);
-    options.into_reader_with_file_handle(std::io::Cursor::new(bytes)).finish().map_err(|e| file(path, e))
+    options.into_reader_with_file_handle(std::io::Cursor::new(bytes)).finish()
 }
 
 /// A column as numbers; what is missing is NaN.

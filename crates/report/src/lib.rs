@@ -1,6 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+mod architecture;
+mod canvas;
+mod colour;
+mod curves;
 mod error;
 pub mod frame;
+mod html;
+mod maps;
+mod table;
 
+pub use architecture::{Architecture, architecture};
+pub use canvas::{Figure, Source};
+pub use curves::{Band, Curve, Level, Panel, curves};
 pub use error::{Error, Result};
+pub use html::{Report, Section};
+pub use maps::{CellGrid, Face, FaceRow, HeatMap, cell_grids, face_masks, heat_maps};
+pub use table::Table;

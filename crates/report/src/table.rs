@@ -1,0 +1,124 @@
+//! Tables as CSV, Markdown and LaTeX.
+
+use std::path::{Path, PathBuf};
+
+use crate::canvas::Source;
+use crate::error::Result;
+use crate::frame::write_whole;
+
+/// A table of text.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// File name without extension.
+    pub name: String,
+    /// What it shows.
+    pub caption: String,
+    /// Column names.
+    pub header: Vec<String>,
+    /// Rows, each as long as the header.
+    pub rows: Vec<Vec<String>>,
+    /// What a reader must know: sources, caveats.
+    pub notes: Vec<String>,
+}
+
+impl Table {
+    /// A table without rows.
+    pub fn new(name: &str, caption: &str, header: &[&str]) -> Self {
+        Self { name: name.into(), caption: caption.into(), header: header.iter().map(ToString::to_string).collect(), rows: vec![], notes: vec![] }
+    }
+
+    /// Adds the note that tells what the numbers were measured on.
+    #[must_use]
+    pub fn measured_on(mut self, source: &Source) -> Self {
+        self.notes.push(source.note());
+        self
+    }
+
+    /// Writes `<name>.csv`, `.md` and `.tex` into a folder and returns their paths.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        [("csv", self.csv()), ("md", self.markdown()), ("tex", self.latex())]
+            .into_iter()
+            .map(|(extension, text)| {
+                let path = folder.join(format!("{}.{extension}", self.name));
+                write_whole(&path, text.as_bytes())?;
+                Ok(path)
+            })
+            .collect()
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Vec<String>> {
+        std::iter::once(&self.header).chain(&self.rows)
+    }
+
+    /// Header and rows; notes are left to the other forms.
+    pub fn csv(&self) -> String {
+        let field = |text: &String| match text.contains([',', '"', '\n']) {
+            true => format!("\"{}\"", text.replace('"', "\"\"")),
+            false => text.clone(),
+        };
+        self.lines().map(|row| row.iter().map(field).collect::<Vec<_>>().join(",") + "\n").collect()
+    }
+
+    /// Caption, table, notes.
+    pub fn markdown(&self) -> String {
+        let line = |row: &Vec<String>| format!("| {} |\n", row.iter().map(|text| text.replace('|', "\\|")).collect::<Vec<_>>().join(" | "));
+        let rule = format!("|{}\n", " --- |".repeat(self.header.len()));
+        let rows: String = self.rows.iter().map(line).collect();
+        let notes: String = self.notes.iter().map(|note| format!("\n{note}\n")).collect();
+        format!("**{}**\n\n{}{rule}{rows}{notes}", self.caption, line(&self.header))
+    }
+
+    /// A `table` environment that needs the package booktabs.
+    pub fn latex(&self) -> String {
+        let line = |row: &Vec<String>| format!("  {} \\\\\n", row.iter().map(|text| escaped(text)).collect::<Vec<_>>().join(" & "));
+        let columns = "l".repeat(self.header.len());
+        let rows: String = self.rows.iter().map(line).collect();
+        let notes: String = self.notes.iter().map(|note| format!("  \\par\\footnotesize {}\n", escaped(note))).collect();
+        format!(
+            "\\begin{{table}}\n  \\centering\n  \\caption{{{}}}\n  \\label{{tab:{}}}\n  \\begin{{tabular}}{{{columns}}}\n  \\toprule\n{}  \\midrule\n{rows}  \\bottomrule\n  \\end{{tabular}}\n{notes}\\end{{table}}\n",
+            escaped(&self.caption),
+            self.name.replace('_', "-"),
+            line(&self.header)
+        )
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let one = |c: char| match c {
+        '&' | '%' | '$' | '#' | '_' | '{' | '}' => format!("\\{c}"),
+        '~' => "\\textasciitilde{}".into(),
+        '^' => "\\textasciicircum{}".into(),
+        '\\' => "\\textbackslash{}".into(),
+        'λ' => "$\\lambda$".into(),
+        'ρ' => "$\\rho$".into(),
+        'σ' => "$\\sigma$".into(),
+        'β' => "$\\beta$".into(),
+        '×' => "$\\times$".into(),
+        '→' => "$\\to$".into(),
+        '±' => "$\\pm$".into(),
+        '∈' => "$\\in$".into(),
+        other => other.to_string(),
+    };
+    text.chars().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_escapes_its_own() {
+        let mut table = Table::new("t_1", "Shares & such", &["name", "share [%]"]);
+        table.rows.push(vec!["a|b, \"c\"".into(), "50 %".into()]);
+        table.notes.push("λ_1".into());
+        assert_eq!(table.csv(), "name,share [%]\n\"a|b, \"\"c\"\"\",50 %\n");
+        assert!(table.markdown().contains("| a\\|b, \"c\" | 50 % |"));
+        let latex = table.latex();
+        assert!(
+            latex.contains("Shares \\& such") && latex.contains("50 \\% \\\\") && latex.contains("$\\lambda$\\_1") && latex.contains("{tab:t-1}")
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! `report.html`.
+
+use anyhow::Result;
+use foresee_report::frame;
+use foresee_report::{Figure, Report, Section, Source, Table};
+
+use super::{figure, percent, table};
+use crate::run::Run;
+
+pub fn write(run: &Run, source: Source, figures: &[Figure], tables: &[Table]) -> Result<()> {
+    let mut sections = vec![];
+    for &(heading, text, parts) in CHAPTERS {
+        sections.push(Section::Heading(heading.into()));
+        sections.push(Section::Text(text.into()));
+        for &(name, caption) in parts {
+            sections.extend(figure(figures, name).map(|f| Section::Figure(f.clone(), caption.to_string())));
+            sections.extend(table(tables, name).map(|t| Section::Table(t.clone())));
+        }
+    }
+    sections.extend(groups(run)?);
+    sections.extend(made_with(run)?);
+    let title = "Human-predictable networks: Kimura & Tanaka (2020), reproduced".to_owned();
+    Ok(Report { title, source, summary: summary(run)?, sections }.save(&run.path("report.html"))?)
+}
+
+type Chapter = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const CHAPTERS: &[Chapter] = &[
+    (
+        "The network",
+        "A dilated feature extractor, and for each attribute a binary classifier with an attention mask of its own for every channel. Two operations act on the \
+         trained network: channels are pruned, and masks are transformed. The paper asks whether one can say beforehand what they will do.",
+        &[
+            ("fig2_architecture", "Figure 2 (and 1): the network as it is built, and where the operations act."),
+            ("table1_extractor", ""),
+            ("table2_classifier", ""),
+        ],
+    ),
+    (
+        "Training and accuracy",
+        "Eq. 10: binary cross entropy summed over the attributes, plus λ times the L1 norm of the masks. Faces that the network was not trained on judge it.",
+        &[
+            ("training", "Loss and its two parts, and accuracy, over the training; each point is the mean of several steps."),
+            ("table3_accuracy", ""),
+            ("table3_per_attribute", ""),
+        ],
+    ),
+    (
+        "What the masks look at",
+        "The three channels of the highest mean mask of each attribute, on faces of the test split. Bright: the mask lets the channel through there.",
+        &[
+            ("fig4_attention_masks", "Figure 4: attention masks over faces; the number below each is the channel (feature id)."),
+            ("fig5_mean_masks", "Figure 5: mean of each channel's mask by attribute. Deeper is higher."),
+            ("table4_attribute_correlation", ""),
+        ],
+    ),
+    (
+        "Correlated channels",
+        "Pearson correlation between channels over all positions of the training images that were measured. Pairs of deep red play the same role.",
+        &[("fig6_channel_correlation", "Figure 6: correlation among the channels of the feature map.")],
+    ),
+    (
+        "Semantic channel pruning",
+        "Pairs are scanned from the highest correlation down, and one member of each is pruned. The paper says in one place that the member with the lower norm \
+         goes, in another the one with the higher: both are drawn, beside chance and beside plain pruning by norm.",
+        &[("fig7_channel_pruning", "Figure 7: accuracy over the number of pruned channels.")],
+    ),
+    (
+        "Intentional attention mask transformation",
+        "g(M; n, β) of Eq. 11 and 12 on all masks, while Gaussian noise is added to the images. The right panel shows what a setting gains over n = 1, β = 0 on \
+         the same noisy images.",
+        &[("fig8_mask_transformation", "Figure 8: accuracy under noise for several n and β.")],
+    ),
+];
+
+fn summary(run: &Run) -> Result<Vec<(String, String)>> {
+    let accuracy = frame::read_csv(&run.path("data/accuracy.csv"))?;
+    let number = |name: &str| -> Result<f64> { Ok(frame::numbers(&accuracy, name)?[0]) };
+    let steps = frame::numbers(&frame::read_csv(&run.path("data/training.csv"))?, "mask_mean")?;
+    let mask_mean = steps.last().copied().unwrap_or(f64::NAN);
+    Ok([
+        ("mean accuracy, unseen faces", format!("{} %", percent(number("accuracy")?))),
+        ("always the majority", format!("{} %", percent(number("majority_accuracy")?))),
+        ("balanced accuracy", format!("{} %", percent(number("balanced_accuracy")?))),
+        ("area under the ROC curve", format!("{:.3}", number("auc")?)),
+        ("mean of the masks", format!("{mask_mean:.3}")),
+        ("unseen faces", number("images")?.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec())
+}
+
+/// Attributes that the masks put together.
+fn groups(run: &Run) -> Result<Vec<Section>> {
+    let groups = frame::read_csv(&run.path("data/attribute_groups.csv"))?;
+    let (group, attribute) = (frame::numbers(&groups, "group")?, frame::texts(&groups, "attribute")?);
+    let mut table = Table::new("attribute_groups", "Attributes whose mean masks correlate by more than 0.8 on average.", &["group", "attributes"]);
+    for i in 0..group.len() {
+        let name = foresee_celeba::display_name(&attribute[i]);
+        match table.rows.last_mut().filter(|row| row[0] == group[i].to_string()) {
+            Some(row) => row[1] = format!("{}, {name}", row[1]),
+            None => table.rows.push(vec![group[i].to_string(), name]),
+        }
+    }
+    table.rows.retain(|row| row[1].contains(','));
+    let text = "The paper groups highly correlated attributes. Groups of one are left out; data/attribute_groups.csv has all.";
+    Ok(vec![Section::Heading("Groups of attributes".into()), Section::Text(text.into()), Section::Plain(table)])
+}
+
+/// What a reader needs to make this again.
+fn made_with(run: &Run) -> Result<Vec<Section>> {
+    let m = &run.manifest;
+    let mut stages = Table::new("stages", "Stages so far.", &["stage", "seconds", "peak memory [GB]"]);
+    for (name, record) in &m.stages {
+        let memory = record.peak_memory_bytes.map_or("–".into(), |b| format!("{:.2}", b as f64 / 1e9));
+        stages.rows.push(vec![name.clone(), format!("{:.0}", record.wall_seconds), memory]);
+    }
+    let mut settings = Table::new("settings", "All settings.", &["key", "value"]);
+    if let serde_json::Value::Object(sections) = serde_json::to_value(&m.config)? {
+        for (section, keys) in sections {
+            for (key, value) in keys.as_object().into_iter().flatten() {
+                settings.rows.push(vec![format!("{section}.{key}"), value.to_string()]);
+            }
+        }
+    }
+    let text = format!(
+        "Foresee {}, commit {}, seed {}, device {}. The numbers behind every figure are in data/, and manifest.json has the hashes of all files.",
+        m.foresee, m.git_commit, m.seed, m.device
+    );
+    Ok(vec![Section::Heading("How this was made".into()), Section::Text(text), Section::Plain(stages), Section::Plain(settings)])
+}

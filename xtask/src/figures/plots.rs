@@ -1,0 +1,190 @@
+//! Figures 1 to 8 and the course of the training.
+
+use anyhow::Result;
+use foresee_celeba::display_name;
+use foresee_report::frame::{self, DataFrame};
+use foresee_report::{
+    Architecture, Band, CellGrid, Curve, Face, FaceRow, Figure, HeatMap, Level, Panel, Source, architecture, cell_grids, curves, face_masks,
+    heat_maps,
+};
+
+use crate::run::Run;
+
+pub fn all(run: &Run, source: &Source, network: &Architecture) -> Result<Vec<Figure>> {
+    Ok(vec![
+        architecture("fig2_architecture", network, source)?,
+        training(run, source)?,
+        attention_masks(run, source)?,
+        mean_masks(run, source)?,
+        channel_correlation(run, source)?,
+        channel_pruning(run, source)?,
+        mask_transformation(run, source)?,
+    ])
+}
+
+fn read(run: &Run, file: &str) -> Result<DataFrame> {
+    Ok(frame::read_csv(&run.path(file))?)
+}
+
+fn curve(name: &str, points: Vec<(f64, f64)>, colour: usize, dash: usize) -> Curve {
+    Curve { name: name.into(), points, spread: vec![], band: Band::Filled, colour, dash }
+}
+
+fn training(run: &Run, source: &Source) -> Result<Figure> {
+    let steps = read(run, "data/training.csv")?;
+    let mean = |name: &str| -> Result<Vec<(f64, f64)>> {
+        let values = frame::numbers(&steps, name)?;
+        // At most some 40 points, each the mean of as many steps.
+        let window = values.len().div_ceil(40).max(1);
+        let chunks = values.chunks(window).enumerate();
+        Ok(chunks.map(|(i, chunk)| ((i * window + chunk.len() / 2) as f64, chunk.iter().sum::<f64>() / chunk.len() as f64)).collect())
+    };
+    let losses = vec![
+        curve("L, Eq. 10", mean("loss")?, 6, 0),
+        curve("classification L_b, Eq. 8", mean("classification_loss")?, 0, 0),
+        curve("sparsity λ‖M‖₁", mean("sparsity_loss")?, 1, 1),
+    ];
+    let percent = |points: Vec<(f64, f64)>| points.into_iter().map(|(x, y)| (x, 100. * y)).collect::<Vec<_>>();
+    let mut accuracy = vec![curve("training batches", percent(mean("batch_accuracy")?), 2, 0)];
+    let validation = read(run, "data/validation.csv")?;
+    if validation.height() > 0 {
+        let per_epoch = steps.height() as f64 / run.manifest.config.train.epochs as f64;
+        let (epochs, values) = (frame::numbers(&validation, "epochs_done")?, frame::numbers(&validation, "accuracy")?);
+        let points = epochs.iter().zip(values).map(|(e, v)| (e * per_epoch, 100. * v)).collect();
+        accuracy.push(curve("validation faces", points, 3, 1));
+    }
+    let panel = |y: &str, curves| Panel { title: String::new(), x: "training step".into(), y: y.into(), curves, levels: vec![] };
+    Ok(curves("training", &[panel("loss", losses), panel("accuracy [%]", accuracy)], source)?)
+}
+
+fn attention_masks(run: &Run, source: &Source) -> Result<Figure> {
+    let pixels = read(run, "data/figure4_faces.csv")?;
+    let (names, rows) = (frame::texts(&pixels, "face")?, frame::rows(&pixels, 3)?);
+    let size = run.manifest.config.data.image_size;
+    let mut order: Vec<String> = names.clone();
+    order.dedup();
+    let faces: Vec<Face> = rows
+        .chunks_exact(3 * size)
+        .map(|colours| {
+            let plane = |c: usize| colours[c * size..(c + 1) * size].iter().flatten();
+            Face { size, rgb: plane(0).zip(plane(1)).zip(plane(2)).map(|((r, g), b)| [*r, *g, *b]).collect() }
+        })
+        .collect();
+    let masks = read(run, "data/figure4_masks.csv")?;
+    let (of_face, attribute, channel) = (frame::texts(&masks, "face")?, frame::texts(&masks, "attribute")?, frame::numbers(&masks, "channel")?);
+    let values = frame::rows(&masks, 5)?;
+    let mut rows: Vec<FaceRow> = vec![];
+    for (i, mask) in values.chunks_exact(size).enumerate() {
+        let at = i * size;
+        let name = display_name(&attribute[at]);
+        if rows.last().is_none_or(|row| row.name != name) {
+            rows.push(FaceRow { name, masks: vec![vec![]; order.len()] });
+        }
+        let face = order.iter().position(|name| *name == of_face[at]);
+        if let (Some(face), Some(row)) = (face, rows.last_mut()) {
+            row.masks[face].push((channel[at] as usize, mask.concat()));
+        }
+    }
+    Ok(face_masks("fig4_attention_masks", &faces, &rows, source)?)
+}
+
+fn mean_masks(run: &Run, source: &Source) -> Result<Figure> {
+    let table = read(run, "data/mean_masks.csv")?;
+    let grids: Vec<CellGrid> = frame::texts(&table, "attribute")?
+        .iter()
+        .zip(frame::rows(&table, 1)?)
+        .map(|(name, values)| CellGrid { title: display_name(name), values })
+        .collect();
+    Ok(cell_grids("fig5_mean_masks", &grids, "mean of the mask", source)?)
+}
+
+fn channel_correlation(run: &Run, source: &Source) -> Result<Figure> {
+    let rows = frame::rows(&read(run, "data/channel_correlation.csv")?, 1)?;
+    let position = frame::numbers(&read(run, "data/channels.csv")?, "cluster_position")?;
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by(|&a, &b| position[a].total_cmp(&position[b]));
+    let clustered = order.iter().map(|&i| order.iter().map(|&j| rows[i][j]).collect()).collect();
+    let maps = [
+        HeatMap { title: "by feature id".into(), rows, axis: "channel (feature id)".into() },
+        HeatMap { title: "clustered (average linkage)".into(), rows: clustered, axis: "channel, similar ones side by side".into() },
+    ];
+    Ok(heat_maps("fig6_channel_correlation", &maps, source)?)
+}
+
+fn channel_pruning(run: &Run, source: &Source) -> Result<Figure> {
+    let table = read(run, "data/channel_pruning.csv")?;
+    let (rules, pruned, accuracy) = (frame::texts(&table, "rule")?, frame::numbers(&table, "pruned")?, frame::numbers(&table, "accuracy")?);
+    let mut counts = pruned.clone();
+    counts.sort_by(f64::total_cmp);
+    counts.dedup();
+    let of = |rule: &str, count: f64| -> Vec<f64> {
+        (0..rules.len()).filter(|&i| rules[i] == rule && pruned[i] == count).map(|i| 100. * accuracy[i]).collect()
+    };
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let line = |rule: &str| -> Vec<(f64, f64)> { counts.iter().map(|&count| (count, mean(&of(rule, count)))).collect() };
+    let mut random = curve(&format!("random, mean and range of {} seeds", run.manifest.config.prune.random_seeds), line("random"), 6, 0);
+    random.spread = counts
+        .iter()
+        .map(|&count| of("random", count).into_iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v))))
+        .collect();
+    let lines = vec![
+        random,
+        curve("semantic, lower norm of the pair goes", line("lower"), 0, 0),
+        curve("semantic, higher norm of the pair goes", line("higher"), 1, 1),
+        curve("lowest norm first (no correlation)", line("l1"), 2, 2),
+    ];
+    let majority = frame::numbers(&read(run, "data/accuracy.csv")?, "majority_accuracy")?;
+    let levels = majority.iter().map(|v| Level { name: "always the majority".into(), y: 100. * v }).collect();
+    let panel = Panel { title: String::new(), x: "pruned channels".into(), y: "accuracy [%]".into(), curves: lines, levels };
+    Ok(curves("fig7_channel_pruning", &[panel], source)?)
+}
+
+fn mask_transformation(run: &Run, source: &Source) -> Result<Figure> {
+    let table = read(run, "data/mask_transformation.csv")?;
+    let column = |name: &str| frame::numbers(&table, name);
+    let (sigma, n, beta) = (column("sigma")?, column("n")?, column("beta")?);
+    let (accuracy, gain, error) = (column("accuracy")?, column("gain")?, column("gain_standard_error")?);
+    let mut settings: Vec<(f64, f64)> = vec![];
+    (0..sigma.len()).for_each(|i| {
+        if !settings.contains(&(n[i], beta[i])) {
+            settings.push((n[i], beta[i]));
+        }
+    });
+    let distinct = |values: fn(&(f64, f64)) -> f64| {
+        let mut all: Vec<f64> = settings.iter().map(values).collect();
+        all.sort_by(f64::total_cmp);
+        all.dedup();
+        all
+    };
+    let (all_n, all_beta) = (distinct(|s| s.0), distinct(|s| s.1));
+    let place = |all: &[f64], v: f64| all.iter().position(|&o| o == v).unwrap_or(0);
+    let lines = |y: &[f64], spread: bool| -> Vec<Curve> {
+        let line = |&(at_n, at_beta): &(f64, f64)| {
+            let rows: Vec<usize> = (0..sigma.len()).filter(|&i| n[i] == at_n && beta[i] == at_beta).collect();
+            let name = match (at_n, at_beta) {
+                (1., 0.) => "n = 1, β = 0 (untransformed)".into(),
+                _ => format!("n = {at_n}, β = {at_beta}"),
+            };
+            let points = rows.iter().map(|&i| (sigma[i], 100. * y[i])).collect();
+            let mut line = curve(&name, points, place(&all_n, at_n), place(&all_beta, at_beta).min(2));
+            if spread {
+                line.spread = rows.iter().map(|&i| (100. * (y[i] - error[i]), 100. * (y[i] + error[i]))).collect();
+                line.band = Band::Bars;
+            }
+            line
+        };
+        settings.iter().map(line).collect()
+    };
+    let x = "σ of the Gaussian noise (pixels in [0, 1])";
+    let panels = [
+        Panel { title: "accuracy".into(), x: x.into(), y: "accuracy [%]".into(), curves: lines(&accuracy, false), levels: vec![] },
+        Panel {
+            title: "gain over the untransformed masks (± standard error)".into(),
+            x: x.into(),
+            y: "gain [percentage points]".into(),
+            curves: lines(&gain, true),
+            levels: vec![],
+        },
+    ];
+    Ok(curves("fig8_mask_transformation", &panels, source)?)
+}
