@@ -1,1 +1,1 @@
-//! End-to-end tests of the Foresee workspace live in `tests/tests`.
+//! End-to-end tests of the Foresee workspace live in `tests/tests`, and `tests/examples` holds the comparison of a whole training with PyTorch's.

@@ -80,8 +80,24 @@ pub struct Train {
 #[serde(deny_unknown_fields)]
 pub struct Measure {
     pub images: usize,
+    pub correlation: Samples,
+    pub importance: Importance,
     pub faces: usize,
     pub attributes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Samples {
+    Positions,
+    Pooled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Importance {
+    Mask,
+    Contribution,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -6,10 +6,10 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use foresee_celeba::{ATTRIBUTES, Split, SplitRule};
 use foresee_model::{Network, majority_accuracy};
+use foresee_report::frame::write_whole;
 
 use crate::device::device;
 use crate::error::input;
-use crate::run::write_file;
 use crate::{faces, train};
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -76,7 +76,7 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
             let values: Vec<String> = row.iter().map(|p| format!("{p:.6}")).collect();
             csv.push_str(&format!("{},{}\n", data.name(face), values.join(",")));
         }
-        write_file(path, csv.as_bytes())?;
+        write_whole(path, csv.as_bytes())?;
         println!("probabilities: {}", path.display());
     }
     Ok(())

@@ -7,6 +7,7 @@ use foresee_celeba::{ATTRIBUTES, CelebA, Split, attribute_index};
 use foresee_model::Network;
 use foresee_report::frame::{self, DataFrame, df};
 
+use crate::config::{Config, Importance, Samples};
 use crate::faces;
 use crate::progress::Progress;
 use crate::run::Run;
@@ -23,10 +24,14 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         let data = faces::reopen(&run.manifest.data, &run.folder, config.data.split.into())?;
         let (network, _) = train::load(&run.folder, device)?;
         let train = faces::limited(data.split(Split::Train)?, config.measure.images);
-        let statistics = Statistics::stream(&network, &data, &train, config.data.image_size, device)?;
+        let statistics = Statistics::stream(&network, &data, &train, &config, device)?;
         let mut made = write_channels(run, &network, &statistics)?;
         made.extend(write_attributes(run, &statistics)?);
-        made.extend(write_figure4(run, &network, &data, &statistics.masks, device)?);
+        let importance = match config.measure.importance {
+            Importance::Mask => &statistics.masks,
+            Importance::Contribution => &statistics.contributions,
+        };
+        made.extend(write_figure4(run, &network, &data, importance, device)?);
         Ok(made)
     })
 }
@@ -41,16 +46,19 @@ struct Statistics {
 }
 
 impl Statistics {
-    fn stream(network: &Network, data: &CelebA, faces: &[usize], image_size: usize, device: &Device) -> Result<Self> {
+    fn stream(network: &Network, data: &CelebA, faces: &[usize], config: &Config, device: &Device) -> Result<Self> {
         let (k, c) = (network.config().attributes, network.config().channels);
         let mut channels = ChannelCorrelation::new(c);
         let (mut masks, mut contributions) = (MeanMasks::new(k, c), MeanMasks::new(k, c));
         let weights = Tensor::new(network.heads().readout_weights()?, device)?;
         let mut progress = Progress::new("measuring", faces.len(), 0);
-        for batch in faces::in_order(data, faces, image_size, 16) {
+        for batch in faces::in_order(data, faces, config.data.image_size, 16) {
             let batch = batch?;
             let z = network.extractor().forward(&batch.images.to_device(device)?)?;
-            channels.add(&z)?;
+            match config.measure.correlation {
+                Samples::Positions => channels.add(&z)?,
+                Samples::Pooled => channels.add(&z.mean_keepdim((2, 3))?)?,
+            }
             let pooled = network.heads().pool(&z)?;
             masks.add(&pooled.masks)?;
             contributions.add(&pooled.features.broadcast_mul(&weights)?.abs()?)?;
@@ -138,7 +146,7 @@ fn matrix(corner: &str, rows: &[String], columns: &[String], values: &Matrix) ->
 }
 
 /// Figure 4: faces that have an attribute, and the masks of its top channels on them.
-fn write_figure4(run: &Run, network: &Network, data: &CelebA, mean_masks: &Matrix, device: &Device) -> Result<Vec<String>> {
+fn write_figure4(run: &Run, network: &Network, data: &CelebA, importance: &Matrix, device: &Device) -> Result<Vec<String>> {
     let config = &run.manifest.config;
     let size = config.data.image_size;
     let test = data.split(Split::Test)?;
@@ -148,7 +156,7 @@ fn write_figure4(run: &Run, network: &Network, data: &CelebA, mean_masks: &Matri
 
     let normalisation = faces::normalisation();
     let mut pixels = Grid::new(size, &["face", "colour"]);
-    for (i, image) in batch.images.to_vec3_of_4()?.into_iter().enumerate() {
+    for (i, image) in batch.images.flatten_from(1)?.to_vec2::<f32>()?.into_iter().enumerate() {
         for (c, plane) in image.chunks_exact(size * size).enumerate() {
             let plane: Vec<f32> = plane.iter().map(|v| v * normalisation.deviation[c] + normalisation.mean[c]).collect();
             pixels.push(&[data.name(faces[i]), ["red", "green", "blue"][c]], &plane);
@@ -160,7 +168,7 @@ fn write_figure4(run: &Run, network: &Network, data: &CelebA, mean_masks: &Matri
     for name in &config.measure.attributes {
         let k = attribute_index(name)?;
         let all = network.heads().masks(&z, &[k])?.squeeze(1)?;
-        for (rank, channel) in top_channels(mean_masks, k, TOP).into_iter().enumerate() {
+        for (rank, channel) in top_channels(importance, k, TOP).into_iter().enumerate() {
             for (i, &face) in faces.iter().enumerate() {
                 let mask = all.get(i)?.get(channel)?.flatten_all()?.to_vec1::<f32>()?;
                 masks.push(&[data.name(face), ATTRIBUTES[k], &(rank + 1).to_string(), &channel.to_string()], &mask);
@@ -214,16 +222,5 @@ impl Grid {
             frame.with_column(frame::column(&format!("x{x}"), column))?;
         }
         Ok(frame::write_csv(&run.path(file), frame)?)
-    }
-}
-
-trait Planes {
-    /// The values of each image of [B, C, H, W].
-    fn to_vec3_of_4(&self) -> candle_core::Result<Vec<Vec<f32>>>;
-}
-
-impl Planes for Tensor {
-    fn to_vec3_of_4(&self) -> candle_core::Result<Vec<Vec<f32>>> {
-        self.flatten_from(1)?.to_vec2()
     }
 }

@@ -1,11 +1,11 @@
 //! A run is a folder: its manifest, its stages, and which of them are up to date.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use foresee_report::frame::write_whole;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -65,7 +65,9 @@ impl Run {
             }
             return Ok(run);
         }
-        let alien = std::fs::read_dir(folder).ok().and_then(|mut entries| entries.find_map(|e| e.ok().filter(|e| e.file_name() != "faces")));
+        // Drawn faces lie there before the manifest does, and an interrupted drawing leaves a hidden folder.
+        let own = |name: &std::ffi::OsStr| name == "faces" || name.to_string_lossy().starts_with(".faces-");
+        let alien = std::fs::read_dir(folder).ok().and_then(|mut entries| entries.find_map(|e| e.ok().filter(|e| !own(&e.file_name()))));
         if let Some(entry) = alien {
             let name = entry.file_name();
             return Err(input(format!("{} is not empty ({}) and holds no run; name a new folder with --out", folder.display(), name.display())));
@@ -86,7 +88,7 @@ impl Run {
     }
 
     fn save(&self) -> Result<()> {
-        write_file(&self.folder.join("manifest.json"), (serde_json::to_string_pretty(&self.manifest)? + "\n").as_bytes())
+        Ok(write_whole(&self.folder.join("manifest.json"), (serde_json::to_string_pretty(&self.manifest)? + "\n").as_bytes())?)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -145,17 +147,6 @@ fn flatten(path: &str, value: &serde_json::Value, out: &mut BTreeMap<String, Str
             out.insert(path.trim_start_matches("config.").into(), other.to_string());
         }
     }
-}
-
-/// Writes a file beside its place, then renames: it is there whole or not at all.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-    let mut staging = tempfile::NamedTempFile::new_in(folder).with_context(|| format!("writing in {}", folder.display()))?;
-    staging.write_all(bytes).with_context(|| format!("writing {}", path.display()))?;
-    staging.as_file().sync_all()?;
-    staging.persist(path).with_context(|| format!("writing {}", path.display()))?;
-    Ok(())
 }
 
 pub fn sha256(bytes: &[u8]) -> String {

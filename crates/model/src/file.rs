@@ -86,7 +86,10 @@ pub(crate) fn write<T: Serialize>(path: &Path, tensors: Vec<(String, Tensor)>, d
     let failed = |reason: String| Error::File { path: path.into(), reason };
     let description = serde_json::to_string(description).map_err(|e| failed(e.to_string()))?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let staging = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(e.to_string()))?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let staging = builder.tempfile_in(folder).map_err(|e| failed(e.to_string()))?;
     let metadata = HashMap::from([(KEY.to_owned(), description)]);
     safetensors::serialize_to_file(tensors, Some(metadata), staging.path()).map_err(|e| failed(e.to_string()))?;
     staging.as_file().sync_all().map_err(|e| failed(e.to_string()))?;

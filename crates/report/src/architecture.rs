@@ -37,7 +37,7 @@ pub fn architecture(name: &str, network: &Architecture, source: &Source) -> Resu
             let x = 96 + step * i as i32;
             arrow(area, (x - 20, 195), (x - 2, 195))?;
             let lines =
-                [format!("conv 3×3"), format!("{inputs} → {outputs}"), format!("dilation {dilation}"), "BatchNorm".into(), "LeakyReLU".into()];
+                ["conv 3×3".to_owned(), format!("{inputs} → {outputs}"), format!("dilation {dilation}"), "BatchNorm".into(), "LeakyReLU".into()];
             boxed(area, (x, 130), (step - 20, 130), 0, &lines.each_ref().map(String::as_str))?;
         }
         arrow(area, (heads_x - 44, 195), (heads_x - 4, 195))?;

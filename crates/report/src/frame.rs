@@ -83,12 +83,19 @@ fn file(path: &Path, reason: impl std::fmt::Display) -> Error {
     Error::File { path: path.into(), reason: reason.to_string() }
 }
 
-/// Writes a file beside its place, then renames it.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a file beside its place, then renames it: it is there whole or not at all. Makes the folder if needed.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|e| file(folder, e))?;
-    let mut staging = tempfile::NamedTempFile::new_in(folder).map_err(|e| file(folder, e))?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut staging = builder.tempfile_in(folder).map_err(|e| file(folder, e))?;
     staging.write_all(bytes).map_err(|e| file(path, e))?;
+    staging.as_file().sync_all().map_err(|e| file(path, e))?;
     staging.persist(path).map_err(|e| file(path, e.error))?;
     Ok(())
 }

@@ -45,7 +45,7 @@ pub fn face_masks(name: &str, faces: &[Face], rows: &[FaceRow], source: &Source)
             let rgb = face.rgb.iter().flat_map(|p| p.map(byte)).collect();
             pictures.push(Picture { at, size: (cell, cell), pixels: (face.size, face.size), rgb });
         }
-        centred(area, "three channels of the highest mean mask, with feature ids", ((left + right) / 2, 110), 14.)?;
+        centred(area, "the three most important channels, with feature ids", ((left + right) / 2, 110), 14.)?;
         for (r, row) in rows.iter().enumerate() {
             let y = top + r as i32 * row_height;
             for (part, line) in wrapped(&row.name, 14).iter().enumerate() {
@@ -90,7 +90,7 @@ pub struct CellGrid {
 pub fn cell_grids(name: &str, grids: &[CellGrid], legend: &str, source: &Source) -> Result<Figure> {
     let columns = 5;
     let cells = grids.first().map_or(1, |grid| grid.values.len()).max(1);
-    let across = [16, 8, 4, 2].into_iter().find(|n| cells % n == 0 && cells / n >= 2).unwrap_or(cells.min(16));
+    let across = [16, 8, 4, 2].into_iter().find(|n| cells.is_multiple_of(*n) && cells / n >= 2).unwrap_or(cells.min(16));
     let down = cells.div_ceil(across);
     let (w, pad) = (152, 12);
     let h = (w * down as i32 / across as i32).max(8);

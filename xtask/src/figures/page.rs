@@ -47,7 +47,7 @@ const CHAPTERS: &[Chapter] = &[
     ),
     (
         "What the masks look at",
-        "The three channels of the highest mean mask of each attribute, on faces of the test split. Bright: the mask lets the channel through there.",
+        "The three most important channels of each attribute (by mean mask, unless measure.importance says otherwise), on faces of the test split. Bright: the mask lets the channel through there.",
         &[
             ("fig4_attention_masks", "Figure 4: attention masks over faces; the number below each is the channel (feature id)."),
             ("fig5_mean_masks", "Figure 5: mean of each channel's mask by attribute. Deeper is higher."),

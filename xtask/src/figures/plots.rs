@@ -122,16 +122,16 @@ fn channel_pruning(run: &Run, source: &Source) -> Result<Figure> {
     };
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let line = |rule: &str| -> Vec<(f64, f64)> { counts.iter().map(|&count| (count, mean(&of(rule, count)))).collect() };
-    let mut random = curve(&format!("random, mean and range of {} seeds", run.manifest.config.prune.random_seeds), line("random"), 6, 0);
+    let mut random = curve(&format!("random, mean and range ({} seeds)", run.manifest.config.prune.random_seeds), line("random"), 6, 0);
     random.spread = counts
         .iter()
         .map(|&count| of("random", count).into_iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v))))
         .collect();
     let lines = vec![
         random,
-        curve("semantic, lower norm of the pair goes", line("lower"), 0, 0),
-        curve("semantic, higher norm of the pair goes", line("higher"), 1, 1),
-        curve("lowest norm first (no correlation)", line("l1"), 2, 2),
+        curve("semantic, lower norm goes", line("lower"), 0, 0),
+        curve("semantic, higher norm goes", line("higher"), 1, 1),
+        curve("lowest norm first", line("l1"), 2, 2),
     ];
     let majority = frame::numbers(&read(run, "data/accuracy.csv")?, "majority_accuracy")?;
     let levels = majority.iter().map(|v| Level { name: "always the majority".into(), y: 100. * v }).collect();

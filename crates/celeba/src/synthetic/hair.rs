@@ -40,7 +40,7 @@ pub(crate) fn behind(canvas: &mut Canvas, look: &Look) {
 
 /// One visible strand: a wave, a straight line, or nothing much.
 fn strand(canvas: &mut Canvas, look: &Look, from: (f32, f32), to: (f32, f32), i: usize) {
-    let tone = if i % 2 == 0 { look.hair.lighter(0.3) } else { look.hair.lighter(-0.45) };
+    let tone = if i.is_multiple_of(2) { look.hair.lighter(0.3) } else { look.hair.lighter(-0.45) };
     if look.has("Wavy_Hair") {
         let points: Vec<_> = (0..=10)
             .map(|j| {
@@ -118,8 +118,11 @@ fn bangs(canvas: &mut Canvas, look: &Look) {
     }
 }
 
+/// Hair in the face is darker than on the head, and much darker where it would be lost against the skin.
 fn facial(look: &Look) -> Colour {
-    look.hair.lighter(-0.2)
+    let colour = look.hair.lighter(-0.2);
+    let apart = (colour.0 - look.skin.0).abs() + (colour.1 - look.skin.1).abs() + (colour.2 - look.skin.2).abs();
+    if apart < 120. { look.hair.lighter(-0.7) } else { colour }
 }
 
 /// Full beard, goatee and stubble, each by itself.

@@ -75,7 +75,11 @@ pub fn write(folder: &Path, count: usize, seed: u64, progress: impl Fn(usize) + 
         _ => Path::new("."),
     };
     std::fs::create_dir_all(parent).map_err(at(parent))?;
-    let staging = tempfile::Builder::new().prefix(".faces-").tempdir_in(parent).map_err(at(parent))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".faces-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    let staging = builder.tempdir_in(parent).map_err(at(parent))?;
     write_into(staging.path(), count, seed, progress)?;
     if folder.exists() {
         std::fs::remove_dir(folder).map_err(at(folder))?;

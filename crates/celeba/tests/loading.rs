@@ -1,0 +1,154 @@
+//! The loader on synthetic faces: splits, order, batches, and what it says of damaged folders.
+
+use std::path::Path;
+
+use foresee_celeba::synthetic::{self, Generator, HEIGHT, WIDTH};
+use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Error, Labels, Split, SplitRule};
+
+type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+/// A batch: faces, pixels, labels.
+type Numbers = (Vec<usize>, Vec<f32>, Vec<f32>);
+
+fn faces(count: usize) -> AnyResult<(tempfile::TempDir, CelebA)> {
+    let folder = tempfile::tempdir()?;
+    synthetic::write(folder.path(), count, 7, |_| ())?;
+    let data = CelebA::open(folder.path(), SplitRule::Official)?;
+    Ok((folder, data))
+}
+
+fn pixels(data: &CelebA, faces: &[usize], options: &BatchOptions) -> AnyResult<Vec<Numbers>> {
+    data.batches(faces, options)
+        .map(|batch| {
+            let batch = batch?;
+            Ok((batch.faces, batch.images.flatten_all()?.to_vec1()?, batch.labels.flatten_all()?.to_vec1()?))
+        })
+        .collect()
+}
+
+#[test]
+fn splits_are_the_partitions_and_the_papers() -> AnyResult {
+    let (folder, data) = faces(30)?;
+    assert!(data.is_synthetic());
+    assert_eq!((data.split(Split::Train)?.len(), data.split(Split::Val)?.len(), data.split(Split::Test)?.len()), (24, 3, 3));
+    let paper = CelebA::open(folder.path(), SplitRule::Paper)?;
+    assert_eq!((paper.split(Split::Train)?.len(), paper.split(Split::Test)?), (27, data.split(Split::Test)?));
+    assert!(matches!(paper.split(Split::Val), Err(Error::EmptySplit { split: "val", .. })));
+    assert!(synthetic::write(folder.path(), 5, 7, |_| ()).is_err(), "a folder that holds faces is not written over");
+    Ok(())
+}
+
+#[test]
+fn batches_are_decided_by_seed_and_epoch_alone() -> AnyResult {
+    let (_folder, data) = faces(30)?;
+    let all = data.split(Split::Train)?;
+    let options = |seed, epoch| BatchOptions { image_size: 16, batch_size: 7, shuffle: Some((seed, epoch)), flip: true, ..Default::default() };
+    let first = pixels(&data, &all, &options(1, 0))?;
+    assert_eq!(first.iter().map(|b| b.0.len()).collect::<Vec<_>>(), [7, 7, 7, 3]);
+    assert!(first == pixels(&data, &all, &BatchOptions { prefetch: 1, ..options(1, 0) })?);
+    assert!(first[0].0 != pixels(&data, &all, &options(1, 1))?[0].0);
+    assert!(first[0].0 != pixels(&data, &all, &options(2, 0))?[0].0);
+    assert!(first[2..] == pixels(&data, &all, &BatchOptions { skip: 2, ..options(1, 0) })?);
+    assert_eq!(pixels(&data, &all, &BatchOptions { drop_last: true, ..options(1, 0) })?.len(), 3);
+    let mut seen: Vec<usize> = first.iter().flat_map(|b| b.0.clone()).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, all);
+    for (faces, images, labels) in &first {
+        assert!(images.iter().all(|v| (-1. ..=1.).contains(v)));
+        for (i, &face) in faces.iter().enumerate() {
+            let expected: Vec<f32> = data.labels(face).iter().map(|p| f32::from(u8::from(p))).collect();
+            assert_eq!(labels[i * 40..(i + 1) * 40], expected);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_image_arrives_upright_and_mirrored_ones_are_mirrored() -> AnyResult {
+    let (_folder, data) = faces(20)?;
+    let size = 24;
+    let plain = pixels(&data, &[3], &BatchOptions { image_size: size, ..Default::default() })?;
+    let rgb = Generator::new(7).render(3, data.labels(3));
+    // The centre square of a 178×218 image begins in row 20.
+    let mean = |rows: std::ops::Range<usize>| {
+        let values: Vec<f64> = rows.flat_map(|y| (0..WIDTH).map(move |x| (y, x))).map(|(y, x)| f64::from(rgb[(y * WIDTH + x) * 3])).collect();
+        values.iter().sum::<f64>() / values.len() as f64 / 127.5 - 1.
+    };
+    let got = |rows: std::ops::Range<usize>| {
+        let values: Vec<f64> = plain[0].1[rows.start * size..rows.end * size].iter().map(|&v| f64::from(v)).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    assert!((mean(20..20 + 89) - got(0..12)).abs() < 0.03);
+    assert!((mean(20 + 89..HEIGHT - 20) - got(12..24)).abs() < 0.03);
+    let mirrored = (0..40).find_map(|seed| {
+        let options = BatchOptions { image_size: size, shuffle: Some((seed, 0)), flip: true, ..Default::default() };
+        let batch = pixels(&data, &[3], &options).ok()?;
+        (batch[0].1 != plain[0].1).then(|| batch[0].1.clone())
+    });
+    let mirrored = mirrored.expect("one of 40 seeds mirrors");
+    for (a, b) in plain[0].1.chunks_exact(size).zip(mirrored.chunks_exact(size)) {
+        assert!(a.iter().eq(b.iter().rev()));
+    }
+    Ok(())
+}
+
+#[test]
+fn damaged_folders_are_told() -> AnyResult {
+    let (folder, data) = faces(20)?;
+    let options = BatchOptions { image_size: 8, ..Default::default() };
+    let read = || pixels(&data, &[4], &options).unwrap_err().to_string();
+    let image = data.image_path(4);
+    let whole = std::fs::read(&image)?;
+    for (bytes, expected) in [
+        (&whole[..0], "is empty"),
+        (&whole[..900], "is truncated"),
+        (b"GIF89a....", "is not a JPEG"),
+        (&b"\xFF\xD8\xFF\xD9"[..], "cannot be decoded"),
+    ] {
+        std::fs::write(&image, bytes)?;
+        let message = read();
+        assert!(message.contains(expected) && message.contains("000005.jpg"), "{message}");
+    }
+    std::fs::remove_file(&image)?;
+    assert!(read().contains("does not exist"));
+    let open = || CelebA::open(folder.path(), SplitRule::Official).unwrap_err().to_string();
+    assert!(open().contains("000005.jpg") && open().contains("does not exist"));
+    std::fs::write(&image, whole)?;
+
+    let partition = folder.path().join("list_eval_partition.txt");
+    let text = std::fs::read_to_string(&partition)?;
+    for (bad, expected) in [
+        (text.replacen(" 0\n", " 3\n", 1), "line 1: `000001.jpg 3` is not an image name and 0, 1 or 2"),
+        (text.replacen("000002.jpg", "000001.jpg", 1), "line 2: 000001.jpg was already given"),
+        (text.lines().skip(1).map(|l| format!("{l}\n")).collect(), "19 images are listed, but list_attr_celeba.txt has 20"),
+        (text.replacen("000002.jpg", "other.jpg", 1), "000002.jpg is not listed"),
+    ] {
+        std::fs::write(&partition, bad)?;
+        assert!(open().contains(expected), "{}", open());
+    }
+    std::fs::remove_file(&partition)?;
+    assert!(open().contains("list_eval_partition.txt does not exist"));
+    assert!(matches!(CelebA::open(Path::new("/nowhere"), SplitRule::Official), Err(Error::Missing(_))));
+    Ok(())
+}
+
+#[test]
+fn every_attribute_is_visible_somewhere_and_not_everywhere() {
+    let generator = Generator::new(1);
+    // Nothing hides anything on this face: no hat, no hair over the forehead, not blurred.
+    let plain = Labels::default().with(24, true).with(39, true);
+    for (k, name) in ATTRIBUTES.iter().enumerate() {
+        let inside: Vec<usize> = (0..6).map(|face| generator.region(face, plain, k).iter().filter(|&&inside| inside).count()).collect();
+        assert!(inside.iter().all(|&n| n > 8), "{name} is not visible: {inside:?} pixels");
+        assert!(inside.iter().any(|&n| n < WIDTH * HEIGHT * 3 / 4), "{name} is everywhere");
+    }
+}
+
+#[test]
+fn faces_are_decided_by_seed_and_number() {
+    let (a, b) = (Generator::new(1), Generator::new(2));
+    let labels = a.labels(9);
+    assert_eq!(labels, Generator::new(1).labels(9));
+    assert!(a.render(9, labels) == Generator::new(1).render(9, labels));
+    assert!(a.render(9, labels) != b.render(9, labels));
+    assert!(a.render(9, labels) != a.render(10, labels));
+}

@@ -1,0 +1,167 @@
+//! The command line as a user meets it: what a run leaves, and what bad input gets.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+const SMALL: [&str; 8] = [
+    "data.synthetic_faces=60",
+    "data.image_size=12",
+    "model.channels=16",
+    "train.epochs=1",
+    "measure.images=20",
+    "prune.step=8",
+    "prune.random_seeds=2",
+    "transform.images=4",
+];
+
+fn xtask(arguments: &[&str], environment: &[(&str, &str)]) -> AnyResult<Output> {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--release", "--package", "xtask", "--"]).args(arguments);
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).envs(environment.iter().copied());
+    Ok(command.output()?)
+}
+
+fn reproduce(out: &Path, more: &[&str], environment: &[(&str, &str)]) -> AnyResult<Output> {
+    let mut arguments = vec!["reproduce", "--out", out.to_str().ok_or("a path in UTF-8")?];
+    SMALL.iter().for_each(|setting| arguments.extend(["--set", setting]));
+    arguments.extend(more);
+    xtask(&arguments, environment)
+}
+
+fn message(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// All files of a folder with their bytes, by relative path.
+fn contents(folder: &Path) -> AnyResult<Vec<(String, Vec<u8>)>> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)?.map(|e| Ok(e?.path())).collect::<std::io::Result<_>>()?;
+    files.sort();
+    files.into_iter().map(|path| Ok((path.file_name().ok_or("a name")?.to_string_lossy().into_owned(), std::fs::read(path)?))).collect()
+}
+
+#[test]
+fn a_run_leaves_all_its_files_and_is_decided_by_its_seed() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run");
+    let first = reproduce(&out, &[], &[("RAYON_NUM_THREADS", "1")])?;
+    assert!(first.status.success(), "{}", message(&first));
+
+    for figure in ["fig4_attention_masks", "fig5_mean_masks", "fig6_channel_correlation", "fig7_channel_pruning", "fig8_mask_transformation"] {
+        let start = |extension: &str| std::fs::read(out.join(format!("figures/{figure}.{extension}")));
+        assert!(start("png")?.starts_with(b"\x89PNG") && start("pdf")?.starts_with(b"%PDF"));
+        assert!(String::from_utf8(start("svg")?)?.contains("SYNTHETIC FACES"), "{figure} does not say what it ran on");
+    }
+    for table in ["table1_extractor", "table2_classifier", "table3_accuracy", "table3_per_attribute", "table4_attribute_correlation"] {
+        for extension in ["csv", "md", "tex"] {
+            assert!(std::fs::metadata(out.join(format!("tables/{table}.{extension}")))?.len() > 100);
+        }
+    }
+    let report = std::fs::read_to_string(out.join("report.html"))?;
+    assert!(report.contains("synthetic (drawn) faces") && !report.contains("http://") && !report.contains("https://"));
+    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("manifest.json"))?)?;
+    for stage in ["train", "measure", "prune", "transform", "figures"] {
+        assert!(manifest["stages"][stage]["wall_seconds"].is_number(), "{stage} is not in the manifest");
+    }
+    assert_eq!(manifest["data"]["train"], 48);
+
+    let again = reproduce(&out, &[], &[])?;
+    assert!(again.status.success() && message(&again).matches("up to date").count() == 5, "{}", message(&again));
+    std::fs::write(out.join("figures/fig7_channel_pruning.svg"), "changed")?;
+    let redrawn = reproduce(&out, &[], &[])?;
+    assert!(message(&redrawn).matches("up to date").count() == 4 && message(&redrawn).contains("figures: done"));
+
+    let other = reproduce(&out, &["--seed", "5"], &[])?;
+    assert_eq!(other.status.code(), Some(2));
+    assert!(message(&other).contains("holds another run") && message(&other).contains("seed is 0 there, 5 here"), "{}", message(&other));
+
+    let twin = folder.path().join("twin");
+    let second = reproduce(&twin, &[], &[("RAYON_NUM_THREADS", "3")])?;
+    assert!(second.status.success(), "{}", message(&second));
+    assert!(std::fs::read(out.join("model.safetensors"))? == std::fs::read(twin.join("model.safetensors"))?, "the model depends on the threads");
+    for part in ["data", "tables"] {
+        for ((name, a), (_, b)) in contents(&out.join(part))?.into_iter().zip(contents(&twin.join(part))?) {
+            assert!(a == b, "{part}/{name} depends on the number of threads");
+        }
+    }
+
+    let (model, csv) = (out.join("model.safetensors"), folder.path().join("p.csv"));
+    let faces = out.join("faces");
+    let paths = [&model, &faces, &csv].map(|p| p.to_string_lossy().into_owned());
+    let evaluated = xtask(&["evaluate", "--model", &paths[0], "--celeba", &paths[1], "--split", "val", "--predictions", &paths[2]], &[])?;
+    assert!(evaluated.status.success(), "{}", message(&evaluated));
+    let text = std::fs::read_to_string(&csv)?;
+    assert!(text.starts_with("image,5_o_Clock_Shadow,Arched_Eyebrows,") && text.lines().count() == 1 + 6);
+    let probabilities = text.lines().skip(1).flat_map(|line| line.split(',').skip(1).map(str::parse::<f64>));
+    assert!(probabilities.into_iter().all(|p| p.is_ok_and(|p| (0. ..=1.).contains(&p))));
+
+    bad_model_files(&paths[1], folder.path(), &std::fs::read(&model)?)
+}
+
+fn bad_model_files(faces: &str, folder: &Path, model: &[u8]) -> AnyResult {
+    let path = folder.join("bad.safetensors");
+    let name = path.to_string_lossy().into_owned();
+    for (bytes, expected) in [(&model[..1000], "bad.safetensors"), (b"nothing", "is not a safetensors file")] {
+        std::fs::write(&path, bytes)?;
+        let output = xtask(&["evaluate", "--model", &name, "--celeba", faces], &[])?;
+        assert_eq!(output.status.code(), Some(2));
+        assert!(message(&output).contains(expected), "{}", message(&output));
+    }
+    Ok(())
+}
+
+#[test]
+fn bad_input_is_told_with_status_2_and_leaves_nothing() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    foresee_celeba::synthetic::write(&folder.path().join("faces"), 30, 1, |_| ())?;
+    foresee_celeba::synthetic::write(&folder.path().join("damaged"), 30, 1, |_| ())?;
+    let damaged = folder.path().join("damaged");
+    std::fs::write(damaged.join("img_align_celeba/000002.jpg"), b"")?;
+    foresee_celeba::synthetic::write(&folder.path().join("no_test"), 30, 1, |_| ())?;
+    let partition = folder.path().join("no_test/list_eval_partition.txt");
+    std::fs::write(&partition, std::fs::read_to_string(&partition)?.replace(" 2\n", " 0\n"))?;
+    std::fs::create_dir(folder.path().join("full"))?;
+    std::fs::write(folder.path().join("full/thesis.txt"), "mine")?;
+    std::fs::write(folder.path().join("bad.toml"), "[train]\nepoch = 3\n")?;
+
+    let (faces, damaged, no_test, out) = (path("faces"), path("damaged"), path("no_test"), path("out"));
+    let full = path("full");
+    let (bad_config, no_config, nowhere) = (path("bad.toml"), path("none.toml"), path("nowhere"));
+    let cases: [(&[&str], &str); 14] = [
+        (&["--celeba", &nowhere], "does not exist"),
+        (&["--celeba", &damaged], "000002.jpg: is empty"),
+        (&["--celeba", &no_test], "no image belongs to the split `test`"),
+        (&["--celeba", &faces, "--profile", "fast"], "there is no profile `fast`; the profiles are quick, small, paper"),
+        (&["--celeba", &faces, "--set", "train.epoch=3"], "there is no key `train.epoch`"),
+        (&["--celeba", &faces, "--set", "train.epochs=-3"], "train.epochs"),
+        (&["--celeba", &faces, "--set", "train.epochs"], "expected KEY=VALUE"),
+        (&["--celeba", &faces, "--set", "measure.attributes=['Smyling']"], "there is no attribute `Smyling`"),
+        (&["--celeba", &faces, "--config", &bad_config], "there is no key `train.epoch`"),
+        (&["--celeba", &faces, "--config", &no_config], "none.toml"),
+        (&["--celeba", &faces, "--device", "cuda"], "use --device cpu"),
+        (&["--celeba", &faces, "--device", "abacus"], "the devices are cpu, cuda, metal"),
+        (&["--celeba", &faces, "--seed", "minus"], "invalid value 'minus'"),
+        (&["--celeba", &faces, "--out", &full], "is not empty (thesis.txt)"),
+    ];
+    for (arguments, expected) in cases {
+        let mut all = vec!["reproduce", "--set", "train.epochs=1", "--set", "data.image_size=8"];
+        if !arguments.contains(&"--out") {
+            all.extend(["--out", &out]);
+        }
+        all.extend(arguments);
+        let output = xtask(&all, &[])?;
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", message(&output));
+        assert!(message(&output).contains(expected), "{arguments:?}: {}", message(&output));
+        assert!(!Path::new(&out).join("model.safetensors").exists() && !Path::new(&out).join("report.html").exists());
+        let _ = std::fs::remove_dir_all(&out);
+    }
+    for command in ["train", "measure", "prune", "transform", "figures"] {
+        let output = xtask(&[command, "--run", &nowhere], &[])?;
+        assert_eq!(output.status.code(), Some(2));
+        assert!(message(&output).contains("cargo xtask reproduce"), "{}", message(&output));
+    }
+    assert!(!Path::new(&nowhere).exists());
+    Ok(())
+}
