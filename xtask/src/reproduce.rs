@@ -21,7 +21,7 @@ pub struct ReproduceArgs {
     /// A folder as CelebA is distributed: img_align_celeba/, list_attr_celeba.txt, list_eval_partition.txt. Without it, synthetic faces are drawn.
     #[arg(long, value_name = "DIR")]
     celeba: Option<PathBuf>,
-    /// The run's folder. Default: runs/<profile>.
+    /// The run's folder. Default: runs/PROFILE.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Decides everything that is random.

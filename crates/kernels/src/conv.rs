@@ -13,7 +13,7 @@ const TILE: usize = 256;
 /// Into how many parts a batch is cut for the weights' gradient, whatever the number of threads: the order of sums depends on it.
 const PARTS: usize = 8;
 
-/// Convolution with stride 1, dilation `dilation` and "same" zero padding `dilation·(n-1)/2`: x [B, I, H, W], weight [O, I, n, n] with odd n, bias [O]
+/// Convolution with stride 1, dilation `dilation` and "same" zero padding `dilation·(n-1)/2`: x [B, I, H, W], weight [O, I, n, n] with odd n, bias `[O]`
 /// → [B, O, H, W].
 ///
 /// Differentiable in all three. Other tensors than `f32` on the CPU take [`reference::conv2d`].
@@ -183,7 +183,7 @@ fn forward(geometry: &Geometry, x: &[f32], w: &[f32], bias: &[f32]) -> Vec<f32> 
     out
 }
 
-/// (dW [O, I, n, n], db [O])
+/// (dW [O, I, n, n], db `[O]`)
 fn weight_gradient(geometry: &Geometry, x: &[f32], g: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let (pixels, taps, outputs) = (geometry.pixels(), geometry.taps(), geometry.outputs);
     let per_part = geometry.images.div_ceil(PARTS).max(1);

@@ -28,7 +28,7 @@ pub struct Pooled {
 ///
 /// * `z`: features [B, C, H, W].
 /// * `weight`: the masks' convolution [K·C, C, n, n], n odd (1 in the paper), row k·C + c for attribute k and channel c; stride 1, zero padding (n-1)/2.
-/// * `bias`: [K·C].
+/// * `bias`: `[K·C]`.
 ///
 /// Differentiable in all three. On the CPU in `f32` no mask is stored, and the backward pass computes them again; other tensors take
 /// [`reference::attention_heads`].

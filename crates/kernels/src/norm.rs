@@ -11,9 +11,9 @@ use crate::{fused, reference};
 /// Mean and variance of each channel over a batch.
 #[derive(Debug, Clone)]
 pub struct Moments {
-    /// Mean over images and pixels, [C].
+    /// Mean over images and pixels, `[C]`.
     pub mean: Tensor,
-    /// Variance over images and pixels (divided by their number n), [C].
+    /// Variance over images and pixels (divided by their number n), `[C]`.
     pub variance: Tensor,
     /// The number n = B·H·W of values of a channel.
     pub count: usize,
@@ -58,7 +58,7 @@ pub fn channel_moments(x: &Tensor) -> Result<Moments> {
 }
 
 /// Training mode: leaky_relu(γ·(x - mean)/√(variance + ε) + β, slope), where `moments` are those of x itself, so that the gradient of x
-/// includes the way through them. x [B, C, H, W], γ and β [C].
+/// includes the way through them. x [B, C, H, W], γ and β `[C]`.
 ///
 /// # Errors
 /// If the shapes do not fit each other.

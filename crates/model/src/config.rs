@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// How a head turns its pooled channels p_k [C] into one logit (Table 2 does not say).
+/// How a head turns its pooled channels p_k `[C]` into one logit (Table 2 does not say).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Readout {

@@ -119,7 +119,7 @@ impl Extractor {
         self.blocks.iter().map(|b| (b.weight.dims()[1], b.weight.dims()[0], b.dilation)).collect()
     }
 
-    /// L1 norm of each output channel's filter in the last convolution, [C].
+    /// L1 norm of each output channel's filter in the last convolution, `[C]`.
     ///
     /// # Errors
     /// If candle fails.

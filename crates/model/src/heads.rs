@@ -13,11 +13,11 @@ use crate::ops;
 pub struct Heads {
     /// [K·C, C, n, n], row k·C + c.
     pub(crate) mask_weight: Var,
-    /// [K·C].
+    /// `[K·C]`.
     pub(crate) mask_bias: Var,
     /// [K, C].
     pub(crate) readout_weight: Var,
-    /// [K].
+    /// `[K]`.
     pub(crate) readout_bias: Var,
 }
 
