@@ -13,6 +13,9 @@ use crate::config::Config;
 use crate::error::input;
 use crate::faces::DataRecord;
 
+/// What an interrupted training leaves.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
+
 /// `manifest.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Manifest {
@@ -54,16 +57,24 @@ impl Run {
             stages: BTreeMap::new(),
         };
         if folder.join("manifest.json").exists() {
-            let run = Self::open(folder)?;
+            let mut run = Self::open(folder)?;
             let differences = differences(&run.manifest, &fresh)?;
-            if !differences.is_empty() {
-                return Err(input(format!(
-                    "{} holds another run: {}; name another folder with --out, or remove this one",
-                    folder.display(),
-                    differences.join("; ")
-                )));
+            if differences.is_empty() {
+                return Ok(run);
             }
-            return Ok(run);
+            if run.manifest.stages.is_empty() {
+                // Nothing was finished: what was begun with other settings or faces is given up.
+                tracing::warn!("starting afresh in {}: {}", folder.display(), differences.join("; "));
+                let _ = std::fs::remove_file(folder.join(CHECKPOINT));
+                run.manifest = fresh;
+                run.save()?;
+                return Ok(run);
+            }
+            return Err(input(format!(
+                "{} holds another run: {}; name another folder with --out, or remove this one",
+                folder.display(),
+                differences.join("; ")
+            )));
         }
         // Drawn faces lie there before the manifest does, and an interrupted drawing leaves a hidden folder.
         let own = |name: &std::ffi::OsStr| name == "faces" || name.to_string_lossy().starts_with(".faces-");

@@ -11,11 +11,10 @@ use foresee_report::frame::{self, DataFrame, df};
 
 use crate::faces;
 use crate::progress::Progress;
-use crate::run::{Manifest, Run};
+use crate::run::{CHECKPOINT, Manifest, Run};
 
 /// Unseen faces that each epoch is judged on along the way.
 const VALIDATION_FACES: usize = 400;
-const CHECKPOINT: &str = "checkpoint.safetensors";
 
 pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
     let config = run.manifest.config.clone();

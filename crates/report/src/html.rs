@@ -50,13 +50,13 @@ p{max-width:44rem}.soft{color:var(--soft)}
 .synthetic{border:2px solid #b00020;color:#b00020;padding:.6em .9em;border-radius:.4em;font-weight:600}
 dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.6rem;margin:1.2em 0}
 dl div{border:1px solid var(--line);border-radius:.4em;padding:.5em .8em}dt{font-size:.82rem;color:var(--soft)}dd{margin:0;font-size:1.15rem;font-weight:600}
-figure{margin:1.2em 0;overflow-x:auto}figure img{display:block;max-width:100%;height:auto;margin:0 auto}
+figure{margin:1.2em 0;overflow-x:auto}figure img{display:block;width:100%;min-width:32rem;height:auto;margin:0 auto}
 figcaption,caption{font-size:.9rem;color:var(--soft);text-align:left;max-width:46rem;margin:.5em auto}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.88rem;font-variant-numeric:tabular-nums;margin:.4em 0}
 th,td{text-align:left;padding:.28em .8em .28em 0;border-bottom:1px solid var(--line);vertical-align:top}th{border-bottom:2px solid var(--ink)}
 summary{cursor:pointer;color:var(--accent)}
-nav a{color:var(--accent);text-decoration:none;margin-right:1em;white-space:nowrap}
-@media print{body{max-width:none;padding:0;font-size:10.5pt}h2{break-after:avoid}figure,table{break-inside:avoid}nav{display:none}details{display:block}}
+nav{display:flex;flex-wrap:wrap;gap:.2em 1.1em}nav a{color:var(--accent);text-decoration:none}
+@media print{figure img{min-width:0}body{max-width:none;padding:0;font-size:10.5pt}h2{break-after:avoid}figure,table{break-inside:avoid}nav{display:none}details{display:block}}
 ";
 
 impl Report {
