@@ -44,7 +44,7 @@ impl Tally {
 
     /// Mean accuracy.
     pub fn accuracy(&self) -> f64 {
-        self.by_image.iter().map(|&v| f64::from(v)).sum::<f64>() / self.images() as f64
+        self.right.iter().sum::<u64>() as f64 / (self.images() * self.right.len()) as f64
     }
 
     /// Standard error of the mean accuracy over images.
