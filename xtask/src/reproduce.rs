@@ -42,9 +42,7 @@ pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
     let own_faces = out.join("faces");
     let folder = args.celeba.as_ref().unwrap_or(&own_faces);
     if args.celeba.is_none() && !own_faces.exists() {
-        if out.join("manifest.json").exists() {
-            tracing::warn!("{} is gone: drawing the faces again", own_faces.display());
-        }
+        Run::check_for_drawing(&out)?;
         faces::synthesize(&own_faces, config.data.synthetic_faces, args.seed)?;
     }
     let (_, record) = faces::open(folder, config.data.split.into())?;

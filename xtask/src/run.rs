@@ -60,6 +60,8 @@ impl Run {
             let mut run = Self::open(folder)?;
             let differences = differences(&run.manifest, &fresh)?;
             if differences.is_empty() {
+                // The folder of faces may have moved.
+                run.manifest.data = fresh.data;
                 return Ok(run);
             }
             if run.manifest.stages.is_empty() {
@@ -76,6 +78,25 @@ impl Run {
                 differences.join("; ")
             )));
         }
+        Self::check_is_free(folder)?;
+        let run = Self { folder: folder.into(), manifest: fresh };
+        std::fs::create_dir_all(folder).map_err(|e| input(format!("{}: {e}; name another folder with --out", folder.display())))?;
+        run.save()?;
+        Ok(run)
+    }
+
+    /// Makes sure that faces may be drawn into a folder: it is free, or holds a run on drawn faces.
+    pub fn check_for_drawing(folder: &Path) -> Result<()> {
+        if !folder.join("manifest.json").exists() {
+            return Self::check_is_free(folder);
+        }
+        match Self::open(folder)?.manifest.data.synthetic {
+            true => Ok(()),
+            false => Err(input(format!("{} holds a run on a CelebA folder; name that folder with --celeba", folder.display()))),
+        }
+    }
+
+    fn check_is_free(folder: &Path) -> Result<()> {
         // Drawn faces lie there before the manifest does, and an interrupted drawing leaves a hidden folder.
         let own = |name: &std::ffi::OsStr| name == "faces" || name.to_string_lossy().starts_with(".faces-");
         let alien = std::fs::read_dir(folder).ok().and_then(|mut entries| entries.find_map(|e| e.ok().filter(|e| !own(&e.file_name()))));
@@ -83,10 +104,7 @@ impl Run {
             let name = entry.file_name();
             return Err(input(format!("{} is not empty ({}) and holds no run; name a new folder with --out", folder.display(), name.display())));
         }
-        let run = Self { folder: folder.into(), manifest: fresh };
-        std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-        run.save()?;
-        Ok(run)
+        Ok(())
     }
 
     /// Opens a run folder.

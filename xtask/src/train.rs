@@ -131,7 +131,8 @@ impl<'a> Training<'a> {
             let report = self.trainer.step(&batch.images.to_device(self.device)?, &batch.labels.to_device(self.device)?)?;
             self.steps.push((at, report));
             progress.add(batch.faces.len(), || message(&self.steps, config.train.epochs));
-            if self.saved.elapsed() > Duration::from_secs(config.train.checkpoint_seconds) {
+            // At the end of an epoch the checkpoint is written after validation.
+            if self.trainer.position().batch > 0 && self.saved.elapsed() > Duration::from_secs(config.train.checkpoint_seconds) {
                 self.checkpoint()?;
             }
         }

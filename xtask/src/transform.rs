@@ -37,7 +37,7 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         };
         let mut grid = df!(
             "sigma" => points().map(|p| p.0).collect::<Vec<_>>(),
-            "n" => points().map(|p| p.1.n()).collect::<Vec<_>>(),
+            "n" => points().map(|p| rounded(p.1.n())).collect::<Vec<_>>(),
             "beta" => points().map(|p| rounded(p.1.beta())).collect::<Vec<_>>(),
             "images" => points().map(|p| p.2.images() as i64).collect::<Vec<_>>(),
             "accuracy" => points().map(|p| p.2.accuracy()).collect::<Vec<_>>(),
@@ -61,7 +61,7 @@ fn gain(under: &Tally, plain: &Tally) -> (f64, f64) {
     (mean, (gains.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / (n * (n - 1.).max(1.))).sqrt())
 }
 
-/// β is kept in single precision: 0.1 is written as 0.1.
-fn rounded(beta: f64) -> f64 {
-    (beta * 1e6).round() / 1e6
+/// n and β are kept in single precision: 0.1 is written as 0.1.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
 }

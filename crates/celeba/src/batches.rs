@@ -104,9 +104,18 @@ impl Iterator for Batches {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.receiver.recv().ok()?;
-        self.remaining -= 1;
-        Some(batch)
+        match self.receiver.recv() {
+            Ok(batch) => {
+                // After an error there is no further batch.
+                self.remaining = if batch.is_ok() { self.remaining - 1 } else { 0 };
+                Some(batch)
+            }
+            Err(_) if self.remaining > 0 => {
+                self.remaining = 0;
+                Some(Err(candle_core::Error::Msg("the decoding thread ended before its last batch".into()).into()))
+            }
+            Err(_) => None,
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -56,7 +56,7 @@ figcaption,caption{font-size:.9rem;color:var(--soft);text-align:left;max-width:4
 th,td{text-align:left;padding:.28em .8em .28em 0;border-bottom:1px solid var(--line);vertical-align:top}th{border-bottom:2px solid var(--ink)}
 summary{cursor:pointer;color:var(--accent)}
 nav{display:flex;flex-wrap:wrap;gap:.2em 1.1em}nav a{color:var(--accent);text-decoration:none}
-@media print{figure img{min-width:0}body{max-width:none;padding:0;font-size:10.5pt}h2{break-after:avoid}figure,table{break-inside:avoid}nav{display:none}details{display:block}}
+@media print{figure img{min-width:0}body{max-width:none;padding:0;font-size:10.5pt}h2{break-after:avoid}figure,table{break-inside:avoid}nav{display:none}details::details-content{content-visibility:visible}}
 ";
 
 impl Report {
