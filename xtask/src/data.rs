@@ -63,8 +63,9 @@ fn check(folder: &std::path::Path, deep: bool) -> Result<()> {
     Ok(())
 }
 
-fn decode_all(data: &CelebA, faces: &[usize]) -> Result<()> {
-    let mut progress = Progress::new("decoding", faces.len(), 0);
+/// Reads every one of these images, so that a damaged one is found before hours are spent.
+pub fn decode_all(data: &CelebA, faces: &[usize]) -> Result<()> {
+    let mut progress = Progress::new("checking images", faces.len(), 0);
     for batch in faces::in_order(data, faces, 16, 256) {
         progress.add(batch?.faces.len(), String::new);
     }

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
+use foresee_celeba::synthetic;
 
 use crate::config::Config;
 use crate::device::device;
@@ -41,9 +42,13 @@ pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&args.profile));
     let own_faces = out.join("faces");
     let folder = args.celeba.as_ref().unwrap_or(&own_faces);
-    if args.celeba.is_none() && !own_faces.exists() {
+    // Of a run that has finished a stage the faces are compared with the manifest's, below.
+    let finished_some = Run::open(&out).is_ok_and(|run| !run.manifest.stages.is_empty());
+    let drawn = if finished_some { own_faces.exists() } else { synthetic::holds(&own_faces, config.data.synthetic_faces, args.seed) };
+    if args.celeba.is_none() && !drawn {
         Run::check_for_drawing(&out)?;
-        faces::synthesize(&own_faces, config.data.synthetic_faces, args.seed)?;
+        faces::synthesize(&own_faces, config.data.synthetic_faces, args.seed)
+            .with_context(|| format!("{} does not hold {} faces of seed {}", own_faces.display(), config.data.synthetic_faces, args.seed))?;
     }
     let (_, record) = faces::open(folder, config.data.split.into())?;
     tracing::info!("{}", record.description());

@@ -24,6 +24,8 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         let data = faces::reopen(&run.manifest.data, &run.folder, config.data.split.into())?;
         let train = faces::limited(data.split(Split::Train)?, config.train.limit);
         let test = data.split(Split::Test)?;
+        crate::data::decode_all(&data, &train)?;
+        crate::data::decode_all(&data, &test)?;
         let mut training = Training::start(run, &data, &train, device)?;
         training.run()?;
         let network = training.trainer.network();

@@ -56,6 +56,10 @@ impl Network {
             let reason = format!("its card names {} attributes, but its network has {}", card.attributes.len(), card.network.attributes);
             return Err(Error::File { path: path.into(), reason });
         }
+        if !(1..=8192).contains(&card.image_size) {
+            let reason = format!("its card tells an image size of {}, expected 1 to 8192", card.image_size);
+            return Err(Error::File { path: path.into(), reason });
+        }
         let network = Self::new(card.network.clone(), card.seed, device)?;
         network.set_tensors(path, &tensors)?;
         Ok((network, card))

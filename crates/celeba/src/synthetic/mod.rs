@@ -119,5 +119,14 @@ fn write_into(folder: &Path, count: usize, seed: u64, progress: impl Fn(usize) +
         if face < count * 8 / 10 { 0 } else { 1 + usize::from(face >= count * 9 / 10) }
     };
     put("list_eval_partition.txt", (0..count).map(|face| format!("{} {}\n", name(face), part(face))).collect())?;
-    put(MARKER, format!("Drawn by foresee-celeba {}, seed {seed}. These are not photographs.\n", env!("CARGO_PKG_VERSION")))
+    put(MARKER, marker(count, seed))
+}
+
+fn marker(count: usize, seed: u64) -> String {
+    format!("{count} faces drawn by foresee-celeba {}, seed {seed}. These are not photographs.\n", env!("CARGO_PKG_VERSION"))
+}
+
+/// Whether `folder` holds what [`write()`] of this version writes for this count and seed.
+pub fn holds(folder: &Path, count: usize, seed: u64) -> bool {
+    std::fs::read_to_string(folder.join(MARKER)).is_ok_and(|text| text == marker(count, seed))
 }

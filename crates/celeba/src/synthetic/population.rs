@@ -47,7 +47,9 @@ impl Population {
         let margin: [f64; K] = std::array::from_fn(|k| self.thresholds[k] - (0..=k).map(|j| self.factor[k][j] * independent[j]).sum::<f64>());
         let mut labels: Labels = margin.iter().map(|&m| m > 0.).collect();
         for group in &self.exclusive {
-            let strongest = group.iter().copied().max_by(|&a, &b| margin[a].total_cmp(&margin[b])).expect("a group has members");
+            // Bald is in both groups: one that lost in the first does not take part in the second.
+            let present = group.iter().copied().filter(|&k| labels.has(k));
+            let Some(strongest) = present.max_by(|&a, &b| margin[a].total_cmp(&margin[b])) else { continue };
             for &k in group.iter().filter(|&&k| k != strongest) {
                 labels = labels.with(k, false);
             }
