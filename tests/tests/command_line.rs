@@ -86,6 +86,13 @@ fn a_run_leaves_all_its_files_and_is_decided_by_its_seed() -> AnyResult {
         }
     }
 
+    for (name, bytes) in contents(&out.join("data"))? {
+        let text = String::from_utf8(bytes)?;
+        assert!(text.lines().next().is_some_and(|header| header.ends_with(",data")), "data/{name} does not say what it was measured on");
+        assert!(text.lines().skip(1).all(|line| line.ends_with(",synthetic")), "data/{name}");
+    }
+    a_pruned_network_is_written(&out, folder.path())?;
+
     let (model, csv) = (out.join("model.safetensors"), folder.path().join("p.csv"));
     let faces = out.join("faces");
     let paths = [&model, &faces, &csv].map(|p| p.to_string_lossy().into_owned());
@@ -97,6 +104,19 @@ fn a_run_leaves_all_its_files_and_is_decided_by_its_seed() -> AnyResult {
     assert!(probabilities.into_iter().all(|p| p.is_ok_and(|p| (0. ..=1.).contains(&p))));
 
     bad_model_files(&paths[1], folder.path(), &std::fs::read(&model)?)
+}
+
+fn a_pruned_network_is_written(run: &Path, folder: &Path) -> AnyResult {
+    let (run, file) = (run.to_string_lossy().into_owned(), folder.join("pruned.safetensors").to_string_lossy().into_owned());
+    let output = xtask(&["prune", "--run", &run, "--count", "10", "--save", &file], &[])?;
+    assert!(output.status.success(), "{}", message(&output));
+    let (network, card) = foresee_model::Network::load(Path::new(&file), &candle_core::Device::Cpu)?;
+    assert_eq!((network.config().channels, card.kept_channels.map(|kept| kept.len())), (6, Some(6)));
+    let evaluated = xtask(&["evaluate", "--model", &file, "--celeba", &format!("{run}/faces")], &[])?;
+    assert!(evaluated.status.success(), "{}", message(&evaluated));
+    let all = xtask(&["prune", "--run", &run, "--count", "16", "--save", &file], &[])?;
+    assert!(all.status.code() == Some(2) && message(&all).contains("the network has 16 channels"), "{}", message(&all));
+    Ok(())
 }
 
 fn bad_model_files(faces: &str, folder: &Path, model: &[u8]) -> AnyResult {
@@ -154,8 +174,7 @@ fn bad_input_is_told_with_status_2_and_leaves_nothing() -> AnyResult {
         let output = xtask(&all, &[])?;
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", message(&output));
         assert!(message(&output).contains(expected), "{arguments:?}: {}", message(&output));
-        assert!(!Path::new(&out).join("model.safetensors").exists() && !Path::new(&out).join("report.html").exists());
-        let _ = std::fs::remove_dir_all(&out);
+        assert!(!Path::new(&out).exists(), "{arguments:?} left something");
     }
     for command in ["train", "measure", "prune", "transform", "figures"] {
         let output = xtask(&[command, "--run", &nowhere], &[])?;

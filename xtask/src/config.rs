@@ -193,8 +193,11 @@ impl Config {
         between("prune.random_seeds", self.prune.random_seeds as usize, 1, 1000)?;
         between("measure.faces", self.measure.faces, 1, 16)?;
         between("measure.attributes (their number)", self.measure.attributes.len(), 1, 12)?;
-        for name in &self.measure.attributes {
+        for (i, name) in self.measure.attributes.iter().enumerate() {
             attribute_index(name).map_err(|e| input(format!("measure.attributes: {e}")))?;
+            if self.measure.attributes[..i].contains(name) {
+                return Err(input(format!("measure.attributes: {name} is named twice")));
+            }
         }
         if self.transform.sigmas.is_empty() || self.transform.sigmas.iter().any(|s| !(0. ..=10.).contains(s)) {
             return Err(input("transform.sigmas: at least one number, each from 0 to 10".to_string()));
@@ -267,6 +270,7 @@ mod tests {
         assert!(message(&["train=1"]).contains("`train` is a section"));
         assert!(message(&["epochs"]).contains("expected KEY=VALUE"));
         assert!(message(&["measure.attributes=['Smile']"]).contains("did you mean Smiling"));
+        assert!(message(&["measure.attributes=['Bald', 'Bald']"]).contains("Bald is named twice"));
         assert!(message(&["transform.sigmas=[-1.0]"]).contains("transform.sigmas"));
         assert!(format!("{:#}", Config::resolve("fast", None, &[]).unwrap_err()).contains("the profiles are quick, small, paper"));
     }

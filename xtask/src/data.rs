@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Subcommand;
-use foresee_celeba::{ATTRIBUTES, CelebA, Split, SplitRule};
+use foresee_celeba::{ATTRIBUTES, Split, SplitRule};
 
 use crate::error::input;
 use crate::faces;
-use crate::progress::Progress;
+use crate::output::print;
 
 #[derive(Subcommand)]
 pub enum DataCommand {
@@ -41,8 +41,7 @@ pub fn data(command: DataCommand) -> Result<()> {
                 return Err(input(format!("--faces {faces} is not possible: a number from 1 to 999999")));
             }
             faces::synthesize(&out, faces, seed)?;
-            println!("{}: {faces} synthetic faces", out.display());
-            Ok(())
+            print(&format!("{}: {faces} synthetic faces\n", out.display()))
         }
         DataCommand::Check { folder, deep } => check(&folder, deep),
     }
@@ -50,24 +49,14 @@ pub fn data(command: DataCommand) -> Result<()> {
 
 fn check(folder: &std::path::Path, deep: bool) -> Result<()> {
     let (data, record) = faces::open(folder, SplitRule::Official)?;
-    println!("{}: {}", folder.display(), record.description());
     let all = data.split(Split::All)?;
-    let frequencies = data.frequencies(&all);
-    for (name, frequency) in ATTRIBUTES.iter().zip(frequencies) {
-        println!("{name:<22} {:>6.2} %", 100. * frequency);
+    let mut text = format!("{}: {}\n", folder.display(), record.description());
+    for (name, frequency) in ATTRIBUTES.iter().zip(data.frequencies(&all)) {
+        text.push_str(&format!("{name:<22} {:>6.2} %\n", 100. * frequency));
     }
     if deep {
-        decode_all(&data, &all)?;
-        println!("all {} images decode", all.len());
+        faces::decode_all(&data, &all)?;
+        text.push_str(&format!("all {} images decode\n", all.len()));
     }
-    Ok(())
-}
-
-/// Reads every one of these images, so that a damaged one is found before hours are spent.
-pub fn decode_all(data: &CelebA, faces: &[usize]) -> Result<()> {
-    let mut progress = Progress::new("checking images", faces.len(), 0);
-    for batch in faces::in_order(data, faces, 16, 256) {
-        progress.add(batch?.faces.len(), String::new);
-    }
-    Ok(())
+    print(&text)
 }

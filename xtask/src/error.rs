@@ -23,7 +23,9 @@ pub fn input(message: impl Into<String>) -> anyhow::Error {
 pub fn status(error: &anyhow::Error) -> u8 {
     let is_input = error.chain().any(|cause| {
         cause.is::<InputError>()
-            || cause.downcast_ref::<foresee_celeba::Error>().is_some_and(|e| !matches!(e, foresee_celeba::Error::Candle(_)))
+            || cause
+                .downcast_ref::<foresee_celeba::Error>()
+                .is_some_and(|e| !matches!(e, foresee_celeba::Error::Candle(_) | foresee_celeba::Error::Write { .. }))
             || cause.downcast_ref::<foresee_model::Error>().is_some_and(is_model_input)
     });
     if is_input { 2 } else { 1 }

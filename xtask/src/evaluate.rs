@@ -1,15 +1,17 @@
 //! `evaluate`: a model file on faces of a folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use foresee_celeba::{ATTRIBUTES, Split, SplitRule};
-use foresee_model::{Network, majority_accuracy};
+use foresee_celeba::{ATTRIBUTES, CelebA, Split, SplitRule};
+use foresee_model::{Metrics, ModelCard, Network, Predictions, majority_accuracy};
 use foresee_report::frame::write_whole;
 
 use crate::device::device;
 use crate::error::input;
+use crate::output::print;
+use crate::progress::Progress;
 use crate::{faces, train};
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -41,6 +43,9 @@ pub struct EvaluateArgs {
 
 pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let device = device(&args.device)?;
+    if let Some(path) = &args.predictions {
+        check_target(path)?;
+    }
     let (network, card) = Network::load(&args.model, &device)?;
     if card.attributes != ATTRIBUTES {
         return Err(input(format!("{} predicts other attributes than CelebA's 40, in their order", args.model.display())));
@@ -53,31 +58,48 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
         SplitName::All => Split::All,
     };
     let chosen = data.split(split)?;
-    let predictions = train::predict("evaluating", &network, &data, &chosen, card.image_size, &device)?;
-    let metrics = predictions.metrics()?;
-
-    println!("{}: {} faces of split {}", args.celeba.display(), metrics.images, split.name());
-    println!("model trained on {}", card.trained_on);
-    if record.synthetic {
-        println!("These faces are synthetic: the numbers say nothing about CelebA.");
+    let progress = Progress::new("evaluating", chosen.len(), 0);
+    let predictions = train::predict(progress, &network, &data, &chosen, &faces::preprocessing(&card), &device)?;
+    let head = format!("{}: {} faces of split {}", args.celeba.display(), chosen.len(), split.name());
+    print(&(head + &summary(&card, record.synthetic, &predictions.metrics()?)))?;
+    match &args.predictions {
+        Some(path) => write_predictions(path, &data, &chosen, &predictions),
+        None => Ok(()),
     }
-    println!("\n{:<22} {:>9} {:>9} {:>9} {:>7}", "", "frequency", "accuracy", "balanced", "AUC");
+}
+
+/// A file that cannot be written is told before the work.
+fn check_target(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    match (path.is_dir(), folder.is_some_and(|folder| folder.exists() && !folder.is_dir())) {
+        (true, _) => Err(input(format!("--predictions {}: is a folder; name a file", path.display()))),
+        (_, true) => Err(input(format!("--predictions {}: its folder is a file", path.display()))),
+        _ => Ok(()),
+    }
+}
+
+fn summary(card: &ModelCard, synthetic: bool, metrics: &Metrics) -> String {
+    let mut text = format!("\nmodel trained on {}\n", card.trained_on);
+    if synthetic {
+        text.push_str("These faces are synthetic: the numbers say nothing about CelebA.\n");
+    }
+    text.push_str(&format!("\n{:<22} {:>9} {:>9} {:>9} {:>7}\n", "", "frequency", "accuracy", "balanced", "AUC"));
     for (name, m) in card.attributes.iter().zip(&metrics.each) {
-        println!("{name:<22} {:>9.2} {:>9.2} {:>9.2} {:>7.4}", 100. * m.frequency, 100. * m.accuracy, 100. * m.balanced_accuracy, m.auc);
+        let (frequency, accuracy, balanced) = (100. * m.frequency, 100. * m.accuracy, 100. * m.balanced_accuracy);
+        text.push_str(&format!("{name:<22} {frequency:>9.2} {accuracy:>9.2} {balanced:>9.2} {:>7.4}\n", m.auc));
     }
     let (mean, balanced) = (100. * metrics.accuracy(), 100. * metrics.balanced_accuracy());
-    println!("{:<22} {:>9} {mean:>9.2} {balanced:>9.2} {:>7.4}", "mean", "", metrics.auc());
+    text.push_str(&format!("{:<22} {:>9} {mean:>9.2} {balanced:>9.2} {:>7.4}\n", "mean", "", metrics.auc()));
     let here: Vec<f64> = metrics.each.iter().map(|m| m.frequency).collect();
-    println!("Always answering what most of these faces have: {:.2} %", 100. * majority_accuracy(&here, &here));
+    text + &format!("Always answering what most of these faces have: {:.2} %\n", 100. * majority_accuracy(&here, &here))
+}
 
-    if let Some(path) = &args.predictions {
-        let mut csv = format!("image,{}\n", card.attributes.join(","));
-        for (&face, row) in chosen.iter().zip(predictions.probabilities()) {
-            let values: Vec<String> = row.iter().map(|p| format!("{p:.6}")).collect();
-            csv.push_str(&format!("{},{}\n", data.name(face), values.join(",")));
-        }
-        write_whole(path, csv.as_bytes())?;
-        println!("probabilities: {}", path.display());
+fn write_predictions(path: &Path, data: &CelebA, faces: &[usize], predictions: &Predictions) -> Result<()> {
+    let mut csv = format!("image,{}\n", ATTRIBUTES.join(","));
+    for (&face, row) in faces.iter().zip(predictions.probabilities()) {
+        let values: Vec<String> = row.iter().map(|p| format!("{p:.6}")).collect();
+        csv.push_str(&format!("{},{}\n", data.name(face), values.join(",")));
     }
-    Ok(())
+    write_whole(path, csv.as_bytes())?;
+    print(&format!("probabilities: {}\n", path.display()))
 }

@@ -3,12 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use foresee_celeba::{BatchOptions, Batches, CelebA, Normalisation, Split, SplitRule, synthetic};
+use foresee_celeba::{BatchOptions, Batches, CelebA, Normalisation, Preprocessing, Split, SplitRule, synthetic};
+use foresee_model::ModelCard;
 use serde::{Deserialize, Serialize};
 
 use crate::error::input;
 use crate::progress::Progress;
 use crate::run::sha256;
+
+/// Unseen faces that each epoch is judged on along the way.
+pub const VALIDATION_FACES: usize = 400;
 
 /// The faces as the manifest tells them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,10 +28,18 @@ pub struct DataRecord {
 }
 
 impl DataRecord {
+    /// In one word, for data files.
+    pub fn kind(&self) -> &'static str {
+        if self.synthetic { "synthetic" } else { "celeba" }
+    }
+
     /// In words, for figures and tables.
     pub fn description(&self) -> String {
-        let what = if self.synthetic { "synthetic faces, not CelebA" } else { "CelebA faces" };
-        format!("{} {what} ({} train, {} val, {} test)", self.faces, self.train, self.val, self.test)
+        format!("{} {} ({} train, {} val, {} test)", self.faces, self.kind_in_words(), self.train, self.val, self.test)
+    }
+
+    pub fn kind_in_words(&self) -> &'static str {
+        if self.synthetic { "synthetic faces, not CelebA" } else { "CelebA faces" }
     }
 }
 
@@ -88,11 +100,31 @@ pub fn limited(mut faces: Vec<usize>, limit: usize) -> Vec<usize> {
 }
 
 /// Faces in their own order, for measuring.
-pub fn in_order(data: &CelebA, faces: &[usize], image_size: usize, batch_size: usize) -> Batches {
-    data.batches(faces, &BatchOptions { image_size, batch_size, ..Default::default() })
+pub fn in_order(data: &CelebA, faces: &[usize], preprocessing: &Preprocessing, batch_size: usize) -> Batches {
+    let Preprocessing { image_size, normalisation } = *preprocessing;
+    data.batches(faces, &BatchOptions { image_size, normalisation, batch_size, ..Default::default() })
 }
 
-/// Mean and deviation that batches are normalised with.
-pub fn normalisation() -> Normalisation {
-    Normalisation::default()
+/// What a model's images have gone through before it sees them.
+pub fn preprocessing(card: &ModelCard) -> Preprocessing {
+    Preprocessing { image_size: card.image_size, normalisation: Normalisation { mean: card.mean, deviation: card.deviation } }
+}
+
+/// Reads every one of these images, so that a damaged one is found before hours are spent.
+pub fn decode_all(data: &CelebA, faces: &[usize]) -> Result<()> {
+    let mut progress = Progress::new("checking images", faces.len(), 0);
+    let smallest = Preprocessing { image_size: 16, normalisation: Normalisation::default() };
+    for batch in in_order(data, faces, &smallest, 256) {
+        progress.add(batch?.faces.len(), String::new);
+    }
+    Ok(())
+}
+
+/// Makes sure before a run begins that all its faces are there and can be read.
+pub fn check(data: &CelebA, train_limit: usize) -> Result<()> {
+    let mut all = limited(data.split(Split::Train)?, train_limit);
+    all.extend(data.split(Split::Test)?);
+    // The paper's split has no validation faces.
+    all.extend(limited(data.split(Split::Val).unwrap_or_default(), VALIDATION_FACES));
+    decode_all(data, &all)
 }

@@ -7,6 +7,7 @@ mod tables;
 use anyhow::Result;
 use candle_core::Device;
 use foresee_celeba::ATTRIBUTES;
+use foresee_report::frame;
 use foresee_report::{Architecture, Figure, Source, Table};
 
 use crate::run::Run;
@@ -35,8 +36,8 @@ pub fn stage(run: &mut Run) -> Result<()> {
     let description = (run.manifest.config.clone(), run.manifest.data.description(), run.manifest.seed);
     run.stage("figures", &description, &READS, |run| {
         let architecture = architecture(run)?;
-        let figures = plots::all(run, &source(run), &architecture)?;
-        let tables = tables::all(run, &source(run), &architecture)?;
+        let figures = plots::all(run, &architecture)?;
+        let tables = tables::all(run, &architecture)?;
         let mut made = vec!["report.html".to_owned()];
         for figure in &figures {
             figure.save(&run.path("figures"))?;
@@ -46,16 +47,38 @@ pub fn stage(run: &mut Run) -> Result<()> {
             table.save(&run.path("tables"))?;
             made.extend(["csv", "md", "tex"].map(|extension| format!("tables/{}.{extension}", table.name)));
         }
-        page::write(run, source(run), &figures, &tables)?;
+        page::write(run, &figures, &tables)?;
         Ok(made)
     })
 }
 
-/// What is written on every figure and table.
-fn source(run: &Run) -> Source {
+/// What is written on every figure and table: what the network was trained on, and what the numbers were `measured` on, if anything.
+fn source(run: &Run, measured: &str) -> Source {
     let m = &run.manifest;
-    let data = format!("{}, {} px, {} epochs, seed {}", m.data.description(), m.config.data.image_size, m.config.train.epochs, m.seed);
+    let trained = some_of(m.data.train, m.config.train.limit);
+    let mut data = format!(
+        "{}: trained on {trained} at {} px, {} epochs, λ = {:e}, seed {}",
+        m.data.kind_in_words(),
+        m.config.data.image_size,
+        m.config.train.epochs,
+        m.config.train.lambda,
+        m.seed
+    );
+    if !measured.is_empty() {
+        data.push_str(&format!("; measured on {measured}"));
+    }
     Source { data, synthetic: m.data.synthetic }
+}
+
+/// How many of `all` faces a setting takes, 0 meaning all.
+fn some_of(all: usize, limit: usize) -> usize {
+    if limit == 0 { all } else { limit.min(all) }
+}
+
+/// How many images a table of accuracies was measured on.
+fn images(run: &Run, file: &str) -> Result<String> {
+    let images = frame::numbers(&run.read_csv(file)?, "images")?;
+    Ok(format!("{} test faces", images.first().copied().unwrap_or(0.)))
 }
 
 fn architecture(run: &Run) -> Result<Architecture> {

@@ -8,6 +8,7 @@ mod evaluate;
 mod faces;
 mod figures;
 mod measure;
+mod output;
 mod progress;
 mod prune;
 mod reproduce;
@@ -49,8 +50,8 @@ enum Command {
     Train(RunArgs),
     /// Stage `measure`: channel correlation, mean masks, top channels, attribute correlation (Figures 4 to 6, Table 4).
     Measure(RunArgs),
-    /// Stage `prune`: plans and curves of semantic channel pruning (Figure 7).
-    Prune(RunArgs),
+    /// Stage `prune`: plans and curves of semantic channel pruning (Figure 7). With --save also writes a pruned network.
+    Prune(prune::PruneArgs),
     /// Stage `transform`: the mask transformation under noise (Figure 8).
     Transform(RunArgs),
     /// Stage `figures`: draw all figures, tables and report.html from the run's data; needs no training.
@@ -87,7 +88,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Test => test::test(),
         Command::Train(args) => one_stage(&args, train::stage),
         Command::Measure(args) => one_stage(&args, measure::stage),
-        Command::Prune(args) => one_stage(&args, prune::stage),
+        Command::Prune(args) => prune::prune(&args),
         Command::Transform(args) => one_stage(&args, transform::stage),
         Command::Figures(args) => figures::stage(&mut run::Run::open(&args.run)?),
         Command::Evaluate(args) => evaluate::evaluate(&args),

@@ -3,11 +3,11 @@
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use foresee_analysis::{ChannelCorrelation, Matrix, MeanMasks, groups, neighbours, row_correlation, similar_order, top_channels};
-use foresee_celeba::{ATTRIBUTES, CelebA, Split, attribute_index};
+use foresee_celeba::{ATTRIBUTES, CelebA, Preprocessing, Split, attribute_index};
 use foresee_model::Network;
 use foresee_report::frame::{self, DataFrame, df};
 
-use crate::config::{Config, Importance, Samples};
+use crate::config::{Importance, Samples};
 use crate::faces;
 use crate::progress::Progress;
 use crate::run::Run;
@@ -16,22 +16,22 @@ use crate::train;
 /// Channels shown for an attribute in Figure 4.
 const TOP: usize = 3;
 /// Attributes whose mean masks correlate by more than this on average make a group.
-const GROUP_ABOVE: f64 = 0.8;
+pub const GROUP_ABOVE: f64 = 0.8;
 
 pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
     let config = run.manifest.config.clone();
     run.stage("measure", &(&config.data, &config.measure), &["model.safetensors"], |run| {
         let data = faces::reopen(&run.manifest.data, &run.folder, config.data.split.into())?;
-        let (network, _) = train::load(&run.folder, device)?;
+        let (network, card) = train::load(&run.folder, device)?;
         let train = faces::limited(data.split(Split::Train)?, config.measure.images);
-        let statistics = Statistics::stream(&network, &data, &train, &config, device)?;
+        let statistics = Statistics::stream(&network, &data, &train, &faces::preprocessing(&card), config.measure.correlation, device)?;
         let mut made = write_channels(run, &network, &statistics)?;
         made.extend(write_attributes(run, &statistics)?);
         let importance = match config.measure.importance {
             Importance::Mask => &statistics.masks,
             Importance::Contribution => &statistics.contributions,
         };
-        made.extend(write_figure4(run, &network, &data, importance, device)?);
+        made.extend(write_figure4(run, &network, &faces::preprocessing(&card), &data, importance, device)?);
         Ok(made)
     })
 }
@@ -46,16 +46,16 @@ struct Statistics {
 }
 
 impl Statistics {
-    fn stream(network: &Network, data: &CelebA, faces: &[usize], config: &Config, device: &Device) -> Result<Self> {
+    fn stream(network: &Network, data: &CelebA, faces: &[usize], images: &Preprocessing, samples: Samples, device: &Device) -> Result<Self> {
         let (k, c) = (network.config().attributes, network.config().channels);
         let mut channels = ChannelCorrelation::new(c);
         let (mut masks, mut contributions) = (MeanMasks::new(k, c), MeanMasks::new(k, c));
         let weights = Tensor::new(network.heads().readout_weights()?, device)?;
         let mut progress = Progress::new("measuring", faces.len(), 0);
-        for batch in faces::in_order(data, faces, config.data.image_size, 16) {
+        for batch in faces::in_order(data, faces, images, 16) {
             let batch = batch?;
             let z = network.extractor().forward(&batch.images.to_device(device)?)?;
-            match config.measure.correlation {
+            match samples {
                 Samples::Positions => channels.add(&z)?,
                 Samples::Pooled => channels.add(&z.mean_keepdim((2, 3))?)?,
             }
@@ -82,9 +82,9 @@ fn write_channels(run: &Run, network: &Network, statistics: &Statistics) -> Resu
         "readout_l1" => (0..c).map(|j| readout.iter().map(|row| f64::from(row[j].abs())).sum::<f64>()).collect::<Vec<_>>(),
         "cluster_position" => position,
     )?;
-    frame::write_csv(&run.path("data/channels.csv"), channels)?;
+    run.write_csv("data/channels.csv", channels)?;
     let names: Vec<String> = (0..c).map(|j| format!("c{j}")).collect();
-    frame::write_csv(&run.path("data/channel_correlation.csv"), matrix("channel", &names, &names, &statistics.correlation)?)?;
+    run.write_csv("data/channel_correlation.csv", matrix("channel", &names, &names, &statistics.correlation)?)?;
     Ok(["data/channels.csv", "data/channel_correlation.csv"].map(String::from).to_vec())
 }
 
@@ -92,9 +92,9 @@ fn write_attributes(run: &Run, statistics: &Statistics) -> Result<Vec<String>> {
     let attributes = ATTRIBUTES.map(String::from);
     let channels: Vec<String> = (0..statistics.masks.columns()).map(|j| format!("c{j}")).collect();
     let correlation = row_correlation(&statistics.masks)?;
-    frame::write_csv(&run.path("data/mean_masks.csv"), matrix("attribute", &attributes, &channels, &statistics.masks)?)?;
-    frame::write_csv(&run.path("data/mean_contributions.csv"), matrix("attribute", &attributes, &channels, &statistics.contributions)?)?;
-    frame::write_csv(&run.path("data/attribute_correlation.csv"), matrix("attribute", &attributes, &attributes, &correlation)?)?;
+    run.write_csv("data/mean_masks.csv", matrix("attribute", &attributes, &channels, &statistics.masks)?)?;
+    run.write_csv("data/mean_contributions.csv", matrix("attribute", &attributes, &channels, &statistics.contributions)?)?;
+    run.write_csv("data/attribute_correlation.csv", matrix("attribute", &attributes, &attributes, &correlation)?)?;
 
     let near: Vec<(usize, usize, f64)> = (0..ATTRIBUTES.len())
         .flat_map(|k| neighbours(&correlation, k, ATTRIBUTES.len() - 1).into_iter().map(move |(other, rho)| (k, other, rho)))
@@ -105,7 +105,7 @@ fn write_attributes(run: &Run, statistics: &Statistics) -> Result<Vec<String>> {
         "neighbour" => near.iter().map(|n| ATTRIBUTES[n.1]).collect::<Vec<_>>(),
         "correlation" => near.iter().map(|n| n.2).collect::<Vec<_>>(),
     )?;
-    frame::write_csv(&run.path("data/attribute_neighbours.csv"), near)?;
+    run.write_csv("data/attribute_neighbours.csv", near)?;
 
     let members: Vec<(i64, &str)> = groups(&correlation, GROUP_ABOVE)
         .into_iter()
@@ -116,7 +116,7 @@ fn write_attributes(run: &Run, statistics: &Statistics) -> Result<Vec<String>> {
         "group" => members.iter().map(|m| m.0).collect::<Vec<_>>(),
         "attribute" => members.iter().map(|m| m.1).collect::<Vec<_>>(),
     )?;
-    frame::write_csv(&run.path("data/attribute_groups.csv"), members)?;
+    run.write_csv("data/attribute_groups.csv", members)?;
 
     let top: Vec<(usize, usize)> =
         (0..ATTRIBUTES.len()).flat_map(|k| top_channels(&statistics.masks, k, 10).into_iter().map(move |c| (k, c))).collect();
@@ -130,7 +130,7 @@ fn write_attributes(run: &Run, statistics: &Statistics) -> Result<Vec<String>> {
         "rank_by_contribution" =>
             top.iter().map(|&(k, c)| by_contribution[k].iter().position(|&other| other == c).map_or(-1, |p| p as i64 + 1)).collect::<Vec<_>>(),
     )?;
-    frame::write_csv(&run.path("data/top_channels.csv"), top)?;
+    run.write_csv("data/top_channels.csv", top)?;
     let made = ["mean_masks", "mean_contributions", "attribute_correlation", "attribute_neighbours", "attribute_groups", "top_channels"];
     Ok(made.map(|name| format!("data/{name}.csv")).to_vec())
 }
@@ -146,19 +146,18 @@ fn matrix(corner: &str, rows: &[String], columns: &[String], values: &Matrix) ->
 }
 
 /// Figure 4: faces that have an attribute, and the masks of its top channels on them.
-fn write_figure4(run: &Run, network: &Network, data: &CelebA, importance: &Matrix, device: &Device) -> Result<Vec<String>> {
+fn write_figure4(run: &Run, network: &Network, images: &Preprocessing, data: &CelebA, importance: &Matrix, device: &Device) -> Result<Vec<String>> {
     let config = &run.manifest.config;
-    let size = config.data.image_size;
+    let size = images.image_size;
     let test = data.split(Split::Test)?;
     let faces: Vec<usize> = shown_faces(data, &test, &config.measure.attributes, config.measure.faces)?;
-    let batch = faces::in_order(data, &faces, size, faces.len().max(1)).next().ok_or_else(|| anyhow::anyhow!("no test face to show"))??;
+    let batch = faces::in_order(data, &faces, images, faces.len().max(1)).next().ok_or_else(|| anyhow::anyhow!("no test face to show"))??;
     let z = network.extractor().forward(&batch.images.to_device(device)?)?;
 
-    let normalisation = faces::normalisation();
     let mut pixels = Grid::new(size, &["face", "colour"]);
     for (i, image) in batch.images.flatten_from(1)?.to_vec2::<f32>()?.into_iter().enumerate() {
         for (c, plane) in image.chunks_exact(size * size).enumerate() {
-            let plane: Vec<f32> = plane.iter().map(|v| v * normalisation.deviation[c] + normalisation.mean[c]).collect();
+            let plane: Vec<f32> = plane.iter().map(|v| v * images.normalisation.deviation[c] + images.normalisation.mean[c]).collect();
             pixels.push(&[data.name(faces[i]), ["red", "green", "blue"][c]], &plane);
         }
     }
@@ -221,6 +220,6 @@ impl Grid {
         for (x, column) in self.columns.into_iter().enumerate() {
             frame.with_column(frame::column(&format!("x{x}"), column))?;
         }
-        Ok(frame::write_csv(&run.path(file), frame)?)
+        run.write_csv(file, frame)
     }
 }

@@ -27,12 +27,17 @@ impl Progress {
         Self { bar, title: title.to_owned(), last_line: Instant::now() }
     }
 
+    /// Shows nothing: for short work inside of something that has a bar.
+    pub fn hidden() -> Self {
+        Self { bar: ProgressBar::hidden(), title: String::new(), last_line: Instant::now() }
+    }
+
     /// Some more are done.
     pub fn add(&mut self, images: usize, message: impl FnOnce() -> String) {
         self.bar.inc(images as u64);
         if !self.bar.is_hidden() {
             self.bar.set_message(message());
-        } else if self.last_line.elapsed() > LINE_EVERY {
+        } else if !self.title.is_empty() && self.last_line.elapsed() > LINE_EVERY {
             self.last_line = Instant::now();
             let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
             let eta = indicatif::HumanDuration(self.bar.eta());

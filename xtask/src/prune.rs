@@ -1,35 +1,77 @@
 //! Stage `prune`: plans of semantic channel pruning and accuracy over the number of pruned channels (Figure 7).
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use clap::Args;
 use foresee_celeba::{ATTRIBUTES, Split};
-use foresee_perturb::{Norms, PruneOrder, PrunePlan, Victim, prune_curves, random_order};
+use foresee_model::{ModelCard, majority_accuracy};
+use foresee_perturb::{PruneOrder, PrunePlan, Victim, prune_curves, random_order};
 use foresee_report::frame::{self, df};
 
 use crate::config::Norm;
-use crate::faces;
+use crate::device::device;
+use crate::error::input;
+use crate::output::print;
 use crate::progress::Progress;
 use crate::run::Run;
-use crate::train;
+use crate::{RunArgs, faces, train};
+
+#[derive(Args)]
+pub struct PruneArgs {
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Also write a pruned network, physically smaller, to this file; it loads like any model.
+    #[arg(long, value_name = "FILE", requires = "count")]
+    save: Option<PathBuf>,
+    /// How many channels go from the network that --save writes.
+    #[arg(long, value_name = "N", requires = "save")]
+    count: Option<usize>,
+    /// Which member of a correlated pair goes: the one with the lower or the higher norm.
+    #[arg(long, default_value = "lower", value_parser = ["lower", "higher"])]
+    rule: String,
+}
+
+/// The stage, and the network that `--save` asks for.
+pub fn prune(args: &PruneArgs) -> Result<()> {
+    let mut run = Run::open(&args.run.run)?;
+    let device = device(&run.manifest.device)?;
+    stage(&mut run, &device)?;
+    let (Some(path), Some(count)) = (&args.save, args.count) else { return Ok(()) };
+    let (network, card) = train::load(&run.folder, &device)?;
+    let channels = network.config().channels;
+    if count >= channels {
+        return Err(input(format!("--count {count} is not possible: the network has {channels} channels, of which one stays at least")));
+    }
+    let plan = frame::numbers(&run.read_csv(&format!("data/prune_plan_{}.csv", args.rule))?, "pruned")?;
+    let order = PruneOrder { rule: args.rule.clone(), seed: None, order: plan.into_iter().map(|c| c as usize).collect() };
+    let kept = order.kept(channels, count);
+    let pruned = network.keeping(&kept)?;
+    let card = ModelCard { network: pruned.config().clone(), kept_channels: Some(kept), ..card };
+    pruned.save(path, &card)?;
+    print(&format!("{}: {} of {channels} channels\n", path.display(), channels - count))
+}
 
 pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
     let config = run.manifest.config.clone();
     let reads = ["model.safetensors", "data/channel_correlation.csv", "data/channels.csv"];
     run.stage("prune", &(&config.data, &config.prune, run.manifest.seed), &reads, |run| {
         let data = faces::reopen(&run.manifest.data, &run.folder, config.data.split.into())?;
-        let (network, _) = train::load(&run.folder, device)?;
+        let (network, card) = train::load(&run.folder, device)?;
         let channels = network.config().channels;
         let (orders, made) = orders(run, channels)?;
         let counts: Vec<usize> =
             (0..channels).step_by(config.prune.step).chain([channels - 1]).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
         let test = faces::limited(data.split(Split::Test)?, config.prune.images);
         let mut progress = Progress::new("pruning", test.len(), 0);
-        let batches = faces::in_order(&data, &test, config.data.image_size, 8).map(|batch| -> Result<(Tensor, Tensor)> {
+        let batches = faces::in_order(&data, &test, &faces::preprocessing(&card), 8).map(|batch| -> Result<(Tensor, Tensor)> {
             let batch = batch?;
             progress.add(batch.faces.len(), || format!("{} networks", orders.len() * counts.len()));
             Ok((batch.images.to_device(device)?, batch.labels.to_device(device)?))
         });
         let tallies = prune_curves(&network, &orders, &counts, batches)?;
+        let majority = majority_accuracy(&data.frequencies(&data.split(Split::Train)?), &data.frequencies(&test));
         let points = || orders.iter().zip(&tallies).flat_map(|(order, row)| counts.iter().zip(row).map(move |(&count, tally)| (order, count, tally)));
         let mut curve = df!(
             "rule" => points().map(|p| p.0.rule.clone()).collect::<Vec<_>>(),
@@ -38,11 +80,12 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
             "images" => points().map(|p| p.2.images() as i64).collect::<Vec<_>>(),
             "accuracy" => points().map(|p| p.2.accuracy()).collect::<Vec<_>>(),
             "standard_error" => points().map(|p| p.2.standard_error()).collect::<Vec<_>>(),
+            "majority_accuracy" => points().map(|_| majority).collect::<Vec<_>>(),
         )?;
         for (k, name) in ATTRIBUTES.iter().enumerate() {
             curve.with_column(frame::column(name, points().map(|p| p.2.by_attribute()[k]).collect::<Vec<f64>>()))?;
         }
-        frame::write_csv(&run.path("data/channel_pruning.csv"), curve)?;
+        run.write_csv("data/channel_pruning.csv", curve)?;
         Ok(made.into_iter().chain(["data/channel_pruning.csv".into()]).collect())
     })
 }
@@ -50,12 +93,12 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
 /// The orders of Figure 7, of which the plans are written.
 fn orders(run: &Run, channels: usize) -> Result<(Vec<PruneOrder>, Vec<String>)> {
     let config = &run.manifest.config.prune;
-    let table = frame::read_csv(&run.path("data/channel_correlation.csv"))?;
+    let table = run.read_csv("data/channel_correlation.csv")?;
     let correlation = (0..channels).map(|j| Ok(frame::numbers(&table, &format!("c{j}"))?)).collect::<Result<Vec<_>>>()?;
-    let norms = frame::read_csv(&run.path("data/channels.csv"))?;
+    let norms = run.read_csv("data/channels.csv")?;
     let norms = match config.norm {
-        Norm::Filter => Norms::new("filter L1", frame::numbers(&norms, "filter_l1")?),
-        Norm::Readout => Norms::new("readout L1", frame::numbers(&norms, "readout_l1")?),
+        Norm::Filter => frame::numbers(&norms, "filter_l1")?,
+        Norm::Readout => frame::numbers(&norms, "readout_l1")?,
     };
     let (mut orders, mut made) = (vec![], vec![]);
     for (rule, victim) in [("lower", Victim::Lower), ("higher", Victim::Higher)] {
@@ -82,5 +125,5 @@ fn write_plan(run: &Run, file: &str, plan: &PrunePlan) -> Result<()> {
         "norm_second" => numbers(|s| s.norms[1]),
         "pruned" => channels(|s| s.victim),
     )?;
-    Ok(frame::write_csv(&run.path(file), frame)?)
+    run.write_csv(file, frame)
 }

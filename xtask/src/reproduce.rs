@@ -40,17 +40,21 @@ pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
     let config = Config::resolve(&args.profile, args.config.as_deref(), &args.set)?;
     let device = device(&args.device)?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&args.profile));
-    let own_faces = out.join("faces");
-    let folder = args.celeba.as_ref().unwrap_or(&own_faces);
-    // Of a run that has finished a stage the faces are compared with the manifest's, below.
-    let finished_some = Run::open(&out).is_ok_and(|run| !run.manifest.stages.is_empty());
-    let drawn = if finished_some { own_faces.exists() } else { synthetic::holds(&own_faces, config.data.synthetic_faces, args.seed) };
-    if args.celeba.is_none() && !drawn {
-        Run::check_for_drawing(&out)?;
-        faces::synthesize(&own_faces, config.data.synthetic_faces, args.seed)
-            .with_context(|| format!("{} does not hold {} faces of seed {}", own_faces.display(), config.data.synthetic_faces, args.seed))?;
-    }
-    let (_, record) = faces::open(folder, config.data.split.into())?;
+    let rule = config.data.split.into();
+    let record = match &args.celeba {
+        Some(folder) => {
+            let (data, record) = faces::open(folder, rule)?;
+            if !out.join("manifest.json").exists() {
+                Run::check_is_free(&out)?;
+                faces::check(&data, config.train.limit)?;
+            }
+            record
+        }
+        None => {
+            draw(&out, config.data.synthetic_faces, args.seed)?;
+            faces::open(&out.join("faces"), rule)?.1
+        }
+    };
     tracing::info!("{}", record.description());
     let mut run = Run::open_or_create(&out, config, args.seed, &args.device, record)?;
     train::stage(&mut run, &device)?;
@@ -59,5 +63,33 @@ pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
     transform::stage(&mut run, &device)?;
     figures::stage(&mut run)?;
     tracing::info!("open {}", run.path("report.html").display());
+    Ok(())
+}
+
+/// Makes sure that the run's own faces are those of this count and seed.
+fn draw(out: &Path, count: usize, seed: u64) -> Result<()> {
+    let folder = out.join("faces");
+    // Of a run that has finished a stage the faces are compared with the manifest's, later.
+    let finished_some = Run::open(out).is_ok_and(|run| !run.manifest.stages.is_empty());
+    if synthetic::holds(&folder, count, seed) || (finished_some && folder.exists()) {
+        return Ok(());
+    }
+    Run::check_for_drawing(out)?;
+    remove_unfinished(out)?;
+    if synthetic::drawn(&folder) {
+        tracing::warn!("{} holds drawn faces of another count or seed: they are drawn again", folder.display());
+        std::fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
+    }
+    faces::synthesize(&folder, count, seed)
+}
+
+/// Removes what interrupted drawings left.
+fn remove_unfinished(out: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(out).into_iter().flatten() {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(synthetic::UNFINISHED) {
+            std::fs::remove_dir_all(entry.path()).with_context(|| format!("removing {}", entry.path().display()))?;
+        }
+    }
     Ok(())
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use foresee_report::frame::write_whole;
+use foresee_celeba::synthetic;
+use foresee_report::frame::{self, DataFrame, write_whole};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -15,6 +16,9 @@ use crate::faces::DataRecord;
 
 /// What an interrupted training leaves.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// The column of every CSV file that says what kind of faces its numbers come from.
+const MARK: &str = "data";
 
 /// `manifest.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -96,9 +100,10 @@ impl Run {
         }
     }
 
-    fn check_is_free(folder: &Path) -> Result<()> {
+    /// Makes sure that a new run may begin in a folder.
+    pub fn check_is_free(folder: &Path) -> Result<()> {
         // Drawn faces lie there before the manifest does, and an interrupted drawing leaves a hidden folder.
-        let own = |name: &std::ffi::OsStr| name == "faces" || name.to_string_lossy().starts_with(".faces-");
+        let own = |name: &std::ffi::OsStr| name == "faces" || name.to_string_lossy().starts_with(synthetic::UNFINISHED);
         let alien = std::fs::read_dir(folder).ok().and_then(|mut entries| entries.find_map(|e| e.ok().filter(|e| !own(&e.file_name()))));
         if let Some(entry) = alien {
             let name = entry.file_name();
@@ -122,6 +127,18 @@ impl Run {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// Writes a frame to a file of the run. Its last column, `data`, says what kind of faces the numbers come from.
+    pub fn write_csv(&self, file: &str, mut frame: DataFrame) -> Result<()> {
+        let rows = frame.height();
+        frame.with_column(frame::column(MARK, vec![self.manifest.data.kind(); rows]))?;
+        Ok(frame::write_csv(&self.path(file), frame)?)
+    }
+
+    /// Reads what [`write_csv`](Self::write_csv) wrote, without the mark.
+    pub fn read_csv(&self, file: &str) -> Result<DataFrame> {
+        Ok(frame::read_csv(&self.path(file))?.drop_many([MARK]))
     }
 
     /// Runs a stage, unless it ran already on the same inputs and its outputs are untouched. `inputs` describes what the stage depends on besides the

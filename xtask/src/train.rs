@@ -5,16 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use candle_core::Device;
-use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Split};
+use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Normalisation, Preprocessing, Split};
 use foresee_model::{Metrics, ModelCard, Network, Position, Predictions, StepReport, Trainer, majority_accuracy};
 use foresee_report::frame::{self, DataFrame, df};
 
 use crate::faces;
 use crate::progress::Progress;
 use crate::run::{CHECKPOINT, Manifest, Run};
-
-/// Unseen faces that each epoch is judged on along the way.
-const VALIDATION_FACES: usize = 400;
 
 pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
     let config = run.manifest.config.clone();
@@ -24,13 +21,12 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         let data = faces::reopen(&run.manifest.data, &run.folder, config.data.split.into())?;
         let train = faces::limited(data.split(Split::Train)?, config.train.limit);
         let test = data.split(Split::Test)?;
-        crate::data::decode_all(&data, &train)?;
-        crate::data::decode_all(&data, &test)?;
         let mut training = Training::start(run, &data, &train, device)?;
         training.run()?;
         let network = training.trainer.network();
-        network.save(&run.path("model.safetensors"), &card(run, train.len()))?;
-        let predictions = predict("testing", network, &data, &test, config.data.image_size, device)?;
+        let card = card(run, train.len());
+        network.save(&run.path("model.safetensors"), &card)?;
+        let predictions = predict(Progress::new("testing", test.len(), 0), network, &data, &test, &faces::preprocessing(&card), device)?;
         write_accuracy(run, &data, &train, &test, &predictions.metrics()?)?;
         let _ = std::fs::remove_file(run.path(CHECKPOINT));
         Ok(["model.safetensors", "data/training.csv", "data/validation.csv", "data/accuracy.csv", "data/accuracy_per_attribute.csv"]
@@ -41,7 +37,7 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
 
 fn card(run: &Run, trained: usize) -> ModelCard {
     let config = &run.manifest.config;
-    let normalisation = faces::normalisation();
+    let normalisation = Normalisation::default();
     ModelCard {
         network: config.network(ATTRIBUTES.len()),
         attributes: ATTRIBUTES.map(String::from).to_vec(),
@@ -55,10 +51,16 @@ fn card(run: &Run, trained: usize) -> ModelCard {
 }
 
 /// Logits of faces, with their labels.
-pub fn predict(title: &str, network: &Network, data: &CelebA, faces: &[usize], image_size: usize, device: &Device) -> Result<Predictions> {
+pub fn predict(
+    mut progress: Progress,
+    network: &Network,
+    data: &CelebA,
+    faces: &[usize],
+    preprocessing: &Preprocessing,
+    device: &Device,
+) -> Result<Predictions> {
     let mut predictions = Predictions::default();
-    let mut progress = Progress::new(title, faces.len(), 0);
-    for batch in faces::in_order(data, faces, image_size, 32) {
+    for batch in faces::in_order(data, faces, preprocessing, 32) {
         let batch = batch?;
         let output = network.forward(&batch.images.to_device(device)?)?;
         predictions.add(&output.logits, &batch.labels)?;
@@ -145,9 +147,9 @@ impl<'a> Training<'a> {
         let epoch = self.trainer.position().epoch;
         // The paper's split has no validation faces.
         let Ok(faces) = self.data.split(Split::Val) else { return Ok(()) };
-        let faces = faces::limited(faces, VALIDATION_FACES);
-        let size = self.run.manifest.config.data.image_size;
-        let metrics = predict("validating", self.trainer.network(), self.data, &faces, size, self.device)?.metrics()?;
+        let faces = faces::limited(faces, faces::VALIDATION_FACES);
+        let preprocessing = faces::preprocessing(&card(self.run, self.train.len()));
+        let metrics = predict(Progress::hidden(), self.trainer.network(), self.data, &faces, &preprocessing, self.device)?.metrics()?;
         let last = message(&self.steps, self.run.manifest.config.train.epochs);
         progress.say(&format!("{last}, validation accuracy {:.2} % ({} faces)", 100. * metrics.accuracy(), faces.len()));
         self.validation.push((epoch, metrics.accuracy(), metrics.balanced_accuracy()));
@@ -174,13 +176,13 @@ impl<'a> Training<'a> {
             "mask_mean" => column(|r| r.mask_mean.into()),
             "learning_rate" => column(|r| r.learning_rate),
         )?;
-        frame::write_csv(&self.run.path("data/training.csv"), steps)?;
+        self.run.write_csv("data/training.csv", steps)?;
         let validation = df!(
             "epochs_done" => self.validation.iter().map(|v| v.0 as i64).collect::<Vec<_>>(),
             "accuracy" => self.validation.iter().map(|v| v.1).collect::<Vec<_>>(),
             "balanced_accuracy" => self.validation.iter().map(|v| v.2).collect::<Vec<_>>(),
         )?;
-        Ok(frame::write_csv(&self.run.path("data/validation.csv"), validation)?)
+        self.run.write_csv("data/validation.csv", validation)
     }
 }
 
@@ -203,7 +205,7 @@ type History = (Vec<(Position, StepReport)>, Vec<(usize, f64, f64)>);
 
 /// What happened before a checkpoint at this position.
 fn history(run: &Run, at: Position) -> Result<History> {
-    let read = |file: &str| -> Result<DataFrame> { frame::read_csv(&run.path(file)).context("the history beside the checkpoint") };
+    let read = |file: &str| -> Result<DataFrame> { run.read_csv(file).context("the history beside the checkpoint") };
     let steps = read("data/training.csv")?;
     let numbers = |name: &str| frame::numbers(&steps, name);
     let (step, epoch, loss) = (numbers("step")?, numbers("epoch")?, numbers("loss")?);
@@ -240,7 +242,7 @@ fn write_accuracy(run: &Run, data: &CelebA, train: &[usize], test: &[usize], met
         "auc" => [metrics.auc()],
         "majority_accuracy" => [majority_accuracy(&in_train, &in_test)],
     )?;
-    frame::write_csv(&run.path("data/accuracy.csv"), summary)?;
+    run.write_csv("data/accuracy.csv", summary)?;
     let column = |value: fn(&foresee_model::AttributeMetrics) -> f64| metrics.each.iter().map(value).collect::<Vec<_>>();
     let majority: Vec<f64> = (0..ATTRIBUTES.len()).map(|k| majority_accuracy(&in_train[k..=k], &in_test[k..=k])).collect();
     let each = df!(
@@ -251,7 +253,7 @@ fn write_accuracy(run: &Run, data: &CelebA, train: &[usize], test: &[usize], met
         "auc" => column(|m| m.auc),
         "majority_accuracy" => majority,
     )?;
-    Ok(frame::write_csv(&run.path("data/accuracy_per_attribute.csv"), each)?)
+    run.write_csv("data/accuracy_per_attribute.csv", each)
 }
 
 /// The trained network of a run.

@@ -21,7 +21,7 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         let noise = Noise { sigma: 0., clip: config.transform.clip, mean: card.mean, deviation: card.deviation, seed: run.manifest.seed };
         let test = faces::limited(data.split(Split::Test)?, config.transform.images);
         let mut progress = Progress::new("transforming", test.len(), 0);
-        let batches = faces::in_order(&data, &test, config.data.image_size, 8).map(|batch| -> Result<(Tensor, Tensor, Vec<usize>)> {
+        let batches = faces::in_order(&data, &test, &faces::preprocessing(&card), 8).map(|batch| -> Result<(Tensor, Tensor, Vec<usize>)> {
             let batch = batch?;
             progress.add(batch.faces.len(), || format!("{} settings", config.transform.sigmas.len() * curves.len()));
             Ok((batch.images.to_device(device)?, batch.labels.to_device(device)?, batch.faces))
@@ -48,7 +48,7 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         for (k, name) in ATTRIBUTES.iter().enumerate() {
             grid.with_column(frame::column(name, points().map(|p| p.2.by_attribute()[k]).collect::<Vec<f64>>()))?;
         }
-        frame::write_csv(&run.path("data/mask_transformation.csv"), grid)?;
+        run.write_csv("data/mask_transformation.csv", grid)?;
         Ok(vec!["data/mask_transformation.csv".into()])
     })
 }

@@ -1,6 +1,5 @@
 //! Batches, decoded in parallel ahead of their use.
 
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use candle_core::{Device, Tensor};
@@ -8,7 +7,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
-use crate::attributes::{ATTRIBUTES, Labels};
+use crate::attributes::ATTRIBUTES;
 use crate::dataset::CelebA;
 use crate::decode::{Normalisation, Preprocessing};
 use crate::error::Result;
@@ -67,29 +66,17 @@ pub struct Batches {
     remaining: usize,
 }
 
-struct Item {
-    face: usize,
-    path: PathBuf,
-    labels: Labels,
-    flip: bool,
-}
-
 impl Batches {
     pub(crate) fn start(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Self {
-        let order = order(faces, options);
-        let size = options.batch_size.max(1);
-        let batches: Vec<Vec<Item>> = order
-            .chunks(size)
-            .filter(|chunk| !options.drop_last || chunk.len() == size)
-            .skip(options.skip)
-            .map(|chunk| chunk.iter().map(|&(face, flip)| (face, flip)).map(|(face, flip)| item(data, face, flip)).collect())
-            .collect();
+        let (data, order) = (data.clone(), order(faces, options));
+        let (size, skip) = (options.batch_size.max(1), options.skip);
+        let batches = if options.drop_last { order.len() / size } else { order.len().div_ceil(size) };
         let preprocessing = Preprocessing { image_size: options.image_size, normalisation: options.normalisation };
         let (sender, receiver) = sync_channel(options.prefetch);
-        let remaining = batches.len();
+        let remaining = batches.saturating_sub(skip);
         std::thread::spawn(move || {
-            for items in batches {
-                let batch = read(&items, &preprocessing);
+            for chunk in order.chunks(size).take(batches).skip(skip) {
+                let batch = read(&data, chunk, &preprocessing);
                 let failed = batch.is_err();
                 if sender.send(batch).is_err() || failed {
                     break;
@@ -123,10 +110,6 @@ impl Iterator for Batches {
     }
 }
 
-fn item(data: &CelebA, face: usize, flip: bool) -> Item {
-    Item { face, path: data.image_path(face), labels: data.labels(face), flip }
-}
-
 /// The faces in the order of the epoch, each with whether it is mirrored. All draws are made here, so that a skipped batch changes nothing after it.
 fn order(faces: &[usize], options: &BatchOptions) -> Vec<(usize, bool)> {
     let mut order: Vec<(usize, bool)> = faces.iter().map(|&face| (face, false)).collect();
@@ -140,14 +123,18 @@ fn order(faces: &[usize], options: &BatchOptions) -> Vec<(usize, bool)> {
     order
 }
 
-fn read(items: &[Item], preprocessing: &Preprocessing) -> Result<Batch> {
+/// Reads faces, each mirrored or not.
+fn read(data: &CelebA, chunk: &[(usize, bool)], preprocessing: &Preprocessing) -> Result<Batch> {
     let size = preprocessing.image_size;
-    let mut pixels = vec![0f32; items.len() * 3 * size * size];
-    pixels.par_chunks_exact_mut(3 * size * size).zip(items).try_for_each(|(out, item)| preprocessing.read(&item.path, item.flip, out))?;
-    let labels: Vec<f32> = items.iter().flat_map(|item| item.labels.iter()).map(|present| f32::from(u8::from(present))).collect();
+    let mut pixels = vec![0f32; chunk.len() * 3 * size * size];
+    pixels
+        .par_chunks_exact_mut(3 * size * size)
+        .zip(chunk)
+        .try_for_each(|(out, &(face, flip))| preprocessing.read(&data.image_path(face), flip, out))?;
+    let labels: Vec<f32> = chunk.iter().flat_map(|&(face, _)| data.labels(face).iter()).map(|present| f32::from(u8::from(present))).collect();
     Ok(Batch {
-        images: Tensor::from_vec(pixels, (items.len(), 3, size, size), &Device::Cpu)?,
-        labels: Tensor::from_vec(labels, (items.len(), ATTRIBUTES.len()), &Device::Cpu)?,
-        faces: items.iter().map(|item| item.face).collect(),
+        images: Tensor::from_vec(pixels, (chunk.len(), 3, size, size), &Device::Cpu)?,
+        labels: Tensor::from_vec(labels, (chunk.len(), ATTRIBUTES.len()), &Device::Cpu)?,
+        faces: chunk.iter().map(|&(face, _)| face).collect(),
     })
 }

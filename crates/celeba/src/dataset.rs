@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::annotations::{read_attributes, read_partition};
 use crate::attributes::{ATTRIBUTES, Labels};
@@ -43,13 +44,13 @@ pub enum SplitRule {
     Paper,
 }
 
-/// CelebA's annotations and where its images are. Images are read when a batch needs them.
+/// CelebA's annotations and where its images are. Images are read when a batch needs them; a clone shares the annotations.
 #[derive(Debug, Clone)]
 pub struct CelebA {
     root: PathBuf,
-    names: Vec<String>,
-    labels: Vec<Labels>,
-    parts: Vec<u8>,
+    names: Arc<[String]>,
+    labels: Arc<[Labels]>,
+    parts: Arc<[u8]>,
     rule: SplitRule,
 }
 
@@ -68,12 +69,12 @@ impl CelebA {
         check_images(&root.join("img_align_celeba"), rows.iter().map(|(name, _)| name.as_str()))?;
         let (names, labels): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
         let parts = parts(&root.join("list_eval_partition.txt"), &names)?;
-        Ok(Self { root, names, labels, parts, rule })
+        Ok(Self { root, names: names.into(), labels: labels.into(), parts: parts.into(), rule })
     }
 
     /// Whether these faces were drawn by [`crate::synthetic`]: results on them say nothing about people.
     pub fn is_synthetic(&self) -> bool {
-        self.root.join(crate::synthetic::MARKER).exists()
+        crate::synthetic::drawn(&self.root)
     }
 
     /// The folder.

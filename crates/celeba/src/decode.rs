@@ -83,8 +83,9 @@ pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize
     if !bytes.starts_with(&[0xFF, 0xD8]) {
         return Err("is not a JPEG file".into());
     }
-    // The decoder fills what a truncated file lacks with grey; the end marker tells. Some writers pad the end.
-    if !bytes[bytes.len().saturating_sub(1024)..].windows(2).any(|pair| pair == [0xFF, 0xD9]) {
+    // The decoder fills what a truncated file lacks with grey; the end marker after the last scan's start tells.
+    let last_scan = bytes.windows(2).rposition(|pair| pair == [0xFF, 0xDA]).ok_or("is truncated: it has no scan")?;
+    if !bytes[last_scan..].windows(2).any(|pair| pair == [0xFF, 0xD9]) {
         return Err("is truncated: it has no JPEG end marker".into());
     }
     let options = DecoderOptions::default().set_max_width(LARGEST).set_max_height(LARGEST).jpeg_set_out_colorspace(ColorSpace::RGB);

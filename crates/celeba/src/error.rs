@@ -43,9 +43,17 @@ pub enum Error {
     /// An attribute's name that is none of the 40.
     #[error("there is no attribute `{0}`; CelebA's are named like Mouth_Slightly_Open{suggestion}", suggestion = crate::attributes::suggestion(.0))]
     UnknownAttribute(String),
-    /// Reading or writing failed.
+    /// Reading failed.
     #[error("{path}: {source}", path = .path.display())]
     Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// Writing failed.
+    #[error("writing {path}: {source}", path = .path.display())]
+    Write {
         /// The file or folder.
         path: PathBuf,
         /// The system's error.
@@ -65,4 +73,9 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
         std::io::ErrorKind::NotFound => Error::Missing(path.into()),
         _ => Error::Io { path: path.into(), source },
     }
+}
+
+/// Adds the path to an error of writing.
+pub(crate) fn writing(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
+    move |source| Error::Write { path: path.into(), source }
 }

@@ -102,7 +102,8 @@ fn damaged_folders_are_told() -> AnyResult {
         (&whole[..0], "is empty"),
         (&whole[..900], "is truncated"),
         (b"GIF89a....", "is not a JPEG"),
-        (&b"\xFF\xD8\xFF\xD9"[..], "cannot be decoded"),
+        (&b"\xFF\xD8\xFF\xD9"[..], "is truncated: it has no scan"),
+        (&b"\xFF\xD8\xFF\xDA\xFF\xD9"[..], "cannot be decoded"),
     ] {
         std::fs::write(&image, bytes)?;
         let message = read();
@@ -112,6 +113,9 @@ fn damaged_folders_are_told() -> AnyResult {
     assert!(read().contains("does not exist"));
     let open = || CelebA::open(folder.path(), SplitRule::Official).unwrap_err().to_string();
     assert!(open().contains("000005.jpg") && open().contains("does not exist"));
+    // Some writers pad the end.
+    std::fs::write(&image, [whole.clone(), vec![0; 5000]].concat())?;
+    assert!(pixels(&data, &[4], &options).is_ok());
     std::fs::write(&image, whole)?;
 
     let partition = folder.path().join("list_eval_partition.txt");

@@ -19,7 +19,7 @@ pub struct Moments {
     pub count: usize,
 }
 
-/// The moments of each channel of x [B, C, H, W], in two passes with sums in f64. Not differentiable by itself: [`norm_leaky_relu`] accounts for it.
+/// The moments of each channel of x [B, C, H, W], in two passes, with sums in f32 lanes within a plane of pixels and in f64 beyond. Not differentiable by itself: [`norm_leaky_relu`] accounts for it.
 ///
 /// # Errors
 /// If x is not of four dimensions or is empty.

@@ -31,6 +31,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A model or checkpoint could not be written.
+    #[error("writing {path}: {reason}", path = .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Training met a loss that is not a number or infinite.
     #[error("the loss of step {step} is {loss}: training stopped; a smaller train.learning_rate usually helps")]
     NotFinite {

@@ -60,6 +60,11 @@ impl Network {
             let reason = format!("its card tells an image size of {}, expected 1 to 8192", card.image_size);
             return Err(Error::File { path: path.into(), reason });
         }
+        if card.mean.iter().any(|m| !m.is_finite()) || card.deviation.iter().any(|d| !(*d > 0. && d.is_finite())) {
+            let reason =
+                format!("its card tells a normalisation by {:?} and {:?}, expected finite means and positive deviations", card.mean, card.deviation);
+            return Err(Error::File { path: path.into(), reason });
+        }
         let network = Self::new(card.network.clone(), card.seed, device)?;
         network.set_tensors(path, &tensors)?;
         Ok((network, card))
@@ -87,7 +92,7 @@ impl Network {
 
 /// Writes tensors and a description beside their final place, then renames.
 pub(crate) fn write<T: Serialize>(path: &Path, tensors: Vec<(String, Tensor)>, description: &T) -> Result<()> {
-    let failed = |reason: String| Error::File { path: path.into(), reason };
+    let failed = |reason: String| Error::Write { path: path.into(), reason };
     let description = serde_json::to_string(description).map_err(|e| failed(e.to_string()))?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();

@@ -81,12 +81,6 @@ impl Predictions {
         self.logits.chunks_exact(self.attributes.max(1)).map(|row| row.iter().map(|&x| 1. / (1. + f64::from(-x).exp())).collect())
     }
 
-    /// Share of the K attributes that each image has right: what intervals over images are made of.
-    pub fn accuracy_of_images(&self) -> Vec<f64> {
-        let rows = self.logits.chunks_exact(self.attributes.max(1)).zip(self.labels.chunks_exact(self.attributes.max(1)));
-        rows.map(|(x, y)| right(x.iter().copied().zip(y.iter().copied()))).collect()
-    }
-
     /// Metrics by attribute.
     ///
     /// # Errors
@@ -155,7 +149,6 @@ mod tests {
         assert_eq!(metrics.each[1].accuracy, 1.);
         assert!(metrics.each[1].auc.is_nan() && metrics.each[1].balanced_accuracy.is_nan());
         assert_eq!((metrics.accuracy(), metrics.auc()), (0.75, 0.75));
-        assert_eq!(predictions.accuracy_of_images(), [1., 0.5, 0.5, 1.]);
     }
 
     #[test]

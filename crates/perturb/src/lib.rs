@@ -12,5 +12,5 @@ pub use error::{Error, Result};
 pub use foresee_kernels::{Identity, ToneCurve};
 pub use model::AttentionModel;
 pub use noise::{Noise, add_noise};
-pub use prune::{Norms, PruneOrder, PrunePlan, PruneStep, Victim, random_order};
+pub use prune::{PruneOrder, PrunePlan, PruneStep, Victim, random_order};
 pub use sweep::{Tally, prune_curves, transform_grid};

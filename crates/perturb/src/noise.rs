@@ -7,6 +7,9 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::error::{Error, Result};
 
+/// Above the numbers of images, so that no draw for another purpose under the same seed (initial weights, order of faces) shares a stream with the noise.
+const PURPOSE: u64 = 5 << 48;
+
 /// Noise and the normalisation that the images have had: noise is added to pixels in [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Noise {
@@ -41,7 +44,7 @@ pub fn add_noise(images: &Tensor, numbers: &[usize], noise: &Noise) -> Result<Te
     let mut values = images.flatten_all()?.to_vec1::<f32>()?;
     for (image, &number) in values.chunks_exact_mut(3 * h * w).zip(numbers) {
         let mut rng = ChaCha8Rng::seed_from_u64(noise.seed);
-        rng.set_stream(number as u64);
+        rng.set_stream(PURPOSE | number as u64);
         for (c, plane) in image.chunks_exact_mut(h * w).enumerate() {
             let (mean, deviation) = (noise.mean[c], noise.deviation[c]);
             for value in plane {

@@ -7,30 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// A norm of each channel.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Norms {
-    name: &'static str,
-    values: Vec<f64>,
-}
-
-impl Norms {
-    /// Norms by channel, with what they are of.
-    pub fn new(name: &'static str, values: Vec<f64>) -> Self {
-        Self { name, values }
-    }
-
-    /// What they are norms of.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// By channel.
-    pub fn values(&self) -> &[f64] {
-        &self.values
-    }
-}
-
 /// Which member of a correlated pair goes. The paper says both: Figure 3 and its section the one with the lower norm, the experiment the one with the higher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -66,12 +42,12 @@ pub struct PrunePlan {
 
 impl PrunePlan {
     /// Scans the channel pairs from the highest correlation down (with `absolute`: the highest |ρ|) and prunes a member of each; a pair of which one is
-    /// gone already is skipped. Ends with one channel left. Of equal norms the second channel goes; of equal correlations the first pair is first.
+    /// gone already is skipped. `norms` has one for each channel. Ends with one channel left. Of equal norms the second channel goes; of equal correlations the first pair is first.
     ///
     /// # Errors
     /// If the correlation matrix is not square or not of as many channels as the norms.
-    pub fn semantic(correlation: &[Vec<f64>], norms: &Norms, victim: Victim, absolute: bool) -> Result<Self> {
-        let channels = norms.values.len();
+    pub fn semantic(correlation: &[Vec<f64>], norms: &[f64], victim: Victim, absolute: bool) -> Result<Self> {
+        let channels = norms.len();
         if let Some(got) = std::iter::once(correlation.len()).chain(correlation.iter().map(Vec::len)).find(|&n| n != channels) {
             return Err(Error::Channels { what: "the correlation matrix", got, channels });
         }
@@ -84,7 +60,7 @@ impl PrunePlan {
             if gone[i] || gone[j] {
                 continue;
             }
-            let pair_norms = [norms.values[i], norms.values[j]];
+            let pair_norms = [norms[i], norms[j]];
             let first_goes = match victim {
                 Victim::Lower => pair_norms[0] < pair_norms[1],
                 Victim::Higher => pair_norms[0] > pair_norms[1],
@@ -114,10 +90,10 @@ pub struct PruneOrder {
 }
 
 impl PruneOrder {
-    /// Plain pruning by norm, lowest first: the usual baseline.
-    pub fn by_norm(norms: &Norms) -> Self {
-        let mut order: Vec<usize> = (0..norms.values.len()).collect();
-        order.sort_by(|&a, &b| norms.values[a].total_cmp(&norms.values[b]));
+    /// Plain pruning by the channels' norms, lowest first: the usual baseline.
+    pub fn by_norm(norms: &[f64]) -> Self {
+        let mut order: Vec<usize> = (0..norms.len()).collect();
+        order.sort_by(|&a, &b| norms[a].total_cmp(&norms[b]));
         Self { rule: "l1".into(), seed: None, order }
     }
 

@@ -67,27 +67,17 @@ pub fn prune_curves<M: AttentionModel, E: From<crate::Error>>(
     counts: &[usize],
     batches: impl Iterator<Item = std::result::Result<(Tensor, Tensor), E>>,
 ) -> std::result::Result<Vec<Vec<Tally>>, E> {
-    struct Pruned<M> {
-        model: M,
-        kept: Tensor,
-    }
-    let pruned = |order: &PruneOrder, count: usize| -> Result<Pruned<M>> {
-        let kept = order.kept(model.channels(), count);
-        let index: Vec<u32> = kept.iter().map(|&c| c as u32).collect();
-        Ok(Pruned { model: model.keeping(&kept)?, kept: Tensor::from_vec(index, kept.len(), &candle_core::Device::Cpu)? })
-    };
-    let grid = orders.iter().map(|order| counts.iter().map(|&count| pruned(order, count)).collect::<Result<Vec<_>>>()).collect::<Result<Vec<_>>>()?;
     let mut tallies = vec![vec![Tally::default(); counts.len()]; orders.len()];
     for batch in batches {
         let (images, labels) = batch?;
         let features = model.features(&images).map_err(crate::Error::from)?;
         // With nothing pruned, all orders are one network.
         let whole = model.logits(&features).map_err(crate::Error::from)?;
-        for (row, tallies) in grid.iter().zip(&mut tallies) {
-            for ((pruned, &count), tally) in row.iter().zip(counts).zip(tallies) {
+        for (order, tallies) in orders.iter().zip(&mut tallies) {
+            for (&count, tally) in counts.iter().zip(tallies) {
                 let logits = match count {
                     0 => whole.clone(),
-                    _ => pruned_logits(&pruned.model, &features, &pruned.kept)?,
+                    _ => pruned_logits(model, &features, &order.kept(model.channels(), count))?,
                 };
                 tally.add(&logits, &labels)?;
             }
@@ -96,9 +86,11 @@ pub fn prune_curves<M: AttentionModel, E: From<crate::Error>>(
     Ok(tallies)
 }
 
-fn pruned_logits<M: AttentionModel>(model: &M, features: &Tensor, kept: &Tensor) -> Result<Tensor> {
-    let kept = kept.to_device(features.device())?;
-    Ok(model.logits(&features.index_select(&kept, 1)?)?)
+/// Making the smaller network costs far less than running it, so that none is kept: a sweep needs no more memory than one network.
+fn pruned_logits<M: AttentionModel>(model: &M, features: &Tensor, kept: &[usize]) -> Result<Tensor> {
+    let index: Vec<u32> = kept.iter().map(|&c| c as u32).collect();
+    let index = Tensor::from_vec(index, kept.len(), features.device())?;
+    Ok(model.keeping(kept)?.logits(&features.index_select(&index, 1)?)?)
 }
 
 /// Classifies images with noise of each σ under each curve: a tally for `sigmas[i]` and `curves[j]` at `[i][j]`. For each σ the features and masks are computed

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use foresee_model::{Network, NetworkConfig};
 use foresee_perturb::{
-    AttentionModel, Error, Identity, Noise, Norms, Only, PowerCurve, PruneOrder, PrunePlan, ToneCurve, Victim, add_noise, prune_curves, random_order,
+    AttentionModel, Error, Identity, Noise, Only, PowerCurve, PruneOrder, PrunePlan, ToneCurve, Victim, add_noise, prune_curves, random_order,
     transform_grid,
 };
 
@@ -79,7 +79,7 @@ fn the_identity_changes_no_bit_and_chosen_masks_only_are_changed() -> AnyResult 
 #[test]
 fn plans_scan_pairs_in_order_and_prune_each_channel_once() -> AnyResult {
     let correlation = vec![vec![1., 0.9, 0.2, -0.95], vec![0.9, 1., 0.8, 0.1], vec![0.2, 0.8, 1., 0.3], vec![-0.95, 0.1, 0.3, 1.]];
-    let norms = Norms::new("filter L1", vec![4., 3., 2., 1.]);
+    let norms = [4., 3., 2., 1.];
     let lower = PrunePlan::semantic(&correlation, &norms, Victim::Lower, false)?;
     // (0,1) prunes 1; (1,2) is skipped; (2,3) prunes 3; (0,2) prunes 2.
     assert_eq!(lower.order(), [1, 3, 2]);

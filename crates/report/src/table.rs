@@ -19,18 +19,28 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
     /// What a reader must know: sources, caveats.
     pub notes: Vec<String>,
+    /// Whether what was measured here was measured on drawn faces; `None` for a table without measurements.
+    pub synthetic: Option<bool>,
 }
 
 impl Table {
     /// A table without rows.
     pub fn new(name: &str, caption: &str, header: &[&str]) -> Self {
-        Self { name: name.into(), caption: caption.into(), header: header.iter().map(ToString::to_string).collect(), rows: vec![], notes: vec![] }
+        Self {
+            name: name.into(),
+            caption: caption.into(),
+            header: header.iter().map(ToString::to_string).collect(),
+            rows: vec![],
+            notes: vec![],
+            synthetic: None,
+        }
     }
 
-    /// Adds the note that tells what the numbers were measured on.
+    /// Adds what tells on which faces the numbers were measured: a note, and in CSV a column.
     #[must_use]
     pub fn measured_on(mut self, source: &Source) -> Self {
         self.notes.push(source.note());
+        self.synthetic = Some(source.synthetic);
         self
     }
 
@@ -53,13 +63,16 @@ impl Table {
         std::iter::once(&self.header).chain(&self.rows)
     }
 
-    /// Header and rows; notes are left to the other forms.
+    /// Header and rows. Notes are left to the other forms, but a last column says what kind of faces a table of measurements was measured on.
     pub fn csv(&self) -> String {
+        let kind = self.synthetic.map(|synthetic| if synthetic { "synthetic faces, not CelebA" } else { "CelebA faces" });
         let field = |text: &String| match text.contains([',', '"', '\n']) {
             true => format!("\"{}\"", text.replace('"', "\"\"")),
             false => text.clone(),
         };
-        self.lines().map(|row| row.iter().map(field).collect::<Vec<_>>().join(",") + "\n").collect()
+        let mark = |line: usize| kind.map(|kind| if line == 0 { "faces of this run" } else { kind }.to_owned());
+        let line = |(at, row): (usize, &Vec<String>)| row.iter().chain(&mark(at)).map(field).collect::<Vec<_>>().join(",") + "\n";
+        self.lines().enumerate().map(line).collect()
     }
 
     /// Caption, table, notes.
@@ -115,6 +128,8 @@ mod tests {
         table.rows.push(vec!["a|b, \"c\"".into(), "50 %".into()]);
         table.notes.push("λ_1".into());
         assert_eq!(table.csv(), "name,share [%]\n\"a|b, \"\"c\"\"\",50 %\n");
+        let measured = table.clone().measured_on(&Source { data: "faces".into(), synthetic: true });
+        assert!(measured.csv().lines().skip(1).all(|line| line.ends_with("\"synthetic faces, not CelebA\"")), "{}", measured.csv());
         assert!(table.markdown().contains("| a\\|b, \"c\" | 50 % |"));
         let latex = table.latex();
         assert!(

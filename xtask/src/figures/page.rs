@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 use foresee_report::frame;
-use foresee_report::{Figure, Report, Section, Source, Table};
+use foresee_report::{Figure, Report, Section, Table};
 
-use super::{figure, percent, table};
+use super::{figure, percent, source, table};
+use crate::measure::GROUP_ABOVE;
 use crate::run::Run;
 
-pub fn write(run: &Run, source: Source, figures: &[Figure], tables: &[Table]) -> Result<()> {
+pub fn write(run: &Run, figures: &[Figure], tables: &[Table]) -> Result<()> {
     let mut sections = vec![];
     for &(heading, text, parts) in CHAPTERS {
         sections.push(Section::Heading(heading.into()));
@@ -20,7 +21,7 @@ pub fn write(run: &Run, source: Source, figures: &[Figure], tables: &[Table]) ->
     sections.extend(groups(run)?);
     sections.extend(made_with(run)?);
     let title = "Human-predictable networks: Kimura & Tanaka (2020), reproduced".to_owned();
-    Ok(Report { title, source, summary: summary(run)?, sections }.save(&run.path("report.html"))?)
+    Ok(Report { title, source: source(run, ""), summary: summary(run)?, sections }.save(&run.path("report.html"))?)
 }
 
 type Chapter = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
@@ -56,7 +57,8 @@ const CHAPTERS: &[Chapter] = &[
     ),
     (
         "Correlated channels",
-        "Pearson correlation between channels over all positions of the training images that were measured. Pairs of deep red play the same role.",
+        "Pearson correlation between channels over the training images that were measured: over all their positions, or over their averages if measure.correlation says so. \
+         Pairs of deep red play the same role.",
         &[("fig6_channel_correlation", "Figure 6: correlation among the channels of the feature map.")],
     ),
     (
@@ -74,10 +76,10 @@ const CHAPTERS: &[Chapter] = &[
 ];
 
 fn summary(run: &Run) -> Result<Vec<(String, String)>> {
-    let accuracy = frame::read_csv(&run.path("data/accuracy.csv"))?;
+    let accuracy = run.read_csv("data/accuracy.csv")?;
     let number = |name: &str| -> Result<f64> { Ok(frame::numbers(&accuracy, name)?[0]) };
-    let steps = frame::numbers(&frame::read_csv(&run.path("data/training.csv"))?, "mask_mean")?;
-    let mask_mean = steps.last().copied().unwrap_or(f64::NAN);
+    let masks = frame::rows(&run.read_csv("data/mean_masks.csv")?, 1)?.concat();
+    let mask_mean = masks.iter().sum::<f64>() / masks.len() as f64;
     Ok([
         ("mean accuracy, unseen faces", format!("{} %", percent(number("accuracy")?))),
         ("always the majority", format!("{} %", percent(number("majority_accuracy")?))),
@@ -92,9 +94,13 @@ fn summary(run: &Run) -> Result<Vec<(String, String)>> {
 
 /// Attributes that the masks put together.
 fn groups(run: &Run) -> Result<Vec<Section>> {
-    let groups = frame::read_csv(&run.path("data/attribute_groups.csv"))?;
+    let groups = run.read_csv("data/attribute_groups.csv")?;
     let (group, attribute) = (frame::numbers(&groups, "group")?, frame::texts(&groups, "attribute")?);
-    let mut table = Table::new("attribute_groups", "Attributes whose mean masks correlate by more than 0.8 on average.", &["group", "attributes"]);
+    let mut table = Table::new(
+        "attribute_groups",
+        &format!("Attributes whose mean masks correlate by more than {GROUP_ABOVE} on average."),
+        &["group", "attributes"],
+    );
     for i in 0..group.len() {
         let name = foresee_celeba::display_name(&attribute[i]);
         match table.rows.last_mut().filter(|row| row[0] == group[i].to_string()) {

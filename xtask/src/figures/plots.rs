@@ -2,36 +2,40 @@
 
 use anyhow::Result;
 use foresee_celeba::display_name;
-use foresee_report::frame::{self, DataFrame};
+use foresee_report::frame;
 use foresee_report::{
-    Architecture, Band, CellGrid, Curve, Face, FaceRow, Figure, HeatMap, Level, Panel, Source, architecture, cell_grids, curves, face_masks,
-    heat_maps,
+    Architecture, Band, CellGrid, Curve, Face, FaceRow, Figure, HeatMap, Level, Panel, architecture, cell_grids, curves, face_masks, heat_maps,
 };
 
+use super::{images, some_of, source};
 use crate::run::Run;
 
-pub fn all(run: &Run, source: &Source, network: &Architecture) -> Result<Vec<Figure>> {
+const PRUNING: &str = "data/channel_pruning.csv";
+const TRANSFORMATION: &str = "data/mask_transformation.csv";
+
+pub fn all(run: &Run, network: &Architecture) -> Result<Vec<Figure>> {
     Ok(vec![
-        architecture("fig2_architecture", network, source)?,
-        training(run, source)?,
-        attention_masks(run, source)?,
-        mean_masks(run, source)?,
-        channel_correlation(run, source)?,
-        channel_pruning(run, source)?,
-        mask_transformation(run, source)?,
+        architecture("fig2_architecture", network, &source(run, ""))?,
+        training(run)?,
+        attention_masks(run)?,
+        mean_masks(run)?,
+        channel_correlation(run)?,
+        channel_pruning(run)?,
+        mask_transformation(run)?,
     ])
 }
 
-fn read(run: &Run, file: &str) -> Result<DataFrame> {
-    Ok(frame::read_csv(&run.path(file))?)
+/// What the statistics of the stage `measure` were taken over.
+fn training_faces(run: &Run) -> String {
+    format!("{} training faces", some_of(run.manifest.data.train, run.manifest.config.measure.images))
 }
 
 fn curve(name: &str, points: Vec<(f64, f64)>, colour: usize, dash: usize) -> Curve {
     Curve { name: name.into(), points, spread: vec![], band: Band::Filled, colour, dash }
 }
 
-fn training(run: &Run, source: &Source) -> Result<Figure> {
-    let steps = read(run, "data/training.csv")?;
+fn training(run: &Run) -> Result<Figure> {
+    let steps = run.read_csv("data/training.csv")?;
     let mean = |name: &str| -> Result<Vec<(f64, f64)>> {
         let values = frame::numbers(&steps, name)?;
         // At most some 40 points, each the mean of as many steps.
@@ -46,7 +50,7 @@ fn training(run: &Run, source: &Source) -> Result<Figure> {
     ];
     let percent = |points: Vec<(f64, f64)>| points.into_iter().map(|(x, y)| (x, 100. * y)).collect::<Vec<_>>();
     let mut accuracy = vec![curve("training batches", percent(mean("batch_accuracy")?), 2, 0)];
-    let validation = read(run, "data/validation.csv")?;
+    let validation = run.read_csv("data/validation.csv")?;
     if validation.height() > 0 {
         let per_epoch = steps.height() as f64 / run.manifest.config.train.epochs as f64;
         let (epochs, values) = (frame::numbers(&validation, "epochs_done")?, frame::numbers(&validation, "accuracy")?);
@@ -54,11 +58,11 @@ fn training(run: &Run, source: &Source) -> Result<Figure> {
         accuracy.push(curve("validation faces", points, 3, 1));
     }
     let panel = |y: &str, curves| Panel { title: String::new(), x: "training step".into(), y: y.into(), curves, levels: vec![] };
-    Ok(curves("training", &[panel("loss", losses), panel("accuracy [%]", accuracy)], source)?)
+    Ok(curves("training", &[panel("loss", losses), panel("accuracy [%]", accuracy)], &source(run, "batches and validation faces"))?)
 }
 
-fn attention_masks(run: &Run, source: &Source) -> Result<Figure> {
-    let pixels = read(run, "data/figure4_faces.csv")?;
+fn attention_masks(run: &Run) -> Result<Figure> {
+    let pixels = run.read_csv("data/figure4_faces.csv")?;
     let (names, rows) = (frame::texts(&pixels, "face")?, frame::rows(&pixels, 3)?);
     let size = run.manifest.config.data.image_size;
     let mut order: Vec<String> = names.clone();
@@ -70,7 +74,7 @@ fn attention_masks(run: &Run, source: &Source) -> Result<Figure> {
             Face { size, rgb: plane(0).zip(plane(1)).zip(plane(2)).map(|((r, g), b)| [*r, *g, *b]).collect() }
         })
         .collect();
-    let masks = read(run, "data/figure4_masks.csv")?;
+    let masks = run.read_csv("data/figure4_masks.csv")?;
     let (of_face, attribute, channel) = (frame::texts(&masks, "face")?, frame::texts(&masks, "attribute")?, frame::numbers(&masks, "channel")?);
     let values = frame::rows(&masks, 5)?;
     let mut rows: Vec<FaceRow> = vec![];
@@ -85,22 +89,22 @@ fn attention_masks(run: &Run, source: &Source) -> Result<Figure> {
             row.masks[face].push((channel[at] as usize, mask.concat()));
         }
     }
-    Ok(face_masks("fig4_attention_masks", &faces, &rows, source)?)
+    Ok(face_masks("fig4_attention_masks", &faces, &rows, &source(run, "these test faces"))?)
 }
 
-fn mean_masks(run: &Run, source: &Source) -> Result<Figure> {
-    let table = read(run, "data/mean_masks.csv")?;
+fn mean_masks(run: &Run) -> Result<Figure> {
+    let table = run.read_csv("data/mean_masks.csv")?;
     let grids: Vec<CellGrid> = frame::texts(&table, "attribute")?
         .iter()
         .zip(frame::rows(&table, 1)?)
         .map(|(name, values)| CellGrid { title: display_name(name), values })
         .collect();
-    Ok(cell_grids("fig5_mean_masks", &grids, "mean of the mask", source)?)
+    Ok(cell_grids("fig5_mean_masks", &grids, "mean of the mask", &source(run, &training_faces(run)))?)
 }
 
-fn channel_correlation(run: &Run, source: &Source) -> Result<Figure> {
-    let rows = frame::rows(&read(run, "data/channel_correlation.csv")?, 1)?;
-    let position = frame::numbers(&read(run, "data/channels.csv")?, "cluster_position")?;
+fn channel_correlation(run: &Run) -> Result<Figure> {
+    let rows = frame::rows(&run.read_csv("data/channel_correlation.csv")?, 1)?;
+    let position = frame::numbers(&run.read_csv("data/channels.csv")?, "cluster_position")?;
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by(|&a, &b| position[a].total_cmp(&position[b]));
     let clustered = order.iter().map(|&i| order.iter().map(|&j| rows[i][j]).collect()).collect();
@@ -108,11 +112,11 @@ fn channel_correlation(run: &Run, source: &Source) -> Result<Figure> {
         HeatMap { title: "by feature id".into(), rows, axis: "channel (feature id)".into() },
         HeatMap { title: "clustered (average linkage)".into(), rows: clustered, axis: "channel, similar ones side by side".into() },
     ];
-    Ok(heat_maps("fig6_channel_correlation", &maps, source)?)
+    Ok(heat_maps("fig6_channel_correlation", &maps, &source(run, &training_faces(run)))?)
 }
 
-fn channel_pruning(run: &Run, source: &Source) -> Result<Figure> {
-    let table = read(run, "data/channel_pruning.csv")?;
+fn channel_pruning(run: &Run) -> Result<Figure> {
+    let table = run.read_csv(PRUNING)?;
     let (rules, pruned, accuracy) = (frame::texts(&table, "rule")?, frame::numbers(&table, "pruned")?, frame::numbers(&table, "accuracy")?);
     let mut counts = pruned.clone();
     counts.sort_by(f64::total_cmp);
@@ -133,14 +137,15 @@ fn channel_pruning(run: &Run, source: &Source) -> Result<Figure> {
         curve("semantic, higher norm goes", line("higher"), 1, 1),
         curve("lowest norm first", line("l1"), 2, 2),
     ];
-    let majority = frame::numbers(&read(run, "data/accuracy.csv")?, "majority_accuracy")?;
-    let levels = majority.iter().map(|v| Level { name: "always the majority".into(), y: 100. * v }).collect();
+    // The same for every row.
+    let majority = frame::numbers(&table, "majority_accuracy")?;
+    let levels = majority.iter().take(1).map(|v| Level { name: "always the majority".into(), y: 100. * v }).collect();
     let panel = Panel { title: String::new(), x: "pruned channels".into(), y: "accuracy [%]".into(), curves: lines, levels };
-    Ok(curves("fig7_channel_pruning", &[panel], source)?)
+    Ok(curves("fig7_channel_pruning", &[panel], &source(run, &images(run, PRUNING)?))?)
 }
 
-fn mask_transformation(run: &Run, source: &Source) -> Result<Figure> {
-    let table = read(run, "data/mask_transformation.csv")?;
+fn mask_transformation(run: &Run) -> Result<Figure> {
+    let table = run.read_csv(TRANSFORMATION)?;
     let column = |name: &str| frame::numbers(&table, name);
     let (sigma, n, beta) = (column("sigma")?, column("n")?, column("beta")?);
     let (accuracy, gain, error) = (column("accuracy")?, column("gain")?, column("gain_standard_error")?);
@@ -186,5 +191,5 @@ fn mask_transformation(run: &Run, source: &Source) -> Result<Figure> {
             levels: vec![],
         },
     ];
-    Ok(curves("fig8_mask_transformation", &panels, source)?)
+    Ok(curves("fig8_mask_transformation", &panels, &source(run, &images(run, TRANSFORMATION)?))?)
 }

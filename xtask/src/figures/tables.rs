@@ -3,9 +3,9 @@
 use anyhow::Result;
 use foresee_celeba::{ATTRIBUTES, display_name};
 use foresee_report::frame::{self, DataFrame};
-use foresee_report::{Architecture, Source, Table};
+use foresee_report::{Architecture, Table};
 
-use super::percent;
+use super::{images, percent, some_of, source};
 use crate::run::Run;
 
 const TABLE3: &str = include_str!("../../../data/published/table3.csv");
@@ -14,8 +14,8 @@ const ABN: &str = include_str!("../../../data/published/abn_per_attribute.csv");
 /// Neighbours listed for an attribute, as in the paper.
 const NEIGHBOURS: usize = 5;
 
-pub fn all(run: &Run, source: &Source, network: &Architecture) -> Result<Vec<Table>> {
-    Ok(vec![table1(network), table2(run, network), table3(run, source)?, table3_per_attribute(run, source)?, table4(run, source)?])
+pub fn all(run: &Run, network: &Architecture) -> Result<Vec<Table>> {
+    Ok(vec![table1(network), table2(run, network), table3(run)?, table3_per_attribute(run)?, table4(run)?])
 }
 
 fn published(text: &str) -> Result<DataFrame> {
@@ -60,7 +60,7 @@ fn table2(run: &Run, network: &Architecture) -> Table {
     table
 }
 
-fn table3(run: &Run, source: &Source) -> Result<Table> {
+fn table3(run: &Run) -> Result<Table> {
     let cited = published(TABLE3)?;
     let caption = "Table 3. Classification accuracy: the paper's rows (cited) and this run.";
     let mut table = Table::new("table3_accuracy", caption, &["method", "mean accuracy [%]", "origin", "data and remarks"]);
@@ -68,10 +68,10 @@ fn table3(run: &Run, source: &Source) -> Result<Table> {
     for ((method, accuracy), note) in methods.into_iter().zip(accuracy).zip(notes) {
         table.rows.push(vec![method, format!("{accuracy:.2}"), "cited from the paper's Table 3".into(), note]);
     }
-    let ours = frame::read_csv(&run.path("data/accuracy.csv"))?;
+    let ours = run.read_csv("data/accuracy.csv")?;
     let number = |name: &str| -> Result<f64> { Ok(frame::numbers(&ours, name)?[0]) };
-    let images = number("images")?;
-    let faces = format!("{images} unseen {}", if run.manifest.data.synthetic { "SYNTHETIC faces" } else { "faces" });
+    let count = number("images")?;
+    let faces = format!("{count} unseen {}", if run.manifest.data.synthetic { "SYNTHETIC faces" } else { "faces" });
     let row = |method: &str, value: f64, remark: String| vec![method.to_owned(), percent(value), "run here".to_owned(), remark];
     table.rows.push(row("always the majority of the training faces", number("majority_accuracy")?, faces.clone()));
     let config = &run.manifest.config;
@@ -89,11 +89,11 @@ fn table3(run: &Run, source: &Source) -> Result<Table> {
         "not a percentage".into(),
     ]);
     table.notes.push("Cited rows were not re-run here and are not like for like among each other: they used different images and crops.".into());
-    Ok(table.measured_on(source))
+    Ok(table.measured_on(&source(run, &images(run, "data/accuracy.csv")?)))
 }
 
-fn table3_per_attribute(run: &Run, source: &Source) -> Result<Table> {
-    let ours = frame::read_csv(&run.path("data/accuracy_per_attribute.csv"))?;
+fn table3_per_attribute(run: &Run) -> Result<Table> {
+    let ours = run.read_csv("data/accuracy_per_attribute.csv")?;
     let abn = published(ABN)?;
     let (abn_names, abn) = (frame::texts(&abn, "attribute")?, frame::numbers(&abn, "abn_accuracy_percent")?);
     let column = |name: &str| frame::numbers(&ours, name);
@@ -115,11 +115,11 @@ fn table3_per_attribute(run: &Run, source: &Source) -> Result<Table> {
         ]);
     }
     table.notes.push("ABN: published by its authors with their code, on all of CelebA's test faces; cited, not run here.".into());
-    Ok(table.measured_on(source))
+    Ok(table.measured_on(&source(run, &images(run, "data/accuracy.csv")?)))
 }
 
-fn table4(run: &Run, source: &Source) -> Result<Table> {
-    let ours = frame::read_csv(&run.path("data/attribute_neighbours.csv"))?;
+fn table4(run: &Run) -> Result<Table> {
+    let ours = run.read_csv("data/attribute_neighbours.csv")?;
     let (of, rank) = (frame::texts(&ours, "attribute")?, frame::numbers(&ours, "rank")?);
     let (neighbour, correlation) = (frame::texts(&ours, "neighbour")?, frame::numbers(&ours, "correlation")?);
     let cited = published(TABLE4)?;
@@ -141,5 +141,6 @@ fn table4(run: &Run, source: &Source) -> Result<Table> {
         };
         table.rows.push(vec![display_name(name), list, paper, both]);
     }
-    Ok(table.measured_on(source))
+    let faces = format!("{} training faces", some_of(run.manifest.data.train, run.manifest.config.measure.images));
+    Ok(table.measured_on(&source(run, &faces)))
 }

@@ -17,7 +17,7 @@ use jpeg_encoder::{ColorType, Encoder};
 use rayon::prelude::*;
 
 use crate::attributes::{ATTRIBUTES, Labels};
-use crate::error::{Error, Result, at};
+use crate::error::{Error, Result, at, writing};
 use appearance::Appearance;
 use population::Population;
 
@@ -27,7 +27,10 @@ pub const WIDTH: usize = 178;
 pub const HEIGHT: usize = 218;
 
 /// The file that marks a folder of drawn faces.
-pub(crate) const MARKER: &str = "SYNTHETIC.txt";
+const MARKER: &str = "SYNTHETIC.txt";
+
+/// Faces are drawn into a folder beside their final place, whose name begins so; a drawing that is killed leaves it.
+pub const UNFINISHED: &str = ".faces-";
 
 /// Draws the faces of one seed.
 pub struct Generator {
@@ -74,24 +77,24 @@ pub fn write(folder: &Path, count: usize, seed: u64, progress: impl Fn(usize) + 
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    std::fs::create_dir_all(parent).map_err(at(parent))?;
+    std::fs::create_dir_all(parent).map_err(writing(parent))?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".faces-");
+    builder.prefix(UNFINISHED);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-    let staging = builder.tempdir_in(parent).map_err(at(parent))?;
+    let staging = builder.tempdir_in(parent).map_err(writing(parent))?;
     write_into(staging.path(), count, seed, progress)?;
     if folder.exists() {
-        std::fs::remove_dir(folder).map_err(at(folder))?;
+        std::fs::remove_dir(folder).map_err(writing(folder))?;
     }
     let staging = staging.keep();
-    std::fs::rename(&staging, folder).map_err(at(folder))
+    std::fs::rename(&staging, folder).map_err(writing(folder))
 }
 
 fn write_into(folder: &Path, count: usize, seed: u64, progress: impl Fn(usize) + Sync) -> Result<()> {
     let generator = Generator::new(seed);
     let images = folder.join("img_align_celeba");
-    std::fs::create_dir(&images).map_err(at(&images))?;
+    std::fs::create_dir(&images).map_err(writing(&images))?;
     let name = |face: usize| format!("{:06}.jpg", face + 1);
     let labels: Vec<Labels> = (0..count as u64).map(|face| generator.labels(face)).collect();
     labels.par_iter().enumerate().try_for_each(|(face, &labels)| {
@@ -101,7 +104,7 @@ fn write_into(folder: &Path, count: usize, seed: u64, progress: impl Fn(usize) +
         Encoder::new(&mut jpeg, 90)
             .encode(&rgb, WIDTH as u16, HEIGHT as u16, ColorType::Rgb)
             .map_err(|e| Error::Image { path: path.clone(), reason: e.to_string() })?;
-        std::fs::write(&path, jpeg).map_err(at(&path))?;
+        std::fs::write(&path, jpeg).map_err(writing(&path))?;
         progress(1);
         Ok::<(), Error>(())
     })?;
@@ -113,7 +116,7 @@ fn write_into(folder: &Path, count: usize, seed: u64, progress: impl Fn(usize) +
             format!("{}{values}\n", name(face))
         })
         .collect();
-    let put = |file: &str, text: String| std::fs::write(folder.join(file), text).map_err(at(&folder.join(file)));
+    let put = |file: &str, text: String| std::fs::write(folder.join(file), text).map_err(writing(&folder.join(file)));
     put("list_attr_celeba.txt", format!("{count}\n{} \n{rows}", ATTRIBUTES.join(" ")))?;
     let part = |face: usize| {
         if face < count * 8 / 10 { 0 } else { 1 + usize::from(face >= count * 9 / 10) }
@@ -129,4 +132,9 @@ fn marker(count: usize, seed: u64) -> String {
 /// Whether `folder` holds what [`write()`] of this version writes for this count and seed.
 pub fn holds(folder: &Path, count: usize, seed: u64) -> bool {
     std::fs::read_to_string(folder.join(MARKER)).is_ok_and(|text| text == marker(count, seed))
+}
+
+/// Whether `folder` holds faces drawn by any version, count and seed.
+pub fn drawn(folder: &Path) -> bool {
+    folder.join(MARKER).exists()
 }
