@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use foresee_celeba::{SplitRule, attribute_index};
-use foresee_model::{LossConfig, NetworkConfig, Readout, Sparsity, TrainConfig};
+use foresee_model::{LossConfig, NetworkConfig, Precision, Readout, Sparsity, TrainConfig};
 use foresee_perturb::PowerCurve;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -59,6 +59,7 @@ pub struct Model {
     pub channels: usize,
     pub mask_kernel: usize,
     pub readout: Readout,
+    pub precision: Precision,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -151,7 +152,8 @@ impl Config {
     }
 
     pub fn network(&self, attributes: usize) -> NetworkConfig {
-        NetworkConfig { attributes, channels: self.model.channels, mask_kernel: self.model.mask_kernel, readout: self.model.readout }
+        let Model { channels, mask_kernel, readout, precision } = self.model;
+        NetworkConfig { attributes, channels, mask_kernel, readout, precision }
     }
 
     pub fn training(&self) -> TrainConfig {

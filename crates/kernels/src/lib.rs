@@ -3,17 +3,25 @@
 mod conv;
 mod curve;
 mod error;
+mod factor;
 mod heads;
-mod matmul;
+mod heads_tile;
+mod isa;
+mod layout;
 mod norm;
+mod peak;
+mod product;
 pub mod reference;
 mod sigmoid;
 
 pub use conv::conv2d;
 pub use curve::{Identity, ToneCurve};
 pub use error::{Error, Result};
+pub use factor::Precision;
 pub use heads::{Pooled, attention_heads, attention_heads_under, attention_masks};
+pub use isa::{InstructionSet, instruction_set, with_instruction_set};
 pub use norm::{Moments, channel_moments, norm_leaky_relu, scale_shift_leaky_relu};
+pub use peak::measure_peak;
 
 use candle_core::{DType, Tensor};
 

@@ -1,12 +1,17 @@
 //! Batch normalisation and leaky ReLU (Table 1) in one operation.
 
 use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Shape, Tensor};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::error::{Result, shape};
 use crate::heads::{slice, with_slice};
+use crate::isa::Instructions;
+use crate::layout::{channels_first, pixels_first};
 use crate::{fused, reference};
+
+/// Pixels whose sums are in f32.
+const ROWS: usize = 256;
 
 /// Mean and variance of each channel over a batch.
 #[derive(Debug, Clone)]
@@ -19,7 +24,7 @@ pub struct Moments {
     pub count: usize,
 }
 
-/// The moments of each channel of x [B, C, H, W], in two passes, with sums in f32 lanes within a plane of pixels and in f64 beyond. Not differentiable by itself: [`norm_leaky_relu`] accounts for it.
+/// The moments of each channel of x [B, C, H, W], with sums in f32 within some pixels and in f64 beyond. Not differentiable by itself: [`norm_leaky_relu`] accounts for it.
 ///
 /// # Errors
 /// If x is not of four dimensions or is empty.
@@ -37,23 +42,7 @@ pub fn channel_moments(x: &Tensor) -> Result<Moments> {
         let variance = rows.broadcast_sub(&mean)?.sqr()?.mean(D::Minus1)?;
         return Ok(Moments { mean: mean.squeeze(1)?, variance, count });
     }
-    let planes = Planes { channels: c, pixels: h * w };
-    let (mean, variance): (Vec<f32>, Vec<f32>) = with_slice(x, |x| {
-        let arch = Arch::new();
-        (0..c)
-            .into_par_iter()
-            .map(|channel| {
-                let sum = |shift: f64, square: bool| -> f64 {
-                    planes.of(x, channel).map(|plane| arch.dispatch(Deviations { plane, shift: shift as f32, square })).sum()
-                };
-                let mean = (sum(0., false) / count as f64) as f32;
-                // What is left of the sum corrects the rounding of the mean.
-                let rest = sum(f64::from(mean), false) / count as f64;
-                let variance = sum(f64::from(mean), true) / count as f64 - rest * rest;
-                (mean, variance.max(0.) as f32)
-            })
-            .unzip()
-    })?;
+    let (mean, variance) = with_slice(&pixels_first(x)?, |x| moments(x, c, Instructions::current()))?;
     Ok(Moments { mean: Tensor::from_vec(mean, c, &Device::Cpu)?, variance: Tensor::from_vec(variance, c, &Device::Cpu)?, count })
 }
 
@@ -75,7 +64,7 @@ pub fn scale_shift_leaky_relu(x: &Tensor, moments: &Moments, gamma: &Tensor, bet
 }
 
 fn apply(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32, own: bool) -> Result<Tensor> {
-    let &[_, c, h, w] = x.dims() else {
+    let &[_, c, _, _] = x.dims() else {
         return Err(shape("norm_leaky_relu", "x", "[B, C, H, W]", x));
     };
     for (name, tensor) in [("mean", &moments.mean), ("variance", &moments.variance), ("gamma", gamma), ("beta", beta)] {
@@ -88,70 +77,55 @@ fn apply(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: 
     }
     let mean = moments.mean.to_vec1::<f32>()?;
     let inverse = moments.variance.to_vec1::<f32>()?.iter().map(|&v| (1. / (f64::from(v) + epsilon).sqrt()) as f32).collect();
-    let op = NormLeakyRelu { planes: Planes { channels: c, pixels: h * w }, mean, inverse, slope, own };
-    Ok(x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?)
-}
-
-/// Where the planes of a channel lie in [B, C, H·W].
-#[derive(Clone, Copy)]
-struct Planes {
-    channels: usize,
-    pixels: usize,
-}
-
-impl Planes {
-    fn of<'a>(&self, x: &'a [f32], channel: usize) -> impl Iterator<Item = &'a [f32]> + use<'a> {
-        x.chunks_exact(self.pixels).skip(channel).step_by(self.channels)
-    }
+    let op = NormLeakyRelu { mean, inverse, slope, own, instructions: Instructions::current() };
+    Ok(channels_first(&pixels_first(x)?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?)?)
 }
 
 struct NormLeakyRelu {
-    planes: Planes,
     mean: Vec<f32>,
     inverse: Vec<f32>,
     slope: f32,
     /// The moments are functions of x.
     own: bool,
+    instructions: Instructions,
 }
 
 impl NormLeakyRelu {
-    /// y = x·scale + shift before the leaky ReLU.
-    fn line(&self, channel: usize, gamma: &[f32], beta: &[f32]) -> (f32, f32) {
-        let scale = gamma[channel] * self.inverse[channel];
-        (scale, beta[channel] - self.mean[channel] * scale)
+    /// y = x·scale + shift before the leaky ReLU, by channel.
+    fn lines(&self, gamma: &[f32], beta: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let scale: Vec<f32> = gamma.iter().zip(&self.inverse).map(|(g, i)| g * i).collect();
+        let shift = beta.iter().zip(&self.mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+        (scale, shift)
     }
 
+    /// Gradients of x [N, C], γ and β.
     fn backward(&self, x: &[f32], gamma: &[f32], beta: &[f32], g: &[f32]) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-        let arch = Arch::new();
-        let count = (x.len() / self.planes.channels) as f64;
-        let sums: Vec<(f64, f64)> = (0..self.planes.channels)
-            .into_par_iter()
-            .map(|channel| {
-                let (scale, shift) = self.line(channel, gamma, beta);
-                let (mean, inverse) = (self.mean[channel], self.inverse[channel]);
-                let planes = self.planes.of(x, channel).zip(self.planes.of(g, channel));
-                planes.fold((0., 0.), |(s, t), (x, g)| {
-                    let (a, b) = arch.dispatch(GradientSums { x, g, scale, shift, mean, inverse, slope: self.slope });
-                    (s + a, t + b)
-                })
-            })
+        let c = gamma.len();
+        let (scale, shift) = self.lines(gamma, beta);
+        let (scale, shift, slope) = (&scale[..], &shift[..], self.slope);
+        let sums: Vec<[Vec<f32>; 2]> = x
+            .par_chunks(ROWS * c)
+            .zip(g.par_chunks(ROWS * c))
+            .map(|(x, g)| self.instructions.dispatch(GradientSums { x, g, scale, shift, mean: &self.mean, inverse: &self.inverse, slope }))
             .collect();
+        let total = |which: usize| (0..c).map(|j| sums.iter().map(|s| f64::from(s[which][j])).sum::<f64>()).collect::<Vec<_>>();
+        let (dbeta, dgamma) = (total(0), total(1));
+        // dx = g'·scale + x·by_x + constant
+        let count = (x.len() / c) as f64;
+        let own = f64::from(u8::from(self.own));
+        let by_x: Vec<f64> = (0..c).map(|j| -own * f64::from(scale[j]) * f64::from(self.inverse[j]) * dgamma[j] / count).collect();
+        let constant: Vec<f32> = (0..c).map(|j| (-own * f64::from(scale[j]) * dbeta[j] / count - by_x[j] * f64::from(self.mean[j])) as f32).collect();
+        let by_x = single(&by_x);
         let mut dx = vec![0f32; x.len()];
-        dx.par_chunks_mut(self.planes.pixels).enumerate().for_each(|(i, dx)| {
-            let (channel, at) = (i % self.planes.channels, i * self.planes.pixels);
-            let (scale, shift) = self.line(channel, gamma, beta);
-            let (by_x, constant) = match self.own {
-                true => {
-                    let by_x = -f64::from(scale) * f64::from(self.inverse[channel]) * sums[channel].1 / count;
-                    (by_x as f32, (-f64::from(scale) * sums[channel].0 / count - by_x * f64::from(self.mean[channel])) as f32)
-                }
-                false => (0., 0.),
-            };
-            let (x, g) = (&x[at..at + dx.len()], &g[at..at + dx.len()]);
-            arch.dispatch(InputGradient { x, g, dx, scale, shift, by_x, constant, slope: self.slope });
+        dx.par_chunks_mut(ROWS * c).zip(x.par_chunks(ROWS * c)).zip(g.par_chunks(ROWS * c)).for_each(|((dx, x), g)| {
+            self.instructions.dispatch(InputGradient { x, g, dx, scale, shift, by_x: &by_x, constant: &constant, slope });
         });
-        (dx, sums.iter().map(|s| s.1 as f32).collect(), sums.iter().map(|s| s.0 as f32).collect())
+        (dx, single(&dgamma), single(&dbeta))
     }
+}
+
+fn single(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&v| v as f32).collect()
 }
 
 impl CustomOp3 for NormLeakyRelu {
@@ -169,11 +143,11 @@ impl CustomOp3 for NormLeakyRelu {
         bl: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (x, gamma, beta) = (slice(x, xl)?, slice(gamma, gl)?, slice(beta, bl)?);
+        let (scale, shift) = self.lines(gamma, beta);
         let mut y = vec![0f32; x.len()];
-        let arch = Arch::new();
-        y.par_chunks_mut(self.planes.pixels.max(1)).zip(x.par_chunks(self.planes.pixels.max(1))).enumerate().for_each(|(i, (y, x))| {
-            let (scale, shift) = self.line(i % self.planes.channels, gamma, beta);
-            arch.dispatch(Apply { x, y, scale, shift, slope: self.slope });
+        let block = (ROWS * gamma.len()).max(1);
+        y.par_chunks_mut(block).zip(x.par_chunks(block)).for_each(|(y, x)| {
+            self.instructions.dispatch(Apply { x, y, scale: &scale, shift: &shift, slope: self.slope });
         });
         Ok((CpuStorage::F32(y), xl.shape().clone()))
     }
@@ -197,49 +171,63 @@ impl CustomOp3 for NormLeakyRelu {
     }
 }
 
-const LANES: usize = 16;
-
-/// Adds up in 16 lanes, and lanes and tail in f64: planes are short enough for f32 lanes to hold their share.
-#[inline(always)]
-fn lane_sum(n: usize, mut value: impl FnMut(usize) -> f32) -> f64 {
-    let mut lanes = [0f32; LANES];
-    let whole = n - n % LANES;
-    let mut start = 0;
-    while start < whole {
-        for (lane, sum) in lanes.iter_mut().enumerate() {
-            *sum += value(start + lane);
+/// Mean and variance of each of the c columns of x [N, C]: by blocks of rows, which are then merged (Chan, Golub & LeVeque, 1983).
+fn moments(x: &[f32], c: usize, instructions: Instructions) -> (Vec<f32>, Vec<f32>) {
+    let blocks: Vec<BlockMoments> = x.par_chunks(ROWS * c).map(|x| instructions.dispatch(Deviations { x, c })).collect();
+    let (mut count, mut mean, mut squares) = (0f64, vec![0f64; c], vec![0f64; c]);
+    for block in blocks {
+        let all = count + block.rows;
+        for j in 0..c {
+            let apart = f64::from(block.mean[j]) + f64::from(block.rest[j]) / block.rows - mean[j];
+            squares[j] += f64::from(block.squares[j]) - f64::from(block.rest[j]).powi(2) / block.rows + apart * apart * count * block.rows / all;
+            mean[j] += apart * block.rows / all;
         }
-        start += LANES;
+        count = all;
     }
-    let tail: f64 = (whole..n).map(|i| f64::from(value(i))).sum();
-    lanes.iter().map(|&v| f64::from(v)).sum::<f64>() + tail
+    (single(&mean), squares.iter().map(|s| (s / count).max(0.) as f32).collect())
 }
 
-/// Σ (x - shift) or Σ (x - shift)².
+/// Of some rows: a rounded mean, and the sums of the deviations from it and of their squares.
+struct BlockMoments {
+    rows: f64,
+    mean: Vec<f32>,
+    rest: Vec<f32>,
+    squares: Vec<f32>,
+}
+
 struct Deviations<'a> {
-    plane: &'a [f32],
-    shift: f32,
-    square: bool,
+    x: &'a [f32],
+    c: usize,
 }
 
 impl WithSimd for Deviations<'_> {
-    type Output = f64;
+    type Output = BlockMoments;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> f64 {
-        let (x, shift) = (self.plane, self.shift);
-        match self.square {
-            true => lane_sum(x.len(), |i| (x[i] - shift) * (x[i] - shift)),
-            false => lane_sum(x.len(), |i| x[i] - shift),
+    fn with_simd<S: Simd>(self, _: S) -> BlockMoments {
+        let Self { x, c } = self;
+        let rows = x.len() / c;
+        let (mut mean, mut rest, mut squares) = (vec![0f32; c], vec![0f32; c], vec![0f32; c]);
+        for x in x.chunks_exact(c) {
+            mean.iter_mut().zip(x).for_each(|(m, x)| *m += x);
         }
+        mean.iter_mut().for_each(|m| *m /= rows as f32);
+        for x in x.chunks_exact(c) {
+            for (((x, m), rest), squares) in x.iter().zip(&mean).zip(&mut rest).zip(&mut squares) {
+                let d = x - m;
+                *rest += d;
+                *squares += d * d;
+            }
+        }
+        BlockMoments { rows: rows as f64, mean, rest, squares }
     }
 }
 
 struct Apply<'a> {
     x: &'a [f32],
     y: &'a mut [f32],
-    scale: f32,
-    shift: f32,
+    scale: &'a [f32],
+    shift: &'a [f32],
     slope: f32,
 }
 
@@ -248,34 +236,44 @@ impl WithSimd for Apply<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for (y, &x) in self.y.iter_mut().zip(self.x) {
-            let v = x * self.scale + self.shift;
-            *y = if v < 0. { v * self.slope } else { v };
+        let c = self.scale.len();
+        for (y, x) in self.y.chunks_exact_mut(c).zip(self.x.chunks_exact(c)) {
+            for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(self.scale).zip(self.shift) {
+                let v = x * scale + shift;
+                *y = if v < 0. { v * self.slope } else { v };
+            }
         }
     }
 }
 
-/// (Σ g', Σ g'·x̂), with g' the gradient before the leaky ReLU and x̂ the normalised x.
+/// (Σ g', Σ g'·x̂) by channel, with g' the gradient before the leaky ReLU and x̂ the normalised x.
 struct GradientSums<'a> {
     x: &'a [f32],
     g: &'a [f32],
-    scale: f32,
-    shift: f32,
-    mean: f32,
-    inverse: f32,
+    scale: &'a [f32],
+    shift: &'a [f32],
+    mean: &'a [f32],
+    inverse: &'a [f32],
     slope: f32,
 }
 
 impl WithSimd for GradientSums<'_> {
-    type Output = (f64, f64);
+    type Output = [Vec<f32>; 2];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> (f64, f64) {
-        let (x, g) = (self.x, &self.g[..self.x.len()]);
-        let before = |i: usize| {
-            if x[i] * self.scale + self.shift < 0. { g[i] * self.slope } else { g[i] }
-        };
-        (lane_sum(x.len(), before), lane_sum(x.len(), |i| before(i) * ((x[i] - self.mean) * self.inverse)))
+    fn with_simd<S: Simd>(self, _: S) -> [Vec<f32>; 2] {
+        let c = self.scale.len();
+        let (mut plain, mut weighted) = (vec![0f32; c], vec![0f32; c]);
+        let (scale, shift, mean) = (&self.scale[..c], &self.shift[..c], &self.mean[..c]);
+        for (x, g) in self.x.chunks_exact(c).zip(self.g.chunks_exact(c)) {
+            for j in 0..c {
+                let before = if x[j] * scale[j] + shift[j] < 0. { g[j] * self.slope } else { g[j] };
+                plain[j] += before;
+                weighted[j] += before * (x[j] - mean[j]);
+            }
+        }
+        weighted.iter_mut().zip(self.inverse).for_each(|(w, i)| *w *= i);
+        [plain, weighted]
     }
 }
 
@@ -284,10 +282,10 @@ struct InputGradient<'a> {
     x: &'a [f32],
     g: &'a [f32],
     dx: &'a mut [f32],
-    scale: f32,
-    shift: f32,
-    by_x: f32,
-    constant: f32,
+    scale: &'a [f32],
+    shift: &'a [f32],
+    by_x: &'a [f32],
+    constant: &'a [f32],
     slope: f32,
 }
 
@@ -296,9 +294,13 @@ impl WithSimd for InputGradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for ((dx, &x), &g) in self.dx.iter_mut().zip(self.x).zip(self.g) {
-            let g = if x * self.scale + self.shift < 0. { g * self.slope } else { g };
-            *dx = g * self.scale + x * self.by_x + self.constant;
+        let c = self.scale.len();
+        let (scale, shift, by_x, constant) = (&self.scale[..c], &self.shift[..c], &self.by_x[..c], &self.constant[..c]);
+        for ((dx, x), g) in self.dx.chunks_exact_mut(c).zip(self.x.chunks_exact(c)).zip(self.g.chunks_exact(c)) {
+            for j in 0..c {
+                let g = if x[j] * scale[j] + shift[j] < 0. { g[j] * self.slope } else { g[j] };
+                dx[j] = g * scale[j] + x[j] * by_x[j] + constant[j];
+            }
         }
     }
 }

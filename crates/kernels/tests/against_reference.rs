@@ -2,8 +2,10 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use foresee_kernels::{
-    Error, Identity, ToneCurve, attention_heads, attention_heads_under, attention_masks, channel_moments, conv2d, norm_leaky_relu, reference,
-    scale_shift_leaky_relu,
+    Error, Identity, InstructionSet,
+    Precision::{self, Bf16, F32},
+    ToneCurve, attention_heads, attention_heads_under, attention_masks, channel_moments, conv2d, norm_leaky_relu, reference, scale_shift_leaky_relu,
+    with_instruction_set,
 };
 use proptest::prelude::*;
 
@@ -41,10 +43,12 @@ fn weighted(t: &Tensor, seed: u64) -> Tensor {
     (t * w).unwrap().sum_all().unwrap()
 }
 
-fn check(name: &str, fused: &[&Var], plain: &[&Var], outputs: &[(Tensor, Tensor)]) -> AnyResult {
+/// Compares outputs and gradients. bfloat16 factors have 8 bits: their rounding errors are relative to single terms, of which a sum can be much smaller.
+fn check(name: &str, fused: &[&Var], plain: &[&Var], outputs: &[(Tensor, Tensor)], precision: Precision) -> AnyResult {
+    let (tolerance, gradient_tolerance) = if precision == F32 { (2e-5, 1e-4) } else { (2e-2, 3e-2) };
     let mut losses: Option<(Tensor, Tensor)> = None;
     for (i, (a, b)) in outputs.iter().enumerate() {
-        assert!(distance(a, b) < 2e-5, "{name}: output {i} is off by {}", distance(a, b));
+        assert!(distance(a, b) < tolerance, "{name}: output {i} is off by {}", distance(a, b));
         let (a, b) = (weighted(a, i as u64 + 7), weighted(b, i as u64 + 7));
         losses = Some(match losses {
             Some((x, y)) => ((x + a)?, (y + b)?),
@@ -55,26 +59,26 @@ fn check(name: &str, fused: &[&Var], plain: &[&Var], outputs: &[(Tensor, Tensor)
     let (a, b) = (a.backward()?, b.backward()?);
     for (i, (x, y)) in fused.iter().zip(plain).enumerate() {
         let (x, y) = (a.get(x.as_tensor()).expect("gradient"), b.get(y.as_tensor()).expect("gradient"));
-        assert!(distance(x, y) < 1e-4, "{name}: gradient {i} is off by {}", distance(x, y));
+        assert!(distance(x, y) < gradient_tolerance, "{name}: gradient {i} is off by {}", distance(x, y));
     }
     Ok(())
 }
 
-fn heads(b: usize, k: usize, c: usize, h: usize, w: usize, n: usize) -> AnyResult {
+fn heads(b: usize, k: usize, c: usize, h: usize, w: usize, n: usize, precision: Precision) -> AnyResult {
     let vars = [values(&[b, c, h, w], 1.5, 1), values(&[k * c, c, n, n], 0.5, 2), values(&[k * c], 1., 3)];
     let plain = vars.each_ref().map(in_f64);
-    let fused = attention_heads(&vars[0], &vars[1], &vars[2])?;
-    let reference = attention_heads(&plain[0], &plain[1], &plain[2])?;
+    let fused = attention_heads(&vars[0], &vars[1], &vars[2], precision)?;
+    let reference = attention_heads(&plain[0], &plain[1], &plain[2], F32)?;
     let outputs = [(fused.features, reference.features), (fused.masks, reference.masks)];
-    check(&format!("heads {b} {k} {c} {h}×{w} n={n}"), &vars.each_ref(), &plain.each_ref(), &outputs)
+    check(&format!("heads {b} {k} {c} {h}×{w} n={n}"), &vars.each_ref(), &plain.each_ref(), &outputs, precision)
 }
 
-fn conv(b: usize, i: usize, o: usize, h: usize, w: usize, dilation: usize) -> AnyResult {
+fn conv(b: usize, i: usize, o: usize, h: usize, w: usize, dilation: usize, precision: Precision) -> AnyResult {
     let vars = [values(&[b, i, h, w], 1., 1), values(&[o, i, 3, 3], 0.5, 2), values(&[o], 1., 3)];
     let plain = vars.each_ref().map(in_f64);
-    let y = conv2d(&vars[0], &vars[1], &vars[2], dilation)?;
-    let reference = conv2d(&plain[0], &plain[1], &plain[2], dilation)?;
-    check(&format!("conv {b} {i}→{o} {h}×{w} d={dilation}"), &vars.each_ref(), &plain.each_ref(), &[(y, reference)])
+    let y = conv2d(&vars[0], &vars[1], &vars[2], dilation, precision)?;
+    let reference = conv2d(&plain[0], &plain[1], &plain[2], dilation, F32)?;
+    check(&format!("conv {b} {i}→{o} {h}×{w} d={dilation}"), &vars.each_ref(), &plain.each_ref(), &[(y, reference)], precision)
 }
 
 fn norm(b: usize, c: usize, h: usize, w: usize) -> AnyResult {
@@ -84,27 +88,27 @@ fn norm(b: usize, c: usize, h: usize, w: usize) -> AnyResult {
     let y = norm_leaky_relu(&vars[0], &moments, &vars[1], &vars[2], 1e-5, 0.01)?;
     let reference = reference::norm_leaky_relu(&plain[0], None, &plain[1], &plain[2], 1e-5, 0.01)?;
     if b * h * w > 4 {
-        check(&format!("norm {b} {c} {h}×{w}"), &vars.each_ref(), &plain.each_ref(), &[(y, reference)])?;
+        check(&format!("norm {b} {c} {h}×{w}"), &vars.each_ref(), &plain.each_ref(), &[(y, reference)], F32)?;
     }
     let exact = channel_moments(&plain[0])?;
     assert!(distance(&moments.mean, &exact.mean) < 1e-5);
     assert!(distance(&moments.variance, &exact.variance) < 1e-5);
     let y = scale_shift_leaky_relu(&vars[0], &moments, &vars[1], &vars[2], 1e-5, 0.01)?;
     let reference = scale_shift_leaky_relu(&plain[0], &exact, &plain[1], &plain[2], 1e-5, 0.01)?;
-    check("norm, constant moments", &vars.each_ref(), &plain.each_ref(), &[(y, reference)])
+    check("norm, constant moments", &vars.each_ref(), &plain.each_ref(), &[(y, reference)], F32)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn heads_match(b in 1usize..4, k in 1usize..18, c in 1usize..20, h in 1usize..24, w in 1usize..24, wide in prop::bool::ANY) {
-        heads(b, k, c, h, w, if wide { 3 } else { 1 }).unwrap();
+    fn heads_match(b in 1usize..4, k in 1usize..18, c in 1usize..20, h in 1usize..24, w in 1usize..24, wide in prop::bool::ANY, half in prop::bool::ANY) {
+        heads(b, k, c, h, w, if wide { 3 } else { 1 }, if half { Bf16 } else { F32 }).unwrap();
     }
 
     #[test]
-    fn convolution_matches(b in 1usize..11, i in 1usize..9, o in 1usize..20, h in 1usize..24, w in 1usize..24, d in 1usize..4) {
-        conv(b, i, o, h, w, d).unwrap();
+    fn convolution_matches(b in 1usize..11, i in 1usize..9, o in 1usize..20, h in 1usize..24, w in 1usize..24, d in 1usize..4, half in prop::bool::ANY) {
+        conv(b, i, o, h, w, d, if half { Bf16 } else { F32 }).unwrap();
     }
 
     #[test]
@@ -115,18 +119,56 @@ proptest! {
 
 #[test]
 fn the_papers_shapes_match() -> AnyResult {
-    heads(2, 3, 128, 20, 33, 1)?;
-    heads(1, 1, 1, 1, 1, 1)?;
-    conv(2, 64, 128, 32, 32, 2)?;
-    conv(1, 3, 32, 5, 300, 1)?;
+    for precision in [F32, Bf16] {
+        heads(2, 3, 128, 20, 33, 1, precision)?;
+        heads(1, 1, 1, 1, 1, 1, precision)?;
+        conv(2, 64, 128, 32, 32, 2, precision)?;
+        conv(1, 3, 32, 5, 300, 1, precision)?;
+    }
     norm(3, 32, 16, 16)
+}
+
+#[test]
+fn every_instruction_set_matches() -> AnyResult {
+    use InstructionSet::{Avx2, Avx512, Avx512Bf16, Neon, Portable};
+    let mut tested = 0;
+    for set in [Portable, Avx2, Avx512, Avx512Bf16, Neon] {
+        let all = || -> AnyResult {
+            for precision in [F32, Bf16] {
+                heads(2, 3, 37, 9, 17, 1, precision)?;
+                conv(2, 5, 40, 9, 11, 2, precision)?;
+            }
+            norm(2, 37, 9, 7)
+        };
+        match with_instruction_set(set, all) {
+            Some(result) => result.map_err(|e| format!("{set:?}: {e}"))?,
+            None => {
+                eprintln!("this machine has no {set:?}: not tested");
+                continue;
+            }
+        }
+        tested += 1;
+    }
+    assert!(tested >= 1, "the portable kernels run everywhere");
+    Ok(())
+}
+
+/// With and without the instruction, pairs of bfloat16 values give the same sums but for their rounding in f32.
+#[test]
+fn bf16_is_the_same_in_f32_arithmetic() -> AnyResult {
+    let (z, w, b) = (values(&[2, 64, 9, 9], 1., 1), values(&[3 * 64, 64, 1, 1], 0.3, 2), values(&[3 * 64], 1., 3));
+    let best = attention_heads(&z, &w, &b, Bf16)?;
+    let portable = with_instruction_set(InstructionSet::Portable, || attention_heads(&z, &w, &b, Bf16)).ok_or("portable")??;
+    assert!(distance(&best.features, &portable.features.to_dtype(DType::F64)?) < 1e-5);
+    assert!(distance(&best.masks, &portable.masks.to_dtype(DType::F64)?) < 1e-5);
+    Ok(())
 }
 
 #[test]
 fn heads_agree_with_finite_differences() -> AnyResult {
     let vars = [values(&[1, 3, 3, 2], 1., 1), values(&[2 * 3, 3, 1, 1], 1., 2), values(&[2 * 3], 1., 3)];
     let loss = |vars: &[Tensor; 3]| -> AnyResult<Tensor> {
-        let pooled = attention_heads(&vars[0], &vars[1], &vars[2])?;
+        let pooled = attention_heads(&vars[0], &vars[1], &vars[2], F32)?;
         Ok((weighted(&pooled.features, 5) + weighted(&pooled.masks, 6))?)
     };
     let tensors = vars.each_ref().map(|v| v.as_tensor().clone());
@@ -162,8 +204,8 @@ impl ToneCurve for Square {
 #[test]
 fn curves_change_the_masks_and_the_identity_changes_no_bit() -> AnyResult {
     let (z, w, b) = (values(&[2, 5, 7, 9], 1., 1), values(&[3 * 5, 5, 1, 1], 1., 2), values(&[3 * 5], 1., 3));
-    let plain = attention_heads(&z, &w, &b)?;
-    let under = attention_heads_under(&z, &w, &b, &[&Identity, &Square])?;
+    let plain = attention_heads(&z, &w, &b, F32)?;
+    let under = attention_heads_under(&z, &w, &b, &[&Identity, &Square], F32)?;
     assert_eq!(plain.features.flatten_all()?.to_vec1::<f32>()?, under[0].features.flatten_all()?.to_vec1::<f32>()?);
     assert_eq!(plain.masks.flatten_all()?.to_vec1::<f32>()?, under[0].masks.flatten_all()?.to_vec1::<f32>()?);
     let expected = reference::attention_heads(&z, &w, &b, &Square)?;
@@ -180,13 +222,13 @@ fn curves_change_the_masks_and_the_identity_changes_no_bit() -> AnyResult {
 fn extreme_logits_stay_finite_and_nan_is_not_hidden() -> AnyResult {
     let z = values(&[1, 2, 4, 5], 1e4, 1);
     let (w, b) = (values(&[2, 2, 1, 1], 1., 2), values(&[2], 1., 3));
-    let pooled = attention_heads(&z, &w, &b)?;
+    let pooled = attention_heads(&z, &w, &b, F32)?;
     let gradients = pooled.features.sum_all()?.backward()?;
     for t in [&pooled.features, &pooled.masks, gradients.get(z.as_tensor()).expect("gradient")] {
         assert!(t.flatten_all()?.to_vec1::<f32>()?.iter().all(|v| v.is_finite()));
     }
     let nan = (z.as_tensor() * f64::NAN)?;
-    assert!(attention_heads(&nan, &w, &b)?.masks.flatten_all()?.to_vec1::<f32>()?.iter().all(|v| v.is_nan()));
+    assert!(attention_heads(&nan, &w, &b, F32)?.masks.flatten_all()?.to_vec1::<f32>()?.iter().all(|v| v.is_nan()));
     Ok(())
 }
 
@@ -194,10 +236,10 @@ fn extreme_logits_stay_finite_and_nan_is_not_hidden() -> AnyResult {
 fn non_contiguous_inputs_are_fine() -> AnyResult {
     let z = values(&[7, 5, 4, 2], 1., 1).transpose(0, 3)?;
     let (w, b) = (values(&[10, 5, 1, 1], 1., 2), values(&[10], 1., 3));
-    let (a, c) = (attention_heads(&z, &w, &b)?, attention_heads(&z.contiguous()?, &w, &b)?);
+    let (a, c) = (attention_heads(&z, &w, &b, F32)?, attention_heads(&z.contiguous()?, &w, &b, F32)?);
     assert_eq!(a.features.flatten_all()?.to_vec1::<f32>()?, c.features.flatten_all()?.to_vec1::<f32>()?);
     let k = values(&[3, 5, 3, 3], 1., 4);
-    let (y, x) = (conv2d(&z, &k, &values(&[3], 1., 5), 1)?, conv2d(&z.contiguous()?, &k, &values(&[3], 1., 5), 1)?);
+    let (y, x) = (conv2d(&z, &k, &values(&[3], 1., 5), 1, F32)?, conv2d(&z.contiguous()?, &k, &values(&[3], 1., 5), 1, F32)?);
     assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, x.flatten_all()?.to_vec1::<f32>()?);
     Ok(())
 }
@@ -205,11 +247,11 @@ fn non_contiguous_inputs_are_fine() -> AnyResult {
 #[test]
 fn wrong_shapes_are_errors() {
     let t = |shape: &[usize]| values(shape, 1., 1).as_tensor().clone();
-    assert!(attention_heads(&t(&[2, 3, 4]), &t(&[6, 3, 1, 1]), &t(&[6])).is_err());
-    assert!(attention_heads(&t(&[2, 3, 4, 4]), &t(&[7, 3, 1, 1]), &t(&[7])).is_err());
-    assert!(attention_heads(&t(&[2, 3, 4, 4]), &t(&[6, 3, 2, 2]), &t(&[6])).is_err());
-    assert!(attention_heads(&t(&[2, 3, 4, 4]), &t(&[6, 3, 1, 1]), &t(&[5])).is_err());
-    assert!(conv2d(&t(&[2, 3, 4, 4]), &t(&[6, 2, 3, 3]), &t(&[6]), 1).is_err());
+    assert!(attention_heads(&t(&[2, 3, 4]), &t(&[6, 3, 1, 1]), &t(&[6]), F32).is_err());
+    assert!(attention_heads(&t(&[2, 3, 4, 4]), &t(&[7, 3, 1, 1]), &t(&[7]), F32).is_err());
+    assert!(attention_heads(&t(&[2, 3, 4, 4]), &t(&[6, 3, 2, 2]), &t(&[6]), F32).is_err());
+    assert!(attention_heads(&t(&[2, 3, 4, 4]), &t(&[6, 3, 1, 1]), &t(&[5]), F32).is_err());
+    assert!(conv2d(&t(&[2, 3, 4, 4]), &t(&[6, 2, 3, 3]), &t(&[6]), 1, F32).is_err());
     assert!(channel_moments(&t(&[2, 3])).is_err());
 }
 
@@ -222,9 +264,9 @@ fn same_bits_for_any_number_of_threads() -> AnyResult {
             let (k, kb) = (values(&[16, 4, 3, 3], 0.5, 2), values(&[16], 1., 3));
             let (gamma, beta) = (values(&[16], 1., 4), values(&[16], 1., 5));
             let (w, b) = (values(&[17 * 16, 16, 1, 1], 0.5, 6), values(&[17 * 16], 1., 7));
-            let y = conv2d(&x, &k, &kb, 2).unwrap();
+            let y = conv2d(&x, &k, &kb, 2, F32).unwrap();
             let z = norm_leaky_relu(&y, &channel_moments(&y).unwrap(), &gamma, &beta, 1e-5, 0.01).unwrap();
-            let pooled = attention_heads(&z, &w, &b).unwrap();
+            let pooled = attention_heads(&z, &w, &b, F32).unwrap();
             let loss = (weighted(&pooled.features, 8) + weighted(&pooled.masks, 9)).unwrap();
             let gradients = loss.backward().unwrap();
             let bits = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect();

@@ -1,3 +1,4 @@
+use foresee_kernels::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -25,11 +26,13 @@ pub struct NetworkConfig {
     pub mask_kernel: usize,
     /// Default [`Readout::Linear`].
     pub readout: Readout,
+    /// How the factors of matrix products are held; weights, sums and everything else are `f32` in either case. Default [`Precision::F32`].
+    pub precision: Precision,
 }
 
 impl Default for NetworkConfig {
     fn default() -> Self {
-        Self { attributes: 40, channels: 128, mask_kernel: 1, readout: Readout::Linear }
+        Self { attributes: 40, channels: 128, mask_kernel: 1, readout: Readout::Linear, precision: Precision::F32 }
     }
 }
 

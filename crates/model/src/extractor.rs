@@ -1,7 +1,7 @@
 //! Table 1: the dilated feature extractor.
 
 use candle_core::{Tensor, Var};
-use foresee_kernels::Moments;
+use foresee_kernels::{Moments, Precision};
 
 use crate::error::Result;
 use crate::initial::Initial;
@@ -17,6 +17,7 @@ const MOMENTUM: f64 = 0.1;
 #[derive(Debug, Clone)]
 struct Block {
     dilation: usize,
+    precision: Precision,
     weight: Var,
     bias: Var,
     gamma: Var,
@@ -26,9 +27,10 @@ struct Block {
 }
 
 impl Block {
-    fn new(inputs: usize, outputs: usize, dilation: usize, initial: &Initial, stream: u64) -> Result<Self> {
+    fn new((inputs, outputs, dilation): (usize, usize, usize), precision: Precision, initial: &Initial, stream: u64) -> Result<Self> {
         Ok(Self {
             dilation,
+            precision,
             weight: initial.uniform(stream, &[outputs, inputs, 3, 3], inputs * 9)?,
             bias: initial.uniform(stream + 1, &[outputs], inputs * 9)?,
             gamma: initial.constant(1., &[outputs])?,
@@ -39,14 +41,14 @@ impl Block {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let x = ops::dilated_conv(x, &self.weight, &self.bias, self.dilation)?;
+        let x = ops::dilated_conv(x, &self.weight, &self.bias, self.dilation, self.precision)?;
         let moments = Moments { mean: self.running_mean.as_detached_tensor(), variance: self.running_var.as_detached_tensor(), count: 0 };
         ops::running_norm_leaky_relu(&x, &moments, &self.gamma, &self.beta, EPSILON, SLOPE)
     }
 
     /// Uses the batch's moments, and moves the running ones towards them (with the unbiased variance, as PyTorch does).
     fn forward_train(&self, x: &Tensor) -> Result<Tensor> {
-        let x = ops::dilated_conv(x, &self.weight, &self.bias, self.dilation)?;
+        let x = ops::dilated_conv(x, &self.weight, &self.bias, self.dilation, self.precision)?;
         let (y, moments) = ops::norm_leaky_relu(&x, &self.gamma, &self.beta, EPSILON, SLOPE)?;
         let n = moments.count as f64;
         let towards = |running: &Var, batch: &Tensor, scale: f64| -> Result<()> {
@@ -73,6 +75,7 @@ impl Block {
         let own = |v: &Var| -> Result<Var> { Ok(Var::from_tensor(&value(v)?)?) };
         Ok(Self {
             dilation: self.dilation,
+            precision: self.precision,
             weight: own(&self.weight)?,
             bias: own(&self.bias)?,
             gamma: own(&self.gamma)?,
@@ -91,10 +94,9 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    pub(crate) fn new(channels: usize, initial: &Initial) -> Result<Self> {
+    pub(crate) fn new(channels: usize, precision: Precision, initial: &Initial) -> Result<Self> {
         let plan = [(3, 32, 1), (32, 64, 2), (64, 64, 3), (64, channels, 2)];
-        let blocks =
-            plan.into_iter().enumerate().map(|(i, (inputs, outputs, dilation))| Block::new(inputs, outputs, dilation, initial, 2 * i as u64));
+        let blocks = plan.into_iter().enumerate().map(|(i, shape)| Block::new(shape, precision, initial, 2 * i as u64));
         Ok(Self { blocks: blocks.collect::<Result<_>>()? })
     }
 

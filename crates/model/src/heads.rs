@@ -1,7 +1,7 @@
 //! Table 2 and Eq. 9: binary classifiers, each with an attention mask for every channel.
 
 use candle_core::{D, Tensor, Var};
-use foresee_kernels::{Pooled, ToneCurve};
+use foresee_kernels::{Pooled, Precision, ToneCurve};
 
 use crate::config::{NetworkConfig, Readout};
 use crate::error::Result;
@@ -19,11 +19,12 @@ pub struct Heads {
     pub(crate) readout_weight: Var,
     /// `[K]`.
     pub(crate) readout_bias: Var,
+    precision: Precision,
 }
 
 impl Heads {
     pub(crate) fn new(config: &NetworkConfig, initial: &Initial) -> Result<Self> {
-        let NetworkConfig { attributes: k, channels: c, mask_kernel: n, readout } = *config;
+        let NetworkConfig { attributes: k, channels: c, mask_kernel: n, readout, precision } = *config;
         Ok(Self {
             mask_weight: initial.uniform(100, &[k * c, c, n, n], c * n * n)?,
             mask_bias: initial.uniform(101, &[k * c], c * n * n)?,
@@ -32,6 +33,7 @@ impl Heads {
                 Readout::Mean => initial.constant(1. / c as f32, &[k, c])?,
             },
             readout_bias: initial.uniform(103, &[k], c)?,
+            precision,
         })
     }
 
@@ -40,7 +42,7 @@ impl Heads {
     /// # Errors
     /// If z has another number of channels.
     pub fn pool(&self, z: &Tensor) -> Result<Pooled> {
-        ops::attention(z, &self.mask_weight, &self.mask_bias)
+        ops::attention(z, &self.mask_weight, &self.mask_bias, self.precision)
     }
 
     /// The same with the masks transformed by each curve (Eq. 13), for evaluation only.
@@ -48,7 +50,7 @@ impl Heads {
     /// # Errors
     /// If z has another number of channels.
     pub fn pool_under(&self, z: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Pooled>> {
-        ops::attention_under(z, &self.mask_weight, &self.mask_bias, curves)
+        ops::attention_under(z, &self.mask_weight, &self.mask_bias, curves, self.precision)
     }
 
     /// Logits [B, K] from pooled products [B, K, C].
@@ -96,6 +98,7 @@ impl Heads {
             mask_bias: Var::from_tensor(&mask_bias.reshape(k * kept)?.contiguous()?)?,
             readout_weight: Var::from_tensor(&self.readout_weight.index_select(channels, 1)?.contiguous()?)?,
             readout_bias: Var::from_tensor(&self.readout_bias.as_tensor().copy()?)?,
+            precision: self.precision,
         })
     }
 }

@@ -18,6 +18,7 @@ pub use config::{LossConfig, NetworkConfig, Readout, Sparsity, TrainConfig};
 pub use error::{Error, Result};
 pub use extractor::Extractor;
 pub use file::ModelCard;
+pub use foresee_kernels::Precision;
 pub use heads::Heads;
 pub use loss::{Loss, bce_with_logits, loss};
 pub use metrics::{AttributeMetrics, Metrics, Predictions, majority_accuracy};

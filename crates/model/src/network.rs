@@ -19,7 +19,7 @@ pub struct Output {
     pub pixels: usize,
 }
 
-/// The network of the paper, in `f32`.
+/// The network of the paper.
 #[derive(Debug, Clone)]
 pub struct Network {
     config: NetworkConfig,
@@ -35,7 +35,7 @@ impl Network {
     pub fn new(config: NetworkConfig, seed: u64, device: &Device) -> Result<Self> {
         config.check()?;
         let initial = Initial { seed, device };
-        Ok(Self { extractor: Extractor::new(config.channels, &initial)?, heads: Heads::new(&config, &initial)?, config })
+        Ok(Self { extractor: Extractor::new(config.channels, config.precision, &initial)?, heads: Heads::new(&config, &initial)?, config })
     }
 
     /// The architecture.

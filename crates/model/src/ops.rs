@@ -1,7 +1,7 @@
 //! The one place where heavy operations are called: what stands behind them can be replaced here.
 
 use candle_core::Tensor;
-use foresee_kernels::{Moments, Pooled, ToneCurve};
+use foresee_kernels::{Moments, Pooled, Precision, ToneCurve};
 
 use crate::error::Result;
 
@@ -9,8 +9,8 @@ use crate::error::Result;
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn dilated_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize) -> Result<Tensor> {
-    Ok(foresee_kernels::conv2d(x, weight, bias, dilation)?)
+pub fn dilated_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize, precision: Precision) -> Result<Tensor> {
+    Ok(foresee_kernels::conv2d(x, weight, bias, dilation, precision)?)
 }
 
 /// Batch norm and leaky ReLU of Table 1 in training mode, with the batch's moments.
@@ -34,16 +34,16 @@ pub fn running_norm_leaky_relu(x: &Tensor, moments: &Moments, gamma: &Tensor, be
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn attention(z: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Pooled> {
-    Ok(foresee_kernels::attention_heads(z, weight, bias)?)
+pub fn attention(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Pooled> {
+    Ok(foresee_kernels::attention_heads(z, weight, bias, precision)?)
 }
 
 /// Attention and pooling under several transformations of the masks (Eq. 13), which are computed once.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn attention_under(z: &Tensor, weight: &Tensor, bias: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Pooled>> {
-    Ok(foresee_kernels::attention_heads_under(z, weight, bias, curves)?)
+pub fn attention_under(z: &Tensor, weight: &Tensor, bias: &Tensor, curves: &[&dyn ToneCurve], precision: Precision) -> Result<Vec<Pooled>> {
+    Ok(foresee_kernels::attention_heads_under(z, weight, bias, curves, precision)?)
 }
 
 /// The masks of chosen attributes, [B, A, C, H, W].

@@ -1,7 +1,7 @@
 //! A network of one's own under both operations: `cargo run --release -p foresee-perturb --example own_model`.
 
 use candle_core::{D, Device, Result, Tensor};
-use foresee_kernels::{attention_heads, attention_heads_under};
+use foresee_kernels::{Precision, attention_heads, attention_heads_under};
 use foresee_perturb::{AttentionModel, Error, Identity, Noise, PowerCurve, ToneCurve, prune_curves, random_order, transform_grid};
 
 /// Features are random mixtures of the colours; one mask per attribute and channel; logits are sums of the pooled products.
@@ -21,11 +21,11 @@ impl AttentionModel for Mixtures {
     }
 
     fn logits(&self, features: &Tensor) -> Result<Tensor> {
-        attention_heads(features, &self.weight, &self.bias).map_err(candle_core::Error::wrap)?.features.sum(D::Minus1)
+        attention_heads(features, &self.weight, &self.bias, Precision::F32).map_err(candle_core::Error::wrap)?.features.sum(D::Minus1)
     }
 
     fn logits_under(&self, features: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Tensor>> {
-        let pooled = attention_heads_under(features, &self.weight, &self.bias, curves).map_err(candle_core::Error::wrap)?;
+        let pooled = attention_heads_under(features, &self.weight, &self.bias, curves, Precision::F32).map_err(candle_core::Error::wrap)?;
         pooled.iter().map(|p| p.features.sum(D::Minus1)).collect()
     }
 

@@ -90,7 +90,9 @@ pub fn prune_curves<M: AttentionModel, E: From<crate::Error>>(
 fn pruned_logits<M: AttentionModel>(model: &M, features: &Tensor, kept: &[usize]) -> Result<Tensor> {
     let index: Vec<u32> = kept.iter().map(|&c| c as u32).collect();
     let index = Tensor::from_vec(index, kept.len(), features.device())?;
-    Ok(model.keeping(kept)?.logits(&features.index_select(&index, 1)?)?)
+    // Features usually lie in memory pixel by pixel: this order copies nothing but what is kept.
+    let kept_features = features.permute((0, 2, 3, 1))?.contiguous()?.index_select(&index, 3)?.permute((0, 3, 1, 2))?;
+    Ok(model.keeping(kept)?.logits(&kept_features)?)
 }
 
 /// Classifies images with noise of each σ under each curve: a tally for `sigmas[i]` and `curves[j]` at `[i][j]`. For each σ the features and masks are computed

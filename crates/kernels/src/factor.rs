@@ -1,0 +1,197 @@
+//! What products multiply: single `f32` values, or pairs of bfloat16 ones. Sums are `f32` always.
+
+use std::array::from_fn;
+
+use pulp::{Simd, WithSimd};
+use serde::{Deserialize, Serialize};
+
+use crate::isa::Instructions;
+
+/// How the factors of matrix products are held; all else (sums, masks, statistics) is `f32` in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// bfloat16, 8 bits of precision. Faster where the processor multiplies pairs of them (AVX512-BF16); elsewhere the rounded factors are multiplied in `f32`.
+    Bf16,
+}
+
+/// Evaluates an expression with a type named `$F` for the factors that a precision asks for and the machine has.
+macro_rules! with_factors {
+    ($precision:expr, $instructions:expr, $F:ident => $value:expr) => {
+        match $precision {
+            $crate::factor::Precision::F32 => {
+                type $F = f32;
+                $value
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::factor::Precision::Bf16 if $instructions.has_bf16() => {
+                type $F = $crate::factor::NativePair;
+                $value
+            }
+            $crate::factor::Precision::Bf16 => {
+                type $F = $crate::factor::Pair;
+                $value
+            }
+        }
+    };
+}
+pub(crate) use with_factors;
+
+/// One or more neighbouring terms of a sum of products.
+pub(crate) trait Factor: Copy + Default + Send + Sync + 'static {
+    /// How many.
+    const TERMS: usize;
+
+    /// From as many terms or, at the end of a row, fewer.
+    fn of(terms: &[f32]) -> Self;
+
+    /// The values themselves, if they are their own factors.
+    fn same(_values: &[f32]) -> Option<&[Self]> {
+        None
+    }
+
+    /// Runs a job whose products are of these factors.
+    #[inline(always)]
+    fn dispatch<J: WithSimd>(instructions: Instructions, job: J) -> J::Output {
+        instructions.dispatch(job)
+    }
+
+    /// Adds one step's products to R rows of N vectors of sums: factor r of the left operand lies at `a + r·row`, the right operand's at `b`.
+    ///
+    /// # Safety
+    /// These places can be read.
+    unsafe fn step<S: Simd, const R: usize, const N: usize>(simd: S, a: *const Self, row: usize, b: *const Self, sums: &mut [[S::f32s; N]; R]);
+}
+
+impl Factor for f32 {
+    const TERMS: usize = 1;
+
+    #[inline(always)]
+    fn of(terms: &[f32]) -> Self {
+        terms[0]
+    }
+
+    #[inline(always)]
+    fn same(values: &[f32]) -> Option<&[Self]> {
+        Some(values)
+    }
+
+    #[inline(always)]
+    unsafe fn step<S: Simd, const R: usize, const N: usize>(simd: S, a: *const Self, row: usize, b: *const Self, sums: &mut [[S::f32s; N]; R]) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let b: [S::f32s; N] = from_fn(|n| b.add(n * S::F32_LANES).cast::<S::f32s>().read_unaligned());
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let factor = simd.splat_f32s(*a.add(r * row));
+                for (sum, &b) in sums.iter_mut().zip(&b) {
+                    *sum = simd.mul_add_e_f32s(factor, b, *sum);
+                }
+            }
+        }
+    }
+}
+
+/// Two bfloat16 values, the first in the low bits.
+#[derive(Clone, Copy, Default)]
+#[repr(transparent)]
+pub(crate) struct Pair(u32);
+
+/// Rounds to the nearest bfloat16, ties to even; NaN stays NaN. The result is in the low bits.
+#[inline(always)]
+pub(crate) fn bf16(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let rounded = bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) >> 16;
+    if x.is_nan() { bits >> 16 | 0x40 } else { rounded }
+}
+
+impl Pair {
+    #[inline(always)]
+    fn pack(terms: &[f32]) -> Self {
+        Self(bf16(terms[0]) | terms.get(1).map_or(0, |&x| bf16(x) << 16))
+    }
+}
+
+impl Factor for Pair {
+    const TERMS: usize = 2;
+
+    #[inline(always)]
+    fn of(terms: &[f32]) -> Self {
+        Self::pack(terms)
+    }
+
+    #[inline(always)]
+    unsafe fn step<S: Simd, const R: usize, const N: usize>(simd: S, a: *const Self, row: usize, b: *const Self, sums: &mut [[S::f32s; N]; R]) {
+        // SAFETY: as the caller promises; a vector of u32 is as wide as one of f32.
+        unsafe {
+            let b: [S::u32s; N] = from_fn(|n| b.add(n * S::F32_LANES).cast::<S::u32s>().read_unaligned());
+            let (shift, mask) = (simd.splat_u32s(16), simd.splat_u32s(0xFFFF_0000));
+            let low: [S::f32s; N] = b.map(|b| simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(b, shift)));
+            let high: [S::f32s; N] = b.map(|b| simd.transmute_f32s_u32s(simd.and_u32s(b, mask)));
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let pair = (*a.add(r * row)).0;
+                let first = simd.splat_f32s(f32::from_bits(pair << 16));
+                let second = simd.splat_f32s(f32::from_bits(pair & 0xFFFF_0000));
+                for n in 0..N {
+                    sums[n] = simd.mul_add_e_f32s(first, low[n], sums[n]);
+                    sums[n] = simd.mul_add_e_f32s(second, high[n], sums[n]);
+                }
+            }
+        }
+    }
+}
+
+/// [`Pair`] for processors that multiply pairs in one instruction.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Default)]
+#[repr(transparent)]
+pub(crate) struct NativePair(Pair);
+
+#[cfg(target_arch = "x86_64")]
+impl Factor for NativePair {
+    const TERMS: usize = 2;
+
+    #[inline(always)]
+    fn of(terms: &[f32]) -> Self {
+        Self(Pair::pack(terms))
+    }
+
+    fn dispatch<J: WithSimd>(instructions: Instructions, job: J) -> J::Output {
+        instructions.dispatch_bf16(job)
+    }
+
+    /// Only ever called by a dispatched job.
+    #[inline(always)]
+    unsafe fn step<S: Simd, const R: usize, const N: usize>(_: S, a: *const Self, row: usize, b: *const Self, sums: &mut [[S::f32s; N]; R]) {
+        use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps, _mm512_set1_epi32};
+        use std::mem::{transmute, transmute_copy};
+        assert!(size_of::<S::f32s>() == size_of::<__m512>());
+        // SAFETY: as the caller promises; the vectors are of the same size, any bits are values of them, and `dispatch` has found the
+        // instruction.
+        unsafe {
+            let b: [__m512bh; N] = from_fn(|n| b.add(n * S::F32_LANES).cast::<__m512bh>().read_unaligned());
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let factor: __m512bh = transmute(_mm512_set1_epi32((*a.add(r * row)).0.0.cast_signed()));
+                for (sum, &b) in sums.iter_mut().zip(&b) {
+                    let before: __m512 = transmute_copy(sum);
+                    *sum = transmute_copy(&_mm512_dpbf16_ps(before, factor, b));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bf16_rounds_to_the_nearest() {
+        assert_eq!([1., 1. + 1. / 256., 1. + 3. / 256., -2., 0.].map(bf16), [0x3F80, 0x3F80, 0x3F82, 0xC000, 0]);
+        assert_eq!(bf16(f32::INFINITY), 0x7F80);
+        assert_eq!(bf16(f32::MAX), 0x7F80);
+        assert!(f32::from_bits(bf16(f32::NAN) << 16).is_nan() && f32::from_bits(bf16(f32::from_bits(0x7F80_0001)) << 16).is_nan());
+    }
+}

@@ -1,0 +1,119 @@
+//! Which instructions the kernels use.
+
+use std::cell::Cell;
+
+use pulp::{Arch, WithSimd};
+
+/// A set of vector instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InstructionSet {
+    /// What every processor of the target has.
+    Portable,
+    /// AVX2 and FMA (x86-64-v3).
+    Avx2,
+    /// AVX-512 (x86-64-v4).
+    Avx512,
+    /// AVX-512 with products of bfloat16 pairs.
+    Avx512Bf16,
+    /// What every 64-bit ARM processor has.
+    Neon,
+}
+
+/// Instructions that were found on this machine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Instructions {
+    arch: Arch,
+    /// Whether it multiplies pairs of bfloat16 values; `arch` is AVX-512 then.
+    bf16: bool,
+}
+
+thread_local! {
+    static CHOSEN: Cell<Option<Instructions>> = const { Cell::new(None) };
+}
+
+/// The best set of this machine, found at run time: what the kernels use unless told otherwise.
+pub fn instruction_set() -> InstructionSet {
+    Instructions::current().name()
+}
+
+/// Runs `f` with another set of instructions than the best, for comparisons and tests: operations that this thread calls in `f` use it, on all their threads.
+/// Returns `None`, without a call, if this machine does not have it.
+pub fn with_instruction_set<R>(set: InstructionSet, f: impl FnOnce() -> R) -> Option<R> {
+    struct Restore(Option<Instructions>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CHOSEN.set(self.0);
+        }
+    }
+    let found = Instructions::find(set)?;
+    let _restore = Restore(CHOSEN.replace(Some(found)));
+    Some(f())
+}
+
+impl Instructions {
+    /// Those that operations called on this thread use.
+    pub fn current() -> Self {
+        CHOSEN.get().unwrap_or_else(|| Self::find(InstructionSet::Avx512Bf16).unwrap_or(Self { arch: Arch::new(), bf16: false }))
+    }
+
+    pub fn has_bf16(self) -> bool {
+        self.bf16
+    }
+
+    #[inline(always)]
+    pub fn dispatch<J: WithSimd>(self, job: J) -> J::Output {
+        self.arch.dispatch(job)
+    }
+
+    /// The same for jobs that multiply pairs of bfloat16 values in one instruction.
+    #[cfg(target_arch = "x86_64")]
+    pub fn dispatch_bf16<J: WithSimd>(self, job: J) -> J::Output {
+        match self.arch {
+            // SAFETY: `bf16` is set only where the processor has all of these features.
+            Arch::V4(v4) if self.bf16 => unsafe { with_bf16(v4, job) },
+            _ => unreachable!("asked for only where has_bf16() is true"),
+        }
+    }
+
+    fn find(set: InstructionSet) -> Option<Self> {
+        let plain = |arch| Self { arch, bf16: false };
+        match set {
+            InstructionSet::Portable => Some(plain(Arch::Scalar)),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => pulp::x86::V3::try_new().map(|v3| plain(Arch::V3(v3))),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512 => pulp::x86::V4::try_new().map(|v4| plain(Arch::V4(v4))),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512Bf16 => {
+                let found = is_x86_feature_detected!("avx512bf16").then(pulp::x86::V4::try_new).flatten();
+                found.map(|v4| Self { arch: Arch::V4(v4), bf16: true })
+            }
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon => pulp::aarch64::Neon::try_new().map(|neon| plain(Arch::Neon(neon))),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> InstructionSet {
+        match self.arch {
+            #[cfg(target_arch = "x86_64")]
+            Arch::V4(_) if self.bf16 => InstructionSet::Avx512Bf16,
+            #[cfg(target_arch = "x86_64")]
+            Arch::V4(_) => InstructionSet::Avx512,
+            #[cfg(target_arch = "x86_64")]
+            Arch::V3(_) => InstructionSet::Avx2,
+            #[cfg(target_arch = "aarch64")]
+            Arch::Neon(_) => InstructionSet::Neon,
+            _ => InstructionSet::Portable,
+        }
+    }
+}
+
+/// The features of `pulp::x86::V4`, without which its functions would not be inlined, and bfloat16.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse,sse2,fxsr,sse3,ssse3,sse4.1,sse4.2,popcnt,avx,avx2,bmi1,bmi2,fma,lzcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16")]
+fn with_bf16<J: WithSimd>(v4: pulp::x86::V4, job: J) -> J::Output {
+    job.with_simd(v4)
+}

@@ -1,0 +1,142 @@
+//! The one inner loop of all products: a tile of 8×32 sums that stays in registers.
+
+use std::array::from_fn;
+
+use pulp::Simd;
+
+use crate::factor::Factor;
+
+/// Rows of a tile.
+pub(crate) const ROWS: usize = 8;
+/// Columns of a tile.
+pub(crate) const COLUMNS: usize = 32;
+
+/// `n` rounded up to whole panels of columns.
+pub(crate) fn columns_padded(n: usize) -> usize {
+    n.next_multiple_of(COLUMNS)
+}
+
+/// A part of a sum of products whose steps lie evenly in both operands. A step is one factor, which holds one or two terms.
+#[derive(Clone, Copy)]
+pub(crate) struct Stretch {
+    /// Where the first step's row 0 lies in the left operand.
+    pub a: usize,
+    /// Where the first step's column 0 lies in the right operand.
+    pub b: usize,
+    /// Number of steps.
+    pub steps: usize,
+}
+
+/// The left operand of a tile: row r of step i lies at `start + r·row + i·step`.
+#[derive(Clone, Copy)]
+pub(crate) struct Left<'a, F> {
+    pub values: &'a [F],
+    pub row: usize,
+    pub step: usize,
+}
+
+/// Where a tile's sums are: row r, column j at `start + r·row + j`.
+pub(crate) struct Tile<'a> {
+    pub values: &'a mut [f32],
+    pub start: usize,
+    pub row: usize,
+}
+
+/// Adds Σᵢ a(r, i)·b(i, j) over all stretches to the tile. The right operand's column j of step i lies at `start + 32·i + j`.
+#[inline(always)]
+pub(crate) fn add_product<F: Factor, S: Simd>(simd: S, stretches: impl Iterator<Item = Stretch> + Clone, a: Left<F>, b: &[F], c: Tile) {
+    for s in stretches.clone().filter(|s| s.steps > 0) {
+        assert!(s.a + (ROWS - 1) * a.row + (s.steps - 1) * a.step < a.values.len(), "the left operand ends before the product");
+        assert!(s.b + s.steps * COLUMNS <= b.len(), "the right operand ends before the product");
+    }
+    assert!(c.start + (ROWS - 1) * c.row + COLUMNS <= c.values.len(), "the tile reaches past its slice");
+    // SAFETY: all that is read and written lies inside the slices (checked above), and `c` is borrowed mutably.
+    unsafe {
+        match S::F32_LANES {
+            16 => tile::<_, _, _, 8, 2>(simd, stretches, a, b, c),
+            8 => tile::<_, _, _, 2, 4>(simd, stretches, a, b, c),
+            4 => tile::<_, _, _, 2, 8>(simd, stretches, a, b, c),
+            _ => tile::<_, _, _, 1, 32>(simd, stretches, a, b, c),
+        }
+    }
+}
+
+/// The tile by groups of R rows of N vectors, which are as many as there are registers for.
+///
+/// # Safety
+/// All stretches and the tile lie inside their slices, and N vectors are as wide as a tile.
+#[inline(always)]
+unsafe fn tile<F: Factor, S: Simd, I: Iterator<Item = Stretch> + Clone, const R: usize, const N: usize>(
+    simd: S,
+    stretches: I,
+    a: Left<F>,
+    b: &[F],
+    c: Tile,
+) {
+    for group in (0..ROWS).step_by(R) {
+        // SAFETY: rows group..group + R, which exist since R divides ROWS.
+        unsafe {
+            let out = c.values.as_mut_ptr().add(c.start + group * c.row);
+            let place = |r: usize, n: usize| out.add(r * c.row + n * S::F32_LANES).cast::<S::f32s>();
+            let mut sums: [[S::f32s; N]; R] = from_fn(|r| from_fn(|n| place(r, n).read_unaligned()));
+            for s in stretches.clone() {
+                let mut a_at = a.values.as_ptr().add(s.a + group * a.row);
+                let mut b_at = b.as_ptr().add(s.b);
+                for _ in 0..s.steps {
+                    F::step(simd, a_at, a.row, b_at, &mut sums);
+                    a_at = a_at.wrapping_add(a.step);
+                    b_at = b_at.wrapping_add(COLUMNS);
+                }
+            }
+            for (r, sums) in sums.iter().enumerate() {
+                for (n, &sum) in sums.iter().enumerate() {
+                    place(r, n).write_unaligned(sum);
+                }
+            }
+        }
+    }
+}
+
+/// How many factors hold this many terms.
+pub(crate) fn steps<F: Factor>(terms: usize) -> usize {
+    terms.div_ceil(F::TERMS)
+}
+
+/// Packs a matrix of terms by columns (term t of column c at `t·row + c·column`) into panels of 32 columns: [columns/32, steps, 32], zeros beyond the last term
+/// and column.
+pub(crate) fn pack<F: Factor>(values: &[f32], terms: usize, columns: usize, row: usize, column: usize, out: &mut [F]) {
+    for (panel, out) in out.chunks_exact_mut(steps::<F>(terms) * COLUMNS).enumerate() {
+        let first = panel * COLUMNS;
+        for (step, out) in out.chunks_exact_mut(COLUMNS).enumerate() {
+            let start = step * F::TERMS;
+            for (j, out) in out.iter_mut().take(columns - first).enumerate() {
+                let mut own = [0f32; 2];
+                let own = &mut own[..F::TERMS.min(terms - start)];
+                own.iter_mut().enumerate().for_each(|(t, v)| *v = values[(start + t) * row + (first + j) * column]);
+                *out = F::of(own);
+            }
+        }
+    }
+}
+
+/// Packs a row of terms, as a left operand has them.
+#[inline(always)]
+pub(crate) fn pack_row<F: Factor>(values: &[f32], out: &mut [F]) {
+    out.iter_mut().zip(values.chunks(F::TERMS)).for_each(|(out, terms)| *out = F::of(terms));
+}
+
+/// Packs rows of terms of which each is a column: `out[step, c]` from `values[TERMS·step.., c]`, rows being `row` values apart; rows beyond `rows` are zero.
+#[inline(always)]
+pub(crate) fn pack_columns<F: Factor>(values: &[f32], rows: usize, row: usize, columns: usize, out: &mut [F], out_row: usize) {
+    for step in 0..steps::<F>(rows) {
+        let first = &values[step * F::TERMS * row..][..columns];
+        let second = (step * F::TERMS + 1 < rows).then(|| &values[(step * F::TERMS + 1) * row..][..columns]);
+        let out = &mut out[step * out_row..][..columns];
+        match second {
+            Some(second) if F::TERMS == 2 => {
+                out.iter_mut().zip(first).zip(second).for_each(|((out, &a), &b)| *out = F::of(&[a, b]));
+            }
+            _ => out.iter_mut().zip(first).for_each(|(out, &a)| *out = F::of(&[a])),
+        }
+    }
+}
