@@ -1,5 +1,6 @@
 //! The command line of Foresee. `cargo xtask --help` lists the commands; `data/profiles/quick.toml` explains every setting.
 
+mod bench;
 mod config;
 mod data;
 mod device;
@@ -8,6 +9,7 @@ mod evaluate;
 mod faces;
 mod figures;
 mod measure;
+mod memory;
 mod output;
 mod progress;
 mod prune;
@@ -58,6 +60,15 @@ enum Command {
     Figures(RunArgs),
     /// Judge a model file on faces of a folder.
     Evaluate(evaluate::EvaluateArgs),
+    /// Measure the speed and memory of the kernels, the loader and the sweeps on this machine, beside PyTorch if it is at hand.
+    ///
+    /// Each case runs in a process of its own. gflops counts the operations that are executed (the heads' backward pass computes the masks again), and
+    /// share_of_peak sets them against the f32 peak that is measured first.
+    ///
+    ///   cargo xtask bench --json bench.json
+    ///   cargo xtask bench --only train-64 --peer ~/torch/bin/python
+    #[command(verbatim_doc_comment)]
+    Bench(bench::BenchArgs),
     /// Make or check folders of faces.
     #[command(subcommand)]
     Data(data::DataCommand),
@@ -71,6 +82,7 @@ struct RunArgs {
 }
 
 fn main() -> ExitCode {
+    memory::keep_freed_memory();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time().init();
     match dispatch(Cli::parse().command) {
@@ -92,6 +104,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Transform(args) => one_stage(&args, transform::stage),
         Command::Figures(args) => figures::stage(&mut run::Run::open(&args.run)?),
         Command::Evaluate(args) => evaluate::evaluate(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Data(command) => data::data(command),
     }
 }

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 use crate::error::input;
 use crate::faces::DataRecord;
+use crate::memory::{peak_memory, reset_peak_memory};
 
 /// What an interrupted training leaves.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -214,16 +215,4 @@ fn git_commit() -> String {
         (Some(commit), _) => format!("{commit} with uncommitted changes"),
         _ => "unknown".into(),
     }
-}
-
-/// The process's peak memory since [`reset_peak_memory`], where the system tells it (Linux).
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
-}
-
-fn reset_peak_memory() {
-    // Linux only; elsewhere the peak is not told at all.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

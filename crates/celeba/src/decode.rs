@@ -62,9 +62,12 @@ impl Preprocessing {
         for (channel, plane) in out.chunks_exact_mut(size * size).enumerate() {
             let scale = 1. / (255. * self.normalisation.deviation[channel]);
             let shift = -self.normalisation.mean[channel] / self.normalisation.deviation[channel];
+            let value: [f32; 256] = std::array::from_fn(|byte| byte as f32 * scale + shift);
             for (row, from) in plane.chunks_exact_mut(size).zip(square.chunks_exact(3 * size)) {
-                for (x, pixel) in from.chunks_exact(3).enumerate() {
-                    row[if flip { size - 1 - x } else { x }] = f32::from(pixel[channel]) * scale + shift;
+                let pixels = from.chunks_exact(3).map(|pixel| value[usize::from(pixel[channel])]);
+                match flip {
+                    true => row.iter_mut().rev().zip(pixels).for_each(|(out, v)| *out = v),
+                    false => row.iter_mut().zip(pixels).for_each(|(out, v)| *out = v),
                 }
             }
         }
@@ -75,6 +78,18 @@ fn image_error(path: &Path, reason: impl Into<String>) -> Error {
     Error::Image { path: path.into(), reason: reason.into() }
 }
 
+/// The decoder fills what a truncated file lacks with grey; the end marker after the last scan's start tells. Some writers pad the end.
+fn check_end(bytes: &[u8]) -> std::result::Result<(), &'static str> {
+    if bytes.len() > 4 && bytes.ends_with(&[0xFF, 0xD9]) {
+        return Ok(());
+    }
+    let last_scan = bytes.windows(2).rposition(|pair| pair == [0xFF, 0xDA]).ok_or("is truncated: it has no scan")?;
+    match bytes[last_scan..].windows(2).any(|pair| pair == [0xFF, 0xD9]) {
+        true => Ok(()),
+        false => Err("is truncated: it has no JPEG end marker"),
+    }
+}
+
 /// RGB bytes, width and height of a JPEG file.
 pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
     if bytes.is_empty() {
@@ -83,11 +98,7 @@ pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize
     if !bytes.starts_with(&[0xFF, 0xD8]) {
         return Err("is not a JPEG file".into());
     }
-    // The decoder fills what a truncated file lacks with grey; the end marker after the last scan's start tells.
-    let last_scan = bytes.windows(2).rposition(|pair| pair == [0xFF, 0xDA]).ok_or("is truncated: it has no scan")?;
-    if !bytes[last_scan..].windows(2).any(|pair| pair == [0xFF, 0xD9]) {
-        return Err("is truncated: it has no JPEG end marker".into());
-    }
+    check_end(bytes)?;
     let options = DecoderOptions::default().set_max_width(LARGEST).set_max_height(LARGEST).jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     let rgb = decoder.decode().map_err(|e| format!("cannot be decoded: {e:?}"))?;

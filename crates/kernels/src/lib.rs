@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod adamw;
 mod conv;
 mod curve;
 mod error;
@@ -14,6 +15,7 @@ mod product;
 pub mod reference;
 mod sigmoid;
 
+pub use adamw::{AdamWStep, adamw_step};
 pub use conv::conv2d;
 pub use curve::{Identity, ToneCurve};
 pub use error::{Error, Result};

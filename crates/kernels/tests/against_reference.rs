@@ -2,10 +2,10 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use foresee_kernels::{
-    Error, Identity, InstructionSet,
+    AdamWStep, Error, Identity, InstructionSet,
     Precision::{self, Bf16, F32},
-    ToneCurve, attention_heads, attention_heads_under, attention_masks, channel_moments, conv2d, norm_leaky_relu, reference, scale_shift_leaky_relu,
-    with_instruction_set,
+    ToneCurve, adamw_step, attention_heads, attention_heads_under, attention_masks, channel_moments, conv2d, norm_leaky_relu, reference,
+    scale_shift_leaky_relu, with_instruction_set,
 };
 use proptest::prelude::*;
 
@@ -245,7 +245,7 @@ fn non_contiguous_inputs_are_fine() -> AnyResult {
 }
 
 #[test]
-fn wrong_shapes_are_errors() {
+fn wrong_shapes_and_types_are_errors() {
     let t = |shape: &[usize]| values(shape, 1., 1).as_tensor().clone();
     assert!(attention_heads(&t(&[2, 3, 4]), &t(&[6, 3, 1, 1]), &t(&[6]), F32).is_err());
     assert!(attention_heads(&t(&[2, 3, 4, 4]), &t(&[7, 3, 1, 1]), &t(&[7]), F32).is_err());
@@ -253,6 +253,9 @@ fn wrong_shapes_are_errors() {
     assert!(attention_heads(&t(&[2, 3, 4, 4]), &t(&[6, 3, 1, 1]), &t(&[5]), F32).is_err());
     assert!(conv2d(&t(&[2, 3, 4, 4]), &t(&[6, 2, 3, 3]), &t(&[6]), 1, F32).is_err());
     assert!(channel_moments(&t(&[2, 3])).is_err());
+    let wide = |shape: &[usize]| t(shape).to_dtype(DType::F64).unwrap();
+    assert!(attention_heads(&t(&[2, 3, 4, 4]), &wide(&[6, 3, 1, 1]), &t(&[6]), F32).is_err());
+    assert!(conv2d(&wide(&[2, 3, 4, 4]), &t(&[6, 3, 3, 3]), &t(&[6]), 1, F32).is_err());
 }
 
 #[test]
@@ -276,5 +279,23 @@ fn same_bits_for_any_number_of_threads() -> AnyResult {
     let one = run(1);
     assert_eq!(one, run(2));
     assert_eq!(one, run(7));
+    Ok(())
+}
+
+#[test]
+fn adamw_in_place_is_candles_composition() -> AnyResult {
+    let value = values(&[3, 7], 1., 1);
+    let plain = in_f64(&value);
+    let zeros = |of: &Var| of.zeros_like().map(|t| t.detach());
+    let (mut first, mut second, mut first64, mut second64) = (zeros(&value)?, zeros(&value)?, zeros(&plain)?, zeros(&plain)?);
+    for number in 1..=4 {
+        let gradient = values(&[3, 7], 1., 10 + number as u64);
+        let step = AdamWStep { learning_rate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.3, number };
+        adamw_step(&value, &gradient, &mut first, &mut second, &step)?;
+        adamw_step(&plain, &in_f64(&gradient), &mut first64, &mut second64, &step)?;
+    }
+    for (a, b) in [(value.as_tensor(), plain.as_tensor()), (&first, &first64), (&second, &second64)] {
+        assert!(distance(a, b) < 1e-5);
+    }
     Ok(())
 }

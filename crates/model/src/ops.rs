@@ -1,6 +1,7 @@
 //! The one place where heavy operations are called: what stands behind them can be replaced here.
 
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
+pub use foresee_kernels::AdamWStep;
 use foresee_kernels::{Moments, Pooled, Precision, ToneCurve};
 
 use crate::error::Result;
@@ -52,4 +53,12 @@ pub fn attention_under(z: &Tensor, weight: &Tensor, bias: &Tensor, curves: &[&dy
 /// If an attribute does not exist.
 pub fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor, attributes: &[usize]) -> Result<Tensor> {
     Ok(foresee_kernels::attention_masks(z, weight, bias, attributes)?)
+}
+
+/// A step of AdamW, in place.
+///
+/// # Errors
+/// If the shapes differ.
+pub fn adamw_step(value: &Var, gradient: &Tensor, first: &mut Tensor, second: &mut Tensor, step: &AdamWStep) -> Result<()> {
+    Ok(foresee_kernels::adamw_step(value, gradient, first, second, step)?)
 }

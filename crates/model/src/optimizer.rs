@@ -6,6 +6,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 
 use crate::error::Result;
+use crate::ops::{self, AdamWStep};
 
 /// Settings that do not change during training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,16 +61,11 @@ impl AdamW {
     pub fn step(&mut self, gradients: &GradStore, learning_rate: f64) -> Result<()> {
         let AdamWConfig { beta1, beta2, epsilon, weight_decay } = self.config;
         self.steps += 1;
-        let correct1 = 1. - beta1.powi(self.steps as i32);
-        let correct2 = 1. - beta2.powi(self.steps as i32);
         for slot in &mut self.slots {
             let Some(gradient) = gradients.get(&slot.var) else { continue };
-            let gradient = gradient.detach();
-            slot.first = ((&slot.first * beta1)? + (&gradient * (1. - beta1))?)?;
-            slot.second = ((&slot.second * beta2)? + (gradient.sqr()? * (1. - beta2))?)?;
-            let direction = ((&slot.first / correct1)? / ((&slot.second / correct2)?.sqrt()? + epsilon)?)?;
-            let decay = if slot.var.rank() > 1 { learning_rate * weight_decay } else { 0. };
-            slot.var.set(&((slot.var.as_detached_tensor() * (1. - decay))? - (direction * learning_rate)?)?)?;
+            let weight_decay = if slot.var.rank() > 1 { weight_decay } else { 0. };
+            let step = AdamWStep { learning_rate, beta1, beta2, epsilon, weight_decay, number: self.steps };
+            ops::adamw_step(&slot.var, &gradient.detach(), &mut slot.first, &mut slot.second, &step)?;
         }
         Ok(())
     }

@@ -1,0 +1,112 @@
+//! A step of AdamW without temporary tensors.
+
+use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Tensor, Var};
+use rayon::prelude::*;
+
+use crate::error::{Result, shape};
+use crate::fused;
+use crate::heads::slice;
+
+/// Values that a thread works on at a time.
+const BLOCK: usize = 16_384;
+
+/// The numbers of one step of AdamW (Loshchilov & Hutter, 2019), with PyTorch's names.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWStep {
+    /// Learning rate of this step.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Number of the step, from 1: corrects the moments' start at zero.
+    pub number: usize,
+}
+
+/// Changes `value`, `first` and `second` (of one shape, as the gradient) in place:
+///
+/// m ← β₁m + (1-β₁)g, s ← β₂s + (1-β₂)g², v ← (1 - lr·wd)v - lr·m̂/(√ŝ + ε). Other tensors than `f32` on the CPU take candle's own operations. Tensors that share the
+/// moments' storage (clones) change with them.
+///
+/// # Errors
+/// If the shapes differ.
+pub fn adamw_step(value: &Var, gradient: &Tensor, first: &mut Tensor, second: &mut Tensor, step: &AdamWStep) -> Result<()> {
+    for (name, tensor) in [("gradient", gradient), ("first", &*first), ("second", &*second)] {
+        if tensor.dims() != value.dims() {
+            return Err(shape("adamw_step", name, format!("{:?}", value.dims()), tensor));
+        }
+    }
+    let AdamWStep { learning_rate, beta1, beta2, epsilon, weight_decay, number } = *step;
+    let (correct1, correct2) = (1. - beta1.powi(number as i32), 1. - beta2.powi(number as i32));
+    let keep = 1. - learning_rate * weight_decay;
+    if !fused(&[value, gradient, first, second]) {
+        *first = ((&*first * beta1)? + (gradient * (1. - beta1))?)?;
+        *second = ((&*second * beta2)? + (gradient.sqr()? * (1. - beta2))?)?;
+        let direction = ((&*first / correct1)? / ((&*second / correct2)?.sqrt()? + epsilon)?)?;
+        return Ok(value.set(&((value.as_detached_tensor() * keep)? - (direction * learning_rate)?)?)?);
+    }
+    let gradient = gradient.contiguous()?;
+    first.inplace_op2(&gradient, &Average { decay: beta1, squared: false })?;
+    second.inplace_op2(&gradient, &Average { decay: beta2, squared: true })?;
+    let descend = Descend { keep: keep as f32, rate: (learning_rate / correct1) as f32, correct2: correct2 as f32, epsilon: epsilon as f32 };
+    Ok(value.inplace_op3(first, second, &descend)?)
+}
+
+/// m ← decay·m + (1 - decay)·g, or of g².
+struct Average {
+    decay: f64,
+    squared: bool,
+}
+
+impl InplaceOp2 for Average {
+    fn name(&self) -> &'static str {
+        "moving-average"
+    }
+
+    fn cpu_fwd(&self, m: &mut CpuStorage, ml: &Layout, g: &CpuStorage, gl: &Layout) -> candle_core::Result<()> {
+        // 1 - β₂ has few digits left in f32.
+        let (decay, rest) = (self.decay as f32, (1. - self.decay) as f32);
+        let blocks = slice_mut(m, ml)?.par_chunks_mut(BLOCK).zip(slice(g, gl)?.par_chunks(BLOCK));
+        match self.squared {
+            true => blocks.for_each(|(m, g)| m.iter_mut().zip(g).for_each(|(m, g)| *m = decay * *m + rest * g * g)),
+            false => blocks.for_each(|(m, g)| m.iter_mut().zip(g).for_each(|(m, g)| *m = decay * *m + rest * g)),
+        }
+        Ok(())
+    }
+}
+
+/// v ← keep·v - rate·m / (√(s / correct2) + ε)
+struct Descend {
+    keep: f32,
+    rate: f32,
+    correct2: f32,
+    epsilon: f32,
+}
+
+impl InplaceOp3 for Descend {
+    fn name(&self) -> &'static str {
+        "adamw-descend"
+    }
+
+    fn cpu_fwd(&self, v: &mut CpuStorage, vl: &Layout, m: &CpuStorage, ml: &Layout, s: &CpuStorage, sl: &Layout) -> candle_core::Result<()> {
+        let Self { keep, rate, correct2, epsilon } = *self;
+        let blocks = slice_mut(v, vl)?.par_chunks_mut(BLOCK).zip(slice(m, ml)?.par_chunks(BLOCK)).zip(slice(s, sl)?.par_chunks(BLOCK));
+        blocks.for_each(|((v, m), s)| {
+            for ((v, m), s) in v.iter_mut().zip(m).zip(s) {
+                *v = keep * *v - rate * m / ((s / correct2).sqrt() + epsilon);
+            }
+        });
+        Ok(())
+    }
+}
+
+fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> candle_core::Result<&'a mut [f32]> {
+    match (layout.contiguous_offsets(), storage) {
+        (Some((start, end)), CpuStorage::F32(values)) => Ok(&mut values[start..end]),
+        _ => candle_core::bail!("a contiguous f32 tensor is needed"),
+    }
+}

@@ -1,0 +1,117 @@
+"""The peer of `cargo xtask bench`: the same network, batch and threads in PyTorch, or the loader in Pillow and NumPy.
+
+    python peer.py --what train --size 64 --batch 8 [--bf16] [--threads 2]
+    python peer.py --what loader --size 64 --faces FOLDER
+
+Tries several ways, each in a process of its own, and prints the fastest as one line of JSON.
+"""
+import argparse
+import json
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "crates/model/tests/fixtures"))
+
+
+def rounds(step, least=5, seconds=2.0):
+    step()
+    step()
+    times, start = [], time.perf_counter()
+    while len(times) < least or (time.perf_counter() - start < seconds and len(times) < 100):
+        begin = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - begin)
+    return times
+
+
+def network(o):
+    import torch
+    from twin import Twin, loss
+
+    torch.manual_seed(0)
+    torch.set_num_threads(o.threads)
+    net = Twin()
+    x = torch.randn(o.batch, 3, o.size, o.size)
+    y = (torch.rand(o.batch, 40) > 0.5).float()
+    if o.way == "channels-last":
+        net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    f = torch.compile(net) if o.way == "compiled" else net
+    adam = torch.optim.AdamW(net.parameters(), 1e-3)
+    net.train(o.what == "train")
+
+    def train():
+        adam.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=o.bf16):
+            logits, l1 = f(x)
+        loss(logits, l1, y).backward()
+        adam.step()
+
+    def infer():
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=o.bf16):
+            f(x)
+
+    return train if o.what == "train" else infer
+
+
+def loader(o):
+    import numpy as np
+    from PIL import Image
+
+    paths = sorted(pathlib.Path(o.faces).glob("*.jpg"))
+    o.batch = len(paths)
+
+    def load():
+        for path in paths:
+            image = Image.open(path).convert("RGB")
+            w, h = image.size
+            side = min(w, h)
+            left, top = (w - side) / 2, (h - side) / 2
+            image = image.resize((o.size, o.size), Image.BILINEAR, box=(left, top, left + side, top + side))
+            pixels = np.asarray(image, dtype=np.float32).transpose(2, 0, 1) / 255
+            np.ascontiguousarray((pixels - 0.5) / 0.5)
+
+    return load
+
+
+def measure(o):
+    times = rounds(loader(o) if o.what == "loader" else network(o))
+    median = statistics.median(times)
+    return {
+        "way": o.way,
+        "median_ms": median * 1e3,
+        "min_ms": min(times) * 1e3,
+        "images_per_s": o.batch / median,
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("--what", choices=["train", "infer", "loader"], required=True)
+    a.add_argument("--size", type=int, default=64)
+    a.add_argument("--batch", type=int, default=8)
+    a.add_argument("--bf16", action="store_true")
+    a.add_argument("--threads", type=int, default=2)
+    a.add_argument("--faces")
+    a.add_argument("--way")
+    o = a.parse_args()
+    if o.way:
+        print(json.dumps(measure(o)))
+        return
+    ways, found = (["Pillow and NumPy"] if o.what == "loader" else ["eager", "channels-last", "compiled"]), []
+    for way in ways:
+        child = subprocess.run([sys.executable, *sys.argv, "--way", way], capture_output=True, text=True)
+        if child.returncode == 0:
+            found.append(json.loads(child.stdout.strip().splitlines()[-1]))
+        else:
+            print(f"{way}: {child.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+    if not found:
+        sys.exit("no way worked")
+    print(json.dumps(max(found, key=lambda m: m["images_per_s"])))
+
+
+main()

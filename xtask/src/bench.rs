@@ -1,0 +1,159 @@
+//! `bench`: speed and memory on this machine.
+
+mod cases;
+mod stock;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use foresee_report::frame::write_whole;
+use serde::{Deserialize, Serialize};
+
+use crate::error::input;
+use crate::output::print;
+use cases::{Case, Measurement, Work};
+
+#[derive(Args)]
+pub struct BenchArgs {
+    /// Also write the table as an array of objects.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// A Python with PyTorch (and Pillow for the loader): runs the same case there, in turn with ours. The best of eager, channels-last and compiled counts.
+    #[arg(long, value_name = "PYTHON")]
+    peer: Option<PathBuf>,
+    /// Only cases whose name contains this; can be given several times.
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
+    /// Threads of both sides. Default: all cores.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Measure this one case in this process and print it as JSON; the f32 peak in FLOP/s comes after it.
+    #[arg(long, hide = true, num_args = 2, value_names = ["CASE", "PEAK"])]
+    case: Option<Vec<String>>,
+}
+
+/// A case's numbers, with the peer's if there is one.
+#[derive(Serialize)]
+struct Row {
+    #[serde(flatten)]
+    ours: Measurement,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<Peer>,
+    /// How many times as fast as the peer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio: Option<f64>,
+}
+
+/// What the peer's script prints: its fastest way.
+#[derive(Serialize, Deserialize)]
+struct Peer {
+    way: String,
+    median_ms: f64,
+    min_ms: f64,
+    images_per_s: f64,
+    peak_bytes: u64,
+}
+
+pub fn bench(args: &BenchArgs) -> Result<()> {
+    if let Some(threads) = args.threads {
+        ensure!(threads > 0, input("--threads 0 is not possible: a number from 1"));
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    }
+    if let Some(case) = &args.case {
+        return one(&case[0], &case[1]);
+    }
+    let chosen: Vec<Case> =
+        cases::all().into_iter().filter(|case| args.only.is_empty() || args.only.iter().any(|text| case.name().contains(text))).collect();
+    if chosen.is_empty() {
+        let names: Vec<String> = cases::all().iter().map(Case::name).collect();
+        return Err(input(format!("--only {}: the cases are {}", args.only.join(" "), names.join(", "))));
+    }
+    let threads = rayon::current_num_threads();
+    let peak = foresee_kernels::measure_peak(Duration::from_secs(2));
+    print(&format!("{threads} threads, {:?}, f32 peak {:.0} GFLOP/s\n\n{}\n", foresee_kernels::instruction_set(), 1e-9 * peak, header()))?;
+    let mut rows = vec![];
+    for case in chosen {
+        let ours = in_own_process(&case, threads, peak)?;
+        let peer = args.peer.as_ref().map(|python| peer(python, &case, threads)).transpose()?.flatten();
+        let ratio = peer.as_ref().map(|peer| ours.images_per_s / peer.images_per_s);
+        let row = Row { ours, peer, ratio };
+        print(&line(&row))?;
+        rows.push(row);
+    }
+    if let Some(path) = &args.json {
+        write_whole(path, (serde_json::to_string_pretty(&rows)? + "\n").as_bytes())?;
+    }
+    Ok(())
+}
+
+fn header() -> String {
+    let columns =
+        format!("{:<24}{:>11}{:>11}{:>11}{:>10}{:>10}{:>9}{:>8}", "case", "median ms", "min ms", "max ms", "img/s", "peak GB", "GFLOP/s", "share");
+    format!("{columns}{:>26}{:>10}{:>8}", "peer (its fastest way)", "img/s", "ratio")
+}
+
+fn line(row: &Row) -> String {
+    let m = &row.ours;
+    let memory = m.peak_bytes.map_or("–".into(), |b| format!("{:.2}", b as f64 / 1e9));
+    let mut text = format!("{:<24}{:>11.1}{:>11.1}{:>11.1}{:>10.1}{memory:>10}", m.case, m.median_ms, m.min_ms, m.max_ms, m.images_per_s);
+    if m.gflops > 0. {
+        text.push_str(&format!("{:>9.0}{:>7.0}%", m.gflops, 100. * m.share_of_peak));
+    } else {
+        text.push_str(&format!("{:>9}{:>8}", "–", "–"));
+    }
+    if let (Some(peer), Some(ratio)) = (&row.peer, row.ratio) {
+        text.push_str(&format!("{:>26}{:>10.1}{ratio:>7.2}×", peer.way, peer.images_per_s));
+    }
+    if let Some(share) = m.of_full_passes {
+        text.push_str(&format!("   {share:.2} of the time of a full pass of the heads for each point"));
+    }
+    text + "\n"
+}
+
+fn one(name: &str, peak: &str) -> Result<()> {
+    let case = cases::all().into_iter().find(|case| case.name() == name).ok_or_else(|| input(format!("there is no case {name}")))?;
+    let peak = peak.parse().map_err(|_| input(format!("{peak} is no number")))?;
+    print(&(serde_json::to_string(&case.measure(peak)?)? + "\n"))
+}
+
+fn in_own_process(case: &Case, threads: usize, peak: f64) -> Result<Measurement> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["bench", "--case", &case.name(), &peak.to_string(), "--threads", &threads.to_string()]);
+    parse(&mut command).with_context(|| format!("case {}", case.name()))
+}
+
+/// The same case in PyTorch, if it has one.
+fn peer(python: &Path, case: &Case, threads: usize) -> Result<Option<Peer>> {
+    let what = match case.work {
+        Work::Infer => "infer",
+        Work::Train => "train",
+        Work::Loader => "loader",
+        Work::PruneCurve => return Ok(None),
+    };
+    let mut command = Command::new(python);
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/peer.py")).args(["--what", what, "--threads", &threads.to_string()]);
+    command.args(["--size", &case.size.to_string(), "--batch", &case.batch.to_string()]);
+    if case.precision == foresee_model::Precision::Bf16 {
+        command.arg("--bf16");
+    }
+    // Without these, page faults dominate PyTorch's large temporaries; our own side keeps freed memory too.
+    command.env("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592");
+    let folder = tempfile::tempdir().context("a folder for drawn faces")?;
+    if case.work == Work::Loader {
+        let faces = folder.path().join("faces");
+        foresee_celeba::synthetic::write(&faces, cases::FACES, 0, |_| ())?;
+        command.arg("--faces").arg(faces.join("img_align_celeba"));
+    }
+    parse(&mut command).map(Some).with_context(|| format!("the peer of case {}", case.name()))
+}
+
+/// What a command prints as JSON on its last line.
+fn parse<T: serde::de::DeserializeOwned>(command: &mut Command) -> Result<T> {
+    let output = command.output().map_err(|e| input(format!("{}: {e}", command.get_program().display())))?;
+    ensure!(output.status.success(), "{} failed:\n{}", command.get_program().display(), String::from_utf8_lossy(&output.stderr).trim());
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(serde_json::from_str(text.trim().lines().last().unwrap_or_default())?)
+}
