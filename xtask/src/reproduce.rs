@@ -13,7 +13,7 @@ use crate::{faces, figures, measure, prune, train, transform};
 
 #[derive(Args)]
 pub struct ReproduceArgs {
-    /// Settings to start from: quick (synthetic faces, some minutes), small (some thousand real faces, within 90 minutes), paper (a GPU).
+    /// Settings to start from: quick (synthetic faces, within 10 minutes), small (some thousand real faces, within 60 minutes), paper (a GPU).
     #[arg(long, default_value = "quick")]
     profile: String,
     /// A TOML file whose keys replace the profile's.

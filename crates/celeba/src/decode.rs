@@ -1,5 +1,6 @@
 //! From a JPEG file to normalised numbers.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use fast_image_resize::images::{Image, ImageRef};
@@ -13,6 +14,11 @@ use crate::error::{Error, Result, at};
 
 /// Images larger than this in either direction are refused before their pixels are allocated.
 const LARGEST: usize = 8192;
+
+thread_local! {
+    /// Keeps its buffers between images.
+    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
+}
 
 /// x ↦ (x - mean) / deviation, by colour channel, for pixels in [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -116,6 +122,6 @@ pub(crate) fn resize(rgb: &[u8], width: usize, height: usize, size: usize) -> st
     let source = ImageRef::new(width as u32, height as u32, rgb, PixelType::U8x3).map_err(|e| e.to_string())?;
     let mut square = Image::new(size as u32, size as u32, PixelType::U8x3);
     let options = ResizeOptions::new().crop(left, top, side, side).resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new().resize(&source, &mut square, &options).map_err(|e| e.to_string())?;
+    RESIZER.with_borrow_mut(|resizer| resizer.resize(&source, &mut square, &options)).map_err(|e| e.to_string())?;
     Ok(square.into_vec())
 }

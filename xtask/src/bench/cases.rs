@@ -61,7 +61,7 @@ pub fn all() -> Vec<Case> {
     }
     let other = |work, batch, stock| Case { work, size: 64, batch, precision: Precision::F32, stock };
     cases.extend([other(Work::Infer, 4, true), other(Work::Train, 4, true)]);
-    cases.extend([other(Work::Loader, FACES, false), other(Work::PruneCurve, 4, false)]);
+    cases.extend([other(Work::Loader, FACES, false), other(Work::PruneCurve, 8, false)]);
     cases
 }
 
