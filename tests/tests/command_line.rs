@@ -114,6 +114,9 @@ fn a_pruned_network_is_written(run: &Path, folder: &Path) -> AnyResult {
     assert_eq!((network.config().channels, card.kept_channels.map(|kept| kept.len())), (6, Some(6)));
     let evaluated = xtask(&["evaluate", "--model", &file, "--celeba", &format!("{run}/faces")], &[])?;
     assert!(evaluated.status.success(), "{}", message(&evaluated));
+    let plain = std::fs::read(&file)?;
+    let taken_over = xtask(&["prune", "--run", &run, "--count", "10", "--takeover", "least_squares", "--save", &file], &[])?;
+    assert!(taken_over.status.success() && std::fs::read(&file)? != plain, "{}", message(&taken_over));
     let all = xtask(&["prune", "--run", &run, "--count", "16", "--save", &file], &[])?;
     assert!(all.status.code() == Some(2) && message(&all).contains("the network has 16 channels"), "{}", message(&all));
     Ok(())

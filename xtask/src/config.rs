@@ -116,6 +116,7 @@ pub struct Prune {
     pub random_seeds: u64,
     pub norm: Norm,
     pub absolute: bool,
+    pub takeover: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,6 +127,7 @@ pub struct Transform {
     pub n: Vec<f64>,
     pub beta: Vec<f64>,
     pub clip: bool,
+    pub validation: usize,
 }
 
 impl Config {

@@ -7,6 +7,7 @@ mod device;
 mod error;
 mod evaluate;
 mod faces;
+mod fidelity;
 mod figures;
 mod measure;
 mod memory;
@@ -15,6 +16,7 @@ mod progress;
 mod prune;
 mod reproduce;
 mod run;
+mod statistics;
 mod test;
 mod train;
 mod transform;
@@ -60,6 +62,11 @@ enum Command {
     Figures(RunArgs),
     /// Judge a model file on faces of a folder.
     Evaluate(evaluate::EvaluateArgs),
+    /// Do the paper's claims hold? Many runs over λ and seeds, then one analysis with intervals: tables/claims, report.html. Hours to days; goes on where it stopped.
+    ///
+    ///   cargo xtask fidelity --celeba ~/data/celeba --out runs/fidelity --seeds 3 --budget 480
+    #[command(verbatim_doc_comment)]
+    Fidelity(fidelity::FidelityArgs),
     /// Measure the speed and memory of the kernels, the loader and the sweeps on this machine, beside PyTorch if it is at hand.
     ///
     /// Each case runs in a process of its own. gflops counts the operations that are executed (the heads' backward pass computes the masks again), and
@@ -104,6 +111,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Transform(args) => one_stage(&args, transform::stage),
         Command::Figures(args) => figures::stage(&mut run::Run::open(&args.run)?),
         Command::Evaluate(args) => evaluate::evaluate(&args),
+        Command::Fidelity(args) => fidelity::fidelity(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Data(command) => data::data(command),
     }

@@ -5,12 +5,14 @@ use candle_core::{Device, Tensor};
 use foresee_analysis::{ChannelCorrelation, Matrix, MeanMasks, groups, neighbours, row_correlation, similar_order, top_channels};
 use foresee_celeba::{ATTRIBUTES, CelebA, Preprocessing, Split, attribute_index};
 use foresee_model::Network;
+use foresee_perturb::ChannelStatistics;
 use foresee_report::frame::{self, DataFrame, df};
 
 use crate::config::{Importance, Samples};
 use crate::faces;
 use crate::progress::Progress;
 use crate::run::Run;
+use crate::statistics::{self, STATISTICS};
 use crate::train;
 
 /// Channels shown for an attribute in Figure 4.
@@ -25,7 +27,9 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         let (network, card) = train::load(&run.folder, device)?;
         let train = faces::limited(data.split(Split::Train)?, config.measure.images);
         let statistics = Statistics::stream(&network, &data, &train, &faces::preprocessing(&card), config.measure.correlation, device)?;
-        let mut made = write_channels(run, &network, &statistics)?;
+        statistics::write(run, &statistics.of_channels(&network)?)?;
+        let mut made = vec![STATISTICS.to_owned()];
+        made.extend(write_channels(run, &network, &statistics)?);
         made.extend(write_attributes(run, &statistics)?);
         let importance = match config.measure.importance {
             Importance::Mask => &statistics.masks,
@@ -43,6 +47,8 @@ struct Statistics {
     masks: Matrix,
     /// Mean of |w_kc · p_kc| [K, C].
     contributions: Matrix,
+    /// Of the pooled products p_k `[C]` of each attribute, over images.
+    pooled: Vec<ChannelCorrelation>,
 }
 
 impl Statistics {
@@ -50,6 +56,7 @@ impl Statistics {
         let (k, c) = (network.config().attributes, network.config().channels);
         let mut channels = ChannelCorrelation::new(c);
         let (mut masks, mut contributions) = (MeanMasks::new(k, c), MeanMasks::new(k, c));
+        let mut products = vec![ChannelCorrelation::new(c); k];
         let weights = Tensor::new(network.heads().readout_weights()?, device)?;
         let mut progress = Progress::new("measuring", faces.len(), 0);
         for batch in faces::in_order(data, faces, images, 16) {
@@ -61,10 +68,26 @@ impl Statistics {
             }
             let pooled = network.heads().pool(&z)?;
             masks.add(&pooled.masks)?;
+            for (k, products) in products.iter_mut().enumerate() {
+                products.add(&pooled.features.narrow(1, k, 1)?.transpose(1, 2)?.unsqueeze(3)?)?;
+            }
             contributions.add(&pooled.features.broadcast_mul(&weights)?.abs()?)?;
             progress.add(batch.faces.len(), String::new);
         }
-        Ok(Self { correlation: channels.finish()?, masks: masks.finish()?, contributions: contributions.finish()?, channels })
+        Ok(Self { correlation: channels.finish()?, masks: masks.finish()?, contributions: contributions.finish()?, channels, pooled: products })
+    }
+
+    /// What a stand-in for pruned channels is computed from.
+    fn of_channels(&self, network: &Network) -> Result<ChannelStatistics> {
+        let readout = network.heads().readout_weights()?;
+        Ok(ChannelStatistics {
+            means: self.channels.means().to_vec(),
+            covariance: self.channels.covariance().to_rows(),
+            mean_masks: self.masks.to_rows(),
+            pooled_means: self.pooled.iter().map(|p| p.means().to_vec()).collect(),
+            pooled_covariance: self.pooled.iter().map(|p| p.covariance().to_rows()).collect(),
+            readout: readout.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect(),
+        })
     }
 }
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use foresee_celeba::{ATTRIBUTES, Split};
-use foresee_model::{ModelCard, majority_accuracy};
-use foresee_perturb::{PruneOrder, PrunePlan, Victim, prune_curves, random_order};
+use foresee_model::{ModelCard, Network, majority_accuracy};
+use foresee_perturb::{AttentionModel, ChannelStatistics, Cut, PruneOrder, PrunePlan, Takeover, Victim, lasso_order, prune_curves, random_order};
 use foresee_report::frame::{self, df};
 
 use crate::config::Norm;
@@ -16,7 +16,11 @@ use crate::error::input;
 use crate::output::print;
 use crate::progress::Progress;
 use crate::run::Run;
+use crate::statistics::{self, STATISTICS};
 use crate::{RunArgs, faces, train};
+
+/// Images of one batch: every smaller network is made anew for each.
+const BATCH: usize = 32;
 
 #[derive(Args)]
 pub struct PruneArgs {
@@ -31,6 +35,31 @@ pub struct PruneArgs {
     /// Which member of a correlated pair goes: the one with the lower or the higher norm.
     #[arg(long, default_value = "lower", value_parser = ["lower", "higher"])]
     rule: String,
+    /// What the channels that are left do in place of those that go.
+    #[arg(long, value_enum, default_value_t = By::Nothing)]
+    takeover: By,
+}
+
+/// [`Takeover`] on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum By {
+    /// Nothing, as in the paper.
+    Nothing,
+    /// The most correlated channel takes over the role of the one that goes.
+    Partner,
+    /// All that are left do, by least squares.
+    LeastSquares,
+}
+
+impl From<By> for Takeover {
+    fn from(by: By) -> Self {
+        match by {
+            By::Nothing => Self::Nothing,
+            By::Partner => Self::Partner,
+            By::LeastSquares => Self::LeastSquares,
+        }
+    }
 }
 
 /// The stage, and the network that `--save` asks for.
@@ -46,35 +75,37 @@ pub fn prune(args: &PruneArgs) -> Result<()> {
     }
     let plan = frame::numbers(&run.read_csv(&format!("data/prune_plan_{}.csv", args.rule))?, "pruned")?;
     let order = PruneOrder { rule: args.rule.clone(), seed: None, order: plan.into_iter().map(|c| c as usize).collect() };
-    let kept = order.kept(channels, count);
-    let pruned = network.keeping(&kept)?;
-    let card = ModelCard { network: pruned.config().clone(), kept_channels: Some(kept), ..card };
+    let cuts = statistics::read(&run)?.cuts(&order, &[count], args.takeover.into(), run.manifest.config.prune.absolute)?;
+    let pruned = network.cut(&cuts[0])?;
+    let card = ModelCard { network: pruned.config().clone(), kept_channels: Some(cuts[0].kept().to_vec()), ..card };
     pruned.save(path, &card)?;
     print(&format!("{}: {} of {channels} channels\n", path.display(), channels - count))
 }
 
 pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
     let config = run.manifest.config.clone();
-    let reads = ["model.safetensors", "data/channel_correlation.csv", "data/channels.csv"];
+    let reads = ["model.safetensors", "data/channel_correlation.csv", "data/channels.csv", STATISTICS];
     run.stage("prune", &(&config.data, &config.prune, run.manifest.seed), &reads, |run| {
         let data = faces::reopen(&run.manifest.data, &run.folder, config.data.split.into())?;
         let (network, card) = train::load(&run.folder, device)?;
         let channels = network.config().channels;
-        let (orders, made) = orders(run, channels)?;
         let counts: Vec<usize> =
             (0..channels).step_by(config.prune.step).chain([channels - 1]).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let (curves, made) = curves(run, &network, &counts)?;
         let test = faces::limited(data.split(Split::Test)?, config.prune.images);
         let mut progress = Progress::new("pruning", test.len(), 0);
-        let batches = faces::in_order(&data, &test, &faces::preprocessing(&card), 8).map(|batch| -> Result<(Tensor, Tensor)> {
+        let batches = faces::in_order(&data, &test, &faces::preprocessing(&card), BATCH).map(|batch| -> Result<(Tensor, Tensor)> {
             let batch = batch?;
-            progress.add(batch.faces.len(), || format!("{} networks", orders.len() * counts.len()));
+            progress.add(batch.faces.len(), || format!("{} networks", curves.len() * counts.len()));
             Ok((batch.images.to_device(device)?, batch.labels.to_device(device)?))
         });
-        let tallies = prune_curves(&network, &orders, &counts, batches)?;
+        let cuts: Vec<Vec<Cut>> = curves.iter().map(|curve| curve.cuts.clone()).collect();
+        let tallies = prune_curves(&network, &cuts, batches)?;
         let majority = majority_accuracy(&data.frequencies(&data.split(Split::Train)?), &data.frequencies(&test));
-        let points = || orders.iter().zip(&tallies).flat_map(|(order, row)| counts.iter().zip(row).map(move |(&count, tally)| (order, count, tally)));
-        let mut curve = df!(
+        let points = || curves.iter().zip(&tallies).flat_map(|(curve, row)| counts.iter().zip(row).map(move |(&count, tally)| (curve, count, tally)));
+        let mut table = df!(
             "rule" => points().map(|p| p.0.rule.clone()).collect::<Vec<_>>(),
+            "takeover" => points().map(|p| name(p.0.takeover)).collect::<Vec<_>>(),
             "seed" => points().map(|p| p.0.seed.map(|s| s as i64)).collect::<Vec<_>>(),
             "pruned" => points().map(|p| p.1 as i64).collect::<Vec<_>>(),
             "images" => points().map(|p| p.2.images() as i64).collect::<Vec<_>>(),
@@ -83,32 +114,98 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
             "majority_accuracy" => points().map(|_| majority).collect::<Vec<_>>(),
         )?;
         for (k, name) in ATTRIBUTES.iter().enumerate() {
-            curve.with_column(frame::column(name, points().map(|p| p.2.by_attribute()[k]).collect::<Vec<f64>>()))?;
+            table.with_column(frame::column(name, points().map(|p| p.2.by_attribute()[k]).collect::<Vec<f64>>()))?;
         }
-        run.write_csv("data/channel_pruning.csv", curve)?;
-        Ok(made.into_iter().chain(["data/channel_pruning.csv".into()]).collect())
+        run.write_csv("data/channel_pruning.csv", table)?;
+        let names: Vec<&str> = test.iter().map(|&face| data.name(face)).collect();
+        let mut by_image = df!("image" => names)?;
+        for (curve, count, tally) in points() {
+            let column = format!("{}/{}/{count}", curve.name(), name(curve.takeover));
+            by_image.with_column(frame::column(&column, tally.right_by_image()))?;
+        }
+        run.write_csv("data/channel_pruning_by_image.csv", by_image)?;
+        Ok(made.into_iter().chain(["data/channel_pruning.csv", "data/channel_pruning_by_image.csv"].map(String::from)).collect())
     })
 }
 
-/// The orders of Figure 7, of which the plans are written.
-fn orders(run: &Run, channels: usize) -> Result<(Vec<PruneOrder>, Vec<String>)> {
+/// One line of Figure 7.
+struct Curve {
+    rule: String,
+    seed: Option<u64>,
+    takeover: Takeover,
+    cuts: Vec<Cut>,
+}
+
+impl Curve {
+    fn name(&self) -> String {
+        self.seed.map_or(self.rule.clone(), |seed| format!("{}:{seed}", self.rule))
+    }
+}
+
+/// As in data/channel_pruning.csv.
+fn name(takeover: Takeover) -> &'static str {
+    match takeover {
+        Takeover::Nothing => "nothing",
+        Takeover::Partner => "partner",
+        Takeover::LeastSquares => "least_squares",
+    }
+}
+
+/// The curves that are measured, and the files of the plans, which are written.
+fn curves(run: &Run, network: &Network, counts: &[usize]) -> Result<(Vec<Curve>, Vec<String>)> {
     let config = &run.manifest.config.prune;
+    let channels = network.config().channels;
+    let statistics = statistics::read(run)?;
+    let (orders, made) = orders(run, network, &statistics)?;
+    let mut curves = vec![];
+    for order in orders {
+        for &takeover in takeovers(&order.rule, config.takeover) {
+            let cuts = match takeover {
+                Takeover::Nothing => order.cuts(channels, counts),
+                _ => statistics.cuts(&order, counts, takeover, config.absolute)?,
+            };
+            curves.push(Curve { rule: order.rule.clone(), seed: order.seed, takeover, cuts });
+        }
+    }
+    Ok((curves, made))
+}
+
+/// With what each order is measured.
+fn takeovers(rule: &str, too: bool) -> &'static [Takeover] {
+    use Takeover::{LeastSquares, Nothing, Partner};
+    match (too, rule) {
+        (false, _) => &[Nothing],
+        (true, "readout") => &[Nothing],
+        (true, "l1") => &[Nothing, LeastSquares],
+        (true, _) => &[Nothing, Partner, LeastSquares],
+    }
+}
+
+/// The orders of Figure 7; the semantic plans are written.
+fn orders(run: &Run, network: &Network, statistics: &ChannelStatistics) -> Result<(Vec<PruneOrder>, Vec<String>)> {
+    let config = &run.manifest.config.prune;
+    let channels = network.config().channels;
     let table = run.read_csv("data/channel_correlation.csv")?;
     let correlation = (0..channels).map(|j| Ok(frame::numbers(&table, &format!("c{j}"))?)).collect::<Result<Vec<_>>>()?;
     let norms = run.read_csv("data/channels.csv")?;
+    let (filter, readout) = (frame::numbers(&norms, "filter_l1")?, frame::numbers(&norms, "readout_l1")?);
     let norms = match config.norm {
-        Norm::Filter => frame::numbers(&norms, "filter_l1")?,
-        Norm::Readout => frame::numbers(&norms, "readout_l1")?,
+        Norm::Filter => &filter,
+        Norm::Readout => &readout,
     };
     let (mut orders, mut made) = (vec![], vec![]);
     for (rule, victim) in [("lower", Victim::Lower), ("higher", Victim::Higher)] {
-        let plan = PrunePlan::semantic(&correlation, &norms, victim, config.absolute)?;
+        let plan = PrunePlan::semantic(&correlation, norms, victim, config.absolute)?;
         let file = format!("data/prune_plan_{rule}.csv");
         write_plan(run, &file, &plan)?;
         made.push(file);
         orders.push(PruneOrder { rule: rule.into(), seed: None, order: plan.order() });
     }
-    orders.push(PruneOrder::by_norm(&norms));
+    orders.extend([PruneOrder::by_norm("l1", &filter), PruneOrder::by_norm("readout", &readout)]);
+    if config.takeover {
+        let gram: Vec<Vec<f64>> = network.heads().mask_gram()?.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect();
+        orders.push(lasso_order(&statistics.covariance, &gram)?);
+    }
     orders.extend((0..config.random_seeds).map(|seed| random_order(channels, run.manifest.seed + seed)));
     Ok((orders, made))
 }

@@ -38,32 +38,38 @@ pub struct ReproduceArgs {
 
 pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
     let config = Config::resolve(&args.profile, args.config.as_deref(), &args.set)?;
-    let device = device(&args.device)?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&args.profile));
+    let run = whole(config, args.celeba.as_deref(), &out, args.seed, &args.device)?;
+    tracing::info!("open {}", run.path("report.html").display());
+    Ok(())
+}
+
+/// All stages, on the faces of a folder or on drawn ones.
+pub fn whole(config: Config, celeba: Option<&Path>, out: &Path, seed: u64, device_name: &str) -> Result<Run> {
+    let device = device(device_name)?;
     let rule = config.data.split.into();
-    let record = match &args.celeba {
+    let record = match celeba {
         Some(folder) => {
             let (data, record) = faces::open(folder, rule)?;
             if !out.join("manifest.json").exists() {
-                Run::check_is_free(&out)?;
+                Run::check_is_free(out)?;
                 faces::check(&data, config.train.limit)?;
             }
             record
         }
         None => {
-            draw(&out, config.data.synthetic_faces, args.seed)?;
+            draw(out, config.data.synthetic_faces, seed)?;
             faces::open(&out.join("faces"), rule)?.1
         }
     };
     tracing::info!("{}", record.description());
-    let mut run = Run::open_or_create(&out, config, args.seed, &args.device, record)?;
+    let mut run = Run::open_or_create(out, config, seed, device_name, record)?;
     train::stage(&mut run, &device)?;
     measure::stage(&mut run, &device)?;
     prune::stage(&mut run, &device)?;
     transform::stage(&mut run, &device)?;
     figures::stage(&mut run)?;
-    tracing::info!("open {}", run.path("report.html").display());
-    Ok(())
+    Ok(run)
 }
 
 /// Makes sure that the run's own faces are those of this count and seed.

@@ -78,6 +78,14 @@ impl ChannelCorrelation {
         (0..self.mean.len()).map(|c| (self.co_moments.get(c, c).max(0.) / self.count.max(1.)).sqrt()).collect()
     }
 
+    /// The covariance matrix [C, C] so far (of the population: divided by the number of samples).
+    pub fn covariance(&self) -> Matrix {
+        let n = self.mean.len();
+        let mut out = self.co_moments.clone();
+        (0..n).for_each(|i| out.row_mut(i).iter_mut().for_each(|v| *v /= self.count.max(1.)));
+        out
+    }
+
     /// The correlation matrix [C, C]. A channel that never changes correlates with nothing: 0, and 1 with itself.
     ///
     /// # Errors

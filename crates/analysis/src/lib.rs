@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bootstrap;
 mod cluster;
 mod correlation;
 mod error;
@@ -7,6 +8,7 @@ mod masks;
 mod matrix;
 mod ranking;
 
+pub use bootstrap::{Agreement, Interval, bootstrap, mantel, spearman};
 pub use cluster::{groups, similar_order};
 pub use correlation::{ChannelCorrelation, row_correlation};
 pub use error::{Error, Result};

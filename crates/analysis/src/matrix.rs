@@ -41,6 +41,11 @@ impl Matrix {
         &self.values[row * self.columns..(row + 1) * self.columns]
     }
 
+    /// All rows.
+    pub fn to_rows(&self) -> Vec<Vec<f64>> {
+        (0..self.rows()).map(|r| self.row(r).to_vec()).collect()
+    }
+
     pub(crate) fn row_mut(&mut self, row: usize) -> &mut [f64] {
         &mut self.values[row * self.columns..(row + 1) * self.columns]
     }

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Tensor, Var};
 use rayon::prelude::*;
 
-use crate::error::{Result, shape};
+use crate::error::{Result, floats, shape};
 use crate::fused;
 use crate::heads::slice;
 
@@ -40,6 +40,7 @@ pub fn adamw_step(value: &Var, gradient: &Tensor, first: &mut Tensor, second: &m
             return Err(shape("adamw_step", name, format!("{:?}", value.dims()), tensor));
         }
     }
+    floats("adamw_step", &[value, gradient])?;
     let AdamWStep { learning_rate, beta1, beta2, epsilon, weight_decay, number } = *step;
     let (correct1, correct2) = (1. - beta1.powi(number as i32), 1. - beta2.powi(number as i32));
     let keep = 1. - learning_rate * weight_decay;

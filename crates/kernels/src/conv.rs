@@ -30,9 +30,9 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize, preci
         return Err(shape("conv2d", "x", "[B, I, H, W]", x));
     };
     match *weight.dims() {
-        [_, i, n, m] if i == channels && n == m && n % 2 == 1 => {}
+        [o, i, n, m] if i == channels && n == m && n % 2 == 1 && i > 0 && o > 0 => {}
         _ => {
-            return Err(shape("conv2d", "weight", format!("[O, {channels}, n, n] with odd n"), weight));
+            return Err(shape("conv2d", "weight", format!("[O, {channels}, n, n] with odd n, O and I at least 1"), weight));
         }
     }
     if bias.dims() != [weight.dim(0)?] {
@@ -239,7 +239,7 @@ fn panels<F: Factor>(geometry: &Geometry, weight: impl Fn(usize, usize, usize) -
 fn forward<F: Factor>(geometry: &Geometry, instructions: Instructions, x: &[f32], weights: &[F], bias: &[f32]) -> Vec<f32> {
     let outputs = geometry.outputs;
     let mut out = vec![0f32; geometry.images * outputs * geometry.pixels()];
-    if out.is_empty() || geometry.inputs == 0 {
+    if out.is_empty() {
         return out;
     }
     let (x, mut padded_bias) = (geometry.pad_across::<F>(x), vec![0f32; columns_padded(outputs)]);

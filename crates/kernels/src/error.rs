@@ -25,6 +25,14 @@ pub enum Error {
         /// How many attributes there are.
         attributes: usize,
     },
+    /// The operation is not defined for numbers of this type.
+    #[error("{operation}: a tensor is of type {got}, but numbers with a fraction are needed")]
+    Type {
+        /// The operation called.
+        operation: &'static str,
+        /// The type given.
+        got: &'static str,
+    },
     /// An error of candle itself, such as tensors on different devices.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
@@ -35,4 +43,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 pub(crate) fn shape(operation: &'static str, tensor: &'static str, expected: impl Into<String>, got: &candle_core::Tensor) -> Error {
     Error::Shape { operation, tensor, expected: expected.into(), got: got.shape().clone() }
+}
+
+/// candle panics at functions such as the square of integers.
+pub(crate) fn floats(operation: &'static str, tensors: &[&candle_core::Tensor]) -> Result<()> {
+    match tensors.iter().find(|t| !t.dtype().is_float()) {
+        Some(t) => Err(Error::Type { operation, got: t.dtype().as_str() }),
+        None => Ok(()),
+    }
 }

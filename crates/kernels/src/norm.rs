@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Shape, Tensor};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::error::{Result, shape};
+use crate::error::{Result, floats, shape};
 use crate::heads::{slice, with_slice};
 use crate::isa::Instructions;
 use crate::layout::{channels_first, pixels_first};
@@ -33,9 +33,10 @@ pub fn channel_moments(x: &Tensor) -> Result<Moments> {
         return Err(shape("channel_moments", "x", "[B, C, H, W]", x));
     };
     let count = b * h * w;
-    if count == 0 {
-        return Err(shape("channel_moments", "x", "at least one value a channel", x));
+    if count == 0 || c == 0 {
+        return Err(shape("channel_moments", "x", "at least one channel, and one value in each", x));
     }
+    floats("channel_moments", &[x])?;
     if !fused(&[x]) {
         let rows = x.detach().transpose(0, 1)?.flatten_from(1)?.contiguous()?;
         let mean = rows.mean_keepdim(D::Minus1)?;
@@ -72,6 +73,10 @@ fn apply(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: 
             return Err(shape("norm_leaky_relu", name, format!("[{c}]"), tensor));
         }
     }
+    if c == 0 {
+        return Err(shape("norm_leaky_relu", "x", "at least one channel", x));
+    }
+    floats("norm_leaky_relu", &[x, gamma, beta])?;
     if !fused(&[x, gamma, beta, &moments.mean, &moments.variance]) {
         return reference::norm_leaky_relu(x, (!own).then_some(moments), gamma, beta, epsilon, slope);
     }
@@ -112,10 +117,12 @@ impl NormLeakyRelu {
         let (dbeta, dgamma) = (total(0), total(1));
         // dx = g'·scale + x·by_x + constant
         let count = (x.len() / c) as f64;
-        let own = f64::from(u8::from(self.own));
-        let by_x: Vec<f64> = (0..c).map(|j| -own * f64::from(scale[j]) * f64::from(self.inverse[j]) * dgamma[j] / count).collect();
-        let constant: Vec<f32> = (0..c).map(|j| (-own * f64::from(scale[j]) * dbeta[j] / count - by_x[j] * f64::from(self.mean[j])) as f32).collect();
-        let by_x = single(&by_x);
+        let (mut by_x, mut constant) = (vec![0f32; c], vec![0f32; c]);
+        for j in (0..c).filter(|_| self.own) {
+            let through_variance = -f64::from(scale[j]) * f64::from(self.inverse[j]) * dgamma[j] / count;
+            by_x[j] = through_variance as f32;
+            constant[j] = (-f64::from(scale[j]) * dbeta[j] / count - through_variance * f64::from(self.mean[j])) as f32;
+        }
         let mut dx = vec![0f32; x.len()];
         dx.par_chunks_mut(ROWS * c).zip(x.par_chunks(ROWS * c)).zip(g.par_chunks(ROWS * c)).for_each(|((dx, x), g)| {
             self.instructions.dispatch(InputGradient { x, g, dx, scale, shift, by_x: &by_x, constant: &constant, slope });
@@ -184,7 +191,7 @@ fn moments(x: &[f32], c: usize, instructions: Instructions) -> (Vec<f32>, Vec<f3
         }
         count = all;
     }
-    (single(&mean), squares.iter().map(|s| (s / count).max(0.) as f32).collect())
+    (single(&mean), squares.iter().map(|s| s / count).map(|v| if v < 0. { 0. } else { v } as f32).collect())
 }
 
 /// Of some rows: a rounded mean, and the sums of the deviations from it and of their squares.

@@ -14,7 +14,7 @@ use crate::norm::Moments;
 /// If the shapes do not fit each other.
 pub fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     let (b, c, h, w) = z.dims4()?;
-    let k = weight.dim(0)? / c;
+    let k = weight.dim(0)?.checked_div(c).unwrap_or(0);
     let logits = conv2d(z, weight, bias, 1)?.reshape((b, k, c, h, w))?;
     // Not candle_nn's sigmoid: this one is finite, and so is its gradient, for every finite logit.
     let e = (logits.abs()?.neg()?).exp()?;

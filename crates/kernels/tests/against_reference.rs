@@ -34,7 +34,11 @@ fn distance(a: &Tensor, reference: &Tensor) -> f64 {
         return 0.;
     }
     let a = a.to_dtype(DType::F64).unwrap();
-    let max = |t: Tensor| t.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f64>().unwrap();
+    // Not candle's maximum, which passes over NaN.
+    let max = |t: Tensor| {
+        let values = t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        values.into_iter().map(f64::abs).fold(0., |a: f64, b| if b > a || b.is_nan() { b } else { a })
+    };
     max((a - reference).unwrap()) / max(reference.clone()).max(1e-3)
 }
 
@@ -298,4 +302,18 @@ fn adamw_in_place_is_candles_composition() -> AnyResult {
         assert!(distance(a, b) < 1e-5);
     }
     Ok(())
+}
+
+#[test]
+fn no_channels_and_integers_are_errors_and_nan_is_not_swallowed() {
+    let zeros = |dims: &[usize], dtype: DType| Tensor::zeros(dims, dtype, &Device::Cpu).unwrap();
+    let floats = |dims: &[usize]| zeros(dims, DType::F32);
+    assert!(conv2d(&floats(&[1, 0, 4, 4]), &floats(&[2, 0, 3, 3]), &floats(&[2]), 1, Precision::F32).is_err());
+    assert!(conv2d(&floats(&[1, 2, 4, 4]), &floats(&[0, 2, 3, 3]), &floats(&[0]), 1, Precision::F32).is_err());
+    assert!(channel_moments(&floats(&[2, 0, 3, 3])).is_err());
+    assert!(channel_moments(&zeros(&[1, 2, 3, 3], DType::U32)).is_err());
+    let x = Tensor::from_vec(vec![f32::NAN, 1., 2., 3.], (1, 2, 1, 2), &Device::Cpu).unwrap();
+    let moments = channel_moments(&x).unwrap();
+    let (mean, variance) = (moments.mean.to_vec1::<f32>().unwrap(), moments.variance.to_vec1::<f32>().unwrap());
+    assert!(mean[0].is_nan() && variance[0].is_nan() && (mean[1], variance[1]) == (2.5, 0.25), "{mean:?} {variance:?}");
 }

@@ -47,6 +47,16 @@ pub enum Error {
         /// The loss.
         loss: f32,
     },
+    /// A stand-in for pruned channels is not of the network's shape.
+    #[error("the stand-in with {kept} kept channels does not fit a network of {attributes} attributes and {channels} channels")]
+    StandIn {
+        /// K.
+        attributes: usize,
+        /// C.
+        channels: usize,
+        /// Kept channels.
+        kept: usize,
+    },
     /// Metrics were asked of no predictions at all.
     #[error("there is no image to evaluate")]
     NoImages,

@@ -19,7 +19,7 @@ pub struct Heads {
     pub(crate) readout_weight: Var,
     /// `[K]`.
     pub(crate) readout_bias: Var,
-    precision: Precision,
+    pub(crate) precision: Precision,
 }
 
 impl Heads {
@@ -75,6 +75,16 @@ impl Heads {
     /// If candle fails.
     pub fn readout_weights(&self) -> Result<Vec<Vec<f32>>> {
         Ok(self.readout_weight.to_vec2()?)
+    }
+
+    /// WᵀW [C, C] of the masks' convolutions of all attributes: how alike two channels are to those who read them.
+    ///
+    /// # Errors
+    /// If candle fails.
+    pub fn mask_gram(&self) -> Result<Vec<Vec<f32>>> {
+        let c = self.mask_weight.dims()[1];
+        let columns = self.mask_weight.transpose(0, 1)?.contiguous()?.reshape((c, ()))?;
+        Ok(columns.matmul(&columns.t()?)?.to_vec2()?)
     }
 
     pub(crate) fn tensors(&self) -> [(String, &Var); 4] {

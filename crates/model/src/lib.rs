@@ -12,6 +12,7 @@ mod network;
 pub mod ops;
 mod optimizer;
 mod schedule;
+mod stand_in;
 mod train;
 
 pub use config::{LossConfig, NetworkConfig, Readout, Sparsity, TrainConfig};
@@ -25,4 +26,5 @@ pub use metrics::{AttributeMetrics, Metrics, Predictions, majority_accuracy};
 pub use network::{Network, Output};
 pub use optimizer::{AdamW, AdamWConfig};
 pub use schedule::one_cycle;
+pub use stand_in::StandIn;
 pub use train::{Position, StepReport, Trainer};

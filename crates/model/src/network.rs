@@ -22,9 +22,9 @@ pub struct Output {
 /// The network of the paper.
 #[derive(Debug, Clone)]
 pub struct Network {
-    config: NetworkConfig,
-    extractor: Extractor,
-    heads: Heads,
+    pub(crate) config: NetworkConfig,
+    pub(crate) extractor: Extractor,
+    pub(crate) heads: Heads,
 }
 
 impl Network {

@@ -2,7 +2,7 @@
 
 use candle_core::{D, Device, Result, Tensor};
 use foresee_kernels::{Precision, attention_heads, attention_heads_under};
-use foresee_perturb::{AttentionModel, Error, Identity, Noise, PowerCurve, ToneCurve, prune_curves, random_order, transform_grid};
+use foresee_perturb::{AttentionModel, Cut, Error, Identity, Noise, PowerCurve, ToneCurve, prune_curves, random_order, transform_grid};
 
 /// Features are random mixtures of the colours; one mask per attribute and channel; logits are sums of the pooled products.
 struct Mixtures {
@@ -29,7 +29,8 @@ impl AttentionModel for Mixtures {
         pooled.iter().map(|p| p.features.sum(D::Minus1)).collect()
     }
 
-    fn keeping(&self, kept: &[usize]) -> Result<Self> {
+    fn cut(&self, cut: &Cut) -> Result<Self> {
+        let Cut::Plain(kept) = cut else { candle_core::bail!("these sums have no weights that a kept channel could take over with") };
         let (c, k) = (self.channels(), self.bias.dims()[0] / self.channels());
         let index = Tensor::from_iter(kept.iter().map(|&c| c as u32), &Device::Cpu)?;
         let weight = self.weight.reshape((k, c, c))?.index_select(&index, 1)?.index_select(&index, 2)?;
@@ -48,7 +49,7 @@ fn main() -> std::result::Result<(), Error> {
 
     let counts = [0, 3, 6, 9, 11];
     let batches = || std::iter::once(Ok::<_, Error>((images.clone(), labels.clone())));
-    let tallies = prune_curves(&model, &[random_order(12, 0)], &counts, batches())?;
+    let tallies = prune_curves(&model, &[random_order(12, 0).cuts(12, &counts)], batches())?;
     for (count, tally) in counts.iter().zip(&tallies[0]) {
         println!("{count:2} channels pruned: {:.0} % of the answers are the same", 100. * tally.accuracy());
     }

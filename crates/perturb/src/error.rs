@@ -21,6 +21,19 @@ pub enum Error {
         /// Channels of the network.
         channels: usize,
     },
+    /// A table of channel statistics has another shape than the others.
+    #[error("{what} is not for {attributes} attributes and {channels} channels, as the other channel statistics are")]
+    Table {
+        /// The table.
+        what: &'static str,
+        /// C.
+        channels: usize,
+        /// K.
+        attributes: usize,
+    },
+    /// A covariance cannot be inverted.
+    #[error("a covariance of the channels is not finite; the network's weights or the images are damaged")]
+    NotFinite,
     /// An error of candle or of the model.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

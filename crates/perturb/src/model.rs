@@ -4,6 +4,8 @@ use candle_core::{Error, Result, Tensor};
 use foresee_kernels::ToneCurve;
 use foresee_model::Network;
 
+use crate::prune::Cut;
+
 /// A network that extracts features [B, C, H, W] and classifies them through attention masks.
 pub trait AttentionModel: Sized {
     /// C, the number of channels that can be pruned.
@@ -27,11 +29,12 @@ pub trait AttentionModel: Sized {
     /// If the features do not fit the network.
     fn logits_under(&self, features: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Tensor>>;
 
-    /// The physically smaller network with only these channels, which computes what this one does when the features of all others are 0.
+    /// The physically smaller network. [`Cut::Plain`] computes what this one does when the features of all other channels are 0; in [`Cut::With`] the kept
+    /// channels take over what the others did (a network that cannot do that says so by an error).
     ///
     /// # Errors
-    /// If there is no such channel.
-    fn keeping(&self, channels: &[usize]) -> Result<Self>;
+    /// If there is no such channel, or the cut is of a kind that this model does not have.
+    fn cut(&self, cut: &Cut) -> Result<Self>;
 }
 
 impl AttentionModel for Network {
@@ -52,7 +55,11 @@ impl AttentionModel for Network {
         pooled.iter().map(|p| self.heads().read_out(&p.features).map(|logits| logits.detach()).map_err(Error::wrap)).collect()
     }
 
-    fn keeping(&self, channels: &[usize]) -> Result<Self> {
-        Network::keeping(self, channels).map_err(Error::wrap)
+    fn cut(&self, cut: &Cut) -> Result<Self> {
+        match cut {
+            Cut::Plain(kept) => self.keeping(kept),
+            Cut::With(stand_in) => self.keeping_with(stand_in),
+        }
+        .map_err(Error::wrap)
     }
 }

@@ -5,6 +5,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use foresee_model::StandIn;
+
 use crate::error::{Error, Result};
 
 /// Which member of a correlated pair goes. The paper says both: Figure 3 and its section the one with the lower norm, the experiment the one with the higher.
@@ -81,7 +83,7 @@ impl PrunePlan {
 /// A named order of pruning, for a curve over the number of pruned channels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PruneOrder {
-    /// The rule that made it: "lower", "higher", "l1", "random".
+    /// The rule that made it: "lower", "higher", "l1", "readout", "lasso", "random".
     pub rule: String,
     /// The seed, for random orders.
     pub seed: Option<u64>,
@@ -91,16 +93,40 @@ pub struct PruneOrder {
 
 impl PruneOrder {
     /// Plain pruning by the channels' norms, lowest first: the usual baseline.
-    pub fn by_norm(norms: &[f64]) -> Self {
+    pub fn by_norm(rule: &str, norms: &[f64]) -> Self {
         let mut order: Vec<usize> = (0..norms.len()).collect();
         order.sort_by(|&a, &b| norms[a].total_cmp(&norms[b]));
-        Self { rule: "l1".into(), seed: None, order }
+        Self { rule: rule.into(), seed: None, order }
+    }
+
+    /// The networks of a curve: this order pruned to each of `counts`.
+    pub fn cuts(&self, channels: usize, counts: &[usize]) -> Vec<Cut> {
+        counts.iter().map(|&count| Cut::Plain(self.kept(channels, count))).collect()
     }
 
     /// The channels that are left after `pruned` of `channels` are gone, in ascending order.
     pub fn kept(&self, channels: usize, pruned: usize) -> Vec<usize> {
         let gone = &self.order[..pruned.min(self.order.len())];
         (0..channels).filter(|c| !gone.contains(c)).collect()
+    }
+}
+
+/// A smaller network, to be made of a whole one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cut {
+    /// Only these channels, ascending.
+    Plain(Vec<usize>),
+    /// Fewer channels, which take over what the others did.
+    With(StandIn),
+}
+
+impl Cut {
+    /// The channels that are left, ascending.
+    pub fn kept(&self) -> &[usize] {
+        match self {
+            Self::Plain(kept) => kept,
+            Self::With(stand_in) => &stand_in.kept,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use foresee_kernels::ToneCurve;
 use crate::error::Result;
 use crate::model::AttentionModel;
 use crate::noise::{Noise, add_noise};
-use crate::prune::PruneOrder;
+use crate::prune::Cut;
 
 /// Right and wrong answers of one setting.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,6 +37,11 @@ impl Tally {
         self.by_image.len()
     }
 
+    /// Rightly answered attributes of each image, in the order the images came.
+    pub fn right_by_image(&self) -> Vec<i64> {
+        self.by_image.iter().map(|share| (share * self.right.len() as f32).round() as i64).collect()
+    }
+
     /// Accuracy of each attribute.
     pub fn by_attribute(&self) -> Vec<f64> {
         self.right.iter().map(|&r| r as f64 / self.images() as f64).collect()
@@ -54,8 +59,8 @@ impl Tally {
     }
 }
 
-/// Prunes by each order to each count and classifies the same images: a tally for `orders[i]` and `counts[j]` at `[i][j]`. Pruned networks are physically
-/// smaller and read the whole network's features, which are computed once.
+/// Classifies the same images with each of many smaller networks: a tally for `curves[i][j]` at `[i][j]`. They read the whole network's features, which are
+/// computed once.
 ///
 /// `batches` yields images [B, 3, H, W] and labels [B, K].
 ///
@@ -63,22 +68,18 @@ impl Tally {
 /// The first error of a batch or of the model.
 pub fn prune_curves<M: AttentionModel, E: From<crate::Error>>(
     model: &M,
-    orders: &[PruneOrder],
-    counts: &[usize],
+    curves: &[Vec<Cut>],
     batches: impl Iterator<Item = std::result::Result<(Tensor, Tensor), E>>,
 ) -> std::result::Result<Vec<Vec<Tally>>, E> {
-    let mut tallies = vec![vec![Tally::default(); counts.len()]; orders.len()];
+    let mut tallies: Vec<Vec<Tally>> = curves.iter().map(|cuts| vec![Tally::default(); cuts.len()]).collect();
     for batch in batches {
         let (images, labels) = batch?;
         let features = model.features(&images).map_err(crate::Error::from)?;
-        // With nothing pruned, all orders are one network.
+        // With nothing pruned, all curves are one network.
         let whole = model.logits(&features).map_err(crate::Error::from)?;
-        for (order, tallies) in orders.iter().zip(&mut tallies) {
-            for (&count, tally) in counts.iter().zip(tallies) {
-                let logits = match count {
-                    0 => whole.clone(),
-                    _ => pruned_logits(model, &features, &order.kept(model.channels(), count))?,
-                };
+        for (cuts, tallies) in curves.iter().zip(&mut tallies) {
+            for (cut, tally) in cuts.iter().zip(tallies) {
+                let logits = if cut.kept().len() == model.channels() { whole.clone() } else { cut_logits(model, &features, cut)? };
                 tally.add(&logits, &labels)?;
             }
         }
@@ -87,12 +88,13 @@ pub fn prune_curves<M: AttentionModel, E: From<crate::Error>>(
 }
 
 /// Making the smaller network costs far less than running it, so that none is kept: a sweep needs no more memory than one network.
-fn pruned_logits<M: AttentionModel>(model: &M, features: &Tensor, kept: &[usize]) -> Result<Tensor> {
+fn cut_logits<M: AttentionModel>(model: &M, features: &Tensor, cut: &Cut) -> Result<Tensor> {
+    let kept = cut.kept();
     let index: Vec<u32> = kept.iter().map(|&c| c as u32).collect();
     let index = Tensor::from_vec(index, kept.len(), features.device())?;
     // Features usually lie in memory pixel by pixel: this order copies nothing but what is kept.
     let kept_features = features.permute((0, 2, 3, 1))?.contiguous()?.index_select(&index, 3)?.permute((0, 3, 1, 2))?;
-    Ok(model.keeping(kept)?.logits(&kept_features)?)
+    Ok(model.cut(cut)?.logits(&kept_features)?)
 }
 
 /// Classifies images with noise of each σ under each curve: a tally for `sigmas[i]` and `curves[j]` at `[i][j]`. For each σ the features and masks are computed

@@ -86,7 +86,7 @@ fn plans_scan_pairs_in_order_and_prune_each_channel_once() -> AnyResult {
     assert_eq!((lower.steps[0].pair, lower.steps[0].correlation, lower.steps[0].norms), ([0, 1], 0.9, [4., 3.]));
     assert_eq!(PrunePlan::semantic(&correlation, &norms, Victim::Higher, false)?.order(), [0, 1, 2]);
     assert_eq!(PrunePlan::semantic(&correlation, &norms, Victim::Lower, true)?.order()[0], 3);
-    assert_eq!(PruneOrder::by_norm(&norms).order, [3, 2, 1, 0]);
+    assert_eq!(PruneOrder::by_norm("l1", &norms).order, [3, 2, 1, 0]);
     assert!(matches!(PrunePlan::semantic(&correlation[..3], &norms, Victim::Lower, false), Err(Error::Channels { got: 3, channels: 4, .. })));
 
     let random = random_order(10, 3);
@@ -105,7 +105,8 @@ fn pruning_physically_is_masking_at_every_point_of_a_curve() -> AnyResult {
     let (images, labels, _) = batch()?;
     let orders = [random_order(10, 1), random_order(10, 2)];
     let counts = [0, 3, 9];
-    let tallies = prune_curves(&network, &orders, &counts, std::iter::once(Ok::<_, Failed>((images.clone(), labels.clone())))).expect("a curve");
+    let curves = orders.each_ref().map(|order| order.cuts(10, &counts));
+    let tallies = prune_curves(&network, &curves, std::iter::once(Ok::<_, Failed>((images.clone(), labels.clone())))).expect("a curve");
     let features = network.features(&images)?;
     for (order, tallies) in orders.iter().zip(&tallies) {
         for (&count, tally) in counts.iter().zip(tallies) {

@@ -167,9 +167,8 @@ impl Case {
     fn prune_curve(&self) -> Result<Vec<f64>> {
         let (images, labels) = self.images()?;
         let network = self.network()?;
-        let order = [foresee_perturb::random_order(C, 0)];
-        let counts: Vec<usize> = (0..C).collect();
-        repeat(|| foresee_perturb::prune_curves(&network, &order, &counts, std::iter::once(Ok::<_, anyhow::Error>((images.clone(), labels.clone())))))
+        let curve = [foresee_perturb::random_order(C, 0).cuts(C, &(0..C).collect::<Vec<_>>())];
+        repeat(|| foresee_perturb::prune_curves(&network, &curve, std::iter::once(Ok::<_, anyhow::Error>((images.clone(), labels.clone())))))
     }
 
     /// Seconds of C passes of the whole heads.

@@ -11,11 +11,14 @@ use crate::run::Run;
 pub fn write(run: &Run, figures: &[Figure], tables: &[Table]) -> Result<()> {
     let mut sections = vec![];
     for &(heading, text, parts) in CHAPTERS {
-        sections.push(Section::Heading(heading.into()));
-        sections.push(Section::Text(text.into()));
+        let mut shown = vec![];
         for &(name, caption) in parts {
-            sections.extend(figure(figures, name).map(|f| Section::Figure(f.clone(), caption.to_string())));
-            sections.extend(table(tables, name).map(|t| Section::Table(t.clone())));
+            shown.extend(figure(figures, name).map(|f| Section::Figure(f.clone(), caption.to_string())));
+            shown.extend(table(tables, name).map(|t| Section::Table(t.clone())));
+        }
+        if !shown.is_empty() {
+            sections.extend([Section::Heading(heading.into()), Section::Text(text.into())]);
+            sections.extend(shown);
         }
     }
     sections.extend(groups(run)?);
@@ -66,6 +69,12 @@ const CHAPTERS: &[Chapter] = &[
         "Pairs are scanned from the highest correlation down, and one member of each is pruned. The paper says in one place that the member with the lower norm \
          goes, in another the one with the higher: both are drawn, beside chance and beside plain pruning by norm.",
         &[("fig7_channel_pruning", "Figure 7: accuracy over the number of pruned channels.")],
+    ),
+    (
+        "Beyond the paper: kept channels take over",
+        "A pruned channel is missing in the masks' convolution and in the readout even if another one is its duplicate. Here the kept channels take over its share in \
+         closed form, without training: either its partner of the pair, by their regression, or all kept channels, by least squares.",
+        &[("channel_pruning_takeover", "Accuracy over the number of pruned channels when kept channels take over the role of pruned ones.")],
     ),
     (
         "Intentional attention mask transformation",

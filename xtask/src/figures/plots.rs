@@ -14,7 +14,7 @@ const PRUNING: &str = "data/channel_pruning.csv";
 const TRANSFORMATION: &str = "data/mask_transformation.csv";
 
 pub fn all(run: &Run, network: &Architecture) -> Result<Vec<Figure>> {
-    Ok(vec![
+    let mut figures = vec![
         architecture("fig2_architecture", network, &source(run, ""))?,
         training(run)?,
         attention_masks(run)?,
@@ -22,7 +22,11 @@ pub fn all(run: &Run, network: &Architecture) -> Result<Vec<Figure>> {
         channel_correlation(run)?,
         channel_pruning(run)?,
         mask_transformation(run)?,
-    ])
+    ];
+    if run.manifest.config.prune.takeover {
+        figures.push(pruning_takeover(run)?);
+    }
+    Ok(figures)
 }
 
 /// What the statistics of the stage `measure` were taken over.
@@ -115,33 +119,75 @@ fn channel_correlation(run: &Run) -> Result<Figure> {
     Ok(heat_maps("fig6_channel_correlation", &maps, &source(run, &training_faces(run)))?)
 }
 
+/// `data/channel_pruning.csv`: accuracies in percent.
+struct Pruning {
+    rows: Vec<(String, String, f64, f64)>,
+    counts: Vec<f64>,
+    majority: f64,
+    seeds: u64,
+}
+
+impl Pruning {
+    fn read(run: &Run) -> Result<Self> {
+        let table = run.read_csv(PRUNING)?;
+        let (rules, takeovers) = (frame::texts(&table, "rule")?, frame::texts(&table, "takeover")?);
+        let (pruned, accuracy) = (frame::numbers(&table, "pruned")?, frame::numbers(&table, "accuracy")?);
+        let mut counts = pruned.clone();
+        counts.sort_by(f64::total_cmp);
+        counts.dedup();
+        let rows = rules.into_iter().zip(takeovers).zip(pruned.into_iter().zip(accuracy)).map(|((r, t), (p, a))| (r, t, p, 100. * a)).collect();
+        // The same for every row.
+        let majority = 100. * frame::numbers(&table, "majority_accuracy")?.first().copied().unwrap_or(f64::NAN);
+        Ok(Self { rows, counts, majority, seeds: run.manifest.config.prune.random_seeds })
+    }
+
+    fn of(&self, rule: &str, takeover: &str, count: f64) -> Vec<f64> {
+        self.rows.iter().filter(|row| row.0 == rule && row.1 == takeover && row.2 == count).map(|row| row.3).collect()
+    }
+
+    /// The mean over seeds, and for random orders their range.
+    fn line(&self, name: &str, (rule, takeover): (&str, &str), colour: usize, dash: usize) -> Curve {
+        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+        let points = self.counts.iter().map(|&count| (count, mean(self.of(rule, takeover, count)))).collect();
+        let mut line = curve(name, points, colour, dash);
+        if rule == "random" {
+            line.name = format!("{name}, mean and range ({} seeds)", self.seeds);
+            let range = |values: Vec<f64>| values.into_iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+            line.spread = self.counts.iter().map(|&count| range(self.of(rule, takeover, count))).collect();
+        }
+        line
+    }
+
+    fn figure(&self, run: &Run, name: &str, curves: Vec<Curve>) -> Result<Figure> {
+        let levels = vec![Level { name: "always the majority".into(), y: self.majority }];
+        let panel = Panel { title: String::new(), x: "pruned channels".into(), y: "accuracy [%]".into(), curves, levels };
+        Ok(self::curves(name, &[panel], &source(run, &images(run, PRUNING)?))?)
+    }
+}
+
 fn channel_pruning(run: &Run) -> Result<Figure> {
-    let table = run.read_csv(PRUNING)?;
-    let (rules, pruned, accuracy) = (frame::texts(&table, "rule")?, frame::numbers(&table, "pruned")?, frame::numbers(&table, "accuracy")?);
-    let mut counts = pruned.clone();
-    counts.sort_by(f64::total_cmp);
-    counts.dedup();
-    let of = |rule: &str, count: f64| -> Vec<f64> {
-        (0..rules.len()).filter(|&i| rules[i] == rule && pruned[i] == count).map(|i| 100. * accuracy[i]).collect()
-    };
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let line = |rule: &str| -> Vec<(f64, f64)> { counts.iter().map(|&count| (count, mean(&of(rule, count)))).collect() };
-    let mut random = curve(&format!("random, mean and range ({} seeds)", run.manifest.config.prune.random_seeds), line("random"), 6, 0);
-    random.spread = counts
-        .iter()
-        .map(|&count| of("random", count).into_iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v))))
-        .collect();
+    let pruning = Pruning::read(run)?;
     let lines = vec![
-        random,
-        curve("semantic, lower norm goes", line("lower"), 0, 0),
-        curve("semantic, higher norm goes", line("higher"), 1, 1),
-        curve("lowest norm first", line("l1"), 2, 2),
+        pruning.line("random", ("random", "nothing"), 6, 0),
+        pruning.line("semantic, lower norm goes", ("lower", "nothing"), 0, 0),
+        pruning.line("semantic, higher norm goes", ("higher", "nothing"), 1, 1),
+        pruning.line("lowest filter norm first", ("l1", "nothing"), 2, 2),
     ];
-    // The same for every row.
-    let majority = frame::numbers(&table, "majority_accuracy")?;
-    let levels = majority.iter().take(1).map(|v| Level { name: "always the majority".into(), y: 100. * v }).collect();
-    let panel = Panel { title: String::new(), x: "pruned channels".into(), y: "accuracy [%]".into(), curves: lines, levels };
-    Ok(curves("fig7_channel_pruning", &[panel], &source(run, &images(run, PRUNING)?))?)
+    pruning.figure(run, "fig7_channel_pruning", lines)
+}
+
+/// Beyond the paper: kept channels take over.
+fn pruning_takeover(run: &Run) -> Result<Figure> {
+    let pruning = Pruning::read(run)?;
+    let lines = vec![
+        pruning.line("random, nothing takes over", ("random", "nothing"), 6, 0),
+        pruning.line("semantic (lower), nothing takes over", ("lower", "nothing"), 0, 2),
+        pruning.line("semantic (lower), its partner takes over", ("lower", "partner"), 0, 1),
+        pruning.line("semantic (lower), all kept take over (least squares)", ("lower", "least_squares"), 0, 0),
+        pruning.line("lasso selection, least squares (after He et al., 2017)", ("lasso", "least_squares"), 1, 1),
+        pruning.line("random, all kept take over", ("random", "least_squares"), 2, 0),
+    ];
+    pruning.figure(run, "channel_pruning_takeover", lines)
 }
 
 fn mask_transformation(run: &Run) -> Result<Figure> {

@@ -1,0 +1,87 @@
+//! A study from its list of runs to its table of claims, on drawn faces.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+const STUDY: &str = r#"
+profile = "quick"
+set = [
+  "data.synthetic_faces=60", "data.image_size=12", "model.channels=16", "train.epochs=1", "measure.images=20", "prune.step=8", "prune.images=6",
+  "prune.random_seeds=2", "transform.images=4", "transform.validation=4", "transform.sigmas=[0.0, 0.1]", "transform.n=[1.0]",
+]
+
+[[variant]]
+name = "sparse"
+set = ["train.lambda=1e-4"]
+
+[[variant]]
+name = "dense"
+set = ["train.sparsity=mean"]
+
+[[variant]]
+name = "drawn"
+synthetic = true
+"#;
+
+fn xtask(arguments: &[&str]) -> AnyResult<Output> {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--release", "--package", "xtask", "--"]).args(arguments);
+    Ok(command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).output()?)
+}
+
+fn message(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn text(path: &Path) -> AnyResult<&str> {
+    path.to_str().ok_or_else(|| "a path in UTF-8".into())
+}
+
+#[test]
+fn a_study_tests_each_claim_for_each_variant_and_goes_on_where_it_stopped() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let (faces, list, out) = (folder.path().join("faces"), folder.path().join("study.toml"), folder.path().join("study"));
+    std::fs::write(&list, STUDY)?;
+    assert!(xtask(&["data", "synthesize", "--out", text(&faces)?, "--faces", "60"])?.status.success());
+    let study = |more: &[&str]| -> AnyResult<Output> {
+        let mut arguments = vec!["fidelity", "--celeba", text(&faces)?, "--out", text(&out)?, "--study", text(&list)?];
+        arguments.extend(more);
+        xtask(&arguments)
+    };
+    let nothing = study(&["--seeds", "1", "--budget", "0"])?;
+    assert!(nothing.status.success() && message(&nothing).contains("no run is done"), "{}", message(&nothing));
+
+    let first = study(&["--seeds", "1"])?;
+    assert!(first.status.success(), "{}", message(&first));
+    let claims = std::fs::read_to_string(out.join("data/claims.csv"))?;
+    for (claim, lines) in [
+        ("accuracy is at the level of the baselines", 3),
+        ("random pruning degrades accuracy linearly", 3),
+        ("lower norm goes, selects better than chance", 3),
+        ("with least squares, lower selects better than the lasso", 3),
+        ("robust, σ = 0.1", 3),
+        ("Black_Hair shares channels with Blond_Hair", 3),
+        ("masks of the top channels lie where the attribute is", 1),
+    ] {
+        assert_eq!(claims.lines().filter(|line| line.contains(claim)).count(), lines, "{claim}:\n{claims}");
+    }
+    assert!(claims.lines().skip(1).all(|line| line.ends_with(",synthetic")));
+    assert!(std::fs::read_to_string(out.join("tables/over_lambda.md"))?.contains("| sparse | λ = 1e-4 (sum), 12 px, 1 epochs |"));
+    assert!(std::fs::read_to_string(out.join("report.html"))?.contains("Black_Hair shares channels with Blond_Hair"));
+
+    // With more seeds, what is done is not done again.
+    let model = |run: &str| std::fs::metadata(out.join(format!("runs/{run}/model.safetensors"))).and_then(|m| m.modified());
+    let before = model("sparse-seed0")?;
+    let second = study(&["--seeds", "2"])?;
+    assert!(second.status.success(), "{}", message(&second));
+    assert_eq!(before, model("sparse-seed0")?);
+    assert!(model("dense-seed1").is_ok());
+
+    std::fs::write(&list, STUDY.replace("train.lambda=1e-4", "train.lamda=1e-4"))?;
+    let wrong = study(&[])?;
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(message(&wrong).contains("variant sparse") && message(&wrong).contains("train.lamda"), "{}", message(&wrong));
+    Ok(())
+}

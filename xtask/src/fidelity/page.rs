@@ -1,0 +1,130 @@
+//! What a study leaves: `data/`, `tables/`, `figures/` and `report.html` in its folder.
+
+use std::path::Path;
+
+use anyhow::Result;
+use foresee_report::frame::{self, df};
+use foresee_report::{Report, Section, Source, Table};
+
+use super::claims::{self, Claim};
+use super::{Done, by_variant, over_lambda, regions};
+
+pub fn write(out: &Path, done: &[Done], planned: usize) -> Result<()> {
+    if done.is_empty() {
+        tracing::warn!("no run is done: there is nothing to analyse; allow more time with --budget");
+        return Ok(());
+    }
+    let groups = by_variant(done);
+    let (mut all, mut rows, mut focus) = (vec![], vec![], vec![]);
+    for (variant, runs) in &groups {
+        let mut claims = claims::of_variant(variant, runs)?;
+        if done.iter().any(|d| d.variant == *variant && d.synthetic) {
+            let each = runs.iter().map(|run| regions::focus(run)).collect::<Result<Vec<_>>>()?;
+            claims.push(regions::claim(variant, &each)?);
+            focus.extend(each.into_iter().enumerate().flat_map(|(seed, list)| list.into_iter().map(move |f| (*variant, seed, f))));
+        }
+        rows.push(over_lambda::row(variant, runs, &claims)?);
+        all.extend(claims);
+    }
+    let synthetic = |variant: &str| groups.iter().any(|(name, runs)| *name == variant && runs[0].manifest.data.synthetic);
+    write_claims(out, &all, &synthetic)?;
+    if !focus.is_empty() {
+        let table = df!(
+            "variant" => focus.iter().map(|f| f.0).collect::<Vec<_>>(),
+            "seed" => focus.iter().map(|f| f.1 as i64).collect::<Vec<_>>(),
+            "attribute" => focus.iter().map(|f| f.2.attribute).collect::<Vec<_>>(),
+            "faces" => focus.iter().map(|f| f.2.faces as i64).collect::<Vec<_>>(),
+            "area" => focus.iter().map(|f| f.2.area).collect::<Vec<_>>(),
+            "mask_mass_over_area" => focus.iter().map(|f| f.2.ratio).collect::<Vec<_>>(),
+            "data" => focus.iter().map(|_| "synthetic").collect::<Vec<_>>(),
+        )?;
+        frame::write_csv(&out.join("data/mask_regions.csv"), table)?;
+    }
+    frame::write_csv(&out.join("data/over_lambda.csv"), over_lambda::frame(&rows)?)?;
+
+    let source = source(done, planned);
+    let (claims, lambda) = (table(&all, &synthetic, &source), over_lambda::table(&rows, &source));
+    let mut sections = vec![
+        Section::Heading("The paper's claims".into()),
+        Section::Text(
+            "Each claim is tested for every variant. Intervals hold 95 % of a bootstrap over test images of the mean over seeds, unless the statistic says that they \
+             are the range over seeds."
+                .into(),
+        ),
+        Section::Table(claims.clone()),
+        Section::Heading("What sparsity changes".into()),
+        Section::Table(lambda.clone()),
+    ];
+    if let Some(figure) = over_lambda::figure(&rows, &source)? {
+        figure.save(&out.join("figures"))?;
+        sections.push(Section::Figure(figure, "Accuracy, pruning and transformation over the mean of the masks.".into()));
+    }
+    claims.save(&out.join("tables"))?;
+    lambda.save(&out.join("tables"))?;
+    let hours = done.iter().flat_map(|d| d.run.manifest.stages.values()).map(|stage| stage.wall_seconds).sum::<f64>() / 3600.;
+    let summary = [
+        ("runs done", format!("{} of {planned}", done.len())),
+        ("variants", groups.len().to_string()),
+        ("time of the runs", format!("{hours:.1} h")),
+    ];
+    let summary = summary.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let report = Report { title: "Do the claims of Kimura & Tanaka (2020) hold?".into(), source, summary, sections };
+    report.save(&out.join("report.html"))?;
+    tracing::info!("open {}", out.join("report.html").display());
+    Ok(())
+}
+
+/// The faces of the whole study. It counts as synthetic only if no run had others: lines on drawn faces say so themselves.
+fn source(done: &[Done], planned: usize) -> Source {
+    let real = done.iter().find(|d| !d.run.manifest.data.synthetic);
+    let data = &real.unwrap_or(&done[0]).run.manifest.data;
+    Source { data: format!("{}; {} of {planned} runs of the study", data.description(), done.len()), synthetic: real.is_none() }
+}
+
+fn write_claims(out: &Path, claims: &[Claim], synthetic: &dyn Fn(&str) -> bool) -> Result<()> {
+    let text = |value: fn(&Claim) -> &str| claims.iter().map(|c| value(c).to_owned()).collect::<Vec<_>>();
+    let number = |value: fn(&Claim) -> f64| claims.iter().map(value).collect::<Vec<_>>();
+    let list = |seeds: &[f64]| seeds.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let table = df!(
+        "claim" => text(|c| &c.claim),
+        "variant" => text(|c| &c.variant),
+        "statistic" => text(|c| &c.statistic),
+        "estimate" => number(|c| c.interval.estimate),
+        "low" => number(|c| c.interval.low),
+        "high" => number(|c| c.interval.high),
+        "seeds" => claims.iter().map(|c| list(&c.seeds)).collect::<Vec<_>>(),
+        "verdict" => text(|c| c.verdict.words()),
+        "why" => text(|c| &c.why),
+        "data" => claims.iter().map(|c| if synthetic(&c.variant) { "synthetic" } else { "celeba" }).collect::<Vec<_>>(),
+    )?;
+    Ok(frame::write_csv(&out.join("data/claims.csv"), table)?)
+}
+
+/// Claim by claim, the variants below each other.
+fn table(claims: &[Claim], synthetic: &dyn Fn(&str) -> bool, source: &Source) -> Table {
+    let header = ["claim", "variant", "faces", "statistic", "estimate", "interval", "by seed", "verdict", "remark"];
+    let mut table = Table::new("claims", "The paper's claims, tested.", &header);
+    let mut order: Vec<&str> = vec![];
+    for claim in claims {
+        if !order.contains(&claim.claim.as_str()) {
+            order.push(&claim.claim);
+        }
+    }
+    for name in order {
+        for c in claims.iter().filter(|c| c.claim == name) {
+            let by_seed = c.seeds.iter().map(|v| format!("{v:.2}")).collect::<Vec<_>>().join(", ");
+            table.rows.push(vec![
+                c.claim.clone(),
+                c.variant.clone(),
+                if synthetic(&c.variant) { "SYNTHETIC" } else { "CelebA" }.into(),
+                c.statistic.clone(),
+                format!("{:.2}", c.interval.estimate),
+                format!("{:.2} to {:.2}", c.interval.low, c.interval.high),
+                by_seed,
+                c.verdict.words().into(),
+                c.why.clone(),
+            ]);
+        }
+    }
+    table.measured_on(source)
+}
