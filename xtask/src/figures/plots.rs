@@ -124,7 +124,6 @@ struct Pruning {
     rows: Vec<(String, String, f64, f64)>,
     counts: Vec<f64>,
     majority: f64,
-    seeds: u64,
 }
 
 impl Pruning {
@@ -138,7 +137,7 @@ impl Pruning {
         let rows = rules.into_iter().zip(takeovers).zip(pruned.into_iter().zip(accuracy)).map(|((r, t), (p, a))| (r, t, p, 100. * a)).collect();
         // The same for every row.
         let majority = 100. * frame::numbers(&table, "majority_accuracy")?.first().copied().unwrap_or(f64::NAN);
-        Ok(Self { rows, counts, majority, seeds: run.manifest.config.prune.random_seeds })
+        Ok(Self { rows, counts, majority })
     }
 
     fn of(&self, rule: &str, takeover: &str, count: f64) -> Vec<f64> {
@@ -151,7 +150,7 @@ impl Pruning {
         let points = self.counts.iter().map(|&count| (count, mean(self.of(rule, takeover, count)))).collect();
         let mut line = curve(name, points, colour, dash);
         if rule == "random" {
-            line.name = format!("{name}, mean and range ({} seeds)", self.seeds);
+            line.name = format!("{name}, mean and range ({} orders)", self.of(rule, takeover, self.counts[0]).len());
             let range = |values: Vec<f64>| values.into_iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
             line.spread = self.counts.iter().map(|&count| range(self.of(rule, takeover, count))).collect();
         }
