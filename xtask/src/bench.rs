@@ -82,9 +82,9 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
         let row = Row { ours, peer, ratio };
         print(&line(&row))?;
         rows.push(row);
-    }
-    if let Some(path) = &args.json {
-        write_whole(path, (serde_json::to_string_pretty(&rows)? + "\n").as_bytes())?;
+        if let Some(path) = &args.json {
+            write_whole(path, (serde_json::to_string_pretty(&rows)? + "\n").as_bytes())?;
+        }
     }
     Ok(())
 }
@@ -154,6 +154,8 @@ fn peer(python: &Path, case: &Case, threads: usize) -> Result<Option<Peer>> {
 fn parse<T: serde::de::DeserializeOwned>(command: &mut Command) -> Result<T> {
     let output = command.output().map_err(|e| input(format!("{}: {e}", command.get_program().display())))?;
     ensure!(output.status.success(), "{} failed:\n{}", command.get_program().display(), String::from_utf8_lossy(&output.stderr).trim());
+    // A way of the peer's that failed says so there.
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(serde_json::from_str(text.trim().lines().last().unwrap_or_default())?)
 }

@@ -1,6 +1,6 @@
 /// A change of the attention masks between their sigmoid and their product with the features (Eq. 13 of the paper, for any function g).
 pub trait ToneCurve: Send + Sync {
-    /// Replaces the mask values of `attribute` and `channel` (some pixels of one image, each in (0, 1)) by the transformed ones.
+    /// Replaces the mask values of `attribute` and `channel` (some pixels of one image, each in [0, 1], or NaN) by the transformed ones.
     ///
     /// Must act on each value by itself: how pixels are cut into slices is not specified.
     fn apply(&self, attribute: usize, channel: usize, mask: &mut [f32]);

@@ -34,8 +34,8 @@ pub struct Pooled {
 /// * `bias`: `[K·C]`.
 ///
 /// Differentiable in all three. On the CPU in `f32` no mask is stored, and the backward pass computes them again; other tensors take
-/// [`reference::attention_heads`]. Features that lie in memory pixel by pixel (what [`conv2d`](crate::conv2d) returns) are used where they are, others are
-/// copied. `precision` is that of the factors of matrix products; it is for the CPU's `f32` only.
+/// [`reference::attention_heads`]. With n = 1, features that lie in memory pixel by pixel (what [`conv2d`](crate::conv2d) returns) are read where they
+/// are; others are copied, and n > 1 makes n² shifted copies. `precision` is that of the factors of matrix products; it is for the CPU's `f32` only.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
@@ -68,7 +68,7 @@ pub fn attention_heads_under(z: &Tensor, weight: &Tensor, bias: &Tensor, curves:
     (0..curves.len()).map(|i| Ok(Pooled { features: part(i, 0)?, masks: part(i, 1)? })).collect()
 }
 
-/// The masks themselves, [B, A, C, H, W], for the chosen attributes only. Not differentiable.
+/// The masks themselves, [B, A, C, H, W], for the chosen attributes only. Not differentiable, and always of `f32` factors.
 ///
 /// # Errors
 /// If the shapes do not fit each other or an attribute does not exist.

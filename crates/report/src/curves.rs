@@ -68,9 +68,11 @@ pub fn curves(name: &str, panels: &[Panel], source: &Source) -> Result<Figure> {
             legend.push(curve);
         }
     }
-    let columns = if panels.len() > 1 { 3 } else { 2 };
-    let legend_height = 12 + 24 * legend.len().div_ceil(columns) as i32;
     let width = 640 * panels.len() as u32;
+    // A line of the legend's letters is about 7 pixels a letter, after its sample.
+    let longest = legend.iter().map(|curve| 42 + 7 * curve.name.chars().count()).max().unwrap_or(1);
+    let columns = ((width as usize - 80) / longest).clamp(1, if panels.len() > 1 { 3 } else { 2 });
+    let legend_height = 12 + 24 * legend.len().div_ceil(columns) as i32;
     draw(name, (width, 430 + legend_height as u32), source, |area, _| {
         let (plots, below) = area.split_vertically(430);
         for (panel, plot) in panels.iter().zip(plots.split_evenly((1, panels.len()))) {

@@ -60,7 +60,7 @@ pub fn all() -> Vec<Case> {
         }
     }
     let other = |work, batch, stock| Case { work, size: 64, batch, precision: Precision::F32, stock };
-    cases.extend([other(Work::Infer, 4, true), other(Work::Train, 4, true)]);
+    cases.extend([true, false].into_iter().flat_map(|stock| [other(Work::Infer, 4, stock), other(Work::Train, 4, stock)]));
     cases.extend([other(Work::Loader, FACES, false), other(Work::PruneCurve, 8, false)]);
     cases
 }
@@ -105,6 +105,7 @@ impl Case {
         sorted.sort_by(f64::total_cmp);
         let median = sorted[sorted.len() / 2];
         let gflops = self.gflop() / median;
+        let peak_bytes = peak_memory();
         let of_full_passes = (self.work == Work::PruneCurve).then(|| Ok::<_, anyhow::Error>(median / self.full_passes()?)).transpose()?;
         Ok(Measurement {
             case: self.name(),
@@ -113,7 +114,7 @@ impl Case {
             max_ms: 1e3 * sorted[sorted.len() - 1],
             runs: sorted.len(),
             images_per_s: self.batch as f64 / median,
-            peak_bytes: peak_memory(),
+            peak_bytes,
             gflops,
             share_of_peak: 1e9 * gflops / peak,
             of_full_passes,
