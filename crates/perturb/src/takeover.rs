@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::prune::{Cut, PruneOrder};
 
-/// Added to the diagonal of a covariance before it is inverted, relative to the diagonal's mean.
+/// Added to the diagonal of a covariance before it is inverted, relative to the diagonal's mean; more if that is not enough.
 const RIDGE: f64 = 1e-6;
 
 /// How the kept channels stand in for the pruned ones.
@@ -151,14 +151,22 @@ impl ChannelStatistics {
     }
 }
 
-/// `(A[Q, Q] + ridge)⁻¹·B`.
+/// `(A[Q, Q] + ridge)⁻¹·B`. Fewer samples than channels leave a covariance that is singular but for its rounding: the ridge grows until it is above that.
 fn regress(a: &[Vec<f64>], kept: &[usize], b: &DMatrix<f64>) -> Result<DMatrix<f64>> {
     let n = kept.len();
-    let trace: f64 = kept.iter().map(|&q| a[q][q]).sum();
-    let ridge = (RIDGE * trace / n as f64).max(f64::MIN_POSITIVE);
-    let matrix = DMatrix::from_fn(n, n, |i, j| a[kept[i]][kept[j]] + if i == j { ridge } else { 0. });
-    let cholesky = matrix.cholesky().ok_or(Error::NotFinite)?;
-    Ok(cholesky.solve(b))
+    let mean: f64 = kept.iter().map(|&q| a[q][q]).sum::<f64>() / n as f64;
+    if !mean.is_finite() {
+        return Err(Error::NotFinite);
+    }
+    [1., 1e1, 1e2, 1e3, 1e4]
+        .into_iter()
+        .find_map(|times| {
+            let ridge = (times * RIDGE * mean).max(f64::MIN_POSITIVE);
+            let matrix = DMatrix::from_fn(n, n, |i, j| a[kept[i]][kept[j]] + if i == j { ridge } else { 0. });
+            matrix.cholesky()
+        })
+        .map(|cholesky| cholesky.solve(b))
+        .ok_or(Error::NotFinite)
 }
 
 /// Channel selection after He, Zhang & Sun (2017), with the masks' convolution as the next layer: the lasso over the channels' shares β in what the next layer is given,
