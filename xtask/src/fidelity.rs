@@ -71,6 +71,9 @@ pub fn fidelity(args: &FidelityArgs) -> Result<()> {
     let study = Study::read(args.study.as_deref())?;
     // All settings are checked before the first of many hours.
     let configs = study.variant.iter().map(|variant| study.config(variant, &args.set)).collect::<Result<Vec<_>>>()?;
+    if let Some(minutes) = args.budget.filter(|minutes| !(0. ..=1e7).contains(minutes)) {
+        return Err(input(format!("--budget {minutes} is not possible: minutes from 0 to 10000000")));
+    }
     let start = Instant::now();
     let planned: Vec<(u64, usize)> = (0..args.seeds).flat_map(|seed| (0..study.variant.len()).map(move |v| (seed, v))).collect();
     let (mut done, mut fresh) = (vec![], vec![]);
@@ -79,8 +82,7 @@ pub fn fidelity(args: &FidelityArgs) -> Result<()> {
         let out = args.out.join("runs").join(format!("{}-seed{seed}", variant.name));
         let finished = Run::open(&out).is_ok_and(|run| run.manifest.stages.contains_key("figures"));
         let each = mean(&fresh);
-        if !finished && args.budget.is_some_and(|minutes| start.elapsed() + each.unwrap_or_default() > Duration::from_secs_f64(60. * minutes.max(0.)))
-        {
+        if !finished && args.budget.is_some_and(|minutes| start.elapsed() + each.unwrap_or_default() > Duration::from_secs_f64(60. * minutes)) {
             tracing::info!("run {} of {}, {}, seed {seed}: left for later (--budget)", at + 1, planned.len(), variant.name);
             continue;
         }
