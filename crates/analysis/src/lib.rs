@@ -8,7 +8,7 @@ mod masks;
 mod matrix;
 mod ranking;
 
-pub use bootstrap::{Agreement, Interval, bootstrap, mantel, spearman};
+pub use bootstrap::{Agreement, Interval, bootstrap, mantel};
 pub use cluster::{groups, similar_order};
 pub use correlation::{ChannelCorrelation, row_correlation};
 pub use error::{Error, Result};

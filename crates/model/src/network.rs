@@ -22,9 +22,9 @@ pub struct Output {
 /// The network of the paper.
 #[derive(Debug, Clone)]
 pub struct Network {
-    pub(crate) config: NetworkConfig,
-    pub(crate) extractor: Extractor,
-    pub(crate) heads: Heads,
+    config: NetworkConfig,
+    extractor: Extractor,
+    heads: Heads,
 }
 
 impl Network {
@@ -100,11 +100,15 @@ impl Network {
     /// # Errors
     /// If `channels` is empty or one of them does not exist.
     pub fn keeping(&self, channels: &[usize]) -> Result<Self> {
+        self.smaller(channels, |index| self.heads.keeping(index))
+    }
+
+    /// With only these channels of the extractor, and heads that `heads` makes for them.
+    pub(crate) fn smaller(&self, channels: &[usize], heads: impl FnOnce(&Tensor) -> Result<Heads>) -> Result<Self> {
         let config = NetworkConfig { channels: channels.len(), ..self.config.clone() };
         config.check()?;
         let index: Vec<u32> = channels.iter().map(|&c| c as u32).collect();
         let index = Tensor::from_vec(index, channels.len(), self.heads.mask_weight.device())?;
-        let copy = self.extractor.keeping(&index)?;
-        Ok(Self { config, extractor: copy, heads: self.heads.keeping(&index)? })
+        Ok(Self { config, extractor: self.extractor.keeping(&index)?, heads: heads(&index)? })
     }
 }

@@ -2,7 +2,6 @@
 
 use candle_core::{Device, Tensor, Var};
 
-use crate::config::NetworkConfig;
 use crate::error::{Error, Result};
 use crate::heads::Heads;
 use crate::network::Network;
@@ -45,12 +44,8 @@ impl Network {
     /// # Errors
     /// If the stand-in is not of this network's shape, or nothing is kept.
     pub fn keeping_with(&self, stand_in: &StandIn) -> Result<Self> {
-        stand_in.check(self.config.attributes, self.config.channels)?;
-        let config = NetworkConfig { channels: stand_in.kept.len(), ..self.config.clone() };
-        config.check()?;
-        let index: Vec<u32> = stand_in.kept.iter().map(|&c| c as u32).collect();
-        let index = Tensor::from_vec(index, stand_in.kept.len(), self.heads.mask_weight.device())?;
-        Ok(Self { config, extractor: self.extractor.keeping(&index)?, heads: self.heads.keeping_with(&index, stand_in)? })
+        stand_in.check(self.config().attributes, self.config().channels)?;
+        self.smaller(&stand_in.kept, |index| self.heads().keeping_with(index, stand_in))
     }
 }
 

@@ -97,6 +97,15 @@ fn above_zero(interval: &Interval, seeds: &[f64]) -> Verdict {
     }
 }
 
+/// In every seed up to `most`; or in some; or in none.
+fn up_to(seeds: &[f64], most: f64) -> Verdict {
+    match seeds.iter().filter(|&&value| value <= most).count() {
+        n if n == seeds.len() => Verdict::Holds,
+        0 => Verdict::DoesNotHold,
+        _ => Verdict::InPart,
+    }
+}
+
 fn accuracy(runs: &[&Run]) -> Result<Claim> {
     let each =
         |name: &str| -> Result<Vec<f64>> { runs.iter().map(|run| Ok(frame::numbers(&run.read_csv("data/accuracy.csv")?, name)?[0])).collect() };
@@ -205,34 +214,23 @@ fn better(runs: &[&Run], (rule, takeover): (&str, &str), (other, other_takeover)
 fn linear(runs: &[&Run]) -> Result<Claim> {
     let tables = pruning(runs)?;
     let counts = tables[0].counts();
-    let curve = |tables: &[&ByImage], drawn: &[usize]| -> Vec<f64> {
-        let point = |count: usize| {
-            let of = |t: &&ByImage| {
-                t.point("random", "nothing", count).map_or(f64::NAN, |v| drawn.iter().map(|&i| v[i]).sum::<f64>() / drawn.len() as f64)
-            };
-            tables.iter().map(of).sum::<f64>() / tables.len() as f64
-        };
-        counts.iter().map(|&c| point(c)).collect()
-    };
     let x: Vec<f64> = counts.iter().map(|&c| c as f64).collect();
+    // Accuracy by run, count and image.
     let points: Vec<Vec<Vec<f64>>> =
         tables.iter().map(|t| counts.iter().map(|&c| t.point("random", "nothing", c).unwrap_or_default()).collect()).collect();
-    let images = points[0][0].len();
-    let statistic = |drawn: &[usize]| {
-        let y: Vec<f64> = (0..counts.len())
-            .map(|j| points.iter().map(|of| drawn.iter().map(|&i| of[j][i]).sum::<f64>()).sum::<f64>() / (drawn.len() * points.len()) as f64)
-            .collect();
-        r_squared(&x, &y)
+    let curve = |of: &[Vec<Vec<f64>>], drawn: &[usize]| -> Vec<f64> {
+        let point = |j: usize| of.iter().map(|run| drawn.iter().map(|&i| run[j][i]).sum::<f64>()).sum::<f64>() / (drawn.len() * of.len()) as f64;
+        (0..counts.len()).map(point).collect()
     };
-    let interval = bootstrap(images, RESAMPLES / 4, LEVEL, 0, statistic)?;
-    let all: Vec<usize> = (0..images).collect();
-    let seeds: Vec<f64> = tables.iter().map(|table| r_squared(&x, &curve(&[table], &all))).collect();
+    let all: Vec<usize> = (0..points[0][0].len()).collect();
+    let interval = bootstrap(all.len(), RESAMPLES / 4, LEVEL, 0, |drawn| r_squared(&x, &curve(&points, drawn)))?;
+    let seeds: Vec<f64> = points.iter().map(|run| r_squared(&x, &curve(std::slice::from_ref(run), &all))).collect();
     let verdict = match interval {
         i if i.low >= 0.95 => Verdict::Holds,
         i if i.estimate >= 0.9 => Verdict::InPart,
         _ => Verdict::DoesNotHold,
     };
-    let y = curve(&tables.iter().collect::<Vec<_>>(), &all);
+    let y = curve(&points, &all);
     let why = format!("mean curve: {}", counts.iter().zip(y).map(|(c, v)| format!("{c}: {:.1}", 100. * v)).collect::<Vec<_>>().join(", "));
     Ok(claim("random pruning degrades accuracy linearly", "R² of a straight line (holds from 0.95, in part from 0.9)", interval, seeds, verdict, why))
 }
@@ -297,11 +295,7 @@ fn sharing(runs: &[&Run], a: &str, b: &str) -> Result<Claim> {
         let reach = pairs(rho.rows()).filter(|&(i, j)| rho.get(i, j) >= rho.get(a, b)).count();
         shares.push(100. * reach as f64 / pairs(rho.rows()).count() as f64);
     }
-    let verdict = match shares.iter().filter(|&&share| share <= 5.).count() {
-        n if n == shares.len() => Verdict::Holds,
-        0 => Verdict::DoesNotHold,
-        _ => Verdict::InPart,
-    };
+    let verdict = up_to(&shares, 5.);
     let names = foresee_celeba::ATTRIBUTES;
     let text = format!("{} shares channels with {}", names[a], names[b]);
     let statistic = "share of all pairs whose mean masks correlate at least as much [%] (holds up to 5), range over seeds";
@@ -321,11 +315,7 @@ fn neighbours(runs: &[&Run]) -> Result<Claim> {
         rhos.push(agreement.rho);
         ps.push(agreement.p);
     }
-    let verdict = match ps.iter().filter(|&&p| p <= 0.05).count() {
-        n if n == ps.len() => Verdict::Holds,
-        0 => Verdict::DoesNotHold,
-        _ => Verdict::InPart,
-    };
+    let verdict = up_to(&ps, 0.05);
     let why = format!("p of Mantel's test by seed: {}", ps.iter().map(|p| format!("{p:.4}")).collect::<Vec<_>>().join(", "));
     let statistic = "rank correlation between mean masks' and labels' correlation over 780 pairs, range over seeds";
     Ok(claim("attributes with similar masks occur together (Table 4)", statistic, over_seeds(&rhos), rhos, verdict, why))
@@ -369,11 +359,7 @@ fn groups(runs: &[&Run]) -> Result<Claim> {
         let table: Vec<Vec<f64>> = named.iter().map(|&a| named.iter().map(|&b| rho.get(a, b)).collect()).collect();
         ps.push(mantel(&Matrix::from_rows(&table), &Matrix::from_rows(&same), RESAMPLES, 0)?.p);
     }
-    let verdict = match ps.iter().filter(|&&p| p <= 0.05).count() {
-        n if n == ps.len() => Verdict::Holds,
-        0 => Verdict::DoesNotHold,
-        _ => Verdict::InPart,
-    };
+    let verdict = up_to(&ps, 0.05);
     let by_group: Vec<String> = GROUPS.iter().zip(&parts).map(|((name, _), values)| format!("{name} {:+.2}", over_seeds(values).estimate)).collect();
     let p: Vec<String> = ps.iter().map(|p| format!("{p:.4}")).collect();
     let why = format!("{}; p of Mantel's test by seed: {}", by_group.join(", "), p.join(", "));

@@ -44,6 +44,7 @@ pub struct Row {
 pub fn row(variant: &str, runs: &[&Run], claims: &[Claim]) -> Result<Row> {
     let each = |value: &dyn Fn(&Run) -> Result<f64>| -> Result<Seeds> { Ok(Seeds(runs.iter().map(|run| value(run)).collect::<Result<_>>()?)) };
     let masks = |run: &Run| -> Result<Vec<f64>> { Ok(frame::rows(&run.read_csv("data/mean_masks.csv")?, 1)?.concat()) };
+    let mean_of_masks = |run: &Run| masks(run).map(|m| m.iter().sum::<f64>() / m.len() as f64);
     let accuracy = |name: &'static str| move |run: &Run| -> Result<f64> { Ok(100. * frame::numbers(&run.read_csv("data/accuracy.csv")?, name)?[0]) };
     let correlation = |run: &Run| -> Result<f64> {
         let rows = frame::rows(&run.read_csv("data/channel_correlation.csv")?, 1)?;
@@ -55,7 +56,7 @@ pub fn row(variant: &str, runs: &[&Run], claims: &[Claim]) -> Result<Row> {
     let columns = vec![
         ("accuracy [%]", each(&accuracy("accuracy"))?, 2),
         ("balanced accuracy [%]", each(&accuracy("balanced_accuracy"))?, 2),
-        ("mean of the masks", each(&|run| masks(run).map(|m| m.iter().sum::<f64>() / m.len() as f64))?, 3),
+        ("mean of the masks", each(&mean_of_masks)?, 3),
         ("mean masks below 0.01 [%]", each(&|run| masks(run).map(|m| 100. * m.iter().filter(|&&v| v < CLOSED).count() as f64 / m.len() as f64))?, 1),
         ("channel correlation, mean", each(&correlation)?, 3),
         ("lower against random [points]", of_claim("semantic pruning, lower"), 2),
@@ -74,7 +75,7 @@ pub fn row(variant: &str, runs: &[&Run], claims: &[Claim]) -> Result<Row> {
         foresee_model::Sparsity::Mean => "mean",
     };
     let settings = format!("λ = {:e} ({sparsity}), {} px, {} epochs", config.train.lambda, config.data.image_size, config.train.epochs);
-    let mask_mean = each(&|run| masks(run).map(|m| m.iter().sum::<f64>() / m.len() as f64))?;
+    let mask_mean = each(&mean_of_masks)?;
     Ok(Row { variant: variant.into(), settings, synthetic: runs[0].manifest.data.synthetic, mask_mean, columns })
 }
 
