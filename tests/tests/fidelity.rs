@@ -18,7 +18,7 @@ set = ["train.lambda=1e-4"]
 
 [[variant]]
 name = "dense"
-set = ["train.sparsity=mean"]
+set = ["train.sparsity=mean", "prune.takeover=false"]
 
 [[variant]]
 name = "drawn"
@@ -63,21 +63,30 @@ fn a_study_tests_each_claim_for_each_variant_and_goes_on_where_it_stopped() -> A
         ("with least squares, lower selects better than the lasso", 3),
         ("robust, σ = 0.1", 3),
         ("Black_Hair shares channels with Blond_Hair", 3),
-        ("masks of the top channels lie where the attribute is", 1),
+        ("masks of the top channels lie where the attribute is (drawn faces)", 3),
     ] {
         assert_eq!(claims.lines().filter(|line| line.contains(claim)).count(), lines, "{claim}:\n{claims}");
     }
     assert!(claims.lines().skip(1).all(|line| line.ends_with(",synthetic")));
+    // One seed decides nothing, and what was not measured is told so.
+    assert!(claims.lines().skip(1).all(|line| line.contains("not decided") || line.contains("not testable here")), "{claims}");
+    let told = |variant: &str, claim: &str| claims.lines().any(|l| l.contains(&format!(",{variant},")) && l.contains(claim) && l.contains("not testable"));
+    assert!(told("dense", "least squares repair") && !told("sparse", "least squares repair"), "{claims}");
+    assert!(told("sparse", "masks of the top channels") && !told("drawn", "masks of the top channels"), "{claims}");
     assert!(std::fs::read_to_string(out.join("tables/over_lambda.md"))?.contains("| sparse | λ = 1e-4 (sum), 12 px, 1 epochs |"));
     assert!(std::fs::read_to_string(out.join("report.html"))?.contains("Black_Hair shares channels with Blond_Hair"));
 
-    // With more seeds, what is done is not done again.
+    // With more seeds, what is done is not done again, and a run that fails stops no other.
     let model = |run: &str| std::fs::metadata(out.join(format!("runs/{run}/model.safetensors"))).and_then(|m| m.modified());
     let before = model("sparse-seed0")?;
+    std::fs::create_dir_all(out.join("runs/dense-seed1"))?;
+    std::fs::write(out.join("runs/dense-seed1/mine.txt"), "mine")?;
     let second = study(&["--seeds", "2"])?;
-    assert!(second.status.success(), "{}", message(&second));
+    assert_eq!(second.status.code(), Some(1), "{}", message(&second));
+    assert!(message(&second).contains("1 of 6 runs failed"), "{}", message(&second));
     assert_eq!(before, model("sparse-seed0")?);
-    assert!(model("dense-seed1").is_ok());
+    assert!(model("sparse-seed1").is_ok() && model("drawn-seed1").is_ok());
+    assert!(std::fs::read_to_string(out.join("report.html"))?.contains("Not done: dense, seed 1"));
 
     std::fs::write(&list, STUDY.replace("train.lambda=1e-4", "train.lamda=1e-4"))?;
     let wrong = study(&[])?;

@@ -8,7 +8,7 @@ mod regions;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use serde::Deserialize;
 
@@ -67,6 +67,13 @@ struct Done {
     run: Run,
 }
 
+/// A run that ended in an error.
+struct Failed {
+    variant: String,
+    seed: u64,
+    why: String,
+}
+
 pub fn fidelity(args: &FidelityArgs) -> Result<()> {
     let study = Study::read(args.study.as_deref())?;
     // All settings are checked before the first of many hours.
@@ -76,12 +83,12 @@ pub fn fidelity(args: &FidelityArgs) -> Result<()> {
     }
     let start = Instant::now();
     let planned: Vec<(u64, usize)> = (0..args.seeds).flat_map(|seed| (0..study.variant.len()).map(move |v| (seed, v))).collect();
-    let (mut done, mut fresh) = (vec![], vec![]);
+    let (mut done, mut failed, mut fresh) = (vec![], vec![], vec![]);
     for (at, &(seed, v)) in planned.iter().enumerate() {
         let variant = &study.variant[v];
         let out = args.out.join("runs").join(format!("{}-seed{seed}", variant.name));
-        let finished = Run::open(&out).is_ok_and(|run| run.manifest.stages.contains_key("figures"));
         let each = mean(&fresh);
+        let finished = Run::open(&out).is_ok_and(|run| run.manifest.stages.contains_key("figures"));
         if !finished && args.budget.is_some_and(|minutes| start.elapsed() + each.unwrap_or_default() > Duration::from_secs_f64(60. * minutes)) {
             tracing::info!("run {} of {}, {}, seed {seed}: left for later (--budget)", at + 1, planned.len(), variant.name);
             continue;
@@ -90,13 +97,26 @@ pub fn fidelity(args: &FidelityArgs) -> Result<()> {
         tracing::info!("run {} of {}: {}, seed {seed}{left}", at + 1, planned.len(), variant.name);
         let began = Instant::now();
         let faces = (!variant.synthetic).then_some(args.celeba.as_path());
-        let run = whole(configs[v].clone(), faces, &out, seed, "cpu").with_context(|| format!("run {}", out.display()))?;
+        match whole(configs[v].clone(), faces, &out, seed, "cpu") {
+            Ok(run) => done.push(Done { variant: variant.name.clone(), synthetic: variant.synthetic, run }),
+            Err(e) => {
+                tracing::error!("run {}: {e:#}", out.display());
+                failed.push(Failed { variant: variant.name.clone(), seed, why: format!("{e:#}") });
+            }
+        }
         if !finished {
             fresh.push(began.elapsed());
         }
-        done.push(Done { variant: variant.name.clone(), synthetic: variant.synthetic, run });
     }
-    page::write(&args.out, &done, planned.len())
+    page::write(&args.out, &done, &failed, planned.len())?;
+    match failed.first() {
+        None => Ok(()),
+        Some(Failed { variant, seed, why }) => Err(anyhow::anyhow!(
+            "{} of {} runs failed, the analysis is over the others; the first: {variant}, seed {seed}: {why}",
+            failed.len(),
+            planned.len()
+        )),
+    }
 }
 
 fn mean(times: &[Duration]) -> Option<Duration> {

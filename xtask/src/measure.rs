@@ -41,7 +41,9 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
 }
 
 struct Statistics {
+    /// Over every position of every image: what the masks' convolution is given.
     channels: ChannelCorrelation,
+    /// Figure 6, over the samples that the settings name.
     correlation: Matrix,
     /// Figure 5: mean masks [K, C].
     masks: Matrix,
@@ -54,7 +56,7 @@ struct Statistics {
 impl Statistics {
     fn stream(network: &Network, data: &CelebA, faces: &[usize], images: &Preprocessing, samples: Samples, device: &Device) -> Result<Self> {
         let (k, c) = (network.config().attributes, network.config().channels);
-        let mut channels = ChannelCorrelation::new(c);
+        let (mut channels, mut means) = (ChannelCorrelation::new(c), ChannelCorrelation::new(c));
         let (mut masks, mut contributions) = (MeanMasks::new(k, c), MeanMasks::new(k, c));
         let mut products = vec![ChannelCorrelation::new(c); k];
         let weights = Tensor::new(network.heads().readout_weights()?, device)?;
@@ -62,10 +64,8 @@ impl Statistics {
         for batch in faces::in_order(data, faces, images, 16) {
             let batch = batch?;
             let z = network.extractor().forward(&batch.images.to_device(device)?)?;
-            match samples {
-                Samples::Positions => channels.add(&z)?,
-                Samples::Pooled => channels.add(&z.mean_keepdim((2, 3))?)?,
-            }
+            channels.add(&z)?;
+            means.add(&z.mean_keepdim((2, 3))?)?;
             let pooled = network.heads().pool(&z)?;
             masks.add(&pooled.masks)?;
             for (k, products) in products.iter_mut().enumerate() {
@@ -74,7 +74,11 @@ impl Statistics {
             contributions.add(&pooled.features.broadcast_mul(&weights)?.abs()?)?;
             progress.add(batch.faces.len(), String::new);
         }
-        Ok(Self { correlation: channels.finish()?, masks: masks.finish()?, contributions: contributions.finish()?, channels, pooled: products })
+        let correlation = match samples {
+            Samples::Positions => channels.finish()?,
+            Samples::Pooled => means.finish()?,
+        };
+        Ok(Self { correlation, masks: masks.finish()?, contributions: contributions.finish()?, channels, pooled: products })
     }
 
     /// What a stand-in for pruned channels is computed from.

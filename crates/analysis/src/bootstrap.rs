@@ -24,17 +24,34 @@ pub struct Interval {
 /// # Errors
 /// If there is nothing to draw from, or a value is not finite.
 pub fn bootstrap(n: usize, resamples: usize, level: f64, seed: u64, statistic: impl Fn(&[usize]) -> f64) -> Result<Interval> {
-    if n == 0 || resamples == 0 {
+    crossed_bootstrap([1, n], resamples, level, seed, |_, drawn| statistic(drawn))
+}
+
+/// The same where two things vary at once and every one of the first meets every one of the second, such as trainings from several seeds that are judged on the
+/// same images: both are drawn with replacement ("pigeonhole bootstrap", Owen, 2007). `statistic` is given the drawn indices of each.
+///
+/// # Errors
+/// If there is nothing to draw from, or a value is not finite.
+pub fn crossed_bootstrap(
+    sizes: [usize; 2],
+    resamples: usize,
+    level: f64,
+    seed: u64,
+    statistic: impl Fn(&[usize], &[usize]) -> f64,
+) -> Result<Interval> {
+    if sizes.contains(&0) || resamples == 0 {
         return Err(Error::Empty("bootstrap"));
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let all: Vec<usize> = (0..n).collect();
-    let estimate = statistic(&all);
-    let mut drawn = all.clone();
+    let mut drawn = sizes.map(|n| (0..n).collect::<Vec<_>>());
+    let estimate = statistic(&drawn[0], &drawn[1]);
     let mut values: Vec<f64> = (0..resamples)
         .map(|_| {
-            drawn.iter_mut().for_each(|i| *i = rng.random_range(0..n));
-            statistic(&drawn)
+            // Of a single one there is nothing to draw.
+            for (drawn, n) in drawn.iter_mut().zip(sizes).filter(|(_, n)| *n > 1) {
+                drawn.iter_mut().for_each(|i| *i = rng.random_range(0..n));
+            }
+            statistic(&drawn[0], &drawn[1])
         })
         .collect();
     if !estimate.is_finite() || values.iter().any(|v| !v.is_finite()) {
@@ -127,6 +144,9 @@ mod tests {
             held += usize::from(interval.low <= 0. && 0. <= interval.high);
         }
         assert!((165..=195).contains(&held), "{held} of 200");
+        let offset = [-1., 0., 1.];
+        let crossed = crossed_bootstrap([3, 60], 400, 0.9, 0, |seeds, _| seeds.iter().map(|&s| offset[s]).sum::<f64>() / 3.).unwrap();
+        assert!(crossed.estimate == 0. && crossed.low <= -0.6 && crossed.high >= 0.6, "{crossed:?}");
         assert!(bootstrap(0, 10, 0.9, 0, |_| 0.).is_err() && bootstrap(3, 10, 0.9, 0, |_| f64::NAN).is_err());
     }
 

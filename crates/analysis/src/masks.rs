@@ -52,3 +52,25 @@ impl MeanMasks {
         }
     }
 }
+
+/// How much of a mask lies in a region: its mass there over the region's share of the area. 1 if the mask is spread evenly, 0 if it is elsewhere. `region` says
+/// for each position how much of it belongs to the region, 0 to 1. `None` for an empty region or an empty mask.
+pub fn concentration(mask: &[f64], region: &[f64]) -> Option<f64> {
+    let (mass, area) = (mask.iter().sum::<f64>(), region.iter().sum::<f64>() / region.len() as f64);
+    let inside: f64 = mask.iter().zip(region).map(|(m, r)| m * r).sum();
+    (mass > 0. && area > 0.).then(|| inside / mass / area)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::concentration;
+
+    #[test]
+    fn concentration_by_hand() {
+        assert_eq!(concentration(&[1., 1., 1., 1.], &[1., 0., 0., 0.]), Some(1.));
+        assert_eq!(concentration(&[3., 1., 0., 0.], &[1., 0., 0., 0.]), Some(3.));
+        assert_eq!(concentration(&[0., 1., 1., 0.], &[0.5, 0.5, 0., 0.]), Some(1.));
+        assert_eq!(concentration(&[0.; 2], &[1., 0.]), None);
+        assert_eq!(concentration(&[1.; 2], &[0., 0.]), None);
+    }
+}

@@ -10,6 +10,9 @@ use crate::prune::{Cut, PruneOrder};
 /// Added to the diagonal of a covariance before it is inverted, relative to the diagonal's mean; more if that is not enough.
 const RIDGE: f64 = 1e-6;
 
+/// A mask that is open this many times as much lends its partner no more weight than that: where a partner's masks are nearly closed, their mean says little.
+const LARGEST_RATIO: f64 = 10.;
+
 /// How the kept channels stand in for the pruned ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,7 +83,8 @@ impl ChannelStatistics {
     }
 
     /// One after the other, each pruned channel a hands its role to its partner b: `S[:, b] += s·S[:, a]`, `t += t_a·S[:, a]` with s = Σ_ab/Σ_bb and
-    /// t_a = μ_a - s·μ_b; in the readout of attribute k w_b += s·w_a·(M̄_ka/M̄_kb), and t_a·w_a·M̄_ka joins the bias.
+    /// t_a = μ_a - s·μ_b; in the readout of attribute k w_b += s·w_a·r with r = min(M̄_ka/M̄_kb, 10), and w_a·M̄_ka·μ_a - s·w_a·r·M̄_kb·μ_b joins the bias, which
+    /// is t_a·w_a·M̄_ka unless the ratio is limited.
     fn partner(&self, pruned: &[usize], absolute: bool) -> StandIn {
         let (c, k) = (self.means.len(), self.readout.len());
         let mut weights = DMatrix::<f64>::identity(c, c);
@@ -98,12 +102,9 @@ impl ChannelStatistics {
             offsets.axpy(t, &role, 1.);
             weights.column_mut(a).fill(0.);
             for ((w, moved), masks) in readout.iter_mut().zip(&mut moved).zip(&self.mean_masks) {
-                if masks[b] > 0. {
-                    w[b] += s * w[a] * masks[a] / masks[b];
-                    *moved += t * w[a] * masks[a];
-                } else {
-                    *moved += self.means[a] * w[a] * masks[a];
-                }
+                let ratio = if masks[b] > 0. { (masks[a] / masks[b]).min(LARGEST_RATIO) } else { 0. };
+                w[b] += s * w[a] * ratio;
+                *moved += w[a] * (masks[a] * self.means[a] - s * ratio * masks[b] * self.means[b]);
                 w[a] = 0.;
             }
         }

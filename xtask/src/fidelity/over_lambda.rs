@@ -25,7 +25,7 @@ impl Seeds {
     fn text(&self, digits: usize) -> String {
         let (low, high) = self.range();
         match self.0.len() {
-            0 => "–".into(),
+            _ if !self.mean().is_finite() => "–".into(),
             1 => format!("{:.digits$}", self.mean()),
             _ => format!("{:.digits$} ({low:.digits$} to {high:.digits$})", self.mean()),
         }
@@ -51,9 +51,15 @@ pub fn row(variant: &str, runs: &[&Run], claims: &[Claim]) -> Result<Row> {
         let n = rows.len() as f64;
         Ok((rows.iter().flatten().sum::<f64>() - n) / (n * (n - 1.)))
     };
+    // The last epoch's, on which λ is chosen: test faces have no part in that.
+    let validation = |run: &Run| -> Result<f64> {
+        let each = frame::numbers(&run.read_csv("data/validation.csv")?, "accuracy")?;
+        Ok(each.last().map_or(f64::NAN, |last| 100. * last))
+    };
     let of_claim =
         |start: &str| Seeds(claims.iter().find(|c| c.variant == variant && c.claim.starts_with(start)).map_or(vec![], |c| c.seeds.clone()));
     let columns = vec![
+        ("validation accuracy [%]", each(&validation)?, 2),
         ("accuracy [%]", each(&accuracy("accuracy"))?, 2),
         ("balanced accuracy [%]", each(&accuracy("balanced_accuracy"))?, 2),
         ("mean of the masks", each(&mean_of_masks)?, 3),
