@@ -70,7 +70,8 @@ fn a_study_tests_each_claim_for_each_variant_and_goes_on_where_it_stopped() -> A
     assert!(claims.lines().skip(1).all(|line| line.ends_with(",synthetic")));
     // One seed decides nothing, and what was not measured is told so.
     assert!(claims.lines().skip(1).all(|line| line.contains("not decided") || line.contains("not testable here")), "{claims}");
-    let told = |variant: &str, claim: &str| claims.lines().any(|l| l.contains(&format!(",{variant},")) && l.contains(claim) && l.contains("not testable"));
+    let told =
+        |variant: &str, claim: &str| claims.lines().any(|l| l.contains(&format!(",{variant},")) && l.contains(claim) && l.contains("not testable"));
     assert!(told("dense", "least squares repair") && !told("sparse", "least squares repair"), "{claims}");
     assert!(told("sparse", "masks of the top channels") && !told("drawn", "masks of the top channels"), "{claims}");
     assert!(std::fs::read_to_string(out.join("tables/over_lambda.md"))?.contains("| sparse | λ = 1e-4 (sum), 12 px, 1 epochs |"));

@@ -201,6 +201,7 @@ impl CustomOp3 for Conv {
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let geometry = Geometry::of(x.shape(), w.shape(), self.dilation)?;
+        let g = &g.contiguous()?;
         let (dw, db) = with_slice(x, |x| with_slice(g, |g| self.weight_gradient(&geometry, x, g)))??;
         let cpu = &Device::Cpu;
         let dx = match self.input_gradient {

@@ -53,7 +53,7 @@ pub(crate) trait Factor: Copy + Default + Send + Sync + 'static {
         None
     }
 
-    /// Runs a job whose products are of these factors.
+    /// Runs a job whose products are of these factors, with the instructions that [`step`](Self::step) needs.
     #[inline(always)]
     fn dispatch<J: WithSimd>(instructions: Instructions, job: J) -> J::Output {
         instructions.dispatch(job)
@@ -62,7 +62,7 @@ pub(crate) trait Factor: Copy + Default + Send + Sync + 'static {
     /// Adds one step's products to R rows of N vectors of sums: factor r of the left operand lies at `a + r·row`, the right operand's at `b`.
     ///
     /// # Safety
-    /// These places can be read.
+    /// These places can be read, and [`dispatch`](Self::dispatch) runs the job.
     unsafe fn step<S: Simd, const R: usize, const N: usize>(simd: S, a: *const Self, row: usize, b: *const Self, sums: &mut [[S::f32s; N]; R]);
 }
 
@@ -162,14 +162,12 @@ impl Factor for NativePair {
         instructions.dispatch_bf16(job)
     }
 
-    /// Only ever called by a dispatched job.
     #[inline(always)]
     unsafe fn step<S: Simd, const R: usize, const N: usize>(_: S, a: *const Self, row: usize, b: *const Self, sums: &mut [[S::f32s; N]; R]) {
         use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps, _mm512_set1_epi32};
         use std::mem::{transmute, transmute_copy};
         assert!(size_of::<S::f32s>() == size_of::<__m512>());
-        // SAFETY: as the caller promises; the vectors are of the same size, any bits are values of them, and `dispatch` has found the
-        // instruction.
+        // SAFETY: as the caller promises, so that the processor has the instruction; the vectors are of the same size, and any bits are values of them.
         unsafe {
             let b: [__m512bh; N] = from_fn(|n| b.add(n * S::F32_LANES).cast::<__m512bh>().read_unaligned());
             for (r, sums) in sums.iter_mut().enumerate() {

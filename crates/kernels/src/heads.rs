@@ -17,6 +17,8 @@ pub(crate) const CHUNK: usize = 128;
 /// Into how many parts the pixels of a batch are cut for the weights' gradient, whatever the number of threads: the order of sums, and so every bit, depends
 /// on it.
 const PARTS: usize = 16;
+/// Into how many parts at most the pixels of one image are cut in the forward pass. More need more memory, above all with many curves.
+const IMAGE_PARTS: usize = 8;
 
 /// What a head sees of an image: averages over its pixels.
 #[derive(Debug, Clone)]
@@ -223,12 +225,18 @@ fn forward<F: Factor>(dims: &Dims, instructions: Instructions, u: &[f32], w: &[f
     }
     let weights = Weights::<F>::forward(dims, w, bias);
     let chunks = dims.chunks();
-    let mut sums = vec![0f32; chunks.len() * image];
-    sums.par_chunks_exact_mut(image).zip(&chunks).for_each_init(
-        || Scratch::<F>::forward(dims),
-        |scratch, (sums, chunk)| F::dispatch(instructions, ForwardChunk { dims, chunk, u, weights: &weights, curves, sums, scratch }),
+    let of_image = chunks.len() / dims.images;
+    let parts: Vec<&[Chunk]> = chunks.chunks(of_image).flat_map(|of| of.chunks(of_image.div_ceil(IMAGE_PARTS))).collect();
+    let mut sums = vec![0f32; parts.len() * image];
+    sums.par_chunks_exact_mut(image).zip(&parts).for_each_init(
+        || Scratch::<F>::forward(dims, curves),
+        |scratch, (sums, chunks)| {
+            for chunk in *chunks {
+                F::dispatch(instructions, ForwardChunk { dims, chunk, u, weights: &weights, curves, sums: &mut *sums, scratch: &mut *scratch });
+            }
+        },
     );
-    let per_image = sums.par_chunks_exact(image * (chunks.len() / dims.images));
+    let per_image = sums.par_chunks_exact(image * (parts.len() / dims.images));
     out.par_chunks_exact_mut(image).zip(per_image).for_each(|(out, sums)| {
         for sums in sums.chunks_exact(image) {
             out.iter_mut().zip(sums).for_each(|(o, s)| *o += s);

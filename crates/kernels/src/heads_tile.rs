@@ -89,14 +89,15 @@ pub(crate) struct Scratch<F> {
     /// [C/32, steps of CHUNK, 32]. The latter is empty where both are the same.
     da_across: Vec<F>,
     da_down: Vec<F>,
-    /// The masks of a panel, and those under a curve, which takes a channel's pixels one after the other: [32, CHUNK].
+    /// The masks of a panel, and those under a curve, which takes a channel's pixels one after the other: [32, CHUNK]; empty where there is no curve.
     columns: Vec<f32>,
     curved: Vec<f32>,
 }
 
 impl<F: Factor> Scratch<F> {
-    pub fn forward(dims: &Dims) -> Self {
+    pub fn forward(dims: &Dims, curves: &[&dyn ToneCurve]) -> Self {
         let pixels = CHUNK * dims.pitch();
+        let panel = if is_plain(curves) { 0 } else { COLUMNS * CHUNK };
         Self {
             u: vec![0f32; pixels],
             across: vec![F::default(); if F::TERMS == 1 { 0 } else { pixels }],
@@ -104,8 +105,8 @@ impl<F: Factor> Scratch<F> {
             du: vec![],
             da_across: vec![],
             da_down: vec![],
-            columns: vec![0f32; COLUMNS * CHUNK],
-            curved: vec![0f32; COLUMNS * CHUNK],
+            columns: vec![0f32; panel],
+            curved: vec![0f32; panel],
         }
     }
 
@@ -116,7 +117,7 @@ impl<F: Factor> Scratch<F> {
             du: vec![0f32; CHUNK * dims.pitch()],
             da_across: vec![F::default(); CHUNK * dims.padded_channels()],
             da_down: doubled(CHUNK * dims.padded_channels()),
-            ..Self::forward(dims)
+            ..Self::forward(dims, &[])
         }
     }
 
@@ -198,7 +199,12 @@ fn logits<F: Factor, S: Simd>(simd: S, dims: &Dims, weights: &Weights<F>, scratc
     out
 }
 
-/// Sums over the pixels of a chunk, [K, curves, 2, C]: of mask ⊗ feature, then of the mask.
+/// Whether no curve changes a mask.
+fn is_plain(curves: &[&dyn ToneCurve]) -> bool {
+    curves.iter().all(|curve| curve.is_identity())
+}
+
+/// Adds sums over the pixels of a chunk to `sums` [K, curves, 2, C]: of mask ⊗ feature, then of the mask.
 pub(crate) struct ForwardChunk<'a, F> {
     pub dims: &'a Dims,
     pub chunk: &'a Chunk,
@@ -216,7 +222,7 @@ impl<F: Factor> WithSimd for ForwardChunk<'_, F> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { dims, chunk, weights, curves, sums, scratch, .. } = self;
         scratch.load(dims, chunk, self.u);
-        let plain = curves.iter().all(|curve| curve.is_identity());
+        let plain = is_plain(curves);
         for panel in dims.all_panels() {
             let (mut products, mut totals) = ([0f32; COLUMNS], [0f32; COLUMNS]);
             for pixel in (0..chunk.pixels).step_by(ROWS) {
@@ -237,8 +243,9 @@ impl<F: Factor> WithSimd for ForwardChunk<'_, F> {
                 };
                 let at = (panel.attribute * curves.len() + i) * 2 * dims.channels + panel.first();
                 let width = panel.width(dims);
-                sums[at..at + width].copy_from_slice(&products[..width]);
-                sums[at + dims.channels..][..width].copy_from_slice(&totals[..width]);
+                for (at, own) in [(at, products), (at + dims.channels, totals)] {
+                    sums[at..at + width].iter_mut().zip(own).for_each(|(sum, v)| *sum += v);
+                }
             }
         }
     }

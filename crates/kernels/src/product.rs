@@ -42,7 +42,8 @@ pub(crate) struct Tile<'a> {
     pub row: usize,
 }
 
-/// Adds Σᵢ a(r, i)·b(i, j) over all stretches to the tile. The right operand's column j of step i lies at `start + 32·i + j`.
+/// Adds Σᵢ a(r, i)·b(i, j) over all stretches to the tile. The right operand's column j of step i lies at `start + 32·i + j`. For jobs that
+/// [`Factor::dispatch`] runs.
 #[inline(always)]
 pub(crate) fn add_product<F: Factor, S: Simd>(simd: S, stretches: impl Iterator<Item = Stretch> + Clone, a: Left<F>, b: &[F], c: Tile) {
     for s in stretches.clone().filter(|s| s.steps > 0) {
@@ -50,7 +51,7 @@ pub(crate) fn add_product<F: Factor, S: Simd>(simd: S, stretches: impl Iterator<
         assert!(s.b + s.steps * COLUMNS <= b.len(), "the right operand ends before the product");
     }
     assert!(c.start + (ROWS - 1) * c.row + COLUMNS <= c.values.len(), "the tile reaches past its slice");
-    // SAFETY: all that is read and written lies inside the slices (checked above), and `c` is borrowed mutably.
+    // SAFETY: all that is read and written lies inside the slices (checked above), `c` is borrowed mutably, and every job is dispatched by its factor.
     unsafe {
         match S::F32_LANES {
             16 => tile::<_, _, _, 8, 2>(simd, stretches, a, b, c),
@@ -64,7 +65,7 @@ pub(crate) fn add_product<F: Factor, S: Simd>(simd: S, stretches: impl Iterator<
 /// The tile by groups of R rows of N vectors, which are as many as there are registers for.
 ///
 /// # Safety
-/// All stretches and the tile lie inside their slices, and N vectors are as wide as a tile.
+/// All stretches that have a step and the tile lie inside their slices, N vectors are as wide as a tile, and [`Factor::dispatch`] runs the job.
 #[inline(always)]
 unsafe fn tile<F: Factor, S: Simd, I: Iterator<Item = Stretch> + Clone, const R: usize, const N: usize>(
     simd: S,
@@ -80,8 +81,8 @@ unsafe fn tile<F: Factor, S: Simd, I: Iterator<Item = Stretch> + Clone, const R:
             let place = |r: usize, n: usize| out.add(r * c.row + n * S::F32_LANES).cast::<S::f32s>();
             let mut sums: [[S::f32s; N]; R] = from_fn(|r| from_fn(|n| place(r, n).read_unaligned()));
             for s in stretches.clone() {
-                let mut a_at = a.values.as_ptr().add(s.a + group * a.row);
-                let mut b_at = b.as_ptr().add(s.b);
+                let mut a_at = a.values.as_ptr().wrapping_add(s.a + group * a.row);
+                let mut b_at = b.as_ptr().wrapping_add(s.b);
                 for _ in 0..s.steps {
                     F::step(simd, a_at, a.row, b_at, &mut sums);
                     a_at = a_at.wrapping_add(a.step);

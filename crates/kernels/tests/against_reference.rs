@@ -264,25 +264,27 @@ fn wrong_shapes_and_types_are_errors() {
 
 #[test]
 fn same_bits_for_any_number_of_threads() -> AnyResult {
-    let run = |threads: usize| -> Vec<Vec<u32>> {
+    let run = |threads: usize, precision: Precision| -> Vec<Vec<u32>> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let x = values(&[5, 4, 21, 19], 1., 1);
             let (k, kb) = (values(&[16, 4, 3, 3], 0.5, 2), values(&[16], 1., 3));
             let (gamma, beta) = (values(&[16], 1., 4), values(&[16], 1., 5));
             let (w, b) = (values(&[17 * 16, 16, 1, 1], 0.5, 6), values(&[17 * 16], 1., 7));
-            let y = conv2d(&x, &k, &kb, 2, F32).unwrap();
+            let y = conv2d(&x, &k, &kb, 2, precision).unwrap();
             let z = norm_leaky_relu(&y, &channel_moments(&y).unwrap(), &gamma, &beta, 1e-5, 0.01).unwrap();
-            let pooled = attention_heads(&z, &w, &b, F32).unwrap();
+            let pooled = attention_heads(&z, &w, &b, precision).unwrap();
             let loss = (weighted(&pooled.features, 8) + weighted(&pooled.masks, 9)).unwrap();
             let gradients = loss.backward().unwrap();
             let bits = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect();
             [&x, &k, &kb, &gamma, &beta, &w, &b].map(|v| bits(gradients.get(v.as_tensor()).unwrap())).into_iter().chain([bits(&loss)]).collect()
         })
     };
-    let one = run(1);
-    assert_eq!(one, run(2));
-    assert_eq!(one, run(7));
+    for precision in [F32, Bf16] {
+        let one = run(1, precision);
+        assert_eq!(one, run(2, precision));
+        assert_eq!(one, run(7, precision));
+    }
     Ok(())
 }
 

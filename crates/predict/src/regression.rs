@@ -1,0 +1,133 @@
+//! The paper's example: regression models whose coefficients are perturbed.
+
+use nalgebra::{DMatrix, DVector, SVD};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use crate::basis::Basis;
+use crate::error::{Error, Result};
+
+/// Points (x, y) with x in [-1, 1].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Points {
+    /// Where.
+    pub x: Vec<f64>,
+    /// What was measured there.
+    pub y: Vec<f64>,
+    /// The function without noise there.
+    pub truth: Vec<f64>,
+}
+
+impl Points {
+    /// `count` points at random x of a random smooth function, with Gaussian noise of deviation `noise`. The function is a sum of five bell curves at random places,
+    /// of random widths and heights: it belongs to none of the three bases.
+    pub fn draw(count: usize, noise: f64, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let bells: Vec<[f64; 3]> = (0..5).map(|_| [rng.random_range(-1. ..1.), rng.random_range(0.15..0.5), rng.random_range(-1. ..1.)]).collect();
+        let truth_at = |x: f64| bells.iter().map(|[at, width, height]| height * (-((x - at) / width).powi(2) / 2.).exp()).sum::<f64>();
+        let x: Vec<f64> = (0..count).map(|_| rng.random_range(-1. ..1.)).collect();
+        let truth: Vec<f64> = x.iter().map(|&x| truth_at(x)).collect();
+        let y = truth
+            .iter()
+            .map(|t| {
+                let draw: f64 = StandardNormal.sample(&mut rng);
+                t + noise * draw
+            })
+            .collect();
+        Self { x, y, truth }
+    }
+}
+
+/// f(x) = Σ_i c_i·φ_i(x), fitted by least squares.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Regression {
+    basis: Basis,
+    n: usize,
+    coefficients: Vec<f64>,
+}
+
+impl Regression {
+    /// The model with these 2N+1 coefficients.
+    ///
+    /// # Errors
+    /// If their number is even.
+    pub fn new(basis: Basis, coefficients: Vec<f64>) -> Result<Self> {
+        match coefficients.len() % 2 {
+            1 => Ok(Self { basis, n: coefficients.len() / 2, coefficients }),
+            _ => Err(Error::Shape { what: "coefficients".into(), expected: "2N+1 of them".into(), got: coefficients.len().to_string() }),
+        }
+    }
+
+    /// Fits the 2N+1 coefficients by least squares (singular value decomposition).
+    ///
+    /// # Errors
+    /// If there are fewer points than coefficients, or a value is not finite.
+    pub fn fit(basis: Basis, n: usize, points: &Points) -> Result<Self> {
+        let design = design(basis, n, &points.x);
+        let coefficients = solve(design, DVector::from_column_slice(&points.y))?;
+        Self::new(basis, coefficients)
+    }
+
+    /// Fits all other coefficients anew with one of them held at a value.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn refit(&self, points: &Points, held: usize, value: f64) -> Result<Self> {
+        let design = design(self.basis, self.n, &points.x);
+        let target = DVector::from_column_slice(&points.y) - design.column(held) * value;
+        let mut coefficients = solve(design.remove_column(held), target)?;
+        coefficients.insert(held, value);
+        Self::new(self.basis, coefficients)
+    }
+
+    /// The same with δ added to one coefficient.
+    pub fn perturbed(&self, component: usize, delta: f64) -> Self {
+        let mut coefficients = self.coefficients.clone();
+        coefficients[component] += delta;
+        Self { coefficients, ..self.clone() }
+    }
+
+    /// Its basis.
+    pub fn basis(&self) -> Basis {
+        self.basis
+    }
+
+    /// Its 2N+1 coefficients.
+    pub fn coefficients(&self) -> &[f64] {
+        &self.coefficients
+    }
+
+    /// f(x).
+    pub fn at(&self, x: f64) -> f64 {
+        self.basis.at(self.n, x).iter().zip(&self.coefficients).map(|(phi, c)| phi * c).sum()
+    }
+
+    /// The components of f as one reads them off the function: `⟨f, φ_i⟩/‖φ_i‖` over [-1, 1]. In an orthogonal basis, `c_i·‖φ_i‖`.
+    pub fn components(&self) -> Vec<f64> {
+        let gram = self.basis.gram(self.n);
+        let products = &gram * DVector::from_column_slice(&self.coefficients);
+        products.iter().enumerate().map(|(i, p)| p / gram[(i, i)].sqrt()).collect()
+    }
+}
+
+/// Cross-talk of each component: with the component perturbed, the share of the squared changes of all components that lies in the others,
+/// `1 - 1/Σ_i ρ_ij²` with the cosines ρ of the basis. 0 in an orthogonal basis.
+pub fn cross_talk(basis: Basis, n: usize) -> Vec<f64> {
+    let cosines = basis.cosines(n);
+    cosines.column_iter().map(|column| 1. - 1. / column.norm_squared()).collect()
+}
+
+fn design(basis: Basis, n: usize, x: &[f64]) -> DMatrix<f64> {
+    let rows: Vec<f64> = x.iter().flat_map(|&x| basis.at(n, x)).collect();
+    DMatrix::from_row_slice(x.len(), 2 * n + 1, &rows)
+}
+
+fn solve(design: DMatrix<f64>, target: DVector<f64>) -> Result<Vec<f64>> {
+    let finite = design.iter().chain(target.iter()).all(|v| v.is_finite());
+    if design.nrows() < design.ncols() || !finite {
+        return Err(Error::NoFit("the regression"));
+    }
+    let solution = SVD::new(design, true, true).solve(&target, 1e-13).map_err(|_| Error::NoFit("the regression"))?;
+    Ok(solution.iter().copied().collect())
+}

@@ -1,0 +1,203 @@
+//! Which of the three regression models is predictable, measured: the paper's example as a study.
+
+use foresee_analysis::Matrix;
+use nalgebra::DMatrix;
+
+use crate::basis::{Basis, quadrature};
+use crate::definition::{Budget, Forecast, Model, Operation, Unit, observe};
+use crate::error::{AnyError, Error, Result};
+use crate::regression::{Points, Regression, cross_talk};
+use crate::study::{Scores, Study};
+
+/// What one asks a regression model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// The components of its function, `⟨f, φ_i⟩/‖φ_i‖`: what is seen of the function through the basis.
+    Components,
+    /// Its coefficients, each times `‖φ_i‖`: what a fit gives.
+    Coefficients,
+}
+
+/// Fits of one basis to many data sets. The data sets are the items, the 2N+1 components the outputs.
+#[derive(Debug, Clone)]
+pub struct Fits {
+    fits: Vec<Regression>,
+    lengths: Vec<f64>,
+    reading: Reading,
+}
+
+impl Fits {
+    /// Fits each data set.
+    ///
+    /// # Errors
+    /// If a data set has fewer points than coefficients.
+    pub fn new(basis: Basis, n: usize, data: &[Points], reading: Reading) -> Result<Self> {
+        let gram = basis.gram(n);
+        let fits = data.iter().map(|points| Regression::fit(basis, n, points)).collect::<Result<_>>()?;
+        Ok(Self { fits, lengths: gram.diagonal().iter().map(|g| g.sqrt()).collect(), reading })
+    }
+}
+
+impl Model for Fits {
+    type Inputs = ();
+
+    fn infer(&self, (): &()) -> std::result::Result<Matrix, AnyError> {
+        let of = |fit: &Regression| match self.reading {
+            Reading::Components => fit.components(),
+            Reading::Coefficients => fit.coefficients().iter().zip(&self.lengths).map(|(c, length)| c * length).collect(),
+        };
+        Ok(Matrix::from_rows(&self.fits.iter().map(of).collect::<Vec<_>>()))
+    }
+}
+
+/// Adds the strength to one coefficient.
+struct Shift {
+    component: usize,
+}
+
+impl Operation<Fits> for Shift {
+    type Perturbed = Fits;
+
+    fn name(&self) -> String {
+        format!("coefficient {}", self.component)
+    }
+
+    fn perturb(&self, model: &Fits, strength: f64) -> std::result::Result<Fits, AnyError> {
+        Ok(Fits { fits: model.fits.iter().map(|fit| fit.perturbed(self.component, strength)).collect(), ..model.clone() })
+    }
+}
+
+/// Adds the strength to one coefficient, holds it there, and fits all others anew.
+struct ShiftAndRefit<'a> {
+    component: usize,
+    data: &'a [Points],
+}
+
+impl Operation<Fits> for ShiftAndRefit<'_> {
+    type Perturbed = Fits;
+
+    fn name(&self) -> String {
+        format!("coefficient {}, others refitted", self.component)
+    }
+
+    fn perturb(&self, model: &Fits, strength: f64) -> std::result::Result<Fits, AnyError> {
+        let refit = |(fit, points): (&Regression, &Points)| fit.refit(points, self.component, fit.coefficients()[self.component] + strength);
+        let fits = model.fits.iter().zip(self.data).map(refit).collect::<Result<_>>()?;
+        Ok(Fits { fits, ..model.clone() })
+    }
+}
+
+/// One basis at one N.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BasisReport {
+    /// The basis.
+    pub basis: Basis,
+    /// N; there are 2N+1 coefficients.
+    pub n: usize,
+    /// Root mean squared error of the fit against the function without noise, at the data's x, by data set.
+    pub errors: Vec<f64>,
+    /// Condition number of the basis at length 1: the largest over the smallest eigenvalue of its cosines.
+    pub condition: f64,
+    /// [`cross_talk`] of each component.
+    pub cross_talk: Vec<f64>,
+    /// For each component how evenly its change is spread over x, `(∫φ²)²/(2·∫φ⁴)`: 1 if it is the same everywhere, 2/3 for a wave, near 0 for a change at a
+    /// single place. Our measure of what the paper calls easy to imagine.
+    pub evenness: Vec<f64>,
+    /// "Only this component changes, by this much" when a coefficient is shifted and the function looked at through the basis.
+    pub shifted: Scores,
+    /// The same when the others are then fitted anew.
+    pub refitted: Scores,
+}
+
+/// Settings of the study.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegressionStudy {
+    /// The N to look at.
+    pub n: Vec<usize>,
+    /// Data sets.
+    pub seeds: u64,
+    /// Points of a data set.
+    pub points: usize,
+    /// Deviation of their noise.
+    pub noise: f64,
+    /// Samples of the bootstrap.
+    pub resamples: usize,
+}
+
+impl Default for RegressionStudy {
+    fn default() -> Self {
+        Self { n: (2..=10).collect(), seeds: 20, points: 200, noise: 0.1, resamples: 500 }
+    }
+}
+
+/// Steps of a coefficient.
+const STRENGTHS: [f64; 3] = [0.05, 0.1, 0.2];
+
+impl RegressionStudy {
+    /// The data sets, decided by their seeds.
+    pub fn data(&self) -> Vec<Points> {
+        (0..self.seeds).map(|seed| Points::draw(self.points, self.noise, seed)).collect()
+    }
+
+    /// All bases at all N.
+    ///
+    /// # Errors
+    /// If there are fewer points than coefficients, or no data set.
+    pub fn run(&self) -> Result<Vec<BasisReport>> {
+        let data = self.data();
+        if data.is_empty() {
+            return Err(Error::Empty("no data set: at least one seed is needed"));
+        }
+        self.n.iter().flat_map(|&n| Basis::ALL.map(|basis| (basis, n))).map(|(basis, n)| self.basis(basis, n, &data)).collect()
+    }
+
+    fn basis(&self, basis: Basis, n: usize, data: &[Points]) -> Result<BasisReport> {
+        let count = 2 * n + 1;
+        let fits = Fits::new(basis, n, data, Reading::Components)?;
+        let eigenvalues = basis.cosines(n).symmetric_eigenvalues();
+        let shifts: Vec<Shift> = (0..count).map(|component| Shift { component }).collect();
+        let shifted = observe(&fits, &(), &shifts, &STRENGTHS)?;
+        let refits: Vec<ShiftAndRefit> = (0..count).map(|component| ShiftAndRefit { component, data }).collect();
+        let refitted = observe(&Fits { reading: Reading::Coefficients, ..fits.clone() }, &(), &refits, &STRENGTHS)?;
+        let forecast = only_this(&fits.lengths);
+        Ok(BasisReport {
+            basis,
+            n,
+            errors: fits.fits.iter().zip(data).map(|(fit, points)| error(fit, points)).collect(),
+            condition: eigenvalues.max() / eigenvalues.min().max(f64::EPSILON),
+            cross_talk: cross_talk(basis, n),
+            evenness: evenness(basis, n),
+            shifted: Study::new(&shifted, self.resamples, 0)?.score(&forecast)?,
+            refitted: Study::new(&refitted, self.resamples, 0)?.score(&forecast)?,
+        })
+    }
+}
+
+/// "Only this component changes, by this much."
+fn only_this(lengths: &[f64]) -> Forecast {
+    let rows: Vec<Vec<f64>> = (0..lengths.len())
+        .flat_map(|component| STRENGTHS.map(|delta| (0..lengths.len()).map(|i| if i == component { delta * lengths[i] } else { 0. }).collect()))
+        .collect();
+    Forecast {
+        name: "only this component changes, by this much".into(),
+        effects: Matrix::from_rows(&rows),
+        unit: Unit::Answers,
+        budget: Budget { values: 1, probes: 0 },
+    }
+}
+
+fn error(fit: &Regression, points: &Points) -> f64 {
+    let squares = points.x.iter().zip(&points.truth).map(|(&x, t)| (fit.at(x) - t).powi(2));
+    (squares.sum::<f64>() / points.x.len() as f64).sqrt()
+}
+
+fn evenness(basis: Basis, n: usize) -> Vec<f64> {
+    let mut sums = DMatrix::<f64>::zeros(2 * n + 1, 2);
+    for (x, weight) in quadrature(8 * n + 40) {
+        for (i, phi) in basis.at(n, x).into_iter().enumerate() {
+            sums[(i, 0)] += weight * phi.powi(2);
+            sums[(i, 1)] += weight * phi.powi(4);
+        }
+    }
+    sums.row_iter().map(|row| row[0].powi(2) / (2. * row[1])).collect()
+}

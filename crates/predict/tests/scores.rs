@@ -1,0 +1,134 @@
+//! What must hold of the scores, whatever the model.
+
+use foresee_predict::{Budget, Change, Forecast, Matrix, Study, Unit, kendall, locality, monotonicity, rank_of_outputs, skill};
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Changes of `operations` × `strengths` on items: an effect for each operation and output, with noise by item.
+fn changes(operations: usize, strengths: &[f64], items: usize, outputs: usize, noise: f64, seed: u64) -> Vec<Change> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut all = vec![];
+    for o in 0..operations {
+        let sizes: Vec<f64> = (0..outputs).map(|_| rng.random_range(0.2..2.0f64).powi(2)).collect();
+        for &strength in strengths {
+            let rows: Vec<Vec<f64>> = (0..items)
+                .map(|_| {
+                    sizes.iter().map(|s| s * strength * (1. + noise * rng.random_range(-1. ..1.)) * if rng.random() { 1. } else { -1. }).collect()
+                })
+                .collect();
+            all.push(Change { operation: format!("operation {o}"), strength, by_item: Matrix::from_rows(&rows) });
+        }
+    }
+    all
+}
+
+fn forecast(effects: Matrix, unit: Unit) -> Forecast {
+    Forecast { name: "under test".into(), effects, unit, budget: Budget::default() }
+}
+
+fn all(items: usize) -> Vec<usize> {
+    (0..items).collect()
+}
+
+fn perfect(changes: &[Change]) -> Matrix {
+    Matrix::from_rows(&changes.iter().map(|c| c.effect(&all(c.by_item.rows()))).collect::<Vec<_>>())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_perfect_forecast_scores_1_in_any_unit(operations in 3usize..6, outputs in 2usize..7, scale in 0.01f64..100., seed in 0u64..1000) {
+        let changes = changes(operations, &[0.5, 1.], 9, outputs, 0.3, seed);
+        let study = Study::new(&changes, 10, 0).unwrap();
+        let scaled = Matrix::from_rows(&perfect(&changes).to_rows().into_iter().map(|r| r.into_iter().map(|v| v * scale + 3.).collect()).collect::<Vec<_>>());
+        for forecast in [forecast(perfect(&changes), Unit::Answers), forecast(scaled, Unit::Any)] {
+            let scores = study.score(&forecast).unwrap();
+            prop_assert!((scores.skill.interval.estimate - 1.).abs() < 1e-6, "{scores:?}");
+            prop_assert!((scores.rank_of_outputs.interval.estimate - 1.).abs() < 1e-12);
+            prop_assert!((scores.rank_of_perturbations.interval.estimate - 1.).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_constant_forecast_is_the_baseline(operations in 2usize..6, seed in 0u64..1000) {
+        let changes = changes(operations, &[1.], 5, 4, 0.3, seed);
+        let ones = Matrix::from_rows(&vec![vec![1.; 4]; operations]);
+        let scores = Study::new(&changes, 10, 0).unwrap().score(&forecast(ones, Unit::Any)).unwrap();
+        prop_assert!(scores.skill.interval.estimate.abs() < 1e-9);
+        prop_assert!(scores.rank_of_outputs.interval.estimate.is_nan());
+    }
+
+    #[test]
+    fn scaling_the_change_changes_no_rank(scale in 0.001f64..1000., seed in 0u64..1000) {
+        let before = changes(4, &[1.], 6, 5, 0.3, seed);
+        let after: Vec<Change> = before.iter().map(|c| {
+            let rows = c.by_item.to_rows().into_iter().map(|r| r.into_iter().map(|v| v * scale).collect()).collect::<Vec<_>>();
+            Change { by_item: Matrix::from_rows(&rows), ..c.clone() }
+        }).collect();
+        let guess = perfect(&changes(4, &[1.], 6, 5, 0.3, seed + 1));
+        let (a, b) = (perfect(&before), perfect(&after));
+        prop_assert_eq!(rank_of_outputs(&a, &guess), rank_of_outputs(&b, &guess));
+        let operations = all(4);
+        prop_assert!((skill(&a, &guess, Unit::Any, &operations) - skill(&b, &guess, Unit::Any, &operations)).abs() < 1e-6);
+        prop_assert!((locality(&a, &guess) - locality(&b, &guess)).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn shuffled_explanations_fall_to_the_baseline() {
+    let changes = changes(40, &[1.], 20, 12, 0.2, 5);
+    let scores = Study::new(&changes, 20, 0).unwrap().score(&forecast(perfect(&changes), Unit::Any)).unwrap();
+    assert!(scores.skill.shuffled.abs() < 0.05, "{scores:?}");
+    assert!(scores.rank_of_outputs.shuffled.abs() < 0.1 && scores.rank_of_perturbations.shuffled.abs() < 0.1);
+    assert!(scores.locality.shuffled.abs() < 0.1);
+}
+
+#[test]
+fn more_images_and_operations_narrow_the_interval() {
+    let width = |operations: usize, items: usize| {
+        let changes = changes(operations, &[1.], items, 6, 1., 7);
+        let guess: Vec<Vec<f64>> =
+            perfect(&changes).to_rows().into_iter().enumerate().map(|(i, r)| r.into_iter().map(|v| v + (i % 3) as f64).collect()).collect();
+        let interval = Study::new(&changes, 200, 0).unwrap().score(&forecast(Matrix::from_rows(&guess), Unit::Any)).unwrap().rank_of_outputs.interval;
+        interval.high - interval.low
+    };
+    assert!(width(40, 200) < 0.6 * width(6, 6));
+}
+
+#[test]
+fn linear_extrapolation_is_perfect_for_what_is_linear() {
+    let probe = changes(3, &[0.1], 5, 4, 0., 9);
+    let seen = changes(3, &[0.5, 1.], 5, 4, 0., 9);
+    // The same sizes: the generator draws them before the items.
+    let linear = Forecast::linear(&probe, &[0.5, 1.]);
+    assert_eq!((linear.effects.rows(), linear.budget.probes), (6, 3));
+    let first: Vec<f64> = linear.effects.row(0).iter().map(|e| e / 5.).collect();
+    assert!(first.iter().zip(probe[0].effect(&all(5))).all(|(a, b)| (a - b).abs() < 1e-12));
+    assert!(monotonicity(&perfect(&seen), &[0, 0, 1, 1, 2, 2], &[0.5, 1., 0.5, 1., 0.5, 1.]) == 1.);
+}
+
+#[test]
+fn scores_by_hand() {
+    assert_eq!(kendall(&[1., 2., 3., 4.], &[1., 3., 2., 4.]), 4. / 6.);
+    // One tie of b: 5 pairs agree, √(6·5).
+    assert!((kendall(&[1., 2., 3., 4.], &[1., 2., 2., 4.]) - 5. / 30f64.sqrt()).abs() < 1e-12);
+    assert!(kendall(&[1., 1.], &[1., 2.]).is_nan());
+    let row = |values: &[f64]| Matrix::from_rows(&[values.to_vec()]);
+    // One of four outputs is named: it has half of the change, (1/2 - 1/4)/(3/4).
+    assert!((locality(&row(&[2., 1., 1., 0.]), &row(&[1., 0., 0., 0.])) - 1. / 3.).abs() < 1e-12);
+    assert!(locality(&row(&[2., 1., 1., 0.]), &row(&[0.; 4])).is_nan());
+    // Effects 1 and 3, forecasts 1 and 2: (0² + 1²) against (2² + 2²).
+    let (effects, forecasts) = (Matrix::from_rows(&[vec![1.], vec![3.]]), Matrix::from_rows(&[vec![1.], vec![2.]]));
+    assert!((skill(&effects, &forecasts, Unit::Answers, &[0, 1]) - (1. - 1. / 8.)).abs() < 1e-12);
+    assert!((monotonicity(&Matrix::from_rows(&[vec![1.], vec![3.], vec![2.]]), &[0, 0, 0], &[1., 2., 3.]) - 2. / 3.).abs() < 1e-12);
+}
+
+#[test]
+fn forecasts_that_do_not_fit_are_errors() {
+    let study = Study::new(&changes(2, &[1.], 3, 4, 0.1, 0), 5, 0).unwrap();
+    assert!(study.score(&Forecast::nothing(3, 4)).is_err());
+    assert!(study.score(&forecast(Matrix::from_rows(&[vec![-1.; 4], vec![0.; 4]]), Unit::Any)).is_err());
+    assert!(Study::new(&[], 5, 0).is_err());
+}
