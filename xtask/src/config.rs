@@ -27,6 +27,9 @@ pub struct Config {
     pub measure: Measure,
     pub prune: Prune,
     pub transform: Transform,
+    /// Runs of earlier versions have none.
+    #[serde(default)]
+    pub predict: Predict,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,7 +62,31 @@ pub struct Model {
     pub channels: usize,
     pub mask_kernel: usize,
     pub readout: Readout,
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub attention: bool,
     pub precision: Precision,
+}
+
+fn yes() -> bool {
+    true
+}
+
+// Settings that came later are not written where they change nothing, so that a run of before is still up to date.
+
+fn one() -> f64 {
+    1.
+}
+
+fn is_one(value: &f64) -> bool {
+    *value == 1.
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +100,10 @@ pub struct Train {
     pub lambda: f64,
     pub sparsity: Sparsity,
     pub flip: bool,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub crop: f64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub average: f64,
     pub limit: usize,
     pub checkpoint_seconds: u64,
 }
@@ -130,6 +161,14 @@ pub struct Transform {
     pub validation: usize,
 }
 
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Predict {
+    pub images: usize,
+    pub channels: usize,
+    pub resamples: usize,
+}
+
 impl Config {
     /// The profile, with a file's keys over it, with `--set`'s over both.
     pub fn resolve(profile: &str, file: Option<&Path>, set: &[String]) -> Result<Self> {
@@ -154,8 +193,8 @@ impl Config {
     }
 
     pub fn network(&self, attributes: usize) -> NetworkConfig {
-        let Model { channels, mask_kernel, readout, precision } = self.model;
-        NetworkConfig { attributes, channels, mask_kernel, readout, precision }
+        let Model { channels, mask_kernel, readout, attention, precision } = self.model;
+        NetworkConfig { attributes, channels, mask_kernel, readout, attention, precision }
     }
 
     pub fn training(&self) -> TrainConfig {
@@ -164,6 +203,7 @@ impl Config {
             learning_rate: self.train.learning_rate,
             weight_decay: self.train.weight_decay,
             warmup: self.train.warmup,
+            average: self.train.average,
             loss: LossConfig { lambda: self.train.lambda, sparsity: self.train.sparsity },
         }
     }
@@ -193,8 +233,12 @@ impl Config {
         between("data.synthetic_faces", self.data.synthetic_faces, 20, 999_999)?;
         between("data.image_size", self.data.image_size, 8, 1024)?;
         between("train.batch_size", self.train.batch_size, 1, 65_536)?;
+        if !(0.1..=1.).contains(&self.train.crop) {
+            return Err(input(format!("train.crop = {} is not possible: a share from 0.1 to 1", self.train.crop)));
+        }
         between("prune.step", self.prune.step, 1, 4096)?;
         between("prune.random_seeds", self.prune.random_seeds as usize, 1, 1000)?;
+        between("predict.resamples", self.predict.resamples, 0, 100_000)?;
         between("measure.faces", self.measure.faces, 1, 16)?;
         between("measure.attributes (their number)", self.measure.attributes.len(), 1, 12)?;
         for (i, name) in self.measure.attributes.iter().enumerate() {

@@ -45,7 +45,14 @@ struct Study {
     profile: String,
     #[serde(default)]
     set: Vec<String>,
+    /// Whether the paper's claims are tested; without, the variants are only set beside each other.
+    #[serde(default = "yes")]
+    claims: bool,
     variant: Vec<Variant>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One kind of run.
@@ -108,7 +115,7 @@ pub fn fidelity(args: &FidelityArgs) -> Result<()> {
             fresh.push(began.elapsed());
         }
     }
-    page::write(&args.out, &done, &failed, planned.len())?;
+    page::write(&args.out, &done, &failed, planned.len(), study.claims)?;
     match failed.first() {
         None => Ok(()),
         Some(Failed { variant, seed, why }) => Err(anyhow::anyhow!(

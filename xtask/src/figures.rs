@@ -11,7 +11,7 @@ use foresee_report::frame;
 use foresee_report::{Architecture, Figure, Source, Table};
 
 use crate::run::Run;
-use crate::train;
+use crate::{predict, train};
 
 /// The files that figures are drawn from.
 const READS: [&str; 15] = [
@@ -34,10 +34,14 @@ const READS: [&str; 15] = [
 
 pub fn stage(run: &mut Run) -> Result<()> {
     let description = (run.manifest.config.clone(), run.manifest.data.description(), run.manifest.seed);
-    run.stage("figures", &description, &READS, |run| {
+    let predicted = run.manifest.config.predict.images > 0;
+    let more: &[&str] = if predicted { &[predict::SCORES, predict::regression::TABLE] } else { &[] };
+    run.stage("figures", &description, &[&READS, more].concat(), |run| {
         let architecture = architecture(run)?;
-        let figures = plots::all(run, &architecture)?;
-        let tables = tables::all(run, &architecture)?;
+        let (mut figures, mut tables) = (plots::all(run, &architecture)?, tables::all(run, &architecture)?);
+        if predicted {
+            predictability(run, &mut figures, &mut tables)?;
+        }
         let mut made = vec!["report.html".to_owned()];
         for figure in &figures {
             figure.save(&run.path("figures"))?;
@@ -50,6 +54,17 @@ pub fn stage(run: &mut Run) -> Result<()> {
         page::write(run, &figures, &tables)?;
         Ok(made)
     })
+}
+
+/// What the stage `predict` found.
+fn predictability(run: &Run, figures: &mut Vec<Figure>, tables: &mut Vec<Table>) -> Result<()> {
+    let source = source(run, &images(run, predict::SCORES)?);
+    figures.push(predict::figure(run, &source)?);
+    tables.push(predict::table(run)?.measured_on(&source));
+    let regression = frame::read_csv(&run.path(predict::regression::TABLE))?;
+    figures.extend(predict::regression::figures(&regression)?);
+    tables.push(predict::regression::table(&regression)?);
+    Ok(())
 }
 
 /// What is written on every figure and table: what the network was trained on, and what the numbers were `measured` on, if anything.

@@ -12,6 +12,7 @@ mod figures;
 mod measure;
 mod memory;
 mod output;
+mod predict;
 mod progress;
 mod prune;
 mod reproduce;
@@ -40,7 +41,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the whole paper: train, measure, prune, transform, draw. Goes on where it was interrupted.
+    /// Run the whole paper: train, measure, prune, transform, predict, draw. Goes on where it was interrupted.
     ///
     /// Without --celeba it draws synthetic faces and needs nothing else. Results are in the run folder: open report.html.
     ///
@@ -58,6 +59,14 @@ enum Command {
     Prune(prune::PruneArgs),
     /// Stage `transform`: the mask transformation under noise (Figure 8).
     Transform(RunArgs),
+    /// Stage `predict`: how well forecasts from the explanation say what a perturbation changes, with intervals and negative controls.
+    ///
+    /// With --study regression it needs no run and takes seconds: the paper's regression models (Eq. 3 to 7).
+    ///
+    ///   cargo xtask predict --run runs/celeba
+    ///   cargo xtask predict --study regression --out runs/regression
+    #[command(verbatim_doc_comment)]
+    Predict(predict::PredictArgs),
     /// Stage `figures`: draw all figures, tables and report.html from the run's data; needs no training.
     Figures(RunArgs),
     /// Judge a model file on faces of a folder.
@@ -109,6 +118,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Measure(args) => one_stage(&args, measure::stage),
         Command::Prune(args) => prune::prune(&args),
         Command::Transform(args) => one_stage(&args, transform::stage),
+        Command::Predict(args) => predict::predict(&args),
         Command::Figures(args) => figures::stage(&mut run::Run::open(&args.run)?),
         Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Fidelity(args) => fidelity::fidelity(&args),

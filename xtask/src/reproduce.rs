@@ -9,7 +9,7 @@ use foresee_celeba::synthetic;
 use crate::config::Config;
 use crate::device::device;
 use crate::run::Run;
-use crate::{faces, figures, measure, prune, train, transform};
+use crate::{faces, figures, measure, predict, prune, train, transform};
 
 #[derive(Args)]
 pub struct ReproduceArgs {
@@ -68,6 +68,7 @@ pub fn whole(config: Config, celeba: Option<&Path>, out: &Path, seed: u64, devic
     measure::stage(&mut run, &device)?;
     prune::stage(&mut run, &device)?;
     transform::stage(&mut run, &device)?;
+    predict::stage(&mut run, &device)?;
     figures::stage(&mut run)?;
     Ok(run)
 }

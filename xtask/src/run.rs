@@ -181,7 +181,10 @@ fn differences(old: &Manifest, new: &Manifest) -> Result<Vec<String>> {
         Ok(out)
     };
     let (old, new) = (flat(old)?, flat(new)?);
-    Ok(old.iter().filter(|(key, value)| new[*key] != **value).map(|(key, value)| format!("{key} is {value} there, {} here", new[key])).collect())
+    // A setting that is not written has its default.
+    let value = |of: &BTreeMap<String, String>, key: &String| of.get(key).cloned().unwrap_or("the default".into());
+    let told = |key: &String| format!("{key} is {} there, {} here", value(&old, key), value(&new, key));
+    Ok(old.keys().chain(new.keys().filter(|key| !old.contains_key(*key))).filter(|&key| old.get(key) != new.get(key)).map(told).collect())
 }
 
 fn flatten(path: &str, value: &serde_json::Value, out: &mut BTreeMap<String, String>) {

@@ -23,7 +23,7 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         let test = data.split(Split::Test)?;
         let mut training = Training::start(run, &data, &train, device)?;
         training.run()?;
-        let network = training.trainer.network();
+        let network = training.trainer.trained();
         let card = card(run, train.len());
         network.save(&run.path("model.safetensors"), &card)?;
         let predictions = predict(Progress::new("testing", test.len(), 0), network, &data, &test, &faces::preprocessing(&card), device)?;
@@ -125,6 +125,7 @@ impl<'a> Training<'a> {
             batch_size: config.train.batch_size,
             shuffle: Some((self.run.manifest.seed, epoch as u64)),
             flip: config.train.flip,
+            smallest_crop: config.train.crop,
             drop_last: self.train.len() > config.train.batch_size,
             skip: batch,
             ..Default::default()
@@ -149,7 +150,7 @@ impl<'a> Training<'a> {
         let Ok(faces) = self.data.split(Split::Val) else { return Ok(()) };
         let faces = faces::limited(faces, faces::VALIDATION_FACES);
         let preprocessing = faces::preprocessing(&card(self.run, self.train.len()));
-        let metrics = predict(Progress::hidden(), self.trainer.network(), self.data, &faces, &preprocessing, self.device)?.metrics()?;
+        let metrics = predict(Progress::hidden(), self.trainer.trained(), self.data, &faces, &preprocessing, self.device)?.metrics()?;
         let last = message(&self.steps, self.run.manifest.config.train.epochs);
         progress.say(&format!("{last}, validation accuracy {:.2} % ({} faces)", 100. * metrics.accuracy(), faces.len()));
         self.validation.push((epoch, metrics.accuracy(), metrics.balanced_accuracy()));

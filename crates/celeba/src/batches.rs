@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::attributes::ATTRIBUTES;
 use crate::dataset::CelebA;
-use crate::decode::{Normalisation, Preprocessing};
+use crate::decode::{Normalisation, Preprocessing, View};
 use crate::error::Result;
 use crate::random::{Purpose, stream};
 
@@ -22,10 +22,12 @@ pub struct BatchOptions {
     pub batch_size: usize,
     /// Default: pixels to [-1, 1].
     pub normalisation: Normalisation,
-    /// Shuffle, and decide the mirror images, by this seed and epoch; `None` (default) keeps the given order.
+    /// Shuffle, and decide the mirror images and random squares, by this seed and epoch; `None` (default) keeps the given order.
     pub shuffle: Option<(u64, u64)>,
     /// Mirror each image with probability 1/2 (with `shuffle` only). Default false.
     pub flip: bool,
+    /// Cut out a random square of at least this share of the largest centred one's side, inside it (with `shuffle` only). Default 1: that one itself.
+    pub smallest_crop: f64,
     /// Leave out a last batch that is not full. Default false.
     pub drop_last: bool,
     /// Batches to leave out from the start: an interrupted epoch goes on here, with the same batches. Default 0.
@@ -42,6 +44,7 @@ impl Default for BatchOptions {
             normalisation: Normalisation::default(),
             shuffle: None,
             flip: false,
+            smallest_crop: 1.,
             drop_last: false,
             skip: 0,
             prefetch: 4,
@@ -110,27 +113,33 @@ impl Iterator for Batches {
     }
 }
 
-/// The faces in the order of the epoch, each with whether it is mirrored. All draws are made here, so that a skipped batch changes nothing after it.
-fn order(faces: &[usize], options: &BatchOptions) -> Vec<(usize, bool)> {
-    let mut order: Vec<(usize, bool)> = faces.iter().map(|&face| (face, false)).collect();
+/// The faces in the order of the epoch, each as it is seen. All draws are made here, so that a skipped batch changes nothing after it.
+fn order(faces: &[usize], options: &BatchOptions) -> Vec<(usize, View)> {
+    let mut order: Vec<(usize, View)> = faces.iter().map(|&face| (face, View::default())).collect();
     if let Some((seed, epoch)) = options.shuffle {
         let mut rng = stream(seed, Purpose::Order, epoch);
         order.shuffle(&mut rng);
         if options.flip {
-            order.iter_mut().for_each(|(_, flip)| *flip = rng.random());
+            order.iter_mut().for_each(|(_, view)| view.flip = rng.random());
+        }
+        if options.smallest_crop < 1. {
+            for (_, view) in &mut order {
+                view.side = rng.random_range(options.smallest_crop.max(0.01)..1.);
+                view.place = rng.random();
+            }
         }
     }
     order
 }
 
-/// Reads faces, each mirrored or not.
-fn read(data: &CelebA, chunk: &[(usize, bool)], preprocessing: &Preprocessing) -> Result<Batch> {
+/// Reads faces, each as it is seen.
+fn read(data: &CelebA, chunk: &[(usize, View)], preprocessing: &Preprocessing) -> Result<Batch> {
     let size = preprocessing.image_size;
     let mut pixels = vec![0f32; chunk.len() * 3 * size * size];
     pixels
         .par_chunks_exact_mut(3 * size * size)
         .zip(chunk)
-        .try_for_each(|(out, &(face, flip))| preprocessing.read(&data.image_path(face), flip, out))?;
+        .try_for_each(|(out, (face, view))| preprocessing.read(&data.image_path(*face), view, out))?;
     let labels: Vec<f32> = chunk.iter().flat_map(|&(face, _)| data.labels(face).iter()).map(|present| f32::from(u8::from(present))).collect();
     Ok(Batch {
         images: Tensor::from_vec(pixels, (chunk.len(), 3, size, size), &Device::Cpu)?,

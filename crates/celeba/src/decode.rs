@@ -45,12 +45,30 @@ pub struct Preprocessing {
     pub normalisation: Normalisation,
 }
 
+/// Which part of an image is seen, and whether in a mirror.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct View {
+    /// Mirrored.
+    pub flip: bool,
+    /// Side of the square that is cut out, as a share of the largest centred one; in (0, 1].
+    pub side: f64,
+    /// Where it lies in the room that is left, from 0 (left, top) to 1 (right, bottom); 0.5 is the centre.
+    pub place: [f64; 2],
+}
+
+impl Default for View {
+    /// The largest centred square, not mirrored.
+    fn default() -> Self {
+        Self { flip: false, side: 1., place: [0.5; 2] }
+    }
+}
+
 impl Preprocessing {
-    /// Reads an image into `out` [3, size, size], mirrored if `flip`.
+    /// Reads a view of an image into `out` [3, size, size].
     ///
     /// # Errors
     /// [`Error::Image`] if the file is missing, empty, truncated, huge or no JPEG.
-    pub fn read(&self, path: &Path, flip: bool, out: &mut [f32]) -> Result<()> {
+    pub fn read(&self, path: &Path, view: &View, out: &mut [f32]) -> Result<()> {
         let bytes = match std::fs::read(path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 return Err(image_error(path, "is listed in the annotations but does not exist"));
@@ -58,8 +76,8 @@ impl Preprocessing {
             bytes => bytes.map_err(at(path))?,
         };
         let (rgb, width, height) = decode(&bytes).map_err(|reason| image_error(path, reason))?;
-        let square = resize(&rgb, width, height, self.image_size).map_err(|reason| image_error(path, reason))?;
-        self.write(&square, flip, out);
+        let square = resize(&rgb, width, height, view, self.image_size).map_err(|reason| image_error(path, reason))?;
+        self.write(&square, view.flip, out);
         Ok(())
     }
 
@@ -115,10 +133,12 @@ pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize
     Ok((rgb, width, height))
 }
 
-/// The centred square of an RGB image at another size, by area-true bilinear filtering.
-pub(crate) fn resize(rgb: &[u8], width: usize, height: usize, size: usize) -> std::result::Result<Vec<u8>, String> {
-    let side = width.min(height) as f64;
-    let (left, top) = ((width as f64 - side) / 2., (height as f64 - side) / 2.);
+/// A square of an RGB image at another size, by area-true bilinear filtering.
+pub(crate) fn resize(rgb: &[u8], width: usize, height: usize, view: &View, size: usize) -> std::result::Result<Vec<u8>, String> {
+    let whole = width.min(height) as f64;
+    let side = view.side * whole;
+    let room = whole - side;
+    let (left, top) = ((width as f64 - whole) / 2. + view.place[0] * room, (height as f64 - whole) / 2. + view.place[1] * room);
     let source = ImageRef::new(width as u32, height as u32, rgb, PixelType::U8x3).map_err(|e| e.to_string())?;
     let mut square = Image::new(size as u32, size as u32, PixelType::U8x3);
     let options = ResizeOptions::new().crop(left, top, side, side).resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));

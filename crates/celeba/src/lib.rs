@@ -12,5 +12,5 @@ pub mod synthetic;
 pub use attributes::{ATTRIBUTES, Labels, attribute_index, display_name};
 pub use batches::{Batch, BatchOptions, Batches};
 pub use dataset::{CelebA, Split, SplitRule};
-pub use decode::{Normalisation, Preprocessing};
+pub use decode::{Normalisation, Preprocessing, View};
 pub use error::{Error, Result};

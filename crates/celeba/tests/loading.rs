@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use foresee_celeba::synthetic::{self, Generator, HEIGHT, WIDTH};
-use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Error, Labels, Split, SplitRule};
+use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Error, Labels, Normalisation, Preprocessing, Split, SplitRule, View};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 /// A batch: faces, pixels, labels.
@@ -88,6 +88,30 @@ fn an_image_arrives_upright_and_mirrored_ones_are_mirrored() -> AnyResult {
     for (a, b) in plain[0].1.chunks_exact(size).zip(mirrored.chunks_exact(size)) {
         assert!(a.iter().eq(b.iter().rev()));
     }
+    Ok(())
+}
+
+#[test]
+fn a_random_square_lies_inside_the_centred_one() -> AnyResult {
+    let (_folder, data) = faces(20)?;
+    let image = data.image_path(3);
+    let preprocessing = Preprocessing { image_size: 178, normalisation: Normalisation::default() };
+    let read = |view: &View| -> AnyResult<Vec<f32>> {
+        let mut out = vec![0.; 3 * 178 * 178];
+        preprocessing.read(&image, view, &mut out)?;
+        Ok(out)
+    };
+    let whole = read(&View::default())?;
+    // The lower right quarter at twice its size: each of its pixels is where half its place says.
+    let quarter = read(&View { side: 0.5, place: [1., 1.], flip: false })?;
+    let error =
+        (0..177).flat_map(|y| (0..177).map(move |x| (y, x))).map(|(y, x)| (quarter[y * 178 + x] - whole[(89 + y / 2) * 178 + 89 + x / 2]).abs());
+    assert!(error.sum::<f32>() / (177. * 177.) < 0.05);
+
+    let options = |smallest_crop| BatchOptions { image_size: 16, batch_size: 4, shuffle: Some((1, 0)), smallest_crop, ..Default::default() };
+    let (plain, cropped) = (pixels(&data, &[3, 4, 5, 6], &options(1.))?, pixels(&data, &[3, 4, 5, 6], &options(0.8))?);
+    assert_eq!((&plain[0].0, &plain[0].2), (&cropped[0].0, &cropped[0].2));
+    assert!(plain[0].1 != cropped[0].1 && cropped == pixels(&data, &[3, 4, 5, 6], &options(0.8))?);
     Ok(())
 }
 

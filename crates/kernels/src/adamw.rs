@@ -57,6 +57,21 @@ pub fn adamw_step(value: &Var, gradient: &Tensor, first: &mut Tensor, second: &m
     Ok(value.inplace_op3(first, second, &descend)?)
 }
 
+/// average ← decay·average + (1 - decay)·value, in place. Other tensors than `f32` on the CPU take candle's own operations.
+///
+/// # Errors
+/// If the shapes differ.
+pub fn moving_average(average: &Var, value: &Tensor, decay: f64) -> Result<()> {
+    if value.dims() != average.dims() {
+        return Err(shape("moving_average", "value", format!("{:?}", average.dims()), value));
+    }
+    floats("moving_average", &[average, value])?;
+    if !fused(&[average, value]) {
+        return Ok(average.set(&((average.as_detached_tensor() * decay)? + (value.detach() * (1. - decay))?)?)?);
+    }
+    Ok(average.inplace_op2(&value.contiguous()?, &Average { decay, squared: false })?)
+}
+
 /// m ← decay·m + (1 - decay)·g, or of g².
 struct Average {
     decay: f64,

@@ -15,13 +15,14 @@ mod product;
 pub mod reference;
 mod sigmoid;
 
-pub use adamw::{AdamWStep, adamw_step};
+pub use adamw::{AdamWStep, adamw_step, moving_average};
 pub use conv::conv2d;
 pub use curve::{Identity, ToneCurve};
 pub use error::{Error, Result};
 pub use factor::Precision;
 pub use heads::{Pooled, attention_heads, attention_heads_under, attention_masks};
 pub use isa::{InstructionSet, instruction_set, with_instruction_set};
+pub use layout::select_channels;
 pub use norm::{Moments, channel_moments, norm_leaky_relu, scale_shift_leaky_relu};
 pub use peak::measure_peak;
 

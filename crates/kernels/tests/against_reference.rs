@@ -4,8 +4,8 @@ use candle_core::{DType, Device, Tensor, Var};
 use foresee_kernels::{
     AdamWStep, Error, Identity, InstructionSet,
     Precision::{self, Bf16, F32},
-    ToneCurve, adamw_step, attention_heads, attention_heads_under, attention_masks, channel_moments, conv2d, norm_leaky_relu, reference,
-    scale_shift_leaky_relu, with_instruction_set,
+    ToneCurve, adamw_step, attention_heads, attention_heads_under, attention_masks, channel_moments, conv2d, moving_average, norm_leaky_relu,
+    reference, scale_shift_leaky_relu, select_channels, with_instruction_set,
 };
 use proptest::prelude::*;
 
@@ -318,4 +318,34 @@ fn no_channels_and_integers_are_errors_and_nan_is_not_swallowed() {
     let moments = channel_moments(&x).unwrap();
     let (mean, variance) = (moments.mean.to_vec1::<f32>().unwrap(), moments.variance.to_vec1::<f32>().unwrap());
     assert!(mean[0].is_nan() && variance[0].is_nan() && (mean[1], variance[1]) == (2.5, 0.25), "{mean:?} {variance:?}");
+}
+
+#[test]
+fn channels_are_selected_in_the_order_asked_for() -> AnyResult {
+    // More pixels than a thread copies at a time, and both orders in memory.
+    let z = values(&[2, 5, 31, 23], 1., 3);
+    let channels = [4usize, 0, 3];
+    let index = Tensor::new(&[4u32, 0, 3], &Device::Cpu)?;
+    let expected = z.index_select(&index, 1)?.flatten_all()?.to_vec1::<f32>()?;
+    let pixels_first = z.permute((0, 2, 3, 1))?.contiguous()?.permute((0, 3, 1, 2))?;
+    for z in [z.as_tensor(), &pixels_first] {
+        assert_eq!(select_channels(z, &channels)?.flatten_all()?.to_vec1::<f32>()?, expected);
+        let in_f64 = select_channels(&z.to_dtype(DType::F64)?, &channels)?;
+        assert_eq!(in_f64.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?, expected);
+    }
+    assert_eq!(select_channels(&z, &[])?.dims(), [2, 0, 31, 23]);
+    assert!(matches!(select_channels(&z, &[5]), Err(Error::Shape { .. })));
+    Ok(())
+}
+
+#[test]
+fn a_moving_average_is_candles_composition() -> AnyResult {
+    let (average, value) = (values(&[3, 50], 1., 1), values(&[3, 50], 1., 2));
+    let in_f64 = in_f64(&average);
+    let expected = ((in_f64.as_tensor() * 0.9)? + (value.to_dtype(DType::F64)? * 0.1)?)?;
+    moving_average(&average, &value, 0.9)?;
+    moving_average(&in_f64, &value.to_dtype(DType::F64)?, 0.9)?;
+    assert!(distance(&average, &expected) < 1e-6 && distance(&in_f64, &expected) < 1e-12);
+    assert!(matches!(moving_average(&average, &values(&[50, 3], 1., 2), 0.9), Err(Error::Shape { .. })));
+    Ok(())
 }

@@ -26,13 +26,15 @@ pub struct NetworkConfig {
     pub mask_kernel: usize,
     /// Default [`Readout::Linear`].
     pub readout: Readout,
+    /// Whether masks are learned (default). Without, they are all 1: the same network with plain global average pooling, to compare with.
+    pub attention: bool,
     /// How the factors of matrix products are held; weights, sums and everything else are `f32` in either case. Default [`Precision::F32`].
     pub precision: Precision,
 }
 
 impl Default for NetworkConfig {
     fn default() -> Self {
-        Self { attributes: 40, channels: 128, mask_kernel: 1, readout: Readout::Linear, precision: Precision::F32 }
+        Self { attributes: 40, channels: 128, mask_kernel: 1, readout: Readout::Linear, attention: true, precision: Precision::F32 }
     }
 }
 
@@ -88,13 +90,15 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// Share of the steps in which the learning rate rises. Default 0.3.
     pub warmup: f64,
+    /// Decay of the moving average of all weights and running moments that training ends with; 0 (default): none, the last ones.
+    pub average: f64,
     /// λ and its reading.
     pub loss: LossConfig,
 }
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 5, learning_rate: 3e-3, weight_decay: 1e-4, warmup: 0.3, loss: LossConfig::default() }
+        Self { epochs: 5, learning_rate: 3e-3, weight_decay: 1e-4, warmup: 0.3, average: 0., loss: LossConfig::default() }
     }
 }
 
@@ -106,6 +110,7 @@ impl TrainConfig {
         range("train.learning_rate", self.learning_rate, 1e-9..=10., "a number from 1e-9 to 10")?;
         range("train.weight_decay", self.weight_decay, 0. ..=10., "a number from 0 to 10")?;
         range("train.warmup", self.warmup, 0. ..=1., "a share from 0 to 1")?;
+        range("train.average", self.average, 0. ..=0.999_999, "a decay from 0 to 0.999999")?;
         range("train.lambda", self.loss.lambda, 0. ..=1e6, "a number from 0 to 1e6")
     }
 }

@@ -19,20 +19,27 @@ pub struct Heads {
     pub(crate) readout_weight: Var,
     /// `[K]`.
     pub(crate) readout_bias: Var,
+    /// Whether masks are computed; else they are all 1.
+    pub(crate) attention: bool,
     pub(crate) precision: Precision,
 }
 
+/// sigmoid(40) is 1 in `f32`.
+const OPEN: f32 = 40.;
+
 impl Heads {
     pub(crate) fn new(config: &NetworkConfig, initial: &Initial) -> Result<Self> {
-        let NetworkConfig { attributes: k, channels: c, mask_kernel: n, readout, precision } = *config;
+        let NetworkConfig { attributes: k, channels: c, mask_kernel: n, readout, attention, precision } = *config;
+        let (filters, biases) = ([k * c, c, n, n], [k * c]);
         Ok(Self {
-            mask_weight: initial.uniform(100, &[k * c, c, n, n], c * n * n)?,
-            mask_bias: initial.uniform(101, &[k * c], c * n * n)?,
+            mask_weight: if attention { initial.uniform(100, &filters, c * n * n)? } else { initial.constant(0., &filters)? },
+            mask_bias: if attention { initial.uniform(101, &biases, c * n * n)? } else { initial.constant(OPEN, &biases)? },
             readout_weight: match readout {
                 Readout::Linear => initial.uniform(102, &[k, c], c)?,
                 Readout::Mean => initial.constant(1. / c as f32, &[k, c])?,
             },
             readout_bias: initial.uniform(103, &[k], c)?,
+            attention,
             precision,
         })
     }
@@ -42,6 +49,10 @@ impl Heads {
     /// # Errors
     /// If z has another number of channels.
     pub fn pool(&self, z: &Tensor) -> Result<Pooled> {
+        if !self.attention {
+            let features = z.mean((2, 3))?.unsqueeze(1)?.broadcast_as((z.dims()[0], self.readout_weight.dims()[0], z.dims()[1]))?;
+            return Ok(Pooled { masks: features.ones_like()?, features });
+        }
         ops::attention(z, &self.mask_weight, &self.mask_bias, self.precision)
     }
 
@@ -108,6 +119,7 @@ impl Heads {
             mask_bias: Var::from_tensor(&mask_bias.reshape(k * kept)?.contiguous()?)?,
             readout_weight: Var::from_tensor(&self.readout_weight.index_select(channels, 1)?.contiguous()?)?,
             readout_bias: Var::from_tensor(&self.readout_bias.as_tensor().copy()?)?,
+            attention: self.attention,
             precision: self.precision,
         })
     }

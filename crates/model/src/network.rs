@@ -83,9 +83,13 @@ impl Network {
         self.extractor.tensors().chain(self.heads.tensors()).collect()
     }
 
-    /// The tensors that training changes by gradient: all but running moments, and the readout's weights if they are fixed.
+    /// The tensors that training changes by gradient: all but running moments, and the readout's weights and the masks if they are fixed.
     pub fn trainable(&self) -> Vec<(String, &Var)> {
-        let fixed = |name: &str| name.contains("running_") || (name == "heads.readout.weight" && self.config.readout == Readout::Mean);
+        let fixed = |name: &str| match name {
+            "heads.readout.weight" => self.config.readout == Readout::Mean,
+            "heads.mask.weight" | "heads.mask.bias" => !self.config.attention,
+            _ => name.contains("running_"),
+        };
         self.tensors().into_iter().filter(|(name, _)| !fixed(name)).collect()
     }
 
@@ -101,6 +105,15 @@ impl Network {
     /// If `channels` is empty or one of them does not exist.
     pub fn keeping(&self, channels: &[usize]) -> Result<Self> {
         self.smaller(channels, |index| self.heads.keeping(index))
+    }
+
+    /// The same network in memory of its own.
+    pub(crate) fn copied(&self) -> Result<Self> {
+        let copy = Self::new(self.config.clone(), 0, self.heads.mask_weight.device())?;
+        for ((_, to), (_, from)) in copy.tensors().into_iter().zip(self.tensors()) {
+            to.set(from)?;
+        }
+        Ok(copy)
     }
 
     /// With only these channels of the extractor, and heads that `heads` makes for them.

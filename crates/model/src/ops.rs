@@ -55,6 +55,14 @@ pub fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor, attributes: &[usize]) -
     Ok(foresee_kernels::attention_masks(z, weight, bias, attributes)?)
 }
 
+/// average ← decay·average + (1 - decay)·value, in place.
+///
+/// # Errors
+/// If the shapes differ.
+pub fn moving_average(average: &Var, value: &Tensor, decay: f64) -> Result<()> {
+    Ok(foresee_kernels::moving_average(average, value, decay)?)
+}
+
 /// A step of AdamW, in place.
 ///
 /// # Errors

@@ -68,6 +68,7 @@ impl Heads {
             mask_bias: Var::from_tensor(&mask_bias)?,
             readout_weight: Var::from_tensor(&table(&stand_in.readout, k, kept, device)?)?,
             readout_bias: Var::from_tensor(&readout_bias)?,
+            attention: self.attention,
             precision: self.precision,
         })
     }

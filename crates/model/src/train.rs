@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::loss::loss;
 use crate::network::Network;
+use crate::ops;
 use crate::optimizer::{AdamW, AdamWConfig};
 use crate::schedule::one_cycle;
 
@@ -45,11 +46,16 @@ pub struct StepReport {
 /// A network in training.
 pub struct Trainer {
     network: Network,
+    /// The moving average, if there is one.
+    average: Option<Network>,
     optimizer: AdamW,
     config: TrainConfig,
     batches: usize,
     position: Position,
 }
+
+/// Before the names of the moving average's tensors in a checkpoint.
+const AVERAGE: &str = "average.";
 
 /// What a checkpoint says besides its tensors.
 #[derive(Serialize, Deserialize)]
@@ -68,12 +74,18 @@ impl Trainer {
     pub fn new(network: Network, config: TrainConfig, batches: usize) -> Result<Self> {
         config.check()?;
         let optimizer = AdamW::new(network.trainable(), AdamWConfig { weight_decay: config.weight_decay, ..Default::default() })?;
-        Ok(Self { network, optimizer, config, batches, position: Position::default() })
+        let average = (config.average > 0.).then(|| network.copied()).transpose()?;
+        Ok(Self { network, average, optimizer, config, batches, position: Position::default() })
     }
 
     /// The network as it is now.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// What training has come to: the moving average of the weights if there is one, else [`network`](Self::network).
+    pub fn trained(&self) -> &Network {
+        self.average.as_ref().unwrap_or(&self.network)
     }
 
     /// How far training is.
@@ -105,6 +117,7 @@ impl Trainer {
         let learning_rate = one_cycle(self.position.step, self.steps(), self.config.learning_rate, self.config.warmup);
         self.optimizer.step(&loss.total.backward()?, learning_rate)?;
         self.position.step += 1;
+        self.follow()?;
         self.position.batch += 1;
         if self.position.batch == self.batches {
             self.position = Position { epoch: self.position.epoch + 1, batch: 0, ..self.position };
@@ -120,6 +133,17 @@ impl Trainer {
         })
     }
 
+    /// The average follows the weights. At the start it forgets faster, so that the initial weights have no part in it for long.
+    fn follow(&self) -> Result<()> {
+        let Some(average) = &self.average else { return Ok(()) };
+        let step = self.position.step as f64;
+        let decay = self.config.average.min((1. + step) / (10. + step));
+        for ((_, average), (_, value)) in average.tensors().into_iter().zip(self.network.tensors()) {
+            ops::moving_average(average, &value.as_detached_tensor(), decay)?;
+        }
+        Ok(())
+    }
+
     /// Writes weights, running moments, optimizer state and position. The file appears only when it is complete.
     ///
     /// # Errors
@@ -128,7 +152,8 @@ impl Trainer {
         let weights = self.network.tensors().into_iter().map(|(name, var)| (name, var.as_detached_tensor()));
         let card =
             CheckpointCard { network: self.network.config().clone(), train: self.config.clone(), batches: self.batches, position: self.position };
-        file::write(path, weights.chain(self.optimizer.state()).collect(), &card)
+        let average = self.average.iter().flat_map(Network::tensors).map(|(name, var)| (format!("{AVERAGE}{name}"), var.as_detached_tensor()));
+        file::write(path, weights.chain(average).chain(self.optimizer.state()).collect(), &card)
     }
 
     /// Goes on from a checkpoint, which must have been made with the same configuration.
@@ -146,6 +171,10 @@ impl Trainer {
             tensor,
             reason: "is missing or of another shape".into(),
         })?;
+        if let Some(average) = &self.average {
+            let own = tensors.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(AVERAGE)?.to_owned(), tensor.clone()))).collect();
+            average.set_tensors(path, &own)?;
+        }
         self.position = card.position;
         Ok(())
     }

@@ -40,7 +40,7 @@ fn bits(network: &Network) -> AnyResult<Vec<u32>> {
 fn training_goes_on_from_a_checkpoint_with_the_same_bits() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("checkpoint.safetensors");
-    let start = || Trainer::new(Network::new(config(), 4, &Device::Cpu)?, TrainConfig { epochs: 2, ..Default::default() }, 3);
+    let start = || Trainer::new(Network::new(config(), 4, &Device::Cpu)?, TrainConfig { epochs: 2, average: 0.5, ..Default::default() }, 3);
     let mut whole = start()?;
     for i in 0..6 {
         if i == 4 {
@@ -58,6 +58,7 @@ fn training_goes_on_from_a_checkpoint_with_the_same_bits() -> AnyResult {
         resumed.step(&images, &labels)?;
     }
     assert!(bits(whole.network())? == bits(resumed.network())?, "resumed training ends elsewhere");
+    assert!(bits(whole.trained())? == bits(resumed.trained())?, "the resumed average ends elsewhere");
 
     let mut other = Trainer::new(Network::new(config(), 4, &Device::Cpu)?, TrainConfig { epochs: 3, ..Default::default() }, 3)?;
     assert!(matches!(other.resume(&path), Err(Error::File { .. })));
@@ -161,5 +162,26 @@ fn training_learns_and_stops_on_a_loss_that_is_not_finite() -> AnyResult {
     let running = trainer.network().tensors().iter().filter(|(n, _)| n.contains("running")).map(|(_, v)| v.elem_count()).sum::<usize>();
     let changed = before.iter().zip(bits(trainer.network())?).filter(|(a, b)| **a != *b).count();
     assert!(changed <= running, "only running moments may change");
+    Ok(())
+}
+
+#[test]
+fn training_ends_with_the_moving_average_of_its_weights() -> AnyResult {
+    let train = |average| Trainer::new(Network::new(config(), 4, &Device::Cpu)?, TrainConfig { average, ..Default::default() }, 10);
+    let (mut plain, mut averaged) = (train(0.)?, train(0.9)?);
+    let values = |network: &Network| bits(network).map(|bits| bits.into_iter().map(f32::from_bits).collect::<Vec<_>>());
+    let mut expected = values(plain.network())?;
+    for step in 1..=8 {
+        let (images, labels) = batch(step)?;
+        plain.step(&images, &labels)?;
+        averaged.step(&images, &labels)?;
+        let decay = f32::min(0.9, (1. + step as f32) / (10. + step as f32));
+        expected.iter_mut().zip(values(plain.network())?).for_each(|(e, v)| *e = decay * *e + (1. - decay) * v);
+    }
+    assert!(bits(plain.network())? == bits(averaged.network())?, "averaging has no part in training");
+    assert!(bits(plain.network())? == bits(plain.trained())?);
+    let got = values(averaged.trained())?;
+    assert!(got.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5 * (1. + b.abs())));
+    assert!(bits(averaged.network())? != bits(averaged.trained())?);
     Ok(())
 }

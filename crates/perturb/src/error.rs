@@ -34,6 +34,9 @@ pub enum Error {
     /// A covariance cannot be inverted.
     #[error("a covariance of the channels is not finite; the network's weights or the images are damaged")]
     NotFinite,
+    /// An error of a kernel, such as a channel that the features do not have.
+    #[error(transparent)]
+    Kernel(#[from] foresee_kernels::Error),
     /// An error of candle or of the model.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

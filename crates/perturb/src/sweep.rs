@@ -1,7 +1,7 @@
 //! Figures 7 and 8: accuracy over the strength of an operation, from features that are computed once.
 
 use candle_core::Tensor;
-use foresee_kernels::ToneCurve;
+use foresee_kernels::{ToneCurve, select_channels};
 
 use crate::error::Result;
 use crate::model::AttentionModel;
@@ -89,12 +89,7 @@ pub fn prune_curves<M: AttentionModel, E: From<crate::Error>>(
 
 /// Making the smaller network costs far less than running it, so that none is kept: a sweep needs no more memory than one network.
 fn cut_logits<M: AttentionModel>(model: &M, features: &Tensor, cut: &Cut) -> Result<Tensor> {
-    let kept = cut.kept();
-    let index: Vec<u32> = kept.iter().map(|&c| c as u32).collect();
-    let index = Tensor::from_vec(index, kept.len(), features.device())?;
-    // Features usually lie in memory pixel by pixel: this order copies nothing but what is kept.
-    let kept_features = features.permute((0, 2, 3, 1))?.contiguous()?.index_select(&index, 3)?.permute((0, 3, 1, 2))?;
-    Ok(model.cut(cut)?.logits(&kept_features)?)
+    Ok(model.cut(cut)?.logits(&select_channels(features, cut.kept())?)?)
 }
 
 /// Classifies images with noise of each σ under each curve: a tally for `sigmas[i]` and `curves[j]` at `[i][j]`. For each σ the features and masks are computed

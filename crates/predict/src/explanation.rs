@@ -86,18 +86,18 @@ impl Explanation {
         Ok(self.rules().into_iter().map(make).chain([Forecast::nothing(pruned.len(), attributes)]).collect())
     }
 
-    /// Forecasts of what a tone curve on the masks of one channel at a time changes, for all channels in turn. `curve` is the curve itself.
+    /// Forecasts of what a tone curve on the masks of one channel at a time changes, for some channels in turn. `curve` is the curve itself.
     ///
     /// # Errors
     /// If the tables do not fit each other.
-    pub fn of_transforming(&self, curve: impl Fn(f64) -> f64) -> Result<Vec<Forecast>> {
+    pub fn of_transforming(&self, channels: &[usize], curve: impl Fn(f64) -> f64) -> Result<Vec<Forecast>> {
         self.check()?;
         let (k, c) = (self.mean_masks.rows(), self.mean_masks.columns());
         let mask = |k: usize, c: usize| self.mean_masks.get(k, c);
         let moved = |k: usize, c: usize| (curve(mask(k, c)) - mask(k, c)).abs();
         let make = |name: &str, values: usize, rule: &dyn Fn(usize, usize) -> f64| Forecast {
             name: name.into(),
-            effects: Matrix::from_rows(&(0..c).map(|c| (0..k).map(|k| rule(k, c)).collect()).collect::<Vec<Vec<f64>>>()),
+            effects: Matrix::from_rows(&channels.iter().map(|&c| (0..k).map(|k| rule(k, c)).collect()).collect::<Vec<Vec<f64>>>()),
             unit: Unit::Any,
             budget: Budget { values, probes: 0 },
         };
@@ -108,7 +108,7 @@ impl Explanation {
                 if mask(k, c) > 1e-6 { moved(k, c) * self.contributions.get(k, c).abs() / mask(k, c) } else { 0. }
             }),
             make("contribution |w·p|", k * c, &|k, c| self.contributions.get(k, c).abs()),
-            Forecast::nothing(c, k),
+            Forecast::nothing(channels.len(), k),
         ])
     }
 }

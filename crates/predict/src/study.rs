@@ -8,7 +8,8 @@ use rayon::prelude::*;
 
 use crate::definition::{Budget, Change, Forecast};
 use crate::error::{Error, Result};
-use crate::scores::{locality, monotonicity, rank_of_outputs, rank_of_perturbations, skill};
+use crate::explanation::together;
+use crate::scores::{kendall, locality, monotonicity, rank_of_outputs, rank_of_perturbations, skill};
 
 /// A score, its interval, and what it is for forecasts from shuffled explanations.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,6 +41,7 @@ pub struct Scores {
 pub struct Study {
     operations: Vec<usize>,
     strengths: Vec<f64>,
+    single: bool,
     outputs: usize,
     whole: Sample,
     resamples: Vec<Sample>,
@@ -60,7 +62,7 @@ const SHUFFLES: usize = 20;
 
 impl Study {
     /// Prepares the effects: of all items and operations, and of `resamples` bootstrap samples in which items and operations are both drawn with
-    /// replacement. The changes of one operation follow each other, as [`observe`](crate::observe) leaves them.
+    /// replacement. The changes of one operation follow each other, as [`observe`](crate::observe) leaves them; of a single operation each strength counts as one.
     ///
     /// # Errors
     /// If there are no changes or no items, or the changes are of different shapes.
@@ -71,8 +73,13 @@ impl Study {
             let got = format!("[{}, {}]", other.by_item.rows(), other.by_item.columns());
             return Err(Error::Shape { what: format!("the change by {}", other.operation), expected: format!("[{items}, {outputs}]"), got });
         }
-        let groups: Vec<Vec<usize>> =
-            (0..changes.len()).collect::<Vec<_>>().chunk_by(|&a, &b| changes[a].operation == changes[b].operation).map(<[usize]>::to_vec).collect();
+        // A single operation has no others to learn from: then each of its strengths counts as one.
+        let single = changes.iter().all(|c| c.operation == first.operation);
+        let groups: Vec<Vec<usize>> = (0..changes.len())
+            .collect::<Vec<_>>()
+            .chunk_by(|&a, &b| !single && changes[a].operation == changes[b].operation)
+            .map(<[usize]>::to_vec)
+            .collect();
         let sample = |operations: &[usize], items: &[usize]| {
             let drawn: Vec<(usize, usize)> = operations.iter().enumerate().flat_map(|(at, &o)| groups[o].iter().map(move |&c| (at, c))).collect();
             let effects: Vec<Vec<f64>> = drawn.iter().map(|&(_, c)| changes[c].effect(items)).collect();
@@ -94,19 +101,23 @@ impl Study {
                 sample(&operations, &draw(items))
             })
             .collect();
-        Ok(Self { operations: whole.operations.clone(), strengths: changes.iter().map(|c| c.strength).collect(), outputs, whole, resamples, seed })
-    }
-
-    /// How much each change changes each output, [changes, outputs].
-    pub fn effects(&self) -> &Matrix {
-        &self.whole.effects
+        Ok(Self {
+            operations: whole.operations.clone(),
+            strengths: changes.iter().map(|c| c.strength).collect(),
+            single,
+            outputs,
+            whole,
+            resamples,
+            seed,
+        })
     }
 
     /// [`monotonicity`] of the changes in their strength; no forecast has a part in it.
     pub fn monotonicity(&self) -> Interval {
         let of = |sample: &Sample| {
             let strengths: Vec<f64> = sample.changes.iter().map(|&c| self.strengths[c]).collect();
-            monotonicity(&sample.effects, &sample.operations, &strengths)
+            let operations = if self.single { vec![0; strengths.len()] } else { sample.operations.clone() };
+            monotonicity(&sample.effects, &operations, &strengths)
         };
         interval(of(&self.whole), self.resamples.iter().map(of).collect())
     }
@@ -136,6 +147,30 @@ impl Study {
             locality: of(&|e, f, _| locality(e, f)),
             budget: forecast.budget,
         })
+    }
+
+    /// Does a table [outputs, outputs] say which outputs change together? Kendall's τ-b over pairs of outputs between the table and the correlation of their
+    /// effects over perturbations ([`together`]). Shuffled: outputs exchanged.
+    ///
+    /// # Errors
+    /// If the table is not of these outputs, or there are fewer than two perturbations.
+    pub fn rank_of_pairs(&self, expected: &Matrix) -> Result<Score> {
+        let pairs = |m: &Matrix| (0..m.rows()).flat_map(|i| m.row(i)[i + 1..].to_vec()).collect::<Vec<_>>();
+        if (expected.rows(), expected.columns()) != (self.outputs, self.outputs) {
+            let got = format!("[{}, {}]", expected.rows(), expected.columns());
+            return Err(Error::Shape { what: "the table of outputs".into(), expected: format!("[{0}, {0}]", self.outputs), got });
+        }
+        let of = |sample: &Sample, expected: &Matrix| together(&sample.effects).map(|found| kendall(&pairs(&found), &pairs(expected)));
+        let exchange = |number: u64| {
+            let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+            rng.set_stream(u64::MAX - number);
+            let mut order: Vec<usize> = (0..self.outputs).collect();
+            order.shuffle(&mut rng);
+            Matrix::from_rows(&order.iter().map(|&i| order.iter().map(|&j| expected.get(i, j)).collect()).collect::<Vec<_>>())
+        };
+        let control = (0..SHUFFLES).map(|number| of(&self.whole, &exchange(number as u64))).collect::<Result<Vec<_>>>()?;
+        let values = self.resamples.par_iter().map(|sample| of(sample, expected)).collect::<Result<Vec<_>>>()?;
+        Ok(Score { interval: interval(of(&self.whole, expected)?, values), shuffled: control.iter().sum::<f64>() / control.len() as f64 })
     }
 
     /// The same explanation with operations exchanged, and outputs exchanged.

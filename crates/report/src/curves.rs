@@ -29,7 +29,7 @@ pub struct Curve {
     pub band: Band,
     /// Its colour, by number.
     pub colour: usize,
-    /// Its line and marker: 0 solid with discs, 1 dashed with triangles, 2 dotted with crosses.
+    /// Its line and marker: 0 solid with discs, 1 dashed with triangles, 2 dotted with crosses, 3 small discs without a line.
     pub dash: usize,
 }
 
@@ -154,7 +154,7 @@ fn axes(area: &Area, panel: &Panel) -> Drawn {
     for curve in curves {
         let points: Vec<(i32, i32)> = curve.points.iter().filter(|p| p.1.is_finite()).map(place).collect();
         stroke(area, &points, curve)?;
-        if points.len() <= 40 {
+        if points.len() <= 40 || curve.dash == 3 {
             points.iter().try_for_each(|&at| marker(area, at, curve))?;
         }
     }
@@ -168,6 +168,9 @@ fn tick(value: f64) -> String {
 
 /// A line through points, in pixels, dashed as the curve says.
 fn stroke(area: &Area, points: &[(i32, i32)], curve: &Curve) -> Drawn {
+    if curve.dash == 3 {
+        return Ok(());
+    }
     let line = category(curve.colour).stroke_width(2);
     let (on, off) = match curve.dash {
         0 => {
@@ -202,6 +205,7 @@ fn marker(area: &Area, at: (i32, i32), curve: &Curve) -> Drawn {
     match curve.dash {
         0 => area.draw(&Circle::new(at, 4, colour.filled()))?,
         1 => area.draw(&TriangleMarker::new(at, 6, colour.filled()))?,
+        3 => area.draw(&Circle::new(at, 2, colour.mix(0.5).filled()))?,
         _ => area.draw(&Cross::new(at, 4, colour.stroke_width(2)))?,
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
-use foresee_celeba::{Normalisation, Preprocessing, synthetic};
+use foresee_celeba::{Normalisation, Preprocessing, View, synthetic};
 use foresee_model::{LossConfig, Network, NetworkConfig, Precision, TrainConfig, Trainer};
 use serde::{Deserialize, Serialize};
 
@@ -161,7 +161,7 @@ impl Case {
         paths.sort();
         let preprocessing = Preprocessing { image_size: self.size, normalisation: Normalisation::default() };
         let mut out = vec![0f32; 3 * self.size * self.size];
-        repeat(|| Ok(paths.iter().try_for_each(|path| preprocessing.read(path, false, &mut out))?))
+        repeat(|| Ok(paths.iter().try_for_each(|path| preprocessing.read(path, &View::default(), &mut out))?))
     }
 
     /// The heads with 0 to C-1 channels pruned, from features that are computed once.

@@ -1,10 +1,12 @@
 //! What sparsity does: one line of a table and one point of a figure for each variant.
 
 use anyhow::Result;
+use foresee_model::{Precision, Readout, Sparsity};
 use foresee_report::frame::{self, DataFrame, df};
 use foresee_report::{Band, Curve, Figure, Panel, Source, Table, curves};
 
 use super::claims::Claim;
+use crate::config::Config;
 use crate::run::Run;
 
 /// Mean masks below this count as closed.
@@ -75,24 +77,40 @@ pub fn row(variant: &str, runs: &[&Run], claims: &[Claim]) -> Result<Row> {
         ("transformation, σ = 0.1 [points]", of_claim("mask transformation makes the network robust, σ = 0.1"), 2),
         ("transformation, σ = 0.3 [points]", of_claim("mask transformation makes the network robust, σ = 0.3"), 2),
     ];
-    let config = &runs[0].manifest.config;
-    let sparsity = match config.train.sparsity {
-        foresee_model::Sparsity::Sum => "sum",
-        foresee_model::Sparsity::Mean => "mean",
-    };
-    let settings = format!("λ = {:e} ({sparsity}), {} px, {} epochs", config.train.lambda, config.data.image_size, config.train.epochs);
     let mask_mean = each(&mean_of_masks)?;
-    Ok(Row { variant: variant.into(), settings, synthetic: runs[0].manifest.data.synthetic, mask_mean, columns })
+    Ok(Row { variant: variant.into(), settings: settings(runs[0]), synthetic: runs[0].manifest.data.synthetic, mask_mean, columns })
 }
 
-pub fn table(rows: &[Row], source: &Source) -> Table {
+/// What decides a run, in words; what is as usual is not named.
+fn settings(run: &Run) -> String {
+    let Config { data, model, train, .. } = &run.manifest.config;
+    let sparsity = if train.sparsity == Sparsity::Sum { "sum" } else { "mean" };
+    let mut text = format!("λ = {:e} ({sparsity}), {} px, {} epochs", train.lambda, data.image_size, train.epochs);
+    let mut unusual = |is: bool, words: String| {
+        if is {
+            text.push_str(&format!(", {words}"));
+        }
+    };
+    unusual(train.limit > 0, format!("{} faces", train.limit));
+    unusual(train.crop < 1., format!("random squares from {}", train.crop));
+    unusual(train.average > 0., format!("average of weights, decay {}", train.average));
+    unusual(!model.attention, "no masks".into());
+    unusual(model.mask_kernel > 1, format!("masks of {0}×{0}", model.mask_kernel));
+    unusual(model.readout == Readout::Mean, "readout by the mean".into());
+    unusual(model.channels != 128, format!("{} channels", model.channels));
+    text + if model.precision == Precision::Bf16 { ", bf16" } else { ", f32" }
+}
+
+/// What was measured of no variant has no column.
+pub fn table(name: &str, caption: &str, rows: &[Row], source: &Source) -> Table {
+    let measured: Vec<usize> = (0..rows[0].columns.len()).filter(|&at| rows.iter().any(|row| row.columns[at].1.mean().is_finite())).collect();
     let mut header = vec!["variant", "settings", "faces", "seeds"];
-    header.extend(rows.first().iter().flat_map(|row| row.columns.iter().map(|c| c.0)));
-    let mut table = Table::new("over_lambda", "What the sparsity of the masks changes: mean over seeds (range).", &header);
+    header.extend(measured.iter().map(|&at| rows[0].columns[at].0));
+    let mut table = Table::new(name, caption, &header);
     for row in rows {
         let faces = if row.synthetic { "SYNTHETIC" } else { "CelebA" };
         let mut cells = vec![row.variant.clone(), row.settings.clone(), faces.into(), row.mask_mean.0.len().to_string()];
-        cells.extend(row.columns.iter().map(|(_, seeds, digits)| seeds.text(*digits)));
+        cells.extend(measured.iter().map(|&at| row.columns[at].1.text(row.columns[at].2)));
         table.rows.push(cells);
     }
     table.measured_on(source)

@@ -8,16 +8,56 @@ use foresee_report::{Report, Section, Source, Table};
 
 use super::claims::{self, Claim};
 use super::{Done, Failed, by_variant, over_lambda, regions};
+use crate::run::Run;
 
-pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize) -> Result<()> {
+pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize, claims: bool) -> Result<()> {
     if done.is_empty() {
         tracing::warn!("no run is done: there is nothing to analyse; allow more time with --budget");
         return Ok(());
     }
     let groups = by_variant(done);
-    let synthetic = |variant: &str| groups.iter().any(|(name, runs)| *name == variant && runs[0].manifest.data.synthetic);
-    let (mut all, mut rows, mut focus) = (vec![], vec![], vec![]);
-    for (variant, runs) in &groups {
+    let source = source(done, planned);
+    let (mut all, mut sections) = (vec![], vec![]);
+    if claims {
+        all = of_all(out, done, &groups)?;
+        sections = claims_sections(out, &all, &groups, &source)?;
+    }
+    let rows = groups.iter().map(|(variant, runs)| over_lambda::row(variant, runs, &all)).collect::<Result<Vec<_>>>()?;
+    let (name, caption) = match claims {
+        true => ("over_lambda", "What the sparsity of the masks changes: mean over seeds (range)."),
+        false => ("variants", "What the settings change: mean over seeds (range)."),
+    };
+    frame::write_csv(&out.join(format!("data/{name}.csv")), over_lambda::frame(&rows)?)?;
+    let table = over_lambda::table(name, caption, &rows, &source);
+    table.save(&out.join("tables"))?;
+    sections.extend([Section::Heading(caption.into()), Section::Table(table)]);
+    if let Some(figure) = over_lambda::figure(&rows, &source)?.filter(|_| claims) {
+        figure.save(&out.join("figures"))?;
+        sections.push(Section::Figure(figure, "Accuracy, pruning and transformation over the mean of the masks.".into()));
+    }
+    let hours = done.iter().flat_map(|d| d.run.manifest.stages.values()).map(|stage| stage.wall_seconds).sum::<f64>() / 3600.;
+    for run in failed {
+        sections.insert(0, Section::Text(format!("Not done: {}, seed {}: {}", run.variant, run.seed, run.why)));
+    }
+    let summary = [
+        ("runs done", format!("{} of {planned}", done.len())),
+        ("variants", groups.len().to_string()),
+        ("time of the runs", format!("{hours:.1} h")),
+    ];
+    let summary = summary.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let title = if claims { "Do the claims of Kimura & Tanaka (2020) hold?" } else { "What the settings change" };
+    let report = Report { title: title.into(), source, summary, sections };
+    report.save(&out.join("report.html"))?;
+    tracing::info!("open {}", out.join("report.html").display());
+    Ok(())
+}
+
+type Groups<'a> = [(&'a str, Vec<&'a Run>)];
+
+/// All claims for all variants; where masks lie on drawn faces is written on the way.
+fn of_all(out: &Path, done: &[Done], groups: &Groups) -> Result<Vec<Claim>> {
+    let (mut all, mut focus) = (vec![], vec![]);
+    for (variant, runs) in groups {
         let mut claims = claims::of_variant(variant, runs);
         let about_regions = match done.iter().any(|d| d.variant == *variant && d.synthetic) {
             true => {
@@ -29,10 +69,8 @@ pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize) -> Re
             false => regions::not_testable().into(),
         };
         claims.extend(about_regions.into_iter().map(|claim| claim.of(variant)));
-        rows.push(over_lambda::row(variant, runs, &claims)?);
         all.extend(claims);
     }
-    write_claims(out, &all, &synthetic)?;
     if !focus.is_empty() {
         let table = df!(
             "variant" => focus.iter().map(|f| f.0).collect::<Vec<_>>(),
@@ -46,45 +84,24 @@ pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize) -> Re
         )?;
         frame::write_csv(&out.join("data/mask_regions.csv"), table)?;
     }
-    frame::write_csv(&out.join("data/over_lambda.csv"), over_lambda::frame(&rows)?)?;
+    Ok(all)
+}
 
-    let source = source(done, planned);
-    let (claims, lambda) = (table(&all, &synthetic, &source), over_lambda::table(&rows, &source));
-    let mut sections = vec![
-        Section::Heading("The paper's claims".into()),
-        Section::Text(format!(
-            "Each claim is tested for every variant. Intervals hold 95 % of a bootstrap in which seeds and test images are drawn anew, unless the statistic \
-                 says that they are the range over seeds. A claim holds if the interval and every seed lie on its side; it does not hold if the whole interval \
-                 lies below {} points, a gain that nobody would care for; with fewer than {} seeds nothing is decided. These are {} statistics: about one in \
-                 twenty intervals misses its value by chance, so that a verdict counts where the variants agree.",
-            claims::MARGIN,
-            foresee_analysis::SEEDS_NEEDED,
-            all.iter().filter(|c| c.interval.estimate.is_finite()).count(),
-        )),
-        Section::Table(claims.clone()),
-        Section::Heading("What sparsity changes".into()),
-        Section::Table(lambda.clone()),
-    ];
-    if let Some(figure) = over_lambda::figure(&rows, &source)? {
-        figure.save(&out.join("figures"))?;
-        sections.push(Section::Figure(figure, "Accuracy, pruning and transformation over the mean of the masks.".into()));
-    }
-    claims.save(&out.join("tables"))?;
-    lambda.save(&out.join("tables"))?;
-    let hours = done.iter().flat_map(|d| d.run.manifest.stages.values()).map(|stage| stage.wall_seconds).sum::<f64>() / 3600.;
-    for run in failed {
-        sections.insert(0, Section::Text(format!("Not done: {}, seed {}: {}", run.variant, run.seed, run.why)));
-    }
-    let summary = [
-        ("runs done", format!("{} of {planned}", done.len())),
-        ("variants", groups.len().to_string()),
-        ("time of the runs", format!("{hours:.1} h")),
-    ];
-    let summary = summary.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    let report = Report { title: "Do the claims of Kimura & Tanaka (2020) hold?".into(), source, summary, sections };
-    report.save(&out.join("report.html"))?;
-    tracing::info!("open {}", out.join("report.html").display());
-    Ok(())
+fn claims_sections(out: &Path, all: &[Claim], groups: &Groups, source: &Source) -> Result<Vec<Section>> {
+    let synthetic = |variant: &str| groups.iter().any(|(name, runs)| *name == variant && runs[0].manifest.data.synthetic);
+    write_claims(out, all, &synthetic)?;
+    let table = table(all, &synthetic, source);
+    table.save(&out.join("tables"))?;
+    let how = format!(
+        "Each claim is tested for every variant. Intervals hold 95 % of a bootstrap in which seeds and test images are drawn anew, unless the statistic says that they \
+             are the range over seeds. A claim holds if the interval and every seed lie on its side; it does not hold if the whole interval lies below {} points, a gain that \
+             nobody would care for; with fewer than {} seeds nothing is decided. These are {} statistics: about one in twenty intervals misses its value by chance, so \
+             that a verdict counts where the variants agree.",
+        claims::MARGIN,
+        foresee_analysis::SEEDS_NEEDED,
+        all.iter().filter(|c| c.interval.estimate.is_finite()).count(),
+    );
+    Ok(vec![Section::Heading("The paper's claims".into()), Section::Text(how), Section::Table(table)])
 }
 
 /// The faces of the whole study. It counts as synthetic only if no run had others: lines on drawn faces say so themselves.

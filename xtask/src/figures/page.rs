@@ -82,6 +82,26 @@ const CHAPTERS: &[Chapter] = &[
          the same noisy images.",
         &[("fig8_mask_transformation", "Figure 8: accuracy under noise for several n and β.")],
     ),
+    (
+        "Human predictability",
+        "The paper defines human predictability as the easiness to predict the change of the inference when the model is perturbed, and gives no measure; this one is \
+         ours. A forecast is what a person would say who has seen an explanation, before the perturbed network is run: how much each attribute's logit will change. \
+         Skill says how much less wrong it is than expecting the mean change everywhere (1: perfect, 0: no better, below 0: misleading). Rank agreement (Kendall's τ-b) says \
+         whether it orders the attributes, or the perturbations, rightly. Locality says how much of the change lies where it was expected, chance taken off. Hollow discs show \
+         the same for explanations whose channels and attributes are exchanged at random: what lies near them knows nothing.",
+        &[("predictability_scores", "Forecasts of what perturbations change, scored."), ("predictability", "")],
+    ),
+    (
+        "The paper's example: regression models (Eq. 3 to 7)",
+        crate::predict::regression::TEXT,
+        &[
+            crate::predict::regression::CAPTIONS[0],
+            crate::predict::regression::CAPTIONS[1],
+            crate::predict::regression::CAPTIONS[2],
+            crate::predict::regression::CAPTIONS[3],
+            ("predictability_regression", ""),
+        ],
+    ),
 ];
 
 fn summary(run: &Run) -> Result<Vec<(String, String)>> {

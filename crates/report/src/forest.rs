@@ -1,0 +1,112 @@
+//! Scores with their intervals, one below the other ("forest plot").
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, VPos};
+
+use crate::canvas::{Area, Drawn, Figure, Source, centred, draw, text};
+use crate::colour::category;
+use crate::error::Result;
+
+/// One score.
+#[derive(Debug, Clone, Copy)]
+pub struct Dot {
+    /// Its value; nothing is drawn for NaN.
+    pub value: f64,
+    /// Lower and upper end of its interval.
+    pub interval: (f64, f64),
+    /// The same score of a control, drawn hollow.
+    pub control: f64,
+}
+
+/// Some rows under a title.
+#[derive(Debug, Clone)]
+pub struct Forest {
+    /// Written above its rows.
+    pub title: String,
+    /// Name of each row, and a score for each column.
+    pub rows: Vec<(String, Vec<Dot>)>,
+}
+
+/// Left end of every axis: values below are drawn at it as an arrow.
+const LOW: f64 = -0.5;
+/// Widths of the names and of a column.
+const NAMES: i32 = 400;
+const COLUMN: i32 = 250;
+const ROW: i32 = 24;
+
+/// Draws groups of rows; `columns` are the scores' names, which all run from -0.5 (and less) to 1.
+///
+/// # Errors
+/// If it cannot be drawn.
+pub fn forest(name: &str, columns: &[&str], groups: &[Forest], source: &Source) -> Result<Figure> {
+    let lines: i32 = groups.iter().map(|group| group.rows.len() as i32 + 2).sum();
+    let (top, height) = (34, 34 + lines * ROW + 74);
+    let width = NAMES + COLUMN * columns.len() as i32 + 24;
+    draw(name, (width as u32, height as u32), source, |area, _| {
+        for (i, column) in columns.iter().enumerate() {
+            let left = NAMES + COLUMN * i as i32;
+            centred(area, column, (left + COLUMN / 2, 16), 16.)?;
+            axis(area, left, (top, top + lines * ROW))?;
+        }
+        let mut y = top + ROW / 2;
+        for group in groups {
+            text(area, &group.title, (10, y), 16., BLACK, (HPos::Left, VPos::Center))?;
+            y += ROW;
+            for (name, dots) in &group.rows {
+                text(area, name, (NAMES - 14, y), 14., BLACK, (HPos::Right, VPos::Center))?;
+                for (i, dot) in dots.iter().enumerate() {
+                    mark(area, NAMES + COLUMN * i as i32, y, dot)?;
+                }
+                y += ROW;
+            }
+            y += ROW;
+        }
+        legend(area, height - 16)
+    })
+}
+
+/// Where a value is in a column.
+fn place(left: i32, value: f64) -> i32 {
+    left + 12 + ((value.clamp(LOW, 1.) - LOW) / (1. - LOW) * f64::from(COLUMN - 30)) as i32
+}
+
+fn axis(area: &Area, left: i32, (top, bottom): (i32, i32)) -> Drawn {
+    let grey = RGBColor(215, 215, 215);
+    for tick in [LOW, 0., 0.5, 1.] {
+        let x = place(left, tick);
+        let line = if tick == 0. { BLACK.stroke_width(1) } else { grey.stroke_width(1) };
+        area.draw(&PathElement::new([(x, top), (x, bottom)], line))?;
+        text(area, &tick.to_string(), (x, bottom + 6), 14., BLACK, (HPos::Center, VPos::Top))?;
+    }
+    Ok(())
+}
+
+fn mark(area: &Area, left: i32, y: i32, dot: &Dot) -> Drawn {
+    if dot.control.is_finite() {
+        area.draw(&Circle::new((place(left, dot.control), y), 5, RGBColor(110, 110, 110).stroke_width(1)))?;
+    }
+    if !dot.value.is_finite() {
+        return Ok(());
+    }
+    let colour = category(0);
+    if dot.interval.0.is_finite() {
+        let ends = [(place(left, dot.interval.0), y), (place(left, dot.interval.1), y)];
+        area.draw(&PathElement::new(ends, colour.stroke_width(2)))?;
+    }
+    let x = place(left, dot.value);
+    if dot.value < LOW {
+        area.draw(&Polygon::new([(x - 6, y), (x + 5, y - 6), (x + 5, y + 6)], colour.filled()))?;
+    } else {
+        area.draw(&Circle::new((x, y), 5, colour.filled()))?;
+    }
+    Ok(())
+}
+
+fn legend(area: &Area, y: i32) -> Drawn {
+    let colour = category(0);
+    area.draw(&PathElement::new([(20, y), (48, y)], colour.stroke_width(2)))?;
+    area.draw(&Circle::new((34, y), 5, colour.filled()))?;
+    text(area, "forecast, 95 % interval (arrow: below -0.5)", (58, y), 14., BLACK, (HPos::Left, VPos::Center))?;
+    area.draw(&Circle::new((404, y), 5, RGBColor(110, 110, 110).stroke_width(1)))?;
+    text(area, "the same from a shuffled explanation", (418, y), 14., BLACK, (HPos::Left, VPos::Center))
+}

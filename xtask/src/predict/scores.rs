@@ -1,0 +1,167 @@
+//! `data/predictability.csv`: a line for each score of a forecast; and its table and figure.
+
+use anyhow::Result;
+use foresee_predict::{Budget, Interval, Score, Scores};
+use foresee_report::frame::{self, DataFrame, df};
+use foresee_report::{Dot, Figure, Forest, Source, Table};
+
+use crate::run::Run;
+
+pub const SCORES: &str = "data/predictability.csv";
+
+/// The scores that have a column of their own.
+const COLUMNS: [(&str, &str); 4] = [
+    ("skill", "skill"),
+    ("rank of outputs", "rank agreement, attributes"),
+    ("rank of perturbations", "rank agreement, perturbations"),
+    ("locality", "locality"),
+];
+
+/// One score of one forecast for one kind of operation.
+pub struct Row {
+    pub operation: String,
+    pub forecast: String,
+    pub score: &'static str,
+    pub value: Score,
+    pub budget: Budget,
+    pub perturbations: usize,
+    pub images: usize,
+}
+
+/// What a row is about: operation, number of perturbations, number of images.
+pub struct About<'a> {
+    pub operation: &'a str,
+    pub perturbations: usize,
+    pub images: usize,
+}
+
+impl About<'_> {
+    pub fn row(&self, forecast: &str, score: &'static str, value: Score, budget: Budget) -> Row {
+        let Self { operation, perturbations, images } = *self;
+        Row { operation: operation.into(), forecast: forecast.into(), score, value, budget, perturbations, images }
+    }
+
+    pub fn rows(&self, scores: &Scores) -> Vec<Row> {
+        let values = [scores.skill, scores.rank_of_outputs, scores.rank_of_perturbations, scores.locality];
+        COLUMNS.iter().zip(values).map(|((name, _), value)| self.row(&scores.forecast, name, value, scores.budget)).collect()
+    }
+}
+
+pub fn frame(rows: &[Row]) -> Result<DataFrame> {
+    let text = |value: fn(&Row) -> &str| rows.iter().map(|r| value(r).to_owned()).collect::<Vec<_>>();
+    let number = |value: fn(&Row) -> f64| rows.iter().map(value).collect::<Vec<_>>();
+    let count = |value: fn(&Row) -> usize| rows.iter().map(|r| value(r) as i64).collect::<Vec<_>>();
+    Ok(df!(
+        "operation" => text(|r| &r.operation),
+        "forecast" => text(|r| &r.forecast),
+        "score" => text(|r| r.score),
+        "estimate" => number(|r| r.value.interval.estimate),
+        "low" => number(|r| r.value.interval.low),
+        "high" => number(|r| r.value.interval.high),
+        "shuffled" => number(|r| r.value.shuffled),
+        "budget_values" => count(|r| r.budget.values),
+        "budget_probes" => count(|r| r.budget.probes),
+        "perturbations" => count(|r| r.perturbations),
+        "images" => count(|r| r.images),
+    )?)
+}
+
+/// What `frame` wrote.
+fn read(run: &Run) -> Result<Vec<Row>> {
+    let table = run.read_csv(SCORES)?;
+    let (text, number) = (|name: &str| frame::texts(&table, name), |name: &str| frame::numbers(&table, name));
+    let (operations, forecasts, scores) = (text("operation")?, text("forecast")?, text("score")?);
+    let (estimates, lows, highs, shuffled) = (number("estimate")?, number("low")?, number("high")?, number("shuffled")?);
+    let (values, probes) = (number("budget_values")?, number("budget_probes")?);
+    let (perturbations, images) = (number("perturbations")?, number("images")?);
+    let known = COLUMNS.map(|c| c.0).into_iter().chain(["monotonicity", "rank of pairs"]).collect::<Vec<_>>();
+    let row = |i: usize| -> Option<Row> {
+        Some(Row {
+            operation: operations[i].clone(),
+            forecast: forecasts[i].clone(),
+            score: known.iter().find(|name| **name == scores[i])?,
+            value: Score { interval: Interval { estimate: estimates[i], low: lows[i], high: highs[i] }, shuffled: shuffled[i] },
+            budget: Budget { values: values[i] as usize, probes: probes[i] as usize },
+            perturbations: perturbations[i] as usize,
+            images: images[i] as usize,
+        })
+    };
+    Ok((0..operations.len()).filter_map(row).collect())
+}
+
+fn distinct<'a>(rows: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut all: Vec<&str> = vec![];
+    rows.for_each(|name| {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    });
+    all
+}
+
+fn score<'a>(rows: &'a [Row], operation: &str, forecast: &str, score: &str) -> Option<&'a Row> {
+    rows.iter().find(|r| (r.operation.as_str(), r.forecast.as_str(), r.score) == (operation, forecast, score))
+}
+
+fn text(value: &Score) -> String {
+    let Interval { estimate, low, high } = value.interval;
+    match (estimate.is_finite(), low.is_finite()) {
+        (false, _) => "–".into(),
+        (true, false) => format!("{estimate:.2}"),
+        (true, true) if value.shuffled.is_finite() => format!("{estimate:.2} ({low:.2} to {high:.2}); {:.2}", value.shuffled),
+        (true, true) => format!("{estimate:.2} ({low:.2} to {high:.2})"),
+    }
+}
+
+/// A line for each operation and forecast.
+pub fn table(run: &Run) -> Result<Table> {
+    let rows = read(run)?;
+    let mut header = vec!["operation", "forecast"];
+    header.extend(COLUMNS.map(|c| c.1));
+    header.extend(["sees (numbers + probes)", "perturbations × images"]);
+    let caption = "Predictability: score (95 % interval); the same from a shuffled explanation. 1 is perfect, 0 knows nothing.";
+    let mut table = Table::new("predictability", caption, &header);
+    for operation in distinct(rows.iter().map(|r| r.operation.as_str())) {
+        for forecast in distinct(rows.iter().filter(|r| r.operation == operation).map(|r| r.forecast.as_str())) {
+            let Some(first) = rows.iter().find(|r| r.operation == operation && r.forecast == forecast) else { continue };
+            let size = format!("{} × {}", first.perturbations, first.images);
+            let mut cells = vec![operation.to_owned(), forecast.to_owned()];
+            match first.score {
+                "monotonicity" | "rank of pairs" => {
+                    let name = if first.score == "monotonicity" {
+                        "share of stronger perturbations that change more"
+                    } else {
+                        "rank agreement over pairs of attributes"
+                    };
+                    cells[1] = format!("{forecast}: {name}");
+                    cells.push(text(&first.value));
+                    cells.extend(["", "", ""].map(String::from));
+                }
+                _ => cells.extend(COLUMNS.map(|(name, _)| score(&rows, operation, forecast, name).map_or("–".into(), |r| text(&r.value)))),
+            }
+            cells.extend([format!("{} + {}", first.budget.values, first.budget.probes), size]);
+            table.rows.push(cells);
+        }
+    }
+    Ok(table)
+}
+
+/// All forecasts with their intervals and negative controls.
+pub fn figure(run: &Run, source: &Source) -> Result<Figure> {
+    let rows = read(run)?;
+    let dot = |operation: &str, forecast: &str, name: &str| {
+        let value = score(&rows, operation, forecast, name).map(|r| r.value);
+        value.map_or(Dot { value: f64::NAN, interval: (f64::NAN, f64::NAN), control: f64::NAN }, |v| Dot {
+            value: v.interval.estimate,
+            interval: (v.interval.low, v.interval.high),
+            control: v.shuffled,
+        })
+    };
+    let group = |operation: &str| {
+        let of = rows.iter().filter(|r| r.operation == operation && r.score == "skill");
+        let lines = of.map(|r| (r.forecast.clone(), COLUMNS.iter().map(|(name, _)| dot(operation, &r.forecast, name)).collect())).collect();
+        Forest { title: operation.into(), rows: lines }
+    };
+    let groups: Vec<Forest> = distinct(rows.iter().map(|r| r.operation.as_str())).into_iter().map(group).collect();
+    Ok(foresee_report::forest("predictability_scores", &COLUMNS.map(|c| c.1), &groups, source)?)
+}
