@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
-const SMALL: [&str; 8] = [
+const SMALL: [&str; 11] = [
     "data.synthetic_faces=60",
     "data.image_size=12",
     "model.channels=16",
@@ -14,6 +14,9 @@ const SMALL: [&str; 8] = [
     "prune.step=8",
     "prune.random_seeds=2",
     "transform.images=4",
+    "predict.images=6",
+    "predict.channels=5",
+    "predict.resamples=20",
 ];
 
 fn xtask(arguments: &[&str], environment: &[(&str, &str)]) -> AnyResult<Output> {
@@ -48,7 +51,14 @@ fn a_run_leaves_all_its_files_and_is_decided_by_its_seed() -> AnyResult {
     let first = reproduce(&out, &[], &[("RAYON_NUM_THREADS", "1")])?;
     assert!(first.status.success(), "{}", message(&first));
 
-    for figure in ["fig4_attention_masks", "fig5_mean_masks", "fig6_channel_correlation", "fig7_channel_pruning", "fig8_mask_transformation"] {
+    for figure in [
+        "fig4_attention_masks",
+        "fig5_mean_masks",
+        "fig6_channel_correlation",
+        "fig7_channel_pruning",
+        "fig8_mask_transformation",
+        "predictability_scores",
+    ] {
         let start = |extension: &str| std::fs::read(out.join(format!("figures/{figure}.{extension}")));
         assert!(start("png")?.starts_with(b"\x89PNG") && start("pdf")?.starts_with(b"%PDF"));
         assert!(String::from_utf8(start("svg")?)?.contains("SYNTHETIC FACES"), "{figure} does not say what it ran on");
@@ -61,16 +71,16 @@ fn a_run_leaves_all_its_files_and_is_decided_by_its_seed() -> AnyResult {
     let report = std::fs::read_to_string(out.join("report.html"))?;
     assert!(report.contains("synthetic (drawn) faces") && !report.contains("http://") && !report.contains("https://"));
     let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("manifest.json"))?)?;
-    for stage in ["train", "measure", "prune", "transform", "figures"] {
+    for stage in ["train", "measure", "prune", "transform", "predict", "figures"] {
         assert!(manifest["stages"][stage]["wall_seconds"].is_number(), "{stage} is not in the manifest");
     }
     assert_eq!(manifest["data"]["train"], 48);
 
     let again = reproduce(&out, &[], &[])?;
-    assert!(again.status.success() && message(&again).matches("up to date").count() == 5, "{}", message(&again));
+    assert!(again.status.success() && message(&again).matches("up to date").count() == 6, "{}", message(&again));
     std::fs::write(out.join("figures/fig7_channel_pruning.svg"), "changed")?;
     let redrawn = reproduce(&out, &[], &[])?;
-    assert!(message(&redrawn).matches("up to date").count() == 4 && message(&redrawn).contains("figures: done"));
+    assert!(message(&redrawn).matches("up to date").count() == 5 && message(&redrawn).contains("figures: done"));
 
     let other = reproduce(&out, &["--seed", "5"], &[])?;
     assert_eq!(other.status.code(), Some(2));
@@ -89,9 +99,11 @@ fn a_run_leaves_all_its_files_and_is_decided_by_its_seed() -> AnyResult {
     for (name, bytes) in contents(&out.join("data"))? {
         let text = String::from_utf8(bytes)?;
         assert!(text.lines().next().is_some_and(|header| header.ends_with(",data")), "data/{name} does not say what it was measured on");
-        assert!(text.lines().skip(1).all(|line| line.ends_with(",synthetic")), "data/{name}");
+        let kind = if name == "predictability_regression.csv" { ",simulated" } else { ",synthetic" };
+        assert!(text.lines().skip(1).all(|line| line.ends_with(kind)), "data/{name}");
     }
     a_pruned_network_is_written(&out, folder.path())?;
+    forecasts_are_scored(&out, &twin)?;
 
     let (model, csv) = (out.join("model.safetensors"), folder.path().join("p.csv"));
     let faces = out.join("faces");
@@ -119,6 +131,42 @@ fn a_pruned_network_is_written(run: &Path, folder: &Path) -> AnyResult {
     assert!(taken_over.status.success() && std::fs::read(&file)? != plain, "{}", message(&taken_over));
     let all = xtask(&["prune", "--run", &run, "--count", "16", "--save", &file], &[])?;
     assert!(all.status.code() == Some(2) && message(&all).contains("the network has 16 channels"), "{}", message(&all));
+    Ok(())
+}
+
+fn forecasts_are_scored(run: &Path, other: &Path) -> AnyResult {
+    let [run, other] = [run, other].map(|p| p.to_string_lossy().into_owned());
+    let output = xtask(&["predict", "--run", &run, "--against", &other], &[])?;
+    assert!(output.status.success() && message(&output).contains("predict: up to date"), "{}", message(&output));
+    let told = String::from_utf8_lossy(&output.stdout);
+    for forecast in ["a duplicate changes nothing (Figure 6)", "filter norm", "masks near 0.5 change most (Figure 5)", "linear from one small probe"]
+    {
+        assert!(told.matches(forecast).count() >= 2, "{forecast} is not told of both runs:\n{told}");
+    }
+    let scores = std::fs::read_to_string(Path::new(&run).join("data/predictability.csv"))?;
+    for (forecast, score) in [("contribution |w·p|", "skill"), ("the stronger, the more", "monotonicity"), ("(Table 4)", "rank of pairs")] {
+        assert!(scores.lines().any(|line| line.contains(forecast) && line.contains(score)), "{forecast}, {score}:\n{scores}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_regression_study_needs_no_run() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("regression");
+    let out_text = out.to_string_lossy().into_owned();
+    let output = xtask(&["predict", "--study", "regression", "--out", &out_text, "--seeds", "3"], &[])?;
+    assert!(output.status.success(), "{}", message(&output));
+    let table = std::fs::read_to_string(out.join("data/predictability_regression.csv"))?;
+    assert_eq!(table.lines().count(), 1 + 3 * 9, "three bases, N from 2 to 10");
+    for figure in ["fits", "changes", "gram", "cross_talk"] {
+        assert!(out.join(format!("figures/predictability_regression_{figure}.pdf")).exists());
+    }
+    assert!(out.join("report.html").exists() && out.join("tables/predictability_regression.tex").exists());
+    for wrong in [&["predict"][..], &["predict", "--study", "regression"], &["predict", "--study", "regression", "--out", &out_text, "--seeds", "0"]]
+    {
+        assert_eq!(xtask(wrong, &[])?.status.code(), Some(2));
+    }
     Ok(())
 }
 
@@ -179,7 +227,7 @@ fn bad_input_is_told_with_status_2_and_leaves_nothing() -> AnyResult {
         assert!(message(&output).contains(expected), "{arguments:?}: {}", message(&output));
         assert!(!Path::new(&out).exists(), "{arguments:?} left something");
     }
-    for command in ["train", "measure", "prune", "transform", "figures"] {
+    for command in ["train", "measure", "prune", "transform", "predict", "figures"] {
         let output = xtask(&[command, "--run", &nowhere], &[])?;
         assert_eq!(output.status.code(), Some(2));
         assert!(message(&output).contains("cargo xtask reproduce"), "{}", message(&output));

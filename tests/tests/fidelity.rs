@@ -10,6 +10,7 @@ profile = "quick"
 set = [
   "data.synthetic_faces=60", "data.image_size=12", "model.channels=16", "train.epochs=1", "measure.images=20", "prune.step=8", "prune.images=6",
   "prune.random_seeds=2", "transform.images=4", "transform.validation=4", "transform.sigmas=[0.0, 0.1]", "transform.n=[1.0]",
+  "predict.images=4", "predict.channels=4", "predict.resamples=10",
 ]
 
 [[variant]]
@@ -76,6 +77,9 @@ fn a_study_tests_each_claim_for_each_variant_and_goes_on_where_it_stopped() -> A
     assert!(told("sparse", "masks of the top channels") && !told("drawn", "masks of the top channels"), "{claims}");
     assert!(std::fs::read_to_string(out.join("tables/over_lambda.md"))?.contains("| sparse | λ = 1e-4 (sum), 12 px, 1 epochs, 16 channels, bf16 |"));
     assert!(std::fs::read_to_string(out.join("report.html"))?.contains("Black_Hair shares channels with Blond_Hair"));
+
+    let predicted = std::fs::read_to_string(out.join("tables/predictability_over_seeds.md"))?;
+    assert!(predicted.contains("drawn (SYNTHETIC)") && predicted.contains("prune one channel"), "{predicted}");
 
     // With more seeds, what is done is not done again, and a run that fails stops no other.
     let model = |run: &str| std::fs::metadata(out.join(format!("runs/{run}/model.safetensors"))).and_then(|m| m.modified());

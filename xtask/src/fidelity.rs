@@ -3,6 +3,7 @@
 mod claims;
 mod over_lambda;
 mod page;
+mod predictability;
 mod regions;
 
 use std::path::{Path, PathBuf};

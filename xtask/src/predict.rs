@@ -11,7 +11,7 @@ use candle_core::Device;
 use clap::{Args, ValueEnum};
 use foresee_report::frame;
 
-pub use scores::{SCORES, figure, table};
+pub use scores::{OTHERS, SCORES, distinct, figure, read, score, table};
 
 use crate::device::device;
 use crate::error::input;

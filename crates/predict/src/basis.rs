@@ -48,8 +48,10 @@ impl Basis {
             (Self::Naive, i) => format!("x^{i}"),
             (Self::Legendre, i) => format!("P{i}"),
             (Self::Fourier, 0) => "1/2".into(),
-            (Self::Fourier, i) if i % 2 == 1 => format!("cos {}πx", i.div_ceil(2)),
-            (Self::Fourier, i) => format!("sin {}πx", i / 2),
+            (Self::Fourier, i) => {
+                let times = if i <= 2 { String::new() } else { i.div_ceil(2).to_string() };
+                format!("{} {times}πx", if i % 2 == 1 { "cos" } else { "sin" })
+            }
         }
     }
 

@@ -82,11 +82,18 @@ pub fn curves(name: &str, panels: &[Panel], source: &Source) -> Result<Figure> {
             let wide = (width as i32 - 80) / columns as i32;
             let at = (80 + wide * (i % columns) as i32, 14 + 24 * (i / columns) as i32);
             stroke(&below, &[at, (at.0 + 34, at.1)], curve)?;
-            marker(&below, (at.0 + 17, at.1), curve)?;
+            if has_markers(curve) {
+                marker(&below, (at.0 + 17, at.1), curve)?;
+            }
             text(&below, &curve.name, (at.0 + 42, at.1), 15., BLACK, (HPos::Left, VPos::Center))?;
         }
         Ok(())
     })
+}
+
+/// Points that lie close together are a line without them.
+fn has_markers(curve: &Curve) -> bool {
+    curve.points.len() <= 40 || curve.dash == 3
 }
 
 /// The range of some values with a margin; never empty.
@@ -154,7 +161,7 @@ fn axes(area: &Area, panel: &Panel) -> Drawn {
     for curve in curves {
         let points: Vec<(i32, i32)> = curve.points.iter().filter(|p| p.1.is_finite()).map(place).collect();
         stroke(area, &points, curve)?;
-        if points.len() <= 40 || curve.dash == 3 {
+        if has_markers(curve) {
             points.iter().try_for_each(|&at| marker(area, at, curve))?;
         }
     }

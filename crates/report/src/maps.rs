@@ -126,11 +126,11 @@ pub struct HeatMap {
     pub axis: String,
 }
 
-/// Figure 6: matrices of correlations side by side, on a scale from -1 to 1.
+/// Figure 6: matrices side by side, on a scale from -1 to 1 that is named `scale`.
 ///
 /// # Errors
 /// If it cannot be drawn.
-pub fn heat_maps(name: &str, maps: &[HeatMap], source: &Source) -> Result<Figure> {
+pub fn heat_maps(name: &str, maps: &[HeatMap], scale: &str, source: &Source) -> Result<Figure> {
     let (side, left, top, gap) = (400, 62, 40, 76);
     let width = left + maps.len() as i32 * (side + gap) + 20;
     draw(name, (width as u32, (top + side + 58) as u32), source, |area, pictures| {
@@ -149,7 +149,7 @@ pub fn heat_maps(name: &str, maps: &[HeatMap], source: &Source) -> Result<Figure
             }
             text(area, &map.axis, (x + side / 2, y + side + 32), 15., BLACK, (HPos::Center, VPos::Top))?;
         }
-        colour_bar(area, pictures, (width - gap - 6, top), side, Map::Diverging, (-1., 1.), "correlation ρ")
+        colour_bar(area, pictures, (width - gap - 6, top), side, Map::Diverging, (-1., 1.), scale)
     })
 }
 

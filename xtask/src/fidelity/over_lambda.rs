@@ -39,6 +39,7 @@ pub struct Row {
     variant: String,
     settings: String,
     synthetic: bool,
+    attention: bool,
     mask_mean: Seeds,
     columns: Vec<(&'static str, Seeds, usize)>,
 }
@@ -78,7 +79,14 @@ pub fn row(variant: &str, runs: &[&Run], claims: &[Claim]) -> Result<Row> {
         ("transformation, σ = 0.3 [points]", of_claim("mask transformation makes the network robust, σ = 0.3"), 2),
     ];
     let mask_mean = each(&mean_of_masks)?;
-    Ok(Row { variant: variant.into(), settings: settings(runs[0]), synthetic: runs[0].manifest.data.synthetic, mask_mean, columns })
+    Ok(Row {
+        variant: variant.into(),
+        settings: settings(runs[0]),
+        synthetic: runs[0].manifest.data.synthetic,
+        attention: runs[0].manifest.config.model.attention,
+        mask_mean,
+        columns,
+    })
 }
 
 /// What decides a run, in words; what is as usual is not named.
@@ -136,7 +144,7 @@ pub fn frame(rows: &[Row]) -> Result<DataFrame> {
 
 /// Over the mean of the masks, on real faces only.
 pub fn figure(rows: &[Row], source: &Source) -> Result<Option<Figure>> {
-    let mut rows: Vec<&Row> = rows.iter().filter(|row| !row.synthetic).collect();
+    let mut rows: Vec<&Row> = rows.iter().filter(|row| !row.synthetic && row.attention).collect();
     rows.sort_by(|a, b| a.mask_mean.mean().total_cmp(&b.mask_mean.mean()));
     if rows.len() < 2 {
         return Ok(None);

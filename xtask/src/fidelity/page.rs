@@ -7,7 +7,7 @@ use foresee_report::frame::{self, df};
 use foresee_report::{Report, Section, Source, Table};
 
 use super::claims::{self, Claim};
-use super::{Done, Failed, by_variant, over_lambda, regions};
+use super::{Done, Failed, by_variant, over_lambda, predictability, regions};
 use crate::run::Run;
 
 pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize, claims: bool) -> Result<()> {
@@ -35,6 +35,7 @@ pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize, claim
         figure.save(&out.join("figures"))?;
         sections.push(Section::Figure(figure, "Accuracy, pruning and transformation over the mean of the masks.".into()));
     }
+    sections.extend(predictability_section(out, &groups, &source)?);
     let hours = done.iter().flat_map(|d| d.run.manifest.stages.values()).map(|stage| stage.wall_seconds).sum::<f64>() / 3600.;
     for run in failed {
         sections.insert(0, Section::Text(format!("Not done: {}, seed {}: {}", run.variant, run.seed, run.why)));
@@ -50,6 +51,28 @@ pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize, claim
     report.save(&out.join("report.html"))?;
     tracing::info!("open {}", out.join("report.html").display());
     Ok(())
+}
+
+fn predictability_section(out: &Path, groups: &Groups, source: &Source) -> Result<Vec<Section>> {
+    let lines = groups
+        .iter()
+        .map(|(variant, runs)| predictability::lines(variant, runs))
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>();
+    if lines.is_empty() {
+        return Ok(vec![]);
+    }
+    let synthetic = |variant: &str| is_synthetic(groups, variant);
+    frame::write_csv(&out.join("data/predictability_over_seeds.csv"), predictability::frame(&lines, &synthetic)?)?;
+    let table = predictability::table(&lines, &synthetic, source);
+    table.save(&out.join("tables"))?;
+    Ok(vec![Section::Heading("Human predictability".into()), Section::Table(table)])
+}
+
+fn is_synthetic(groups: &Groups, variant: &str) -> bool {
+    groups.iter().any(|(name, runs)| *name == variant && runs[0].manifest.data.synthetic)
 }
 
 type Groups<'a> = [(&'a str, Vec<&'a Run>)];
@@ -88,7 +111,7 @@ fn of_all(out: &Path, done: &[Done], groups: &Groups) -> Result<Vec<Claim>> {
 }
 
 fn claims_sections(out: &Path, all: &[Claim], groups: &Groups, source: &Source) -> Result<Vec<Section>> {
-    let synthetic = |variant: &str| groups.iter().any(|(name, runs)| *name == variant && runs[0].manifest.data.synthetic);
+    let synthetic = |variant: &str| is_synthetic(groups, variant);
     write_claims(out, all, &synthetic)?;
     let table = table(all, &synthetic, source);
     table.save(&out.join("tables"))?;

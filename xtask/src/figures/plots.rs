@@ -116,7 +116,7 @@ fn channel_correlation(run: &Run) -> Result<Figure> {
         HeatMap { title: "by feature id".into(), rows, axis: "channel (feature id)".into() },
         HeatMap { title: "clustered (average linkage)".into(), rows: clustered, axis: "channel, similar ones side by side".into() },
     ];
-    Ok(heat_maps("fig6_channel_correlation", &maps, &source(run, &training_faces(run)))?)
+    Ok(heat_maps("fig6_channel_correlation", &maps, "correlation ρ", &source(run, &training_faces(run)))?)
 }
 
 /// `data/channel_pruning.csv`: accuracies in percent.

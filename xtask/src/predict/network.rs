@@ -40,12 +40,15 @@ pub fn all(run: &Run, device: &Device) -> Result<Vec<Row>> {
     let channels = some(network.config().channels, config.predict.channels);
     let curves = (2 + RANDOM as usize) * SHARES.len();
     let sigmas = config.transform.sigmas.iter().filter(|s| **s > 0.).count() + 1;
-    let progress = Mutex::new(Progress::new("predicting", test.len() * (3 * channels.len() + curves + sigmas), 0));
+    let singles = channels.len() * if config.model.attention { 3 } else { 2 };
+    let progress = Mutex::new(Progress::new("predicting", test.len() * (singles + curves + sigmas), 0));
     let subject = Subject { run, network, card, features, channels, explanation: explanation(run)?, statistics: statistics::read(run)?, progress };
     let mut rows = subject.one_channel()?;
     rows.extend(subject.one_channel_taken_over()?);
     rows.extend(subject.many_channels()?);
-    rows.extend(subject.one_curve()?);
+    if config.model.attention {
+        rows.extend(subject.one_curve()?);
+    }
     rows.extend(subject.noise(&batches)?);
     Ok(rows)
 }

@@ -95,6 +95,7 @@ pub fn measure(seeds: u64) -> Result<DataFrame> {
         table.with_column(frame::column(&format!("{name}_high"), column(&|r| of(r).interval.high)))?;
         table.with_column(frame::column(&format!("{name}_shuffled"), column(&|r| of(r).shuffled)))?;
     }
+    table.with_column(frame::column("data", vec!["simulated"; reports.len()]))?;
     Ok(table)
 }
 
@@ -212,7 +213,7 @@ fn gram() -> Result<Figure> {
             }
         })
         .collect();
-    Ok(heat_maps(CAPTIONS[2].0, &maps, &source())?)
+    Ok(heat_maps(CAPTIONS[2].0, &maps, "cosine", &source())?)
 }
 
 fn cross_talk(measured: &DataFrame) -> Result<Figure> {

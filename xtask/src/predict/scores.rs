@@ -17,6 +17,9 @@ const COLUMNS: [(&str, &str); 4] = [
     ("locality", "locality"),
 ];
 
+/// Those that only some lines have: the share of stronger perturbations that change more, and rank agreement over pairs of attributes.
+pub const OTHERS: [&str; 2] = ["monotonicity", "rank of pairs"];
+
 /// One score of one forecast for one kind of operation.
 pub struct Row {
     pub operation: String,
@@ -67,14 +70,14 @@ pub fn frame(rows: &[Row]) -> Result<DataFrame> {
 }
 
 /// What `frame` wrote.
-fn read(run: &Run) -> Result<Vec<Row>> {
+pub fn read(run: &Run) -> Result<Vec<Row>> {
     let table = run.read_csv(SCORES)?;
     let (text, number) = (|name: &str| frame::texts(&table, name), |name: &str| frame::numbers(&table, name));
     let (operations, forecasts, scores) = (text("operation")?, text("forecast")?, text("score")?);
     let (estimates, lows, highs, shuffled) = (number("estimate")?, number("low")?, number("high")?, number("shuffled")?);
     let (values, probes) = (number("budget_values")?, number("budget_probes")?);
     let (perturbations, images) = (number("perturbations")?, number("images")?);
-    let known = COLUMNS.map(|c| c.0).into_iter().chain(["monotonicity", "rank of pairs"]).collect::<Vec<_>>();
+    let known: Vec<&'static str> = COLUMNS.map(|c| c.0).into_iter().chain(OTHERS).collect();
     let row = |i: usize| -> Option<Row> {
         Some(Row {
             operation: operations[i].clone(),
@@ -89,7 +92,7 @@ fn read(run: &Run) -> Result<Vec<Row>> {
     Ok((0..operations.len()).filter_map(row).collect())
 }
 
-fn distinct<'a>(rows: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub fn distinct<'a>(rows: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut all: Vec<&str> = vec![];
     rows.for_each(|name| {
         if !all.contains(&name) {
@@ -99,7 +102,7 @@ fn distinct<'a>(rows: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     all
 }
 
-fn score<'a>(rows: &'a [Row], operation: &str, forecast: &str, score: &str) -> Option<&'a Row> {
+pub fn score<'a>(rows: &'a [Row], operation: &str, forecast: &str, score: &str) -> Option<&'a Row> {
     rows.iter().find(|r| (r.operation.as_str(), r.forecast.as_str(), r.score) == (operation, forecast, score))
 }
 
@@ -118,7 +121,7 @@ pub fn table(run: &Run) -> Result<Table> {
     let rows = read(run)?;
     let mut header = vec!["operation", "forecast"];
     header.extend(COLUMNS.map(|c| c.1));
-    header.extend(["sees (numbers + probes)", "perturbations × images"]);
+    header.extend(["other", "sees (numbers + probes)", "perturbations × images"]);
     let caption = "Predictability: score (95 % interval); the same from a shuffled explanation. 1 is perfect, 0 knows nothing.";
     let mut table = Table::new("predictability", caption, &header);
     for operation in distinct(rows.iter().map(|r| r.operation.as_str())) {
@@ -126,19 +129,9 @@ pub fn table(run: &Run) -> Result<Table> {
             let Some(first) = rows.iter().find(|r| r.operation == operation && r.forecast == forecast) else { continue };
             let size = format!("{} × {}", first.perturbations, first.images);
             let mut cells = vec![operation.to_owned(), forecast.to_owned()];
-            match first.score {
-                "monotonicity" | "rank of pairs" => {
-                    let name = if first.score == "monotonicity" {
-                        "share of stronger perturbations that change more"
-                    } else {
-                        "rank agreement over pairs of attributes"
-                    };
-                    cells[1] = format!("{forecast}: {name}");
-                    cells.push(text(&first.value));
-                    cells.extend(["", "", ""].map(String::from));
-                }
-                _ => cells.extend(COLUMNS.map(|(name, _)| score(&rows, operation, forecast, name).map_or("–".into(), |r| text(&r.value)))),
-            }
+            cells.extend(COLUMNS.map(|(name, _)| score(&rows, operation, forecast, name).map_or("–".into(), |r| text(&r.value))));
+            let other = OTHERS.iter().filter_map(|name| Some(format!("{name} {}", text(&score(&rows, operation, forecast, name)?.value))));
+            cells.push(other.collect());
             cells.extend([format!("{} + {}", first.budget.values, first.budget.probes), size]);
             table.rows.push(cells);
         }
