@@ -1,6 +1,6 @@
 //! A network of one's own under an operation of one's own, scored: `cargo run --release -p foresee-predict --example own_model`.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use foresee_predict::{AnyError, Budget, Forecast, Matrix, Model, Operation, Study, Unit, observe};
 
 /// Two layers: tanh(x·U)·V.
@@ -42,8 +42,8 @@ impl Operation<Mlp> for Fade {
 }
 
 fn main() -> std::result::Result<(), AnyError> {
-    let random = |shape: (usize, usize)| Tensor::randn(0f32, 1., shape, &Device::Cpu)?.to_dtype(DType::F64);
-    let (model, x) = (Mlp { u: random((8, 16))?, v: random((16, 5))? }, random((200, 8))?);
+    let values = |n: usize, f: f64| Tensor::from_iter((0..n).map(|i| 2. * (f * (i * i) as f64).sin()), &Device::Cpu);
+    let (model, x) = (Mlp { u: values(128, 0.7)?.reshape((8, 16))?, v: values(80, 0.3)?.reshape((16, 5))? }, values(1600, 0.01)?.reshape((200, 8))?);
     let changes = observe(&model, &x, &(0..16).map(Fade).collect::<Vec<_>>(), &[0.5, 1.])?;
     let study = Study::new(&changes, 200, 0)?;
 

@@ -34,7 +34,9 @@ pub trait Operation<M: Model> {
 /// One perturbation and what it did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// The operation.
+    /// The operation's place in the list of operations.
+    pub number: usize,
+    /// Its name.
     pub operation: String,
     /// Its strength.
     pub strength: f64,
@@ -60,12 +62,12 @@ impl Change {
 pub fn observe<M: Model, O: Operation<M>>(model: &M, inputs: &M::Inputs, operations: &[O], strengths: &[f64]) -> Result<Vec<Change>> {
     let before = model.infer(inputs).map_err(told("the model"))?;
     let mut changes = vec![];
-    for operation in operations {
+    for (number, operation) in operations.iter().enumerate() {
         for &strength in strengths {
             let what = || format!("{}, strength {strength}", operation.name());
             let perturbed = operation.perturb(model, strength).map_err(told(&what()))?;
             let after = perturbed.infer(inputs).map_err(told(&what()))?;
-            changes.push(Change { operation: operation.name(), strength, by_item: difference(&before, &after, &what())? });
+            changes.push(Change { number, operation: operation.name(), strength, by_item: difference(&before, &after, &what())? });
         }
     }
     Ok(changes)
@@ -90,7 +92,7 @@ fn difference(before: &Matrix, after: &Matrix, what: &str) -> Result<Matrix> {
 pub enum Unit {
     /// In the answers' own: it says by how much.
     Answers,
-    /// In any: it says where more and where less. Its scale and zero are then fitted on all other operations (which costs it two numbers).
+    /// In any: it says where more and where less. Its scale and zero are then fitted on what all other operations changed (two numbers).
     Any,
 }
 
@@ -125,14 +127,20 @@ impl Forecast {
 
     /// Linear extrapolation: the effect of each operation at a small strength, seen once, grows in proportion. `probes` has the change of each operation at the
     /// probe's strength, and `strengths` are those to be forecast.
-    pub fn linear(probes: &[Change], strengths: &[f64]) -> Self {
+    ///
+    /// # Errors
+    /// If a probe has the strength 0.
+    pub fn linear(probes: &[Change], strengths: &[f64]) -> Result<Self> {
         let mut rows = vec![];
         for probe in probes {
+            if probe.strength == 0. {
+                return Err(Error::Value { what: format!("the probe by {}", probe.operation), value: 0., expected: "another strength" });
+            }
             let seen = probe.effect(&(0..probe.by_item.rows()).collect::<Vec<_>>());
             rows.extend(strengths.iter().map(|s| seen.iter().map(|e| e * (s / probe.strength).abs()).collect()));
         }
         let values = probes.iter().map(|probe| probe.by_item.columns()).sum();
         let budget = Budget { values, probes: probes.len() };
-        Self { name: "linear from one small probe".into(), effects: Matrix::from_rows(&rows), unit: Unit::Answers, budget }
+        Ok(Self { name: "linear from one small probe".into(), effects: Matrix::from_rows(&rows), unit: Unit::Answers, budget })
     }
 }

@@ -22,6 +22,16 @@ pub enum Error {
         /// The shape given.
         got: String,
     },
+    /// A table holds a value that it must not.
+    #[error("{what} holds {value}, expected {expected}")]
+    Value {
+        /// Which table.
+        what: String,
+        /// The value.
+        value: f64,
+        /// What is expected.
+        expected: &'static str,
+    },
     /// A least-squares problem has no solution.
     #[error("{0} has no least-squares solution: fewer different points than coefficients, or values that are not finite")]
     NoFit(&'static str),

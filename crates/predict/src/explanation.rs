@@ -61,6 +61,11 @@ impl Explanation {
             ("filter norm", c, Box::new(|c, _, _| self.filter_norms[c])),
             ("readout weights |w|", k * c, Box::new(|c, k, _| self.readout.get(k, c).abs())),
             ("contribution |w·p|", k * c, Box::new(|c, k, _| self.contributions.get(k, c).abs())),
+            (
+                "a duplicate's contribution changes nothing |w·p|",
+                pairs + k * c,
+                Box::new(|c, k, gone| self.loneliness(c, gone) * self.contributions.get(k, c).abs()),
+            ),
         ]
     }
 
@@ -113,11 +118,14 @@ impl Explanation {
     }
 }
 
-/// Which outputs change together: the correlation [outputs, outputs] of their effects over the perturbations.
+/// Which outputs change much together: the correlation [outputs, outputs] of their effects over the perturbations.
 ///
 /// # Errors
 /// If there is only one perturbation.
 pub fn together(effects: &Matrix) -> Result<Matrix> {
+    if effects.rows() < 2 {
+        return Err(Error::Empty("which outputs change together shows in two perturbations at least"));
+    }
     let columns: Vec<Vec<f64>> = (0..effects.columns()).map(|k| (0..effects.rows()).map(|row| effects.get(row, k)).collect()).collect();
     Ok(foresee_analysis::row_correlation(&Matrix::from_rows(&columns))?)
 }

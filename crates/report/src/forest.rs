@@ -14,8 +14,8 @@ pub struct Dot {
     pub value: f64,
     /// Lower and upper end of its interval.
     pub interval: (f64, f64),
-    /// The same score of a control, drawn hollow.
-    pub control: f64,
+    /// The same score of two controls, drawn as a hollow disc and a grey bar.
+    pub controls: [f64; 2],
 }
 
 /// Some rows under a title.
@@ -82,8 +82,8 @@ fn axis(area: &Area, left: i32, (top, bottom): (i32, i32)) -> Drawn {
 }
 
 fn mark(area: &Area, left: i32, y: i32, dot: &Dot) -> Drawn {
-    if dot.control.is_finite() {
-        area.draw(&Circle::new((place(left, dot.control), y), 5, RGBColor(110, 110, 110).stroke_width(1)))?;
+    for (control, value) in dot.controls.into_iter().enumerate().filter(|(_, value)| value.is_finite()) {
+        draw_control(area, control, (place(left, value), y))?;
     }
     if !dot.value.is_finite() {
         return Ok(());
@@ -102,11 +102,25 @@ fn mark(area: &Area, left: i32, y: i32, dot: &Dot) -> Drawn {
     Ok(())
 }
 
+fn draw_control(area: &Area, control: usize, (x, y): (i32, i32)) -> Drawn {
+    let grey = RGBColor(110, 110, 110);
+    match control {
+        0 => area.draw(&Circle::new((x, y), 5, grey.stroke_width(1)))?,
+        _ => area.draw(&PathElement::new([(x, y - 7), (x, y + 7)], grey.stroke_width(2)))?,
+    }
+    Ok(())
+}
+
 fn legend(area: &Area, y: i32) -> Drawn {
     let colour = category(0);
     area.draw(&PathElement::new([(20, y), (48, y)], colour.stroke_width(2)))?;
     area.draw(&Circle::new((34, y), 5, colour.filled()))?;
     text(area, "forecast, 95 % interval (arrow: below -0.5)", (58, y), 14., BLACK, (HPos::Left, VPos::Center))?;
-    area.draw(&Circle::new((404, y), 5, RGBColor(110, 110, 110).stroke_width(1)))?;
-    text(area, "the same from a shuffled explanation", (418, y), 14., BLACK, (HPos::Left, VPos::Center))
+    for (control, name) in ["all exchanged at random: nothing is known", "operations exchanged: what holds whatever is done"].into_iter().enumerate()
+    {
+        let x = 404 + 350 * control as i32;
+        draw_control(area, control, (x, y))?;
+        text(area, name, (x + 14, y), 14., BLACK, (HPos::Left, VPos::Center))?;
+    }
+    Ok(())
 }

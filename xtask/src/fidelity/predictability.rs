@@ -30,7 +30,7 @@ pub fn lines(variant: &str, runs: &[&Run]) -> Result<Vec<Line>> {
         for forecast in distinct(each[0].iter().filter(|row| row.operation == operation).map(|row| row.forecast.as_str())) {
             for name in COMPARED.into_iter().chain(predict::OTHERS) {
                 let found = each.iter().map(|rows| score(rows, operation, forecast, name).map(|row| row.value.interval.estimate));
-                let Some(seeds) = found.collect::<Option<Vec<f64>>>().filter(|seeds| seeds.iter().any(|v| v.is_finite())) else { continue };
+                let Some(seeds) = found.collect::<Option<Vec<f64>>>().filter(|seeds| seeds.iter().all(|v| v.is_finite())) else { continue };
                 lines.push(Line { variant: variant.into(), operation: operation.into(), forecast: forecast.into(), score: name, seeds });
             }
         }

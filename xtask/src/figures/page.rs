@@ -87,9 +87,8 @@ const CHAPTERS: &[Chapter] = &[
         "The paper defines human predictability as the easiness to predict the change of the inference when the model is perturbed, and gives no measure; this one is \
          ours. A forecast is what a person would say who has seen an explanation, before the perturbed network is run: how much each attribute's logit will change. \
          Skill says how much less wrong it is than expecting the mean change everywhere (1: perfect, 0: no better, below 0: misleading). Rank agreement (Kendall's τ-b) says \
-         whether it orders the attributes, or the perturbations, rightly. Locality says how much of the change lies where it was expected, chance taken off. Hollow discs show \
-         the same for explanations whose perturbations and attributes are exchanged at random: what lies near them knows nothing of what the explanation shows. (Of many \
-         channels the exchanged explanation still knows how many go.)",
+         whether it orders the attributes, or the perturbations, rightly. Locality says how much of the change lies where it was expected, chance taken off. Beside each score stand two controls. For a hollow disc operations and attributes of the \
+         explanation are exchanged at random: what lies near it knows nothing. For a grey bar only operations are: it shows what is known of attributes whatever is done.",
         &[("predictability_scores", "Forecasts of what perturbations change, scored."), ("predictability", "")],
     ),
     (

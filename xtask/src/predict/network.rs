@@ -24,8 +24,18 @@ const N: f64 = 2.;
 const RANDOM: u64 = 8;
 /// Shares of the channels that are pruned.
 const SHARES: [f64; 3] = [0.125, 0.25, 0.5];
-/// σ of the small probe that linear extrapolation sees.
-const PROBE: f64 = 0.05;
+/// Draws of the noise, each an operation.
+const DRAWS: u64 = 4;
+/// σ of the small probe that linear extrapolation sees, as a share of the smallest that is forecast.
+const PROBE: f64 = 0.5;
+/// Which forecasts are set beside each other: does the correlation matrix say more than norms and weights, do the mean masks?
+const PRUNING_PAIRS: [[&str; 2]; 5] = [
+    ["a duplicate changes nothing (Figure 6)", "filter norm"],
+    ["both, multiplied (the paper)", "attributes with high mean masks change (Figure 5)"],
+    ["both, multiplied (the paper)", "readout weights |w|"],
+    ["attributes with high mean masks change (Figure 5)", "readout weights |w|"],
+    ["a duplicate's contribution changes nothing |w·p|", "contribution |w·p|"],
+];
 
 /// Everything that is told of a run's network.
 pub fn all(run: &Run, device: &Device) -> Result<Vec<Row>> {
@@ -37,15 +47,19 @@ pub fn all(run: &Run, device: &Device) -> Result<Vec<Row>> {
         .map(|batch| batch.map(|b| (b.images, b.faces)))
         .collect::<foresee_celeba::Result<Vec<_>>>()?;
     let features = batches.iter().map(|(images, _)| Ok(network.features(&images.to_device(device)?)?)).collect::<Result<Vec<_>>>()?;
+    let network_is_prunable = network.config().channels > 1;
     let channels = some(network.config().channels, config.predict.channels);
     let curves = (2 + RANDOM as usize) * SHARES.len();
-    let sigmas = config.transform.sigmas.iter().filter(|s| **s > 0.).count() + 1;
+    let noisy = DRAWS as usize * (config.transform.sigmas.iter().filter(|s| **s > 0.).count() + 1);
     let singles = channels.len() * if config.model.attention { 3 } else { 2 };
-    let progress = Mutex::new(Progress::new("predicting", test.len() * (singles + curves + sigmas), 0));
+    let progress = Mutex::new(Progress::new("predicting", test.len() * (singles + 2 * curves + noisy + 6), 0));
     let subject = Subject { run, network, card, features, channels, explanation: explanation(run)?, statistics: statistics::read(run)?, progress };
-    let mut rows = subject.one_channel()?;
-    rows.extend(subject.one_channel_taken_over()?);
-    rows.extend(subject.many_channels()?);
+    let mut rows = vec![];
+    if network_is_prunable {
+        rows.extend(subject.one_channel()?);
+        rows.extend(subject.one_channel_taken_over()?);
+        rows.extend(subject.many_channels()?);
+    }
     if config.model.attention {
         rows.extend(subject.one_curve()?);
     }
@@ -184,17 +198,47 @@ impl Model for Noisy<'_> {
     }
 }
 
-struct AddNoise;
+/// Adds a draw of the noise, as strong as σ says.
+struct AddNoise {
+    seed: u64,
+}
 
 impl<'a> Operation<Noisy<'a>> for AddNoise {
     type Perturbed = Noisy<'a>;
 
     fn name(&self) -> String {
-        "noise".into()
+        format!("noise, draw {}", self.seed)
     }
 
     fn perturb(&self, model: &Noisy<'a>, strength: f64) -> Result<Noisy<'a>, AnyError> {
-        Ok(Noisy { network: model.network.clone(), noise: Noise { sigma: strength, ..model.noise }, progress: model.progress })
+        let noise = Noise { sigma: strength, seed: self.seed, ..model.noise };
+        Ok(Noisy { network: model.network.clone(), noise, progress: model.progress })
+    }
+}
+
+/// What a model decides, instead of its logits: 1 for an attribute that it sees, else 0. The effect of an operation is then the share of answers that flip.
+struct Decides<M>(M);
+
+impl<M: Model> Model for Decides<M> {
+    type Inputs = M::Inputs;
+
+    fn infer(&self, inputs: &M::Inputs) -> Result<Matrix, AnyError> {
+        let decided = |row: Vec<f64>| row.into_iter().map(|logit| f64::from(u8::from(logit > 0.))).collect();
+        Ok(Matrix::from_rows(&self.0.infer(inputs)?.to_rows().into_iter().map(decided).collect::<Vec<Vec<f64>>>()))
+    }
+}
+
+struct OnDecisions<'a, O>(&'a O);
+
+impl<M: Model, O: Operation<M>> Operation<Decides<M>> for OnDecisions<'_, O> {
+    type Perturbed = Decides<O::Perturbed>;
+
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn perturb(&self, model: &Decides<M>, strength: f64) -> Result<Self::Perturbed, AnyError> {
+        Ok(Decides(self.0.perturb(&model.0, strength)?))
     }
 }
 
@@ -211,15 +255,6 @@ impl Subject<'_> {
         About { operation, perturbations, images: self.features.iter().map(|z| z.dims()[0]).sum() }
     }
 
-    /// Scores of all forecasts.
-    fn scored(&self, operation: &str, study: &Study, forecasts: &[Forecast]) -> Result<Vec<Row>> {
-        let mut rows = vec![];
-        for forecast in forecasts {
-            rows.extend(self.about(operation, forecast.effects.rows()).rows(&study.score(forecast)?));
-        }
-        Ok(rows)
-    }
-
     fn prune(&self, name: &str, order: Vec<usize>, takeover: Takeover) -> Prune<'_> {
         let order = PruneOrder { rule: name.into(), seed: None, order };
         Prune { name: name.into(), order, takeover, statistics: &self.statistics, absolute: self.run.manifest.config.prune.absolute }
@@ -232,26 +267,30 @@ impl Subject<'_> {
     /// Each channel alone is pruned, as the paper does.
     fn one_channel(&self) -> Result<Vec<Row>> {
         let operation = "prune one channel";
+        let forecasts = self.explanation.of_pruning(&self.singles())?;
         let prunes: Vec<Prune> = self.channels.iter().map(|&c| self.prune(&format!("channel {c}"), vec![c], Takeover::Nothing)).collect();
         let study = self.study(&observe(&self.heads(), &self.features, &prunes, &[1.])?)?;
-        let mut rows = self.scored(operation, &study, &self.explanation.of_pruning(&self.singles())?)?;
+        let about = self.about(operation, prunes.len());
+        let mut rows = about.rows(&study, &forecasts, &PRUNING_PAIRS)?;
         let table4 = Matrix::from_rows(&frame::rows(&self.run.read_csv("data/attribute_correlation.csv")?, 1)?);
-        let (k, about) = (table4.rows(), self.about(operation, prunes.len()));
+        let k = table4.rows();
         let budget = Budget { values: k * (k - 1) / 2, probes: 0 };
-        rows.push(about.row("attributes with similar masks change together (Table 4)", "rank of pairs", study.rank_of_pairs(&table4)?, budget));
+        if prunes.len() > 1 {
+            rows.push(about.row("attributes with similar masks change together (Table 4)", "rank of pairs", study.rank_of_pairs(&table4)?, budget));
+        }
         Ok(rows)
     }
 
     /// The same, and the channel that is most correlated with it takes over.
     fn one_channel_taken_over(&self) -> Result<Vec<Row>> {
+        let forecasts = self.explanation.of_pruning(&self.singles())?;
         let prunes: Vec<Prune> = self.channels.iter().map(|&c| self.prune(&format!("channel {c}"), vec![c], Takeover::Partner)).collect();
         let study = self.study(&observe(&self.heads(), &self.features, &prunes, &[1.])?)?;
-        self.scored("prune one channel, its partner takes over", &study, &self.explanation.of_pruning(&self.singles())?)
+        self.about("prune one channel, its partner takes over", prunes.len()).rows(&study, &forecasts, &PRUNING_PAIRS)
     }
 
-    /// Many channels at once: the two plans and random orders.
+    /// Many channels at once: the two plans and random orders; the change of logits, and the answers that flip.
     fn many_channels(&self) -> Result<Vec<Row>> {
-        let operation = "prune many channels";
         let total = self.network.config().channels;
         let mut orders: Vec<(String, Vec<usize>)> = vec![];
         for rule in ["lower", "higher"] {
@@ -263,46 +302,66 @@ impl Subject<'_> {
         counts.dedup();
         let strengths: Vec<f64> = counts.iter().map(|&c| c as f64).collect();
         let pruned: Vec<Vec<usize>> = orders.iter().flat_map(|(_, order)| counts.iter().map(move |&count| order[..count].to_vec())).collect();
+        let forecasts = self.explanation.of_pruning(&pruned)?;
         let prunes: Vec<Prune> = orders.into_iter().map(|(name, order)| self.prune(&name, order, Takeover::Nothing)).collect();
         let study = self.study(&observe(&self.heads(), &self.features, &prunes, &strengths)?)?;
-        let mut rows = self.scored(operation, &study, &self.explanation.of_pruning(&pruned)?)?;
-        rows.push(self.monotone(operation, &study, pruned.len()));
+        let about = self.about("prune many channels", pruned.len());
+        let mut rows = about.rows(&study, &forecasts, &PRUNING_PAIRS)?;
+        rows.push(monotone(&about, &study));
+        let decisions: Vec<OnDecisions<Prune>> = prunes.iter().map(OnDecisions).collect();
+        let study = self.study(&observe(&Decides(self.heads()), &self.features, &decisions, &strengths)?)?;
+        let about = self.about("prune many channels: answers that flip", pruned.len());
+        rows.extend(about.rows(&study, &forecasts, &PRUNING_PAIRS)?);
+        rows.push(monotone(&about, &study));
         Ok(rows)
-    }
-
-    fn monotone(&self, operation: &str, study: &Study, perturbations: usize) -> Row {
-        let value = foresee_predict::Score { interval: study.monotonicity(), shuffled: f64::NAN };
-        self.about(operation, perturbations).row("the stronger, the more", "monotonicity", value, Budget::default())
     }
 
     /// n of the tone curve on one channel's masks.
     fn one_curve(&self) -> Result<Vec<Row>> {
-        let curves: Vec<Curve> = self.channels.iter().map(|&c| Curve(c)).collect();
-        let study = self.study(&observe(&self.heads(), &self.features, &curves, &[N - 1.])?)?;
         let power = PowerCurve::new(N, 0.)?;
         let at = |mask: f64| {
             let mut value = [mask as f32];
             foresee_perturb::ToneCurve::apply(&power, 0, 0, &mut value);
             f64::from(value[0])
         };
-        self.scored("transform one channel's masks (n = 2)", &study, &self.explanation.of_transforming(&self.channels, at)?)
+        let forecasts = self.explanation.of_transforming(&self.channels, at)?;
+        let curves: Vec<Curve> = self.channels.iter().map(|&c| Curve(c)).collect();
+        let study = self.study(&observe(&self.heads(), &self.features, &curves, &[N - 1.])?)?;
+        let operation = format!("transform one channel's masks (n = {N})");
+        let pairs = [
+            ["masks near 0.5 change most (Figure 5)", "contribution |w·p|"],
+            ["the same, times what the channel gives |w·p|/M", "contribution |w·p|"],
+        ];
+        self.about(&operation, curves.len()).rows(&study, &forecasts, &pairs)
     }
 
-    /// Noise on the images.
+    /// Noise on the images; the probe is another draw, weaker than all that is forecast.
     fn noise(&self, batches: &Vec<(Tensor, Vec<usize>)>) -> Result<Vec<Row>> {
-        let operation = "noise on the image";
         let config = &self.run.manifest.config.transform;
-        let strengths: Vec<f64> = config.sigmas.iter().copied().filter(|s| *s > 0.).collect();
-        if strengths.len() < 2 {
-            return Ok(vec![]);
-        }
-        let noise = Noise { sigma: 0., clip: config.clip, mean: self.card.mean, deviation: self.card.deviation, seed: self.run.manifest.seed };
+        let mut strengths: Vec<f64> = config.sigmas.iter().copied().filter(|s| *s > 0.).collect();
+        strengths.sort_by(f64::total_cmp);
+        strengths.dedup();
+        let Some(smallest) = strengths.first() else { return Ok(vec![]) };
+        let seed = self.run.manifest.seed;
+        let draws: Vec<AddNoise> = (0..DRAWS).map(|draw| AddNoise { seed: seed + draw }).collect();
+        let noise = Noise { sigma: 0., clip: config.clip, mean: self.card.mean, deviation: self.card.deviation, seed };
         let model = Noisy { network: self.network.clone(), noise, progress: &self.progress };
-        let probe = observe(&model, batches, &[AddNoise], &[PROBE])?;
-        let study = self.study(&observe(&model, batches, &[AddNoise], &strengths)?)?;
-        let nothing = Forecast::nothing(strengths.len(), self.network.config().attributes);
-        let mut rows = self.scored(operation, &study, &[Forecast::linear(&probe, &strengths), nothing])?;
-        rows.push(self.monotone(operation, &study, strengths.len()));
+        let mut probe = observe(&model, batches, &[AddNoise { seed: seed + DRAWS }], &[PROBE * smallest])?;
+        let probes = probe.len();
+        // One probe speaks for all draws.
+        probe = probe.into_iter().cycle().take(draws.len()).collect();
+        let mut linear = Forecast::linear(&probe, &strengths)?;
+        linear.budget = Budget { values: linear.budget.values / draws.len(), probes };
+        let nothing = Forecast::nothing(draws.len() * strengths.len(), self.network.config().attributes);
+        let study = self.study(&observe(&model, batches, &draws, &strengths)?)?;
+        let about = self.about("noise on the image", draws.len() * strengths.len());
+        let mut rows = about.rows(&study, &[linear, nothing], &[])?;
+        rows.push(monotone(&about, &study));
         Ok(rows)
     }
+}
+
+fn monotone(about: &About, study: &Study) -> Row {
+    let value = foresee_predict::Score { interval: study.monotonicity(), shuffled: f64::NAN, exchanged: f64::NAN };
+    about.row("the stronger, the more", "monotonicity", value, Budget::default())
 }

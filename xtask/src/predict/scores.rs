@@ -1,7 +1,7 @@
 //! `data/predictability.csv`: a line for each score of a forecast; and its table and figure.
 
-use anyhow::Result;
-use foresee_predict::{Budget, Interval, Score, Scores};
+use anyhow::{Context, Result};
+use foresee_predict::{Budget, Forecast, Interval, Score, Study};
 use foresee_report::frame::{self, DataFrame, df};
 use foresee_report::{Dot, Figure, Forest, Source, Table};
 
@@ -13,7 +13,7 @@ pub const SCORES: &str = "data/predictability.csv";
 const COLUMNS: [(&str, &str); 4] = [
     ("skill", "skill"),
     ("rank of outputs", "rank agreement, attributes"),
-    ("rank of perturbations", "rank agreement, perturbations"),
+    ("rank of operations", "rank agreement, operations"),
     ("locality", "locality"),
 ];
 
@@ -44,9 +44,22 @@ impl About<'_> {
         Row { operation: operation.into(), forecast: forecast.into(), score, value, budget, perturbations, images }
     }
 
-    pub fn rows(&self, scores: &Scores) -> Vec<Row> {
-        let values = [scores.skill, scores.rank_of_outputs, scores.rank_of_perturbations, scores.locality];
-        COLUMNS.iter().zip(values).map(|((name, _), value)| self.row(&scores.forecast, name, value, scores.budget)).collect()
+    /// Scores of all forecasts, and how much better the first of each pair of forecasts is than the second.
+    pub fn rows(&self, study: &Study, forecasts: &[Forecast], pairs: &[[&str; 2]]) -> Result<Vec<Row>> {
+        let mut rows = vec![];
+        for forecast in forecasts {
+            let scores = study.score(forecast)?;
+            let values = [scores.skill, scores.rank_of_outputs, scores.rank_of_operations, scores.locality];
+            rows.extend(COLUMNS.iter().zip(values).map(|((name, _), value)| self.row(&scores.forecast, name, value, scores.budget)));
+        }
+        let named = |name: &str| forecasts.iter().find(|f| f.name == name).with_context(|| format!("there is no forecast `{name}`"));
+        for [ours, theirs] in pairs {
+            let better = study.difference(named(ours)?, named(theirs)?)?;
+            let values = [better.skill, better.rank_of_outputs, better.rank_of_operations, better.locality];
+            let uncontrolled = |interval| Score { interval, shuffled: f64::NAN, exchanged: f64::NAN };
+            rows.extend(COLUMNS.iter().zip(values).map(|((name, _), v)| self.row(&better.forecast, name, uncontrolled(v), better.budget)));
+        }
+        Ok(rows)
     }
 }
 
@@ -62,6 +75,7 @@ pub fn frame(rows: &[Row]) -> Result<DataFrame> {
         "low" => number(|r| r.value.interval.low),
         "high" => number(|r| r.value.interval.high),
         "shuffled" => number(|r| r.value.shuffled),
+        "operations_exchanged" => number(|r| r.value.exchanged),
         "budget_values" => count(|r| r.budget.values),
         "budget_probes" => count(|r| r.budget.probes),
         "perturbations" => count(|r| r.perturbations),
@@ -74,22 +88,27 @@ pub fn read(run: &Run) -> Result<Vec<Row>> {
     let table = run.read_csv(SCORES)?;
     let (text, number) = (|name: &str| frame::texts(&table, name), |name: &str| frame::numbers(&table, name));
     let (operations, forecasts, scores) = (text("operation")?, text("forecast")?, text("score")?);
-    let (estimates, lows, highs, shuffled) = (number("estimate")?, number("low")?, number("high")?, number("shuffled")?);
+    let (estimates, lows, highs) = (number("estimate")?, number("low")?, number("high")?);
+    let (shuffled, exchanged) = (number("shuffled")?, number("operations_exchanged")?);
     let (values, probes) = (number("budget_values")?, number("budget_probes")?);
     let (perturbations, images) = (number("perturbations")?, number("images")?);
     let known: Vec<&'static str> = COLUMNS.map(|c| c.0).into_iter().chain(OTHERS).collect();
-    let row = |i: usize| -> Option<Row> {
-        Some(Row {
+    let row = |i: usize| -> Result<Row> {
+        Ok(Row {
             operation: operations[i].clone(),
             forecast: forecasts[i].clone(),
-            score: known.iter().find(|name| **name == scores[i])?,
-            value: Score { interval: Interval { estimate: estimates[i], low: lows[i], high: highs[i] }, shuffled: shuffled[i] },
+            score: known.iter().find(|name| **name == scores[i]).with_context(|| format!("{SCORES}: there is no score `{}`", scores[i]))?,
+            value: Score {
+                interval: Interval { estimate: estimates[i], low: lows[i], high: highs[i] },
+                shuffled: shuffled[i],
+                exchanged: exchanged[i],
+            },
             budget: Budget { values: values[i] as usize, probes: probes[i] as usize },
             perturbations: perturbations[i] as usize,
             images: images[i] as usize,
         })
     };
-    Ok((0..operations.len()).filter_map(row).collect())
+    (0..operations.len()).map(row).collect()
 }
 
 pub fn distinct<'a>(rows: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
@@ -111,6 +130,9 @@ fn text(value: &Score) -> String {
     match (estimate.is_finite(), low.is_finite()) {
         (false, _) => "–".into(),
         (true, false) => format!("{estimate:.2}"),
+        (true, true) if value.exchanged.is_finite() => {
+            format!("{estimate:.2} ({low:.2} to {high:.2}); {:.2}; {:.2}", value.shuffled, value.exchanged)
+        }
         (true, true) if value.shuffled.is_finite() => format!("{estimate:.2} ({low:.2} to {high:.2}); {:.2}", value.shuffled),
         (true, true) => format!("{estimate:.2} ({low:.2} to {high:.2})"),
     }
@@ -122,7 +144,7 @@ pub fn table(run: &Run) -> Result<Table> {
     let mut header = vec!["operation", "forecast"];
     header.extend(COLUMNS.map(|c| c.1));
     header.extend(["other", "sees (numbers + probes)", "perturbations × images"]);
-    let caption = "Predictability: score (95 % interval); the same from a shuffled explanation. 1 is perfect, 0 knows nothing.";
+    let caption = "Predictability: score (95 % interval); the same with operations and attributes exchanged; with operations exchanged. 1 is perfect, 0 knows nothing.";
     let mut table = Table::new("predictability", caption, &header);
     for operation in distinct(rows.iter().map(|r| r.operation.as_str())) {
         for forecast in distinct(rows.iter().filter(|r| r.operation == operation).map(|r| r.forecast.as_str())) {
@@ -136,6 +158,7 @@ pub fn table(run: &Run) -> Result<Table> {
             table.rows.push(cells);
         }
     }
+    table.notes.push("Units of forecasts are fitted on the other operations. Lines with `minus` are differences on the same samples.".into());
     Ok(table)
 }
 
@@ -144,14 +167,14 @@ pub fn figure(run: &Run, source: &Source) -> Result<Figure> {
     let rows = read(run)?;
     let dot = |operation: &str, forecast: &str, name: &str| {
         let value = score(&rows, operation, forecast, name).map(|r| r.value);
-        value.map_or(Dot { value: f64::NAN, interval: (f64::NAN, f64::NAN), control: f64::NAN }, |v| Dot {
+        value.map_or(Dot { value: f64::NAN, interval: (f64::NAN, f64::NAN), controls: [f64::NAN; 2] }, |v| Dot {
             value: v.interval.estimate,
             interval: (v.interval.low, v.interval.high),
-            control: v.shuffled,
+            controls: [v.shuffled, v.exchanged],
         })
     };
     let group = |operation: &str| {
-        let of = rows.iter().filter(|r| r.operation == operation && r.score == "skill");
+        let of = rows.iter().filter(|r| r.operation == operation && r.score == "skill" && !r.forecast.contains(" minus "));
         let lines = of.map(|r| (r.forecast.clone(), COLUMNS.iter().map(|(name, _)| dot(operation, &r.forecast, name)).collect())).collect();
         Forest { title: operation.into(), rows: lines }
     };
