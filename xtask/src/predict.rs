@@ -15,6 +15,7 @@ pub use scores::{OTHERS, SCORES, distinct, figure, read, score, table};
 
 use crate::device::device;
 use crate::error::input;
+use crate::figures;
 use crate::output::print;
 use crate::run::Run;
 use crate::statistics::STATISTICS;
@@ -54,6 +55,7 @@ pub fn predict(args: &PredictArgs) -> Result<()> {
     }
     let device = device(&run.manifest.device)?;
     stage(&mut run, &device)?;
+    figures::stage(&mut run)?;
     let mut shown = table(&run)?.markdown();
     if let Some(other) = &args.against {
         let other = Run::open(other)?;

@@ -111,7 +111,7 @@ fn what_holds_of_outputs_whatever_is_done_survives_an_exchange_of_operations() {
     let changes: Vec<Change> = rows
         .iter()
         .enumerate()
-        .map(|(o, row)| Change { number: o, operation: o.to_string(), strength: 1., by_item: Matrix::from_rows(&[row.clone()]) })
+        .map(|(o, row)| Change { number: o, operation: o.to_string(), strength: 1., by_item: Matrix::from_rows(std::slice::from_ref(row)) })
         .collect();
     let scores = Study::new(&changes, 10, 0).unwrap().score(&forecast(perfect(&changes), Unit::Any)).unwrap();
     assert!(scores.rank_of_outputs.exchanged > 0.99 && scores.skill.exchanged > 0.9, "{scores:?}");
