@@ -27,7 +27,7 @@ pub struct EvaluateArgs {
     /// A model.safetensors of a run.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// A folder as CelebA is distributed.
+    /// CelebA in any form that `reproduce --celeba` takes.
     #[arg(long, value_name = "DIR")]
     celeba: PathBuf,
     /// Which faces of it.
@@ -50,7 +50,7 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
     if card.attributes != ATTRIBUTES {
         return Err(input(format!("{} predicts other attributes than CelebA's 40, in their order", args.model.display())));
     }
-    let (data, record) = faces::open(&args.celeba, SplitRule::Official)?;
+    let (data, record) = faces::open(&args.celeba, SplitRule::Official, None, &[])?;
     let split = match args.split {
         SplitName::Train => Split::Train,
         SplitName::Val => Split::Val,

@@ -1,18 +1,86 @@
 //! The faces of a run: a CelebA folder, or synthetic ones drawn into the run's own folder.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
-use foresee_celeba::{BatchOptions, Batches, CelebA, Normalisation, Preprocessing, Split, SplitRule, synthetic};
+use clap::Args;
+use foresee_celeba::{BatchOptions, Batches, Cache, CelebA, Normalisation, Preprocessing, Split, SplitRule, bad_images, synthetic};
 use foresee_model::ModelCard;
+use foresee_report::frame::write_whole;
 use serde::{Deserialize, Serialize};
 
 use crate::error::input;
 use crate::progress::Progress;
 use crate::run::sha256;
 
+/// Images that were left out, in a run's folder.
+pub const BAD_IMAGES: &str = "bad_images.csv";
+
 /// Unseen faces that each epoch is judged on along the way.
 pub const VALIDATION_FACES: usize = 400;
+
+/// Which faces, and how they are read.
+#[derive(Args, Clone, Default)]
+pub struct FacesArgs {
+    /// CelebA: its folder as distributed (also with img_align_celeba.zip not unpacked), torchvision's root, Kaggle's folder, or a folder of parquet shards. Without it,
+    /// synthetic faces are drawn.
+    #[arg(long, value_name = "DIR")]
+    pub celeba: Option<PathBuf>,
+    /// A dataset of the Hugging Face hub, such as tpremoli/CelebA-attrs (in builds with the feature `hub`).
+    #[arg(long, value_name = "OWNER/NAME", conflicts_with = "celeba")]
+    pub hub: Option<String>,
+    /// Splits of your own: a CSV with the header image,split and train, val or test for each image.
+    #[arg(long, value_name = "FILE")]
+    pub splits: Option<PathBuf>,
+    /// Leave out images that cannot be read, if they are no more than this share of all [default: 1 %]; they are listed in bad_images.csv.
+    #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "1")]
+    pub skip_bad: Option<f64>,
+    /// Keep resized images in a file in this folder, so that later epochs and runs need not decode them again (for runs with train.crop = 1).
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+}
+
+impl FacesArgs {
+    /// Faces of a folder, read as usual.
+    pub fn folder(path: &Path) -> Self {
+        Self { celeba: Some(path.into()), ..Self::default() }
+    }
+
+    /// Where the faces are, with those of the hub downloaded; `None` if they are to be drawn.
+    pub fn path(&self) -> Result<Option<PathBuf>> {
+        match (&self.celeba, &self.hub) {
+            (Some(folder), _) => Ok(Some(folder.clone())),
+            (None, Some(name)) => Ok(Some(fetch(name)?)),
+            (None, None) if self.splits.is_some() || self.skip_bad.is_some() || self.cache.is_some() => {
+                Err(input("--splits, --skip-bad and --cache are for the faces that --celeba or --hub names"))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Downloads a dataset of the hub, with a progress bar; its folder.
+#[cfg(feature = "hub")]
+pub fn fetch(name: &str) -> Result<PathBuf> {
+    let bar = indicatif::ProgressBar::new(0);
+    bar.set_style(indicatif::ProgressStyle::with_template("fetching {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}")?);
+    let shown = bar.clone();
+    let folder = foresee_celeba::hub::fetch(name, move |done, all| {
+        shown.set_length(all);
+        shown.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    Ok(folder)
+}
+
+#[cfg(not(feature = "hub"))]
+pub fn fetch(name: &str) -> Result<PathBuf> {
+    Err(input(format!(
+        "{name}: this build cannot download; build it with `cargo run --release --package xtask --features hub -- …`, or download the dataset's parquet files and give \
+         their folder to --celeba"
+    )))
+}
 
 /// The faces as the manifest tells them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,6 +93,15 @@ pub struct DataRecord {
     pub train: usize,
     pub val: usize,
     pub test: usize,
+    /// A list of splits of the user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub splits: Option<PathBuf>,
+    /// Images that could not be read and belong to no split.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// Where resized images are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
 }
 
 impl DataRecord {
@@ -45,7 +122,7 @@ impl DataRecord {
 
 /// Draws faces into a folder, with a progress bar.
 pub fn synthesize(folder: &Path, count: usize, seed: u64) -> Result<()> {
-    let progress = std::sync::Mutex::new(Progress::new("drawing faces", count, 0));
+    let progress = Mutex::new(Progress::new("drawing faces", count, 0));
     synthetic::write(folder, count, seed, |n| {
         if let Ok(mut progress) = progress.lock() {
             progress.add(n, String::new);
@@ -54,18 +131,29 @@ pub fn synthesize(folder: &Path, count: usize, seed: u64) -> Result<()> {
     Ok(())
 }
 
-/// Opens a folder and describes it.
-pub fn open(folder: &Path, rule: SplitRule) -> Result<(CelebA, DataRecord)> {
-    let data = CelebA::open(folder, rule)?;
+/// Opens what lies at a path and describes it. Faces that are `left_out` belong to no split.
+pub fn open(path: &Path, rule: SplitRule, splits: Option<&Path>, left_out: &[String]) -> Result<(CelebA, DataRecord)> {
+    let mut data = CelebA::open(path, rule)?;
+    if let Some(list) = splits {
+        data = data.with_splits(list)?;
+    }
+    if !left_out.is_empty() {
+        let bad: Vec<usize> = (0..data.len()).filter(|&face| left_out.iter().any(|name| name == data.name(face))).collect();
+        data = data.without(&bad);
+    }
     let count = |split| data.split(split).map_or(0, |faces| faces.len());
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
     let record = DataRecord {
-        path: std::path::absolute(folder).unwrap_or_else(|_| folder.into()),
+        path: absolute(path),
         synthetic: data.is_synthetic(),
         sha256: fingerprint(&data),
         faces: data.len(),
         train: count(Split::Train),
         val: count(Split::Val),
         test: count(Split::Test),
+        splits: splits.map(absolute),
+        left_out: left_out.to_vec(),
+        cache: None,
     };
     Ok((data, record))
 }
@@ -73,18 +161,63 @@ pub fn open(folder: &Path, rule: SplitRule) -> Result<(CelebA, DataRecord)> {
 /// Opens the faces of a run again, and makes sure that they are the same.
 pub fn reopen(record: &DataRecord, run: &Path, rule: SplitRule) -> Result<CelebA> {
     let own = run.join("faces");
-    let folder = if record.synthetic && own.exists() { &own } else { &record.path };
-    let (data, now) = open(folder, rule)?;
+    let path = if record.synthetic && own.exists() { &own } else { &record.path };
+    let (data, now) = open(path, rule, record.splits.as_deref(), &record.left_out)?;
     match now.sha256 == record.sha256 {
         true => Ok(data),
-        false => Err(input(format!("the faces in {} are not those that the run in {} was made with", folder.display(), run.display()))),
+        false => Err(input(format!("the faces in {} are not those that the run in {} was made with", path.display(), run.display()))),
     }
+}
+
+/// The faces for a new run, checked: those that cannot be read are an error, or left out and listed in the run's folder.
+pub fn checked(path: &Path, args: &FacesArgs, rule: SplitRule, train_limit: usize, out: &Path) -> Result<DataRecord> {
+    let splits = args.splits.as_deref();
+    let (data, record) = open(path, rule, splits, &[])?;
+    let wanted = wanted(&data, train_limit)?;
+    let progress = Mutex::new(Progress::new("checking images", wanted.len(), 0));
+    let bad = bad_images(&data, &wanted, |n| {
+        if let Ok(mut progress) = progress.lock() {
+            progress.add(n, String::new);
+        }
+    });
+    drop(progress);
+    let Some((_, first)) = bad.first() else { return Ok(record) };
+    let (share, most) = (100. * bad.len() as f64 / wanted.len() as f64, args.skip_bad);
+    let Some(most) = most else {
+        return Err(input(format!("{first} ({} of {} images cannot be read; --skip-bad leaves them out)", bad.len(), wanted.len())));
+    };
+    if share > most {
+        let n = bad.len();
+        return Err(input(format!(
+            "{n} of {} images cannot be read: {share:.2} %, more than the {most} % that --skip-bad allows; the first: {first}",
+            wanted.len()
+        )));
+    }
+    let rows: String = bad.iter().map(|(face, reason)| format!("{},\"{}\"\n", data.name(*face), reason.replace('"', "'"))).collect();
+    write_whole(&out.join(BAD_IMAGES), format!("image,reason\n{rows}").as_bytes())?;
+    tracing::warn!("{} of {} images are left out: see {}", bad.len(), wanted.len(), out.join(BAD_IMAGES).display());
+    let left_out: Vec<String> = bad.iter().map(|(face, _)| data.name(*face).to_owned()).collect();
+    Ok(open(path, rule, splits, &left_out)?.1)
+}
+
+/// The images that a run reads.
+fn wanted(data: &CelebA, train_limit: usize) -> Result<Vec<usize>> {
+    let mut all = limited(data.split(Split::Train)?, train_limit);
+    all.extend(data.split(Split::Test)?);
+    // The paper's split has no validation faces.
+    all.extend(data.split(Split::Val).unwrap_or_default());
+    Ok(all)
+}
+
+/// Where a run's resized images are kept, if anywhere.
+pub fn cache(record: &DataRecord, data: &CelebA, image_size: usize) -> Result<Option<Arc<Cache>>> {
+    Ok(record.cache.as_ref().map(|folder| data.cache(folder, image_size)).transpose()?.map(Arc::new))
 }
 
 fn fingerprint(data: &CelebA) -> String {
     let mut text = String::new();
     for face in 0..data.len() {
-        let size = std::fs::metadata(data.image_path(face)).map_or(0, |m| m.len());
+        let size = data.image_length(face).unwrap_or_default();
         let labels: String = data.labels(face).iter().map(|present| if present { '1' } else { '0' }).collect();
         text.push_str(&format!("{} {size} {labels} {}\n", data.name(face), data.part(face)));
     }
@@ -108,23 +241,4 @@ pub fn in_order(data: &CelebA, faces: &[usize], preprocessing: &Preprocessing, b
 /// What a model's images have gone through before it sees them.
 pub fn preprocessing(card: &ModelCard) -> Preprocessing {
     Preprocessing { image_size: card.image_size, normalisation: Normalisation { mean: card.mean, deviation: card.deviation } }
-}
-
-/// Reads every one of these images, so that a damaged one is found before hours are spent.
-pub fn decode_all(data: &CelebA, faces: &[usize]) -> Result<()> {
-    let mut progress = Progress::new("checking images", faces.len(), 0);
-    let smallest = Preprocessing { image_size: 16, normalisation: Normalisation::default() };
-    for batch in in_order(data, faces, &smallest, 256) {
-        progress.add(batch?.faces.len(), String::new);
-    }
-    Ok(())
-}
-
-/// Makes sure before a run begins that all its faces are there and can be read.
-pub fn check(data: &CelebA, train_limit: usize) -> Result<()> {
-    let mut all = limited(data.split(Split::Train)?, train_limit);
-    all.extend(data.split(Split::Test)?);
-    // The paper's split has no validation faces.
-    all.extend(limited(data.split(Split::Val).unwrap_or_default(), VALIDATION_FACES));
-    decode_all(data, &all)
 }

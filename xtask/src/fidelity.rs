@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::config::Config;
 use crate::error::input;
+use crate::faces::FacesArgs;
 use crate::reproduce::whole;
 use crate::run::Run;
 
@@ -104,8 +105,8 @@ pub fn fidelity(args: &FidelityArgs) -> Result<()> {
         let left = each.map_or(String::new(), |each| format!(", about {} min for the rest", each.as_secs() * (planned.len() - at) as u64 / 60));
         tracing::info!("run {} of {}: {}, seed {seed}{left}", at + 1, planned.len(), variant.name);
         let began = Instant::now();
-        let faces = (!variant.synthetic).then_some(args.celeba.as_path());
-        match whole(configs[v].clone(), faces, &out, seed, "cpu") {
+        let faces = if variant.synthetic { FacesArgs::default() } else { FacesArgs::folder(&args.celeba) };
+        match whole(configs[v].clone(), &faces, &out, seed, "cpu") {
             Ok(run) => done.push(Done { variant: variant.name.clone(), synthetic: variant.synthetic, run }),
             Err(e) => {
                 tracing::error!("run {}: {e:#}", out.display());

@@ -8,6 +8,7 @@ use foresee_celeba::synthetic;
 
 use crate::config::Config;
 use crate::device::device;
+use crate::faces::{DataRecord, FacesArgs};
 use crate::run::Run;
 use crate::{faces, figures, measure, predict, prune, train, transform};
 
@@ -19,9 +20,8 @@ pub struct ReproduceArgs {
     /// A TOML file whose keys replace the profile's.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A folder as CelebA is distributed: img_align_celeba/, list_attr_celeba.txt, list_eval_partition.txt. Without it, synthetic faces are drawn.
-    #[arg(long, value_name = "DIR")]
-    celeba: Option<PathBuf>,
+    #[command(flatten)]
+    faces: FacesArgs,
     /// The run's folder. Default: runs/PROFILE.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -39,27 +39,30 @@ pub struct ReproduceArgs {
 pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
     let config = Config::resolve(&args.profile, args.config.as_deref(), &args.set)?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&args.profile));
-    let run = whole(config, args.celeba.as_deref(), &out, args.seed, &args.device)?;
+    let run = whole(config, &args.faces, &out, args.seed, &args.device)?;
     tracing::info!("open {}", run.path("report.html").display());
     Ok(())
 }
 
 /// All stages, on the faces of a folder or on drawn ones.
-pub fn whole(config: Config, celeba: Option<&Path>, out: &Path, seed: u64, device_name: &str) -> Result<Run> {
+pub fn whole(config: Config, args: &FacesArgs, out: &Path, seed: u64, device_name: &str) -> Result<Run> {
     let device = device(device_name)?;
     let rule = config.data.split.into();
-    let record = match celeba {
+    let record = match args.path()? {
         Some(folder) => {
-            let (data, record) = faces::open(folder, rule)?;
-            if !out.join("manifest.json").exists() {
-                Run::check_is_free(out)?;
-                faces::check(&data, config.train.limit)?;
-            }
-            record
+            let record = match Run::open(out) {
+                // What could not be read then was left out for good.
+                Ok(run) => faces::open(&folder, rule, args.splits.as_deref(), &run.manifest.data.left_out)?.1,
+                Err(_) => {
+                    Run::check_is_free(out)?;
+                    faces::checked(&folder, args, rule, config.train.limit, out)?
+                }
+            };
+            DataRecord { cache: args.cache.clone(), ..record }
         }
         None => {
             draw(out, config.data.synthetic_faces, seed)?;
-            faces::open(&out.join("faces"), rule)?.1
+            faces::open(&out.join("faces"), rule, None, &[])?.1
         }
     };
     tracing::info!("{}", record.description());

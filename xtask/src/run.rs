@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::error::input;
-use crate::faces::DataRecord;
+use crate::faces::{BAD_IMAGES, DataRecord};
 use crate::memory::{peak_memory, reset_peak_memory};
 
 /// What an interrupted training leaves.
@@ -104,7 +104,7 @@ impl Run {
     /// Makes sure that a new run may begin in a folder.
     pub fn check_is_free(folder: &Path) -> Result<()> {
         // Drawn faces lie there before the manifest does, and an interrupted drawing leaves a hidden folder.
-        let own = |name: &std::ffi::OsStr| name == "faces" || name.to_string_lossy().starts_with(synthetic::UNFINISHED);
+        let own = |name: &std::ffi::OsStr| name == "faces" || name == BAD_IMAGES || name.to_string_lossy().starts_with(synthetic::UNFINISHED);
         let alien = std::fs::read_dir(folder).ok().and_then(|mut entries| entries.find_map(|e| e.ok().filter(|e| !own(&e.file_name()))));
         if let Some(entry) = alien {
             let name = entry.file_name();

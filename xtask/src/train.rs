@@ -1,11 +1,12 @@
 //! Stage `train`: faces → `model.safetensors`, the history of the training, accuracies.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use candle_core::Device;
-use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Normalisation, Preprocessing, Split};
+use foresee_celeba::{ATTRIBUTES, BatchOptions, Cache, CelebA, Normalisation, Preprocessing, Split};
 use foresee_model::{Metrics, ModelCard, Network, Position, Predictions, StepReport, Trainer, majority_accuracy};
 use foresee_report::frame::{self, DataFrame, df};
 
@@ -75,6 +76,7 @@ struct Training<'a> {
     train: &'a [usize],
     device: &'a Device,
     trainer: Trainer,
+    cache: Option<Arc<Cache>>,
     steps: Vec<(Position, StepReport)>,
     validation: Vec<(usize, f64, f64)>,
     saved: Instant,
@@ -102,7 +104,8 @@ impl<'a> Training<'a> {
                 }
             }
         }
-        Ok(Self { run, data, train, device, trainer, steps, validation, saved: Instant::now() })
+        let cache = faces::cache(&run.manifest.data, data, config.data.image_size)?;
+        Ok(Self { run, data, train, device, trainer, cache, steps, validation, saved: Instant::now() })
     }
 
     fn run(&mut self) -> Result<()> {
@@ -128,6 +131,7 @@ impl<'a> Training<'a> {
             smallest_crop: config.train.crop,
             drop_last: self.train.len() > config.train.batch_size,
             skip: batch,
+            cache: self.cache.clone(),
             ..Default::default()
         };
         for batch in self.data.batches(self.train, &options) {

@@ -1,13 +1,17 @@
 //! Batches, decoded in parallel ahead of their use.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use candle_core::{Device, Tensor};
 use rand::Rng;
 use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::attributes::ATTRIBUTES;
+use crate::cache::Cache;
 use crate::dataset::CelebA;
 use crate::decode::{Normalisation, Preprocessing, View};
 use crate::error::Result;
@@ -34,6 +38,8 @@ pub struct BatchOptions {
     pub skip: usize,
     /// Batches that are ready ahead of use, which bounds the memory. Default 4.
     pub prefetch: usize,
+    /// Where resized images are kept between epochs and runs. Default: nowhere.
+    pub cache: Option<Arc<Cache>>,
 }
 
 impl Default for BatchOptions {
@@ -48,6 +54,7 @@ impl Default for BatchOptions {
             drop_last: false,
             skip: 0,
             prefetch: 4,
+            cache: None,
         }
     }
 }
@@ -71,15 +78,16 @@ pub struct Batches {
 
 impl Batches {
     pub(crate) fn start(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Self {
-        let (data, order) = (data.clone(), order(faces, options));
+        let (data, order) = (data.clone(), order(data, faces, options));
         let (size, skip) = (options.batch_size.max(1), options.skip);
         let batches = if options.drop_last { order.len() / size } else { order.len().div_ceil(size) };
         let preprocessing = Preprocessing { image_size: options.image_size, normalisation: options.normalisation };
+        let cache = options.cache.clone();
         let (sender, receiver) = sync_channel(options.prefetch);
         let remaining = batches.saturating_sub(skip);
         std::thread::spawn(move || {
             for chunk in order.chunks(size).take(batches).skip(skip) {
-                let batch = read(&data, chunk, &preprocessing);
+                let batch = read(&data, chunk, &preprocessing, cache.as_deref());
                 let failed = batch.is_err();
                 if sender.send(batch).is_err() || failed {
                     break;
@@ -114,11 +122,14 @@ impl Iterator for Batches {
 }
 
 /// The faces in the order of the epoch, each as it is seen. All draws are made here, so that a skipped batch changes nothing after it.
-fn order(faces: &[usize], options: &BatchOptions) -> Vec<(usize, View)> {
+fn order(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Vec<(usize, View)> {
     let mut order: Vec<(usize, View)> = faces.iter().map(|&face| (face, View::default())).collect();
     if let Some((seed, epoch)) = options.shuffle {
         let mut rng = stream(seed, Purpose::Order, epoch);
-        order.shuffle(&mut rng);
+        match data.windows(|groups| groups.shuffle(&mut rng)) {
+            None => order.shuffle(&mut rng),
+            Some(windows) => order = in_windows(windows, faces, &mut rng),
+        }
         if options.flip {
             order.iter_mut().for_each(|(_, view)| view.flip = rng.random());
         }
@@ -132,14 +143,28 @@ fn order(faces: &[usize], options: &BatchOptions) -> Vec<(usize, View)> {
     order
 }
 
+/// Faces shuffled inside of windows that are in memory together.
+fn in_windows(windows: Vec<Vec<Range<usize>>>, faces: &[usize], rng: &mut ChaCha8Rng) -> Vec<(usize, View)> {
+    let mut times = vec![0usize; faces.iter().max().map_or(0, |last| last + 1)];
+    faces.iter().for_each(|&face| times[face] += 1);
+    let of = |window: Vec<Range<usize>>| {
+        let inside = window.into_iter().flatten().filter(|&face| face < times.len());
+        let mut own: Vec<usize> = inside.flat_map(|face| std::iter::repeat_n(face, times[face])).collect();
+        own.shuffle(rng);
+        own
+    };
+    windows.into_iter().flat_map(of).map(|face| (face, View::default())).collect()
+}
+
 /// Reads faces, each as it is seen.
-fn read(data: &CelebA, chunk: &[(usize, View)], preprocessing: &Preprocessing) -> Result<Batch> {
+fn read(data: &CelebA, chunk: &[(usize, View)], preprocessing: &Preprocessing, cache: Option<&Cache>) -> Result<Batch> {
     let size = preprocessing.image_size;
     let mut pixels = vec![0f32; chunk.len() * 3 * size * size];
-    pixels
-        .par_chunks_exact_mut(3 * size * size)
-        .zip(chunk)
-        .try_for_each(|(out, (face, view))| preprocessing.read(&data.image_path(*face), view, out))?;
+    pixels.par_chunks_exact_mut(3 * size * size).zip(chunk).try_for_each(|(out, (face, view))| -> Result<()> {
+        let square = data.square(*face, view, preprocessing, cache)?;
+        preprocessing.write(&square, view.flip, out);
+        Ok(())
+    })?;
     let labels: Vec<f32> = chunk.iter().flat_map(|&(face, _)| data.labels(face).iter()).map(|present| f32::from(u8::from(present))).collect();
     Ok(Batch {
         images: Tensor::from_vec(pixels, (chunk.len(), 3, size, size), &Device::Cpu)?,

@@ -1,13 +1,19 @@
-//! A folder as CelebA is distributed.
+//! CelebA in any of its forms.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::annotations::{read_attributes, read_partition};
+use crate::annotations::{BOX, LANDMARKS, read_attributes, read_identities, read_partition, read_pixels};
+use crate::archive::Archive;
 use crate::attributes::{ATTRIBUTES, Labels};
 use crate::batches::{BatchOptions, Batches};
+use crate::cache::Cache;
+use crate::decode::{Preprocessing, View};
 use crate::error::{Error, Result, at};
+use crate::places::{self, ImagesAt, Places};
+use crate::shards::{Rows, Shards};
 
 /// A part of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,28 +54,94 @@ pub enum SplitRule {
 #[derive(Debug, Clone)]
 pub struct CelebA {
     root: PathBuf,
+    form: &'static str,
+    images: Images,
     names: Arc<[String]>,
     labels: Arc<[Labels]>,
     parts: Arc<[u8]>,
+    identities: Option<Arc<[u32]>>,
     rule: SplitRule,
 }
 
+/// Where image bytes come from.
+#[derive(Debug, Clone)]
+enum Images {
+    Folder(Arc<Path>),
+    Zip(Arc<Archive>),
+    Parquet(Arc<Shards>),
+}
+
 impl CelebA {
-    /// Opens a folder that holds `img_align_celeba/`, `list_attr_celeba.txt` and `list_eval_partition.txt`. Images can be of any size, and the partition of
-    /// any length. Without a partition file, 202,599 images are split by CelebA's official ranges.
+    /// Opens CelebA in any of its forms, which is recognised:
+    ///
+    /// * the folder as distributed: `img_align_celeba/`, `list_attr_celeba.txt`, `list_eval_partition.txt` (also in `Img/`, `Anno/` and `Eval/`);
+    /// * the same with `img_align_celeba.zip`, which is not unpacked; or the path of that archive;
+    /// * torchvision's root, which holds all that in `celeba/`;
+    /// * Kaggle's CSVs with images in `img_align_celeba/img_align_celeba/`;
+    /// * a folder of Hugging Face's parquet shards, whose names begin with train, valid or validation, and test.
+    ///
+    /// Images can be JPEG or PNG files of any size, and the partition of any length. Without a partition file, 202,599 images are split by CelebA's official ranges.
     ///
     /// # Errors
     /// If a file is missing, a line is malformed, the files contradict each other or an image that is listed is not there.
     pub fn open(root: impl AsRef<Path>, rule: SplitRule) -> Result<Self> {
-        let root = root.as_ref().to_path_buf();
-        if !root.is_dir() {
-            return Err(Error::Missing(root));
+        match places::find(root.as_ref())? {
+            Places::Files { form, root, attributes, images } => Self::from_files(form, root, &attributes, &images, rule),
+            Places::Parquet { root, shards } => {
+                let (shards, Rows { names, labels, parts, identities }) = Shards::open(&shards)?;
+                let images = Images::Parquet(Arc::new(shards));
+                let identities = identities.map(Arc::from);
+                Ok(Self { root, form: "parquet shards", images, names: names.into(), labels: labels.into(), parts: parts.into(), identities, rule })
+            }
         }
-        let rows = read_attributes(&root.join("list_attr_celeba.txt"))?;
-        check_images(&root.join("img_align_celeba"), rows.iter().map(|(name, _)| name.as_str()))?;
+    }
+
+    fn from_files(form: &'static str, root: PathBuf, attributes: &Path, images: &ImagesAt, rule: SplitRule) -> Result<Self> {
+        let rows = read_attributes(attributes)?;
+        let names = || rows.iter().map(|(name, _)| name.as_str());
+        let images = match images {
+            ImagesAt::Folder(folder) => {
+                check_images(folder, names())?;
+                Images::Folder(folder.as_path().into())
+            }
+            ImagesAt::Zip(path) => Images::Zip(Arc::new(Archive::open(path, names())?)),
+        };
         let (names, labels): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-        let parts = parts(&root.join("list_eval_partition.txt"), &names)?;
-        Ok(Self { root, names: names.into(), labels: labels.into(), parts: parts.into(), rule })
+        let parts = parts(&root, &names)?;
+        Ok(Self { root, form, images, names: names.into(), labels: labels.into(), parts: parts.into(), identities: None, rule })
+    }
+
+    /// The same faces with the splits of a list of one's own: a CSV with the header `image,split` and rows such as `000001.jpg,train` (train, val, test, or 0, 1, 2), or a
+    /// text file in the form of `list_eval_partition.txt`. Faces that it does not list belong to no split.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or lists an image that is not there.
+    pub fn with_splits(mut self, list: impl AsRef<Path>) -> Result<Self> {
+        let path = list.as_ref();
+        let place: HashMap<&str, usize> = self.names.iter().enumerate().map(|(face, name)| (name.as_str(), face)).collect();
+        let mut parts = vec![NOWHERE; self.names.len()];
+        for (name, part) in read_partition(path)? {
+            let face = place
+                .get(name.as_str())
+                .ok_or_else(|| Error::Inconsistent { path: path.into(), reason: format!("{name} is no image of {}", self.root.display()) })?;
+            parts[*face] = part;
+        }
+        self.parts = parts.into();
+        Ok(self)
+    }
+
+    /// The same without some faces, which then belong to no split.
+    #[must_use]
+    pub fn without(mut self, faces: &[usize]) -> Self {
+        let mut parts = self.parts.to_vec();
+        faces.iter().for_each(|&face| parts[face] = NOWHERE);
+        self.parts = parts.into();
+        self
+    }
+
+    /// In what form it was found, in words.
+    pub fn form(&self) -> &'static str {
+        self.form
     }
 
     /// Whether these faces were drawn by [`crate::synthetic`]: results on them say nothing about people.
@@ -97,9 +169,108 @@ impl CelebA {
         &self.names[face]
     }
 
-    /// The path of a face's image.
+    /// Where a face's image is: a file, or a place in an archive or shard, for messages.
     pub fn image_path(&self, face: usize) -> PathBuf {
-        self.root.join("img_align_celeba").join(&self.names[face])
+        match &self.images {
+            Images::Folder(folder) => folder.join(&self.names[face]),
+            Images::Zip(archive) => archive.path().join(&self.names[face]),
+            Images::Parquet(shards) => shards.place(face),
+        }
+    }
+
+    /// The bytes of a face's JPEG or PNG file.
+    ///
+    /// # Errors
+    /// [`Error::Image`] if they are missing or damaged.
+    pub fn image_bytes(&self, face: usize) -> Result<Vec<u8>> {
+        let wrong = |reason: String| Error::Image { path: self.image_path(face), reason };
+        match &self.images {
+            Images::Folder(folder) => {
+                let path = folder.join(&self.names[face]);
+                match std::fs::read(&path) {
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(wrong("is listed in the annotations but does not exist".into())),
+                    bytes => bytes.map_err(at(&path)),
+                }
+            }
+            Images::Zip(archive) => archive.read(face).map_err(wrong),
+            Images::Parquet(shards) => shards.read(face).map_err(wrong),
+        }
+    }
+
+    /// A view's pixels, RGB row by row, not mirrored: from the cache, if it is the view that is kept there.
+    pub(crate) fn square(&self, face: usize, view: &View, preprocessing: &Preprocessing, cache: Option<&Cache>) -> Result<Vec<u8>> {
+        let kept = cache.filter(|_| View { flip: false, ..*view } == View::default());
+        if let Some(pixels) = kept.and_then(|cache| cache.get(face)) {
+            return Ok(pixels);
+        }
+        let bytes = self.image_bytes(face)?;
+        let square = preprocessing.square(&bytes, view).map_err(|reason| Error::Image { path: self.image_path(face), reason })?;
+        if let Some(cache) = kept {
+            cache.put(face, &square)?;
+        }
+        Ok(square)
+    }
+
+    /// A file that keeps the centred squares of all faces at this size, in a folder of such files. It is made if it is not there.
+    ///
+    /// # Errors
+    /// If the file cannot be made.
+    pub fn cache(&self, folder: impl AsRef<Path>, image_size: usize) -> Result<Cache> {
+        let mut key = format!("{image_size}\n");
+        for face in 0..self.len() {
+            key.push_str(&format!("{} {:?}\n", self.names[face], self.image_length(face)));
+        }
+        Cache::open(folder.as_ref(), &key, self.len(), image_size)
+    }
+
+    /// The size of a face's image file in bytes, where it is known without reading the image.
+    pub fn image_length(&self, face: usize) -> Option<u64> {
+        match &self.images {
+            Images::Folder(folder) => std::fs::metadata(folder.join(&self.names[face])).ok().map(|m| m.len()),
+            Images::Zip(archive) => Some(archive.size(face)),
+            Images::Parquet(_) => None,
+        }
+    }
+
+    /// Runs of faces in the order in which they are best read, shuffled by `order`: windows of row groups where there are such, and `None` where any order will do.
+    pub(crate) fn windows(&self, order: impl FnMut(&mut [usize])) -> Option<Vec<Vec<Range<usize>>>> {
+        match &self.images {
+            Images::Parquet(shards) => Some(shards.windows(order)),
+            _ => None,
+        }
+    }
+
+    /// Who each face shows, from `identity_CelebA` or the shards' column `celeb_id`: 10,177 people in the whole of CelebA.
+    ///
+    /// # Errors
+    /// If there is no such file, a line is malformed or a face is not listed.
+    pub fn identities(&self) -> Result<Vec<u32>> {
+        match &self.identities {
+            Some(known) => Ok(known.to_vec()),
+            None => self.annotations("identity_CelebA", |path| read_identities(path)),
+        }
+    }
+
+    /// Ten numbers of pixels for each face, in the order of [`LANDMARKS`], in the aligned image of 178×218, from `list_landmarks_align_celeba`.
+    ///
+    /// # Errors
+    /// As [`identities`](Self::identities).
+    pub fn landmarks(&self) -> Result<Vec<[i32; 10]>> {
+        self.annotations("list_landmarks_align_celeba", |path| read_pixels(path, &LANDMARKS))
+    }
+
+    /// x, y, width and height of each face in the uncropped image, from `list_bbox_celeba`.
+    ///
+    /// # Errors
+    /// As [`identities`](Self::identities).
+    pub fn boxes(&self) -> Result<Vec<[i32; 4]>> {
+        self.annotations("list_bbox_celeba", |path| read_pixels(path, &BOX))
+    }
+
+    /// A file's rows in the order of the faces.
+    fn annotations<T: Copy>(&self, stem: &str, read: impl Fn(&Path) -> Result<Vec<(String, T)>>) -> Result<Vec<T>> {
+        let path = places::file(&self.root, stem).ok_or_else(|| Error::Missing(self.root.join(format!("{stem}.txt"))))?;
+        in_order(&path, &self.names, read(&path)?)
     }
 
     /// The attributes of a face.
@@ -118,7 +289,7 @@ impl CelebA {
     /// [`Error::EmptySplit`] if there are none.
     pub fn split(&self, split: Split) -> Result<Vec<usize>> {
         let of = |part: u8| match (split, self.rule) {
-            (Split::All, _) => true,
+            (Split::All, _) => part != NOWHERE,
             (Split::Test, _) => part == 2,
             (Split::Train, SplitRule::Official) => part == 0,
             (Split::Train, SplitRule::Paper) => part < 2,
@@ -155,15 +326,27 @@ fn check_images<'a>(folder: &Path, mut names: impl Iterator<Item = &'a str>) -> 
     }
 }
 
+/// Of faces that are in no split.
+const NOWHERE: u8 = u8::MAX;
+
 /// The part (0 train, 1 val, 2 test) of each face.
-fn parts(path: &Path, names: &[String]) -> Result<Vec<u8>> {
-    if !path.exists() && names.len() == 202_599 {
-        return Ok((1..=names.len()).map(|i| u8::from(i > 162_770) + u8::from(i > 182_637)).collect());
+fn parts(root: &Path, names: &[String]) -> Result<Vec<u8>> {
+    match places::file(root, "list_eval_partition") {
+        Some(path) => in_order(&path, names, read_partition(&path)?),
+        None if names.len() == 202_599 => Ok((1..=names.len()).map(|i| u8::from(i > 162_770) + u8::from(i > 182_637)).collect()),
+        None => Err(Error::Missing(root.join("list_eval_partition.txt"))),
     }
-    let listed = read_partition(path)?;
+}
+
+/// Values of a file's rows in the order of the faces; each must be listed.
+fn in_order<T: Copy>(path: &Path, names: &[String], rows: Vec<(String, T)>) -> Result<Vec<T>> {
     let inconsistent = |reason: String| Error::Inconsistent { path: path.into(), reason };
-    if listed.len() != names.len() {
-        return Err(inconsistent(format!("{} images are listed, but list_attr_celeba.txt has {}", listed.len(), names.len())));
+    if rows.len() != names.len() {
+        return Err(inconsistent(format!("{} images are listed, but list_attr_celeba has {}", rows.len(), names.len())));
     }
+    if rows.iter().zip(names).all(|((listed, _), name)| listed == name) {
+        return Ok(rows.into_iter().map(|(_, value)| value).collect());
+    }
+    let listed: HashMap<String, T> = rows.into_iter().collect();
     names.iter().map(|name| listed.get(name).copied().ok_or_else(|| inconsistent(format!("{name} is not listed")))).collect()
 }

@@ -64,24 +64,25 @@ impl Default for View {
 }
 
 impl Preprocessing {
-    /// Reads a view of an image into `out` [3, size, size].
+    /// Reads a view of a JPEG or PNG file into `out` [3, size, size].
     ///
     /// # Errors
-    /// [`Error::Image`] if the file is missing, empty, truncated, huge or no JPEG.
+    /// [`Error::Image`] if the file is missing, empty, truncated, huge or no image.
     pub fn read(&self, path: &Path, view: &View, out: &mut [f32]) -> Result<()> {
-        let bytes = match std::fs::read(path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(image_error(path, "is listed in the annotations but does not exist"));
-            }
-            bytes => bytes.map_err(at(path))?,
-        };
-        let (rgb, width, height) = decode(&bytes).map_err(|reason| image_error(path, reason))?;
-        let square = resize(&rgb, width, height, view, self.image_size).map_err(|reason| image_error(path, reason))?;
+        let wrong = |reason: String| Error::Image { path: path.into(), reason };
+        let square = self.square(&std::fs::read(path).map_err(at(path))?, view).map_err(wrong)?;
         self.write(&square, view.flip, out);
         Ok(())
     }
 
-    fn write(&self, square: &[u8], flip: bool, out: &mut [f32]) {
+    /// The view's pixels, RGB row by row, not mirrored; says what is wrong with the image.
+    pub(crate) fn square(&self, bytes: &[u8], view: &View) -> std::result::Result<Vec<u8>, String> {
+        let (rgb, width, height) = decode(bytes)?;
+        resize(&rgb, width, height, view, self.image_size)
+    }
+
+    /// Normalises pixels, RGB row by row, into `out` [3, size, size].
+    pub(crate) fn write(&self, square: &[u8], flip: bool, out: &mut [f32]) {
         let size = self.image_size;
         for (channel, plane) in out.chunks_exact_mut(size * size).enumerate() {
             let scale = 1. / (255. * self.normalisation.deviation[channel]);
@@ -98,10 +99,6 @@ impl Preprocessing {
     }
 }
 
-fn image_error(path: &Path, reason: impl Into<String>) -> Error {
-    Error::Image { path: path.into(), reason: reason.into() }
-}
-
 /// The decoder fills what a truncated file lacks with grey; the end marker after the last scan's start tells. Some writers pad the end.
 fn check_end(bytes: &[u8]) -> std::result::Result<(), &'static str> {
     if bytes.len() > 4 && bytes.ends_with(&[0xFF, 0xD9]) {
@@ -114,14 +111,39 @@ fn check_end(bytes: &[u8]) -> std::result::Result<(), &'static str> {
     }
 }
 
-/// RGB bytes, width and height of a JPEG file.
+/// RGB bytes, width and height of a JPEG or PNG file, whatever its name. Grey and CMYK images are converted.
 pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
-    if bytes.is_empty() {
-        return Err("is empty".into());
+    match bytes {
+        [] => Err("is empty".into()),
+        [0xFF, 0xD8, ..] => jpeg(bytes),
+        [0x89, b'P', b'N', b'G', ..] => png(bytes),
+        _ => Err("is neither a JPEG nor a PNG file".into()),
     }
-    if !bytes.starts_with(&[0xFF, 0xD8]) {
-        return Err("is not a JPEG file".into());
+}
+
+fn png(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
+    let failed = |e: png::DecodingError| format!("cannot be decoded: {e}");
+    let limits = png::Limits { bytes: 4 * LARGEST * LARGEST };
+    let mut decoder = png::Decoder::new_with_limits(std::io::Cursor::new(bytes), limits);
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().map_err(failed)?;
+    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    if width > LARGEST || height > LARGEST {
+        return Err(format!("is {width}×{height} pixels large; at most {LARGEST} in each direction are read"));
     }
+    let mut pixels = vec![0; reader.output_buffer_size().ok_or("has no size")?];
+    let frame = reader.next_frame(&mut pixels).map_err(failed)?;
+    let rgb: Vec<u8> = match frame.color_type {
+        png::ColorType::Rgb => pixels,
+        png::ColorType::Rgba => pixels.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect(),
+        png::ColorType::Grayscale => pixels.iter().flat_map(|&p| [p; 3]).collect(),
+        png::ColorType::GrayscaleAlpha => pixels.chunks_exact(2).flat_map(|p| [p[0]; 3]).collect(),
+        png::ColorType::Indexed => return Err("has a palette that was not resolved".into()),
+    };
+    Ok((rgb, width, height))
+}
+
+fn jpeg(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
     check_end(bytes)?;
     let options = DecoderOptions::default().set_max_width(LARGEST).set_max_height(LARGEST).jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);

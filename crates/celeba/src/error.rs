@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A folder or file that CelebA needs is not there.
-    #[error("{path} does not exist: CelebA's folder holds img_align_celeba/, list_attr_celeba.txt and list_eval_partition.txt", path = .0.display())]
+    #[error("{path} does not exist: CelebA is img_align_celeba/ (or img_align_celeba.zip), list_attr_celeba.txt and list_eval_partition.txt, Kaggle's CSVs, or parquet shards", path = .0.display())]
     Missing(PathBuf),
     /// A line of an annotation file cannot be right.
     #[error("{path}, line {line}: {reason}", path = .path.display())]
@@ -43,6 +43,14 @@ pub enum Error {
     /// An attribute's name that is none of the 40.
     #[error("there is no attribute `{0}`; CelebA's are named like Mouth_Slightly_Open{suggestion}", suggestion = crate::attributes::suggestion(.0))]
     UnknownAttribute(String),
+    /// A dataset of the hub cannot be had.
+    #[error("dataset {name}: {reason}")]
+    Hub {
+        /// The dataset's name.
+        name: String,
+        /// What is wrong and what to do about it.
+        reason: String,
+    },
     /// Reading failed.
     #[error("{path}: {source}", path = .path.display())]
     Io {

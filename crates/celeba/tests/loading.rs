@@ -125,7 +125,7 @@ fn damaged_folders_are_told() -> AnyResult {
     for (bytes, expected) in [
         (&whole[..0], "is empty"),
         (&whole[..900], "is truncated"),
-        (b"GIF89a....", "is not a JPEG"),
+        (b"GIF89a....", "is neither a JPEG nor a PNG file"),
         (&b"\xFF\xD8\xFF\xD9"[..], "is truncated: it has no scan"),
         (&b"\xFF\xD8\xFF\xDA\xFF\xD9"[..], "cannot be decoded"),
     ] {
@@ -145,9 +145,9 @@ fn damaged_folders_are_told() -> AnyResult {
     let partition = folder.path().join("list_eval_partition.txt");
     let text = std::fs::read_to_string(&partition)?;
     for (bad, expected) in [
-        (text.replacen(" 0\n", " 3\n", 1), "line 1: `000001.jpg 3` is not an image name and 0, 1 or 2"),
-        (text.replacen("000002.jpg", "000001.jpg", 1), "line 2: 000001.jpg was already given"),
-        (text.lines().skip(1).map(|l| format!("{l}\n")).collect(), "19 images are listed, but list_attr_celeba.txt has 20"),
+        (text.replacen(" 0\n", " 3\n", 1), "line 1: 000001.jpg: `3` is not a split: 0, 1 or 2"),
+        (text.replacen("000002.jpg", "000001.jpg", 1), "line 2: 000001.jpg was already given in line 1"),
+        (text.lines().skip(1).map(|l| format!("{l}\n")).collect(), "19 images are listed, but list_attr_celeba has 20"),
         (text.replacen("000002.jpg", "other.jpg", 1), "000002.jpg is not listed"),
     ] {
         std::fs::write(&partition, bad)?;
