@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use foresee_celeba::{BatchOptions, CelebA, Labels, Split, SplitRule, synthetic};
+use foresee_celeba::{BatchOptions, CelebA, Crop, Labels, Split, SplitRule, synthetic};
 use foresee_tests::forms::{self, AnyError};
 
 type AnyResult<T = ()> = Result<T, AnyError>;
@@ -158,7 +158,7 @@ fn damaged_archives_are_told() -> AnyResult {
         (renamed(b"../align_celeba/"), "lies outside the archive's folder"),
         (renamed(b"/etc/align_celeb/"), "lies outside the archive's folder"),
         (renamed(b"img_align_celeba/000004.jpg"), "holds a name that is there twice"),
-        (renamed(b"img_align_celeba/other3.jpg"), "000003.jpg: is listed in the annotations but not in the archive"),
+        (renamed(b"img_align_celeba/other3.jpg"), "000003.jpg: is listed in the annotations but does not exist"),
         (encrypted, "is encrypted; unpack the archive with its password"),
     ] {
         let message = told(&bytes)?;
@@ -200,6 +200,18 @@ fn damaged_shards_are_told() -> AnyResult {
     };
     assert!(told(&renamed(b"Smiling", b"Smyling"))?.contains("has no column `Smiling` (one of the 40 attributes); its columns are"));
     assert!(told(&renamed(b"bytes", b"bites"))?.contains("has no column `image`"));
+    // A folder with two datasets in it, and a number that is neither 1 nor -1.
+    std::fs::write(&path, &whole)?;
+    let second = root.join("second");
+    let both = |booleans| -> AnyResult<String> {
+        forms::shards(&second, &plain, &forms::ShardOptions { booleans, ..options })?;
+        Ok(open().err().ok_or("it was opened")?.to_string())
+    };
+    let twice = both(true)?;
+    assert!(twice.contains("is also in") && twice.contains("a folder holds one dataset"), "{twice}");
+    let mixed = both(false)?;
+    assert!(mixed.contains("holds 0, but elsewhere labels are 1 and -1"), "{mixed}");
+    std::fs::remove_dir_all(&second)?;
     std::fs::write(&path, &whole)?;
     std::fs::rename(&path, root.join("part-0.parquet"))?;
     assert!(open().err().ok_or("it was opened")?.to_string().contains("part-0.parquet: belongs to no split"));
@@ -212,7 +224,7 @@ fn the_cache_is_the_decoder_and_is_not_believed_when_it_is_damaged() -> AnyResul
     let data = faces(&folder.path().join("plain"), 20)?;
     let plain = BatchOptions { image_size: 16, batch_size: 4, shuffle: Some((1, 0)), flip: true, ..Default::default() };
     let expected = pixels(&data, &plain)?;
-    let cache = || data.cache(folder.path().join("cache"), 16).map(Arc::new);
+    let cache = || data.cache(folder.path().join("cache"), Crop::Square, 16).map(Arc::new);
     // Two of them at once, as two processes have them.
     let (one, two) = (cache()?, cache()?);
     assert_eq!(one.path(), two.path());
@@ -232,7 +244,7 @@ fn the_cache_is_the_decoder_and_is_not_believed_when_it_is_damaged() -> AnyResul
     let cropped = BatchOptions { smallest_crop: 0.7, ..plain.clone() };
     assert!(pixels(&data, &cropped)? == pixels(&data, &BatchOptions { cache: Some(one.clone()), ..cropped.clone() })?);
     let others = faces(&folder.path().join("others"), 21)?;
-    assert!(others.cache(folder.path().join("cache"), 16)?.path() != one.path());
+    assert!(others.cache(folder.path().join("cache"), Crop::Square, 16)?.path() != one.path());
     assert!(data.labels(0) != Labels::default());
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use foresee_celeba::{SplitRule, attribute_index};
+use foresee_celeba::{Crop, SplitRule, attribute_index};
 use foresee_model::{LossConfig, NetworkConfig, Precision, Readout, Sparsity, TrainConfig};
 use foresee_perturb::PowerCurve;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,36 @@ pub struct Config {
 pub struct Data {
     pub synthetic_faces: usize,
     pub image_size: usize,
+    #[serde(default, skip_serializing_if = "is_square")]
+    pub crop: Part,
     pub split: Rule,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    #[default]
+    Square,
+    Whole,
+}
+
+impl Part {
+    /// As in a model's card.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Square => "square",
+            Self::Whole => "whole",
+        }
+    }
+}
+
+impl From<Part> for Crop {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::Square => Self::Square,
+            Part::Whole => Self::Whole,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -79,6 +108,10 @@ fn one() -> f64 {
 
 fn is_one(value: &f64) -> bool {
     *value == 1.
+}
+
+fn is_square(part: &Part) -> bool {
+    *part == Part::Square
 }
 
 fn is_zero(value: &f64) -> bool {

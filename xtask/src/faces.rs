@@ -1,11 +1,12 @@
 //! The faces of a run: a CelebA folder, or synthetic ones drawn into the run's own folder.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use clap::Args;
-use foresee_celeba::{BatchOptions, Batches, Cache, CelebA, Normalisation, Preprocessing, Split, SplitRule, bad_images, synthetic};
+use foresee_celeba::{BatchOptions, Batches, Cache, CelebA, Crop, Normalisation, Preprocessing, Split, SplitRule, bad_images, synthetic};
 use foresee_model::ModelCard;
 use foresee_report::frame::write_whole;
 use serde::{Deserialize, Serialize};
@@ -34,11 +35,15 @@ pub struct FacesArgs {
     #[arg(long, value_name = "FILE")]
     pub splits: Option<PathBuf>,
     /// Leave out images that cannot be read, if they are no more than this share of all [default: 1 %]; they are listed in bad_images.csv.
-    #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "1")]
+    #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "1", value_parser = percent)]
     pub skip_bad: Option<f64>,
     /// Keep resized images in a file in this folder, so that later epochs and runs need not decode them again (for runs with train.crop = 1).
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
+}
+
+fn percent(text: &str) -> std::result::Result<f64, String> {
+    text.parse().ok().filter(|p| (0. ..=100.).contains(p)).ok_or_else(|| "a number from 0 to 100".into())
 }
 
 impl FacesArgs {
@@ -133,12 +138,13 @@ pub fn synthesize(folder: &Path, count: usize, seed: u64) -> Result<()> {
 
 /// Opens what lies at a path and describes it. Faces that are `left_out` belong to no split.
 pub fn open(path: &Path, rule: SplitRule, splits: Option<&Path>, left_out: &[String]) -> Result<(CelebA, DataRecord)> {
-    let mut data = CelebA::open(path, rule)?;
+    let mut data = if left_out.is_empty() { CelebA::open(path, rule)? } else { CelebA::open_with_missing(path, rule)? };
     if let Some(list) = splits {
         data = data.with_splits(list)?;
     }
     if !left_out.is_empty() {
-        let bad: Vec<usize> = (0..data.len()).filter(|&face| left_out.iter().any(|name| name == data.name(face))).collect();
+        let names: HashSet<&str> = left_out.iter().map(String::as_str).collect();
+        let bad: Vec<usize> = (0..data.len()).filter(|&face| names.contains(data.name(face))).collect();
         data = data.without(&bad);
     }
     let count = |split| data.split(split).map_or(0, |faces| faces.len());
@@ -172,7 +178,11 @@ pub fn reopen(record: &DataRecord, run: &Path, rule: SplitRule) -> Result<CelebA
 /// The faces for a new run, checked: those that cannot be read are an error, or left out and listed in the run's folder.
 pub fn checked(path: &Path, args: &FacesArgs, rule: SplitRule, train_limit: usize, out: &Path) -> Result<DataRecord> {
     let splits = args.splits.as_deref();
-    let (data, record) = open(path, rule, splits, &[])?;
+    let data = match (args.skip_bad, splits) {
+        (Some(_), None) => CelebA::open_with_missing(path, rule)?,
+        (Some(_), Some(list)) => CelebA::open_with_missing(path, rule)?.with_splits(list)?,
+        (None, _) => open(path, rule, splits, &[])?.0,
+    };
     let wanted = wanted(&data, train_limit)?;
     let progress = Mutex::new(Progress::new("checking images", wanted.len(), 0));
     let bad = bad_images(&data, &wanted, |n| {
@@ -181,7 +191,11 @@ pub fn checked(path: &Path, args: &FacesArgs, rule: SplitRule, train_limit: usiz
         }
     });
     drop(progress);
-    let Some((_, first)) = bad.first() else { return Ok(record) };
+    let Some((_, first)) = bad.first() else {
+        // Of an earlier attempt.
+        let _ = std::fs::remove_file(out.join(BAD_IMAGES));
+        return Ok(open(path, rule, splits, &[])?.1);
+    };
     let (share, most) = (100. * bad.len() as f64 / wanted.len() as f64, args.skip_bad);
     let Some(most) = most else {
         return Err(input(format!("{first} ({} of {} images cannot be read; --skip-bad leaves them out)", bad.len(), wanted.len())));
@@ -210,14 +224,14 @@ fn wanted(data: &CelebA, train_limit: usize) -> Result<Vec<usize>> {
 }
 
 /// Where a run's resized images are kept, if anywhere.
-pub fn cache(record: &DataRecord, data: &CelebA, image_size: usize) -> Result<Option<Arc<Cache>>> {
-    Ok(record.cache.as_ref().map(|folder| data.cache(folder, image_size)).transpose()?.map(Arc::new))
+pub fn cache(record: &DataRecord, data: &CelebA, crop: Crop, image_size: usize) -> Result<Option<Arc<Cache>>> {
+    Ok(record.cache.as_ref().map(|folder| data.cache(folder, crop, image_size)).transpose()?.map(Arc::new))
 }
 
 fn fingerprint(data: &CelebA) -> String {
     let mut text = String::new();
     for face in 0..data.len() {
-        let size = data.image_length(face).unwrap_or_default();
+        let size = data.image_mark(face);
         let labels: String = data.labels(face).iter().map(|present| if present { '1' } else { '0' }).collect();
         text.push_str(&format!("{} {size} {labels} {}\n", data.name(face), data.part(face)));
     }
@@ -234,11 +248,12 @@ pub fn limited(mut faces: Vec<usize>, limit: usize) -> Vec<usize> {
 
 /// Faces in their own order, for measuring.
 pub fn in_order(data: &CelebA, faces: &[usize], preprocessing: &Preprocessing, batch_size: usize) -> Batches {
-    let Preprocessing { image_size, normalisation } = *preprocessing;
-    data.batches(faces, &BatchOptions { image_size, normalisation, batch_size, ..Default::default() })
+    let Preprocessing { crop, image_size, normalisation } = *preprocessing;
+    data.batches(faces, &BatchOptions { crop, image_size, normalisation, batch_size, ..Default::default() })
 }
 
 /// What a model's images have gone through before it sees them.
 pub fn preprocessing(card: &ModelCard) -> Preprocessing {
-    Preprocessing { image_size: card.image_size, normalisation: Normalisation { mean: card.mean, deviation: card.deviation } }
+    let crop = if card.crop == "whole" { Crop::Whole } else { Crop::Square };
+    Preprocessing { crop, image_size: card.image_size, normalisation: Normalisation { mean: card.mean, deviation: card.deviation } }
 }

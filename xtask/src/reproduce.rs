@@ -50,11 +50,13 @@ pub fn whole(config: Config, args: &FacesArgs, out: &Path, seed: u64, device_nam
     let rule = config.data.split.into();
     let record = match args.path()? {
         Some(folder) => {
-            let record = match Run::open(out) {
-                // What could not be read then was left out for good.
-                Ok(run) => faces::open(&folder, rule, args.splits.as_deref(), &run.manifest.data.left_out)?.1,
-                Err(_) => {
-                    Run::check_is_free(out)?;
+            let record = match begun(out)? {
+                // What could not be read when the run began was left out for good.
+                Some(left_out) => faces::open(&folder, rule, args.splits.as_deref(), &left_out)?.1,
+                None => {
+                    if !out.join("manifest.json").exists() {
+                        Run::check_is_free(out)?;
+                    }
                     faces::checked(&folder, args, rule, config.train.limit, out)?
                 }
             };
@@ -74,6 +76,15 @@ pub fn whole(config: Config, args: &FacesArgs, out: &Path, seed: u64, device_nam
     predict::stage(&mut run, &device)?;
     figures::stage(&mut run)?;
     Ok(run)
+}
+
+/// The images that a run in this folder leaves out, if it has finished a stage; its faces are compared later.
+fn begun(out: &Path) -> Result<Option<Vec<String>>> {
+    if !out.join("manifest.json").exists() {
+        return Ok(None);
+    }
+    let manifest = Run::open(out)?.manifest;
+    Ok((!manifest.stages.is_empty()).then_some(manifest.data.left_out))
 }
 
 /// Makes sure that the run's own faces are those of this count and seed.

@@ -43,6 +43,7 @@ fn card(run: &Run, trained: usize) -> ModelCard {
         network: config.network(ATTRIBUTES.len()),
         attributes: ATTRIBUTES.map(String::from).to_vec(),
         image_size: config.data.image_size,
+        crop: config.data.crop.name().into(),
         mean: normalisation.mean,
         deviation: normalisation.deviation,
         seed: run.manifest.seed,
@@ -104,7 +105,7 @@ impl<'a> Training<'a> {
                 }
             }
         }
-        let cache = faces::cache(&run.manifest.data, data, config.data.image_size)?;
+        let cache = faces::cache(&run.manifest.data, data, config.data.crop.into(), config.data.image_size)?;
         Ok(Self { run, data, train, device, trainer, cache, steps, validation, saved: Instant::now() })
     }
 
@@ -124,6 +125,7 @@ impl<'a> Training<'a> {
         let config = &self.run.manifest.config;
         let Position { epoch, batch, .. } = self.trainer.position();
         let options = BatchOptions {
+            crop: config.data.crop.into(),
             image_size: config.data.image_size,
             batch_size: config.train.batch_size,
             shuffle: Some((self.run.manifest.seed, epoch as u64)),

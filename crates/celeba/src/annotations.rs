@@ -24,7 +24,7 @@ struct Kind<'a> {
 
 /// The names of images, and for each what `parse` makes of its fields.
 fn read<T>(path: &Path, kind: &Kind, parse: impl Fn(&str, &[&str]) -> std::result::Result<T, String>) -> Result<Vec<(String, T)>> {
-    let bytes = std::fs::read(path).map_err(at(path))?;
+    let bytes = whole(path)?;
     let error = |line: usize, reason: String| Error::Line { path: path.into(), line: line + 1, reason };
     let text = std::str::from_utf8(&bytes).map_err(|e| {
         let line = bytes[..e.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
@@ -60,6 +60,18 @@ fn read<T>(path: &Path, kind: &Kind, parse: impl Fn(&str, &[&str]) -> std::resul
 
 fn fields(line: &str, csv: bool) -> Vec<&str> {
     if csv { line.trim_end_matches('\r').split(',').map(str::trim).collect() } else { line.split_whitespace().collect() }
+}
+
+/// An annotation file larger than this is none: CelebA's largest has 27 MB.
+const LARGEST: u64 = 1 << 28;
+
+fn whole(path: &Path) -> Result<Vec<u8>> {
+    match std::fs::metadata(path).map_err(at(path))?.len() {
+        length if length > LARGEST => {
+            Err(Error::Inconsistent { path: path.into(), reason: format!("is {length} bytes large, which no annotation file is") })
+        }
+        _ => std::fs::read(path).map_err(at(path)),
+    }
 }
 
 /// Takes the lines before the rows; returns the number of rows, if they tell it.
@@ -112,7 +124,7 @@ pub(crate) fn read_attributes(path: &Path) -> Result<Vec<(String, Labels)>> {
 pub(crate) fn read_partition(path: &Path) -> Result<Vec<(String, u8)>> {
     // A list of one's own may call its column `split`.
     let own = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"))
-        && std::fs::read(path).map_err(at(path))?.split(|&b| b == b'\n').next().is_some_and(|header| header.trim_ascii().ends_with(b",split"));
+        && String::from_utf8_lossy(&whole(path)?).lines().next().is_some_and(|header| fields(header, true).last() == Some(&"split"));
     let columns = if own { ["split"] } else { ["partition"] };
     read(path, &Kind { columns: &columns, counted: false, noun: "column" }, |name, values| match values[0] {
         "0" | "train" => Ok(0),

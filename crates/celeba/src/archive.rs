@@ -12,7 +12,7 @@ use crate::error::{Error, Result, at};
 use crate::positioned::read_exact_at;
 
 /// An image larger than this is refused before it is read.
-const LARGEST: u64 = 256 << 20;
+const LARGEST: u64 = 64 << 20;
 
 /// Where an image lies in the archive.
 #[derive(Debug, Clone, Copy)]
@@ -29,21 +29,21 @@ struct Entry {
 pub(crate) struct Archive {
     path: PathBuf,
     file: File,
-    entries: Vec<Entry>,
+    /// `None` for an image that is not in the archive.
+    entries: Vec<Option<Entry>>,
 }
 
 impl Archive {
-    /// Opens an archive that must hold these images, in whatever folders inside it.
+    /// Opens an archive of these images, in whatever folders inside it.
     pub fn open<'a>(path: &Path, names: impl Iterator<Item = &'a str>) -> Result<Self> {
         let file = File::open(path).map_err(at(path))?;
         let found = index(path, &file)?;
-        let entries = names.map(|name| {
-            found
-                .get(name)
-                .copied()
-                .ok_or_else(|| Error::Image { path: path.join(name), reason: "is listed in the annotations but not in the archive".into() })
-        });
-        Ok(Self { path: path.into(), entries: entries.collect::<Result<_>>()?, file })
+        Ok(Self { path: path.into(), entries: names.map(|name| found.get(name).copied()).collect(), file })
+    }
+
+    /// Whether an image is in the archive.
+    pub fn has(&self, image: usize) -> bool {
+        self.entries[image].is_some()
     }
 
     /// The archive's path.
@@ -51,14 +51,14 @@ impl Archive {
         &self.path
     }
 
-    /// Bytes of an image when it is unpacked.
-    pub fn size(&self, image: usize) -> u64 {
-        self.entries[image].size
+    /// The checksum of an image, as the archive's index tells it.
+    pub fn checksum(&self, image: usize) -> u64 {
+        self.entries[image].map_or(0, |entry| entry.checksum.into())
     }
 
     /// Unpacks an image; says what is wrong with it.
     pub fn read(&self, image: usize) -> std::result::Result<Vec<u8>, String> {
-        let entry = &self.entries[image];
+        let entry = self.entries[image].as_ref().ok_or("is listed in the annotations but is not in the archive")?;
         let damaged = |what: &str| format!("is damaged in the archive: {what}");
         let mut header = [0; 30];
         read_exact_at(&self.file, &mut header, entry.header).map_err(|e| damaged(&e.to_string()))?;
@@ -124,7 +124,7 @@ fn index(path: &Path, file: &File) -> Result<HashMap<String, Entry>> {
             other => return Err(wrong(format!("`{name}` is packed by {other:?}, which is not supported; unpack the archive by hand"))),
         };
         let (header, packed, size) = (entry.header_start(), entry.compressed_size(), entry.size());
-        if size > LARGEST || header.checked_add(packed).is_none_or(|end| end > length) {
+        if size > LARGEST || packed > LARGEST || header.checked_add(packed).is_none_or(|end| end > length) {
             return Err(wrong(format!("`{name}` has an impossible size; {again}")));
         }
         if found.insert(own, Entry { header, packed, size, checksum: entry.crc32(), deflated }).is_some() {

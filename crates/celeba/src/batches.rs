@@ -13,14 +13,16 @@ use rayon::prelude::*;
 use crate::attributes::ATTRIBUTES;
 use crate::cache::Cache;
 use crate::dataset::CelebA;
-use crate::decode::{Normalisation, Preprocessing, View};
+use crate::decode::{Crop, Normalisation, Preprocessing, View};
 use crate::error::Result;
 use crate::random::{Purpose, stream};
 
 /// How faces become batches.
 #[derive(Debug, Clone)]
 pub struct BatchOptions {
-    /// Height and width that the centre square is resized to. Default 64.
+    /// Which part of an image is seen. Default: the largest centred square.
+    pub crop: Crop,
+    /// Height and width that it is resized to. Default 64.
     pub image_size: usize,
     /// Images in a batch; the last one can be smaller. Default 32.
     pub batch_size: usize,
@@ -30,7 +32,7 @@ pub struct BatchOptions {
     pub shuffle: Option<(u64, u64)>,
     /// Mirror each image with probability 1/2 (with `shuffle` only). Default false.
     pub flip: bool,
-    /// Cut out a random square of at least this share of the largest centred one's side, inside it (with `shuffle` only). Default 1: that one itself.
+    /// Cut out a random part whose sides are at least this share of what `crop` leaves, inside it (with `shuffle` only). Default 1: all of it.
     pub smallest_crop: f64,
     /// Leave out a last batch that is not full. Default false.
     pub drop_last: bool,
@@ -45,6 +47,7 @@ pub struct BatchOptions {
 impl Default for BatchOptions {
     fn default() -> Self {
         Self {
+            crop: Crop::Square,
             image_size: 64,
             batch_size: 32,
             normalisation: Normalisation::default(),
@@ -81,7 +84,7 @@ impl Batches {
         let (data, order) = (data.clone(), order(data, faces, options));
         let (size, skip) = (options.batch_size.max(1), options.skip);
         let batches = if options.drop_last { order.len() / size } else { order.len().div_ceil(size) };
-        let preprocessing = Preprocessing { image_size: options.image_size, normalisation: options.normalisation };
+        let preprocessing = Preprocessing { crop: options.crop, image_size: options.image_size, normalisation: options.normalisation };
         let cache = options.cache.clone();
         let (sender, receiver) = sync_channel(options.prefetch);
         let remaining = batches.saturating_sub(skip);

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, writing};
+use crate::error::{Result, writing};
 use crate::positioned::{read_exact_at, write_all_at};
 
 /// Length of a record's checksum, which comes before its pixels.
@@ -26,7 +26,7 @@ impl Cache {
         let path = folder.join(format!("celeba-{image_size}px-{:016x}.pixels", hash(key.as_bytes())));
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(writing(&path))?;
         let pixels = 3 * image_size * image_size;
-        // Blocks that nothing was written to take no room.
+        // On most file systems what was not written takes no room.
         file.set_len((faces * (CHECKSUM + pixels)) as u64).map_err(writing(&path))?;
         Ok(Self { path, file, pixels })
     }
@@ -48,9 +48,10 @@ impl Cache {
         (record == checksum(&pixels)).then_some(pixels)
     }
 
-    pub(crate) fn put(&self, face: usize, pixels: &[u8]) -> Result<()> {
+    /// Where the disk is full, an image is not kept, which costs time and nothing else.
+    pub(crate) fn put(&self, face: usize, pixels: &[u8]) {
         let record = [&checksum(pixels)[..], pixels].concat();
-        write_all_at(&self.file, &record, self.place(face)).map_err(|source| Error::Write { path: self.path.clone(), source })
+        let _ = write_all_at(&self.file, &record, self.place(face));
     }
 }
 
@@ -60,7 +61,7 @@ fn checksum(pixels: &[u8]) -> [u8; CHECKSUM] {
 }
 
 /// FNV-1a over words of 8 bytes: fast, and enough against accidents.
-fn hash(bytes: &[u8]) -> u64 {
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
     bytes.chunks(8).fold(0xcbf2_9ce4_8422_2325, |hash: u64, chunk| {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);

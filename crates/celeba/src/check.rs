@@ -8,7 +8,6 @@ use rayon::prelude::*;
 
 use crate::attributes::ATTRIBUTES;
 use crate::dataset::{CelebA, Split, SplitRule};
-use crate::decode::{Preprocessing, View};
 use crate::error::{Result, at};
 use crate::places;
 
@@ -78,6 +77,13 @@ pub fn check(path: &Path, deep: bool, progress: impl Fn(usize, usize) + Sync) ->
         Ok(data) => data,
         Err(e) => {
             findings.add(Status::Wrong, "form", e);
+            // What can be said of the files alone.
+            for (stem, sum) in SUMS {
+                match places::file(path, stem) {
+                    Some(_) => findings.sum(path, stem, sum, false),
+                    None => findings.add(Status::Missing, format!("{stem}.txt"), "no such file"),
+                }
+            }
             return findings.0;
         }
     };
@@ -101,13 +107,16 @@ pub fn check(path: &Path, deep: bool, progress: impl Fn(usize, usize) + Sync) ->
 
 /// Decodes these images; returns those that cannot be, with the reason.
 pub fn bad_images(data: &CelebA, faces: &[usize], progress: impl Fn(usize) + Sync) -> Vec<(usize, String)> {
-    let smallest = Preprocessing { image_size: 16, normalisation: Default::default() };
     let bad = |&face: &usize| {
-        let found = data.square(face, &View::default(), &smallest, None).err().map(|e| (face, e.to_string()));
+        let found = data.examine(face).err().map(|e| (face, e.to_string()));
         progress(1);
         found
     };
-    faces.par_iter().filter_map(bad).collect()
+    // Row groups one after the other, each on all cores.
+    let Some(windows) = data.windows(|_| ()) else { return faces.par_iter().filter_map(bad).collect() };
+    let wanted: std::collections::HashSet<usize> = faces.iter().copied().collect();
+    let groups = windows.into_iter().flatten().map(|group| group.filter(|face| wanted.contains(face)).collect::<Vec<usize>>());
+    groups.flat_map(|group| group.par_iter().filter_map(bad).collect::<Vec<_>>()).collect()
 }
 
 struct Findings(Vec<Finding>);
@@ -119,15 +128,8 @@ impl Findings {
 
     fn splits(&mut self, data: &CelebA, whole: bool) {
         let counts = [Split::Train, Split::Val, Split::Test].map(|split| data.split(split).map_or(0, |faces| faces.len()));
-        let told = format!("{} train, {} val, {} test", counts[0], counts[1], counts[2]);
-        match counts {
-            SPLITS => self.add(Status::Right, "splits", told),
-            [train, val, test] if [train, test, val] == SPLITS => self.add(Status::Wrong, "splits", format!("{told}: val and test are exchanged")),
-            _ if whole => {
-                self.add(Status::Wrong, "splits", format!("{told}; CelebA's are {} train, {} val, {} test", SPLITS[0], SPLITS[1], SPLITS[2]))
-            }
-            _ => self.add(Status::Note, "splits", format!("{told}: not CelebA's own")),
-        }
+        let (status, told) = splits(counts, whole);
+        self.add(status, "splits", told);
     }
 
     fn attributes(&mut self, data: &CelebA, whole: bool) {
@@ -163,7 +165,7 @@ impl Findings {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         match md5_of(path) {
             Ok(sum) if sum == expected => self.add(Status::Right, name, "md5 as distributed"),
-            Ok(_) if !whole => self.add(Status::Note, name, "is not the distributed file (md5), as befits a part of CelebA"),
+            Ok(_) if !whole => self.add(Status::Note, name, "is not the distributed file (md5)"),
             Ok(sum) => self.add(Status::Wrong, name, format!("md5 {sum}, but the distributed file has {expected}: download it again")),
             Err(e) => self.add(Status::Wrong, name, e),
         }
@@ -220,6 +222,17 @@ impl Findings {
     }
 }
 
+fn splits(counts: [usize; 3], whole: bool) -> (Status, String) {
+    let words = |[train, val, test]: [usize; 3]| format!("{train} train, {val} val, {test} test");
+    let told = words(counts);
+    match counts {
+        SPLITS => (Status::Right, told),
+        [train, val, test] if [train, test, val] == SPLITS => (Status::Wrong, format!("{told}: val and test are exchanged")),
+        _ if whole => (Status::Wrong, format!("{told}; CelebA's are {}", words(SPLITS))),
+        _ => (Status::Note, format!("{told}: not CelebA's own")),
+    }
+}
+
 /// Share of CelebA's faces that have each attribute.
 fn published() -> impl Iterator<Item = f64> {
     let rows = include_str!("../../../data/published/attribute_counts.csv").lines().skip(1);
@@ -246,6 +259,15 @@ mod tests {
         let all: Vec<f64> = published().collect();
         assert_eq!(all.len(), ATTRIBUTES.len());
         assert!(all.iter().all(|f| (0.02..0.9).contains(f)));
+    }
+
+    #[test]
+    fn exchanged_splits_are_found() {
+        assert_eq!(splits(SPLITS, true).0, Status::Right);
+        let exchanged = splits([162_770, 19_962, 19_867], true);
+        assert!(exchanged.0 == Status::Wrong && exchanged.1.contains("val and test are exchanged"));
+        assert_eq!(splits([162_769, 19_868, 19_962], true).0, Status::Wrong);
+        assert_eq!(splits([6400, 800, 800], false).0, Status::Note);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::archive::Archive;
 use crate::attributes::{ATTRIBUTES, Labels};
 use crate::batches::{BatchOptions, Batches};
 use crate::cache::Cache;
-use crate::decode::{Preprocessing, View};
+use crate::decode::{Crop, Preprocessing, View};
 use crate::error::{Error, Result, at};
 use crate::places::{self, ImagesAt, Places};
 use crate::shards::{Rows, Shards};
@@ -85,6 +85,21 @@ impl CelebA {
     /// # Errors
     /// If a file is missing, a line is malformed, the files contradict each other or an image that is listed is not there.
     pub fn open(root: impl AsRef<Path>, rule: SplitRule) -> Result<Self> {
+        let data = Self::open_with_missing(root, rule)?;
+        match data.missing_images()? {
+            missing if missing.is_empty() => Ok(data),
+            missing => {
+                let more = if missing.len() > 1 { format!(", as do {} others", missing.len() - 1) } else { String::new() };
+                Err(Error::Image { path: data.image_path(missing[0]), reason: format!("is listed in the annotations but does not exist{more}") })
+            }
+        }
+    }
+
+    /// The same, but images that are listed may be missing: they are errors when they are read.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for missing images.
+    pub fn open_with_missing(root: impl AsRef<Path>, rule: SplitRule) -> Result<Self> {
         match places::find(root.as_ref())? {
             Places::Files { form, root, attributes, images } => Self::from_files(form, root, &attributes, &images, rule),
             Places::Parquet { root, shards } => {
@@ -100,15 +115,26 @@ impl CelebA {
         let rows = read_attributes(attributes)?;
         let names = || rows.iter().map(|(name, _)| name.as_str());
         let images = match images {
-            ImagesAt::Folder(folder) => {
-                check_images(folder, names())?;
-                Images::Folder(folder.as_path().into())
-            }
+            ImagesAt::Folder(folder) => Images::Folder(folder.as_path().into()),
             ImagesAt::Zip(path) => Images::Zip(Arc::new(Archive::open(path, names())?)),
         };
         let (names, labels): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
         let parts = parts(&root, &names)?;
         Ok(Self { root, form, images, names: names.into(), labels: labels.into(), parts: parts.into(), identities: None, rule })
+    }
+
+    /// The faces whose images are not where they should be.
+    fn missing_images(&self) -> Result<Vec<usize>> {
+        let absent: Box<dyn Fn(usize) -> bool> = match &self.images {
+            Images::Folder(folder) => {
+                let entries = std::fs::read_dir(folder).map_err(at(folder))?;
+                let present: HashSet<_> = entries.map(|entry| entry.map(|e| e.file_name())).collect::<std::io::Result<_>>().map_err(at(folder))?;
+                Box::new(move |face| !present.contains(std::ffi::OsStr::new(&self.names[face])))
+            }
+            Images::Zip(archive) => Box::new(|face| !archive.has(face)),
+            Images::Parquet(_) => return Ok(vec![]),
+        };
+        Ok((0..self.len()).filter(|&face| absent(face)).collect())
     }
 
     /// The same faces with the splits of a list of one's own: a CSV with the header `image,split` and rows such as `000001.jpg,train` (train, val, test, or 0, 1, 2), or a
@@ -187,9 +213,15 @@ impl CelebA {
         match &self.images {
             Images::Folder(folder) => {
                 let path = folder.join(&self.names[face]);
-                match std::fs::read(&path) {
-                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(wrong("is listed in the annotations but does not exist".into())),
-                    bytes => bytes.map_err(at(&path)),
+                let length = match std::fs::metadata(&path) {
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                        return Err(wrong("is listed in the annotations but does not exist".into()));
+                    }
+                    metadata => metadata.map_err(at(&path))?.len(),
+                };
+                match length > LARGEST_FILE {
+                    true => Err(wrong(format!("is {length} bytes large; at most {LARGEST_FILE} are read"))),
+                    false => std::fs::read(&path).map_err(at(&path)),
                 }
             }
             Images::Zip(archive) => archive.read(face).map_err(wrong),
@@ -206,29 +238,38 @@ impl CelebA {
         let bytes = self.image_bytes(face)?;
         let square = preprocessing.square(&bytes, view).map_err(|reason| Error::Image { path: self.image_path(face), reason })?;
         if let Some(cache) = kept {
-            cache.put(face, &square)?;
+            cache.put(face, &square);
         }
         Ok(square)
     }
 
-    /// A file that keeps the centred squares of all faces at this size, in a folder of such files. It is made if it is not there.
+    /// Decodes a face's image and trusts nothing in it: what a decoder would pass over is an error.
+    pub(crate) fn examine(&self, face: usize) -> Result<()> {
+        crate::decode::examine(&self.image_bytes(face)?).map_err(|reason| Error::Image { path: self.image_path(face), reason })
+    }
+
+    /// A file that keeps what is seen of all faces at this size, in a folder of such files. It is made if it is not there.
     ///
     /// # Errors
     /// If the file cannot be made.
-    pub fn cache(&self, folder: impl AsRef<Path>, image_size: usize) -> Result<Cache> {
-        let mut key = format!("{image_size}\n");
+    pub fn cache(&self, folder: impl AsRef<Path>, crop: Crop, image_size: usize) -> Result<Cache> {
+        let mut key = format!("1 {crop:?} {image_size}\n");
         for face in 0..self.len() {
-            key.push_str(&format!("{} {:?}\n", self.names[face], self.image_length(face)));
+            let changed = match &self.images {
+                Images::Folder(folder) => std::fs::metadata(folder.join(&self.names[face])).and_then(|m| m.modified()).ok(),
+                _ => None,
+            };
+            key.push_str(&format!("{} {} {changed:?}\n", self.names[face], self.image_mark(face)));
         }
         Cache::open(folder.as_ref(), &key, self.len(), image_size)
     }
 
-    /// The size of a face's image file in bytes, where it is known without reading the image.
-    pub fn image_length(&self, face: usize) -> Option<u64> {
+    /// What tells an image from another one without reading it: its length in a folder, its checksum in an archive, its shard's mark in a shard.
+    pub fn image_mark(&self, face: usize) -> u64 {
         match &self.images {
-            Images::Folder(folder) => std::fs::metadata(folder.join(&self.names[face])).ok().map(|m| m.len()),
-            Images::Zip(archive) => Some(archive.size(face)),
-            Images::Parquet(_) => None,
+            Images::Folder(folder) => std::fs::metadata(folder.join(&self.names[face])).map_or(0, |m| m.len()),
+            Images::Zip(archive) => archive.checksum(face),
+            Images::Parquet(shards) => shards.mark(face),
         }
     }
 
@@ -314,17 +355,8 @@ impl CelebA {
     }
 }
 
-fn check_images<'a>(folder: &Path, mut names: impl Iterator<Item = &'a str>) -> Result<()> {
-    let present: HashSet<_> = std::fs::read_dir(folder)
-        .map_err(at(folder))?
-        .map(|entry| entry.map(|e| e.file_name()))
-        .collect::<std::io::Result<_>>()
-        .map_err(at(folder))?;
-    match names.find(|name| !present.contains(std::ffi::OsStr::new(name))) {
-        Some(name) => Err(Error::Image { path: folder.join(name), reason: "is listed in the annotations but does not exist".into() }),
-        None => Ok(()),
-    }
-}
+/// An image file larger than this is refused before it is read.
+const LARGEST_FILE: u64 = 64 << 20;
 
 /// Of faces that are in no split.
 const NOWHERE: u8 = u8::MAX;

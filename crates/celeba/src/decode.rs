@@ -14,6 +14,8 @@ use crate::error::{Error, Result, at};
 
 /// Images larger than this in either direction are refused before their pixels are allocated.
 const LARGEST: usize = 8192;
+/// And those of more pixels than this.
+const MOST_PIXELS: usize = 1 << 25;
 
 thread_local! {
     /// Keeps its buffers between images.
@@ -36,9 +38,21 @@ impl Default for Normalisation {
     }
 }
 
-/// What is done to an image between its file and the network: the largest centred square is cut out, resized, and normalised.
+/// Which part of an image becomes the square that a network sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Crop {
+    /// The largest centred square: of CelebA's aligned images rows 20 to 197 of 218.
+    #[default]
+    Square,
+    /// All of it, squeezed.
+    Whole,
+}
+
+/// What is done to an image between its file and the network: a part is cut out, resized, and normalised.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Preprocessing {
+    /// The part.
+    pub crop: Crop,
     /// Height and width of the result.
     pub image_size: usize,
     /// The normalisation.
@@ -50,14 +64,14 @@ pub struct Preprocessing {
 pub struct View {
     /// Mirrored.
     pub flip: bool,
-    /// Side of the square that is cut out, as a share of the largest centred one; in (0, 1].
+    /// Sides of the part that is seen, as a share of what [`Crop`] leaves; in (0, 1].
     pub side: f64,
     /// Where it lies in the room that is left, from 0 (left, top) to 1 (right, bottom); 0.5 is the centre.
     pub place: [f64; 2],
 }
 
 impl Default for View {
-    /// The largest centred square, not mirrored.
+    /// All that [`Crop`] leaves, not mirrored.
     fn default() -> Self {
         Self { flip: false, side: 1., place: [0.5; 2] }
     }
@@ -78,7 +92,7 @@ impl Preprocessing {
     /// The view's pixels, RGB row by row, not mirrored; says what is wrong with the image.
     pub(crate) fn square(&self, bytes: &[u8], view: &View) -> std::result::Result<Vec<u8>, String> {
         let (rgb, width, height) = decode(bytes)?;
-        resize(&rgb, width, height, view, self.image_size)
+        resize(&rgb, (width, height), self.crop, view, self.image_size)
     }
 
     /// Normalises pixels, RGB row by row, into `out` [3, size, size].
@@ -115,22 +129,36 @@ fn check_end(bytes: &[u8]) -> std::result::Result<(), &'static str> {
 pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
     match bytes {
         [] => Err("is empty".into()),
-        [0xFF, 0xD8, ..] => jpeg(bytes),
+        [0xFF, 0xD8, ..] => jpeg(bytes, false),
         [0x89, b'P', b'N', b'G', ..] => png(bytes),
         _ => Err("is neither a JPEG nor a PNG file".into()),
     }
 }
 
+/// Makes sure that an image decodes without anything that a decoder would pass over.
+pub(crate) fn examine(bytes: &[u8]) -> std::result::Result<(), String> {
+    match bytes {
+        [0xFF, 0xD8, ..] => jpeg(bytes, true).map(|_| ()),
+        _ => decode(bytes).map(|_| ()),
+    }
+}
+
+/// Refuses what would take too much memory.
+fn check_size(width: usize, height: usize) -> std::result::Result<(), String> {
+    match width > LARGEST || height > LARGEST || width * height > MOST_PIXELS {
+        true => Err(format!("is {width}×{height} pixels large; at most {LARGEST} in each direction and {MOST_PIXELS} in all are read")),
+        false => Ok(()),
+    }
+}
+
 fn png(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
     let failed = |e: png::DecodingError| format!("cannot be decoded: {e}");
-    let limits = png::Limits { bytes: 4 * LARGEST * LARGEST };
+    let limits = png::Limits { bytes: 8 * MOST_PIXELS };
     let mut decoder = png::Decoder::new_with_limits(std::io::Cursor::new(bytes), limits);
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(failed)?;
     let (width, height) = (reader.info().width as usize, reader.info().height as usize);
-    if width > LARGEST || height > LARGEST {
-        return Err(format!("is {width}×{height} pixels large; at most {LARGEST} in each direction are read"));
-    }
+    check_size(width, height)?;
     let mut pixels = vec![0; reader.output_buffer_size().ok_or("has no size")?];
     let frame = reader.next_frame(&mut pixels).map_err(failed)?;
     let rgb: Vec<u8> = match frame.color_type {
@@ -143,27 +171,34 @@ fn png(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
     Ok((rgb, width, height))
 }
 
-fn jpeg(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
+fn jpeg(bytes: &[u8], strict: bool) -> std::result::Result<(Vec<u8>, usize, usize), String> {
     check_end(bytes)?;
-    let options = DecoderOptions::default().set_max_width(LARGEST).set_max_height(LARGEST).jpeg_set_out_colorspace(ColorSpace::RGB);
+    let options =
+        DecoderOptions::default().set_max_width(LARGEST).set_max_height(LARGEST).jpeg_set_out_colorspace(ColorSpace::RGB).set_strict_mode(strict);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let rgb = decoder.decode().map_err(|e| format!("cannot be decoded: {e:?}"))?;
+    decoder.decode_headers().map_err(|e| format!("cannot be decoded: {e:?}"))?;
     let (width, height) = decoder.dimensions().ok_or("has no dimensions")?;
+    check_size(width, height)?;
+    let rgb = decoder.decode().map_err(|e| format!("cannot be decoded: {e:?}"))?;
     if rgb.len() != 3 * width * height || rgb.is_empty() {
         return Err("does not decode to RGB pixels".into());
     }
     Ok((rgb, width, height))
 }
 
-/// A square of an RGB image at another size, by area-true bilinear filtering.
-pub(crate) fn resize(rgb: &[u8], width: usize, height: usize, view: &View, size: usize) -> std::result::Result<Vec<u8>, String> {
-    let whole = width.min(height) as f64;
-    let side = view.side * whole;
-    let room = whole - side;
-    let (left, top) = ((width as f64 - whole) / 2. + view.place[0] * room, (height as f64 - whole) / 2. + view.place[1] * room);
+/// A part of an RGB image at another size, by area-true bilinear filtering.
+fn resize(rgb: &[u8], (width, height): (usize, usize), crop: Crop, view: &View, size: usize) -> std::result::Result<Vec<u8>, String> {
+    let (w, h) = (width as f64, height as f64);
+    let (whole_w, whole_h) = match crop {
+        Crop::Square => (w.min(h), w.min(h)),
+        Crop::Whole => (w, h),
+    };
+    let room = 1. - view.side;
+    let (left, top) = ((w - whole_w) / 2. + view.place[0] * room * whole_w, (h - whole_h) / 2. + view.place[1] * room * whole_h);
     let source = ImageRef::new(width as u32, height as u32, rgb, PixelType::U8x3).map_err(|e| e.to_string())?;
     let mut square = Image::new(size as u32, size as u32, PixelType::U8x3);
-    let options = ResizeOptions::new().crop(left, top, side, side).resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    let options =
+        ResizeOptions::new().crop(left, top, view.side * whole_w, view.side * whole_h).resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     RESIZER.with_borrow_mut(|resizer| resizer.resize(&source, &mut square, &options)).map_err(|e| e.to_string())?;
     Ok(square.into_vec())
 }

@@ -25,7 +25,7 @@ pub enum Error {
         reason: String,
     },
     /// An image is missing, empty, truncated or no image.
-    #[error("image {path}: {reason}; replace the file, or remove its rows from the annotations", path = .path.display())]
+    #[error("image {path}: {reason}; get it again, or leave it out", path = .path.display())]
     Image {
         /// The image file.
         path: PathBuf,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hf_hub::progress::{DownloadEvent, ProgressEvent, ProgressHandler};
+use hf_hub::repository::RepoTreeEntry;
 use hf_hub::{HFClientBuilder, HFError};
 
 use crate::dataset::{CelebA, SplitRule};
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 
 impl CelebA {
     /// Opens a dataset of the hub, such as `tpremoli/CelebA-attrs` or `flwrlabs/celeba`: its parquet shards are downloaded to the hub's cache (`HF_HOME`) unless they are there
-    /// already, and go on where a broken download stopped. `HF_TOKEN` gives access to what is not public, and with `HF_HUB_OFFLINE=1` nothing is asked of the network.
+    /// already: a broken download goes on with the shard at which it stopped. `HF_TOKEN` gives access to what is not public, and with `HF_HUB_OFFLINE=1` nothing is asked of the network.
     /// `progress` is told bytes done and bytes in all.
     ///
     /// # Errors
@@ -31,18 +32,22 @@ pub fn fetch(name: &str, progress: impl Fn(u64, u64) + Send + Sync + 'static) ->
     let Some((owner, dataset)) = name.split_once('/').filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/')) else {
         return Err(failed("is no name of a dataset: expected OWNER/NAME, such as tpremoli/CelebA-attrs".into()));
     };
-    let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|v| !v.is_empty() && v != "0");
+    let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|v| !["", "0", "false", "no", "off"].contains(&v.to_lowercase().as_str()));
     let told = |e: HFError| failed(advice(&e, offline));
     let client = HFClientBuilder::new().retry_max_attempts(2).build_sync().map_err(told)?;
     let bar = Arc::new(Bar { files: Mutex::default(), progress: Box::new(progress) });
-    let folder = client
-        .dataset(owner, dataset)
-        .snapshot_download()
-        .allow_patterns(vec!["**/*.parquet".into()])
-        .local_files_only(offline)
-        .progress(bar)
-        .send()
-        .map_err(told)?;
+    let repository = client.dataset(owner, dataset);
+    if !offline {
+        // Shard by shard: what is whole is not fetched again.
+        for entry in repository.list_tree().recursive(true).send().map_err(told)? {
+            if let RepoTreeEntry::File { path, .. } = entry
+                && path.ends_with(".parquet")
+            {
+                repository.download_file().filename(path).progress(bar.clone()).send().map_err(told)?;
+            }
+        }
+    }
+    let folder = repository.snapshot_download().allow_patterns(vec!["**/*.parquet".into()]).local_files_only(true).send().map_err(told)?;
     complete(&folder).map_err(failed)?;
     Ok(folder)
 }

@@ -23,5 +23,5 @@ pub use batches::{Batch, BatchOptions, Batches};
 pub use cache::Cache;
 pub use check::{Finding, Status, bad_images, check};
 pub use dataset::{CelebA, Split, SplitRule};
-pub use decode::{Normalisation, Preprocessing, View};
+pub use decode::{Crop, Normalisation, Preprocessing, View};
 pub use error::{Error, Result};

@@ -30,8 +30,13 @@ pub(crate) fn find(path: &Path) -> Result<Places> {
     let zip = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip")) && path.is_file();
     if zip {
         let root = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let attributes = file(root, "list_attr_celeba").ok_or_else(|| Error::Missing(root.join("list_attr_celeba.txt")))?;
-        return Ok(Places::Files { form: "archive beside annotations", root: root.into(), attributes, images: ImagesAt::Zip(path.into()) });
+        // Beside the archive, or where the authors' folder Img lies.
+        for root in [Some(root), root.parent()].into_iter().flatten() {
+            if let Some(attributes) = file(root, "list_attr_celeba") {
+                return Ok(Places::Files { form: "archive beside annotations", root: root.into(), attributes, images: ImagesAt::Zip(path.into()) });
+            }
+        }
+        return Err(Error::Missing(root.join("list_attr_celeba.txt")));
     }
     // A folder that cannot be read says why here, not that it is empty.
     std::fs::read_dir(path).map_err(at(path))?;
@@ -76,20 +81,22 @@ fn images(root: &Path) -> Result<ImagesAt> {
     Err(Error::Missing(root.join(name)))
 }
 
-/// Parquet files of a folder and of the folders in it, by name.
+/// Parquet files of a folder and of folders in it, by name.
 fn shards(root: &Path) -> Result<Vec<PathBuf>> {
-    let entries = |folder: &Path| -> Result<Vec<PathBuf>> {
-        std::fs::read_dir(folder).map_err(at(folder))?.map(|e| e.map(|e| e.path())).collect::<std::io::Result<_>>().map_err(at(folder))
-    };
     let mut found = vec![];
-    for path in entries(root)? {
-        if path.is_dir() {
-            found.extend(entries(&path)?);
-        } else {
-            found.push(path);
+    let mut folders = vec![(root.to_path_buf(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(at(&folder))? {
+            let path = entry.map_err(at(&folder))?.path();
+            if path.is_dir() {
+                if depth < 2 {
+                    folders.push((path, depth + 1));
+                }
+            } else if path.extension().is_some_and(|e| e == "parquet") {
+                found.push(path);
+            }
         }
     }
-    found.retain(|path| path.extension().is_some_and(|e| e == "parquet"));
     found.sort();
     Ok(found)
 }

@@ -1,11 +1,12 @@
 //! CelebA as a folder of Hugging Face's parquet shards: labels are read when it is opened, images a row group at a time.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use parquet::column::reader::{ColumnReader, get_column_reader};
@@ -17,6 +18,7 @@ use rayon::prelude::*;
 
 use crate::annotations::checked_name;
 use crate::attributes::{ATTRIBUTES, Labels};
+use crate::cache::hash;
 use crate::error::{Error, Result, at};
 use crate::positioned::{read_at, read_exact_at};
 
@@ -24,16 +26,20 @@ use crate::positioned::{read_at, read_exact_at};
 const BUDGET: usize = 192 << 20;
 /// A row group larger than this is refused: it would not fit in memory.
 const LARGEST_GROUP: usize = 1 << 30;
+/// Rows of a row group at most.
+const MOST_ROWS: i64 = 1 << 20;
 
 /// Open shards.
 pub(crate) struct Shards {
     files: Vec<Shard>,
     groups: Vec<Group>,
-    /// Row groups in memory, the one that was used last at the end.
-    loaded: Mutex<Vec<(usize, Arc<Images>)>>,
+    /// Row groups in memory or being read, the one that was used last at the end.
+    loaded: Mutex<Vec<(usize, Arc<Loading>)>>,
 }
 
 type Images = Vec<Option<Vec<u8>>>;
+/// Read by the thread that comes first; others wait for it.
+type Loading = OnceLock<std::result::Result<Images, String>>;
 
 impl std::fmt::Debug for Shards {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -47,6 +53,7 @@ struct Shard {
     metadata: ParquetMetaData,
     /// Leaf column of the images' bytes.
     images: usize,
+    mark: u64,
 }
 
 /// A row group and the faces in it.
@@ -122,8 +129,15 @@ impl Shard {
         let length = file.metadata().map_err(at(path))?.len();
         let file = Arc::new(SharedFile { file, length });
         let metadata = guarded(|| ParquetMetaDataReader::new().parse_and_finish(&Reader(file.clone()))).map_err(damaged(path))?;
-        let shard = Self { path: path.into(), file, metadata, images: 0 };
+        let mark = footer(&file.file, length).map_err(at(path))?;
+        let shard = Self { path: path.into(), file, metadata, images: 0, mark };
         let images = shard.leaf("image.bytes").ok_or_else(|| shard.without("image", "a struct of the images' bytes and path"))?;
+        for group in 0..shard.metadata.num_row_groups() {
+            let rows = shard.metadata.row_group(group).num_rows();
+            if !(0..=MOST_ROWS).contains(&rows) || shard.metadata.row_group(group).columns().iter().any(|c| c.num_values() != rows) {
+                return Err(damaged(path)(format!("row group {group} tells {rows} rows, which its columns do not have")));
+            }
+        }
         Ok(Self { images, ..shard })
     }
 
@@ -156,8 +170,9 @@ impl Shard {
         let mut levels = vec![];
         macro_rules! all {
             ($reader:expr, $of:expr) => {{
-                let mut values = Vec::with_capacity(rows);
-                while $reader.read_records(rows, Some(&mut levels), None, &mut values)?.0 > 0 {}
+                let mut values = Vec::new();
+                // One more than there should be, so that too many are noticed.
+                $reader.read_records(rows + 1, Some(&mut levels), None, &mut values)?;
                 values.into_iter().map($of).collect::<Vec<i64>>()
             }};
         }
@@ -183,13 +198,20 @@ impl Shard {
                 return Err(ParquetError::General("does not hold bytes".into()));
             };
             let highest = self.metadata.row_group(group).column(leaf).column_descr().max_def_level();
-            let mut out: Images = Vec::with_capacity(rows);
+            let (mut out, mut held): (Images, usize) = (vec![], 0);
             loop {
                 // Each value pins its whole page until it is copied.
                 let (mut levels, mut values): (Vec<i16>, Vec<ByteArray>) = (vec![], vec![]);
                 let (records, _, _) = reader.read_records(64, Some(&mut levels), None, &mut values)?;
-                if records == 0 {
-                    return Ok(out);
+                if records == 0 || out.len() > rows {
+                    return match out.len() == rows {
+                        true => Ok(out),
+                        false => Err(ParquetError::General(format!("has {} values in a row group of {rows} rows", out.len()))),
+                    };
+                }
+                held += values.iter().map(|v| v.data().len()).sum::<usize>();
+                if held > LARGEST_GROUP {
+                    return Err(ParquetError::General(format!("holds more than {LARGEST_GROUP} bytes in a row group of {rows} rows")));
                 }
                 let mut values = values.into_iter().map(|v| v.data().to_vec());
                 match levels.is_empty() {
@@ -205,31 +227,44 @@ impl Shard {
         let names = [self.path.file_name(), self.path.parent().and_then(Path::file_name)];
         let part = names.into_iter().flatten().find_map(|name| {
             let name = name.to_string_lossy().to_lowercase();
-            ["train", "val", "test"].into_iter().position(|split| name.starts_with(split))
+            match name.split(|c: char| !c.is_ascii_alphabetic()).next() {
+                Some("train") => Some(0),
+                Some("val" | "valid" | "validation") => Some(1),
+                Some("test") => Some(2),
+                _ => None,
+            }
         });
         let reason = "belongs to no split: its name, or its folder's, begins with train, valid, validation or test";
-        part.map(|part| part as u8).ok_or_else(|| Error::Inconsistent { path: self.path.clone(), reason: reason.into() })
+        part.ok_or_else(|| Error::Inconsistent { path: self.path.clone(), reason: reason.into() })
     }
 
-    /// The labels of a row group.
-    fn labels(&self, group: usize) -> Result<Vec<Labels>> {
+    /// The labels of a row group, and the place of a 0 and of a -1 among them if there are such.
+    fn labels(&self, group: usize) -> Result<(Vec<Labels>, Option<String>, bool)> {
         let mut labels = vec![Labels::default(); self.rows(group)];
+        let (mut zero, mut signed) = (None, false);
         for (k, attribute) in ATTRIBUTES.into_iter().enumerate() {
             let leaf = self.leaf(attribute).ok_or_else(|| self.without(attribute, "one of the 40 attributes"))?;
             let wrong = |reason: String| Error::Inconsistent { path: self.path.clone(), reason: format!("column {attribute}: {reason}") };
-            let values = self.numbers(group, leaf).map_err(wrong)?;
-            let signed = values.contains(&-1);
-            for (row, (labels, value)) in labels.iter_mut().zip(values).enumerate() {
-                *labels = match value {
-                    1 => labels.with(k, true),
-                    -1 => *labels,
-                    0 if !signed => *labels,
+            for (row, (labels, value)) in labels.iter_mut().zip(self.numbers(group, leaf).map_err(wrong)?).enumerate() {
+                match value {
+                    1 => *labels = labels.with(k, true),
+                    -1 => signed = true,
+                    0 => zero = zero.or_else(|| Some(format!("column {attribute}: row {row} of row group {group} holds 0"))),
                     other => return Err(wrong(format!("row {row} of row group {group} holds {other}, which is neither 1 nor -1"))),
-                };
+                }
             }
         }
-        Ok(labels)
+        Ok((labels, zero, signed))
     }
+}
+
+/// Hash of a file's last part, which holds the places and sizes of all its pages, and of its length.
+fn footer(file: &File, length: u64) -> io::Result<u64> {
+    let mut end = vec![0; length.min(1 << 16) as usize];
+    let start = length - end.len() as u64;
+    read_exact_at(file, &mut end, start)?;
+    end.extend(length.to_le_bytes());
+    Ok(hash(&end))
 }
 
 fn damaged(path: &Path) -> impl Fn(String) -> Error + '_ {
@@ -246,6 +281,11 @@ impl Shards {
         let places: Vec<(usize, usize)> =
             files.iter().enumerate().flat_map(|(shard, of)| (0..of.metadata.num_row_groups()).map(move |group| (shard, group))).collect();
         let read = places.par_iter().map(|&(shard, group)| files[shard].table(group)).collect::<Result<Vec<_>>>()?;
+        // Either true and false, or 1 and -1.
+        let zero = places.iter().zip(&read).find_map(|(&(shard, _), table)| Some((shard, table.zero.clone()?)));
+        if let Some((shard, place)) = zero.filter(|_| read.iter().any(|table| table.signed)) {
+            return Err(Error::Inconsistent { path: files[shard].path.clone(), reason: format!("{place}, but elsewhere labels are 1 and -1") });
+        }
         let (mut groups, mut rows) = (vec![], Rows { names: vec![], labels: vec![], parts: vec![], identities: Some(vec![]) });
         for ((shard, number), table) in places.into_iter().zip(read) {
             let first = rows.labels.len();
@@ -256,7 +296,7 @@ impl Shards {
                 return Err(Error::Inconsistent { path: files[shard].path.clone(), reason });
             }
             for (row, name) in table.names.into_iter().enumerate() {
-                rows.names.push(name.unwrap_or_else(|| format!("{:06}", first + row + 1)));
+                rows.names.push(name.unwrap_or_else(|| format!("{:06}.jpg", first + row + 1)));
             }
             rows.parts.extend(vec![parts_of[shard]; table.labels.len()]);
             rows.labels.extend(table.labels);
@@ -266,7 +306,15 @@ impl Shards {
             });
             groups.push(Group { shard, number, faces: first..rows.labels.len(), bytes });
         }
-        Ok((Self { files, groups, loaded: Mutex::new(vec![]) }, rows))
+        let mut seen = HashMap::with_capacity(rows.names.len());
+        let shards = Self { files, groups, loaded: Mutex::new(vec![]) };
+        for (face, name) in rows.names.iter().enumerate() {
+            if let Some(before) = seen.insert(name.as_str(), face) {
+                let reason = format!("{name} is also in {}; a folder holds one dataset", shards.place(before).display());
+                return Err(Error::Inconsistent { path: shards.place(face), reason });
+            }
+        }
+        Ok((shards, rows))
     }
 
     /// The file and row of a face.
@@ -283,28 +331,30 @@ impl Shards {
     pub fn read(&self, face: usize) -> std::result::Result<Vec<u8>, String> {
         let number = self.group_of(face);
         let group = self.groups.get(number).ok_or("is not there")?;
-        let images = self.group(number)?;
+        let shard = &self.files[group.shard];
+        let loading = self.loading(number);
+        let images = loading.get_or_init(|| shard.bytes(group.number, shard.images)).as_ref().map_err(Clone::clone)?;
         images.get(face - group.faces.start).cloned().flatten().ok_or_else(|| "has no bytes".to_owned())
     }
 
-    /// A row group, from memory or from its file.
-    fn group(&self, number: usize) -> std::result::Result<Arc<Images>, String> {
+    /// A row group's place in memory; those that were not used for longest make room.
+    fn loading(&self, number: usize) -> Arc<Loading> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = loaded.iter().position(|(group, _)| *group == number) {
-            let found = loaded.remove(at);
-            let images = found.1.clone();
-            loaded.push(found);
-            return Ok(images);
-        }
-        let group = &self.groups[number];
-        let shard = &self.files[group.shard];
-        let images = Arc::new(shard.bytes(group.number, shard.images)?);
-        loaded.push((number, images.clone()));
+        let found = match loaded.iter().position(|(group, _)| *group == number) {
+            Some(at) => loaded.remove(at).1,
+            None => Arc::default(),
+        };
+        loaded.push((number, found.clone()));
         let mut held: usize = loaded.iter().map(|(group, _)| self.groups[*group].bytes).sum();
         while held > BUDGET && loaded.len() > 1 {
             held -= self.groups[loaded.remove(0).0].bytes;
         }
-        Ok(images)
+        found
+    }
+
+    /// Tells a shard's contents from another's without reading them: the hash of its index and its length.
+    pub fn mark(&self, face: usize) -> u64 {
+        self.files[self.groups[self.group_of(face)].shard].mark
     }
 
     /// The row groups' faces, in windows that are in memory together.
@@ -331,6 +381,9 @@ impl Shards {
 struct Table {
     names: Vec<Option<String>>,
     labels: Vec<Labels>,
+    /// Where a label is 0, and whether one is -1.
+    zero: Option<String>,
+    signed: bool,
     identities: Option<Vec<u32>>,
 }
 
@@ -362,6 +415,7 @@ impl Shard {
             }
             None => None,
         };
-        Ok(Table { names, labels: self.labels(group)?, identities })
+        let (labels, zero, signed) = self.labels(group)?;
+        Ok(Table { names, labels, zero, signed, identities })
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use foresee_celeba::synthetic::{self, Generator, HEIGHT, WIDTH};
-use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Error, Labels, Normalisation, Preprocessing, Split, SplitRule, View};
+use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Crop, Error, Labels, Normalisation, Preprocessing, Split, SplitRule, View};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 /// A batch: faces, pixels, labels.
@@ -95,7 +95,7 @@ fn an_image_arrives_upright_and_mirrored_ones_are_mirrored() -> AnyResult {
 fn a_random_square_lies_inside_the_centred_one() -> AnyResult {
     let (_folder, data) = faces(20)?;
     let image = data.image_path(3);
-    let preprocessing = Preprocessing { image_size: 178, normalisation: Normalisation::default() };
+    let preprocessing = Preprocessing { crop: Crop::Square, image_size: 178, normalisation: Normalisation::default() };
     let read = |view: &View| -> AnyResult<Vec<f32>> {
         let mut out = vec![0.; 3 * 178 * 178];
         preprocessing.read(&image, view, &mut out)?;

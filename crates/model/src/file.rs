@@ -21,8 +21,11 @@ pub struct ModelCard {
     pub network: NetworkConfig,
     /// Names of the K attributes, in the order of the logits.
     pub attributes: Vec<String>,
-    /// Height and width of the images it was trained on. They are the largest centred square of a face, resized.
+    /// Height and width of the images it was trained on.
     pub image_size: usize,
+    /// Which part of a face they are: `square`, the largest centred square, or `whole`, all of it, squeezed.
+    #[serde(default = "square", skip_serializing_if = "is_square")]
+    pub crop: String,
     /// Subtracted from pixels in [0, 1], by colour channel.
     pub mean: [f32; 3],
     /// Then divided by.
@@ -34,6 +37,14 @@ pub struct ModelCard {
     /// Channels of the network it was pruned from that it still has, in order; absent if it was not pruned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_channels: Option<Vec<usize>>,
+}
+
+fn square() -> String {
+    "square".into()
+}
+
+fn is_square(crop: &str) -> bool {
+    crop == "square"
 }
 
 impl Network {

@@ -14,6 +14,7 @@ fn card(network: &Network) -> ModelCard {
         network: network.config().clone(),
         attributes: (0..network.config().attributes).map(|k| format!("attribute {k}")).collect(),
         image_size: 9,
+        crop: "square".into(),
         mean: [0.5; 3],
         deviation: [0.5; 3],
         seed: 4,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
-use foresee_celeba::{Normalisation, Preprocessing, View, synthetic};
+use foresee_celeba::{Crop, Normalisation, Preprocessing, View, synthetic};
 use foresee_model::{LossConfig, Network, NetworkConfig, Precision, TrainConfig, Trainer};
 use serde::{Deserialize, Serialize};
 
@@ -159,7 +159,7 @@ impl Case {
         synthetic::write(&faces, FACES, 0, |_| ())?;
         let mut paths: Vec<_> = std::fs::read_dir(faces.join("img_align_celeba"))?.map(|e| Ok(e?.path())).collect::<std::io::Result<_>>()?;
         paths.sort();
-        let preprocessing = Preprocessing { image_size: self.size, normalisation: Normalisation::default() };
+        let preprocessing = Preprocessing { crop: Crop::Square, image_size: self.size, normalisation: Normalisation::default() };
         let mut out = vec![0f32; 3 * self.size * self.size];
         repeat(|| Ok(paths.iter().try_for_each(|path| preprocessing.read(path, &View::default(), &mut out))?))
     }

@@ -6,7 +6,7 @@ use foresee_report::frame::{self, DataFrame, df};
 use foresee_report::{Band, Curve, Figure, Panel, Source, Table, curves};
 
 use super::claims::Claim;
-use crate::config::Config;
+use crate::config::{Config, Part};
 use crate::run::Run;
 
 /// Mean masks below this count as closed.
@@ -100,7 +100,8 @@ fn settings(run: &Run) -> String {
         }
     };
     unusual(train.limit > 0, format!("{} faces", train.limit));
-    unusual(train.crop < 1., format!("random squares from {}", train.crop));
+    unusual(data.crop != Part::Square, "whole images".into());
+    unusual(train.crop < 1., format!("random parts from {}", train.crop));
     unusual(train.average > 0., format!("average of weights, decay {}", train.average));
     unusual(!model.attention, "no masks".into());
     unusual(model.mask_kernel > 1, format!("masks of {0}×{0}", model.mask_kernel));

@@ -1,0 +1,114 @@
+//! `data` and the ways in which faces are given to `reproduce`.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use foresee_celeba::{CelebA, SplitRule, synthetic};
+
+type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+fn xtask(arguments: &[&str]) -> AnyResult<Output> {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--release", "--package", "xtask", "--"]).args(arguments);
+    Ok(command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).output()?)
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn text(path: &Path) -> AnyResult<&str> {
+    path.to_str().ok_or_else(|| "a path in UTF-8".into())
+}
+
+#[test]
+fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let faces = folder.path().join("faces");
+    synthetic::write(&faces, 40, 1, |_| ())?;
+    let whole = xtask(&["data", "check", text(&faces)?, "--deep"])?;
+    assert!(whole.status.success(), "{}", told(&whole));
+    for expected in [
+        "right    form",
+        "folder as distributed, drawn faces",
+        "note     images",
+        "40 of CelebA's 202599",
+        "missing  identities",
+        "right    images decode",
+    ] {
+        assert!(told(&whole).contains(expected), "{expected}: {}", told(&whole));
+    }
+    let data = CelebA::open(&faces, SplitRule::Official)?;
+    std::fs::write(data.image_path(3), b"")?;
+    std::fs::write(faces.join("identity_CelebA.txt"), "000001.jpg Anna\n")?;
+    let damaged = xtask(&["data", "check", text(&faces)?, "--deep"])?;
+    assert_eq!(damaged.status.code(), Some(2));
+    for expected in [
+        "WRONG    image",
+        "000004.jpg: is empty",
+        "39 of 40; 1 do not",
+        "WRONG    identities",
+        "`Anna` is not the number of a person",
+        "findings are wrong",
+    ] {
+        assert!(told(&damaged).contains(expected), "{expected}: {}", told(&damaged));
+    }
+
+    let out = folder.path().join("stats");
+    assert!(xtask(&["data", "stats", text(&faces)?, "--out", text(&out)?])?.status.success());
+    let frequencies = std::fs::read_to_string(out.join("attribute_frequencies.csv"))?;
+    assert!(
+        frequencies.starts_with("attribute,faces,frequency,frequency_train,frequency_val,frequency_test,data") && frequencies.lines().count() == 41
+    );
+    let smiling = (0..40).filter(|&face| data.labels(face).has(31)).count();
+    assert!(frequencies.contains(&format!("Smiling,{smiling},")), "{frequencies}");
+    assert_eq!(std::fs::read_to_string(out.join("attribute_correlation.csv"))?.lines().count(), 41);
+
+    let fetched = xtask(&["data", "fetch", "someone/faces"])?;
+    assert!(fetched.status.code() == Some(2) && told(&fetched).contains("--features hub"), "{}", told(&fetched));
+    Ok(())
+}
+
+#[test]
+fn bad_images_are_left_out_where_that_is_asked_for() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let (faces, out, splits) = (folder.path().join("faces"), folder.path().join("run"), folder.path().join("splits.csv"));
+    synthetic::write(&faces, 40, 1, |_| ())?;
+    let data = CelebA::open(&faces, SplitRule::Official)?;
+    std::fs::write(data.image_path(3), b"no image")?;
+    let rows: String = (0..40).map(|face| format!("{},{}\n", data.name(face), ["train", "train", "train", "val", "test"][face % 5])).collect();
+    std::fs::write(&splits, format!("image,split\n{rows}"))?;
+    let run = |more: &[&str]| -> AnyResult<Output> {
+        let mut arguments = vec!["reproduce", "--celeba", text(&faces)?, "--out", text(&out)?, "--splits", text(&splits)?];
+        for setting in [
+            "data.image_size=8",
+            "model.channels=8",
+            "train.epochs=1",
+            "prune.step=8",
+            "prune.random_seeds=1",
+            "transform.images=2",
+            "predict.images=0",
+        ] {
+            arguments.extend(["--set", setting]);
+        }
+        arguments.extend(more);
+        xtask(&arguments)
+    };
+    let refused = run(&[])?;
+    assert!(refused.status.code() == Some(2) && told(&refused).contains("1 of 40 images cannot be read; --skip-bad"), "{}", told(&refused));
+    let too_many = run(&["--skip-bad"])?;
+    assert!(too_many.status.code() == Some(2) && told(&too_many).contains("2.50 %, more than the 1 % that --skip-bad allows"), "{}", told(&too_many));
+    assert!(!out.exists());
+    let cache = folder.path().join("cache");
+    let done = run(&["--skip-bad", "5", "--cache", text(&cache)?])?;
+    assert!(done.status.success() && told(&done).contains("1 of 40 images are left out"), "{}", told(&done));
+    let listed = std::fs::read_to_string(out.join("bad_images.csv"))?;
+    assert!(listed.contains("000004.jpg") && listed.contains("is neither a JPEG nor a PNG file"), "{listed}");
+    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("manifest.json"))?)?;
+    // Face 3 was a validation face: 24 train, 7 val, 8 test.
+    assert_eq!((&manifest["data"]["train"], &manifest["data"]["val"], &manifest["data"]["test"]), (&24.into(), &7.into(), &8.into()));
+    assert_eq!(std::fs::read_dir(&cache)?.count(), 1);
+    let again = run(&["--skip-bad", "5", "--cache", text(&cache)?])?;
+    assert!(again.status.success() && told(&again).matches("up to date").count() == 5, "{}", told(&again));
+    Ok(())
+}
