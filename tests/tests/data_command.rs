@@ -55,7 +55,10 @@ fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
     }
 
     let out = folder.path().join("stats");
-    assert!(xtask(&["data", "stats", text(&faces)?, "--out", text(&out)?])?.status.success());
+    let wrong = xtask(&["data", "stats", text(&faces)?, "--out", text(&out)?, "--faces"])?;
+    assert!(wrong.status.code() == Some(2) && told(&wrong).contains("`Anna` is not the number of a person"), "{}", told(&wrong));
+    std::fs::remove_file(faces.join("identity_CelebA.txt"))?;
+    assert!(xtask(&["data", "stats", text(&faces)?, "--out", text(&out)?, "--faces"])?.status.success());
     let frequencies = std::fs::read_to_string(out.join("attribute_frequencies.csv"))?;
     assert!(
         frequencies.starts_with("attribute,faces,frequency,frequency_train,frequency_val,frequency_test,data") && frequencies.lines().count() == 41
@@ -63,6 +66,10 @@ fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
     let smiling = (0..40).filter(|&face| data.labels(face).has(31)).count();
     assert!(frequencies.contains(&format!("Smiling,{smiling},")), "{frequencies}");
     assert_eq!(std::fs::read_to_string(out.join("attribute_correlation.csv"))?.lines().count(), 41);
+
+    let table = std::fs::read_to_string(out.join("faces.csv"))?;
+    let first = table.lines().nth(1).ok_or("no row")?;
+    assert!(table.starts_with("image,split,5_o_Clock_Shadow,") && table.lines().count() == 41 && first.starts_with("000001.jpg,train,"), "{first}");
 
     let fetched = xtask(&["data", "fetch", "someone/faces"])?;
     assert!(fetched.status.code() == Some(2) && told(&fetched).contains("--features hub"), "{}", told(&fetched));

@@ -52,6 +52,9 @@ pub enum DataCommand {
         /// Where to write the two files.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+        /// Also write faces.csv there: a row for each face with its split and all annotations.
+        #[arg(long)]
+        faces: bool,
     },
 }
 
@@ -66,7 +69,7 @@ pub fn data(command: DataCommand) -> Result<()> {
         }
         DataCommand::Fetch { name } => print(&format!("{}\n", faces::fetch(&name)?.display())),
         DataCommand::Check { path, deep } => check(&path, deep),
-        DataCommand::Stats { path, out } => stats(&path, &out),
+        DataCommand::Stats { path, out, faces } => stats(&path, &out, faces),
     }
 }
 
@@ -93,7 +96,7 @@ fn check(path: &Path, deep: bool) -> Result<()> {
     }
 }
 
-fn stats(path: &Path, out: &Path) -> Result<()> {
+fn stats(path: &Path, out: &Path, faces: bool) -> Result<()> {
     let data = CelebA::open(path, SplitRule::Official)?;
     let kind = if data.is_synthetic() { "synthetic" } else { "celeba" };
     let of = |split| data.split(split).map(|faces| data.frequencies(&faces).to_vec());
@@ -119,5 +122,8 @@ fn stats(path: &Path, out: &Path) -> Result<()> {
     let files = ["attribute_frequencies.csv", "attribute_correlation.csv"].map(|name| out.join(name));
     frame::write_csv(&files[0], table)?;
     frame::write_csv(&files[1], pairs)?;
+    if faces {
+        frame::write_csv(&out.join("faces.csv"), data.frame()?)?;
+    }
     print(&format!("{} faces: {}, {}\n", data.len(), files[0].display(), files[1].display()))
 }

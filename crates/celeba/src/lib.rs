@@ -9,6 +9,8 @@ mod check;
 mod dataset;
 mod decode;
 mod error;
+#[cfg(feature = "frames")]
+mod frame;
 #[cfg(feature = "hub")]
 pub mod hub;
 mod places;
