@@ -8,6 +8,8 @@ use foresee_celeba::{BatchOptions, CelebA, Crop, Labels, Split, SplitRule, synth
 use foresee_tests::forms::{self, AnyError};
 
 type AnyResult<T = ()> = Result<T, AnyError>;
+/// Name, pixels and labels of a face.
+type Face = (String, Vec<f32>, Vec<f32>);
 
 fn faces(folder: &Path, count: usize) -> AnyResult<CelebA> {
     synthetic::write(folder, count, 7, |_| ())?;
@@ -15,7 +17,7 @@ fn faces(folder: &Path, count: usize) -> AnyResult<CelebA> {
 }
 
 /// Pixels and labels by name, in the order in which batches bring them.
-fn pixels(data: &CelebA, options: &BatchOptions) -> AnyResult<Vec<(String, Vec<f32>, Vec<f32>)>> {
+fn pixels(data: &CelebA, options: &BatchOptions) -> AnyResult<Vec<Face>> {
     let mut all = vec![];
     for batch in data.batches(&data.split(Split::Train)?, options) {
         let batch = batch?;
@@ -38,7 +40,7 @@ fn every_form_gives_the_same_faces() -> AnyResult {
         // Shuffled by the seed: each face once, the same order again, another one in another epoch.
         let first = pixels(&data, &shuffled)?;
         assert!(first == pixels(&data, &BatchOptions { prefetch: 1, ..shuffled.clone() })?, "{form}");
-        let names = |list: &[(String, Vec<f32>, Vec<f32>)]| list.iter().map(|row| row.0.clone()).collect::<Vec<_>>();
+        let names = |list: &[Face]| list.iter().map(|row| row.0.clone()).collect::<Vec<_>>();
         let other = pixels(&data, &BatchOptions { shuffle: Some((3, 2)), ..options.clone() })?;
         assert!(names(&first) != names(&other) && names(&first) != names(&expected), "{form}");
         assert_eq!(BTreeMap::from_iter(names(&first).into_iter().map(|n| (n, ()))).len(), 48, "{form}");

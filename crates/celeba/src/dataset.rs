@@ -288,7 +288,7 @@ impl CelebA {
     pub fn identities(&self) -> Result<Vec<u32>> {
         match &self.identities {
             Some(known) => Ok(known.to_vec()),
-            None => self.annotations("identity_CelebA", |path| read_identities(path)),
+            None => self.annotations("identity_CelebA", read_identities),
         }
     }
 

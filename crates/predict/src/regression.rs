@@ -72,8 +72,12 @@ impl Regression {
     /// Fits all other coefficients anew with one of them held at a value.
     ///
     /// # Errors
-    /// As [`fit`](Self::fit).
+    /// As [`fit`](Self::fit), or if there is no such coefficient.
     pub fn refit(&self, points: &Points, held: usize, value: f64) -> Result<Self> {
+        if held >= self.coefficients.len() {
+            let expected = format!("below {}", self.coefficients.len());
+            return Err(Error::Shape { what: "the held coefficient".into(), expected, got: held.to_string() });
+        }
         let design = design(self.basis, self.n, &points.x);
         let target = DVector::from_column_slice(&points.y) - design.column(held) * value;
         let mut coefficients = solve(design.remove_column(held), target)?;
@@ -81,7 +85,7 @@ impl Regression {
         Self::new(self.basis, coefficients)
     }
 
-    /// The same with δ added to one coefficient.
+    /// The same with δ added to one coefficient, of which there are 2N+1; panics if there is no such one.
     pub fn perturbed(&self, component: usize, delta: f64) -> Self {
         let mut coefficients = self.coefficients.clone();
         coefficients[component] += delta;

@@ -73,7 +73,7 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// For each face and attribute the mean of its top channels' masks, each of mass 1: [K][H·W].
+/// For each face and attribute the mean of its top channels' masks, each of mass 1: `[K][H·W]`.
 fn maps(
     network: &Network,
     data: &CelebA,
