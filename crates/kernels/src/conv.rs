@@ -26,6 +26,27 @@ const PARTS: usize = 16;
 /// # Errors
 /// If the shapes do not fit each other.
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize, precision: Precision) -> Result<Tensor> {
+    check(x, weight, bias)?;
+    if !fused(&[x, weight, bias]) {
+        return reference::conv2d(x, weight, bias, dilation);
+    }
+    Ok(channels_first(&conv2d_of_pixels(&pixels_first(x)?, weight, bias, dilation, precision)?)?)
+}
+
+/// [`conv2d`] of x [B, H, W, I] → [B, H, W, O].
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn conv2d_of_pixels(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize, precision: Precision) -> Result<Tensor> {
+    if !fused(&[x, weight, bias]) || x.rank() != 4 {
+        return Ok(pixels_first(&conv2d(&channels_first(x)?, weight, bias, dilation, precision)?)?);
+    }
+    check(&channels_first(&x.detach())?, weight, bias)?;
+    let op = Conv { dilation, input_gradient: x.track_op(), precision, instructions: Instructions::current() };
+    Ok(x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)
+}
+
+fn check(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<()> {
     let &[_, channels, _, _] = x.dims() else {
         return Err(shape("conv2d", "x", "[B, I, H, W]", x));
     };
@@ -35,14 +56,10 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize, preci
             return Err(shape("conv2d", "weight", format!("[O, {channels}, n, n] with odd n, O and I at least 1"), weight));
         }
     }
-    if bias.dims() != [weight.dim(0)?] {
-        return Err(shape("conv2d", "bias", format!("[{}]", weight.dim(0)?), bias));
+    match bias.dims() == [weight.dim(0)?] {
+        true => Ok(()),
+        false => Err(shape("conv2d", "bias", format!("[{}]", weight.dim(0)?), bias)),
     }
-    if !fused(&[x, weight, bias]) {
-        return reference::conv2d(x, weight, bias, dilation);
-    }
-    let op = Conv { dilation, input_gradient: x.track_op(), precision, instructions: Instructions::current() };
-    Ok(channels_first(&pixels_first(x)?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)?)
 }
 
 struct Conv {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result, shape};
 use crate::factor::{Factor, Precision, with_factors};
 use crate::heads_tile::{BackwardChunk, Chunk, ForwardChunk, Scratch, Weights};
 use crate::isa::Instructions;
-use crate::layout::pixels_first;
+use crate::layout::{channels_first, pixels_first};
 use crate::product::columns_padded;
 use crate::{fused, reference};
 
@@ -47,7 +47,24 @@ pub fn attention_heads(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Pr
         return reference::attention_heads(z, weight, bias, &Identity);
     }
     let (u, w) = as_products(z, weight)?;
-    let out = u.apply_op3(&w, &bias.contiguous()?, Heads { dims, precision, instructions: Instructions::current() })?;
+    pool(&u, &w, bias, dims, precision)
+}
+
+/// [`attention_heads`] of z [B, H, W, C].
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn attention_heads_of_pixels(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Pooled> {
+    if !fused(&[z, weight, bias]) || z.rank() != 4 || weight.dims().last() != Some(&1) {
+        return attention_heads(&channels_first(z)?, weight, bias, precision);
+    }
+    let dims = Dims::of("attention_heads", &channels_first(&z.detach())?, weight, bias)?;
+    let rows = weight.dim(0)?;
+    pool(&z.contiguous()?, &weight.reshape((rows, dims.channels))?.contiguous()?, bias, dims, precision)
+}
+
+fn pool(u: &Tensor, w: &Tensor, bias: &Tensor, dims: Dims, precision: Precision) -> Result<Pooled> {
+    let out = u.apply_op3(w, &bias.contiguous()?, Heads { dims, precision, instructions: Instructions::current() })?;
     Ok(Pooled { features: out.narrow(2, 0, 1)?.squeeze(2)?, masks: out.narrow(2, 1, 1)?.squeeze(2)? })
 }
 

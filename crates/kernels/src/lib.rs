@@ -11,6 +11,7 @@ mod isa;
 mod layout;
 mod norm;
 mod peak;
+pub mod pixels;
 mod product;
 pub mod reference;
 mod sigmoid;

@@ -43,8 +43,24 @@ pub fn channel_moments(x: &Tensor) -> Result<Moments> {
         let variance = rows.broadcast_sub(&mean)?.sqr()?.mean(D::Minus1)?;
         return Ok(Moments { mean: mean.squeeze(1)?, variance, count });
     }
-    let (mean, variance) = with_slice(&pixels_first(x)?, |x| moments(x, c, Instructions::current()))?;
-    Ok(Moments { mean: Tensor::from_vec(mean, c, &Device::Cpu)?, variance: Tensor::from_vec(variance, c, &Device::Cpu)?, count })
+    moments_of_pixels(&pixels_first(x)?)
+}
+
+/// [`channel_moments`] of x [B, H, W, C].
+///
+/// # Errors
+/// As [`channel_moments`].
+pub fn channel_moments_of_pixels(x: &Tensor) -> Result<Moments> {
+    match fused(&[x]) && x.rank() == 4 && x.elem_count() > 0 {
+        true => moments_of_pixels(&x.contiguous()?),
+        false => channel_moments(&channels_first(x)?),
+    }
+}
+
+fn moments_of_pixels(x: &Tensor) -> Result<Moments> {
+    let (b, h, w, c) = x.dims4()?;
+    let (mean, variance) = with_slice(x, |x| moments(x, c, Instructions::current()))?;
+    Ok(Moments { mean: Tensor::from_vec(mean, c, &Device::Cpu)?, variance: Tensor::from_vec(variance, c, &Device::Cpu)?, count: b * h * w })
 }
 
 /// Training mode: leaky_relu(γ·(x - mean)/√(variance + ε) + β, slope), where `moments` are those of x itself, so that the gradient of x
@@ -64,7 +80,42 @@ pub fn scale_shift_leaky_relu(x: &Tensor, moments: &Moments, gamma: &Tensor, bet
     apply(x, moments, gamma, beta, epsilon, slope, false)
 }
 
+/// [`norm_leaky_relu`] of x [B, H, W, C] → [B, H, W, C].
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn norm_leaky_relu_of_pixels(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<Tensor> {
+    apply_to_pixels(x, moments, gamma, beta, epsilon, slope, true)
+}
+
+/// [`scale_shift_leaky_relu`] of x [B, H, W, C] → [B, H, W, C].
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn scale_shift_leaky_relu_of_pixels(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<Tensor> {
+    apply_to_pixels(x, moments, gamma, beta, epsilon, slope, false)
+}
+
 fn apply(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32, own: bool) -> Result<Tensor> {
+    check(x, moments, gamma, beta)?;
+    if !fused(&[x, gamma, beta, &moments.mean, &moments.variance]) {
+        return reference::norm_leaky_relu(x, (!own).then_some(moments), gamma, beta, epsilon, slope);
+    }
+    Ok(channels_first(&apply_to_pixels(&pixels_first(x)?, moments, gamma, beta, epsilon, slope, own)?)?)
+}
+
+fn apply_to_pixels(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32, own: bool) -> Result<Tensor> {
+    if !fused(&[x, gamma, beta, &moments.mean, &moments.variance]) || x.rank() != 4 {
+        return Ok(pixels_first(&apply(&channels_first(x)?, moments, gamma, beta, epsilon, slope, own)?)?);
+    }
+    check(&channels_first(&x.detach())?, moments, gamma, beta)?;
+    let mean = moments.mean.to_vec1::<f32>()?;
+    let inverse = moments.variance.to_vec1::<f32>()?.iter().map(|&v| (1. / (f64::from(v) + epsilon).sqrt()) as f32).collect();
+    let op = NormLeakyRelu { mean, inverse, slope, own, instructions: Instructions::current() };
+    Ok(x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?)
+}
+
+fn check(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor) -> Result<()> {
     let &[_, c, _, _] = x.dims() else {
         return Err(shape("norm_leaky_relu", "x", "[B, C, H, W]", x));
     };
@@ -76,14 +127,7 @@ fn apply(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: 
     if c == 0 {
         return Err(shape("norm_leaky_relu", "x", "at least one channel", x));
     }
-    floats("norm_leaky_relu", &[x, gamma, beta])?;
-    if !fused(&[x, gamma, beta, &moments.mean, &moments.variance]) {
-        return reference::norm_leaky_relu(x, (!own).then_some(moments), gamma, beta, epsilon, slope);
-    }
-    let mean = moments.mean.to_vec1::<f32>()?;
-    let inverse = moments.variance.to_vec1::<f32>()?.iter().map(|&v| (1. / (f64::from(v) + epsilon).sqrt()) as f32).collect();
-    let op = NormLeakyRelu { mean, inverse, slope, own, instructions: Instructions::current() };
-    Ok(channels_first(&pixels_first(x)?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?)?)
+    floats("norm_leaky_relu", &[x, gamma, beta])
 }
 
 struct NormLeakyRelu {

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use foresee_kernels::{
     AdamWStep, Error, Identity, InstructionSet,
     Precision::{self, Bf16, F32},
-    ToneCurve, adamw_step, attention_heads, attention_heads_under, attention_masks, channel_moments, conv2d, moving_average, norm_leaky_relu,
+    ToneCurve, adamw_step, attention_heads, attention_heads_under, attention_masks, channel_moments, conv2d, moving_average, norm_leaky_relu, pixels,
     reference, scale_shift_leaky_relu, select_channels, with_instruction_set,
 };
 use proptest::prelude::*;
@@ -347,5 +347,36 @@ fn a_moving_average_is_candles_composition() -> AnyResult {
     moving_average(&in_f64, &value.to_dtype(DType::F64)?, 0.9)?;
     assert!(distance(&average, &expected) < 1e-6 && distance(&in_f64, &expected) < 1e-12);
     assert!(matches!(moving_average(&average, &values(&[50, 3], 1., 2), 0.9), Err(Error::Shape { .. })));
+    Ok(())
+}
+
+#[test]
+fn pixels_in_a_chain_give_the_same_bits() -> AnyResult {
+    let x = values(&[3, 4, 11, 7], 1., 1);
+    let (k, kb) = (values(&[6, 4, 3, 3], 0.5, 2), values(&[6], 1., 3));
+    let (gamma, beta) = (values(&[6], 1., 4), values(&[6], 1., 5));
+    for (n, precision) in [(1, F32), (1, Bf16), (3, F32)] {
+        let (w, b) = (values(&[5 * 6, 6, n, n], 0.5, 6), values(&[5 * 6], 1., 7));
+        let y = conv2d(&x, &k, &kb, 2, precision)?;
+        let z = norm_leaky_relu(&y, &channel_moments(&y)?, &gamma, &beta, 1e-5, 0.01)?;
+        let one = attention_heads(&z, &w, &b, precision)?;
+        let y = pixels::conv2d(&x.permute((0, 2, 3, 1))?, &k, &kb, 2, precision)?;
+        let moments = pixels::channel_moments(&y)?;
+        let z = pixels::norm_leaky_relu(&y, &moments, &gamma, &beta, 1e-5, 0.01)?;
+        let other = pixels::attention_heads(&z, &w, &b, precision)?;
+        let bits = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>();
+        assert_eq!((bits(&one.features), bits(&one.masks)), (bits(&other.features), bits(&other.masks)));
+        let gradients = |pooled: &foresee_kernels::Pooled| (weighted(&pooled.features, 8) + weighted(&pooled.masks, 9)).unwrap().backward();
+        let (one, other) = (gradients(&one)?, gradients(&other)?);
+        for v in [&x, &k, &kb, &gamma, &beta, &w, &b] {
+            let get = |store: &candle_core::backprop::GradStore| store.get(v.as_tensor()).map(&bits);
+            assert_eq!(get(&one), get(&other));
+        }
+        let constant = pixels::scale_shift_leaky_relu(&y, &moments, &gamma, &beta, 1e-5, 0.01)?.permute((0, 3, 1, 2))?;
+        assert_eq!(bits(&constant), bits(&scale_shift_leaky_relu(&y.permute((0, 3, 1, 2))?, &moments, &gamma, &beta, 1e-5, 0.01)?));
+    }
+    let doubles = pixels::conv2d(&in_f64(&x).permute((0, 2, 3, 1))?, &in_f64(&k), &in_f64(&kb), 2, F32)?.permute((0, 3, 1, 2))?;
+    assert!(distance(&conv2d(&x, &k, &kb, 2, F32)?, &doubles) < 2e-5);
+    assert!(matches!(pixels::conv2d(&x, &k, &kb, 2, F32), Err(Error::Shape { .. })));
     Ok(())
 }

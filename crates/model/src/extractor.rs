@@ -13,7 +13,7 @@ const SLOPE: f32 = 0.01;
 const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
-/// 3×3 convolution, batch norm, leaky ReLU.
+/// 3×3 convolution, batch norm, leaky ReLU, of [B, H, W, C].
 #[derive(Debug, Clone)]
 struct Block {
     dilation: usize,
@@ -105,7 +105,8 @@ impl Extractor {
     /// # Errors
     /// If the images are not of three channels.
     pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
-        self.blocks.iter().try_fold(images.clone(), |x, block| block.forward(&x))
+        let z = self.blocks.iter().try_fold(images.permute((0, 2, 3, 1))?.contiguous()?, |x, block| block.forward(&x))?;
+        Ok(z.permute((0, 3, 1, 2))?)
     }
 
     /// Features in training mode, which also updates the running moments.
@@ -113,7 +114,12 @@ impl Extractor {
     /// # Errors
     /// If the images are not of three channels.
     pub fn forward_train(&self, images: &Tensor) -> Result<Tensor> {
-        self.blocks.iter().try_fold(images.clone(), |x, block| block.forward_train(&x))
+        Ok(self.forward_train_pixels(images)?.permute((0, 3, 1, 2))?)
+    }
+
+    /// The same as [B, H, W, C], as the features lie in memory.
+    pub(crate) fn forward_train_pixels(&self, images: &Tensor) -> Result<Tensor> {
+        self.blocks.iter().try_fold(images.permute((0, 2, 3, 1))?.contiguous()?, |x, block| block.forward_train(&x))
     }
 
     /// Each block's convolution and norm: input channels, output channels, dilation. Table 1 is drawn from this.

@@ -49,11 +49,25 @@ impl Heads {
     /// # Errors
     /// If z has another number of channels.
     pub fn pool(&self, z: &Tensor) -> Result<Pooled> {
-        if !self.attention {
-            let features = z.mean((2, 3))?.unsqueeze(1)?.broadcast_as((z.dims()[0], self.readout_weight.dims()[0], z.dims()[1]))?;
-            return Ok(Pooled { masks: features.ones_like()?, features });
+        match self.attention {
+            true => ops::attention(z, &self.mask_weight, &self.mask_bias, self.precision),
+            false => self.average(&z.mean((2, 3))?),
         }
-        ops::attention(z, &self.mask_weight, &self.mask_bias, self.precision)
+    }
+
+    /// The same of z [B, H, W, C].
+    pub(crate) fn pool_pixels(&self, z: &Tensor) -> Result<Pooled> {
+        match self.attention {
+            true => ops::attention_of_pixels(z, &self.mask_weight, &self.mask_bias, self.precision),
+            false => self.average(&z.mean((1, 2))?),
+        }
+    }
+
+    /// All masks are 1: every attribute sees the channels' means [B, C].
+    fn average(&self, means: &Tensor) -> Result<Pooled> {
+        let (b, c) = means.dims2()?;
+        let features = means.unsqueeze(1)?.broadcast_as((b, self.readout_weight.dims()[0], c))?;
+        Ok(Pooled { masks: features.ones_like()?, features })
     }
 
     /// The same with the masks transformed by each curve (Eq. 13), for evaluation only.

@@ -66,7 +66,10 @@ impl Network {
     /// # Errors
     /// If the images are not of three channels.
     pub fn forward_train(&self, images: &Tensor) -> Result<Output> {
-        self.forward_features(&self.extractor.forward_train(images)?)
+        let z = self.extractor.forward_train_pixels(images)?;
+        let pooled = self.heads.pool_pixels(&z)?;
+        let (_, h, w, _) = z.dims4()?;
+        Ok(Output { logits: self.heads.read_out(&pooled.features)?, mask_means: pooled.masks, pixels: h * w })
     }
 
     /// From features z [B, C, H, W] on.

@@ -1,34 +1,34 @@
-//! The one place where heavy operations are called: what stands behind them can be replaced here.
+//! The one place where heavy operations are called: what stands behind them can be replaced here. Inside of the extractor feature maps are [B, H, W, C].
 
 use candle_core::{Tensor, Var};
 pub use foresee_kernels::AdamWStep;
-use foresee_kernels::{Moments, Pooled, Precision, ToneCurve};
+use foresee_kernels::{Moments, Pooled, Precision, ToneCurve, pixels};
 
 use crate::error::Result;
 
-/// Convolution of Table 1: 3×3, stride 1, padding = dilation. x [B, I, H, W] → [B, O, H, W].
+/// Convolution of Table 1: 3×3, stride 1, padding = dilation. x [B, H, W, I] → [B, H, W, O].
 ///
 /// # Errors
 /// If the shapes do not fit each other.
 pub fn dilated_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize, precision: Precision) -> Result<Tensor> {
-    Ok(foresee_kernels::conv2d(x, weight, bias, dilation, precision)?)
+    Ok(pixels::conv2d(x, weight, bias, dilation, precision)?)
 }
 
-/// Batch norm and leaky ReLU of Table 1 in training mode, with the batch's moments.
+/// Batch norm and leaky ReLU of Table 1 in training mode, with the batch's moments. x [B, H, W, C].
 ///
 /// # Errors
 /// If the shapes do not fit each other.
 pub fn norm_leaky_relu(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<(Tensor, Moments)> {
-    let moments = foresee_kernels::channel_moments(x)?;
-    Ok((foresee_kernels::norm_leaky_relu(x, &moments, gamma, beta, epsilon, slope)?, moments))
+    let moments = pixels::channel_moments(x)?;
+    Ok((pixels::norm_leaky_relu(x, &moments, gamma, beta, epsilon, slope)?, moments))
 }
 
-/// Batch norm and leaky ReLU of Table 1 in evaluation mode, with running moments.
+/// Batch norm and leaky ReLU of Table 1 in evaluation mode, with running moments. x [B, H, W, C].
 ///
 /// # Errors
 /// If the shapes do not fit each other.
 pub fn running_norm_leaky_relu(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<Tensor> {
-    Ok(foresee_kernels::scale_shift_leaky_relu(x, moments, gamma, beta, epsilon, slope)?)
+    Ok(pixels::scale_shift_leaky_relu(x, moments, gamma, beta, epsilon, slope)?)
 }
 
 /// Attention and pooling of all heads (Eq. 9), differentiable.
@@ -37,6 +37,14 @@ pub fn running_norm_leaky_relu(x: &Tensor, moments: &Moments, gamma: &Tensor, be
 /// If the shapes do not fit each other.
 pub fn attention(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Pooled> {
     Ok(foresee_kernels::attention_heads(z, weight, bias, precision)?)
+}
+
+/// The same of z [B, H, W, C].
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn attention_of_pixels(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Pooled> {
+    Ok(pixels::attention_heads(z, weight, bias, precision)?)
 }
 
 /// Attention and pooling under several transformations of the masks (Eq. 13), which are computed once.
