@@ -2,3 +2,32 @@
 //! CelebA's full count. What both need is here.
 
 pub mod forms;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use forms::AnyError;
+
+/// Runs the command line as a user does.
+///
+/// # Errors
+/// If it cannot be started; that it fails is in the output.
+pub fn xtask(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Output, AnyError> {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--release", "--package", "xtask", "--"]).args(arguments);
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).envs(environment.iter().copied());
+    Ok(command.output()?)
+}
+
+/// What a command wrote to stderr: its log and its error.
+pub fn message(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A path as an argument.
+///
+/// # Errors
+/// If it is not UTF-8.
+pub fn text(path: &Path) -> Result<&str, AnyError> {
+    path.to_str().ok_or_else(|| "a path in UTF-8".into())
+}

@@ -1,9 +1,11 @@
 //! The command line as a user meets it: what a run leaves, and what bad input gets.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
-type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+use foresee_tests::{message, xtask};
+
+type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
 
 const SMALL: [&str; 11] = [
     "data.synthetic_faces=60",
@@ -19,22 +21,11 @@ const SMALL: [&str; 11] = [
     "predict.resamples=20",
 ];
 
-fn xtask(arguments: &[&str], environment: &[(&str, &str)]) -> AnyResult<Output> {
-    let mut command = Command::new(env!("CARGO"));
-    command.args(["run", "--quiet", "--release", "--package", "xtask", "--"]).args(arguments);
-    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).envs(environment.iter().copied());
-    Ok(command.output()?)
-}
-
 fn reproduce(out: &Path, more: &[&str], environment: &[(&str, &str)]) -> AnyResult<Output> {
     let mut arguments = vec!["reproduce", "--out", out.to_str().ok_or("a path in UTF-8")?];
     SMALL.iter().for_each(|setting| arguments.extend(["--set", setting]));
     arguments.extend(more);
     xtask(&arguments, environment)
-}
-
-fn message(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// All files of a folder with their bytes, by relative path.

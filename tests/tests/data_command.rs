@@ -1,24 +1,14 @@
 //! `data` and the ways in which faces are given to `reproduce`.
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use foresee_celeba::{CelebA, SplitRule, synthetic};
+use foresee_tests::{message, text, xtask};
 
-type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
-
-fn xtask(arguments: &[&str]) -> AnyResult<Output> {
-    let mut command = Command::new(env!("CARGO"));
-    command.args(["run", "--quiet", "--release", "--package", "xtask", "--"]).args(arguments);
-    Ok(command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).output()?)
-}
+type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
 
 fn told(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-fn text(path: &Path) -> AnyResult<&str> {
-    path.to_str().ok_or_else(|| "a path in UTF-8".into())
+    String::from_utf8_lossy(&output.stdout).into_owned() + &message(output)
 }
 
 #[test]
@@ -26,7 +16,7 @@ fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let faces = folder.path().join("faces");
     synthetic::write(&faces, 40, 1, |_| ())?;
-    let whole = xtask(&["data", "check", text(&faces)?, "--deep"])?;
+    let whole = xtask(&["data", "check", text(&faces)?, "--deep"], &[])?;
     assert!(whole.status.success(), "{}", told(&whole));
     for expected in [
         "right    form",
@@ -41,7 +31,7 @@ fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
     let data = CelebA::open(&faces, SplitRule::Official)?;
     std::fs::write(data.image_path(3), b"")?;
     std::fs::write(faces.join("identity_CelebA.txt"), "000001.jpg Anna\n")?;
-    let damaged = xtask(&["data", "check", text(&faces)?, "--deep"])?;
+    let damaged = xtask(&["data", "check", text(&faces)?, "--deep"], &[])?;
     assert_eq!(damaged.status.code(), Some(2));
     for expected in [
         "WRONG    image",
@@ -55,10 +45,10 @@ fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
     }
 
     let out = folder.path().join("stats");
-    let wrong = xtask(&["data", "stats", text(&faces)?, "--out", text(&out)?, "--faces"])?;
+    let wrong = xtask(&["data", "stats", text(&faces)?, "--out", text(&out)?, "--faces"], &[])?;
     assert!(wrong.status.code() == Some(2) && told(&wrong).contains("`Anna` is not the number of a person"), "{}", told(&wrong));
     std::fs::remove_file(faces.join("identity_CelebA.txt"))?;
-    assert!(xtask(&["data", "stats", text(&faces)?, "--out", text(&out)?, "--faces"])?.status.success());
+    assert!(xtask(&["data", "stats", text(&faces)?, "--out", text(&out)?, "--faces"], &[])?.status.success());
     let frequencies = std::fs::read_to_string(out.join("attribute_frequencies.csv"))?;
     assert!(
         frequencies.starts_with("attribute,faces,frequency,frequency_train,frequency_val,frequency_test,data") && frequencies.lines().count() == 41
@@ -71,7 +61,7 @@ fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
     let first = table.lines().nth(1).ok_or("no row")?;
     assert!(table.starts_with("image,split,5_o_Clock_Shadow,") && table.lines().count() == 41 && first.starts_with("000001.jpg,train,"), "{first}");
 
-    let fetched = xtask(&["data", "fetch", "someone/faces"])?;
+    let fetched = xtask(&["data", "fetch", "someone/faces"], &[])?;
     assert!(fetched.status.code() == Some(2) && told(&fetched).contains("--features hub"), "{}", told(&fetched));
     Ok(())
 }
@@ -99,7 +89,7 @@ fn bad_images_are_left_out_where_that_is_asked_for() -> AnyResult {
             arguments.extend(["--set", setting]);
         }
         arguments.extend(more);
-        xtask(&arguments)
+        xtask(&arguments, &[])
     };
     let refused = run(&[])?;
     assert!(refused.status.code() == Some(2) && told(&refused).contains("1 of 40 images cannot be read; --skip-bad"), "{}", told(&refused));

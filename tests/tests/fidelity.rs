@@ -1,9 +1,10 @@
 //! A study from its list of runs to its table of claims, on drawn faces.
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
-type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+use foresee_tests::{message, text, xtask};
+
+type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
 
 const STUDY: &str = r#"
 profile = "quick"
@@ -26,30 +27,16 @@ name = "drawn"
 synthetic = true
 "#;
 
-fn xtask(arguments: &[&str]) -> AnyResult<Output> {
-    let mut command = Command::new(env!("CARGO"));
-    command.args(["run", "--quiet", "--release", "--package", "xtask", "--"]).args(arguments);
-    Ok(command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).output()?)
-}
-
-fn message(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn text(path: &Path) -> AnyResult<&str> {
-    path.to_str().ok_or_else(|| "a path in UTF-8".into())
-}
-
 #[test]
 fn a_study_tests_each_claim_for_each_variant_and_goes_on_where_it_stopped() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let (faces, list, out) = (folder.path().join("faces"), folder.path().join("study.toml"), folder.path().join("study"));
     std::fs::write(&list, STUDY)?;
-    assert!(xtask(&["data", "synthesize", "--out", text(&faces)?, "--faces", "60"])?.status.success());
+    assert!(xtask(&["data", "synthesize", "--out", text(&faces)?, "--faces", "60"], &[])?.status.success());
     let study = |more: &[&str]| -> AnyResult<Output> {
         let mut arguments = vec!["fidelity", "--celeba", text(&faces)?, "--out", text(&out)?, "--study", text(&list)?];
         arguments.extend(more);
-        xtask(&arguments)
+        xtask(&arguments, &[])
     };
     let nothing = study(&["--seeds", "1", "--budget", "0"])?;
     assert!(nothing.status.success() && message(&nothing).contains("no run is done"), "{}", message(&nothing));
