@@ -134,9 +134,10 @@ fn axes(area: &Area, panel: &Panel) -> Drawn {
     for level in &panel.levels {
         let grey = RGBColor(110, 110, 110);
         chart.draw_series(DashedLineSeries::new([(left, level.y), (right, level.y)], 3, 4, grey.stroke_width(1)))?;
-        let place = chart.backend_coord(&(right, level.y));
+        // At the left, where curves begin high above it.
+        let place = chart.backend_coord(&(left, level.y));
         let (x0, y0) = area.get_base_pixel();
-        text(area, &level.name, (place.0 - x0 - 4, place.1 - y0 - 3), 13., grey, (HPos::Right, VPos::Bottom))?;
+        text(area, &level.name, (place.0 - x0 + 4, place.1 - y0 - 3), 13., grey, (HPos::Left, VPos::Bottom))?;
     }
     for curve in curves {
         let colour = category(curve.colour);
