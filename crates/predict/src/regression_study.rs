@@ -4,7 +4,7 @@ use foresee_analysis::Matrix;
 use nalgebra::DMatrix;
 
 use crate::basis::{Basis, quadrature};
-use crate::definition::{Budget, Forecast, Model, Operation, Unit, observe};
+use crate::definition::{Budget, Change, Forecast, Model, Operation, Unit, observe};
 use crate::error::{AnyError, Error, Result};
 use crate::regression::{Points, Regression, cross_talk};
 use crate::study::{Scores, Study};
@@ -100,6 +100,9 @@ pub struct BasisReport {
     pub condition: f64,
     /// [`cross_talk`] of each component.
     pub cross_talk: Vec<f64>,
+    /// Of each data set, the share of the change of coefficients that lies in others than the perturbed one when these are then fitted anew: the mean over
+    /// components and steps of 1 - |Δ_i|/Σ|Δ_j|, coefficients times the lengths of their functions.
+    pub refit_cross_talk: Vec<f64>,
     /// For each component how evenly its change is spread over x, `(∫φ²)²/(2·∫φ⁴)`: 1 if it is the same everywhere, 2/3 for a wave, near 0 for a change at a
     /// single place. Our measure of what the paper calls easy to imagine.
     pub evenness: Vec<f64>,
@@ -166,6 +169,7 @@ impl RegressionStudy {
             errors: fits.fits.iter().zip(data).map(|(fit, points)| error(fit, points)).collect(),
             condition: eigenvalues.max() / eigenvalues.min().max(f64::EPSILON),
             cross_talk: cross_talk(basis, n),
+            refit_cross_talk: (0..data.len()).map(|item| spill(&refitted, item)).collect(),
             evenness: evenness(basis, n),
             shifted: Study::new(&shifted, self.resamples, 0)?.score(&forecast)?,
             refitted: Study::new(&refitted, self.resamples, 0)?.score(&forecast)?,
@@ -184,6 +188,15 @@ fn only_this(lengths: &[f64]) -> Forecast {
         unit: Unit::Answers,
         budget: Budget { values: 1, probes: 0 },
     }
+}
+
+/// The share of a data set's changes that lies in other components than the perturbed one, which is the operation's number.
+fn spill(changes: &[Change], item: usize) -> f64 {
+    let of = |change: &Change| {
+        let row = change.by_item.row(item);
+        1. - row[change.number].abs() / row.iter().map(|v| v.abs()).sum::<f64>()
+    };
+    changes.iter().map(of).sum::<f64>() / changes.len() as f64
 }
 
 fn error(fit: &Regression, points: &Points) -> f64 {

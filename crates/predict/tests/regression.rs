@@ -82,6 +82,7 @@ fn the_study_measures_what_the_paper_argues() -> AnyResult {
         assert!((report.shifted.skill.interval.estimate - 1.).abs() < 1e-9 && (report.shifted.locality.interval.estimate - 1.).abs() < 1e-9);
         assert!(report.shifted.skill.shuffled < 0.3);
         assert!((report.condition - 1.).abs() < 1e-9);
+        assert!(report.refit_cross_talk.iter().zip(&of(Basis::Naive).refit_cross_talk).all(|(orthogonal, naive)| orthogonal < naive));
     }
     assert!(of(Basis::Naive).shifted.skill.interval.high < 0.5);
     assert!(of(Basis::Naive).condition > 100.);

@@ -55,7 +55,7 @@ pub const CAPTIONS: [(&str, &str); 4] = [
     ("predictability_regression_gram", "Gram matrices of the functions at length 1: off the diagonal is what one component shares with another."),
     (
         "predictability_regression_cross_talk",
-        "Left: share of the change that shows in other components, mean over components (range). Right: locality of the forecast when the others are fitted anew (95 % interval).",
+        "Left: share of the change that shows in other components, mean over components (range). Right: the same of the coefficients when the others are fitted anew, mean over data sets (range).",
     ),
 ];
 
@@ -78,6 +78,9 @@ pub fn measure(seeds: u64) -> Result<DataFrame> {
         "cross_talk" => column(&|r| mean(&r.cross_talk)),
         "cross_talk_lowest" => column(&|r| least(&r.cross_talk)),
         "cross_talk_highest" => column(&|r| most(&r.cross_talk)),
+        "refit_cross_talk" => column(&|r| mean(&r.refit_cross_talk)),
+        "refit_cross_talk_lowest" => column(&|r| least(&r.refit_cross_talk)),
+        "refit_cross_talk_highest" => column(&|r| most(&r.refit_cross_talk)),
         "evenness" => column(&|r| mean(&r.evenness)),
     )?;
     type Of = fn(&BasisReport) -> Score;
@@ -109,9 +112,8 @@ pub fn table(measured: &DataFrame) -> Result<Table> {
         "cross-talk",
         "evenness over x",
         "skill; shuffled",
-        "locality; shuffled",
         "skill, others refitted; shuffled",
-        "locality, others refitted; shuffled",
+        "cross-talk, others refitted",
     ];
     let sets = frame::numbers(measured, "data_sets")?.first().copied().unwrap_or(0.);
     let caption = format!("Regression models under perturbed coefficients: mean over {sets} data sets (range, or 95 % interval).");
@@ -138,9 +140,8 @@ pub fn table(measured: &DataFrame) -> Result<Table> {
         with("cross_talk", ["_lowest", "_highest"], 2)?,
         plain("evenness", 2)?,
         score("skill")?,
-        score("locality")?,
         score("refit_skill")?,
-        score("refit_locality")?,
+        with("refit_cross_talk", ["_lowest", "_highest"], 2)?,
     ];
     table.rows = (0..measured.height()).map(|row| columns.iter().map(|column| column[row].clone()).collect()).collect();
     table.notes.push(source().data);
@@ -231,7 +232,12 @@ fn cross_talk(measured: &DataFrame) -> Result<Figure> {
     };
     let panels = [
         panel("cross-talk", "N", "share of the change in other components", of("cross_talk", ["cross_talk_lowest", "cross_talk_highest"])?),
-        panel("locality when the others are fitted anew", "N", "locality", of("refit_locality", ["refit_locality_low", "refit_locality_high"])?),
+        panel(
+            "cross-talk when the others are fitted anew",
+            "N",
+            "share of the change in other coefficients",
+            of("refit_cross_talk", ["refit_cross_talk_lowest", "refit_cross_talk_highest"])?,
+        ),
     ];
     Ok(curves(CAPTIONS[3].0, &panels, &source())?)
 }
