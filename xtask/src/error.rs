@@ -1,6 +1,8 @@
-//! Exit status: 2 if the arguments or the input are wrong, 1 if the run failed.
+//! Exit status: 2 if the arguments or the input are wrong, 1 if the run failed, 130 or 143 if it was interrupted.
 
 use std::fmt;
+
+use crate::interrupt::Interrupted;
 
 /// An error that the user can mend by giving something else.
 #[derive(Debug)]
@@ -14,6 +16,18 @@ impl fmt::Display for InputError {
 
 impl std::error::Error for InputError {}
 
+/// A folder holds a run of other settings or faces.
+#[derive(Debug)]
+pub struct OtherRun(pub String);
+
+impl fmt::Display for OtherRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; name another folder with --out, or start in a new one beside it with --force", self.0)
+    }
+}
+
+impl std::error::Error for OtherRun {}
+
 /// An input error with this message.
 pub fn input(message: impl Into<String>) -> anyhow::Error {
     InputError(message.into()).into()
@@ -21,8 +35,12 @@ pub fn input(message: impl Into<String>) -> anyhow::Error {
 
 /// The exit status that an error means.
 pub fn status(error: &anyhow::Error) -> u8 {
+    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+        return interrupted.status();
+    }
     let is_input = error.chain().any(|cause| {
         cause.is::<InputError>()
+            || cause.is::<OtherRun>()
             || cause
                 .downcast_ref::<foresee_celeba::Error>()
                 .is_some_and(|e| !matches!(e, foresee_celeba::Error::Candle(_) | foresee_celeba::Error::Write { .. }))

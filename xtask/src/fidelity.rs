@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::config::Config;
 use crate::error::input;
 use crate::faces::FacesArgs;
+use crate::interrupt::Interrupted;
 use crate::reproduce::whole;
 use crate::run::Run;
 
@@ -108,6 +109,7 @@ pub fn fidelity(args: &FidelityArgs) -> Result<()> {
         let faces = if variant.synthetic { FacesArgs::default() } else { FacesArgs::folder(&args.celeba) };
         match whole(configs[v].clone(), &faces, &out, seed, "cpu") {
             Ok(run) => done.push(Done { variant: variant.name.clone(), synthetic: variant.synthetic, run }),
+            Err(e) if e.is::<Interrupted>() => return Err(e),
             Err(e) => {
                 tracing::error!("run {}: {e:#}", out.display());
                 failed.push(Failed { variant: variant.name.clone(), seed, why: format!("{e:#}") });

@@ -9,6 +9,8 @@ mod evaluate;
 mod faces;
 mod fidelity;
 mod figures;
+mod interrupt;
+mod lock;
 mod measure;
 mod memory;
 mod output;
@@ -17,6 +19,7 @@ mod progress;
 mod prune;
 mod reproduce;
 mod run;
+mod soak;
 mod statistics;
 mod test;
 mod train;
@@ -85,6 +88,11 @@ enum Command {
     ///   cargo xtask bench --only train-64 --peer ~/torch/bin/python
     #[command(verbatim_doc_comment)]
     Bench(bench::BenchArgs),
+    /// Is a run ever lost? Kills a small run at random moments, starts it again, and compares what it leaves with an uninterrupted run, byte for byte.
+    ///
+    ///   cargo xtask soak --kills 200
+    #[command(verbatim_doc_comment)]
+    Soak(soak::SoakArgs),
     /// Make or check folders of faces.
     #[command(subcommand)]
     Data(data::DataCommand),
@@ -99,6 +107,9 @@ struct RunArgs {
 
 fn main() -> ExitCode {
     memory::keep_freed_memory();
+    if let Err(e) = interrupt::install() {
+        eprintln!("warning: Ctrl-C will end the program without saving: {e:#}");
+    }
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time().init();
     match dispatch(Cli::parse().command) {
@@ -119,7 +130,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Prune(args) => prune::prune(&args),
         Command::Transform(args) => one_stage(&args, transform::stage),
         Command::Predict(args) => predict::predict(&args),
-        Command::Figures(args) => figures::stage(&mut run::Run::open(&args.run)?),
+        Command::Figures(args) => figures::stage(&mut run::Run::take(&args.run)?),
+        Command::Soak(args) => soak::soak(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Fidelity(args) => fidelity::fidelity(&args),
         Command::Bench(args) => bench::bench(&args),
@@ -128,7 +140,7 @@ fn dispatch(command: Command) -> Result<()> {
 }
 
 fn one_stage(args: &RunArgs, stage: fn(&mut run::Run, &candle_core::Device) -> Result<()>) -> Result<()> {
-    let mut run = run::Run::open(&args.run)?;
+    let mut run = run::Run::take(&args.run)?;
     let device = device::device(&run.manifest.device)?;
     stage(&mut run, &device)
 }

@@ -1,10 +1,22 @@
-//! The process's memory: how much it needed, and that it is used again.
+//! The process's memory: how much it needed, how much there is, and that it is used again.
+
+use std::path::Path;
 
 /// The peak since [`reset_peak_memory`] in bytes, where the system tells it (Linux).
 pub fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
+/// What a process can still have in bytes, where the system tells it (Linux): of the machine, and of the limit that its group of processes has.
+pub fn available_memory() -> Option<u64> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    let machine = line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024;
+    let number = |file: &str| std::fs::read_to_string(Path::new("/sys/fs/cgroup").join(file)).ok()?.trim().parse::<u64>().ok();
+    let group = number("memory.max").zip(number("memory.current")).map(|(most, now)| most.saturating_sub(now));
+    Some(group.map_or(machine, |group| group.min(machine)))
 }
 
 pub fn reset_peak_memory() {

@@ -49,7 +49,7 @@ pub fn predict(args: &PredictArgs) -> Result<()> {
         return regression::study(out, args.seeds);
     }
     let folder = args.run.as_ref().ok_or_else(|| input("name a run with --run"))?;
-    let mut run = Run::open(folder)?;
+    let mut run = Run::take(folder)?;
     if run.manifest.config.predict.images == 0 {
         return Err(input(format!("{}: its setting predict.images is 0, which leaves this stage out", folder.display())));
     }
@@ -85,7 +85,7 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
     run.stage("predict", &(&config.data, &config.predict, &config.transform.sigmas, run.manifest.seed), &reads, |run| {
         let rows = network::all(run, device)?;
         run.write_csv(SCORES, scores::frame(&rows)?)?;
-        let regression = regression::measure(20)?;
+        let regression = regression::measure(20, config.predict.resamples)?;
         frame::write_csv(&run.path(regression::TABLE), regression)?;
         Ok(vec![SCORES.into(), regression::TABLE.into()])
     })

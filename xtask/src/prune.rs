@@ -67,7 +67,7 @@ impl From<By> for Takeover {
 
 /// The stage, and the network that `--save` asks for.
 pub fn prune(args: &PruneArgs) -> Result<()> {
-    let mut run = Run::open(&args.run.run)?;
+    let mut run = Run::take(&args.run.run)?;
     let device = device(&run.manifest.device)?;
     stage(&mut run, &device)?;
     let (Some(path), Some(count)) = (&args.save, args.count) else { return Ok(()) };

@@ -8,7 +8,9 @@ use foresee_celeba::synthetic;
 
 use crate::config::Config;
 use crate::device::device;
+use crate::error::OtherRun;
 use crate::faces::{DataRecord, FacesArgs};
+use crate::lock::Lock;
 use crate::run::Run;
 use crate::{faces, figures, measure, predict, prune, train, transform};
 
@@ -34,31 +36,52 @@ pub struct ReproduceArgs {
     /// Replaces one setting, such as train.epochs=3; can be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// If the folder holds a run of other settings or faces, start in a new one beside it (PROFILE-2, PROFILE-3, …). Nothing is ever written over.
+    #[arg(long)]
+    force: bool,
 }
 
 pub fn reproduce(args: &ReproduceArgs) -> Result<()> {
     let config = Config::resolve(&args.profile, args.config.as_deref(), &args.set)?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&args.profile));
-    let run = whole(config, &args.faces, &out, args.seed, &args.device)?;
-    tracing::info!("open {}", run.path("report.html").display());
+    let mut folder = out.clone();
+    for number in 2.. {
+        match whole(config.clone(), &args.faces, &folder, args.seed, &args.device) {
+            Ok(run) => {
+                tracing::info!("open {}", run.path("report.html").display());
+                break;
+            }
+            Err(e) if args.force && e.is::<OtherRun>() => {
+                folder = beside(&out, number);
+                tracing::warn!("{}: trying {}", e.downcast::<OtherRun>()?.0, folder.display());
+            }
+            Err(e) => return Err(e),
+        }
+    }
     Ok(())
+}
+
+/// `runs/quick` → `runs/quick-2`.
+fn beside(folder: &Path, number: usize) -> PathBuf {
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push(format!("-{number}"));
+    folder.with_file_name(name)
 }
 
 /// All stages, on the faces of a folder or on drawn ones.
 pub fn whole(config: Config, args: &FacesArgs, out: &Path, seed: u64, device_name: &str) -> Result<Run> {
     let device = device(device_name)?;
+    if !out.join("manifest.json").exists() {
+        Run::check_is_free(out)?;
+    }
+    let lock = Lock::take(out)?;
     let rule = config.data.split.into();
     let record = match args.path()? {
         Some(folder) => {
             let record = match begun(out)? {
                 // What could not be read when the run began was left out for good.
                 Some(left_out) => faces::open(&folder, rule, args.splits.as_deref(), &left_out)?.1,
-                None => {
-                    if !out.join("manifest.json").exists() {
-                        Run::check_is_free(out)?;
-                    }
-                    faces::checked(&folder, args, rule, config.train.limit, out)?
-                }
+                None => faces::checked(&folder, args, rule, config.train.limit, out)?,
             };
             DataRecord { cache: args.cache.clone(), ..record }
         }
@@ -68,7 +91,7 @@ pub fn whole(config: Config, args: &FacesArgs, out: &Path, seed: u64, device_nam
         }
     };
     tracing::info!("{}", record.description());
-    let mut run = Run::open_or_create(out, config, seed, device_name, record)?;
+    let mut run = Run::begin(lock, out, config, seed, device_name, record)?;
     train::stage(&mut run, &device)?;
     measure::stage(&mut run, &device)?;
     prune::stage(&mut run, &device)?;

@@ -11,12 +11,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
-use crate::error::input;
+use crate::error::{OtherRun, input};
 use crate::faces::{BAD_IMAGES, DataRecord};
+use crate::lock::{LOCK, Lock};
 use crate::memory::{peak_memory, reset_peak_memory};
-
-/// What an interrupted training leaves.
-pub const CHECKPOINT: &str = "checkpoint.safetensors";
+use crate::train::checkpoints;
 
 /// The column of every CSV file that says what kind of faces its numbers come from.
 const MARK: &str = "data";
@@ -46,11 +45,13 @@ pub struct StageRecord {
 pub struct Run {
     pub folder: PathBuf,
     pub manifest: Manifest,
+    /// Of a run that is only read there is none.
+    _lock: Option<Lock>,
 }
 
 impl Run {
-    /// Creates a run folder, or goes on in one that holds the same run.
-    pub fn open_or_create(folder: &Path, config: Config, seed: u64, device: &str, data: DataRecord) -> Result<Self> {
+    /// Begins a run in a folder, or goes on in one that holds the same run.
+    pub fn begin(lock: Lock, folder: &Path, config: Config, seed: u64, device: &str, data: DataRecord) -> Result<Self> {
         let fresh = Manifest {
             foresee: env!("CARGO_PKG_VERSION").into(),
             git_commit: git_commit(),
@@ -62,9 +63,13 @@ impl Run {
             stages: BTreeMap::new(),
         };
         if folder.join("manifest.json").exists() {
-            let mut run = Self::open(folder)?;
+            let mut run = Self { _lock: Some(lock), ..Self::open(folder)? };
             let differences = differences(&run.manifest, &fresh)?;
             if differences.is_empty() {
+                let (old, new) = (&run.manifest.git_commit, &fresh.git_commit);
+                if old != new {
+                    tracing::warn!("this run was begun by commit {old}, this program is {new}: finished stages are not done again");
+                }
                 // The folder of faces may have moved.
                 run.manifest.data = fresh.data;
                 return Ok(run);
@@ -72,20 +77,15 @@ impl Run {
             if run.manifest.stages.is_empty() {
                 // Nothing was finished: what was begun with other settings or faces is given up.
                 tracing::warn!("starting afresh in {}: {}", folder.display(), differences.join("; "));
-                let _ = std::fs::remove_file(folder.join(CHECKPOINT));
+                checkpoints::remove(&run);
                 run.manifest = fresh;
                 run.save()?;
                 return Ok(run);
             }
-            return Err(input(format!(
-                "{} holds another run: {}; name another folder with --out, or remove this one",
-                folder.display(),
-                differences.join("; ")
-            )));
+            return Err(OtherRun(format!("{} holds another run: {}", folder.display(), differences.join("; "))).into());
         }
         Self::check_is_free(folder)?;
-        let run = Self { folder: folder.into(), manifest: fresh };
-        std::fs::create_dir_all(folder).map_err(|e| input(format!("{}: {e}; name another folder with --out", folder.display())))?;
+        let run = Self { folder: folder.into(), manifest: fresh, _lock: Some(lock) };
         run.save()?;
         Ok(run)
     }
@@ -97,14 +97,15 @@ impl Run {
         }
         match Self::open(folder)?.manifest.data.synthetic {
             true => Ok(()),
-            false => Err(input(format!("{} holds a run on a CelebA folder; name that folder with --celeba", folder.display()))),
+            false => Err(OtherRun(format!("{} holds a run on a CelebA folder, which --celeba did not name", folder.display())).into()),
         }
     }
 
     /// Makes sure that a new run may begin in a folder.
     pub fn check_is_free(folder: &Path) -> Result<()> {
         // Drawn faces lie there before the manifest does, and an interrupted drawing leaves a hidden folder.
-        let own = |name: &std::ffi::OsStr| name == "faces" || name == BAD_IMAGES || name.to_string_lossy().starts_with(synthetic::UNFINISHED);
+        let unfinished = |name: &str| name.starts_with(synthetic::UNFINISHED) || name.starts_with(".tmp");
+        let own = |name: &std::ffi::OsStr| ["faces", BAD_IMAGES, LOCK].iter().any(|own| name == *own) || unfinished(&name.to_string_lossy());
         let alien = std::fs::read_dir(folder).ok().and_then(|mut entries| entries.find_map(|e| e.ok().filter(|e| !own(&e.file_name()))));
         if let Some(entry) = alien {
             let name = entry.file_name();
@@ -113,13 +114,20 @@ impl Run {
         Ok(())
     }
 
-    /// Opens a run folder.
+    /// Opens a run folder to work in it.
+    pub fn take(folder: &Path) -> Result<Self> {
+        let run = Self::open(folder)?;
+        Ok(Self { _lock: Some(Lock::take(folder)?), ..run })
+    }
+
+    /// Opens a run folder to read in it.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("manifest.json");
         let text = std::fs::read_to_string(&path)
             .map_err(|e| input(format!("{}: {e}; a run folder is made by `cargo xtask reproduce --out {}`", path.display(), folder.display())))?;
-        let manifest = serde_json::from_str(&text).map_err(|e| input(format!("{} is damaged: {e}", path.display())))?;
-        Ok(Self { folder: folder.into(), manifest })
+        let manifest =
+            serde_json::from_str(&text).map_err(|e| input(format!("{} is damaged: {e}; name another folder with --out", path.display())))?;
+        Ok(Self { folder: folder.into(), manifest, _lock: None })
     }
 
     fn save(&self) -> Result<()> {
@@ -203,7 +211,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn file_sha256(path: &Path) -> Result<String> {
+pub fn file_sha256(path: &Path) -> Result<String> {
     Ok(sha256(&std::fs::read(path).with_context(|| format!("reading {}", path.display()))?))
 }
 

@@ -39,11 +39,15 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// Training met a loss that is not a number or infinite.
-    #[error("the loss of step {step} is {loss}: training stopped; a smaller train.learning_rate usually helps")]
+    /// Training met a number that is infinite or none at all.
+    #[error(
+        "step {step} met values that are not finite, first in {tensor} (loss {loss}): training stopped; a smaller train.learning_rate usually helps"
+    )]
     NotFinite {
         /// The step, counted from 0.
         step: usize,
+        /// The first tensor with such a value, in the order of the computation.
+        tensor: String,
         /// The loss.
         loss: f32,
     },

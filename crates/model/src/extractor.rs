@@ -122,6 +122,18 @@ impl Extractor {
         self.blocks.iter().try_fold(images.permute((0, 2, 3, 1))?.contiguous()?, |x, block| block.forward_train(&x))
     }
 
+    /// The first block whose output in training mode has a value that is not finite.
+    pub(crate) fn first_not_finite(&self, images: &Tensor) -> Result<Option<usize>> {
+        let mut x = images.permute((0, 2, 3, 1))?.contiguous()?;
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = block.forward_train(&x)?;
+            if !ops::is_finite(&x)? {
+                return Ok(Some(i));
+            }
+        }
+        Ok(None)
+    }
+
     /// Each block's convolution and norm: input channels, output channels, dilation. Table 1 is drawn from this.
     pub fn plan(&self) -> Vec<(usize, usize, usize)> {
         self.blocks.iter().map(|b| (b.weight.dims()[1], b.weight.dims()[0], b.dilation)).collect()

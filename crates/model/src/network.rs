@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::extractor::Extractor;
 use crate::heads::Heads;
 use crate::initial::Initial;
+use crate::ops;
 
 /// What the network says of a batch.
 #[derive(Debug, Clone)]
@@ -99,6 +100,34 @@ impl Network {
     /// The number of trainable values.
     pub fn parameters(&self) -> usize {
         self.trainable().iter().map(|(_, var)| var.elem_count()).sum()
+    }
+
+    /// What a training step needs in bytes, for images of this height and width: weights with gradient and moments, what every layer keeps for the backward
+    /// pass, and the gradients of the widest. An estimate, within a fifth of the peaks in docs/src/performance.md.
+    pub fn training_bytes(&self, batch: usize, image_size: usize) -> u64 {
+        const PROGRAM: usize = 60 << 20;
+        let kept: usize = self.extractor.plan().iter().map(|&(_, outputs, _)| 2 * outputs).sum();
+        let floats = (kept + 4 * self.config.channels) * batch * image_size * image_size + 4 * self.parameters();
+        (PROGRAM + 4 * floats) as u64
+    }
+
+    /// The first tensor of a training step, in the order of the computation, that has a value that is not finite.
+    pub(crate) fn first_not_finite(&self, images: &Tensor, labels: &Tensor) -> Result<String> {
+        for (name, tensor) in [("the images", images), ("the labels", labels)] {
+            if !ops::is_finite(tensor)? {
+                return Ok(name.into());
+            }
+        }
+        for (name, var) in self.trainable() {
+            if !ops::is_finite(var)? {
+                return Ok(name);
+            }
+        }
+        Ok(match self.extractor.first_not_finite(images)? {
+            Some(block) => format!("the output of extractor.{block}"),
+            None if ops::is_finite(&self.forward_train(images)?.logits)? => "the loss".into(),
+            None => "the logits".into(),
+        })
     }
 
     /// The physically smaller network that has only these channels of the last feature map. It computes what this network computes when the features of

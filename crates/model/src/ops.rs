@@ -71,6 +71,15 @@ pub fn moving_average(average: &Var, value: &Tensor, decay: f64) -> Result<()> {
     Ok(foresee_kernels::moving_average(average, value, decay)?)
 }
 
+/// Whether all values are finite.
+///
+/// # Errors
+/// If candle fails.
+pub fn is_finite(x: &Tensor) -> Result<bool> {
+    // x·0 is NaN for what is not finite, and no sum of it overflows.
+    Ok((x.detach() * 0.)?.sum_all()?.to_scalar::<f32>()? == 0.)
+}
+
 /// A step of AdamW, in place.
 ///
 /// # Errors

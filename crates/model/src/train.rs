@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::config::{NetworkConfig, TrainConfig};
 use crate::error::{Error, Result};
@@ -64,6 +65,20 @@ struct CheckpointCard {
     train: TrainConfig,
     batches: usize,
     position: Position,
+    /// Of all tensors: safetensors itself would not notice a changed bit.
+    sha256: String,
+}
+
+/// SHA-256 of names and values, in the order of the names.
+fn digest<'a>(tensors: impl Iterator<Item = (&'a String, &'a Tensor)>) -> Result<String> {
+    let mut sorted: Vec<_> = tensors.collect();
+    sorted.sort_by_key(|(name, _)| *name);
+    let mut hash = Sha256::new();
+    for (name, tensor) in sorted {
+        hash.update(name);
+        tensor.flatten_all()?.to_vec1::<f32>()?.iter().for_each(|value| hash.update(value.to_le_bytes()));
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 impl Trainer {
@@ -106,23 +121,29 @@ impl Trainer {
     /// One step on images [B, 3, H, W] and labels [B, K].
     ///
     /// # Errors
-    /// [`Error::NotFinite`] if the loss is not; the weights then stay as they were.
+    /// [`Error::NotFinite`] if the loss or a gradient is not; the weights then stay as they were (running moments may not).
     pub fn step(&mut self, images: &Tensor, labels: &Tensor) -> Result<StepReport> {
         let output = self.network.forward_train(images)?;
         let loss = loss(&output, labels, &self.config.loss)?;
         let total = loss.total.to_scalar::<f32>()?;
         if !total.is_finite() {
-            return Err(Error::NotFinite { step: self.position.step, loss: total });
+            return Err(self.not_finite(self.network.first_not_finite(images, labels)?, total));
+        }
+        let gradients = loss.total.backward()?;
+        for (name, var) in self.network.trainable() {
+            if gradients.get(var).map_or(Ok(true), ops::is_finite).map(|finite| !finite)? {
+                return Err(self.not_finite(format!("the gradient of {name}"), total));
+            }
         }
         let learning_rate = one_cycle(self.position.step, self.steps(), self.config.learning_rate, self.config.warmup);
-        self.optimizer.step(&loss.total.backward()?, learning_rate)?;
+        self.optimizer.step(&gradients, learning_rate)?;
         self.position.step += 1;
         self.follow()?;
         self.position.batch += 1;
         if self.position.batch == self.batches {
             self.position = Position { epoch: self.position.epoch + 1, batch: 0, ..self.position };
         }
-        let right = output.logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?.to_dtype(candle_core::DType::F32)?.mean_all()?;
+        let right = output.logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?.to_dtype(DType::F32)?.mean_all()?;
         Ok(StepReport {
             loss: total,
             classification: loss.classification.to_scalar()?,
@@ -131,6 +152,10 @@ impl Trainer {
             mask_mean: output.mask_means.mean_all()?.to_scalar()?,
             learning_rate,
         })
+    }
+
+    fn not_finite(&self, tensor: String, loss: f32) -> Error {
+        Error::NotFinite { step: self.position.step, tensor, loss }
     }
 
     /// The average follows the weights. At the start it forgets faster, so that the initial weights have no part in it for long.
@@ -150,10 +175,16 @@ impl Trainer {
     /// If the file cannot be written.
     pub fn save_checkpoint(&self, path: &Path) -> Result<()> {
         let weights = self.network.tensors().into_iter().map(|(name, var)| (name, var.as_detached_tensor()));
-        let card =
-            CheckpointCard { network: self.network.config().clone(), train: self.config.clone(), batches: self.batches, position: self.position };
         let average = self.average.iter().flat_map(Network::tensors).map(|(name, var)| (format!("{AVERAGE}{name}"), var.as_detached_tensor()));
-        file::write(path, weights.chain(average).chain(self.optimizer.state()).collect(), &card)
+        let tensors: Vec<_> = weights.chain(average).chain(self.optimizer.state()).collect();
+        let card = CheckpointCard {
+            network: self.network.config().clone(),
+            train: self.config.clone(),
+            batches: self.batches,
+            position: self.position,
+            sha256: digest(tensors.iter().map(|(name, tensor)| (name, tensor)))?,
+        };
+        file::write(path, tensors, &card)
     }
 
     /// Goes on from a checkpoint, which must have been made with the same configuration.
@@ -164,6 +195,9 @@ impl Trainer {
         let (tensors, card): (_, CheckpointCard) = file::read(path, self.network.tensors()[0].1.device())?;
         if card.network != *self.network.config() || card.train != self.config || card.batches != self.batches {
             return Err(Error::File { path: path.into(), reason: "is a checkpoint of another configuration or data set".into() });
+        }
+        if tensors.values().any(|tensor| tensor.dtype() != DType::F32) || digest(tensors.iter())? != card.sha256 {
+            return Err(Error::File { path: path.into(), reason: "is damaged: its checksum is another".into() });
         }
         self.network.set_tensors(path, &tensors)?;
         self.optimizer.restore(card.position.step, &tensors).map_err(|tensor| Error::Tensor {

@@ -63,6 +63,13 @@ fn training_goes_on_from_a_checkpoint_with_the_same_bits() -> AnyResult {
 
     let mut other = Trainer::new(Network::new(config(), 4, &Device::Cpu)?, TrainConfig { epochs: 3, ..Default::default() }, 3)?;
     assert!(matches!(other.resume(&path), Err(Error::File { .. })));
+
+    let mut bytes = std::fs::read(&path)?;
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&path, bytes)?;
+    let damaged = start()?.resume(&path).unwrap_err().to_string();
+    assert!(damaged.contains("its checksum is another"), "{damaged}");
     Ok(())
 }
 
@@ -159,10 +166,23 @@ fn training_learns_and_stops_on_a_loss_that_is_not_finite() -> AnyResult {
     assert!(last < 0.8 * first, "{first} → {last}");
     let before = bits(trainer.network())?;
     let broken = (images * f64::NAN)?;
-    assert!(matches!(trainer.step(&broken, &labels), Err(Error::NotFinite { step: 26, .. })));
+    let first_of = |trainer: &mut Trainer, images: &Tensor| match trainer.step(images, &labels) {
+        Err(Error::NotFinite { step: 26, tensor, .. }) => tensor,
+        other => format!("{other:?}"),
+    };
+    assert_eq!(first_of(&mut trainer, &broken), "the images");
     let running = trainer.network().tensors().iter().filter(|(n, _)| n.contains("running")).map(|(_, v)| v.elem_count()).sum::<usize>();
     let changed = before.iter().zip(bits(trainer.network())?).filter(|(a, b)| **a != *b).count();
     assert!(changed <= running, "only running moments may change");
+
+    let images = batch(1)?.0;
+    let mut tensors = trainer.network().tensors();
+    let scale = tensors.iter_mut().find(|(name, _)| name == "extractor.2.bn.weight").ok_or("a scale")?.1.clone();
+    let good = scale.copy()?;
+    scale.set(&(good.ones_like()? * f64::from(f32::MAX))?)?;
+    assert_eq!(first_of(&mut trainer, &images), "the output of extractor.2");
+    scale.set(&(good * f64::INFINITY)?)?;
+    assert_eq!(first_of(&mut trainer, &images), "extractor.2.bn.weight");
     Ok(())
 }
 

@@ -109,8 +109,12 @@ impl Regression {
 
     /// The components of f as one reads them off the function: `⟨f, φ_i⟩/‖φ_i‖` over [-1, 1]. In an orthogonal basis, `c_i·‖φ_i‖`.
     pub fn components(&self) -> Vec<f64> {
-        let gram = self.basis.gram(self.n);
-        let products = &gram * DVector::from_column_slice(&self.coefficients);
+        self.components_under(&self.basis.gram(self.n))
+    }
+
+    /// The same with the basis's own inner products at hand.
+    pub(crate) fn components_under(&self, gram: &DMatrix<f64>) -> Vec<f64> {
+        let products = gram * DVector::from_column_slice(&self.coefficients);
         products.iter().enumerate().map(|(i, p)| p / gram[(i, i)].sqrt()).collect()
     }
 }

@@ -22,6 +22,8 @@ pub enum Reading {
 #[derive(Debug, Clone)]
 pub struct Fits {
     fits: Vec<Regression>,
+    /// `⟨φ_i, φ_j⟩`, whose diagonal holds the squared lengths.
+    gram: DMatrix<f64>,
     lengths: Vec<f64>,
     reading: Reading,
 }
@@ -34,7 +36,7 @@ impl Fits {
     pub fn new(basis: Basis, n: usize, data: &[Points], reading: Reading) -> Result<Self> {
         let gram = basis.gram(n);
         let fits = data.iter().map(|points| Regression::fit(basis, n, points)).collect::<Result<_>>()?;
-        Ok(Self { fits, lengths: gram.diagonal().iter().map(|g| g.sqrt()).collect(), reading })
+        Ok(Self { fits, lengths: gram.diagonal().iter().map(|g| g.sqrt()).collect(), gram, reading })
     }
 }
 
@@ -43,7 +45,7 @@ impl Model for Fits {
 
     fn infer(&self, (): &()) -> std::result::Result<Matrix, AnyError> {
         let of = |fit: &Regression| match self.reading {
-            Reading::Components => fit.components(),
+            Reading::Components => fit.components_under(&self.gram),
             Reading::Coefficients => fit.coefficients().iter().zip(&self.lengths).map(|(c, length)| c * length).collect(),
         };
         Ok(Matrix::from_rows(&self.fits.iter().map(of).collect::<Vec<_>>()))

@@ -27,7 +27,7 @@ pub fn source() -> Source {
 
 /// The study on its own: `data/`, `figures/`, `tables/` and `report.html` in a folder.
 pub fn study(out: &Path, seeds: u64) -> Result<()> {
-    let measured = measure(seeds)?;
+    let measured = measure(seeds, RegressionStudy::default().resamples)?;
     frame::write_csv(&out.join(TABLE), measured.clone())?;
     let (figures, table) = (figures(&measured)?, table(&measured)?);
     for figure in &figures {
@@ -59,9 +59,9 @@ pub const CAPTIONS: [(&str, &str); 4] = [
     ),
 ];
 
-/// A line for each basis and N.
-pub fn measure(seeds: u64) -> Result<DataFrame> {
-    let reports = RegressionStudy { seeds, ..RegressionStudy::default() }.run()?;
+/// A line for each basis and N; intervals are of so many bootstrap samples.
+pub fn measure(seeds: u64, resamples: usize) -> Result<DataFrame> {
+    let reports = RegressionStudy { seeds, resamples, ..RegressionStudy::default() }.run()?;
     let column = |value: &dyn Fn(&BasisReport) -> f64| reports.iter().map(value).collect::<Vec<_>>();
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let (least, most) =

@@ -1,0 +1,223 @@
+//! `soak`: a run that is killed and started again ends with the same bytes as one that was not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use foresee_report::frame::{df, write_csv};
+use indicatif::{ProgressBar, ProgressStyle};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::Config;
+use crate::error::input;
+use crate::output::print;
+use crate::run::{Run, file_sha256};
+
+/// A run of some seconds that goes through every stage, and writes a checkpoint at every step.
+const SMALL: [&str; 14] = [
+    "data.synthetic_faces=60",
+    "data.image_size=12",
+    "model.channels=16",
+    "train.epochs=4",
+    "train.batch_size=8",
+    "train.average=0.9",
+    "train.checkpoint_seconds=0",
+    "measure.images=20",
+    "prune.step=8",
+    "prune.random_seeds=2",
+    "transform.images=4",
+    "predict.images=6",
+    "predict.channels=5",
+    "predict.resamples=20",
+];
+
+/// What must be the same, besides model.safetensors; of the figures PNG and SVG.
+const COMPARED: [&str; 3] = ["data", "tables", "figures"];
+
+#[derive(Args)]
+pub struct SoakArgs {
+    /// How many runs are killed, in turn by SIGKILL, SIGTERM and Ctrl-C, at moments spread over the time that an uninterrupted run takes.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    kills: u32,
+    /// Where the runs and soak.csv are kept. Default: a temporary folder, which stays if a run was not the same.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Decides the moments.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Replaces one setting of the small run, such as train.epochs=10; can be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// A killed run.
+struct Kill {
+    signal: &'static str,
+    seconds: f64,
+    /// The stage that it was in.
+    stage: String,
+    /// Files that were not the same in the end.
+    different: Vec<String>,
+}
+
+pub fn soak(args: &SoakArgs) -> Result<()> {
+    let set: Vec<String> = SMALL.iter().map(ToString::to_string).chain(args.set.iter().cloned()).collect();
+    Config::resolve("quick", None, &set)?;
+    let mut temporary = None;
+    let folder = match &args.out {
+        Some(out) if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) => {
+            return Err(input(format!("{} is not empty; name a new folder with --out", out.display())));
+        }
+        Some(out) => out.clone(),
+        None => temporary.insert(tempfile::tempdir()?).path().into(),
+    };
+    std::fs::create_dir_all(&folder).map_err(|e| input(format!("{}: {e}; name another folder with --out", folder.display())))?;
+    let runs = Runs { folder: folder.clone(), set };
+    let (expected, whole) = runs.reference()?;
+    let mut random = ChaCha8Rng::seed_from_u64(args.seed);
+    let bar = ProgressBar::new(args.kills.into()).with_style(ProgressStyle::with_template("killing {wide_bar} {pos}/{len} ETA {eta} {msg}")?);
+    let mut kills: Vec<Kill> = vec![];
+    while kills.len() < args.kills as usize {
+        let after = whole.mul_f64(random.random_range(0. ..1.));
+        let Some(kill) = runs.kill(kills.len(), after, &expected)? else { continue };
+        let same = kills.iter().filter(|k| k.different.is_empty()).count() + usize::from(kill.different.is_empty());
+        kills.push(kill);
+        bar.set_message(format!("{same} the same"));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if kills.iter().any(|kill| !kill.different.is_empty()) {
+        temporary.map(tempfile::TempDir::keep);
+    }
+    tell(&folder, &kills)
+}
+
+/// Small runs in folders of their own.
+struct Runs {
+    folder: PathBuf,
+    set: Vec<String>,
+}
+
+impl Runs {
+    /// The hashes that an uninterrupted run leaves, and the time it takes.
+    fn reference(&self) -> Result<(BTreeMap<String, String>, Duration)> {
+        let start = Instant::now();
+        let status = self.start("uninterrupted")?.wait()?;
+        self.succeeded("uninterrupted", status)?;
+        Ok((hashes(&self.folder.join("uninterrupted"))?, start.elapsed()))
+    }
+
+    /// Starts a run, kills it, starts it again. `None` if it had ended before.
+    fn kill(&self, number: usize, after: Duration, expected: &BTreeMap<String, String>) -> Result<Option<Kill>> {
+        let name = format!("killed-{number}");
+        let out = self.folder.join(&name);
+        let mut child = self.start(&name)?;
+        std::thread::sleep(after);
+        if child.try_wait()?.is_some() {
+            std::fs::remove_dir_all(&out)?;
+            return Ok(None);
+        }
+        let signal = send(&mut child, number)?;
+        child.wait()?;
+        let stage = stage(&out);
+        let status = self.start(&name)?.wait()?;
+        self.succeeded(&name, status)?;
+        let found = hashes(&out)?;
+        let all: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+        let different: Vec<String> = all.into_iter().filter(|file| expected.get(*file) != found.get(*file)).cloned().collect();
+        if different.is_empty() {
+            std::fs::remove_dir_all(&out)?;
+        }
+        Ok(Some(Kill { signal, seconds: after.as_secs_f64(), stage, different }))
+    }
+
+    fn start(&self, name: &str) -> Result<Child> {
+        let log = File::options().create(true).append(true).open(self.log(name))?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("reproduce").arg("--out").arg(self.folder.join(name)).stderr(log.try_clone()?).stdout(log);
+        command.args(self.set.iter().flat_map(|setting| ["--set", setting]));
+        command.spawn().context("starting a run")
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.log"))
+    }
+
+    fn succeeded(&self, name: &str, status: ExitStatus) -> Result<()> {
+        match status.success() {
+            true => Ok(()),
+            false => bail!("the run {name} ended with {status}: {}", std::fs::read_to_string(self.log(name)).unwrap_or_default().trim()),
+        }
+    }
+}
+
+/// Ends a run, each time in another way; how.
+#[cfg(unix)]
+fn send(child: &mut Child, number: usize) -> Result<&'static str> {
+    use rustix::process::{Pid, Signal, kill_process};
+    let (name, signal) = [("SIGKILL", Signal::KILL), ("SIGTERM", Signal::TERM), ("SIGINT", Signal::INT)][number % 3];
+    kill_process(Pid::from_child(child), signal).or_else(|e| if e == rustix::io::Errno::SRCH { Ok(()) } else { Err(e) })?;
+    Ok(name)
+}
+
+#[cfg(not(unix))]
+fn send(child: &mut Child, _: usize) -> Result<&'static str> {
+    child.kill()?;
+    Ok("killed")
+}
+
+/// The stage that a killed run was in.
+fn stage(run: &Path) -> String {
+    let Ok(run) = Run::open(run) else { return "faces".into() };
+    let done = |name: &&str| !run.manifest.stages.contains_key(*name);
+    ["train", "measure", "prune", "transform", "predict", "figures"].iter().find(|name| done(name)).unwrap_or(&"end").to_string()
+}
+
+/// Hashes of all files that must be the same.
+fn hashes(run: &Path) -> Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::from([("model.safetensors".to_owned(), file_sha256(&run.join("model.safetensors"))?)]);
+    for part in COMPARED {
+        for entry in std::fs::read_dir(run.join(part)).with_context(|| format!("{} of {}", part, run.display()))? {
+            let path = entry?.path();
+            // A PDF lists its parts in no fixed order.
+            if path.extension().is_some_and(|extension| extension == "pdf") {
+                continue;
+            }
+            found.insert(path.strip_prefix(run)?.display().to_string(), file_sha256(&path)?);
+        }
+    }
+    Ok(found)
+}
+
+fn tell(folder: &Path, kills: &[Kill]) -> Result<()> {
+    let column = |value: fn(&Kill) -> String| kills.iter().map(value).collect::<Vec<_>>();
+    let table = df!(
+        "kill" => (1..=kills.len() as i64).collect::<Vec<_>>(),
+        "signal" => column(|k| k.signal.into()),
+        "after_seconds" => kills.iter().map(|k| k.seconds).collect::<Vec<_>>(),
+        "in_stage" => column(|k| k.stage.clone()),
+        "different_files" => column(|k| k.different.join(" ")),
+    )?;
+    write_csv(&folder.join("soak.csv"), table)?;
+    let mut stages: BTreeMap<&str, usize> = BTreeMap::new();
+    kills.iter().for_each(|kill| *stages.entry(&kill.stage).or_default() += 1);
+    let stages: Vec<String> = stages.iter().map(|(stage, count)| format!("{stage} {count}")).collect();
+    let same = kills.iter().filter(|kill| kill.different.is_empty()).count();
+    print(&format!("{same} of {} killed runs ended with the same bytes as the uninterrupted one (killed in: {})\n", kills.len(), stages.join(", ")))?;
+    match kills.iter().find(|kill| !kill.different.is_empty()) {
+        None => Ok(()),
+        Some(kill) => bail!(
+            "{} after {:.2} s in {}: {} differ; the runs are in {}",
+            kill.signal,
+            kill.seconds,
+            kill.stage,
+            kill.different.join(", "),
+            folder.display()
+        ),
+    }
+}

@@ -1,0 +1,46 @@
+//! The last two checkpoints of a training: if the newest is damaged, the one before it is still there.
+
+use anyhow::{Context, Result};
+use foresee_model::Trainer;
+
+use super::history::History;
+use crate::run::Run;
+
+/// The newest, and the one before it.
+const FILES: [&str; 2] = ["checkpoint.safetensors", "checkpoint.previous.safetensors"];
+
+/// A trainer that goes on from the newest checkpoint that can be used, or else is `fresh`.
+pub fn resume(run: &Run, fresh: impl Fn() -> Result<Trainer>) -> Result<(Trainer, History)> {
+    for file in FILES {
+        let path = run.path(file);
+        if !path.exists() {
+            continue;
+        }
+        let mut trainer = fresh()?;
+        match trainer.resume(&path).map_err(anyhow::Error::from).and_then(|()| History::read(run, trainer.position())) {
+            Ok(history) => {
+                tracing::info!("going on from step {} of {}", trainer.position().step, trainer.steps());
+                return Ok((trainer, history));
+            }
+            Err(e) => tracing::warn!("a checkpoint is passed over: {e:#}"),
+        }
+    }
+    Ok((fresh()?, History::default()))
+}
+
+/// Writes a checkpoint and the history up to it.
+pub fn save(run: &Run, trainer: &Trainer, history: &History) -> Result<()> {
+    history.write(run)?;
+    let [newest, previous] = FILES.map(|file| run.path(file));
+    if newest.exists() {
+        std::fs::rename(&newest, &previous).with_context(|| format!("renaming {}", newest.display()))?;
+    }
+    Ok(trainer.save_checkpoint(&newest)?)
+}
+
+/// Removes all checkpoints of a run.
+pub fn remove(run: &Run) {
+    for file in FILES {
+        let _ = std::fs::remove_file(run.path(file));
+    }
+}
