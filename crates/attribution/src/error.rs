@@ -1,0 +1,74 @@
+/// What can go wrong with an attribution.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A parameter is outside its range.
+    #[error("{parameter} = {value} is not possible: {expected}")]
+    Parameter {
+        /// Its name.
+        parameter: &'static str,
+        /// Its value.
+        value: String,
+        /// What is possible.
+        expected: &'static str,
+    },
+    /// The model has no such output.
+    #[error("output {target} is asked for, but the model's result has the shape {shape:?}; [B, K] with K > {target} is needed")]
+    Target {
+        /// The column.
+        target: usize,
+        /// The result's shape.
+        shape: Vec<usize>,
+    },
+    /// A tensor does not fit the others.
+    #[error("{what} has the shape {got:?}; {expected} is needed")]
+    Shape {
+        /// The tensor.
+        what: &'static str,
+        /// Its shape.
+        got: Vec<usize>,
+        /// What fits.
+        expected: String,
+    },
+    /// candle returned no gradient.
+    #[error("the model's result has no gradient in {0}: it does not depend on it, or goes through an operation whose gradient candle drops")]
+    NoGradient(&'static str),
+    /// A method cannot go through a layer.
+    #[error("{method} cannot go through layer {layer:?}: {reason}")]
+    Layer {
+        /// The method.
+        method: &'static str,
+        /// The layer's name.
+        layer: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A graph has no layer of this name.
+    #[error("there is no layer {name:?}; there are {layers:?}")]
+    NoLayer {
+        /// The name that was asked for.
+        name: String,
+        /// The names of all layers.
+        layers: Vec<String>,
+    },
+    /// A regression or a correlation has no solution.
+    #[error("{0}")]
+    Degenerate(&'static str),
+    /// An error of candle or of the model.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Checks a parameter.
+pub(crate) fn check(holds: bool, parameter: &'static str, value: impl ToString, expected: &'static str) -> Result<()> {
+    match holds {
+        true => Ok(()),
+        false => Err(Error::Parameter { parameter, value: value.to_string(), expected }),
+    }
+}
+
+pub(crate) fn shape<T>(what: &'static str, got: &[usize], expected: impl Into<String>) -> Result<T> {
+    Err(Error::Shape { what, got: got.to_vec(), expected: expected.into() })
+}
