@@ -2,6 +2,7 @@
 //! CelebA's full count. What both need is here.
 
 pub mod forms;
+pub mod hostile;
 
 use std::path::Path;
 use std::process::{Command, Output};

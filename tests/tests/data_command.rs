@@ -44,6 +44,31 @@ fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
         assert!(told(&damaged).contains(expected), "{expected}: {}", told(&damaged));
     }
 
+    // What lies there and is not listed, what is listed and does not lie there, and what may not be read.
+    let images = faces.join("img_align_celeba");
+    std::fs::rename(images.join("000009.jpg"), images.join("000099.jpg"))?;
+    let moved = told(&xtask(&["data", "check", text(&faces)?], &[])?);
+    for expected in
+        ["1 that no row of list_attr_celeba lists, and that are not read: 000099.jpg", "000009.jpg is listed in the annotations but does not exist"]
+    {
+        assert!(moved.contains(expected), "{expected}: {moved}");
+    }
+    std::fs::rename(images.join("000099.jpg"), images.join("000009.jpg"))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let allow = |mode| std::fs::set_permissions(&images, std::fs::Permissions::from_mode(mode));
+        allow(0)?;
+        match std::fs::read_dir(&images) {
+            Ok(_) => eprintln!("skipped: this user may read every folder"),
+            Err(_) => {
+                let closed = told(&xtask(&["data", "check", text(&faces)?], &[])?);
+                assert!(closed.contains("Permission denied") && closed.contains("change its permissions"), "{closed}");
+            }
+        }
+        allow(0o755)?;
+    }
+
     let out = folder.path().join("stats");
     let wrong = xtask(&["data", "stats", text(&faces)?, "--out", text(&out)?, "--faces"], &[])?;
     assert!(wrong.status.code() == Some(2) && told(&wrong).contains("`Anna` is not the number of a person"), "{}", told(&wrong));

@@ -109,6 +109,17 @@ fn images_of_other_kinds_are_converted_and_huge_ones_refused() -> AnyResult {
         let values = read(&data)?.images.flatten_all()?.to_vec1::<f32>()?;
         assert!(values.iter().all(|v| (v - (51. / 127.5 - 1.)).abs() < 0.03), "case {at}: {:?}", &values[..4]);
     }
+    // A JPEG file of this length holds no 8000×4000 pixels.
+    let mut lies = jpeg(jpeg_encoder::ColorType::Luma, &grey)?;
+    let frame = lies.windows(2).position(|w| w == [0xFF, 0xC0]).ok_or("no frame")?;
+    lies[frame + 5..frame + 9].copy_from_slice(&[0x0F, 0xA0, 0x1F, 0x40]);
+    std::fs::write(data.image_path(1), &lies)?;
+    let told = read(&data).err().ok_or("a lie was believed")?.to_string();
+    assert!(told.contains("000002.jpg: is truncated: it says that it is 8000×4000 pixels large"), "{told}");
+    lies[frame + 5..frame + 9].fill(0xEA);
+    std::fs::write(data.image_path(1), &lies)?;
+    let told = read(&data).err().ok_or("a huge image was read")?.to_string();
+    assert!(told.contains("000002.jpg: is 60138×60138 pixels large; at most 8192"), "{told}");
     let mut huge = png(png::ColorType::Grayscale, (12, 10), &grey)?;
     huge[16..20].copy_from_slice(&60_000u32.to_be_bytes());
     let checksum = crc32(&huge[12..29]);
@@ -154,6 +165,9 @@ fn damaged_archives_are_told() -> AnyResult {
     let mut encrypted = whole.clone();
     let index: Vec<usize> = whole.windows(4).enumerate().filter(|(_, w)| w == b"PK\x01\x02").map(|(at, _)| at).collect();
     encrypted[index[4] + 8] |= 1;
+    // An image of 60 MB that is packed into a few kB.
+    let mut claims = whole.clone();
+    claims[index[2] + 24..index[2] + 28].copy_from_slice(&(60u32 << 20).to_le_bytes());
     for (bytes, expected) in [
         (whole[..whole.len() / 2].to_vec(), "img_align_celeba.zip: is no whole zip archive"),
         (vec![], "is no whole zip archive"),
@@ -161,6 +175,7 @@ fn damaged_archives_are_told() -> AnyResult {
         (renamed(b"/etc/align_celeb/"), "lies outside the archive's folder"),
         (renamed(b"img_align_celeba/000004.jpg"), "holds a name that is there twice"),
         (renamed(b"img_align_celeba/other3.jpg"), "000003.jpg: is listed in the annotations but does not exist"),
+        (claims, "`img_align_celeba/000002.jpg` has an impossible size"),
         (encrypted, "is encrypted; unpack the archive with its password"),
     ] {
         let message = told(&bytes)?;
@@ -202,6 +217,33 @@ fn damaged_shards_are_told() -> AnyResult {
     };
     assert!(told(&renamed(b"Smiling", b"Smyling"))?.contains("has no column `Smiling` (one of the 40 attributes); its columns are"));
     assert!(told(&renamed(b"bytes", b"bites"))?.contains("has no column `image`"));
+    // An image with a hole in it.
+    let mut holed = whole.clone();
+    holed[3000..3600].fill(0);
+    std::fs::write(&path, &holed)?;
+    let findings = foresee_celeba::check(&root, true, |_, _| ());
+    assert!(findings.iter().any(|f| f.what == "image" && f.told.contains("/row group 0, row 0: ")), "{findings:?}");
+    // A column of texts.
+    let schema = "message schema { optional group image { optional binary bytes; optional binary path (UTF8); } optional int64 celeb_id;";
+    let columns: String = foresee_celeba::ATTRIBUTES.iter().map(|name| format!("optional binary {name};")).collect();
+    let schema = parquet::schema::parser::parse_message_type(&format!("{schema}{columns}}}"))?;
+    let mut writer = parquet::file::writer::SerializedFileWriter::new(std::fs::File::create(&path)?, Arc::new(schema), Arc::default())?;
+    let mut group = writer.next_row_group()?;
+    while let Some(mut column) = group.next_column()? {
+        match column.untyped() {
+            parquet::column::writer::ColumnWriter::Int64ColumnWriter(numbers) => numbers.write_batch(&[7], Some(&[1]), None)?,
+            parquet::column::writer::ColumnWriter::ByteArrayColumnWriter(bytes) => {
+                let level = bytes.get_descriptor().max_def_level();
+                bytes.write_batch(&["1".into()], Some(&[level]), None)?
+            }
+            _ => return Err("another column".into()),
+        };
+        column.close()?;
+    }
+    group.close()?;
+    writer.close()?;
+    let typed = open().err().ok_or("it was opened")?.to_string();
+    assert!(typed.contains("column 5_o_Clock_Shadow: is of a type that is neither true or false nor a whole number; take a dataset"), "{typed}");
     // A folder with two datasets in it, and a number that is neither 1 nor -1.
     std::fs::write(&path, &whole)?;
     let second = root.join("second");

@@ -28,13 +28,15 @@ fn read<T>(path: &Path, kind: &Kind, parse: impl Fn(&str, &[&str]) -> std::resul
     let error = |line: usize, reason: String| Error::Line { path: path.into(), line: line + 1, reason };
     let text = std::str::from_utf8(&bytes).map_err(|e| {
         let line = bytes[..e.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
-        error(line, "is not UTF-8 text; take the file as it was distributed".into())
+        error(line, "is not UTF-8 text".into())
     })?;
     let csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
     let mut lines = text.trim_start_matches('\u{feff}').lines().enumerate();
     let count = header(&mut lines, kind, csv).map_err(|(line, reason)| error(line, reason))?;
-    let mut rows = Vec::with_capacity(count.unwrap_or_default().min(1 << 20));
-    let mut seen = HashMap::with_capacity(count.unwrap_or_default().min(1 << 20));
+    // What the first line says is not believed: a row takes at least a letter, a space, a digit and the end of the line.
+    let most = bytes.len() / (2 + 2 * kind.columns.len());
+    let mut rows = Vec::with_capacity(count.unwrap_or_default().min(most));
+    let mut seen = HashMap::with_capacity(count.unwrap_or_default().min(most));
     for (number, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
         let of_line = fields(line, csv);
         let row = || {
@@ -51,9 +53,10 @@ fn read<T>(path: &Path, kind: &Kind, parse: impl Fn(&str, &[&str]) -> std::resul
         rows.push((name.to_owned(), value));
     }
     match count {
-        Some(count) if rows.len() != count => {
-            Err(error(0, format!("the first line says {count} images, but {} rows follow; is the file complete?", rows.len())))
-        }
+        Some(count) if rows.len() != count => Err(error(
+            0,
+            format!("the first line says {count} images, but {} rows follow: the file is not complete, or a row is too many", rows.len()),
+        )),
         _ => Ok(rows),
     }
 }
@@ -68,7 +71,8 @@ const LARGEST: u64 = 1 << 28;
 fn whole(path: &Path) -> Result<Vec<u8>> {
     match std::fs::metadata(path).map_err(at(path))?.len() {
         length if length > LARGEST => {
-            Err(Error::Inconsistent { path: path.into(), reason: format!("is {length} bytes large, which no annotation file is") })
+            let reason = format!("is {length} bytes large, which no annotation file is; take the file as it was distributed");
+            Err(Error::Inconsistent { path: path.into(), reason })
         }
         _ => std::fs::read(path).map_err(at(path)),
     }
@@ -103,7 +107,7 @@ fn header<'t>(lines: &mut impl Iterator<Item = (usize, &'t str)>, kind: &Kind, c
 /// A file name that stays inside the folder.
 pub(crate) fn checked_name(name: &str) -> std::result::Result<&str, String> {
     match Path::new(name).components().collect::<Vec<_>>()[..] {
-        [std::path::Component::Normal(_)] if !name.contains(['\\', '\0']) => Ok(name),
+        [std::path::Component::Normal(_)] if name.len() <= 255 && !name.contains(|c: char| c == '\\' || c.is_control()) => Ok(name),
         _ => Err(format!("`{name}` is not the name of an image file")),
     }
 }

@@ -46,6 +46,11 @@ impl Archive {
         self.entries[image].is_some()
     }
 
+    /// The file names of all images in the archive.
+    pub fn all(&self) -> Result<Vec<String>> {
+        Ok(index(&self.path, &self.file)?.into_keys().collect())
+    }
+
     /// The archive's path.
     pub fn path(&self) -> &Path {
         &self.path
@@ -106,7 +111,8 @@ fn index(path: &Path, file: &File) -> Result<HashMap<String, Entry>> {
         let entry = metadata.entry(i).map_err(|e| wrong(format!("its index is damaged ({e}); {again}")))?;
         last = last.max(entry.central_header_start());
         let name = entry.name().map_err(|e| wrong(format!("holds a name that cannot be read ({e}); {again}")))?;
-        let inside = !name.contains(['\\', ':', '\0']) && Path::new(&*name).components().all(|c| matches!(c, Component::Normal(_)));
+        let inside = !name.contains(|c: char| c == '\\' || c == ':' || c.is_control())
+            && Path::new(&*name).components().all(|c| matches!(c, Component::Normal(_)));
         if !inside {
             return Err(wrong(format!("holds `{name}`, which lies outside the archive's folder; this is not CelebA's archive")));
         }
@@ -124,7 +130,8 @@ fn index(path: &Path, file: &File) -> Result<HashMap<String, Entry>> {
             other => return Err(wrong(format!("`{name}` is packed by {other:?}, which is not supported; unpack the archive by hand"))),
         };
         let (header, packed, size) = (entry.header_start(), entry.compressed_size(), entry.size());
-        if size > LARGEST || packed > LARGEST || header.checked_add(packed).is_none_or(|end| end > length) {
+        let unpacks = if deflated { size / 1032 <= packed } else { size == packed };
+        if size > LARGEST || packed > LARGEST || !unpacks || header.checked_add(packed).is_none_or(|end| end > length) {
             return Err(wrong(format!("`{name}` has an impossible size; {again}")));
         }
         if found.insert(own, Entry { header, packed, size, checksum: entry.crc32(), deflated }).is_some() {

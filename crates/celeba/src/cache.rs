@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Result, writing};
 use crate::positioned::{read_exact_at, write_all_at};
@@ -18,6 +19,8 @@ pub struct Cache {
     path: PathBuf,
     file: File,
     pixels: usize,
+    /// Nothing is added any more.
+    full: AtomicBool,
 }
 
 impl Cache {
@@ -28,7 +31,7 @@ impl Cache {
         let pixels = 3 * image_size * image_size;
         // On most file systems what was not written takes no room.
         file.set_len((faces * (CHECKSUM + pixels)) as u64).map_err(writing(&path))?;
-        Ok(Self { path, file, pixels })
+        Ok(Self { path, file, pixels, full: AtomicBool::new(false) })
     }
 
     /// The file.
@@ -48,10 +51,20 @@ impl Cache {
         (record == checksum(&pixels)).then_some(pixels)
     }
 
-    /// Where the disk is full, an image is not kept, which costs time and nothing else.
+    /// Where the disk is full, images are no longer kept, which is told once; it costs time and nothing else.
     pub(crate) fn put(&self, face: usize, pixels: &[u8]) {
+        if self.full.load(Ordering::Relaxed) {
+            return;
+        }
         let record = [&checksum(pixels)[..], pixels].concat();
-        let _ = write_all_at(&self.file, &record, self.place(face));
+        if let Err(e) = write_all_at(&self.file, &record, self.place(face))
+            && !self.full.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                "{}: {e}; no more images are added to this cache and the others are decoded each time: free some space, or name another folder",
+                self.path.display()
+            );
+        }
     }
 }
 
@@ -67,4 +80,21 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
         word[..chunk.len()].copy_from_slice(chunk);
         (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_that_cannot_be_written_is_done_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut cache = Cache::open(folder.path(), "key", 3, 2).unwrap();
+        cache.put(1, &[7; 12]);
+        // Writes fail as on a full disk.
+        cache.file = File::open(&cache.path).unwrap();
+        cache.put(2, &[9; 12]);
+        assert!(cache.full.load(Ordering::Relaxed));
+        assert_eq!((cache.get(0), cache.get(1), cache.get(2)), (None, Some(vec![7; 12]), None));
+    }
 }

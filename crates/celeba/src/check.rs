@@ -73,7 +73,7 @@ pub struct Finding {
 /// finding.
 pub fn check(path: &Path, deep: bool, progress: impl Fn(usize, usize) + Sync) -> Vec<Finding> {
     let mut findings = Findings(vec![]);
-    let data = match CelebA::open(path, SplitRule::Official) {
+    let data = match CelebA::open_with_missing(path, SplitRule::Official) {
         Ok(data) => data,
         Err(e) => {
             findings.add(Status::Wrong, "form", e);
@@ -91,6 +91,7 @@ pub fn check(path: &Path, deep: bool, progress: impl Fn(usize, usize) + Sync) ->
     findings.add(Status::Right, "form", format!("{}{drawn}", data.form()));
     let whole = data.len() == FACES;
     findings.add(if whole { Status::Right } else { Status::Note }, "images", format!("{} of CelebA's {FACES}", data.len()));
+    findings.listed(&data, deep);
     findings.splits(&data, whole);
     findings.attributes(&data, whole);
     for (stem, sum) in SUMS {
@@ -126,9 +127,41 @@ impl Findings {
         self.0.push(Finding { status, what: what.into(), told: told.to_string() });
     }
 
+    /// Images without rows; and, if they are not read anyway, rows without images.
+    fn listed(&mut self, data: &CelebA, deep: bool) {
+        match data.unlisted_images() {
+            Ok(unlisted) if unlisted.is_empty() => {}
+            Ok(unlisted) => {
+                let named = unlisted.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let more = if unlisted.len() > NAMED { ", …" } else { "" };
+                let told = format!("{} that no row of list_attr_celeba lists, and that are not read: {named}{more}", unlisted.len());
+                self.add(Status::Note, "other images", told);
+            }
+            Err(e) => self.add(Status::Wrong, "other images", e),
+        }
+        let missing = if deep { Ok(vec![]) } else { data.missing_images() };
+        match missing {
+            Ok(missing) if missing.is_empty() => {}
+            Ok(missing) => {
+                for &face in missing.iter().take(NAMED) {
+                    self.add(Status::Wrong, "image", format!("{} is listed in the annotations but does not exist", data.image_path(face).display()));
+                }
+                let told = format!("{} of {} are missing: get them again, or leave them out (--skip-bad)", missing.len(), data.len());
+                self.add(Status::Wrong, "images exist", told);
+            }
+            Err(e) => self.add(Status::Wrong, "images exist", e),
+        }
+    }
+
     fn splits(&mut self, data: &CelebA, whole: bool) {
         let counts = [Split::Train, Split::Val, Split::Test].map(|split| data.split(split).map_or(0, |faces| faces.len()));
-        let (status, told) = splits(counts, whole);
+        let (mut status, mut told) = splits(counts, whole);
+        // Drawn faces have CelebA's names and splits of their own.
+        let elsewhere = if data.is_synthetic() { None } else { elsewhere((0..data.len()).map(|face| (data.name(face), data.part(face)))) };
+        if let Some(elsewhere) = elsewhere {
+            told = format!("{told}; {elsewhere}");
+            status = if whole { Status::Wrong } else { status };
+        }
         self.add(status, "splits", told);
     }
 
@@ -233,6 +266,25 @@ fn splits(counts: [usize; 3], whole: bool) -> (Status, String) {
     }
 }
 
+/// The official split of an image, if its name is one of CelebA's: 000001.jpg to 202599.jpg.
+fn official(name: &str) -> Option<u8> {
+    let number: usize = name.split_once('.').filter(|(stem, _)| stem.len() == 6)?.0.parse().ok()?;
+    let [train, val, _] = SPLITS;
+    (1..=FACES).contains(&number).then(|| u8::from(number > train) + u8::from(number > train + val))
+}
+
+/// Says which faces are in another split than their numbers have in CelebA, if some are.
+fn elsewhere<'a>(faces: impl Iterator<Item = (&'a str, u8)>) -> Option<String> {
+    let word = |part: u8| ["train", "val", "test"].get(usize::from(part)).copied().unwrap_or("no split");
+    let mut moved = faces.filter_map(|(name, part)| official(name).filter(|&own| own != part).map(|own| (name, part, own)));
+    let (name, part, own) = moved.next()?;
+    let first = format!("{name} is in {}, which is in CelebA's {}", word(part), word(own));
+    match moved.count() {
+        0 => Some(first),
+        n => Some(format!("{} faces are in another split than in CelebA, the first: {first}", n + 1)),
+    }
+}
+
 /// Share of CelebA's faces that have each attribute.
 fn published() -> impl Iterator<Item = f64> {
     let rows = include_str!("../../../data/published/attribute_counts.csv").lines().skip(1);
@@ -268,6 +320,25 @@ mod tests {
         assert!(exchanged.0 == Status::Wrong && exchanged.1.contains("val and test are exchanged"));
         assert_eq!(splits([162_769, 19_868, 19_962], true).0, Status::Wrong);
         assert_eq!(splits([6400, 800, 800], false).0, Status::Note);
+    }
+
+    #[test]
+    fn moved_faces_are_found_by_their_numbers() {
+        let name = |number: usize| format!("{number:06}.jpg");
+        let names: Vec<String> = (1..=FACES).map(name).collect();
+        let told = |part: &dyn Fn(usize) -> usize| elsewhere(names.iter().enumerate().map(|(at, name)| (name.as_str(), part(at) as u8)));
+        let ranges = |at: usize| usize::from(at >= 162_770) + usize::from(at >= 182_637);
+        assert_eq!(told(&ranges), None);
+        // The same counts, but moved by one, and in another order of the splits.
+        let shifted = told(&|at| ranges((at + FACES - 1) % FACES)).unwrap();
+        assert!(
+            shifted.starts_with("3 faces are in another split than in CelebA, the first: 000001.jpg is in test, which is in CelebA's train"),
+            "{shifted}"
+        );
+        let exchanged = told(&|at| [1, 0, 2][ranges(at)]).unwrap();
+        assert!(exchanged.starts_with("182637 faces") && exchanged.ends_with("000001.jpg is in val, which is in CelebA's train"), "{exchanged}");
+        assert_eq!(told(&|at| if at == 162_770 { 0 } else { ranges(at) }).unwrap(), "162771.jpg is in train, which is in CelebA's val");
+        assert_eq!(elsewhere([("mine.jpg", 2), ("7.jpg", 2), ("202600.jpg", 0)].into_iter()), None);
     }
 
     #[test]

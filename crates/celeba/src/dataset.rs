@@ -1,6 +1,7 @@
 //! CelebA in any of its forms.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -124,17 +125,31 @@ impl CelebA {
     }
 
     /// The faces whose images are not where they should be.
-    fn missing_images(&self) -> Result<Vec<usize>> {
+    pub(crate) fn missing_images(&self) -> Result<Vec<usize>> {
         let absent: Box<dyn Fn(usize) -> bool> = match &self.images {
             Images::Folder(folder) => {
-                let entries = std::fs::read_dir(folder).map_err(at(folder))?;
-                let present: HashSet<_> = entries.map(|entry| entry.map(|e| e.file_name())).collect::<std::io::Result<_>>().map_err(at(folder))?;
+                let present: HashSet<_> = files_of(folder)?.into_iter().collect();
                 Box::new(move |face| !present.contains(std::ffi::OsStr::new(&self.names[face])))
             }
             Images::Zip(archive) => Box::new(|face| !archive.has(face)),
             Images::Parquet(_) => return Ok(vec![]),
         };
         Ok((0..self.len()).filter(|&face| absent(face)).collect())
+    }
+
+    /// Images that are there, but that no row of the annotations lists, in order.
+    pub(crate) fn unlisted_images(&self) -> Result<Vec<String>> {
+        let present: Vec<String> = match &self.images {
+            Images::Folder(folder) => files_of(folder)?.into_iter().map(|name| name.to_string_lossy().into_owned()).collect(),
+            Images::Zip(archive) => archive.all()?,
+            Images::Parquet(_) => return Ok(vec![]),
+        };
+        let listed: HashSet<&str> = self.names.iter().map(String::as_str).collect();
+        let image =
+            |name: &str| Path::new(name).extension().is_some_and(|e| ["jpg", "jpeg", "png"].iter().any(|known| e.eq_ignore_ascii_case(known)));
+        let mut unlisted: Vec<String> = present.into_iter().filter(|name| image(name) && !listed.contains(name.as_str())).collect();
+        unlisted.sort();
+        Ok(unlisted)
     }
 
     /// The same faces with the splits of a list of one's own: a CSV with the header `image,split` and rows such as `000001.jpg,train` (train, val, test, or 0, 1, 2), or a
@@ -147,9 +162,10 @@ impl CelebA {
         let place: HashMap<&str, usize> = self.names.iter().enumerate().map(|(face, name)| (name.as_str(), face)).collect();
         let mut parts = vec![NOWHERE; self.names.len()];
         for (name, part) in read_partition(path)? {
-            let face = place
-                .get(name.as_str())
-                .ok_or_else(|| Error::Inconsistent { path: path.into(), reason: format!("{name} is no image of {}", self.root.display()) })?;
+            let face = place.get(name.as_str()).ok_or_else(|| Error::Inconsistent {
+                path: path.into(),
+                reason: format!("{name} is no image of {}; take it out of the list", self.root.display()),
+            })?;
             parts[*face] = part;
         }
         self.parts = parts.into();
@@ -211,19 +227,10 @@ impl CelebA {
     pub fn image_bytes(&self, face: usize) -> Result<Vec<u8>> {
         let wrong = |reason: String| Error::Image { path: self.image_path(face), reason };
         match &self.images {
-            Images::Folder(folder) => {
-                let path = folder.join(&self.names[face]);
-                let length = match std::fs::metadata(&path) {
-                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                        return Err(wrong("is listed in the annotations but does not exist".into()));
-                    }
-                    metadata => metadata.map_err(at(&path))?.len(),
-                };
-                match length > LARGEST_FILE {
-                    true => Err(wrong(format!("is {length} bytes large; at most {LARGEST_FILE} are read"))),
-                    false => std::fs::read(&path).map_err(at(&path)),
-                }
-            }
+            Images::Folder(folder) => crate::decode::read_file(&folder.join(&self.names[face])).map_err(|e| match e {
+                Error::Missing(_) => wrong("is listed in the annotations but does not exist".into()),
+                e => e,
+            }),
             Images::Zip(archive) => archive.read(face).map_err(wrong),
             Images::Parquet(shards) => shards.read(face).map_err(wrong),
         }
@@ -355,9 +362,6 @@ impl CelebA {
     }
 }
 
-/// An image file larger than this is refused before it is read.
-const LARGEST_FILE: u64 = 64 << 20;
-
 /// Of faces that are in no split.
 const NOWHERE: u8 = u8::MAX;
 
@@ -372,13 +376,28 @@ fn parts(root: &Path, names: &[String]) -> Result<Vec<u8>> {
 
 /// Values of a file's rows in the order of the faces; each must be listed.
 fn in_order<T: Copy>(path: &Path, names: &[String], rows: Vec<(String, T)>) -> Result<Vec<T>> {
-    let inconsistent = |reason: String| Error::Inconsistent { path: path.into(), reason };
-    if rows.len() != names.len() {
-        return Err(inconsistent(format!("{} images are listed, but list_attr_celeba has {}", rows.len(), names.len())));
-    }
-    if rows.iter().zip(names).all(|((listed, _), name)| listed == name) {
+    if rows.len() == names.len() && rows.iter().zip(names).all(|((listed, _), name)| listed == name) {
         return Ok(rows.into_iter().map(|(_, value)| value).collect());
     }
-    let listed: HashMap<String, T> = rows.into_iter().collect();
-    names.iter().map(|name| listed.get(name).copied().ok_or_else(|| inconsistent(format!("{name} is not listed")))).collect()
+    let counts = format!("{} images are listed, but list_attr_celeba has {}", rows.len(), names.len());
+    let inconsistent = |what: String| {
+        Err(Error::Inconsistent { path: path.into(), reason: format!("{counts}; {what}: take both files from the same distribution of CelebA") })
+    };
+    let mut listed: HashMap<String, T> = rows.into_iter().collect();
+    let mut values = Vec::with_capacity(names.len());
+    for name in names {
+        match listed.remove(name) {
+            Some(value) => values.push(value),
+            None => return inconsistent(format!("{name} is not listed")),
+        }
+    }
+    match listed.into_keys().min() {
+        Some(name) => inconsistent(format!("{name} is listed here only")),
+        None => Ok(values),
+    }
+}
+
+/// Names in a folder.
+fn files_of(folder: &Path) -> Result<Vec<OsString>> {
+    std::fs::read_dir(folder).map_err(at(folder))?.map(|entry| entry.map(|e| e.file_name()).map_err(at(folder))).collect()
 }

@@ -16,6 +16,8 @@ use crate::error::{Error, Result, at};
 const LARGEST: usize = 8192;
 /// And those of more pixels than this.
 const MOST_PIXELS: usize = 1 << 25;
+/// An image file larger than this is refused before it is read.
+pub(crate) const LARGEST_FILE: u64 = 64 << 20;
 
 thread_local! {
     /// Keeps its buffers between images.
@@ -84,7 +86,7 @@ impl Preprocessing {
     /// [`Error::Image`] if the file is missing, empty, truncated, huge or no image.
     pub fn read(&self, path: &Path, view: &View, out: &mut [f32]) -> Result<()> {
         let wrong = |reason: String| Error::Image { path: path.into(), reason };
-        let square = self.square(&std::fs::read(path).map_err(at(path))?, view).map_err(wrong)?;
+        let square = self.square(&read_file(path)?, view).map_err(wrong)?;
         self.write(&square, view.flip, out);
         Ok(())
     }
@@ -113,7 +115,17 @@ impl Preprocessing {
     }
 }
 
-/// The decoder fills what a truncated file lacks with grey; the end marker after the last scan's start tells. Some writers pad the end.
+/// The bytes of an image file that is not too large to be one.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    match std::fs::metadata(path).map_err(at(path))?.len() {
+        length if length > LARGEST_FILE => {
+            Err(Error::Image { path: path.into(), reason: format!("is {length} bytes large; at most {LARGEST_FILE} are read") })
+        }
+        _ => std::fs::read(path).map_err(at(path)),
+    }
+}
+
+/// What a truncated file lacks shows at its end: the end marker comes after the last scan's start. Some writers pad the end.
 fn check_end(bytes: &[u8]) -> std::result::Result<(), &'static str> {
     if bytes.len() > 4 && bytes.ends_with(&[0xFF, 0xD9]) {
         return Ok(());
@@ -129,27 +141,32 @@ fn check_end(bytes: &[u8]) -> std::result::Result<(), &'static str> {
 pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
     match bytes {
         [] => Err("is empty".into()),
-        [0xFF, 0xD8, ..] => jpeg(bytes, false),
+        [0xFF, 0xD8, ..] => jpeg(bytes),
         [0x89, b'P', b'N', b'G', ..] => png(bytes),
         _ => Err("is neither a JPEG nor a PNG file".into()),
     }
 }
 
-/// Makes sure that an image decodes without anything that a decoder would pass over.
+/// Makes sure that an image decodes and that nothing is missing in it.
 pub(crate) fn examine(bytes: &[u8]) -> std::result::Result<(), String> {
-    match bytes {
-        [0xFF, 0xD8, ..] => jpeg(bytes, true).map(|_| ()),
-        _ => decode(bytes).map(|_| ()),
-    }
+    decode(bytes)?;
+    if bytes.starts_with(&[0xFF, 0xD8]) { crate::scan::check(bytes).map_err(str::to_owned) } else { Ok(()) }
 }
 
-/// Refuses what would take too much memory.
-fn check_size(width: usize, height: usize) -> std::result::Result<(), String> {
-    match width > LARGEST || height > LARGEST || width * height > MOST_PIXELS {
-        true => Err(format!("is {width}×{height} pixels large; at most {LARGEST} in each direction and {MOST_PIXELS} in all are read")),
+/// Refuses what would take too much memory, before it is taken; `most` pixels are what the file can hold.
+fn check_size(width: usize, height: usize, most: usize) -> std::result::Result<(), String> {
+    if width > LARGEST || height > LARGEST || width * height > MOST_PIXELS {
+        return Err(format!("is {width}×{height} pixels large; at most {LARGEST} in each direction and {MOST_PIXELS} in all are read"));
+    }
+    match width * height > most {
+        true => Err(format!("is truncated: it says that it is {width}×{height} pixels large, for which it is too short")),
         false => Ok(()),
     }
 }
+
+/// Pixels for a byte at most: a JPEG file takes a bit for 8×8 of them; PNG packs 1:1032 at best, and a bit can be a pixel.
+const JPEG_PIXELS: usize = 8 * 64;
+const PNG_PIXELS: usize = 8 * 1032;
 
 fn png(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
     let failed = |e: png::DecodingError| format!("cannot be decoded: {e}");
@@ -158,7 +175,7 @@ fn png(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().map_err(failed)?;
     let (width, height) = (reader.info().width as usize, reader.info().height as usize);
-    check_size(width, height)?;
+    check_size(width, height, PNG_PIXELS * bytes.len())?;
     let mut pixels = vec![0; reader.output_buffer_size().ok_or("has no size")?];
     let frame = reader.next_frame(&mut pixels).map_err(failed)?;
     let rgb: Vec<u8> = match frame.color_type {
@@ -171,14 +188,15 @@ fn png(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
     Ok((rgb, width, height))
 }
 
-fn jpeg(bytes: &[u8], strict: bool) -> std::result::Result<(Vec<u8>, usize, usize), String> {
+/// Strict, as the decoder would otherwise fill what it cannot read with grey.
+fn jpeg(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
     check_end(bytes)?;
-    let options =
-        DecoderOptions::default().set_max_width(LARGEST).set_max_height(LARGEST).jpeg_set_out_colorspace(ColorSpace::RGB).set_strict_mode(strict);
+    let any = usize::from(u16::MAX);
+    let options = DecoderOptions::default().set_max_width(any).set_max_height(any).jpeg_set_out_colorspace(ColorSpace::RGB).set_strict_mode(true);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(|e| format!("cannot be decoded: {e:?}"))?;
     let (width, height) = decoder.dimensions().ok_or("has no dimensions")?;
-    check_size(width, height)?;
+    check_size(width, height, JPEG_PIXELS * bytes.len())?;
     let rgb = decoder.decode().map_err(|e| format!("cannot be decoded: {e:?}"))?;
     if rgb.len() != 3 * width * height || rgb.is_empty() {
         return Err("does not decode to RGB pixels".into());

@@ -7,7 +7,7 @@ pub enum Error {
     #[error("{path} does not exist: CelebA is img_align_celeba/ (or img_align_celeba.zip), list_attr_celeba.txt and list_eval_partition.txt, Kaggle's CSVs, or parquet shards", path = .0.display())]
     Missing(PathBuf),
     /// A line of an annotation file cannot be right.
-    #[error("{path}, line {line}: {reason}", path = .path.display())]
+    #[error("{path}, line {line}: {reason}; correct it, or take the file as it was distributed", path = .path.display(), reason = plain(reason))]
     Line {
         /// The annotation file.
         path: PathBuf,
@@ -17,7 +17,7 @@ pub enum Error {
         reason: String,
     },
     /// The files of a folder contradict each other.
-    #[error("{path}: {reason}", path = .path.display())]
+    #[error("{path}: {reason}", path = .path.display(), reason = plain(reason))]
     Inconsistent {
         /// The file or folder.
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum Error {
         reason: String,
     },
     /// An image is missing, empty, truncated or no image.
-    #[error("image {path}: {reason}; get it again, or leave it out", path = .path.display())]
+    #[error("image {path}: {reason}; get it again, or leave it out", path = .path.display(), reason = plain(reason))]
     Image {
         /// The image file.
         path: PathBuf,
@@ -52,20 +52,20 @@ pub enum Error {
         reason: String,
     },
     /// Reading failed.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path}: {error}{advice}", path = .path.display(), advice = advice(error))]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// The system's error.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// Writing failed.
-    #[error("writing {path}: {source}", path = .path.display())]
+    #[error("writing {path}: {error}{advice}", path = .path.display(), advice = advice(error))]
     Write {
         /// The file or folder.
         path: PathBuf,
         /// The system's error.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// An error of candle while a batch was made.
     #[error(transparent)]
@@ -75,15 +75,36 @@ pub enum Error {
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// A reason can quote a file: no more than this of it is shown, and nothing that a terminal would obey.
+const LONGEST: usize = 1000;
+
+fn plain(reason: &str) -> String {
+    let short: String = reason.chars().take(LONGEST).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
+    if reason.chars().nth(LONGEST).is_some() { short + "…" } else { short }
+}
+
+/// What to do about an error of the system, where that can be told.
+fn advice(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "; change its permissions, or run as the user to whom it belongs",
+        std::io::ErrorKind::NotADirectory => "; give the folder that CelebA's files are in, or img_align_celeba.zip",
+        std::io::ErrorKind::AlreadyExists => "; name a folder",
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::ReadOnlyFilesystem => {
+            "; free some space, or choose another folder"
+        }
+        _ => "",
+    }
+}
+
 /// Adds the path to an I/O error; "not found" becomes [`Error::Missing`].
 pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
-    move |source| match source.kind() {
+    move |error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::Missing(path.into()),
-        _ => Error::Io { path: path.into(), source },
+        _ => Error::Io { path: path.into(), error },
     }
 }
 
 /// Adds the path to an error of writing.
 pub(crate) fn writing(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
-    move |source| Error::Write { path: path.into(), source }
+    move |error| Error::Write { path: path.into(), error }
 }

@@ -16,6 +16,7 @@ pub mod hub;
 mod places;
 mod positioned;
 mod random;
+mod scan;
 mod shards;
 pub mod synthetic;
 

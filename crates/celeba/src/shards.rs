@@ -1,12 +1,13 @@
 //! CelebA as a folder of Hugging Face's parquet shards: labels are read when it is opened, images a row group at a time.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use parquet::column::reader::{ColumnReader, get_column_reader};
@@ -26,6 +27,8 @@ use crate::positioned::{read_at, read_exact_at};
 const BUDGET: usize = 192 << 20;
 /// A row group larger than this is refused: it would not fit in memory.
 const LARGEST_GROUP: usize = 1 << 30;
+/// What to do with a dataset of other columns or values.
+const OTHER: &str = "take a dataset with CelebA's columns, such as tpremoli/CelebA-attrs";
 /// Rows of a row group at most.
 const MOST_ROWS: i64 = 1 << 20;
 
@@ -118,9 +121,28 @@ impl ChunkReader for Reader {
     }
 }
 
-/// Damaged pages make the library panic.
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Damaged pages make the library panic, which is told as an error and not shown.
 fn guarded<T>(work: impl FnOnce() -> parquet::errors::Result<T>) -> std::result::Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|_| "a page is damaged".to_owned())?.map_err(|e| e.to_string())
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !GUARDED.get() {
+                others(info);
+            }
+        }));
+    });
+    GUARDED.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(false);
+    done.map_err(|_| "a page is damaged".to_owned())?.map_err(|e| match e {
+        ParquetError::General(reason) => reason,
+        e => e.to_string(),
+    })
 }
 
 impl Shard {
@@ -143,7 +165,7 @@ impl Shard {
 
     fn without(&self, column: &str, what: &str) -> Error {
         let columns: Vec<String> = self.metadata.file_metadata().schema_descr().columns().iter().map(|c| c.path().string()).collect();
-        let reason = format!("has no column `{column}` ({what}); its columns are {}", columns.join(", "));
+        let reason = format!("has no column `{column}` ({what}); its columns are {}; {OTHER}", columns.join(", "));
         Error::Inconsistent { path: self.path.clone(), reason }
     }
 
@@ -181,12 +203,12 @@ impl Shard {
                 ColumnReader::BoolColumnReader(mut reader) => all!(reader, i64::from),
                 ColumnReader::Int32ColumnReader(mut reader) => all!(reader, i64::from),
                 ColumnReader::Int64ColumnReader(mut reader) => all!(reader, |v| v),
-                _ => return Err(ParquetError::General("is of a type that is neither true or false nor a whole number".into())),
+                _ => return Err(ParquetError::General(format!("is of a type that is neither true or false nor a whole number; {OTHER}"))),
             })
         })?;
         match values.len() == rows {
             true => Ok(values),
-            false => Err(format!("has {} values in a row group of {rows} rows", values.len())),
+            false => Err(format!("has {} values in a row group of {rows} rows; download the file again, or fill in what is missing", values.len())),
         }
     }
 
@@ -234,7 +256,7 @@ impl Shard {
                 _ => None,
             }
         });
-        let reason = "belongs to no split: its name, or its folder's, begins with train, valid, validation or test";
+        let reason = "belongs to no split: its name, or its folder's, begins with train, valid, validation or test: rename it";
         part.ok_or_else(|| Error::Inconsistent { path: self.path.clone(), reason: reason.into() })
     }
 
@@ -250,7 +272,7 @@ impl Shard {
                     1 => *labels = labels.with(k, true),
                     -1 => signed = true,
                     0 => zero = zero.or_else(|| Some(format!("column {attribute}: row {row} of row group {group} holds 0"))),
-                    other => return Err(wrong(format!("row {row} of row group {group} holds {other}, which is neither 1 nor -1"))),
+                    other => return Err(wrong(format!("row {row} of row group {group} holds {other}, which is neither 1 nor -1; {OTHER}"))),
                 }
             }
         }
@@ -284,7 +306,10 @@ impl Shards {
         // Either true and false, or 1 and -1.
         let zero = places.iter().zip(&read).find_map(|(&(shard, _), table)| Some((shard, table.zero.clone()?)));
         if let Some((shard, place)) = zero.filter(|_| read.iter().any(|table| table.signed)) {
-            return Err(Error::Inconsistent { path: files[shard].path.clone(), reason: format!("{place}, but elsewhere labels are 1 and -1") });
+            return Err(Error::Inconsistent {
+                path: files[shard].path.clone(),
+                reason: format!("{place}, but elsewhere labels are 1 and -1; {OTHER}"),
+            });
         }
         let (mut groups, mut rows) = (vec![], Rows { names: vec![], labels: vec![], parts: vec![], identities: Some(vec![]) });
         for ((shard, number), table) in places.into_iter().zip(read) {
@@ -310,7 +335,7 @@ impl Shards {
         let shards = Self { files, groups, loaded: Mutex::new(vec![]) };
         for (face, name) in rows.names.iter().enumerate() {
             if let Some(before) = seen.insert(name.as_str(), face) {
-                let reason = format!("{name} is also in {}; a folder holds one dataset", shards.place(before).display());
+                let reason = format!("{name} is also in {}; a folder holds one dataset: move the other away", shards.place(before).display());
                 return Err(Error::Inconsistent { path: shards.place(face), reason });
             }
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use foresee_celeba::synthetic::{self, Generator, HEIGHT, WIDTH};
-use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Crop, Error, Labels, Normalisation, Preprocessing, Split, SplitRule, View};
+use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Crop, Error, Labels, Normalisation, Preprocessing, Split, SplitRule, View, bad_images};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 /// A batch: faces, pixels, labels.
@@ -137,6 +137,23 @@ fn damaged_folders_are_told() -> AnyResult {
     assert!(read().contains("does not exist"));
     let open = || CelebA::open(folder.path(), SplitRule::Official).unwrap_err().to_string();
     assert!(open().contains("000005.jpg") && open().contains("does not exist"));
+    // An end put back after half of the data, a part cut out, a hole: what decoders show in grey is found by a check.
+    let found = |bytes: Vec<u8>| -> AnyResult<String> {
+        std::fs::write(&image, bytes)?;
+        Ok(bad_images(&data, &[4], |_| ()).pop().map(|(_, told)| told).unwrap_or_default())
+    };
+    assert_eq!(found(whole.clone())?, "");
+    let (half, end) = (&whole[..whole.len() / 2], &b"\xFF\xD9"[..]);
+    assert!(found([half, end].concat())?.contains("000005.jpg: is truncated: its data ends before its last pixel"));
+    let cuts: Vec<usize> = (900..whole.len() - 600).step_by(97).collect();
+    let mut missed = 0;
+    for &cut in &cuts {
+        assert!(found([&whole[..cut], end].concat())?.contains("is truncated"), "cut at {cut}");
+        let hole = [&whole[..cut], &[0; 512][..], &whole[cut + 512..]].concat();
+        missed += usize::from(found([&whole[..cut], &whole[cut + 512..]].concat())?.is_empty()) + usize::from(found(hole)?.is_empty());
+    }
+    // Huffman codes fall back into step: a damage that leaves as many blocks as there were cannot be told from another picture.
+    assert!(missed * 50 < 2 * cuts.len(), "{missed} of {} were not found", 2 * cuts.len());
     // Some writers pad the end.
     std::fs::write(&image, [whole.clone(), vec![0; 5000]].concat())?;
     assert!(pixels(&data, &[4], &options).is_ok());
@@ -147,7 +164,11 @@ fn damaged_folders_are_told() -> AnyResult {
     for (bad, expected) in [
         (text.replacen(" 0\n", " 3\n", 1), "line 1: 000001.jpg: `3` is not a split: 0, 1 or 2"),
         (text.replacen("000002.jpg", "000001.jpg", 1), "line 2: 000001.jpg was already given in line 1"),
-        (text.lines().skip(1).map(|l| format!("{l}\n")).collect(), "19 images are listed, but list_attr_celeba has 20"),
+        (
+            text.lines().skip(1).map(|l| format!("{l}\n")).collect(),
+            "19 images are listed, but list_attr_celeba has 20; 000001.jpg is not listed: take both files",
+        ),
+        (format!("{text}000021.jpg 0\n"), "21 images are listed, but list_attr_celeba has 20; 000021.jpg is listed here only"),
         (text.replacen("000002.jpg", "other.jpg", 1), "000002.jpg is not listed"),
     ] {
         std::fs::write(&partition, bad)?;
