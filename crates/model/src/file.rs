@@ -1,15 +1,20 @@
 //! `model.safetensors` and checkpoints.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor, Var};
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::config::NetworkConfig;
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::ops;
 
 /// The one metadata key: safetensors writes several in no fixed order.
 const KEY: &str = "foresee";
@@ -60,9 +65,11 @@ impl Network {
     /// Reads a network and its card.
     ///
     /// # Errors
-    /// If the file is no model of Foresee, or a tensor is missing, has another shape or type, or holds a value that is not finite.
+    /// If the file is no model of Foresee, or a tensor is missing, has another shape or type, holds a value that is not finite, or is none of the network's. What the file
+    /// says of itself is compared with its length before memory is taken for it.
     pub fn load(path: &Path, device: &Device) -> Result<(Self, ModelCard)> {
-        let (tensors, card): (_, ModelCard) = read(path, device)?;
+        let file = Contents::<ModelCard>::open(path)?;
+        let card = file.card.clone();
         if card.attributes.len() != card.network.attributes {
             let reason = format!("its card names {} attributes, but its network has {}", card.attributes.len(), card.network.attributes);
             return Err(Error::File { path: path.into(), reason });
@@ -76,8 +83,12 @@ impl Network {
                 format!("its card tells a normalisation by {:?} and {:?}, expected finite means and positive deviations", card.mean, card.deviation);
             return Err(Error::File { path: path.into(), reason });
         }
+        // The masks' weights are nearly all of a network's memory.
+        card.network.check()?;
+        let NetworkConfig { attributes: k, channels: c, mask_kernel: n, .. } = card.network;
+        file.holds("heads.mask.weight", &[k * c, c, n, n])?;
         let network = Self::new(card.network.clone(), card.seed, device)?;
-        network.set_tensors(path, &tensors)?;
+        network.set_tensors(path, &file.tensors(network.tensors(), device)?)?;
         Ok((network, card))
     }
 
@@ -86,14 +97,11 @@ impl Network {
         for (name, var) in self.tensors() {
             let bad = |reason: String| Error::Tensor { path: path.into(), tensor: name.clone(), reason };
             let tensor = tensors.get(&name).ok_or_else(|| bad("is missing".into()))?;
-            if tensor.dims() != var.dims() {
-                return Err(bad(format!("has shape {:?}, expected {:?}", tensor.dims(), var.dims())));
-            }
-            if tensor.dtype() != DType::F32 {
-                return Err(bad(format!("is of type {}, expected f32", tensor.dtype().as_str())));
-            }
-            if !tensor.sum_all()?.to_scalar::<f32>()?.is_finite() {
+            if !ops::is_finite(tensor)? {
                 return Err(bad("holds values that are not finite".into()));
+            }
+            if name.ends_with("running_var") && tensor.min_all()?.to_scalar::<f32>()? < 0. {
+                return Err(bad("holds negative variances".into()));
             }
             var.set(tensor)?;
         }
@@ -117,17 +125,78 @@ pub(crate) fn write<T: Serialize>(path: &Path, tensors: Vec<(String, Tensor)>, d
     Ok(())
 }
 
-/// Reads what [`write`] wrote.
-pub(crate) fn read<T: DeserializeOwned>(path: &Path, device: &Device) -> Result<(HashMap<String, Tensor>, T)> {
-    let failed = |reason: String| Error::File { path: path.into(), reason };
-    let bytes = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
-    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|e| failed(format!("is not a safetensors file ({e})")))?;
-    let description = metadata
-        .metadata()
-        .as_ref()
-        .and_then(|m| m.get(KEY))
-        .ok_or_else(|| failed(format!("is a safetensors file, but not Foresee's: its metadata has no key `{KEY}`")))?;
-    let description = serde_json::from_str(description).map_err(|e| failed(format!("its metadata cannot be read: {e}")))?;
-    let tensors = candle_core::safetensors::load_buffer(&bytes, device).map_err(|e| failed(format!("is damaged: {e}")))?;
-    Ok((tensors, description))
+/// Headers of Foresee's files are far smaller.
+const LONGEST_HEADER: u64 = 8 << 20;
+
+/// What a file of [`write()`] says of itself; its tensors are not read yet.
+pub(crate) struct Contents<T> {
+    path: PathBuf,
+    file: File,
+    header: Metadata,
+    /// The description.
+    pub card: T,
+}
+
+impl<T: DeserializeOwned> Contents<T> {
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed = |reason: String| wrong(path, &reason);
+        let mut file = File::open(path).map_err(|e| failed(e.to_string()))?;
+        let whole = file.metadata().map_err(|e| failed(e.to_string()))?.len();
+        let mut length = [0; 8];
+        file.read_exact(&mut length).map_err(|_| failed("is not a safetensors file (it is too short)".into()))?;
+        let header = u64::from_le_bytes(length);
+        let rest = whole.saturating_sub(8);
+        if header > rest.min(LONGEST_HEADER) {
+            return Err(failed(format!("is not a safetensors file of Foresee (a header of {header} bytes in a file of {whole})")));
+        }
+        let mut text = vec![0; header as usize];
+        file.read_exact(&mut text).map_err(|e| failed(e.to_string()))?;
+        let metadata: Metadata = serde_json::from_slice(&text).map_err(|e| failed(format!("is not a safetensors file ({e})")))?;
+        let length = rest - header;
+        let told = metadata.data_len();
+        if told as u64 != length {
+            return Err(failed(format!("is damaged: its header tells {told} bytes of tensors, but {length} follow; make or download it again")));
+        }
+        let description = metadata.metadata().as_ref().and_then(|m| m.get(KEY));
+        let description = description.ok_or_else(|| failed(format!("is a safetensors file, but not Foresee's: its metadata has no key `{KEY}`")))?;
+        let card = serde_json::from_str(description).map_err(|e| failed(format!("its metadata cannot be read: {e}")))?;
+        Ok(Self { path: path.into(), file, header: metadata, card })
+    }
+
+    /// Makes sure that a tensor of `f32` is there in this shape; [`open`](Self::open) has made sure that the file is long enough for it.
+    pub fn holds(&self, name: &str, shape: &[usize]) -> Result<()> {
+        let bad = |reason: String| Err(Error::Tensor { path: self.path.clone(), tensor: name.to_owned(), reason });
+        let Some(info) = self.header.info(name) else { return bad("is missing".into()) };
+        if info.shape != shape {
+            return bad(format!("has shape {:?}, expected {shape:?}", info.shape));
+        }
+        if info.dtype != Dtype::F32 {
+            return bad(format!("is of type {:?}, expected F32", info.dtype));
+        }
+        Ok(())
+    }
+
+    /// Reads all tensors, which are those that are expected and no other.
+    pub fn tensors<'a>(mut self, expected: impl IntoIterator<Item = (String, &'a Var)>, device: &Device) -> Result<HashMap<String, Tensor>> {
+        let mut names = HashSet::new();
+        for (name, var) in expected {
+            self.holds(&name, var.dims())?;
+            names.insert(name);
+        }
+        if let Some(other) = self.header.offset_keys().into_iter().find(|name| !names.contains(name)) {
+            return Err(wrong(&self.path, &format!("holds a tensor `{other}`, which its network does not have")));
+        }
+        self.file.rewind().map_err(|e| wrong(&self.path, &e.to_string()))?;
+        let mut bytes = vec![];
+        self.file.read_to_end(&mut bytes).map_err(|e| wrong(&self.path, &e.to_string()))?;
+        candle_core::safetensors::load_buffer(&bytes, device).map_err(|e| wrong(&self.path, &format!("is damaged: {e}")))
+    }
+}
+
+/// A reason can quote the file: no more than this of it is shown, and nothing that a terminal would obey.
+const LONGEST_REASON: usize = 1000;
+
+fn wrong(path: &Path, reason: &str) -> Error {
+    let reason = reason.chars().take(LONGEST_REASON).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
+    Error::File { path: path.into(), reason }
 }

@@ -70,10 +70,16 @@ impl AdamW {
         Ok(())
     }
 
+    /// Names of a variable's state: `optimizer.first.<variable>`, `optimizer.second.<variable>`.
+    pub(crate) fn names(variable: &str) -> [String; 2] {
+        ["first", "second"].map(|moment| format!("optimizer.{moment}.{variable}"))
+    }
+
     /// The state by name: `optimizer.first.<variable>`, `optimizer.second.<variable>`.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let named = |slot: &Slot| {
-            [(format!("optimizer.first.{}", slot.name), slot.first.clone()), (format!("optimizer.second.{}", slot.name), slot.second.clone())]
+            let [first, second] = Self::names(&slot.name);
+            [(first, slot.first.clone()), (second, slot.second.clone())]
         };
         self.slots.iter().flat_map(named).collect()
     }

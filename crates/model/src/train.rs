@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Tensor, Var};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -59,7 +59,7 @@ pub struct Trainer {
 const AVERAGE: &str = "average.";
 
 /// What a checkpoint says besides its tensors.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct CheckpointCard {
     network: NetworkConfig,
     train: TrainConfig,
@@ -192,11 +192,21 @@ impl Trainer {
     /// # Errors
     /// If the file cannot be read or belongs to another configuration; the trainer then stays as it was, as far as its position tells.
     pub fn resume(&mut self, path: &Path) -> Result<()> {
-        let (tensors, card): (_, CheckpointCard) = file::read(path, self.network.tensors()[0].1.device())?;
+        let file = file::Contents::<CheckpointCard>::open(path)?;
+        let CheckpointCard { position: Position { epoch, batch, step }, batches, .. } = file.card;
+        let card = file.card.clone();
         if card.network != *self.network.config() || card.train != self.config || card.batches != self.batches {
             return Err(Error::File { path: path.into(), reason: "is a checkpoint of another configuration or data set".into() });
         }
-        if tensors.values().any(|tensor| tensor.dtype() != DType::F32) || digest(tensors.iter())? != card.sha256 {
+        if batch >= batches || epoch > card.train.epochs || epoch.checked_mul(batches).and_then(|n| n.checked_add(batch)) != Some(step) {
+            let reason = format!("tells an impossible position: step {step} in batch {batch} of {batches}, epoch {epoch}");
+            return Err(Error::File { path: path.into(), reason });
+        }
+        let average = self.average.iter().flat_map(Network::tensors).map(|(name, var)| (format!("{AVERAGE}{name}"), var));
+        let state = self.network.trainable().into_iter().flat_map(|(name, var)| AdamW::names(&name).map(|name| (name, var)));
+        let expected: Vec<(String, &Var)> = self.network.tensors().into_iter().chain(average).chain(state).collect();
+        let tensors = file.tensors(expected, self.network.tensors()[0].1.device())?;
+        if digest(tensors.iter())? != card.sha256 {
             return Err(Error::File { path: path.into(), reason: "is damaged: its checksum is another".into() });
         }
         self.network.set_tensors(path, &tensors)?;
