@@ -1,0 +1,106 @@
+//! Permutation feature importance (Fisher, Rudin & Dominici, 2018).
+
+use candle_core::Tensor;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::error::{Result, check};
+use crate::parts::Part;
+use crate::target::{BATCH, in_chunks};
+
+/// Options of [`permutation_importance`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Permutation {
+    /// Permutations, from 2, so that there is a spread. Default 10.
+    pub repeats: usize,
+    /// Inputs at once, from 1. Default 32.
+    pub batch: usize,
+    /// Decides the permutations, which are the same for every part. Default 0.
+    pub seed: u64,
+}
+
+impl Default for Permutation {
+    fn default() -> Self {
+        Self { repeats: 10, batch: BATCH, seed: 0 }
+    }
+}
+
+/// How much worse a model is without a part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Importance {
+    /// The part's name.
+    pub part: String,
+    /// The error on the inputs as they are.
+    pub error: f64,
+    /// The error under each permutation.
+    pub permuted: Vec<f64>,
+}
+
+impl Importance {
+    /// Mean increase of the error.
+    pub fn increase(&self) -> f64 {
+        mean(&self.permuted) - self.error
+    }
+
+    /// Standard deviation of the increase over the permutations (n - 1).
+    pub fn deviation(&self) -> f64 {
+        deviation(&self.permuted)
+    }
+
+    /// Mean error under permutation over the error as it is, Fisher et al.'s model reliance.
+    pub fn ratio(&self) -> f64 {
+        mean(&self.permuted) / self.error
+    }
+}
+
+/// The increase of a model's error when a part of the inputs is permuted among them. `error` says how wrong outputs [N, K] for x [N, ...] are; x may as
+/// well be features (channels are parts) or the attributes that another model is given (columns are).
+///
+/// # Errors
+/// If an option is outside its range, there are fewer than two inputs, a part does not fit, or the model or `error` fails.
+pub fn permutation_importance(
+    model: impl Fn(&Tensor) -> candle_core::Result<Tensor>,
+    error: impl Fn(&Tensor) -> Result<f64>,
+    x: &Tensor,
+    parts: &[Part],
+    options: &Permutation,
+) -> Result<Vec<Importance>> {
+    check(options.repeats >= 2, "repeats", options.repeats, "a number from 2")?;
+    check(options.batch >= 1, "batch", options.batch, "a number from 1")?;
+    let (n, x) = (x.dim(0)?, &x.detach());
+    check(n >= 2, "inputs", n, "at least 2")?;
+    let as_is = error(&in_chunks(x, options.batch, |x| Ok(model(x)?.detach()))?)?;
+    let all = Tensor::arange(0, n as u32, x.device())?;
+    parts
+        .iter()
+        .map(|part| {
+            let permuted = (0..options.repeats).map(|repeat| {
+                let from = Tensor::from_vec(permutation(n, options.seed, repeat), n, x.device())?;
+                let outputs = in_chunks(&all, options.batch, |rows| {
+                    let others = x.index_select(&from.index_select(rows, 0)?, 0)?;
+                    Ok(model(&part.mix(&others, &x.index_select(rows, 0)?)?)?.detach())
+                })?;
+                error(&outputs)
+            });
+            Ok(Importance { part: part.name.clone(), error: as_is, permuted: permuted.collect::<Result<_>>()? })
+        })
+        .collect()
+}
+
+fn permutation(n: usize, seed: u64, repeat: usize) -> Vec<u32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(repeat as u64);
+    let mut order: Vec<u32> = (0..n as u32).collect();
+    order.shuffle(&mut rng);
+    order
+}
+
+pub(crate) fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+pub(crate) fn deviation(values: &[f64]) -> f64 {
+    let mean = mean(values);
+    (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.)).sqrt()
+}
