@@ -110,7 +110,7 @@ fn conv_transposed(s: &Tensor, weight: &Tensor, options: crate::Conv2d, x: &Tens
     let (_, _, n, m) = weight.dims4()?;
     let s = s.contiguous()?;
     if stride == 1 && n == m && dilation * (n - 1) >= padding {
-        return s.conv2d(&weight.transpose(0, 1)?.flip(&[2, 3])?.contiguous()?, dilation * (n - 1) - padding, 1, dilation, 1);
+        return s.conv2d(&weight.transpose(0, 1)?.contiguous()?.flip(&[2, 3])?, dilation * (n - 1) - padding, 1, dilation, 1);
     }
     // Rows and columns that the steps do not reach get 0; they differ in number between height and width, and candle takes one number.
     let (h, w) = (x.dim(2)?, x.dim(3)?);

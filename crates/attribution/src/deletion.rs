@@ -67,7 +67,7 @@ fn curves<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     way: Way,
 ) -> Result<Vec<Curve>> {
     check(steps >= 1, "steps", steps, "a number from 1")?;
-    let x = &x.detach();
+    let x = &x.detach().contiguous()?;
     let baseline = baseline_of(x, baseline)?;
     let ranks = ranks(x, attribution)?;
     let entries = ranks.elem_count() / x.dim(0)?.max(1);

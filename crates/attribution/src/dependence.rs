@@ -51,7 +51,7 @@ pub fn partial_dependence<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     grid: &[f64],
 ) -> Result<Dependence> {
     check(!grid.is_empty() && grid.iter().all(|v| v.is_finite()), "grid", format!("{grid:?}"), "at least one value, all finite")?;
-    let (n, x) = (x.dim(0)?, &x.detach());
+    let (n, x) = (x.dim(0)?, &x.detach().contiguous()?);
     let mut curves = vec![Vec::with_capacity(grid.len()); n];
     for value in grid {
         let value = Tensor::new(*value, x.device())?.to_dtype(x.dtype())?;

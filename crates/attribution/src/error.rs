@@ -50,6 +50,12 @@ pub enum Error {
         /// The names of all layers.
         layers: Vec<String>,
     },
+    /// A tensor of a network is missing.
+    #[error("there is no tensor {name:?}; the paper's network needs it")]
+    NoTensor {
+        /// Its name.
+        name: String,
+    },
     /// A regression or a correlation has no solution.
     #[error("{0}")]
     Degenerate(&'static str),

@@ -52,7 +52,7 @@ pub fn integrated_gradients<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     options: &IntegratedGradients,
 ) -> Result<Integrated> {
     check(options.steps >= 1, "steps", options.steps, "a number from 1")?;
-    let x = &x.detach();
+    let x = &x.detach().contiguous()?;
     let baseline = baseline_of(x, baseline)?;
     let away = (x - &baseline)?;
     let points = nodes(options.quadrature, options.steps);

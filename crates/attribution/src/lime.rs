@@ -89,7 +89,7 @@ pub fn lime_under<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     options: &Lime,
 ) -> Result<LimeResult> {
     check(options.width > 0. && options.width.is_finite(), "width", options.width, "a number above 0")?;
-    let x = &x.detach();
+    let x = &x.detach().contiguous()?;
     let baseline = baseline_of(x, baseline)?;
     let segments = segments_of(x, segments)?;
     let count = segments.iter().max().map_or(0, |&s| s as usize + 1);

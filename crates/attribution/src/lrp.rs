@@ -16,7 +16,7 @@ pub enum Rule {
         /// From 0.
         epsilon: f64,
     },
-    /// Contributions that have the sign of z_j weigh 1 + γ (Montavon et al., 2019, generalised to inputs of either sign by Andéol et al., 2021).
+    /// Contributions that have the sign of the unit's output weigh 1 + γ (Montavon et al., 2019, generalised to inputs of either sign by Andéol et al., 2021).
     Gamma {
         /// From 0.
         gamma: f64,
@@ -294,7 +294,8 @@ impl Linear<'_> {
                 let more_bias = |part: &Option<Tensor>| self.bias.zip(part.as_ref()).map(|(b, part)| more(b, part)).transpose();
                 let (up, down) = (more(self.weight, &w_plus)?, more(self.weight, &w_minus)?);
                 let (x_plus, x_minus) = (positive(x)?, negative(x)?);
-                let z = self.layer.product(x, self.weight, self.bias)?;
+                // By the sign of what the unit puts out, as in zennit: with its bias, whatever that may do with relevance.
+                let z = self.layer.forward(x)?;
                 let zero = z.zeros_like()?;
                 let above = (r * z.gt(&zero)?.to_dtype(r.dtype())?)?;
                 let below = (r * z.lt(&zero)?.to_dtype(r.dtype())?)?;

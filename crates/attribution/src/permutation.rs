@@ -40,7 +40,7 @@ pub struct Importance {
 impl Importance {
     /// Mean increase of the error.
     pub fn increase(&self) -> f64 {
-        mean(&self.permuted) - self.error
+        mean(&self.permuted.iter().map(|permuted| permuted - self.error).collect::<Vec<_>>())
     }
 
     /// Standard deviation of the increase over the permutations (n - 1).
@@ -68,7 +68,7 @@ pub fn permutation_importance(
 ) -> Result<Vec<Importance>> {
     check(options.repeats >= 2, "repeats", options.repeats, "a number from 2")?;
     check(options.batch >= 1, "batch", options.batch, "a number from 1")?;
-    let (n, x) = (x.dim(0)?, &x.detach());
+    let (n, x) = (x.dim(0)?, &x.detach().contiguous()?);
     check(n >= 2, "inputs", n, "at least 2")?;
     let as_is = error(&in_chunks(x, options.batch, |x| Ok(model(x)?.detach()))?)?;
     let all = Tensor::arange(0, n as u32, x.device())?;

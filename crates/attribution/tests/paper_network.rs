@@ -1,0 +1,71 @@
+//! The paper's network as foresee-model has it (`f32`, fused kernels), through the methods.
+
+use candle_core::{Device, Error, Result as CandleResult, Tensor};
+use foresee_attribution::*;
+use foresee_model::{Network, NetworkConfig};
+
+type AnyResult<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const TARGET: usize = 2;
+
+fn values(t: &Tensor) -> Vec<f32> {
+    t.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn assert_near(what: &str, got: &Tensor, expected: &Tensor, tolerance: f32) {
+    assert_eq!(got.dims(), expected.dims(), "{what}");
+    let (got, expected) = (values(got), values(expected));
+    let largest = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
+    let off = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0., f32::max) / largest;
+    assert!(largest > 0. && off < tolerance, "{what} is off by {off:e}");
+}
+
+/// Small, with running moments that are not those of a new network.
+fn network(mask_kernel: usize) -> AnyResult<(Network, Layers, Tensor)> {
+    let network = Network::new(NetworkConfig { attributes: 5, channels: 16, mask_kernel, ..Default::default() }, 3, &Device::Cpu)?;
+    let wave = |n: usize, f: f64| Tensor::from_iter((0..n).map(|i| (f * (i * i) as f64).sin() as f32), &Device::Cpu);
+    network.forward_train(&wave(2 * 3 * 14 * 11, 0.31)?.reshape((2, 3, 14, 11))?)?;
+    let dilations: Vec<usize> = network.extractor().plan().iter().map(|&(_, _, dilation)| dilation).collect();
+    let tensors = network.tensors().into_iter().map(|(name, var)| (name, var.as_detached_tensor()));
+    Ok((network.clone(), attention_network(tensors, &dilations)?.batch(2), wave(3 * 3 * 14 * 11, 0.17)?.reshape((3, 3, 14, 11))?))
+}
+
+#[test]
+fn layers_of_its_tensors_are_the_network() -> AnyResult {
+    for mask_kernel in [1, 3] {
+        let (network, layers, x) = network(mask_kernel)?;
+        let forward = |x: &Tensor| -> CandleResult<Tensor> { Ok(network.forward(x).map_err(Error::wrap)?.logits) };
+        assert_near("logits", &layers.forward(&x)?, &forward(&x)?.detach(), 1e-5);
+        let fused = Target::new(forward, TARGET).batch(2);
+        assert_near("gradients", &layers.gradient(&x, TARGET)?, &fused.gradient(&x)?, 1e-4);
+        let split = Split::new(
+            |x: &Tensor| network.extractor().forward(x).map_err(Error::wrap),
+            |z: &Tensor| Ok(network.forward_features(z).map_err(Error::wrap)?.logits),
+        );
+        let signed = GradCam { relu: false, ..Default::default() };
+        assert_near("Grad-CAM", &grad_cam(&layers.at("extractor.3.relu")?, &x, TARGET, &signed)?, &grad_cam(&split, &x, TARGET, &signed)?, 1e-4);
+        // The network's own masks through the same interface.
+        let z = network.extractor().forward(&x)?.detach();
+        let masks = network.heads().masks(&z, &[TARGET])?.squeeze(1)?;
+        let readout = Tensor::new(network.heads().readout_weights()?[TARGET].clone(), &Device::Cpu)?;
+        for weights in [MaskWeights::Mean, MaskWeights::Readout, MaskWeights::Contribution] {
+            assert_near("the masks", &layers.mask_map(&x, TARGET, weights)?, &mask_map(&masks, &z, &readout, weights)?, 1e-4);
+        }
+    }
+    Ok(())
+}
+
+/// Eq. 2 in `f32`: with biases left out each layer's sum is the logit, to 1e-4 of the relevance that moves.
+#[test]
+fn relevance_is_conserved_through_the_masks() -> AnyResult {
+    let (_, layers, x) = network(1)?;
+    let found = lrp(&layers, &x, TARGET, &Composite::epsilon(1e-6))?;
+    let moving = found.attribution.abs()?.flatten_from(1)?.sum(1)?.to_vec1::<f32>()?;
+    assert_eq!(found.layers.len(), 11);
+    for layer in &found.layers {
+        for ((sum, f), moving) in layer.relevance.iter().zip(&found.output).zip(&moving) {
+            assert!((sum - f).abs() < 1e-4 * f64::from(*moving).max(f.abs()), "{}: {sum} of {f}", layer.layer);
+        }
+    }
+    Ok(())
+}
