@@ -60,6 +60,11 @@ fn advice(error: &HFError, offline: bool) -> String {
         HFError::RepoNotFound { .. } => "is not on the hub, or is private: check the name, and set HF_TOKEN if it needs one".into(),
         HFError::AuthRequired { .. } | HFError::Forbidden { .. } => "needs a token that may read it: set HF_TOKEN".into(),
         _ if offline => format!("{error}"),
+        HFError::Request { .. } => {
+            "cannot be reached: check the network (and HF_ENDPOINT, if it is set). Without network, download its parquet files elsewhere and give \
+            their folder to --celeba, or set HF_HUB_OFFLINE=1 if they are in the cache"
+                .into()
+        }
         _ => format!(
             "{error}; without network, download its parquet files elsewhere and give their folder to --celeba, or set HF_HUB_OFFLINE=1 if they are in the cache"
         ),
