@@ -11,7 +11,7 @@ use foresee_model::{Network, NetworkConfig};
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 const STEPS: usize = 10;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 /// VmRSS or VmHWM in MiB.
 fn memory(key: &str) -> AnyResult<f64> {

@@ -275,9 +275,12 @@ impl Layers {
         run(&self.steps, x)
     }
 
-    /// Output `index` of this model, for the methods that take any function.
-    pub fn target(&self, index: usize) -> Target<impl Fn(&Tensor) -> candle_core::Result<Tensor> + '_> {
-        Target::new(|x: &Tensor| self.forward(x), index).batch(self.batch)
+    /// Output `index` of this model, for the methods that take any function. Masks and readouts of other outputs are not computed where the model ends as the
+    /// paper's does or in a linear layer: the target is then the only column of a narrower model.
+    pub fn target(&self, index: usize) -> Target<impl Fn(&Tensor) -> candle_core::Result<Tensor> + Clone + use<>> {
+        let (layers, index) = self.only(index).unwrap_or_else(|_| (self.clone(), index));
+        let batch = self.batch;
+        Target::new(move |x: &Tensor| layers.forward(x), index).batch(batch)
     }
 
     /// What the layer of this name puts out.

@@ -55,7 +55,7 @@ pub struct LimeResult {
 /// [H, W] for all channels of images ([`grid_segments`](crate::grid_segments)). `baseline` as in [`integrated_gradients`](crate::integrated_gradients).
 ///
 /// # Errors
-/// If an option is outside its range, segments or baseline do not fit x, a number is of no segment, the regression has no solution, or the model fails.
+/// If an option is outside its range, segments or baseline do not fit x, a number between 0 and the greatest is of no segment, the regression has no solution, or the model fails.
 pub fn lime<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     target: &Target<F>,
     x: &Tensor,
@@ -64,7 +64,7 @@ pub fn lime<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     options: &Lime,
 ) -> Result<LimeResult> {
     check(options.samples >= 2, "samples", options.samples, "a number from 2")?;
-    let count = segments.to_dtype(DType::U32)?.flatten_all()?.max(0)?.to_scalar::<u32>()? as usize + 1;
+    let (_, count) = segments_of(x, segments)?;
     let kept = |input: usize| perturbations(options.samples, count, options.seed, input);
     lime_under(target, x, segments, baseline, kept, options)
 }
@@ -91,8 +91,7 @@ pub fn lime_under<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     check(options.width > 0. && options.width.is_finite(), "width", options.width, "a number above 0")?;
     let x = &x.detach().contiguous()?;
     let baseline = baseline_of(x, baseline)?;
-    let segments = segments_of(x, segments)?;
-    let count = segments.iter().max().map_or(0, |&s| s as usize + 1);
+    let (segments, count) = segments_of(x, segments)?;
     let (mut attribution, mut fits) = (vec![], vec![]);
     for input in 0..x.dim(0)? {
         let kept = kept(input);
@@ -108,14 +107,19 @@ pub fn lime_under<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     Ok(LimeResult { attribution: Tensor::from_vec(attribution, x.shape(), x.device())?.to_dtype(x.dtype())?, fits })
 }
 
-/// The segment of each entry of one input.
-fn segments_of(x: &Tensor, segments: &Tensor) -> Result<Vec<u32>> {
+/// The segment of each entry of one input, and how many there are.
+fn segments_of(x: &Tensor, segments: &Tensor) -> Result<(Vec<u32>, usize)> {
     let input = &x.dims()[1..];
-    let fits = segments.dims() == input || (input.len() == 3 && segments.dims() == &input[1..]);
-    match fits {
-        true => Ok(segments.to_dtype(DType::U32)?.broadcast_as(input)?.flatten_all()?.to_vec1()?),
-        false => shape("the segments", segments.dims(), format!("{input:?}, or [H, W] of it,")),
+    if segments.dims() != input && !(input.len() == 3 && segments.dims() == &input[1..]) {
+        return shape("the segments", segments.dims(), format!("{input:?}, or [H, W] of it,"));
     }
+    let segments: Vec<u32> = segments.to_dtype(DType::U32)?.broadcast_as(input)?.flatten_all()?.to_vec1()?;
+    let mut there: Vec<u32> = segments.clone();
+    there.sort_unstable();
+    there.dedup();
+    let gap = there.iter().enumerate().find(|(i, s)| *i as u32 != **s);
+    check(gap.is_none(), "segments", format!("{} numbers up to {}", there.len(), there.last().unwrap_or(&0)), "every number from 0 to the greatest")?;
+    Ok((segments, there.len()))
 }
 
 /// One input whose samples are evaluated.

@@ -14,7 +14,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// Index i of the first dimension of inputs of this shape (without the batch): column i of [D], channel i of [C, H, W].
+    /// Index i of the first dimension of inputs of this shape (without the batch): column i of `[D]`, channel i of [C, H, W].
     ///
     /// # Errors
     /// If there is no such index.

@@ -98,6 +98,9 @@ pub fn global_surrogate(x: &Tensor, y: &Tensor, options: &SurrogateOptions) -> R
     };
     let rows: Vec<Vec<f64>> = numbers(x)?.chunks(columns).map(<[f64]>::to_vec).collect();
     let y = numbers(y)?;
+    if !rows.iter().flatten().chain(&y).all(|v| v.is_finite()) {
+        return Err(Error::Degenerate("a surrogate needs finite rows and outputs"));
+    }
     let mut order: Vec<usize> = (0..n).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(options.seed));
     let held_out = order.split_off(n - (options.held_out * n as f64).round() as usize);

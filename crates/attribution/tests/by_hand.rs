@@ -223,6 +223,10 @@ fn what_cannot_be_done_is_named() -> AnyResult {
     assert!(matches!(integrated_gradients(&target, &x, Some(&row(&[1., 2., 3.])), &Default::default()).unwrap_err(), Error::Shape { .. }));
     assert!(integrated_gradients(&target, &x, None, &IntegratedGradients { steps: 0, ..Default::default() }).is_err());
     assert!(lrp(&two_layers()?, &x, 0, &Composite::new(Rule::AlphaBeta { alpha: 2., beta: 2. })).is_err());
+    let gap = Tensor::new(&[0u32, 4_000_000_000], &Device::Cpu)?;
+    assert!(matches!(lime(&target, &x, &gap, None, &Lime::default()).unwrap_err(), Error::Parameter { parameter: "segments", .. }));
+    let infinite = tensor(&[f64::INFINITY; 20], &[10, 2]);
+    assert!(global_surrogate(&infinite, &tensor(&[1.; 10], &[10]), &SurrogateOptions::default()).is_err());
     assert!(guided_backprop(&Layers::new().linear("only", &row(&[1., 1.]), None)?, &x, 0).is_err());
     Ok(())
 }
