@@ -4,8 +4,8 @@
 
 use candle_core::{Device, Tensor};
 use foresee_attribution::{
-    Composite, Conv2d, GradCam, IntegratedGradients, Layers, Lime, Reduce, Result, SmoothGrad, deletion, grad_cam, grid_segments, guided_backprop,
-    insertion, integrated_gradients, lime, lrp, per_pixel, pointing_game, sensitivity, smooth_grad,
+    Composite, Conv2d, GradCam, IntegratedGradients, Layers, Lime, Reduce, Result, SmoothGrad, blur, deletion, grad_cam, grid_segments,
+    guided_backprop, insertion, integrated_gradients, lime, lrp, per_pixel, pointing_game, sensitivity, smooth_grad,
 };
 
 const SIZE: usize = 12;
@@ -42,8 +42,9 @@ fn main() -> Result<()> {
         relevance.output[0],
         relevance.layers.iter().map(|l| l.relevance[0]).collect::<Vec<_>>()
     );
+    let blurred = blur(&image, 2.)?;
     for (name, map) in &maps {
-        let (gone, come) = (deletion(&f, &image, map, None, 20)?[0].area(), insertion(&f, &image, map, None, 20)?[0].area());
+        let (gone, come) = (deletion(&f, &image, map, None, 20)?[0].area(), insertion(&f, &image, map, Some(&blurred), 20)?[0].area());
         let Some(pointing) = pointing_game(map, &region, 0.)?[0] else { continue };
         println!(
             "{name:24} deletion {gone:7.3}, insertion {come:7.3}, hit {:.0}, positive part in the corner {:.0} %",

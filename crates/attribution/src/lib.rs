@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod backward;
+mod blur;
 mod cam;
 mod deletion;
 mod dependence;
@@ -24,6 +25,7 @@ mod target;
 mod tree;
 
 pub use backward::{At, guided_backprop};
+pub use blur::blur;
 pub use cam::{Activations, GradCam, Interpolation, Split, cam, grad_cam, grad_cam_plus_plus, guided_grad_cam, resize};
 pub use deletion::{Curve, deletion, insertion};
 pub use dependence::{Dependence, partial_dependence, quantile_grid};

@@ -327,6 +327,16 @@ fn deletion_and_insertion_curves() -> AnyResult {
 }
 
 #[test]
+fn a_blurred_image_keeps_its_colours() -> AnyResult {
+    assert_near(&values(&blur(&tensor(&[0.3; 24], &[1, 2, 3, 4]), 1.5)?), &[0.3; 24]);
+    // With exp(-1/2σ²) = 1/2 a pixel between two weighs 1/2 : 1 : 1/2, and at the border 1 : 1/2 : 1/16.
+    let sigma = (0.5 / 2f64.ln()).sqrt();
+    assert_near(&values(&blur(&tensor(&[0., 1., 0.], &[1, 1, 1, 3]), sigma)?), &[0.5 / 1.5625, 0.5, 0.5 / 1.5625]);
+    assert_near(&values(&blur(&tensor(&[0., 1., 0.], &[1, 1, 3, 1]), sigma)?), &[0.5 / 1.5625, 0.5, 0.5 / 1.5625]);
+    Ok(())
+}
+
+#[test]
 fn pointing() -> AnyResult {
     let maps = tensor(&[0., 3., -1., 1., 2., 2., 0., 0., 1., 1., 1., 1.], &[3, 2, 2]);
     let regions = tensor(&[0., 1., 0., 0., 1., 0., 0., 0., 0., 0., 0., 0.], &[3, 2, 2]);
