@@ -1,11 +1,13 @@
 //! Speed and peak memory of gradient methods on the paper's network, for `speed.py` to compare with Captum:
 //! `cargo run --release -p foresee-attribution --example speed -- METHOD [IMAGES [SIZE]]`, METHOD of `sensitivity`, `integrated`, `grad_cam`,
-//! `layers_sensitivity`, `layers_grad_cam`. A process for each method, so that memory is its own. Linux only, for the memory.
+//! `layers_sensitivity`, `layers_grad_cam`, `lrp`. A process for each method, so that memory is its own. Linux only, for the memory.
 
 use std::time::Instant;
 
 use candle_core::{Device, Error, Tensor};
-use foresee_attribution::{GradCam, IntegratedGradients, Split, Target, attention_network, grad_cam, integrated_gradients, sensitivity};
+use foresee_attribution::{
+    Composite, GradCam, IntegratedGradients, Split, Target, attention_network, grad_cam, integrated_gradients, lrp, sensitivity,
+};
 use foresee_model::{Network, NetworkConfig};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -44,6 +46,7 @@ fn main() -> AnyResult {
             "grad_cam" => grad_cam(&split, &x, 20, &options)?,
             "layers_sensitivity" => layers.gradient(&x, 20)?.abs()?,
             "layers_grad_cam" => grad_cam(&layers.at("extractor.3.relu")?, &x, 20, &options)?,
+            "lrp" => lrp(&layers, &x, 20, &Composite::epsilon_plus())?.attribution,
             other => return Err(format!("there is no method {other}").into()),
         })
     };
