@@ -7,7 +7,7 @@ use foresee_tests::{message, xtask};
 
 type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
 
-const SMALL: [&str; 11] = [
+const SMALL: [&str; 13] = [
     "data.synthetic_faces=60",
     "data.image_size=12",
     "model.channels=16",
@@ -19,6 +19,8 @@ const SMALL: [&str; 11] = [
     "predict.images=6",
     "predict.channels=5",
     "predict.resamples=20",
+    "attribute.images=1",
+    "attribute.steps=3",
 ];
 
 fn reproduce(out: &Path, more: &[&str], environment: &[(&str, &str)]) -> AnyResult<Output> {
@@ -49,6 +51,7 @@ fn a_run_leaves_all_its_files_and_is_decided_by_its_seed() -> AnyResult {
         "fig7_channel_pruning",
         "fig8_mask_transformation",
         "predictability_scores",
+        "attribution_comparison",
     ] {
         let start = |extension: &str| std::fs::read(out.join(format!("figures/{figure}.{extension}")));
         assert!(start("png")?.starts_with(b"\x89PNG") && start("pdf")?.starts_with(b"%PDF"));
@@ -62,16 +65,16 @@ fn a_run_leaves_all_its_files_and_is_decided_by_its_seed() -> AnyResult {
     let report = std::fs::read_to_string(out.join("report.html"))?;
     assert!(report.contains("synthetic (drawn) faces") && !report.contains("http://") && !report.contains("https://"));
     let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("manifest.json"))?)?;
-    for stage in ["train", "measure", "prune", "transform", "predict", "figures"] {
+    for stage in ["train", "measure", "prune", "transform", "predict", "attribute", "figures"] {
         assert!(manifest["stages"][stage]["wall_seconds"].is_number(), "{stage} is not in the manifest");
     }
     assert_eq!(manifest["data"]["train"], 48);
 
     let again = reproduce(&out, &[], &[])?;
-    assert!(again.status.success() && message(&again).matches("up to date").count() == 6, "{}", message(&again));
+    assert!(again.status.success() && message(&again).matches("up to date").count() == 7, "{}", message(&again));
     std::fs::write(out.join("figures/fig7_channel_pruning.svg"), "changed")?;
     let redrawn = reproduce(&out, &[], &[])?;
-    assert!(message(&redrawn).matches("up to date").count() == 5 && message(&redrawn).contains("figures: done"));
+    assert!(message(&redrawn).matches("up to date").count() == 6 && message(&redrawn).contains("figures: done"));
 
     let other = reproduce(&out, &["--seed", "5"], &[])?;
     assert_eq!(other.status.code(), Some(2));
@@ -93,6 +96,7 @@ fn a_run_leaves_all_its_files_and_is_decided_by_its_seed() -> AnyResult {
         let kind = if name == "predictability_regression.csv" { ",simulated" } else { ",synthetic" };
         assert!(text.lines().skip(1).all(|line| line.ends_with(kind)), "data/{name}");
     }
+    attributions_are_drawn(&out)?;
     a_pruned_network_is_written(&out, folder.path())?;
     forecasts_are_scored(&out, &twin)?;
 
@@ -107,6 +111,26 @@ fn a_run_leaves_all_its_files_and_is_decided_by_its_seed() -> AnyResult {
     assert!(probabilities.into_iter().all(|p| p.is_ok_and(|p| (0. ..=1.).contains(&p))));
 
     bad_model_files(&paths[1], folder.path(), &std::fs::read(&model)?)
+}
+
+fn attributions_are_drawn(run: &Path) -> AnyResult {
+    let scores = std::fs::read_to_string(run.join("tables/attribution_scores.csv"))?;
+    for method in ["sensitivity", "integrated-gradients", "grad-cam", "lrp", "masks", "chance"] {
+        assert!(scores.contains(&format!("\n{method},")), "{method} is not scored:\n{scores}");
+    }
+    let run = run.to_string_lossy().into_owned();
+    let chosen = xtask(&["attribute", "--run", &run, "--method", "lrp", "--attribute", "Bald", "--image", "000055.jpg"], &[])?;
+    let told = String::from_utf8_lossy(&chosen.stdout).into_owned();
+    assert!(
+        chosen.status.success() && told.contains("attribution_chosen.png") && message(&chosen).contains("attribute: up to date"),
+        "{}",
+        message(&chosen)
+    );
+    let drawn = std::fs::read_to_string(format!("{run}/figures/attribution_chosen.svg"))?;
+    assert!(drawn.contains("Bald") && drawn.contains("lrp") && !drawn.contains("sensitivity") && drawn.contains("000055.jpg"));
+    let unknown = xtask(&["attribute", "--run", &run, "--image", "face.jpg"], &[])?;
+    assert!(unknown.status.code() == Some(2) && message(&unknown).contains("no such image"), "{}", message(&unknown));
+    Ok(())
 }
 
 fn a_pruned_network_is_written(run: &Path, folder: &Path) -> AnyResult {
@@ -218,7 +242,7 @@ fn bad_input_is_told_with_status_2_and_leaves_nothing() -> AnyResult {
         assert!(message(&output).contains(expected), "{arguments:?}: {}", message(&output));
         assert!(!Path::new(&out).exists(), "{arguments:?} left something");
     }
-    for command in ["train", "measure", "prune", "transform", "predict", "figures"] {
+    for command in ["train", "measure", "prune", "transform", "predict", "attribute", "figures"] {
         let output = xtask(&[command, "--run", &nowhere], &[])?;
         assert_eq!(output.status.code(), Some(2));
         assert!(message(&output).contains("cargo xtask reproduce"), "{}", message(&output));

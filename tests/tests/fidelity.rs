@@ -11,7 +11,7 @@ profile = "quick"
 set = [
   "data.synthetic_faces=60", "data.image_size=12", "model.channels=16", "train.epochs=1", "measure.images=20", "prune.step=8", "prune.images=6",
   "prune.random_seeds=2", "transform.images=4", "transform.validation=4", "transform.sigmas=[0.0, 0.1]", "transform.n=[1.0]",
-  "predict.images=4", "predict.channels=4", "predict.resamples=10",
+  "predict.images=4", "attribute.images=0", "predict.channels=4", "predict.resamples=10",
 ]
 
 [[variant]]

@@ -30,6 +30,8 @@ pub struct Config {
     /// Runs of earlier versions have none.
     #[serde(default)]
     pub predict: Predict,
+    #[serde(default, skip_serializing_if = "Attribute::is_left_out")]
+    pub attribute: Attribute,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -202,6 +204,19 @@ pub struct Predict {
     pub resamples: usize,
 }
 
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attribute {
+    pub images: usize,
+    pub steps: usize,
+}
+
+impl Attribute {
+    fn is_left_out(&self) -> bool {
+        self.images == 0
+    }
+}
+
 impl Config {
     /// The profile, with a file's keys over it, with `--set`'s over both.
     pub fn resolve(profile: &str, file: Option<&Path>, set: &[String]) -> Result<Self> {
@@ -272,6 +287,7 @@ impl Config {
         between("prune.step", self.prune.step, 1, 4096)?;
         between("prune.random_seeds", self.prune.random_seeds as usize, 1, 1000)?;
         between("predict.resamples", self.predict.resamples, 0, 100_000)?;
+        between("attribute.steps", self.attribute.steps, usize::from(self.attribute.images > 0), 1000)?;
         between("measure.faces", self.measure.faces, 1, 16)?;
         between("measure.attributes (their number)", self.measure.attributes.len(), 1, 12)?;
         for (i, name) in self.measure.attributes.iter().enumerate() {

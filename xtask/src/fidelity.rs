@@ -4,7 +4,7 @@ mod claims;
 mod over_lambda;
 mod page;
 mod predictability;
-mod regions;
+pub mod regions;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

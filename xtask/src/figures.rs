@@ -4,6 +4,8 @@ mod page;
 mod plots;
 mod tables;
 
+pub use self::plots::attributions;
+
 use anyhow::Result;
 use candle_core::Device;
 use foresee_celeba::ATTRIBUTES;
@@ -11,7 +13,7 @@ use foresee_report::frame;
 use foresee_report::{Architecture, Figure, Source, Table};
 
 use crate::run::Run;
-use crate::{predict, train};
+use crate::{attribute, predict, train};
 
 /// The files that figures are drawn from.
 const READS: [&str; 15] = [
@@ -36,11 +38,17 @@ pub fn stage(run: &mut Run) -> Result<()> {
     let description = (run.manifest.config.clone(), run.manifest.data.description(), run.manifest.seed);
     let predicted = run.manifest.config.predict.images > 0;
     let more: &[&str] = if predicted { &[predict::SCORES, predict::regression::TABLE] } else { &[] };
-    run.stage("figures", &description, &[&READS, more].concat(), |run| {
+    let attributed = run.manifest.stages.contains_key("attribute");
+    let maps: &[&str] = if attributed { &[attribute::SCORES, attribute::MAPS, attribute::FACES] } else { &[] };
+    run.stage("figures", &description, &[&READS, more, maps].concat(), |run| {
         let architecture = architecture(run)?;
         let (mut figures, mut tables) = (plots::all(run, &architecture)?, tables::all(run, &architecture)?);
         if predicted {
             predictability(run, &mut figures, &mut tables)?;
+        }
+        if attributed {
+            figures.push(attributions(run, "attribution_comparison", [attribute::FACES, attribute::MAPS])?);
+            tables.push(tables::attribution(run)?);
         }
         let mut made = vec!["report.html".to_owned()];
         for figure in &figures {

@@ -1,5 +1,6 @@
 //! The command line of Foresee. `cargo xtask --help` lists the commands; `data/profiles/quick.toml` explains every setting.
 
+mod attribute;
 mod bench;
 mod config;
 mod data;
@@ -44,7 +45,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the whole paper: train, measure, prune, transform, predict, draw. Goes on where it was interrupted.
+    /// Run the whole paper: train, measure, prune, transform, predict, attribute, draw. Goes on where it was interrupted.
     ///
     /// Without --celeba it draws synthetic faces and needs nothing else. Results are in the run folder: open report.html.
     ///
@@ -70,6 +71,12 @@ enum Command {
     ///   cargo xtask predict --study regression --out runs/regression
     #[command(verbatim_doc_comment)]
     Predict(predict::PredictArgs),
+    /// Stage `attribute`: the attribution methods that the paper reviews beside its masks, on the same faces, with scores of how good each is.
+    ///
+    ///   cargo xtask attribute --run runs/celeba
+    ///   cargo xtask attribute --run runs/celeba --method lrp --method masks --attribute Smiling --attribute Eyeglasses
+    #[command(verbatim_doc_comment)]
+    Attribute(attribute::AttributeArgs),
     /// Stage `figures`: draw all figures, tables and report.html from the run's data; needs no training.
     Figures(RunArgs),
     /// Judge a model file on faces of a folder.
@@ -130,6 +137,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Prune(args) => prune::prune(&args),
         Command::Transform(args) => one_stage(&args, transform::stage),
         Command::Predict(args) => predict::predict(&args),
+        Command::Attribute(args) => attribute::attribute(&args),
         Command::Figures(args) => figures::stage(&mut run::Run::take(&args.run)?),
         Command::Soak(args) => soak::soak(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args),

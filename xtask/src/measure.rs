@@ -3,7 +3,7 @@
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use foresee_analysis::{ChannelCorrelation, Matrix, MeanMasks, groups, neighbours, row_correlation, similar_order, top_channels};
-use foresee_celeba::{ATTRIBUTES, CelebA, Preprocessing, Split, attribute_index};
+use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split, attribute_index};
 use foresee_model::Network;
 use foresee_perturb::ChannelStatistics;
 use foresee_report::frame::{self, DataFrame, df};
@@ -181,15 +181,7 @@ fn write_figure4(run: &Run, network: &Network, images: &Preprocessing, data: &Ce
     let batch = faces::in_order(data, &faces, images, faces.len().max(1)).next().ok_or_else(|| anyhow::anyhow!("no test face to show"))??;
     let z = network.extractor().forward(&batch.images.to_device(device)?)?;
 
-    let mut pixels = Grid::new(size, &["face", "colour"]);
-    for (i, image) in batch.images.flatten_from(1)?.to_vec2::<f32>()?.into_iter().enumerate() {
-        for (c, plane) in image.chunks_exact(size * size).enumerate() {
-            let plane: Vec<f32> = plane.iter().map(|v| v * images.normalisation.deviation[c] + images.normalisation.mean[c]).collect();
-            pixels.push(&[data.name(faces[i]), ["red", "green", "blue"][c]], &plane);
-        }
-    }
-    pixels.write(run, "data/figure4_faces.csv")?;
-
+    write_faces(run, data, &faces, &batch.images, "data/figure4_faces.csv")?;
     let mut masks = Grid::new(size, &["face", "attribute", "rank", "channel"]);
     for name in &config.measure.attributes {
         let k = attribute_index(name)?;
@@ -205,8 +197,21 @@ fn write_figure4(run: &Run, network: &Network, images: &Preprocessing, data: &Ce
     Ok(vec!["data/figure4_faces.csv".into(), "data/figure4_masks.csv".into()])
 }
 
+/// The pixels in [0, 1] that images [B, 3, H, W] of a run's faces show.
+pub fn write_faces(run: &Run, data: &CelebA, faces: &[usize], images: &Tensor, file: &str) -> Result<()> {
+    let (size, normalisation) = (images.dim(3)?, Normalisation::default());
+    let mut pixels = Grid::new(size, &["face", "colour"]);
+    for (i, image) in images.flatten_from(1)?.to_vec2::<f32>()?.into_iter().enumerate() {
+        for (c, plane) in image.chunks_exact(size * size).enumerate() {
+            let plane: Vec<f32> = plane.iter().map(|v| v * normalisation.deviation[c] + normalisation.mean[c]).collect();
+            pixels.push(&[data.name(faces[i]), ["red", "green", "blue"][c]], &plane);
+        }
+    }
+    pixels.write(run, file)
+}
+
 /// The test faces that have most of the attributes to be shown, each adding as many that the ones before lack as possible.
-fn shown_faces(data: &CelebA, test: &[usize], attributes: &[String], count: usize) -> Result<Vec<usize>> {
+pub fn shown_faces(data: &CelebA, test: &[usize], attributes: &[String], count: usize) -> Result<Vec<usize>> {
     let wanted = attributes.iter().map(|name| Ok(attribute_index(name)?)).collect::<Result<Vec<_>>>()?;
     let mut chosen: Vec<usize> = vec![];
     while chosen.len() < count.min(test.len()) {
@@ -219,7 +224,7 @@ fn shown_faces(data: &CelebA, test: &[usize], attributes: &[String], count: usiz
 }
 
 /// Planes of pixels as a table: some labels, y, then a column for each x.
-struct Grid {
+pub struct Grid {
     size: usize,
     labels: Vec<(String, Vec<String>)>,
     y: Vec<i64>,
@@ -227,11 +232,11 @@ struct Grid {
 }
 
 impl Grid {
-    fn new(size: usize, labels: &[&str]) -> Self {
+    pub fn new(size: usize, labels: &[&str]) -> Self {
         Self { size, labels: labels.iter().map(|name| ((*name).to_owned(), vec![])).collect(), y: vec![], columns: vec![vec![]; size] }
     }
 
-    fn push(&mut self, labels: &[&str], plane: &[f32]) {
+    pub fn push(&mut self, labels: &[&str], plane: &[f32]) {
         for (y, row) in plane.chunks_exact(self.size).enumerate() {
             self.labels.iter_mut().zip(labels).for_each(|((_, column), label)| column.push((*label).to_owned()));
             self.y.push(y as i64);
@@ -239,7 +244,7 @@ impl Grid {
         }
     }
 
-    fn write(self, run: &Run, file: &str) -> Result<()> {
+    pub fn write(self, run: &Run, file: &str) -> Result<()> {
         let mut frame = df!("y" => self.y)?;
         for (name, column) in self.labels {
             frame.with_column(frame::column(&name, column))?;

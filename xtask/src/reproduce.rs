@@ -12,7 +12,7 @@ use crate::error::OtherRun;
 use crate::faces::{DataRecord, FacesArgs};
 use crate::lock::Lock;
 use crate::run::Run;
-use crate::{faces, figures, measure, predict, prune, train, transform};
+use crate::{attribute, faces, figures, measure, predict, prune, train, transform};
 
 #[derive(Args)]
 pub struct ReproduceArgs {
@@ -97,6 +97,7 @@ pub fn whole(config: Config, args: &FacesArgs, out: &Path, seed: u64, device_nam
     prune::stage(&mut run, &device)?;
     transform::stage(&mut run, &device)?;
     predict::stage(&mut run, &device)?;
+    attribute::stage(&mut run, &device)?;
     figures::stage(&mut run)?;
     Ok(run)
 }

@@ -19,7 +19,7 @@ use crate::output::print;
 use crate::run::{Run, file_sha256};
 
 /// A run of some seconds that goes through every stage, and writes a checkpoint at every step.
-const SMALL: [&str; 14] = [
+const SMALL: [&str; 16] = [
     "data.synthetic_faces=60",
     "data.image_size=12",
     "model.channels=16",
@@ -34,6 +34,8 @@ const SMALL: [&str; 14] = [
     "predict.images=6",
     "predict.channels=5",
     "predict.resamples=20",
+    "attribute.images=1",
+    "attribute.steps=2",
 ];
 
 /// What must be the same, besides model.safetensors; of the figures PNG and SVG.
@@ -175,7 +177,7 @@ fn send(child: &mut Child, _: usize) -> Result<&'static str> {
 fn stage(run: &Path) -> String {
     let Ok(run) = Run::open(run) else { return "faces".into() };
     let done = |name: &&str| !run.manifest.stages.contains_key(*name);
-    ["train", "measure", "prune", "transform", "predict", "figures"].iter().find(|name| done(name)).unwrap_or(&"end").to_string()
+    ["train", "measure", "prune", "transform", "predict", "attribute", "figures"].iter().find(|name| done(name)).unwrap_or(&"end").to_string()
 }
 
 /// Hashes of all files that must be the same.

@@ -115,7 +115,10 @@ impl<'a> Training<'a> {
             }
             self.validate(&progress)?;
             self.save()?;
-            self.patience.interrupted().map_or(Ok(()), Err)?;
+            if let Some(interrupted) = self.patience.interrupted() {
+                self.tell_saved();
+                return Err(interrupted.into());
+            }
         }
         let share = 100. * self.saving.as_secs_f64() / start.elapsed().as_secs_f64().max(1e-9);
         tracing::info!("checkpoints took {:.2} s, {share:.2} % of the training", self.saving.as_secs_f64());
@@ -161,14 +164,20 @@ impl<'a> Training<'a> {
 
     /// An error in the middle of an epoch, after what was learned in it has been saved; unless it is the network itself that is broken.
     fn rescued(&mut self, error: anyhow::Error) -> anyhow::Error {
-        let broken = matches!(error.downcast_ref(), Some(foresee_model::Error::NotFinite { .. }));
-        if !broken && self.trainer.position().batch > 0 {
-            match self.save() {
-                Ok(()) => tracing::info!("saved at step {} of {}", self.trainer.position().step, self.trainer.steps()),
-                Err(e) => tracing::warn!("the steps since the last checkpoint are lost: {e:#}"),
-            }
+        let Position { step, batch, .. } = self.trainer.position();
+        if step == 0 || matches!(error.downcast_ref(), Some(foresee_model::Error::NotFinite { .. })) {
+            return error;
+        }
+        // At the end of an epoch it has just been saved.
+        match if batch > 0 { self.save() } else { Ok(()) } {
+            Ok(()) => self.tell_saved(),
+            Err(e) => tracing::warn!("the steps since the last checkpoint are lost: {e:#}"),
         }
         error
+    }
+
+    fn tell_saved(&self) {
+        tracing::info!("saved at step {} of {}", self.trainer.position().step, self.trainer.steps());
     }
 
     fn validate(&mut self, progress: &Progress) -> Result<()> {

@@ -63,6 +63,55 @@ pub fn face_masks(name: &str, faces: &[Face], rows: &[FaceRow], source: &Source)
     })
 }
 
+/// The attributions of one attribute.
+#[derive(Debug, Clone)]
+pub struct AttributionRow {
+    /// The attribute, and what the model says of it.
+    pub name: String,
+    /// For each method a map in [-1, 1], row by row.
+    pub maps: Vec<Vec<f64>>,
+}
+
+/// Attribution methods as columns and attributes as rows over one face: red speaks for the attribute, blue against it. Each map has a scale of its own.
+///
+/// # Errors
+/// If it cannot be drawn.
+pub fn face_attributions(name: &str, face: &Face, methods: &[String], rows: &[AttributionRow], source: &Source) -> Result<Figure> {
+    let (cell, gap, left, top) = (84, 8, 150, 56);
+    let column = |i: usize| left + i as i32 * (cell + gap);
+    let right = column(methods.len() + 1);
+    let height = (top + rows.len() as i32 * (cell + gap)).max(top + 260);
+    draw(name, ((right + 92) as u32, height as u32), source, |area, pictures| {
+        for (i, method) in std::iter::once("face").chain(methods.iter().map(String::as_str)).enumerate() {
+            for (part, line) in wrapped(&method.replace('-', " "), 11).iter().enumerate() {
+                centred(area, line, (column(i) + cell / 2, 10 + 16 * part as i32), 13.)?;
+            }
+        }
+        for (r, row) in rows.iter().enumerate() {
+            let y = top + r as i32 * (cell + gap);
+            for (part, line) in wrapped(&row.name, 14).iter().enumerate() {
+                text(area, line, (left - 12, y + cell / 2 - 18 + 18 * part as i32), 15., BLACK, (HPos::Right, VPos::Center))?;
+            }
+            let plain = face.rgb.iter().flat_map(|p| p.map(byte)).collect();
+            let maps = row.maps.iter().map(|map| signed_overlay(face, map));
+            for (i, rgb) in std::iter::once(plain).chain(maps).enumerate() {
+                pictures.push(Picture { at: (column(i), y), size: (cell, cell), pixels: (face.size, face.size), rgb });
+            }
+        }
+        colour_bar(area, pictures, (right + 8, top), 200, Map::Diverging, (-1., 1.), "share of the map's greatest value")
+    })
+}
+
+/// A light grey face under a map in [-1, 1].
+fn signed_overlay(face: &Face, map: &[f64]) -> Vec<u8> {
+    let blend = |(pixel, &value): (&[f64; 3], &f64)| {
+        let grey = 0.55 + 0.4 * (0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2]);
+        let alpha = 0.15 + 0.8 * value.abs().clamp(0., 1.).sqrt();
+        Map::Diverging.at((value + 1.) / 2.).map(|c| byte((1. - alpha) * grey + alpha * f64::from(c) / 255.))
+    };
+    face.rgb.iter().zip(map).flat_map(blend).collect()
+}
+
 /// A grey face under a mask: the more the mask lets through, the more of its colour.
 fn overlay(face: &Face, mask: &[f64], high: f64) -> Vec<u8> {
     let blend = |(pixel, &value): (&[f64; 3], &f64)| {

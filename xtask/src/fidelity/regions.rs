@@ -112,7 +112,7 @@ fn mean_map(masks: &Tensor, channels: &[usize]) -> Result<Vec<f64>> {
 }
 
 /// The share of the region in each pixel of what the network sees: the centred square or all of it, resized.
-fn shrink(region: &[bool], crop: Crop, size: usize) -> Vec<f64> {
+pub fn shrink(region: &[bool], crop: Crop, size: usize) -> Vec<f64> {
     let (top, height) = match crop {
         Crop::Square => ((HEIGHT - WIDTH) / 2, WIDTH),
         Crop::Whole => (0, HEIGHT),

@@ -92,6 +92,13 @@ const CHAPTERS: &[Chapter] = &[
         &[("predictability_scores", "Forecasts of what perturbations change, scored."), ("predictability", "")],
     ),
     (
+        "The masks beside other attribution methods",
+        "What the paper sets its masks against: sensitivity analysis (Eq. 1), layer-wise relevance propagation (Eq. 2), Grad-CAM and others, for the same logits of the same \
+         network on the same face. Scores: a good map's first pixels bring the logit down early when they are deleted, and up early when they are inserted; on drawn \
+         faces it is known where an attribute is.",
+        &[("attribution_comparison", "Red speaks for the attribute, blue against it; each map has a scale of its own."), ("attribution_scores", "")],
+    ),
+    (
         "The paper's example: regression models (Eq. 3 to 7)",
         crate::predict::regression::TEXT,
         &[

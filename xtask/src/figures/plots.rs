@@ -4,7 +4,8 @@ use anyhow::Result;
 use foresee_celeba::display_name;
 use foresee_report::frame;
 use foresee_report::{
-    Architecture, Band, CellGrid, Curve, Face, FaceRow, Figure, HeatMap, Level, Panel, architecture, cell_grids, curves, face_masks, heat_maps,
+    Architecture, AttributionRow, Band, CellGrid, Curve, Face, FaceRow, Figure, HeatMap, Level, Panel, architecture, cell_grids, curves,
+    face_attributions, face_masks, heat_maps,
 };
 
 use super::{images, some_of, source};
@@ -66,18 +67,8 @@ fn training(run: &Run) -> Result<Figure> {
 }
 
 fn attention_masks(run: &Run) -> Result<Figure> {
-    let pixels = run.read_csv("data/figure4_faces.csv")?;
-    let (names, rows) = (frame::texts(&pixels, "face")?, frame::rows(&pixels, 3)?);
+    let (order, faces) = faces(run, "data/figure4_faces.csv")?;
     let size = run.manifest.config.data.image_size;
-    let mut order: Vec<String> = names.clone();
-    order.dedup();
-    let faces: Vec<Face> = rows
-        .chunks_exact(3 * size)
-        .map(|colours| {
-            let plane = |c: usize| colours[c * size..(c + 1) * size].iter().flatten();
-            Face { size, rgb: plane(0).zip(plane(1)).zip(plane(2)).map(|((r, g), b)| [*r, *g, *b]).collect() }
-        })
-        .collect();
     let masks = run.read_csv("data/figure4_masks.csv")?;
     let (of_face, attribute, channel) = (frame::texts(&masks, "face")?, frame::texts(&masks, "attribute")?, frame::numbers(&masks, "channel")?);
     let values = frame::rows(&masks, 5)?;
@@ -94,6 +85,45 @@ fn attention_masks(run: &Run) -> Result<Figure> {
         }
     }
     Ok(face_masks("fig4_attention_masks", &faces, &rows, &source(run, "these test faces"))?)
+}
+
+/// Names and pixels of faces.
+fn faces(run: &Run, file: &str) -> Result<(Vec<String>, Vec<Face>)> {
+    let pixels = run.read_csv(file)?;
+    let size = run.manifest.config.data.image_size;
+    let mut order = frame::texts(&pixels, "face")?;
+    order.dedup();
+    let face = |colours: &[Vec<f64>]| {
+        let plane = |c: usize| colours[c * size..(c + 1) * size].iter().flatten();
+        Face { size, rgb: plane(0).zip(plane(1)).zip(plane(2)).map(|((r, g), b)| [*r, *g, *b]).collect() }
+    };
+    Ok((order, frame::rows(&pixels, 3)?.chunks_exact(3 * size).map(face).collect()))
+}
+
+/// Attribution methods × attributes on one face, from the files that hold its pixels and maps.
+pub fn attributions(run: &Run, name: &str, [pixels, maps]: [&str; 2]) -> Result<Figure> {
+    let (names, faces) = faces(run, pixels)?;
+    let table = run.read_csv(maps)?;
+    let (attribute, probability, method) =
+        (frame::texts(&table, "attribute")?, frame::numbers(&table, "probability")?, frame::texts(&table, "method")?);
+    let size = run.manifest.config.data.image_size;
+    let mut methods: Vec<String> = vec![];
+    let mut rows: Vec<AttributionRow> = vec![];
+    for (i, map) in frame::rows(&table, 4)?.chunks_exact(size).enumerate() {
+        let at = i * size;
+        let title = format!("{} p = {:.2}", display_name(&attribute[at]), probability[at]);
+        if !methods.contains(&method[at]) {
+            methods.push(method[at].clone());
+        }
+        if rows.last().is_none_or(|row| row.name != title) {
+            rows.push(AttributionRow { name: title, maps: vec![] });
+        }
+        if let Some(row) = rows.last_mut() {
+            row.maps.push(map.concat());
+        }
+    }
+    let face = faces.first().ok_or_else(|| anyhow::anyhow!("{pixels} holds no face"))?;
+    Ok(face_attributions(name, face, &methods, &rows, &source(run, &format!("test face {}", names[0])))?)
 }
 
 fn mean_masks(run: &Run) -> Result<Figure> {
