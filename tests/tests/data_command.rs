@@ -110,6 +110,7 @@ fn bad_images_are_left_out_where_that_is_asked_for() -> AnyResult {
             "prune.random_seeds=1",
             "transform.images=2",
             "predict.images=0",
+            "attribute.images=0",
         ] {
             arguments.extend(["--set", setting]);
         }

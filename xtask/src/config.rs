@@ -228,13 +228,17 @@ impl Config {
         let mut table: Table = toml::from_str(text).context("a built-in profile")?;
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).map_err(|e| input(format!("configuration {}: {e}", path.display())))?;
-            let over: Table = toml::from_str(&text).map_err(|e| input(format!("configuration {}: {e}", path.display())))?;
-            merge(&mut table, over, "").map_err(|e| input(format!("configuration {}: {e}", path.display())))?;
+            put_over(&mut table, &text).map_err(|e| input(format!("configuration {}: {e}", path.display())))?;
         }
         for assignment in set {
             let over = parse_assignment(assignment).map_err(|e| input(format!("--set {assignment}: {e}")))?;
             merge(&mut table, over, "").map_err(|e| input(format!("--set {assignment}: {e}")))?;
         }
+        Self::lifted(table)
+    }
+
+    /// The configuration that a table of all keys says, if it is possible.
+    fn lifted(table: Table) -> Result<Self> {
         let config: Self = table.try_into().map_err(|e| input(format!("configuration: {}", e.to_string().trim())))?;
         config.check()?;
         Ok(config)
@@ -303,6 +307,11 @@ impl Config {
     }
 }
 
+/// Puts the keys of a file's text over a table's.
+fn put_over(table: &mut Table, text: &str) -> std::result::Result<(), String> {
+    merge(table, toml::from_str(text).map_err(|e| e.to_string())?, "")
+}
+
 /// `train.epochs=3` as a table. What is no TOML value is taken as a string.
 fn parse_assignment(assignment: &str) -> std::result::Result<Table, String> {
     let (key, value) = assignment.split_once('=').ok_or("expected KEY=VALUE, such as train.epochs=3")?;
@@ -339,6 +348,23 @@ mod tests {
 
     fn set(values: &[&str]) -> Result<Config> {
         Config::resolve("quick", None, &values.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    proptest::proptest! {
+        // PROPTEST_CASES says how many.
+        #[test]
+        fn no_text_of_a_configuration_panics(at in 0f64..1., gone in 0usize..40, put in "([a-z_.=\\[\\]{}\"# \n0-9eE+-]{0,24}|\\PC{0,8}|[0-9]{1,40}|(nan|inf|-1e400|\\[\\[))", twice: bool) {
+            let mut text: Vec<char> = PROFILES[0].1.chars().collect();
+            let at = (at * text.len() as f64) as usize;
+            let end = (at + gone).min(text.len());
+            let copy = if twice { text[at..end].to_vec() } else { vec![] };
+            text.splice(at..end, put.chars().chain(copy));
+            let mut table: Table = toml::from_str(PROFILES[0].1).unwrap();
+            if put_over(&mut table, &text.into_iter().collect::<String>()).is_ok() {
+                let _ = Config::lifted(table);
+            }
+            let _ = set(&[&put]);
+        }
     }
 
     #[test]

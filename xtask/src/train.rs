@@ -164,14 +164,12 @@ impl<'a> Training<'a> {
 
     /// An error in the middle of an epoch, after what was learned in it has been saved; unless it is the network itself that is broken.
     fn rescued(&mut self, error: anyhow::Error) -> anyhow::Error {
-        let Position { step, batch, .. } = self.trainer.position();
-        if step == 0 || matches!(error.downcast_ref(), Some(foresee_model::Error::NotFinite { .. })) {
-            return error;
-        }
-        // At the end of an epoch it has just been saved.
-        match if batch > 0 { self.save() } else { Ok(()) } {
-            Ok(()) => self.tell_saved(),
-            Err(e) => tracing::warn!("the steps since the last checkpoint are lost: {e:#}"),
+        let broken = matches!(error.downcast_ref(), Some(foresee_model::Error::NotFinite { .. }));
+        if !broken && self.trainer.position().batch > 0 {
+            match self.save() {
+                Ok(()) => self.tell_saved(),
+                Err(e) => tracing::warn!("the steps since the last checkpoint are lost: {e:#}"),
+            }
         }
         error
     }

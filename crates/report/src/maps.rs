@@ -80,7 +80,7 @@ pub fn face_attributions(name: &str, face: &Face, methods: &[String], rows: &[At
     let (cell, gap, left, top) = (84, 8, 150, 56);
     let column = |i: usize| left + i as i32 * (cell + gap);
     let right = column(methods.len() + 1);
-    let height = (top + rows.len() as i32 * (cell + gap)).max(top + 260);
+    let height = (top + rows.len() as i32 * (cell + gap)).max(top + 190);
     draw(name, ((right + 92) as u32, height as u32), source, |area, pictures| {
         for (i, method) in std::iter::once("face").chain(methods.iter().map(String::as_str)).enumerate() {
             for (part, line) in wrapped(&method.replace('-', " "), 11).iter().enumerate() {
@@ -98,7 +98,7 @@ pub fn face_attributions(name: &str, face: &Face, methods: &[String], rows: &[At
                 pictures.push(Picture { at: (column(i), y), size: (cell, cell), pixels: (face.size, face.size), rgb });
             }
         }
-        colour_bar(area, pictures, (right + 8, top), 200, Map::Diverging, (-1., 1.), "share of the map's greatest value")
+        colour_bar(area, pictures, (right + 8, top), 160, Map::Diverging, (-1., 1.), "share of the greatest")
     })
 }
 

@@ -77,11 +77,12 @@ impl Table {
 
     /// Caption, table, notes.
     pub fn markdown(&self) -> String {
-        let line = |row: &Vec<String>| format!("| {} |\n", row.iter().map(|text| text.replace('|', "\\|")).collect::<Vec<_>>().join(" | "));
+        let plain = |text: &String| text.replace('<', "&lt;");
+        let line = |row: &Vec<String>| format!("| {} |\n", row.iter().map(|text| plain(text).replace('|', "\\|")).collect::<Vec<_>>().join(" | "));
         let rule = format!("|{}\n", " --- |".repeat(self.header.len()));
         let rows: String = self.rows.iter().map(line).collect();
-        let notes: String = self.notes.iter().map(|note| format!("\n{note}\n")).collect();
-        format!("**{}**\n\n{}{rule}{rows}{notes}", self.caption, line(&self.header))
+        let notes: String = self.notes.iter().map(|note| format!("\n{}\n", plain(note))).collect();
+        format!("**{}**\n\n{}{rule}{rows}{notes}", plain(&self.caption), line(&self.header))
     }
 
     /// A `table` environment that needs the package booktabs.

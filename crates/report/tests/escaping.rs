@@ -1,0 +1,37 @@
+//! Names that come from files cannot break out of the page, a figure or a table.
+
+use foresee_report::{AttributionRow, Face, Report, Section, Source, Table, face_attributions};
+
+const HOSTILE: &str = "<script>alert('x')</script>\"& \\input{x} $|";
+
+#[test]
+fn what_comes_from_files_is_escaped() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let source = Source { data: HOSTILE.into(), synthetic: true };
+    let face = Face { size: 2, rgb: vec![[0.5; 3]; 4] };
+    let row = AttributionRow { name: HOSTILE.into(), maps: vec![vec![1., 0., -1., 0.]] };
+    let figure = face_attributions("figure", &face, &[HOSTILE.into()], &[row], &source)?;
+    assert!(!figure.svg().contains("<script"));
+    figure.save(folder.path())?;
+
+    let mut table = Table::new("table", HOSTILE, &[HOSTILE]).measured_on(&source);
+    table.rows.push(vec![HOSTILE.into()]);
+    table.save(folder.path())?;
+    let latex = std::fs::read_to_string(folder.path().join("table.tex"))?;
+    assert!(!latex.contains("\\input{") && latex.contains("\\$") && latex.contains("\\&"), "{latex}");
+    let markdown = std::fs::read_to_string(folder.path().join("table.md"))?;
+    assert!(!markdown.contains("<script"), "{markdown}");
+
+    let sections = vec![
+        Section::Heading(HOSTILE.into()),
+        Section::Text(HOSTILE.into()),
+        Section::Figure(figure, HOSTILE.into()),
+        Section::Table(table.clone()),
+        Section::Plain(table),
+    ];
+    let report = Report { title: HOSTILE.into(), source, summary: vec![(HOSTILE.into(), HOSTILE.into())], sections };
+    report.save(&folder.path().join("report.html"))?;
+    let page = std::fs::read_to_string(folder.path().join("report.html"))?;
+    assert!(!page.contains("<script") && page.contains("&lt;script&gt;"), "{page}");
+    Ok(())
+}
