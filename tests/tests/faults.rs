@@ -151,7 +151,8 @@ fn faces_that_vanish_and_numbers_that_burst_stop_a_training_that_can_go_on() -> 
     assert!(again.status.code() == Some(130) && message(&again).contains("going on from step"), "{}", message(&again));
 
     let burst = folder.path().join("burst");
-    let output = reproduce(&burst, &["--set", "train.learning_rate=1e30", "--set", "train.warmup=0.9", "--set", "train.epochs=20"])?;
+    let high = ["train.learning_rate=10", "train.weight_decay=10", "train.warmup=0.01", "train.epochs=60"];
+    let output = reproduce(&burst, &high.iter().flat_map(|setting| ["--set", *setting]).collect::<Vec<_>>())?;
     assert_eq!(output.status.code(), Some(1));
     assert!(message(&output).contains("values that are not finite, first in"), "{}", message(&output));
     assert!(!burst.join("model.safetensors").exists());
