@@ -4,16 +4,43 @@
 pub mod forms;
 pub mod hostile;
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use forms::AnyError;
 
+/// Settings of a run of some seconds that goes through every stage.
+pub const SMALL: [&str; 13] = [
+    "data.synthetic_faces=60",
+    "data.image_size=12",
+    "model.channels=16",
+    "train.epochs=1",
+    "measure.images=20",
+    "prune.step=8",
+    "prune.random_seeds=2",
+    "transform.images=4",
+    "predict.images=6",
+    "predict.channels=5",
+    "predict.resamples=20",
+    "attribute.images=1",
+    "attribute.steps=3",
+];
+
+/// The arguments of a small run in a folder, and more of them.
+///
+/// # Errors
+/// If the path is not UTF-8.
+pub fn small_run(out: &Path, more: &[&str]) -> Result<Vec<String>, AnyError> {
+    let set = SMALL.iter().flat_map(|setting| ["--set", *setting]);
+    Ok(["reproduce", "--out", text(out)?].into_iter().chain(set).chain(more.iter().copied()).map(String::from).collect())
+}
+
 /// Runs the command line as a user does.
 ///
 /// # Errors
 /// If it cannot be started; that it fails is in the output.
-pub fn xtask(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Output, AnyError> {
+pub fn xtask<T: AsRef<OsStr>>(arguments: &[T], environment: &[(&str, &str)]) -> Result<Output, AnyError> {
     let mut command = Command::new(env!("CARGO"));
     command.args(["run", "--quiet", "--release", "--package", "xtask", "--"]).args(arguments);
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).envs(environment.iter().copied());

@@ -3,31 +3,12 @@
 use std::path::Path;
 use std::process::Output;
 
-use foresee_tests::{message, xtask};
+use foresee_tests::{message, small_run, xtask};
 
 type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
 
-const SMALL: [&str; 13] = [
-    "data.synthetic_faces=60",
-    "data.image_size=12",
-    "model.channels=16",
-    "train.epochs=1",
-    "measure.images=20",
-    "prune.step=8",
-    "prune.random_seeds=2",
-    "transform.images=4",
-    "predict.images=6",
-    "predict.channels=5",
-    "predict.resamples=20",
-    "attribute.images=1",
-    "attribute.steps=3",
-];
-
 fn reproduce(out: &Path, more: &[&str], environment: &[(&str, &str)]) -> AnyResult<Output> {
-    let mut arguments = vec!["reproduce", "--out", out.to_str().ok_or("a path in UTF-8")?];
-    SMALL.iter().for_each(|setting| arguments.extend(["--set", setting]));
-    arguments.extend(more);
-    xtask(&arguments, environment)
+    xtask(&small_run(out, more)?, environment)
 }
 
 /// All files of a folder with their bytes, by relative path.

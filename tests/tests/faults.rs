@@ -6,37 +6,21 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use foresee_tests::forms::AnyError;
-use foresee_tests::{message, text, xtask};
+use foresee_tests::{message, small_run, text, xtask};
 
 type AnyResult<T = ()> = Result<T, AnyError>;
 
-/// A small run.
-const SMALL: [&str; 15] = [
-    "data.synthetic_faces=60",
-    "data.image_size=12",
-    "model.channels=16",
-    "train.epochs=2",
-    "train.batch_size=8",
-    "train.checkpoint_seconds=0",
-    "measure.images=20",
-    "prune.step=8",
-    "prune.random_seeds=2",
-    "transform.images=4",
-    "predict.images=6",
-    "predict.channels=5",
-    "predict.resamples=20",
-    "attribute.images=1",
-    "attribute.steps=2",
-];
+/// Several steps in each epoch, and a checkpoint at every step.
+const STEPS: [&str; 4] = ["--set", "train.batch_size=8", "--set", "train.checkpoint_seconds=0"];
+/// A run that takes minutes if nothing stops it.
+const LONG: [&str; 2] = ["--set", "train.epochs=20000"];
 
 fn arguments(out: &Path, more: &[&str]) -> AnyResult<Vec<String>> {
-    let set = SMALL.iter().flat_map(|setting| ["--set", *setting]);
-    Ok(["reproduce", "--out", text(out)?].into_iter().chain(set).chain(more.iter().copied()).map(String::from).collect())
+    small_run(out, &[&STEPS, more].concat())
 }
 
 fn reproduce(out: &Path, more: &[&str]) -> AnyResult<Output> {
-    let arguments = arguments(out, more)?;
-    xtask(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[])
+    xtask(&arguments(out, more)?, &[])
 }
 
 /// The program itself: signals must not go to cargo.
@@ -46,12 +30,13 @@ fn program() -> AnyResult<PathBuf> {
     Ok(Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("release").join("xtask"))
 }
 
-/// A run that takes minutes if nothing stops it, when it has made its first checkpoints.
+/// Starts or goes on with a long run; it has made two more checkpoints when this returns.
 fn long_run(out: &Path, more: &[&str]) -> AnyResult<Child> {
-    let mut child =
-        Command::new(program()?).args(arguments(out, &[&["--set", "train.epochs=20000"], more].concat())?).stderr(Stdio::piped()).spawn()?;
+    let made = || std::fs::metadata(out.join("checkpoint.previous.safetensors")).and_then(|m| m.modified()).ok();
+    let before = made();
+    let mut child = Command::new(program()?).args(arguments(out, &[&LONG, more].concat())?).stderr(Stdio::piped()).spawn()?;
     let start = Instant::now();
-    while !out.join("checkpoint.previous.safetensors").exists() {
+    while made() == before {
         assert!(start.elapsed() < Duration::from_secs(60) && child.try_wait()?.is_none(), "no checkpoint was made");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -77,7 +62,7 @@ fn ctrl_c_saves_a_second_process_is_refused_and_a_damaged_checkpoint_passed_over
     let out = folder.path().join("run");
     let first = long_run(&out, &[])?;
     let id = first.id();
-    let second = reproduce(&out, &["--set", "train.epochs=20000"])?;
+    let second = reproduce(&out, &LONG)?;
     assert_eq!(second.status.code(), Some(2));
     assert!(message(&second).contains(&format!("process {id} on ")) && message(&second).contains("is working in"), "{}", message(&second));
 
@@ -91,10 +76,10 @@ fn ctrl_c_saves_a_second_process_is_refused_and_a_damaged_checkpoint_passed_over
     let bytes = std::fs::read(&newest)?;
     std::fs::write(&newest, &bytes[..bytes.len() / 2])?;
     std::fs::write(out.join("data/.tmpABCDEF"), "half")?;
-    let again = Command::new(program()?).args(arguments(&out, &["--set", "train.epochs=20000"])?).stderr(Stdio::piped()).spawn()?;
-    std::thread::sleep(Duration::from_secs(3));
+    let again = long_run(&out, &[])?;
     interrupt(&again)?;
     let again = again.wait_with_output()?;
+    assert!(std::fs::read(out.join("checkpoint.unusable.safetensors"))? == bytes[..bytes.len() / 2], "the damaged one takes nobody's place");
     assert!(message(&again).contains("a checkpoint is passed over") && message(&again).contains("going on from step"), "{}", message(&again));
     assert!(!out.join("data/.tmpABCDEF").exists(), "what a killed process left half written is removed");
     Ok(())
@@ -143,9 +128,7 @@ fn faces_that_vanish_and_numbers_that_burst_stop_a_training_that_can_go_on() -> 
     assert_eq!(stopped.status.code(), Some(2));
     assert!(message(&stopped).contains(".jpg"), "{}", message(&stopped));
     std::fs::rename(folder.path().join("away"), faces.join("img_align_celeba"))?;
-    let again =
-        Command::new(program()?).args(arguments(&out, &[&["--set", "train.epochs=20000"], &from[..]].concat())?).stderr(Stdio::piped()).spawn()?;
-    std::thread::sleep(Duration::from_secs(3));
+    let again = long_run(&out, &from)?;
     interrupt(&again)?;
     let again = again.wait_with_output()?;
     assert!(again.status.code() == Some(130) && message(&again).contains("going on from step"), "{}", message(&again));

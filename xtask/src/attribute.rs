@@ -18,7 +18,6 @@ use rayon::prelude::*;
 
 use crate::device::device;
 use crate::error::input;
-use crate::fidelity::regions::shrink;
 use crate::measure::{Grid, shown_faces, write_faces};
 use crate::output::print;
 use crate::progress::Progress;
@@ -170,9 +169,10 @@ fn layers(network: &Network) -> Result<Layers> {
 fn write_comparison(run: &Run, data: &CelebA, device: &Device, face: usize, methods: &[Method], names: &[String], files: [&str; 2]) -> Result<()> {
     let (network, card) = train::load(&run.folder, device)?;
     let layers = layers(&network)?;
-    let batch = faces::in_order(data, &[face], &faces::preprocessing(&card), 1).next().context("no face to show")??;
+    let preprocessing = faces::preprocessing(&card);
+    let batch = faces::in_order(data, &[face], &preprocessing, 1).next().context("no face to show")??;
     let x = batch.images.to_device(device)?;
-    write_faces(run, data, &[face], &batch.images, files[0])?;
+    write_faces(run, data, &[face], (&batch.images, &preprocessing.normalisation), files[0])?;
     let mut grid = Grid::new(card.image_size, &["attribute", "probability", "method"]);
     let logits = network.forward(&x)?.logits.get(0)?.to_vec1::<f32>()?;
     for name in names {
@@ -217,7 +217,7 @@ fn write_scores(run: &Run, data: &CelebA, device: &Device) -> Result<()> {
             let batch = batch?;
             let region = |&face: &usize| -> Vec<f32> {
                 let region = generator.region(face as u64, data.labels(face), k);
-                shrink(&region, preprocessing.crop, card.image_size).into_iter().map(|share| if share >= 0.5 { 1. } else { 0. }).collect()
+                faces::shrink(&region, preprocessing.crop, card.image_size).into_iter().map(|share| if share >= 0.5 { 1. } else { 0. }).collect()
             };
             let regions = data.is_synthetic().then(|| batch.faces.iter().flat_map(region).collect::<Vec<f32>>());
             let names: Vec<&str> = batch.faces.iter().map(|&face| data.name(face)).collect();

@@ -257,3 +257,20 @@ pub fn preprocessing(card: &ModelCard) -> Preprocessing {
     let crop = if card.crop == "whole" { Crop::Whole } else { Crop::Square };
     Preprocessing { crop, image_size: card.image_size, normalisation: Normalisation { mean: card.mean, deviation: card.deviation } }
 }
+
+/// The share of a drawn face's region in each pixel of what the network sees: the centred square or all of it, resized.
+pub fn shrink(region: &[bool], crop: Crop, size: usize) -> Vec<f64> {
+    let (top, height) = match crop {
+        Crop::Square => ((synthetic::HEIGHT - synthetic::WIDTH) / 2, synthetic::WIDTH),
+        Crop::Whole => (0, synthetic::HEIGHT),
+    };
+    let mut out = vec![(0., 0.); size * size];
+    for y in 0..height {
+        for x in 0..synthetic::WIDTH {
+            let cell = &mut out[y * size / height * size + x * size / synthetic::WIDTH];
+            cell.0 += f64::from(u8::from(region[(y + top) * synthetic::WIDTH + x]));
+            cell.1 += 1.;
+        }
+    }
+    out.into_iter().map(|(inside, all)| if all > 0. { inside / all } else { 0. }).collect()
+}

@@ -4,7 +4,7 @@ mod claims;
 mod over_lambda;
 mod page;
 mod predictability;
-pub mod regions;
+mod regions;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

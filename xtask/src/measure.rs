@@ -181,7 +181,7 @@ fn write_figure4(run: &Run, network: &Network, images: &Preprocessing, data: &Ce
     let batch = faces::in_order(data, &faces, images, faces.len().max(1)).next().ok_or_else(|| anyhow::anyhow!("no test face to show"))??;
     let z = network.extractor().forward(&batch.images.to_device(device)?)?;
 
-    write_faces(run, data, &faces, &batch.images, "data/figure4_faces.csv")?;
+    write_faces(run, data, &faces, (&batch.images, &images.normalisation), "data/figure4_faces.csv")?;
     let mut masks = Grid::new(size, &["face", "attribute", "rank", "channel"]);
     for name in &config.measure.attributes {
         let k = attribute_index(name)?;
@@ -197,9 +197,9 @@ fn write_figure4(run: &Run, network: &Network, images: &Preprocessing, data: &Ce
     Ok(vec!["data/figure4_faces.csv".into(), "data/figure4_masks.csv".into()])
 }
 
-/// The pixels in [0, 1] that images [B, 3, H, W] of a run's faces show.
-pub fn write_faces(run: &Run, data: &CelebA, faces: &[usize], images: &Tensor, file: &str) -> Result<()> {
-    let (size, normalisation) = (images.dim(3)?, Normalisation::default());
+/// The pixels in [0, 1] that images [B, 3, H, W] of a run's faces show, which are normalised in this way.
+pub fn write_faces(run: &Run, data: &CelebA, faces: &[usize], (images, normalisation): (&Tensor, &Normalisation), file: &str) -> Result<()> {
+    let size = images.dim(3)?;
     let mut pixels = Grid::new(size, &["face", "colour"]);
     for (i, image) in images.flatten_from(1)?.to_vec2::<f32>()?.into_iter().enumerate() {
         for (c, plane) in image.chunks_exact(size * size).enumerate() {

@@ -116,8 +116,10 @@ impl Run {
 
     /// Opens a run folder to work in it.
     pub fn take(folder: &Path) -> Result<Self> {
-        let run = Self::open(folder)?;
-        Ok(Self { _lock: Some(Lock::take(folder)?), ..run })
+        // A folder that holds no run gets no lock; what it holds is read when nobody else writes in it.
+        Self::open(folder)?;
+        let lock = Lock::take(folder)?;
+        Ok(Self { _lock: Some(lock), ..Self::open(folder)? })
     }
 
     /// Opens a run folder to read in it.

@@ -61,8 +61,8 @@ pub struct SoakArgs {
 struct Kill {
     signal: &'static str,
     seconds: f64,
-    /// The stage that it was in.
-    stage: String,
+    /// The last stage that it had finished.
+    finished: &'static str,
     /// Files that were not the same in the end.
     different: Vec<String>,
 }
@@ -126,7 +126,7 @@ impl Runs {
         }
         let signal = send(&mut child, number)?;
         child.wait()?;
-        let stage = stage(&out);
+        let finished = finished(&out);
         let status = self.start(&name)?.wait()?;
         self.succeeded(&name, status)?;
         let found = hashes(&out)?;
@@ -135,7 +135,7 @@ impl Runs {
         if different.is_empty() {
             std::fs::remove_dir_all(&out)?;
         }
-        Ok(Some(Kill { signal, seconds: after.as_secs_f64(), stage, different }))
+        Ok(Some(Kill { signal, seconds: after.as_secs_f64(), finished, different }))
     }
 
     fn start(&self, name: &str) -> Result<Child> {
@@ -173,11 +173,11 @@ fn send(child: &mut Child, _: usize) -> Result<&'static str> {
     Ok("killed")
 }
 
-/// The stage that a killed run was in.
-fn stage(run: &Path) -> String {
-    let Ok(run) = Run::open(run) else { return "faces".into() };
-    let done = |name: &&str| !run.manifest.stages.contains_key(*name);
-    ["train", "measure", "prune", "transform", "predict", "attribute", "figures"].iter().find(|name| done(name)).unwrap_or(&"end").to_string()
+/// The last stage that a killed run had finished.
+fn finished(run: &Path) -> &'static str {
+    let Ok(run) = Run::open(run) else { return "nothing" };
+    let done = |name: &&&str| run.manifest.stages.contains_key(**name);
+    ["figures", "attribute", "predict", "transform", "prune", "measure", "train"].iter().find(done).unwrap_or(&"faces")
 }
 
 /// Hashes of all files that must be the same.
@@ -202,22 +202,26 @@ fn tell(folder: &Path, kills: &[Kill]) -> Result<()> {
         "kill" => (1..=kills.len() as i64).collect::<Vec<_>>(),
         "signal" => column(|k| k.signal.into()),
         "after_seconds" => kills.iter().map(|k| k.seconds).collect::<Vec<_>>(),
-        "in_stage" => column(|k| k.stage.clone()),
+        "finished" => column(|k| k.finished.into()),
         "different_files" => column(|k| k.different.join(" ")),
     )?;
     write_csv(&folder.join("soak.csv"), table)?;
     let mut stages: BTreeMap<&str, usize> = BTreeMap::new();
-    kills.iter().for_each(|kill| *stages.entry(&kill.stage).or_default() += 1);
+    kills.iter().for_each(|kill| *stages.entry(kill.finished).or_default() += 1);
     let stages: Vec<String> = stages.iter().map(|(stage, count)| format!("{stage} {count}")).collect();
     let same = kills.iter().filter(|kill| kill.different.is_empty()).count();
-    print(&format!("{same} of {} killed runs ended with the same bytes as the uninterrupted one (killed in: {})\n", kills.len(), stages.join(", ")))?;
+    print(&format!(
+        "{same} of {} killed runs ended with the same bytes as the uninterrupted one (killed after: {})\n",
+        kills.len(),
+        stages.join(", ")
+    ))?;
     match kills.iter().find(|kill| !kill.different.is_empty()) {
         None => Ok(()),
         Some(kill) => bail!(
-            "{} after {:.2} s in {}: {} differ; the runs are in {}",
+            "{} after {:.2} s, behind {}: {} differ; the runs are in {}",
             kill.signal,
             kill.seconds,
-            kill.stage,
+            kill.finished,
             kill.different.join(", "),
             folder.display()
         ),

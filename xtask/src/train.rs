@@ -84,7 +84,6 @@ struct Training<'a> {
     trainer: Trainer,
     cache: Option<Arc<Cache>>,
     history: History,
-    patience: Patience,
     saved: Instant,
     saving: Duration,
 }
@@ -102,20 +101,22 @@ impl<'a> Training<'a> {
         tell_memory(&trainer, config.train.batch_size.min(train.len()), config.data.image_size, device);
         tracing::info!("training {} parameters on {} faces at {} px", trainer.network().parameters(), train.len(), config.data.image_size);
         let cache = faces::cache(&run.manifest.data, data, config.data.crop.into(), config.data.image_size)?;
-        Ok(Self { run, data, train, device, trainer, cache, history, patience: Patience::begin(), saved: Instant::now(), saving: Duration::ZERO })
+        Ok(Self { run, data, train, device, trainer, cache, history, saved: Instant::now(), saving: Duration::ZERO })
     }
 
     fn run(&mut self) -> Result<()> {
         let config = &self.run.manifest.config;
+        // Behind the training a signal ends the program at once again.
+        let patience = Patience::begin();
         let (start, done) = (Instant::now(), self.trainer.position().step * config.train.batch_size);
         let mut progress = Progress::new("training", self.trainer.steps() * config.train.batch_size.min(self.train.len()), done);
         while !self.trainer.is_done() {
-            if let Err(e) = self.epoch(&mut progress) {
+            if let Err(e) = self.epoch(&mut progress, &patience) {
                 return Err(self.rescued(e));
             }
             self.validate(&progress)?;
             self.save()?;
-            if let Some(interrupted) = self.patience.interrupted() {
+            if let Some(interrupted) = patience.interrupted() {
                 self.tell_saved();
                 return Err(interrupted.into());
             }
@@ -125,7 +126,7 @@ impl<'a> Training<'a> {
         self.history.write(self.run)
     }
 
-    fn epoch(&mut self, progress: &mut Progress) -> Result<()> {
+    fn epoch(&mut self, progress: &mut Progress, patience: &Patience) -> Result<()> {
         let config = &self.run.manifest.config;
         for batch in self.data.batches(self.train, &self.options()) {
             let batch = batch?;
@@ -135,7 +136,7 @@ impl<'a> Training<'a> {
             progress.add(batch.faces.len(), || self.history.message(config.train.epochs));
             // At the end of an epoch the checkpoint is written after validation.
             if self.trainer.position().batch > 0 {
-                self.patience.interrupted().map_or(Ok(()), Err)?;
+                patience.interrupted().map_or(Ok(()), Err)?;
                 if self.saved.elapsed() > Duration::from_secs(config.train.checkpoint_seconds) {
                     self.save()?;
                 }

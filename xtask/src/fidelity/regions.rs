@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use foresee_analysis::{Interval, Matrix, Verdict, concentration, crossed_bootstrap, top_channels};
-use foresee_celeba::synthetic::{Generator, HEIGHT, WIDTH};
-use foresee_celeba::{ATTRIBUTES, CelebA, Crop, Split};
+use foresee_celeba::synthetic::Generator;
+use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_model::Network;
 use foresee_report::frame;
 
@@ -55,7 +55,7 @@ pub fn focus(run: &Run) -> Result<Vec<Focus>> {
     for (k, shown) in shown.iter().enumerate() {
         let (mut areas, mut own, mut others) = (vec![], vec![], vec![]);
         for &face in shown {
-            let region = shrink(&generator.region(face as u64, data.labels(face), k), faces::preprocessing(&card).crop, card.image_size);
+            let region = faces::shrink(&generator.region(face as u64, data.labels(face), k), faces::preprocessing(&card).crop, card.image_size);
             let at: Vec<Option<f64>> = maps[&face].iter().map(|map| concentration(map, &region)).collect();
             let Some(value) = at[k] else { continue };
             areas.push(region.iter().sum::<f64>() / region.len() as f64);
@@ -109,23 +109,6 @@ fn mean_map(masks: &Tensor, channels: &[usize]) -> Result<Vec<f64>> {
         }
     }
     Ok(map)
-}
-
-/// The share of the region in each pixel of what the network sees: the centred square or all of it, resized.
-pub fn shrink(region: &[bool], crop: Crop, size: usize) -> Vec<f64> {
-    let (top, height) = match crop {
-        Crop::Square => ((HEIGHT - WIDTH) / 2, WIDTH),
-        Crop::Whole => (0, HEIGHT),
-    };
-    let mut out = vec![(0., 0.); size * size];
-    for y in 0..height {
-        for x in 0..WIDTH {
-            let cell = &mut out[y * size / height * size + x * size / WIDTH];
-            cell.0 += f64::from(u8::from(region[(y + top) * WIDTH + x]));
-            cell.1 += 1.;
-        }
-    }
-    out.into_iter().map(|(inside, all)| if all > 0. { inside / all } else { 0. }).collect()
 }
 
 /// What the masks' mass in an attribute's region is compared with.

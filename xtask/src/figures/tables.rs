@@ -1,4 +1,6 @@
-//! Tables 1 to 4.
+//! Tables 1 to 4, and the scores of attribution methods.
+
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use foresee_celeba::{ATTRIBUTES, display_name};
@@ -150,16 +152,13 @@ fn table4(run: &Run) -> Result<Table> {
 pub fn attribution(run: &Run) -> Result<Table> {
     let scores = run.read_csv(attribute::SCORES)?;
     let methods = frame::texts(&scores, "method")?;
-    let mut names = methods.clone();
-    names.dedup();
-    names.sort();
-    names.dedup();
+    let names: BTreeSet<&String> = methods.iter().collect();
     let mut table = Table::new(
         "attribution_scores",
         "Attribution methods and the paper's masks: area under the logit while the pixels of greatest attribution are deleted (lower is better) and inserted (higher is better), and on drawn faces how often the greatest value lies in the attribute's region and which share of the positive values does. Means ± standard errors.",
         &["method", "deletion", "insertion", "pointing: hit", "pointing: energy", "region's area", "face-attribute pairs"],
     );
-    for name in &names {
+    for name in names {
         let mut row = vec![name.clone()];
         for column in ["deletion", "insertion", "pointing_hit", "pointing_energy", "region_area"] {
             let values = frame::numbers(&scores, column)?;

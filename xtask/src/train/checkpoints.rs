@@ -9,6 +9,9 @@ use crate::run::Run;
 /// The newest, and the one before it.
 const FILES: [&str; 2] = ["checkpoint.safetensors", "checkpoint.previous.safetensors"];
 
+/// One that was passed over, out of the way: it must not take the place of a good one.
+const UNUSABLE: &str = "checkpoint.unusable.safetensors";
+
 /// A trainer that goes on from the newest checkpoint that can be used, or else is `fresh`.
 pub fn resume(run: &Run, fresh: impl Fn() -> Result<Trainer>) -> Result<(Trainer, History)> {
     for file in FILES {
@@ -22,7 +25,10 @@ pub fn resume(run: &Run, fresh: impl Fn() -> Result<Trainer>) -> Result<(Trainer
                 tracing::info!("going on from step {} of {}", trainer.position().step, trainer.steps());
                 return Ok((trainer, history));
             }
-            Err(e) => tracing::warn!("a checkpoint is passed over: {e:#}"),
+            Err(e) => {
+                tracing::warn!("a checkpoint is passed over: {e:#}");
+                std::fs::rename(&path, run.path(UNUSABLE)).with_context(|| format!("renaming {}", path.display()))?;
+            }
         }
     }
     Ok((fresh()?, History::default()))
@@ -40,7 +46,7 @@ pub fn save(run: &Run, trainer: &Trainer, history: &History) -> Result<()> {
 
 /// Removes all checkpoints of a run.
 pub fn remove(run: &Run) {
-    for file in FILES {
+    for file in FILES.iter().chain([&UNUSABLE]) {
         let _ = std::fs::remove_file(run.path(file));
     }
 }
