@@ -1,4 +1,4 @@
-//! A network of one's own under an operation of one's own, scored: `cargo run --release -p foresee-predict --example own_model`.
+//! A network of one's own under an operation of one's own, scored: `cargo run --release -p foresee-predict --example own_forecast`.
 
 use candle_core::{Device, Result, Tensor};
 use foresee_predict::{AnyError, Budget, Forecast, Matrix, Model, Operation, Study, Unit, observe};
