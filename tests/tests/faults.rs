@@ -72,6 +72,8 @@ fn ctrl_c_saves_a_second_process_is_refused_and_a_damaged_checkpoint_passed_over
     assert!(message(&first).contains("saved at step") && message(&first).contains("give the same command again"), "{}", message(&first));
     assert!(!out.join(".lock").exists());
 
+    let seconds: f64 = std::fs::read_to_string(out.join("checkpoint.seconds"))?.trim().parse()?;
+    assert!(seconds > 0., "what a session took is kept for the manifest");
     let newest = out.join("checkpoint.safetensors");
     let bytes = std::fs::read(&newest)?;
     std::fs::write(&newest, &bytes[..bytes.len() / 2])?;

@@ -33,6 +33,16 @@ pub fn input(message: impl Into<String>) -> anyhow::Error {
     InputError(message.into()).into()
 }
 
+/// The parquet library panics over damaged pages, which foresee-celeba makes an error of: the panic itself is not shown.
+pub fn hide_caught_panics() {
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !info.location().is_some_and(|place| place.file().contains("parquet-")) {
+            others(info);
+        }
+    }));
+}
+
 /// The exit status that an error means.
 pub fn status(error: &anyhow::Error) -> u8 {
     if let Some(interrupted) = error.downcast_ref::<Interrupted>() {

@@ -114,6 +114,7 @@ struct RunArgs {
 
 fn main() -> ExitCode {
     memory::keep_freed_memory();
+    error::hide_caught_panics();
     if let Err(e) = interrupt::install() {
         eprintln!("warning: Ctrl-C will end the program without saving: {e:#}");
     }

@@ -33,7 +33,7 @@ pub struct Manifest {
     pub stages: BTreeMap<String, StageRecord>,
 }
 
-/// What a stage was made from, what it made and what it took.
+/// What a stage was made from, what it made and what it took, over all sessions.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StageRecord {
     pub inputs_sha256: String,
@@ -161,10 +161,12 @@ impl Run {
             return Ok(());
         }
         reset_peak_memory();
-        let start = Instant::now();
+        // What an interrupted training took before.
+        let (start, earlier) = (Instant::now(), checkpoints::seconds(self));
         let made = work(self).with_context(|| format!("stage {name}"))?;
         let outputs = made.into_iter().map(|file| Ok((file.clone(), file_sha256(&self.path(&file))?))).collect::<Result<BTreeMap<_, _>>>()?;
-        let record = StageRecord { inputs_sha256: key, outputs, wall_seconds: start.elapsed().as_secs_f64(), peak_memory_bytes: peak_memory() };
+        let wall_seconds = earlier + start.elapsed().as_secs_f64();
+        let record = StageRecord { inputs_sha256: key, outputs, wall_seconds, peak_memory_bytes: peak_memory() };
         let memory = record.peak_memory_bytes.map_or(String::new(), |b| format!(", peak memory {:.2} GB", b as f64 / 1e9));
         tracing::info!("{name}: done in {:.0} s{memory}", record.wall_seconds);
         self.manifest.stages.insert(name.into(), record);

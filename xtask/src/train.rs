@@ -84,13 +84,16 @@ struct Training<'a> {
     trainer: Trainer,
     cache: Option<Arc<Cache>>,
     history: History,
+    began: Instant,
+    /// Seconds that earlier sessions took.
+    earlier: f64,
     saved: Instant,
     saving: Duration,
 }
 
 impl<'a> Training<'a> {
     fn start(run: &'a Run, data: &'a CelebA, train: &'a [usize], device: &'a Device) -> Result<Self> {
-        let config = &run.manifest.config;
+        let (config, began, earlier) = (&run.manifest.config, Instant::now(), checkpoints::seconds(run));
         // The last batch of an epoch is left out if it is not full, unless it is the only one.
         let batches = (train.len() / config.train.batch_size).max(1);
         let fresh = || {
@@ -101,7 +104,7 @@ impl<'a> Training<'a> {
         tell_memory(&trainer, config.train.batch_size.min(train.len()), config.data.image_size, device);
         tracing::info!("training {} parameters on {} faces at {} px", trainer.network().parameters(), train.len(), config.data.image_size);
         let cache = faces::cache(&run.manifest.data, data, config.data.crop.into(), config.data.image_size)?;
-        Ok(Self { run, data, train, device, trainer, cache, history, saved: Instant::now(), saving: Duration::ZERO })
+        Ok(Self { run, data, train, device, trainer, cache, history, began, earlier, saved: Instant::now(), saving: Duration::ZERO })
     }
 
     fn run(&mut self) -> Result<()> {
@@ -194,7 +197,7 @@ impl<'a> Training<'a> {
 
     fn save(&mut self) -> Result<()> {
         let start = Instant::now();
-        checkpoints::save(self.run, &self.trainer, &self.history)?;
+        checkpoints::save(self.run, &self.trainer, &self.history, self.earlier + self.began.elapsed().as_secs_f64())?;
         self.saved = Instant::now();
         self.saving += start.elapsed();
         Ok(())

@@ -1,13 +1,12 @@
 //! CelebA as a folder of Hugging Face's parquet shards: labels are read when it is opened, images a row group at a time.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use parquet::column::reader::{ColumnReader, get_column_reader};
@@ -121,25 +120,9 @@ impl ChunkReader for Reader {
     }
 }
 
-thread_local! {
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Damaged pages make the library panic, which is told as an error and not shown.
+/// Damaged pages make the library panic, which becomes an error. (Its message goes to the program's panic hook, as always.)
 fn guarded<T>(work: impl FnOnce() -> parquet::errors::Result<T>) -> std::result::Result<T, String> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let others = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !GUARDED.get() {
-                others(info);
-            }
-        }));
-    });
-    GUARDED.set(true);
-    let done = catch_unwind(AssertUnwindSafe(work));
-    GUARDED.set(false);
-    done.map_err(|_| "a page is damaged".to_owned())?.map_err(|e| match e {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| "a page is damaged".to_owned())?.map_err(|e| match e {
         ParquetError::General(reason) => reason,
         e => e.to_string(),
     })

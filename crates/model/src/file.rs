@@ -122,6 +122,9 @@ pub(crate) fn write<T: Serialize>(path: &Path, tensors: Vec<(String, Tensor)>, d
     safetensors::serialize_to_file(tensors, Some(metadata), staging.path()).map_err(|e| failed(e.to_string()))?;
     staging.as_file().sync_all().map_err(|e| failed(e.to_string()))?;
     staging.persist(path).map_err(|e| failed(e.error.to_string()))?;
+    // So that a power failure does not take the new name back. Not every file system can.
+    #[cfg(unix)]
+    let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
 }
 

@@ -97,5 +97,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     staging.write_all(bytes).map_err(|e| file(path, e))?;
     staging.as_file().sync_all().map_err(|e| file(path, e))?;
     staging.persist(path).map_err(|e| file(path, e.error))?;
+    // So that a power failure does not take the new name back. Not every file system can.
+    #[cfg(unix)]
+    let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
 }
