@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use hf_hub::progress::{DownloadEvent, ProgressEvent, ProgressHandler};
 use hf_hub::repository::RepoTreeEntry;
@@ -35,16 +36,21 @@ pub fn fetch(name: &str, progress: impl Fn(u64, u64) + Send + Sync + 'static) ->
     let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|v| !["", "0", "false", "no", "off"].contains(&v.to_lowercase().as_str()));
     let told = |e: HFError| failed(advice(&e, offline));
     let client = HFClientBuilder::new().retry_max_attempts(2).build_sync().map_err(told)?;
-    let bar = Arc::new(Bar { files: Mutex::default(), progress: Box::new(progress) });
     let repository = client.dataset(owner, dataset);
     if !offline {
-        // Shard by shard: what is whole is not fetched again.
+        let mut shards = vec![];
         for entry in repository.list_tree().recursive(true).send().map_err(told)? {
-            if let RepoTreeEntry::File { path, .. } = entry
-                && path.ends_with(".parquet")
-            {
-                repository.download_file().filename(path).progress(bar.clone()).send().map_err(told)?;
+            match entry {
+                RepoTreeEntry::File { path, size, .. } if path.ends_with(".parquet") => shards.push((path, size)),
+                _ => {}
             }
+        }
+        let bar = Arc::new(Bar { whole: AtomicU64::new(0), all: shards.iter().map(|(_, size)| size).sum(), progress: Box::new(progress) });
+        // Shard by shard: what is whole is not fetched again.
+        for (path, size) in shards {
+            repository.download_file().filename(path).progress(bar.clone()).send().map_err(told)?;
+            bar.whole.fetch_add(size, Relaxed);
+            bar.tell(0);
         }
     }
     let folder = repository.snapshot_download().allow_patterns(vec!["**/*.parquet".into()]).local_files_only(true).send().map_err(told)?;
@@ -52,13 +58,16 @@ pub fn fetch(name: &str, progress: impl Fn(u64, u64) + Send + Sync + 'static) ->
     Ok(folder)
 }
 
+/// The hub does not tell a dataset that is not there from one that the asker may not see.
+const REFUSED: &str = "is not on the hub, or you may not read it: check the name, and set HF_TOKEN to a token that may (a gated dataset's terms are accepted on its page)";
+
 fn advice(error: &HFError, offline: bool) -> String {
     match error {
         HFError::LocalEntryNotFound { .. } => {
             "is not in the hub's cache, and HF_HUB_OFFLINE forbids to download it; unset it, or set HF_HOME to where it is".into()
         }
-        HFError::RepoNotFound { .. } => "is not on the hub, or is private: check the name, and set HF_TOKEN if it needs one".into(),
-        HFError::AuthRequired { .. } | HFError::Forbidden { .. } => "needs a token that may read it: set HF_TOKEN".into(),
+        HFError::RepoNotFound { .. } | HFError::AuthRequired { .. } | HFError::Forbidden { .. } => REFUSED.into(),
+        HFError::Http { context } if [401, 403, 404].contains(&context.status.as_u16()) => REFUSED.into(),
         _ if offline => format!("{error}"),
         HFError::Request { .. } => {
             "cannot be reached: check the network (and HF_ENDPOINT, if it is set). Without network, download its parquet files elsewhere and give \
@@ -91,23 +100,23 @@ fn complete(folder: &Path) -> std::result::Result<(), String> {
 }
 
 struct Bar {
-    /// Bytes done and in all, by file.
-    files: Mutex<(HashMap<String, u64>, u64)>,
+    /// Bytes of the shards that are there.
+    whole: AtomicU64,
+    /// Bytes of all shards.
+    all: u64,
     progress: Box<dyn Fn(u64, u64) + Send + Sync>,
+}
+
+impl Bar {
+    fn tell(&self, of_next: u64) {
+        (self.progress)(self.whole.load(Relaxed) + of_next, self.all);
+    }
 }
 
 impl ProgressHandler for Bar {
     fn on_progress(&self, event: &ProgressEvent) {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        match event {
-            ProgressEvent::Download(DownloadEvent::Start { total_bytes, .. }) => files.1 = *total_bytes,
-            ProgressEvent::Download(DownloadEvent::Progress { files: seen }) => {
-                for file in seen {
-                    files.0.insert(file.filename.clone(), file.bytes_completed);
-                }
-            }
-            _ => return,
+        if let ProgressEvent::Download(DownloadEvent::Progress { files }) = event {
+            self.tell(files.iter().map(|file| file.bytes_completed).sum());
         }
-        (self.progress)(files.0.values().sum(), files.1);
     }
 }
