@@ -370,7 +370,14 @@ pub(crate) fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor) -> candle_core::
     let (rows, c, n, _) = weight.dims4()?;
     let (b, _, h, w) = z.dims4()?;
     let logits = z.contiguous()?.conv2d(weight, n / 2, 1, 1, 1)?.broadcast_add(&bias.reshape((1, (), 1, 1))?)?;
-    (logits.neg()?.exp()? + 1.)?.recip()?.reshape((b, rows / c, c, h, w))
+    sigmoid(&logits)?.reshape((b, rows / c, c, h, w))
+}
+
+/// Finite, and so is its gradient, for every finite x: exp(-x) of a mask that training has shut is infinite.
+fn sigmoid(x: &Tensor) -> candle_core::Result<Tensor> {
+    let e = x.abs()?.neg()?.exp()?;
+    let positive = x.ge(0f64)?.to_dtype(x.dtype())?;
+    (&positive + ((1. - &positive)? * &e)?)? / (e + 1.)?
 }
 
 /// By sums and products whose gradients are right, also at 0, where it is the slope.

@@ -1,6 +1,6 @@
 //! One output of a model, and its gradient.
 
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 use crate::error::{Error, Result, check};
 
@@ -55,7 +55,7 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
     /// ∂f/∂x, of x's shape.
     ///
     /// # Errors
-    /// If the model fails, has no such output, or candle has no gradient for it.
+    /// If the model fails, has no such output, or candle has no gradient for it or one that is not finite.
     pub fn gradient(&self, x: &Tensor) -> Result<Tensor> {
         in_chunks(x, self.batch, |x| self.gradient_at_once(x, "the input"))
     }
@@ -65,7 +65,12 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
         let x = Var::from_tensor(&x.detach())?;
         let f = self.column(&(self.model)(&x)?)?;
         let gradients = f.sum_all()?.backward()?;
-        Ok(gradients.get(&x).ok_or(Error::NoGradient(what))?.detach())
+        let gradient = gradients.get(&x).ok_or(Error::NoGradient(what))?.detach();
+        // 0 times what is not finite is not 0.
+        match (gradient.to_dtype(DType::F64)? * 0.)?.sum_all()?.to_scalar::<f64>()? == 0. {
+            true => Ok(gradient),
+            false => Err(Error::NotFinite(what)),
+        }
     }
 
     fn column(&self, result: &Tensor) -> Result<Tensor> {
@@ -116,10 +121,10 @@ pub(crate) fn in_chunks(x: &Tensor, batch: usize, f: impl Fn(&Tensor) -> Result<
 
 /// A tensor's entries as `f64`.
 pub(crate) fn numbers(t: &Tensor) -> Result<Vec<f64>> {
-    Ok(t.flatten_all()?.to_dtype(candle_core::DType::F64)?.to_vec1()?)
+    Ok(t.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?)
 }
 
 /// Sums over all but the batch, `[B]`.
 pub(crate) fn sums(t: &Tensor) -> Result<Vec<f64>> {
-    numbers(&t.to_dtype(candle_core::DType::F64)?.flatten_from(1)?.sum(1)?)
+    numbers(&t.to_dtype(DType::F64)?.flatten_from(1)?.sum(1)?)
 }

@@ -35,6 +35,23 @@ fn images(w: &[f64]) -> Tensor {
     tensor(&w[300..350], &[1, 2, 5, 5])
 }
 
+/// Training shuts and opens masks until exp(-logit) is infinite in f32.
+#[test]
+fn shut_and_open_masks_have_finite_gradients() {
+    let f32s = |values: &[f32], shape: &[usize]| Tensor::from_vec(values.to_vec(), shape, &Device::Cpu).unwrap();
+    let (weight, bias) = (f32s(&[1., 0., 0., 1., 0.5, -0.5, 0.25, 1.], &[4, 2, 1, 1]), f32s(&[-200., 200., -1e3, 1e3], &[4]));
+    let layers = Layers::new().gate("masks", &weight, &bias).unwrap().global_average_pool("gap").unwrap();
+    let layers = layers.readout("readout", &f32s(&[2., 3., 4., 5.], &[2, 2]), &f32s(&[0., 0.], &[2])).unwrap();
+    let x = f32s(&[0.5, -1., 2., 0.25], &[1, 2, 1, 2]);
+    // The first mask of each attribute is 0 and its second 1: f_k is the mean of w_k2·z_2.
+    for (k, w) in [(0, 3f32), (1, 5.)] {
+        let gradient: Vec<f32> = layers.target(k).gradient(&x).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        assert_eq!(gradient, [0., 0., w / 2., w / 2.]);
+    }
+    let overflowing = Target::new(|x: &Tensor| x.flatten_from(1)?.sum_keepdim(1)?.affine(1e3, 0.)?.exp()?.recip(), 0);
+    assert!(matches!(overflowing.gradient(&x), Err(Error::NotFinite("the input"))));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 
