@@ -111,7 +111,7 @@ pub fn attributions(run: &Run, name: &str, [pixels, maps]: [&str; 2]) -> Result<
     let mut rows: Vec<AttributionRow> = vec![];
     for (i, map) in frame::rows(&table, 4)?.chunks_exact(size).enumerate() {
         let at = i * size;
-        let title = format!("{} p = {:.2}", display_name(&attribute[at]), probability[at]);
+        let title = format!("{} p\u{a0}=\u{a0}{:.2}", display_name(&attribute[at]), probability[at]);
         if !methods.contains(&method[at]) {
             methods.push(method[at].clone());
         }
