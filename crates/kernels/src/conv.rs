@@ -10,7 +10,7 @@ use crate::heads::{slice, with_slice};
 use crate::isa::Instructions;
 use crate::layout::{channels_first, pixels_first};
 use crate::product::{COLUMNS, Left, ROWS, Stretch, Tile, add_product, columns_padded, pack, pack_columns, pack_row, steps};
-use crate::{fused, reference};
+use crate::{have_kernels, reference};
 
 /// Pixels that are worked on at a time, as far as whole rows of the image allow.
 const CHUNK: usize = 128;
@@ -20,14 +20,14 @@ const PARTS: usize = 16;
 /// Convolution with stride 1, dilation `dilation` and "same" zero padding `dilation·(n-1)/2`: x [B, I, H, W], weight [O, I, n, n] with odd n, bias `[O]`
 /// → [B, O, H, W].
 ///
-/// Differentiable in all three. Other tensors than `f32` on the CPU take [`reference::conv2d`]. The result lies in memory pixel by pixel; an x that does so
-/// too is not copied. `precision` is that of the factors of the products; it is for the CPU's `f32` only.
+/// Differentiable in all three. Other tensors than `f32` on the CPU, or on a CUDA device with the feature `cuda`, take [`reference::conv2d`]. The result lies in memory
+/// pixel by pixel; an x that does so too is not copied. `precision` is that of the factors of the products; the reference has that of its tensors.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize, precision: Precision) -> Result<Tensor> {
     check(x, weight, bias)?;
-    if !fused(&[x, weight, bias]) {
+    if !have_kernels(&[x, weight, bias]) {
         return reference::conv2d(x, weight, bias, dilation);
     }
     Ok(channels_first(&conv2d_of_pixels(&pixels_first(x)?, weight, bias, dilation, precision)?)?)
@@ -38,10 +38,15 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize, preci
 /// # Errors
 /// If the shapes do not fit each other.
 pub fn conv2d_of_pixels(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize, precision: Precision) -> Result<Tensor> {
-    if !fused(&[x, weight, bias]) || x.rank() != 4 {
+    if !have_kernels(&[x, weight, bias]) || x.rank() != 4 {
         return Ok(pixels_first(&conv2d(&channels_first(x)?, weight, bias, dilation, precision)?)?);
     }
     check(&channels_first(&x.detach())?, weight, bias)?;
+    #[cfg(feature = "cuda")]
+    if crate::cuda::ops::takes(&[x, weight, bias]) {
+        let op = crate::cuda::ops::conv::DilatedConv { dilation, input_gradient: x.track_op(), precision };
+        return Ok(x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?);
+    }
     let op = Conv { dilation, input_gradient: x.track_op(), precision, instructions: Instructions::current() };
     Ok(x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)
 }

@@ -2,6 +2,8 @@
 
 mod adamw;
 mod conv;
+#[doc(hidden)]
+pub mod cuda;
 mod curve;
 mod error;
 mod factor;
@@ -29,7 +31,16 @@ pub use peak::measure_peak;
 
 use candle_core::{DType, Tensor};
 
-/// Whether the fused CPU kernels can take these tensors; others use [`reference`].
+/// Whether the fused CPU kernels can take these tensors.
 fn fused(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|t| t.device().is_cpu() && t.dtype() == DType::F32)
+}
+
+/// Whether the kernels of the CPU or of a CUDA device can take these tensors; others use [`reference`].
+fn have_kernels(tensors: &[&Tensor]) -> bool {
+    #[cfg(feature = "cuda")]
+    if cuda::ops::takes(tensors) {
+        return true;
+    }
+    fused(tensors)
 }

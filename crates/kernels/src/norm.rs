@@ -8,7 +8,7 @@ use crate::error::{Result, floats, shape};
 use crate::heads::{slice, with_slice};
 use crate::isa::Instructions;
 use crate::layout::{channels_first, pixels_first};
-use crate::{fused, reference};
+use crate::{have_kernels, reference};
 
 /// Pixels whose sums are in f32.
 const ROWS: usize = 256;
@@ -37,7 +37,7 @@ pub fn channel_moments(x: &Tensor) -> Result<Moments> {
         return Err(shape("channel_moments", "x", "at least one channel, and one value in each", x));
     }
     floats("channel_moments", &[x])?;
-    if !fused(&[x]) {
+    if !have_kernels(&[x]) {
         let rows = x.detach().transpose(0, 1)?.flatten_from(1)?.contiguous()?;
         let mean = rows.mean_keepdim(D::Minus1)?;
         let variance = rows.broadcast_sub(&mean)?.sqr()?.mean(D::Minus1)?;
@@ -51,13 +51,17 @@ pub fn channel_moments(x: &Tensor) -> Result<Moments> {
 /// # Errors
 /// As [`channel_moments`].
 pub fn channel_moments_of_pixels(x: &Tensor) -> Result<Moments> {
-    match fused(&[x]) && x.rank() == 4 && x.elem_count() > 0 {
+    match have_kernels(&[x]) && x.rank() == 4 && x.elem_count() > 0 {
         true => moments_of_pixels(&x.contiguous()?),
         false => channel_moments(&channels_first(x)?),
     }
 }
 
 fn moments_of_pixels(x: &Tensor) -> Result<Moments> {
+    #[cfg(feature = "cuda")]
+    if crate::cuda::ops::takes(&[x]) {
+        return Ok(crate::cuda::ops::norm::channel_moments(x)?);
+    }
     let (b, h, w, c) = x.dims4()?;
     let (mean, variance) = with_slice(x, |x| moments(x, c, Instructions::current()))?;
     Ok(Moments { mean: Tensor::from_vec(mean, c, &Device::Cpu)?, variance: Tensor::from_vec(variance, c, &Device::Cpu)?, count: b * h * w })
@@ -98,17 +102,25 @@ pub fn scale_shift_leaky_relu_of_pixels(x: &Tensor, moments: &Moments, gamma: &T
 
 fn apply(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32, own: bool) -> Result<Tensor> {
     check(x, moments, gamma, beta)?;
-    if !fused(&[x, gamma, beta, &moments.mean, &moments.variance]) {
+    let tensors = [x, gamma, beta, &moments.mean, &moments.variance];
+    if !have_kernels(&tensors) {
         return reference::norm_leaky_relu(x, (!own).then_some(moments), gamma, beta, epsilon, slope);
     }
     Ok(channels_first(&apply_to_pixels(&pixels_first(x)?, moments, gamma, beta, epsilon, slope, own)?)?)
 }
 
 fn apply_to_pixels(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32, own: bool) -> Result<Tensor> {
-    if !fused(&[x, gamma, beta, &moments.mean, &moments.variance]) || x.rank() != 4 {
+    let tensors = [x, gamma, beta, &moments.mean, &moments.variance];
+    if !have_kernels(&tensors) || x.rank() != 4 {
         return Ok(pixels_first(&apply(&channels_first(x)?, moments, gamma, beta, epsilon, slope, own)?)?);
     }
     check(&channels_first(&x.detach())?, moments, gamma, beta)?;
+    #[cfg(feature = "cuda")]
+    if crate::cuda::ops::takes(&tensors) {
+        let (mean, variance) = (moments.mean.detach().contiguous()?, moments.variance.detach().contiguous()?);
+        let op = crate::cuda::ops::norm::NormLeakyRelu { mean, variance, epsilon: epsilon as f32, slope, own };
+        return Ok(x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?);
+    }
     let mean = moments.mean.to_vec1::<f32>()?;
     let inverse = moments.variance.to_vec1::<f32>()?.iter().map(|&v| (1. / (f64::from(v) + epsilon).sqrt()) as f32).collect();
     let op = NormLeakyRelu { mean, inverse, slope, own, instructions: Instructions::current() };

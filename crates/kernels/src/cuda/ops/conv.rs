@@ -1,0 +1,50 @@
+//! Dilated convolution of tensors [B, H, W, I] on a CUDA device.
+
+use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+
+use super::{first, run, run_on, view};
+use crate::cuda::conv::Conv;
+use crate::factor::Precision;
+
+/// x [B, H, W, I], weight [O, I, n, n], bias `[O]` → [B, H, W, O].
+pub(crate) struct DilatedConv {
+    pub dilation: usize,
+    pub input_gradient: bool,
+    pub precision: Precision,
+}
+
+impl DilatedConv {
+    fn sizes(&self, x: &Shape, weight: &Shape) -> Result<Conv> {
+        let ((images, h, w, inputs), (outputs, _, n, _)) = (x.dims4()?, weight.dims4()?);
+        Ok(Conv { images, h, w, inputs, outputs, n, dilation: self.dilation, precision: self.precision })
+    }
+}
+
+impl CustomOp3 for DilatedConv {
+    fn name(&self) -> &'static str {
+        "dilated-conv2d-cuda"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        bail!("{}: tensors on a CUDA device are needed", self.name())
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, w: &CudaStorage, wl: &Layout, b: &CudaStorage, bl: &Layout) -> Result<(CudaStorage, Shape)> {
+        let conv = self.sizes(xl.shape(), wl.shape())?;
+        let made = run(&conv.forward(), &x.device, &[view(x, xl)?, view(w, wl)?, view(b, bl)?])?;
+        Ok((first(made, &x.device), (conv.images, conv.h, conv.w, conv.outputs).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, w: &Tensor, b: &Tensor, _out: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let conv = self.sizes(x.shape(), w.shape())?;
+        let [dw, db] = run_on(&conv.weight_gradient(), &[x, g], [w.shape().clone(), b.shape().clone()])?;
+        let dx = match self.input_gradient {
+            true => {
+                let [dx] = run_on(&conv.input_gradient(), &[g, w], [x.shape().clone()])?;
+                Some(dx)
+            }
+            false => None,
+        };
+        Ok((dx, Some(dw), Some(db)))
+    }
+}

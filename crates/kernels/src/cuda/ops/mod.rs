@@ -1,0 +1,87 @@
+//! The plans run by candle's CUDA device, as differentiable operations of its tensors.
+
+pub(crate) mod conv;
+pub(crate) mod norm;
+
+use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, LaunchConfig, PushKernelArg};
+use candle_core::cuda_backend::{CudaDevice, WrapErr};
+use candle_core::op::BackpropOp;
+use candle_core::{CudaStorage, DType, Layout, Result, Shape, Storage, StorageRef, Tensor, bail};
+
+use super::{Argument, Launch, MOST, Plan};
+
+/// What a kernel may have of shared memory without asking.
+const SHARED: u32 = 48 << 10;
+
+/// The modules as PTX, which the driver compiles for its device when a kernel is first used.
+const MODULES: [(&str, &str); 2] =
+    [("conv", include_str!(concat!(env!("OUT_DIR"), "/conv.ptx"))), ("norm", include_str!(concat!(env!("OUT_DIR"), "/norm.ptx")))];
+
+/// Whether the kernels can take these tensors: `f32` on a CUDA device, of no more elements than they count.
+pub(crate) fn takes(tensors: &[&Tensor]) -> bool {
+    tensors.iter().all(|t| t.device().is_cuda() && t.dtype() == DType::F32 && t.elem_count() < MOST)
+}
+
+/// Runs a plan and gives back the buffers that it made.
+pub(crate) fn run(plan: &Plan, device: &CudaDevice, inputs: &[CudaView<'_, f32>]) -> Result<Vec<CudaSlice<f32>>> {
+    // SAFETY: the plan's first launch that reads a buffer comes after one that writes it.
+    let made = plan.made.iter().map(|&words| unsafe { device.alloc::<f32>(words.max(1)) }).collect::<Result<Vec<_>>>()?;
+    plan.launches.iter().try_for_each(|launch| start(plan.module, launch, device, inputs, &made))?;
+    Ok(made)
+}
+
+fn start(module: &'static str, launch: &Launch, device: &CudaDevice, inputs: &[CudaView<'_, f32>], made: &[CudaSlice<f32>]) -> Result<()> {
+    let Some((_, ptx)) = MODULES.iter().find(|(name, _)| *name == module) else { bail!("there is no module {module}") };
+    let function = device.get_or_load_custom_func(launch.kernel, &format!("foresee-{module}"), ptx)?;
+    if launch.shared > SHARED {
+        function.set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, launch.shared as i32).w()?;
+    }
+    let mut builder = function.builder();
+    for argument in &launch.arguments {
+        match argument {
+            Argument::Buffer(at) if *at < inputs.len() => builder.arg(&inputs[*at]),
+            Argument::Buffer(at) => builder.arg(&made[at - inputs.len()]),
+            Argument::U32(value) => builder.arg(value),
+            Argument::F32(value) => builder.arg(value),
+        };
+    }
+    let config = LaunchConfig { grid_dim: launch.grid, block_dim: launch.block, shared_mem_bytes: launch.shared };
+    // SAFETY: the arguments are those of the kernel, and it stays inside of the buffers: tests run every plan on the CPU under the address sanitizer.
+    unsafe { builder.launch(config) }.w()?;
+    Ok(())
+}
+
+/// The values of contiguous `f32` storage on the device.
+pub(crate) fn view<'a>(storage: &'a CudaStorage, layout: &Layout) -> Result<CudaView<'a, f32>> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(storage.as_cuda_slice::<f32>()?.slice(start..end)),
+        None => bail!("a contiguous tensor is needed"),
+    }
+}
+
+/// The same of a tensor, whose storage `stored` holds.
+pub(crate) fn view_of<'a>((storage, layout): &'a (StorageRef<'_>, &Layout)) -> Result<CudaView<'a, f32>> {
+    match &**storage {
+        Storage::Cuda(storage) => view(storage, layout),
+        _ => bail!("a tensor on the CUDA device is needed"),
+    }
+}
+
+/// Runs a plan on tensors and gives the first buffers that it makes as tensors of these shapes.
+pub(crate) fn run_on<const N: usize>(plan: &Plan, inputs: &[&Tensor], shapes: [Shape; N]) -> Result<[Tensor; N]> {
+    let inputs = inputs.iter().map(|t| t.contiguous()).collect::<Result<Vec<_>>>()?;
+    let stored: Vec<_> = inputs.iter().map(Tensor::storage_and_layout).collect();
+    let views = stored.iter().map(view_of).collect::<Result<Vec<_>>>()?;
+    let device = inputs[0].device().as_cuda_device()?;
+    let mut made = run(plan, device, &views)?.into_iter();
+    Ok(shapes.map(|shape| {
+        let storage = CudaStorage::wrap_cuda_slice(made.next().expect("a plan makes at least its results"), device.clone());
+        Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false)
+    }))
+}
+
+/// The storage of a plan's first result.
+pub(crate) fn first(made: Vec<CudaSlice<f32>>, device: &CudaDevice) -> CudaStorage {
+    CudaStorage::wrap_cuda_slice(made.into_iter().next().expect("a plan makes at least its results"), device.clone())
+}
