@@ -1,6 +1,7 @@
-"""The peer of `cargo xtask bench`: the same network, batch and threads in PyTorch, or the loader in Pillow and NumPy.
+"""The peer of `cargo xtask bench`: the same network, batch and threads in PyTorch, its attribution in Captum, or the loader in Pillow and NumPy.
 
     python peer.py --what train --size 64 --batch 8 [--bf16] [--threads 2]
+    python peer.py --what integrated-gradients --size 64 --batch 8
     python peer.py --what loader --size 64 --faces FOLDER
 
 Tries several ways, each in a process of its own, and prints the fastest as one line of JSON.
@@ -70,6 +71,37 @@ def network(o):
     return train if o.what == "train" else infer
 
 
+def attribution(o):
+    import torch
+    from captum import attr
+    from twin import Twin
+
+    class Logits(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.twin = Twin()
+
+        def forward(self, x):
+            return self.twin(x)[0]
+
+    torch.manual_seed(0)
+    torch.set_num_threads(o.threads)
+    net, x = Logits().eval(), torch.randn(o.batch, 3, o.size, o.size)
+    if o.way == "Captum, channels-last":
+        net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    explain = {
+        "sensitivity": lambda: attr.Saliency(net).attribute(x, target=20),
+        "input-x-gradient": lambda: attr.InputXGradient(net).attribute(x, target=20),
+        "smooth-grad": lambda: attr.NoiseTunnel(attr.Saliency(net)).attribute(x, nt_type="smoothgrad", nt_samples=10, nt_samples_batch_size=1, stdevs=0.15, target=20),
+        "integrated-gradients": lambda: attr.IntegratedGradients(net).attribute(x, target=20, n_steps=10, internal_batch_size=o.batch),
+        "grad-cam": lambda: attr.LayerGradCam(net, net.twin.extractor).attribute(x, 20, relu_attributions=True),
+    }
+    return explain[o.what]
+
+
+ATTRIBUTION = ["sensitivity", "input-x-gradient", "smooth-grad", "integrated-gradients", "grad-cam"]
+
+
 def loader(o):
     import numpy as np
     from PIL import Image
@@ -91,7 +123,7 @@ def loader(o):
 
 
 def measure(o):
-    times = rounds(loader(o) if o.what == "loader" else network(o))
+    times = rounds(loader(o) if o.what == "loader" else attribution(o) if o.what in ATTRIBUTION else network(o))
     median = statistics.median(times)
     return {
         "way": o.way,
@@ -104,7 +136,7 @@ def measure(o):
 
 def main():
     a = argparse.ArgumentParser()
-    a.add_argument("--what", choices=["train", "infer", "loader"], required=True)
+    a.add_argument("--what", choices=["train", "infer", "loader", *ATTRIBUTION], required=True)
     a.add_argument("--size", type=int, default=64)
     a.add_argument("--batch", type=int, default=8)
     a.add_argument("--bf16", action="store_true")
@@ -115,7 +147,11 @@ def main():
     if o.way:
         print(json.dumps(measure(o)))
         return
-    ways, found = (["Pillow and NumPy"] if o.what == "loader" else ["eager", "channels-last", "compiled"]), []
+    ways, found = ["eager", "channels-last", "compiled"], []
+    if o.what == "loader":
+        ways = ["Pillow and NumPy"]
+    elif o.what in ATTRIBUTION:
+        ways = ["Captum", "Captum, channels-last"]
     for way in ways:
         child = subprocess.run([sys.executable, *sys.argv, "--way", way], capture_output=True, text=True)
         if child.returncode == 0:

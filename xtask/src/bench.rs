@@ -1,5 +1,6 @@
 //! `bench`: speed and memory on this machine.
 
+mod attribution;
 mod cases;
 mod stock;
 
@@ -21,7 +22,7 @@ pub struct BenchArgs {
     /// Also write the table as an array of objects.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// A Python with PyTorch (and Pillow for the loader): runs the same case there, in turn with ours. The best of eager, channels-last and compiled counts.
+    /// A Python with PyTorch (Pillow and NumPy for the loader, Captum for attribution): runs the same case there, in turn with ours. The best of eager, channels-last and compiled counts.
     #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
     /// Only cases whose name contains this; can be given several times.
@@ -77,7 +78,13 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
     let mut rows = vec![];
     for case in chosen {
         let ours = in_own_process(&case, threads, peak)?;
-        let peer = args.peer.as_ref().map(|python| peer(python, &case, threads)).transpose()?.flatten();
+        // A peer that lacks a package is told, and the other cases are still measured.
+        let peer = args.peer.as_ref().and_then(|python| {
+            peer(python, &case, threads).unwrap_or_else(|e| {
+                tracing::warn!("{e:#}");
+                None
+            })
+        });
         let ratio = peer.as_ref().map(|peer| ours.images_per_s / peer.images_per_s);
         let row = Row { ours, peer, ratio };
         print(&line(&row))?;
@@ -132,6 +139,8 @@ fn peer(python: &Path, case: &Case, threads: usize) -> Result<Option<Peer>> {
         Work::Train => "train",
         Work::Loader => "loader",
         Work::PruneCurve => return Ok(None),
+        Work::Attribution(explanation) if explanation.in_captum() => explanation.name(),
+        Work::Attribution(_) => return Ok(None),
     };
     let mut command = Command::new(python);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/peer.py")).args(["--what", what, "--threads", &threads.to_string()]);

@@ -8,6 +8,7 @@ use foresee_celeba::{Crop, Normalisation, Preprocessing, View, synthetic};
 use foresee_model::{LossConfig, Network, NetworkConfig, Precision, TrainConfig, Trainer};
 use serde::{Deserialize, Serialize};
 
+use super::attribution::{Explainer, Explanation};
 use super::stock::Stock;
 use crate::memory::{peak_memory, reset_peak_memory};
 
@@ -24,6 +25,7 @@ pub enum Work {
     Train,
     Loader,
     PruneCurve,
+    Attribution(Explanation),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +64,7 @@ pub fn all() -> Vec<Case> {
     let other = |work, batch, stock| Case { work, size: 64, batch, precision: Precision::F32, stock };
     cases.extend([true, false].into_iter().flat_map(|stock| [other(Work::Infer, 4, stock), other(Work::Train, 4, stock)]));
     cases.extend([other(Work::Loader, FACES, false), other(Work::PruneCurve, 8, false)]);
+    cases.extend(Explanation::ALL.map(|explanation| other(Work::Attribution(explanation), explanation.batch(), false)));
     cases
 }
 
@@ -72,6 +75,7 @@ impl Case {
             Work::Train => "train",
             Work::Loader => return format!("loader-{}", self.size),
             Work::PruneCurve => return "prune-curve".into(),
+            Work::Attribution(explanation) => return format!("attribution-{}", explanation.name()),
         };
         let stock = if self.stock { "-stock" } else { "" };
         format!("{work}-{}-b{}-{}{stock}", self.size, self.batch, if self.precision == Precision::F32 { "f32" } else { "bf16" })
@@ -87,7 +91,7 @@ impl Case {
             (Work::Infer, _) => first + others + heads,
             // Two gradients a product, but none for the images; the fused heads compute their masks twice.
             (Work::Train, stock) => 2. * first + 3. * others + if stock { 3. } else { 4. } * heads,
-            (Work::Loader, _) => 0.,
+            (Work::Loader | Work::Attribution(_), _) => 0.,
             (Work::PruneCurve, _) => (1..=C).map(|c| 2. * (K * c * c) as f64).sum(),
         };
         1e-9 * pixels * each
@@ -98,6 +102,11 @@ impl Case {
         let times = match (self.work, self.stock) {
             (Work::Loader, _) => self.loader()?,
             (Work::PruneCurve, _) => self.prune_curve()?,
+            (Work::Attribution(explanation), _) => {
+                let explainer = Explainer::new(self.network()?, self.batch)?;
+                let (images, _) = self.images()?;
+                repeat(|| explainer.explain(explanation, &images))?
+            }
             (_, false) => self.ours()?,
             (_, true) => self.stock()?,
         };
