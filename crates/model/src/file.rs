@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor, Var};
@@ -117,9 +117,11 @@ pub(crate) fn write<T: Serialize>(path: &Path, tensors: Vec<(String, Tensor)>, d
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let staging = builder.tempfile_in(folder).map_err(|e| failed(e.to_string()))?;
+    let mut staging = builder.tempfile_in(folder).map_err(|e| failed(e.to_string()))?;
     let metadata = HashMap::from([(KEY.to_owned(), description)]);
-    safetensors::serialize_to_file(tensors, Some(metadata), staging.path()).map_err(|e| failed(e.to_string()))?;
+    // Not `serialize_to_file`, which puts a file of its own, with other permissions, in the place of the one that is synced here.
+    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|e| failed(e.to_string()))?;
+    staging.write_all(&bytes).map_err(|e| failed(e.to_string()))?;
     staging.as_file().sync_all().map_err(|e| failed(e.to_string()))?;
     staging.persist(path).map_err(|e| failed(e.error.to_string()))?;
     // So that a power failure does not take the new name back. Not every file system can.

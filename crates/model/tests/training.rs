@@ -82,6 +82,9 @@ fn models_are_saved_and_loaded_and_wrong_files_are_told() -> AnyResult {
     let bytes = std::fs::read(&path)?;
     network.save(&path, &card(&network))?;
     assert!(bytes == std::fs::read(&path)?, "the same model gives the same file");
+    std::fs::write(folder.path().join("plain"), "")?;
+    let permissions = |path: &std::path::Path| std::fs::metadata(path).map(|m| m.permissions());
+    assert_eq!(permissions(&path)?, permissions(&folder.path().join("plain"))?, "who may read other files may read a model");
     let (loaded, read) = Network::load(&path, &Device::Cpu)?;
     assert_eq!(read, card(&network));
     assert!(bits(&network)? == bits(&loaded)?);
