@@ -9,6 +9,26 @@ pub trait ToneCurve: Send + Sync {
     fn is_identity(&self) -> bool {
         false
     }
+
+    /// What [`apply`](Self::apply) does to the masks of `attribute` and `channel` as numbers, if it is g of Eq. 11 and 12 or nothing: CUDA devices then compute it
+    /// where the masks are. With `None` for any of them the masks go through the processor's memory.
+    fn closed_form(&self, _attribute: usize, _channel: usize) -> Option<ClosedForm> {
+        self.is_identity().then_some(ClosedForm::IDENTITY)
+    }
+}
+
+/// g(M; n, β) = (1 + β)·h(M; n) - β (Eq. 11) with h(M; n) = (M/0.5)ⁿ/2 where M < 0.5, and 1 - ((1 - M)/0.5)ⁿ/2 elsewhere (Eq. 12).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClosedForm {
+    /// n > 0
+    pub n: f32,
+    /// β
+    pub beta: f32,
+}
+
+impl ClosedForm {
+    /// The g that changes nothing.
+    pub const IDENTITY: Self = Self { n: 1., beta: 0. };
 }
 
 /// The curve that leaves every mask as it is.

@@ -37,13 +37,14 @@ pub struct Pooled {
 ///
 /// Differentiable in all three. On the CPU in `f32` no mask is stored, and the backward pass computes them again; other tensors take
 /// [`reference::attention_heads`]. With n = 1, features that lie in memory pixel by pixel (what [`conv2d`](crate::conv2d) returns) are read where they
-/// are; others are copied, and n > 1 makes n² shifted copies. `precision` is that of the factors of matrix products; it is for the CPU's `f32` only.
+/// are; others are copied, and n > 1 makes n² shifted copies. `precision` is that of the factors of matrix products; it is for the fused operation only. A
+/// CUDA device has its own form of it (feature `cuda`), also for `f32`.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
 pub fn attention_heads(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Pooled> {
     let dims = Dims::of("attention_heads", z, weight, bias)?;
-    if !fused(&[z, weight, bias]) {
+    if !dims.have_kernels(&[z, weight, bias]) {
         return reference::attention_heads(z, weight, bias, &Identity);
     }
     let (u, w) = as_products(z, weight)?;
@@ -55,16 +56,24 @@ pub fn attention_heads(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Pr
 /// # Errors
 /// If the shapes do not fit each other.
 pub fn attention_heads_of_pixels(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Pooled> {
-    if !fused(&[z, weight, bias]) || z.rank() != 4 || weight.dims().last() != Some(&1) {
+    if z.rank() != 4 || weight.dims().last() != Some(&1) {
         return attention_heads(&channels_first(z)?, weight, bias, precision);
     }
     let dims = Dims::of("attention_heads", &channels_first(&z.detach())?, weight, bias)?;
+    if !dims.have_kernels(&[z, weight, bias]) {
+        return attention_heads(&channels_first(z)?, weight, bias, precision);
+    }
     let rows = weight.dim(0)?;
     pool(&z.contiguous()?, &weight.reshape((rows, dims.channels))?.contiguous()?, bias, dims, precision)
 }
 
 fn pool(u: &Tensor, w: &Tensor, bias: &Tensor, dims: Dims, precision: Precision) -> Result<Pooled> {
-    let out = u.apply_op3(w, &bias.contiguous()?, Heads { dims, precision, instructions: Instructions::current() })?;
+    let bias = bias.contiguous()?;
+    let out = match u.device() {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(_) => u.apply_op3(w, &bias, crate::cuda::ops::heads::Heads { counts: dims.counts(), precision })?,
+        _ => u.apply_op3(w, &bias, Heads { dims, precision, instructions: Instructions::current() })?,
+    };
     Ok(Pooled { features: out.narrow(2, 0, 1)?.squeeze(2)?, masks: out.narrow(2, 1, 1)?.squeeze(2)? })
 }
 
@@ -76,15 +85,26 @@ fn pool(u: &Tensor, w: &Tensor, bias: &Tensor, dims: Dims, precision: Precision)
 /// If the shapes do not fit each other.
 pub fn attention_heads_under(z: &Tensor, weight: &Tensor, bias: &Tensor, curves: &[&dyn ToneCurve], precision: Precision) -> Result<Vec<Pooled>> {
     let dims = Dims::of("attention_heads_under", z, weight, bias)?;
-    if !fused(&[z, weight, bias]) {
+    let Some(out) = means_under(z, weight, bias, dims, curves, precision)? else {
         return curves.iter().map(|curve| reference::attention_heads(z, weight, bias, *curve)).collect();
-    }
-    let (u, w) = as_products(&z.detach(), &weight.detach())?;
-    let op = Heads { dims, precision, instructions: Instructions::current() };
-    let out = with_slice(&u, |u| with_slice(&w, |w| with_slice(bias, |b| op.forward(u, w, b, curves))))???;
-    let out = Tensor::from_vec(out, (dims.images, dims.attributes, curves.len(), 2, dims.channels), &Device::Cpu)?;
+    };
     let part = |i: usize, j: usize| out.narrow(2, i, 1)?.narrow(3, j, 1)?.squeeze(3)?.squeeze(2)?.contiguous();
     (0..curves.len()).map(|i| Ok(Pooled { features: part(i, 0)?, masks: part(i, 1)? })).collect()
+}
+
+/// Means [B, K, curves, 2, C] by the fused kernels, or `None` where they cannot take the tensors or the curves.
+fn means_under(z: &Tensor, weight: &Tensor, bias: &Tensor, dims: Dims, curves: &[&dyn ToneCurve], precision: Precision) -> Result<Option<Tensor>> {
+    if !dims.have_kernels(&[z, weight, bias]) || curves.is_empty() {
+        return Ok(None);
+    }
+    let (u, w) = as_products(&z.detach(), &weight.detach())?;
+    #[cfg(feature = "cuda")]
+    if u.device().is_cuda() {
+        return Ok(crate::cuda::ops::heads::forward_under(&u, &w, &bias.detach(), &dims.counts(), precision, curves)?);
+    }
+    let op = Heads { dims, precision, instructions: Instructions::current() };
+    let out = with_slice(&u, |u| with_slice(&w, |w| with_slice(bias, |b| op.forward(u, w, b, curves))))???;
+    Ok(Some(Tensor::from_vec(out, (dims.images, dims.attributes, curves.len(), 2, dims.channels), &Device::Cpu)?))
 }
 
 /// The masks themselves, [B, A, C, H, W], for the chosen attributes only. Not differentiable, and always of `f32` factors.
@@ -135,6 +155,21 @@ impl Dims {
             return Err(shape(operation, "z", "at least one pixel", z));
         }
         Ok(Self { images, attributes: rows / channels, channels, inputs: n * n * channels, pixels: h * w })
+    }
+
+    /// Whether the CPU's or a CUDA device's kernels can take these tensors.
+    fn have_kernels(&self, tensors: &[&Tensor]) -> bool {
+        #[cfg(feature = "cuda")]
+        if crate::cuda::ops::takes(tensors) {
+            return self.counts().fit();
+        }
+        fused(tensors)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn counts(&self) -> crate::cuda::heads::Counts {
+        let Self { images, attributes, channels, inputs, pixels } = *self;
+        crate::cuda::heads::Counts { images, pixels, channels, inputs, attributes }
     }
 
     /// C in whole panels.

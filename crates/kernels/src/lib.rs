@@ -20,7 +20,7 @@ mod sigmoid;
 
 pub use adamw::{AdamWStep, adamw_step, moving_average};
 pub use conv::conv2d;
-pub use curve::{Identity, ToneCurve};
+pub use curve::{ClosedForm, Identity, ToneCurve};
 pub use error::{Error, Result};
 pub use factor::Precision;
 pub use heads::{Pooled, attention_heads, attention_heads_under, attention_masks};

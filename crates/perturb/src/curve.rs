@@ -1,6 +1,6 @@
 //! Eq. 11 and 12: the intentional attention mask transformation.
 
-use foresee_kernels::ToneCurve;
+use foresee_kernels::{ClosedForm, ToneCurve};
 
 use crate::error::{Error, Result};
 
@@ -65,6 +65,10 @@ impl ToneCurve for PowerCurve {
     fn is_identity(&self) -> bool {
         self.n == 1. && self.beta == 0.
     }
+
+    fn closed_form(&self, _attribute: usize, _channel: usize) -> Option<ClosedForm> {
+        Some(ClosedForm { n: self.n, beta: self.beta })
+    }
 }
 
 /// A curve that acts on chosen attributes and channels only; other masks stay as they are.
@@ -80,17 +84,28 @@ impl<T: ToneCurve> Only<T> {
     pub fn new(curve: T, attributes: Option<Vec<usize>>, channels: Option<Vec<usize>>) -> Self {
         Self { curve, attributes, channels }
     }
+
+    fn chooses(&self, attribute: usize, channel: usize) -> bool {
+        let chosen = |list: &Option<Vec<usize>>, i: usize| list.as_ref().is_none_or(|list| list.contains(&i));
+        chosen(&self.attributes, attribute) && chosen(&self.channels, channel)
+    }
 }
 
 impl<T: ToneCurve> ToneCurve for Only<T> {
     fn apply(&self, attribute: usize, channel: usize, mask: &mut [f32]) {
-        let chosen = |list: &Option<Vec<usize>>, i: usize| list.as_ref().is_none_or(|list| list.contains(&i));
-        if chosen(&self.attributes, attribute) && chosen(&self.channels, channel) {
+        if self.chooses(attribute, channel) {
             self.curve.apply(attribute, channel, mask);
         }
     }
 
     fn is_identity(&self) -> bool {
         self.curve.is_identity()
+    }
+
+    fn closed_form(&self, attribute: usize, channel: usize) -> Option<ClosedForm> {
+        match self.chooses(attribute, channel) {
+            true => self.curve.closed_form(attribute, channel),
+            false => Some(ClosedForm::IDENTITY),
+        }
     }
 }

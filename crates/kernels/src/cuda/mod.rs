@@ -3,6 +3,7 @@
 //! kernel adds atomically: the same bits on every run.
 
 pub mod conv;
+pub mod heads;
 pub mod norm;
 #[cfg(feature = "cuda")]
 pub(crate) mod ops;

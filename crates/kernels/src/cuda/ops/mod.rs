@@ -1,6 +1,7 @@
 //! The plans run by candle's CUDA device, as differentiable operations of its tensors.
 
 pub(crate) mod conv;
+pub(crate) mod heads;
 pub(crate) mod norm;
 
 use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
@@ -15,8 +16,11 @@ use super::{Argument, Launch, MOST, Plan};
 const SHARED: u32 = 48 << 10;
 
 /// The modules as PTX, which the driver compiles for its device when a kernel is first used.
-const MODULES: [(&str, &str); 2] =
-    [("conv", include_str!(concat!(env!("OUT_DIR"), "/conv.ptx"))), ("norm", include_str!(concat!(env!("OUT_DIR"), "/norm.ptx")))];
+const MODULES: [(&str, &str); 3] = [
+    ("conv", include_str!(concat!(env!("OUT_DIR"), "/conv.ptx"))),
+    ("heads", include_str!(concat!(env!("OUT_DIR"), "/heads.ptx"))),
+    ("norm", include_str!(concat!(env!("OUT_DIR"), "/norm.ptx"))),
+];
 
 /// Whether the kernels can take these tensors: `f32` on a CUDA device, of no more elements than they count.
 pub(crate) fn takes(tensors: &[&Tensor]) -> bool {

@@ -127,7 +127,9 @@ inline void thread_main() {
     __sanitizer_finish_switch_fiber(nullptr, const_cast<const void**>(&block.scheduler_stack), &block.scheduler_size);
 #endif
     block.kernel();
-    if (!current->open.empty() || !current->groups.empty()) fail("a thread ended before its asynchronous copies were waited for");
+    bool waited = current->open.empty();
+    for (auto& group : current->groups) waited &= group.empty();
+    if (!waited) fail("a thread ended before its asynchronous copies were waited for");
     current->state = State::Done;
     to_scheduler(true);
 }
