@@ -2,20 +2,25 @@
 
 mod attribution;
 mod cases;
+mod machine;
 mod stock;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use candle_core::Device;
 use clap::Args;
+use foresee_model::Precision;
 use foresee_report::frame::write_whole;
 use serde::{Deserialize, Serialize};
 
+use crate::device::device;
 use crate::error::input;
 use crate::output::print;
 use cases::{Case, Measurement, Work};
+use machine::Peaks;
 
 #[derive(Args)]
 pub struct BenchArgs {
@@ -31,7 +36,10 @@ pub struct BenchArgs {
     /// Threads of both sides. Default: all cores.
     #[arg(long)]
     threads: Option<usize>,
-    /// Measure this one case in this process and print it as JSON; the f32 peak in FLOP/s comes after it.
+    /// cpu, cuda or metal. On a GPU there are cases of larger batches, and PyTorch runs there too (eager, compiled, TF32 in place of f32).
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Measure this one case in this process and print it as JSON; the peak in FLOP/s comes after it.
     #[arg(long, hide = true, num_args = 2, value_names = ["CASE", "PEAK"])]
     case: Option<Vec<String>>,
 }
@@ -56,6 +64,9 @@ struct Peer {
     min_ms: f64,
     images_per_s: f64,
     peak_bytes: u64,
+    /// Images a second of every way that worked.
+    #[serde(default)]
+    ways: BTreeMap<String, f64>,
 }
 
 pub fn bench(args: &BenchArgs) -> Result<()> {
@@ -63,24 +74,36 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
         ensure!(threads > 0, input("--threads 0 is not possible: a number from 1"));
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
+    let device = device(&args.device)?;
     if let Some(case) = &args.case {
-        return one(&case[0], &case[1]);
+        return one(&case[0], &case[1], &device);
     }
+    let all = cases::all(!device.is_cpu());
     let chosen: Vec<Case> =
-        cases::all().into_iter().filter(|case| args.only.is_empty() || args.only.iter().any(|text| case.name().contains(text))).collect();
+        all.iter().copied().filter(|case| args.only.is_empty() || args.only.iter().any(|text| case.name().contains(text))).collect();
     if chosen.is_empty() {
-        let names: Vec<String> = cases::all().iter().map(Case::name).collect();
+        let names: Vec<String> = all.iter().map(Case::name).collect();
         return Err(input(format!("--only {}: the cases are {}", args.only.join(" "), names.join(", "))));
     }
     let threads = rayon::current_num_threads();
-    let peak = foresee_kernels::measure_peak(Duration::from_secs(2));
-    print(&format!("{threads} threads, {:?}, f32 peak {:.0} GFLOP/s\n\n{}\n", foresee_kernels::instruction_set(), 1e-9 * peak, header()))?;
-    let mut rows = vec![];
+    let peaks = Peaks::measure(&device)?;
+    let machine = machine::name(&device).unwrap_or_else(|| format!("{:?}", foresee_kernels::instruction_set()));
+    print(&format!("{threads} threads, {machine}, {}\n\n{}\n", peaks.text(), header()))?;
+    let (mut rows, mut failed) = (vec![], vec![]);
     for case in chosen {
-        let ours = in_own_process(&case, threads, peak)?;
+        let peak = if case.precision == Precision::F32 { peaks.f32 } else { peaks.bf16 };
+        let mut ours = match in_own_process(&case, threads, peak, &args.device) {
+            Ok(ours) => ours,
+            Err(e) => {
+                tracing::error!("{e:#}");
+                failed.push(case.name());
+                continue;
+            }
+        };
+        ours.share_of_bandwidth = case.traffic().zip(peaks.bandwidth).map(|(bytes, bandwidth)| bytes / (1e-3 * ours.median_ms) / bandwidth);
         // A peer that lacks a package is told, and the other cases are still measured.
         let peer = args.peer.as_ref().and_then(|python| {
-            peer(python, &case, threads).unwrap_or_else(|e| {
+            peer(python, &case, threads, &args.device).unwrap_or_else(|e| {
                 tracing::warn!("{e:#}");
                 None
             })
@@ -93,6 +116,7 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
             write_whole(path, (serde_json::to_string_pretty(&rows)? + "\n").as_bytes())?;
         }
     }
+    ensure!(failed.is_empty(), "these cases failed: {}", failed.join(", "));
     Ok(())
 }
 
@@ -114,38 +138,41 @@ fn line(row: &Row) -> String {
     if let (Some(peer), Some(ratio)) = (&row.peer, row.ratio) {
         text.push_str(&format!("{:>26}{:>10.1}{ratio:>7.2}×", peer.way, peer.images_per_s));
     }
+    if let Some(share) = m.share_of_bandwidth {
+        text.push_str(&format!("   {:.0}% of the memory's bandwidth", 100. * share));
+    }
     if let Some(share) = m.of_full_passes {
         text.push_str(&format!("   {share:.2} of the time of a full pass of the heads for each point"));
     }
     text + "\n"
 }
 
-fn one(name: &str, peak: &str) -> Result<()> {
-    let case = cases::all().into_iter().find(|case| case.name() == name).ok_or_else(|| input(format!("there is no case {name}")))?;
+fn one(name: &str, peak: &str, device: &Device) -> Result<()> {
+    let case = cases::all(!device.is_cpu()).into_iter().find(|case| case.name() == name).ok_or_else(|| input(format!("there is no case {name}")))?;
     let peak = peak.parse().map_err(|_| input(format!("{peak} is no number")))?;
-    print(&(serde_json::to_string(&case.measure(peak)?)? + "\n"))
+    print(&(serde_json::to_string(&case.measure(peak, device)?)? + "\n"))
 }
 
-fn in_own_process(case: &Case, threads: usize, peak: f64) -> Result<Measurement> {
+fn in_own_process(case: &Case, threads: usize, peak: f64, device: &str) -> Result<Measurement> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["bench", "--case", &case.name(), &peak.to_string(), "--threads", &threads.to_string()]);
+    command.args(["bench", "--case", &case.name(), &peak.to_string(), "--threads", &threads.to_string(), "--device", device]);
     parse(&mut command).with_context(|| format!("case {}", case.name()))
 }
 
 /// The same case in PyTorch, if it has one.
-fn peer(python: &Path, case: &Case, threads: usize) -> Result<Option<Peer>> {
+fn peer(python: &Path, case: &Case, threads: usize, device: &str) -> Result<Option<Peer>> {
     let what = match case.work {
         Work::Infer => "infer",
         Work::Train => "train",
         Work::Loader => "loader",
-        Work::PruneCurve => return Ok(None),
+        Work::PruneCurve | Work::Heads => return Ok(None),
         Work::Attribution(explanation) if explanation.in_captum() => explanation.name(),
         Work::Attribution(_) => return Ok(None),
     };
     let mut command = Command::new(python);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/peer.py")).args(["--what", what, "--threads", &threads.to_string()]);
-    command.args(["--size", &case.size.to_string(), "--batch", &case.batch.to_string()]);
-    if case.precision == foresee_model::Precision::Bf16 {
+    command.args(["--size", &case.size.to_string(), "--batch", &case.batch.to_string(), "--device", device]);
+    if case.precision == Precision::Bf16 {
         command.arg("--bf16");
     }
     // Without these, page faults dominate PyTorch's large temporaries; our own side keeps freed memory too.

@@ -4,25 +4,63 @@ use anyhow::Result;
 use candle_core::Device;
 
 use crate::error::input;
+use crate::run::Run;
 
 /// The device, or an error that says what is missing.
 pub fn device(name: &str) -> Result<Device> {
-    let missing = |feature: &str, e: candle_core::Error| {
-        let built = match feature {
-            "cuda" => cfg!(feature = "cuda"),
-            _ => cfg!(feature = "metal"),
-        };
-        match built {
-            true => input(format!("--device {feature}: no usable device was found ({e}); use --device cpu")),
-            false => input(format!(
-                "--device {feature}: this program was built without it; use --device cpu, or build with `cargo run --release --package xtask --features {feature} --`"
-            )),
-        }
-    };
     match name {
         "cpu" => Ok(Device::Cpu),
-        "cuda" => Device::new_cuda(0).map_err(|e| missing("cuda", e)),
-        "metal" => Device::new_metal(0).map_err(|e| missing("metal", e)),
+        "cuda" if cfg!(feature = "cuda") => {
+            Device::new_cuda(0).map_err(|e| input(format!("--device cuda: no usable GPU was found ({e}); use --device cpu")))
+        }
+        "metal" if !cfg!(target_vendor = "apple") => Err(input("--device metal: Metal is on Apple's machines only; use --device cpu")),
+        "metal" if cfg!(feature = "metal") => {
+            Device::new_metal(0).map_err(|e| input(format!("--device metal: no usable GPU was found ({e}); use --device cpu")))
+        }
+        "cuda" | "metal" => Err(input(format!(
+            "--device {name}: this program was built without it; use --device cpu, or build with `cargo run --release --package xtask --features {name} --`"
+        ))),
         other => Err(input(format!("--device {other}: the devices are cpu, cuda, metal"))),
+    }
+}
+
+/// The device asked for, or else the run's own.
+pub fn of_run(asked: Option<&str>, run: &Run) -> Result<Device> {
+    let own = run.manifest.device.as_str();
+    let name = asked.unwrap_or(own);
+    if name != own {
+        tracing::info!("the run is of the device {own}; what is made now is computed on {name}");
+    }
+    device(name).map_err(|e| match asked {
+        Some(_) => e,
+        None => e.context(format!("{} was made on the device {own}", run.folder.display())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(name: &str) -> String {
+        device(name).map(|_| ()).expect_err("no such device here").to_string()
+    }
+
+    #[test]
+    #[cfg(not(feature = "cuda"))]
+    fn what_was_not_built_is_refused_with_the_way_to_build_it() {
+        let message = refusal("cuda");
+        assert!(message.contains("--features cuda") && message.contains("use --device cpu"), "{message}");
+    }
+
+    #[test]
+    #[cfg(not(target_vendor = "apple"))]
+    fn metal_is_refused_where_there_is_none_whatever_was_built() {
+        let message = refusal("metal");
+        assert!(message.contains("Apple's machines only") && message.contains("use --device cpu"), "{message}");
+    }
+
+    #[test]
+    fn other_names_are_refused_with_those_that_are_known() {
+        assert_eq!(refusal("abacus"), "--device abacus: the devices are cpu, cuda, metal");
     }
 }

@@ -37,6 +37,9 @@ pub struct FidelityArgs {
     /// Another list of runs, in the form of data/studies/fidelity.toml.
     #[arg(long, value_name = "FILE")]
     study: Option<PathBuf>,
+    /// cpu, cuda or metal.
+    #[arg(long, default_value = "cpu")]
+    device: String,
     /// Replaces one setting in every run, such as data.image_size=24; can be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -107,7 +110,7 @@ pub fn fidelity(args: &FidelityArgs) -> Result<()> {
         tracing::info!("run {} of {}: {}, seed {seed}{left}", at + 1, planned.len(), variant.name);
         let began = Instant::now();
         let faces = if variant.synthetic { FacesArgs::default() } else { FacesArgs::folder(&args.celeba) };
-        match whole(configs[v].clone(), &faces, &out, seed, "cpu") {
+        match whole(configs[v].clone(), &faces, &out, seed, &args.device) {
             Ok(run) => done.push(Done { variant: variant.name.clone(), synthetic: variant.synthetic, run }),
             Err(e) if e.is::<Interrupted>() => return Err(e),
             Err(e) => {

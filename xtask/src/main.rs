@@ -3,6 +3,7 @@
 mod attribute;
 mod bench;
 mod config;
+mod cuda_check;
 mod data;
 mod device;
 mod error;
@@ -55,8 +56,8 @@ enum Command {
     Reproduce(reproduce::ReproduceArgs),
     /// Check everything that CI checks: format, clippy, tests, docs, a smoke run.
     Test,
-    /// Stage `train` of a run: fit the network, write model.safetensors and its accuracy.
-    Train(RunArgs),
+    /// Stage `train` of a run: fit the network on the run's device, write model.safetensors and its accuracy.
+    Train(FolderArgs),
     /// Stage `measure`: channel correlation, mean masks, top channels, attribute correlation (Figures 4 to 6, Table 4).
     Measure(RunArgs),
     /// Stage `prune`: plans and curves of semantic channel pruning (Figure 7). With --save also writes a pruned network.
@@ -78,7 +79,7 @@ enum Command {
     #[command(verbatim_doc_comment)]
     Attribute(attribute::AttributeArgs),
     /// Stage `figures`: draw all figures, tables and report.html from the run's data; needs no training.
-    Figures(RunArgs),
+    Figures(FolderArgs),
     /// Judge a model file on faces of a folder.
     Evaluate(evaluate::EvaluateArgs),
     /// Do the paper's claims hold? Many runs over λ and seeds, then one analysis with intervals: tables/claims, report.html. Hours to days; goes on where it stopped.
@@ -95,6 +96,11 @@ enum Command {
     ///   cargo xtask bench --only train-64 --peer ~/torch/bin/python
     #[command(verbatim_doc_comment)]
     Bench(bench::BenchArgs),
+    /// Is the GPU right? Every operation and gradient on it against the CPU's in f32 and a plain composition in f64; exit status 1 if one is not.
+    ///
+    ///   cargo run --release --package xtask --features cuda -- cuda-check
+    #[command(verbatim_doc_comment)]
+    CudaCheck(cuda_check::CudaCheckArgs),
     /// Is a run ever lost? Kills a small run at random moments, starts it again, and compares what it leaves with an uninterrupted run, byte for byte.
     ///
     ///   cargo xtask soak --kills 200
@@ -110,6 +116,25 @@ struct RunArgs {
     /// The run's folder, as `reproduce --out` named it.
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
+    /// cpu, cuda or metal. Default: the run's. What other devices compute differs in the last digits.
+    #[arg(long)]
+    device: Option<String>,
+}
+
+#[derive(Args)]
+struct FolderArgs {
+    /// The run's folder, as `reproduce --out` named it.
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+}
+
+impl RunArgs {
+    /// The run and the device that was asked for.
+    fn take(&self) -> Result<(run::Run, candle_core::Device)> {
+        let run = run::Run::take(&self.run)?;
+        let device = device::of_run(self.device.as_deref(), &run)?;
+        Ok((run, device))
+    }
 }
 
 fn main() -> ExitCode {
@@ -133,7 +158,7 @@ fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Reproduce(args) => reproduce::reproduce(&args),
         Command::Test => test::test(),
-        Command::Train(args) => one_stage(&args, train::stage),
+        Command::Train(args) => one_stage(&RunArgs { run: args.run, device: None }, train::stage),
         Command::Measure(args) => one_stage(&args, measure::stage),
         Command::Prune(args) => prune::prune(&args),
         Command::Transform(args) => one_stage(&args, transform::stage),
@@ -144,12 +169,12 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Fidelity(args) => fidelity::fidelity(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::CudaCheck(args) => cuda_check::cuda_check(&args),
         Command::Data(command) => data::data(command),
     }
 }
 
 fn one_stage(args: &RunArgs, stage: fn(&mut run::Run, &candle_core::Device) -> Result<()>) -> Result<()> {
-    let mut run = run::Run::take(&args.run)?;
-    let device = device::device(&run.manifest.device)?;
+    let (mut run, device) = args.take()?;
     stage(&mut run, &device)
 }

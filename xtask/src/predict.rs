@@ -13,7 +13,7 @@ use foresee_report::frame;
 
 pub use scores::{OTHERS, SCORES, distinct, figure, read, score, table};
 
-use crate::device::device;
+use crate::device::of_run;
 use crate::error::input;
 use crate::figures;
 use crate::output::print;
@@ -25,6 +25,9 @@ pub struct PredictArgs {
     /// The run's folder, as `reproduce --out` named it.
     #[arg(long, value_name = "DIR", required_unless_present = "study", conflicts_with = "study")]
     run: Option<PathBuf>,
+    /// cpu, cuda or metal. Default: the run's.
+    #[arg(long, requires = "run")]
+    device: Option<String>,
     /// Another run's folder, to compare with: its scores are printed beside this run's.
     #[arg(long, value_name = "DIR", requires = "run")]
     against: Option<PathBuf>,
@@ -53,7 +56,7 @@ pub fn predict(args: &PredictArgs) -> Result<()> {
     if run.manifest.config.predict.images == 0 {
         return Err(input(format!("{}: its setting predict.images is 0, which leaves this stage out", folder.display())));
     }
-    let device = device(&run.manifest.device)?;
+    let device = of_run(args.device.as_deref(), &run)?;
     stage(&mut run, &device)?;
     figures::stage(&mut run)?;
     let mut shown = table(&run)?.markdown();

@@ -11,7 +11,6 @@ use foresee_perturb::{AttentionModel, ChannelStatistics, Cut, PruneOrder, PruneP
 use foresee_report::frame::{self, df};
 
 use crate::config::Norm;
-use crate::device::device;
 use crate::error::input;
 use crate::output::print;
 use crate::progress::Progress;
@@ -67,8 +66,7 @@ impl From<By> for Takeover {
 
 /// The stage, and the network that `--save` asks for.
 pub fn prune(args: &PruneArgs) -> Result<()> {
-    let mut run = Run::take(&args.run.run)?;
-    let device = device(&run.manifest.device)?;
+    let (mut run, device) = args.run.take()?;
     stage(&mut run, &device)?;
     let (Some(path), Some(count)) = (&args.save, args.count) else { return Ok(()) };
     let (network, card) = train::load(&run.folder, &device)?;

@@ -9,8 +9,8 @@ use foresee_model::{LossConfig, Network, NetworkConfig, Precision, TrainConfig, 
 use serde::{Deserialize, Serialize};
 
 use super::attribution::{Explainer, Explanation};
+use super::machine::{peak_memory, reset_peak_memory};
 use super::stock::Stock;
-use crate::memory::{peak_memory, reset_peak_memory};
 
 /// Attributes and channels of the paper's network.
 const K: usize = 40;
@@ -26,6 +26,8 @@ pub enum Work {
     Loader,
     PruneCurve,
     Attribution(Explanation),
+    /// The heads alone, forward and backward, from features.
+    Heads,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,11 +54,16 @@ pub struct Measurement {
     /// For a pruning curve: its time over that of as many passes of the whole network's heads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of_full_passes: Option<f64>,
+    /// [`Case::traffic`] over what the device's memory could move in the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_of_bandwidth: Option<f64>,
 }
 
-pub fn all() -> Vec<Case> {
+/// All cases of the CPU, or of a GPU, which takes larger batches too.
+pub fn all(gpu: bool) -> Vec<Case> {
     let mut cases = vec![];
-    for (size, batch) in [(64, 8), (64, 32), (128, 4)] {
+    let large = gpu.then_some((64, 256));
+    for (size, batch) in [(64, 8), (64, 32), (128, 4)].into_iter().chain(large) {
         for precision in [Precision::F32, Precision::Bf16] {
             cases.extend([Work::Infer, Work::Train].map(|work| Case { work, size, batch, precision, stock: false }));
         }
@@ -64,6 +71,8 @@ pub fn all() -> Vec<Case> {
     let other = |work, batch, stock| Case { work, size: 64, batch, precision: Precision::F32, stock };
     cases.extend([true, false].into_iter().flat_map(|stock| [other(Work::Infer, 4, stock), other(Work::Train, 4, stock)]));
     cases.extend([other(Work::Loader, FACES, false), other(Work::PruneCurve, 8, false)]);
+    let heads = [Precision::F32, Precision::Bf16].map(|precision| Case { work: Work::Heads, size: 64, batch: 256, precision, stock: false });
+    cases.extend(heads.into_iter().filter(|_| gpu));
     cases.extend(Explanation::ALL.map(|explanation| other(Work::Attribution(explanation), explanation.batch(), false)));
     cases
 }
@@ -73,6 +82,7 @@ impl Case {
         let work = match self.work {
             Work::Infer => "infer",
             Work::Train => "train",
+            Work::Heads => "heads",
             Work::Loader => return format!("loader-{}", self.size),
             Work::PruneCurve => return "prune-curve".into(),
             Work::Attribution(explanation) => return format!("attribution-{}", explanation.name()),
@@ -91,31 +101,53 @@ impl Case {
             (Work::Infer, _) => first + others + heads,
             // Two gradients a product, but none for the images; the fused heads compute their masks twice.
             (Work::Train, stock) => 2. * first + 3. * others + if stock { 3. } else { 4. } * heads,
+            (Work::Heads, _) => 4. * heads,
             (Work::Loader | Work::Attribution(_), _) => 0.,
             (Work::PruneCurve, _) => (1..=C).map(|c| 2. * (K * c * c) as f64).sum(),
         };
         1e-9 * pixels * each
     }
 
-    /// Measures the case; the peak is that of f32 in FLOP/s.
-    pub fn measure(&self, peak: f64) -> Result<Measurement> {
+    /// Bytes of one round, if every kernel reads its feature maps once and writes its results once; `None` where that is not counted.
+    pub fn traffic(&self) -> Option<f64> {
+        let layers = [(3, 32), (32, 64), (64, 64), (64, C)];
+        let of = |inputs: usize, outputs: usize, first: bool| match self.work {
+            // The convolution, and the norm with constants.
+            Work::Infer => (inputs + outputs) + 2 * outputs,
+            // Forward: convolution, moments, norm. Backward: the norm's sums and its gradient, the gradients of weights and, but for the images, of inputs.
+            _ => (if first { 2 } else { 3 }) * (inputs + outputs) + (1 + 2 + 2 + 3) * outputs,
+        };
+        let extractor: usize = layers.iter().enumerate().map(|(i, &(inputs, outputs))| of(inputs, outputs, i == 0)).sum();
+        // Forward the heads read the features; backward they read them again and write their gradient.
+        let values = match self.work {
+            Work::Infer => extractor + C,
+            Work::Train => extractor + 3 * C,
+            Work::Heads => 3 * C,
+            _ => return None,
+        };
+        (!self.stock).then(|| (4 * self.batch * self.size * self.size * values) as f64)
+    }
+
+    /// Measures the case; the peak is that of its factors in FLOP/s.
+    pub fn measure(&self, peak: f64, device: &Device) -> Result<Measurement> {
         let times = match (self.work, self.stock) {
-            (Work::Loader, _) => self.loader()?,
-            (Work::PruneCurve, _) => self.prune_curve()?,
+            (Work::Loader, _) => self.loader(device)?,
+            (Work::PruneCurve, _) => self.prune_curve(device)?,
+            (Work::Heads, _) => self.heads(device)?,
             (Work::Attribution(explanation), _) => {
-                let explainer = Explainer::new(self.network()?, self.batch)?;
-                let (images, _) = self.images()?;
-                repeat(|| explainer.explain(explanation, &images))?
+                let explainer = Explainer::new(self.network(device)?, self.batch)?;
+                let (images, _) = self.images(device)?;
+                repeat(device, || explainer.explain(explanation, &images))?
             }
-            (_, false) => self.ours()?,
-            (_, true) => self.stock()?,
+            (_, false) => self.ours(device)?,
+            (_, true) => self.stock(device)?,
         };
         let mut sorted = times.clone();
         sorted.sort_by(f64::total_cmp);
         let median = sorted[sorted.len() / 2];
         let gflops = self.gflop() / median;
-        let peak_bytes = peak_memory();
-        let of_full_passes = (self.work == Work::PruneCurve).then(|| Ok::<_, anyhow::Error>(median / self.full_passes()?)).transpose()?;
+        let peak_bytes = peak_memory(device);
+        let of_full_passes = (self.work == Work::PruneCurve).then(|| Ok::<_, anyhow::Error>(median / self.full_passes(device)?)).transpose()?;
         Ok(Measurement {
             case: self.name(),
             median_ms: 1e3 * median,
@@ -127,42 +159,43 @@ impl Case {
             gflops,
             share_of_peak: 1e9 * gflops / peak,
             of_full_passes,
+            share_of_bandwidth: None,
         })
     }
 
-    fn network(&self) -> Result<Network> {
+    fn network(&self, device: &Device) -> Result<Network> {
         let config = NetworkConfig { attributes: K, channels: C, precision: self.precision, ..Default::default() };
-        Ok(Network::new(config, 0, &Device::Cpu)?)
+        Ok(Network::new(config, 0, device)?)
     }
 
-    fn images(&self) -> Result<(Tensor, Tensor)> {
-        let images = Tensor::randn(0f32, 1., (self.batch, 3, self.size, self.size), &Device::Cpu)?;
-        let labels = Tensor::rand(0f32, 1., (self.batch, K), &Device::Cpu)?.gt(0.5)?.to_dtype(DType::F32)?;
+    fn images(&self, device: &Device) -> Result<(Tensor, Tensor)> {
+        let images = Tensor::randn(0f32, 1., (self.batch, 3, self.size, self.size), device)?;
+        let labels = Tensor::rand(0f32, 1., (self.batch, K), device)?.gt(0.5)?.to_dtype(DType::F32)?;
         Ok((images, labels))
     }
 
-    fn ours(&self) -> Result<Vec<f64>> {
-        let (images, labels) = self.images()?;
+    fn ours(&self, device: &Device) -> Result<Vec<f64>> {
+        let (images, labels) = self.images(device)?;
         if self.work == Work::Infer {
-            let network = self.network()?;
-            return repeat(|| Ok(network.forward(&images)?));
+            let network = self.network(device)?;
+            return repeat(device, || Ok(network.forward(&images)?));
         }
         let config = TrainConfig { epochs: 1, loss: LossConfig::default(), ..Default::default() };
-        let mut trainer = Trainer::new(self.network()?, config, 1_000_000)?;
-        repeat(|| Ok(trainer.step(&images, &labels)?))
+        let mut trainer = Trainer::new(self.network(device)?, config, 1_000_000)?;
+        repeat(device, || Ok(trainer.step(&images, &labels)?))
     }
 
-    fn stock(&self) -> Result<Vec<f64>> {
-        let (images, labels) = self.images()?;
-        let mut stock = Stock::new(K, C)?;
+    fn stock(&self, device: &Device) -> Result<Vec<f64>> {
+        let (images, labels) = self.images(device)?;
+        let mut stock = Stock::new(K, C, device)?;
         match self.work {
-            Work::Infer => repeat(|| stock.infer(&images)),
-            _ => repeat(|| stock.train(&images, &labels)),
+            Work::Infer => repeat(device, || stock.infer(&images)),
+            _ => repeat(device, || stock.train(&images, &labels)),
         }
     }
 
     /// Decoding, resizing and normalising on one core, from files that the system has in memory.
-    fn loader(&self) -> Result<Vec<f64>> {
+    fn loader(&self, device: &Device) -> Result<Vec<f64>> {
         let folder = tempfile::tempdir().context("a folder for drawn faces")?;
         let faces = folder.path().join("faces");
         synthetic::write(&faces, FACES, 0, |_| ())?;
@@ -170,31 +203,46 @@ impl Case {
         paths.sort();
         let preprocessing = Preprocessing { crop: Crop::Square, image_size: self.size, normalisation: Normalisation::default() };
         let mut out = vec![0f32; 3 * self.size * self.size];
-        repeat(|| Ok(paths.iter().try_for_each(|path| preprocessing.read(path, &View::default(), &mut out))?))
+        repeat(device, || Ok(paths.iter().try_for_each(|path| preprocessing.read(path, &View::default(), &mut out))?))
     }
 
     /// The heads with 0 to C-1 channels pruned, from features that are computed once.
-    fn prune_curve(&self) -> Result<Vec<f64>> {
-        let (images, labels) = self.images()?;
-        let network = self.network()?;
+    fn prune_curve(&self, device: &Device) -> Result<Vec<f64>> {
+        let (images, labels) = self.images(device)?;
+        let network = self.network(device)?;
         let curve = [foresee_perturb::random_order(C, 0).cuts(C, &(0..C).collect::<Vec<_>>())];
-        repeat(|| foresee_perturb::prune_curves(&network, &curve, std::iter::once(Ok::<_, anyhow::Error>((images.clone(), labels.clone())))))
+        repeat(device, || foresee_perturb::prune_curves(&network, &curve, std::iter::once(Ok::<_, anyhow::Error>((images.clone(), labels.clone())))))
+    }
+
+    /// Forward and backward, with gradients of the features and of the weights.
+    fn heads(&self, device: &Device) -> Result<Vec<f64>> {
+        let network = self.network(device)?;
+        let z = candle_core::Var::from_tensor(&Tensor::randn(0f32, 1., (self.batch, self.size, self.size, C), device)?)?;
+        repeat(device, || {
+            let pooled = network.heads().pool(&z.permute((0, 3, 1, 2))?)?;
+            Ok((pooled.features.sum_all()? + pooled.masks.sum_all()?)?.backward()?)
+        })
     }
 
     /// Seconds of C passes of the whole heads.
-    fn full_passes(&self) -> Result<f64> {
-        let network = self.network()?;
-        let features = network.extractor().forward(&self.images()?.0)?;
-        let mut times = repeat(|| Ok(network.forward_features(&features)?))?;
+    fn full_passes(&self, device: &Device) -> Result<f64> {
+        let network = self.network(device)?;
+        let features = network.extractor().forward(&self.images(device)?.0)?;
+        let mut times = repeat(device, || Ok(network.forward_features(&features)?))?;
         times.sort_by(f64::total_cmp);
         Ok(C as f64 * times[times.len() / 2])
     }
 }
 
 /// Seconds of each round, after two to warm up: at least five rounds, and more as long as they take less than two seconds together.
-fn repeat<T>(mut round: impl FnMut() -> Result<T>) -> Result<Vec<f64>> {
+/// A round is over when the device has done its work.
+fn repeat<T>(device: &Device, mut round: impl FnMut() -> Result<T>) -> Result<Vec<f64>> {
+    let mut round = || -> Result<()> {
+        round()?;
+        Ok(device.synchronize()?)
+    };
     round()?;
-    reset_peak_memory();
+    reset_peak_memory(device);
     round()?;
     let (start, mut times) = (Instant::now(), vec![]);
     while times.len() < 5 || (start.elapsed() < Duration::from_secs(2) && times.len() < 100) {

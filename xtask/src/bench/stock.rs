@@ -14,9 +14,9 @@ pub struct Stock {
 }
 
 impl Stock {
-    pub fn new(attributes: usize, channels: usize) -> Result<Self> {
+    pub fn new(attributes: usize, channels: usize, device: &Device) -> Result<Self> {
         let variables = VarMap::new();
-        let vb = VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu);
+        let vb = VarBuilder::from_varmap(&variables, DType::F32, device);
         let plan = [(3, 32, 1), (32, 64, 2), (64, 64, 3), (64, channels, 2)];
         let block = |(i, (inputs, outputs, dilation)): (usize, (usize, usize, usize))| -> Result<_> {
             let config = Conv2dConfig { padding: dilation, dilation, ..Default::default() };
