@@ -53,7 +53,8 @@ fn nvcc() -> Result<PathBuf, String> {
 /// The least capability that the kernels are compiled for, as 80 for 8.0: `CUDA_COMPUTE_CAP`, or that of the first GPU, or 80. The driver compiles PTX for any
 /// later one.
 fn capability() -> Result<u32, String> {
-    let number = |text: &str| text.trim().replace('.', "").parse::<u32>().ok();
+    // An architecture's own variant, such as 90a, can run what is compiled for the number.
+    let number = |text: &str| text.trim().trim_end_matches(['a', 'f']).replace('.', "").parse::<u32>().ok();
     let capability = match var("CUDA_COMPUTE_CAP") {
         Ok(text) => number(&text).ok_or_else(|| format!("CUDA_COMPUTE_CAP is {text:?}, but a number such as 90 is needed"))?,
         Err(_) => {
