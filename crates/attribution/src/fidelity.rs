@@ -54,20 +54,37 @@ pub fn infidelity_under<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     perturbations: impl IntoIterator<Item = Result<Tensor>>,
     normalise: bool,
 ) -> Result<Vec<f64>> {
-    if attribution.dims() != x.dims() {
-        return shape("the attribution", attribution.dims(), format!("{:?}", x.dims()));
-    }
     let at_x = target.numbers(x)?;
-    // Sums of a², ab and b² for a = Iᵀφ and b = f(x) - f(x - I).
-    let mut moments = vec![[0f64; 3]; at_x.len()];
-    let mut n = 0;
-    for perturbation in perturbations {
+    let changes = perturbations.into_iter().map(|perturbation| {
         let perturbation = perturbation?;
+        let perturbed = target.numbers(&(x - &perturbation)?)?;
+        Ok((perturbation, at_x.iter().zip(perturbed).map(|(x, perturbed)| x - perturbed).collect()))
+    });
+    infidelity_of_changes(attribution, changes, normalise)
+}
+
+/// The same where it is known already what each perturbation I takes from f, f(x) - f(x - I) for each input: many attributions of the same inputs need
+/// the model once.
+///
+/// # Errors
+/// If there is no perturbation or the shapes differ.
+pub fn infidelity_of_changes(
+    attribution: &Tensor,
+    changes: impl IntoIterator<Item = Result<(Tensor, Vec<f64>)>>,
+    normalise: bool,
+) -> Result<Vec<f64>> {
+    // Sums of a², ab and b² for a = Iᵀφ and b = f(x) - f(x - I).
+    let mut moments = vec![[0f64; 3]; attribution.dim(0)?];
+    let mut n = 0;
+    for change in changes {
+        let (perturbation, b) = change?;
+        if attribution.dims() != perturbation.dims() {
+            return shape("the attribution", attribution.dims(), format!("{:?}, as the inputs have,", perturbation.dims()));
+        }
+        check(b.len() == moments.len(), "changes", b.len(), "one for each input")?;
         let a = sums(&(&perturbation * attribution)?)?;
-        let perturbed = target.numbers(&(x - perturbation)?)?;
         for (i, m) in moments.iter_mut().enumerate() {
-            let (a, b) = (a[i], at_x[i] - perturbed[i]);
-            [a * a, a * b, b * b].iter().zip(m).for_each(|(new, sum)| *sum += new);
+            [a[i] * a[i], a[i] * b[i], b[i] * b[i]].iter().zip(m).for_each(|(new, sum)| *sum += new);
         }
         n += 1;
     }

@@ -122,6 +122,11 @@ impl Layers {
         Self { batch: batch.max(1), ..self }
     }
 
+    /// Inputs at once.
+    pub fn batch_size(&self) -> usize {
+        self.batch
+    }
+
     /// The layers' names, first to last. Those inside of a residual branch are not among them.
     pub fn names(&self) -> Vec<String> {
         self.steps.iter().map(|step| step.name.clone()).collect()

@@ -30,15 +30,15 @@ pub use cam::{Activations, GradCam, Interpolation, Split, cam, grad_cam, grad_ca
 pub use deletion::{Curve, deletion, insertion};
 pub use dependence::{Dependence, partial_dependence, quantile_grid};
 pub use error::{Error, Result};
-pub use fidelity::{Infidelity, MaxSensitivity, infidelity, infidelity_under, max_sensitivity, max_sensitivity_under};
+pub use fidelity::{Infidelity, MaxSensitivity, infidelity, infidelity_of_changes, infidelity_under, max_sensitivity, max_sensitivity_under};
 pub use integrated::{Integrated, IntegratedGradients, Quadrature, integrated_gradients};
 pub use layers::{BatchNorm, Conv2d, Layers};
 pub use lime::{Distance, Lime, LimeResult, lime, lime_under};
 pub use lrp::{Bias, Composite, LayerSum, Relevance, Rule, lrp};
 pub use masks::{MaskWeights, mask_map};
-pub use network::attention_network;
+pub use network::{attention_network, pooling_network};
 pub use parts::{Part, grid_segments};
-pub use permutation::{Importance, Permutation, permutation_importance};
+pub use permutation::{Importance, Permutation, permutation_importance, permutation_importances};
 pub use pointing::{Pointing, pointing_game};
 pub use randomisation::{Stage, randomisation_check, rank_correlation};
 pub use regression::{Fit, Penalty};

@@ -21,10 +21,30 @@ const EPSILON: f64 = 1e-5;
 /// If a tensor is missing or the shapes do not fit each other.
 pub fn attention_network(tensors: impl IntoIterator<Item = (String, Tensor)>, dilations: &[usize]) -> Result<Layers> {
     let tensors: HashMap<String, Tensor> = tensors.into_iter().collect();
-    let get = |name: String| tensors.get(&name).ok_or_else(|| Error::NoTensor { name });
+    let of = |name: &str| get(&tensors, format!("heads.{name}"));
+    let gated = extractor(&tensors, dilations)?.gate("heads.masks", of("mask.weight")?, of("mask.bias")?)?;
+    gated.global_average_pool("heads.pool")?.readout("heads.readout", of("readout.weight")?, of("readout.bias")?)
+}
+
+/// The same network without masks, which allows CAM: features, `heads.pool`, and `heads.readout`, a linear layer.
+///
+/// # Errors
+/// As of [`attention_network`].
+pub fn pooling_network(tensors: impl IntoIterator<Item = (String, Tensor)>, dilations: &[usize]) -> Result<Layers> {
+    let tensors: HashMap<String, Tensor> = tensors.into_iter().collect();
+    let of = |name: &str| get(&tensors, format!("heads.{name}"));
+    let pooled = extractor(&tensors, dilations)?.global_average_pool("heads.pool")?;
+    pooled.linear("heads.readout", of("readout.weight")?, Some(of("readout.bias")?))
+}
+
+fn get(tensors: &HashMap<String, Tensor>, name: String) -> Result<&Tensor> {
+    tensors.get(&name).ok_or(Error::NoTensor { name })
+}
+
+fn extractor(tensors: &HashMap<String, Tensor>, dilations: &[usize]) -> Result<Layers> {
     let mut layers = Layers::new();
     for (i, &dilation) in dilations.iter().enumerate() {
-        let of = |name: &str| get(format!("extractor.{i}.{name}"));
+        let of = |name: &str| get(tensors, format!("extractor.{i}.{name}"));
         let (weight, bias) = (of("conv.weight")?, of("conv.bias")?);
         let own = |name: &str| Ok::<_, Error>(of(name)?.clone());
         let norm = BatchNorm {
@@ -38,7 +58,5 @@ pub fn attention_network(tensors: impl IntoIterator<Item = (String, Tensor)>, di
         layers = layers.conv2d(&format!("extractor.{i}.conv"), weight, Some(bias), options)?;
         layers = layers.batch_norm(&format!("extractor.{i}.bn"), &norm)?.leaky_relu(&format!("extractor.{i}.relu"), SLOPE)?;
     }
-    let of = |name: &str| get(format!("heads.{name}"));
-    let gated = layers.gate("heads.masks", of("mask.weight")?, of("mask.bias")?)?.global_average_pool("heads.pool")?;
-    gated.readout("heads.readout", of("readout.weight")?, of("readout.bias")?)
+    Ok(layers)
 }

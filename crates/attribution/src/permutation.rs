@@ -66,26 +66,43 @@ pub fn permutation_importance(
     parts: &[Part],
     options: &Permutation,
 ) -> Result<Vec<Importance>> {
+    Ok(permutation_importances(model, |outputs| Ok(vec![error(outputs)?]), x, parts, options)?.into_iter().flatten().collect())
+}
+
+/// The same for several errors of the same outputs, such as one for each of them, at the cost of one: for each part, the importance to each error.
+///
+/// # Errors
+/// As of [`permutation_importance`].
+pub fn permutation_importances(
+    model: impl Fn(&Tensor) -> candle_core::Result<Tensor>,
+    errors: impl Fn(&Tensor) -> Result<Vec<f64>>,
+    x: &Tensor,
+    parts: &[Part],
+    options: &Permutation,
+) -> Result<Vec<Vec<Importance>>> {
     check(options.repeats >= 2, "repeats", options.repeats, "a number from 2")?;
     check(options.batch >= 1, "batch", options.batch, "a number from 1")?;
     let (n, x) = (x.dim(0)?, &x.detach().contiguous()?);
     check(n >= 2, "inputs", n, "at least 2")?;
-    let as_is = error(&in_chunks(x, options.batch, |x| Ok(model(x)?.detach()))?)?;
+    let as_is = errors(&in_chunks(x, options.batch, |x| Ok(model(x)?.detach()))?)?;
     let all = Tensor::arange(0, n as u32, x.device())?;
-    parts
-        .iter()
-        .map(|part| {
-            let permuted = (0..options.repeats).map(|repeat| {
-                let from = Tensor::from_vec(permutation(n, options.seed, repeat), n, x.device())?;
-                let outputs = in_chunks(&all, options.batch, |rows| {
-                    let others = x.index_select(&from.index_select(rows, 0)?, 0)?;
-                    Ok(model(&part.mix(&others, &x.index_select(rows, 0)?)?)?.detach())
-                })?;
-                error(&outputs)
-            });
-            Ok(Importance { part: part.name.clone(), error: as_is, permuted: permuted.collect::<Result<_>>()? })
-        })
-        .collect()
+    let of_part = |part: &Part| {
+        let permuted = (0..options.repeats).map(|repeat| {
+            let from = Tensor::from_vec(permutation(n, options.seed, repeat), n, x.device())?;
+            let outputs = in_chunks(&all, options.batch, |rows| {
+                let others = x.index_select(&from.index_select(rows, 0)?, 0)?;
+                Ok(model(&part.mix(&others, &x.index_select(rows, 0)?)?)?.detach())
+            })?;
+            errors(&outputs)
+        });
+        let permuted = permuted.collect::<Result<Vec<_>>>()?;
+        let importance = |(i, error): (usize, &f64)| {
+            let permuted = permuted.iter().map(|errors| errors[i]).collect();
+            Importance { part: part.name.clone(), error: *error, permuted }
+        };
+        Ok(as_is.iter().enumerate().map(importance).collect())
+    };
+    parts.iter().map(of_part).collect()
 }
 
 fn permutation(n: usize, seed: u64, repeat: usize) -> Vec<u32> {

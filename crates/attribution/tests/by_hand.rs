@@ -242,6 +242,11 @@ fn permuting_what_is_not_used_changes_nothing() -> AnyResult {
     assert!([0., 1.].iter().all(|e| found[0].permuted.contains(e)) && found[0].permuted.iter().all(|e| *e == 0. || *e == 1.), "{:?}", found[0]);
     assert!(found[0].increase() > 0. && found[0].deviation() > 0.);
     assert_eq!((found[1].increase(), found[1].deviation()), (0., 0.));
+    // Several errors at once are those of each alone.
+    let both = |f: &Tensor| Ok(vec![error(f)?, 2. * error(f)?]);
+    let several = permutation_importances(|x| x.narrow(1, 0, 1), both, &x, &parts, &options)?;
+    assert_eq!((&several[0][0], &several[1][0]), (&found[0], &found[1]));
+    assert_eq!(several[0][1].increase(), 2. * found[0].increase());
     // Regions of images: the model sees the left half alone.
     let images = tensor(&(0..24).map(|i| f64::from(i * i % 7)).collect::<Vec<_>>(), &[3, 2, 2, 2]);
     let halves = Part::grid(&[2, 2, 2], 1, 2)?;
@@ -353,6 +358,10 @@ fn infidelity_and_sensitivity_to_noise() -> AnyResult {
     let (target, x) = (Target::new(|x: &Tensor| x.matmul(&tensor(&[2., 3.], &[2, 1])), 0), row(&[1., 1.]));
     let given = || [Ok(row(&[1., 0.])), Ok(row(&[0., 1.]))];
     assert_near(&infidelity_under(&target, &x, &row(&[2., 3.]), given(), false)?, &[0.]);
+    // Of one perturbation I = (1, 2) that takes 8 from f, φ = (1, 1) says 3.
+    let known = || [Ok((row(&[1., 2.]), vec![8.]))];
+    assert_near(&infidelity_of_changes(&row(&[1., 1.]), known(), false)?, &[25.]);
+    assert!(infidelity_of_changes(&row(&[1.]), known(), false).is_err());
     assert_near(&infidelity_under(&target, &x, &row(&[0., 0.]), given(), false)?, &[6.5]);
     assert_near(&infidelity_under(&target, &x, &row(&[1., 1.5]), given(), true)?, &[0.]);
     assert_near(&infidelity(&target, &x, &row(&[2., 3.]), &Infidelity::default())?, &[0.]);

@@ -69,3 +69,20 @@ fn relevance_is_conserved_through_the_masks() -> AnyResult {
     }
     Ok(())
 }
+
+/// Without masks the network is average pooling and a linear layer: the mean of CAM is the logit without its bias, and layers are the network.
+#[test]
+fn without_masks_cam_is_allowed() -> AnyResult {
+    let network = Network::new(NetworkConfig { attributes: 5, channels: 16, attention: false, ..Default::default() }, 3, &Device::Cpu)?;
+    let x = Tensor::from_iter((0..2 * 3 * 9 * 9).map(|i| (0.17 * (i * i % 997) as f32).sin()), &Device::Cpu)?.reshape((2, 3, 9, 9))?;
+    let dilations: Vec<usize> = network.extractor().plan().iter().map(|&(_, _, dilation)| dilation).collect();
+    let tensors: Vec<(String, Tensor)> = network.tensors().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect();
+    let layers = pooling_network(tensors.clone(), &dilations)?;
+    let logits = network.forward(&x)?.logits.detach();
+    assert_near("logits", &layers.forward(&x)?, &logits, 1e-5);
+    let bias = tensors.iter().find(|(name, _)| name == "heads.readout.bias").ok_or("no bias")?.1.get(TARGET)?;
+    let without_bias = logits.narrow(1, TARGET, 1)?.squeeze(1)?.broadcast_sub(&bias)?;
+    assert_near("CAM", &layers.cam("extractor.3.relu", &x, TARGET)?.mean((1, 2))?, &without_bias, 1e-4);
+    assert!(layers.mask_map(&x, TARGET, MaskWeights::Mean).is_err());
+    Ok(())
+}
