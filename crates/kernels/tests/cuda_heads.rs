@@ -10,6 +10,7 @@ mod values;
 use candle_core::{DType, Tensor, Var};
 use emulator::Emulator;
 use foresee_kernels::Precision::{self, Bf16, F32};
+use foresee_kernels::cuda::Argument;
 use foresee_kernels::cuda::heads::{Counts, backward, forward, under};
 use foresee_kernels::{ToneCurve, attention_heads_under, reference};
 use values::{AnyResult, assert_close, flat, values};
@@ -33,7 +34,7 @@ const KERNELS: [&str; 15] = [
 ];
 
 /// (B, K, C, H, W) that fill no fragment, no warp, no block or no part, or all of them.
-const SHAPES: [[usize; 5]; 6] = [[1, 1, 1, 1, 1], [2, 3, 5, 7, 9], [3, 2, 37, 8, 5], [1, 2, 128, 8, 17], [2, 1, 16, 16, 8], [1, 1, 150, 3, 11]];
+const SHAPES: [[usize; 5]; 5] = [[1, 1, 1, 1, 1], [2, 3, 5, 7, 9], [3, 2, 37, 8, 5], [1, 1, 128, 6, 11], [2, 1, 16, 16, 8]];
 
 /// One test, since the kernels are built for each.
 #[test]
@@ -50,6 +51,7 @@ fn the_kernels_are_right() -> AnyResult {
         wide_inputs_and_many_tiles_are_the_sums_in_f64(&emulator, precision)?;
         extreme_logits_stay_finite_and_nan_is_not_hidden(&emulator, precision)?;
     }
+    one_block_for_all_attributes_changes_no_bit(&emulator)?;
     nothing_in_a_batch_is_no_gradient(&emulator);
     Ok(())
 }
@@ -112,7 +114,7 @@ impl ToneCurve for Power {
 }
 
 fn curves_are_the_cpus_and_the_identity_changes_no_bit(emulator: &Emulator, precision: Precision) -> AnyResult {
-    let shape = [2, 3, 37, 13, 11];
+    let shape = [1, 3, 37, 9, 8];
     let (case, n) = (case(shape), counts(shape));
     let numbers = [(1., 0., 0..3), (2., 0.3, 0..3), (0.7, -0.2, 0..3), (3., 0., 1..2), (40., 1.5, 2..3)];
     let curves = numbers.map(|(n, beta, attributes)| Power { n, beta, attributes });
@@ -134,7 +136,7 @@ fn curves_are_the_cpus_and_the_identity_changes_no_bit(emulator: &Emulator, prec
 }
 
 fn orders_of_blocks_and_threads_change_no_bit(emulator: &Emulator, precision: Precision) -> AnyResult {
-    let shape = [2, 2, 37, 9, 8];
+    let shape = [1, 2, 37, 9, 8];
     let given = inputs(&case(shape))?;
     let given: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
     let bits = |seed| -> Vec<u32> {
@@ -174,7 +176,9 @@ fn in_f64(n: &Counts, [u, w, bias, g]: [&[f32]; 4]) -> [Vec<f32>; 4] {
 /// Inputs of several chunks, channels of several blocks, several attributes of a block, several tiles of a part.
 fn wide_inputs_and_many_tiles_are_the_sums_in_f64(emulator: &Emulator, precision: Precision) -> AnyResult {
     let (tolerance, gradient_tolerance) = if precision == F32 { (2e-5, 1e-4) } else { (2e-2, 3e-2) };
-    for [images, pixels, channels, inputs, attributes] in [[1, 70, 5, 290, 2], [1, 33, 140, 150, 1], [2, 72, 2, 3, 200], [18, 2, 1, 130, 31]] {
+    // The last case takes long, and only its counts matter.
+    let shapes = [[1, 66, 5, 290, 2], [1, 33, 140, 150, 1], [3, 40, 2, 3, 200]];
+    for [images, pixels, channels, inputs, attributes] in shapes.into_iter().take(if precision == F32 { 2 } else { 3 }) {
         let n = Counts { images, pixels, channels, inputs, attributes };
         let scale = (4. / inputs as f32).sqrt();
         let shapes = [
@@ -194,6 +198,22 @@ fn wide_inputs_and_many_tiles_are_the_sums_in_f64(emulator: &Emulator, precision
             assert_close(&format!("{n:?} {precision:?}: {name}"), &gradients[i], &expected[i + 1], gradient_tolerance);
         }
     }
+    Ok(())
+}
+
+/// How many attributes a block takes is for speed only.
+fn one_block_for_all_attributes_changes_no_bit(emulator: &Emulator) -> AnyResult {
+    let n = Counts { images: 1, pixels: 66, channels: 5, inputs: 150, attributes: 3 };
+    let given = [(66 * 150, 1.), (15 * 150, 0.2), (15, 1.)].into_iter().zip(1..).map(|((length, scale), seed)| flat(&values(&[length], scale, seed)));
+    let given = given.collect::<AnyResult<Vec<_>>>()?;
+    let given: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
+    let each = forward(&n, Bf16);
+    let mut all = each.clone();
+    let launch = all.launches.iter_mut().find(|launch| launch.kernel == "forward_bf16").expect("the forward kernel");
+    assert_eq!((launch.grid.1, launch.arguments[7]), (3, Argument::U32(1)));
+    (launch.grid.1, launch.arguments[7]) = (1, Argument::U32(3));
+    let bits = |plan| plans::run(emulator, plan, &given, 7)[0].iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&each), bits(&all));
     Ok(())
 }
 

@@ -55,7 +55,7 @@ impl Emulator {
             command.arg(folder.join("main.cpp")).arg("-o").arg(&program).output().expect("the compiler runs")
         };
         // Some systems have a compiler without the sanitizers' libraries.
-        let mut built = build(&["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
+        let mut built = build(&["-fsanitize=address,alignment,bounds", "-fno-sanitize-recover=all"]);
         if !built.status.success() {
             eprintln!("without sanitizers: {}", String::from_utf8_lossy(&built.stderr).lines().next().unwrap_or_default());
             built = build(&[]);

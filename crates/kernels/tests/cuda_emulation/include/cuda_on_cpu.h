@@ -61,7 +61,7 @@ namespace emulation {
 
 enum class State { Ready, AtWarp, AtBlock, Done };
 
-// A copy that cp.async began and that nobody may rely on before it was waited for.
+// A copy that cp.async began and that nobody may rely on before it was waited for. It is done then, or at once if the seed has it so.
 struct Copy { void* to; const void* from; size_t bytes, zeros; };
 
 constexpr size_t STACK = 256 * 1024;
@@ -337,33 +337,41 @@ namespace emulation {
 // depth): 2·(lane mod 4), or lane mod 4 for TF32.
 struct Fragments { unsigned a[4], b[2]; };
 
-inline float half_of(unsigned pair, unsigned which) { return __uint_as_float(which ? pair & 0xFFFF0000u : pair << 16); }
+// Of the emulation itself only indices that are right by construction: not sanitized, since most of the time goes here.
+#define UNCHECKED __attribute__((no_sanitize("address", "undefined")))
 
-template <typename A, typename B>
-void mma(float (&sums)[4], unsigned depth, A a, B b) {
-    unsigned row = current->lane / 4, column = current->lane % 4 * 2;
+// mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+UNCHECKED inline void mma_bf16(float (&sums)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+    auto& all = exchange(Fragments{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}});
     for (unsigned i = 0; i < 4; i++) {
         float sum = 0;
-        for (unsigned k = 0; k < depth; k++) sum += a(row + i / 2 * 8, k) * b(k, column + i % 2);
+        for (unsigned k = 0; k < 8; k++) {
+            auto left = reinterpret_cast<const Fragments*>(all[current->lane / 4 * 4 + k % 4]);
+            auto right = reinterpret_cast<const Fragments*>(all[(current->lane % 4 * 2 + i % 2) * 4 + k % 4]);
+            unsigned pairs[4] = {left->a[i / 2 + k / 4 * 2] << 16, right->b[k / 4] << 16, left->a[i / 2 + k / 4 * 2] & 0xFFFF0000u, right->b[k / 4] & 0xFFFF0000u};
+            float values[4];
+            std::memcpy(values, pairs, sizeof(values));
+            sum += values[0] * values[1] + values[2] * values[3];
+        }
         sums[i] += sum;
     }
 }
 
-// mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
-inline void mma_bf16(float (&sums)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
-    auto& all = exchange(Fragments{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}});
-    mma(sums, 16,
-        [&](unsigned row, unsigned k) { return half_of(of_lane<Fragments>(all, row % 8 * 4 + k % 8 / 2).a[row / 8 + k / 8 * 2], k % 2); },
-        [&](unsigned k, unsigned column) { return half_of(of_lane<Fragments>(all, column * 4 + k % 8 / 2).b[k / 8], k % 2); });
-}
-
 // mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32, which reads 10 bits of each fraction.
-inline void mma_tf32(float (&sums)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+UNCHECKED inline void mma_tf32(float (&sums)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
     auto& all = exchange(Fragments{{a[0], a[1], a[2], a[3]}, {b[0], b[1]}});
-    auto tf32 = [](unsigned u) { return __uint_as_float(u & 0xFFFFE000u); };
-    mma(sums, 8,
-        [&](unsigned row, unsigned k) { return tf32(of_lane<Fragments>(all, row % 8 * 4 + k % 4).a[row / 8 + k / 4 * 2]); },
-        [&](unsigned k, unsigned column) { return tf32(of_lane<Fragments>(all, column * 4 + k % 4).b[k / 4]); });
+    for (unsigned i = 0; i < 4; i++) {
+        float sum = 0;
+        for (unsigned k = 0; k < 8; k++) {
+            auto left = reinterpret_cast<const Fragments*>(all[current->lane / 4 * 4 + k % 4]);
+            auto right = reinterpret_cast<const Fragments*>(all[(current->lane % 4 * 2 + i % 2) * 4 + k % 4]);
+            unsigned bits[2] = {left->a[i / 2 + k / 4 * 2] & 0xFFFFE000u, right->b[k / 4] & 0xFFFFE000u};
+            float values[2];
+            std::memcpy(values, bits, sizeof(values));
+            sum += values[0] * values[1];
+        }
+        sums[i] += sum;
+    }
 }
 
 // ldmatrix.sync.aligned.m8n8.x4(.trans).shared.b16: lane l names row l mod 8 of matrix l/8.
@@ -393,10 +401,16 @@ inline float tanh_approx(float x) {
 }
 
 // cp.async.cg.shared.global of 16 bytes, of which `bytes` are read and the rest are zeros.
+inline void do_copy(const Copy& c) {
+    std::memcpy(c.to, c.from, c.bytes);
+    std::memset(static_cast<char*>(c.to) + c.bytes, 0, c.zeros);
+}
 inline void copy_async(void* to, const void* from, unsigned bytes) {
     if (reinterpret_cast<uintptr_t>(to) % 16 != 0 || reinterpret_cast<uintptr_t>(from) % 16 != 0) fail("cp.async of 16 bytes is not aligned to them");
     if (bytes > 16) fail("cp.async copies 16 bytes");
-    current->open.push_back({to, from, bytes, 16 - bytes});
+    Copy copy{to, from, bytes, 16 - bytes};
+    if (random_state != 0 && random_number() % 2 == 0) return do_copy(copy);
+    current->open.push_back(copy);
 }
 inline void copies_commit() {
     current->groups.push_back(std::move(current->open));
@@ -404,10 +418,7 @@ inline void copies_commit() {
 }
 inline void copies_wait(unsigned left) {
     while (current->groups.size() > left) {
-        for (const Copy& c : current->groups.front()) {
-            std::memcpy(c.to, c.from, c.bytes);
-            std::memset(static_cast<char*>(c.to) + c.bytes, 0, c.zeros);
-        }
+        for (const Copy& c : current->groups.front()) do_copy(c);
         current->groups.erase(current->groups.begin());
     }
 }
