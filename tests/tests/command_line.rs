@@ -110,7 +110,7 @@ fn attributions_are_drawn(run: &Path) -> AnyResult {
         message(&chosen)
     );
     let drawn = std::fs::read_to_string(format!("{run}/figures/attribution_chosen.svg"))?;
-    assert!(drawn.contains("Bald") && drawn.contains("lrp") && !drawn.contains("sensitivity") && drawn.contains("000055.jpg"));
+    assert!(drawn.contains("Bald") && drawn.contains("LRP") && !drawn.contains("sensitivity") && drawn.contains("000055.jpg"));
     let unknown = xtask(&["attribute", "--run", &run, "--image", "face.jpg"], &[])?;
     assert!(unknown.status.code() == Some(2) && message(&unknown).contains("no such image"), "{}", message(&unknown));
     Ok(())

@@ -204,14 +204,54 @@ pub struct Predict {
     pub resamples: usize,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Runs of earlier versions have the first two or none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Attribute {
     pub images: usize,
     pub steps: usize,
+    pub grid: usize,
+    pub lime_samples: usize,
+    pub checks: usize,
+    pub neighbours: usize,
+    pub permutation_images: usize,
+    pub repeats: usize,
+    pub channels: usize,
+    pub surrogate_images: usize,
+}
+
+impl Default for Attribute {
+    fn default() -> Self {
+        Self {
+            images: 0,
+            steps: 12,
+            grid: 8,
+            lime_samples: 200,
+            checks: 0,
+            neighbours: 3,
+            permutation_images: 0,
+            repeats: 5,
+            channels: 0,
+            surrogate_images: 0,
+        }
+    }
 }
 
 impl Attribute {
+    fn check(&self) -> Result<()> {
+        between("attribute.steps", self.steps, usize::from(self.images > 0), 1000)?;
+        between("attribute.grid", self.grid, 2, 64)?;
+        between("attribute.lime_samples", self.lime_samples, 2, 100_000)?;
+        between("attribute.neighbours", self.neighbours, 1, 1000)?;
+        between("attribute.repeats", self.repeats, 2, 1000)?;
+        for (key, value, least) in [("permutation_images", self.permutation_images, 2), ("surrogate_images", self.surrogate_images, 10)] {
+            if (1..least).contains(&value) {
+                return Err(input(format!("attribute.{key} = {value} is not possible: a number from {least}, or 0 to leave it out")));
+            }
+        }
+        Ok(())
+    }
+
     fn is_left_out(&self) -> bool {
         self.images == 0
     }
@@ -242,6 +282,20 @@ impl Config {
         let config: Self = table.try_into().map_err(|e| input(format!("configuration: {}", e.to_string().trim())))?;
         config.check()?;
         Ok(config)
+    }
+
+    /// This with other settings of the section `attribute`, as `--set` takes them.
+    pub fn with_attribute(&self, set: &[String]) -> Result<Self> {
+        let mut table = Table::new();
+        table.insert("attribute".into(), Value::Table(Table::try_from(&self.attribute)?));
+        for assignment in set {
+            let over = parse_assignment(assignment).map_err(|e| input(format!("--set {assignment}: {e}")))?;
+            merge(&mut table, over, "").map_err(|e| input(format!("--set {assignment}: {e}")))?;
+        }
+        let attribute = table.remove("attribute").unwrap_or(Value::Table(Table::new()));
+        let attribute: Attribute = attribute.try_into().map_err(|e| input(format!("configuration: {}", e.to_string().trim())))?;
+        attribute.check()?;
+        Ok(Self { attribute, ..self.clone() })
     }
 
     pub fn network(&self, attributes: usize) -> NetworkConfig {
@@ -278,10 +332,6 @@ impl Config {
         self.network(1).check()?;
         self.training().check()?;
         self.curves()?;
-        let between = |key: &str, value: usize, low: usize, high: usize| match (low..=high).contains(&value) {
-            true => Ok(()),
-            false => Err(input(format!("{key} = {value} is not possible: a number from {low} to {high}"))),
-        };
         between("data.synthetic_faces", self.data.synthetic_faces, 20, 999_999)?;
         between("data.image_size", self.data.image_size, 8, 1024)?;
         between("train.batch_size", self.train.batch_size, 1, 65_536)?;
@@ -291,7 +341,7 @@ impl Config {
         between("prune.step", self.prune.step, 1, 4096)?;
         between("prune.random_seeds", self.prune.random_seeds as usize, 1, 1000)?;
         between("predict.resamples", self.predict.resamples, 0, 100_000)?;
-        between("attribute.steps", self.attribute.steps, usize::from(self.attribute.images > 0), 1000)?;
+        self.attribute.check()?;
         between("measure.faces", self.measure.faces, 1, 16)?;
         between("measure.attributes (their number)", self.measure.attributes.len(), 1, 12)?;
         for (i, name) in self.measure.attributes.iter().enumerate() {
@@ -304,6 +354,13 @@ impl Config {
             return Err(input("transform.sigmas: at least one number, each from 0 to 10".to_string()));
         }
         Ok(())
+    }
+}
+
+fn between(key: &str, value: usize, low: usize, high: usize) -> Result<()> {
+    match (low..=high).contains(&value) {
+        true => Ok(()),
+        false => Err(input(format!("{key} = {value} is not possible: a number from {low} to {high}"))),
     }
 }
 

@@ -39,8 +39,8 @@ pub fn stage(run: &mut Run) -> Result<()> {
     let predicted = run.manifest.config.predict.images > 0;
     let more: &[&str] = if predicted { &[predict::SCORES, predict::regression::TABLE] } else { &[] };
     let attributed = run.manifest.stages.contains_key("attribute");
-    let maps: &[&str] = if attributed { &[attribute::SCORES, attribute::MAPS, attribute::FACES] } else { &[] };
-    run.stage("figures", &description, &[&READS, more, maps].concat(), |run| {
+    let attributed_files: Vec<&str> = if attributed { attribute::FILES.into_iter().filter(|file| attribute::has(run, file)).collect() } else { vec![] };
+    run.stage("figures", &description, &[&READS, more, &attributed_files].concat(), |run| {
         let architecture = architecture(run)?;
         let (mut figures, mut tables) = (plots::all(run, &architecture)?, tables::all(run, &architecture)?);
         if predicted {
@@ -48,7 +48,7 @@ pub fn stage(run: &mut Run) -> Result<()> {
         }
         if attributed {
             figures.push(attributions(run, "attribution_comparison", [attribute::FACES, attribute::MAPS])?);
-            tables.push(tables::attribution(run)?);
+            tables.extend(attribute::tables(run)?);
         }
         let mut made = vec!["report.html".to_owned()];
         for figure in &figures {
@@ -76,7 +76,7 @@ fn predictability(run: &Run, figures: &mut Vec<Figure>, tables: &mut Vec<Table>)
 }
 
 /// What is written on every figure and table: what the network was trained on, and what the numbers were `measured` on, if anything.
-fn source(run: &Run, measured: &str) -> Source {
+pub fn source(run: &Run, measured: &str) -> Source {
     let m = &run.manifest;
     let trained = some_of(m.data.train, m.config.train.limit);
     let mut data = format!(

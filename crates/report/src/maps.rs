@@ -83,7 +83,7 @@ pub fn face_attributions(name: &str, face: &Face, methods: &[String], rows: &[At
     let height = (top + rows.len() as i32 * (cell + gap)).max(top + 190);
     draw(name, ((right + 92) as u32, height as u32), source, |area, pictures| {
         for (i, method) in std::iter::once("face").chain(methods.iter().map(String::as_str)).enumerate() {
-            for (part, line) in wrapped(&method.replace('-', " "), 11).iter().enumerate() {
+            for (part, line) in wrapped(method, 11).iter().enumerate() {
                 centred(area, line, (column(i) + cell / 2, 10 + 16 * part as i32), 13.)?;
             }
         }

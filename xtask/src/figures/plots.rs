@@ -122,6 +122,7 @@ pub fn attributions(run: &Run, name: &str, [pixels, maps]: [&str; 2]) -> Result<
             row.maps.push(map.concat());
         }
     }
+    let methods: Vec<String> = methods.iter().map(|name| crate::attribute::title(name)).collect();
     let face = faces.first().ok_or_else(|| anyhow::anyhow!("{pixels} holds no face"))?;
     Ok(face_attributions(name, face, &methods, &rows, &source(run, &format!("test face {}", names[0])))?)
 }

@@ -1,6 +1,4 @@
-//! Tables 1 to 4, and the scores of attribution methods.
-
-use std::collections::BTreeSet;
+//! Tables 1 to 4.
 
 use anyhow::Result;
 use foresee_celeba::{ATTRIBUTES, display_name};
@@ -8,7 +6,6 @@ use foresee_report::frame::{self, DataFrame};
 use foresee_report::{Architecture, Table};
 
 use super::{images, percent, some_of, source};
-use crate::attribute;
 use crate::run::Run;
 
 const TABLE3: &str = include_str!("../../../data/published/table3.csv");
@@ -146,40 +143,4 @@ fn table4(run: &Run) -> Result<Table> {
     }
     let faces = format!("{} training faces", some_of(run.manifest.data.train, run.manifest.config.measure.images));
     Ok(table.measured_on(&source(run, &faces)))
-}
-
-/// How good each attribution method is: means over faces and attributes, with their standard errors.
-pub fn attribution(run: &Run) -> Result<Table> {
-    let scores = run.read_csv(attribute::SCORES)?;
-    let methods = frame::texts(&scores, "method")?;
-    let names: BTreeSet<&String> = methods.iter().collect();
-    let mut table = Table::new(
-        "attribution_scores",
-        "Attribution methods and the paper's masks: area under the logit while the pixels of greatest attribution are deleted (lower is better) and inserted (higher is better), and on drawn faces how often the greatest value lies in the attribute's region and which share of the positive values does. Means ± standard errors.",
-        &["method", "deletion", "insertion", "pointing: hit", "pointing: energy", "region's area", "face-attribute pairs"],
-    );
-    for name in names {
-        let mut row = vec![name.clone()];
-        for column in ["deletion", "insertion", "pointing_hit", "pointing_energy", "region_area"] {
-            let values = frame::numbers(&scores, column)?;
-            let own: Vec<f64> = values.iter().zip(&methods).filter(|(v, method)| *method == name && v.is_finite()).map(|(v, _)| *v).collect();
-            row.push(with_error(&own));
-        }
-        row.push(methods.iter().filter(|method| *method == name).count().to_string());
-        table.rows.push(row);
-    }
-    table.notes.push(
-        "Deleted pixels become grey, the middle of the range, which is what integrated gradients start from, too. `chance` is random numbers.".into(),
-    );
-    Ok(table.measured_on(&source(run, "test faces with the attribute")))
-}
-
-fn with_error(values: &[f64]) -> String {
-    let n = values.len() as f64;
-    if values.is_empty() {
-        return "–".into();
-    }
-    let mean = values.iter().sum::<f64>() / n;
-    let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.).max(1.)).sqrt();
-    format!("{mean:.3} ± {:.3}", deviation / n.sqrt())
 }
