@@ -39,7 +39,8 @@ pub fn stage(run: &mut Run) -> Result<()> {
     let predicted = run.manifest.config.predict.images > 0;
     let more: &[&str] = if predicted { &[predict::SCORES, predict::regression::TABLE] } else { &[] };
     let attributed = run.manifest.stages.contains_key("attribute");
-    let attributed_files: Vec<&str> = if attributed { attribute::FILES.into_iter().filter(|file| attribute::has(run, file)).collect() } else { vec![] };
+    let attributed_files: Vec<&str> =
+        if attributed { attribute::FILES.into_iter().filter(|file| attribute::has(run, file)).collect() } else { vec![] };
     run.stage("figures", &description, &[&READS, more, &attributed_files].concat(), |run| {
         let architecture = architecture(run)?;
         let (mut figures, mut tables) = (plots::all(run, &architecture)?, tables::all(run, &architecture)?);
