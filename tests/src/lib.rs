@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use forms::AnyError;
 
 /// Settings of a run of some seconds that goes through every stage.
-pub const SMALL: [&str; 13] = [
+pub const SMALL: [&str; 20] = [
     "data.synthetic_faces=60",
     "data.image_size=12",
     "model.channels=16",
@@ -25,6 +25,13 @@ pub const SMALL: [&str; 13] = [
     "predict.resamples=20",
     "attribute.images=1",
     "attribute.steps=3",
+    "attribute.grid=2",
+    "attribute.lime_samples=12",
+    "attribute.checks=1",
+    "attribute.neighbours=1",
+    "attribute.permutation_images=4",
+    "attribute.channels=4",
+    "attribute.surrogate_images=10",
 ];
 
 /// The arguments of a small run in a folder, and more of them.

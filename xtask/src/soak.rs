@@ -19,7 +19,7 @@ use crate::output::print;
 use crate::run::{Run, file_sha256};
 
 /// A run of some seconds that goes through every stage, and writes a checkpoint at every step.
-const SMALL: [&str; 16] = [
+const SMALL: [&str; 23] = [
     "data.synthetic_faces=60",
     "data.image_size=12",
     "model.channels=16",
@@ -36,6 +36,13 @@ const SMALL: [&str; 16] = [
     "predict.resamples=20",
     "attribute.images=1",
     "attribute.steps=2",
+    "attribute.grid=2",
+    "attribute.lime_samples=12",
+    "attribute.checks=1",
+    "attribute.neighbours=1",
+    "attribute.permutation_images=4",
+    "attribute.channels=4",
+    "attribute.surrogate_images=10",
 ];
 
 /// What must be the same, besides model.safetensors; of the figures PNG and SVG.
