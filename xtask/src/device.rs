@@ -6,17 +6,19 @@ use candle_core::Device;
 use crate::error::input;
 use crate::run::Run;
 
+/// candle's message without the backtrace that may follow it.
+fn unusable(name: &str, e: &candle_core::Error) -> anyhow::Error {
+    let message = e.to_string();
+    input(format!("--device {name}: no usable GPU was found ({}); use --device cpu", message.lines().next().unwrap_or_default()))
+}
+
 /// The device, or an error that says what is missing.
 pub fn device(name: &str) -> Result<Device> {
     match name {
         "cpu" => Ok(Device::Cpu),
-        "cuda" if cfg!(feature = "cuda") => {
-            Device::new_cuda(0).map_err(|e| input(format!("--device cuda: no usable GPU was found ({e}); use --device cpu")))
-        }
+        "cuda" if cfg!(feature = "cuda") => Device::new_cuda(0).map_err(|e| unusable(name, &e)),
         "metal" if !cfg!(target_vendor = "apple") => Err(input("--device metal: Metal is on Apple's machines only; use --device cpu")),
-        "metal" if cfg!(feature = "metal") => {
-            Device::new_metal(0).map_err(|e| input(format!("--device metal: no usable GPU was found ({e}); use --device cpu")))
-        }
+        "metal" if cfg!(feature = "metal") => Device::new_metal(0).map_err(|e| unusable(name, &e)),
         "cuda" | "metal" => Err(input(format!(
             "--device {name}: this program was built without it; use --device cpu, or build with `cargo run --release --package xtask --features {name} --`"
         ))),
