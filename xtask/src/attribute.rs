@@ -8,6 +8,7 @@ mod scores;
 mod tables;
 
 pub use method::title;
+pub use network::layers_of;
 pub use tables::all as tables;
 
 use anyhow::{Context, Result};

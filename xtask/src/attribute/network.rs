@@ -26,8 +26,7 @@ pub struct Explained {
 impl Explained {
     pub fn load(run: &Run, device: &Device) -> Result<Self> {
         let (network, card) = train::load(&run.folder, device)?;
-        let layers = layers(&network, &network, FROM_THE_OUTPUT.len())?;
-        Ok(Self { layers, preprocessing: faces::preprocessing(&card), device: device.clone(), network })
+        Ok(Self { layers: layers_of(&network)?, preprocessing: faces::preprocessing(&card), device: device.clone(), network })
     }
 
     /// The cascade of the sanity check: the readout as a new network has it, then also the masks, then also each block of the extractor.
@@ -37,6 +36,11 @@ impl Explained {
         let stages = FROM_THE_OUTPUT.iter().enumerate().filter(|(_, name)| masks || **name != "heads.mask.");
         stages.map(|(i, name)| Ok((name.trim_end_matches('.').to_owned(), layers(&self.network, &new, FROM_THE_OUTPUT.len() - 1 - i)?))).collect()
     }
+}
+
+/// A network as layers.
+pub fn layers_of(network: &Network) -> Result<Layers> {
+    layers(network, network, FROM_THE_OUTPUT.len())
 }
 
 /// Layers of two networks: the `kept` ones that are farthest from the output of the first, the others of the second.

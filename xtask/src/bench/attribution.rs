@@ -3,10 +3,12 @@
 use anyhow::Result;
 use candle_core::{Error, Tensor};
 use foresee_attribution::{
-    Composite, GradCam, IntegratedGradients, Layers, SmoothGrad, Split, Target, attention_network, grad_cam, input_x_gradient, integrated_gradients,
-    lrp, sensitivity, smooth_grad,
+    Composite, GradCam, IntegratedGradients, Layers, SmoothGrad, Split, Target, grad_cam, input_x_gradient, integrated_gradients, lrp, sensitivity,
+    smooth_grad,
 };
 use foresee_model::Network;
+
+use crate::attribute::layers_of;
 
 /// The output that is explained.
 const ATTRIBUTE: usize = 20;
@@ -61,9 +63,7 @@ pub struct Explainer {
 
 impl Explainer {
     pub fn new(network: Network, batch: usize) -> Result<Self> {
-        let tensors = network.tensors().into_iter().map(|(name, var)| (name, var.as_detached_tensor()));
-        let dilations: Vec<usize> = network.extractor().plan().into_iter().map(|(_, _, dilation)| dilation).collect();
-        let layers = attention_network(tensors, &dilations)?.batch(batch);
+        let layers = layers_of(&network)?.batch(batch);
         Ok(Self { network, layers, batch })
     }
 
