@@ -37,7 +37,7 @@ fn numbers(file: &Path, name: &str) -> AnyResult<Vec<f64>> {
 fn every_method_is_scored_and_checked_and_bad_input_is_told() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("run");
-    run(&out, &[])?;
+    run(&out, &["--set", "attribute.checks=2"])?;
     let data = |name: &str| out.join("data").join(name);
     let methods = column(&data("attribution_scores.csv"), "method")?;
     for method in ["guided-grad-cam", "lime", "permutation-regions", "masks", "lrp", "chance"] {
