@@ -66,7 +66,7 @@ pub fn predict(
     preprocessing: &Preprocessing,
     device: &Device,
 ) -> Result<Predictions> {
-    let mut predictions = Predictions::default();
+    let (network, mut predictions) = (network.frozen(), Predictions::default());
     for batch in faces::in_order(data, faces, preprocessing, 32) {
         let batch = batch?;
         let output = network.forward(&batch.images.to_device(device)?)?;
@@ -240,7 +240,8 @@ fn write_accuracy(run: &Run, data: &CelebA, train: &[usize], test: &[usize], met
     run.write_csv("data/accuracy_per_attribute.csv", each)
 }
 
-/// The trained network of a run.
+/// The trained network of a run, to be evaluated.
 pub fn load(run: &Path, device: &Device) -> Result<(Network, ModelCard)> {
-    Ok(Network::load(&run.join("model.safetensors"), device)?)
+    let (network, card) = Network::load(&run.join("model.safetensors"), device)?;
+    Ok((network.frozen(), card))
 }

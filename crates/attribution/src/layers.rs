@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
+use foresee_kernels::Precision;
 
 use crate::error::{Error, Result, check, shape};
 use crate::target::{BATCH, Target, in_chunks};
@@ -357,16 +358,31 @@ impl Layer {
     /// The linear map of a layer with these weights in place of its own.
     pub fn product(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> candle_core::Result<Tensor> {
         let y = match self {
-            Self::Conv2d { options, .. } => x.contiguous()?.conv2d(weight, options.padding, options.stride, options.dilation, 1)?,
+            Self::Conv2d { options, .. } => return convolve(x, weight, bias, options),
             Self::Linear { .. } => x.matmul(&weight.t()?)?,
             Self::Readout { .. } => x.broadcast_mul(weight)?.sum(D::Minus1)?,
             _ => candle_core::bail!("not a linear layer"),
         };
         match (self, bias) {
             (_, None) => Ok(y),
-            (Self::Conv2d { .. }, Some(bias)) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?),
             (_, Some(bias)) => y.broadcast_add(bias),
         }
+    }
+}
+
+/// By the kernels where they have this convolution: candle's own computes the weights' gradient too, and both slowly.
+fn convolve(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2d) -> candle_core::Result<Tensor> {
+    let Conv2d { stride, padding, dilation } = *options;
+    let (outputs, _, n, m) = weight.dims4()?;
+    if stride == 1 && n == m && n % 2 == 1 && padding == n / 2 * dilation && x.dtype() == DType::F32 {
+        let none = Tensor::zeros(outputs, weight.dtype(), weight.device())?;
+        let y = foresee_kernels::conv2d(x, weight, bias.unwrap_or(&none), dilation, Precision::F32).map_err(candle_core::Error::wrap)?;
+        return y.contiguous();
+    }
+    let y = x.contiguous()?.conv2d(weight, padding, stride, dilation, 1)?;
+    match bias {
+        None => Ok(y),
+        Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?),
     }
 }
 
@@ -374,7 +390,7 @@ impl Layer {
 pub(crate) fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor) -> candle_core::Result<Tensor> {
     let (rows, c, n, _) = weight.dims4()?;
     let (b, _, h, w) = z.dims4()?;
-    let logits = z.contiguous()?.conv2d(weight, n / 2, 1, 1, 1)?.broadcast_add(&bias.reshape((1, (), 1, 1))?)?;
+    let logits = convolve(z, weight, Some(bias), &Conv2d { padding: n / 2, ..Conv2d::default() })?;
     sigmoid(&logits)?.reshape((b, rows / c, c, h, w))
 }
 

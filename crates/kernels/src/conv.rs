@@ -44,10 +44,10 @@ pub fn conv2d_of_pixels(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: us
     check(&channels_first(&x.detach())?, weight, bias)?;
     #[cfg(feature = "cuda")]
     if crate::cuda::ops::takes(&[x, weight, bias]) {
-        let op = crate::cuda::ops::conv::DilatedConv { dilation, input_gradient: x.track_op(), precision };
+        let op = crate::cuda::ops::conv::DilatedConv { dilation, precision };
         return Ok(x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?);
     }
-    let op = Conv { dilation, input_gradient: x.track_op(), precision, instructions: Instructions::current() };
+    let op = Conv { dilation, precision, instructions: Instructions::current() };
     Ok(x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)
 }
 
@@ -69,7 +69,6 @@ fn check(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<()> {
 
 struct Conv {
     dilation: usize,
-    input_gradient: bool,
     precision: Precision,
     instructions: Instructions,
 }
@@ -218,15 +217,21 @@ impl CustomOp3 for Conv {
         &self,
         x: &Tensor,
         w: &Tensor,
-        _b: &Tensor,
+        b: &Tensor,
         _out: &Tensor,
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let geometry = Geometry::of(x.shape(), w.shape(), self.dilation)?;
         let g = &g.contiguous()?;
-        let (dw, db) = with_slice(x, |x| with_slice(g, |g| self.weight_gradient(&geometry, x, g)))??;
         let cpu = &Device::Cpu;
-        let dx = match self.input_gradient {
+        let (dw, db) = match w.track_op() || b.track_op() {
+            true => {
+                let (dw, db) = with_slice(x, |x| with_slice(g, |g| self.weight_gradient(&geometry, x, g)))??;
+                (Some(Tensor::from_vec(dw, w.shape(), cpu)?), Some(Tensor::from_vec(db, geometry.outputs, cpu)?))
+            }
+            false => (None, None),
+        };
+        let dx = match x.track_op() {
             true => {
                 // The input's gradient is the same convolution of g with the weights transposed and turned by 180°.
                 let swapped = Geometry { inputs: geometry.outputs, outputs: geometry.inputs, ..geometry };
@@ -238,7 +243,7 @@ impl CustomOp3 for Conv {
             }
             false => None,
         };
-        Ok((dx, Some(Tensor::from_vec(dw, w.shape(), cpu)?), Some(Tensor::from_vec(db, geometry.outputs, cpu)?)))
+        Ok((dx, dw, db))
     }
 }
 

@@ -212,8 +212,8 @@ impl Heads {
         with_factors!(self.precision, self.instructions, F => forward::<F>(&self.dims, self.instructions, u, w, bias, curves))
     }
 
-    fn backward(&self, u: &[f32], w: &[f32], bias: &[f32], g: &[f32]) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-        with_factors!(self.precision, self.instructions, F => backward::<F>(&self.dims, self.instructions, u, w, bias, g))
+    fn backward(&self, u: &[f32], w: &[f32], bias: &[f32], g: &[f32], of_weights: bool) -> (Vec<f32>, OfWeights) {
+        with_factors!(self.precision, self.instructions, F => backward::<F>(&self.dims, self.instructions, u, w, bias, g, of_weights))
     }
 }
 
@@ -243,9 +243,12 @@ impl CustomOp3 for Heads {
         _out: &Tensor,
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (du, dw, db) = with_slice(u, |u| with_slice(w, |w| with_slice(b, |b| with_slice(g, |g| self.backward(u, w, b, g)))))????;
+        let of_weights = w.track_op() || b.track_op();
+        let (du, of_weights) = with_slice(u, |u| with_slice(w, |w| with_slice(b, |b| with_slice(g, |g| self.backward(u, w, b, g, of_weights)))))????;
         let cpu = &Device::Cpu;
-        Ok((Some(Tensor::from_vec(du, u.shape(), cpu)?), Some(Tensor::from_vec(dw, w.shape(), cpu)?), Some(Tensor::from_vec(db, b.shape(), cpu)?)))
+        let (dw, db) = of_weights.unzip();
+        let tensor = |of: Option<Vec<f32>>, like: &Tensor| of.map(|of| Tensor::from_vec(of, like.shape(), cpu)).transpose();
+        Ok((Some(Tensor::from_vec(du, u.shape(), cpu)?), tensor(dw, w)?, tensor(db, b)?))
     }
 }
 
@@ -302,18 +305,41 @@ fn forward<F: Factor>(dims: &Dims, instructions: Instructions, u: &[f32], w: &[f
 struct Part<'a> {
     chunks: &'a [Chunk],
     du: &'a mut [f32],
-    /// [K, D, C] in whole panels of C.
-    dw: Vec<f32>,
-    /// [K, C] in whole panels of C.
-    db: Vec<f32>,
+    /// None where nobody asks for the weights' gradients.
+    of_weights: Option<WeightSums>,
 }
 
-/// Gradients of u [B, P, D], of the weights [K·C, D] and of the biases `[K·C]` from that of the means, g [B, K, 2, C].
-fn backward<F: Factor>(dims: &Dims, instructions: Instructions, u: &[f32], w: &[f32], bias: &[f32], g: &[f32]) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-    let (d, padded) = (dims.inputs, dims.padded_channels());
-    let (mut du, mut dw, mut db) = (vec![0f32; u.len()], vec![0f32; w.len()], vec![0f32; bias.len()]);
-    if du.is_empty() || dw.is_empty() {
-        return (du, dw, db);
+/// Sums over pixels of the weights' and the biases' gradients.
+pub(crate) struct WeightSums {
+    /// [K, D, C] in whole panels of C.
+    pub dw: Vec<f32>,
+    /// [K, C] in whole panels of C.
+    pub db: Vec<f32>,
+}
+
+impl WeightSums {
+    fn new(dims: &Dims) -> Self {
+        let padded = dims.padded_channels();
+        Self { dw: vec![0f32; dims.attributes * dims.padded_inputs() * padded], db: vec![0f32; dims.attributes * padded] }
+    }
+}
+
+/// Gradients of the weights [K·C, D] and of the biases `[K·C]`, if they were asked for.
+type OfWeights = Option<(Vec<f32>, Vec<f32>)>;
+
+/// Gradients of u [B, P, D] and, if they are asked for, of the weights [K·C, D] and the biases `[K·C]`, from that of the means, g [B, K, 2, C].
+fn backward<F: Factor>(
+    dims: &Dims,
+    instructions: Instructions,
+    u: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    g: &[f32],
+    of_weights: bool,
+) -> (Vec<f32>, OfWeights) {
+    let mut du = vec![0f32; u.len()];
+    if du.is_empty() || w.is_empty() {
+        return (du, of_weights.then(|| (vec![0f32; w.len()], vec![0f32; bias.len()])));
     }
     let weights = Weights::<F>::backward(dims, w, bias);
     let chunks = dims.chunks();
@@ -321,28 +347,33 @@ fn backward<F: Factor>(dims: &Dims, instructions: Instructions, u: &[f32], w: &[
     let mut parts: Vec<Part> = chunks
         .chunks(chunks.len().div_ceil(PARTS))
         .map(|chunks| {
-            let (own, others) = std::mem::take(&mut rest).split_at_mut(chunks.iter().map(|chunk| chunk.pixels * d).sum());
+            let (own, others) = std::mem::take(&mut rest).split_at_mut(chunks.iter().map(|chunk| chunk.pixels * dims.inputs).sum());
             rest = others;
-            Part { chunks, du: own, dw: vec![0f32; dims.attributes * dims.padded_inputs() * padded], db: vec![0f32; dims.attributes * padded] }
+            Part { chunks, du: own, of_weights: of_weights.then(|| WeightSums::new(dims)) }
         })
         .collect();
     parts.par_iter_mut().for_each_init(
-        || Scratch::<F>::backward(dims),
+        || Scratch::<F>::backward(dims, of_weights),
         |scratch, part| {
             let mut du = &mut *part.du;
             for chunk in part.chunks {
-                let (own, others) = du.split_at_mut(chunk.pixels * d);
-                F::dispatch(
-                    instructions,
-                    BackwardChunk { dims, chunk, u, g, weights: &weights, du: own, dw: &mut part.dw, db: &mut part.db, scratch },
-                );
+                let (own, others) = du.split_at_mut(chunk.pixels * dims.inputs);
+                let of_weights = part.of_weights.as_mut();
+                F::dispatch(instructions, BackwardChunk { dims, chunk, u, g, weights: &weights, du: own, of_weights, scratch });
                 du = others;
             }
         },
     );
-    let c = dims.channels;
+    let sums: Vec<WeightSums> = parts.into_iter().filter_map(|part| part.of_weights).collect();
+    (du, of_weights.then(|| added_up(dims, &sums)))
+}
+
+/// The gradients of the weights [K·C, D] and the biases `[K·C]` from all parts.
+fn added_up(dims: &Dims, parts: &[WeightSums]) -> (Vec<f32>, Vec<f32>) {
+    let (c, d, padded) = (dims.channels, dims.inputs, dims.padded_channels());
+    let (mut dw, mut db) = (vec![0f32; dims.attributes * c * d], vec![0f32; dims.attributes * c]);
     dw.par_chunks_exact_mut(c * d).zip(db.par_chunks_exact_mut(c)).enumerate().for_each(|(k, (dw, db))| {
-        for part in &parts {
+        for part in parts {
             let from = &part.dw[k * dims.padded_inputs() * padded..];
             for (channel, row) in dw.chunks_exact_mut(d).enumerate() {
                 row.iter_mut().enumerate().for_each(|(i, v)| *v += from[i * padded + channel]);
@@ -350,5 +381,5 @@ fn backward<F: Factor>(dims: &Dims, instructions: Instructions, u: &[f32], w: &[
             db.iter_mut().zip(&part.db[k * padded..]).for_each(|(v, p)| *v += p);
         }
     });
-    (du, dw, db)
+    (dw, db)
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::curve::ToneCurve;
 use crate::factor::Factor;
-use crate::heads::{CHUNK, Dims};
+use crate::heads::{CHUNK, Dims, WeightSums};
 use crate::product::{COLUMNS, Left, ROWS, Stretch, Tile, add_product, columns_padded, pack, pack_columns, pack_row, steps};
 use crate::sigmoid::{Row, Upstream, add_sums, gradient, masks};
 
@@ -80,13 +80,14 @@ impl<F: Factor> Weights<F> {
 pub(crate) struct Scratch<F> {
     /// The chunk's inputs, [CHUNK, pitch]; zero beyond D.
     u: Vec<f32>,
-    /// The same as left operands over the inputs, [CHUNK, pitch], and over the pixels, [steps of CHUNK, pitch]; empty where `u` itself is both.
+    /// The same as left operands over the inputs, [CHUNK, pitch], and over the pixels, [steps of CHUNK, pitch]; empty where `u` itself is both, the
+    /// latter also where nobody asks for the weights' gradients.
     across: Vec<F>,
     down: Vec<F>,
     /// The inputs' gradient, [CHUNK, pitch]; empty in the forward pass.
     du: Vec<f32>,
     /// The logits' gradient of one attribute as left operand over the channels, [C/32, CHUNK, steps of 32], and as right operand over the pixels,
-    /// [C/32, steps of CHUNK, 32]. The latter is empty where both are the same.
+    /// [C/32, steps of CHUNK, 32]. The latter is empty where both are the same, and where nobody asks for the weights' gradients.
     da_across: Vec<F>,
     da_down: Vec<F>,
     /// The masks of a panel, and those under a curve, which takes a channel's pixels one after the other: [32, CHUNK]; empty where there is no curve.
@@ -110,8 +111,8 @@ impl<F: Factor> Scratch<F> {
         }
     }
 
-    pub fn backward(dims: &Dims) -> Self {
-        let doubled = |length: usize| vec![F::default(); if F::TERMS == 1 { 0 } else { length }];
+    pub fn backward(dims: &Dims, of_weights: bool) -> Self {
+        let doubled = |length: usize| vec![F::default(); if F::TERMS == 1 || !of_weights { 0 } else { length }];
         Self {
             down: doubled(CHUNK * dims.pitch()),
             du: vec![0f32; CHUNK * dims.pitch()],
@@ -261,10 +262,8 @@ pub(crate) struct BackwardChunk<'a, F> {
     pub weights: &'a Weights<F>,
     /// The chunk's own inputs' gradient, [pixels, D], which is overwritten.
     pub du: &'a mut [f32],
-    /// [K, padded D, padded C], which is added to.
-    pub dw: &'a mut [f32],
-    /// [K, padded C], which is added to.
-    pub db: &'a mut [f32],
+    /// What is added to.
+    pub of_weights: Option<&'a mut WeightSums>,
     pub scratch: &'a mut Scratch<F>,
 }
 
@@ -273,13 +272,17 @@ impl<F: Factor> WithSimd for BackwardChunk<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { dims, chunk, weights, dw, db, scratch, .. } = self;
+        let Self { dims, chunk, weights, mut of_weights, scratch, .. } = self;
         scratch.load(dims, chunk, self.u);
         scratch.du.fill(0.);
-        for k in 0..dims.attributes {
+        for k in (0..dims.attributes).filter(|&k| reaches(dims, self.g, chunk.image, k)) {
             for panel in dims.panels_of(k) {
                 let g = upstream(dims, self.g, chunk.image, panel);
-                let db = row_mut(db, k * dims.padded_channels() + panel.first());
+                let mut unread = [0f32; COLUMNS];
+                let db = match &mut of_weights {
+                    Some(sums) => row_mut(&mut sums.db, k * dims.padded_channels() + panel.first()),
+                    None => &mut unread,
+                };
                 for pixel in (0..chunk.pixels).step_by(ROWS) {
                     let valid = ROWS.min(chunk.pixels - pixel);
                     let tile = logits(simd, dims, weights, scratch, pixel, panel);
@@ -287,12 +290,20 @@ impl<F: Factor> WithSimd for BackwardChunk<'_, F> {
                 }
             }
             inputs_gradient(simd, dims, chunk, weights, scratch, k);
-            weights_gradient(simd, dims, chunk, scratch, k, dw);
+            if let Some(sums) = &mut of_weights {
+                weights_gradient(simd, dims, chunk, scratch, k, &mut sums.dw);
+            }
         }
         for (out, from) in self.du.chunks_exact_mut(dims.inputs).zip(scratch.du.chunks_exact(dims.pitch())) {
             out.copy_from_slice(&from[..dims.inputs]);
         }
     }
+}
+
+/// Whether any gradient comes from an attribute of an image: an explanation of one logit asks for one of K.
+fn reaches(dims: &Dims, g: &[f32], image: usize, attribute: usize) -> bool {
+    let of_attribute = 2 * dims.channels;
+    g[(image * dims.attributes + attribute) * of_attribute..][..of_attribute].iter().any(|&v| v != 0.)
 }
 
 /// The gradient of a panel's sums over the pixels; zero beyond C.

@@ -159,16 +159,19 @@ impl NormLeakyRelu {
         (scale, shift)
     }
 
-    /// Gradients of x [N, C], γ and β.
-    fn backward(&self, x: &[f32], gamma: &[f32], beta: &[f32], g: &[f32]) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    /// Gradients of x [N, C], γ and β; the latter are 0 where they are neither asked for nor needed for x.
+    fn backward(&self, x: &[f32], gamma: &[f32], beta: &[f32], g: &[f32], of_weights: bool) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let c = gamma.len();
         let (scale, shift) = self.lines(gamma, beta);
         let (scale, shift, slope) = (&scale[..], &shift[..], self.slope);
-        let sums: Vec<[Vec<f32>; 2]> = x
-            .par_chunks(ROWS * c)
-            .zip(g.par_chunks(ROWS * c))
-            .map(|(x, g)| self.instructions.dispatch(GradientSums { x, g, scale, shift, mean: &self.mean, inverse: &self.inverse, slope }))
-            .collect();
+        let sums: Vec<[Vec<f32>; 2]> = match self.own || of_weights {
+            true => x
+                .par_chunks(ROWS * c)
+                .zip(g.par_chunks(ROWS * c))
+                .map(|(x, g)| self.instructions.dispatch(GradientSums { x, g, scale, shift, mean: &self.mean, inverse: &self.inverse, slope }))
+                .collect(),
+            false => vec![],
+        };
         let total = |which: usize| (0..c).map(|j| sums.iter().map(|s| f64::from(s[which][j])).sum::<f64>()).collect::<Vec<_>>();
         let (dbeta, dgamma) = (total(0), total(1));
         // dx = g'·scale + x·by_x + constant
@@ -223,14 +226,12 @@ impl CustomOp3 for NormLeakyRelu {
         _out: &Tensor,
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let of_weights = gamma.track_op() || beta.track_op();
         let (dx, dgamma, dbeta) =
-            with_slice(x, |x| with_slice(gamma, |ga| with_slice(beta, |be| with_slice(g, |g| self.backward(x, ga, be, g)))))????;
+            with_slice(x, |x| with_slice(gamma, |ga| with_slice(beta, |be| with_slice(g, |g| self.backward(x, ga, be, g, of_weights)))))????;
         let cpu = &Device::Cpu;
-        Ok((
-            Some(Tensor::from_vec(dx, x.shape(), cpu)?),
-            Some(Tensor::from_vec(dgamma, gamma.shape(), cpu)?),
-            Some(Tensor::from_vec(dbeta, beta.shape(), cpu)?),
-        ))
+        let tensor = |of: Vec<f32>, like: &Tensor| of_weights.then(|| Tensor::from_vec(of, like.shape(), cpu)).transpose();
+        Ok((Some(Tensor::from_vec(dx, x.shape(), cpu)?), tensor(dgamma, gamma)?, tensor(dbeta, beta)?))
     }
 }
 

@@ -380,3 +380,34 @@ fn pixels_in_a_chain_give_the_same_bits() -> AnyResult {
     assert!(matches!(pixels::conv2d(&x, &k, &kb, 2, F32), Err(Error::Shape { .. })));
     Ok(())
 }
+
+/// Weights that are constants get no gradient, and the images' is the same; a gradient from one attribute of many is that of the plain composition.
+#[test]
+fn constant_weights_and_unread_attributes_change_no_gradient_of_the_images() -> AnyResult {
+    let x = values(&[3, 4, 11, 7], 1., 1);
+    let vars = [values(&[6, 4, 3, 3], 0.5, 2), values(&[6], 1., 3), values(&[6], 1., 4), values(&[6], 1., 5)];
+    let masks = [values(&[5 * 6, 6, 1, 1], 0.5, 6), values(&[5 * 6], 1., 7)];
+    let gradients = |x: &Var, [k, kb, gamma, beta, w, b]: [&Tensor; 6], precision| -> AnyResult<_> {
+        let y = conv2d(x, k, kb, 2, precision)?;
+        let moments = channel_moments(&y.detach())?;
+        let z = scale_shift_leaky_relu(&y, &moments, gamma, beta, 1e-5, 0.01)?;
+        Ok(weighted(&attention_heads(&z, w, b, precision)?.features.narrow(1, 2, 1)?, 8).backward()?)
+    };
+    let all: Vec<&Var> = vars.iter().chain(&masks).collect();
+    let all: [&Var; 6] = all.try_into().expect("six");
+    let plain = all.map(in_f64);
+    let exact = gradients(&in_f64(&x), plain.each_ref().map(|v| v.as_tensor()), F32)?;
+    for precision in [F32, Bf16] {
+        let tracked = gradients(&x, all.map(|v| v.as_tensor()), precision)?;
+        let constants = all.map(|v| v.as_detached_tensor());
+        let constant = gradients(&x, constants.each_ref(), precision)?;
+        let bits = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>();
+        assert_eq!(tracked.get(x.as_tensor()).map(bits), constant.get(x.as_tensor()).map(bits));
+        assert!(constants.iter().all(|t| constant.get(t).is_none()));
+        for (own, plain) in all.iter().zip(&plain) {
+            let (own, plain) = (tracked.get(own.as_tensor()).expect("gradient"), exact.get(plain.as_tensor()).expect("gradient"));
+            assert!(distance(own, plain) < if precision == F32 { 1e-4 } else { 3e-2 });
+        }
+    }
+    Ok(())
+}

@@ -11,7 +11,7 @@ use candle_core::{DType, Tensor, Var};
 use emulator::Emulator;
 use foresee_kernels::Precision::{self, Bf16, F32};
 use foresee_kernels::cuda::Argument;
-use foresee_kernels::cuda::heads::{Counts, backward, forward, under};
+use foresee_kernels::cuda::heads::{Counts, backward, forward, input_gradient, under};
 use foresee_kernels::{ToneCurve, attention_heads_under, reference};
 use values::{AnyResult, assert_close, flat, values};
 
@@ -92,6 +92,8 @@ fn heads_are_the_plain_composition(emulator: &Emulator, shape: [usize; 5], preci
     assert_close(&format!("{name}: dz"), &made[0], &single(&gradient(z).permute((0, 2, 3, 1))?)?, gradient_tolerance);
     assert_close(&format!("{name}: dW"), &made[1], &single(&gradient(w))?, gradient_tolerance);
     assert_close(&format!("{name}: db"), &made[2], &single(&gradient(b))?, gradient_tolerance);
+    let alone = plans::run(emulator, &input_gradient(&n, precision), &given, seed);
+    assert!(alone[0].iter().zip(&made[0]).all(|(a, b)| a.to_bits() == b.to_bits()), "{name}: dz without the weights' gradients");
     Ok(())
 }
 

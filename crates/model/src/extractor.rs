@@ -24,6 +24,8 @@ struct Block {
     beta: Var,
     running_mean: Var,
     running_var: Var,
+    /// Whether weights are constants to gradients.
+    frozen: bool,
 }
 
 impl Block {
@@ -37,13 +39,15 @@ impl Block {
             beta: initial.constant(0., &[outputs])?,
             running_mean: initial.constant(0., &[outputs])?,
             running_var: initial.constant(1., &[outputs])?,
+            frozen: false,
         })
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let x = ops::dilated_conv(x, &self.weight, &self.bias, self.dilation, self.precision)?;
+        let [weight, bias, gamma, beta] = [&self.weight, &self.bias, &self.gamma, &self.beta].map(|var| seen(var, self.frozen));
+        let x = ops::dilated_conv(x, &weight, &bias, self.dilation, self.precision)?;
         let moments = Moments { mean: self.running_mean.as_detached_tensor(), variance: self.running_var.as_detached_tensor(), count: 0 };
-        ops::running_norm_leaky_relu(&x, &moments, &self.gamma, &self.beta, EPSILON, SLOPE)
+        ops::running_norm_leaky_relu(&x, &moments, &gamma, &beta, EPSILON, SLOPE)
     }
 
     /// Uses the batch's moments, and moves the running ones towards them (with the unbiased variance, as PyTorch does).
@@ -82,8 +86,14 @@ impl Block {
             beta: own(&self.beta)?,
             running_mean: own(&self.running_mean)?,
             running_var: own(&self.running_var)?,
+            frozen: self.frozen,
         })
     }
+}
+
+/// A variable, or its value as a constant.
+pub(crate) fn seen(var: &Var, frozen: bool) -> Tensor {
+    if frozen { var.as_detached_tensor() } else { var.as_tensor().clone() }
 }
 
 /// Table 1: four blocks of 3×3 convolution (32, 64, 64, C channels; dilation 1, 2, 3, 2), batch norm and leaky ReLU. All strides are 1: features have the
@@ -150,6 +160,11 @@ impl Extractor {
 
     pub(crate) fn tensors(&self) -> impl Iterator<Item = (String, &Var)> {
         self.blocks.iter().enumerate().flat_map(|(i, block)| block.tensors().map(|(name, var)| (format!("extractor.{i}.{name}"), var)))
+    }
+
+    /// The same extractor with the same variables, which are constants to gradients.
+    pub(crate) fn frozen(&self) -> Self {
+        Self { blocks: self.blocks.iter().map(|block| Block { frozen: true, ..block.clone() }).collect() }
     }
 
     /// The same extractor with only these channels of its last block; it shares no variable with this one.

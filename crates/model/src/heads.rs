@@ -5,6 +5,7 @@ use foresee_kernels::{Pooled, Precision, ToneCurve};
 
 use crate::config::{NetworkConfig, Readout};
 use crate::error::Result;
+use crate::extractor::seen;
 use crate::initial::Initial;
 use crate::ops;
 
@@ -22,6 +23,8 @@ pub struct Heads {
     /// Whether masks are computed; else they are all 1.
     pub(crate) attention: bool,
     pub(crate) precision: Precision,
+    /// Whether weights are constants to gradients.
+    pub(crate) frozen: bool,
 }
 
 /// sigmoid(40) is 1 in `f32`.
@@ -41,6 +44,7 @@ impl Heads {
             readout_bias: initial.uniform(103, &[k], c)?,
             attention,
             precision,
+            frozen: false,
         })
     }
 
@@ -50,7 +54,7 @@ impl Heads {
     /// If z has another number of channels.
     pub fn pool(&self, z: &Tensor) -> Result<Pooled> {
         match self.attention {
-            true => ops::attention(z, &self.mask_weight, &self.mask_bias, self.precision),
+            true => ops::attention(z, &seen(&self.mask_weight, self.frozen), &seen(&self.mask_bias, self.frozen), self.precision),
             false => self.average(&z.mean((2, 3))?),
         }
     }
@@ -83,7 +87,8 @@ impl Heads {
     /// # Errors
     /// If the shapes do not fit.
     pub fn read_out(&self, pooled: &Tensor) -> Result<Tensor> {
-        Ok(pooled.broadcast_mul(&self.readout_weight)?.sum(D::Minus1)?.broadcast_add(&self.readout_bias)?)
+        let (weight, bias) = (seen(&self.readout_weight, self.frozen), seen(&self.readout_bias, self.frozen));
+        Ok(pooled.broadcast_mul(&weight)?.sum(D::Minus1)?.broadcast_add(&bias)?)
     }
 
     /// The masks of chosen attributes, [B, A, C, H, W].
@@ -135,6 +140,7 @@ impl Heads {
             readout_bias: Var::from_tensor(&self.readout_bias.as_tensor().copy()?)?,
             attention: self.attention,
             precision: self.precision,
+            frozen: self.frozen,
         })
     }
 }

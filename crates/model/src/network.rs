@@ -62,15 +62,24 @@ impl Network {
         self.forward_features(&self.extractor.forward(images)?)
     }
 
+    /// The same network in the same memory, whose weights are constants to gradients in evaluation mode: a forward pass keeps nothing for a backward one unless
+    /// the images are variables, and a backward pass to these computes no gradients of weights. What evaluates or explains a network wants this one. Training
+    /// mode is not changed.
+    #[must_use]
+    pub fn frozen(&self) -> Self {
+        Self { config: self.config.clone(), extractor: self.extractor.frozen(), heads: Heads { frozen: true, ..self.heads.clone() } }
+    }
+
     /// Training mode: batch norm uses the batch's moments and updates the running ones.
     ///
     /// # Errors
     /// If the images are not of three channels.
     pub fn forward_train(&self, images: &Tensor) -> Result<Output> {
         let z = self.extractor.forward_train_pixels(images)?;
-        let pooled = self.heads.pool_pixels(&z)?;
+        let heads = Heads { frozen: false, ..self.heads.clone() };
+        let pooled = heads.pool_pixels(&z)?;
         let (_, h, w, _) = z.dims4()?;
-        Ok(Output { logits: self.heads.read_out(&pooled.features)?, mask_means: pooled.masks, pixels: h * w })
+        Ok(Output { logits: heads.read_out(&pooled.features)?, mask_means: pooled.masks, pixels: h * w })
     }
 
     /// From features z [B, C, H, W] on.

@@ -70,6 +70,7 @@ impl Heads {
             readout_bias: Var::from_tensor(&readout_bias)?,
             attention: self.attention,
             precision: self.precision,
+            frozen: self.frozen,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Files, checkpoints and pruned networks.
 
-use candle_core::{Device, Tensor};
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor, Var};
 use foresee_model::{Error, LossConfig, ModelCard, Network, NetworkConfig, Readout, Sparsity, TrainConfig, Trainer, bce_with_logits, loss};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -207,5 +208,28 @@ fn training_ends_with_the_moving_average_of_its_weights() -> AnyResult {
     let got = values(averaged.trained())?;
     assert!(got.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5 * (1. + b.abs())));
     assert!(bits(averaged.network())? != bits(averaged.trained())?);
+    Ok(())
+}
+
+#[test]
+fn a_frozen_network_gives_the_images_the_same_gradient_and_its_weights_none() -> AnyResult {
+    for attention in [true, false] {
+        let network = Network::new(NetworkConfig { attention, ..config() }, 4, &Device::Cpu)?;
+        let (images, labels) = batch(1)?;
+        let images = Var::from_tensor(&images)?;
+        let (own, frozen) = (network.forward(&images)?.logits, network.frozen().forward(&images)?.logits);
+        assert_eq!(own.to_vec2::<f32>()?, frozen.to_vec2::<f32>()?);
+        let (own, frozen) = (own.narrow(1, 1, 1)?.sum_all()?.backward()?, frozen.narrow(1, 1, 1)?.sum_all()?.backward()?);
+        let of_images = |store: &GradStore| Ok::<_, candle_core::Error>(store.get(&images).expect("gradient").flatten_all()?.to_vec1::<f32>()?);
+        assert_eq!(of_images(&own)?, of_images(&frozen)?);
+        assert!(network.trainable().iter().all(|(_, var)| own.get(var).is_some() && frozen.get(var).is_none()));
+        // Without a variable nothing is kept for a backward pass.
+        assert!(!network.frozen().forward(&images.detach())?.logits.track_op());
+        let mut trainer = Trainer::new(network.frozen(), TrainConfig::default(), 1)?;
+        let before = bits(&network)?;
+        trainer.step(&images.detach(), &labels)?;
+        let moved = before.iter().zip(bits(trainer.network())?).filter(|(a, b)| *a != b).count();
+        assert!(moved > before.len() / 2, "training mode is not frozen: {moved} of {} moved", before.len());
+    }
     Ok(())
 }

@@ -64,7 +64,7 @@ pub struct Explainer {
 impl Explainer {
     pub fn new(network: Network, batch: usize) -> Result<Self> {
         let layers = layers_of(&network)?.batch(batch);
-        Ok(Self { network, layers, batch })
+        Ok(Self { network: network.frozen(), layers, batch })
     }
 
     pub fn explain(&self, explanation: Explanation, x: &Tensor) -> Result<Tensor> {

@@ -132,6 +132,16 @@ impl Kernels {
         self.pack_weights(plan, self.to_inputs, n, n.inputs.next_multiple_of(ROWS) / 16, n.channels.next_multiple_of(ROWS) / 16)
     }
 
+    /// Launches what computes the gradient of u. The inputs and the weights as factors.
+    fn to_inputs_gradient(&self, plan: &mut Plan, n: &Counts, du: Argument) -> (Argument, Argument) {
+        let (u, to_logits, to_inputs) = (self.pack_inputs(plan, n), self.to_logits(plan, n), self.to_inputs(plan, n));
+        let parts = n.pixels.div_ceil(TILE);
+        let shared = self.tile(TILE * if n.chunks() == 1 { 1 } else { 2 }) + PANEL * (TILE + GAP) * self.bytes;
+        let arguments = [&[u, to_logits, to_inputs, Buffer(2), Buffer(3)][..], &n.arguments(), &[count(parts), du]].concat();
+        plan.launch(self.inputs, (n.images * parts, n.chunks(), 1), (THREADS, 1, 1), shared, &arguments);
+        (u, to_logits)
+    }
+
     /// Bytes of some pixels' inputs of one chunk in shared memory.
     fn tile(&self, pixels: usize) -> usize {
         pixels * (PANEL + GAP) * self.bytes
@@ -187,12 +197,7 @@ pub fn backward(n: &Counts, precision: Precision) -> Plan {
     let mut plan = Plan::new("heads", 4);
     let (weights, biases) = (n.attributes * n.channels * n.inputs, n.attributes * n.channels);
     let (du, dw, db) = (plan.buffer(n.images * n.pixels * n.inputs), plan.buffer(weights), plan.buffer(biases));
-    let (u, to_logits, to_inputs) = (kernels.pack_inputs(&mut plan, n), kernels.to_logits(&mut plan, n), kernels.to_inputs(&mut plan, n));
-
-    let parts = n.pixels.div_ceil(TILE);
-    let shared = kernels.tile(TILE * if n.chunks() == 1 { 1 } else { 2 }) + PANEL * (TILE + GAP) * kernels.bytes;
-    let arguments = [&[u, to_logits, to_inputs, Buffer(2), Buffer(3)][..], &n.arguments(), &[count(parts), du]].concat();
-    plan.launch(kernels.inputs, (n.images * parts, n.chunks(), 1), (THREADS, 1, 1), shared, &arguments);
+    let (u, to_logits) = kernels.to_inputs_gradient(&mut plan, n, du);
 
     let tiles = n.images * n.pixels.div_ceil(SHORT_TILE);
     let panels = n.panels() * n.chunks();
@@ -204,5 +209,13 @@ pub fn backward(n: &Counts, precision: Precision) -> Plan {
     plan.launch(kernels.weights, (n.attributes, parts, panels), (THREADS, 1, 1), shared, &arguments);
     sum_parts(&mut plan, dw_parts, (1, parts, weights), 1, 1., dw);
     sum_parts(&mut plan, db_parts, (1, parts, biases), 1, 1., db);
+    plan
+}
+
+/// [`backward`] where nobody asks for the weights' gradients: the gradient of u only (the first buffer made).
+pub fn input_gradient(n: &Counts, precision: Precision) -> Plan {
+    let mut plan = Plan::new("heads", 4);
+    let du = plan.buffer(n.images * n.pixels * n.inputs);
+    Kernels::of(precision).to_inputs_gradient(&mut plan, n, du);
     plan
 }

@@ -9,7 +9,6 @@ use crate::factor::Precision;
 /// x [B, H, W, I], weight [O, I, n, n], bias `[O]` → [B, H, W, O].
 pub(crate) struct DilatedConv {
     pub dilation: usize,
-    pub input_gradient: bool,
     pub precision: Precision,
 }
 
@@ -37,14 +36,20 @@ impl CustomOp3 for DilatedConv {
 
     fn bwd(&self, x: &Tensor, w: &Tensor, b: &Tensor, _out: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let conv = self.sizes(x.shape(), w.shape())?;
-        let [dw, db] = run_on(&conv.weight_gradient(), &[x, g], [w.shape().clone(), b.shape().clone()])?;
-        let dx = match self.input_gradient {
+        let (dw, db) = match w.track_op() || b.track_op() {
+            true => {
+                let [dw, db] = run_on(&conv.weight_gradient(), &[x, g], [w.shape().clone(), b.shape().clone()])?;
+                (Some(dw), Some(db))
+            }
+            false => (None, None),
+        };
+        let dx = match x.track_op() {
             true => {
                 let [dx] = run_on(&conv.input_gradient(), &[g, w], [x.shape().clone()])?;
                 Some(dx)
             }
             false => None,
         };
-        Ok((dx, Some(dw), Some(db)))
+        Ok((dx, dw, db))
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::{first, run, run_on, view};
-use crate::cuda::heads::{Counts, backward, forward, under};
+use crate::cuda::heads::{Counts, backward, forward, input_gradient, under};
 use crate::curve::{ClosedForm, ToneCurve};
 use crate::factor::Precision;
 
@@ -28,8 +28,13 @@ impl CustomOp3 for Heads {
     }
 
     fn bwd(&self, u: &Tensor, w: &Tensor, b: &Tensor, _out: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (n, inputs) = (&self.counts, [u, w, b, g]);
+        if !w.track_op() && !b.track_op() {
+            let [du] = run_on(&input_gradient(n, self.precision), &inputs, [u.shape().clone()])?;
+            return Ok((Some(du), None, None));
+        }
         let shapes = [u.shape().clone(), w.shape().clone(), b.shape().clone()];
-        let [du, dw, db] = run_on(&backward(&self.counts, self.precision), &[u, w, b, g], shapes)?;
+        let [du, dw, db] = run_on(&backward(n, self.precision), &inputs, shapes)?;
         Ok((Some(du), Some(dw), Some(db)))
     }
 }
