@@ -258,6 +258,15 @@ impl Attribute {
 }
 
 impl Config {
+    /// λ of Eq. 10 and its reading, as figures and tables name it.
+    pub fn sparsity_in_words(&self) -> String {
+        match (self.model.attention, self.train.sparsity) {
+            (false, _) => "no masks".into(),
+            (true, Sparsity::Sum) => format!("λ = {:e} (sum)", self.train.lambda),
+            (true, Sparsity::Mean) => format!("λ = {:e} (mean)", self.train.lambda),
+        }
+    }
+
     /// The profile, with a file's keys over it, with `--set`'s over both.
     pub fn resolve(profile: &str, file: Option<&Path>, set: &[String]) -> Result<Self> {
         let names = || PROFILES.map(|(name, _)| name).join(", ");

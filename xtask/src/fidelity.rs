@@ -4,6 +4,7 @@ mod claims;
 mod over_lambda;
 mod page;
 mod predictability;
+mod pruning;
 mod regions;
 
 use std::path::{Path, PathBuf};
@@ -96,17 +97,18 @@ pub fn fidelity(args: &FidelityArgs) -> Result<()> {
     }
     let start = Instant::now();
     let planned: Vec<(u64, usize)> = (0..args.seeds).flat_map(|seed| (0..study.variant.len()).map(move |v| (seed, v))).collect();
+    let folder = |seed: u64, v: usize| args.out.join("runs").join(format!("{}-seed{seed}", study.variant[v].name));
+    let finished: Vec<bool> =
+        planned.iter().map(|&(seed, v)| Run::open(&folder(seed, v)).is_ok_and(|run| run.manifest.stages.contains_key("figures"))).collect();
     let (mut done, mut failed, mut fresh) = (vec![], vec![], vec![]);
     for (at, &(seed, v)) in planned.iter().enumerate() {
-        let variant = &study.variant[v];
-        let out = args.out.join("runs").join(format!("{}-seed{seed}", variant.name));
-        let each = mean(&fresh);
-        let finished = Run::open(&out).is_ok_and(|run| run.manifest.stages.contains_key("figures"));
-        if !finished && args.budget.is_some_and(|minutes| start.elapsed() + each.unwrap_or_default() > Duration::from_secs_f64(60. * minutes)) {
+        let (variant, out, each) = (&study.variant[v], folder(seed, v), mean(&fresh));
+        let to_do = finished[at..].iter().filter(|finished| !**finished).count();
+        if !finished[at] && args.budget.is_some_and(|minutes| start.elapsed() + each.unwrap_or_default() > Duration::from_secs_f64(60. * minutes)) {
             tracing::info!("run {} of {}, {}, seed {seed}: left for later (--budget)", at + 1, planned.len(), variant.name);
             continue;
         }
-        let left = each.map_or(String::new(), |each| format!(", about {} min for the rest", each.as_secs() * (planned.len() - at) as u64 / 60));
+        let left = each.map_or(String::new(), |each| format!(", about {} min for the rest", each.as_secs() * to_do as u64 / 60));
         tracing::info!("run {} of {}: {}, seed {seed}{left}", at + 1, planned.len(), variant.name);
         let began = Instant::now();
         let faces = if variant.synthetic { FacesArgs::default() } else { FacesArgs::folder(&args.celeba) };
@@ -118,7 +120,7 @@ pub fn fidelity(args: &FidelityArgs) -> Result<()> {
                 failed.push(Failed { variant: variant.name.clone(), seed, why: format!("{e:#}") });
             }
         }
-        if !finished {
+        if !finished[at] {
             fresh.push(began.elapsed());
         }
     }

@@ -81,11 +81,11 @@ pub fn source(run: &Run, measured: &str) -> Source {
     let m = &run.manifest;
     let trained = some_of(m.data.train, m.config.train.limit);
     let mut data = format!(
-        "{}: trained on {trained} at {} px, {} epochs, λ = {:e}, seed {}",
+        "{}: trained on {trained} at {} px, {} epochs, {}, seed {}",
         m.data.kind_in_words(),
         m.config.data.image_size,
         m.config.train.epochs,
-        m.config.train.lambda,
+        m.config.sparsity_in_words(),
         m.seed
     );
     if !measured.is_empty() {

@@ -10,7 +10,7 @@ mod matrix;
 mod ranking;
 mod verdict;
 
-pub use bootstrap::{Agreement, Interval, bootstrap, crossed_bootstrap, mantel};
+pub use bootstrap::{Agreement, Interval, bootstrap, crossed_interval, mantel, student_interval};
 pub use cluster::{groups, similar_order};
 pub use correlation::{ChannelCorrelation, row_correlation};
 pub use error::{Error, Result};

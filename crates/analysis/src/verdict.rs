@@ -45,13 +45,25 @@ impl Verdict {
     }
 
     /// Is something gained all along a curve? As [`of_gain`](Self::of_gain) of its mean, but in part if that hides points where the opposite is certain, or if
-    /// it is not gained as a whole yet certain at some points. `points` are the intervals of the points.
+    /// it is not gained as a whole, nor certainly lost, yet certain at some points. `points` are the intervals of the points.
     pub fn of_curve(interval: &Interval, seeds: &[f64], margin: f64, points: &[Interval]) -> Self {
         let (better, worse) = (points.iter().any(|p| p.low > 0.), points.iter().any(|p| p.high < 0.));
         match Self::of_gain(interval, seeds, margin) {
             Self::Holds if worse => Self::InPart,
-            Self::DoesNotHold | Self::NotDecided if better && seeds.len() >= SEEDS_NEEDED => Self::InPart,
+            Self::DoesNotHold | Self::NotDecided if better && interval.high > 0. && seeds.len() >= SEEDS_NEEDED => Self::InPart,
             verdict => verdict,
+        }
+    }
+
+    /// Does a test of all seeds together find a positive value? It holds if p is at most 0.05 and every seed's value is positive; it does not if the mean is
+    /// not even positive. A test that finds nothing decides nothing.
+    pub fn of_test(p: f64, seeds: &[f64]) -> Self {
+        match seeds.iter().sum::<f64>() {
+            _ if seeds.len() < SEEDS_NEEDED => Self::NotDecided,
+            sum if sum <= 0. => Self::DoesNotHold,
+            _ if p > 0.05 => Self::NotDecided,
+            _ if seeds.iter().all(|&s| s > 0.) => Self::Holds,
+            _ => Self::InPart,
         }
     }
 
@@ -92,9 +104,19 @@ mod tests {
         let (up, down, open) = (interval(0.5, 1.), interval(-1., -0.5), interval(-1., 1.));
         assert_eq!(of(up, &[up, open]), Holds);
         assert_eq!(of(up, &[up, down]), InPart);
-        assert_eq!(of(down, &[up, down]), InPart);
+        assert_eq!(of(down, &[up, down]), DoesNotHold);
+        assert_eq!(of(interval(-0.5, 0.2), &[up, down]), InPart);
         assert_eq!(of(down, &[open, down]), DoesNotHold);
         assert_eq!(of(open, &[open]), NotDecided);
+    }
+
+    #[test]
+    fn a_test_that_finds_nothing_decides_nothing() {
+        assert_eq!(Verdict::of_test(0.01, &[0.2, 0.1, 0.1]), Holds);
+        assert_eq!(Verdict::of_test(0.01, &[0.4, 0.1, -0.1]), InPart);
+        assert_eq!(Verdict::of_test(0.3, &[0.2, 0.1, 0.1]), NotDecided);
+        assert_eq!(Verdict::of_test(0.8, &[-0.2, 0.1, -0.1]), DoesNotHold);
+        assert_eq!(Verdict::of_test(0.01, &[0.2, 0.1]), NotDecided);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What sparsity does: one line of a table and one point of a figure for each variant.
 
 use anyhow::Result;
-use foresee_model::{Precision, Readout, Sparsity};
+use foresee_model::{Precision, Readout};
 use foresee_report::frame::{self, DataFrame, df};
-use foresee_report::{Band, Curve, Figure, Panel, Source, Table, curves};
+use foresee_report::{Band, Curve, Figure, Level, Panel, Source, Table, curves};
 
 use super::claims::Claim;
 use crate::config::{Config, Part};
@@ -21,7 +21,7 @@ impl Seeds {
     }
 
     fn range(&self) -> (f64, f64) {
-        self.0.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &v| (a.min(v), b.max(v)))
+        self.0.iter().fold((f64::NAN, f64::NAN), |(a, b), &v| (v.min(a), v.max(b)))
     }
 
     fn text(&self, digits: usize) -> String {
@@ -41,6 +41,8 @@ pub struct Row {
     synthetic: bool,
     attention: bool,
     mask_mean: Seeds,
+    /// Accuracy of always answering with the majority, in percent.
+    majority: f64,
     columns: Vec<(&'static str, Seeds, usize)>,
 }
 
@@ -85,6 +87,7 @@ pub fn row(variant: &str, runs: &[&Run], claims: &[Claim]) -> Result<Row> {
         synthetic: runs[0].manifest.data.synthetic,
         attention: runs[0].manifest.config.model.attention,
         mask_mean,
+        majority: each(&accuracy("majority_accuracy"))?.mean(),
         columns,
     })
 }
@@ -92,8 +95,7 @@ pub fn row(variant: &str, runs: &[&Run], claims: &[Claim]) -> Result<Row> {
 /// What decides a run, in words; what is as usual is not named.
 fn settings(run: &Run) -> String {
     let Config { data, model, train, .. } = &run.manifest.config;
-    let sparsity = if train.sparsity == Sparsity::Sum { "sum" } else { "mean" };
-    let mut text = format!("λ = {:e} ({sparsity}), {} px, {} epochs", train.lambda, data.image_size, train.epochs);
+    let mut text = format!("{}, {} px, {} epochs", run.manifest.config.sparsity_in_words(), data.image_size, train.epochs);
     let mut unusual = |is: bool, words: String| {
         if is {
             text.push_str(&format!(", {words}"));
@@ -103,7 +105,6 @@ fn settings(run: &Run) -> String {
     unusual(data.crop != Part::Square, "whole images".into());
     unusual(train.crop < 1., format!("random parts from {}", train.crop));
     unusual(train.average > 0., format!("average of weights, decay {}", train.average));
-    unusual(!model.attention, "no masks".into());
     unusual(model.mask_kernel > 1, format!("masks of {0}×{0}", model.mask_kernel));
     unusual(model.readout == Readout::Mean, "readout by the mean".into());
     unusual(model.channels != 128, format!("{} channels", model.channels));
@@ -145,6 +146,7 @@ pub fn frame(rows: &[Row]) -> Result<DataFrame> {
 
 /// Over the mean of the masks, on real faces only.
 pub fn figure(rows: &[Row], source: &Source) -> Result<Option<Figure>> {
+    let plain = rows.iter().find(|row| !row.synthetic && !row.attention);
     let mut rows: Vec<&Row> = rows.iter().filter(|row| !row.synthetic && row.attention).collect();
     rows.sort_by(|a, b| a.mask_mean.mean().total_cmp(&b.mask_mean.mean()));
     if rows.len() < 2 {
@@ -164,8 +166,13 @@ pub fn figure(rows: &[Row], source: &Source) -> Result<Option<Figure>> {
     };
     let x = "mean of the masks (decimal logarithm)";
     let panel = |title: &str, y: &str, curves: Vec<Curve>| Panel { title: title.into(), x: x.into(), y: y.into(), curves, levels: vec![] };
+    let accuracy_of = |row: &Row| row.columns.iter().find(|c| c.0 == "accuracy [%]").map(|c| c.1.mean());
+    let level = |name: &str, y: f64| Level { name: name.into(), y };
+    let mut accuracy = panel("accuracy (mean, range over seeds)", "accuracy [%]", vec![curve("accuracy [%]", "nothing pruned", 6, 0)]);
+    accuracy.levels.extend(plain.and_then(accuracy_of).map(|y| level("no masks", y)));
+    accuracy.levels.push(level("always the majority", rows[0].majority));
     let panels = [
-        panel("accuracy", "accuracy [%]", vec![curve("accuracy [%]", "nothing pruned", 6, 0)]),
+        accuracy,
         panel(
             "what an operation gains (mean, range over seeds)",
             "gain [percentage points]",

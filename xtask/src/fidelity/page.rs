@@ -7,7 +7,7 @@ use foresee_report::frame::{self, df};
 use foresee_report::{Report, Section, Source, Table};
 
 use super::claims::{self, Claim};
-use super::{Done, Failed, by_variant, over_lambda, predictability, regions};
+use super::{Done, Failed, by_variant, over_lambda, predictability, pruning, regions};
 use crate::run::Run;
 
 pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize, claims: bool) -> Result<()> {
@@ -35,6 +35,9 @@ pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize, claim
         figure.save(&out.join("figures"))?;
         sections.push(Section::Figure(figure, "Accuracy, pruning and transformation over the mean of the masks.".into()));
     }
+    if claims {
+        sections.extend(pruning_section(out, &groups, &source)?);
+    }
     sections.extend(predictability_section(out, &groups, &source)?);
     let hours = done.iter().flat_map(|d| d.run.manifest.stages.values()).map(|stage| stage.wall_seconds).sum::<f64>() / 3600.;
     for run in failed {
@@ -51,6 +54,26 @@ pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize, claim
     report.save(&out.join("report.html"))?;
     tracing::info!("open {}", out.join("report.html").display());
     Ok(())
+}
+
+/// Figure 7 over the seeds of the first variants on real faces, or on drawn ones if there are no others.
+fn pruning_section(out: &Path, groups: &Groups, source: &Source) -> Result<Vec<Section>> {
+    const PANELS: usize = 4;
+    let shown = groups.iter().filter(|(_, runs)| runs[0].manifest.data.synthetic == source.synthetic).take(PANELS);
+    let (mut points, mut titles) = (vec![], vec![]);
+    for (variant, runs) in shown {
+        let own = pruning::points(variant, runs)?;
+        titles.extend((!own.is_empty()).then(|| (*variant, runs[0].manifest.config.sparsity_in_words())));
+        points.extend(own);
+    }
+    if points.is_empty() {
+        return Ok(vec![]);
+    }
+    frame::write_csv(&out.join("data/pruning_over_seeds.csv"), pruning::frame(&points)?)?;
+    let figure = pruning::figure(&points, &titles, source)?;
+    figure.save(&out.join("figures"))?;
+    let caption = "Accuracy over pruned channels (Figure 7): mean over seeds; bars and the band from the lowest to the highest.";
+    Ok(vec![Section::Figure(figure, caption.into())])
 }
 
 fn predictability_section(out: &Path, groups: &Groups, source: &Source) -> Result<Vec<Section>> {
@@ -77,15 +100,25 @@ fn is_synthetic(groups: &Groups, variant: &str) -> bool {
 
 type Groups<'a> = [(&'a str, Vec<&'a Run>)];
 
+/// Whether `other` is the network of `run` without masks, trained alike on the same faces.
+fn is_plain(other: &Run, run: &Run) -> bool {
+    let (a, b) = (&other.manifest, &run.manifest);
+    let data = |manifest: &crate::run::Manifest| (manifest.data.sha256.clone(), manifest.config.data.image_size);
+    let train = |manifest: &crate::run::Manifest| (manifest.config.train.epochs, manifest.config.train.limit);
+    !a.config.model.attention && data(a) == data(b) && train(a) == train(b)
+}
+
 /// All claims for all variants; where masks lie on drawn faces is written on the way.
 fn of_all(out: &Path, done: &[Done], groups: &Groups) -> Result<Vec<Claim>> {
     let (mut all, mut focus) = (vec![], vec![]);
     for (variant, runs) in groups {
-        let mut claims = claims::of_variant(variant, runs);
+        let masked = runs[0].manifest.config.model.attention && !runs[0].manifest.data.synthetic;
+        let plain = groups.iter().find(|(_, other)| masked && is_plain(other[0], runs[0])).map(|(_, other)| other.as_slice());
+        let mut claims = claims::of_variant(variant, runs, plain);
         let about_regions = match done.iter().any(|d| d.variant == *variant && d.synthetic) {
             true => {
                 let each = runs.iter().map(|run| regions::focus(run)).collect::<Result<Vec<_>>>()?;
-                let claims = regions::claims(&each);
+                let claims = regions::claims(&each, claims::above_majority(runs)?);
                 focus.extend(each.into_iter().enumerate().flat_map(|(seed, list)| list.into_iter().map(move |f| (*variant, seed, f))));
                 claims
             }
@@ -116,10 +149,10 @@ fn claims_sections(out: &Path, all: &[Claim], groups: &Groups, source: &Source) 
     let table = table(all, &synthetic, source);
     table.save(&out.join("tables"))?;
     let how = format!(
-        "Each claim is tested for every variant. Intervals hold 95 % of a bootstrap in which seeds and test images are drawn anew, unless the statistic says that they \
-             are the range over seeds. A claim holds if the interval and every seed lie on its side; it does not hold if the whole interval lies below {} points, a gain that \
-             nobody would care for; with fewer than {} seeds nothing is decided. These are {} statistics: about one in twenty intervals misses its value by chance, so \
-             that a verdict counts where the variants agree.",
+        "Each claim is tested for every variant. Intervals are of 95 %: test images by a bootstrap, seeds by Student's t, both added as squares; where a statistic has no \
+             images, seeds alone. A claim of a gain holds if the interval and every seed lie on its side, and does not hold if the whole interval lies below {} points, a gain \
+             that nobody would care for; other rules stand beside their statistic; with fewer than {} seeds nothing is decided. These are {} statistics: about one in \
+             twenty intervals misses its value by chance, so that a verdict counts where the variants agree.",
         claims::MARGIN,
         foresee_analysis::SEEDS_NEEDED,
         all.iter().filter(|c| c.interval.estimate.is_finite()).count(),

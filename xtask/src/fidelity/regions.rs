@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use foresee_analysis::{Interval, Matrix, Verdict, concentration, crossed_bootstrap, top_channels};
+use foresee_analysis::{Interval, Matrix, Verdict, concentration, crossed_interval, top_channels};
 use foresee_celeba::synthetic::Generator;
 use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_model::Network;
@@ -130,18 +130,25 @@ pub fn not_testable() -> [Claim; 2] {
     [EVENLY, OTHERS].map(|(text, _, _)| Claim::not_testable(text, "the regions of attributes are known on drawn faces only"))
 }
 
-/// The claims over all seeds of a variant on drawn faces.
-pub fn claims(seeds: &[Vec<Focus>]) -> Vec<Claim> {
+/// Points that a network must be above the majority for its masks to be asked where they look.
+const LEARNED: f64 = 3.;
+
+/// The claims over all seeds of a variant on drawn faces, whose networks are so many points above the majority.
+pub fn claims(seeds: &[Vec<Focus>], learned: f64) -> Vec<Claim> {
+    if learned < LEARNED {
+        let why = format!("the networks are {learned:.1} points above the majority only: {LEARNED} are asked for");
+        return [EVENLY, OTHERS].map(|(text, _, _)| Claim::not_testable(text, &why)).into();
+    }
     [EVENLY, OTHERS].map(|against| claim(seeds, against).unwrap_or_else(|e| Claim::not_testable(against.0, &format!("{e:#}")))).into()
 }
 
-/// Seeds and attributes are drawn anew.
+/// The interval is over attributes and seeds.
 fn claim(seeds: &[Vec<Focus>], (text, statistic, value): Against) -> Result<Claim> {
     let of = |seed: &[Focus], name: &str| seed.iter().find(|f| f.attribute == name && f.area < LARGEST).map(|f| value(f).max(1e-6).ln());
     let names: Vec<&str> = ATTRIBUTES.into_iter().filter(|name| seeds.iter().all(|seed| of(seed, name).is_some())).collect();
     // [seed][attribute]
     let logs: Vec<Vec<f64>> = seeds.iter().map(|seed| names.iter().filter_map(|name| of(seed, name)).collect()).collect();
-    let log = crossed_bootstrap([seeds.len(), names.len()], RESAMPLES, LEVEL, 0, |seeds, drawn| {
+    let log = crossed_interval([seeds.len(), names.len()], RESAMPLES, LEVEL, 0, |seeds, drawn| {
         mean(&seeds.iter().map(|&s| mean(&drawn.iter().map(|&a| logs[s][a]).collect::<Vec<_>>())).collect::<Vec<_>>())
     })?;
     let by_attribute: Vec<f64> = (0..names.len()).map(|a| mean(&logs.iter().map(|seed| seed[a]).collect::<Vec<_>>())).collect();

@@ -75,7 +75,7 @@ fn table3(run: &Run) -> Result<Table> {
     let row = |method: &str, value: f64, remark: String| vec![method.to_owned(), percent(value), "run here".to_owned(), remark];
     table.rows.push(row("always the majority of the training faces", number("majority_accuracy")?, faces.clone()));
     let config = &run.manifest.config;
-    let how = format!("{faces}; {} px, {} epochs, λ = {}", config.data.image_size, config.train.epochs, config.train.lambda);
+    let how = format!("{faces}; {} px, {} epochs, {}", config.data.image_size, config.train.epochs, config.sparsity_in_words());
     table.rows.push(row("this run", number("accuracy")?, how));
     table.rows.push(row(
         "this run, balanced accuracy",

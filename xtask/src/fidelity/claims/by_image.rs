@@ -33,12 +33,17 @@ impl ByImage {
         counts
     }
 
-    /// Accuracy of each image at a point of a curve in percent, the mean over the seeds of a random order.
+    /// Accuracy of each image at a point of a curve in percent, the mean over the orders of a random rule.
     pub fn point(&self, rule: &str, takeover: &str, count: usize) -> Result<Vec<f64>> {
-        let end = format!("/{takeover}/{count}");
-        let of_rule = |name: &str| name.strip_suffix(&end).is_some_and(|head| head.split(':').next() == Some(rule));
-        let columns: Vec<&Vec<f64>> = self.0.iter().filter(|(name, _)| of_rule(name)).map(|(_, values)| values).collect();
+        let columns = self.orders(rule, takeover, count);
         let first = columns.first().with_context(|| format!("no curve of rule {rule}, takeover {takeover}, at {count} channels was measured"))?;
         Ok((0..first.len()).map(|i| columns.iter().map(|column| column[i]).sum::<f64>() / columns.len() as f64).collect())
+    }
+
+    /// The same of each order.
+    pub fn orders(&self, rule: &str, takeover: &str, count: usize) -> Vec<&[f64]> {
+        let end = format!("/{takeover}/{count}");
+        let of_rule = |name: &str| name.strip_suffix(&end).is_some_and(|head| head.split(':').next() == Some(rule));
+        self.0.iter().filter(|(name, _)| of_rule(name)).map(|(_, values)| values.as_slice()).collect()
     }
 }

@@ -20,6 +20,9 @@ struct AtSigma {
 }
 
 pub fn claims(runs: &[&Run]) -> Vec<Claim> {
+    if runs.iter().any(|run| !run.manifest.config.model.attention) {
+        return vec![Claim::not_testable(TEXT, "the network has no masks")];
+    }
     if runs.iter().any(|run| run.manifest.config.transform.validation == 0) {
         return vec![Claim::not_testable(TEXT, "no validation faces were set aside to choose (n, β) on (transform.validation)")];
     }
