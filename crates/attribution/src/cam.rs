@@ -3,7 +3,7 @@
 use candle_core::{D, Tensor};
 
 use crate::backward::{At, guided_backprop};
-use crate::error::{Error, Result, shape};
+use crate::error::{Error, Result, check, shape};
 use crate::layers::{Layer, Layers};
 use crate::target::{BATCH, Target, in_chunks};
 
@@ -22,6 +22,11 @@ pub trait Activations {
     /// # Errors
     /// If z does not fit the model.
     fn outputs(&self, z: &Tensor) -> candle_core::Result<Tensor>;
+
+    /// Inputs at once, unless a method's options say otherwise. Default 32.
+    fn batch_size(&self) -> usize {
+        BATCH
+    }
 
     /// The activation and ∂f/∂activation, by candle's gradients unless the model knows better.
     ///
@@ -75,6 +80,10 @@ impl Activations for At<'_> {
         crate::layers::run(&self.layers.steps[self.place + 1..], z)
     }
 
+    fn batch_size(&self) -> usize {
+        self.layers.batch
+    }
+
     fn activation_and_gradient(&self, x: &Tensor, target: usize) -> Result<(Tensor, Tensor)> {
         At::activation_and_gradient(self, x, target)
     }
@@ -85,13 +94,13 @@ impl Activations for At<'_> {
 pub struct GradCam {
     /// Whether only what speaks for the output is kept, as in the papers. Default true. (Captum's default is false.)
     pub relu: bool,
-    /// Inputs at once, from 1. Default 32.
-    pub batch: usize,
+    /// Inputs at once, from 1. Default as many as the activations say ([`Activations::batch_size`]; of [`Layers`] their own [`batch`](Layers::batch)).
+    pub batch: Option<usize>,
 }
 
 impl Default for GradCam {
     fn default() -> Self {
-        Self { relu: true, batch: BATCH }
+        Self { relu: true, batch: None }
     }
 }
 
@@ -139,18 +148,21 @@ pub fn grad_cam<A: Activations>(model: &A, x: &Tensor, target: usize, options: &
     weighted(model, x, target, options, |_, gradient| Ok(gradient.mean_keepdim((2, 3))?))
 }
 
-/// Grad-CAM++ (Chattopadhay et al., 2018): weights Σ_ij α_ij·max(∂f/∂A_ij, 0) with α = g²/(2g² + Σ_ab A_ab·g³), g = ∂f/∂A (their Eq. 19, for which f is
-/// behind an exponential and has no second derivative; where g is 0, α is). [B, H, W]; the exponential's factor, one per input, is left out.
+/// Grad-CAM++ (Chattopadhay et al., 2018): weights Σ_ij α_ij·max(∂f/∂A_ij, 0) with α = g²/(2g² + Σ_ab A_ab·g³) = 1/(2 + g·Σ_ab A_ab), g = ∂f/∂A (their
+/// Eq. 19, for which f is behind an exponential and has no second derivative; where g is 0, α is). [B, H, W]; the exponential's factor, one per input, is
+/// left out. It is computed in the second form, because g³ of a small gradient is 0 in `f32`.
+///
+/// The weights are made for activations A ≥ 0, behind a ReLU: then α is at most 1/2. A leaky ReLU lets ΣA fall a little below 0, where α is greater and, for
+/// g·ΣA < -2, negative: nothing is cut there, but α counts as 0 at g·ΣA = -2, where there is none.
 ///
 /// # Errors
 /// As of [`grad_cam`].
 pub fn grad_cam_plus_plus<A: Activations>(model: &A, x: &Tensor, target: usize, options: &GradCam) -> Result<Tensor> {
     weighted(model, x, target, options, |z, g| {
-        let square = g.sqr()?;
-        let below = ((&square * 2.)? + (&square * g)?.broadcast_mul(&z.sum_keepdim((2, 3))?)?)?;
-        let zero = below.eq(&below.zeros_like()?)?.to_dtype(g.dtype())?;
-        let alpha = (square / (below + zero)?)?;
-        Ok((alpha * g.relu()?)?.sum_keepdim((2, 3))?)
+        let below = (g.broadcast_mul(&z.sum_keepdim((2, 3))?)? + 2.)?;
+        let pole = below.eq(&below.zeros_like()?)?;
+        let weights = (g.relu()? / &below)?;
+        Ok(pole.where_cond(&below, &weights)?.sum_keepdim((2, 3))?)
     })
 }
 
@@ -161,8 +173,9 @@ fn weighted<A: Activations>(
     options: &GradCam,
     weights: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    crate::error::check(options.batch >= 1, "batch", options.batch, "a number from 1")?;
-    in_chunks(x, options.batch, |x| {
+    let batch = options.batch.unwrap_or_else(|| model.batch_size());
+    check(batch >= 1, "batch", batch, "a number from 1")?;
+    in_chunks(x, batch, |x| {
         let (z, gradient) = model.activation_and_gradient(x, target)?;
         if z.rank() != 4 {
             return shape("the activation", z.dims(), "[B, C, H, W]");
@@ -206,7 +219,7 @@ pub fn resize(maps: &Tensor, height: usize, width: usize, interpolation: Interpo
 /// # Errors
 /// As of both.
 pub fn guided_grad_cam(layers: &Layers, name: &str, x: &Tensor, target: usize, interpolation: Interpolation) -> Result<Tensor> {
-    let map = grad_cam(&layers.at(name)?, x, target, &GradCam { relu: true, batch: layers.batch })?;
+    let map = grad_cam(&layers.at(name)?, x, target, &GradCam::default())?;
     let (height, width) = (x.dim(D::Minus2)?, x.dim(D::Minus1)?);
     Ok(guided_backprop(layers, x, target)?.broadcast_mul(&resize(&map, height, width, interpolation)?.unsqueeze(1)?)?)
 }

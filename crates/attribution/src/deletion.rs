@@ -1,6 +1,9 @@
 //! Deletion and insertion curves (Petsiuk et al., 2018).
 
 use candle_core::{Shape, Tensor};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Result, check, shape};
 use crate::integrated::baseline_of;
@@ -14,10 +17,13 @@ pub struct Curve {
 }
 
 impl Curve {
-    /// The area under the curve over shares from 0 to 1, by trapezia: the mean of f on the way.
+    /// The area under the curve over shares from 0 to 1, by trapezia: the mean of f on the way. Of a single value that value, of none NaN.
     pub fn area(&self) -> f64 {
-        let n = self.values.len() - 1;
-        (self.values.iter().sum::<f64>() - (self.values[0] + self.values[n]) / 2.) / n as f64
+        match self.values[..] {
+            [] => f64::NAN,
+            [only] => only,
+            [first, .., last] => (self.values.iter().sum::<f64>() - (first + last) / 2.) / (self.values.len() - 1) as f64,
+        }
     }
 }
 
@@ -29,11 +35,13 @@ enum Way {
 }
 
 /// Replaces entries of x by the baseline, those of the greatest attribution first, and follows f: a good attribution brings it down early (a small area). The
-/// attribution is of x's shape, or [B, H, W] for pixels with all channels; of equal entries the first goes first. The model decides whether f is a
-/// logit or a probability.
+/// attribution is of x's shape, or [B, H, W] for pixels with all channels. The model decides whether f is a logit or a probability.
+///
+/// Equal entries go in a pseudo-random order that is the same for every input and attribution of a size: maps behind a ReLU are 0 nearly everywhere, and any
+/// order of places, such as row by row, would be scored in their stead.
 ///
 /// # Errors
-/// If there are no steps, the shapes do not fit, or the model fails.
+/// If there are no steps, the shapes do not fit, the attribution has a value that is not finite, or the model fails.
 pub fn deletion<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     target: &Target<F>,
     x: &Tensor,
@@ -70,7 +78,8 @@ fn curves<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     let x = &x.detach().contiguous()?;
     let baseline = baseline_of(x, baseline)?;
     let ranks = ranks(x, attribution)?;
-    let entries = ranks.elem_count() / x.dim(0)?.max(1);
+    check(ranks.elem_count() > 0, "inputs", x.dim(0)?, "at least one input of at least one entry")?;
+    let entries = ranks.elem_count() / x.dim(0)?;
     let (first, then) = if way == Way::Deletion { (&baseline, x) } else { (x, &baseline) };
     let total = x.dim(0)? * (steps + 1);
     let mut values = Vec::with_capacity(total);
@@ -97,10 +106,13 @@ fn ranks(x: &Tensor, attribution: &Tensor) -> Result<Tensor> {
     }
     let attribution = if pixels { attribution.unsqueeze(1)? } else { attribution.clone() };
     let values = numbers(&attribution)?;
+    check(values.iter().all(|v| v.is_finite()), "attribution", "a value that is not finite", "finite values")?;
     let size = values.len() / x.dim(0)?.max(1);
+    let mut among_equals: Vec<usize> = (0..size).collect();
+    among_equals.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
     let mut ranks = vec![0f64; values.len()];
-    for (values, ranks) in values.chunks(size).zip(ranks.chunks_mut(size)) {
-        let mut order: Vec<usize> = (0..size).collect();
+    for (values, ranks) in values.chunks(size.max(1)).zip(ranks.chunks_mut(size.max(1))) {
+        let mut order = among_equals.clone();
         order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
         order.into_iter().enumerate().for_each(|(rank, at)| ranks[at] = rank as f64);
     }

@@ -32,9 +32,9 @@ pub enum Error {
     /// candle returned no gradient.
     #[error("the model's result has no gradient in {0}: it does not depend on it, or goes through an operation whose gradient candle drops")]
     NoGradient(&'static str),
-    /// The model overflows somewhere between the input and its output.
-    #[error("the gradient in {0} has values that are not finite: the model, or the gradient of one of its operations, overflows there")]
-    NotFinite(&'static str),
+    /// The model or a method overflows somewhere between the input and its output.
+    #[error("{0} has values that are not finite: the model, the gradient of one of its operations, or the method overflows there")]
+    NotFinite(String),
     /// A method cannot go through a layer.
     #[error("{method} cannot go through layer {layer:?}: {reason}")]
     Layer {

@@ -4,9 +4,33 @@ use candle_core::{DType, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::error::{Result, check, shape};
+use crate::error::{Error, Result, check, shape};
 use crate::smooth_grad::gaussian;
 use crate::target::{Target, sums};
+
+/// By what an attribution is multiplied before infidelity compares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scaling {
+    /// By nothing, as the measure is defined.
+    #[default]
+    None,
+    /// By the number that fits best, so that only the direction counts (Captum's `normalize`). It may be below 0: a map of the wrong sign is then as good as
+    /// one of the right sign.
+    Best,
+    /// By the number from 0 that fits best: a map that has the wrong sign is worth no more than a map of zeros.
+    BestFromZero,
+}
+
+impl Scaling {
+    /// The factor for mean squares `aa` of what the attribution says and mean products `ab` with what is.
+    fn factor(self, aa: f64, ab: f64) -> f64 {
+        match self {
+            Self::Best if aa > 0. => ab / aa,
+            Self::BestFromZero if aa > 0. => (ab / aa).max(0.),
+            _ => 1.,
+        }
+    }
+}
 
 /// Options of [`infidelity`].
 #[derive(Debug, Clone, PartialEq)]
@@ -15,15 +39,15 @@ pub struct Infidelity {
     pub samples: usize,
     /// Standard deviation of the Gaussian perturbations in the input's units, above 0. Default 0.1.
     pub deviation: f64,
-    /// Whether the attribution is first scaled to fit best, so that only its direction counts. Default false.
-    pub normalise: bool,
+    /// By what the attribution is multiplied first. Default nothing.
+    pub scaling: Scaling,
     /// Decides the perturbations together with the input's place in the batch. Default 0.
     pub seed: u64,
 }
 
 impl Default for Infidelity {
     fn default() -> Self {
-        Self { samples: 50, deviation: 0.1, normalise: false, seed: 0 }
+        Self { samples: 50, deviation: 0.1, scaling: Scaling::None, seed: 0 }
     }
 }
 
@@ -40,7 +64,7 @@ pub fn infidelity<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     check(options.samples >= 1, "samples", options.samples, "a number from 1")?;
     check(options.deviation > 0. && options.deviation.is_finite(), "deviation", options.deviation, "a number above 0")?;
     let perturbations = (0..options.samples).map(|sample| gaussian(x, options.seed, sample, |_| options.deviation));
-    infidelity_under(target, x, attribution, perturbations, options.normalise)
+    infidelity_under(target, x, attribution, perturbations, options.scaling)
 }
 
 /// The same under given perturbations I of x's shape.
@@ -52,7 +76,7 @@ pub fn infidelity_under<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     x: &Tensor,
     attribution: &Tensor,
     perturbations: impl IntoIterator<Item = Result<Tensor>>,
-    normalise: bool,
+    scaling: Scaling,
 ) -> Result<Vec<f64>> {
     let at_x = target.numbers(x)?;
     let changes = perturbations.into_iter().map(|perturbation| {
@@ -60,7 +84,7 @@ pub fn infidelity_under<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
         let perturbed = target.numbers(&(x - &perturbation)?)?;
         Ok((perturbation, at_x.iter().zip(perturbed).map(|(x, perturbed)| x - perturbed).collect()))
     });
-    infidelity_of_changes(attribution, changes, normalise)
+    infidelity_of_changes(attribution, changes, scaling)
 }
 
 /// The same where it is known already what each perturbation I takes from f, f(x) - f(x - I) for each input: many attributions of the same inputs need
@@ -71,7 +95,7 @@ pub fn infidelity_under<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
 pub fn infidelity_of_changes(
     attribution: &Tensor,
     changes: impl IntoIterator<Item = Result<(Tensor, Vec<f64>)>>,
-    normalise: bool,
+    scaling: Scaling,
 ) -> Result<Vec<f64>> {
     // Sums of a², ab and b² for a = Iᵀφ and b = f(x) - f(x - I).
     let mut moments = vec![[0f64; 3]; attribution.dim(0)?];
@@ -92,7 +116,7 @@ pub fn infidelity_of_changes(
     Ok(moments
         .into_iter()
         .map(|[aa, ab, bb]| {
-            let scale = if normalise && aa > 0. { ab / aa } else { 1. };
+            let scale = scaling.factor(aa, ab);
             (scale * scale * aa - 2. * scale * ab + bb) / f64::from(n)
         })
         .collect())
@@ -119,7 +143,7 @@ impl Default for MaxSensitivity {
 /// `explain`, such as `|x| target.gradient(x)`. Where φ(x) is 0, the numerator alone.
 ///
 /// # Errors
-/// If an option is outside its range or `explain` fails.
+/// If an option is outside its range, an explanation is not finite, or `explain` fails.
 pub fn max_sensitivity(explain: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor, options: &MaxSensitivity) -> Result<Vec<f64>> {
     check(options.samples >= 1, "samples", options.samples, "a number from 1")?;
     check(options.radius > 0. && options.radius.is_finite(), "radius", options.radius, "a number above 0")?;
@@ -130,7 +154,7 @@ pub fn max_sensitivity(explain: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor, 
 /// The same under given perturbations r of x's shape.
 ///
 /// # Errors
-/// If there is none, the shapes differ, or `explain` fails.
+/// If there is none, the shapes differ, an explanation is not finite, or `explain` fails.
 pub fn max_sensitivity_under(
     explain: impl Fn(&Tensor) -> Result<Tensor>,
     x: &Tensor,
@@ -142,6 +166,9 @@ pub fn max_sensitivity_under(
     let mut greatest: Option<Vec<f64>> = None;
     for perturbation in perturbations {
         let moved = norms(&(explain(&(x + perturbation?)?)? - &at_x)?)?;
+        if moved.iter().chain(&own).any(|norm| !norm.is_finite()) {
+            return Err(Error::NotFinite("the explanation".into()));
+        }
         let relative = moved.iter().zip(&own).map(|(moved, own)| if *own > 0. { moved / own } else { *moved });
         greatest = Some(match greatest {
             None => relative.collect(),

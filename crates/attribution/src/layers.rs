@@ -133,8 +133,19 @@ impl Layers {
         self.steps.iter().map(|step| step.name.clone()).collect()
     }
 
+    /// Those inside of branches are.
+    fn all_names(&self) -> Vec<&str> {
+        fn of(steps: &[Step]) -> Vec<&str> {
+            steps
+                .iter()
+                .flat_map(|step| std::iter::once(&step.name[..]).chain(if let Layer::Residual(branch) = &step.layer { of(branch) } else { vec![] }))
+                .collect()
+        }
+        of(&self.steps)
+    }
+
     fn push(mut self, name: &str, layer: Layer) -> Result<Self> {
-        check(self.steps.iter().all(|step| step.name != name), "name", name, "a name that no other layer has")?;
+        check(!has(&self.steps, name), "name", name, "a name that no other layer has")?;
         self.steps.push(Step { name: name.into(), layer });
         Ok(self)
     }
@@ -188,7 +199,15 @@ impl Layers {
         Ok(self)
     }
 
-    /// max(x, 0) + slope·min(x, 0); slope 0 is the ReLU.
+    /// max(x, 0).
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn relu(self, name: &str) -> Result<Self> {
+        self.leaky_relu(name, 0.)
+    }
+
+    /// max(x, 0) + slope·min(x, 0); slope 0 is the [`relu`](Self::relu).
     ///
     /// # Errors
     /// If the slope is not in [0, 1] or the name is taken.
@@ -260,8 +279,10 @@ impl Layers {
     /// x + branch(x).
     ///
     /// # Errors
-    /// If the name is taken.
+    /// If the name, or one inside of the branch, is taken.
     pub fn residual(self, name: &str, branch: Layers) -> Result<Self> {
+        let taken = branch.all_names().into_iter().find(|inner| *inner == name || has(&self.steps, inner));
+        check(taken.is_none(), "name", taken.unwrap_or_default(), "a name that no other layer has, inside of branches or outside")?;
         self.push(name, Layer::Residual(branch.steps))
     }
 
@@ -325,6 +346,11 @@ impl Layers {
             _ => Ok((self.clone(), index)),
         }
     }
+}
+
+/// Whether a layer has this name, inside of branches or outside.
+fn has(steps: &[Step], name: &str) -> bool {
+    steps.iter().any(|step| step.name == name || matches!(&step.layer, Layer::Residual(branch) if has(branch, name)))
 }
 
 fn bias_of(weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {

@@ -30,7 +30,9 @@ pub use cam::{Activations, GradCam, Interpolation, Split, cam, grad_cam, grad_ca
 pub use deletion::{Curve, deletion, insertion};
 pub use dependence::{Dependence, partial_dependence, quantile_grid};
 pub use error::{Error, Result};
-pub use fidelity::{Infidelity, MaxSensitivity, infidelity, infidelity_of_changes, infidelity_under, max_sensitivity, max_sensitivity_under};
+pub use fidelity::{
+    Infidelity, MaxSensitivity, Scaling, infidelity, infidelity_of_changes, infidelity_under, max_sensitivity, max_sensitivity_under,
+};
 pub use integrated::{Integrated, IntegratedGradients, Quadrature, integrated_gradients};
 pub use layers::{BatchNorm, Conv2d, Layers};
 pub use lime::{Distance, Lime, LimeResult, lime, lime_under};

@@ -5,7 +5,7 @@ use candle_core::{D, Tensor};
 use crate::backward::{inputs, one_hot, spread, winners};
 use crate::error::{Error, Result, check};
 use crate::layers::{Layer, Layers, Step, run, squares};
-use crate::target::sums;
+use crate::target::{finite, sums};
 
 /// How a convolution or linear layer hands relevance R_j of its outputs on to its inputs, x_i. With w⁺, w⁻ the positive and negative parts; (·)⁺, (·)⁻ of a
 /// contribution x_i·w_ij likewise; sums over i have the bias as one more contribution unless [`Bias::Ignore`] is chosen.
@@ -125,7 +125,7 @@ pub struct LayerSum {
     pub relevance: Vec<f64>,
     /// What its biases took.
     pub bias: Vec<f64>,
-    /// What stabilisers took, and what had no contribution of its rule's sign to go to.
+    /// What stabilisers took, and what had no contribution of its rule's sign to go to; with a stabiliser of 0 also that of units whose sum is exactly 0.
     pub stabilizer: Vec<f64>,
 }
 
@@ -147,7 +147,7 @@ pub struct Relevance {
 /// weighs is what is seen.
 ///
 /// # Errors
-/// If an option is outside its range, a name is of no layer, the input does not fit, or a layer has no rule: the error names it.
+/// If an option is outside its range, a name is of no layer, the input does not fit, a layer has no rule (the error names it), or the relevance is not finite.
 pub fn lrp(layers: &Layers, x: &Tensor, target: usize, composite: &Composite) -> Result<Relevance> {
     composite.check()?;
     for (name, _) in &composite.named {
@@ -178,7 +178,8 @@ pub fn lrp(layers: &Layers, x: &Tensor, target: usize, composite: &Composite) ->
             }),
         }
     }
-    Ok(Relevance { attribution: Tensor::cat(&parts, 0)?, output, layers: all })
+    let attribution = finite(Tensor::cat(&parts, 0)?, || "the relevance".into())?;
+    Ok(Relevance { attribution, output, layers: all })
 }
 
 fn find<'a>(steps: &'a [Step], name: &str) -> Option<&'a Step> {
@@ -264,6 +265,12 @@ impl Walk<'_> {
 }
 
 fn divide(r: &Tensor, z: &Tensor, epsilon: f64) -> Result<(Tensor, Vec<f64>)> {
+    if epsilon == 0. {
+        // Nothing can be shared where the sum is 0: it is lost.
+        let nothing = z.eq(&z.zeros_like()?)?;
+        let s = nothing.where_cond(z, &(r / z)?)?;
+        return Ok((s, sums(&nothing.where_cond(r, &z.zeros_like()?)?)?));
+    }
     let signed = z.ge(&z.zeros_like()?)?.to_dtype(z.dtype())?.affine(2. * epsilon, -epsilon)?;
     let s = (r / (z + &signed)?)?;
     let lost = sums(&(signed * &s)?)?;

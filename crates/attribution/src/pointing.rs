@@ -20,13 +20,14 @@ pub struct Pointing {
 /// for an image without a region, which does not count.
 ///
 /// # Errors
-/// If the shapes differ or the maps have a value that is not finite.
+/// If the shapes differ, the maps have no pixels or a value that is not finite, or the tolerance is not a number from 0.
 pub fn pointing_game(maps: &Tensor, regions: &Tensor, tolerance: f64) -> Result<Vec<Option<Pointing>>> {
     check(tolerance >= 0. && tolerance.is_finite(), "tolerance", tolerance, "a number of pixels from 0")?;
     let &[_, h, w] = maps.dims() else { return shape("the maps", maps.dims(), "[B, H, W]") };
     if regions.dims() != maps.dims() {
         return shape("the regions", regions.dims(), format!("{:?}, as the maps have,", maps.dims()));
     }
+    check(h * w > 0, "pixels", h * w, "a number from 1")?;
     let (maps, regions) = (numbers(maps)?, numbers(regions)?);
     check(maps.iter().all(|v| v.is_finite()), "maps", "a value that is not finite", "finite values")?;
     Ok(maps.chunks(h * w).zip(regions.chunks(h * w)).map(|(map, region)| point(map, region, w, tolerance)).collect())

@@ -1,4 +1,8 @@
-//! Weighted ridge and lasso regression. Own code of a page: linfa's and smartcore's bring ndarray or no weights of samples, and nalgebra is here already.
+//! Weighted ridge and lasso regression: own code of a page on nalgebra, which is here already. What was looked at instead:
+//!
+//! * linfa-elasticnet 0.8: no weights of samples, and no start from a Gram matrix or the last solution, which the lasso's path takes; it brings 28 packages, among
+//!   them ndarray and a second rand.
+//! * smartcore 0.7: no weights of samples either; its lasso is an interior-point method, which leaves no weight at exactly 0. 12 packages.
 
 use nalgebra::{DMatrix, DVector};
 

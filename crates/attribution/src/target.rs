@@ -66,11 +66,7 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
         let f = self.column(&(self.model)(&x)?)?;
         let gradients = f.sum_all()?.backward()?;
         let gradient = gradients.get(&x).ok_or(Error::NoGradient(what))?.detach();
-        // 0 times what is not finite is not 0.
-        match (gradient.to_dtype(DType::F64)? * 0.)?.sum_all()?.to_scalar::<f64>()? == 0. {
-            true => Ok(gradient),
-            false => Err(Error::NotFinite(what)),
-        }
+        finite(gradient, || format!("the gradient in {what}"))
     }
 
     fn column(&self, result: &Tensor) -> Result<Tensor> {
@@ -87,8 +83,9 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
     /// of 1e-5, a model that is smooth there gives less than 1e-6.
     ///
     /// # Errors
-    /// As of `gradient`, and if `step` is not above 0.
+    /// As of `gradient`, if `entries` is 0 or `step` not above 0, and if f is not finite on the way.
     pub fn gradient_error(&self, x: &Tensor, entries: usize, step: f64) -> Result<f64> {
+        check(entries >= 1, "entries", entries, "a number from 1")?;
         check(step > 0. && step.is_finite(), "step", step, "a number above 0")?;
         let gradient = self.gradient(x)?.flatten_from(1)?;
         let size = gradient.dim(1)?;
@@ -101,6 +98,9 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
             let analytic = numbers(&gradient.narrow(1, entry, 1)?.squeeze(1)?)?;
             for ((up, down), analytic) in up.iter().zip(down).zip(analytic) {
                 let quotient = (up - down) / (2. * step);
+                if !quotient.is_finite() {
+                    return Err(Error::NotFinite("the difference quotient".into()));
+                }
                 worst = worst.max((quotient - analytic).abs());
                 largest = largest.max(quotient.abs());
             }
@@ -117,6 +117,15 @@ pub(crate) fn in_chunks(x: &Tensor, batch: usize, f: impl Fn(&Tensor) -> Result<
     }
     let parts = (0..n).step_by(batch).map(|start| f(&x.narrow(0, start, batch.min(n - start))?)).collect::<Result<Vec<_>>>()?;
     Ok(Tensor::cat(&parts, 0)?)
+}
+
+/// A tensor without values that are not finite; else an error that says `what` has them.
+pub(crate) fn finite(t: Tensor, what: impl FnOnce() -> String) -> Result<Tensor> {
+    // 0 times what is not finite is not 0.
+    match (t.to_dtype(DType::F64)? * 0.)?.sum_all()?.to_scalar::<f64>()? == 0. {
+        true => Ok(t),
+        false => Err(Error::NotFinite(what())),
+    }
 }
 
 /// A tensor's entries as `f64`.

@@ -85,6 +85,14 @@ fn cams() -> AnyResult {
     assert_near(&values(&grad_cam(&model, &a, 0, &GradCam::default())?), &[0., 0.]);
     // g₀ = 1: α = 1/(2 + 3) at both pixels, and they add up to 0.4; g₁ < 0 counts for nothing.
     assert_near(&values(&grad_cam_plus_plus(&model, &a, 0, &GradCam::default())?), &[0.4, 0.8]);
+    // Behind a gradient of 1e-20, whose cube is 0 in f32, α is 1/2: of both pixels together 1e-20.
+    let faint = Split::new(|x: &Tensor| Ok(x.clone()), |z: &Tensor| z.sum((2, 3))?.affine(1e-20, 0.));
+    let a32 = a.narrow(1, 0, 1)?.to_dtype(candle_core::DType::F32)?;
+    let map = values(&grad_cam_plus_plus(&faint, &a32, 0, &GradCam::default())?.to_dtype(candle_core::DType::F64)?);
+    assert!((map[0] / 1e-20 - 1.).abs() < 1e-6 && (map[1] / 2e-20 - 1.).abs() < 1e-6, "{map:?}");
+    // Where ΣA = -2 and g = 1 there is no α.
+    let (pole, sum) = (tensor(&[-1.5, -0.5], &[1, 1, 1, 2]), Split::new(|x: &Tensor| Ok(x.clone()), |z: &Tensor| z.sum((2, 3))));
+    assert_near(&values(&grad_cam_plus_plus(&sum, &pole, 0, &GradCam { relu: false, ..Default::default() })?), &[0., 0.]);
     assert_near(&values(&resize(&cam(&a, &w)?, 2, 4, Interpolation::Nearest)?), &[-1., -1., 0., 0., -1., -1., 0., 0.]);
     assert_near(&values(&resize(&cam(&a, &w)?, 1, 4, Interpolation::Bilinear)?), &[-1., -0.75, -0.25, 0.]);
     Ok(())
@@ -93,7 +101,7 @@ fn cams() -> AnyResult {
 /// h = (x₀ + 2x₁, 3x₀ + x₁), ReLU, h₀ - h₁: at (1, 1) h = (3, 4), f = -1.
 fn two_layers() -> Result<Layers> {
     let first = tensor(&[1., 2., 3., 1.], &[2, 2]);
-    Layers::new().linear("first", &first, None)?.leaky_relu("relu", 0.)?.linear("second", &row(&[1., -1.]), None)
+    Layers::new().linear("first", &first, None)?.relu("relu")?.linear("second", &row(&[1., -1.]), None)
 }
 
 #[test]
@@ -133,6 +141,64 @@ fn relevance() -> AnyResult {
     let damped = lrp(&one, &x, 0, &rule(Rule::Epsilon { epsilon: 0.5 }))?;
     assert_near(&values(&damped.attribution), &[1.5, -0.375]);
     assert_near(&damped.layers[0].stabilizer, &[0.375]);
+    Ok(())
+}
+
+/// x = ((1, 3), (0, 2)) through a pool, f = 2·pooled.
+#[test]
+fn relevance_through_pools() -> AnyResult {
+    let x = tensor(&[1., 3., 0., 2.], &[1, 1, 2, 2]);
+    let composite = Composite { stabilizer: 0., ..Composite::epsilon(0.) };
+    let pooled = |layers: Layers| layers.flatten("flat")?.linear("last", &row(&[2.]), None);
+    let through = |layers: Layers| -> AnyResult<Vec<f64>> { Ok(values(&lrp(&pooled(layers)?, &x, 0, &composite)?.attribution)) };
+    // f = 2·6/4 = 3, to each pixel by its value.
+    assert_near(&through(Layers::new().average_pool("pool", 2)?)?, &[0.5, 1.5, 0., 1.]);
+    assert_near(&through(Layers::new().global_average_pool("pool")?)?, &[0.5, 1.5, 0., 1.]);
+    // f = 2·3, all of it the maximum's.
+    assert_near(&through(Layers::new().max_pool("pool", 2)?)?, &[0., 6., 0., 0.]);
+    // Equal maxima share.
+    let tied = lrp(&pooled(Layers::new().max_pool("pool", 2)?)?, &tensor(&[3., 3., 0., 2.], &[1, 1, 2, 2]), 0, &composite)?;
+    assert_near(&values(&tied.attribution), &[3., 3., 0., 0.]);
+    Ok(())
+}
+
+#[test]
+fn relevance_through_a_residual_branch() -> AnyResult {
+    // The branch exchanges x₀ and x₁: x + branch(x) = (3, 3), f = 2·3 + 3.
+    let branch = Layers::new().linear("exchange", &tensor(&[0., 1., 1., 0.], &[2, 2]), None)?;
+    let layers = Layers::new().residual("sum", branch)?.linear("last", &row(&[2., 1.]), None)?;
+    let found = lrp(&layers, &row(&[1., 2.]), 0, &Composite { stabilizer: 0., ..Composite::epsilon(0.) })?;
+    // (6, 3) goes to x as (2, 2) directly, and through the branch, whose outputs (2, 1) take (4, 1), as (1, 4).
+    assert_near(&values(&found.attribution), &[3., 6.]);
+    assert_near(&found.layers.iter().map(|l| l.relevance[0]).collect::<Vec<_>>(), &[9., 5., 9.]);
+    Ok(())
+}
+
+/// Where a sum is exactly 0, ε = 0 shares nothing and counts what is lost.
+#[test]
+fn relevance_of_a_sum_of_zero_is_lost_and_counted() -> AnyResult {
+    // h = (x₀ - x₁, x₀) = (0, 1), each with a bias of 1 that takes no part: f = 1 + 2·2 = 5.
+    let first = tensor(&[1., -1., 1., 0.], &[2, 2]);
+    let layers = Layers::new().linear("first", &first, Some(&tensor(&[1., 1.], &[2])))?.linear("last", &row(&[1., 2.]), None)?;
+    let found = lrp(&layers, &row(&[1., 1.]), 0, &Composite { stabilizer: 0., ..Composite::epsilon(0.) })?;
+    assert_near(&values(&found.attribution), &[4., 0.]);
+    assert_near(&[found.layers[1].relevance[0], found.layers[1].stabilizer[0]], &[4., 1.]);
+    let infinite = lrp(&layers, &row(&[f64::INFINITY, 1.]), 0, &Composite::epsilon(0.));
+    assert!(matches!(infinite, Err(Error::NotFinite(_))), "{infinite:?}");
+    Ok(())
+}
+
+#[test]
+fn guided_grad_cam_is_the_product_of_both() -> AnyResult {
+    // A = (x, 2x), f = 3·mean A₀ - mean A₁ over two pixels: ∂f/∂A = (3/2, -1/2).
+    let layers = Layers::new().conv2d("conv", &tensor(&[1., 2.], &[2, 1, 1, 1]), None, Conv2d::default())?.relu("relu")?;
+    let layers = layers.global_average_pool("gap")?.linear("last", &row(&[3., -1.]), None)?;
+    let x = tensor(&[1., 2.], &[1, 1, 1, 2]);
+    // Of the gradient 3/2 - 1 only 3/2 comes through the ReLU; Grad-CAM is 3/2·x - 1/2·2x.
+    assert_near(&values(&layers.gradient(&x, 0)?), &[0.5, 0.5]);
+    assert_near(&values(&guided_backprop(&layers, &x, 0)?), &[1.5, 1.5]);
+    assert_near(&values(&grad_cam(&layers.at("relu")?, &x, 0, &GradCam::default())?), &[0.5, 1.]);
+    assert_near(&values(&guided_grad_cam(&layers, "relu", &x, 0, Interpolation::Nearest)?), &[0.75, 1.5]);
     Ok(())
 }
 
@@ -212,7 +278,7 @@ fn what_cannot_be_done_is_named() -> AnyResult {
     assert_near(&values(&layers.gradient(&row(&[0.3, -0.1]), 0)?), &values(&layers.target(0).gradient(&row(&[0.3, -0.1]))?));
     let ones = tensor(&[1., 1.], &[2]);
     let norm = BatchNorm { weight: ones.clone(), bias: ones.clone(), mean: ones.clone(), variance: ones, epsilon: 1e-5 };
-    let error = Layers::new().linear("first", &row(&[1., 1.]), None)?.leaky_relu("relu", 0.)?.batch_norm("norm", &norm).unwrap_err();
+    let error = Layers::new().linear("first", &row(&[1., 1.]), None)?.relu("relu")?.batch_norm("norm", &norm).unwrap_err();
     assert!(error.to_string().contains("relu"), "{error}");
     assert!(matches!(two_layers()?.at("third").unwrap_err(), Error::NoLayer { .. }));
     assert!(matches!(masked()?.cam("masks", &tensor(&[0.; 4], &[1, 2, 1, 2]), 0).unwrap_err(), Error::Layer { layer, .. } if layer == "readout"));
@@ -228,6 +294,17 @@ fn what_cannot_be_done_is_named() -> AnyResult {
     let infinite = tensor(&[f64::INFINITY; 20], &[10, 2]);
     assert!(global_surrogate(&infinite, &tensor(&[1.; 10], &[10]), &SurrogateOptions::default()).is_err());
     assert!(guided_backprop(&Layers::new().linear("only", &row(&[1., 1.]), None)?, &x, 0).is_err());
+    // A name stands for one layer, inside of branches or outside.
+    for name in ["first", "sum"] {
+        let branch = Layers::new().leaky_relu(name, 0.1)?;
+        assert!(two_layers()?.residual("sum", branch).is_err_and(|e| e.to_string().contains(name)));
+    }
+    assert!(Layers::new().residual("sum", Layers::new().relu("inner")?)?.relu("inner").is_err());
+    assert!(pointing_game(&tensor(&[], &[1, 0, 2]), &tensor(&[], &[1, 0, 2]), 0.).is_err());
+    assert!(target.gradient_error(&x, 0, 1e-5).is_err());
+    // A model that is not a number beside x has no gradient error that is small.
+    let edge = Target::new(|x: &Tensor| x.sqrt()?.sum_keepdim(1), 0);
+    assert!(matches!(edge.gradient_error(&row(&[1., 1e-6]), 2, 1e-5), Err(Error::NotFinite(_))));
     Ok(())
 }
 
@@ -328,6 +405,27 @@ fn deletion_and_insertion_curves() -> AnyResult {
     let target = Target::new(|x: &Tensor| x.flatten_from(1)?.sum_keepdim(1), 0);
     let images = tensor(&[1., 2., 10., 20.], &[1, 2, 1, 2]);
     assert_eq!(deletion(&target, &images, &tensor(&[0., 1.], &[1, 1, 2]), None, 2)?[0].values, [33., 11., 0.]);
+    assert!(deletion(&target, &images, &tensor(&[0., f64::NAN], &[1, 1, 2]), None, 2).is_err());
+    assert!(deletion(&target, &images.narrow(0, 0, 0)?, &tensor(&[], &[0, 1, 2]), None, 2).is_err());
+    assert_eq!(Curve { values: vec![2.] }.area(), 2.);
+    assert!(Curve { values: vec![] }.area().is_nan());
+    Ok(())
+}
+
+/// A map that says nothing is scored alike whatever half of the image counts, and every map of a call in the same order.
+#[test]
+fn equal_pixels_go_in_no_order_of_places() -> AnyResult {
+    let (side, half) = (32usize, 32 * 16);
+    let inside: [&dyn Fn(usize) -> bool; 4] = [&|at| at / 32 < 16, &|at| at / 32 >= 16, &|at| at % 32 < 16, &|at| at % 2 == 0];
+    for inside in inside {
+        let counts = tensor(&(0..side * side).map(|at| f64::from(u8::from(inside(at)))).collect::<Vec<_>>(), &[1, side, side]);
+        let target = Target::new(|x: &Tensor| x.broadcast_mul(&counts)?.flatten_from(1)?.sum_keepdim(1), 0);
+        let (x, zeros) = (tensor(&vec![1.; 2 * side * side], &[2, 1, side, side]), tensor(&vec![0.; 2 * side * side], &[2, side, side]));
+        let curves = deletion(&target, &x, &zeros, None, 2)?;
+        assert_eq!(curves[0], curves[1]);
+        // Half of the pixels hold half of those that count, but for chance: the hypergeometric deviation is √(512·½·½·512/1023) = 8.
+        assert!((curves[0].values[1] - half as f64 / 2.).abs() < 5. * 8., "{:?}", curves[0]);
+    }
     Ok(())
 }
 
@@ -357,19 +455,29 @@ fn pointing() -> AnyResult {
 fn infidelity_and_sensitivity_to_noise() -> AnyResult {
     let (target, x) = (Target::new(|x: &Tensor| x.matmul(&tensor(&[2., 3.], &[2, 1])), 0), row(&[1., 1.]));
     let given = || [Ok(row(&[1., 0.])), Ok(row(&[0., 1.]))];
-    assert_near(&infidelity_under(&target, &x, &row(&[2., 3.]), given(), false)?, &[0.]);
+    assert_near(&infidelity_under(&target, &x, &row(&[2., 3.]), given(), Scaling::None)?, &[0.]);
     // Of one perturbation I = (1, 2) that takes 8 from f, φ = (1, 1) says 3.
     let known = || [Ok((row(&[1., 2.]), vec![8.]))];
-    assert_near(&infidelity_of_changes(&row(&[1., 1.]), known(), false)?, &[25.]);
-    assert!(infidelity_of_changes(&row(&[1.]), known(), false).is_err());
-    assert_near(&infidelity_under(&target, &x, &row(&[0., 0.]), given(), false)?, &[6.5]);
-    assert_near(&infidelity_under(&target, &x, &row(&[1., 1.5]), given(), true)?, &[0.]);
+    assert_near(&infidelity_of_changes(&row(&[1., 1.]), known(), Scaling::None)?, &[25.]);
+    assert!(infidelity_of_changes(&row(&[1.]), known(), Scaling::None).is_err());
+    assert_near(&infidelity_under(&target, &x, &row(&[0., 0.]), given(), Scaling::None)?, &[6.5]);
+    assert_near(&infidelity_under(&target, &x, &row(&[1., 1.5]), given(), Scaling::Best)?, &[0.]);
+    // The wrong sign is as good as the right one only where the factor may be negative.
+    let wrong = |scaling| infidelity_under(&target, &x, &row(&[-1., -1.5]), given(), scaling);
+    assert_near(&[wrong(Scaling::Best)?, wrong(Scaling::BestFromZero)?].concat(), &[0., 6.5]);
+    assert_near(&infidelity_under(&target, &x, &row(&[1., 1.5]), given(), Scaling::BestFromZero)?, &[0.]);
     assert_near(&infidelity(&target, &x, &row(&[2., 3.]), &Infidelity::default())?, &[0.]);
     // With φ = 0 it is the variance of w·I, 0.1²·13.
     let drawn = infidelity(&target, &x, &row(&[0., 0.]), &Infidelity { samples: 4000, ..Default::default() })?;
     assert!((drawn[0] / 0.13 - 1.).abs() < 5. * (2. / 4000f64).sqrt(), "{drawn:?}");
     let square = |x: &Tensor| Ok(x.sqr()?);
     assert_near(&max_sensitivity_under(square, &row(&[1.]), [Ok(row(&[0.1])), Ok(row(&[-0.2]))])?, &[0.36]);
+    // An explanation that is no number does not count as steady.
+    let root = |x: &Tensor| Ok(x.sqrt()?);
+    for given in [[0.1, -2.], [-2., 0.1]] {
+        let found = max_sensitivity_under(root, &row(&[1.]), given.map(|r| Ok(row(&[r]))));
+        assert!(matches!(&found, Err(Error::NotFinite(what)) if what == "the explanation"), "{found:?}");
+    }
     // ‖x + r - x‖/‖x‖ ≤ radius·√2/√2.
     let drawn = max_sensitivity(|x| Ok(x.clone()), &x, &MaxSensitivity { samples: 500, ..Default::default() })?[0];
     assert!(drawn <= 0.02 && drawn > 0.017, "{drawn}");

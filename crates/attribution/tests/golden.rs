@@ -74,6 +74,7 @@ impl Golden {
 
     fn close(&self, name: &str, got: &[f64], expected: &[f64]) {
         assert_eq!(got.len(), expected.len(), "{name}");
+        assert!(got.iter().chain(expected).all(|v| v.is_finite()), "{name} of {} is not finite", self.network);
         let largest = expected.iter().fold(0f64, |m, v| m.max(v.abs()));
         let off = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0., f64::max) / largest;
         println!("| {name} | {} | {off:.1e} |", self.network);
@@ -87,7 +88,7 @@ fn everything(network: &'static str) -> AnyResult {
     golden.agrees("logits", &layers.forward(&x)?);
     gradients(&golden, &layers, &x, &baseline)?;
     let at = layers.at(golden.last())?;
-    golden.agrees("grad_cam", &grad_cam(&at, &x, TARGET, &GradCam { batch: 1, ..Default::default() })?);
+    golden.agrees("grad_cam", &grad_cam(&at, &x, TARGET, &GradCam { batch: Some(1), ..Default::default() })?);
     golden.agrees("grad_cam.signed", &grad_cam(&at, &x, TARGET, &GradCam { relu: false, ..Default::default() })?);
     golden.agrees("grad_cam_plus_plus", &grad_cam_plus_plus(&at, &x, TARGET, &GradCam::default())?);
     // By candle's gradients of two plain functions.
@@ -172,8 +173,8 @@ fn quality(golden: &Golden, layers: &Layers, x: &Tensor) -> AnyResult {
     let target = layers.target(TARGET);
     let (noise, gradient) = (golden.get("quality.noise"), golden.get("gradient"));
     let perturbations = || (0..noise.dims()[0]).map(|i| Ok(noise.get(i)?));
-    for (name, normalise) in [("infidelity", false), ("infidelity.normalised", true)] {
-        golden.close(name, &infidelity_under(&target, x, gradient, perturbations(), normalise)?, &golden.get(name).to_vec1::<f64>()?);
+    for (name, scaling) in [("infidelity", Scaling::None), ("infidelity.normalised", Scaling::Best)] {
+        golden.close(name, &infidelity_under(&target, x, gradient, perturbations(), scaling)?, &golden.get(name).to_vec1::<f64>()?);
     }
     let sensitivity = max_sensitivity_under(|x| target.gradient(x), x, perturbations())?;
     golden.close("max_sensitivity", &sensitivity, &golden.get("max_sensitivity").to_vec1::<f64>()?);

@@ -15,6 +15,7 @@ fn values(t: &Tensor) -> Vec<f32> {
 fn assert_near(what: &str, got: &Tensor, expected: &Tensor, tolerance: f32) {
     assert_eq!(got.dims(), expected.dims(), "{what}");
     let (got, expected) = (values(got), values(expected));
+    assert!(got.iter().chain(&expected).all(|v| v.is_finite()), "{what} is not finite");
     let largest = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
     let off = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0., f32::max) / largest;
     assert!(largest > 0. && off < tolerance, "{what} is off by {off:e}");

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use foresee_attribution::{Layers, MaxSensitivity, infidelity_of_changes, max_sensitivity, randomisation_check};
+use foresee_attribution::{Layers, MaxSensitivity, Scaling, infidelity_of_changes, max_sensitivity, randomisation_check};
 use foresee_celeba::{ATTRIBUTES, CelebA, attribute_index};
 use foresee_report::frame::df;
 use rand::{Rng, SeedableRng};
@@ -36,11 +36,11 @@ struct Pair {
 }
 
 impl Pair {
-    /// Infidelity (Yeh et al., 2019) of a map [1, 1, H, W], scaled to fit best, under the removal of squares: how far the map's sum over a square is from
-    /// what the square's removal takes from the logit.
+    /// Infidelity (Yeh et al., 2019) of a map [1, 1, H, W], scaled by the number from 0 that fits best, under the removal of squares: how far the map's sum over
+    /// a square is from what the square's removal takes from the logit.
     fn infidelity(&self, map: &Tensor) -> Result<f64> {
         let changes = self.changes.iter().map(|(square, change)| Ok((square.clone(), vec![*change])));
-        Ok(infidelity_of_changes(map, changes, true)?[0])
+        Ok(infidelity_of_changes(map, changes, Scaling::BestFromZero)?[0])
     }
 }
 

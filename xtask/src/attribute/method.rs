@@ -127,7 +127,7 @@ impl Explainer {
     /// Maps [B, H, W] of images x for attribute k.
     pub fn maps(&self, method: Method, layers: &Layers, x: &Tensor, k: usize) -> Result<Tensor> {
         let target = layers.target(k);
-        let (cam, steps) = (GradCam { batch: layers.batch_size(), ..GradCam::default() }, self.settings.steps);
+        let (cam, steps) = (GradCam::default(), self.settings.steps);
         let sum = |attribution: &Tensor| per_pixel(attribution, Reduce::Sum);
         let map = match method {
             Method::Sensitivity => per_pixel(&sensitivity(&target, x)?, Reduce::Norm)?,

@@ -86,7 +86,7 @@ impl Explainer {
                     |x: &Tensor| self.network.extractor().forward(x).map_err(Error::wrap),
                     |z: &Tensor| Ok(self.network.forward_features(z).map_err(Error::wrap)?.logits),
                 );
-                grad_cam(&split, x, ATTRIBUTE, &GradCam { batch: self.batch, ..GradCam::default() })?
+                grad_cam(&split, x, ATTRIBUTE, &GradCam { batch: Some(self.batch), ..GradCam::default() })?
             }
             Explanation::Lrp => lrp(&self.layers, x, ATTRIBUTE, &Composite::epsilon_plus())?.attribution,
         })
