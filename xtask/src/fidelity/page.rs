@@ -56,10 +56,11 @@ pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize, claim
     Ok(())
 }
 
-/// Figure 7 over the seeds of the first variants on real faces, or on drawn ones if there are no others.
+/// Figure 7 over the seeds of the first variants with masks, on real faces, or on drawn ones if there are no others.
 fn pruning_section(out: &Path, groups: &Groups, source: &Source) -> Result<Vec<Section>> {
-    const PANELS: usize = 4;
-    let shown = groups.iter().filter(|(_, runs)| runs[0].manifest.data.synthetic == source.synthetic).take(PANELS);
+    const PANELS: usize = 3;
+    let shown = |runs: &[&Run]| runs[0].manifest.config.model.attention && runs[0].manifest.data.synthetic == source.synthetic;
+    let shown = groups.iter().filter(|(_, runs)| shown(runs)).take(PANELS);
     let (mut points, mut titles) = (vec![], vec![]);
     for (variant, runs) in shown {
         let own = pruning::points(variant, runs)?;
@@ -72,7 +73,8 @@ fn pruning_section(out: &Path, groups: &Groups, source: &Source) -> Result<Vec<S
     frame::write_csv(&out.join("data/pruning_over_seeds.csv"), pruning::frame(&points)?)?;
     let figure = pruning::figure(&points, &titles, source)?;
     figure.save(&out.join("figures"))?;
-    let caption = "Accuracy over pruned channels (Figure 7): mean over seeds; bars and the band from the lowest to the highest.";
+    let caption = "Accuracy over pruned channels (Figure 7): mean over seeds; bars and the band from the lowest to the highest. Not \
+                   shown: a single channel left.";
     Ok(vec![Section::Figure(figure, caption.into())])
 }
 

@@ -8,7 +8,7 @@ use crate::predict::{self, distinct, score};
 use crate::run::Run;
 
 /// The scores that are compared; the others are in each run's own table.
-const COMPARED: [&str; 2] = ["skill", "rank of outputs"];
+const COMPARED: [&str; 3] = ["skill", "rank of operations", "rank of outputs"];
 
 /// A score of a forecast in all runs of a variant.
 pub struct Line {

@@ -9,7 +9,7 @@ use crate::run::Run;
 
 /// Rule, what takes over, the name in the legend, colour, line.
 const CURVES: [(&str, &str, &str, usize, usize); 6] = [
-    ("random", "nothing", "random (band: all orders and seeds)", 7, 0),
+    ("random", "nothing", "random (band: all orders and seeds)", 6, 0),
     ("lower", "nothing", "lower norm goes", 0, 0),
     ("higher", "nothing", "higher norm goes", 1, 1),
     ("lower", "partner", "lower, partner takes over", 3, 2),
@@ -33,7 +33,7 @@ pub fn points(variant: &str, runs: &[&Run]) -> Result<Vec<Point>> {
     let tables = runs.iter().map(|run| ByImage::read(run, "data/channel_pruning_by_image.csv")).collect::<Result<Vec<_>>>()?;
     let mut points = vec![];
     for (curve, (rule, takeover, ..)) in CURVES.iter().enumerate() {
-        for pruned in tables[0].counts() {
+        for pruned in shown(&tables[0]) {
             let orders = tables.iter().flat_map(|table| table.orders(rule, takeover, pruned));
             let each: Vec<f64> = orders.map(|right| right.iter().sum::<f64>() / right.len() as f64).collect();
             if !each.is_empty() {
@@ -43,6 +43,15 @@ pub fn points(variant: &str, runs: &[&Run]) -> Result<Vec<Point>> {
         }
     }
     Ok(points)
+}
+
+/// Without the point at which a single channel is left, beside which nothing else would be seen.
+fn shown(table: &ByImage) -> Vec<usize> {
+    let mut counts = table.counts();
+    if counts.len() > 2 {
+        counts.pop();
+    }
+    counts
 }
 
 pub fn frame(points: &[Point]) -> Result<DataFrame> {

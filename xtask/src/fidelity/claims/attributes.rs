@@ -1,7 +1,7 @@
 //! Table 4: which attributes have similar masks, and whether that means something.
 
 use anyhow::Result;
-use foresee_analysis::{Matrix, Verdict, cohesion, mantel, rank_of_pair, row_correlation, top_channels};
+use foresee_analysis::{Interval, Matrix, Verdict, cohesion, mantel, rank_of_pair, row_correlation, top_channels};
 use foresee_celeba::{ATTRIBUTES, Split, attribute_index};
 use foresee_report::frame;
 
@@ -57,7 +57,9 @@ fn sharing(runs: &[&Run], a: &str, b: &str) -> Result<Claim> {
     let chance = TOP as f64 * TOP as f64 / runs[0].manifest.config.model.channels as f64;
     let why = format!("of the {TOP} channels with the highest mean masks, {} are the same (by chance {chance:.1})", common.join(", "));
     let statistic = "share of all pairs whose mean masks correlate at least as much [%] (holds up to 5 with every seed)";
-    Ok(Claim::new(&format!("{a} shares channels with {b}"), statistic, over_seeds(&shares), shares, verdict, why))
+    let Interval { estimate, low, high } = over_seeds(&shares);
+    let interval = Interval { estimate, low: low.clamp(0., 100.), high: high.clamp(0., 100.) };
+    Ok(Claim::new(&format!("{a} shares channels with {b}"), statistic, interval, shares, verdict, why))
 }
 
 /// Do mean masks correlate as labels do?
