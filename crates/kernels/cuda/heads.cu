@@ -302,6 +302,8 @@ __device__ void forward(const typename F::Store* u, const uint4* packed, const f
                         }
 #pragma unroll
                         for (unsigned j = 0; j < 4; j++) {
+                            // Lanes part in tone(), and the features are read by all of a warp together.
+                            if (curved) __syncwarp();
                             Sums feature;
                             F::like_sums(feature, z + j * 16 * PITCH + warp * ROWS + m * 16, PITCH);
 #pragma unroll

@@ -3,6 +3,9 @@
 // A block of 32 × 8 threads takes 32 channels of `each` pixels; a thread keeps to its channel. Sums within a part are of f32, their total of f64.
 #include "common.cuh"
 
+// Threads of a block, and of one that adds up what others left.
+constexpr unsigned THREADS = 32 * 8, TOTAL_THREADS = 32 * 32;
+
 // The channel's line y = (x - mean)·scale + beta before the leaky ReLU. Forward and backward call this one, so that both see the same sign.
 struct Line {
     float mean, inverse, scale, beta;
@@ -42,7 +45,7 @@ struct Range {
 };
 
 // Σ (x - x₀) and Σ (x - x₀)² of each part, x₀ being the channel's very first value: far from zero nothing cancels.
-extern "C" __global__ void moments_sums(const float* x, unsigned pixels, unsigned channels, unsigned each, float* sums) {
+extern "C" __global__ void __launch_bounds__(THREADS) moments_sums(const float* x, unsigned pixels, unsigned channels, unsigned each, float* sums) {
     Range at(pixels, each);
     float first = 0.f, second = 0.f;
     if (at.c < channels) {
@@ -61,7 +64,7 @@ extern "C" __global__ void moments_sums(const float* x, unsigned pixels, unsigne
     }
 }
 
-extern "C" __global__ void moments_total(const float* x, unsigned pixels, unsigned channels, unsigned parts, const float* sums, float* mean, float* variance) {
+extern "C" __global__ void __launch_bounds__(TOTAL_THREADS) moments_total(const float* x, unsigned pixels, unsigned channels, unsigned parts, const float* sums, float* mean, float* variance) {
     unsigned c = blockIdx.x * 32 + threadIdx.x;
     double first, second;
     total(sums, parts, channels, c, first, second);
@@ -72,7 +75,7 @@ extern "C" __global__ void moments_total(const float* x, unsigned pixels, unsign
     }
 }
 
-extern "C" __global__ void norm_leaky_relu(const float* x, const float* mean, const float* variance, const float* gamma, const float* beta, unsigned pixels,
+extern "C" __global__ void __launch_bounds__(THREADS) norm_leaky_relu(const float* x, const float* mean, const float* variance, const float* gamma, const float* beta, unsigned pixels,
                                            unsigned channels, unsigned each, float epsilon, float slope, float* y) {
     Range at(pixels, each);
     if (at.c >= channels) return;
@@ -85,7 +88,7 @@ extern "C" __global__ void norm_leaky_relu(const float* x, const float* mean, co
 }
 
 // Σ g' and Σ g'·x̂ of each part, g' being the gradient before the leaky ReLU and x̂ the normalised x.
-extern "C" __global__ void gradient_sums(const float* x, const float* mean, const float* variance, const float* gamma, const float* beta, const float* g,
+extern "C" __global__ void __launch_bounds__(THREADS) gradient_sums(const float* x, const float* mean, const float* variance, const float* gamma, const float* beta, const float* g,
                                          unsigned pixels, unsigned channels, unsigned each, float epsilon, float slope, float* sums) {
     Range at(pixels, each);
     float plain = 0.f, weighted = 0.f;
@@ -108,7 +111,7 @@ extern "C" __global__ void gradient_sums(const float* x, const float* mean, cons
 }
 
 // dγ, dβ and the line (x - mean)·lines[0] + lines[1] that the way through the moments adds to dx.
-extern "C" __global__ void gradient_total(const float* variance, const float* gamma, unsigned pixels, unsigned channels, unsigned parts,
+extern "C" __global__ void __launch_bounds__(TOTAL_THREADS) gradient_total(const float* variance, const float* gamma, unsigned pixels, unsigned channels, unsigned parts,
                                           float epsilon, unsigned own, const float* sums, float* dgamma, float* dbeta, float* lines) {
     unsigned c = blockIdx.x * 32 + threadIdx.x;
     double plain, weighted;
@@ -121,13 +124,14 @@ extern "C" __global__ void gradient_total(const float* variance, const float* ga
     lines[channels + c] = own ? float(-scale * plain / pixels) : 0.f;
 }
 
-// dx = g'·scale + (x - mean)·lines[0] + lines[1].
-extern "C" __global__ void input_gradient(const float* x, const float* mean, const float* variance, const float* gamma, const float* beta, const float* g,
-                                          unsigned pixels, unsigned channels, unsigned each, float epsilon, float slope, const float* lines, float* dx) {
+// dx = g'·scale + (x - mean)·lines[0] + lines[1]; without lines the moments are constants.
+extern "C" __global__ void __launch_bounds__(THREADS) input_gradient(const float* x, const float* mean, const float* variance, const float* gamma, const float* beta, const float* g,
+                                          unsigned pixels, unsigned channels, unsigned each, float epsilon, float slope, unsigned with_lines, const float* lines,
+                                          float* dx) {
     Range at(pixels, each);
     if (at.c >= channels) return;
     Line line(at.c, mean, variance, gamma, beta, epsilon);
-    float by_x = lines[at.c], constant = lines[channels + at.c];
+    float by_x = with_lines ? lines[at.c] : 0.f, constant = with_lines ? lines[channels + at.c] : 0.f;
 #pragma unroll 4
     for (unsigned i = at.start; i < at.end; i += 8) {
         float v = x[size_t(i) * channels + at.c], before = g[size_t(i) * channels + at.c];

@@ -44,8 +44,8 @@ pub fn conv2d_of_pixels(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: us
     check(&channels_first(&x.detach())?, weight, bias)?;
     #[cfg(feature = "cuda")]
     if crate::cuda::ops::takes(&[x, weight, bias]) {
-        let op = crate::cuda::ops::conv::DilatedConv { dilation, precision };
-        return Ok(x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?);
+        use crate::cuda::ops::{aligned, conv::DilatedConv};
+        return Ok(aligned(x)?.apply_op3(&aligned(weight)?, &aligned(bias)?, DilatedConv { dilation, precision })?);
     }
     let op = Conv { dilation, precision, instructions: Instructions::current() };
     Ok(x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)

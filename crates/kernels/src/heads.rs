@@ -44,7 +44,7 @@ pub struct Pooled {
 /// If the shapes do not fit each other.
 pub fn attention_heads(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Pooled> {
     let dims = Dims::of("attention_heads", z, weight, bias)?;
-    if !dims.have_kernels(&[z, weight, bias]) {
+    if !dims.have_kernels(&[z, weight, bias], precision) {
         return reference::attention_heads(z, weight, bias, &Identity);
     }
     let (u, w) = as_products(z, weight)?;
@@ -60,7 +60,7 @@ pub fn attention_heads_of_pixels(z: &Tensor, weight: &Tensor, bias: &Tensor, pre
         return attention_heads(&channels_first(z)?, weight, bias, precision);
     }
     let dims = Dims::of("attention_heads", &channels_first(&z.detach())?, weight, bias)?;
-    if !dims.have_kernels(&[z, weight, bias]) {
+    if !dims.have_kernels(&[z, weight, bias], precision) {
         return attention_heads(&channels_first(z)?, weight, bias, precision);
     }
     let rows = weight.dim(0)?;
@@ -68,11 +68,13 @@ pub fn attention_heads_of_pixels(z: &Tensor, weight: &Tensor, bias: &Tensor, pre
 }
 
 fn pool(u: &Tensor, w: &Tensor, bias: &Tensor, dims: Dims, precision: Precision) -> Result<Pooled> {
-    let bias = bias.contiguous()?;
     let out = match u.device() {
         #[cfg(feature = "cuda")]
-        Device::Cuda(_) => u.apply_op3(w, &bias, crate::cuda::ops::heads::Heads { counts: dims.counts(), precision })?,
-        _ => u.apply_op3(w, &bias, Heads { dims, precision, instructions: Instructions::current() })?,
+        Device::Cuda(_) => {
+            use crate::cuda::ops::{aligned, heads::Heads};
+            aligned(u)?.apply_op3(&aligned(w)?, &aligned(bias)?, Heads { counts: dims.counts(), precision })?
+        }
+        _ => u.apply_op3(w, &bias.contiguous()?, Heads { dims, precision, instructions: Instructions::current() })?,
     };
     Ok(Pooled { features: out.narrow(2, 0, 1)?.squeeze(2)?, masks: out.narrow(2, 1, 1)?.squeeze(2)? })
 }
@@ -94,7 +96,7 @@ pub fn attention_heads_under(z: &Tensor, weight: &Tensor, bias: &Tensor, curves:
 
 /// Means [B, K, curves, 2, C] by the fused kernels, or `None` where they cannot take the tensors or the curves.
 fn means_under(z: &Tensor, weight: &Tensor, bias: &Tensor, dims: Dims, curves: &[&dyn ToneCurve], precision: Precision) -> Result<Option<Tensor>> {
-    if !dims.have_kernels(&[z, weight, bias]) || curves.is_empty() {
+    if !dims.have_kernels(&[z, weight, bias], precision) || curves.is_empty() {
         return Ok(None);
     }
     let (u, w) = as_products(&z.detach(), &weight.detach())?;
@@ -158,10 +160,12 @@ impl Dims {
     }
 
     /// Whether the CPU's or a CUDA device's kernels can take these tensors.
-    fn have_kernels(&self, tensors: &[&Tensor]) -> bool {
+    #[cfg_attr(not(feature = "cuda"), allow(unused_variables, reason = "the CPU's kernels take tensors whatever the precision"))]
+    fn have_kernels(&self, tensors: &[&Tensor], precision: Precision) -> bool {
         #[cfg(feature = "cuda")]
         if crate::cuda::ops::takes(tensors) {
-            return self.counts().fit();
+            let counts = self.counts();
+            return counts.fit() && crate::cuda::ops::have_shared(tensors[0].device(), counts.shared(precision));
         }
         fused(tensors)
     }

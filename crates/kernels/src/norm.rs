@@ -117,9 +117,10 @@ fn apply_to_pixels(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor,
     check(&channels_first(&x.detach())?, moments, gamma, beta)?;
     #[cfg(feature = "cuda")]
     if crate::cuda::ops::takes(&tensors) {
-        let (mean, variance) = (moments.mean.detach().contiguous()?, moments.variance.detach().contiguous()?);
-        let op = crate::cuda::ops::norm::NormLeakyRelu { mean, variance, epsilon: epsilon as f32, slope, own };
-        return Ok(x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?);
+        use crate::cuda::ops::{aligned, norm::NormLeakyRelu};
+        let (mean, variance) = (aligned(&moments.mean.detach())?, aligned(&moments.variance.detach())?);
+        let op = NormLeakyRelu { mean, variance, epsilon: epsilon as f32, slope, own };
+        return Ok(aligned(x)?.apply_op3(&aligned(gamma)?, &aligned(beta)?, op)?);
     }
     let mean = moments.mean.to_vec1::<f32>()?;
     let inverse = moments.variance.to_vec1::<f32>()?.iter().map(|&v| (1. / (f64::from(v) + epsilon).sqrt()) as f32).collect();

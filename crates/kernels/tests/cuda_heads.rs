@@ -241,3 +241,19 @@ fn nothing_in_a_batch_is_no_gradient(emulator: &Emulator) {
     let n = Counts { images: 2, attributes: 0, ..n };
     assert_eq!(plans::run(emulator, &backward(&n, F32), &[&[1.; 24], &[], &[], &[]], 0)[0], [0.; 24]);
 }
+
+/// What a block may ask for: 99 KiB where the compute capability is 8.6, 8.9 or 12.0, 163 KiB where it is 8.0, 227 KiB where it is 9.0.
+#[test]
+fn heads_of_one_chunk_fit_every_gpu_and_others_those_of_data_centres() {
+    let n = |inputs| Counts { images: 2, pixels: 4096, channels: 128, inputs, attributes: 40 };
+    for precision in [F32, Bf16] {
+        assert!(n(128).shared(precision) <= 99 << 10);
+        let most = [forward(&n(1152), precision), under(&n(1152), precision, 3), backward(&n(1152), precision)]
+            .iter()
+            .map(foresee_kernels::cuda::Plan::shared)
+            .max();
+        assert_eq!(Some(n(1152).shared(precision)), most);
+    }
+    assert!(n(1152).shared(Bf16) <= 99 << 10);
+    assert!((99 << 10..163 << 10).contains(&n(1152).shared(F32)));
+}

@@ -9,7 +9,7 @@ mod values;
 
 use candle_core::Tensor;
 use emulator::Emulator;
-use foresee_kernels::cuda::norm::{backward, forward, moments};
+use foresee_kernels::cuda::norm::{backward, forward, input_gradient, moments};
 use foresee_kernels::pixels;
 use values::{AnyResult, assert_close, flat, values};
 
@@ -55,6 +55,11 @@ fn norm_is_the_cpus_forward_and_backward(emulator: &Emulator) -> AnyResult {
             let expected = |of: &Tensor| flat(gradients.get(of).expect("a gradient"));
             for (name, made, of) in [("dx", &made[0], &x), ("dγ", &made[1], &gamma), ("dβ", &made[2], &beta)] {
                 assert_close(&format!("{shape:?}: {name}, training {training}"), made, &expected(of)?, 3e-5);
+            }
+            if !training {
+                let alone = plans::run(emulator, &input_gradient(n, c, EPSILON, SLOPE), &inputs, seed as u64);
+                assert_eq!(alone.len(), 1);
+                assert!(alone[0].iter().zip(&made[0]).all(|(a, b)| a.to_bits() == b.to_bits()), "{shape:?}: dx without those of γ and β");
             }
         }
     }

@@ -54,6 +54,12 @@ impl Counts {
         self.images * self.pixels * inputs < super::MOST && self.attributes * self.channels.next_multiple_of(ROWS) * inputs < super::MOST
     }
 
+    /// Bytes of shared memory of a block, at most, that [`forward`], [`under`] and [`backward`] ask for: more for inputs of several chunks.
+    pub fn shared(&self, precision: Precision) -> u32 {
+        let plans = [forward(self, precision), under(self, precision, 1), backward(self, precision)];
+        plans.iter().map(Plan::shared).max().unwrap_or(0)
+    }
+
     /// How many curves one [`under`] should take, so that its sums have room.
     pub fn curves_at_once(&self) -> usize {
         let each = self.images * self.pixels.div_ceil(TILE) * self.attributes * 2 * self.channels;

@@ -53,6 +53,11 @@ impl Plan {
         Self { module, inputs, made: vec![], launches: vec![] }
     }
 
+    /// Bytes of dynamic shared memory that a launch asks for at most.
+    pub fn shared(&self) -> u32 {
+        self.launches.iter().map(|launch| launch.shared).max().unwrap_or(0)
+    }
+
     /// A further buffer.
     pub fn buffer(&mut self, words: usize) -> Argument {
         self.made.push(words);

@@ -1,6 +1,6 @@
 //! Launches of `cuda/norm.cu`. Feature maps are x [N, C] of N pixels.
 
-use super::Argument::{Buffer, F32, U32};
+use super::Argument::{self, Buffer, F32, U32};
 use super::{Plan, count};
 
 /// Threads of a block, which are channels × pixels.
@@ -10,6 +10,9 @@ const TOTAL: (u32, u32, u32) = (32, 32, 1);
 /// Pixels that a block sums up at least, and into how many parts the pixels are cut at most.
 const PART: usize = 256;
 const PARTS: usize = 1024;
+
+/// x, mean, variance, γ, β, dL/dy
+const GIVEN: [Argument; 6] = [Buffer(0), Buffer(1), Buffer(2), Buffer(3), Buffer(4), Buffer(5)];
 
 /// Groups of 32 channels.
 fn groups(channels: usize) -> usize {
@@ -50,12 +53,23 @@ pub fn backward(pixels: usize, channels: usize, epsilon: f32, slope: f32, own: b
     let (parts, each) = parts(pixels);
     let (dx, dgamma, dbeta) = (plan.buffer(pixels * channels), plan.buffer(channels), plan.buffer(channels));
     let (sums, lines) = (plan.buffer(parts * 2 * channels), plan.buffer(2 * channels));
-    let given = [Buffer(0), Buffer(1), Buffer(2), Buffer(3), Buffer(4), Buffer(5)];
-    let (n, c, numbers) = (count(pixels), count(channels), [F32(epsilon), F32(slope)]);
+    let (n, c) = (count(pixels), count(channels));
+    let given = [&GIVEN[..], &[n, c, count(each), F32(epsilon), F32(slope)]].concat();
     let grid = (groups(channels), parts, 1);
-    plan.launch("gradient_sums", grid, BLOCK, 0, &[&given[..], &[n, c, count(each)], &numbers, &[sums]].concat());
+    plan.launch("gradient_sums", grid, BLOCK, 0, &[&given[..], &[sums]].concat());
     let total = [Buffer(2), Buffer(3), n, c, count(parts), F32(epsilon), U32(own.into()), sums, dgamma, dbeta, lines];
     plan.launch("gradient_total", (groups(channels), 1, 1), TOTAL, 0, &total);
-    plan.launch("input_gradient", grid, BLOCK, 0, &[&given[..], &[n, c, count(each)], &numbers, &[lines, dx]].concat());
+    plan.launch("input_gradient", grid, BLOCK, 0, &[&given[..], &[U32(1), lines, dx]].concat());
+    plan
+}
+
+/// [`backward`] where the moments are constants and nobody asks for the gradients of γ and β: dx (the first buffer made), without any sum.
+pub fn input_gradient(pixels: usize, channels: usize, epsilon: f32, slope: f32) -> Plan {
+    let mut plan = Plan::new("norm", 6);
+    let (parts, each) = parts(pixels);
+    let dx = plan.buffer(pixels * channels);
+    let given = [&GIVEN[..], &[count(pixels), count(channels), count(each), F32(epsilon), F32(slope)]].concat();
+    // The lines are not read, so that any buffer can stand there.
+    plan.launch("input_gradient", (groups(channels), parts, 1), BLOCK, 0, &[&given[..], &[U32(0), Buffer(0), dx]].concat());
     plan
 }

@@ -4,16 +4,20 @@ pub(crate) mod conv;
 pub(crate) mod heads;
 pub(crate) mod norm;
 
+use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
 use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, LaunchConfig, PushKernelArg};
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::op::BackpropOp;
-use candle_core::{CudaStorage, DType, Layout, Result, Shape, Storage, StorageRef, Tensor, bail};
+use candle_core::{CudaStorage, DType, Device, Layout, Result, Shape, Storage, StorageRef, Tensor, bail};
 
 use super::{Argument, Launch, MOST, Plan};
 
 /// What a kernel may have of shared memory without asking.
 const SHARED: u32 = 48 << 10;
+
+/// Values of `f32` that the kernels read at once.
+const ALIGNED: usize = 4;
 
 /// The modules as PTX, which the driver compiles for its device when a kernel is first used.
 const MODULES: [(&str, &str); 3] = [
@@ -25,6 +29,13 @@ const MODULES: [(&str, &str); 3] = [
 /// Whether the kernels can take these tensors: `f32` on a CUDA device, of no more elements than they count.
 pub(crate) fn takes(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|t| t.device().is_cuda() && t.dtype() == DType::F32 && t.elem_count() < MOST)
+}
+
+/// Whether a block can have this many bytes of shared memory on the device: 99 KiB on most GPUs of compute capability 8.6, 8.9 and 12.0, more on larger ones.
+pub(crate) fn have_shared(device: &Device, bytes: u32) -> bool {
+    let Device::Cuda(device) = device else { return false };
+    let most = device.cuda_stream().context().attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+    bytes <= most.map_or(SHARED, |most| most.max(0) as u32)
 }
 
 /// Runs a plan and gives back the buffers that it made.
@@ -56,10 +67,20 @@ fn start(module: &'static str, launch: &Launch, device: &CudaDevice, inputs: &[C
     Ok(())
 }
 
-/// The values of contiguous `f32` storage on the device.
+/// The tensor as kernels take it: contiguous, and beginning where 16 bytes do. A view of a contiguous tensor can begin elsewhere; it is copied.
+pub(crate) fn aligned(t: &Tensor) -> Result<Tensor> {
+    let t = t.contiguous()?;
+    match t.layout().start_offset().is_multiple_of(ALIGNED) {
+        true => Ok(t),
+        false => t.force_contiguous(),
+    }
+}
+
+/// The values of [`aligned`] `f32` storage on the device.
 pub(crate) fn view<'a>(storage: &'a CudaStorage, layout: &Layout) -> Result<CudaView<'a, f32>> {
     match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(storage.as_cuda_slice::<f32>()?.slice(start..end)),
+        Some((start, end)) if start.is_multiple_of(ALIGNED) => Ok(storage.as_cuda_slice::<f32>()?.slice(start..end)),
+        Some((start, _)) => bail!("a tensor that begins at a multiple of {ALIGNED} values is needed, not at {start}"),
         None => bail!("a contiguous tensor is needed"),
     }
 }
@@ -74,7 +95,7 @@ pub(crate) fn view_of<'a>((storage, layout): &'a (StorageRef<'_>, &Layout)) -> R
 
 /// Runs a plan on tensors and gives the first buffers that it makes as tensors of these shapes.
 pub(crate) fn run_on<const N: usize>(plan: &Plan, inputs: &[&Tensor], shapes: [Shape; N]) -> Result<[Tensor; N]> {
-    let inputs = inputs.iter().map(|t| t.contiguous()).collect::<Result<Vec<_>>>()?;
+    let inputs = inputs.iter().map(|t| aligned(t)).collect::<Result<Vec<_>>>()?;
     let stored: Vec<_> = inputs.iter().map(Tensor::storage_and_layout).collect();
     let views = stored.iter().map(view_of).collect::<Result<Vec<_>>>()?;
     let device = inputs[0].device().as_cuda_device()?;
@@ -88,4 +109,24 @@ pub(crate) fn run_on<const N: usize>(plan: &Plan, inputs: &[&Tensor], shapes: [S
 /// The storage of a plan's first result.
 pub(crate) fn first(made: Vec<CudaSlice<f32>>, device: &CudaDevice) -> CudaStorage {
     CudaStorage::wrap_cuda_slice(made.into_iter().next().expect("a plan makes at least its results"), device.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a view is copied does not depend on the device.
+    #[test]
+    fn only_views_that_begin_between_16_bytes_are_copied() -> Result<()> {
+        let x = Tensor::arange(0f32, 24., &Device::Cpu)?.reshape((8, 3))?;
+        for (start, copied) in [(0, false), (1, true), (4, false), (5, true)] {
+            let view = x.narrow(0, start, 3)?;
+            let own = aligned(&view)?;
+            assert_eq!(own.layout().start_offset(), if copied { 0 } else { 3 * start });
+            assert_eq!(own.to_vec2::<f32>()?, view.to_vec2::<f32>()?);
+        }
+        let across = aligned(&x.t()?.narrow(0, 1, 2)?)?;
+        assert!(across.is_contiguous() && across.layout().start_offset() == 0);
+        Ok(())
+    }
 }

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::{first, run, run_on, view, view_of};
-use crate::cuda::norm::{backward, forward, moments};
+use crate::cuda::norm::{backward, forward, input_gradient, moments};
 use crate::norm::Moments;
 
 /// The moments of contiguous x [B, H, W, C].
@@ -56,9 +56,14 @@ impl CustomOp3 for NormLeakyRelu {
 
     fn bwd(&self, x: &Tensor, gamma: &Tensor, beta: &Tensor, _out: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (pixels, channels) = counts(x.shape())?;
-        let plan = backward(pixels, channels, self.epsilon, self.slope, self.own);
         let inputs = [x, &self.mean, &self.variance, gamma, beta, g];
+        let of_weights = gamma.track_op() || beta.track_op();
+        if !self.own && !of_weights {
+            let [dx] = run_on(&input_gradient(pixels, channels, self.epsilon, self.slope), &inputs, [x.shape().clone()])?;
+            return Ok((Some(dx), None, None));
+        }
+        let plan = backward(pixels, channels, self.epsilon, self.slope, self.own);
         let [dx, dgamma, dbeta] = run_on(&plan, &inputs, [x.shape().clone(), gamma.shape().clone(), beta.shape().clone()])?;
-        Ok((Some(dx), Some(dgamma), Some(dbeta)))
+        Ok((Some(dx), of_weights.then_some(dgamma), of_weights.then_some(dbeta)))
     }
 }
