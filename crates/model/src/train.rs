@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Result as CandleResult, Tensor, Var};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -125,15 +125,22 @@ impl Trainer {
     pub fn step(&mut self, images: &Tensor, labels: &Tensor) -> Result<StepReport> {
         let output = self.network.forward_train(images)?;
         let loss = loss(&output, labels, &self.config.loss)?;
-        let total = loss.total.to_scalar::<f32>()?;
+        let gradients = loss.total.backward()?;
+        let trainable = self.network.trainable();
+        let right = output.logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?.to_dtype(DType::F32)?.mean_all()?;
+        // Everything is read at once: a GPU stands still whenever it is waited for.
+        let mut scalars = vec![loss.total, loss.classification, loss.sparsity, right, output.mask_means.mean_all()?];
+        // A gradient's sum of g·0 is NaN if one of its values is not finite.
+        let zeros = trainable.iter().filter_map(|(_, var)| gradients.get(var)).map(|g| (g.detach() * 0.)?.sum_all());
+        scalars.extend(zeros.collect::<CandleResult<Vec<_>>>()?);
+        let read = Tensor::stack(&scalars.iter().map(Tensor::detach).collect::<Vec<_>>(), 0)?.to_vec1::<f32>()?;
+        let (&[total, classification, sparsity, accuracy, mask_mean], zeros) = read.split_first_chunk().expect("five scalars and more");
         if !total.is_finite() {
             return Err(self.not_finite(self.network.first_not_finite(images, labels)?, total));
         }
-        let gradients = loss.total.backward()?;
-        for (name, var) in self.network.trainable() {
-            if gradients.get(var).map_or(Ok(true), ops::is_finite).map(|finite| !finite)? {
-                return Err(self.not_finite(format!("the gradient of {name}"), total));
-            }
+        let names = trainable.iter().filter(|(_, var)| gradients.get(var).is_some()).map(|(name, _)| name);
+        if let Some((name, _)) = names.zip(zeros).find(|(_, zero)| **zero != 0.) {
+            return Err(self.not_finite(format!("the gradient of {name}"), total));
         }
         let learning_rate = one_cycle(self.position.step, self.steps(), self.config.learning_rate, self.config.warmup);
         self.optimizer.step(&gradients, learning_rate)?;
@@ -143,15 +150,7 @@ impl Trainer {
         if self.position.batch == self.batches {
             self.position = Position { epoch: self.position.epoch + 1, batch: 0, ..self.position };
         }
-        let right = output.logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?.to_dtype(DType::F32)?.mean_all()?;
-        Ok(StepReport {
-            loss: total,
-            classification: loss.classification.to_scalar()?,
-            sparsity: loss.sparsity.to_scalar()?,
-            accuracy: right.to_scalar()?,
-            mask_mean: output.mask_means.mean_all()?.to_scalar()?,
-            learning_rate,
-        })
+        Ok(StepReport { loss: total, classification, sparsity, accuracy, mask_mean, learning_rate })
     }
 
     fn not_finite(&self, tensor: String, loss: f32) -> Error {
