@@ -91,8 +91,7 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
     print(&format!("{threads} threads, {machine}, {}\n\n{}\n", peaks.text(), header()))?;
     let (mut rows, mut failed) = (vec![], vec![]);
     for case in chosen {
-        let peak = if case.precision == Precision::F32 { peaks.f32 } else { peaks.bf16 };
-        let mut ours = match in_own_process(&case, threads, peak, &args.device) {
+        let mut ours = match in_own_process(&case, threads, peaks.of(&case), &args.device) {
             Ok(ours) => ours,
             Err(e) => {
                 tracing::error!("{e:#}");
@@ -137,6 +136,9 @@ fn line(row: &Row) -> String {
     }
     if let (Some(peer), Some(ratio)) = (&row.peer, row.ratio) {
         text.push_str(&format!("{:>26}{:>10.1}{ratio:>7.2}×", peer.way, peer.images_per_s));
+        if let Some(bytes) = m.peak_bytes.filter(|_| peer.peak_bytes > 0) {
+            text.push_str(&format!("   {:.2} of its memory", bytes as f64 / peer.peak_bytes as f64));
+        }
     }
     if let Some(share) = m.share_of_bandwidth {
         text.push_str(&format!("   {:.0}% of the memory's bandwidth", 100. * share));

@@ -1,5 +1,8 @@
 //! Devices by name.
 
+#[cfg(feature = "cuda")]
+pub mod pool;
+
 use anyhow::Result;
 use candle_core::Device;
 
@@ -12,11 +15,24 @@ fn unusable(name: &str, e: &candle_core::Error) -> anyhow::Error {
     input(format!("--device {name}: no usable GPU was found ({}); use --device cpu", message.lines().next().unwrap_or_default()))
 }
 
+/// The first GPU, with one stream for all threads. candle's own default is a stream in every thread, and nothing then orders what threads do with a tensor.
+fn cuda() -> candle_core::Result<Device> {
+    let device = Device::new_cuda_with_stream(0)?;
+    #[cfg(feature = "cuda")]
+    {
+        let cuda = device.as_cuda_device()?;
+        // SAFETY: no tensor exists yet, and all of this device's work, whichever thread asks for it, is on its one stream, which orders it without events.
+        unsafe { cuda.disable_event_tracking() };
+        pool::keep(cuda);
+    }
+    Ok(device)
+}
+
 /// The device, or an error that says what is missing.
 pub fn device(name: &str) -> Result<Device> {
     match name {
         "cpu" => Ok(Device::Cpu),
-        "cuda" if cfg!(feature = "cuda") => Device::new_cuda(0).map_err(|e| unusable(name, &e)),
+        "cuda" if cfg!(feature = "cuda") => cuda().map_err(|e| unusable(name, &e)),
         "metal" if !cfg!(target_vendor = "apple") => Err(input("--device metal: Metal is on Apple's machines only; use --device cpu")),
         "metal" if cfg!(feature = "metal") => Device::new_metal(0).map_err(|e| unusable(name, &e)),
         "cuda" | "metal" => Err(input(format!(

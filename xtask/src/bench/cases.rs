@@ -91,17 +91,19 @@ impl Case {
         format!("{work}-{}-b{}-{}{stock}", self.size, self.batch, if self.precision == Precision::F32 { "f32" } else { "bf16" })
     }
 
-    /// Operations executed for one round, in units of 10⁹.
-    fn gflop(&self) -> f64 {
+    /// Operations executed for one round, in units of 10⁹. A product of `f32` counts as one, also where TF32's make it.
+    fn gflop(&self, device: &Device) -> f64 {
         let pixels = (self.batch * self.size * self.size) as f64;
         let first = 2. * 9. * 3. * 32.;
         let others = 2. * 9. * (32. * 64. + 64. * 64. + 64. * C as f64);
         let heads = 2. * (K * C * C) as f64;
+        // The masks are computed twice; on CUDA thrice, since each of the two kernels of the backward pass makes its own.
+        let trained = heads * if device.is_cuda() { 5. } else { 4. };
         let each = match (self.work, self.stock) {
             (Work::Infer, _) => first + others + heads,
-            // Two gradients a product, but none for the images; the fused heads compute their masks twice.
-            (Work::Train, stock) => 2. * first + 3. * others + if stock { 3. } else { 4. } * heads,
-            (Work::Heads, _) => 4. * heads,
+            // Two gradients a product, but none for the images.
+            (Work::Train, stock) => 2. * first + 3. * others + if stock { 3. * heads } else { trained },
+            (Work::Heads, _) => trained,
             (Work::Loader | Work::Attribution(_), _) => 0.,
             (Work::PruneCurve, _) => (1..=C).map(|c| 2. * (K * c * c) as f64).sum(),
         };
@@ -145,7 +147,7 @@ impl Case {
         let mut sorted = times.clone();
         sorted.sort_by(f64::total_cmp);
         let median = sorted[sorted.len() / 2];
-        let gflops = self.gflop() / median;
+        let gflops = self.gflop(device) / median;
         let peak_bytes = peak_memory(device);
         let of_full_passes = (self.work == Work::PruneCurve).then(|| Ok::<_, anyhow::Error>(median / self.full_passes(device)?)).transpose()?;
         Ok(Measurement {

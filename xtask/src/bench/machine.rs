@@ -3,8 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use candle_core::cuda::set_gemm_reduced_precision_f32;
 use candle_core::{DType, Device, Tensor};
+use foresee_model::Precision;
 
+use super::cases::{Case, Work};
+#[cfg(feature = "cuda")]
+use crate::device::pool;
 use crate::memory;
 
 /// Rows and columns of the products that tell a GPU's peak, and bytes of the copy that tells its bandwidth.
@@ -15,6 +20,8 @@ const COPY: usize = 1 << 30;
 pub struct Peaks {
     pub f32: f64,
     pub bf16: f64,
+    /// GPU only.
+    pub tf32: Option<f64>,
     pub bandwidth: Option<f64>,
 }
 
@@ -23,25 +30,49 @@ impl Peaks {
         if device.is_cpu() {
             // Cases in bf16 are set against the peak of f32 too: a share above 1 is then the gain.
             let peak = foresee_kernels::measure_peak(Duration::from_secs(2));
-            return Ok(Self { f32: peak, bf16: peak, bandwidth: None });
+            return Ok(Self { f32: peak, bf16: peak, tf32: None, bandwidth: None });
         }
+        // Random factors: of constants a GPU needs less power, and can be faster than with any network's.
         let product = |dtype| -> Result<f64> {
-            let x = Tensor::zeros((PRODUCT, PRODUCT), DType::F32, device)?.affine(0., 0.5)?.to_dtype(dtype)?;
+            let x = Tensor::randn(0f32, 1., (PRODUCT, PRODUCT), device)?.to_dtype(dtype)?;
             Ok(2. * (PRODUCT as f64).powi(3) / best(device, || Ok(x.matmul(&x)?))?)
         };
         let source = Tensor::zeros(COPY / 4, DType::F32, device)?;
         // Every byte is read once and written once.
         let bandwidth = 2. * COPY as f64 / best(device, || Ok(source.copy()?))?;
-        Ok(Self { f32: product(DType::F32)?, bf16: product(DType::BF16)?, bandwidth: Some(bandwidth) })
+        Ok(Self { f32: product(DType::F32)?, bf16: product(DType::BF16)?, tf32: tf32(device, || product(DType::F32))?, bandwidth: Some(bandwidth) })
+    }
+
+    /// That of a case's factors. The heads alone make each product of `f32` from three of TF32.
+    pub fn of(&self, case: &Case) -> f64 {
+        match (case.precision, case.work, self.tf32) {
+            (Precision::F32, Work::Heads, Some(tf32)) => tf32 / 3.,
+            (Precision::F32, ..) => self.f32,
+            (Precision::Bf16, ..) => self.bf16,
+        }
     }
 
     pub fn text(&self) -> String {
-        let matrices = format!("f32 peak {:.0} GFLOP/s", 1e-9 * self.f32);
-        match self.bandwidth {
-            None => matrices,
-            Some(bandwidth) => format!("{matrices}, bf16 peak {:.0} GFLOP/s, memory {:.0} GB/s", 1e-9 * self.bf16, 1e-9 * bandwidth),
+        let mut text = format!("f32 peak {:.0} GFLOP/s", 1e-9 * self.f32);
+        if let Some(tf32) = self.tf32 {
+            text.push_str(&format!(", TF32 peak {:.0} GFLOP/s", 1e-9 * tf32));
         }
+        if let Some(bandwidth) = self.bandwidth {
+            text.push_str(&format!(", bf16 peak {:.0} GFLOP/s, memory {:.0} GB/s", 1e-9 * self.bf16, 1e-9 * bandwidth));
+        }
+        text
     }
+}
+
+/// What is measured while products of `f32` are those of TF32; `None` on a device that has none.
+fn tf32(device: &Device, measure: impl FnOnce() -> Result<f64>) -> Result<Option<f64>> {
+    if !device.is_cuda() {
+        return Ok(None);
+    }
+    set_gemm_reduced_precision_f32(true);
+    let peak = measure();
+    set_gemm_reduced_precision_f32(false);
+    peak.map(Some)
 }
 
 /// The shortest of twenty rounds, after one to warm up.
@@ -79,38 +110,7 @@ pub fn peak_memory(device: &Device) -> Option<u64> {
 pub fn reset_peak_memory(device: &Device) {
     match device {
         #[cfg(feature = "cuda")]
-        Device::Cuda(device) => pool::reset(device),
+        Device::Cuda(device) => pool::reset_peak(device),
         _ => memory::reset_peak_memory(),
-    }
-}
-
-/// The pool that candle's tensors come from.
-#[cfg(feature = "cuda")]
-mod pool {
-    use candle_core::CudaDevice;
-    use candle_core::cuda_backend::cudarc::driver::sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH;
-    use candle_core::cuda_backend::cudarc::driver::sys::{
-        CUmemoryPool, CUresult, cuDeviceGetDefaultMemPool, cuMemPoolGetAttribute, cuMemPoolSetAttribute,
-    };
-
-    fn of(device: &CudaDevice) -> Option<CUmemoryPool> {
-        let mut pool = std::ptr::null_mut();
-        let context = device.cuda_stream().context().clone();
-        // SAFETY: the device exists as long as its context, and the pool is the device's.
-        let result = unsafe { cuDeviceGetDefaultMemPool(&mut pool, context.cu_device()) };
-        (result == CUresult::CUDA_SUCCESS).then_some(pool)
-    }
-
-    pub fn peak(device: &CudaDevice) -> Option<u64> {
-        let mut bytes = 0u64;
-        // SAFETY: this attribute is a u64.
-        let result = unsafe { cuMemPoolGetAttribute(of(device)?, CU_MEMPOOL_ATTR_USED_MEM_HIGH, (&raw mut bytes).cast()) };
-        (result == CUresult::CUDA_SUCCESS).then_some(bytes)
-    }
-
-    pub fn reset(device: &CudaDevice) {
-        let (Some(pool), mut zero) = (of(device), 0u64) else { return };
-        // SAFETY: this attribute is a u64, of which only zero can be set. If it cannot be, the peak is that of the whole process.
-        let _ = unsafe { cuMemPoolSetAttribute(pool, CU_MEMPOOL_ATTR_USED_MEM_HIGH, (&raw mut zero).cast()) };
     }
 }

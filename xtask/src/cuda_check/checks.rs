@@ -2,33 +2,101 @@
 
 use candle_core::Tensor;
 use foresee_kernels::{
-    AdamWStep, Identity, Moments, Precision, ToneCurve, adamw_step, attention_heads_under, attention_masks, moving_average, pixels,
+    AdamWStep, Identity, Moments, Precision, ToneCurve, adamw_step, attention_heads_under, attention_masks, moving_average, pixels, select_channels,
 };
 use foresee_model::{LossConfig, Network, NetworkConfig, TrainConfig, Trainer};
+use foresee_perturb::{Only, PowerCurve};
 
 use super::Check;
 
 const EPSILON: f64 = 1e-5;
 const SLOPE: f32 = 0.01;
 
-/// All checks.
+/// What is special about a check's tensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Plain,
+    /// Weights that ask for no gradient: other kernels compute the input's.
+    ConstantWeights,
+    /// The input begins one value behind the start of its memory, where no 16 bytes begin.
+    View,
+}
+
+impl Given {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::ConstantWeights => ", constant weights",
+            Self::View => ", a view",
+        }
+    }
+
+    /// What an operation's input of this shape is made from.
+    fn shape(self, shape: [usize; 4]) -> Vec<usize> {
+        match self {
+            Self::View => vec![1 + shape.iter().product::<usize>()],
+            _ => shape.into(),
+        }
+    }
+
+    /// The operation's input and its weights.
+    fn of(self, t: &[Tensor], shape: [usize; 4]) -> candle_core::Result<(Tensor, Tensor, Tensor)> {
+        Ok(match self {
+            Self::Plain => (t[0].clone(), t[1].clone(), t[2].clone()),
+            Self::ConstantWeights => (t[0].clone(), t[1].detach(), t[2].detach()),
+            Self::View => (t[0].narrow(0, 1, shape.iter().product())?.reshape(&shape)?, t[1].clone(), t[2].clone()),
+        })
+    }
+}
+
+/// All checks: the small ones, then some of a real network's sizes.
 pub fn all() -> Vec<Check> {
+    small().into_iter().chain(large()).collect()
+}
+
+/// Those that the CPU can be checked with quickly.
+pub fn small() -> Vec<Check> {
+    use Given::{ConstantWeights, Plain, View};
     let mut checks = vec![];
     for shape in [[1, 2, 3, 1], [2, 3, 5, 7], [3, 11, 9, 33], [2, 16, 16, 128]] {
-        checks.extend([true, false].map(|training| norm(shape, training)));
+        checks.extend([true, false].map(|training| norm(shape, training, Plain)));
     }
+    checks.extend([ConstantWeights, View].into_iter().flat_map(|given| [true, false].map(|training| norm([3, 5, 7, 9], training, given))));
     for precision in [Precision::F32, Precision::Bf16] {
         for sizes in [[1, 1, 1, 1, 1, 1], [2, 5, 7, 3, 32, 1], [1, 9, 11, 5, 6, 3], [3, 17, 19, 36, 70, 2], [2, 32, 31, 64, 128, 2]] {
-            checks.push(conv(sizes, precision));
+            checks.push(conv(sizes, precision, Plain));
         }
+        // Four channels at once are read where their number is a multiple of 4, so that a view's place matters.
+        checks.extend([
+            conv([2, 9, 7, 8, 12, 2], precision, ConstantWeights),
+            conv([2, 9, 7, 8, 12, 2], precision, View),
+            conv([1, 5, 3, 3, 4, 1], precision, View),
+        ]);
         for sizes in [[1, 1, 1, 1, 1], [2, 3, 9, 17, 37], [3, 5, 13, 11, 64], [2, 40, 16, 15, 128]] {
-            checks.push(heads(sizes, precision));
-            checks.push(heads_under(sizes, precision));
+            checks.push(heads(sizes, 1, precision, Plain));
+            checks.push(heads_under(sizes, 1, precision));
         }
+        // Inputs of several chunks, channels of several panels, and both: launches of more shared memory than a kernel has without asking.
+        for (sizes, n) in [([2, 3, 7, 9, 37], 3), ([2, 3, 9, 8, 130], 1), ([1, 2, 6, 5, 130], 3)] {
+            checks.push(heads(sizes, n, precision, Plain));
+            checks.push(heads_under(sizes, n, precision));
+            checks.push(heads(sizes, n, precision, ConstantWeights));
+        }
+        checks.extend([
+            heads([2, 5, 9, 7, 64], 1, precision, ConstantWeights),
+            heads([2, 3, 5, 7, 9], 1, precision, View),
+            heads([1, 3, 5, 3, 16], 1, precision, View),
+        ]);
         checks.push(steps(precision));
     }
-    checks.extend([masks(), adamw(), average()]);
+    checks.extend([masks(), selected(), adamw(), average()]);
     checks
+}
+
+/// Those that take the CPU a minute: a layer and the heads of the paper's network at 64 px.
+pub fn large() -> Vec<Check> {
+    let of = |precision| [conv([8, 64, 64, 64, 128, 2], precision, Given::Plain), heads([1, 40, 64, 64, 128], 1, precision, Given::Plain)];
+    [Precision::F32, Precision::Bf16].into_iter().flat_map(of).collect()
 }
 
 /// Relative to the largest value. Factors of bf16 have 8 bits: their rounding errors are relative to single terms, of which a sum can be much smaller.
@@ -44,45 +112,59 @@ fn text(precision: Precision) -> &'static str {
     }
 }
 
-fn norm([b, h, w, c]: [usize; 4], training: bool) -> Check {
-    let name = format!("norm + leaky ReLU, {} {b}×{h}×{w}×{c}", if training { "training" } else { "evaluation" });
-    let mut inputs = vec![("x", vec![b, h, w, c], 2.), ("gamma", vec![c], 1.), ("beta", vec![c], 1.)];
+fn norm([b, h, w, c]: [usize; 4], training: bool, given: Given) -> Check {
+    let name = format!("norm + leaky ReLU, {} {b}×{h}×{w}×{c}{}", if training { "training" } else { "evaluation" }, given.text());
+    let mut inputs = vec![("x", given.shape([b, h, w, c]), 2.), ("gamma", vec![c], 1.), ("beta", vec![c], 1.)];
     if !training {
         inputs.extend([("mean", vec![c], 1.), ("variance", vec![c], 1.)]);
     }
     let compute = move |t: &[Tensor]| -> anyhow::Result<_> {
+        let (x, gamma, beta) = given.of(t, [b, h, w, c])?;
         if training {
-            let moments = pixels::channel_moments(&t[0])?;
-            let y = pixels::norm_leaky_relu(&t[0], &moments, &t[1], &t[2], EPSILON, SLOPE)?;
+            let moments = pixels::channel_moments(&x)?;
+            let y = pixels::norm_leaky_relu(&x, &moments, &gamma, &beta, EPSILON, SLOPE)?;
             return Ok(vec![("y", y), ("mean", moments.mean), ("variance", moments.variance)]);
         }
         let moments = Moments { mean: t[3].detach(), variance: (t[4].detach().sqr()? + 0.1)?, count: 0 };
-        Ok(vec![("y", pixels::scale_shift_leaky_relu(&t[0], &moments, &t[1], &t[2], EPSILON, SLOPE)?)])
+        Ok(vec![("y", pixels::scale_shift_leaky_relu(&x, &moments, &gamma, &beta, EPSILON, SLOPE)?)])
     };
     check(name, Precision::F32, inputs, Box::new(compute))
 }
 
-fn conv([b, h, w, i, o, dilation]: [usize; 6], precision: Precision) -> Check {
-    let name = format!("convolution {}, {b}×{h}×{w}×{i} → {o}, dilation {dilation}", text(precision));
-    let inputs = vec![("x", vec![b, h, w, i], 1.), ("weight", vec![o, i, 3, 3], 1.), ("bias", vec![o], 1.)];
-    check(name, precision, inputs, Box::new(move |t| Ok(vec![("y", pixels::conv2d(&t[0], &t[1], &t[2], dilation, precision)?)])))
-}
-
-fn head_inputs([b, k, h, w, c]: [usize; 5]) -> Vec<(&'static str, Vec<usize>, f32)> {
-    // Logits of about the same size for any number of channels.
-    vec![("z", vec![b, h, w, c], 1.), ("weight", vec![k * c, c, 1, 1], 3. / (c as f32).sqrt()), ("bias", vec![k * c], 1.)]
-}
-
-fn heads(sizes: [usize; 5], precision: Precision) -> Check {
-    let [b, k, h, w, c] = sizes;
+fn conv([b, h, w, i, o, dilation]: [usize; 6], precision: Precision, given: Given) -> Check {
+    let name = format!("convolution {}, {b}×{h}×{w}×{i} → {o}, dilation {dilation}{}", text(precision), given.text());
+    let inputs = vec![("x", given.shape([b, h, w, i]), 1.), ("weight", vec![o, i, 3, 3], 1.), ("bias", vec![o], 1.)];
     let compute = move |t: &[Tensor]| {
-        let pooled = pixels::attention_heads(&t[0], &t[1], &t[2], precision)?;
+        let (x, weight, bias) = given.of(t, [b, h, w, i])?;
+        Ok(vec![("y", pixels::conv2d(&x, &weight, &bias, dilation, precision)?)])
+    };
+    check(name, precision, inputs, Box::new(compute))
+}
+
+fn head_inputs([b, k, h, w, c]: [usize; 5], n: usize) -> Vec<(&'static str, Vec<usize>, f32)> {
+    // Logits of about the same size for any number of inputs.
+    let scale = 3. / ((n * n * c) as f32).sqrt();
+    vec![("z", vec![b, h, w, c], 1.), ("weight", vec![k * c, c, n, n], scale), ("bias", vec![k * c], 1.)]
+}
+
+fn heads_name(what: &str, [b, k, h, w, c]: [usize; 5], n: usize, precision: Precision) -> String {
+    let kernel = if n == 1 { String::new() } else { format!(" by {n}×{n}") };
+    format!("{what} {}, {b}×{h}×{w}×{c}, {k} attributes{kernel}", text(precision))
+}
+
+fn heads(sizes: [usize; 5], n: usize, precision: Precision, given: Given) -> Check {
+    let [b, _, h, w, c] = sizes;
+    let compute = move |t: &[Tensor]| {
+        let (z, weight, bias) = given.of(t, [b, h, w, c])?;
+        let pooled = pixels::attention_heads(&z, &weight, &bias, precision)?;
         Ok(vec![("features", pooled.features), ("masks", pooled.masks)])
     };
-    check(format!("heads {}, {b}×{h}×{w}×{c}, {k} attributes", text(precision)), precision, head_inputs(sizes), Box::new(compute))
+    let mut inputs = head_inputs(sizes, n);
+    inputs[0].1 = given.shape([b, h, w, c]);
+    check(heads_name("heads", sizes, n, precision) + given.text(), precision, inputs, Box::new(compute))
 }
 
-/// m ↦ m² for every second attribute.
+/// m ↦ m² for every second attribute, without a closed form: the masks go through the processor's memory.
 struct Square;
 
 impl ToneCurve for Square {
@@ -93,21 +175,42 @@ impl ToneCurve for Square {
     }
 }
 
-fn heads_under(sizes: [usize; 5], precision: Precision) -> Check {
-    let [b, k, h, w, c] = sizes;
+/// n and β of the curves that are computed where the masks are; each is for one attribute only.
+const CURVES: [(f64, f64); 4] = [(2., 0.3), (3., -0.2), (0.7, 0.5), (40., 1.5)];
+
+fn heads_under(sizes: [usize; 5], n: usize, precision: Precision) -> Check {
+    let [_, k, ..] = sizes;
     let compute = move |t: &[Tensor]| {
         let z = t[0].permute((0, 3, 1, 2))?;
-        let [plain, square]: [_; 2] = attention_heads_under(&z, &t[1], &t[2], &[&Identity, &Square], precision)?
-            .try_into()
-            .map_err(|_| anyhow::anyhow!("two curves, two results"))?;
-        Ok(vec![("features", plain.features), ("masks", plain.masks), ("features under", square.features), ("masks under", square.masks)])
+        let numbers = CURVES.into_iter().enumerate();
+        let powers =
+            numbers.map(|(i, (n, beta))| Ok(Only::new(PowerCurve::new(n, beta)?, Some(vec![i % k]), None))).collect::<anyhow::Result<Vec<_>>>()?;
+        // One curve without a closed form takes the others with it, so that it has a call of its own.
+        let closed: Vec<&dyn ToneCurve> = std::iter::once(&Identity as &dyn ToneCurve).chain(powers.iter().map(|curve| curve as _)).collect();
+        let mut pooled = attention_heads_under(&z, &t[1], &t[2], &closed, precision)?;
+        pooled.extend(attention_heads_under(&z, &t[1], &t[2], &[&Square], precision)?);
+        let names = [
+            ("features", "masks"),
+            ("features, n = 2", "masks, n = 2"),
+            ("features, n = 3", "masks, n = 3"),
+            ("features, n = 0.7", "masks, n = 0.7"),
+            ("features, n = 40", "masks, n = 40"),
+            ("features, m²", "masks, m²"),
+        ];
+        Ok(names.into_iter().zip(pooled).flat_map(|((features, masks), p)| [(features, p.features), (masks, p.masks)]).collect())
     };
-    check(format!("heads under curves {}, {b}×{h}×{w}×{c}, {k} attributes", text(precision)), precision, head_inputs(sizes), Box::new(compute))
+    check(heads_name("heads under curves", sizes, n, precision), precision, head_inputs(sizes, n), Box::new(compute))
 }
 
 fn masks() -> Check {
     let compute = |t: &[Tensor]| Ok(vec![("masks", attention_masks(&t[0].permute((0, 3, 1, 2))?, &t[1], &t[2], &[2, 0])?)]);
-    check("masks of two attributes".into(), Precision::F32, head_inputs([2, 3, 5, 7, 9]), Box::new(compute))
+    check("masks of two attributes".into(), Precision::F32, head_inputs([2, 3, 5, 7, 9], 1), Box::new(compute))
+}
+
+/// On a GPU by candle's own selection.
+fn selected() -> Check {
+    let compute = |t: &[Tensor]| Ok(vec![("features", select_channels(&t[0].permute((0, 3, 1, 2))?, &[6, 0, 3])?)]);
+    check("three of seven channels".into(), Precision::F32, vec![("z", vec![2, 3, 5, 7], 1.)], Box::new(compute))
 }
 
 fn adamw() -> Check {
