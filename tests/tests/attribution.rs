@@ -51,7 +51,13 @@ fn every_method_is_scored_and_checked_and_bad_input_is_told() -> AnyResult {
     checks_are_possible(&data("attribution_checks.csv"), &data("attribution_randomisation.csv"))?;
     importance_adds_up(&data("attribution_permutation.csv"))?;
     let agreement = numbers(&data("attribution_surrogate.csv"), "agreement_held_out")?;
-    assert!(agreement.len() == 12 && agreement.iter().all(|a| (0. ..=1.).contains(a)), "two surrogates of six attributes: {agreement:?}");
+    assert!(
+        agreement.len() == 24 && agreement.iter().all(|a| (0. ..=1.).contains(a)),
+        "two surrogates of six attributes from two inputs: {agreement:?}"
+    );
+    let inputs = column(&data("attribution_surrogate.csv"), "inputs")?;
+    assert!(["mean masks", "mean features"].iter().all(|of| inputs.iter().filter(|i| i == of).count() == 12), "{inputs:?}");
+    shown_faces_have_the_attribute(&out)?;
     for table in ["attribution_scores", "attribution_checks", "attribution_permutation", "attribution_surrogate"] {
         for extension in ["csv", "md", "tex"] {
             assert!(out.join(format!("tables/{table}.{extension}")).exists(), "tables/{table}.{extension}");
@@ -77,14 +83,39 @@ fn checks_are_possible(checks: &Path, cascade: &Path) -> AnyResult {
     Ok(())
 }
 
+/// Every row of the figure is a test face with the attribute, of the drawn ones with its region, and each method has one scale.
+fn shown_faces_have_the_attribute(run: &Path) -> AnyResult {
+    let maps = run.join("data/attribution_maps.csv");
+    assert!(column(&maps, "has")?.iter().all(|has| has == "yes") && column(&maps, "split")?.iter().all(|split| split == "test"));
+    let (attributes, methods, greatest) = (column(&maps, "attribute")?, column(&maps, "method")?, column(&maps, "greatest")?);
+    let regions = methods.iter().filter(|m| *m == "region").count();
+    let mut names = attributes.clone();
+    names.dedup();
+    assert_eq!((names.len(), regions % names.len()), (6, 0), "{names:?}");
+    assert!(regions > 0 && regions == methods.iter().filter(|m| *m == "lrp").count());
+    let of = |method: &str| methods.iter().zip(&greatest).filter(|(m, _)| *m == method).map(|(_, g)| g.clone()).collect::<Vec<_>>();
+    assert!(of("lrp").windows(2).all(|pair| pair[0] == pair[1]) && of("lrp")[0].parse::<f64>()? > 0.);
+    let faces = column(&run.join("data/attribution_faces.csv"), "face")?;
+    assert!(column(&maps, "face")?.iter().all(|face| faces.contains(face)));
+    Ok(())
+}
+
 /// The increase is the mean of the permuted losses less the loss.
 fn importance_adds_up(file: &Path) -> AnyResult {
     let content = std::fs::read_to_string(file)?;
-    assert!(content.contains("\nchannel,") && content.contains("region (row"), "both kinds of parts");
-    for line in content.lines().filter(|line| line.starts_with("channel,")) {
-        let v: Vec<f64> = line.split(',').skip(3).take(5).map(str::parse).collect::<Result<_, _>>()?;
-        assert!(((v[3] + v[4]) / 2. - v[0] - v[1]).abs() < 1e-9, "{line}");
+    assert!(content.contains("region (row"), "{content}");
+    for kind in ["channel,", "attribute,"] {
+        let lines: Vec<&str> = content.lines().skip(1).filter(|line| line.starts_with(kind)).collect();
+        assert!(lines.len() >= 6, "{kind} {}", lines.len());
+        for line in lines {
+            let v: Vec<f64> = line.split(',').skip(3).take(5).map(str::parse).collect::<Result<_, _>>()?;
+            assert!(((v[3] + v[4]) / 2. - v[0] - v[1]).abs() < 1e-9, "{line}");
+        }
     }
+    // Six attributes by 39 others, none by itself.
+    let labels: Vec<Vec<&str>> =
+        content.lines().filter(|line| line.starts_with("attribute,")).map(|line| line.split(',').take(3).collect()).collect();
+    assert!(labels.len() == 6 * 39 && labels.iter().all(|line| line[1] != line[2]), "{}", labels.len());
     Ok(())
 }
 

@@ -7,17 +7,17 @@ mod network;
 mod scores;
 mod tables;
 
-pub use method::title;
+pub use method::{reading, title};
 pub use network::layers_of;
 pub use tables::all as tables;
 
 use anyhow::{Context, Result};
 use candle_core::Device;
 use clap::Args;
-use foresee_celeba::{CelebA, Split, attribute_index};
+use foresee_celeba::{ATTRIBUTES, CelebA, Split, attribute_index};
 
 use crate::error::input;
-use crate::measure::{Grid, shown_faces, write_faces};
+use crate::measure::{Grid, write_faces};
 use crate::output::print;
 use crate::run::Run;
 use crate::{RunArgs, faces, figures};
@@ -29,6 +29,8 @@ use scores::SCORES;
 
 pub const MAPS: &str = "data/attribution_maps.csv";
 pub const FACES: &str = "data/attribution_faces.csv";
+/// Grows with every change of what the stage computes or of its files, so that runs of before do it again.
+const FORMAT: u32 = 2;
 /// All that the stage writes; the last ones depend on the settings.
 pub const FILES: [&str; 8] = [SCORES, MAPS, FACES, CHECKS, CASCADE, PERMUTATION, DEPENDENCE, SURROGATE];
 
@@ -49,7 +51,7 @@ pub struct AttributeArgs {
     /// Draw these attributes instead of the run's, such as Smiling; can be given several times.
     #[arg(long, value_name = "NAME")]
     attribute: Vec<String>,
-    /// Draw this image of the run's faces instead of the one of the comparison, such as 000123.jpg.
+    /// Draw this image of the run's faces in every row instead of faces that have the attribute, such as 000123.jpg.
     #[arg(long, value_name = "NAME")]
     image: Option<String>,
 }
@@ -69,13 +71,14 @@ pub fn attribute(args: &AttributeArgs) -> Result<()> {
     if run.manifest.stages.contains_key("figures") {
         figures::stage(&mut run)?;
     }
-    let Some(Chosen { data, face, methods, names }) = wanted else {
+    let Some(Chosen { data, image, methods, names }) = wanted else {
         return tables::all(&run)?.iter().try_for_each(|table| print(&format!("{}\n", table.markdown())));
     };
     let files = ["data/attribution_chosen_faces.csv", "data/attribution_chosen_maps.csv"];
     let explained = Explained::load(&run, &device)?;
     let importance = global::regions(&run, &data, &explained, &names, methods.contains(&Method::PermutationRegions))?;
-    write_comparison(&run, &data, &explained, face, &Explainer::new(&run, importance.maps), (&methods, &names), files)?;
+    let rows = rows(&run, &data, &explained, &names, image)?;
+    write_comparison(&run, &data, &explained, &rows, &Explainer::new(&run, importance.maps), &methods, files)?;
     let figure = figures::attributions(&run, "attribution_chosen", files)?;
     figure.save(&run.path("figures"))?.iter().try_for_each(|path| print(&format!("{}\n", path.display())))
 }
@@ -83,7 +86,7 @@ pub fn attribute(args: &AttributeArgs) -> Result<()> {
 /// What `--method`, `--attribute` and `--image` ask for.
 struct Chosen {
     data: CelebA,
-    face: usize,
+    image: Option<usize>,
     methods: Vec<Method>,
     names: Vec<String>,
 }
@@ -104,13 +107,12 @@ fn chosen(args: &AttributeArgs, run: &Run) -> Result<Option<Chosen>> {
         attribute_index(name)?;
     }
     let data = faces::reopen(&run.manifest.data, &run.folder, config.data.split.into())?;
-    let face = match &args.image {
-        None => shown_faces(&data, &data.split(Split::Test)?, &names, 1)?[0],
-        Some(image) => (0..data.len())
-            .find(|&face| data.name(face) == *image)
-            .ok_or_else(|| input(format!("--image {image}: the run's faces have no such image; their names are like {}", data.name(0))))?,
+    let face = |image: &String| {
+        let found = (0..data.len()).find(|&face| data.name(face) == *image);
+        found.ok_or_else(|| input(format!("--image {image}: the run's faces have no such image; their names are like {}", data.name(0))))
     };
-    Ok(Some(Chosen { data, face, methods, names }))
+    let image = args.image.as_ref().map(face).transpose()?;
+    Ok(Some(Chosen { data, image, methods, names }))
 }
 
 /// The stage; left out if no images are asked for.
@@ -120,7 +122,7 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         tracing::info!("attribute: left out (attribute.images = 0)");
         return Ok(());
     }
-    let inputs = (&config.data, &config.attribute, &config.measure.attributes, run.manifest.seed);
+    let inputs = (FORMAT, &config.data, &config.attribute, &config.measure.attributes, run.manifest.seed);
     run.stage("attribute", &inputs, &["model.safetensors"], |run| {
         let data = faces::reopen(&run.manifest.data, &run.folder, config.data.split.into())?;
         let names = &config.measure.attributes;
@@ -130,9 +132,9 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         let importance = global::regions(run, &data, &explained, names, possible.contains(&Method::PermutationRegions))?;
         made.extend(global::write(run, &data, &explained, &importance)?);
         let explainer = Explainer::new(run, importance.maps);
-        let face = *shown_faces(&data, &data.split(Split::Test)?, names, 1)?.first().context("no test face to show")?;
+        let rows = rows(run, &data, &explained, names, None)?;
         let shown: Vec<Method> = possible.iter().copied().filter(|method| *method != Method::Chance).collect();
-        write_comparison(run, &data, &explained, face, &explainer, (&shown, names), [FACES, MAPS])?;
+        write_comparison(run, &data, &explained, &rows, &explainer, &shown, [FACES, MAPS])?;
         made.extend(scores::write(run, &data, &explained, &explainer, &possible)?);
         made.extend(checks::write(run, &data, &explained, &explainer, &possible)?);
         made.extend([MAPS, FACES].map(String::from));
@@ -154,31 +156,103 @@ pub fn has(run: &Run, file: &str) -> bool {
     run.manifest.stages.get("attribute").is_some_and(|stage| stage.outputs.contains_key(file))
 }
 
-/// Maps of methods for attributes on one face, each divided by its largest absolute value.
+/// The pixels at which a drawn face has an attribute stand among the maps under this name.
+pub const REGION: &str = "region";
+
+/// Maps of methods for each row, in shares of a method's greatest absolute value over the rows, which stands beside them.
 fn write_comparison(
     run: &Run,
     data: &CelebA,
     explained: &Explained,
-    face: usize,
+    rows: &[Row],
     explainer: &Explainer,
-    (methods, names): (&[Method], &[String]),
+    methods: &[Method],
     files: [&str; 2],
 ) -> Result<()> {
-    let batch = faces::in_order(data, &[face], &explained.preprocessing, 1).next().context("no face to show")??;
-    let x = batch.images.to_device(&explained.device)?;
-    write_faces(run, data, &[face], (&batch.images, &explained.preprocessing.normalisation), files[0])?;
-    let mut grid = Grid::new(explained.preprocessing.image_size, &["attribute", "probability", "method"]);
-    let logits = explained.network.forward(&x)?.logits.get(0)?.to_vec1::<f32>()?;
-    for name in names {
-        let k = attribute_index(name)?;
-        let probability = format!("{:.4}", 1. / (1. + (-f64::from(logits[k])).exp()));
-        for method in methods {
-            let map: Vec<f32> = explainer.maps(*method, &explained.layers, &x, k)?.flatten_all()?.to_vec1()?;
-            let most = map.iter().fold(f32::MIN_POSITIVE, |most, v| most.max(v.abs()));
-            grid.push(&[name, &probability, &method.name()], &map.iter().map(|v| v / most).collect::<Vec<_>>());
+    let mut faces: Vec<usize> = rows.iter().map(|row| row.face).collect();
+    faces.sort_unstable();
+    faces.dedup();
+    let batch = faces::in_order(data, &faces, &explained.preprocessing, faces.len().max(1)).next().context("no face to show")??;
+    write_faces(run, data, &batch.faces, (&batch.images, &explained.preprocessing.normalisation), files[0])?;
+    let images = batch.images.to_device(&explained.device)?;
+    let place = |row: &Row| batch.faces.iter().position(|face| *face == row.face).context("a face was not read");
+    let mut maps: Vec<Vec<Vec<f32>>> = vec![];
+    for row in rows {
+        let x = images.narrow(0, place(row)?, 1)?;
+        let map = |&method: &Method| Ok(explainer.maps(method, &explained.layers, (&x, &[row.face]), row.attribute)?.flatten_all()?.to_vec1()?);
+        maps.push(methods.iter().map(map).collect::<Result<_>>()?);
+    }
+    let greatest = |m: usize| maps.iter().flat_map(|of_row| &of_row[m]).fold(f32::MIN_POSITIVE, |most, v| most.max(v.abs()));
+    let mut grid = Grid::new(explained.preprocessing.image_size, &["attribute", "face", "split", "has", "probability", "method", "greatest"]);
+    for (row, of_row) in rows.iter().zip(&maps) {
+        let (name, has) = (ATTRIBUTES[row.attribute], if data.labels(row.face).has(row.attribute) { "yes" } else { "no" });
+        let probability = format!("{:.4}", row.probability);
+        let mut push = |method: &str, greatest: f32, map: &[f32]| {
+            let labels = [name, data.name(row.face), split_of(data, row.face), has, &probability, method, &format!("{greatest:e}")];
+            grid.push(&labels, &map.iter().map(|v| v / greatest).collect::<Vec<_>>());
+        };
+        if let Some(region) = scores::region(run, data, explained, row.face, row.attribute) {
+            push(REGION, 1., &region);
         }
+        methods.iter().zip(of_row).enumerate().for_each(|(m, (method, map))| push(&method.name(), greatest(m), map));
     }
     grid.write(run, files[1])
+}
+
+/// Test faces that a row's face is chosen from, and how many are looked at together.
+const LOOKED_AT: usize = 36;
+const AT_ONCE: usize = 12;
+/// The probability from which the network is sure.
+const SURE: f64 = 0.9;
+
+/// A row of the comparison.
+struct Row {
+    attribute: usize,
+    face: usize,
+    probability: f64,
+}
+
+/// For each attribute the image that is asked for, or else, of the first test faces that have the attribute, in an order that the seed decides, the first of which
+/// the network is sure, or if it is of none, that of which it is surest. If no test face has the attribute, all are looked at.
+fn rows(run: &Run, data: &CelebA, explained: &Explained, names: &[String], image: Option<usize>) -> Result<Vec<Row>> {
+    let test = if image.is_none() { shuffled_test_faces(run, data)? } else { vec![] };
+    let row = |name: &String| {
+        let k = attribute_index(name)?;
+        let with: Vec<usize> = test.iter().copied().filter(|&face| data.labels(face).has(k)).take(LOOKED_AT).collect();
+        let faces = match image {
+            Some(face) => vec![face],
+            None if with.is_empty() => test.iter().copied().take(LOOKED_AT).collect(),
+            None => with,
+        };
+        let (face, probability) = surest(data, explained, &faces, k)?.with_context(|| format!("there is no test face to show {name} on"))?;
+        Ok(Row { attribute: k, face, probability })
+    };
+    names.iter().map(row).collect()
+}
+
+/// The first of these faces with a probability of attribute k above [`SURE`], or else the first with the greatest.
+fn surest(data: &CelebA, explained: &Explained, faces: &[usize], k: usize) -> Result<Option<(usize, f64)>> {
+    let mut best: Option<(usize, f64)> = None;
+    for batch in faces::in_order(data, faces, &explained.preprocessing, AT_ONCE) {
+        let batch = batch?;
+        let logits = explained.layers.target(k).values(&batch.images.to_device(&explained.device)?)?.to_vec1::<f32>()?;
+        for (&face, logit) in batch.faces.iter().zip(logits) {
+            let p = 1. / (1. + (-f64::from(logit)).exp());
+            if p > SURE {
+                return Ok(Some((face, p)));
+            }
+            if best.is_none_or(|(_, most)| p > most) {
+                best = Some((face, p));
+            }
+        }
+    }
+    Ok(best)
+}
+
+/// The split that a face is in.
+fn split_of(data: &CelebA, face: usize) -> &'static str {
+    let of = |split: &Split| data.split(*split).is_ok_and(|faces| faces.binary_search(&face).is_ok());
+    [Split::Train, Split::Val, Split::Test].iter().find(|split| of(split)).map_or("none", |split| split.name())
 }
 
 /// Test faces in an order that the seed decides.

@@ -10,7 +10,6 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 use resvg::{tiny_skia, usvg};
 
-use crate::colour::Map;
 use crate::error::{Error, Result};
 use crate::frame::write_whole;
 
@@ -171,18 +170,18 @@ pub(crate) fn centred(area: &Area, words: &str, at: (i32, i32), size: f64) -> Dr
     text(area, words, at, size, BLACK, (HPos::Center, VPos::Center))
 }
 
-/// A vertical colour bar with its ends, its middle and a title, `width` of it being the bar.
+/// A vertical colour bar with its ends, its middle and a title; `colour` is that of a share from 0 at the bottom to 1 at the top.
 pub(crate) fn colour_bar(
     area: &Area,
     pictures: &mut Vec<Picture>,
     (x, y): (i32, i32),
     height: i32,
-    map: Map,
+    colour: impl Fn(f64) -> [u8; 3],
     (low, high): (f64, f64),
     title: &str,
 ) -> Drawn {
     let width = 14;
-    let rgb = (0..256).flat_map(|i| map.at(1. - f64::from(i) / 255.)).collect();
+    let rgb = (0..256).flat_map(|i| colour(1. - f64::from(i) / 255.)).collect();
     pictures.push(Picture { at: (x, y), size: (width, height), pixels: (1, 256), rgb });
     area.draw(&Rectangle::new([(x, y), (x + width, y + height)], BLACK))?;
     for (share, value) in [(0., high), (0.5, (low + high) / 2.), (1., low)] {

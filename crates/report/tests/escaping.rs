@@ -1,6 +1,6 @@
 //! Names that come from files cannot break out of the page, a figure or a table.
 
-use foresee_report::{AttributionRow, Face, Report, Section, Source, Table, face_attributions};
+use foresee_report::{AttributionMethod, AttributionRow, Face, Reading, Report, Section, Source, Table, face_attributions};
 
 const HOSTILE: &str = "<script>alert('x')</script>\"& \\input{x} $|";
 
@@ -9,8 +9,9 @@ fn what_comes_from_files_is_escaped() -> Result<(), Box<dyn std::error::Error>> 
     let folder = tempfile::tempdir()?;
     let source = Source { data: HOSTILE.into(), synthetic: true };
     let face = Face { size: 2, rgb: vec![[0.5; 3]; 4] };
-    let row = AttributionRow { name: HOSTILE.into(), maps: vec![vec![1., 0., -1., 0.]] };
-    let figure = face_attributions("figure", &face, &[HOSTILE.into()], &[row], &source)?;
+    let row = AttributionRow { name: HOSTILE.into(), face, region: None, maps: vec![vec![1., 0., -1., 0.]] };
+    let method = AttributionMethod { name: HOSTILE.into(), reading: Reading::Signed };
+    let figure = face_attributions("figure", &[method], &[row], &source)?;
     assert!(!figure.svg().contains("<script"));
     figure.save(folder.path())?;
 

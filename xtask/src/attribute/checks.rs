@@ -30,6 +30,7 @@ const NEW_WEIGHTS: u64 = 1;
 struct Pair {
     x: Tensor,
     k: usize,
+    face: usize,
     image: String,
     /// Squares, and what making each grey takes from the logit.
     changes: Vec<(Tensor, f64)>,
@@ -108,7 +109,7 @@ fn pairs(run: &Run, data: &CelebA, explained: &Explained) -> Result<Vec<Pair>> {
         let x = batch?.images.to_device(&explained.device)?;
         let squares = squares(explained.preprocessing.image_size, run.manifest.seed, pairs.len() as u64, &explained.device)?;
         let changes = changes(&explained.layers.target(k).values(&without(&x, &squares)?)?.to_vec1::<f32>()?);
-        pairs.push(Pair { x, k, image: data.name(face).into(), changes: squares.into_iter().zip(changes).collect() });
+        pairs.push(Pair { x, k, face, image: data.name(face).into(), changes: squares.into_iter().zip(changes).collect() });
     }
     Ok(pairs)
 }
@@ -144,7 +145,7 @@ fn checked(
     (at, pair): (usize, &Pair),
     method: Method,
 ) -> Result<Checked> {
-    let explain = |layers: &Layers, x: &Tensor| explainer.maps(method, layers, x, pair.k);
+    let explain = |layers: &Layers, x: &Tensor| explainer.maps(method, layers, (x, &[pair.face]), pair.k);
     let map = explain(&explained.layers, &pair.x)?.unsqueeze(1)?;
     let infidelity = pair.infidelity(&map)?;
     if !method.is_local() {

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
-use candle_core::{DType, Error as CandleError, Tensor};
+use candle_core::{DType, Device, Error as CandleError, Tensor};
 use foresee_attribution::{
     Dependence, Importance, Part, Permutation, Surrogate, SurrogateKind, SurrogateModel, SurrogateOptions, Target, Tree, global_surrogate,
     grid_segments, partial_dependence, permutation_importances, quantile_grid,
 };
-use foresee_celeba::{CelebA, attribute_index};
+use foresee_celeba::{ATTRIBUTES, CelebA, Split, attribute_index};
 use foresee_report::frame::{self, DataFrame, df};
+use rayon::prelude::*;
 
 use super::network::Explained;
 use super::shuffled_test_faces;
@@ -28,8 +29,10 @@ const GRID: usize = 5;
 /// Columns of the sparse surrogate, and the other's depth.
 const SPARSE: usize = 8;
 const DEPTH: usize = 3;
-/// Faces that surrogates need.
+/// Faces that surrogates and models of labels need.
 const LEAST: usize = 10;
+/// Training faces whose labels models of labels are fitted to, at most.
+const LABELLED: usize = 20_000;
 
 /// Permutation importance of the cells of a grid: for each attribute, in the order of the names.
 #[derive(Default)]
@@ -112,7 +115,8 @@ pub fn write(run: &Run, data: &CelebA, explained: &Explained, regions: &Regions)
         let (x, labels) = some_faces(run, data, explained, settings.permutation_images)?;
         let z = features(explained, &x)?;
         let channels = channels(run, explained, &z, &labels)?;
-        write_permutation(run, &[("region (row, column)", &regions.importance), ("channel", &channels)])?;
+        let labels = of_labels(run, data, &indices(names)?)?;
+        write_permutation(run, &[("region (row, column)", &regions.importance), ("channel", &channels), ("attribute", &labels)])?;
         write_dependence(run, explained, &z, &channels)?;
         made.extend([PERMUTATION, DEPENDENCE].map(String::from));
     }
@@ -166,6 +170,39 @@ fn write_permutation(run: &Run, all: &[(&str, &Vec<Vec<Importance>>)]) -> Result
     run.write_csv(PERMUTATION, table)
 }
 
+/// The importance of other attributes as inputs of a model of each of these: its label by a sum of the other 39 (the lasso's, fitted again by least squares) on
+/// training faces, cut to a probability from 0.01 to 0.99; the other labels of test faces are permuted. None if there are too few faces.
+fn of_labels(run: &Run, data: &CelebA, attributes: &[usize]) -> Result<Vec<Vec<Importance>>> {
+    let rows = |faces: &[usize]| -> Result<Tensor> {
+        let labels = faces.iter().flat_map(|&face| data.labels(face).iter().map(|has| f64::from(u8::from(has))).collect::<Vec<_>>());
+        Ok(Tensor::from_iter(labels, &Device::Cpu)?.reshape((faces.len(), ATTRIBUTES.len()))?)
+    };
+    let (train, test) = (rows(&faces::limited(data.split(Split::Train)?, LABELLED))?, rows(&data.split(Split::Test)?)?);
+    if train.dim(0)? < LEAST || test.dim(0)? < 2 {
+        return Ok(vec![]);
+    }
+    let kind = SurrogateKind::Sparse { columns: ATTRIBUTES.len() };
+    let models = attributes.par_iter().map(|&k| {
+        let own = Tensor::from_iter((0..ATTRIBUTES.len()).map(|j| f64::from(u8::from(j != k))), &Device::Cpu)?;
+        let options = SurrogateOptions { kind, seed: run.manifest.seed, ..SurrogateOptions::default() };
+        let model = global_surrogate(&train.broadcast_mul(&own)?, &train.narrow(1, k, 1)?.squeeze(1)?, &options)?.model;
+        Ok(if let SurrogateModel::Sparse(fit) = model { (fit.weights, fit.intercept) } else { (vec![0.; ATTRIBUTES.len()], 0.) })
+    });
+    let (weights, intercepts): (Vec<Vec<f64>>, Vec<f64>) = models.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    let (weights, intercepts) = (Tensor::new(weights, &Device::Cpu)?.t()?, Tensor::new(intercepts, &Device::Cpu)?);
+    let logits = |x: &Tensor| {
+        let p = x.matmul(&weights)?.broadcast_add(&intercepts)?.clamp(0.01, 0.99)?;
+        (&p / (1. - &p)?)?.log()
+    };
+    let parts = ATTRIBUTES.iter().enumerate().map(|(j, name)| Ok(Part::index(*name, &[ATTRIBUTES.len()], j)?)).collect::<Result<Vec<_>>>()?;
+    let options = Permutation { batch: test.dim(0)?, ..options(run) };
+    let columns: Vec<u32> = attributes.iter().map(|&k| k as u32).collect();
+    let labels = test.index_select(&Tensor::new(columns, &Device::Cpu)?, 1)?;
+    let mut found = importances(logits, &test, &labels, &parts, &(0..attributes.len()).collect::<Vec<_>>(), options)?;
+    found.iter_mut().zip(attributes).for_each(|(of, &k)| drop(of.remove(k)));
+    Ok(found)
+}
+
 /// ICE of each attribute's most important channel: a line for each face and value.
 fn write_dependence(run: &Run, explained: &Explained, z: &Tensor, channels: &[Vec<Importance>]) -> Result<()> {
     let names = &run.manifest.config.measure.attributes;
@@ -192,49 +229,59 @@ fn write_dependence(run: &Run, explained: &Explained, z: &Tensor, channels: &[Ve
     run.write_csv(DEPENDENCE, table)
 }
 
-/// A sparse linear model and a tree of each attribute's mean masks (of the features' means, without masks) that say its logit.
+/// Sparse linear models and trees of each attribute's mean masks, if the network has masks, and of the features' means, that say its logit: the control to what
+/// masks say is what the features say without them.
 fn write_surrogates(run: &Run, data: &CelebA, explained: &Explained, attributes: &[usize]) -> Result<()> {
     let faces = faces::limited(shuffled_test_faces(run, data)?, run.manifest.config.attribute.surrogate_images);
-    let (mut columns, mut logits) = (vec![vec![]; attributes.len()], vec![]);
+    let (mut masks, mut means, mut logits) = (vec![vec![]; attributes.len()], vec![], vec![]);
     for batch in faces::in_order(data, &faces, &explained.preprocessing, BATCH) {
         let z = explained.network.extractor().forward(&batch?.images.to_device(&explained.device)?)?;
         let output = explained.network.forward_features(&z)?;
         logits.push(output.logits.detach());
-        for (of, &k) in columns.iter_mut().zip(attributes) {
-            of.push(match explained.network.config().attention {
-                true => output.mask_means.narrow(1, k, 1)?.squeeze(1)?.detach(),
-                false => z.mean((2, 3))?.detach(),
-            });
+        means.push(z.mean((2, 3))?.detach());
+        if explained.network.config().attention {
+            for (of, &k) in masks.iter_mut().zip(attributes) {
+                of.push(output.mask_means.narrow(1, k, 1)?.squeeze(1)?.detach());
+            }
         }
     }
     let logits = Tensor::cat(&logits, 0)?;
     let kinds = [("sparse linear", SurrogateKind::Sparse { columns: SPARSE }), ("tree", SurrogateKind::Tree { depth: DEPTH, least: 5 })];
-    let mut rows = vec![];
-    for (of, &k) in columns.iter().zip(attributes) {
-        let (x, y) = (Tensor::cat(of, 0)?, logits.narrow(1, k, 1)?.squeeze(1)?.contiguous()?);
-        for (name, kind) in kinds {
-            let options = SurrogateOptions { kind, seed: run.manifest.seed, ..SurrogateOptions::default() };
-            rows.push((foresee_celeba::ATTRIBUTES[k], name, global_surrogate(&x, &y, &options)?));
-        }
-    }
-    run.write_csv(SURROGATE, surrogate_frame(&rows)?)
+    let inputs = |masks| [("mean masks", masks), ("mean features", &means)].into_iter().filter(|(_, batches)| !batches.is_empty());
+    let fits = masks.iter().zip(attributes).flat_map(|(masks, &k)| inputs(masks).flat_map(move |of| kinds.map(|kind| (k, of, kind))));
+    let fits: Vec<_> = fits.collect();
+    let fitted = fits.par_iter().map(|&(k, (inputs, batches), (kind_name, kind))| {
+        let (x, y) = (Tensor::cat(batches, 0)?, logits.narrow(1, k, 1)?.squeeze(1)?.contiguous()?);
+        let options = SurrogateOptions { kind, seed: run.manifest.seed, ..SurrogateOptions::default() };
+        Ok(Fitted { attribute: ATTRIBUTES[k], inputs, kind: kind_name, surrogate: global_surrogate(&x, &y, &options)? })
+    });
+    run.write_csv(SURROGATE, surrogate_frame(&fitted.collect::<Result<Vec<_>>>()?)?)
 }
 
-fn surrogate_frame(rows: &[(&str, &str, Surrogate)]) -> Result<DataFrame> {
-    let number = |value: fn(&Surrogate) -> f64| rows.iter().map(|r| value(&r.2)).collect::<Vec<_>>();
+/// A line of the file of surrogates.
+struct Fitted {
+    attribute: &'static str,
+    inputs: &'static str,
+    kind: &'static str,
+    surrogate: Surrogate,
+}
+
+fn surrogate_frame(rows: &[Fitted]) -> Result<DataFrame> {
+    let number = |value: fn(&Surrogate) -> f64| rows.iter().map(|r| value(&r.surrogate)).collect::<Vec<_>>();
     Ok(df!(
-        "attribute" => rows.iter().map(|r| r.0).collect::<Vec<_>>(),
-        "surrogate" => rows.iter().map(|r| r.1).collect::<Vec<_>>(),
+        "attribute" => rows.iter().map(|r| r.attribute).collect::<Vec<_>>(),
+        "inputs" => rows.iter().map(|r| r.inputs).collect::<Vec<_>>(),
+        "surrogate" => rows.iter().map(|r| r.kind).collect::<Vec<_>>(),
         "r2_fitted" => number(|s| s.fitted.r2),
         "r2_held_out" => number(|s| s.held_out.r2),
         "agreement_held_out" => number(|s| s.held_out.agreement),
         "faces_fitted" => number(|s| s.fitted.rows as f64),
         "faces_held_out" => number(|s| s.held_out.rows as f64),
-        "model" => rows.iter().map(|r| in_words(&r.2.model)).collect::<Vec<_>>(),
+        "model" => rows.iter().map(|r| in_words(&r.surrogate.model)).collect::<Vec<_>>(),
     )?)
 }
 
-/// What a surrogate computes, c12 being channel 12's mean mask.
+/// What a surrogate computes, c12 being channel 12's input.
 fn in_words(model: &SurrogateModel) -> String {
     match model {
         SurrogateModel::Sparse(fit) => {

@@ -9,6 +9,7 @@ use foresee_attribution::{
     grad_cam_plus_plus, grid_segments, guided_backprop, guided_grad_cam, input_x_gradient, integrated_gradients, lime, lrp, per_pixel, sensitivity,
     smooth_grad,
 };
+use foresee_report::Reading;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -48,7 +49,7 @@ pub enum Method {
     Masks,
     /// The mean of the paper's masks.
     MeanMask,
-    /// The control: random numbers.
+    /// The control: random numbers, others for each face and attribute.
     Chance,
 }
 
@@ -104,6 +105,17 @@ pub fn title(name: &str) -> String {
     written.into()
 }
 
+/// How a method's values are to be read.
+pub fn reading(name: &str) -> Reading {
+    match Method::from_str(name, false) {
+        Ok(Method::Sensitivity | Method::SmoothGrad | Method::GradCam | Method::GradCamPlusPlus | Method::MeanMask | Method::Chance) => {
+            Reading::Unsigned
+        }
+        Ok(Method::PermutationRegions) => Reading::Global,
+        _ => Reading::Signed,
+    }
+}
+
 /// The settings of all methods.
 pub struct Explainer {
     settings: config::Attribute,
@@ -124,8 +136,8 @@ impl Explainer {
         lime(&layers.target(k), x, &cells, None, &Lime { samples: self.settings.lime_samples, seed: self.seed, ..Lime::default() })
     }
 
-    /// Maps [B, H, W] of images x for attribute k.
-    pub fn maps(&self, method: Method, layers: &Layers, x: &Tensor, k: usize) -> Result<Tensor> {
+    /// Maps [B, H, W] for attribute k of images x and the numbers of their faces, which decide nothing but random numbers.
+    pub fn maps(&self, method: Method, layers: &Layers, (x, faces): (&Tensor, &[usize]), k: usize) -> Result<Tensor> {
         let target = layers.target(k);
         let (cam, steps) = (GradCam::default(), self.settings.steps);
         let sum = |attribution: &Tensor| per_pixel(attribution, Reduce::Sum);
@@ -156,9 +168,12 @@ impl Explainer {
             Method::MeanMask => layers.mask_map(x, k, MaskWeights::Mean)?,
             Method::Chance => {
                 let (b, _, h, w) = x.dims4()?;
-                let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-                rng.set_stream(k as u64);
-                Tensor::from_vec((0..b * h * w).map(|_| rng.random()).collect::<Vec<f32>>(), (b, h, w), x.device())?
+                let of_face = |&face: &usize| {
+                    let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+                    rng.set_stream((face as u64) << 8 | k as u64);
+                    (0..h * w).map(move |_| rng.random())
+                };
+                Tensor::from_vec(faces.iter().flat_map(of_face).collect::<Vec<f32>>(), (b, h, w), x.device())?
             }
         };
         Ok(map.detach())

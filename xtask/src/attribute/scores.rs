@@ -36,6 +36,7 @@ struct Scored {
 struct Shown<'a> {
     x: Tensor,
     k: usize,
+    faces: &'a [usize],
     names: Vec<&'a str>,
     /// Where the attribute is, [B, H, W]; known of drawn faces only.
     regions: Option<Tensor>,
@@ -47,24 +48,29 @@ pub fn faces_with(run: &Run, data: &CelebA, k: usize) -> Result<Vec<usize>> {
     Ok(test.into_iter().filter(|&face| data.labels(face).has(k)).take(run.manifest.config.attribute.images).collect())
 }
 
+/// 1 where attribute k is on a face, pixel by pixel as the network sees it; known of drawn faces only.
+pub fn region(run: &Run, data: &CelebA, explained: &Explained, face: usize, k: usize) -> Option<Vec<f32>> {
+    let (crop, size) = (explained.preprocessing.crop, explained.preprocessing.image_size);
+    let region = || Generator::new(run.manifest.seed).region(face as u64, data.labels(face), k);
+    let shares = data.is_synthetic().then(|| faces::shrink(&region(), crop, size));
+    shares.map(|shares| shares.into_iter().map(|share| if share >= 0.5 { 1. } else { 0. }).collect())
+}
+
 pub fn write(run: &Run, data: &CelebA, explained: &Explained, explainer: &Explainer, methods: &[Method]) -> Result<Vec<String>> {
     let config = &run.manifest.config;
-    let generator = Generator::new(run.manifest.seed);
-    let (crop, size) = (explained.preprocessing.crop, explained.preprocessing.image_size);
+    let size = explained.preprocessing.image_size;
     let mut progress = Progress::new("attributing", config.measure.attributes.len() * config.attribute.images, 0);
     let mut all = vec![];
     for name in &config.measure.attributes {
         let k = attribute_index(name)?;
         for batch in faces::in_order(data, &faces_with(run, data, k)?, &explained.preprocessing, 8) {
             let batch = batch?;
-            let region = |&face: &usize| {
-                let region = generator.region(face as u64, data.labels(face), k);
-                faces::shrink(&region, crop, size).into_iter().map(|share| if share >= 0.5 { 1f32 } else { 0. })
-            };
-            let regions = data.is_synthetic().then(|| Tensor::from_iter(batch.faces.iter().flat_map(region), &explained.device));
+            let regions: Option<Vec<Vec<f32>>> = batch.faces.iter().map(|&face| region(run, data, explained, face, k)).collect();
+            let regions = regions.map(|regions| Tensor::from_iter(regions.into_iter().flatten(), &explained.device));
             let shown = Shown {
                 x: batch.images.to_device(&explained.device)?,
                 k,
+                faces: &batch.faces,
                 names: batch.faces.iter().map(|&face| data.name(face)).collect(),
                 regions: regions.transpose()?.map(|regions| regions.reshape((batch.faces.len(), size, size))).transpose()?,
             };
@@ -96,13 +102,13 @@ pub fn write(run: &Run, data: &CelebA, explained: &Explained, explainer: &Explai
 }
 
 fn scored(explained: &Explained, explainer: &Explainer, shown: &Shown, method: Method, steps: usize) -> Result<Vec<Scored>> {
-    let Shown { x, k, names, regions } = shown;
+    let Shown { x, k, faces, names, regions } = shown;
     let (maps, fits) = match method {
         Method::Lime => {
             let lime = explainer.lime(&explained.layers, x, *k)?;
             (lime.attribution.narrow(1, 0, 1)?.squeeze(1)?, lime.fits.iter().map(|fit| fit.r2).collect())
         }
-        _ => (explainer.maps(method, &explained.layers, x, *k)?, vec![f64::NAN; names.len()]),
+        _ => (explainer.maps(method, &explained.layers, (x, faces), *k)?, vec![f64::NAN; names.len()]),
     };
     let target = explained.layers.target(*k);
     let blurred = blur(x, BLUR * x.dim(3)? as f64)?;

@@ -55,8 +55,9 @@ impl ByMethod {
         Ok(values.iter().zip(&self.methods).filter(|(_, method)| *method == name).map(|(v, _)| *v).collect())
     }
 
+    /// Mean ± standard error, with the number of values if it is not that of the lines.
     fn mean(&self, name: &str, column: &str) -> Result<String> {
-        Ok(with_error(&self.values(name, column)?))
+        Ok(with_number(&self.values(name, column)?))
     }
 }
 
@@ -65,7 +66,7 @@ fn scores(run: &Run) -> Result<Table> {
     let scores = ByMethod::read(run, SCORES)?;
     let mut table = Table::new(
         "attribution_scores",
-        "Attribution methods and the paper's masks: area under the logit while the pixels of greatest attribution are deleted (lower is better) and inserted (higher is better), and on drawn faces how often the greatest value lies in the attribute's region and which share of the positive values does. Means ± standard errors.",
+        "Attribution methods and the paper's masks: area under the logit while the pixels of greatest attribution are deleted (lower is better) and inserted (higher is better), and on drawn faces how often the greatest value lies in the attribute's region and which share of the positive values does. Means ± standard errors; n where not every pair has a value.",
         &["method", "deletion", "insertion", "pointing: hit", "pointing: energy", "region's area", "face-attribute pairs"],
     );
     for name in scores.names() {
@@ -97,20 +98,20 @@ fn checks(run: &Run) -> Result<Table> {
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let mut table = Table::new(
         "attribution_checks",
-        "Checks of attribution methods: the share that a map leaves unexplained of what taking squares of the face away does to the logit (infidelity over that of a map of zeros; 0 is best), the greatest relative change of the map when no pixel changes by more than 0.02 (max-sensitivity; 0 is steady), and Spearman's ρ of |map| with itself after weights are drawn anew from the output back (near 1: the method does not look at those weights). Means ± standard errors.",
+        "Checks of attribution methods: the share that a map leaves unexplained of what taking squares of the face away does to the logit (infidelity over that of a map of zeros, the map being scaled by the number from 0 that fits best; 0 is best, 1 no better than zeros, and what a map without knowledge gets is the line `chance`), the greatest relative change of the map when no pixel changes by more than 0.02 (max-sensitivity; 0 is steady), and Spearman's ρ of |map| with itself after weights are drawn anew from the output back (near 1: the method does not look at those weights). Means ± standard errors.",
         &header,
     );
     for name in checks.names() {
         let share = checks.values(&name, "infidelity")?.into_iter().zip(checks.values(&name, "infidelity_of_zeros")?).map(|(i, zeros)| i / zeros);
-        let mut row = vec![name.clone(), with_error(&share.collect::<Vec<_>>()), checks.mean(&name, "max_sensitivity")?];
+        let mut row = vec![name.clone(), with_number(&share.collect::<Vec<_>>()), checks.mean(&name, "max_sensitivity")?];
         let (of_step, values) = (cascade.values(&name, "step")?, cascade.values(&name, "rank_correlation")?);
         for step in 1..=last {
-            row.push(with_error(&of_step.iter().zip(&values).filter(|(s, _)| **s == step as f64).map(|(_, v)| *v).collect::<Vec<_>>()));
+            row.push(with_number(&of_step.iter().zip(&values).filter(|(s, _)| **s == step as f64).map(|(_, v)| *v).collect::<Vec<_>>()));
         }
         row.push(checks.values(&name, "infidelity")?.len().to_string());
         table.rows.push(row);
     }
-    table.notes.push("Permutation importance has one map for all faces, and is not computed again for small changes and new weights. The random numbers of `chance` are the same for every network, hence ρ = 1.".into());
+    table.notes.push("Permutation importance has one map for all faces, and is not computed again for small changes and new weights. The random numbers of `chance` are others for each face and the same for every network, hence ρ = 1.".into());
     Ok(table.measured_on(&source(run, "test faces with the attribute")))
 }
 
@@ -129,14 +130,28 @@ fn permutation(run: &Run) -> Result<Table> {
         (frame::texts(&dependence, "attribute")?, of_curve("value")?, of_curve("mean_logit")?, of_curve("deviation_of_change")?);
     let mut table = Table::new(
         "attribution_permutation",
-        "Permutation importance: by how much the log loss grows when a cell of the image or a channel of the features is exchanged among faces (± standard deviation over the permutations), the most important of each; and partial dependence of the logit on that channel, set to its least and greatest value everywhere (± standard deviation of the change over faces: how much it depends on the rest).",
-        &["attribute", "log loss", "cell (row, column)", "increase", "channel", "increase", "logit, least → greatest", "change"],
+        "Permutation importance: by how much the log loss grows when a cell of the image or a channel of the features is exchanged among faces (± standard deviation over the permutations), the most important of each; the same of another attribute's label as input of a model of this attribute's label by all others (linear, fitted to training labels; its own log loss beside it); and partial dependence of the logit on that channel, set to its least and greatest value everywhere (± standard deviation of the change over faces: how much it depends on the rest).",
+        &[
+            "attribute",
+            "log loss",
+            "cell (row, column)",
+            "increase",
+            "channel",
+            "increase",
+            "log loss by labels",
+            "other attribute",
+            "increase",
+            "logit, least → greatest",
+            "change",
+        ],
     );
     for name in &run.manifest.config.measure.attributes {
         let most = |of: &str| greatest(&increase, |i| attribute[i] == *name && kind[i].starts_with(of));
         let at = |least: bool| greatest(&value.iter().map(|v| if least { -v } else { *v }).collect::<Vec<_>>(), |i| curve_of[i] == *name);
         let (Some(cell), Some(channel), Some(low), Some(high)) = (most("region"), most("channel"), at(true), at(false)) else { continue };
         let spread = |i: usize| format!("{:.3} ± {:.3}", increase[i], deviation[i]);
+        let other = most("attribute");
+        let or_none = |words: Option<String>| words.unwrap_or_else(|| "–".into());
         table.rows.push(vec![
             display_name(name),
             format!("{:.3}", loss[cell]),
@@ -144,6 +159,9 @@ fn permutation(run: &Run) -> Result<Table> {
             spread(cell),
             part[channel].clone(),
             spread(channel),
+            or_none(other.map(|i| format!("{:.3}", loss[i]))),
+            or_none(other.map(|i| display_name(&part[i]))),
+            or_none(other.map(spread)),
             format!("{:.2} → {:.2}", mean[low], mean[high]),
             format!("{:.2} ± {:.2}", mean[high] - mean[low], interaction[high]),
         ]);
@@ -151,7 +169,7 @@ fn permutation(run: &Run) -> Result<Table> {
     let settings = &run.manifest.config.attribute;
     let channels = if settings.channels == 0 { "all channels".into() } else { format!("{} channels, evenly spread", settings.channels) };
     table.notes.push(format!(
-        "{} permutations; {channels}. data/attribution_permutation.csv and data/attribution_dependence.csv have all parts and each face's curve.",
+        "{} permutations; {channels}; labels of all test faces. data/attribution_permutation.csv and data/attribution_dependence.csv have all parts and each face's curve.",
         settings.repeats
     ));
     Ok(table.measured_on(&source(run, &format!("{} test faces", settings.permutation_images.min(run.manifest.data.test)))))
@@ -163,23 +181,29 @@ fn surrogate(run: &Run) -> Result<Table> {
     let (attribute, kind, model) = (frame::texts(&found, "attribute")?, frame::texts(&found, "surrogate")?, frame::texts(&found, "model")?);
     let (fitted, held_out, agreement, faces) =
         (number("r2_fitted")?, number("r2_held_out")?, number("agreement_held_out")?, number("faces_held_out")?);
-    let seen = if run.manifest.config.model.attention { "mean masks" } else { "channels' means" };
+    let inputs = frame::texts(&found, "inputs")?;
     let mut table = Table::new(
         "attribution_surrogate",
-        &format!(
-            "Global surrogates: models of an attribute's {seen} that say its logit, and their fidelity: the share of the logit's variance that they explain, and how often they decide as the network does, on faces that they were not fitted to."
-        ),
-        &["attribute", "surrogate", "R², fitted", "R², held out", "same decision", "faces held out"],
+        "Global surrogates: models of an attribute's mean masks, and as the control of the features' means without masks, that say its logit, and their fidelity: the share of the logit's variance that they explain, and how often they decide as the network does, on faces that they were not fitted to.",
+        &["attribute", "inputs", "surrogate", "R², fitted", "R², held out", "same decision", "faces held out"],
     );
     for i in 0..attribute.len() {
         let row = [format!("{:.3}", fitted[i]), format!("{:.3}", held_out[i]), format!("{:.3}", agreement[i]), faces[i].to_string()];
-        table.rows.push([display_name(&attribute[i]), kind[i].clone()].into_iter().chain(row).collect());
+        table.rows.push([display_name(&attribute[i]), inputs[i].clone(), kind[i].clone()].into_iter().chain(row).collect());
     }
     if let Some(tree) = (0..kind.len()).find(|&i| kind[i] == "tree") {
-        table.notes.push(format!("The first tree, {}: {}", display_name(&attribute[tree]), model[tree]));
+        table.notes.push(format!("The first tree, {}, {}: {}", display_name(&attribute[tree]), inputs[tree], model[tree]));
     }
     table.notes.push("data/attribution_surrogate.csv has every model; c12 is channel 12.".into());
     Ok(table.measured_on(&source(run, &format!("{} test faces", run.manifest.config.attribute.surrogate_images.min(run.manifest.data.test)))))
+}
+
+/// [`with_error`], and how many values that is of, if not all are finite.
+fn with_number(values: &[f64]) -> String {
+    match values.iter().filter(|v| v.is_finite()).count() {
+        n if n == 0 || n == values.len() => with_error(values),
+        n => format!("{} (n = {n})", with_error(values)),
+    }
 }
 
 /// Mean ± standard error of the finite values; of one alone the spread is not known.

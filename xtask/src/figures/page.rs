@@ -94,11 +94,14 @@ const CHAPTERS: &[Chapter] = &[
     (
         "The masks beside other attribution methods",
         "What the paper sets its masks against: sensitivity analysis (Eq. 1), layer-wise relevance propagation (Eq. 2), Grad-CAM and others, for the same logits of the same \
-         network on the same face. Scores: a good map's first pixels bring the logit down early when they are deleted, and up early when they are inserted; on drawn \
+         network on the same faces. Scores: a good map's first pixels bring the logit down early when they are deleted, and up early when they are inserted; on drawn \
          faces it is known where an attribute is. Checks: a map should say what taking squares of the face away does, stay as it is when the face hardly changes, and change \
          when the network's weights are drawn anew.",
         &[
-            ("attribution_comparison", "Red speaks for the attribute, blue against it; each map has a scale of its own."),
+            (
+                "attribution_comparison",
+                "Each attribute on a face that has it and of which the network is sure, if there is one. Of signed methods red speaks for the attribute and blue against it; of the others the deeper colour counts more. A method has one scale for all faces.",
+            ),
             ("attribution_scores", ""),
             ("attribution_checks", ""),
             ("attribution_permutation", ""),

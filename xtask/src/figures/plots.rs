@@ -4,11 +4,12 @@ use anyhow::Result;
 use foresee_celeba::display_name;
 use foresee_report::frame;
 use foresee_report::{
-    Architecture, AttributionRow, Band, CellGrid, Curve, Face, FaceRow, Figure, HeatMap, Level, Panel, architecture, cell_grids, curves,
-    face_attributions, face_masks, heat_maps,
+    Architecture, AttributionMethod, AttributionRow, Band, CellGrid, Curve, Face, FaceRow, Figure, HeatMap, Level, Panel, architecture, cell_grids,
+    curves, face_attributions, face_masks, heat_maps,
 };
 
 use super::{images, some_of, source};
+use crate::attribute;
 use crate::run::Run;
 
 const PRUNING: &str = "data/channel_pruning.csv";
@@ -100,31 +101,42 @@ fn faces(run: &Run, file: &str) -> Result<(Vec<String>, Vec<Face>)> {
     Ok((order, frame::rows(&pixels, 3)?.chunks_exact(3 * size).map(face).collect()))
 }
 
-/// Attribution methods × attributes on one face, from the files that hold its pixels and maps.
+/// Attribution methods × attributes, from the files that hold the faces' pixels and the maps.
 pub fn attributions(run: &Run, name: &str, [pixels, maps]: [&str; 2]) -> Result<Figure> {
     let (names, faces) = faces(run, pixels)?;
     let table = run.read_csv(maps)?;
-    let (attribute, probability, method) =
-        (frame::texts(&table, "attribute")?, frame::numbers(&table, "probability")?, frame::texts(&table, "method")?);
+    let text = |name: &str| frame::texts(&table, name);
+    let (attribute, of_face, split, has, method) = (text("attribute")?, text("face")?, text("split")?, text("has")?, text("method")?);
+    let (probability, greatest) = (frame::numbers(&table, "probability")?, frame::numbers(&table, "greatest")?);
     let size = run.manifest.config.data.image_size;
     let mut methods: Vec<String> = vec![];
-    let mut rows: Vec<AttributionRow> = vec![];
-    for (i, map) in frame::rows(&table, 4)?.chunks_exact(size).enumerate() {
+    let mut rows: Vec<(usize, AttributionRow)> = vec![];
+    for (i, map) in frame::rows(&table, 8)?.chunks_exact(size).enumerate() {
         let at = i * size;
-        let title = format!("{} p\u{a0}=\u{a0}{:.2}", display_name(&attribute[at]), probability[at]);
+        let key = |at: usize| (&attribute[at], &of_face[at]);
+        if rows.last().is_none_or(|(first, _)| key(*first) != key(at)) {
+            let place = names.iter().position(|name| *name == of_face[at]).ok_or_else(|| anyhow::anyhow!("{pixels} has no face {}", of_face[at]))?;
+            let absent = if has[at] == "no" { "\n(it has it not)" } else { "" };
+            let name = format!("{}\np\u{a0}=\u{a0}{:.2}\n{}{absent}", display_name(&attribute[at]), probability[at], of_face[at]);
+            rows.push((at, AttributionRow { name, face: faces[place].clone(), region: None, maps: vec![] }));
+        }
+        let Some((_, row)) = rows.last_mut() else { continue };
+        if method[at] == attribute::REGION {
+            row.region = Some(map.concat().into_iter().map(|inside| inside > 0.5).collect());
+            continue;
+        }
         if !methods.contains(&method[at]) {
             methods.push(method[at].clone());
         }
-        if rows.last().is_none_or(|row| row.name != title) {
-            rows.push(AttributionRow { name: title, maps: vec![] });
-        }
-        if let Some(row) = rows.last_mut() {
-            row.maps.push(map.concat());
-        }
+        row.maps.push(map.concat().into_iter().map(|share| share * greatest[at]).collect());
     }
-    let methods: Vec<String> = methods.iter().map(|name| crate::attribute::title(name)).collect();
-    let face = faces.first().ok_or_else(|| anyhow::anyhow!("{pixels} holds no face"))?;
-    Ok(face_attributions(name, face, &methods, &rows, &source(run, &format!("test face {}", names[0])))?)
+    let methods: Vec<AttributionMethod> =
+        methods.iter().map(|name| AttributionMethod { name: attribute::title(name), reading: attribute::reading(name) }).collect();
+    let mut splits: Vec<&str> = rows.iter().map(|(at, _)| &split[*at][..]).collect();
+    splits.sort_unstable();
+    splits.dedup();
+    let rows: Vec<AttributionRow> = rows.into_iter().map(|(_, row)| row).collect();
+    Ok(face_attributions(name, &methods, &rows, &source(run, &format!("the {} faces named", splits.join(" and "))))?)
 }
 
 fn mean_masks(run: &Run) -> Result<Figure> {
