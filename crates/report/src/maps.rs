@@ -194,7 +194,7 @@ fn scale<'a>(maps: impl Iterator<Item = &'a Vec<f64>>) -> f64 {
 /// A face in colour, enlarged so that a line around its region is thinner than a pixel: side and bytes.
 fn outlined(face: &Face, region: Option<&[bool]>) -> (usize, Vec<u8>) {
     const TIMES: usize = 6;
-    const LINE: [u8; 3] = [240, 228, 66];
+    const LINE: [u8; 3] = [60, 240, 255];
     let (size, side) = (face.size, face.size * TIMES);
     let inside = |x: isize, y: isize| -> bool {
         let within = (0..size as isize).contains(&x) && (0..size as isize).contains(&y);
