@@ -10,6 +10,7 @@ use foresee_report::{
 
 use super::{images, some_of, source};
 use crate::attribute;
+use crate::error::input;
 use crate::run::Run;
 
 const PRUNING: &str = "data/channel_pruning.csv";
@@ -105,7 +106,10 @@ fn faces(run: &Run, file: &str) -> Result<(Vec<String>, Vec<Face>)> {
 pub fn attributions(run: &Run, name: &str, [pixels, maps]: [&str; 2]) -> Result<Figure> {
     let (names, faces) = faces(run, pixels)?;
     let table = run.read_csv(maps)?;
-    let text = |name: &str| frame::texts(&table, name);
+    let text = |name: &str| {
+        let older = |_| input(format!("{maps} is of an older version; `cargo xtask attribute --run {}` makes it anew", run.folder.display()));
+        frame::texts(&table, name).map_err(older)
+    };
     let (attribute, of_face, split, has, method) = (text("attribute")?, text("face")?, text("split")?, text("has")?, text("method")?);
     let (probability, greatest) = (frame::numbers(&table, "probability")?, frame::numbers(&table, "greatest")?);
     let size = run.manifest.config.data.image_size;
