@@ -38,6 +38,8 @@ fn a_study_tests_each_claim_for_each_variant_and_goes_on_where_it_stopped() -> A
         arguments.extend(more);
         xtask(&arguments, &[])
     };
+    let nowhere = xtask(&["fidelity", "--celeba", "nowhere", "--out", text(&out)?, "--study", text(&list)?], &[])?;
+    assert!(nowhere.status.code() == Some(2) && message(&nowhere).contains("nowhere"), "{}", message(&nowhere));
     let nothing = study(&["--seeds", "1", "--budget", "0"])?;
     assert!(nothing.status.success() && message(&nothing).contains("no run is done"), "{}", message(&nothing));
 

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
+use foresee_celeba::SplitRule;
 use serde::Deserialize;
 
 use crate::config::Config;
 use crate::error::input;
-use crate::faces::FacesArgs;
+use crate::faces::{self, FacesArgs};
 use crate::interrupt::Interrupted;
 use crate::reproduce::whole;
 use crate::run::Run;
@@ -90,10 +91,13 @@ struct Failed {
 
 pub fn fidelity(args: &FidelityArgs) -> Result<()> {
     let study = Study::read(args.study.as_deref())?;
-    // All settings are checked before the first of many hours.
+    // All settings, and the faces, are checked before the first of many hours.
     let configs = study.variant.iter().map(|variant| study.config(variant, &args.set)).collect::<Result<Vec<_>>>()?;
     if let Some(minutes) = args.budget.filter(|minutes| !(0. ..=1e7).contains(minutes)) {
         return Err(input(format!("--budget {minutes} is not possible: minutes from 0 to 10000000")));
+    }
+    if study.variant.iter().any(|variant| !variant.synthetic) {
+        faces::open(&args.celeba, SplitRule::Official, None, &[])?;
     }
     let start = Instant::now();
     let planned: Vec<(u64, usize)> = (0..args.seeds).flat_map(|seed| (0..study.variant.len()).map(move |v| (seed, v))).collect();
