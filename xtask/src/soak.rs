@@ -87,13 +87,20 @@ pub fn soak(args: &SoakArgs) -> Result<()> {
     };
     std::fs::create_dir_all(&folder).map_err(|e| input(format!("{}: {e}; name another folder with --out", folder.display())))?;
     let runs = Runs { folder: folder.clone(), set };
-    let (expected, whole) = runs.reference()?;
+    let (expected, mut whole) = runs.reference()?;
     let mut random = ChaCha8Rng::seed_from_u64(args.seed);
     let bar = ProgressBar::new(args.kills.into()).with_style(ProgressStyle::with_template("killing {wide_bar} {pos}/{len} ETA {eta} {msg}")?);
     let mut kills: Vec<Kill> = vec![];
     while kills.len() < args.kills as usize {
         let after = whole.mul_f64(random.random_range(0. ..1.));
-        let Some(kill) = runs.kill(kills.len(), after, &expected)? else { continue };
+        let kill = match runs.kill(kills.len(), after, &expected)? {
+            Outcome::Killed(kill) => kill,
+            // Other work on the machine may have slowed down those before.
+            Outcome::Ended(took) => {
+                whole = whole.min(took);
+                continue;
+            }
+        };
         let same = kills.iter().filter(|k| k.different.is_empty()).count() + usize::from(kill.different.is_empty());
         kills.push(kill);
         bar.set_message(format!("{same} the same"));
@@ -112,6 +119,15 @@ struct Runs {
     set: Vec<String>,
 }
 
+enum Outcome {
+    Killed(Kill),
+    /// It took so long, and was not killed.
+    Ended(Duration),
+}
+
+/// How often it is looked whether a run has ended.
+const STEP: Duration = Duration::from_millis(10);
+
 impl Runs {
     /// The hashes that an uninterrupted run leaves, and the time it takes.
     fn reference(&self) -> Result<(BTreeMap<String, String>, Duration)> {
@@ -121,15 +137,22 @@ impl Runs {
         Ok((hashes(&self.folder.join("uninterrupted"))?, start.elapsed()))
     }
 
-    /// Starts a run, kills it, starts it again. `None` if it had ended before.
-    fn kill(&self, number: usize, after: Duration, expected: &BTreeMap<String, String>) -> Result<Option<Kill>> {
+    /// Starts a run, kills it, starts it again; unless it ends before.
+    fn kill(&self, number: usize, after: Duration, expected: &BTreeMap<String, String>) -> Result<Outcome> {
         let name = format!("killed-{number}");
         let out = self.folder.join(&name);
+        let start = Instant::now();
         let mut child = self.start(&name)?;
-        std::thread::sleep(after);
-        if child.try_wait()?.is_some() {
-            std::fs::remove_dir_all(&out)?;
-            return Ok(None);
+        loop {
+            if child.try_wait()?.is_some() {
+                std::fs::remove_dir_all(&out)?;
+                return Ok(Outcome::Ended(start.elapsed()));
+            }
+            let rest = after.saturating_sub(start.elapsed());
+            if rest.is_zero() {
+                break;
+            }
+            std::thread::sleep(STEP.min(rest));
         }
         let signal = send(&mut child, number)?;
         child.wait()?;
@@ -142,7 +165,7 @@ impl Runs {
         if different.is_empty() {
             std::fs::remove_dir_all(&out)?;
         }
-        Ok(Some(Kill { signal, seconds: after.as_secs_f64(), finished, different }))
+        Ok(Outcome::Killed(Kill { signal, seconds: after.as_secs_f64(), finished, different }))
     }
 
     fn start(&self, name: &str) -> Result<Child> {
