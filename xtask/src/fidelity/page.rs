@@ -8,7 +8,7 @@ use foresee_report::{Report, Section, Source, Table};
 
 use super::claims::{self, Claim};
 use super::{Done, Failed, by_variant, over_lambda, predictability, pruning, regions};
-use crate::run::Run;
+use crate::run::{Manifest, Run};
 
 pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize, claims: bool) -> Result<()> {
     if done.is_empty() {
@@ -105,8 +105,11 @@ type Groups<'a> = [(&'a str, Vec<&'a Run>)];
 /// Whether `other` is the network of `run` without masks, trained alike on the same faces.
 fn is_plain(other: &Run, run: &Run) -> bool {
     let (a, b) = (&other.manifest, &run.manifest);
-    let data = |manifest: &crate::run::Manifest| (manifest.data.sha256.clone(), manifest.config.data.image_size);
-    let train = |manifest: &crate::run::Manifest| (manifest.config.train.epochs, manifest.config.train.limit);
+    let data = |manifest: &Manifest| (manifest.data.sha256.clone(), manifest.config.data.image_size);
+    let train = |manifest: &Manifest| {
+        let train = &manifest.config.train;
+        (train.epochs, train.limit, train.batch_size, train.learning_rate, train.crop, train.average)
+    };
     !a.config.model.attention && data(a) == data(b) && train(a) == train(b)
 }
 
