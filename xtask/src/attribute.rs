@@ -2,6 +2,7 @@
 
 mod checks;
 mod global;
+mod labels;
 mod method;
 mod network;
 mod scores;

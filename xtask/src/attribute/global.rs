@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
-use candle_core::{DType, Device, Error as CandleError, Tensor};
+use candle_core::{DType, Error as CandleError, Tensor};
 use foresee_attribution::{
     Dependence, Importance, Part, Permutation, Surrogate, SurrogateKind, SurrogateModel, SurrogateOptions, Target, Tree, global_surrogate,
     grid_segments, partial_dependence, permutation_importances, quantile_grid,
 };
-use foresee_celeba::{ATTRIBUTES, CelebA, Split, attribute_index};
+use foresee_celeba::{ATTRIBUTES, CelebA, attribute_index};
 use foresee_report::frame::{self, DataFrame, df};
 use rayon::prelude::*;
 
+use super::labels;
 use super::network::Explained;
 use super::shuffled_test_faces;
 use crate::faces;
@@ -30,9 +31,7 @@ const GRID: usize = 5;
 const SPARSE: usize = 8;
 const DEPTH: usize = 3;
 /// Faces that surrogates and models of labels need.
-const LEAST: usize = 10;
-/// Training faces whose labels models of labels are fitted to, at most.
-const LABELLED: usize = 20_000;
+pub const LEAST: usize = 10;
 
 /// Permutation importance of the cells of a grid: for each attribute, in the order of the names.
 #[derive(Default)]
@@ -49,7 +48,7 @@ fn some_faces(run: &Run, data: &CelebA, explained: &Explained, count: usize) -> 
     Ok((batch.images.to_device(&explained.device)?, batch.labels.to_dtype(DType::F32)?.to_device(&explained.device)?))
 }
 
-fn options(run: &Run) -> Permutation {
+pub fn options(run: &Run) -> Permutation {
     Permutation { repeats: run.manifest.config.attribute.repeats, batch: BATCH, seed: run.manifest.seed }
 }
 
@@ -89,7 +88,7 @@ pub fn regions(run: &Run, data: &CelebA, explained: &Explained, names: &[String]
 }
 
 /// For each attribute, the importance of each part.
-fn importances(
+pub fn importances(
     model: impl Fn(&Tensor) -> candle_core::Result<Tensor>,
     x: &Tensor,
     labels: &Tensor,
@@ -115,7 +114,7 @@ pub fn write(run: &Run, data: &CelebA, explained: &Explained, regions: &Regions)
         let (x, labels) = some_faces(run, data, explained, settings.permutation_images)?;
         let z = features(explained, &x)?;
         let channels = channels(run, explained, &z, &labels)?;
-        let labels = of_labels(run, data, &indices(names)?)?;
+        let labels = labels::importance(run, data, &indices(names)?)?;
         write_permutation(run, &[("region (row, column)", &regions.importance), ("channel", &channels), ("attribute", &labels)])?;
         write_dependence(run, explained, &z, &channels)?;
         made.extend([PERMUTATION, DEPENDENCE].map(String::from));
@@ -168,39 +167,6 @@ fn write_permutation(run: &Run, all: &[(&str, &Vec<Vec<Importance>>)]) -> Result
         table.with_column(frame::column(&format!("permuted_{repeat}"), column))?;
     }
     run.write_csv(PERMUTATION, table)
-}
-
-/// The importance of other attributes as inputs of a model of each of these: its label by a sum of the other 39 (the lasso's, fitted again by least squares) on
-/// training faces, cut to a probability from 0.01 to 0.99; the other labels of test faces are permuted. None if there are too few faces.
-fn of_labels(run: &Run, data: &CelebA, attributes: &[usize]) -> Result<Vec<Vec<Importance>>> {
-    let rows = |faces: &[usize]| -> Result<Tensor> {
-        let labels = faces.iter().flat_map(|&face| data.labels(face).iter().map(|has| f64::from(u8::from(has))).collect::<Vec<_>>());
-        Ok(Tensor::from_iter(labels, &Device::Cpu)?.reshape((faces.len(), ATTRIBUTES.len()))?)
-    };
-    let (train, test) = (rows(&faces::limited(data.split(Split::Train)?, LABELLED))?, rows(&data.split(Split::Test)?)?);
-    if train.dim(0)? < LEAST || test.dim(0)? < 2 {
-        return Ok(vec![]);
-    }
-    let kind = SurrogateKind::Sparse { columns: ATTRIBUTES.len() };
-    let models = attributes.par_iter().map(|&k| {
-        let own = Tensor::from_iter((0..ATTRIBUTES.len()).map(|j| f64::from(u8::from(j != k))), &Device::Cpu)?;
-        let options = SurrogateOptions { kind, seed: run.manifest.seed, ..SurrogateOptions::default() };
-        let model = global_surrogate(&train.broadcast_mul(&own)?, &train.narrow(1, k, 1)?.squeeze(1)?, &options)?.model;
-        Ok(if let SurrogateModel::Sparse(fit) = model { (fit.weights, fit.intercept) } else { (vec![0.; ATTRIBUTES.len()], 0.) })
-    });
-    let (weights, intercepts): (Vec<Vec<f64>>, Vec<f64>) = models.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-    let (weights, intercepts) = (Tensor::new(weights, &Device::Cpu)?.t()?, Tensor::new(intercepts, &Device::Cpu)?);
-    let logits = |x: &Tensor| {
-        let p = x.matmul(&weights)?.broadcast_add(&intercepts)?.clamp(0.01, 0.99)?;
-        (&p / (1. - &p)?)?.log()
-    };
-    let parts = ATTRIBUTES.iter().enumerate().map(|(j, name)| Ok(Part::index(*name, &[ATTRIBUTES.len()], j)?)).collect::<Result<Vec<_>>>()?;
-    let options = Permutation { batch: test.dim(0)?, ..options(run) };
-    let columns: Vec<u32> = attributes.iter().map(|&k| k as u32).collect();
-    let labels = test.index_select(&Tensor::new(columns, &Device::Cpu)?, 1)?;
-    let mut found = importances(logits, &test, &labels, &parts, &(0..attributes.len()).collect::<Vec<_>>(), options)?;
-    found.iter_mut().zip(attributes).for_each(|(of, &k)| drop(of.remove(k)));
-    Ok(found)
 }
 
 /// ICE of each attribute's most important channel: a line for each face and value.
