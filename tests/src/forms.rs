@@ -58,11 +58,16 @@ pub fn torchvision(data: &CelebA, root: &Path) -> Result<(), AnyError> {
 /// Of the file system.
 pub fn archive(data: &CelebA, root: &Path) -> Result<(), AnyError> {
     copy_texts(data, root)?;
-    let mut zip = ZipWriter::new(std::io::BufWriter::new(File::create(root.join("img_align_celeba.zip"))?));
+    let mut zip =
+        ZipWriter::new(std::io::BufWriter::new(File::create(root.join("img_align_celeba.zip"))?));
     zip.add_directory("img_align_celeba/", SimpleFileOptions::default())?;
     for (face, name) in names(data).into_iter().enumerate() {
-        let method = if face % 2 == 0 { CompressionMethod::Stored } else { CompressionMethod::Deflated };
-        zip.start_file(format!("img_align_celeba/{name}"), SimpleFileOptions::default().compression_method(method))?;
+        let method =
+            if face % 2 == 0 { CompressionMethod::Stored } else { CompressionMethod::Deflated };
+        zip.start_file(
+            format!("img_align_celeba/{name}"),
+            SimpleFileOptions::default().compression_method(method),
+        )?;
         zip.write_all(&data.image_bytes(face)?)?;
     }
     zip.finish()?.flush()?;
@@ -76,13 +81,21 @@ pub fn archive(data: &CelebA, root: &Path) -> Result<(), AnyError> {
 pub fn kaggle(data: &CelebA, root: &Path) -> Result<(), AnyError> {
     link_images(data, &root.join("img_align_celeba/img_align_celeba"))?;
     let row = |face: usize| {
-        let values: Vec<&str> = data.labels(face).iter().map(|present| if present { "1" } else { "-1" }).collect();
+        let values: Vec<&str> =
+            data.labels(face).iter().map(|present| if present { "1" } else { "-1" }).collect();
         format!("{},{}", data.name(face), values.join(","))
     };
     let rows: Vec<String> = (0..data.len()).map(row).collect();
-    std::fs::write(root.join("list_attr_celeba.csv"), format!("image_id,{}\r\n{}", ATTRIBUTES.join(","), rows.join("\r\n")))?;
-    let parts: Vec<String> = (0..data.len()).map(|face| format!("{},{}", data.name(face), data.part(face))).collect();
-    std::fs::write(root.join("list_eval_partition.csv"), format!("image_id,partition\r\n{}", parts.join("\r\n")))?;
+    std::fs::write(
+        root.join("list_attr_celeba.csv"),
+        format!("image_id,{}\r\n{}", ATTRIBUTES.join(","), rows.join("\r\n")),
+    )?;
+    let parts: Vec<String> =
+        (0..data.len()).map(|face| format!("{},{}", data.name(face), data.part(face))).collect();
+    std::fs::write(
+        root.join("list_eval_partition.csv"),
+        format!("image_id,partition\r\n{}", parts.join("\r\n")),
+    )?;
     Ok(())
 }
 
@@ -106,25 +119,43 @@ pub struct ShardOptions<'a> {
 pub fn shards(root: &Path, data: &CelebA, options: &ShardOptions) -> Result<(), AnyError> {
     std::fs::create_dir_all(root)?;
     for (part, split) in ["train", options.validation, "test"].into_iter().enumerate() {
-        let faces: Vec<usize> = (0..data.len()).filter(|&face| usize::from(data.part(face)) == part).collect();
+        let faces: Vec<usize> =
+            (0..data.len()).filter(|&face| usize::from(data.part(face)) == part).collect();
         let files = faces.len().div_ceil(options.shard);
         for (number, faces) in faces.chunks(options.shard).enumerate() {
-            shard(&root.join(format!("{split}-{number:05}-of-{files:05}.parquet")), data, faces, options)?;
+            shard(
+                &root.join(format!("{split}-{number:05}-of-{files:05}.parquet")),
+                data,
+                faces,
+                options,
+            )?;
         }
     }
     Ok(())
 }
 
-fn shard(path: &Path, data: &CelebA, faces: &[usize], options: &ShardOptions) -> Result<(), AnyError> {
+fn shard(
+    path: &Path,
+    data: &CelebA,
+    faces: &[usize],
+    options: &ShardOptions,
+) -> Result<(), AnyError> {
     let kind = if options.booleans { "boolean" } else { "int64" };
-    let mut schema = String::from("message schema { optional group image { optional binary bytes; optional binary path (UTF8); }\n");
+    let mut schema = String::from(
+        "message schema { optional group image { optional binary bytes; optional binary path (UTF8); }\n",
+    );
     if options.booleans {
         schema.push_str("optional int64 celeb_id;\n");
     }
     ATTRIBUTES.iter().for_each(|name| schema.push_str(&format!("optional {kind} {name};\n")));
     schema.push('}');
-    let properties = WriterProperties::builder().set_compression(parquet::basic::Compression::SNAPPY).build();
-    let mut writer = SerializedFileWriter::new(File::create(path)?, Arc::new(parse_message_type(&schema)?), Arc::new(properties))?;
+    let properties =
+        WriterProperties::builder().set_compression(parquet::basic::Compression::SNAPPY).build();
+    let mut writer = SerializedFileWriter::new(
+        File::create(path)?,
+        Arc::new(parse_message_type(&schema)?),
+        Arc::new(properties),
+    )?;
     for faces in faces.chunks(options.rows) {
         let mut group = writer.next_row_group()?;
         let (nested, flat) = (vec![2i16; faces.len()], vec![1i16; faces.len()]);
@@ -133,11 +164,15 @@ fn shard(path: &Path, data: &CelebA, faces: &[usize], options: &ShardOptions) ->
             let identity = usize::from(options.booleans);
             match leaf {
                 0 => {
-                    let bytes = faces.iter().map(|&f| Ok(ByteArray::from(data.image_bytes(f)?))).collect::<Result<Vec<_>, AnyError>>()?;
+                    let bytes = faces
+                        .iter()
+                        .map(|&f| Ok(ByteArray::from(data.image_bytes(f)?)))
+                        .collect::<Result<Vec<_>, AnyError>>()?;
                     column.typed::<ByteArrayType>().write_batch(&bytes, Some(&nested), None)?;
                 }
                 1 => {
-                    let paths: Vec<ByteArray> = faces.iter().map(|&f| ByteArray::from(data.name(f))).collect();
+                    let paths: Vec<ByteArray> =
+                        faces.iter().map(|&f| ByteArray::from(data.name(f))).collect();
                     column.typed::<ByteArrayType>().write_batch(&paths, Some(&nested), None)?;
                 }
                 2 if options.booleans => {
@@ -145,11 +180,15 @@ fn shard(path: &Path, data: &CelebA, faces: &[usize], options: &ShardOptions) ->
                     column.typed::<Int64Type>().write_batch(&people, Some(&flat), None)?;
                 }
                 _ if options.booleans => {
-                    let values: Vec<bool> = faces.iter().map(|&f| data.labels(f).has(leaf - 2 - identity)).collect();
+                    let values: Vec<bool> =
+                        faces.iter().map(|&f| data.labels(f).has(leaf - 2 - identity)).collect();
                     column.typed::<BoolType>().write_batch(&values, Some(&flat), None)?;
                 }
                 _ => {
-                    let values: Vec<i64> = faces.iter().map(|&f| if data.labels(f).has(leaf - 2) { 1 } else { -1 }).collect();
+                    let values: Vec<i64> = faces
+                        .iter()
+                        .map(|&f| if data.labels(f).has(leaf - 2) { 1 } else { -1 })
+                        .collect();
                     column.typed::<Int64Type>().write_batch(&values, Some(&flat), None)?;
                 }
             }
@@ -162,22 +201,40 @@ fn shard(path: &Path, data: &CelebA, faces: &[usize], options: &ShardOptions) ->
     Ok(())
 }
 
-/// Faces in all forms below a folder, by the name of the form. `data` must be a folder as it is distributed.
+/// Faces in all forms below a folder, by the name of the form. `data` must be a folder as it is
+/// distributed.
 ///
 /// # Errors
 /// Of the file system or of parquet.
-pub fn all(data: &CelebA, root: &Path, rows: usize, shard: usize) -> Result<[(&'static str, CelebA); 5], AnyError> {
-    let places = ["torchvision", "zip", "kaggle", "flwrlabs", "tpremoli"].map(|name| root.join(name));
+pub fn all(
+    data: &CelebA,
+    root: &Path,
+    rows: usize,
+    shard: usize,
+) -> Result<[(&'static str, CelebA); 5], AnyError> {
+    let places =
+        ["torchvision", "zip", "kaggle", "flwrlabs", "tpremoli"].map(|name| root.join(name));
     torchvision(data, &places[0])?;
     archive(data, &places[1])?;
     kaggle(data, &places[2])?;
     shards(&places[3], data, &ShardOptions { rows, shard, booleans: true, validation: "valid" })?;
-    shards(&places[4].join("data"), data, &ShardOptions { rows, shard, booleans: false, validation: "validation" })?;
+    shards(
+        &places[4].join("data"),
+        data,
+        &ShardOptions { rows, shard, booleans: false, validation: "validation" },
+    )?;
     let open = |at: usize| CelebA::open(&places[at], SplitRule::Official);
-    Ok([("torchvision", open(0)?), ("zip", open(1)?), ("kaggle", open(2)?), ("parquet, booleans", open(3)?), ("parquet, numbers", open(4)?)])
+    Ok([
+        ("torchvision", open(0)?),
+        ("zip", open(1)?),
+        ("kaggle", open(2)?),
+        ("parquet, booleans", open(3)?),
+        ("parquet, numbers", open(4)?),
+    ])
 }
 
 /// The number of faces of each split.
 pub fn counts(data: &CelebA) -> [usize; 3] {
-    [Split::Train, Split::Val, Split::Test].map(|split| data.split(split).map_or(0, |faces| faces.len()))
+    [Split::Train, Split::Val, Split::Test]
+        .map(|split| data.split(split).map_or(0, |faces| faces.len()))
 }

@@ -1,4 +1,5 @@
-//! Files as strangers, bad disks and broken downloads leave them: damage that is drawn at random, and a look at the memory that reading them takes.
+//! Files as strangers, bad disks and broken downloads leave them: damage that is drawn at random,
+//! and a look at the memory that reading them takes.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -17,7 +18,8 @@ static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// To be held by each test of a program from its start to its end: what one allocates is not counted as another's.
+/// To be held by each test of a program from its start to its end: what one allocates is not
+/// counted as another's.
 pub fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -104,11 +106,30 @@ const WORDS: [&[u8]; 26] = [
 ];
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    let number =
-        (select(vec![0u64, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFF_FFFF, 0xFFFF_FFFF, 1 << 40, i64::MAX as u64, u64::MAX]), 1usize..9, any::<bool>());
+    let number = (
+        select(vec![
+            0u64,
+            1,
+            0x7F,
+            0xFF,
+            0x7FFF,
+            0xFFFF,
+            0x7FFF_FFFF,
+            0xFFFF_FFFF,
+            1 << 40,
+            i64::MAX as u64,
+            u64::MAX,
+        ]),
+        1usize..9,
+        any::<bool>(),
+    );
     prop_oneof![
         vec(any::<u8>(), 1..3),
-        number.prop_map(|(n, width, little)| if little { n.to_le_bytes()[..width].to_vec() } else { n.to_be_bytes()[8 - width..].to_vec() }),
+        number.prop_map(|(n, width, little)| if little {
+            n.to_le_bytes()[..width].to_vec()
+        } else {
+            n.to_be_bytes()[8 - width..].to_vec()
+        }),
         select(&WORDS[..]).prop_map(<[u8]>::to_vec),
     ]
 }
@@ -142,7 +163,8 @@ impl Damage {
             Self::Truncate(at) => file.truncate(place(at)),
             Self::Cut(at, n) => drop(file.drain(place(at)..(place(at) + n).min(length))),
             Self::Copy(from, n, to) => {
-                let (part, to) = (file[place(from)..(place(from) + n).min(length)].to_vec(), place(to));
+                let (part, to) =
+                    (file[place(from)..(place(from) + n).min(length)].to_vec(), place(to));
                 drop(file.splice(to..to, part));
             }
             Self::Overwrite(at, bytes) => {
@@ -168,16 +190,25 @@ impl Damage {
     }
 }
 
-/// Gives `read` damaged copies of `seeds`, as many as the environment's `PROPTEST_CASES` says (default `few`), and prints what became of them.
+/// Gives `read` damaged copies of `seeds`, as many as the environment's `PROPTEST_CASES` says
+/// (default `few`), and prints what became of them.
 ///
 /// `read` returns what a person is told, if the file is refused.
 ///
 /// # Errors
-/// With the smallest damage by which `read` panics, takes more than `most` bytes of memory, or tells something that cannot be shown.
-pub fn survives(what: &str, seeds: &[Vec<u8>], few: u32, most: usize, read: impl Fn(&[u8]) -> Option<String>) -> Result<(), String> {
+/// With the smallest damage by which `read` panics, takes more than `most` bytes of memory, or
+/// tells something that cannot be shown.
+pub fn survives(
+    what: &str,
+    seeds: &[Vec<u8>],
+    few: u32,
+    most: usize,
+    read: impl Fn(&[u8]) -> Option<String>,
+) -> Result<(), String> {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(few);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let (start, refused, highest) = (Instant::now(), AtomicUsize::new(0), AtomicUsize::new(0));
     let inputs = (select(seeds.to_vec()), vec(damage(), 1..5));
     let outcome = runner.run(&inputs, |(mut file, damages)| {
@@ -185,16 +216,25 @@ pub fn survives(what: &str, seeds: &[Vec<u8>], few: u32, most: usize, read: impl
         let (told, peak) = peak_of(|| read(&file));
         highest.fetch_max(peak, Relaxed);
         if peak > most {
-            return Err(TestCaseError::fail(format!("{peak} bytes of memory for a file of {}", file.len())));
+            return Err(TestCaseError::fail(format!(
+                "{peak} bytes of memory for a file of {}",
+                file.len()
+            )));
         }
         let Some(told) = told else { return Ok(()) };
         refused.fetch_add(1, Relaxed);
-        match told.chars().count() > 2000 || told.chars().any(char::is_control) || told.contains("panicked") {
+        match told.chars().count() > 2000
+            || told.chars().any(char::is_control)
+            || told.contains("panicked")
+        {
             true => Err(TestCaseError::fail(format!("it is told as {told:?}"))),
             false => Ok(()),
         }
     });
     let (refused, highest) = (refused.into_inner(), highest.into_inner() as f64 / 1e6);
-    eprintln!("{what}: {cases} inputs in {:.1} s, {refused} refused, at most {highest:.2} MB", start.elapsed().as_secs_f64());
+    eprintln!(
+        "{what}: {cases} inputs in {:.1} s, {refused} refused, at most {highest:.2} MB",
+        start.elapsed().as_secs_f64()
+    );
     outcome.map_err(|e| format!("{what}: {e}"))
 }

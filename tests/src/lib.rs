@@ -1,5 +1,6 @@
-//! End-to-end tests of the Foresee workspace live in `tests/tests`, and `tests/examples` holds the comparison of a whole training with PyTorch's and the rehearsal of
-//! CelebA's full count. What both need is here.
+//! End-to-end tests of the Foresee workspace live in `tests/tests`, and `tests/examples` holds the
+//! comparison of a whole training with PyTorch's and the rehearsal of CelebA's full count. What
+//! both need is here.
 
 pub mod forms;
 pub mod hostile;
@@ -40,17 +41,27 @@ pub const SMALL: [&str; 20] = [
 /// If the path is not UTF-8.
 pub fn small_run(out: &Path, more: &[&str]) -> Result<Vec<String>, AnyError> {
     let set = SMALL.iter().flat_map(|setting| ["--set", *setting]);
-    Ok(["reproduce", "--out", text(out)?].into_iter().chain(set).chain(more.iter().copied()).map(String::from).collect())
+    Ok(["reproduce", "--out", text(out)?]
+        .into_iter()
+        .chain(set)
+        .chain(more.iter().copied())
+        .map(String::from)
+        .collect())
 }
 
 /// Runs the command line as a user does.
 ///
 /// # Errors
 /// If it cannot be started; that it fails is in the output.
-pub fn xtask<T: AsRef<OsStr>>(arguments: &[T], environment: &[(&str, &str)]) -> Result<Output, AnyError> {
+pub fn xtask<T: AsRef<OsStr>>(
+    arguments: &[T],
+    environment: &[(&str, &str)],
+) -> Result<Output, AnyError> {
     let mut command = Command::new(env!("CARGO"));
     command.args(["run", "--quiet", "--release", "--package", "xtask", "--"]).args(arguments);
-    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).envs(environment.iter().copied());
+    command
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .envs(environment.iter().copied());
     Ok(command.output()?)
 }
 

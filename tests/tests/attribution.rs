@@ -1,4 +1,5 @@
-//! The stage and the command `attribute` as a user meets them: what is scored for which network, and what bad input gets.
+//! The stage and the command `attribute` as a user meets them: what is scored for which network,
+//! and what bad input gets.
 
 use std::path::Path;
 use std::process::Output;
@@ -8,7 +9,14 @@ use foresee_tests::{message, small_run, text, xtask};
 type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
 
 /// Enough test faces for surrogates, and no other stage that takes long.
-const MORE: [&str; 6] = ["--set", "data.synthetic_faces=120", "--set", "prune.random_seeds=1", "--set", "predict.images=0"];
+const MORE: [&str; 6] = [
+    "--set",
+    "data.synthetic_faces=120",
+    "--set",
+    "prune.random_seeds=1",
+    "--set",
+    "predict.images=0",
+];
 
 fn run(out: &Path, more: &[&str]) -> AnyResult {
     let output = xtask(&small_run(out, &[&MORE[..], more].concat())?, &[])?;
@@ -17,7 +25,8 @@ fn run(out: &Path, more: &[&str]) -> AnyResult {
 }
 
 fn attribute(run: &Path, more: &[&str]) -> AnyResult<Output> {
-    let arguments: Vec<&str> = ["attribute", "--run", text(run)?].into_iter().chain(more.iter().copied()).collect();
+    let arguments: Vec<&str> =
+        ["attribute", "--run", text(run)?].into_iter().chain(more.iter().copied()).collect();
     xtask(&arguments, &[])
 }
 
@@ -25,7 +34,10 @@ fn attribute(run: &Path, more: &[&str]) -> AnyResult<Output> {
 fn column(file: &Path, name: &str) -> AnyResult<Vec<String>> {
     let content = std::fs::read_to_string(file)?;
     let mut lines = content.lines();
-    let place = lines.next().and_then(|header| header.split(',').position(|h| h == name)).ok_or_else(|| format!("{}: no {name}", file.display()))?;
+    let place = lines
+        .next()
+        .and_then(|header| header.split(',').position(|h| h == name))
+        .ok_or_else(|| format!("{}: no {name}", file.display()))?;
     lines.map(|line| Ok(line.split(',').nth(place).ok_or("a short line")?.to_owned())).collect()
 }
 
@@ -44,8 +56,12 @@ fn every_method_is_scored_and_checked_and_bad_input_is_told() -> AnyResult {
         assert!(methods.iter().any(|m| m == method), "{method} is not scored");
     }
     assert!(!methods.iter().any(|m| m == "cam"), "a network with masks allows no CAM");
-    let fits: Vec<f64> =
-        methods.iter().zip(numbers(&data("attribution_scores.csv"), "local_r2")?).filter(|(m, _)| *m == "lime").map(|(_, r2)| r2).collect();
+    let fits: Vec<f64> = methods
+        .iter()
+        .zip(numbers(&data("attribution_scores.csv"), "local_r2")?)
+        .filter(|(m, _)| *m == "lime")
+        .map(|(_, r2)| r2)
+        .collect();
     assert!(!fits.is_empty() && fits.iter().all(|r2| (0. ..=1.).contains(r2)), "{fits:?}");
 
     checks_are_possible(&data("attribution_checks.csv"), &data("attribution_randomisation.csv"))?;
@@ -56,21 +72,40 @@ fn every_method_is_scored_and_checked_and_bad_input_is_told() -> AnyResult {
         "two surrogates of six attributes from two inputs: {agreement:?}"
     );
     let inputs = column(&data("attribution_surrogate.csv"), "inputs")?;
-    assert!(["mean masks", "mean features"].iter().all(|of| inputs.iter().filter(|i| i == of).count() == 12), "{inputs:?}");
+    assert!(
+        ["mean masks", "mean features"]
+            .iter()
+            .all(|of| inputs.iter().filter(|i| i == of).count() == 12),
+        "{inputs:?}"
+    );
     shown_faces_have_the_attribute(&out)?;
-    for table in ["attribution_scores", "attribution_checks", "attribution_permutation", "attribution_surrogate"] {
+    for table in [
+        "attribution_scores",
+        "attribution_checks",
+        "attribution_permutation",
+        "attribution_surrogate",
+    ] {
         for extension in ["csv", "md", "tex"] {
-            assert!(out.join(format!("tables/{table}.{extension}")).exists(), "tables/{table}.{extension}");
+            assert!(
+                out.join(format!("tables/{table}.{extension}")).exists(),
+                "tables/{table}.{extension}"
+            );
         }
     }
     more_images_are_scored(&out)?;
     bad_input_is_told(&out, folder.path())
 }
 
-/// A scaled map is never worse than a map of zeros, nothing is less than 0, and a map of the same random numbers does not change with the weights.
+/// A scaled map is never worse than a map of zeros, nothing is less than 0, and a map of the same
+/// random numbers does not change with the weights.
 fn checks_are_possible(checks: &Path, cascade: &Path) -> AnyResult {
-    for (infidelity, zeros) in numbers(checks, "infidelity")?.into_iter().zip(numbers(checks, "infidelity_of_zeros")?) {
-        assert!(infidelity >= -1e-9 && infidelity <= zeros * (1. + 1e-6), "{infidelity} of {zeros}");
+    for (infidelity, zeros) in
+        numbers(checks, "infidelity")?.into_iter().zip(numbers(checks, "infidelity_of_zeros")?)
+    {
+        assert!(
+            infidelity >= -1e-9 && infidelity <= zeros * (1. + 1e-6),
+            "{infidelity} of {zeros}"
+        );
     }
     let methods = column(cascade, "method")?;
     for (method, rho) in methods.iter().zip(numbers(cascade, "rank_correlation")?) {
@@ -83,18 +118,32 @@ fn checks_are_possible(checks: &Path, cascade: &Path) -> AnyResult {
     Ok(())
 }
 
-/// Every row of the figure is a test face with the attribute, of the drawn ones with its region, and each method has one scale.
+/// Every row of the figure is a test face with the attribute, of the drawn ones with its region,
+/// and each method has one scale.
 fn shown_faces_have_the_attribute(run: &Path) -> AnyResult {
     let maps = run.join("data/attribution_maps.csv");
-    assert!(column(&maps, "has")?.iter().all(|has| has == "yes") && column(&maps, "split")?.iter().all(|split| split == "test"));
-    let (attributes, methods, greatest) = (column(&maps, "attribute")?, column(&maps, "method")?, column(&maps, "greatest")?);
+    assert!(
+        column(&maps, "has")?.iter().all(|has| has == "yes")
+            && column(&maps, "split")?.iter().all(|split| split == "test")
+    );
+    let (attributes, methods, greatest) =
+        (column(&maps, "attribute")?, column(&maps, "method")?, column(&maps, "greatest")?);
     let regions = methods.iter().filter(|m| *m == "region").count();
     let mut names = attributes.clone();
     names.dedup();
     assert_eq!((names.len(), regions % names.len()), (6, 0), "{names:?}");
     assert!(regions > 0 && regions == methods.iter().filter(|m| *m == "lrp").count());
-    let of = |method: &str| methods.iter().zip(&greatest).filter(|(m, _)| *m == method).map(|(_, g)| g.clone()).collect::<Vec<_>>();
-    assert!(of("lrp").windows(2).all(|pair| pair[0] == pair[1]) && of("lrp")[0].parse::<f64>()? > 0.);
+    let of = |method: &str| {
+        methods
+            .iter()
+            .zip(&greatest)
+            .filter(|(m, _)| *m == method)
+            .map(|(_, g)| g.clone())
+            .collect::<Vec<_>>()
+    };
+    assert!(
+        of("lrp").windows(2).all(|pair| pair[0] == pair[1]) && of("lrp")[0].parse::<f64>()? > 0.
+    );
     let faces = column(&run.join("data/attribution_faces.csv"), "face")?;
     assert!(column(&maps, "face")?.iter().all(|face| faces.contains(face)));
     Ok(())
@@ -105,17 +154,26 @@ fn importance_adds_up(file: &Path) -> AnyResult {
     let content = std::fs::read_to_string(file)?;
     assert!(content.contains("region (row"), "{content}");
     for kind in ["channel,", "attribute,"] {
-        let lines: Vec<&str> = content.lines().skip(1).filter(|line| line.starts_with(kind)).collect();
+        let lines: Vec<&str> =
+            content.lines().skip(1).filter(|line| line.starts_with(kind)).collect();
         assert!(lines.len() >= 6, "{kind} {}", lines.len());
         for line in lines {
-            let v: Vec<f64> = line.split(',').skip(3).take(5).map(str::parse).collect::<Result<_, _>>()?;
+            let v: Vec<f64> =
+                line.split(',').skip(3).take(5).map(str::parse).collect::<Result<_, _>>()?;
             assert!(((v[3] + v[4]) / 2. - v[0] - v[1]).abs() < 1e-9, "{line}");
         }
     }
     // Six attributes by 39 others, none by itself.
-    let labels: Vec<Vec<&str>> =
-        content.lines().filter(|line| line.starts_with("attribute,")).map(|line| line.split(',').take(3).collect()).collect();
-    assert!(labels.len() == 6 * 39 && labels.iter().all(|line| line[1] != line[2]), "{}", labels.len());
+    let labels: Vec<Vec<&str>> = content
+        .lines()
+        .filter(|line| line.starts_with("attribute,"))
+        .map(|line| line.split(',').take(3).collect())
+        .collect();
+    assert!(
+        labels.len() == 6 * 39 && labels.iter().all(|line| line[1] != line[2]),
+        "{}",
+        labels.len()
+    );
     Ok(())
 }
 
@@ -124,15 +182,22 @@ fn more_images_are_scored(run: &Path) -> AnyResult {
     let more = attribute(run, &["--images", "2", "--set", "attribute.checks=0"])?;
     assert!(more.status.success(), "{}", message(&more));
     let told = String::from_utf8_lossy(&more.stdout).into_owned();
-    assert!(told.contains("| masks |") && !told.contains("Checks of attribution"), "the scores are printed:\n{told}");
+    assert!(
+        told.contains("| masks |") && !told.contains("Checks of attribution"),
+        "the scores are printed:\n{told}"
+    );
     assert!(column(&run.join("data/attribution_scores.csv"), "method")?.len() > before);
     assert!(
-        !run.join("tables/attribution_checks.csv").exists() && !run.join("data/attribution_checks.csv").exists(),
+        !run.join("tables/attribution_checks.csv").exists()
+            && !run.join("data/attribution_checks.csv").exists(),
         "checks of other settings stay"
     );
     let manifest = std::fs::read_to_string(run.join("manifest.json"))?;
     assert!(manifest.contains("\"images\": 2") && manifest.contains("\"checks\": 0"));
-    assert!(attribute(run, &[])?.stderr.windows(10).any(|w| w == b"up to date"), "nothing is scored twice");
+    assert!(
+        attribute(run, &[])?.stderr.windows(10).any(|w| w == b"up to date"),
+        "nothing is scored twice"
+    );
     Ok(())
 }
 
@@ -145,22 +210,40 @@ fn bad_input_is_told(run: &Path, folder: &Path) -> AnyResult {
         (&["--image", "face.jpg"], "no such image; their names are like 000001.jpg"),
         (&["--images", "0"], "0 is not in 1.."),
         (&["--images", "many"], "invalid value 'many'"),
-        (&["--set", "attribute.grid=1"], "attribute.grid = 1 is not possible: a number from 2 to 64"),
+        (
+            &["--set", "attribute.grid=1"],
+            "attribute.grid = 1 is not possible: a number from 2 to 64",
+        ),
         (&["--set", "attribute.surrogate_images=5"], "a number from 10, or 0"),
-        (&["--set", "attribute.lime=5"], "there is no key `attribute.lime`; the keys are attribute."),
+        (
+            &["--set", "attribute.lime=5"],
+            "there is no key `attribute.lime`; the keys are attribute.",
+        ),
         (&["--set", "train.epochs=5"], "there is no key `train`; the keys are attribute"),
     ];
     for (arguments, expected) in cases {
         let output = attribute(run, arguments)?;
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", message(&output));
         assert!(message(&output).contains(expected), "{arguments:?}: {}", message(&output));
-        assert!(std::fs::read(run.join("manifest.json"))? == before, "{arguments:?} changed the run");
+        assert!(
+            std::fs::read(run.join("manifest.json"))? == before,
+            "{arguments:?} changed the run"
+        );
     }
     let nowhere = attribute(&folder.join("nowhere"), &[])?;
-    assert!(nowhere.status.code() == Some(2) && message(&nowhere).contains("cargo xtask reproduce"), "{}", message(&nowhere));
+    assert!(
+        nowhere.status.code() == Some(2) && message(&nowhere).contains("cargo xtask reproduce"),
+        "{}",
+        message(&nowhere)
+    );
     std::fs::remove_file(run.join("model.safetensors"))?;
     let without = attribute(run, &[])?;
-    assert!(without.status.code() == Some(2) && message(&without).contains("run `cargo xtask reproduce` first"), "{}", message(&without));
+    assert!(
+        without.status.code() == Some(2)
+            && message(&without).contains("run `cargo xtask reproduce` first"),
+        "{}",
+        message(&without)
+    );
     Ok(())
 }
 
@@ -168,13 +251,33 @@ fn bad_input_is_told(run: &Path, folder: &Path) -> AnyResult {
 #[test]
 fn other_networks_are_explained() -> AnyResult {
     let folder = tempfile::tempdir()?;
-    for (setting, has, has_not) in [("model.mask_kernel=3", "masks", "cam"), ("model.attention=false", "cam", "masks")] {
+    for (setting, has, has_not) in
+        [("model.mask_kernel=3", "masks", "cam"), ("model.attention=false", "cam", "masks")]
+    {
         let out = folder.path().join(setting);
-        run(&out, &["--set", setting, "--set", "attribute.surrogate_images=0", "--set", "attribute.checks=1"])?;
+        run(
+            &out,
+            &[
+                "--set",
+                setting,
+                "--set",
+                "attribute.surrogate_images=0",
+                "--set",
+                "attribute.checks=1",
+            ],
+        )?;
         let methods = column(&out.join("data/attribution_scores.csv"), "method")?;
-        assert!(methods.iter().any(|m| m == has) && !methods.iter().any(|m| m == has_not), "{setting}: {methods:?}");
+        assert!(
+            methods.iter().any(|m| m == has) && !methods.iter().any(|m| m == has_not),
+            "{setting}: {methods:?}"
+        );
         let refused = attribute(&out, &["--method", has_not])?;
-        assert!(refused.status.code() == Some(2) && message(&refused).contains("this run has sensitivity"), "{}", message(&refused));
+        assert!(
+            refused.status.code() == Some(2)
+                && message(&refused).contains("this run has sensitivity"),
+            "{}",
+            message(&refused)
+        );
     }
     Ok(())
 }

@@ -44,13 +44,15 @@ fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
         assert!(told(&damaged).contains(expected), "{expected}: {}", told(&damaged));
     }
 
-    // What lies there and is not listed, what is listed and does not lie there, and what may not be read.
+    // What lies there and is not listed, what is listed and does not lie there, and what may not be
+    // read.
     let images = faces.join("img_align_celeba");
     std::fs::rename(images.join("000009.jpg"), images.join("000099.jpg"))?;
     let moved = told(&xtask(&["data", "check", text(&faces)?], &[])?);
-    for expected in
-        ["1 that no row of list_attr_celeba lists, and that are not read: 000099.jpg", "000009.jpg is listed in the annotations but does not exist"]
-    {
+    for expected in [
+        "1 that no row of list_attr_celeba lists, and that are not read: 000099.jpg",
+        "000009.jpg is listed in the annotations but does not exist",
+    ] {
         assert!(moved.contains(expected), "{expected}: {moved}");
     }
     std::fs::rename(images.join("000099.jpg"), images.join("000009.jpg"))?;
@@ -63,7 +65,11 @@ fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
             Ok(_) => eprintln!("skipped: this user may read every folder"),
             Err(_) => {
                 let closed = told(&xtask(&["data", "check", text(&faces)?], &[])?);
-                assert!(closed.contains("Permission denied") && closed.contains("change its permissions"), "{closed}");
+                assert!(
+                    closed.contains("Permission denied")
+                        && closed.contains("change its permissions"),
+                    "{closed}"
+                );
             }
         }
         allow(0o755)?;
@@ -71,12 +77,23 @@ fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
 
     let out = folder.path().join("stats");
     let wrong = xtask(&["data", "stats", text(&faces)?, "--out", text(&out)?, "--faces"], &[])?;
-    assert!(wrong.status.code() == Some(2) && told(&wrong).contains("`Anna` is not the number of a person"), "{}", told(&wrong));
+    assert!(
+        wrong.status.code() == Some(2)
+            && told(&wrong).contains("`Anna` is not the number of a person"),
+        "{}",
+        told(&wrong)
+    );
     std::fs::remove_file(faces.join("identity_CelebA.txt"))?;
-    assert!(xtask(&["data", "stats", text(&faces)?, "--out", text(&out)?, "--faces"], &[])?.status.success());
+    assert!(
+        xtask(&["data", "stats", text(&faces)?, "--out", text(&out)?, "--faces"], &[])?
+            .status
+            .success()
+    );
     let frequencies = std::fs::read_to_string(out.join("attribute_frequencies.csv"))?;
     assert!(
-        frequencies.starts_with("attribute,faces,frequency,frequency_train,frequency_val,frequency_test,data") && frequencies.lines().count() == 41
+        frequencies.starts_with(
+            "attribute,faces,frequency,frequency_train,frequency_val,frequency_test,data"
+        ) && frequencies.lines().count() == 41
     );
     let smiling = (0..40).filter(|&face| data.labels(face).has(31)).count();
     assert!(frequencies.contains(&format!("Smiling,{smiling},")), "{frequencies}");
@@ -84,24 +101,50 @@ fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
 
     let table = std::fs::read_to_string(out.join("faces.csv"))?;
     let first = table.lines().nth(1).ok_or("no row")?;
-    assert!(table.starts_with("image,split,5_o_Clock_Shadow,") && table.lines().count() == 41 && first.starts_with("000001.jpg,train,"), "{first}");
+    assert!(
+        table.starts_with("image,split,5_o_Clock_Shadow,")
+            && table.lines().count() == 41
+            && first.starts_with("000001.jpg,train,"),
+        "{first}"
+    );
 
     let fetched = xtask(&["data", "fetch", "someone/faces"], &[])?;
-    assert!(fetched.status.code() == Some(2) && told(&fetched).contains("--features hub"), "{}", told(&fetched));
+    assert!(
+        fetched.status.code() == Some(2) && told(&fetched).contains("--features hub"),
+        "{}",
+        told(&fetched)
+    );
     Ok(())
 }
 
 #[test]
 fn bad_images_are_left_out_where_that_is_asked_for() -> AnyResult {
     let folder = tempfile::tempdir()?;
-    let (faces, out, splits) = (folder.path().join("faces"), folder.path().join("run"), folder.path().join("splits.csv"));
+    let (faces, out, splits) =
+        (folder.path().join("faces"), folder.path().join("run"), folder.path().join("splits.csv"));
     synthetic::write(&faces, 40, 1, |_| ())?;
     let data = CelebA::open(&faces, SplitRule::Official)?;
     std::fs::write(data.image_path(3), b"no image")?;
-    let rows: String = (0..40).map(|face| format!("{},{}\n", data.name(face), ["train", "train", "train", "val", "test"][face % 5])).collect();
+    let rows: String = (0..40)
+        .map(|face| {
+            format!(
+                "{},{}\n",
+                data.name(face),
+                ["train", "train", "train", "val", "test"][face % 5]
+            )
+        })
+        .collect();
     std::fs::write(&splits, format!("image,split\n{rows}"))?;
     let run = |more: &[&str]| -> AnyResult<Output> {
-        let mut arguments = vec!["reproduce", "--celeba", text(&faces)?, "--out", text(&out)?, "--splits", text(&splits)?];
+        let mut arguments = vec![
+            "reproduce",
+            "--celeba",
+            text(&faces)?,
+            "--out",
+            text(&out)?,
+            "--splits",
+            text(&splits)?,
+        ];
         for setting in [
             "data.image_size=8",
             "model.channels=8",
@@ -118,20 +161,45 @@ fn bad_images_are_left_out_where_that_is_asked_for() -> AnyResult {
         xtask(&arguments, &[])
     };
     let refused = run(&[])?;
-    assert!(refused.status.code() == Some(2) && told(&refused).contains("1 of 40 images cannot be read; --skip-bad"), "{}", told(&refused));
+    assert!(
+        refused.status.code() == Some(2)
+            && told(&refused).contains("1 of 40 images cannot be read; --skip-bad"),
+        "{}",
+        told(&refused)
+    );
     let too_many = run(&["--skip-bad"])?;
-    assert!(too_many.status.code() == Some(2) && told(&too_many).contains("2.50 %, more than the 1 % that --skip-bad allows"), "{}", told(&too_many));
+    assert!(
+        too_many.status.code() == Some(2)
+            && told(&too_many).contains("2.50 %, more than the 1 % that --skip-bad allows"),
+        "{}",
+        told(&too_many)
+    );
     assert!(!out.exists());
     let cache = folder.path().join("cache");
     let done = run(&["--skip-bad", "5", "--cache", text(&cache)?])?;
-    assert!(done.status.success() && told(&done).contains("1 of 40 images are left out"), "{}", told(&done));
+    assert!(
+        done.status.success() && told(&done).contains("1 of 40 images are left out"),
+        "{}",
+        told(&done)
+    );
     let listed = std::fs::read_to_string(out.join("bad_images.csv"))?;
-    assert!(listed.contains("000004.jpg") && listed.contains("is neither a JPEG nor a PNG file"), "{listed}");
-    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("manifest.json"))?)?;
+    assert!(
+        listed.contains("000004.jpg") && listed.contains("is neither a JPEG nor a PNG file"),
+        "{listed}"
+    );
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(out.join("manifest.json"))?)?;
     // Face 3 was a validation face: 24 train, 7 val, 8 test.
-    assert_eq!((&manifest["data"]["train"], &manifest["data"]["val"], &manifest["data"]["test"]), (&24.into(), &7.into(), &8.into()));
+    assert_eq!(
+        (&manifest["data"]["train"], &manifest["data"]["val"], &manifest["data"]["test"]),
+        (&24.into(), &7.into(), &8.into())
+    );
     assert_eq!(std::fs::read_dir(&cache)?.count(), 1);
     let again = run(&["--skip-bad", "5", "--cache", text(&cache)?])?;
-    assert!(again.status.success() && told(&again).matches("up to date").count() == 5, "{}", told(&again));
+    assert!(
+        again.status.success() && told(&again).matches("up to date").count() == 5,
+        "{}",
+        told(&again)
+    );
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! A run is never lost: killed, interrupted, without room, without its faces, beside another process.
+//! A run is never lost: killed, interrupted, without room, without its faces, beside another
+//! process.
 #![cfg(unix)]
 
 use std::path::{Path, PathBuf};
@@ -25,19 +26,31 @@ fn reproduce(out: &Path, more: &[&str]) -> AnyResult<Output> {
 
 /// The program itself: signals must not go to cargo.
 fn program() -> AnyResult<PathBuf> {
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--release", "--package", "xtask"]).status()?;
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--release", "--package", "xtask"])
+        .status()?;
     assert!(built.success());
     Ok(Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("release").join("xtask"))
 }
 
 /// Starts or goes on with a long run; it has made two more checkpoints when this returns.
 fn long_run(out: &Path, more: &[&str]) -> AnyResult<Child> {
-    let made = || std::fs::metadata(out.join("checkpoint.previous.safetensors")).and_then(|m| m.modified()).ok();
+    let made = || {
+        std::fs::metadata(out.join("checkpoint.previous.safetensors"))
+            .and_then(|m| m.modified())
+            .ok()
+    };
     let before = made();
-    let mut child = Command::new(program()?).args(arguments(out, &[&LONG, more].concat())?).stderr(Stdio::piped()).spawn()?;
+    let mut child = Command::new(program()?)
+        .args(arguments(out, &[&LONG, more].concat())?)
+        .stderr(Stdio::piped())
+        .spawn()?;
     let start = Instant::now();
     while made() == before {
-        assert!(start.elapsed() < Duration::from_secs(60) && child.try_wait()?.is_none(), "no checkpoint was made");
+        assert!(
+            start.elapsed() < Duration::from_secs(60) && child.try_wait()?.is_none(),
+            "no checkpoint was made"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(child)
@@ -52,7 +65,12 @@ fn interrupt(child: &Child) -> AnyResult {
 fn killed_runs_end_with_the_same_bytes() -> AnyResult {
     let output = xtask(&["soak", "--kills", "20"], &[])?;
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && told.starts_with("20 of 20 killed runs ended with the same bytes"), "{told}{}", message(&output));
+    assert!(
+        output.status.success()
+            && told.starts_with("20 of 20 killed runs ended with the same bytes"),
+        "{told}{}",
+        message(&output)
+    );
     Ok(())
 }
 
@@ -64,12 +82,22 @@ fn ctrl_c_saves_a_second_process_is_refused_and_a_damaged_checkpoint_passed_over
     let id = first.id();
     let second = reproduce(&out, &LONG)?;
     assert_eq!(second.status.code(), Some(2));
-    assert!(message(&second).contains(&format!("process {id} on ")) && message(&second).contains("is working in"), "{}", message(&second));
+    assert!(
+        message(&second).contains(&format!("process {id} on "))
+            && message(&second).contains("is working in"),
+        "{}",
+        message(&second)
+    );
 
     interrupt(&first)?;
     let first = first.wait_with_output()?;
     assert_eq!(first.status.code(), Some(130));
-    assert!(message(&first).contains("saved at step") && message(&first).contains("give the same command again"), "{}", message(&first));
+    assert!(
+        message(&first).contains("saved at step")
+            && message(&first).contains("give the same command again"),
+        "{}",
+        message(&first)
+    );
     assert!(!out.join(".lock").exists());
 
     let seconds: f64 = std::fs::read_to_string(out.join("checkpoint.seconds"))?.trim().parse()?;
@@ -81,9 +109,20 @@ fn ctrl_c_saves_a_second_process_is_refused_and_a_damaged_checkpoint_passed_over
     let again = long_run(&out, &[])?;
     interrupt(&again)?;
     let again = again.wait_with_output()?;
-    assert!(std::fs::read(out.join("checkpoint.unusable.safetensors"))? == bytes[..bytes.len() / 2], "the damaged one takes nobody's place");
-    assert!(message(&again).contains("a checkpoint is passed over") && message(&again).contains("going on from step"), "{}", message(&again));
-    assert!(!out.join("data/.tmpABCDEF").exists(), "what a killed process left half written is removed");
+    assert!(
+        std::fs::read(out.join("checkpoint.unusable.safetensors"))? == bytes[..bytes.len() / 2],
+        "the damaged one takes nobody's place"
+    );
+    assert!(
+        message(&again).contains("a checkpoint is passed over")
+            && message(&again).contains("going on from step"),
+        "{}",
+        message(&again)
+    );
+    assert!(
+        !out.join("data/.tmpABCDEF").exists(),
+        "what a killed process left half written is removed"
+    );
     Ok(())
 }
 
@@ -98,22 +137,44 @@ fn other_settings_are_refused_or_start_in_a_new_folder_and_a_moved_run_goes_on()
     let changed = ["--set", "train.lambda=1e-3"];
     let refused = reproduce(&out, &changed)?;
     assert_eq!(refused.status.code(), Some(2));
-    assert!(message(&refused).contains("train.lambda is 1e-6 there, 0.001 here") && message(&refused).contains("--force"), "{}", message(&refused));
+    assert!(
+        message(&refused).contains("train.lambda is 1e-6 there, 0.001 here")
+            && message(&refused).contains("--force"),
+        "{}",
+        message(&refused)
+    );
     for expected in ["train: done", "train: up to date"] {
         let forced = reproduce(&out, &[changed[0], changed[1], "--force"])?;
-        assert!(forced.status.success() && message(&forced).contains(expected), "{}", message(&forced));
+        assert!(
+            forced.status.success() && message(&forced).contains(expected),
+            "{}",
+            message(&forced)
+        );
     }
-    assert!(std::fs::read(out.join("manifest.json"))? == manifest, "--force never touches the run that is there");
-    assert!(folder.path().join("run-2/report.html").exists() && !folder.path().join("run-3").exists());
+    assert!(
+        std::fs::read(out.join("manifest.json"))? == manifest,
+        "--force never touches the run that is there"
+    );
+    assert!(
+        folder.path().join("run-2/report.html").exists() && !folder.path().join("run-3").exists()
+    );
 
     let moved = folder.path().join("elsewhere/moved");
     std::fs::create_dir(folder.path().join("elsewhere"))?;
     std::fs::rename(&out, &moved)?;
     let again = reproduce(&moved, &[])?;
-    assert!(again.status.success() && message(&again).matches("up to date").count() == 7, "{}", message(&again));
+    assert!(
+        again.status.success() && message(&again).matches("up to date").count() == 7,
+        "{}",
+        message(&again)
+    );
     std::fs::remove_file(moved.join("data/channel_pruning.csv"))?;
     let pruned = xtask(&["prune", "--run", text(&moved)?], &[])?;
-    assert!(pruned.status.success() && message(&pruned).contains("prune: done"), "{}", message(&pruned));
+    assert!(
+        pruned.status.success() && message(&pruned).contains("prune: done"),
+        "{}",
+        message(&pruned)
+    );
     Ok(())
 }
 
@@ -133,27 +194,55 @@ fn faces_that_vanish_and_numbers_that_burst_stop_a_training_that_can_go_on() -> 
     let again = long_run(&out, &from)?;
     interrupt(&again)?;
     let again = again.wait_with_output()?;
-    assert!(again.status.code() == Some(130) && message(&again).contains("going on from step"), "{}", message(&again));
+    assert!(
+        again.status.code() == Some(130) && message(&again).contains("going on from step"),
+        "{}",
+        message(&again)
+    );
 
     let burst = folder.path().join("burst");
-    let high = ["train.learning_rate=10", "train.weight_decay=10", "train.warmup=0.01", "train.epochs=60"];
-    let output = reproduce(&burst, &high.iter().flat_map(|setting| ["--set", *setting]).collect::<Vec<_>>())?;
+    let high =
+        ["train.learning_rate=10", "train.weight_decay=10", "train.warmup=0.01", "train.epochs=60"];
+    let output = reproduce(
+        &burst,
+        &high.iter().flat_map(|setting| ["--set", *setting]).collect::<Vec<_>>(),
+    )?;
     assert_eq!(output.status.code(), Some(1));
-    assert!(message(&output).contains("values that are not finite, first in"), "{}", message(&output));
+    assert!(
+        message(&output).contains("values that are not finite, first in"),
+        "{}",
+        message(&output)
+    );
     assert!(!burst.join("model.safetensors").exists());
     Ok(())
 }
 
-/// Runs the small run on a file system of this size in a namespace of its own, or `None` where the system allows none.
+/// Runs the small run on a file system of this size in a namespace of its own, or `None` where the
+/// system allows none.
 fn in_small_space(mounted: &Path, size: &str, then: &str) -> AnyResult<Option<Output>> {
     std::fs::create_dir_all(mounted)?;
-    if !Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "tmpfs", text(mounted)?]).status().is_ok_and(|s| s.success()) {
-        eprintln!("skipped: this system allows no file system of one's own (unshare -rm mount -t tmpfs)");
+    if !Command::new("unshare")
+        .args(["-rm", "mount", "-t", "tmpfs", "tmpfs", text(mounted)?])
+        .status()
+        .is_ok_and(|s| s.success())
+    {
+        eprintln!(
+            "skipped: this system allows no file system of one's own (unshare -rm mount -t tmpfs)"
+        );
         return Ok(None);
     }
-    let run =
-        format!("{} {}", text(&program()?)?, arguments(&mounted.join("run"), &[])?.iter().map(|a| format!("'{a}'")).collect::<Vec<_>>().join(" "));
-    let script = format!("mount -t tmpfs -o size={size} tmpfs {0} && cd {0} && {then}", text(mounted)?).replace("RUN", &run);
+    let run = format!(
+        "{} {}",
+        text(&program()?)?,
+        arguments(&mounted.join("run"), &[])?
+            .iter()
+            .map(|a| format!("'{a}'"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
+    let script =
+        format!("mount -t tmpfs -o size={size} tmpfs {0} && cd {0} && {then}", text(mounted)?)
+            .replace("RUN", &run);
     Ok(Some(Command::new("unshare").args(["-rm", "sh", "-c", &script]).output()?))
 }
 
@@ -161,20 +250,34 @@ fn in_small_space(mounted: &Path, size: &str, then: &str) -> AnyResult<Option<Ou
 fn a_full_disk_and_a_folder_made_read_only_are_told_and_the_run_goes_on_later() -> AnyResult {
     let folder = tempfile::tempdir()?;
     // The faces alone take more.
-    let Some(drawing) = in_small_space(&folder.path().join("a"), "100k", "RUN")? else { return Ok(()) };
+    let Some(drawing) = in_small_space(&folder.path().join("a"), "100k", "RUN")? else {
+        return Ok(());
+    };
     assert_eq!(drawing.status.code(), Some(1), "{}", message(&drawing));
     assert!(message(&drawing).contains("o space left on device"), "{}", message(&drawing));
 
     // Room for the faces, but after them only for a part of what training writes; then room again.
     let script = "RUN; code=$?; ls -A run; mount -o remount,size=64m . && RUN && exit $code";
-    let Some(training) = in_small_space(&folder.path().join("b"), "1200k", script)? else { return Ok(()) };
-    assert!(training.status.code() == Some(1) && message(&training).contains("o space left on device"), "{}", message(&training));
+    let Some(training) = in_small_space(&folder.path().join("b"), "1200k", script)? else {
+        return Ok(());
+    };
+    assert!(
+        training.status.code() == Some(1) && message(&training).contains("o space left on device"),
+        "{}",
+        message(&training)
+    );
     let left = String::from_utf8_lossy(&training.stdout).into_owned();
     assert!(!left.contains(".tmp"), "half a file was left: {left}");
     assert!(message(&training).contains("figures: done"), "{}", message(&training));
 
     let script = "RUN > /dev/null && rm run/model.safetensors && mount -o remount,ro . ; RUN";
-    let Some(read_only) = in_small_space(&folder.path().join("c"), "64m", script)? else { return Ok(()) };
-    assert!(read_only.status.code() == Some(2) && message(&read_only).contains("ead-only file system"), "{}", message(&read_only));
+    let Some(read_only) = in_small_space(&folder.path().join("c"), "64m", script)? else {
+        return Ok(());
+    };
+    assert!(
+        read_only.status.code() == Some(2) && message(&read_only).contains("ead-only file system"),
+        "{}",
+        message(&read_only)
+    );
     Ok(())
 }

@@ -30,18 +30,45 @@ synthetic = true
 #[test]
 fn a_study_tests_each_claim_for_each_variant_and_goes_on_where_it_stopped() -> AnyResult {
     let folder = tempfile::tempdir()?;
-    let (faces, list, out) = (folder.path().join("faces"), folder.path().join("study.toml"), folder.path().join("study"));
+    let (faces, list, out) = (
+        folder.path().join("faces"),
+        folder.path().join("study.toml"),
+        folder.path().join("study"),
+    );
     std::fs::write(&list, STUDY)?;
-    assert!(xtask(&["data", "synthesize", "--out", text(&faces)?, "--faces", "60"], &[])?.status.success());
+    assert!(
+        xtask(&["data", "synthesize", "--out", text(&faces)?, "--faces", "60"], &[])?
+            .status
+            .success()
+    );
     let study = |more: &[&str]| -> AnyResult<Output> {
-        let mut arguments = vec!["fidelity", "--celeba", text(&faces)?, "--out", text(&out)?, "--study", text(&list)?];
+        let mut arguments = vec![
+            "fidelity",
+            "--celeba",
+            text(&faces)?,
+            "--out",
+            text(&out)?,
+            "--study",
+            text(&list)?,
+        ];
         arguments.extend(more);
         xtask(&arguments, &[])
     };
-    let nowhere = xtask(&["fidelity", "--celeba", "nowhere", "--out", text(&out)?, "--study", text(&list)?], &[])?;
-    assert!(nowhere.status.code() == Some(2) && message(&nowhere).contains("nowhere"), "{}", message(&nowhere));
+    let nowhere = xtask(
+        &["fidelity", "--celeba", "nowhere", "--out", text(&out)?, "--study", text(&list)?],
+        &[],
+    )?;
+    assert!(
+        nowhere.status.code() == Some(2) && message(&nowhere).contains("nowhere"),
+        "{}",
+        message(&nowhere)
+    );
     let nothing = study(&["--seeds", "1", "--budget", "0"])?;
-    assert!(nothing.status.success() && message(&nothing).contains("no run is done"), "{}", message(&nothing));
+    assert!(
+        nothing.status.success() && message(&nothing).contains("no run is done"),
+        "{}",
+        message(&nothing)
+    );
 
     let first = study(&["--seeds", "1"])?;
     assert!(first.status.success(), "{}", message(&first));
@@ -55,24 +82,59 @@ fn a_study_tests_each_claim_for_each_variant_and_goes_on_where_it_stopped() -> A
         ("Black_Hair shares channels with Blond_Hair", 3),
         ("masks of the top channels lie where the attribute is (drawn faces)", 3),
     ] {
-        assert_eq!(claims.lines().filter(|line| line.contains(claim)).count(), lines, "{claim}:\n{claims}");
+        assert_eq!(
+            claims.lines().filter(|line| line.contains(claim)).count(),
+            lines,
+            "{claim}:\n{claims}"
+        );
     }
     assert!(claims.lines().skip(1).all(|line| line.ends_with(",synthetic")));
     // One seed decides nothing, and what was not measured is told so.
-    assert!(claims.lines().skip(1).all(|line| line.contains("not decided") || line.contains("not testable here")), "{claims}");
-    let told =
-        |variant: &str, claim: &str| claims.lines().any(|l| l.contains(&format!(",{variant},")) && l.contains(claim) && l.contains("not testable"));
-    assert!(told("dense", "least squares repair") && !told("sparse", "least squares repair"), "{claims}");
-    assert!(told("sparse", "regions of attributes are known on drawn faces only") && told("drawn", "points above the majority only"), "{claims}");
-    assert!(std::fs::read_to_string(out.join("data/mask_regions.csv"))?.lines().count() > 1 && out.join("figures/pruning_over_seeds.pdf").is_file());
-    assert!(std::fs::read_to_string(out.join("tables/over_lambda.md"))?.contains("| sparse | λ = 1e-4 (sum), 12 px, 1 epochs, 16 channels, bf16 |"));
-    assert!(std::fs::read_to_string(out.join("report.html"))?.contains("Black_Hair shares channels with Blond_Hair"));
+    assert!(
+        claims
+            .lines()
+            .skip(1)
+            .all(|line| line.contains("not decided") || line.contains("not testable here")),
+        "{claims}"
+    );
+    let told = |variant: &str, claim: &str| {
+        claims.lines().any(|l| {
+            l.contains(&format!(",{variant},")) && l.contains(claim) && l.contains("not testable")
+        })
+    };
+    assert!(
+        told("dense", "least squares repair") && !told("sparse", "least squares repair"),
+        "{claims}"
+    );
+    assert!(
+        told("sparse", "regions of attributes are known on drawn faces only")
+            && told("drawn", "points above the majority only"),
+        "{claims}"
+    );
+    assert!(
+        std::fs::read_to_string(out.join("data/mask_regions.csv"))?.lines().count() > 1
+            && out.join("figures/pruning_over_seeds.pdf").is_file()
+    );
+    assert!(
+        std::fs::read_to_string(out.join("tables/over_lambda.md"))?
+            .contains("| sparse | λ = 1e-4 (sum), 12 px, 1 epochs, 16 channels, bf16 |")
+    );
+    assert!(
+        std::fs::read_to_string(out.join("report.html"))?
+            .contains("Black_Hair shares channels with Blond_Hair")
+    );
 
     let predicted = std::fs::read_to_string(out.join("tables/predictability_over_seeds.md"))?;
-    assert!(predicted.contains("drawn (SYNTHETIC)") && predicted.contains("prune one channel"), "{predicted}");
+    assert!(
+        predicted.contains("drawn (SYNTHETIC)") && predicted.contains("prune one channel"),
+        "{predicted}"
+    );
 
     // With more seeds, what is done is not done again, and a run that fails stops no other.
-    let model = |run: &str| std::fs::metadata(out.join(format!("runs/{run}/model.safetensors"))).and_then(|m| m.modified());
+    let model = |run: &str| {
+        std::fs::metadata(out.join(format!("runs/{run}/model.safetensors")))
+            .and_then(|m| m.modified())
+    };
     let before = model("sparse-seed0")?;
     std::fs::create_dir_all(out.join("runs/dense-seed1"))?;
     std::fs::write(out.join("runs/dense-seed1/mine.txt"), "mine")?;
@@ -86,6 +148,10 @@ fn a_study_tests_each_claim_for_each_variant_and_goes_on_where_it_stopped() -> A
     std::fs::write(&list, STUDY.replace("train.lambda=1e-4", "train.lamda=1e-4"))?;
     let wrong = study(&[])?;
     assert_eq!(wrong.status.code(), Some(2));
-    assert!(message(&wrong).contains("variant sparse") && message(&wrong).contains("train.lamda"), "{}", message(&wrong));
+    assert!(
+        message(&wrong).contains("variant sparse") && message(&wrong).contains("train.lamda"),
+        "{}",
+        message(&wrong)
+    );
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! CelebA in each of its forms: the same faces, whatever they lie in; and damaged archives and shards are told.
+//! CelebA in each of its forms: the same faces, whatever they lie in; and damaged archives and
+//! shards are told.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,8 +22,16 @@ fn pixels(data: &CelebA, options: &BatchOptions) -> AnyResult<Vec<Face>> {
     let mut all = vec![];
     for batch in data.batches(&data.split(Split::Train)?, options) {
         let batch = batch?;
-        let (images, labels) = (batch.images.flatten_from(1)?.to_vec2::<f32>()?, batch.labels.to_vec2::<f32>()?);
-        all.extend(batch.faces.iter().zip(images).zip(labels).map(|((&face, image), labels)| (data.name(face).to_owned(), image, labels)));
+        let (images, labels) =
+            (batch.images.flatten_from(1)?.to_vec2::<f32>()?, batch.labels.to_vec2::<f32>()?);
+        all.extend(
+            batch
+                .faces
+                .iter()
+                .zip(images)
+                .zip(labels)
+                .map(|((&face, image), labels)| (data.name(face).to_owned(), image, labels)),
+        );
     }
     Ok(all)
 }
@@ -39,12 +48,22 @@ fn every_form_gives_the_same_faces() -> AnyResult {
         assert!(pixels(&data, &options)? == expected, "{form}: other pixels or labels");
         // Shuffled by the seed: each face once, the same order again, another one in another epoch.
         let first = pixels(&data, &shuffled)?;
-        assert!(first == pixels(&data, &BatchOptions { prefetch: 1, ..shuffled.clone() })?, "{form}");
+        assert!(
+            first == pixels(&data, &BatchOptions { prefetch: 1, ..shuffled.clone() })?,
+            "{form}"
+        );
         let names = |list: &[Face]| list.iter().map(|row| row.0.clone()).collect::<Vec<_>>();
         let other = pixels(&data, &BatchOptions { shuffle: Some((3, 2)), ..options.clone() })?;
         assert!(names(&first) != names(&other) && names(&first) != names(&expected), "{form}");
-        assert_eq!(BTreeMap::from_iter(names(&first).into_iter().map(|n| (n, ()))).len(), 48, "{form}");
-        assert!(pixels(&data, &BatchOptions { skip: 3, ..shuffled.clone() })? == first[21..], "{form}: an interrupted epoch goes on elsewhere");
+        assert_eq!(
+            BTreeMap::from_iter(names(&first).into_iter().map(|n| (n, ()))).len(),
+            48,
+            "{form}"
+        );
+        assert!(
+            pixels(&data, &BatchOptions { skip: 3, ..shuffled.clone() })? == first[21..],
+            "{form}: an interrupted epoch goes on elsewhere"
+        );
     }
     let people = CelebA::open(folder.path().join("flwrlabs"), SplitRule::Official)?.identities()?;
     assert_eq!(people[..3], [1, 2, 3]);
@@ -59,26 +78,48 @@ fn the_authors_own_folders_and_all_annotations_are_read() -> AnyResult {
     let plain = faces(&folder.path().join("plain"), 20)?;
     let root = folder.path().join("authors");
     forms::archive(&plain, &root)?;
-    for (part, file) in [("Img", "img_align_celeba.zip"), ("Anno", "list_attr_celeba.txt"), ("Eval", "list_eval_partition.txt")] {
+    for (part, file) in [
+        ("Img", "img_align_celeba.zip"),
+        ("Anno", "list_attr_celeba.txt"),
+        ("Eval", "list_eval_partition.txt"),
+    ] {
         std::fs::create_dir(root.join(part))?;
         std::fs::rename(root.join(file), root.join(part).join(file))?;
     }
-    let rows = |values: &str| (1..=20).rev().map(|face| format!("{face:06}.jpg {values}{face}\n")).collect::<String>();
+    let rows = |values: &str| {
+        (1..=20).rev().map(|face| format!("{face:06}.jpg {values}{face}\n")).collect::<String>()
+    };
     std::fs::write(root.join("Anno/identity_CelebA.txt"), rows("10"))?;
-    std::fs::write(root.join("Anno/list_bbox_celeba.txt"), format!("20\nimage_id x_1 y_1 width height\n{}", rows("1 2 3 ")))?;
+    std::fs::write(
+        root.join("Anno/list_bbox_celeba.txt"),
+        format!("20\nimage_id x_1 y_1 width height\n{}", rows("1 2 3 ")),
+    )?;
     let header = foresee_celeba::LANDMARKS.join(" ");
-    std::fs::write(root.join("Anno/list_landmarks_align_celeba.txt"), format!("20\n{header} \n{}", rows("1 2 3 4 5 6 7 8 9 ")))?;
+    std::fs::write(
+        root.join("Anno/list_landmarks_align_celeba.txt"),
+        format!("20\n{header} \n{}", rows("1 2 3 4 5 6 7 8 9 ")),
+    )?;
     let data = CelebA::open(&root, SplitRule::Official)?;
-    assert_eq!((data.identities()?[4], data.boxes()?[4], data.landmarks()?[4]), (105, [1, 2, 3, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9, 5]));
-    assert!(plain.identities().unwrap_err().to_string().contains("identity_CelebA.txt does not exist"));
+    assert_eq!(
+        (data.identities()?[4], data.boxes()?[4], data.landmarks()?[4]),
+        (105, [1, 2, 3, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9, 5])
+    );
+    assert!(
+        plain.identities().unwrap_err().to_string().contains("identity_CelebA.txt does not exist")
+    );
 
     let list = folder.path().join("mine.csv");
     std::fs::write(&list, "image,split\n000003.jpg,test\n000001.jpg,train\n")?;
     let mine = plain.clone().with_splits(&list)?;
-    assert_eq!((mine.split(Split::Train)?, mine.split(Split::Test)?, mine.split(Split::All)?), (vec![0], vec![2], vec![0, 2]));
+    assert_eq!(
+        (mine.split(Split::Train)?, mine.split(Split::Test)?, mine.split(Split::All)?),
+        (vec![0], vec![2], vec![0, 2])
+    );
     assert_eq!(mine.without(&[2]).split(Split::All)?, [0]);
     std::fs::write(&list, "image,split\n000099.jpg,test\n")?;
-    assert!(plain.with_splits(&list).unwrap_err().to_string().contains("000099.jpg is no image of"));
+    assert!(
+        plain.with_splits(&list).unwrap_err().to_string().contains("000099.jpg is no image of")
+    );
     Ok(())
 }
 
@@ -87,7 +128,9 @@ fn images_of_other_kinds_are_converted_and_huge_ones_refused() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let data = faces(&folder.path().join("plain"), 20)?;
     let options = BatchOptions { image_size: 8, ..Default::default() };
-    let read = |data: &CelebA| data.batches(&[1], &options).next().ok_or("no batch")?.map_err(AnyError::from);
+    let read = |data: &CelebA| {
+        data.batches(&[1], &options).next().ok_or("no batch")?.map_err(AnyError::from)
+    };
     let png = |colour: png::ColorType, size: (u32, u32), pixels: &[u8]| -> AnyResult<Vec<u8>> {
         let mut bytes = vec![];
         let mut encoder = png::Encoder::new(&mut bytes, size.0, size.1);
@@ -107,7 +150,11 @@ fn images_of_other_kinds_are_converted_and_huge_ones_refused() -> AnyResult {
     for (at, bytes) in cases.into_iter().enumerate() {
         std::fs::write(data.image_path(1), bytes)?;
         let values = read(&data)?.images.flatten_all()?.to_vec1::<f32>()?;
-        assert!(values.iter().all(|v| (v - (51. / 127.5 - 1.)).abs() < 0.03), "case {at}: {:?}", &values[..4]);
+        assert!(
+            values.iter().all(|v| (v - (51. / 127.5 - 1.)).abs() < 0.03),
+            "case {at}: {:?}",
+            &values[..4]
+        );
     }
     // A JPEG file of this length holds no 8000×4000 pixels.
     let mut lies = jpeg(jpeg_encoder::ColorType::Luma, &grey)?;
@@ -115,7 +162,10 @@ fn images_of_other_kinds_are_converted_and_huge_ones_refused() -> AnyResult {
     lies[frame + 5..frame + 9].copy_from_slice(&[0x0F, 0xA0, 0x1F, 0x40]);
     std::fs::write(data.image_path(1), &lies)?;
     let told = read(&data).err().ok_or("a lie was believed")?.to_string();
-    assert!(told.contains("000002.jpg: is truncated: it says that it is 8000×4000 pixels large"), "{told}");
+    assert!(
+        told.contains("000002.jpg: is truncated: it says that it is 8000×4000 pixels large"),
+        "{told}"
+    );
     lies[frame + 5..frame + 9].fill(0xEA);
     std::fs::write(data.image_path(1), &lies)?;
     let told = read(&data).err().ok_or("a huge image was read")?.to_string();
@@ -158,12 +208,22 @@ fn damaged_archives_are_told() -> AnyResult {
     let renamed = |to: &[u8]| {
         let mut bytes = whole.clone();
         let name = b"img_align_celeba/000003.jpg";
-        let at: Vec<usize> = bytes.windows(name.len()).enumerate().filter(|(_, w)| w == name).map(|(at, _)| at).collect();
+        let at: Vec<usize> = bytes
+            .windows(name.len())
+            .enumerate()
+            .filter(|(_, w)| w == name)
+            .map(|(at, _)| at)
+            .collect();
         at.into_iter().for_each(|at| bytes[at..at + to.len()].copy_from_slice(to));
         bytes
     };
     let mut encrypted = whole.clone();
-    let index: Vec<usize> = whole.windows(4).enumerate().filter(|(_, w)| w == b"PK\x01\x02").map(|(at, _)| at).collect();
+    let index: Vec<usize> = whole
+        .windows(4)
+        .enumerate()
+        .filter(|(_, w)| w == b"PK\x01\x02")
+        .map(|(at, _)| at)
+        .collect();
     encrypted[index[4] + 8] |= 1;
     // An image of 60 MB that is packed into a few kB.
     let mut claims = whole.clone();
@@ -174,7 +234,10 @@ fn damaged_archives_are_told() -> AnyResult {
         (renamed(b"../align_celeba/"), "lies outside the archive's folder"),
         (renamed(b"/etc/align_celeb/"), "lies outside the archive's folder"),
         (renamed(b"img_align_celeba/000004.jpg"), "holds a name that is there twice"),
-        (renamed(b"img_align_celeba/other3.jpg"), "000003.jpg: is listed in the annotations but does not exist"),
+        (
+            renamed(b"img_align_celeba/other3.jpg"),
+            "000003.jpg: is listed in the annotations but does not exist",
+        ),
         (claims, "`img_align_celeba/000002.jpg` has an impossible size"),
         (encrypted, "is encrypted; unpack the archive with its password"),
     ] {
@@ -188,7 +251,11 @@ fn damaged_archives_are_told() -> AnyResult {
     std::fs::write(&path, &damaged)?;
     let data = open()?;
     let options = BatchOptions { image_size: 8, ..Default::default() };
-    let bad = data.batches(&data.split(Split::All)?, &options).find_map(Result::err).ok_or("the damage was not found")?.to_string();
+    let bad = data
+        .batches(&data.split(Split::All)?, &options)
+        .find_map(Result::err)
+        .ok_or("the damage was not found")?
+        .to_string();
     assert!(bad.contains("img_align_celeba.zip/000001.jpg: is damaged in the archive"), "{bad}");
     Ok(())
 }
@@ -207,31 +274,52 @@ fn damaged_shards_are_told() -> AnyResult {
         std::fs::write(&path, bytes)?;
         Ok(open().err().ok_or("it was opened")?.to_string())
     };
-    assert!(told(&whole[..whole.len() / 2])?.contains("train-00000-of-00001.parquet: is no whole parquet file"));
+    assert!(
+        told(&whole[..whole.len() / 2])?
+            .contains("train-00000-of-00001.parquet: is no whole parquet file")
+    );
     assert!(told(b"")?.contains("is no whole parquet file"));
     let renamed = |from: &[u8], to: &[u8]| {
         let mut bytes = whole.clone();
-        let at: Vec<usize> = bytes.windows(from.len()).enumerate().filter(|(_, w)| *w == from).map(|(at, _)| at).collect();
+        let at: Vec<usize> = bytes
+            .windows(from.len())
+            .enumerate()
+            .filter(|(_, w)| *w == from)
+            .map(|(at, _)| at)
+            .collect();
         at.into_iter().for_each(|at| bytes[at..at + to.len()].copy_from_slice(to));
         bytes
     };
-    assert!(told(&renamed(b"Smiling", b"Smyling"))?.contains("has no column `Smiling` (one of the 40 attributes); its columns are"));
+    assert!(
+        told(&renamed(b"Smiling", b"Smyling"))?
+            .contains("has no column `Smiling` (one of the 40 attributes); its columns are")
+    );
     assert!(told(&renamed(b"bytes", b"bites"))?.contains("has no column `image`"));
     // An image with a hole in it.
     let mut holed = whole.clone();
     holed[3000..3600].fill(0);
     std::fs::write(&path, &holed)?;
     let findings = foresee_celeba::check(&root, true, |_, _| ());
-    assert!(findings.iter().any(|f| f.what == "image" && f.told.contains("/row group 0, row 0: ")), "{findings:?}");
+    assert!(
+        findings.iter().any(|f| f.what == "image" && f.told.contains("/row group 0, row 0: ")),
+        "{findings:?}"
+    );
     // A column of texts.
     let schema = "message schema { optional group image { optional binary bytes; optional binary path (UTF8); } optional int64 celeb_id;";
-    let columns: String = foresee_celeba::ATTRIBUTES.iter().map(|name| format!("optional binary {name};")).collect();
+    let columns: String =
+        foresee_celeba::ATTRIBUTES.iter().map(|name| format!("optional binary {name};")).collect();
     let schema = parquet::schema::parser::parse_message_type(&format!("{schema}{columns}}}"))?;
-    let mut writer = parquet::file::writer::SerializedFileWriter::new(std::fs::File::create(&path)?, Arc::new(schema), Arc::default())?;
+    let mut writer = parquet::file::writer::SerializedFileWriter::new(
+        std::fs::File::create(&path)?,
+        Arc::new(schema),
+        Arc::default(),
+    )?;
     let mut group = writer.next_row_group()?;
     while let Some(mut column) = group.next_column()? {
         match column.untyped() {
-            parquet::column::writer::ColumnWriter::Int64ColumnWriter(numbers) => numbers.write_batch(&[7], Some(&[1]), None)?,
+            parquet::column::writer::ColumnWriter::Int64ColumnWriter(numbers) => {
+                numbers.write_batch(&[7], Some(&[1]), None)?
+            }
             parquet::column::writer::ColumnWriter::ByteArrayColumnWriter(bytes) => {
                 let level = bytes.get_descriptor().max_def_level();
                 bytes.write_batch(&["1".into()], Some(&[level]), None)?
@@ -252,13 +340,22 @@ fn damaged_shards_are_told() -> AnyResult {
         Ok(open().err().ok_or("it was opened")?.to_string())
     };
     let twice = both(true)?;
-    assert!(twice.contains("is also in") && twice.contains("a folder holds one dataset"), "{twice}");
+    assert!(
+        twice.contains("is also in") && twice.contains("a folder holds one dataset"),
+        "{twice}"
+    );
     let mixed = both(false)?;
     assert!(mixed.contains("holds 0, but elsewhere labels are 1 and -1"), "{mixed}");
     std::fs::remove_dir_all(&second)?;
     std::fs::write(&path, &whole)?;
     std::fs::rename(&path, root.join("part-0.parquet"))?;
-    assert!(open().err().ok_or("it was opened")?.to_string().contains("part-0.parquet: belongs to no split"));
+    assert!(
+        open()
+            .err()
+            .ok_or("it was opened")?
+            .to_string()
+            .contains("part-0.parquet: belongs to no split")
+    );
     Ok(())
 }
 
@@ -266,27 +363,44 @@ fn damaged_shards_are_told() -> AnyResult {
 fn the_cache_is_the_decoder_and_is_not_believed_when_it_is_damaged() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let data = faces(&folder.path().join("plain"), 20)?;
-    let plain = BatchOptions { image_size: 16, batch_size: 4, shuffle: Some((1, 0)), flip: true, ..Default::default() };
+    let plain = BatchOptions {
+        image_size: 16,
+        batch_size: 4,
+        shuffle: Some((1, 0)),
+        flip: true,
+        ..Default::default()
+    };
     let expected = pixels(&data, &plain)?;
     let cache = || data.cache(folder.path().join("cache"), Crop::Square, 16).map(Arc::new);
     // Two of them at once, as two processes have them.
     let (one, two) = (cache()?, cache()?);
     assert_eq!(one.path(), two.path());
     for cache in [&one, &two, &one] {
-        assert!(pixels(&data, &BatchOptions { cache: Some(cache.clone()), ..plain.clone() })? == expected);
+        assert!(
+            pixels(&data, &BatchOptions { cache: Some(cache.clone()), ..plain.clone() })?
+                == expected
+        );
     }
     // The pixels come from there: without the images it still works.
     let images = folder.path().join("plain/img_align_celeba");
     std::fs::rename(&images, folder.path().join("elsewhere"))?;
-    assert!(pixels(&data, &BatchOptions { cache: Some(one.clone()), ..plain.clone() })? == expected);
+    assert!(
+        pixels(&data, &BatchOptions { cache: Some(one.clone()), ..plain.clone() })? == expected
+    );
     std::fs::rename(folder.path().join("elsewhere"), &images)?;
     let mut bytes = std::fs::read(one.path())?;
     bytes[5000..6000].fill(77);
     std::fs::write(one.path(), bytes)?;
-    assert!(pixels(&data, &BatchOptions { cache: Some(one.clone()), ..plain.clone() })? == expected, "damaged records were believed");
+    assert!(
+        pixels(&data, &BatchOptions { cache: Some(one.clone()), ..plain.clone() })? == expected,
+        "damaged records were believed"
+    );
     // Random squares are not kept, and other faces have a file of their own.
     let cropped = BatchOptions { smallest_crop: 0.7, ..plain.clone() };
-    assert!(pixels(&data, &cropped)? == pixels(&data, &BatchOptions { cache: Some(one.clone()), ..cropped.clone() })?);
+    assert!(
+        pixels(&data, &cropped)?
+            == pixels(&data, &BatchOptions { cache: Some(one.clone()), ..cropped.clone() })?
+    );
     let others = faces(&folder.path().join("others"), 21)?;
     assert!(others.cache(folder.path().join("cache"), Crop::Square, 16)?.path() != one.path());
     assert!(data.labels(0) != Labels::default());

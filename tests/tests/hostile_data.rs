@@ -1,4 +1,5 @@
-//! Everything of CelebA that a stranger may hand over, damaged at random: it is read or refused, without a panic and in bounded memory.
+//! Everything of CelebA that a stranger may hand over, damaged at random: it is read or refused,
+//! without a panic and in bounded memory.
 //!
 //! A million inputs each, with the counts shown (`TMPDIR` on a file system in memory helps):
 //!
@@ -6,7 +7,10 @@
 
 use std::path::{Path, PathBuf};
 
-use foresee_celeba::{ATTRIBUTES, BOX, CelebA, Crop, LANDMARKS, Normalisation, Preprocessing, Split, SplitRule, View, bad_images, check};
+use foresee_celeba::{
+    ATTRIBUTES, BOX, CelebA, Crop, LANDMARKS, Normalisation, Preprocessing, Split, SplitRule, View,
+    bad_images, check,
+};
 use foresee_tests::forms::{self, AnyError};
 use foresee_tests::hostile::{Counting, alone, survives};
 
@@ -23,19 +27,40 @@ const TEXT: usize = 1 << 20;
 fn small(root: &Path) -> AnyResult<CelebA> {
     std::fs::create_dir_all(root.join("img_align_celeba"))?;
     let name = |face: usize| format!("{:06}.jpg", face + 1);
-    let rows = |values: &dyn Fn(usize) -> String| (0..FACES).map(|face| format!("{} {}\n", name(face), values(face))).collect::<String>();
+    let rows = |values: &dyn Fn(usize) -> String| {
+        (0..FACES).map(|face| format!("{} {}\n", name(face), values(face))).collect::<String>()
+    };
     for face in 0..FACES {
-        std::fs::write(root.join("img_align_celeba").join(name(face)), jpeg(jpeg_encoder::ColorType::Rgb, 3, false)?)?;
+        std::fs::write(
+            root.join("img_align_celeba").join(name(face)),
+            jpeg(jpeg_encoder::ColorType::Rgb, 3, false)?,
+        )?;
     }
-    let labels = |face: usize| (0..40).map(|k| if (face + k).is_multiple_of(3) { " 1" } else { "-1" }).collect::<Vec<_>>().join(" ");
+    let labels = |face: usize| {
+        (0..40)
+            .map(|k| if (face + k).is_multiple_of(3) { " 1" } else { "-1" })
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     for (file, text) in [
         ("list_attr_celeba.txt", format!("{FACES}\n{} \n{}", ATTRIBUTES.join(" "), rows(&labels))),
         ("list_eval_partition.txt", rows(&|face| (face / 2).to_string())),
         ("identity_CelebA.txt", rows(&|face| (2880 + face).to_string())),
-        ("list_bbox_celeba.txt", format!("{FACES}\nimage_id {}\n{}", BOX.join(" "), rows(&|face| format!("95  71 226 {face}")))),
+        (
+            "list_bbox_celeba.txt",
+            format!(
+                "{FACES}\nimage_id {}\n{}",
+                BOX.join(" "),
+                rows(&|face| format!("95  71 226 {face}"))
+            ),
+        ),
         (
             "list_landmarks_align_celeba.txt",
-            format!("{FACES}\n{} \n{}", LANDMARKS.join(" "), rows(&|_| "69 109  106 113 77 142 73 152 108 154".into())),
+            format!(
+                "{FACES}\n{} \n{}",
+                LANDMARKS.join(" "),
+                rows(&|_| "69 109  106 113 77 142 73 152 108 154".into())
+            ),
         ),
     ] {
         std::fs::write(root.join(file), text)?;
@@ -62,7 +87,9 @@ fn png(colour: png::ColorType, depth: png::BitDepth) -> AnyResult<Vec<u8>> {
     encoder.set_depth(depth);
     encoder.set_palette((0..48).collect::<Vec<u8>>());
     let row = (16 * colour.samples() * depth as usize).div_ceil(8);
-    encoder.write_header()?.write_image_data(&(0..10 * row).map(|i| (i * 7 % 16) as u8).collect::<Vec<u8>>())?;
+    encoder
+        .write_header()?
+        .write_image_data(&(0..10 * row).map(|i| (i * 7 % 16) as u8).collect::<Vec<u8>>())?;
     Ok(bytes)
 }
 
@@ -80,14 +107,28 @@ fn everything(path: &Path) -> Option<String> {
     let faces = data.split(Split::All).unwrap_or_default();
     let findings = check(path, true, |_, _| ());
     assert!(findings.len() > 3 && data.len() < 1000);
-    assert_eq!(bad_images(&data, &faces, |_| ()).is_empty(), findings.iter().all(|f| f.what != "image" || faces.is_empty()));
-    told(data.identities()).or_else(|| findings.into_iter().find(|f| f.what == "image").map(|f| f.told))
+    assert_eq!(
+        bad_images(&data, &faces, |_| ()).is_empty(),
+        findings.iter().all(|f| f.what != "image" || faces.is_empty())
+    );
+    told(data.identities())
+        .or_else(|| findings.into_iter().find(|f| f.what == "image").map(|f| f.told))
 }
 
 /// Damages one file of a folder over and over.
-fn file(what: &str, folder: &Path, place: PathBuf, most: usize, read: impl Fn() -> Option<String>) -> AnyResult {
+fn file(
+    what: &str,
+    folder: &Path,
+    place: PathBuf,
+    most: usize,
+    read: impl Fn() -> Option<String>,
+) -> AnyResult {
     let seed = std::fs::read(&place)?;
-    assert!(!read().is_some_and(|told| told.contains(&*place.to_string_lossy())), "{what}: the whole file is refused: {:?}", read());
+    assert!(
+        !read().is_some_and(|told| told.contains(&*place.to_string_lossy())),
+        "{what}: the whole file is refused: {:?}",
+        read()
+    );
     assert!(place.starts_with(folder));
     survives(what, &[seed], 1000, most, |bytes| {
         std::fs::write(&place, bytes).unwrap();
@@ -101,9 +142,13 @@ fn attributes() -> AnyResult {
     let _alone = alone();
     let folder = tempfile::tempdir()?;
     let data = small(folder.path())?;
-    file("list_attr_celeba.txt", folder.path(), folder.path().join("list_attr_celeba.txt"), TEXT, || {
-        told(CelebA::open(data.root(), SplitRule::Paper))
-    })
+    file(
+        "list_attr_celeba.txt",
+        folder.path(),
+        folder.path().join("list_attr_celeba.txt"),
+        TEXT,
+        || told(CelebA::open(data.root(), SplitRule::Paper)),
+    )
 }
 
 #[test]
@@ -112,7 +157,9 @@ fn kaggles_attributes() -> AnyResult {
     let folder = tempfile::tempdir()?;
     forms::kaggle(&small(&folder.path().join("plain"))?, &folder.path().join("kaggle"))?;
     let root = folder.path().join("kaggle");
-    file("list_attr_celeba.csv", &root, root.join("list_attr_celeba.csv"), TEXT, || told(CelebA::open(&root, SplitRule::Official)))
+    file("list_attr_celeba.csv", &root, root.join("list_attr_celeba.csv"), TEXT, || {
+        told(CelebA::open(&root, SplitRule::Official))
+    })
 }
 
 #[test]
@@ -121,7 +168,9 @@ fn partition() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let data = small(folder.path())?;
     let place = folder.path().join("list_eval_partition.txt");
-    file("list_eval_partition.txt", folder.path(), place, TEXT, || told(CelebA::open(data.root(), SplitRule::Official)))
+    file("list_eval_partition.txt", folder.path(), place, TEXT, || {
+        told(CelebA::open(data.root(), SplitRule::Official))
+    })
 }
 
 #[test]
@@ -131,7 +180,9 @@ fn splits_of_ones_own() -> AnyResult {
     let data = small(&folder.path().join("plain"))?;
     let list = folder.path().join("mine.csv");
     std::fs::write(&list, "image,split\n000001.jpg,train\n000002.jpg,valid\n000006.jpg,test\n")?;
-    file("a CSV of splits", folder.path(), list.clone(), TEXT, || told(data.clone().with_splits(&list)))
+    file("a CSV of splits", folder.path(), list.clone(), TEXT, || {
+        told(data.clone().with_splits(&list))
+    })
 }
 
 #[test]
@@ -140,9 +191,19 @@ fn other_annotations() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let data = small(folder.path())?;
     let place = |name: &str| folder.path().join(name);
-    file("identity_CelebA.txt", folder.path(), place("identity_CelebA.txt"), TEXT, || told(data.identities()))?;
-    file("list_landmarks_align_celeba.txt", folder.path(), place("list_landmarks_align_celeba.txt"), TEXT, || told(data.landmarks()))?;
-    file("list_bbox_celeba.txt", folder.path(), place("list_bbox_celeba.txt"), TEXT, || told(data.boxes()))
+    file("identity_CelebA.txt", folder.path(), place("identity_CelebA.txt"), TEXT, || {
+        told(data.identities())
+    })?;
+    file(
+        "list_landmarks_align_celeba.txt",
+        folder.path(),
+        place("list_landmarks_align_celeba.txt"),
+        TEXT,
+        || told(data.landmarks()),
+    )?;
+    file("list_bbox_celeba.txt", folder.path(), place("list_bbox_celeba.txt"), TEXT, || {
+        told(data.boxes())
+    })
 }
 
 #[test]
@@ -151,7 +212,9 @@ fn archives() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let root = folder.path().join("zip");
     forms::archive(&small(&folder.path().join("plain"))?, &root)?;
-    file("img_align_celeba.zip", &root, root.join("img_align_celeba.zip"), 8 << 20, || everything(&root))
+    file("img_align_celeba.zip", &root, root.join("img_align_celeba.zip"), 8 << 20, || {
+        everything(&root)
+    })
 }
 
 #[test]
@@ -161,7 +224,13 @@ fn shards() -> AnyResult {
     let root = folder.path().join("shards");
     let options = forms::ShardOptions { rows: 2, shard: 100, booleans: true, validation: "valid" };
     forms::shards(&root, &small(&folder.path().join("plain"))?, &options)?;
-    file("train-00000-of-00001.parquet", &root, root.join("train-00000-of-00001.parquet"), 64 << 20, || everything(&root))
+    file(
+        "train-00000-of-00001.parquet",
+        &root,
+        root.join("train-00000-of-00001.parquet"),
+        64 << 20,
+        || everything(&root),
+    )
 }
 
 #[test]
@@ -171,8 +240,17 @@ fn images() -> AnyResult {
     let _alone = alone();
     let folder = tempfile::tempdir()?;
     let place = folder.path().join("image");
-    let preprocessing = Preprocessing { crop: Crop::Square, image_size: 8, normalisation: Normalisation::default() };
-    let jpegs = [jpeg(Jpeg::Rgb, 3, false)?, jpeg(Jpeg::Rgb, 3, true)?, jpeg(Jpeg::Luma, 1, false)?, jpeg(Jpeg::Cmyk, 4, false)?];
+    let preprocessing = Preprocessing {
+        crop: Crop::Square,
+        image_size: 8,
+        normalisation: Normalisation::default(),
+    };
+    let jpegs = [
+        jpeg(Jpeg::Rgb, 3, false)?,
+        jpeg(Jpeg::Rgb, 3, true)?,
+        jpeg(Jpeg::Luma, 1, false)?,
+        jpeg(Jpeg::Cmyk, 4, false)?,
+    ];
     let pngs = [
         png(Png::Rgb, BitDepth::Eight)?,
         png(Png::Rgba, BitDepth::Sixteen)?,

@@ -1,4 +1,5 @@
-//! `CelebA::from_hub` against a stand-in for the hub on this machine: whole, broken in the middle, private, unknown, offline.
+//! `CelebA::from_hub` against a stand-in for the hub on this machine: whole, broken in the middle,
+//! private, unknown, offline.
 //!
 //!     cargo test --release -p foresee-tests --features hub --test hub
 
@@ -32,9 +33,15 @@ impl Hub {
     fn start(folder: &Path) -> AnyResult<(Arc<Self>, String)> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = format!("http://{}", listener.local_addr()?);
-        let hub = Arc::new(Self { folder: folder.into(), broken: Mutex::default(), asked: Mutex::default() });
+        let hub = Arc::new(Self {
+            folder: folder.into(),
+            broken: Mutex::default(),
+            asked: Mutex::default(),
+        });
         let serving = hub.clone();
-        std::thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(serving.answer(stream))));
+        std::thread::spawn(move || {
+            listener.incoming().flatten().for_each(|stream| drop(serving.answer(stream)))
+        });
         Ok((hub, address))
     }
 
@@ -53,12 +60,17 @@ impl Hub {
         let (method, path) = (words.next().ok_or("no method")?, words.next().ok_or("no path")?);
         let path = path.split('?').next().unwrap_or_default();
         if path.contains("/private/") && !authorised {
-            return Ok(stream.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?);
+            return Ok(stream.write_all(
+                b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            )?);
         }
         if path.ends_with("/faces/tree/main") {
             return respond(&mut stream, "application/json", self.listing()?.as_bytes());
         }
-        let Some((name, bytes)) = path.split_once("/faces/resolve/").and_then(|(_, rest)| self.file(rest.split_once('/')?.1)) else {
+        let Some((name, bytes)) = path
+            .split_once("/faces/resolve/")
+            .and_then(|(_, rest)| self.file(rest.split_once('/')?.1))
+        else {
             return Ok(stream.write_all(b"HTTP/1.1 404 Not Found\r\nX-Error-Code: RepoNotFound\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?);
         };
         let head = format!(
@@ -84,8 +96,10 @@ impl Hub {
         let mut entries = std::fs::read_dir(&self.folder)?.collect::<std::io::Result<Vec<_>>>()?;
         entries.sort_by_key(std::fs::DirEntry::file_name);
         for entry in entries {
-            let (name, size) = (entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.len());
-            files.push(format!(r#"{{"type":"file","oid":"1","size":{size},"path":"data/{name}"}}"#));
+            let (name, size) =
+                (entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.len());
+            files
+                .push(format!(r#"{{"type":"file","oid":"1","size":{size},"path":"data/{name}"}}"#));
         }
         Ok(format!("[{}]", files.join(",")))
     }
@@ -104,10 +118,16 @@ fn respond(stream: &mut TcpStream, kind: &str, body: &[u8]) -> AnyResult {
 /// This test again, in a process that fetches: the hub is named by the environment.
 fn fetch(name: &str, hub: &str, home: &Path, environment: &[(&str, &str)]) -> AnyResult<Output> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["--exact", "a_dataset_comes_from_the_hub", "--nocapture"]).env(FETCH, name).env("HF_ENDPOINT", hub).env("HF_HOME", home);
-    ["HF_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"].iter().for_each(|name| {
-        command.env_remove(name);
-    });
+    command
+        .args(["--exact", "a_dataset_comes_from_the_hub", "--nocapture"])
+        .env(FETCH, name)
+        .env("HF_ENDPOINT", hub)
+        .env("HF_HOME", home);
+    ["HF_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"].iter().for_each(
+        |name| {
+            command.env_remove(name);
+        },
+    );
     Ok(command.envs(environment.iter().copied()).output()?)
 }
 
@@ -115,11 +135,17 @@ fn fetch(name: &str, hub: &str, home: &Path, environment: &[(&str, &str)]) -> An
 fn fetched(name: &str) -> AnyResult {
     let told = Arc::new(Mutex::new((0, 0)));
     let progress = told.clone();
-    let data = CelebA::from_hub(name, SplitRule::Official, move |done, all| *progress.lock().expect("no panic") = (done, all));
+    let data = CelebA::from_hub(name, SplitRule::Official, move |done, all| {
+        *progress.lock().expect("no panic") = (done, all)
+    });
     match data {
         Ok(data) => {
-            let options = BatchOptions { image_size: 8, batch_size: data.len(), ..BatchOptions::default() };
-            let batch = data.batches(&(0..data.len()).collect::<Vec<_>>(), &options).next().ok_or("no batch")??;
+            let options =
+                BatchOptions { image_size: 8, batch_size: data.len(), ..BatchOptions::default() };
+            let batch = data
+                .batches(&(0..data.len()).collect::<Vec<_>>(), &options)
+                .next()
+                .ok_or("no batch")??;
             assert_eq!(batch.images.dims(), [data.len(), 3, 8, 8]);
             let (done, all) = *told.lock().map_err(|_| "poisoned")?;
             assert_eq!(done, all, "bytes done and in all");
@@ -141,16 +167,30 @@ fn a_dataset_comes_from_the_hub() -> AnyResult {
         return fetched(&name);
     }
     let folder = tempfile::tempdir()?;
-    let (drawn, held, home) = (folder.path().join("faces"), folder.path().join("hub"), folder.path().join("home"));
+    let (drawn, held, home) =
+        (folder.path().join("faces"), folder.path().join("hub"), folder.path().join("home"));
     synthetic::write(&drawn, 40, 0, |_| ())?;
     let data = CelebA::open(&drawn, SplitRule::Official)?;
-    shards(&held, &data, &ShardOptions { rows: 8, shard: 16, booleans: true, validation: "valid" })?;
+    shards(
+        &held,
+        &data,
+        &ShardOptions { rows: 8, shard: 16, booleans: true, validation: "valid" },
+    )?;
     let (hub, address) = Hub::start(&held)?;
 
-    says(&fetch("someone/faces", "http://127.0.0.1:9", &home, &[])?, "cannot be reached: check the network");
-    says(&fetch("someone/others", &address, &home, &[])?, "is not on the hub, or you may not read it");
+    says(
+        &fetch("someone/faces", "http://127.0.0.1:9", &home, &[])?,
+        "cannot be reached: check the network",
+    );
+    says(
+        &fetch("someone/others", &address, &home, &[])?,
+        "is not on the hub, or you may not read it",
+    );
     says(&fetch("private/faces", &address, &home, &[])?, "set HF_TOKEN to a token that may");
-    says(&fetch("someone/faces", &address, &home, &[("HF_HUB_OFFLINE", "1")])?, "is not in the hub's cache, and HF_HUB_OFFLINE forbids");
+    says(
+        &fetch("someone/faces", &address, &home, &[("HF_HUB_OFFLINE", "1")])?,
+        "is not in the hub's cache, and HF_HUB_OFFLINE forbids",
+    );
     assert!(hub.asked()?.is_empty());
 
     // The download breaks; the next one asks only for what is not whole.
@@ -162,7 +202,11 @@ fn a_dataset_comes_from_the_hub() -> AnyResult {
     let whole = format!("fetched {:?}", counts(&data));
     says(&fetch("someone/faces", &address, &home, &[])?, &whole);
     let after = hub.asked()?;
-    assert!(!after.contains(&"train-00000-of-00002.parquet".into()) && after.contains(&"train-00001-of-00002.parquet".into()), "{after:?}");
+    assert!(
+        !after.contains(&"train-00000-of-00002.parquet".into())
+            && after.contains(&"train-00001-of-00002.parquet".into()),
+        "{after:?}"
+    );
 
     // What is there is not asked for again, with and without the network.
     says(&fetch("someone/faces", &address, &home, &[])?, &whole);

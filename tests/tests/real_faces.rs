@@ -1,4 +1,5 @@
-//! What only real faces show. Skipped where there are none: set FORESEE_CELEBA to a folder as CelebA is distributed.
+//! What only real faces show. Skipped where there are none: set FORESEE_CELEBA to a folder as
+//! CelebA is distributed.
 
 use std::path::PathBuf;
 
@@ -6,7 +7,9 @@ use foresee_celeba::{BatchOptions, CelebA, Split, SplitRule};
 
 fn celeba() -> Option<PathBuf> {
     let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/celeba-8k"));
-    let found = std::env::var_os("FORESEE_CELEBA").map(PathBuf::from).or_else(|| beside.exists().then_some(beside));
+    let found = std::env::var_os("FORESEE_CELEBA")
+        .map(PathBuf::from)
+        .or_else(|| beside.exists().then_some(beside));
     if found.is_none() {
         eprintln!("skipped: no real faces here; set FORESEE_CELEBA to a CelebA folder");
     }

@@ -27,7 +27,8 @@ pub struct BenchArgs {
     /// Also write the table as an array of objects.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// A Python with PyTorch (Pillow and NumPy for the loader, Captum for attribution): runs the same case there, in turn with ours. The best of eager, channels-last and compiled counts.
+    /// A Python with PyTorch (Pillow and NumPy for the loader, Captum for attribution): runs the
+    /// same case there, in turn with ours. The best of eager, channels-last and compiled counts.
     #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
     /// Only cases whose name contains this; can be given several times.
@@ -36,10 +37,12 @@ pub struct BenchArgs {
     /// Threads of both sides. Default: all cores.
     #[arg(long)]
     threads: Option<usize>,
-    /// cpu, cuda or metal. On a GPU there are cases of larger batches, and PyTorch runs there too (eager, compiled, TF32 in place of f32).
+    /// cpu, cuda or metal. On a GPU there are cases of larger batches, and PyTorch runs there too
+    /// (eager, compiled, TF32 in place of f32).
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Measure this one case in this process and print it as JSON; the peak in FLOP/s comes after it.
+    /// Measure this one case in this process and print it as JSON; the peak in FLOP/s comes after
+    /// it.
     #[arg(long, hide = true, num_args = 2, value_names = ["CASE", "PEAK"])]
     case: Option<Vec<String>>,
 }
@@ -79,15 +82,25 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
         return one(&case[0], &case[1], &device);
     }
     let all = cases::all(!device.is_cpu());
-    let chosen: Vec<Case> =
-        all.iter().copied().filter(|case| args.only.is_empty() || args.only.iter().any(|text| case.name().contains(text))).collect();
+    let chosen: Vec<Case> = all
+        .iter()
+        .copied()
+        .filter(|case| {
+            args.only.is_empty() || args.only.iter().any(|text| case.name().contains(text))
+        })
+        .collect();
     if chosen.is_empty() {
         let names: Vec<String> = all.iter().map(Case::name).collect();
-        return Err(input(format!("--only {}: the cases are {}", args.only.join(" "), names.join(", "))));
+        return Err(input(format!(
+            "--only {}: the cases are {}",
+            args.only.join(" "),
+            names.join(", ")
+        )));
     }
     let threads = rayon::current_num_threads();
     let peaks = Peaks::measure(&device)?;
-    let machine = machine::name(&device).unwrap_or_else(|| format!("{:?}", foresee_kernels::instruction_set()));
+    let machine = machine::name(&device)
+        .unwrap_or_else(|| format!("{:?}", foresee_kernels::instruction_set()));
     print(&format!("{threads} threads, {machine}, {}\n\n{}\n", peaks.text(), header()))?;
     let (mut rows, mut failed) = (vec![], vec![]);
     for case in chosen {
@@ -99,7 +112,10 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
                 continue;
             }
         };
-        ours.share_of_bandwidth = case.traffic().zip(peaks.bandwidth).map(|(bytes, bandwidth)| bytes / (1e-3 * ours.median_ms) / bandwidth);
+        ours.share_of_bandwidth = case
+            .traffic()
+            .zip(peaks.bandwidth)
+            .map(|(bytes, bandwidth)| bytes / (1e-3 * ours.median_ms) / bandwidth);
         // A peer that lacks a package is told, and the other cases are still measured.
         let peer = args.peer.as_ref().and_then(|python| {
             peer(python, &case, threads, &args.device).unwrap_or_else(|e| {
@@ -120,15 +136,20 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
 }
 
 fn header() -> String {
-    let columns =
-        format!("{:<24}{:>11}{:>11}{:>11}{:>10}{:>10}{:>9}{:>8}", "case", "median ms", "min ms", "max ms", "img/s", "peak GB", "GFLOP/s", "share");
+    let columns = format!(
+        "{:<24}{:>11}{:>11}{:>11}{:>10}{:>10}{:>9}{:>8}",
+        "case", "median ms", "min ms", "max ms", "img/s", "peak GB", "GFLOP/s", "share"
+    );
     format!("{columns}{:>26}{:>10}{:>8}", "peer (its fastest way)", "img/s", "ratio")
 }
 
 fn line(row: &Row) -> String {
     let m = &row.ours;
     let memory = m.peak_bytes.map_or("–".into(), |b| format!("{:.2}", b as f64 / 1e9));
-    let mut text = format!("{:<24}{:>11.1}{:>11.1}{:>11.1}{:>10.1}{memory:>10}", m.case, m.median_ms, m.min_ms, m.max_ms, m.images_per_s);
+    let mut text = format!(
+        "{:<24}{:>11.1}{:>11.1}{:>11.1}{:>10.1}{memory:>10}",
+        m.case, m.median_ms, m.min_ms, m.max_ms, m.images_per_s
+    );
     if m.gflops > 0. {
         text.push_str(&format!("{:>9.0}{:>7.0}%", m.gflops, 100. * m.share_of_peak));
     } else {
@@ -137,27 +158,44 @@ fn line(row: &Row) -> String {
     if let (Some(peer), Some(ratio)) = (&row.peer, row.ratio) {
         text.push_str(&format!("{:>26}{:>10.1}{ratio:>7.2}×", peer.way, peer.images_per_s));
         if let Some(bytes) = m.peak_bytes.filter(|_| peer.peak_bytes > 0) {
-            text.push_str(&format!("   {:.2} of its memory", bytes as f64 / peer.peak_bytes as f64));
+            text.push_str(&format!(
+                "   {:.2} of its memory",
+                bytes as f64 / peer.peak_bytes as f64
+            ));
         }
     }
     if let Some(share) = m.share_of_bandwidth {
         text.push_str(&format!("   {:.0}% of the memory's bandwidth", 100. * share));
     }
     if let Some(share) = m.of_full_passes {
-        text.push_str(&format!("   {share:.2} of the time of a full pass of the heads for each point"));
+        text.push_str(&format!(
+            "   {share:.2} of the time of a full pass of the heads for each point"
+        ));
     }
     text + "\n"
 }
 
 fn one(name: &str, peak: &str, device: &Device) -> Result<()> {
-    let case = cases::all(!device.is_cpu()).into_iter().find(|case| case.name() == name).ok_or_else(|| input(format!("there is no case {name}")))?;
+    let case = cases::all(!device.is_cpu())
+        .into_iter()
+        .find(|case| case.name() == name)
+        .ok_or_else(|| input(format!("there is no case {name}")))?;
     let peak = peak.parse().map_err(|_| input(format!("{peak} is no number")))?;
     print(&(serde_json::to_string(&case.measure(peak, device)?)? + "\n"))
 }
 
 fn in_own_process(case: &Case, threads: usize, peak: f64, device: &str) -> Result<Measurement> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["bench", "--case", &case.name(), &peak.to_string(), "--threads", &threads.to_string(), "--device", device]);
+    command.args([
+        "bench",
+        "--case",
+        &case.name(),
+        &peak.to_string(),
+        "--threads",
+        &threads.to_string(),
+        "--device",
+        device,
+    ]);
     parse(&mut command).with_context(|| format!("case {}", case.name()))
 }
 
@@ -172,13 +210,29 @@ fn peer(python: &Path, case: &Case, threads: usize, device: &str) -> Result<Opti
         Work::Attribution(_) => return Ok(None),
     };
     let mut command = Command::new(python);
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/peer.py")).args(["--what", what, "--threads", &threads.to_string()]);
-    command.args(["--size", &case.size.to_string(), "--batch", &case.batch.to_string(), "--device", device]);
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/peer.py")).args([
+        "--what",
+        what,
+        "--threads",
+        &threads.to_string(),
+    ]);
+    command.args([
+        "--size",
+        &case.size.to_string(),
+        "--batch",
+        &case.batch.to_string(),
+        "--device",
+        device,
+    ]);
     if case.precision == Precision::Bf16 {
         command.arg("--bf16");
     }
-    // Without these, page faults dominate PyTorch's large temporaries; our own side keeps freed memory too.
-    command.env("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592");
+    // Without these, page faults dominate PyTorch's large temporaries; our own side keeps freed
+    // memory too.
+    command.env(
+        "GLIBC_TUNABLES",
+        "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592",
+    );
     let folder = tempfile::tempdir().context("a folder for drawn faces")?;
     if case.work == Work::Loader {
         let faces = folder.path().join("faces");
@@ -190,8 +244,14 @@ fn peer(python: &Path, case: &Case, threads: usize, device: &str) -> Result<Opti
 
 /// What a command prints as JSON on its last line.
 fn parse<T: serde::de::DeserializeOwned>(command: &mut Command) -> Result<T> {
-    let output = command.output().map_err(|e| input(format!("{}: {e}", command.get_program().display())))?;
-    ensure!(output.status.success(), "{} failed:\n{}", command.get_program().display(), String::from_utf8_lossy(&output.stderr).trim());
+    let output =
+        command.output().map_err(|e| input(format!("{}: {e}", command.get_program().display())))?;
+    ensure!(
+        output.status.success(),
+        "{} failed:\n{}",
+        command.get_program().display(),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
     // A way of the peer's that failed says so there.
     eprint!("{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);

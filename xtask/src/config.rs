@@ -1,4 +1,5 @@
-//! Profiles, configuration files and `--set`: raw tables are merged first, then lifted into a checked configuration.
+//! Profiles, configuration files and `--set`: raw tables are merged first, then lifted into a
+//! checked configuration.
 
 use std::path::Path;
 
@@ -17,7 +18,8 @@ const PROFILES: [(&str, &str); 3] = [
     ("paper", include_str!("../../data/profiles/paper.toml")),
 ];
 
-/// Everything that decides a run besides the seed, the data and the device. `data/profiles/quick.toml` says what each key means.
+/// Everything that decides a run besides the seed, the data and the device.
+/// `data/profiles/quick.toml` says what each key means.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -102,7 +104,8 @@ fn yes() -> bool {
     true
 }
 
-// Settings that came later are not written where they change nothing, so that a run of before is still up to date.
+// Settings that came later are not written where they change nothing, so that a run of before is
+// still up to date.
 
 fn one() -> f64 {
     1.
@@ -244,9 +247,14 @@ impl Attribute {
         between("attribute.lime_samples", self.lime_samples, 2, 100_000)?;
         between("attribute.neighbours", self.neighbours, 1, 1000)?;
         between("attribute.repeats", self.repeats, 2, 1000)?;
-        for (key, value, least) in [("permutation_images", self.permutation_images, 2), ("surrogate_images", self.surrogate_images, 10)] {
+        for (key, value, least) in [
+            ("permutation_images", self.permutation_images, 2),
+            ("surrogate_images", self.surrogate_images, 10),
+        ] {
             if (1..least).contains(&value) {
-                return Err(input(format!("attribute.{key} = {value} is not possible: a number from {least}, or 0 to leave it out")));
+                return Err(input(format!(
+                    "attribute.{key} = {value} is not possible: a number from {least}, or 0 to leave it out"
+                )));
             }
         }
         Ok(())
@@ -270,17 +278,19 @@ impl Config {
     /// The profile, with a file's keys over it, with `--set`'s over both.
     pub fn resolve(profile: &str, file: Option<&Path>, set: &[String]) -> Result<Self> {
         let names = || PROFILES.map(|(name, _)| name).join(", ");
-        let (_, text) = PROFILES
-            .iter()
-            .find(|(name, _)| *name == profile)
-            .ok_or_else(|| input(format!("there is no profile `{profile}`; the profiles are {}", names())))?;
+        let (_, text) = PROFILES.iter().find(|(name, _)| *name == profile).ok_or_else(|| {
+            input(format!("there is no profile `{profile}`; the profiles are {}", names()))
+        })?;
         let mut table: Table = toml::from_str(text).context("a built-in profile")?;
         if let Some(path) = file {
-            let text = std::fs::read_to_string(path).map_err(|e| input(format!("configuration {}: {e}", path.display())))?;
-            put_over(&mut table, &text).map_err(|e| input(format!("configuration {}: {e}", path.display())))?;
+            let text = std::fs::read_to_string(path)
+                .map_err(|e| input(format!("configuration {}: {e}", path.display())))?;
+            put_over(&mut table, &text)
+                .map_err(|e| input(format!("configuration {}: {e}", path.display())))?;
         }
         for assignment in set {
-            let over = parse_assignment(assignment).map_err(|e| input(format!("--set {assignment}: {e}")))?;
+            let over = parse_assignment(assignment)
+                .map_err(|e| input(format!("--set {assignment}: {e}")))?;
             merge(&mut table, over, "").map_err(|e| input(format!("--set {assignment}: {e}")))?;
         }
         Self::lifted(table)
@@ -288,7 +298,9 @@ impl Config {
 
     /// The configuration that a table of all keys says, if it is possible.
     fn lifted(table: Table) -> Result<Self> {
-        let config: Self = table.try_into().map_err(|e| input(format!("configuration: {}", e.to_string().trim())))?;
+        let config: Self = table
+            .try_into()
+            .map_err(|e| input(format!("configuration: {}", e.to_string().trim())))?;
         config.check()?;
         Ok(config)
     }
@@ -298,11 +310,14 @@ impl Config {
         let mut table = Table::new();
         table.insert("attribute".into(), Value::Table(Table::try_from(&self.attribute)?));
         for assignment in set {
-            let over = parse_assignment(assignment).map_err(|e| input(format!("--set {assignment}: {e}")))?;
+            let over = parse_assignment(assignment)
+                .map_err(|e| input(format!("--set {assignment}: {e}")))?;
             merge(&mut table, over, "").map_err(|e| input(format!("--set {assignment}: {e}")))?;
         }
         let attribute = table.remove("attribute").unwrap_or(Value::Table(Table::new()));
-        let attribute: Attribute = attribute.try_into().map_err(|e| input(format!("configuration: {}", e.to_string().trim())))?;
+        let attribute: Attribute = attribute
+            .try_into()
+            .map_err(|e| input(format!("configuration: {}", e.to_string().trim())))?;
         attribute.check()?;
         Ok(Self { attribute, ..self.clone() })
     }
@@ -328,7 +343,8 @@ impl Config {
         let mut curves = vec![PowerCurve::new(1., 0.)?];
         for &n in &self.transform.n {
             for &beta in &self.transform.beta {
-                let curve = PowerCurve::new(n, beta).map_err(|e| input(format!("transform: {e}")))?;
+                let curve =
+                    PowerCurve::new(n, beta).map_err(|e| input(format!("transform: {e}")))?;
                 if !curves.contains(&curve) {
                     curves.push(curve);
                 }
@@ -345,7 +361,10 @@ impl Config {
         between("data.image_size", self.data.image_size, 8, 1024)?;
         between("train.batch_size", self.train.batch_size, 1, 65_536)?;
         if !(0.1..=1.).contains(&self.train.crop) {
-            return Err(input(format!("train.crop = {} is not possible: a share from 0.1 to 1", self.train.crop)));
+            return Err(input(format!(
+                "train.crop = {} is not possible: a share from 0.1 to 1",
+                self.train.crop
+            )));
         }
         between("prune.step", self.prune.step, 1, 4096)?;
         between("prune.random_seeds", self.prune.random_seeds as usize, 1, 1000)?;
@@ -359,8 +378,12 @@ impl Config {
                 return Err(input(format!("measure.attributes: {name} is named twice")));
             }
         }
-        if self.transform.sigmas.is_empty() || self.transform.sigmas.iter().any(|s| !(0. ..=10.).contains(s)) {
-            return Err(input("transform.sigmas: at least one number, each from 0 to 10".to_string()));
+        if self.transform.sigmas.is_empty()
+            || self.transform.sigmas.iter().any(|s| !(0. ..=10.).contains(s))
+        {
+            return Err(input(
+                "transform.sigmas: at least one number, each from 0 to 10".to_string(),
+            ));
         }
         Ok(())
     }
@@ -369,7 +392,9 @@ impl Config {
 fn between(key: &str, value: usize, low: usize, high: usize) -> Result<()> {
     match (low..=high).contains(&value) {
         true => Ok(()),
-        false => Err(input(format!("{key} = {value} is not possible: a number from {low} to {high}"))),
+        false => {
+            Err(input(format!("{key} = {value} is not possible: a number from {low} to {high}")))
+        }
     }
 }
 
@@ -380,26 +405,49 @@ fn put_over(table: &mut Table, text: &str) -> std::result::Result<(), String> {
 
 /// `train.epochs=3` as a table. What is no TOML value is taken as a string.
 fn parse_assignment(assignment: &str) -> std::result::Result<Table, String> {
-    let (key, value) = assignment.split_once('=').ok_or("expected KEY=VALUE, such as train.epochs=3")?;
-    let value = toml::from_str::<Table>(&format!("v = {value}")).ok().and_then(|mut t| t.remove("v")).unwrap_or_else(|| Value::String(value.into()));
+    let (key, value) =
+        assignment.split_once('=').ok_or("expected KEY=VALUE, such as train.epochs=3")?;
+    let value = toml::from_str::<Table>(&format!("v = {value}"))
+        .ok()
+        .and_then(|mut t| t.remove("v"))
+        .unwrap_or_else(|| Value::String(value.into()));
     let mut parts: Vec<&str> = key.trim().split('.').collect();
     let last = parts.pop().unwrap_or_default();
     let leaf = Table::from_iter([(last.to_owned(), value)]);
-    Ok(parts.into_iter().rev().fold(leaf, |inner, part| Table::from_iter([(part.to_owned(), Value::Table(inner))])))
+    Ok(parts
+        .into_iter()
+        .rev()
+        .fold(leaf, |inner, part| Table::from_iter([(part.to_owned(), Value::Table(inner))])))
 }
 
-/// Puts the values of one table over another's. Profiles hold every key, so a key that is not there yet is unknown.
+/// Puts the values of one table over another's. Profiles hold every key, so a key that is not there
+/// yet is unknown.
 fn merge(base: &mut Table, over: Table, path: &str) -> std::result::Result<(), String> {
     for (key, value) in over {
         let known: Vec<String> = base.keys().map(|k| format!("{path}{k}")).collect();
         match (base.get_mut(&key), value) {
-            (None, _) => return Err(format!("there is no key `{path}{key}`; the keys are {}", known.join(", "))),
-            (Some(Value::Table(inner)), Value::Table(over)) => merge(inner, over, &format!("{path}{key}."))?,
-            (Some(Value::Table(_)), _) => return Err(format!("`{path}{key}` is a section; set one of its keys, such as {path}{key}.KEY=VALUE")),
+            (None, _) => {
+                return Err(format!(
+                    "there is no key `{path}{key}`; the keys are {}",
+                    known.join(", ")
+                ));
+            }
+            (Some(Value::Table(inner)), Value::Table(over)) => {
+                merge(inner, over, &format!("{path}{key}."))?
+            }
+            (Some(Value::Table(_)), _) => {
+                return Err(format!(
+                    "`{path}{key}` is a section; set one of its keys, such as {path}{key}.KEY=VALUE"
+                ));
+            }
             (Some(Value::Float(slot)), Value::Integer(value)) => *slot = value as f64,
             (Some(slot), value) => {
                 if slot.type_str() != value.type_str() {
-                    return Err(format!("`{path}{key}` = {value} is a {}, expected a {} such as {slot}", value.type_str(), slot.type_str()));
+                    return Err(format!(
+                        "`{path}{key}` = {value} is a {}, expected a {} such as {slot}",
+                        value.type_str(),
+                        slot.type_str()
+                    ));
                 }
                 *slot = value;
             }
@@ -442,8 +490,17 @@ mod tests {
 
     #[test]
     fn set_changes_one_key() {
-        let config = set(&["train.epochs=9", "train.lambda=0", "model.readout=mean", "transform.n=[1, 4.5]"]).unwrap();
-        assert_eq!((config.train.epochs, config.train.lambda, config.model.readout), (9, 0., Readout::Mean));
+        let config = set(&[
+            "train.epochs=9",
+            "train.lambda=0",
+            "model.readout=mean",
+            "transform.n=[1, 4.5]",
+        ])
+        .unwrap();
+        assert_eq!(
+            (config.train.epochs, config.train.lambda, config.model.readout),
+            (9, 0., Readout::Mean)
+        );
         assert_eq!(config.transform.n, [1., 4.5]);
         assert_eq!(config.curves().unwrap().len(), 6);
     }
@@ -451,16 +508,24 @@ mod tests {
     #[test]
     fn wrong_values_are_told_with_key_and_range() {
         let message = |values: &[&str]| format!("{:#}", set(values).unwrap_err());
-        assert!(message(&["train.epoch=9"]).contains("there is no key `train.epoch`; the keys are"));
+        assert!(
+            message(&["train.epoch=9"]).contains("there is no key `train.epoch`; the keys are")
+        );
         assert!(message(&["train.epochs=many"]).contains("is a string, expected a integer"));
         assert!(message(&["train.epochs=0"]).contains("train.epochs = 0 is not possible"));
-        assert!(message(&["train.learning_rate=-1"]).contains("train.learning_rate = -1 is not possible"));
+        assert!(
+            message(&["train.learning_rate=-1"])
+                .contains("train.learning_rate = -1 is not possible")
+        );
         assert!(message(&["model.readout=max"]).contains("unknown variant `max`"));
         assert!(message(&["train=1"]).contains("`train` is a section"));
         assert!(message(&["epochs"]).contains("expected KEY=VALUE"));
         assert!(message(&["measure.attributes=['Smile']"]).contains("did you mean Smiling"));
         assert!(message(&["measure.attributes=['Bald', 'Bald']"]).contains("Bald is named twice"));
         assert!(message(&["transform.sigmas=[-1.0]"]).contains("transform.sigmas"));
-        assert!(format!("{:#}", Config::resolve("fast", None, &[]).unwrap_err()).contains("the profiles are quick, small, paper"));
+        assert!(
+            format!("{:#}", Config::resolve("fast", None, &[]).unwrap_err())
+                .contains("the profiles are quick, small, paper")
+        );
     }
 }

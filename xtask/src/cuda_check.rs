@@ -1,4 +1,5 @@
-//! `cuda-check`: is the GPU right? Every operation and gradient on it against the CPU's in f32 and a plain composition in f64.
+//! `cuda-check`: is the GPU right? Every operation and gradient on it against the CPU's in f32 and
+//! a plain composition in f64.
 
 mod checks;
 
@@ -55,7 +56,8 @@ impl Outcome {
         self.reached() <= 1.
     }
 
-    /// The share of the tolerance; NaN, which the maximum of floats would pass over, if a distance is.
+    /// The share of the tolerance; NaN, which the maximum of floats would pass over, if a distance
+    /// is.
     fn reached(&self) -> f64 {
         let (a, b) = (self.from_reference / self.tolerance, self.from_cpu / self.tolerance);
         if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
@@ -63,11 +65,19 @@ impl Outcome {
 }
 
 pub fn cuda_check(args: &CudaCheckArgs) -> Result<()> {
-    let checks: Vec<Check> =
-        checks::all().into_iter().filter(|check| args.only.is_empty() || args.only.iter().any(|text| check.name.contains(text.as_str()))).collect();
+    let checks: Vec<Check> = checks::all()
+        .into_iter()
+        .filter(|check| {
+            args.only.is_empty() || args.only.iter().any(|text| check.name.contains(text.as_str()))
+        })
+        .collect();
     if checks.is_empty() {
         let names: Vec<String> = checks::all().into_iter().map(|check| check.name).collect();
-        return Err(input(format!("--only {}: the checks are\n{}", args.only.join(" "), names.join("\n"))));
+        return Err(input(format!(
+            "--only {}: the checks are\n{}",
+            args.only.join(" "),
+            names.join("\n")
+        )));
     }
     let device = device("cuda")?;
     let failed = run(&checks, &device)?;
@@ -77,13 +87,19 @@ pub fn cuda_check(args: &CudaCheckArgs) -> Result<()> {
 
 /// Prints a line for each check, and tells how many failed.
 fn run(checks: &[Check], device: &Device) -> Result<usize> {
-    print(&format!("{:<64}{:<18}{:>12}{:>12}{:>12}\n", "check", "worst", "from f64", "from CPU", "tolerance"))?;
+    print(&format!(
+        "{:<64}{:<18}{:>12}{:>12}{:>12}\n",
+        "check", "worst", "from f64", "from CPU", "tolerance"
+    ))?;
     let mut failed = 0;
     for check in checks {
         // An error of one operation does not keep the others from being checked.
         let verdict = match outcome(check, device) {
             Ok(o) => {
-                let numbers = format!("{:<18}{:>12.1e}{:>12.1e}{:>12.0e}", o.worst, o.from_reference, o.from_cpu, o.tolerance);
+                let numbers = format!(
+                    "{:<18}{:>12.1e}{:>12.1e}{:>12.0e}",
+                    o.worst, o.from_reference, o.from_cpu, o.tolerance
+                );
                 if o.passed() { Ok(numbers) } else { Err(format!("{numbers}   FAILED")) }
             }
             Err(e) => Err(format!("FAILED: {e:#}")),
@@ -97,10 +113,17 @@ fn run(checks: &[Check], device: &Device) -> Result<usize> {
 fn outcome(check: &Check, device: &Device) -> Result<Outcome> {
     let own = quantities(check, device, DType::F32)?;
     let again = quantities(check, device, DType::F32)?;
-    let (cpu, reference) = (quantities(check, &Device::Cpu, DType::F32)?, quantities(check, &Device::Cpu, DType::F64)?);
+    let (cpu, reference) = (
+        quantities(check, &Device::Cpu, DType::F32)?,
+        quantities(check, &Device::Cpu, DType::F64)?,
+    );
     let mut worst: Option<Outcome> = None;
     for (((own, again), cpu), reference) in own.iter().zip(&again).zip(&cpu).zip(&reference) {
-        ensure!(own.values.iter().map(|v| v.to_bits()).eq(again.values.iter().map(|v| v.to_bits())), "{}: a second run gave other bits", own.name);
+        ensure!(
+            own.values.iter().map(|v| v.to_bits()).eq(again.values.iter().map(|v| v.to_bits())),
+            "{}: a second run gave other bits",
+            own.name
+        );
         let tolerance = if own.gradient { check.gradient_tolerance } else { check.tolerance };
         let found = Outcome {
             worst: own.name.clone(),
@@ -108,17 +131,23 @@ fn outcome(check: &Check, device: &Device) -> Result<Outcome> {
             from_cpu: distance(&own.values, &cpu.values),
             tolerance,
         };
-        if worst.as_ref().is_none_or(|worst| found.reached().is_nan() || found.reached() > worst.reached()) {
+        if worst
+            .as_ref()
+            .is_none_or(|worst| found.reached().is_nan() || found.reached() > worst.reached())
+        {
             worst = Some(found);
         }
     }
     worst.context("nothing was computed")
 }
 
-/// The largest difference, relative to the largest value of the second; NaN if there is one on one side only.
+/// The largest difference, relative to the largest value of the second; NaN if there is one on one
+/// side only.
 fn distance(a: &[f64], b: &[f64]) -> f64 {
     let largest = b.iter().fold(1e-3f64, |most, v| most.max(v.abs()));
-    let differences = a.iter().zip(b).map(|(a, b)| if a.is_nan() && b.is_nan() || a == b { 0. } else { (a - b).abs() / largest });
+    let differences = a.iter().zip(b).map(|(a, b)| {
+        if a.is_nan() && b.is_nan() || a == b { 0. } else { (a - b).abs() / largest }
+    });
     let most = differences.fold(0f64, |most, d| if d > most || d.is_nan() { d } else { most });
     if a.len() == b.len() { most } else { f64::NAN }
 }
@@ -127,11 +156,17 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 fn quantities(check: &Check, device: &Device, dtype: DType) -> Result<Vec<Quantity>> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let mut draw = |shape: &[usize], scale: f32| -> Result<Tensor> {
-        let values: Vec<f32> = (0..shape.iter().product()).map(|_| (2. * rng.random::<f32>() - 1.) * scale).collect();
+        let values: Vec<f32> =
+            (0..shape.iter().product()).map(|_| (2. * rng.random::<f32>() - 1.) * scale).collect();
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(dtype)?.to_device(device)?)
     };
-    let inputs = check.inputs.iter().map(|(_, shape, scale)| Ok(Var::from_tensor(&draw(shape, *scale)?)?)).collect::<Result<Vec<_>>>()?;
-    let outputs = (check.compute)(&inputs.iter().map(|v| v.as_tensor().clone()).collect::<Vec<_>>())?;
+    let inputs = check
+        .inputs
+        .iter()
+        .map(|(_, shape, scale)| Ok(Var::from_tensor(&draw(shape, *scale)?)?))
+        .collect::<Result<Vec<_>>>()?;
+    let outputs =
+        (check.compute)(&inputs.iter().map(|v| v.as_tensor().clone()).collect::<Vec<_>>())?;
     let mut found = vec![];
     let mut loss = Tensor::zeros((), dtype, device)?;
     for (name, output) in outputs {
@@ -142,7 +177,11 @@ fn quantities(check: &Check, device: &Device, dtype: DType) -> Result<Vec<Quanti
         let gradients = loss.backward()?;
         for ((name, ..), input) in check.inputs.iter().zip(&inputs) {
             if let Some(gradient) = gradients.get(input.as_tensor()) {
-                found.push(Quantity { name: format!("d{name}"), values: on_cpu(gradient)?, gradient: true });
+                found.push(Quantity {
+                    name: format!("d{name}"),
+                    values: on_cpu(gradient)?,
+                    gradient: true,
+                });
             }
         }
     }
@@ -177,7 +216,12 @@ mod tests {
             name: "x²".into(),
             inputs: vec![("x", vec![7], 1.)],
             // Right in f64, off by a factor in f32.
-            compute: Box::new(move |x| Ok(vec![("y", (x[0].sqr()? * if x[0].dtype() == DType::F32 { 1. + off } else { 1. })?)])),
+            compute: Box::new(move |x| {
+                Ok(vec![(
+                    "y",
+                    (x[0].sqr()? * if x[0].dtype() == DType::F32 { 1. + off } else { 1. })?,
+                )])
+            }),
             tolerance: 1e-5,
             gradient_tolerance: 1e-4,
         };
@@ -193,7 +237,9 @@ mod tests {
     fn without_the_feature_it_says_how_to_build_it() {
         let message = cuda_check(&CudaCheckArgs { only: vec![] }).expect_err("no GPU").to_string();
         assert!(message.contains("--features cuda"), "{message}");
-        let message = cuda_check(&CudaCheckArgs { only: vec!["abacus".into()] }).expect_err("no such check").to_string();
+        let message = cuda_check(&CudaCheckArgs { only: vec!["abacus".into()] })
+            .expect_err("no such check")
+            .to_string();
         assert!(message.contains("the checks are\n"), "{message}");
     }
 }

@@ -28,7 +28,8 @@ pub enum DataCommand {
         #[arg(long, default_value_t = 0)]
         seed: u64,
     },
-    /// Download a dataset of the Hugging Face hub to its cache (HF_HOME); prints the folder, which --celeba takes.
+    /// Download a dataset of the Hugging Face hub to its cache (HF_HOME); prints the folder, which
+    /// --celeba takes.
     ///
     ///   cargo run --release --package xtask --features hub -- data fetch tpremoli/CelebA-attrs
     #[command(verbatim_doc_comment)]
@@ -37,7 +38,8 @@ pub enum DataCommand {
         #[arg(value_name = "OWNER/NAME")]
         name: String,
     },
-    /// Check CelebA in any of its forms: counts, checksums, splits and attributes against the published ones. Exit status 2 if something is wrong.
+    /// Check CelebA in any of its forms: counts, checksums, splits and attributes against the
+    /// published ones. Exit status 2 if something is wrong.
     Check {
         /// The folder, or img_align_celeba.zip.
         path: PathBuf,
@@ -45,7 +47,8 @@ pub enum DataCommand {
         #[arg(long)]
         deep: bool,
     },
-    /// Count how often attributes occur, alone and together: attribute_frequencies.csv and attribute_correlation.csv.
+    /// Count how often attributes occur, alone and together: attribute_frequencies.csv and
+    /// attribute_correlation.csv.
     Stats {
         /// The folder, or img_align_celeba.zip.
         path: PathBuf,
@@ -62,7 +65,9 @@ pub fn data(command: DataCommand) -> Result<()> {
     match command {
         DataCommand::Synthesize { out, faces, seed } => {
             if !(1..=999_999).contains(&faces) {
-                return Err(input(format!("--faces {faces} is not possible: a number from 1 to 999999")));
+                return Err(input(format!(
+                    "--faces {faces} is not possible: a number from 1 to 999999"
+                )));
             }
             faces::synthesize(&out, faces, seed)?;
             print(&format!("{}: {faces} synthetic faces\n", out.display()))
@@ -84,7 +89,12 @@ fn check(path: &Path, deep: bool) -> Result<()> {
     let width = findings.iter().map(|f| f.what.chars().count()).max().unwrap_or_default();
     let mut text = format!("{}\n", path.display());
     for finding in &findings {
-        text.push_str(&format!("{:<8} {:<width$}  {}\n", finding.status.word(), finding.what, finding.told));
+        text.push_str(&format!(
+            "{:<8} {:<width$}  {}\n",
+            finding.status.word(),
+            finding.what,
+            finding.told
+        ));
     }
     if !deep {
         text.push_str("--deep also decodes every image\n");
@@ -92,7 +102,9 @@ fn check(path: &Path, deep: bool) -> Result<()> {
     print(&text)?;
     match findings.iter().filter(|f| f.status == Status::Wrong).count() {
         0 => Ok(()),
-        n => Err(input(format!("{}: {n} of {} findings are wrong", path.display(), findings.len()))),
+        n => {
+            Err(input(format!("{}: {n} of {} findings are wrong", path.display(), findings.len())))
+        }
     }
 }
 
@@ -108,18 +120,27 @@ fn stats(path: &Path, out: &Path, faces: bool) -> Result<()> {
     )?;
     for split in [Split::Train, Split::Val, Split::Test] {
         if let Ok(frequencies) = of(split) {
-            table.with_column(frame::column(&format!("frequency_{}", split.name()), frequencies))?;
+            table
+                .with_column(frame::column(&format!("frequency_{}", split.name()), frequencies))?;
         }
     }
     table.with_column(frame::column("data", vec![kind; ATTRIBUTES.len()]))?;
-    let values = |k: usize| all.iter().map(|&face| f64::from(u8::from(data.labels(face).has(k)))).collect::<Vec<_>>();
-    let correlation = row_correlation(&Matrix::from_rows(&(0..ATTRIBUTES.len()).map(values).collect::<Vec<_>>()))?;
+    let values = |k: usize| {
+        all.iter().map(|&face| f64::from(u8::from(data.labels(face).has(k)))).collect::<Vec<_>>()
+    };
+    let correlation = row_correlation(&Matrix::from_rows(
+        &(0..ATTRIBUTES.len()).map(values).collect::<Vec<_>>(),
+    ))?;
     let mut pairs = df!("attribute" => ATTRIBUTES.to_vec())?;
     for (k, name) in ATTRIBUTES.into_iter().enumerate() {
-        pairs.with_column(frame::column(name, (0..ATTRIBUTES.len()).map(|i| correlation.get(i, k)).collect::<Vec<f64>>()))?;
+        pairs.with_column(frame::column(
+            name,
+            (0..ATTRIBUTES.len()).map(|i| correlation.get(i, k)).collect::<Vec<f64>>(),
+        ))?;
     }
     pairs.with_column(frame::column("data", vec![kind; ATTRIBUTES.len()]))?;
-    let files = ["attribute_frequencies.csv", "attribute_correlation.csv"].map(|name| out.join(name));
+    let files =
+        ["attribute_frequencies.csv", "attribute_correlation.csv"].map(|name| out.join(name));
     frame::write_csv(&files[0], table)?;
     frame::write_csv(&files[1], pairs)?;
     if faces {

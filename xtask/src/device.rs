@@ -12,16 +12,21 @@ use crate::run::Run;
 /// candle's message without the backtrace that may follow it.
 fn unusable(name: &str, e: &candle_core::Error) -> anyhow::Error {
     let message = e.to_string();
-    input(format!("--device {name}: no usable GPU was found ({}); use --device cpu", message.lines().next().unwrap_or_default()))
+    input(format!(
+        "--device {name}: no usable GPU was found ({}); use --device cpu",
+        message.lines().next().unwrap_or_default()
+    ))
 }
 
-/// The first GPU, with one stream for all threads. candle's own default is a stream in every thread, and nothing then orders what threads do with a tensor.
+/// The first GPU, with one stream for all threads. candle's own default is a stream in every
+/// thread, and nothing then orders what threads do with a tensor.
 fn cuda() -> candle_core::Result<Device> {
     let device = Device::new_cuda_with_stream(0)?;
     #[cfg(feature = "cuda")]
     {
         let cuda = device.as_cuda_device()?;
-        // SAFETY: no tensor exists yet, and all of this device's work, whichever thread asks for it, is on its one stream, which orders it without events.
+        // SAFETY: no tensor exists yet, and all of this device's work, whichever thread asks for
+        // it, is on its one stream, which orders it without events.
         unsafe { cuda.disable_event_tracking() };
         pool::keep(cuda);
     }
@@ -33,7 +38,9 @@ pub fn device(name: &str) -> Result<Device> {
     match name {
         "cpu" => Ok(Device::Cpu),
         "cuda" if cfg!(feature = "cuda") => cuda().map_err(|e| unusable(name, &e)),
-        "metal" if !cfg!(target_vendor = "apple") => Err(input("--device metal: Metal is on Apple's machines only; use --device cpu")),
+        "metal" if !cfg!(target_vendor = "apple") => {
+            Err(input("--device metal: Metal is on Apple's machines only; use --device cpu"))
+        }
         "metal" if cfg!(feature = "metal") => Device::new_metal(0).map_err(|e| unusable(name, &e)),
         "cuda" | "metal" => Err(input(format!(
             "--device {name}: this program was built without it; use --device cpu, or build with `cargo run --release --package xtask --features {name} --`"
@@ -67,14 +74,20 @@ mod tests {
     #[cfg(not(feature = "cuda"))]
     fn what_was_not_built_is_refused_with_the_way_to_build_it() {
         let message = refusal("cuda");
-        assert!(message.contains("--features cuda") && message.contains("use --device cpu"), "{message}");
+        assert!(
+            message.contains("--features cuda") && message.contains("use --device cpu"),
+            "{message}"
+        );
     }
 
     #[test]
     #[cfg(not(target_vendor = "apple"))]
     fn metal_is_refused_where_there_is_none_whatever_was_built() {
         let message = refusal("metal");
-        assert!(message.contains("Apple's machines only") && message.contains("use --device cpu"), "{message}");
+        assert!(
+            message.contains("Apple's machines only") && message.contains("use --device cpu"),
+            "{message}"
+        );
     }
 
     #[test]

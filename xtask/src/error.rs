@@ -1,4 +1,5 @@
-//! Exit status: 2 if the arguments or the input are wrong, 1 if the run failed, 130 or 143 if it was interrupted.
+//! Exit status: 2 if the arguments or the input are wrong, 1 if the run failed, 130 or 143 if it
+//! was interrupted.
 
 use std::fmt;
 
@@ -22,7 +23,11 @@ pub struct OtherRun(pub String);
 
 impl fmt::Display for OtherRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; name another folder with --out, or start in a new one beside it with --force", self.0)
+        write!(
+            f,
+            "{}; name another folder with --out, or start in a new one beside it with --force",
+            self.0
+        )
     }
 }
 
@@ -33,7 +38,8 @@ pub fn input(message: impl Into<String>) -> anyhow::Error {
     InputError(message.into()).into()
 }
 
-/// The parquet library panics over damaged pages, which foresee-celeba makes an error of: the panic itself is not shown.
+/// The parquet library panics over damaged pages, which foresee-celeba makes an error of: the panic
+/// itself is not shown.
 pub fn hide_caught_panics() {
     let others = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -51,9 +57,9 @@ pub fn status(error: &anyhow::Error) -> u8 {
     let is_input = error.chain().any(|cause| {
         cause.is::<InputError>()
             || cause.is::<OtherRun>()
-            || cause
-                .downcast_ref::<foresee_celeba::Error>()
-                .is_some_and(|e| !matches!(e, foresee_celeba::Error::Candle(_) | foresee_celeba::Error::Write { .. }))
+            || cause.downcast_ref::<foresee_celeba::Error>().is_some_and(|e| {
+                !matches!(e, foresee_celeba::Error::Candle(_) | foresee_celeba::Error::Write { .. })
+            })
             || cause.downcast_ref::<foresee_model::Error>().is_some_and(is_model_input)
     });
     if is_input { 2 } else { 1 }

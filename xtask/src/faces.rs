@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use clap::Args;
-use foresee_celeba::{BatchOptions, Batches, Cache, CelebA, Crop, Normalisation, Preprocessing, Split, SplitRule, bad_images, synthetic};
+use foresee_celeba::{
+    BatchOptions, Batches, Cache, CelebA, Crop, Normalisation, Preprocessing, Split, SplitRule,
+    bad_images, synthetic,
+};
 use foresee_model::ModelCard;
 use foresee_report::frame::write_whole;
 use serde::{Deserialize, Serialize};
@@ -24,26 +27,33 @@ pub const VALIDATION_FACES: usize = 400;
 /// Which faces, and how they are read.
 #[derive(Args, Clone, Default)]
 pub struct FacesArgs {
-    /// CelebA: its folder as distributed (also with img_align_celeba.zip not unpacked), torchvision's root, Kaggle's folder, or a folder of parquet shards. Without it,
-    /// synthetic faces are drawn.
+    /// CelebA: its folder as distributed (also with img_align_celeba.zip not unpacked),
+    /// torchvision's root, Kaggle's folder, or a folder of parquet shards. Without it, synthetic
+    /// faces are drawn.
     #[arg(long, value_name = "DIR")]
     pub celeba: Option<PathBuf>,
-    /// A dataset of the Hugging Face hub, such as tpremoli/CelebA-attrs (in builds with the feature `hub`).
+    /// A dataset of the Hugging Face hub, such as tpremoli/CelebA-attrs (in builds with the feature
+    /// `hub`).
     #[arg(long, value_name = "OWNER/NAME", conflicts_with = "celeba")]
     pub hub: Option<String>,
     /// Splits of your own: a CSV with the header image,split and train, val or test for each image.
     #[arg(long, value_name = "FILE")]
     pub splits: Option<PathBuf>,
-    /// Leave out images that cannot be read, if they are no more than this share of all [default: 1 %]; they are listed in bad_images.csv.
+    /// Leave out images that cannot be read, if they are no more than this share of all [default: 1
+    /// %]; they are listed in bad_images.csv.
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "1", value_parser = percent)]
     pub skip_bad: Option<f64>,
-    /// Keep resized images in a file in this folder, so that later epochs and runs need not decode them again (for runs with train.crop = 1).
+    /// Keep resized images in a file in this folder, so that later epochs and runs need not decode
+    /// them again (for runs with train.crop = 1).
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
 }
 
 fn percent(text: &str) -> std::result::Result<f64, String> {
-    text.parse().ok().filter(|p| (0. ..=100.).contains(p)).ok_or_else(|| "a number from 0 to 100".into())
+    text.parse()
+        .ok()
+        .filter(|p| (0. ..=100.).contains(p))
+        .ok_or_else(|| "a number from 0 to 100".into())
 }
 
 impl FacesArgs {
@@ -57,8 +67,12 @@ impl FacesArgs {
         match (&self.celeba, &self.hub) {
             (Some(folder), _) => Ok(Some(folder.clone())),
             (None, Some(name)) => Ok(Some(fetch(name)?)),
-            (None, None) if self.splits.is_some() || self.skip_bad.is_some() || self.cache.is_some() => {
-                Err(input("--splits, --skip-bad and --cache are for the faces that --celeba or --hub names"))
+            (None, None)
+                if self.splits.is_some() || self.skip_bad.is_some() || self.cache.is_some() =>
+            {
+                Err(input(
+                    "--splits, --skip-bad and --cache are for the faces that --celeba or --hub names",
+                ))
             }
             (None, None) => Ok(None),
         }
@@ -69,7 +83,9 @@ impl FacesArgs {
 #[cfg(feature = "hub")]
 pub fn fetch(name: &str) -> Result<PathBuf> {
     let bar = indicatif::ProgressBar::new(0);
-    bar.set_style(indicatif::ProgressStyle::with_template("fetching {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}")?);
+    bar.set_style(indicatif::ProgressStyle::with_template(
+        "fetching {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}",
+    )?);
     let shown = bar.clone();
     let folder = foresee_celeba::hub::fetch(name, move |done, all| {
         shown.set_length(all);
@@ -117,7 +133,14 @@ impl DataRecord {
 
     /// In words, for figures and tables.
     pub fn description(&self) -> String {
-        format!("{} {} ({} train, {} val, {} test)", self.faces, self.kind_in_words(), self.train, self.val, self.test)
+        format!(
+            "{} {} ({} train, {} val, {} test)",
+            self.faces,
+            self.kind_in_words(),
+            self.train,
+            self.val,
+            self.test
+        )
     }
 
     pub fn kind_in_words(&self) -> &'static str {
@@ -137,14 +160,24 @@ pub fn synthesize(folder: &Path, count: usize, seed: u64) -> Result<()> {
 }
 
 /// Opens what lies at a path and describes it. Faces that are `left_out` belong to no split.
-pub fn open(path: &Path, rule: SplitRule, splits: Option<&Path>, left_out: &[String]) -> Result<(CelebA, DataRecord)> {
-    let mut data = if left_out.is_empty() { CelebA::open(path, rule)? } else { CelebA::open_with_missing(path, rule)? };
+pub fn open(
+    path: &Path,
+    rule: SplitRule,
+    splits: Option<&Path>,
+    left_out: &[String],
+) -> Result<(CelebA, DataRecord)> {
+    let mut data = if left_out.is_empty() {
+        CelebA::open(path, rule)?
+    } else {
+        CelebA::open_with_missing(path, rule)?
+    };
     if let Some(list) = splits {
         data = data.with_splits(list)?;
     }
     if !left_out.is_empty() {
         let names: HashSet<&str> = left_out.iter().map(String::as_str).collect();
-        let bad: Vec<usize> = (0..data.len()).filter(|&face| names.contains(data.name(face))).collect();
+        let bad: Vec<usize> =
+            (0..data.len()).filter(|&face| names.contains(data.name(face))).collect();
         data = data.without(&bad);
     }
     let count = |split| data.split(split).map_or(0, |faces| faces.len());
@@ -171,12 +204,23 @@ pub fn reopen(record: &DataRecord, run: &Path, rule: SplitRule) -> Result<CelebA
     let (data, now) = open(path, rule, record.splits.as_deref(), &record.left_out)?;
     match now.sha256 == record.sha256 {
         true => Ok(data),
-        false => Err(input(format!("the faces in {} are not those that the run in {} was made with", path.display(), run.display()))),
+        false => Err(input(format!(
+            "the faces in {} are not those that the run in {} was made with",
+            path.display(),
+            run.display()
+        ))),
     }
 }
 
-/// The faces for a new run, checked: those that cannot be read are an error, or left out and listed in the run's folder.
-pub fn checked(path: &Path, args: &FacesArgs, rule: SplitRule, train_limit: usize, out: &Path) -> Result<DataRecord> {
+/// The faces for a new run, checked: those that cannot be read are an error, or left out and listed
+/// in the run's folder.
+pub fn checked(
+    path: &Path,
+    args: &FacesArgs,
+    rule: SplitRule,
+    train_limit: usize,
+    out: &Path,
+) -> Result<DataRecord> {
     let splits = args.splits.as_deref();
     let data = match (args.skip_bad, splits) {
         (Some(_), None) => CelebA::open_with_missing(path, rule)?,
@@ -198,7 +242,11 @@ pub fn checked(path: &Path, args: &FacesArgs, rule: SplitRule, train_limit: usiz
     };
     let (share, most) = (100. * bad.len() as f64 / wanted.len() as f64, args.skip_bad);
     let Some(most) = most else {
-        return Err(input(format!("{first} ({} of {} images cannot be read; --skip-bad leaves them out)", bad.len(), wanted.len())));
+        return Err(input(format!(
+            "{first} ({} of {} images cannot be read; --skip-bad leaves them out)",
+            bad.len(),
+            wanted.len()
+        )));
     };
     if share > most {
         let n = bad.len();
@@ -207,9 +255,17 @@ pub fn checked(path: &Path, args: &FacesArgs, rule: SplitRule, train_limit: usiz
             wanted.len()
         )));
     }
-    let rows: String = bad.iter().map(|(face, reason)| format!("{},\"{}\"\n", data.name(*face), reason.replace('"', "'"))).collect();
+    let rows: String = bad
+        .iter()
+        .map(|(face, reason)| format!("{},\"{}\"\n", data.name(*face), reason.replace('"', "'")))
+        .collect();
     write_whole(&out.join(BAD_IMAGES), format!("image,reason\n{rows}").as_bytes())?;
-    tracing::warn!("{} of {} images are left out: see {}", bad.len(), wanted.len(), out.join(BAD_IMAGES).display());
+    tracing::warn!(
+        "{} of {} images are left out: see {}",
+        bad.len(),
+        wanted.len(),
+        out.join(BAD_IMAGES).display()
+    );
     let left_out: Vec<String> = bad.iter().map(|(face, _)| data.name(*face).to_owned()).collect();
     Ok(open(path, rule, splits, &left_out)?.1)
 }
@@ -224,15 +280,26 @@ fn wanted(data: &CelebA, train_limit: usize) -> Result<Vec<usize>> {
 }
 
 /// Where a run's resized images are kept, if anywhere.
-pub fn cache(record: &DataRecord, data: &CelebA, crop: Crop, image_size: usize) -> Result<Option<Arc<Cache>>> {
-    Ok(record.cache.as_ref().map(|folder| data.cache(folder, crop, image_size)).transpose()?.map(Arc::new))
+pub fn cache(
+    record: &DataRecord,
+    data: &CelebA,
+    crop: Crop,
+    image_size: usize,
+) -> Result<Option<Arc<Cache>>> {
+    Ok(record
+        .cache
+        .as_ref()
+        .map(|folder| data.cache(folder, crop, image_size))
+        .transpose()?
+        .map(Arc::new))
 }
 
 fn fingerprint(data: &CelebA) -> String {
     let mut text = String::new();
     for face in 0..data.len() {
         let size = data.image_mark(face);
-        let labels: String = data.labels(face).iter().map(|present| if present { '1' } else { '0' }).collect();
+        let labels: String =
+            data.labels(face).iter().map(|present| if present { '1' } else { '0' }).collect();
         text.push_str(&format!("{} {size} {labels} {}\n", data.name(face), data.part(face)));
     }
     sha256(text.as_bytes())
@@ -247,18 +314,31 @@ pub fn limited(mut faces: Vec<usize>, limit: usize) -> Vec<usize> {
 }
 
 /// Faces in their own order, for measuring.
-pub fn in_order(data: &CelebA, faces: &[usize], preprocessing: &Preprocessing, batch_size: usize) -> Batches {
+pub fn in_order(
+    data: &CelebA,
+    faces: &[usize],
+    preprocessing: &Preprocessing,
+    batch_size: usize,
+) -> Batches {
     let Preprocessing { crop, image_size, normalisation } = *preprocessing;
-    data.batches(faces, &BatchOptions { crop, image_size, normalisation, batch_size, ..Default::default() })
+    data.batches(
+        faces,
+        &BatchOptions { crop, image_size, normalisation, batch_size, ..Default::default() },
+    )
 }
 
 /// What a model's images have gone through before it sees them.
 pub fn preprocessing(card: &ModelCard) -> Preprocessing {
     let crop = if card.crop == "whole" { Crop::Whole } else { Crop::Square };
-    Preprocessing { crop, image_size: card.image_size, normalisation: Normalisation { mean: card.mean, deviation: card.deviation } }
+    Preprocessing {
+        crop,
+        image_size: card.image_size,
+        normalisation: Normalisation { mean: card.mean, deviation: card.deviation },
+    }
 }
 
-/// The share of a drawn face's region in each pixel of what the network sees: the centred square or all of it, resized.
+/// The share of a drawn face's region in each pixel of what the network sees: the centred square or
+/// all of it, resized.
 pub fn shrink(region: &[bool], crop: Crop, size: usize) -> Vec<f64> {
     let (top, height) = match crop {
         Crop::Square => ((synthetic::HEIGHT - synthetic::WIDTH) / 2, synthetic::WIDTH),

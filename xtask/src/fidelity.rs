@@ -27,13 +27,15 @@ pub struct FidelityArgs {
     /// A folder as CelebA is distributed.
     #[arg(long, value_name = "DIR")]
     celeba: PathBuf,
-    /// The study's folder: each run is a folder in it, the analysis is in data/, tables/, figures/ and report.html.
+    /// The study's folder: each run is a folder in it, the analysis is in data/, tables/, figures/
+    /// and report.html.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Runs of each variant, with seeds 0, 1, ….
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
-    /// Begin no run that would end later than this after the start; the analysis is then over those that are done. Give the command again to go on.
+    /// Begin no run that would end later than this after the start; the analysis is then over those
+    /// that are done. Give the command again to go on.
     #[arg(long, value_name = "MINUTES")]
     budget: Option<f64>,
     /// Another list of runs, in the form of data/studies/fidelity.toml.
@@ -92,32 +94,59 @@ struct Failed {
 pub fn fidelity(args: &FidelityArgs) -> Result<()> {
     let study = Study::read(args.study.as_deref())?;
     // All settings, and the faces, are checked before the first of many hours.
-    let configs = study.variant.iter().map(|variant| study.config(variant, &args.set)).collect::<Result<Vec<_>>>()?;
+    let configs = study
+        .variant
+        .iter()
+        .map(|variant| study.config(variant, &args.set))
+        .collect::<Result<Vec<_>>>()?;
     if let Some(minutes) = args.budget.filter(|minutes| !(0. ..=1e7).contains(minutes)) {
-        return Err(input(format!("--budget {minutes} is not possible: minutes from 0 to 10000000")));
+        return Err(input(format!(
+            "--budget {minutes} is not possible: minutes from 0 to 10000000"
+        )));
     }
     if study.variant.iter().any(|variant| !variant.synthetic) {
         faces::open(&args.celeba, SplitRule::Official, None, &[])?;
     }
     let start = Instant::now();
-    let planned: Vec<(u64, usize)> = (0..args.seeds).flat_map(|seed| (0..study.variant.len()).map(move |v| (seed, v))).collect();
-    let folder = |seed: u64, v: usize| args.out.join("runs").join(format!("{}-seed{seed}", study.variant[v].name));
-    let finished: Vec<bool> =
-        planned.iter().map(|&(seed, v)| Run::open(&folder(seed, v)).is_ok_and(|run| run.manifest.stages.contains_key("figures"))).collect();
+    let planned: Vec<(u64, usize)> =
+        (0..args.seeds).flat_map(|seed| (0..study.variant.len()).map(move |v| (seed, v))).collect();
+    let folder = |seed: u64, v: usize| {
+        args.out.join("runs").join(format!("{}-seed{seed}", study.variant[v].name))
+    };
+    let finished: Vec<bool> = planned
+        .iter()
+        .map(|&(seed, v)| {
+            Run::open(&folder(seed, v)).is_ok_and(|run| run.manifest.stages.contains_key("figures"))
+        })
+        .collect();
     let (mut done, mut failed, mut fresh) = (vec![], vec![], vec![]);
     for (at, &(seed, v)) in planned.iter().enumerate() {
         let (variant, out, each) = (&study.variant[v], folder(seed, v), mean(&fresh));
         let to_do = finished[at..].iter().filter(|finished| !**finished).count();
-        if !finished[at] && args.budget.is_some_and(|minutes| start.elapsed() + each.unwrap_or_default() > Duration::from_secs_f64(60. * minutes)) {
-            tracing::info!("run {} of {}, {}, seed {seed}: left for later (--budget)", at + 1, planned.len(), variant.name);
+        if !finished[at]
+            && args.budget.is_some_and(|minutes| {
+                start.elapsed() + each.unwrap_or_default() > Duration::from_secs_f64(60. * minutes)
+            })
+        {
+            tracing::info!(
+                "run {} of {}, {}, seed {seed}: left for later (--budget)",
+                at + 1,
+                planned.len(),
+                variant.name
+            );
             continue;
         }
-        let left = each.map_or(String::new(), |each| format!(", about {} min for the rest", each.as_secs() * to_do as u64 / 60));
+        let left = each.map_or(String::new(), |each| {
+            format!(", about {} min for the rest", each.as_secs() * to_do as u64 / 60)
+        });
         tracing::info!("run {} of {}: {}, seed {seed}{left}", at + 1, planned.len(), variant.name);
         let began = Instant::now();
-        let faces = if variant.synthetic { FacesArgs::default() } else { FacesArgs::folder(&args.celeba) };
+        let faces =
+            if variant.synthetic { FacesArgs::default() } else { FacesArgs::folder(&args.celeba) };
         match whole(configs[v].clone(), &faces, &out, seed, &args.device) {
-            Ok(run) => done.push(Done { variant: variant.name.clone(), synthetic: variant.synthetic, run }),
+            Ok(run) => {
+                done.push(Done { variant: variant.name.clone(), synthetic: variant.synthetic, run })
+            }
             Err(e) if e.is::<Interrupted>() => return Err(e),
             Err(e) => {
                 tracing::error!("run {}: {e:#}", out.display());
@@ -146,14 +175,24 @@ fn mean(times: &[Duration]) -> Option<Duration> {
 impl Study {
     fn read(file: Option<&Path>) -> Result<Self> {
         let text = match file {
-            Some(path) => std::fs::read_to_string(path).map_err(|e| input(format!("study {}: {e}", path.display())))?,
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|e| input(format!("study {}: {e}", path.display())))?,
             None => include_str!("../../data/studies/fidelity.toml").into(),
         };
-        let study: Self = toml::from_str(&text).map_err(|e| input(format!("study: {}", e.to_string().trim())))?;
+        let study: Self =
+            toml::from_str(&text).map_err(|e| input(format!("study: {}", e.to_string().trim())))?;
         for (i, variant) in study.variant.iter().enumerate() {
-            let plain = variant.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && !variant.name.starts_with('.');
-            if !plain || variant.name.is_empty() || study.variant[..i].iter().any(|other| other.name == variant.name) {
-                return Err(input(format!("study: the variant's name `{}` must be its own, of letters, digits, - and _", variant.name)));
+            let plain =
+                variant.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+                    && !variant.name.starts_with('.');
+            if !plain
+                || variant.name.is_empty()
+                || study.variant[..i].iter().any(|other| other.name == variant.name)
+            {
+                return Err(input(format!(
+                    "study: the variant's name `{}` must be its own, of letters, digits, - and _",
+                    variant.name
+                )));
             }
         }
         Ok(study)
@@ -161,7 +200,8 @@ impl Study {
 
     fn config(&self, variant: &Variant, over: &[String]) -> Result<Config> {
         let set: Vec<String> = self.set.iter().chain(&variant.set).chain(over).cloned().collect();
-        Config::resolve(&self.profile, None, &set).map_err(|e| input(format!("study, variant {}: {e:#}", variant.name)))
+        Config::resolve(&self.profile, None, &set)
+            .map_err(|e| input(format!("study, variant {}: {e:#}", variant.name)))
     }
 }
 

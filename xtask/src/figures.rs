@@ -35,30 +35,45 @@ const READS: [&str; 15] = [
 ];
 
 pub fn stage(run: &mut Run) -> Result<()> {
-    let description = (run.manifest.config.clone(), run.manifest.data.description(), run.manifest.seed);
+    let description =
+        (run.manifest.config.clone(), run.manifest.data.description(), run.manifest.seed);
     let predicted = run.manifest.config.predict.images > 0;
-    let more: &[&str] = if predicted { &[predict::SCORES, predict::regression::TABLE] } else { &[] };
+    let more: &[&str] =
+        if predicted { &[predict::SCORES, predict::regression::TABLE] } else { &[] };
     let attributed = run.manifest.stages.contains_key("attribute");
-    let attributed_files: Vec<&str> =
-        if attributed { attribute::FILES.into_iter().filter(|file| attribute::has(run, file)).collect() } else { vec![] };
+    let attributed_files: Vec<&str> = if attributed {
+        attribute::FILES.into_iter().filter(|file| attribute::has(run, file)).collect()
+    } else {
+        vec![]
+    };
     run.stage("figures", &description, &[&READS, more, &attributed_files].concat(), |run| {
         let architecture = architecture(run)?;
-        let (mut figures, mut tables) = (plots::all(run, &architecture)?, tables::all(run, &architecture)?);
+        let (mut figures, mut tables) =
+            (plots::all(run, &architecture)?, tables::all(run, &architecture)?);
         if predicted {
             predictability(run, &mut figures, &mut tables)?;
         }
         if attributed {
-            figures.push(attributions(run, "attribution_comparison", [attribute::FACES, attribute::MAPS])?);
+            figures.push(attributions(
+                run,
+                "attribution_comparison",
+                [attribute::FACES, attribute::MAPS],
+            )?);
             tables.extend(attribute::tables(run)?);
         }
         let mut made = vec!["report.html".to_owned()];
         for figure in &figures {
             figure.save(&run.path("figures"))?;
-            made.extend(["png", "svg", "pdf"].map(|extension| format!("figures/{}.{extension}", figure.name())));
+            made.extend(
+                ["png", "svg", "pdf"]
+                    .map(|extension| format!("figures/{}.{extension}", figure.name())),
+            );
         }
         for table in &tables {
             table.save(&run.path("tables"))?;
-            made.extend(["csv", "md", "tex"].map(|extension| format!("tables/{}.{extension}", table.name)));
+            made.extend(
+                ["csv", "md", "tex"].map(|extension| format!("tables/{}.{extension}", table.name)),
+            );
         }
         page::write(run, &figures, &tables)?;
         Ok(made)
@@ -76,7 +91,8 @@ fn predictability(run: &Run, figures: &mut Vec<Figure>, tables: &mut Vec<Table>)
     Ok(())
 }
 
-/// What is written on every figure and table: what the network was trained on, and what the numbers were `measured` on, if anything.
+/// What is written on every figure and table: what the network was trained on, and what the numbers
+/// were `measured` on, if anything.
 pub fn source(run: &Run, measured: &str) -> Source {
     let m = &run.manifest;
     let trained = some_of(m.data.train, m.config.train.limit);

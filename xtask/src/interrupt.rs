@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM. In work that keeps nothing on its way they end the program at once; training first finishes its step and saves, unless it is asked again.
+//! Ctrl-C and SIGTERM. In work that keeps nothing on its way they end the program at once; training
+//! first finishes its step and saves, unless it is asked again.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,9 +17,13 @@ struct State {
     signal: Arc<AtomicUsize>,
 }
 
-static STATE: LazyLock<State> = LazyLock::new(|| State { at_once: Arc::new(AtomicBool::new(true)), signal: Arc::new(AtomicUsize::new(0)) });
+static STATE: LazyLock<State> = LazyLock::new(|| State {
+    at_once: Arc::new(AtomicBool::new(true)),
+    signal: Arc::new(AtomicUsize::new(0)),
+});
 
-/// The exit status of a program that a signal ended, as shells tell it: 130 for Ctrl-C, 143 for SIGTERM.
+/// The exit status of a program that a signal ended, as shells tell it: 130 for Ctrl-C, 143 for
+/// SIGTERM.
 fn status(signal: usize) -> u8 {
     128 + signal as u8
 }
@@ -27,7 +32,11 @@ fn status(signal: usize) -> u8 {
 pub fn install() -> Result<()> {
     for signal in [SIGINT, SIGTERM] {
         // In this order: what the first signal sets is looked at by the second.
-        flag::register_conditional_shutdown(signal, status(signal as usize).into(), STATE.at_once.clone())?;
+        flag::register_conditional_shutdown(
+            signal,
+            status(signal as usize).into(),
+            STATE.at_once.clone(),
+        )?;
         flag::register(signal, STATE.at_once.clone())?;
         flag::register_usize(signal, STATE.signal.clone(), signal as usize)?;
     }

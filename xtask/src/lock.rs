@@ -8,10 +8,12 @@ use anyhow::{Context, Result};
 
 use crate::error::input;
 
-/// The lock's file in the folder. The system gives the lock up when its process ends, however that ends, so that none is ever stale.
+/// The lock's file in the folder. The system gives the lock up when its process ends, however that
+/// ends, so that none is ever stale.
 pub const LOCK: &str = ".lock";
 
-/// The right to write in a folder. When it is given up its file goes, and the folder too if nothing else is in it.
+/// The right to write in a folder. When it is given up its file goes, and the folder too if nothing
+/// else is in it.
 pub struct Lock {
     path: PathBuf,
     // Holds the lock as long as it is open.
@@ -19,29 +21,50 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a folder, which is made if needed, and removes what a killed process left half written.
+    /// Takes the lock of a folder, which is made if needed, and removes what a killed process left
+    /// half written.
     pub fn take(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(|e| input(format!("{}: {e}; name another folder with --out", folder.display())))?;
+        std::fs::create_dir_all(folder).map_err(|e| {
+            input(format!("{}: {e}; name another folder with --out", folder.display()))
+        })?;
         let path = folder.join(LOCK);
-        let failed = |e: std::io::Error| input(format!("{}: {e}; the folder must be writable", path.display()));
+        let failed = |e: std::io::Error| {
+            input(format!("{}: {e}; the folder must be writable", path.display()))
+        };
         loop {
-            let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+            let mut file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map_err(failed)?;
             match file.try_lock() {
                 Ok(()) if !is_at(&file, &path) => continue,
                 Ok(()) => {
-                    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(holder().as_bytes())).map_err(failed)?;
-                    remove_unfinished(folder).with_context(|| format!("clearing {}", folder.display()))?;
+                    file.set_len(0)
+                        .and_then(|()| file.rewind())
+                        .and_then(|()| file.write_all(holder().as_bytes()))
+                        .map_err(failed)?;
+                    remove_unfinished(folder)
+                        .with_context(|| format!("clearing {}", folder.display()))?;
                     return Ok(Self { path, _file: Some(file) });
                 }
                 Err(TryLockError::WouldBlock) => {
                     let mut holder = String::new();
                     let _ = file.read_to_string(&mut holder);
                     let holder = if holder.is_empty() { "another process".into() } else { holder };
-                    return Err(input(format!("{holder} is working in {}; wait for it to end, or name another folder with --out", folder.display())));
+                    return Err(input(format!(
+                        "{holder} is working in {}; wait for it to end, or name another folder with --out",
+                        folder.display()
+                    )));
                 }
                 // Some network file systems have no locks.
                 Err(TryLockError::Error(e)) => {
-                    tracing::warn!("{} cannot be locked ({e}): do not start a second process on this folder", folder.display());
+                    tracing::warn!(
+                        "{} cannot be locked ({e}): do not start a second process on this folder",
+                        folder.display()
+                    );
                     return Ok(Self { path, _file: None });
                 }
             }
@@ -85,7 +108,9 @@ fn remove_unfinished(folder: &Path) -> std::io::Result<()> {
     for part in ["", "data", "figures", "tables"] {
         for entry in std::fs::read_dir(folder.join(part)).into_iter().flatten() {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(".tmp") && entry.file_type()?.is_file() {
+            if entry.file_name().to_string_lossy().starts_with(".tmp")
+                && entry.file_type()?.is_file()
+            {
                 std::fs::remove_file(entry.path())?;
             }
         }

@@ -1,8 +1,12 @@
-//! Stage `measure`: statistics of features and masks over training images (Figures 4 to 6, Table 4).
+//! Stage `measure`: statistics of features and masks over training images (Figures 4 to 6, Table
+//! 4).
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use foresee_analysis::{ChannelCorrelation, Matrix, MeanMasks, groups, neighbours, row_correlation, similar_order, top_channels};
+use foresee_analysis::{
+    ChannelCorrelation, Matrix, MeanMasks, groups, neighbours, row_correlation, similar_order,
+    top_channels,
+};
 use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split, attribute_index};
 use foresee_model::Network;
 use foresee_perturb::ChannelStatistics;
@@ -26,7 +30,14 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         let data = faces::reopen(&run.manifest.data, &run.folder, config.data.split.into())?;
         let (network, card) = train::load(&run.folder, device)?;
         let train = faces::limited(data.split(Split::Train)?, config.measure.images);
-        let statistics = Statistics::stream(&network, &data, &train, &faces::preprocessing(&card), config.measure.correlation, device)?;
+        let statistics = Statistics::stream(
+            &network,
+            &data,
+            &train,
+            &faces::preprocessing(&card),
+            config.measure.correlation,
+            device,
+        )?;
         statistics::write(run, &statistics.of_channels(&network)?)?;
         let mut made = vec![STATISTICS.to_owned()];
         made.extend(write_channels(run, &network, &statistics)?);
@@ -35,7 +46,14 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
             Importance::Mask => &statistics.masks,
             Importance::Contribution => &statistics.contributions,
         };
-        made.extend(write_figure4(run, &network, &faces::preprocessing(&card), &data, importance, device)?);
+        made.extend(write_figure4(
+            run,
+            &network,
+            &faces::preprocessing(&card),
+            &data,
+            importance,
+            device,
+        )?);
         Ok(made)
     })
 }
@@ -54,7 +72,14 @@ struct Statistics {
 }
 
 impl Statistics {
-    fn stream(network: &Network, data: &CelebA, faces: &[usize], images: &Preprocessing, samples: Samples, device: &Device) -> Result<Self> {
+    fn stream(
+        network: &Network,
+        data: &CelebA,
+        faces: &[usize],
+        images: &Preprocessing,
+        samples: Samples,
+        device: &Device,
+    ) -> Result<Self> {
         let (k, c) = (network.config().attributes, network.config().channels);
         let (mut channels, mut means) = (ChannelCorrelation::new(c), ChannelCorrelation::new(c));
         let (mut masks, mut contributions) = (MeanMasks::new(k, c), MeanMasks::new(k, c));
@@ -78,7 +103,13 @@ impl Statistics {
             Samples::Positions => channels.finish()?,
             Samples::Pooled => means.finish()?,
         };
-        Ok(Self { correlation, masks: masks.finish()?, contributions: contributions.finish()?, channels, pooled: products })
+        Ok(Self {
+            correlation,
+            masks: masks.finish()?,
+            contributions: contributions.finish()?,
+            channels,
+            pooled: products,
+        })
     }
 
     /// What a stand-in for pruned channels is computed from.
@@ -90,7 +121,10 @@ impl Statistics {
             mean_masks: self.masks.to_rows(),
             pooled_means: self.pooled.iter().map(|p| p.means().to_vec()).collect(),
             pooled_covariance: self.pooled.iter().map(|p| p.covariance().to_rows()).collect(),
-            readout: readout.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect(),
+            readout: readout
+                .into_iter()
+                .map(|row| row.into_iter().map(f64::from).collect())
+                .collect(),
         })
     }
 }
@@ -111,7 +145,10 @@ fn write_channels(run: &Run, network: &Network, statistics: &Statistics) -> Resu
     )?;
     run.write_csv("data/channels.csv", channels)?;
     let names: Vec<String> = (0..c).map(|j| format!("c{j}")).collect();
-    run.write_csv("data/channel_correlation.csv", matrix("channel", &names, &names, &statistics.correlation)?)?;
+    run.write_csv(
+        "data/channel_correlation.csv",
+        matrix("channel", &names, &names, &statistics.correlation)?,
+    )?;
     Ok(["data/channels.csv", "data/channel_correlation.csv"].map(String::from).to_vec())
 }
 
@@ -119,12 +156,25 @@ fn write_attributes(run: &Run, statistics: &Statistics) -> Result<Vec<String>> {
     let attributes = ATTRIBUTES.map(String::from);
     let channels: Vec<String> = (0..statistics.masks.columns()).map(|j| format!("c{j}")).collect();
     let correlation = row_correlation(&statistics.masks)?;
-    run.write_csv("data/mean_masks.csv", matrix("attribute", &attributes, &channels, &statistics.masks)?)?;
-    run.write_csv("data/mean_contributions.csv", matrix("attribute", &attributes, &channels, &statistics.contributions)?)?;
-    run.write_csv("data/attribute_correlation.csv", matrix("attribute", &attributes, &attributes, &correlation)?)?;
+    run.write_csv(
+        "data/mean_masks.csv",
+        matrix("attribute", &attributes, &channels, &statistics.masks)?,
+    )?;
+    run.write_csv(
+        "data/mean_contributions.csv",
+        matrix("attribute", &attributes, &channels, &statistics.contributions)?,
+    )?;
+    run.write_csv(
+        "data/attribute_correlation.csv",
+        matrix("attribute", &attributes, &attributes, &correlation)?,
+    )?;
 
     let near: Vec<(usize, usize, f64)> = (0..ATTRIBUTES.len())
-        .flat_map(|k| neighbours(&correlation, k, ATTRIBUTES.len() - 1).into_iter().map(move |(other, rho)| (k, other, rho)))
+        .flat_map(|k| {
+            neighbours(&correlation, k, ATTRIBUTES.len() - 1)
+                .into_iter()
+                .map(move |(other, rho)| (k, other, rho))
+        })
         .collect();
     let near = df!(
         "attribute" => near.iter().map(|n| ATTRIBUTES[n.0]).collect::<Vec<_>>(),
@@ -137,7 +187,9 @@ fn write_attributes(run: &Run, statistics: &Statistics) -> Result<Vec<String>> {
     let members: Vec<(i64, &str)> = groups(&correlation, GROUP_ABOVE)
         .into_iter()
         .enumerate()
-        .flat_map(|(group, members)| members.into_iter().map(move |k| (group as i64 + 1, ATTRIBUTES[k])))
+        .flat_map(|(group, members)| {
+            members.into_iter().map(move |k| (group as i64 + 1, ATTRIBUTES[k]))
+        })
         .collect();
     let members = df!(
         "group" => members.iter().map(|m| m.0).collect::<Vec<_>>(),
@@ -145,9 +197,12 @@ fn write_attributes(run: &Run, statistics: &Statistics) -> Result<Vec<String>> {
     )?;
     run.write_csv("data/attribute_groups.csv", members)?;
 
-    let top: Vec<(usize, usize)> =
-        (0..ATTRIBUTES.len()).flat_map(|k| top_channels(&statistics.masks, k, 10).into_iter().map(move |c| (k, c))).collect();
-    let by_contribution: Vec<Vec<usize>> = (0..ATTRIBUTES.len()).map(|k| top_channels(&statistics.contributions, k, channels.len())).collect();
+    let top: Vec<(usize, usize)> = (0..ATTRIBUTES.len())
+        .flat_map(|k| top_channels(&statistics.masks, k, 10).into_iter().map(move |c| (k, c)))
+        .collect();
+    let by_contribution: Vec<Vec<usize>> = (0..ATTRIBUTES.len())
+        .map(|k| top_channels(&statistics.contributions, k, channels.len()))
+        .collect();
     let top = df!(
         "attribute" => top.iter().map(|t| ATTRIBUTES[t.0]).collect::<Vec<_>>(),
         "rank" => (0..top.len()).map(|i| (i % (top.len() / ATTRIBUTES.len())) as i64 + 1).collect::<Vec<_>>(),
@@ -158,7 +213,14 @@ fn write_attributes(run: &Run, statistics: &Statistics) -> Result<Vec<String>> {
             top.iter().map(|&(k, c)| by_contribution[k].iter().position(|&other| other == c).map_or(-1, |p| p as i64 + 1)).collect::<Vec<_>>(),
     )?;
     run.write_csv("data/top_channels.csv", top)?;
-    let made = ["mean_masks", "mean_contributions", "attribute_correlation", "attribute_neighbours", "attribute_groups", "top_channels"];
+    let made = [
+        "mean_masks",
+        "mean_contributions",
+        "attribute_correlation",
+        "attribute_neighbours",
+        "attribute_groups",
+        "top_channels",
+    ];
     Ok(made.map(|name| format!("data/{name}.csv")).to_vec())
 }
 
@@ -173,15 +235,31 @@ fn matrix(corner: &str, rows: &[String], columns: &[String], values: &Matrix) ->
 }
 
 /// Figure 4: faces that have an attribute, and the masks of its top channels on them.
-fn write_figure4(run: &Run, network: &Network, images: &Preprocessing, data: &CelebA, importance: &Matrix, device: &Device) -> Result<Vec<String>> {
+fn write_figure4(
+    run: &Run,
+    network: &Network,
+    images: &Preprocessing,
+    data: &CelebA,
+    importance: &Matrix,
+    device: &Device,
+) -> Result<Vec<String>> {
     let config = &run.manifest.config;
     let size = images.image_size;
     let test = data.split(Split::Test)?;
-    let faces: Vec<usize> = shown_faces(data, &test, &config.measure.attributes, config.measure.faces)?;
-    let batch = faces::in_order(data, &faces, images, faces.len().max(1)).next().ok_or_else(|| anyhow::anyhow!("no test face to show"))??;
+    let faces: Vec<usize> =
+        shown_faces(data, &test, &config.measure.attributes, config.measure.faces)?;
+    let batch = faces::in_order(data, &faces, images, faces.len().max(1))
+        .next()
+        .ok_or_else(|| anyhow::anyhow!("no test face to show"))??;
     let z = network.extractor().forward(&batch.images.to_device(device)?)?;
 
-    write_faces(run, data, &faces, (&batch.images, &images.normalisation), "data/figure4_faces.csv")?;
+    write_faces(
+        run,
+        data,
+        &faces,
+        (&batch.images, &images.normalisation),
+        "data/figure4_faces.csv",
+    )?;
     let mut masks = Grid::new(size, &["face", "attribute", "rank", "channel"]);
     for name in &config.measure.attributes {
         let k = attribute_index(name)?;
@@ -189,7 +267,15 @@ fn write_figure4(run: &Run, network: &Network, images: &Preprocessing, data: &Ce
         for (rank, channel) in top_channels(importance, k, TOP).into_iter().enumerate() {
             for (i, &face) in faces.iter().enumerate() {
                 let mask = all.get(i)?.get(channel)?.flatten_all()?.to_vec1::<f32>()?;
-                masks.push(&[data.name(face), ATTRIBUTES[k], &(rank + 1).to_string(), &channel.to_string()], &mask);
+                masks.push(
+                    &[
+                        data.name(face),
+                        ATTRIBUTES[k],
+                        &(rank + 1).to_string(),
+                        &channel.to_string(),
+                    ],
+                    &mask,
+                );
             }
         }
     }
@@ -197,27 +283,55 @@ fn write_figure4(run: &Run, network: &Network, images: &Preprocessing, data: &Ce
     Ok(vec!["data/figure4_faces.csv".into(), "data/figure4_masks.csv".into()])
 }
 
-/// The pixels in [0, 1] that images [B, 3, H, W] of a run's faces show, which are normalised in this way.
-pub fn write_faces(run: &Run, data: &CelebA, faces: &[usize], (images, normalisation): (&Tensor, &Normalisation), file: &str) -> Result<()> {
+/// The pixels in [0, 1] that images [B, 3, H, W] of a run's faces show, which are normalised in
+/// this way.
+pub fn write_faces(
+    run: &Run,
+    data: &CelebA,
+    faces: &[usize],
+    (images, normalisation): (&Tensor, &Normalisation),
+    file: &str,
+) -> Result<()> {
     let size = images.dim(3)?;
     let mut pixels = Grid::new(size, &["face", "colour"]);
     for (i, image) in images.flatten_from(1)?.to_vec2::<f32>()?.into_iter().enumerate() {
         for (c, plane) in image.chunks_exact(size * size).enumerate() {
-            let plane: Vec<f32> = plane.iter().map(|v| v * normalisation.deviation[c] + normalisation.mean[c]).collect();
+            let plane: Vec<f32> = plane
+                .iter()
+                .map(|v| v * normalisation.deviation[c] + normalisation.mean[c])
+                .collect();
             pixels.push(&[data.name(faces[i]), ["red", "green", "blue"][c]], &plane);
         }
     }
     pixels.write(run, file)
 }
 
-/// The test faces that have most of the attributes to be shown, each adding as many that the ones before lack as possible.
-pub fn shown_faces(data: &CelebA, test: &[usize], attributes: &[String], count: usize) -> Result<Vec<usize>> {
-    let wanted = attributes.iter().map(|name| Ok(attribute_index(name)?)).collect::<Result<Vec<_>>>()?;
+/// The test faces that have most of the attributes to be shown, each adding as many that the ones
+/// before lack as possible.
+pub fn shown_faces(
+    data: &CelebA,
+    test: &[usize],
+    attributes: &[String],
+    count: usize,
+) -> Result<Vec<usize>> {
+    let wanted =
+        attributes.iter().map(|name| Ok(attribute_index(name)?)).collect::<Result<Vec<_>>>()?;
     let mut chosen: Vec<usize> = vec![];
     while chosen.len() < count.min(test.len()) {
         let covered = |k: usize| chosen.iter().filter(|&&face| data.labels(face).has(k)).count();
-        let gain = |face: usize| wanted.iter().filter(|&&k| data.labels(face).has(k)).map(|&k| 100 / (1 + 9 * covered(k))).sum::<usize>();
-        let best = test.iter().copied().filter(|face| !chosen.contains(face)).rev().max_by_key(|&face| gain(face));
+        let gain = |face: usize| {
+            wanted
+                .iter()
+                .filter(|&&k| data.labels(face).has(k))
+                .map(|&k| 100 / (1 + 9 * covered(k)))
+                .sum::<usize>()
+        };
+        let best = test
+            .iter()
+            .copied()
+            .filter(|face| !chosen.contains(face))
+            .rev()
+            .max_by_key(|&face| gain(face));
         chosen.extend(best);
     }
     Ok(chosen)
@@ -233,14 +347,25 @@ pub struct Grid {
 
 impl Grid {
     pub fn new(size: usize, labels: &[&str]) -> Self {
-        Self { size, labels: labels.iter().map(|name| ((*name).to_owned(), vec![])).collect(), y: vec![], columns: vec![vec![]; size] }
+        Self {
+            size,
+            labels: labels.iter().map(|name| ((*name).to_owned(), vec![])).collect(),
+            y: vec![],
+            columns: vec![vec![]; size],
+        }
     }
 
     pub fn push(&mut self, labels: &[&str], plane: &[f32]) {
         for (y, row) in plane.chunks_exact(self.size).enumerate() {
-            self.labels.iter_mut().zip(labels).for_each(|((_, column), label)| column.push((*label).to_owned()));
+            self.labels
+                .iter_mut()
+                .zip(labels)
+                .for_each(|((_, column), label)| column.push((*label).to_owned()));
             self.y.push(y as i64);
-            self.columns.iter_mut().zip(row).for_each(|(column, &v)| column.push((f64::from(v) * 1e4).round() / 1e4));
+            self.columns
+                .iter_mut()
+                .zip(row)
+                .for_each(|(column, &v)| column.push((f64::from(v) * 1e4).round() / 1e4));
         }
     }
 

@@ -54,7 +54,10 @@ pub fn predict(args: &PredictArgs) -> Result<()> {
     let folder = args.run.as_ref().ok_or_else(|| input("name a run with --run"))?;
     let mut run = Run::take(folder)?;
     if run.manifest.config.predict.images == 0 {
-        return Err(input(format!("{}: its setting predict.images is 0, which leaves this stage out", folder.display())));
+        return Err(input(format!(
+            "{}: its setting predict.images is 0, which leaves this stage out",
+            folder.display()
+        )));
     }
     let device = of_run(args.device.as_deref(), &run)?;
     stage(&mut run, &device)?;
@@ -85,11 +88,16 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         "data/prune_plan_lower.csv",
         "data/prune_plan_higher.csv",
     ];
-    run.stage("predict", &(&config.data, &config.predict, &config.transform.sigmas, run.manifest.seed), &reads, |run| {
-        let rows = network::all(run, device)?;
-        run.write_csv(SCORES, scores::frame(&rows)?)?;
-        let regression = regression::measure(20, config.predict.resamples)?;
-        frame::write_csv(&run.path(regression::TABLE), regression)?;
-        Ok(vec![SCORES.into(), regression::TABLE.into()])
-    })
+    run.stage(
+        "predict",
+        &(&config.data, &config.predict, &config.transform.sigmas, run.manifest.seed),
+        &reads,
+        |run| {
+            let rows = network::all(run, device)?;
+            run.write_csv(SCORES, scores::frame(&rows)?)?;
+            let regression = regression::measure(20, config.predict.resamples)?;
+            frame::write_csv(&run.path(regression::TABLE), regression)?;
+            Ok(vec![SCORES.into(), regression::TABLE.into()])
+        },
+    )
 }

@@ -16,11 +16,16 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(title: &str, total: usize, done: usize) -> Self {
-        let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {per_sec} ETA {eta} {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar())
-            .with_key("per_sec", |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
+        let style = ProgressStyle::with_template(
+            "{prefix} {wide_bar} {pos}/{len} {per_sec} ETA {eta} {msg}",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key(
+            "per_sec",
+            |state: &indicatif::ProgressState, out: &mut dyn std::fmt::Write| {
                 let _ = write!(out, "{:.1} img/s", state.per_sec());
-            });
+            },
+        );
         let bar = ProgressBar::new(total as u64).with_style(style).with_prefix(title.to_owned());
         bar.set_position(done as u64);
         bar.reset_eta();
@@ -41,7 +46,12 @@ impl Progress {
             self.last_line = Instant::now();
             let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
             let eta = indicatif::HumanDuration(self.bar.eta());
-            tracing::info!("{}: {done}/{total}, {:.1} img/s, {eta} left {}", self.title, self.bar.per_sec(), message());
+            tracing::info!(
+                "{}: {done}/{total}, {:.1} img/s, {eta} left {}",
+                self.title,
+                self.bar.per_sec(),
+                message()
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! Stage `prune`: plans of semantic channel pruning and accuracy over the number of pruned channels (Figure 7).
+//! Stage `prune`: plans of semantic channel pruning and accuracy over the number of pruned channels
+//! (Figure 7).
 
 use std::path::PathBuf;
 
@@ -7,7 +8,10 @@ use candle_core::{Device, Tensor};
 use clap::{Args, ValueEnum};
 use foresee_celeba::{ATTRIBUTES, Split};
 use foresee_model::{ModelCard, Network, majority_accuracy};
-use foresee_perturb::{AttentionModel, ChannelStatistics, Cut, PruneOrder, PrunePlan, Takeover, Victim, lasso_order, prune_curves, random_order};
+use foresee_perturb::{
+    AttentionModel, ChannelStatistics, Cut, PruneOrder, PrunePlan, Takeover, Victim, lasso_order,
+    prune_curves, random_order,
+};
 use foresee_report::frame::{self, df};
 
 use crate::config::Norm;
@@ -72,38 +76,69 @@ pub fn prune(args: &PruneArgs) -> Result<()> {
     let (network, card) = train::load(&run.folder, &device)?;
     let channels = network.config().channels;
     if count >= channels {
-        return Err(input(format!("--count {count} is not possible: the network has {channels} channels, of which one stays at least")));
+        return Err(input(format!(
+            "--count {count} is not possible: the network has {channels} channels, of which one stays at least"
+        )));
     }
-    let plan = frame::numbers(&run.read_csv(&format!("data/prune_plan_{}.csv", args.rule))?, "pruned")?;
-    let order = PruneOrder { rule: args.rule.clone(), seed: None, order: plan.into_iter().map(|c| c as usize).collect() };
-    let cuts = statistics::read(&run)?.cuts(&order, &[count], args.takeover.into(), run.manifest.config.prune.absolute)?;
+    let plan =
+        frame::numbers(&run.read_csv(&format!("data/prune_plan_{}.csv", args.rule))?, "pruned")?;
+    let order = PruneOrder {
+        rule: args.rule.clone(),
+        seed: None,
+        order: plan.into_iter().map(|c| c as usize).collect(),
+    };
+    let cuts = statistics::read(&run)?.cuts(
+        &order,
+        &[count],
+        args.takeover.into(),
+        run.manifest.config.prune.absolute,
+    )?;
     let pruned = network.cut(&cuts[0])?;
-    let card = ModelCard { network: pruned.config().clone(), kept_channels: Some(cuts[0].kept().to_vec()), ..card };
+    let card = ModelCard {
+        network: pruned.config().clone(),
+        kept_channels: Some(cuts[0].kept().to_vec()),
+        ..card
+    };
     pruned.save(path, &card)?;
     print(&format!("{}: {} of {channels} channels\n", path.display(), channels - count))
 }
 
 pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
     let config = run.manifest.config.clone();
-    let reads = ["model.safetensors", "data/channel_correlation.csv", "data/channels.csv", STATISTICS];
+    let reads =
+        ["model.safetensors", "data/channel_correlation.csv", "data/channels.csv", STATISTICS];
     run.stage("prune", &(&config.data, &config.prune, run.manifest.seed), &reads, |run| {
         let data = faces::reopen(&run.manifest.data, &run.folder, config.data.split.into())?;
         let (network, card) = train::load(&run.folder, device)?;
         let channels = network.config().channels;
-        let counts: Vec<usize> =
-            (0..channels).step_by(config.prune.step).chain([channels - 1]).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let counts: Vec<usize> = (0..channels)
+            .step_by(config.prune.step)
+            .chain([channels - 1])
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect();
         let (curves, made) = curves(run, &network, &counts)?;
         let test = faces::limited(data.split(Split::Test)?, config.prune.images);
         let mut progress = Progress::new("pruning", test.len(), 0);
-        let batches = faces::in_order(&data, &test, &faces::preprocessing(&card), BATCH).map(|batch| -> Result<(Tensor, Tensor)> {
-            let batch = batch?;
-            progress.add(batch.faces.len(), || format!("{} networks", curves.len() * counts.len()));
-            Ok((batch.images.to_device(device)?, batch.labels.to_device(device)?))
-        });
+        let batches = faces::in_order(&data, &test, &faces::preprocessing(&card), BATCH).map(
+            |batch| -> Result<(Tensor, Tensor)> {
+                let batch = batch?;
+                progress
+                    .add(batch.faces.len(), || format!("{} networks", curves.len() * counts.len()));
+                Ok((batch.images.to_device(device)?, batch.labels.to_device(device)?))
+            },
+        );
         let cuts: Vec<Vec<Cut>> = curves.iter().map(|curve| curve.cuts.clone()).collect();
         let tallies = prune_curves(&network, &cuts, batches)?;
-        let majority = majority_accuracy(&data.frequencies(&data.split(Split::Train)?), &data.frequencies(&test));
-        let points = || curves.iter().zip(&tallies).flat_map(|(curve, row)| counts.iter().zip(row).map(move |(&count, tally)| (curve, count, tally)));
+        let majority = majority_accuracy(
+            &data.frequencies(&data.split(Split::Train)?),
+            &data.frequencies(&test),
+        );
+        let points = || {
+            curves.iter().zip(&tallies).flat_map(|(curve, row)| {
+                counts.iter().zip(row).map(move |(&count, tally)| (curve, count, tally))
+            })
+        };
         let mut table = df!(
             "rule" => points().map(|p| p.0.rule.clone()).collect::<Vec<_>>(),
             "takeover" => points().map(|p| name(p.0.takeover)).collect::<Vec<_>>(),
@@ -115,7 +150,10 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
             "majority_accuracy" => points().map(|_| majority).collect::<Vec<_>>(),
         )?;
         for (k, name) in ATTRIBUTES.iter().enumerate() {
-            table.with_column(frame::column(name, points().map(|p| p.2.by_attribute()[k]).collect::<Vec<f64>>()))?;
+            table.with_column(frame::column(
+                name,
+                points().map(|p| p.2.by_attribute()[k]).collect::<Vec<f64>>(),
+            ))?;
         }
         run.write_csv("data/channel_pruning.csv", table)?;
         let names: Vec<&str> = test.iter().map(|&face| data.name(face)).collect();
@@ -125,7 +163,12 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
             by_image.with_column(frame::column(&column, tally.right_by_image()))?;
         }
         run.write_csv("data/channel_pruning_by_image.csv", by_image)?;
-        Ok(made.into_iter().chain(["data/channel_pruning.csv", "data/channel_pruning_by_image.csv"].map(String::from)).collect())
+        Ok(made
+            .into_iter()
+            .chain(
+                ["data/channel_pruning.csv", "data/channel_pruning_by_image.csv"].map(String::from),
+            )
+            .collect())
     })
 }
 
@@ -184,13 +227,20 @@ fn takeovers(order: &PruneOrder, seed: u64, too: bool) -> &'static [Takeover] {
 }
 
 /// The orders of Figure 7; the semantic plans are written.
-fn orders(run: &Run, network: &Network, statistics: &ChannelStatistics) -> Result<(Vec<PruneOrder>, Vec<String>)> {
+fn orders(
+    run: &Run,
+    network: &Network,
+    statistics: &ChannelStatistics,
+) -> Result<(Vec<PruneOrder>, Vec<String>)> {
     let config = &run.manifest.config.prune;
     let channels = network.config().channels;
     let table = run.read_csv("data/channel_correlation.csv")?;
-    let correlation = (0..channels).map(|j| Ok(frame::numbers(&table, &format!("c{j}"))?)).collect::<Result<Vec<_>>>()?;
+    let correlation = (0..channels)
+        .map(|j| Ok(frame::numbers(&table, &format!("c{j}"))?))
+        .collect::<Result<Vec<_>>>()?;
     let norms = run.read_csv("data/channels.csv")?;
-    let (filter, readout) = (frame::numbers(&norms, "filter_l1")?, frame::numbers(&norms, "readout_l1")?);
+    let (filter, readout) =
+        (frame::numbers(&norms, "filter_l1")?, frame::numbers(&norms, "readout_l1")?);
     let norms = match config.norm {
         Norm::Filter => &filter,
         Norm::Readout => &readout,
@@ -205,16 +255,27 @@ fn orders(run: &Run, network: &Network, statistics: &ChannelStatistics) -> Resul
     }
     orders.extend([PruneOrder::by_norm("l1", &filter), PruneOrder::by_norm("readout", &readout)]);
     if config.takeover {
-        let gram: Vec<Vec<f64>> = network.heads().mask_gram()?.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect();
+        let gram: Vec<Vec<f64>> = network
+            .heads()
+            .mask_gram()?
+            .into_iter()
+            .map(|row| row.into_iter().map(f64::from).collect())
+            .collect();
         orders.push(lasso_order(&statistics.covariance, &gram)?);
     }
-    orders.extend((0..config.random_seeds).map(|seed| random_order(channels, run.manifest.seed + seed)));
+    orders.extend(
+        (0..config.random_seeds).map(|seed| random_order(channels, run.manifest.seed + seed)),
+    );
     Ok((orders, made))
 }
 
 fn write_plan(run: &Run, file: &str, plan: &PrunePlan) -> Result<()> {
-    let numbers = |value: fn(&foresee_perturb::PruneStep) -> f64| plan.steps.iter().map(value).collect::<Vec<_>>();
-    let channels = |value: fn(&foresee_perturb::PruneStep) -> usize| plan.steps.iter().map(|s| value(s) as i64).collect::<Vec<_>>();
+    let numbers = |value: fn(&foresee_perturb::PruneStep) -> f64| {
+        plan.steps.iter().map(value).collect::<Vec<_>>()
+    };
+    let channels = |value: fn(&foresee_perturb::PruneStep) -> usize| {
+        plan.steps.iter().map(|s| value(s) as i64).collect::<Vec<_>>()
+    };
     let frame = df!(
         "order" => (1..=plan.steps.len() as i64).collect::<Vec<_>>(),
         "first" => channels(|s| s.pair[0]),

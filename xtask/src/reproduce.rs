@@ -16,7 +16,8 @@ use crate::{attribute, faces, figures, measure, predict, prune, train, transform
 
 #[derive(Args)]
 pub struct ReproduceArgs {
-    /// Settings to start from: quick (synthetic faces, within 10 minutes), small (some thousand real faces, within 60 minutes), paper (a GPU).
+    /// Settings to start from: quick (synthetic faces, within 10 minutes), small (some thousand
+    /// real faces, within 60 minutes), paper (a GPU).
     #[arg(long, default_value = "quick")]
     profile: String,
     /// A TOML file whose keys replace the profile's.
@@ -36,7 +37,8 @@ pub struct ReproduceArgs {
     /// Replaces one setting, such as train.epochs=3; can be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// If the folder holds a run of other settings or faces, start in a new one beside it (PROFILE-2, PROFILE-3, …). Nothing is ever written over.
+    /// If the folder holds a run of other settings or faces, start in a new one beside it
+    /// (PROFILE-2, PROFILE-3, …). Nothing is ever written over.
     #[arg(long)]
     force: bool,
 }
@@ -69,7 +71,13 @@ fn beside(folder: &Path, number: usize) -> PathBuf {
 }
 
 /// All stages, on the faces of a folder or on drawn ones.
-pub fn whole(config: Config, args: &FacesArgs, out: &Path, seed: u64, device_name: &str) -> Result<Run> {
+pub fn whole(
+    config: Config,
+    args: &FacesArgs,
+    out: &Path,
+    seed: u64,
+    device_name: &str,
+) -> Result<Run> {
     let device = device(device_name)?;
     if !out.join("manifest.json").exists() {
         Run::check_is_free(out)?;
@@ -102,7 +110,8 @@ pub fn whole(config: Config, args: &FacesArgs, out: &Path, seed: u64, device_nam
     Ok(run)
 }
 
-/// The images that a run in this folder leaves out, if it has finished a stage; its faces are compared later.
+/// The images that a run in this folder leaves out, if it has finished a stage; its faces are
+/// compared later.
 fn begun(out: &Path) -> Result<Option<Vec<String>>> {
     if !out.join("manifest.json").exists() {
         return Ok(None);
@@ -122,8 +131,12 @@ fn draw(out: &Path, count: usize, seed: u64) -> Result<()> {
     Run::check_for_drawing(out)?;
     remove_unfinished(out)?;
     if synthetic::drawn(&folder) {
-        tracing::warn!("{} holds drawn faces of another count or seed: they are drawn again", folder.display());
-        std::fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
+        tracing::warn!(
+            "{} holds drawn faces of another count or seed: they are drawn again",
+            folder.display()
+        );
+        std::fs::remove_dir_all(&folder)
+            .with_context(|| format!("removing {}", folder.display()))?;
     }
     faces::synthesize(&folder, count, seed)
 }
@@ -133,7 +146,8 @@ fn remove_unfinished(out: &Path) -> Result<()> {
     for entry in std::fs::read_dir(out).into_iter().flatten() {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(synthetic::UNFINISHED) {
-            std::fs::remove_dir_all(entry.path()).with_context(|| format!("removing {}", entry.path().display()))?;
+            std::fs::remove_dir_all(entry.path())
+                .with_context(|| format!("removing {}", entry.path().display()))?;
         }
     }
     Ok(())

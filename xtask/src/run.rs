@@ -51,7 +51,14 @@ pub struct Run {
 
 impl Run {
     /// Begins a run in a folder, or goes on in one that holds the same run.
-    pub fn begin(lock: Lock, folder: &Path, config: Config, seed: u64, device: &str, data: DataRecord) -> Result<Self> {
+    pub fn begin(
+        lock: Lock,
+        folder: &Path,
+        config: Config,
+        seed: u64,
+        device: &str,
+        data: DataRecord,
+    ) -> Result<Self> {
         let fresh = Manifest {
             foresee: env!("CARGO_PKG_VERSION").into(),
             git_commit: git_commit(),
@@ -68,7 +75,9 @@ impl Run {
             if differences.is_empty() {
                 let (old, new) = (&run.manifest.git_commit, &fresh.git_commit);
                 if old != new {
-                    tracing::warn!("this run was begun by commit {old}, this program is {new}: finished stages are not done again");
+                    tracing::warn!(
+                        "this run was begun by commit {old}, this program is {new}: finished stages are not done again"
+                    );
                 }
                 // The folder of faces may have moved.
                 run.manifest.data = fresh.data;
@@ -76,13 +85,22 @@ impl Run {
             }
             if run.manifest.stages.is_empty() {
                 // Nothing was finished: what was begun with other settings or faces is given up.
-                tracing::warn!("starting afresh in {}: {}", folder.display(), differences.join("; "));
+                tracing::warn!(
+                    "starting afresh in {}: {}",
+                    folder.display(),
+                    differences.join("; ")
+                );
                 checkpoints::remove(&run);
                 run.manifest = fresh;
                 run.save()?;
                 return Ok(run);
             }
-            return Err(OtherRun(format!("{} holds another run: {}", folder.display(), differences.join("; "))).into());
+            return Err(OtherRun(format!(
+                "{} holds another run: {}",
+                folder.display(),
+                differences.join("; ")
+            ))
+            .into());
         }
         Self::check_is_free(folder)?;
         let run = Self { folder: folder.into(), manifest: fresh, _lock: Some(lock) };
@@ -97,26 +115,42 @@ impl Run {
         }
         match Self::open(folder)?.manifest.data.synthetic {
             true => Ok(()),
-            false => Err(OtherRun(format!("{} holds a run on a CelebA folder, which --celeba did not name", folder.display())).into()),
+            false => Err(OtherRun(format!(
+                "{} holds a run on a CelebA folder, which --celeba did not name",
+                folder.display()
+            ))
+            .into()),
         }
     }
 
     /// Makes sure that a new run may begin in a folder.
     pub fn check_is_free(folder: &Path) -> Result<()> {
-        // Drawn faces lie there before the manifest does, and an interrupted drawing leaves a hidden folder.
-        let unfinished = |name: &str| name.starts_with(synthetic::UNFINISHED) || name.starts_with(".tmp");
-        let own = |name: &std::ffi::OsStr| ["faces", BAD_IMAGES, LOCK].iter().any(|own| name == *own) || unfinished(&name.to_string_lossy());
-        let alien = std::fs::read_dir(folder).ok().and_then(|mut entries| entries.find_map(|e| e.ok().filter(|e| !own(&e.file_name()))));
+        // Drawn faces lie there before the manifest does, and an interrupted drawing leaves a
+        // hidden folder.
+        let unfinished =
+            |name: &str| name.starts_with(synthetic::UNFINISHED) || name.starts_with(".tmp");
+        let own = |name: &std::ffi::OsStr| {
+            ["faces", BAD_IMAGES, LOCK].iter().any(|own| name == *own)
+                || unfinished(&name.to_string_lossy())
+        };
+        let alien = std::fs::read_dir(folder)
+            .ok()
+            .and_then(|mut entries| entries.find_map(|e| e.ok().filter(|e| !own(&e.file_name()))));
         if let Some(entry) = alien {
             let name = entry.file_name();
-            return Err(input(format!("{} is not empty ({}) and holds no run; name a new folder with --out", folder.display(), name.display())));
+            return Err(input(format!(
+                "{} is not empty ({}) and holds no run; name a new folder with --out",
+                folder.display(),
+                name.display()
+            )));
         }
         Ok(())
     }
 
     /// Opens a run folder to work in it.
     pub fn take(folder: &Path) -> Result<Self> {
-        // A folder that holds no run gets no lock; what it holds is read when nobody else writes in it.
+        // A folder that holds no run gets no lock; what it holds is read when nobody else writes in
+        // it.
         Self::open(folder)?;
         let lock = Lock::take(folder)?;
         Ok(Self { _lock: Some(lock), ..Self::open(folder)? })
@@ -125,22 +159,32 @@ impl Run {
     /// Opens a run folder to read in it.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("manifest.json");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|e| input(format!("{}: {e}; a run folder is made by `cargo xtask reproduce --out {}`", path.display(), folder.display())))?;
-        let manifest =
-            serde_json::from_str(&text).map_err(|e| input(format!("{} is damaged: {e}; name another folder with --out", path.display())))?;
+        let text = std::fs::read_to_string(&path).map_err(|e| {
+            input(format!(
+                "{}: {e}; a run folder is made by `cargo xtask reproduce --out {}`",
+                path.display(),
+                folder.display()
+            ))
+        })?;
+        let manifest = serde_json::from_str(&text).map_err(|e| {
+            input(format!("{} is damaged: {e}; name another folder with --out", path.display()))
+        })?;
         Ok(Self { folder: folder.into(), manifest, _lock: None })
     }
 
     fn save(&self) -> Result<()> {
-        Ok(write_whole(&self.folder.join("manifest.json"), (serde_json::to_string_pretty(&self.manifest)? + "\n").as_bytes())?)
+        Ok(write_whole(
+            &self.folder.join("manifest.json"),
+            (serde_json::to_string_pretty(&self.manifest)? + "\n").as_bytes(),
+        )?)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Writes a frame to a file of the run. Its last column, `data`, says what kind of faces the numbers come from.
+    /// Writes a frame to a file of the run. Its last column, `data`, says what kind of faces the
+    /// numbers come from.
     pub fn write_csv(&self, file: &str, mut frame: DataFrame) -> Result<()> {
         let rows = frame.height();
         frame.with_column(frame::column(MARK, vec![self.manifest.data.kind(); rows]))?;
@@ -152,11 +196,23 @@ impl Run {
         Ok(frame::read_csv(&self.path(file))?.drop_many([MARK]))
     }
 
-    /// Runs a stage, unless it ran already on the same inputs and its outputs are untouched. `inputs` describes what the stage depends on besides the
-    /// files `reads`, which earlier stages made; `work` returns the files that it made, relative to the folder.
-    pub fn stage(&mut self, name: &str, inputs: &impl Serialize, reads: &[&str], work: impl FnOnce(&Self) -> Result<Vec<String>>) -> Result<()> {
+    /// Runs a stage, unless it ran already on the same inputs and its outputs are untouched.
+    /// `inputs` describes what the stage depends on besides the files `reads`, which earlier stages
+    /// made; `work` returns the files that it made, relative to the folder.
+    pub fn stage(
+        &mut self,
+        name: &str,
+        inputs: &impl Serialize,
+        reads: &[&str],
+        work: impl FnOnce(&Self) -> Result<Vec<String>>,
+    ) -> Result<()> {
         let key = self.key(name, inputs, reads)?;
-        if self.manifest.stages.get(name).is_some_and(|record| record.inputs_sha256 == key && self.untouched(record)) {
+        if self
+            .manifest
+            .stages
+            .get(name)
+            .is_some_and(|record| record.inputs_sha256 == key && self.untouched(record))
+        {
             tracing::info!("{name}: up to date");
             return Ok(());
         }
@@ -164,23 +220,37 @@ impl Run {
         // What an interrupted training took before.
         let (start, earlier) = (Instant::now(), checkpoints::seconds(self));
         let made = work(self).with_context(|| format!("stage {name}"))?;
-        let outputs = made.into_iter().map(|file| Ok((file.clone(), file_sha256(&self.path(&file))?))).collect::<Result<BTreeMap<_, _>>>()?;
+        let outputs = made
+            .into_iter()
+            .map(|file| Ok((file.clone(), file_sha256(&self.path(&file))?)))
+            .collect::<Result<BTreeMap<_, _>>>()?;
         let wall_seconds = earlier + start.elapsed().as_secs_f64();
-        let record = StageRecord { inputs_sha256: key, outputs, wall_seconds, peak_memory_bytes: peak_memory() };
-        let memory = record.peak_memory_bytes.map_or(String::new(), |b| format!(", peak memory {:.2} GB", b as f64 / 1e9));
+        let record = StageRecord {
+            inputs_sha256: key,
+            outputs,
+            wall_seconds,
+            peak_memory_bytes: peak_memory(),
+        };
+        let memory = record
+            .peak_memory_bytes
+            .map_or(String::new(), |b| format!(", peak memory {:.2} GB", b as f64 / 1e9));
         tracing::info!("{name}: done in {:.0} s{memory}", record.wall_seconds);
         self.manifest.stages.insert(name.into(), record);
         self.save()
     }
 
     fn key(&self, name: &str, inputs: &impl Serialize, reads: &[&str]) -> Result<String> {
-        let files = reads.iter().map(|file| file_sha256(&self.path(file))).collect::<Result<Vec<_>>>();
+        let files =
+            reads.iter().map(|file| file_sha256(&self.path(file))).collect::<Result<Vec<_>>>();
         let files = files.map_err(|e| input(format!("stage {name} needs files of an earlier stage: {e:#}; run `cargo xtask reproduce` first")))?;
         Ok(sha256(&serde_json::to_vec(&(name, env!("CARGO_PKG_VERSION"), inputs, files))?))
     }
 
     fn untouched(&self, record: &StageRecord) -> bool {
-        record.outputs.iter().all(|(file, hash)| file_sha256(&self.path(file)).is_ok_and(|now| now == *hash))
+        record
+            .outputs
+            .iter()
+            .all(|(file, hash)| file_sha256(&self.path(file)).is_ok_and(|now| now == *hash))
     }
 }
 
@@ -194,15 +264,27 @@ fn differences(old: &Manifest, new: &Manifest) -> Result<Vec<String>> {
     };
     let (old, new) = (flat(old)?, flat(new)?);
     // A setting that is not written has its default.
-    let value = |of: &BTreeMap<String, String>, key: &String| of.get(key).cloned().unwrap_or("the default".into());
-    let told = |key: &String| format!("{key} is {} there, {} here", value(&old, key), value(&new, key));
-    Ok(old.keys().chain(new.keys().filter(|key| !old.contains_key(*key))).filter(|&key| old.get(key) != new.get(key)).map(told).collect())
+    let value = |of: &BTreeMap<String, String>, key: &String| {
+        of.get(key).cloned().unwrap_or("the default".into())
+    };
+    let told =
+        |key: &String| format!("{key} is {} there, {} here", value(&old, key), value(&new, key));
+    Ok(old
+        .keys()
+        .chain(new.keys().filter(|key| !old.contains_key(*key)))
+        .filter(|&key| old.get(key) != new.get(key))
+        .map(told)
+        .collect())
 }
 
 fn flatten(path: &str, value: &serde_json::Value, out: &mut BTreeMap<String, String>) {
     match value {
         serde_json::Value::Object(map) => map.iter().for_each(|(key, value)| {
-            let path = if path.is_empty() { key.clone() } else { format!("{}.{key}", path.trim_start_matches("config.")) };
+            let path = if path.is_empty() {
+                key.clone()
+            } else {
+                format!("{}.{key}", path.trim_start_matches("config."))
+            };
             flatten(&path, value, out);
         }),
         other => {
@@ -222,7 +304,12 @@ pub fn file_sha256(path: &Path) -> Result<String> {
 /// The commit of the checkout this was built from, if git is at hand.
 fn git_commit() -> String {
     let git = |arguments: &[&str]| {
-        let output = std::process::Command::new("git").arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(arguments).output().ok()?;
+        let output = std::process::Command::new("git")
+            .arg("-C")
+            .arg(env!("CARGO_MANIFEST_DIR"))
+            .args(arguments)
+            .output()
+            .ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     match (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain"])) {

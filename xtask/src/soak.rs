@@ -50,10 +50,12 @@ const COMPARED: [&str; 3] = ["data", "tables", "figures"];
 
 #[derive(Args)]
 pub struct SoakArgs {
-    /// How many runs are killed, in turn by SIGKILL, SIGTERM and Ctrl-C, at moments spread over the time that an uninterrupted run takes.
+    /// How many runs are killed, in turn by SIGKILL, SIGTERM and Ctrl-C, at moments spread over the
+    /// time that an uninterrupted run takes.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     kills: u32,
-    /// Where the runs and soak.csv are kept. Default: a temporary folder, which stays if a run was not the same.
+    /// Where the runs and soak.csv are kept. Default: a temporary folder, which stays if a run was
+    /// not the same.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Decides the moments.
@@ -75,21 +77,28 @@ struct Kill {
 }
 
 pub fn soak(args: &SoakArgs) -> Result<()> {
-    let set: Vec<String> = SMALL.iter().map(ToString::to_string).chain(args.set.iter().cloned()).collect();
+    let set: Vec<String> =
+        SMALL.iter().map(ToString::to_string).chain(args.set.iter().cloned()).collect();
     Config::resolve("quick", None, &set)?;
     let mut temporary = None;
     let folder = match &args.out {
         Some(out) if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) => {
-            return Err(input(format!("{} is not empty; name a new folder with --out", out.display())));
+            return Err(input(format!(
+                "{} is not empty; name a new folder with --out",
+                out.display()
+            )));
         }
         Some(out) => out.clone(),
         None => temporary.insert(tempfile::tempdir()?).path().into(),
     };
-    std::fs::create_dir_all(&folder).map_err(|e| input(format!("{}: {e}; name another folder with --out", folder.display())))?;
+    std::fs::create_dir_all(&folder)
+        .map_err(|e| input(format!("{}: {e}; name another folder with --out", folder.display())))?;
     let runs = Runs { folder: folder.clone(), set };
     let (expected, mut whole) = runs.reference()?;
     let mut random = ChaCha8Rng::seed_from_u64(args.seed);
-    let bar = ProgressBar::new(args.kills.into()).with_style(ProgressStyle::with_template("killing {wide_bar} {pos}/{len} ETA {eta} {msg}")?);
+    let bar = ProgressBar::new(args.kills.into()).with_style(ProgressStyle::with_template(
+        "killing {wide_bar} {pos}/{len} ETA {eta} {msg}",
+    )?);
     let mut kills: Vec<Kill> = vec![];
     while kills.len() < args.kills as usize {
         let after = whole.mul_f64(random.random_range(0. ..1.));
@@ -101,7 +110,8 @@ pub fn soak(args: &SoakArgs) -> Result<()> {
                 continue;
             }
         };
-        let same = kills.iter().filter(|k| k.different.is_empty()).count() + usize::from(kill.different.is_empty());
+        let same = kills.iter().filter(|k| k.different.is_empty()).count()
+            + usize::from(kill.different.is_empty());
         kills.push(kill);
         bar.set_message(format!("{same} the same"));
         bar.inc(1);
@@ -138,7 +148,12 @@ impl Runs {
     }
 
     /// Starts a run, kills it, starts it again; unless it ends before.
-    fn kill(&self, number: usize, after: Duration, expected: &BTreeMap<String, String>) -> Result<Outcome> {
+    fn kill(
+        &self,
+        number: usize,
+        after: Duration,
+        expected: &BTreeMap<String, String>,
+    ) -> Result<Outcome> {
         let name = format!("killed-{number}");
         let out = self.folder.join(&name);
         let start = Instant::now();
@@ -161,7 +176,11 @@ impl Runs {
         self.succeeded(&name, status)?;
         let found = hashes(&out)?;
         let all: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
-        let different: Vec<String> = all.into_iter().filter(|file| expected.get(*file) != found.get(*file)).cloned().collect();
+        let different: Vec<String> = all
+            .into_iter()
+            .filter(|file| expected.get(*file) != found.get(*file))
+            .cloned()
+            .collect();
         if different.is_empty() {
             std::fs::remove_dir_all(&out)?;
         }
@@ -171,7 +190,12 @@ impl Runs {
     fn start(&self, name: &str) -> Result<Child> {
         let log = File::options().create(true).append(true).open(self.log(name))?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("reproduce").arg("--out").arg(self.folder.join(name)).stderr(log.try_clone()?).stdout(log);
+        command
+            .arg("reproduce")
+            .arg("--out")
+            .arg(self.folder.join(name))
+            .stderr(log.try_clone()?)
+            .stdout(log);
         command.args(self.set.iter().flat_map(|setting| ["--set", setting]));
         command.spawn().context("starting a run")
     }
@@ -183,7 +207,10 @@ impl Runs {
     fn succeeded(&self, name: &str, status: ExitStatus) -> Result<()> {
         match status.success() {
             true => Ok(()),
-            false => bail!("the run {name} ended with {status}: {}", std::fs::read_to_string(self.log(name)).unwrap_or_default().trim()),
+            false => bail!(
+                "the run {name} ended with {status}: {}",
+                std::fs::read_to_string(self.log(name)).unwrap_or_default().trim()
+            ),
         }
     }
 }
@@ -192,8 +219,10 @@ impl Runs {
 #[cfg(unix)]
 fn send(child: &mut Child, number: usize) -> Result<&'static str> {
     use rustix::process::{Pid, Signal, kill_process};
-    let (name, signal) = [("SIGKILL", Signal::KILL), ("SIGTERM", Signal::TERM), ("SIGINT", Signal::INT)][number % 3];
-    kill_process(Pid::from_child(child), signal).or_else(|e| if e == rustix::io::Errno::SRCH { Ok(()) } else { Err(e) })?;
+    let (name, signal) =
+        [("SIGKILL", Signal::KILL), ("SIGTERM", Signal::TERM), ("SIGINT", Signal::INT)][number % 3];
+    kill_process(Pid::from_child(child), signal)
+        .or_else(|e| if e == rustix::io::Errno::SRCH { Ok(()) } else { Err(e) })?;
     Ok(name)
 }
 
@@ -207,14 +236,22 @@ fn send(child: &mut Child, _: usize) -> Result<&'static str> {
 fn finished(run: &Path) -> &'static str {
     let Ok(run) = Run::open(run) else { return "nothing" };
     let done = |name: &&&str| run.manifest.stages.contains_key(**name);
-    ["figures", "attribute", "predict", "transform", "prune", "measure", "train"].iter().find(done).unwrap_or(&"faces")
+    ["figures", "attribute", "predict", "transform", "prune", "measure", "train"]
+        .iter()
+        .find(done)
+        .unwrap_or(&"faces")
 }
 
 /// Hashes of all files that must be the same.
 fn hashes(run: &Path) -> Result<BTreeMap<String, String>> {
-    let mut found = BTreeMap::from([("model.safetensors".to_owned(), file_sha256(&run.join("model.safetensors"))?)]);
+    let mut found = BTreeMap::from([(
+        "model.safetensors".to_owned(),
+        file_sha256(&run.join("model.safetensors"))?,
+    )]);
     for part in COMPARED {
-        for entry in std::fs::read_dir(run.join(part)).with_context(|| format!("{} of {}", part, run.display()))? {
+        for entry in std::fs::read_dir(run.join(part))
+            .with_context(|| format!("{} of {}", part, run.display()))?
+        {
             let path = entry?.path();
             // A PDF lists its parts in no fixed order.
             if path.extension().is_some_and(|extension| extension == "pdf") {
@@ -238,7 +275,8 @@ fn tell(folder: &Path, kills: &[Kill]) -> Result<()> {
     write_csv(&folder.join("soak.csv"), table)?;
     let mut stages: BTreeMap<&str, usize> = BTreeMap::new();
     kills.iter().for_each(|kill| *stages.entry(kill.finished).or_default() += 1);
-    let stages: Vec<String> = stages.iter().map(|(stage, count)| format!("{stage} {count}")).collect();
+    let stages: Vec<String> =
+        stages.iter().map(|(stage, count)| format!("{stage} {count}")).collect();
     let same = kills.iter().filter(|kill| kill.different.is_empty()).count();
     print(&format!(
         "{same} of {} killed runs ended with the same bytes as the uninterrupted one (killed after: {})\n",

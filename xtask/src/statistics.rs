@@ -1,4 +1,5 @@
-//! `statistics.safetensors`: what the channels of the trained network do over training images, in f64.
+//! `statistics.safetensors`: what the channels of the trained network do over training images, in
+//! f64.
 
 use std::collections::BTreeMap;
 
@@ -28,8 +29,11 @@ pub fn write(run: &Run, statistics: &ChannelStatistics) -> Result<()> {
 
 pub fn read(run: &Run) -> Result<ChannelStatistics> {
     let path = run.path(STATISTICS);
-    let tensors = candle_core::safetensors::load(&path, &Device::Cpu).with_context(|| path.display().to_string())?;
-    let tensor = |name: &str| tensors.get(name).with_context(|| format!("{}: there is no tensor {name}", path.display()));
+    let tensors = candle_core::safetensors::load(&path, &Device::Cpu)
+        .with_context(|| path.display().to_string())?;
+    let tensor = |name: &str| {
+        tensors.get(name).with_context(|| format!("{}: there is no tensor {name}", path.display()))
+    };
     let statistics = ChannelStatistics {
         means: tensor("features.mean")?.to_vec1()?,
         covariance: tensor("features.covariance")?.to_vec2()?,

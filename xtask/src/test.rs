@@ -17,7 +17,9 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 }
 
 fn doc() -> Result<()> {
-    run(Command::new(env!("CARGO")).args(["doc", "--release", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    run(Command::new(env!("CARGO"))
+        .args(["doc", "--release", "--workspace", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// A whole `reproduce` on few small faces, in a folder that is removed afterwards.
@@ -45,7 +47,10 @@ fn smoke_run() -> Result<()> {
 
 fn run(command: &mut Command) -> Result<()> {
     eprintln!("→ {command:?}");
-    let status = command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).status().with_context(|| format!("starting {command:?}"))?;
+    let status = command
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status()
+        .with_context(|| format!("starting {command:?}"))?;
     match status.success() {
         true => Ok(()),
         false => bail!("{command:?} failed ({status})"),

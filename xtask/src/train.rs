@@ -9,8 +9,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use candle_core::Device;
-use foresee_celeba::{ATTRIBUTES, BatchOptions, Cache, CelebA, Normalisation, Preprocessing, Split};
-use foresee_model::{Metrics, ModelCard, Network, Position, Predictions, Trainer, majority_accuracy};
+use foresee_celeba::{
+    ATTRIBUTES, BatchOptions, Cache, CelebA, Normalisation, Preprocessing, Split,
+};
+use foresee_model::{
+    Metrics, ModelCard, Network, Position, Predictions, Trainer, majority_accuracy,
+};
 use foresee_report::frame::df;
 
 use self::history::{History, Validation};
@@ -33,10 +37,23 @@ pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
         let network = training.trainer.trained();
         let card = card(run, train.len());
         network.save(&run.path("model.safetensors"), &card)?;
-        let predictions = predict(Progress::new("testing", test.len(), 0), network, &data, &test, &faces::preprocessing(&card), device)?;
+        let predictions = predict(
+            Progress::new("testing", test.len(), 0),
+            network,
+            &data,
+            &test,
+            &faces::preprocessing(&card),
+            device,
+        )?;
         write_accuracy(run, &data, &train, &test, &predictions.metrics()?)?;
         checkpoints::remove(run);
-        let made = ["model.safetensors", history::FILES[0], history::FILES[1], "data/accuracy.csv", "data/accuracy_per_attribute.csv"];
+        let made = [
+            "model.safetensors",
+            history::FILES[0],
+            history::FILES[1],
+            "data/accuracy.csv",
+            "data/accuracy_per_attribute.csv",
+        ];
         Ok(made.map(String::from).to_vec())
     })
 }
@@ -92,27 +109,66 @@ struct Training<'a> {
 }
 
 impl<'a> Training<'a> {
-    fn start(run: &'a Run, data: &'a CelebA, train: &'a [usize], device: &'a Device) -> Result<Self> {
-        let (config, began, earlier) = (&run.manifest.config, Instant::now(), checkpoints::seconds(run));
+    fn start(
+        run: &'a Run,
+        data: &'a CelebA,
+        train: &'a [usize],
+        device: &'a Device,
+    ) -> Result<Self> {
+        let (config, began, earlier) =
+            (&run.manifest.config, Instant::now(), checkpoints::seconds(run));
         // The last batch of an epoch is left out if it is not full, unless it is the only one.
         let batches = (train.len() / config.train.batch_size).max(1);
         let fresh = || {
-            let network = Network::new(config.network(ATTRIBUTES.len()), run.manifest.seed, device)?;
+            let network =
+                Network::new(config.network(ATTRIBUTES.len()), run.manifest.seed, device)?;
             Ok(Trainer::new(network, config.training(), batches)?)
         };
         let (trainer, history) = checkpoints::resume(run, fresh)?;
-        tell_memory(&trainer, config.train.batch_size.min(train.len()), config.data.image_size, device);
-        tracing::info!("training {} parameters on {} faces at {} px", trainer.network().parameters(), train.len(), config.data.image_size);
-        let cache = faces::cache(&run.manifest.data, data, config.data.crop.into(), config.data.image_size)?;
-        Ok(Self { run, data, train, device, trainer, cache, history, began, earlier, saved: Instant::now(), saving: Duration::ZERO })
+        tell_memory(
+            &trainer,
+            config.train.batch_size.min(train.len()),
+            config.data.image_size,
+            device,
+        );
+        tracing::info!(
+            "training {} parameters on {} faces at {} px",
+            trainer.network().parameters(),
+            train.len(),
+            config.data.image_size
+        );
+        let cache = faces::cache(
+            &run.manifest.data,
+            data,
+            config.data.crop.into(),
+            config.data.image_size,
+        )?;
+        Ok(Self {
+            run,
+            data,
+            train,
+            device,
+            trainer,
+            cache,
+            history,
+            began,
+            earlier,
+            saved: Instant::now(),
+            saving: Duration::ZERO,
+        })
     }
 
     fn run(&mut self) -> Result<()> {
         let config = &self.run.manifest.config;
         // Behind the training a signal ends the program at once again.
         let patience = Patience::begin();
-        let (start, done) = (Instant::now(), self.trainer.position().step * config.train.batch_size);
-        let mut progress = Progress::new("training", self.trainer.steps() * config.train.batch_size.min(self.train.len()), done);
+        let (start, done) =
+            (Instant::now(), self.trainer.position().step * config.train.batch_size);
+        let mut progress = Progress::new(
+            "training",
+            self.trainer.steps() * config.train.batch_size.min(self.train.len()),
+            done,
+        );
         while !self.trainer.is_done() {
             if let Err(e) = self.epoch(&mut progress, &patience) {
                 return Err(self.rescued(e));
@@ -125,7 +181,10 @@ impl<'a> Training<'a> {
             }
         }
         let share = 100. * self.saving.as_secs_f64() / start.elapsed().as_secs_f64().max(1e-9);
-        tracing::info!("checkpoints took {:.2} s, {share:.2} % of the training", self.saving.as_secs_f64());
+        tracing::info!(
+            "checkpoints took {:.2} s, {share:.2} % of the training",
+            self.saving.as_secs_f64()
+        );
         self.history.write(self.run)
     }
 
@@ -134,7 +193,10 @@ impl<'a> Training<'a> {
         for batch in self.data.batches(self.train, &self.options()) {
             let batch = batch?;
             let at = self.trainer.position();
-            let report = self.trainer.step(&batch.images.to_device(self.device)?, &batch.labels.to_device(self.device)?)?;
+            let report = self.trainer.step(
+                &batch.images.to_device(self.device)?,
+                &batch.labels.to_device(self.device)?,
+            )?;
             self.history.steps.push((at, report));
             progress.add(batch.faces.len(), || self.history.message(config.train.epochs));
             // At the end of an epoch the checkpoint is written after validation.
@@ -166,7 +228,8 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// An error in the middle of an epoch, after what was learned in it has been saved; unless it is the network itself that is broken.
+    /// An error in the middle of an epoch, after what was learned in it has been saved; unless it
+    /// is the network itself that is broken.
     fn rescued(&mut self, error: anyhow::Error) -> anyhow::Error {
         let broken = matches!(error.downcast_ref(), Some(foresee_model::Error::NotFinite { .. }));
         if !broken && self.trainer.position().batch > 0 {
@@ -179,7 +242,11 @@ impl<'a> Training<'a> {
     }
 
     fn tell_saved(&self) {
-        tracing::info!("saved at step {} of {}", self.trainer.position().step, self.trainer.steps());
+        tracing::info!(
+            "saved at step {} of {}",
+            self.trainer.position().step,
+            self.trainer.steps()
+        );
     }
 
     fn validate(&mut self, progress: &Progress) -> Result<()> {
@@ -187,17 +254,38 @@ impl<'a> Training<'a> {
         let Ok(faces) = self.data.split(Split::Val) else { return Ok(()) };
         let faces = faces::limited(faces, faces::VALIDATION_FACES);
         let preprocessing = faces::preprocessing(&card(self.run, self.train.len()));
-        let metrics = predict(Progress::hidden(), self.trainer.trained(), self.data, &faces, &preprocessing, self.device)?.metrics()?;
+        let metrics = predict(
+            Progress::hidden(),
+            self.trainer.trained(),
+            self.data,
+            &faces,
+            &preprocessing,
+            self.device,
+        )?
+        .metrics()?;
         let last = self.history.message(self.run.manifest.config.train.epochs);
-        progress.say(&format!("{last}, validation accuracy {:.2} % ({} faces)", 100. * metrics.accuracy(), faces.len()));
+        progress.say(&format!(
+            "{last}, validation accuracy {:.2} % ({} faces)",
+            100. * metrics.accuracy(),
+            faces.len()
+        ));
         let (accuracy, balanced_accuracy) = (metrics.accuracy(), metrics.balanced_accuracy());
-        self.history.validation.push(Validation { epochs_done: self.trainer.position().epoch, accuracy, balanced_accuracy });
+        self.history.validation.push(Validation {
+            epochs_done: self.trainer.position().epoch,
+            accuracy,
+            balanced_accuracy,
+        });
         Ok(())
     }
 
     fn save(&mut self) -> Result<()> {
         let start = Instant::now();
-        checkpoints::save(self.run, &self.trainer, &self.history, self.earlier + self.began.elapsed().as_secs_f64())?;
+        checkpoints::save(
+            self.run,
+            &self.trainer,
+            &self.history,
+            self.earlier + self.began.elapsed().as_secs_f64(),
+        )?;
         self.saved = Instant::now();
         self.saving += start.elapsed();
         Ok(())
@@ -211,12 +299,20 @@ fn tell_memory(trainer: &Trainer, batch: usize, image_size: usize, device: &Devi
         Some(available) if needed > available => tracing::warn!(
             "training needs about {needed:.2} GB of memory, but {available:.2} GB are available: the system may end it; a smaller train.batch_size or data.image_size needs less"
         ),
-        Some(available) => tracing::info!("training needs about {needed:.2} GB of memory, {available:.2} GB are available"),
+        Some(available) => tracing::info!(
+            "training needs about {needed:.2} GB of memory, {available:.2} GB are available"
+        ),
         None => tracing::info!("training needs about {needed:.2} GB of memory"),
     }
 }
 
-fn write_accuracy(run: &Run, data: &CelebA, train: &[usize], test: &[usize], metrics: &Metrics) -> Result<()> {
+fn write_accuracy(
+    run: &Run,
+    data: &CelebA,
+    train: &[usize],
+    test: &[usize],
+    metrics: &Metrics,
+) -> Result<()> {
     let (in_train, in_test) = (data.frequencies(train), data.frequencies(test));
     let summary = df!(
         "split" => ["test"],
@@ -227,8 +323,12 @@ fn write_accuracy(run: &Run, data: &CelebA, train: &[usize], test: &[usize], met
         "majority_accuracy" => [majority_accuracy(&in_train, &in_test)],
     )?;
     run.write_csv("data/accuracy.csv", summary)?;
-    let column = |value: fn(&foresee_model::AttributeMetrics) -> f64| metrics.each.iter().map(value).collect::<Vec<_>>();
-    let majority: Vec<f64> = (0..ATTRIBUTES.len()).map(|k| majority_accuracy(&in_train[k..=k], &in_test[k..=k])).collect();
+    let column = |value: fn(&foresee_model::AttributeMetrics) -> f64| {
+        metrics.each.iter().map(value).collect::<Vec<_>>()
+    };
+    let majority: Vec<f64> = (0..ATTRIBUTES.len())
+        .map(|k| majority_accuracy(&in_train[k..=k], &in_test[k..=k]))
+        .collect();
     let each = df!(
         "attribute" => ATTRIBUTES.to_vec(),
         "frequency" => column(|m| m.frequency),

@@ -18,22 +18,43 @@ const CHOICE: &str = "data/mask_transformation_choice.csv";
 
 pub fn stage(run: &mut Run, device: &Device) -> Result<()> {
     let config = run.manifest.config.clone();
-    run.stage("transform", &(&config.data, &config.transform, run.manifest.seed), &["model.safetensors"], |run| {
-        let data = faces::reopen(&run.manifest.data, &run.folder, config.data.split.into())?;
-        let (network, card) = train::load(&run.folder, device)?;
-        let curves = config.curves()?;
-        let test = Grid::measure(run, &network, &card, &data, (Split::Test, config.transform.images), &curves, device)?;
-        run.write_csv(GRID, test.table()?)?;
-        run.write_csv(BY_IMAGE, test.by_image(&data)?)?;
-        let mut made = vec![GRID.to_owned(), BY_IMAGE.to_owned()];
-        // The paper's split has no validation faces.
-        if config.transform.validation > 0 && data.split(Split::Val).is_ok() {
-            let val = Grid::measure(run, &network, &card, &data, (Split::Val, config.transform.validation), &curves, device)?;
-            run.write_csv(CHOICE, choice(&val, &test)?)?;
-            made.push(CHOICE.to_owned());
-        }
-        Ok(made)
-    })
+    run.stage(
+        "transform",
+        &(&config.data, &config.transform, run.manifest.seed),
+        &["model.safetensors"],
+        |run| {
+            let data = faces::reopen(&run.manifest.data, &run.folder, config.data.split.into())?;
+            let (network, card) = train::load(&run.folder, device)?;
+            let curves = config.curves()?;
+            let test = Grid::measure(
+                run,
+                &network,
+                &card,
+                &data,
+                (Split::Test, config.transform.images),
+                &curves,
+                device,
+            )?;
+            run.write_csv(GRID, test.table()?)?;
+            run.write_csv(BY_IMAGE, test.by_image(&data)?)?;
+            let mut made = vec![GRID.to_owned(), BY_IMAGE.to_owned()];
+            // The paper's split has no validation faces.
+            if config.transform.validation > 0 && data.split(Split::Val).is_ok() {
+                let val = Grid::measure(
+                    run,
+                    &network,
+                    &card,
+                    &data,
+                    (Split::Val, config.transform.validation),
+                    &curves,
+                    device,
+                )?;
+                run.write_csv(CHOICE, choice(&val, &test)?)?;
+                made.push(CHOICE.to_owned());
+            }
+            Ok(made)
+        },
+    )
 }
 
 /// Every σ under every curve, on the faces of one split.
@@ -55,29 +76,41 @@ impl<'a> Grid<'a> {
         device: &Device,
     ) -> Result<Self> {
         let config = &run.manifest.config.transform;
-        let shapes: Vec<&dyn ToneCurve> = curves.iter().map(|curve| curve as &dyn ToneCurve).collect();
-        let noise = Noise { sigma: 0., clip: config.clip, mean: card.mean, deviation: card.deviation, seed: run.manifest.seed };
+        let shapes: Vec<&dyn ToneCurve> =
+            curves.iter().map(|curve| curve as &dyn ToneCurve).collect();
+        let noise = Noise {
+            sigma: 0.,
+            clip: config.clip,
+            mean: card.mean,
+            deviation: card.deviation,
+            seed: run.manifest.seed,
+        };
         let faces = faces::limited(data.split(split)?, limit);
         let mut progress = Progress::new(&format!("transforming, {split:?} faces"), faces.len(), 0);
-        let batches = faces::in_order(data, &faces, &faces::preprocessing(card), 8).map(|batch| -> Result<(Tensor, Tensor, Vec<usize>)> {
-            let batch = batch?;
-            progress.add(batch.faces.len(), || format!("{} settings", config.sigmas.len() * curves.len()));
-            Ok((batch.images.to_device(device)?, batch.labels.to_device(device)?, batch.faces))
-        });
+        let batches = faces::in_order(data, &faces, &faces::preprocessing(card), 8).map(
+            |batch| -> Result<(Tensor, Tensor, Vec<usize>)> {
+                let batch = batch?;
+                progress.add(batch.faces.len(), || {
+                    format!("{} settings", config.sigmas.len() * curves.len())
+                });
+                Ok((batch.images.to_device(device)?, batch.labels.to_device(device)?, batch.faces))
+            },
+        );
         let tallies = transform_grid(network, &noise, &config.sigmas, &shapes, batches)?;
         Ok(Self { sigmas: &config.sigmas, curves, faces, tallies })
     }
 
     /// σ, curve, its tally, and that of the identity on the same noisy images.
     fn points(&self) -> impl Iterator<Item = (f64, &PowerCurve, &Tally, &Tally)> {
-        self.sigmas
-            .iter()
-            .zip(&self.tallies)
-            .flat_map(|(&sigma, row)| self.curves.iter().zip(row).map(move |(curve, tally)| (sigma, curve, tally, &row[0])))
+        self.sigmas.iter().zip(&self.tallies).flat_map(|(&sigma, row)| {
+            self.curves.iter().zip(row).map(move |(curve, tally)| (sigma, curve, tally, &row[0]))
+        })
     }
 
     fn table(&self) -> Result<DataFrame> {
-        let column = |value: fn(&(f64, &PowerCurve, &Tally, &Tally)) -> f64| self.points().map(|p| value(&p)).collect::<Vec<_>>();
+        let column = |value: fn(&(f64, &PowerCurve, &Tally, &Tally)) -> f64| {
+            self.points().map(|p| value(&p)).collect::<Vec<_>>()
+        };
         let mut table = df!(
             "sigma" => column(|p| p.0),
             "n" => column(|p| rounded(p.1.n())),
@@ -89,7 +122,10 @@ impl<'a> Grid<'a> {
             "gain_standard_error" => column(|p| gain(p.2, p.3).1),
         )?;
         for (k, name) in ATTRIBUTES.iter().enumerate() {
-            table.with_column(frame::column(name, self.points().map(|p| p.2.by_attribute()[k]).collect::<Vec<f64>>()))?;
+            table.with_column(frame::column(
+                name,
+                self.points().map(|p| p.2.by_attribute()[k]).collect::<Vec<f64>>(),
+            ))?;
         }
         Ok(table)
     }
@@ -99,13 +135,17 @@ impl<'a> Grid<'a> {
         let names: Vec<&str> = self.faces.iter().map(|&face| data.name(face)).collect();
         let mut table = df!("image" => names)?;
         for (sigma, curve, tally, _) in self.points() {
-            table.with_column(frame::column(&format!("{sigma}/{}/{}", rounded(curve.n()), rounded(curve.beta())), tally.right_by_image()))?;
+            table.with_column(frame::column(
+                &format!("{sigma}/{}/{}", rounded(curve.n()), rounded(curve.beta())),
+                tally.right_by_image(),
+            ))?;
         }
         Ok(table)
     }
 }
 
-/// For each σ the curve that is best on validation faces, and what it gains on test faces, which had no part in the choice.
+/// For each σ the curve that is best on validation faces, and what it gains on test faces, which
+/// had no part in the choice.
 fn choice(val: &Grid, test: &Grid) -> Result<DataFrame> {
     let mut rows = vec![];
     for ((&sigma, on_val), on_test) in val.sigmas.iter().zip(&val.tallies).zip(&test.tallies) {
@@ -116,7 +156,14 @@ fn choice(val: &Grid, test: &Grid) -> Result<DataFrame> {
             }
         });
         let (gained, error) = gain(&on_test[best], &on_test[0]);
-        rows.push((sigma, &val.curves[best], gain(&on_val[best], &on_val[0]).0, gained, error, on_test[best].accuracy()));
+        rows.push((
+            sigma,
+            &val.curves[best],
+            gain(&on_val[best], &on_val[0]).0,
+            gained,
+            error,
+            on_test[best].accuracy(),
+        ));
     }
     Ok(df!(
         "sigma" => rows.iter().map(|r| r.0).collect::<Vec<_>>(),
@@ -131,9 +178,11 @@ fn choice(val: &Grid, test: &Grid) -> Result<DataFrame> {
     )?)
 }
 
-/// What a curve gains over the identity on the same noisy images, and the standard error of that over images.
+/// What a curve gains over the identity on the same noisy images, and the standard error of that
+/// over images.
 fn gain(under: &Tally, plain: &Tally) -> (f64, f64) {
-    let gains: Vec<f64> = under.by_image.iter().zip(&plain.by_image).map(|(a, b)| f64::from(a - b)).collect();
+    let gains: Vec<f64> =
+        under.by_image.iter().zip(&plain.by_image).map(|(a, b)| f64::from(a - b)).collect();
     let n = gains.len() as f64;
     let mean = gains.iter().sum::<f64>() / n;
     (mean, (gains.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / (n * (n - 1.).max(1.))).sqrt())

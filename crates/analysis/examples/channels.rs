@@ -1,4 +1,5 @@
-//! Finds which channels of a feature map say the same: `cargo run --release -p foresee-analysis --example channels`.
+//! Finds which channels of a feature map say the same: `cargo run --release -p foresee-analysis
+//! --example channels`.
 
 use candle_core::{Device, Tensor};
 use foresee_analysis::{ChannelCorrelation, groups, similar_order};
@@ -15,8 +16,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let matrix = correlation.finish()?;
     for row in 0..6 {
-        println!("{}", (0..6).map(|column| format!("{:6.2}", matrix.get(row, column))).collect::<String>());
+        println!(
+            "{}",
+            (0..6).map(|column| format!("{:6.2}", matrix.get(row, column))).collect::<String>()
+        );
     }
-    println!("groups: {:?}; similar ones side by side: {:?}", groups(&matrix, 0.5), similar_order(&matrix));
+    println!(
+        "groups: {:?}; similar ones side by side: {:?}",
+        groups(&matrix, 0.5),
+        similar_order(&matrix)
+    );
     Ok(())
 }

@@ -6,7 +6,8 @@ use crate::matrix::Matrix;
 
 fn dendrogram(correlation: &Matrix) -> Dendrogram<f64> {
     let n = correlation.rows();
-    let mut distances: Vec<f64> = (0..n).flat_map(|i| (i + 1..n).map(move |j| 1. - correlation.get(i, j))).collect();
+    let mut distances: Vec<f64> =
+        (0..n).flat_map(|i| (i + 1..n).map(move |j| 1. - correlation.get(i, j))).collect();
     linkage(&mut distances, n, Method::Average)
 }
 
@@ -25,7 +26,8 @@ pub fn similar_order(correlation: &Matrix) -> Vec<usize> {
     clusters.pop().unwrap_or_default()
 }
 
-/// Groups whose members correlate by more than `correlation_above` on average, largest first; what joins none is a group of its own.
+/// Groups whose members correlate by more than `correlation_above` on average, largest first; what
+/// joins none is a group of its own.
 pub fn groups(correlation: &Matrix, correlation_above: f64) -> Vec<Vec<usize>> {
     let n = correlation.rows();
     let mut clusters: Vec<Vec<usize>> = (0..n).map(|i| vec![i]).collect();

@@ -8,8 +8,9 @@ use crate::matrix::Matrix;
 /// Samples whose products are summed in f32 before they join the f64 sums.
 const CHUNK: usize = 8192;
 
-/// Pearson correlation among channels, every position of every image being a sample. One pass: each batch is centred on its own mean, and its co-moments
-/// are merged into the total by Chan, Golub & LeVeque (1983).
+/// Pearson correlation among channels, every position of every image being a sample. One pass: each
+/// batch is centred on its own mean, and its co-moments are merged into the total by Chan, Golub &
+/// LeVeque (1983).
 #[derive(Debug, Clone)]
 pub struct ChannelCorrelation {
     count: f64,
@@ -32,7 +33,11 @@ impl ChannelCorrelation {
         let channels = self.mean.len();
         if features.rank() != 4 || features.dims()[1] != channels {
             let expected = format!("[B, {channels}, H, W]");
-            return Err(Error::Shape { statistic: "channel correlation", expected, got: features.dims().to_vec() });
+            return Err(Error::Shape {
+                statistic: "channel correlation",
+                expected,
+                got: features.dims().to_vec(),
+            });
         }
         let samples = features.detach().transpose(0, 1)?.flatten_from(1)?.contiguous()?;
         let n = samples.dim(1)?;
@@ -49,13 +54,21 @@ impl ChannelCorrelation {
         // The mean in f32 is a little off; what is left of the sum tells by how much.
         let rest = centred.mean(D::Minus1)?.to_vec1::<f32>()?;
         let products = centred.matmul(&centred.t()?.contiguous()?)?.to_vec2::<f32>()?;
-        let mean: Vec<f64> = near.squeeze(1)?.to_vec1::<f32>()?.iter().zip(&rest).map(|(&m, &r)| f64::from(m) + f64::from(r)).collect();
+        let mean: Vec<f64> = near
+            .squeeze(1)?
+            .to_vec1::<f32>()?
+            .iter()
+            .zip(&rest)
+            .map(|(&m, &r)| f64::from(m) + f64::from(r))
+            .collect();
         let delta: Vec<f64> = mean.iter().zip(&self.mean).map(|(a, b)| a - b).collect();
         let total = self.count + n;
         let weight = self.count * n / total;
         for (i, row) in products.iter().enumerate() {
-            for (j, (entry, &product)) in self.co_moments.row_mut(i).iter_mut().zip(row).enumerate() {
-                *entry += f64::from(product) - n * f64::from(rest[i]) * f64::from(rest[j]) + weight * delta[i] * delta[j];
+            for (j, (entry, &product)) in self.co_moments.row_mut(i).iter_mut().zip(row).enumerate()
+            {
+                *entry += f64::from(product) - n * f64::from(rest[i]) * f64::from(rest[j])
+                    + weight * delta[i] * delta[j];
             }
         }
         self.mean.iter_mut().zip(&delta).for_each(|(m, d)| *m += d * n / total);
@@ -75,7 +88,9 @@ impl ChannelCorrelation {
 
     /// Standard deviation of each channel so far.
     pub fn deviations(&self) -> Vec<f64> {
-        (0..self.mean.len()).map(|c| (self.co_moments.get(c, c).max(0.) / self.count.max(1.)).sqrt()).collect()
+        (0..self.mean.len())
+            .map(|c| (self.co_moments.get(c, c).max(0.) / self.count.max(1.)).sqrt())
+            .collect()
     }
 
     /// The covariance matrix [C, C] so far (of the population: divided by the number of samples).
@@ -86,7 +101,8 @@ impl ChannelCorrelation {
         out
     }
 
-    /// The correlation matrix [C, C]. A channel that never changes correlates with nothing: 0, and 1 with itself.
+    /// The correlation matrix [C, C]. A channel that never changes correlates with nothing: 0, and
+    /// 1 with itself.
     ///
     /// # Errors
     /// If nothing was added or a value was not finite.
@@ -119,7 +135,8 @@ fn normalised(co_moments: &Matrix) -> Option<Matrix> {
     Some(out)
 }
 
-/// Pearson correlation between the rows of a table: Table 4 takes an attribute's mean masks (Figure 5) as one vector.
+/// Pearson correlation between the rows of a table: Table 4 takes an attribute's mean masks (Figure
+/// 5) as one vector.
 ///
 /// # Errors
 /// If the table is empty or holds a value that is not finite.
@@ -134,6 +151,7 @@ pub fn row_correlation(table: &Matrix) -> Result<Matrix> {
         })
         .collect();
     let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
-    let products: Vec<Vec<f64>> = centred.iter().map(|a| centred.iter().map(|b| product(a, b)).collect()).collect();
+    let products: Vec<Vec<f64>> =
+        centred.iter().map(|a| centred.iter().map(|b| product(a, b)).collect()).collect();
     normalised(&Matrix::from_rows(&products)).ok_or(Error::NotFinite("row correlation"))
 }

@@ -14,7 +14,9 @@ impl Line {
     pub fn fit(x: &[f64], y: &[f64]) -> Self {
         let n = x.len() as f64;
         let (mx, my) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
-        let sum = |f: &dyn Fn(f64, f64) -> f64| x.iter().zip(y).map(|(x, y)| f(x - mx, y - my)).sum::<f64>();
+        let sum = |f: &dyn Fn(f64, f64) -> f64| {
+            x.iter().zip(y).map(|(x, y)| f(x - mx, y - my)).sum::<f64>()
+        };
         let (xy, xx, yy) = (sum(&|x, y| x * y), sum(&|x, _| x * x), sum(&|_, y| y * y));
         Self { slope: xy / xx, r_squared: if yy > 0. { xy * xy / (xx * yy) } else { 0. } }
     }

@@ -26,7 +26,13 @@ impl MeanMasks {
         let (k, c) = (self.sums.rows(), self.sums.columns());
         let images = match *masks.dims() {
             [b, attributes, channels] if (attributes, channels) == (k, c) => b,
-            _ => return Err(Error::Shape { statistic: "mean masks", expected: format!("[B, {k}, {c}]"), got: masks.dims().to_vec() }),
+            _ => {
+                return Err(Error::Shape {
+                    statistic: "mean masks",
+                    expected: format!("[B, {k}, {c}]"),
+                    got: masks.dims().to_vec(),
+                });
+            }
         };
         for image in masks.to_vec3::<f32>()? {
             for (k, row) in image.iter().enumerate() {
@@ -45,7 +51,9 @@ impl MeanMasks {
         if self.images == 0. {
             return Err(Error::Empty("mean masks"));
         }
-        let rows: Vec<Vec<f64>> = (0..self.sums.rows()).map(|k| self.sums.row(k).iter().map(|v| v / self.images).collect()).collect();
+        let rows: Vec<Vec<f64>> = (0..self.sums.rows())
+            .map(|k| self.sums.row(k).iter().map(|v| v / self.images).collect())
+            .collect();
         match rows.iter().flatten().all(|v| v.is_finite()) {
             true => Ok(Matrix::from_rows(&rows)),
             false => Err(Error::NotFinite("mean masks")),
@@ -53,8 +61,9 @@ impl MeanMasks {
     }
 }
 
-/// How much of a mask lies in a region: its mass there over the region's share of the area. 1 if the mask is spread evenly, 0 if it is elsewhere. `region` says
-/// for each position how much of it belongs to the region, 0 to 1. `None` for an empty region or an empty mask.
+/// How much of a mask lies in a region: its mass there over the region's share of the area. 1 if
+/// the mask is spread evenly, 0 if it is elsewhere. `region` says for each position how much of it
+/// belongs to the region, 0 to 1. `None` for an empty region or an empty mask.
 pub fn concentration(mask: &[f64], region: &[f64]) -> Option<f64> {
     let (mass, area) = (mask.iter().sum::<f64>(), region.iter().sum::<f64>() / region.len() as f64);
     let inside: f64 = mask.iter().zip(region).map(|(m, r)| m * r).sum();

@@ -32,8 +32,9 @@ impl Verdict {
         }
     }
 
-    /// Is something gained? It is if the interval lies above 0 and every seed's own estimate does; it is not if the whole interval lies below `margin`, the
-    /// least gain that anyone would care for. Fewer than [`SEEDS_NEEDED`] seeds decide nothing.
+    /// Is something gained? It is if the interval lies above 0 and every seed's own estimate does;
+    /// it is not if the whole interval lies below `margin`, the least gain that anyone would care
+    /// for. Fewer than [`SEEDS_NEEDED`] seeds decide nothing.
     pub fn of_gain(interval: &Interval, seeds: &[f64], margin: f64) -> Self {
         match (interval.low > 0., seeds.iter().all(|&s| s > 0.)) {
             _ if seeds.len() < SEEDS_NEEDED => Self::NotDecided,
@@ -44,19 +45,26 @@ impl Verdict {
         }
     }
 
-    /// Is something gained all along a curve? As [`of_gain`](Self::of_gain) of its mean, but in part if that hides points where the opposite is certain, or if
-    /// it is not gained as a whole, nor certainly lost, yet certain at some points. `points` are the intervals of the points.
+    /// Is something gained all along a curve? As [`of_gain`](Self::of_gain) of its mean, but in
+    /// part if that hides points where the opposite is certain, or if it is not gained as a whole,
+    /// nor certainly lost, yet certain at some points. `points` are the intervals of the points.
     pub fn of_curve(interval: &Interval, seeds: &[f64], margin: f64, points: &[Interval]) -> Self {
-        let (better, worse) = (points.iter().any(|p| p.low > 0.), points.iter().any(|p| p.high < 0.));
+        let (better, worse) =
+            (points.iter().any(|p| p.low > 0.), points.iter().any(|p| p.high < 0.));
         match Self::of_gain(interval, seeds, margin) {
             Self::Holds if worse => Self::InPart,
-            Self::DoesNotHold | Self::NotDecided if better && interval.high > 0. && seeds.len() >= SEEDS_NEEDED => Self::InPart,
+            Self::DoesNotHold | Self::NotDecided
+                if better && interval.high > 0. && seeds.len() >= SEEDS_NEEDED =>
+            {
+                Self::InPart
+            }
             verdict => verdict,
         }
     }
 
-    /// Does a test of all seeds together find a positive value? It holds if p is at most 0.05 and every seed's value is positive; it does not if the mean is
-    /// not even positive. A test that finds nothing decides nothing.
+    /// Does a test of all seeds together find a positive value? It holds if p is at most 0.05 and
+    /// every seed's value is positive; it does not if the mean is not even positive. A test that
+    /// finds nothing decides nothing.
     pub fn of_test(p: f64, seeds: &[f64]) -> Self {
         match seeds.iter().sum::<f64>() {
             _ if seeds.len() < SEEDS_NEEDED => Self::NotDecided,
@@ -100,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_curve_holds_only_where_no_point_speaks_against_it() {
-        let of = |whole, points: &[Interval]| Verdict::of_curve(&whole, &[1., 1., 1.], 0.25, points);
+        let of =
+            |whole, points: &[Interval]| Verdict::of_curve(&whole, &[1., 1., 1.], 0.25, points);
         let (up, down, open) = (interval(0.5, 1.), interval(-1., -0.5), interval(-1., 1.));
         assert_eq!(of(up, &[up, open]), Holds);
         assert_eq!(of(up, &[up, down]), InPart);

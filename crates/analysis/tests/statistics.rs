@@ -1,7 +1,10 @@
 //! Streamed statistics against two-pass formulas in f64, and properties that always hold.
 
 use candle_core::{Device, Tensor};
-use foresee_analysis::{ChannelCorrelation, Error, Matrix, MeanMasks, groups, neighbours, row_correlation, similar_order, top_channels};
+use foresee_analysis::{
+    ChannelCorrelation, Error, Matrix, MeanMasks, groups, neighbours, row_correlation,
+    similar_order, top_channels,
+};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -29,7 +32,9 @@ fn two_pass(batches: &[Tensor]) -> AnyResult<Vec<Vec<f64>>> {
     let mut channels = vec![vec![]; 6];
     for batch in batches {
         for (c, channel) in channels.iter_mut().enumerate() {
-            channel.extend(batch.narrow(1, c, 1)?.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from));
+            channel.extend(
+                batch.narrow(1, c, 1)?.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from),
+            );
         }
     }
     let centred: Vec<Vec<f64>> = channels
@@ -40,7 +45,10 @@ fn two_pass(batches: &[Tensor]) -> AnyResult<Vec<Vec<f64>>> {
         })
         .collect();
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
-    Ok(centred.iter().map(|a| centred.iter().map(|b| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).collect()).collect())
+    Ok(centred
+        .iter()
+        .map(|a| centred.iter().map(|b| dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).collect())
+        .collect())
 }
 
 #[test]
@@ -56,9 +64,17 @@ fn channel_correlation_is_the_two_pass_one() -> AnyResult {
     for (i, row) in expected.iter().enumerate() {
         for (j, &expected) in row.iter().enumerate() {
             if i == 4 || j == 4 {
-                assert_eq!(got.get(i, j), f64::from(u8::from(i == j)), "a constant channel correlates with nothing");
+                assert_eq!(
+                    got.get(i, j),
+                    f64::from(u8::from(i == j)),
+                    "a constant channel correlates with nothing"
+                );
             } else {
-                assert!((got.get(i, j) - expected).abs() < 1e-4, "{i} {j}: {} and {expected}", got.get(i, j));
+                assert!(
+                    (got.get(i, j) - expected).abs() < 1e-4,
+                    "{i} {j}: {} and {expected}",
+                    got.get(i, j)
+                );
             }
         }
     }
@@ -87,7 +103,12 @@ fn mean_masks_are_means_whatever_the_batches() -> AnyResult {
 
 #[test]
 fn rankings_and_groups_by_hand() -> AnyResult {
-    let table = Matrix::from_rows(&[vec![0.1, 0.9, 0.5, 0.2], vec![0.2, 1.0, 0.6, 0.2], vec![0.9, 0.1, 0.3, 0.8], vec![0.8, 0.0, 0.3, 0.9]]);
+    let table = Matrix::from_rows(&[
+        vec![0.1, 0.9, 0.5, 0.2],
+        vec![0.2, 1.0, 0.6, 0.2],
+        vec![0.9, 0.1, 0.3, 0.8],
+        vec![0.8, 0.0, 0.3, 0.9],
+    ]);
     assert_eq!(top_channels(&table, 0, 2), [1, 2]);
     let correlation = row_correlation(&table)?;
     assert!((correlation.get(2, 3) - correlation.get(3, 2)).abs() < 1e-15);

@@ -1,4 +1,5 @@
-//! Gradients through layers, written out: candle's own would also make those of all weights, and cannot be changed at a ReLU.
+//! Gradients through layers, written out: candle's own would also make those of all weights, and
+//! cannot be changed at a ReLU.
 
 use candle_core::{D, Tensor, Var};
 
@@ -16,7 +17,8 @@ pub(crate) enum Relu {
 }
 
 impl Layers {
-    /// ∂f/∂x of output `target`, of x's shape: what [`Target::gradient`](crate::Target::gradient) gives, with less work.
+    /// ∂f/∂x of output `target`, of x's shape: what [`Target::gradient`](crate::Target::gradient)
+    /// gives, with less work.
     ///
     /// # Errors
     /// If the input does not fit a layer or there is no such output.
@@ -48,7 +50,11 @@ pub(crate) fn inputs(steps: &[Step], x: &Tensor) -> Result<Vec<Tensor>> {
 pub(crate) fn one_hot(outputs: &Tensor, index: usize, target: usize) -> Result<Tensor> {
     match *outputs.dims() {
         [_, k] if index < k => {
-            let row = Tensor::from_iter((0..k).map(|i| f64::from(u8::from(i == index))), outputs.device())?.to_dtype(outputs.dtype())?;
+            let row = Tensor::from_iter(
+                (0..k).map(|i| f64::from(u8::from(i == index))),
+                outputs.device(),
+            )?
+            .to_dtype(outputs.dtype())?;
             Ok(row.broadcast_as(outputs.shape())?.contiguous()?)
         }
         ref shape => Err(Error::Target { target, shape: shape.to_vec() }),
@@ -56,14 +62,20 @@ pub(crate) fn one_hot(outputs: &Tensor, index: usize, target: usize) -> Result<T
 }
 
 fn back(steps: &[Step], inputs: &[Tensor], g: &Tensor, relu: Relu) -> Result<Tensor> {
-    steps.iter().zip(inputs).rev().try_fold(g.clone(), |g, (step, x)| step.layer.backward(x, &g, relu))
+    steps
+        .iter()
+        .zip(inputs)
+        .rev()
+        .try_fold(g.clone(), |g, (step, x)| step.layer.backward(x, &g, relu))
 }
 
 impl Layer {
     /// Jᵀg at x.
     fn backward(&self, x: &Tensor, g: &Tensor, relu: Relu) -> Result<Tensor> {
         Ok(match self {
-            Self::Conv2d { weight, .. } | Self::Linear { weight, .. } | Self::Readout { weight, .. } => self.transposed(g, weight, x)?,
+            Self::Conv2d { weight, .. }
+            | Self::Linear { weight, .. }
+            | Self::Readout { weight, .. } => self.transposed(g, weight, x)?,
             Self::LeakyRelu { slope } => {
                 let g = (g * leaky_slopes(x, *slope)?)?;
                 if relu == Relu::Guided { g.relu()? } else { g }
@@ -82,19 +94,28 @@ impl Layer {
                 let to_logits = (g.broadcast_mul(&x.unsqueeze(1)?)? * (&m * (1. - &m)?)?)?;
                 let n = weight.dim(2)?;
                 let options = crate::Conv2d { padding: n / 2, ..Default::default() };
-                (through_signal + conv_transposed(&to_logits.reshape((b, k * c, h, w))?, weight, options, x)?)?
+                (through_signal
+                    + conv_transposed(&to_logits.reshape((b, k * c, h, w))?, weight, options, x)?)?
             }
             Self::Residual(branch) => (g + back(branch, &inputs(branch, x)?, g, relu)?)?,
             Self::Other(function) => {
                 let x = Var::from_tensor(x)?;
                 let gradients = (function(&x)? * g)?.sum_all()?.backward()?;
-                gradients.get(&x).ok_or(Error::NoGradient("the input of a layer put in by `other`"))?.detach()
+                gradients
+                    .get(&x)
+                    .ok_or(Error::NoGradient("the input of a layer put in by `other`"))?
+                    .detach()
             }
         })
     }
 
     /// Jᵀs of a linear layer with these weights, of x's shape.
-    pub fn transposed(&self, s: &Tensor, weight: &Tensor, x: &Tensor) -> candle_core::Result<Tensor> {
+    pub fn transposed(
+        &self,
+        s: &Tensor,
+        weight: &Tensor,
+        x: &Tensor,
+    ) -> candle_core::Result<Tensor> {
         match self {
             Self::Conv2d { options, .. } => conv_transposed(s, weight, *options, x),
             Self::Linear { .. } => s.matmul(weight),
@@ -104,15 +125,28 @@ impl Layer {
     }
 }
 
-/// With stride 1 a convolution with turned weights, which is much faster than candle's transposed one.
-fn conv_transposed(s: &Tensor, weight: &Tensor, options: crate::Conv2d, x: &Tensor) -> candle_core::Result<Tensor> {
+/// With stride 1 a convolution with turned weights, which is much faster than candle's transposed
+/// one.
+fn conv_transposed(
+    s: &Tensor,
+    weight: &Tensor,
+    options: crate::Conv2d,
+    x: &Tensor,
+) -> candle_core::Result<Tensor> {
     let crate::Conv2d { stride, padding, dilation } = options;
     let (_, _, n, m) = weight.dims4()?;
     let s = s.contiguous()?;
     if stride == 1 && n == m && dilation * (n - 1) >= padding {
-        return s.conv2d(&weight.transpose(0, 1)?.contiguous()?.flip(&[2, 3])?, dilation * (n - 1) - padding, 1, dilation, 1);
+        return s.conv2d(
+            &weight.transpose(0, 1)?.contiguous()?.flip(&[2, 3])?,
+            dilation * (n - 1) - padding,
+            1,
+            dilation,
+            1,
+        );
     }
-    // Rows and columns that the steps do not reach get 0; they differ in number between height and width, and candle takes one number.
+    // Rows and columns that the steps do not reach get 0; they differ in number between height and
+    // width, and candle takes one number.
     let (h, w) = (x.dim(2)?, x.dim(3)?);
     let full = s.conv_transpose2d(weight, 0, 0, stride, dilation)?;
     let cut = |t: Tensor, dim: usize, size: usize| -> candle_core::Result<Tensor> {
@@ -125,7 +159,12 @@ fn conv_transposed(s: &Tensor, weight: &Tensor, options: crate::Conv2d, x: &Tens
 /// Each value to all pixels of its square, 0 to those in none: [B, C, H/s, W/s] → x's shape.
 pub(crate) fn spread(g: &Tensor, s: usize, x: &Tensor) -> candle_core::Result<Tensor> {
     let (b, c, h, w) = g.dims4()?;
-    let full = g.reshape((b, c, h, 1, w, 1))?.broadcast_as((b, c, h, s, w, s))?.reshape((b, c, h * s, w * s))?;
+    let full = g.reshape((b, c, h, 1, w, 1))?.broadcast_as((b, c, h, s, w, s))?.reshape((
+        b,
+        c,
+        h * s,
+        w * s,
+    ))?;
     full.pad_with_zeros(2, 0, x.dim(2)? - h * s)?.pad_with_zeros(3, 0, x.dim(3)? - w * s)
 }
 
@@ -138,13 +177,15 @@ pub(crate) fn winners(x: &Tensor, s: usize) -> candle_core::Result<Tensor> {
     x.eq(&of_max)?.to_dtype(x.dtype())? / n.maximum(1f64)?
 }
 
-/// Guided backpropagation (Springenberg et al., 2015): the gradient, but of what comes back through each ReLU only the positive part goes on, so that only
-/// paths count along which every unit speaks for the output. At a leaky ReLU the gradient is multiplied by its slope first. Of x's shape.
+/// Guided backpropagation (Springenberg et al., 2015): the gradient, but of what comes back through
+/// each ReLU only the positive part goes on, so that only paths count along which every unit speaks
+/// for the output. At a leaky ReLU the gradient is multiplied by its slope first. Of x's shape.
 ///
 /// The ReLUs must be seen, hence [`Layers`]; masks ([`Layers::gate`]) pass the plain gradient.
 ///
 /// # Errors
-/// If the model has no ReLU that is seen, the input does not fit a layer, or there is no such output.
+/// If the model has no ReLU that is seen, the input does not fit a layer, or there is no such
+/// output.
 pub fn guided_backprop(layers: &Layers, x: &Tensor, target: usize) -> Result<Tensor> {
     fn sees_relu(steps: &[Step]) -> bool {
         steps.iter().any(|step| match &step.layer {
@@ -153,7 +194,12 @@ pub fn guided_backprop(layers: &Layers, x: &Tensor, target: usize) -> Result<Ten
             _ => false,
         })
     }
-    check(sees_relu(&layers.steps), "layers", format!("{:?}", layers.names()), "with at least one ReLU, put in by `leaky_relu`")?;
+    check(
+        sees_relu(&layers.steps),
+        "layers",
+        format!("{:?}", layers.names()),
+        "with at least one ReLU, put in by `leaky_relu`",
+    )?;
     layers.backward(x, target, Relu::Guided)
 }
 
@@ -176,7 +222,11 @@ impl Layers {
 
 impl At<'_> {
     /// The activation and ∂f/∂activation.
-    pub(crate) fn activation_and_gradient(&self, x: &Tensor, target: usize) -> Result<(Tensor, Tensor)> {
+    pub(crate) fn activation_and_gradient(
+        &self,
+        x: &Tensor,
+        target: usize,
+    ) -> Result<(Tensor, Tensor)> {
         let (layers, index) = self.layers.only(target)?;
         let z = run(&layers.steps[..=self.place], x)?.detach();
         let rest = &layers.steps[self.place + 1..];

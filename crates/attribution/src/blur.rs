@@ -4,17 +4,24 @@ use candle_core::Tensor;
 
 use crate::error::{Result, check, shape};
 
-/// Images [B, C, H, W] under a Gaussian of this standard deviation in pixels: the baseline that Petsiuk et al. (2018) insert into, which has the image's
-/// colours and no edge that a network could see. At the border the weights of what is inside add up to 1.
+/// Images [B, C, H, W] under a Gaussian of this standard deviation in pixels: the baseline that
+/// Petsiuk et al. (2018) insert into, which has the image's colours and no edge that a network
+/// could see. At the border the weights of what is inside add up to 1.
 ///
 /// # Errors
 /// If the deviation is not above 0 or x has not four dimensions.
 pub fn blur(x: &Tensor, deviation: f64) -> Result<Tensor> {
-    check(deviation > 0. && deviation.is_finite(), "deviation", deviation, "a number of pixels above 0")?;
+    check(
+        deviation > 0. && deviation.is_finite(),
+        "deviation",
+        deviation,
+        "a number of pixels above 0",
+    )?;
     let &[_, _, h, w] = x.dims() else { return shape("the images", x.dims(), "[B, C, H, W]") };
     let weights = |n: usize| -> Result<Tensor> {
         let rows = (0..n).flat_map(|i| {
-            let row: Vec<f64> = (0..n).map(|j| (-0.5 * (i.abs_diff(j) as f64 / deviation).powi(2)).exp()).collect();
+            let row: Vec<f64> =
+                (0..n).map(|j| (-0.5 * (i.abs_diff(j) as f64 / deviation).powi(2)).exp()).collect();
             let sum: f64 = row.iter().sum();
             row.into_iter().map(move |weight| weight / sum)
         });

@@ -9,7 +9,8 @@ use crate::target::{BATCH, Target, in_chunks};
 
 /// A model that can be cut at an activation.
 ///
-/// candle keeps no gradients of intermediate tensors, so the activation becomes a variable and the rest of the model is run from it.
+/// candle keeps no gradients of intermediate tensors, so the activation becomes a variable and the
+/// rest of the model is run from it.
 pub trait Activations {
     /// The activation [B, C, H, W] of inputs x [B, ...].
     ///
@@ -34,7 +35,8 @@ pub trait Activations {
     /// If the model fails, has no such output, or candle has no gradient for it.
     fn activation_and_gradient(&self, x: &Tensor, target: usize) -> Result<(Tensor, Tensor)> {
         let z = self.features(x)?.detach();
-        let gradient = Target::new(|z: &Tensor| self.outputs(z), target).gradient_at_once(&z, "the activation")?;
+        let gradient = Target::new(|z: &Tensor| self.outputs(z), target)
+            .gradient_at_once(&z, "the activation")?;
         Ok((z, gradient))
     }
 }
@@ -92,9 +94,11 @@ impl Activations for At<'_> {
 /// Options of [`grad_cam`] and [`grad_cam_plus_plus`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct GradCam {
-    /// Whether only what speaks for the output is kept, as in the papers. Default true. (Captum's default is false.)
+    /// Whether only what speaks for the output is kept, as in the papers. Default true. (Captum's
+    /// default is false.)
     pub relu: bool,
-    /// Inputs at once, from 1. Default as many as the activations say ([`Activations::batch_size`]; of [`Layers`] their own [`batch`](Layers::batch)).
+    /// Inputs at once, from 1. Default as many as the activations say ([`Activations::batch_size`];
+    /// of [`Layers`] their own [`batch`](Layers::batch)).
     pub batch: Option<usize>,
 }
 
@@ -104,15 +108,22 @@ impl Default for GradCam {
     }
 }
 
-/// CAM (Zhou et al., 2016): Σ_c w_c·A_c, [B, H, W], for the last activation A [B, C, H, W] of a network that averages it over the pixels and reads it out by
-/// weights w `[C]`: its mean over the pixels is f(x) without the bias.
+/// CAM (Zhou et al., 2016): Σ_c w_c·A_c, [B, H, W], for the last activation A [B, C, H, W] of a
+/// network that averages it over the pixels and reads it out by weights w `[C]`: its mean over the
+/// pixels is f(x) without the bias.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
 pub fn cam(activation: &Tensor, weights: &Tensor) -> Result<Tensor> {
     match *activation.dims() {
-        [_, c, _, _] if weights.dims() == [c] => Ok(activation.broadcast_mul(&weights.reshape((1, c, 1, 1))?)?.sum(1)?),
-        _ => shape("the activation", activation.dims(), format!("[B, C, H, W] with C weights, not {:?},", weights.dims())),
+        [_, c, _, _] if weights.dims() == [c] => {
+            Ok(activation.broadcast_mul(&weights.reshape((1, c, 1, 1))?)?.sum(1)?)
+        }
+        _ => shape(
+            "the activation",
+            activation.dims(),
+            format!("[B, C, H, W] with C weights, not {:?},", weights.dims()),
+        ),
     }
 }
 
@@ -120,44 +131,74 @@ impl Layers {
     /// CAM of the activation at the layer of this name, [B, H, W].
     ///
     /// # Errors
-    /// If what follows it is not global average pooling and one linear layer: the error names the layer that does not allow CAM.
+    /// If what follows it is not global average pooling and one linear layer: the error names the
+    /// layer that does not allow CAM.
     pub fn cam(&self, name: &str, x: &Tensor, target: usize) -> Result<Tensor> {
         let place = self.place(name)?;
-        let refuse = |name: &str, reason: &str| Error::Layer { method: "CAM", layer: name.into(), reason: reason.into() };
-        let rest: Vec<_> = self.steps[place + 1..].iter().filter(|step| !matches!(step.layer, Layer::Flatten)).collect();
+        let refuse = |name: &str, reason: &str| Error::Layer {
+            method: "CAM",
+            layer: name.into(),
+            reason: reason.into(),
+        };
+        let rest: Vec<_> = self.steps[place + 1..]
+            .iter()
+            .filter(|step| !matches!(step.layer, Layer::Flatten))
+            .collect();
         match rest[..] {
             [pool, last] => match (&pool.layer, &last.layer) {
-                (Layer::GlobalAveragePool, Layer::Linear { weight, .. }) if target < weight.dims()[0] => {
+                (Layer::GlobalAveragePool, Layer::Linear { weight, .. })
+                    if target < weight.dims()[0] =>
+                {
                     cam(&self.activation(name, x)?, &weight.get(target)?)
                 }
-                (Layer::GlobalAveragePool, Layer::Linear { weight, .. }) => Err(Error::Target { target, shape: vec![x.dim(0)?, weight.dims()[0]] }),
-                (Layer::GlobalAveragePool, _) => Err(refuse(&last.name, "it is not linear; use Grad-CAM")),
+                (Layer::GlobalAveragePool, Layer::Linear { weight, .. }) => {
+                    Err(Error::Target { target, shape: vec![x.dim(0)?, weight.dims()[0]] })
+                }
+                (Layer::GlobalAveragePool, _) => {
+                    Err(refuse(&last.name, "it is not linear; use Grad-CAM"))
+                }
                 _ => Err(refuse(&pool.name, "it is not global average pooling; use Grad-CAM")),
             },
-            _ => Err(refuse(name, "exactly global average pooling and a linear layer must follow; use Grad-CAM")),
+            _ => Err(refuse(
+                name,
+                "exactly global average pooling and a linear layer must follow; use Grad-CAM",
+            )),
         }
     }
 }
 
-/// Grad-CAM (Selvaraju et al., 2017): Σ_c α_c·A_c with α_c the mean of ∂f/∂A_c over the pixels; its positive part unless the options say otherwise. [B, H, W] of
-/// the activation; see [`resize`].
+/// Grad-CAM (Selvaraju et al., 2017): Σ_c α_c·A_c with α_c the mean of ∂f/∂A_c over the pixels; its
+/// positive part unless the options say otherwise. [B, H, W] of the activation; see [`resize`].
 ///
 /// # Errors
 /// If the model fails, has no such output, or candle has no gradient for it.
-pub fn grad_cam<A: Activations>(model: &A, x: &Tensor, target: usize, options: &GradCam) -> Result<Tensor> {
+pub fn grad_cam<A: Activations>(
+    model: &A,
+    x: &Tensor,
+    target: usize,
+    options: &GradCam,
+) -> Result<Tensor> {
     weighted(model, x, target, options, |_, gradient| Ok(gradient.mean_keepdim((2, 3))?))
 }
 
-/// Grad-CAM++ (Chattopadhay et al., 2018): weights Σ_ij α_ij·max(∂f/∂A_ij, 0) with α = g²/(2g² + Σ_ab A_ab·g³) = 1/(2 + g·Σ_ab A_ab), g = ∂f/∂A (their
-/// Eq. 19, for which f is behind an exponential and has no second derivative; where g is 0, α is). [B, H, W]; the exponential's factor, one per input, is
-/// left out. It is computed in the second form, because g³ of a small gradient is 0 in `f32`.
+/// Grad-CAM++ (Chattopadhay et al., 2018): weights Σ_ij α_ij·max(∂f/∂A_ij, 0) with α = g²/(2g² +
+/// Σ_ab A_ab·g³) = 1/(2 + g·Σ_ab A_ab), g = ∂f/∂A (their Eq. 19, for which f is behind an
+/// exponential and has no second derivative; where g is 0, α is). [B, H, W]; the exponential's
+/// factor, one per input, is left out. It is computed in the second form, because g³ of a small
+/// gradient is 0 in `f32`.
 ///
-/// The weights are made for activations A ≥ 0, behind a ReLU: then α is at most 1/2. A leaky ReLU lets ΣA fall a little below 0, where α is greater and, for
-/// g·ΣA < -2, negative: nothing is cut there, but α counts as 0 at g·ΣA = -2, where there is none.
+/// The weights are made for activations A ≥ 0, behind a ReLU: then α is at most 1/2. A leaky ReLU
+/// lets ΣA fall a little below 0, where α is greater and, for g·ΣA < -2, negative: nothing is cut
+/// there, but α counts as 0 at g·ΣA = -2, where there is none.
 ///
 /// # Errors
 /// As of [`grad_cam`].
-pub fn grad_cam_plus_plus<A: Activations>(model: &A, x: &Tensor, target: usize, options: &GradCam) -> Result<Tensor> {
+pub fn grad_cam_plus_plus<A: Activations>(
+    model: &A,
+    x: &Tensor,
+    target: usize,
+    options: &GradCam,
+) -> Result<Tensor> {
     weighted(model, x, target, options, |z, g| {
         let below = (g.broadcast_mul(&z.sum_keepdim((2, 3))?)? + 2.)?;
         let pole = below.eq(&below.zeros_like()?)?;
@@ -199,7 +240,12 @@ pub enum Interpolation {
 ///
 /// # Errors
 /// If the maps have not three dimensions.
-pub fn resize(maps: &Tensor, height: usize, width: usize, interpolation: Interpolation) -> Result<Tensor> {
+pub fn resize(
+    maps: &Tensor,
+    height: usize,
+    width: usize,
+    interpolation: Interpolation,
+) -> Result<Tensor> {
     if maps.rank() != 3 {
         return shape("the maps", maps.dims(), "[B, h, w]");
     }
@@ -214,12 +260,20 @@ pub fn resize(maps: &Tensor, height: usize, width: usize, interpolation: Interpo
     Ok(resized.squeeze(1)?)
 }
 
-/// Guided Grad-CAM (Selvaraju et al., 2017): [`guided_backprop`] times Grad-CAM's positive part at the layer of this name, enlarged. Of x's shape [B, C, H, W].
+/// Guided Grad-CAM (Selvaraju et al., 2017): [`guided_backprop`] times Grad-CAM's positive part at
+/// the layer of this name, enlarged. Of x's shape [B, C, H, W].
 ///
 /// # Errors
 /// As of both.
-pub fn guided_grad_cam(layers: &Layers, name: &str, x: &Tensor, target: usize, interpolation: Interpolation) -> Result<Tensor> {
+pub fn guided_grad_cam(
+    layers: &Layers,
+    name: &str,
+    x: &Tensor,
+    target: usize,
+    interpolation: Interpolation,
+) -> Result<Tensor> {
     let map = grad_cam(&layers.at(name)?, x, target, &GradCam::default())?;
     let (height, width) = (x.dim(D::Minus2)?, x.dim(D::Minus1)?);
-    Ok(guided_backprop(layers, x, target)?.broadcast_mul(&resize(&map, height, width, interpolation)?.unsqueeze(1)?)?)
+    Ok(guided_backprop(layers, x, target)?
+        .broadcast_mul(&resize(&map, height, width, interpolation)?.unsqueeze(1)?)?)
 }

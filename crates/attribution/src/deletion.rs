@@ -17,12 +17,16 @@ pub struct Curve {
 }
 
 impl Curve {
-    /// The area under the curve over shares from 0 to 1, by trapezia: the mean of f on the way. Of a single value that value, of none NaN.
+    /// The area under the curve over shares from 0 to 1, by trapezia: the mean of f on the way. Of
+    /// a single value that value, of none NaN.
     pub fn area(&self) -> f64 {
         match self.values[..] {
             [] => f64::NAN,
             [only] => only,
-            [first, .., last] => (self.values.iter().sum::<f64>() - (first + last) / 2.) / (self.values.len() - 1) as f64,
+            [first, .., last] => {
+                (self.values.iter().sum::<f64>() - (first + last) / 2.)
+                    / (self.values.len() - 1) as f64
+            }
         }
     }
 }
@@ -34,14 +38,17 @@ enum Way {
     Insertion,
 }
 
-/// Replaces entries of x by the baseline, those of the greatest attribution first, and follows f: a good attribution brings it down early (a small area). The
-/// attribution is of x's shape, or [B, H, W] for pixels with all channels. The model decides whether f is a logit or a probability.
+/// Replaces entries of x by the baseline, those of the greatest attribution first, and follows f: a
+/// good attribution brings it down early (a small area). The attribution is of x's shape, or [B, H,
+/// W] for pixels with all channels. The model decides whether f is a logit or a probability.
 ///
-/// Equal entries go in a pseudo-random order that is the same for every input and attribution of a size: maps behind a ReLU are 0 nearly everywhere, and any
-/// order of places, such as row by row, would be scored in their stead.
+/// Equal entries go in a pseudo-random order that is the same for every input and attribution of a
+/// size: maps behind a ReLU are 0 nearly everywhere, and any order of places, such as row by row,
+/// would be scored in their stead.
 ///
 /// # Errors
-/// If there are no steps, the shapes do not fit, the attribution has a value that is not finite, or the model fails.
+/// If there are no steps, the shapes do not fit, the attribution has a value that is not finite, or
+/// the model fails.
 pub fn deletion<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     target: &Target<F>,
     x: &Tensor,
@@ -52,7 +59,8 @@ pub fn deletion<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     curves(target, x, attribution, baseline, steps, Way::Deletion)
 }
 
-/// The other way: puts the entries of x into the baseline, those of the greatest attribution first; a good attribution brings f up early (a large area).
+/// The other way: puts the entries of x into the baseline, those of the greatest attribution first;
+/// a good attribution brings f up early (a large area).
 ///
 /// # Errors
 /// As of [`deletion`].
@@ -85,28 +93,46 @@ fn curves<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     let mut values = Vec::with_capacity(total);
     for start in (0..total).step_by(target.batch_size()) {
         let rows = start..(start + target.batch_size()).min(total);
-        let inputs = Tensor::from_iter(rows.clone().map(|row| (row / (steps + 1)) as u32), x.device())?;
-        let counts: Vec<f64> = rows.clone().map(|row| ((row % (steps + 1)) as f64 / steps as f64 * entries as f64).round()).collect();
+        let inputs =
+            Tensor::from_iter(rows.clone().map(|row| (row / (steps + 1)) as u32), x.device())?;
+        let counts: Vec<f64> = rows
+            .clone()
+            .map(|row| ((row % (steps + 1)) as f64 / steps as f64 * entries as f64).round())
+            .collect();
         let mut column = vec![1; x.rank()];
         column[0] = counts.len();
         let counts = Tensor::from_vec(counts, Shape::from(column), x.device())?;
         let done = ranks.index_select(&inputs, 0)?.broadcast_lt(&counts)?;
         let then = then.index_select(&inputs, 0)?;
-        let mixed = done.broadcast_as(then.shape())?.where_cond(&first.index_select(&inputs, 0)?, &then)?;
+        let mixed =
+            done.broadcast_as(then.shape())?.where_cond(&first.index_select(&inputs, 0)?, &then)?;
         values.extend(target.numbers(&mixed)?);
     }
     Ok(values.chunks(steps + 1).map(|values| Curve { values: values.to_vec() }).collect())
 }
 
-/// The place of every entry in descending order of the attribution, in `f64` and to be broadcast to x.
+/// The place of every entry in descending order of the attribution, in `f64` and to be broadcast to
+/// x.
 fn ranks(x: &Tensor, attribution: &Tensor) -> Result<Tensor> {
-    let pixels = x.rank() == 4 && attribution.rank() == 3 && attribution.dims()[0] == x.dims()[0] && attribution.dims()[1..] == x.dims()[2..];
+    let pixels = x.rank() == 4
+        && attribution.rank() == 3
+        && attribution.dims()[0] == x.dims()[0]
+        && attribution.dims()[1..] == x.dims()[2..];
     if !pixels && attribution.dims() != x.dims() {
-        return shape("the attribution", attribution.dims(), format!("{:?}, or [B, H, W] of it,", x.dims()));
+        return shape(
+            "the attribution",
+            attribution.dims(),
+            format!("{:?}, or [B, H, W] of it,", x.dims()),
+        );
     }
     let attribution = if pixels { attribution.unsqueeze(1)? } else { attribution.clone() };
     let values = numbers(&attribution)?;
-    check(values.iter().all(|v| v.is_finite()), "attribution", "a value that is not finite", "finite values")?;
+    check(
+        values.iter().all(|v| v.is_finite()),
+        "attribution",
+        "a value that is not finite",
+        "finite values",
+    )?;
     let size = values.len() / x.dim(0)?.max(1);
     let mut among_equals: Vec<usize> = (0..size).collect();
     among_equals.shuffle(&mut ChaCha8Rng::seed_from_u64(0));

@@ -1,4 +1,5 @@
-//! Partial dependence (Friedman, 2001) and individual conditional expectation (Goldstein et al., 2015).
+//! Partial dependence (Friedman, 2001) and individual conditional expectation (Goldstein et al.,
+//! 2015).
 
 use candle_core::Tensor;
 
@@ -24,14 +25,16 @@ impl Dependence {
         (0..self.grid.len()).map(|at| mean(&self.at(at))).collect()
     }
 
-    /// Standard deviation of the curves at each value (n - 1): where it is large after [`centred`](Self::centred), the part interacts with others.
+    /// Standard deviation of the curves at each value (n - 1): where it is large after
+    /// [`centred`](Self::centred), the part interacts with others.
     pub fn deviation(&self) -> Vec<f64> {
         (0..self.grid.len()).map(|at| deviation(&self.at(at))).collect()
     }
 
     /// Every curve minus its value at the grid's first point (c-ICE).
     pub fn centred(&self) -> Self {
-        let curves = self.curves.iter().map(|curve| curve.iter().map(|f| f - curve[0]).collect()).collect();
+        let curves =
+            self.curves.iter().map(|curve| curve.iter().map(|f| f - curve[0]).collect()).collect();
         Self { curves, ..self.clone() }
     }
 
@@ -50,7 +53,12 @@ pub fn partial_dependence<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     part: &Part,
     grid: &[f64],
 ) -> Result<Dependence> {
-    check(!grid.is_empty() && grid.iter().all(|v| v.is_finite()), "grid", format!("{grid:?}"), "at least one value, all finite")?;
+    check(
+        !grid.is_empty() && grid.iter().all(|v| v.is_finite()),
+        "grid",
+        format!("{grid:?}"),
+        "at least one value, all finite",
+    )?;
     let (n, x) = (x.dim(0)?, &x.detach().contiguous()?);
     let mut curves = vec![Vec::with_capacity(grid.len()); n];
     for value in grid {
@@ -64,7 +72,8 @@ pub fn partial_dependence<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     Ok(Dependence { part: part.name.clone(), grid: grid.to_vec(), curves })
 }
 
-/// A grid for [`partial_dependence`]: up to `points` evenly spaced quantiles of what a part holds in x, without repeats.
+/// A grid for [`partial_dependence`]: up to `points` evenly spaced quantiles of what a part holds
+/// in x, without repeats.
 ///
 /// # Errors
 /// If fewer than two points are asked for or the part does not fit x.
@@ -72,9 +81,19 @@ pub fn quantile_grid(x: &Tensor, part: &Part, points: usize) -> Result<Vec<f64>>
     check(points >= 2, "points", points, "a number from 2")?;
     part.mix(x, x)?;
     let inside = part.entries()?;
-    let mut values: Vec<f64> = numbers(x)?.into_iter().zip(inside.iter().cycle()).filter(|(_, inside)| **inside).map(|(v, _)| v).collect();
+    let mut values: Vec<f64> = numbers(x)?
+        .into_iter()
+        .zip(inside.iter().cycle())
+        .filter(|(_, inside)| **inside)
+        .map(|(v, _)| v)
+        .collect();
     values.sort_by(f64::total_cmp);
-    check(!values.is_empty(), "part", &part.name, "a part that is not empty, of at least one input")?;
+    check(
+        !values.is_empty(),
+        "part",
+        &part.name,
+        "a part that is not empty, of at least one input",
+    )?;
     let mut grid: Vec<f64> = (0..points)
         .map(|i| {
             let place = i as f64 / (points - 1) as f64 * (values.len() - 1) as f64;

@@ -12,7 +12,9 @@ pub enum Error {
         expected: &'static str,
     },
     /// The model has no such output.
-    #[error("output {target} is asked for, but the model's result has the shape {shape:?}; [B, K] with K > {target} is needed")]
+    #[error(
+        "output {target} is asked for, but the model's result has the shape {shape:?}; [B, K] with K > {target} is needed"
+    )]
     Target {
         /// The column.
         target: usize,
@@ -30,10 +32,14 @@ pub enum Error {
         expected: String,
     },
     /// candle returned no gradient.
-    #[error("the model's result has no gradient in {0}: it does not depend on it, or goes through an operation whose gradient candle drops")]
+    #[error(
+        "the model's result has no gradient in {0}: it does not depend on it, or goes through an operation whose gradient candle drops"
+    )]
     NoGradient(&'static str),
     /// The model or a method overflows somewhere between the input and its output.
-    #[error("{0} has values that are not finite: the model, the gradient of one of its operations, or the method overflows there")]
+    #[error(
+        "{0} has values that are not finite: the model, the gradient of one of its operations, or the method overflows there"
+    )]
     NotFinite(String),
     /// A method cannot go through a layer.
     #[error("{method} cannot go through layer {layer:?}: {reason}")]
@@ -71,13 +77,22 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Checks a parameter.
-pub(crate) fn check(holds: bool, parameter: &'static str, value: impl ToString, expected: &'static str) -> Result<()> {
+pub(crate) fn check(
+    holds: bool,
+    parameter: &'static str,
+    value: impl ToString,
+    expected: &'static str,
+) -> Result<()> {
     match holds {
         true => Ok(()),
         false => Err(Error::Parameter { parameter, value: value.to_string(), expected }),
     }
 }
 
-pub(crate) fn shape<T>(what: &'static str, got: &[usize], expected: impl Into<String>) -> Result<T> {
+pub(crate) fn shape<T>(
+    what: &'static str,
+    got: &[usize],
+    expected: impl Into<String>,
+) -> Result<T> {
     Err(Error::Shape { what, got: got.to_vec(), expected: expected.into() })
 }

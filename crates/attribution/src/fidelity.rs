@@ -14,15 +14,17 @@ pub enum Scaling {
     /// By nothing, as the measure is defined.
     #[default]
     None,
-    /// By the number that fits best, so that only the direction counts (Captum's `normalize`). It may be below 0: a map of the wrong sign is then as good as
-    /// one of the right sign.
+    /// By the number that fits best, so that only the direction counts (Captum's `normalize`). It
+    /// may be below 0: a map of the wrong sign is then as good as one of the right sign.
     Best,
-    /// By the number from 0 that fits best: a map that has the wrong sign is worth no more than a map of zeros.
+    /// By the number from 0 that fits best: a map that has the wrong sign is worth no more than a
+    /// map of zeros.
     BestFromZero,
 }
 
 impl Scaling {
-    /// The factor for mean squares `aa` of what the attribution says and mean products `ab` with what is.
+    /// The factor for mean squares `aa` of what the attribution says and mean products `ab` with
+    /// what is.
     fn factor(self, aa: f64, ab: f64) -> f64 {
         match self {
             Self::Best if aa > 0. => ab / aa,
@@ -51,7 +53,8 @@ impl Default for Infidelity {
     }
 }
 
-/// mean_I (Iᵀφ - (f(x) - f(x - I)))² for each input, for an attribution φ of x's shape and Gaussian perturbations I.
+/// mean_I (Iᵀφ - (f(x) - f(x - I)))² for each input, for an attribution φ of x's shape and Gaussian
+/// perturbations I.
 ///
 /// # Errors
 /// If an option is outside its range, the shapes differ, or the model fails.
@@ -62,8 +65,14 @@ pub fn infidelity<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     options: &Infidelity,
 ) -> Result<Vec<f64>> {
     check(options.samples >= 1, "samples", options.samples, "a number from 1")?;
-    check(options.deviation > 0. && options.deviation.is_finite(), "deviation", options.deviation, "a number above 0")?;
-    let perturbations = (0..options.samples).map(|sample| gaussian(x, options.seed, sample, |_| options.deviation));
+    check(
+        options.deviation > 0. && options.deviation.is_finite(),
+        "deviation",
+        options.deviation,
+        "a number above 0",
+    )?;
+    let perturbations =
+        (0..options.samples).map(|sample| gaussian(x, options.seed, sample, |_| options.deviation));
     infidelity_under(target, x, attribution, perturbations, options.scaling)
 }
 
@@ -87,8 +96,8 @@ pub fn infidelity_under<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     infidelity_of_changes(attribution, changes, scaling)
 }
 
-/// The same where it is known already what each perturbation I takes from f, f(x) - f(x - I) for each input: many attributions of the same inputs need
-/// the model once.
+/// The same where it is known already what each perturbation I takes from f, f(x) - f(x - I) for
+/// each input: many attributions of the same inputs need the model once.
 ///
 /// # Errors
 /// If there is no perturbation or the shapes differ.
@@ -103,12 +112,19 @@ pub fn infidelity_of_changes(
     for change in changes {
         let (perturbation, b) = change?;
         if attribution.dims() != perturbation.dims() {
-            return shape("the attribution", attribution.dims(), format!("{:?}, as the inputs have,", perturbation.dims()));
+            return shape(
+                "the attribution",
+                attribution.dims(),
+                format!("{:?}, as the inputs have,", perturbation.dims()),
+            );
         }
         check(b.len() == moments.len(), "changes", b.len(), "one for each input")?;
         let a = sums(&(&perturbation * attribution)?)?;
         for (i, m) in moments.iter_mut().enumerate() {
-            [a[i] * a[i], a[i] * b[i], b[i] * b[i]].iter().zip(m).for_each(|(new, sum)| *sum += new);
+            [a[i] * a[i], a[i] * b[i], b[i] * b[i]]
+                .iter()
+                .zip(m)
+                .for_each(|(new, sum)| *sum += new);
         }
         n += 1;
     }
@@ -139,14 +155,24 @@ impl Default for MaxSensitivity {
     }
 }
 
-/// max_r ‖φ(x + r) - φ(x)‖/‖φ(x)‖ for each input, over uniform r with |r_i| ≤ radius: how much a change that does not matter changes the explanation
-/// `explain`, such as `|x| target.gradient(x)`. Where φ(x) is 0, the numerator alone.
+/// max_r ‖φ(x + r) - φ(x)‖/‖φ(x)‖ for each input, over uniform r with |r_i| ≤ radius: how much a
+/// change that does not matter changes the explanation `explain`, such as `|x| target.gradient(x)`.
+/// Where φ(x) is 0, the numerator alone.
 ///
 /// # Errors
 /// If an option is outside its range, an explanation is not finite, or `explain` fails.
-pub fn max_sensitivity(explain: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor, options: &MaxSensitivity) -> Result<Vec<f64>> {
+pub fn max_sensitivity(
+    explain: impl Fn(&Tensor) -> Result<Tensor>,
+    x: &Tensor,
+    options: &MaxSensitivity,
+) -> Result<Vec<f64>> {
     check(options.samples >= 1, "samples", options.samples, "a number from 1")?;
-    check(options.radius > 0. && options.radius.is_finite(), "radius", options.radius, "a number above 0")?;
+    check(
+        options.radius > 0. && options.radius.is_finite(),
+        "radius",
+        options.radius,
+        "a number above 0",
+    )?;
     let perturbations = (0..options.samples).map(|sample| uniform(x, options, sample));
     max_sensitivity_under(explain, x, perturbations)
 }
@@ -160,7 +186,9 @@ pub fn max_sensitivity_under(
     x: &Tensor,
     perturbations: impl IntoIterator<Item = Result<Tensor>>,
 ) -> Result<Vec<f64>> {
-    let norms = |t: &Tensor| -> Result<Vec<f64>> { Ok(sums(&t.to_dtype(DType::F64)?.sqr()?)?.into_iter().map(f64::sqrt).collect()) };
+    let norms = |t: &Tensor| -> Result<Vec<f64>> {
+        Ok(sums(&t.to_dtype(DType::F64)?.sqr()?)?.into_iter().map(f64::sqrt).collect())
+    };
     let at_x = explain(x)?;
     let own = norms(&at_x)?;
     let mut greatest: Option<Vec<f64>> = None;
@@ -169,7 +197,8 @@ pub fn max_sensitivity_under(
         if moved.iter().chain(&own).any(|norm| !norm.is_finite()) {
             return Err(Error::NotFinite("the explanation".into()));
         }
-        let relative = moved.iter().zip(&own).map(|(moved, own)| if *own > 0. { moved / own } else { *moved });
+        let relative =
+            moved.iter().zip(&own).map(|(moved, own)| if *own > 0. { moved / own } else { *moved });
         greatest = Some(match greatest {
             None => relative.collect(),
             Some(greatest) => greatest.iter().zip(relative).map(|(a, b)| a.max(b)).collect(),

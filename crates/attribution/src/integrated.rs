@@ -35,11 +35,13 @@ impl Default for IntegratedGradients {
 pub struct Integrated {
     /// Of x's shape.
     pub attribution: Tensor,
-    /// For each input, the sum of its attribution minus (f(x) - f(baseline)): 0 for an exact integral.
+    /// For each input, the sum of its attribution minus (f(x) - f(baseline)): 0 for an exact
+    /// integral.
     pub gap: Vec<f64>,
 }
 
-/// (x - x') ⊗ ∫₀¹ ∂f(x' + α(x - x'))/∂x dα for a baseline x' of x's shape, or of one input's shape for all; `None` is 0.
+/// (x - x') ⊗ ∫₀¹ ∂f(x' + α(x - x'))/∂x dα for a baseline x' of x's shape, or of one input's shape
+/// for all; `None` is 0.
 ///
 /// Steps × inputs points are evaluated, no more at once than the target's batch.
 ///
@@ -60,20 +62,28 @@ pub fn integrated_gradients<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     let mut integral = x.zeros_like()?;
     for start in (0..total).step_by(target.batch_size()) {
         let rows = start..(start + target.batch_size()).min(total);
-        let inputs = Tensor::from_iter(rows.clone().map(|row| (row / options.steps) as u32), x.device())?;
+        let inputs =
+            Tensor::from_iter(rows.clone().map(|row| (row / options.steps) as u32), x.device())?;
         let of_step = |value: fn(&(f64, f64)) -> f64| -> Result<Tensor> {
-            let values: Vec<f64> = rows.clone().map(|row| value(&points[row % options.steps])).collect();
+            let values: Vec<f64> =
+                rows.clone().map(|row| value(&points[row % options.steps])).collect();
             let mut column = vec![1; x.rank()];
             column[0] = values.len();
             Ok(Tensor::from_vec(values, Shape::from(column), x.device())?.to_dtype(x.dtype())?)
         };
-        let on_path = (baseline.index_select(&inputs, 0)? + away.index_select(&inputs, 0)?.broadcast_mul(&of_step(|p| p.0)?)?)?;
-        let gradient = target.gradient_at_once(&on_path, "the input")?.broadcast_mul(&of_step(|p| p.1)?)?;
+        let on_path = (baseline.index_select(&inputs, 0)?
+            + away.index_select(&inputs, 0)?.broadcast_mul(&of_step(|p| p.0)?)?)?;
+        let gradient =
+            target.gradient_at_once(&on_path, "the input")?.broadcast_mul(&of_step(|p| p.1)?)?;
         integral = integral.index_add(&inputs, &gradient.contiguous()?, 0)?;
     }
     let attribution = (away * integral)?;
     let (at_x, at_baseline) = (target.numbers(x)?, target.numbers(&baseline)?);
-    let gap = sums(&attribution)?.iter().zip(at_x.iter().zip(at_baseline)).map(|(sum, (x, b))| sum - (x - b)).collect();
+    let gap = sums(&attribution)?
+        .iter()
+        .zip(at_x.iter().zip(at_baseline))
+        .map(|(sum, (x, b))| sum - (x - b))
+        .collect();
     Ok(Integrated { attribution, gap })
 }
 
@@ -82,23 +92,30 @@ pub(crate) fn baseline_of(x: &Tensor, baseline: Option<&Tensor>) -> Result<Tenso
     match baseline {
         None => Ok(x.zeros_like()?),
         Some(b)
-            if b.dims() == x.dims() || b.dims() == &x.dims()[1..] || (b.rank() == x.rank() && b.dims()[0] == 1 && b.dims()[1..] == x.dims()[1..]) =>
+            if b.dims() == x.dims()
+                || b.dims() == &x.dims()[1..]
+                || (b.rank() == x.rank() && b.dims()[0] == 1 && b.dims()[1..] == x.dims()[1..]) =>
         {
             Ok(b.detach().broadcast_as(x.shape())?.contiguous()?)
         }
-        Some(b) => shape("the baseline", b.dims(), format!("{:?} or {:?}", x.dims(), &x.dims()[1..])),
+        Some(b) => {
+            shape("the baseline", b.dims(), format!("{:?} or {:?}", x.dims(), &x.dims()[1..]))
+        }
     }
 }
 
 /// Points in [0, 1] and their weights, whose sum is 1.
 fn nodes(quadrature: Quadrature, n: usize) -> Vec<(f64, f64)> {
     match quadrature {
-        Quadrature::Midpoint => (0..n).map(|i| ((i as f64 + 0.5) / n as f64, 1. / n as f64)).collect(),
+        Quadrature::Midpoint => {
+            (0..n).map(|i| ((i as f64 + 0.5) / n as f64, 1. / n as f64)).collect()
+        }
         Quadrature::GaussLegendre => (0..n).map(|i| legendre_node(i, n)).collect(),
     }
 }
 
-/// The i-th zero of P_n by Newton's method, from Tricomi's estimate, and its weight 2/((1 - t²)·P'_n(t)²), both moved from [-1, 1] to [0, 1].
+/// The i-th zero of P_n by Newton's method, from Tricomi's estimate, and its weight 2/((1 -
+/// t²)·P'_n(t)²), both moved from [-1, 1] to [0, 1].
 fn legendre_node(i: usize, n: usize) -> (f64, f64) {
     let n_f = n as f64;
     let mut t = -(std::f64::consts::PI * (i as f64 + 0.75) / (n_f + 0.5)).cos();
@@ -129,7 +146,10 @@ mod tests {
             let nodes = nodes(Quadrature::GaussLegendre, n);
             for degree in [0, 1, 2 * n - 1] {
                 let sum: f64 = nodes.iter().map(|(t, w)| w * t.powi(degree as i32)).sum();
-                assert!((sum * (degree + 1) as f64 - 1.).abs() < 1e-12, "n = {n}, degree {degree}: {sum}");
+                assert!(
+                    (sum * (degree + 1) as f64 - 1.).abs() < 1e-12,
+                    "n = {n}, degree {degree}: {sum}"
+                );
             }
         }
     }

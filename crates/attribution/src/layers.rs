@@ -92,8 +92,9 @@ pub(crate) struct Step {
 
 /// A sequence of layers, built one after the other, [B, ...] → [B, K].
 ///
-/// Layers must not influence rows of a batch by each other. At most [`batch`](Self::batch) inputs go through at once. Weights are used without gradient:
-/// gradients of the input cost no more than they must.
+/// Layers must not influence rows of a batch by each other. At most [`batch`](Self::batch) inputs
+/// go through at once. Weights are used without gradient: gradients of the input cost no more than
+/// they must.
 #[derive(Clone)]
 pub struct Layers {
     pub(crate) steps: Vec<Step>,
@@ -138,7 +139,11 @@ impl Layers {
         fn of(steps: &[Step]) -> Vec<&str> {
             steps
                 .iter()
-                .flat_map(|step| std::iter::once(&step.name[..]).chain(if let Layer::Residual(branch) = &step.layer { of(branch) } else { vec![] }))
+                .flat_map(|step| {
+                    std::iter::once(&step.name[..]).chain(
+                        if let Layer::Residual(branch) = &step.layer { of(branch) } else { vec![] },
+                    )
+                })
                 .collect()
         }
         of(&self.steps)
@@ -154,7 +159,13 @@ impl Layers {
     ///
     /// # Errors
     /// If the shapes do not fit each other, an option is 0, or the name is taken.
-    pub fn conv2d(self, name: &str, weight: &Tensor, bias: Option<&Tensor>, options: Conv2d) -> Result<Self> {
+    pub fn conv2d(
+        self,
+        name: &str,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        options: Conv2d,
+    ) -> Result<Self> {
         check(options.stride >= 1, "stride", options.stride, "a number from 1")?;
         check(options.dilation >= 1, "dilation", options.dilation, "a number from 1")?;
         if weight.rank() != 4 {
@@ -176,18 +187,25 @@ impl Layers {
         self.push(name, Layer::Linear { weight: weight.detach().contiguous()?, bias })
     }
 
-    /// Batch norm, merged into the convolution or linear layer before it: it becomes no layer of its own.
+    /// Batch norm, merged into the convolution or linear layer before it: it becomes no layer of
+    /// its own.
     ///
     /// # Errors
-    /// If there is no such layer before it (the error names the layer that is there), or the shapes do not fit.
+    /// If there is no such layer before it (the error names the layer that is there), or the shapes
+    /// do not fit.
     pub fn batch_norm(mut self, name: &str, norm: &BatchNorm) -> Result<Self> {
         let unsupported = |before: &str| Error::Layer {
             method: "merging batch norm",
             layer: name.into(),
-            reason: format!("it follows {before}, and only a convolution or a linear layer can take it up; put other norms in by `other`"),
+            reason: format!(
+                "it follows {before}, and only a convolution or a linear layer can take it up; put other norms in by `other`"
+            ),
         };
         let step = self.steps.last_mut().ok_or_else(|| unsupported("no layer"))?;
-        let (Layer::Conv2d { weight, bias, .. } | Layer::Linear { weight, bias }) = &mut step.layer else { return Err(unsupported(&step.name)) };
+        let (Layer::Conv2d { weight, bias, .. } | Layer::Linear { weight, bias }) = &mut step.layer
+        else {
+            return Err(unsupported(&step.name));
+        };
         let scale = (norm.weight.detach() / (norm.variance.detach() + norm.epsilon)?.sqrt()?)?;
         if scale.dims() != bias.dims() {
             return shape("the batch norm", scale.dims(), format!("{:?}", bias.dims()));
@@ -216,7 +234,8 @@ impl Layers {
         self.push(name, Layer::LeakyRelu { slope })
     }
 
-    /// Mean of size×size squares beside each other; what does not fill one at the right and the bottom is left out.
+    /// Mean of size×size squares beside each other; what does not fill one at the right and the
+    /// bottom is left out.
     ///
     /// # Errors
     /// If the size is 0 or the name is taken.
@@ -250,8 +269,8 @@ impl Layers {
         self.push(name, Layer::Flatten)
     }
 
-    /// Eq. 9's masks: z [B, C, H, W] → M^k ⊗ z for every attribute k, [B, K, C, H, W], with M^k = sigmoid(conv_k(z)); weight [K·C, C, n, n] with n odd,
-    /// row k·C + c, and bias `[K·C]`.
+    /// Eq. 9's masks: z [B, C, H, W] → M^k ⊗ z for every attribute k, [B, K, C, H, W], with M^k =
+    /// sigmoid(conv_k(z)); weight [K·C, C, n, n] with n odd, row k·C + c, and bias `[K·C]`.
     ///
     /// # Errors
     /// If the shapes do not fit each other or the name is taken.
@@ -281,16 +300,27 @@ impl Layers {
     /// # Errors
     /// If the name, or one inside of the branch, is taken.
     pub fn residual(self, name: &str, branch: Layers) -> Result<Self> {
-        let taken = branch.all_names().into_iter().find(|inner| *inner == name || has(&self.steps, inner));
-        check(taken.is_none(), "name", taken.unwrap_or_default(), "a name that no other layer has, inside of branches or outside")?;
+        let taken =
+            branch.all_names().into_iter().find(|inner| *inner == name || has(&self.steps, inner));
+        check(
+            taken.is_none(),
+            "name",
+            taken.unwrap_or_default(),
+            "a name that no other layer has, inside of branches or outside",
+        )?;
         self.push(name, Layer::Residual(branch.steps))
     }
 
-    /// Any other differentiable function of x. Gradients go through it; LRP does not, and says so by this name.
+    /// Any other differentiable function of x. Gradients go through it; LRP does not, and says so
+    /// by this name.
     ///
     /// # Errors
     /// If the name is taken.
-    pub fn other(self, name: &str, function: impl Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync + 'static) -> Result<Self> {
+    pub fn other(
+        self,
+        name: &str,
+        function: impl Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync + 'static,
+    ) -> Result<Self> {
         self.push(name, Layer::Other(Arc::new(function)))
     }
 
@@ -302,9 +332,13 @@ impl Layers {
         run(&self.steps, x)
     }
 
-    /// Output `index` of this model, for the methods that take any function. Masks and readouts of other outputs are not computed where the model ends as the
-    /// paper's does or in a linear layer: the target is then the only column of a narrower model.
-    pub fn target(&self, index: usize) -> Target<impl Fn(&Tensor) -> candle_core::Result<Tensor> + Clone + use<>> {
+    /// Output `index` of this model, for the methods that take any function. Masks and readouts of
+    /// other outputs are not computed where the model ends as the paper's does or in a linear
+    /// layer: the target is then the only column of a narrower model.
+    pub fn target(
+        &self,
+        index: usize,
+    ) -> Target<impl Fn(&Tensor) -> candle_core::Result<Tensor> + Clone + use<>> {
         let (layers, index) = self.only(index).unwrap_or_else(|_| (self.clone(), index));
         let batch = self.batch;
         Target::new(move |x: &Tensor| layers.forward(x), index).batch(batch)
@@ -320,21 +354,33 @@ impl Layers {
     }
 
     pub(crate) fn place(&self, name: &str) -> Result<usize> {
-        self.steps.iter().position(|step| step.name == name).ok_or_else(|| Error::NoLayer { name: name.into(), layers: self.names() })
+        self.steps
+            .iter()
+            .position(|step| step.name == name)
+            .ok_or_else(|| Error::NoLayer { name: name.into(), layers: self.names() })
     }
 
-    /// The same model with one output only, so that layers do nothing for the others, and that output's new index.
+    /// The same model with one output only, so that layers do nothing for the others, and that
+    /// output's new index.
     pub(crate) fn only(&self, index: usize) -> Result<(Self, usize)> {
         let mut narrow = self.clone();
-        let Some((last, before)) = narrow.steps.split_last_mut() else { return Ok((narrow, index)) };
-        let rows = |t: &Tensor, start, n| -> candle_core::Result<Tensor> { t.narrow(0, start, n)?.contiguous() };
+        let Some((last, before)) = narrow.steps.split_last_mut() else {
+            return Ok((narrow, index));
+        };
+        let rows = |t: &Tensor, start, n| -> candle_core::Result<Tensor> {
+            t.narrow(0, start, n)?.contiguous()
+        };
         match &mut last.layer {
             Layer::Linear { weight, bias } if index < weight.dims()[0] => {
                 (*weight, *bias) = (rows(weight, index, 1)?, rows(bias, index, 1)?);
                 Ok((narrow, 0))
             }
             Layer::Readout { weight, bias } if index < weight.dims()[0] => {
-                let [.., Step { layer: Layer::Gate { weight: masks, bias: offsets }, .. }, Step { layer: Layer::GlobalAveragePool, .. }] = before
+                let [
+                    ..,
+                    Step { layer: Layer::Gate { weight: masks, bias: offsets }, .. },
+                    Step { layer: Layer::GlobalAveragePool, .. },
+                ] = before
                 else {
                     return Ok((self.clone(), index));
                 };
@@ -350,7 +396,9 @@ impl Layers {
 
 /// Whether a layer has this name, inside of branches or outside.
 fn has(steps: &[Step], name: &str) -> bool {
-    steps.iter().any(|step| step.name == name || matches!(&step.layer, Layer::Residual(branch) if has(branch, name)))
+    steps.iter().any(|step| {
+        step.name == name || matches!(&step.layer, Layer::Residual(branch) if has(branch, name))
+    })
 }
 
 fn bias_of(weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
@@ -369,7 +417,9 @@ pub(crate) fn run(steps: &[Step], x: &Tensor) -> candle_core::Result<Tensor> {
 impl Layer {
     pub fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         match self {
-            Self::Conv2d { weight, bias, .. } | Self::Linear { weight, bias } | Self::Readout { weight, bias } => self.product(x, weight, Some(bias)),
+            Self::Conv2d { weight, bias, .. }
+            | Self::Linear { weight, bias }
+            | Self::Readout { weight, bias } => self.product(x, weight, Some(bias)),
             Self::LeakyRelu { slope } => leaky_relu(x, *slope),
             Self::AveragePool { size } => squares(x, *size)?.mean(D::Minus1),
             Self::MaxPool { size } => squares(x, *size)?.max(D::Minus1),
@@ -382,7 +432,12 @@ impl Layer {
     }
 
     /// The linear map of a layer with these weights in place of its own.
-    pub fn product(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> candle_core::Result<Tensor> {
+    pub fn product(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> candle_core::Result<Tensor> {
         let y = match self {
             Self::Conv2d { options, .. } => return convolve(x, weight, bias, options),
             Self::Linear { .. } => x.matmul(&weight.t()?)?,
@@ -396,13 +451,21 @@ impl Layer {
     }
 }
 
-/// By the kernels where they have this convolution: candle's own computes the weights' gradient too, and both slowly.
-fn convolve(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, options: &Conv2d) -> candle_core::Result<Tensor> {
+/// By the kernels where they have this convolution: candle's own computes the weights' gradient
+/// too, and both slowly.
+fn convolve(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    options: &Conv2d,
+) -> candle_core::Result<Tensor> {
     let Conv2d { stride, padding, dilation } = *options;
     let (outputs, _, n, m) = weight.dims4()?;
-    if stride == 1 && n == m && n % 2 == 1 && padding == n / 2 * dilation && x.dtype() == DType::F32 {
+    if stride == 1 && n == m && n % 2 == 1 && padding == n / 2 * dilation && x.dtype() == DType::F32
+    {
         let none = Tensor::zeros(outputs, weight.dtype(), weight.device())?;
-        let y = foresee_kernels::conv2d(x, weight, bias.unwrap_or(&none), dilation, Precision::F32).map_err(candle_core::Error::wrap)?;
+        let y = foresee_kernels::conv2d(x, weight, bias.unwrap_or(&none), dilation, Precision::F32)
+            .map_err(candle_core::Error::wrap)?;
         return y.contiguous();
     }
     let y = x.contiguous()?.conv2d(weight, padding, stride, dilation, 1)?;
@@ -420,7 +483,8 @@ pub(crate) fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor) -> candle_core::
     sigmoid(&logits)?.reshape((b, rows / c, c, h, w))
 }
 
-/// Finite, and so is its gradient, for every finite x: exp(-x) of a mask that training has shut is infinite.
+/// Finite, and so is its gradient, for every finite x: exp(-x) of a mask that training has shut is
+/// infinite.
 fn sigmoid(x: &Tensor) -> candle_core::Result<Tensor> {
     let e = x.abs()?.neg()?.exp()?;
     let positive = x.ge(0f64)?.to_dtype(x.dtype())?;
@@ -442,5 +506,9 @@ pub(crate) fn leaky_slopes(x: &Tensor, slope: f64) -> candle_core::Result<Tensor
 pub(crate) fn squares(x: &Tensor, s: usize) -> candle_core::Result<Tensor> {
     let (b, c, h, w) = x.dims4()?;
     let (h, w) = (h / s, w / s);
-    x.narrow(2, 0, h * s)?.narrow(3, 0, w * s)?.reshape((b, c, h, s, w, s))?.permute((0, 1, 2, 4, 3, 5))?.reshape((b, c, h, w, s * s))
+    x.narrow(2, 0, h * s)?
+        .narrow(3, 0, w * s)?
+        .reshape((b, c, h, s, w, s))?
+        .permute((0, 1, 2, 4, 3, 5))?
+        .reshape((b, c, h, w, s * s))
 }

@@ -26,12 +26,16 @@ mod tree;
 
 pub use backward::{At, guided_backprop};
 pub use blur::blur;
-pub use cam::{Activations, GradCam, Interpolation, Split, cam, grad_cam, grad_cam_plus_plus, guided_grad_cam, resize};
+pub use cam::{
+    Activations, GradCam, Interpolation, Split, cam, grad_cam, grad_cam_plus_plus, guided_grad_cam,
+    resize,
+};
 pub use deletion::{Curve, deletion, insertion};
 pub use dependence::{Dependence, partial_dependence, quantile_grid};
 pub use error::{Error, Result};
 pub use fidelity::{
-    Infidelity, MaxSensitivity, Scaling, infidelity, infidelity_of_changes, infidelity_under, max_sensitivity, max_sensitivity_under,
+    Infidelity, MaxSensitivity, Scaling, infidelity, infidelity_of_changes, infidelity_under,
+    max_sensitivity, max_sensitivity_under,
 };
 pub use integrated::{Integrated, IntegratedGradients, Quadrature, integrated_gradients};
 pub use layers::{BatchNorm, Conv2d, Layers};
@@ -46,6 +50,8 @@ pub use randomisation::{Stage, randomisation_check, rank_correlation};
 pub use regression::{Fit, Penalty};
 pub use sensitivity::{Reduce, input_x_gradient, per_pixel, sensitivity};
 pub use smooth_grad::{Deviation, SmoothGrad, Statistic, smooth_grad, smooth_grad_under};
-pub use surrogate::{Fidelity, Surrogate, SurrogateKind, SurrogateModel, SurrogateOptions, global_surrogate};
+pub use surrogate::{
+    Fidelity, Surrogate, SurrogateKind, SurrogateModel, SurrogateOptions, global_surrogate,
+};
 pub use target::Target;
 pub use tree::Tree;

@@ -13,7 +13,8 @@ use crate::target::{Target, numbers};
 /// How far a perturbed sample is from the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Distance {
-    /// 1 - cos between the vector of segments that are kept and that of all (Ribeiro et al.'s code for images).
+    /// 1 - cos between the vector of segments that are kept and that of all (Ribeiro et al.'s code
+    /// for images).
     CosineOfSegments,
     /// 1 - cos between the inputs (Captum).
     CosineOfInputs,
@@ -38,7 +39,13 @@ pub struct Lime {
 
 impl Default for Lime {
     fn default() -> Self {
-        Self { samples: 1000, penalty: Penalty::Ridge { alpha: 1. }, distance: Distance::CosineOfSegments, width: 0.25, seed: 0 }
+        Self {
+            samples: 1000,
+            penalty: Penalty::Ridge { alpha: 1. },
+            distance: Distance::CosineOfSegments,
+            width: 0.25,
+            seed: 0,
+        }
     }
 }
 
@@ -51,11 +58,14 @@ pub struct LimeResult {
     pub fits: Vec<Fit>,
 }
 
-/// LIME with segments that are kept or replaced by the baseline with even chances. `segments` numbers the segments from 0: of one input's shape, or
-/// [H, W] for all channels of images ([`grid_segments`](crate::grid_segments)). `baseline` as in [`integrated_gradients`](crate::integrated_gradients).
+/// LIME with segments that are kept or replaced by the baseline with even chances. `segments`
+/// numbers the segments from 0: of one input's shape, or [H, W] for all channels of images
+/// ([`grid_segments`](crate::grid_segments)). `baseline` as in
+/// [`integrated_gradients`](crate::integrated_gradients).
 ///
 /// # Errors
-/// If an option is outside its range, segments or baseline do not fit x, a number between 0 and the greatest is of no segment, the regression has no solution, or the model fails.
+/// If an option is outside its range, segments or baseline do not fit x, a number between 0 and the
+/// greatest is of no segment, the regression has no solution, or the model fails.
 pub fn lime<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     target: &Target<F>,
     x: &Tensor,
@@ -76,7 +86,8 @@ fn perturbations(samples: usize, segments: usize, seed: u64, input: usize) -> Ve
     (0..samples).map(|_| (0..segments).map(|_| rng.random()).collect()).collect()
 }
 
-/// The same with given perturbations: for the number of an input, which segments each of its samples keeps. The options' samples and seed are not used.
+/// The same with given perturbations: for the number of an input, which segments each of its
+/// samples keeps. The options' samples and seed are not used.
 ///
 /// # Errors
 /// As of [`lime`], and if a sample has another number of segments.
@@ -88,7 +99,12 @@ pub fn lime_under<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     kept: impl Fn(usize) -> Vec<Vec<bool>>,
     options: &Lime,
 ) -> Result<LimeResult> {
-    check(options.width > 0. && options.width.is_finite(), "width", options.width, "a number above 0")?;
+    check(
+        options.width > 0. && options.width.is_finite(),
+        "width",
+        options.width,
+        "a number above 0",
+    )?;
     let x = &x.detach().contiguous()?;
     let baseline = baseline_of(x, baseline)?;
     let (segments, count) = segments_of(x, segments)?;
@@ -96,15 +112,28 @@ pub fn lime_under<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     for input in 0..x.dim(0)? {
         let kept = kept(input);
         check(kept.len() >= 2, "samples", kept.len(), "a number from 2")?;
-        check(kept.iter().all(|k| k.len() == count), "perturbations", input, "a value for each segment")?;
-        let one = Sampled { x: x.narrow(0, input, 1)?, baseline: baseline.narrow(0, input, 1)?, segments: &segments, options };
+        check(
+            kept.iter().all(|k| k.len() == count),
+            "perturbations",
+            input,
+            "a value for each segment",
+        )?;
+        let one = Sampled {
+            x: x.narrow(0, input, 1)?,
+            baseline: baseline.narrow(0, input, 1)?,
+            segments: &segments,
+            options,
+        };
         let (y, pi) = one.evaluate(target, &kept)?;
         let z = DMatrix::from_fn(kept.len(), count, |i, j| f64::from(u8::from(kept[i][j])));
         let fit = fit(&z, &y, &pi, options.penalty)?;
         attribution.extend(segments.iter().map(|&s| fit.weights[s as usize]));
         fits.push(fit);
     }
-    Ok(LimeResult { attribution: Tensor::from_vec(attribution, x.shape(), x.device())?.to_dtype(x.dtype())?, fits })
+    Ok(LimeResult {
+        attribution: Tensor::from_vec(attribution, x.shape(), x.device())?.to_dtype(x.dtype())?,
+        fits,
+    })
 }
 
 /// The segment of each entry of one input, and how many there are.
@@ -113,12 +142,18 @@ fn segments_of(x: &Tensor, segments: &Tensor) -> Result<(Vec<u32>, usize)> {
     if segments.dims() != input && !(input.len() == 3 && segments.dims() == &input[1..]) {
         return shape("the segments", segments.dims(), format!("{input:?}, or [H, W] of it,"));
     }
-    let segments: Vec<u32> = segments.to_dtype(DType::U32)?.broadcast_as(input)?.flatten_all()?.to_vec1()?;
+    let segments: Vec<u32> =
+        segments.to_dtype(DType::U32)?.broadcast_as(input)?.flatten_all()?.to_vec1()?;
     let mut there: Vec<u32> = segments.clone();
     there.sort_unstable();
     there.dedup();
     let gap = there.iter().enumerate().find(|(i, s)| *i as u32 != **s);
-    check(gap.is_none(), "segments", format!("{} numbers up to {}", there.len(), there.last().unwrap_or(&0)), "every number from 0 to the greatest")?;
+    check(
+        gap.is_none(),
+        "segments",
+        format!("{} numbers up to {}", there.len(), there.last().unwrap_or(&0)),
+        "every number from 0 to the greatest",
+    )?;
     Ok((segments, there.len()))
 }
 
@@ -132,35 +167,61 @@ struct Sampled<'a> {
 
 impl Sampled<'_> {
     /// f of each sample, and its weight.
-    fn evaluate<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(&self, target: &Target<F>, kept: &[Vec<bool>]) -> Result<(Vec<f64>, Vec<f64>)> {
+    fn evaluate<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
+        &self,
+        target: &Target<F>,
+        kept: &[Vec<bool>],
+    ) -> Result<(Vec<f64>, Vec<f64>)> {
         let (mut y, mut pi) = (vec![], vec![]);
         for kept in kept.chunks(target.batch_size()) {
             let mut dims = self.x.dims().to_vec();
             dims[0] = kept.len();
-            let mask: Vec<u8> = kept.iter().flat_map(|kept| self.segments.iter().map(|&s| u8::from(kept[s as usize]))).collect();
+            let mask: Vec<u8> = kept
+                .iter()
+                .flat_map(|kept| self.segments.iter().map(|&s| u8::from(kept[s as usize])))
+                .collect();
             let mask = Tensor::from_vec(mask, &dims[..], self.x.device())?;
-            let samples = mask.where_cond(&self.x.broadcast_as(&dims[..])?.contiguous()?, &self.baseline.broadcast_as(&dims[..])?.contiguous()?)?;
+            let samples = mask.where_cond(
+                &self.x.broadcast_as(&dims[..])?.contiguous()?,
+                &self.baseline.broadcast_as(&dims[..])?.contiguous()?,
+            )?;
             y.extend(target.numbers(&samples)?);
             let width = self.options.width;
-            pi.extend(self.distances(kept, &samples)?.into_iter().map(|d| (-d * d / (2. * width * width)).exp()));
+            pi.extend(
+                self.distances(kept, &samples)?
+                    .into_iter()
+                    .map(|d| (-d * d / (2. * width * width)).exp()),
+            );
         }
         Ok((y, pi))
     }
 
     fn distances(&self, kept: &[Vec<bool>], samples: &Tensor) -> Result<Vec<f64>> {
-        let (x, samples) = (self.x.flatten_from(1)?.to_dtype(DType::F64)?, samples.flatten_from(1)?.to_dtype(DType::F64)?);
+        let (x, samples) = (
+            self.x.flatten_from(1)?.to_dtype(DType::F64)?,
+            samples.flatten_from(1)?.to_dtype(DType::F64)?,
+        );
         Ok(match self.options.distance {
-            // Of a vector of n ones and zeros with m ones and the vector of n ones the cosine is √(m/n).
-            Distance::CosineOfSegments => {
-                kept.iter().map(|kept| 1. - (kept.iter().filter(|k| **k).count() as f64 / kept.len() as f64).sqrt()).collect()
-            }
+            // Of a vector of n ones and zeros with m ones and the vector of n ones the cosine is
+            // √(m/n).
+            Distance::CosineOfSegments => kept
+                .iter()
+                .map(|kept| {
+                    1. - (kept.iter().filter(|k| **k).count() as f64 / kept.len() as f64).sqrt()
+                })
+                .collect(),
             Distance::CosineOfInputs => {
                 let dot = numbers(&samples.broadcast_mul(&x)?.sum(1)?)?;
-                let (norms, norm) = (numbers(&samples.sqr()?.sum(1)?.sqrt()?)?, numbers(&x.sqr()?.sum(1)?.sqrt()?)?[0]);
+                let (norms, norm) = (
+                    numbers(&samples.sqr()?.sum(1)?.sqrt()?)?,
+                    numbers(&x.sqr()?.sum(1)?.sqrt()?)?[0],
+                );
                 // Against a vector of zeros the cosine is taken as 0, as PyTorch does.
                 dot.iter().zip(norms).map(|(dot, n)| 1. - dot / (n * norm).max(1e-8)).collect()
             }
-            Distance::EuclideanOfInputs => numbers(&samples.broadcast_sub(&x)?.sqr()?.sum(1)?.sqrt()?)?,
+            Distance::EuclideanOfInputs => {
+                numbers(&samples.broadcast_sub(&x)?.sqr()?.sum(1)?.sqrt()?)?
+            }
         })
     }
 }
@@ -169,7 +230,8 @@ impl Sampled<'_> {
 mod tests {
     use super::*;
 
-    /// Bernoulli(1/2) in every segment and pair of segments: each count is within five standard deviations of its mean.
+    /// Bernoulli(1/2) in every segment and pair of segments: each count is within five standard
+    /// deviations of its mean.
     #[test]
     fn perturbations_keep_segments_with_even_chances() {
         let (samples, segments) = (4000, 6);

@@ -14,18 +14,29 @@ pub enum MaskWeights {
     Mean,
     /// Σ_c w_c·M_c with the readout's weights: for (above 0) and against.
     Readout,
-    /// Σ_c w_c·M_c·z_c: what each pixel adds to the logit. The mean over the pixels is f(x) without the readout's bias.
+    /// Σ_c w_c·M_c·z_c: what each pixel adds to the logit. The mean over the pixels is f(x) without
+    /// the readout's bias.
     #[default]
     Contribution,
 }
 
-/// One attribute's masks M [B, C, H, W] over features z [B, C, H, W] that are read out by w `[C]`, as a map [B, H, W].
+/// One attribute's masks M [B, C, H, W] over features z [B, C, H, W] that are read out by w `[C]`,
+/// as a map [B, H, W].
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn mask_map(masks: &Tensor, features: &Tensor, readout: &Tensor, weights: MaskWeights) -> Result<Tensor> {
+pub fn mask_map(
+    masks: &Tensor,
+    features: &Tensor,
+    readout: &Tensor,
+    weights: MaskWeights,
+) -> Result<Tensor> {
     if masks.dims() != features.dims() || masks.rank() != 4 {
-        return shape("the masks", masks.dims(), format!("{:?}, the features' shape [B, C, H, W],", features.dims()));
+        return shape(
+            "the masks",
+            masks.dims(),
+            format!("{:?}, the features' shape [B, C, H, W],", features.dims()),
+        );
     }
     match weights {
         MaskWeights::Mean => Ok(masks.mean(1)?),
@@ -35,15 +46,21 @@ pub fn mask_map(masks: &Tensor, features: &Tensor, readout: &Tensor, weights: Ma
 }
 
 impl Layers {
-    /// [`mask_map`] of output `target` for a model that ends with [`gate`](Self::gate), global average pooling and [`readout`](Self::readout).
+    /// [`mask_map`] of output `target` for a model that ends with [`gate`](Self::gate), global
+    /// average pooling and [`readout`](Self::readout).
     ///
     /// # Errors
     /// If the model ends in another way, there is no such output, or x does not fit.
     pub fn mask_map(&self, x: &Tensor, target: usize, weights: MaskWeights) -> Result<Tensor> {
         let (narrow, _) = self.only(target)?;
-        let [before @ .., gate, pool, last] = &narrow.steps[..] else { return Err(no_masks(self.steps.last().map_or("", |s| &s.name))) };
-        let (Layer::Gate { weight, bias }, Layer::GlobalAveragePool, Layer::Readout { weight: readout, .. }) =
-            (&gate.layer, &pool.layer, &last.layer)
+        let [before @ .., gate, pool, last] = &narrow.steps[..] else {
+            return Err(no_masks(self.steps.last().map_or("", |s| &s.name)));
+        };
+        let (
+            Layer::Gate { weight, bias },
+            Layer::GlobalAveragePool,
+            Layer::Readout { weight: readout, .. },
+        ) = (&gate.layer, &pool.layer, &last.layer)
         else {
             return Err(no_masks(&last.name));
         };

@@ -14,12 +14,15 @@ pub struct Part {
 }
 
 impl Part {
-    /// Index i of the first dimension of inputs of this shape (without the batch): column i of `[D]`, channel i of [C, H, W].
+    /// Index i of the first dimension of inputs of this shape (without the batch): column i of
+    /// `[D]`, channel i of [C, H, W].
     ///
     /// # Errors
     /// If there is no such index.
     pub fn index(name: impl Into<String>, input: &[usize], i: usize) -> Result<Self> {
-        let [first, rest @ ..] = input else { return shape("an input", input, "at least one dimension") };
+        let [first, rest @ ..] = input else {
+            return shape("an input", input, "at least one dimension");
+        };
         check(i < *first, "index", i, "an index of the first dimension")?;
         let size: usize = rest.iter().product();
         Self::of(name, input, (0..first * size).map(|at| at / size == i))
@@ -31,8 +34,14 @@ impl Part {
     /// If the shapes do not fit each other.
     pub fn region(name: impl Into<String>, input: &[usize], inside: &[bool]) -> Result<Self> {
         match *input {
-            [c, h, w] if inside.len() == h * w => Self::of(name, input, inside.iter().copied().cycle().take(c * h * w)),
-            _ => shape("the region", &[inside.len()], format!("[H·W] of images [C, H, W], which are {input:?},")),
+            [c, h, w] if inside.len() == h * w => {
+                Self::of(name, input, inside.iter().copied().cycle().take(c * h * w))
+            }
+            _ => shape(
+                "the region",
+                &[inside.len()],
+                format!("[H·W] of images [C, H, W], which are {input:?},"),
+            ),
         }
     }
 
@@ -45,21 +54,40 @@ impl Part {
         let cells = grid_cells(h, w, rows, columns)?;
         (0..rows * columns)
             .map(|cell| {
-                Self::region(format!("{}, {}", cell / columns, cell % columns), input, &cells.iter().map(|&c| c as usize == cell).collect::<Vec<_>>())
+                Self::region(
+                    format!("{}, {}", cell / columns, cell % columns),
+                    input,
+                    &cells.iter().map(|&c| c as usize == cell).collect::<Vec<_>>(),
+                )
             })
             .collect()
     }
 
-    fn of(name: impl Into<String>, input: &[usize], inside: impl Iterator<Item = bool>) -> Result<Self> {
-        Ok(Self { name: name.into(), mask: Tensor::from_vec(inside.map(u8::from).collect::<Vec<_>>(), input, &Device::Cpu)? })
+    fn of(
+        name: impl Into<String>,
+        input: &[usize],
+        inside: impl Iterator<Item = bool>,
+    ) -> Result<Self> {
+        Ok(Self {
+            name: name.into(),
+            mask: Tensor::from_vec(inside.map(u8::from).collect::<Vec<_>>(), input, &Device::Cpu)?,
+        })
     }
 
     /// `inside` within this part, `outside` elsewhere; both [B, ...].
     pub(crate) fn mix(&self, inside: &Tensor, outside: &Tensor) -> Result<Tensor> {
         if outside.dims()[1..] != *self.mask.dims() {
-            return shape("the input", outside.dims(), format!("a batch of {:?}, for which part {:?} is,", self.mask.dims(), self.name));
+            return shape(
+                "the input",
+                outside.dims(),
+                format!("a batch of {:?}, for which part {:?} is,", self.mask.dims(), self.name),
+            );
         }
-        Ok(self.mask.to_device(outside.device())?.broadcast_as(outside.shape())?.where_cond(&inside.broadcast_as(outside.shape())?, outside)?)
+        Ok(self
+            .mask
+            .to_device(outside.device())?
+            .broadcast_as(outside.shape())?
+            .where_cond(&inside.broadcast_as(outside.shape())?, outside)?)
     }
 
     /// How often each entry of an input is inside: once or never.
@@ -80,5 +108,6 @@ fn grid_cells(h: usize, w: usize, rows: usize, columns: usize) -> Result<Vec<u32
 /// # Errors
 /// If there are more cells than pixels in a direction, or none.
 pub fn grid_segments(height: usize, width: usize, rows: usize, columns: usize) -> Result<Tensor> {
-    Ok(Tensor::from_vec(grid_cells(height, width, rows, columns)?, (height, width), &Device::Cpu)?.to_dtype(DType::U32)?)
+    Ok(Tensor::from_vec(grid_cells(height, width, rows, columns)?, (height, width), &Device::Cpu)?
+        .to_dtype(DType::U32)?)
 }

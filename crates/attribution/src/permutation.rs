@@ -54,11 +54,13 @@ impl Importance {
     }
 }
 
-/// The increase of a model's error when a part of the inputs is permuted among them. `error` says how wrong outputs [N, K] for x [N, ...] are; x may as
-/// well be features (channels are parts) or the attributes that another model is given (columns are).
+/// The increase of a model's error when a part of the inputs is permuted among them. `error` says
+/// how wrong outputs [N, K] for x [N, ...] are; x may as well be features (channels are parts) or
+/// the attributes that another model is given (columns are).
 ///
 /// # Errors
-/// If an option is outside its range, there are fewer than two inputs, a part does not fit, or the model or `error` fails.
+/// If an option is outside its range, there are fewer than two inputs, a part does not fit, or the
+/// model or `error` fails.
 pub fn permutation_importance(
     model: impl Fn(&Tensor) -> candle_core::Result<Tensor>,
     error: impl Fn(&Tensor) -> Result<f64>,
@@ -66,10 +68,14 @@ pub fn permutation_importance(
     parts: &[Part],
     options: &Permutation,
 ) -> Result<Vec<Importance>> {
-    Ok(permutation_importances(model, |outputs| Ok(vec![error(outputs)?]), x, parts, options)?.into_iter().flatten().collect())
+    Ok(permutation_importances(model, |outputs| Ok(vec![error(outputs)?]), x, parts, options)?
+        .into_iter()
+        .flatten()
+        .collect())
 }
 
-/// The same for several errors of the same outputs, such as one for each of them, at the cost of one: for each part, the importance to each error.
+/// The same for several errors of the same outputs, such as one for each of them, at the cost of
+/// one: for each part, the importance to each error.
 ///
 /// # Errors
 /// As of [`permutation_importance`].

@@ -8,29 +8,56 @@ use crate::target::numbers;
 /// How one map meets its region.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pointing {
-    /// 1 if the greatest value is within the region, 0 if not; with several greatest values, the share of them that is.
+    /// 1 if the greatest value is within the region, 0 if not; with several greatest values, the
+    /// share of them that is.
     pub hit: f64,
-    /// Share of the map's positive values that is within the region (the energy-based game, Wang et al., 2020); 0 for a map without any.
+    /// Share of the map's positive values that is within the region (the energy-based game, Wang et
+    /// al., 2020); 0 for a map without any.
     pub energy: f64,
-    /// Share of the image that the region is: what a map without knowledge would get, for `energy` and, with tolerance 0, for `hit`.
+    /// Share of the image that the region is: what a map without knowledge would get, for `energy`
+    /// and, with tolerance 0, for `hit`.
     pub area: f64,
 }
 
-/// The game for maps [B, H, W] and regions [B, H, W], inside of which values are above 0. A hit may be outside by up to `tolerance` pixels (15 in the paper). `None`
-/// for an image without a region, which does not count.
+/// The game for maps [B, H, W] and regions [B, H, W], inside of which values are above 0. A hit may
+/// be outside by up to `tolerance` pixels (15 in the paper). `None` for an image without a region,
+/// which does not count.
 ///
 /// # Errors
-/// If the shapes differ, the maps have no pixels or a value that is not finite, or the tolerance is not a number from 0.
-pub fn pointing_game(maps: &Tensor, regions: &Tensor, tolerance: f64) -> Result<Vec<Option<Pointing>>> {
-    check(tolerance >= 0. && tolerance.is_finite(), "tolerance", tolerance, "a number of pixels from 0")?;
+/// If the shapes differ, the maps have no pixels or a value that is not finite, or the tolerance is
+/// not a number from 0.
+pub fn pointing_game(
+    maps: &Tensor,
+    regions: &Tensor,
+    tolerance: f64,
+) -> Result<Vec<Option<Pointing>>> {
+    check(
+        tolerance >= 0. && tolerance.is_finite(),
+        "tolerance",
+        tolerance,
+        "a number of pixels from 0",
+    )?;
     let &[_, h, w] = maps.dims() else { return shape("the maps", maps.dims(), "[B, H, W]") };
     if regions.dims() != maps.dims() {
-        return shape("the regions", regions.dims(), format!("{:?}, as the maps have,", maps.dims()));
+        return shape(
+            "the regions",
+            regions.dims(),
+            format!("{:?}, as the maps have,", maps.dims()),
+        );
     }
     check(h * w > 0, "pixels", h * w, "a number from 1")?;
     let (maps, regions) = (numbers(maps)?, numbers(regions)?);
-    check(maps.iter().all(|v| v.is_finite()), "maps", "a value that is not finite", "finite values")?;
-    Ok(maps.chunks(h * w).zip(regions.chunks(h * w)).map(|(map, region)| point(map, region, w, tolerance)).collect())
+    check(
+        maps.iter().all(|v| v.is_finite()),
+        "maps",
+        "a value that is not finite",
+        "finite values",
+    )?;
+    Ok(maps
+        .chunks(h * w)
+        .zip(regions.chunks(h * w))
+        .map(|(map, region)| point(map, region, w, tolerance))
+        .collect())
 }
 
 fn point(map: &[f64], region: &[f64], w: usize, tolerance: f64) -> Option<Pointing> {
@@ -40,8 +67,11 @@ fn point(map: &[f64], region: &[f64], w: usize, tolerance: f64) -> Option<Pointi
     }
     let greatest = map.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let near = |at: usize| {
-        let distance = |other: usize| ((at / w).abs_diff(other / w) as f64).hypot((at % w).abs_diff(other % w) as f64);
-        region[at] > 0. || (tolerance > 0. && inside.iter().any(|&other| distance(other) <= tolerance))
+        let distance = |other: usize| {
+            ((at / w).abs_diff(other / w) as f64).hypot((at % w).abs_diff(other % w) as f64)
+        };
+        region[at] > 0.
+            || (tolerance > 0. && inside.iter().any(|&other| distance(other) <= tolerance))
     };
     let peaks: Vec<usize> = (0..map.len()).filter(|&at| map[at] == greatest).collect();
     let hits = peaks.iter().filter(|&&at| near(at)).count();

@@ -1,4 +1,5 @@
-//! The model-randomisation sanity check (Adebayo et al., 2018): an explanation of a model must change with the model.
+//! The model-randomisation sanity check (Adebayo et al., 2018): an explanation of a model must
+//! change with the model.
 
 use candle_core::Tensor;
 
@@ -10,12 +11,15 @@ use crate::target::numbers;
 pub struct Stage {
     /// What has been randomised.
     pub name: String,
-    /// [`rank_correlation`] with the explanation of the original model for each input; `None` where an explanation does not vary.
+    /// [`rank_correlation`] with the explanation of the original model for each input; `None` where
+    /// an explanation does not vary.
     pub correlations: Vec<Option<f64>>,
 }
 
-/// Explains x by the original model and by each randomised one, in the order of the cascade (the last layer's weights drawn anew, then also those of the one
-/// before it, and so on), and compares: correlations that stay near 1 say that the method does not look at the weights. With `absolute`, signs do not count.
+/// Explains x by the original model and by each randomised one, in the order of the cascade (the
+/// last layer's weights drawn anew, then also those of the one before it, and so on), and compares:
+/// correlations that stay near 1 say that the method does not look at the weights. With `absolute`,
+/// signs do not count.
 ///
 /// # Errors
 /// If `explain` fails or its results have different shapes.
@@ -30,21 +34,34 @@ pub fn randomisation_check<M>(
     let before = strength(explain(original, x)?)?;
     randomised
         .into_iter()
-        .map(|(name, model)| Ok(Stage { name, correlations: rank_correlation(&before, &strength(explain(&model, x)?)?)? }))
+        .map(|(name, model)| {
+            Ok(Stage {
+                name,
+                correlations: rank_correlation(&before, &strength(explain(&model, x)?)?)?,
+            })
+        })
         .collect()
 }
 
-/// Spearman's rank correlation of two attributions of one shape for each input of the batch, equal values having their mean rank; `None` where one of them does not vary.
+/// Spearman's rank correlation of two attributions of one shape for each input of the batch, equal
+/// values having their mean rank; `None` where one of them does not vary.
 ///
 /// # Errors
 /// If the shapes differ.
 pub fn rank_correlation(a: &Tensor, b: &Tensor) -> Result<Vec<Option<f64>>> {
     if a.dims() != b.dims() || a.rank() == 0 {
-        return shape("the second attribution", b.dims(), format!("{:?}, as the first has,", a.dims()));
+        return shape(
+            "the second attribution",
+            b.dims(),
+            format!("{:?}, as the first has,", a.dims()),
+        );
     }
     let size = a.elem_count() / a.dim(0)?.max(1);
     let (a, b) = (numbers(a)?, numbers(b)?);
-    Ok(a.chunks(size.max(1)).zip(b.chunks(size.max(1))).map(|(a, b)| pearson(&ranks(a), &ranks(b))).collect())
+    Ok(a.chunks(size.max(1))
+        .zip(b.chunks(size.max(1)))
+        .map(|(a, b)| pearson(&ranks(a), &ranks(b)))
+        .collect())
 }
 
 fn ranks(values: &[f64]) -> Vec<f64> {
@@ -62,7 +79,8 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
     // Ranks of n values have this mean, ties or not.
     let mean = (a.len() as f64 - 1.) / 2.;
-    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>();
+    let product =
+        |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>();
     let scale = (product(a, a) * product(b, b)).sqrt();
     (scale > 0.).then(|| product(a, b) / scale)
 }

@@ -1,14 +1,18 @@
-//! Weighted ridge and lasso regression: own code of a page on nalgebra, which is here already. What was looked at instead:
+//! Weighted ridge and lasso regression: own code of a page on nalgebra, which is here already. What
+//! was looked at instead:
 //!
-//! * linfa-elasticnet 0.8: no weights of samples, and no start from a Gram matrix or the last solution, which the lasso's path takes; it brings 28 packages, among
-//!   them ndarray and a second rand.
-//! * smartcore 0.7: no weights of samples either; its lasso is an interior-point method, which leaves no weight at exactly 0. 12 packages.
+//! * linfa-elasticnet 0.8: no weights of samples, and no start from a Gram matrix or the last
+//!   solution, which the lasso's path takes; it brings 28 packages, among them ndarray and a second
+//!   rand.
+//! * smartcore 0.7: no weights of samples either; its lasso is an interior-point method, which
+//!   leaves no weight at exactly 0. 12 packages.
 
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::{Error, Result, check};
 
-/// The penalty of a linear model y ≈ b + w·z with weights π of the rows; b is not penalised. As scikit-learn defines them.
+/// The penalty of a linear model y ≈ b + w·z with weights π of the rows; b is not penalised. As
+/// scikit-learn defines them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Penalty {
     /// min Σ π_i·(y_i - b - w·z_i)² + α·‖w‖².
@@ -30,7 +34,8 @@ pub struct Fit {
     pub weights: Vec<f64>,
     /// b.
     pub intercept: f64,
-    /// The weighted share of y's variance that the model explains on the rows it was fitted to; 1 if y does not vary.
+    /// The weighted share of y's variance that the model explains on the rows it was fitted to; 1
+    /// if y does not vary.
     pub r2: f64,
 }
 
@@ -60,9 +65,16 @@ pub(crate) fn fit(z: &DMatrix<f64>, y: &[f64], pi: &[f64], penalty: Penalty) -> 
     let w = match penalty {
         Penalty::Ridge { alpha } => {
             let ridge = &gram + DMatrix::from_diagonal_element(z.ncols(), z.ncols(), alpha);
-            ridge.cholesky().ok_or(Error::Degenerate("a ridge regression has no unique solution: take α above 0, or more samples"))?.solve(&moments)
+            ridge
+                .cholesky()
+                .ok_or(Error::Degenerate(
+                    "a ridge regression has no unique solution: take α above 0, or more samples",
+                ))?
+                .solve(&moments)
         }
-        Penalty::Lasso { alpha } => lasso(&(gram / total), &(moments / total), alpha, DVector::zeros(z.ncols())),
+        Penalty::Lasso { alpha } => {
+            lasso(&(gram / total), &(moments / total), alpha, DVector::zeros(z.ncols()))
+        }
     };
     let intercept = mean_y - means.dot(&w);
     let predicted = z * &w;
@@ -76,7 +88,12 @@ pub(crate) fn fit(z: &DMatrix<f64>, y: &[f64], pi: &[f64], penalty: Penalty) -> 
 }
 
 /// Coordinate descent to the minimum of ½·wᵀGw - mᵀw + α·‖w‖₁, from w on.
-pub(crate) fn lasso(gram: &DMatrix<f64>, moments: &DVector<f64>, alpha: f64, mut w: DVector<f64>) -> DVector<f64> {
+pub(crate) fn lasso(
+    gram: &DMatrix<f64>,
+    moments: &DVector<f64>,
+    alpha: f64,
+    mut w: DVector<f64>,
+) -> DVector<f64> {
     let scale = moments.amax();
     for _ in 0..10_000 {
         let mut moved = 0f64;

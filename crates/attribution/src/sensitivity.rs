@@ -5,12 +5,16 @@ use candle_core::Tensor;
 use crate::error::{Result, shape};
 use crate::target::Target;
 
-/// Eq. 1 (Baehrens et al., 2010; Simonyan et al., 2013): R_i = ‖∂f(x)/∂x_i‖, where x_i is one number of the input: the absolute gradient, of x's shape.
-/// [`per_pixel`] with [`Reduce::Norm`] makes it the norm for x_i a pixel with all its colours.
+/// Eq. 1 (Baehrens et al., 2010; Simonyan et al., 2013): R_i = ‖∂f(x)/∂x_i‖, where x_i is one
+/// number of the input: the absolute gradient, of x's shape. [`per_pixel`] with [`Reduce::Norm`]
+/// makes it the norm for x_i a pixel with all its colours.
 ///
 /// # Errors
 /// As of [`Target::gradient`].
-pub fn sensitivity<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(target: &Target<F>, x: &Tensor) -> Result<Tensor> {
+pub fn sensitivity<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
+    target: &Target<F>,
+    x: &Tensor,
+) -> Result<Tensor> {
     Ok(target.gradient(x)?.abs()?)
 }
 
@@ -18,7 +22,10 @@ pub fn sensitivity<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(target: &Targe
 ///
 /// # Errors
 /// As of [`Target::gradient`].
-pub fn input_x_gradient<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(target: &Target<F>, x: &Tensor) -> Result<Tensor> {
+pub fn input_x_gradient<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
+    target: &Target<F>,
+    x: &Tensor,
+) -> Result<Tensor> {
     Ok((target.gradient(x)? * x.detach())?)
 }
 
@@ -27,7 +34,8 @@ pub fn input_x_gradient<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(target: &
 pub enum Reduce {
     /// Euclidean norm: Eq. 1 for a pixel.
     Norm,
-    /// Sum: keeps the total of methods whose entries add up to f(x), such as LRP and integrated gradients.
+    /// Sum: keeps the total of methods whose entries add up to f(x), such as LRP and integrated
+    /// gradients.
     #[default]
     Sum,
     /// Largest absolute value (Simonyan et al., 2013).

@@ -44,7 +44,12 @@ pub struct SmoothGrad {
 
 impl Default for SmoothGrad {
     fn default() -> Self {
-        Self { samples: 50, deviation: Deviation::OfRange(0.15), statistic: Statistic::Mean, seed: 0 }
+        Self {
+            samples: 50,
+            deviation: Deviation::OfRange(0.15),
+            statistic: Statistic::Mean,
+            seed: 0,
+        }
     }
 }
 
@@ -52,7 +57,11 @@ impl Default for SmoothGrad {
 ///
 /// # Errors
 /// If an option is outside its range, or `explain` fails.
-pub fn smooth_grad(explain: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor, options: &SmoothGrad) -> Result<Tensor> {
+pub fn smooth_grad(
+    explain: impl Fn(&Tensor) -> Result<Tensor>,
+    x: &Tensor,
+    options: &SmoothGrad,
+) -> Result<Tensor> {
     check(options.samples >= 1, "samples", options.samples, "a number from 1")?;
     let (Deviation::Absolute(level) | Deviation::OfRange(level)) = options.deviation;
     check(level >= 0. && level.is_finite(), "deviation", level, "a number from 0")?;
@@ -64,7 +73,8 @@ pub fn smooth_grad(explain: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor, opti
             low.iter().zip(high).map(|(low, high)| level * (high - low)).collect()
         }
     };
-    let noise = (0..options.samples).map(|sample| gaussian(x, options.seed, sample, |input| deviations[input]));
+    let noise = (0..options.samples)
+        .map(|sample| gaussian(x, options.seed, sample, |input| deviations[input]));
     smooth_grad_under(explain, x, noise, options.statistic)
 }
 
@@ -98,7 +108,12 @@ pub fn smooth_grad_under(
 }
 
 /// Noise of x's shape, decided by the seed, the sample's number and the input's place in the batch.
-pub(crate) fn gaussian(x: &Tensor, seed: u64, sample: usize, deviation: impl Fn(usize) -> f64) -> Result<Tensor> {
+pub(crate) fn gaussian(
+    x: &Tensor,
+    seed: u64,
+    sample: usize,
+    deviation: impl Fn(usize) -> f64,
+) -> Result<Tensor> {
     let inputs = x.dim(0)?;
     let size = x.elem_count() / inputs.max(1);
     let mut values = Vec::with_capacity(x.elem_count());
@@ -106,7 +121,9 @@ pub(crate) fn gaussian(x: &Tensor, seed: u64, sample: usize, deviation: impl Fn(
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream((input as u64) << 32 | sample as u64);
         let deviation = deviation(input);
-        values.extend((0..size).map(|_| deviation * Distribution::<f64>::sample(&StandardNormal, &mut rng)));
+        values.extend(
+            (0..size).map(|_| deviation * Distribution::<f64>::sample(&StandardNormal, &mut rng)),
+        );
     }
     Ok(Tensor::from_vec(values, x.shape(), x.device())?.to_dtype(x.dtype())?)
 }

@@ -14,7 +14,8 @@ use crate::tree::Tree;
 /// What kind of model the surrogate is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SurrogateKind {
-    /// A linear model of at most this many columns: those that enter the lasso first, fitted again without its penalty.
+    /// A linear model of at most this many columns: those that enter the lasso first, fitted again
+    /// without its penalty.
     Sparse {
         /// From 1.
         columns: usize,
@@ -33,7 +34,8 @@ pub enum SurrogateKind {
 pub struct SurrogateOptions {
     /// Default sparse with 8 columns.
     pub kind: SurrogateKind,
-    /// Share of rows that the surrogate does not see and is judged on, between 0 and 1. Default 0.3.
+    /// Share of rows that the surrogate does not see and is judged on, between 0 and 1. Default
+    /// 0.3.
     pub held_out: f64,
     /// Decides which rows these are. Default 0.
     pub seed: u64,
@@ -86,15 +88,27 @@ pub struct Surrogate {
     pub held_out: Fidelity,
 }
 
-/// Fits a surrogate to a model's outputs y `[N]` for what a person sees of its inputs, x [N, D]: mean masks of all channels, attributes, columns.
+/// Fits a surrogate to a model's outputs y `[N]` for what a person sees of its inputs, x [N, D]:
+/// mean masks of all channels, attributes, columns.
 ///
 /// # Errors
 /// If an option is outside its range, the shapes do not fit, or there are too few rows.
 pub fn global_surrogate(x: &Tensor, y: &Tensor, options: &SurrogateOptions) -> Result<Surrogate> {
-    check(options.held_out > 0. && options.held_out < 1., "held_out", options.held_out, "a share between 0 and 1")?;
+    check(
+        options.held_out > 0. && options.held_out < 1.,
+        "held_out",
+        options.held_out,
+        "a share between 0 and 1",
+    )?;
     let (n, columns) = match *x.dims() {
         [n, d] if y.dims() == [n] && d > 0 => (n, d),
-        _ => return shape("the outputs", y.dims(), format!("[N] for rows [N, D], which are {:?},", x.dims())),
+        _ => {
+            return shape(
+                "the outputs",
+                y.dims(),
+                format!("[N] for rows [N, D], which are {:?},", x.dims()),
+            );
+        }
     };
     let rows: Vec<Vec<f64>> = numbers(x)?.chunks(columns).map(<[f64]>::to_vec).collect();
     let y = numbers(y)?;
@@ -105,7 +119,9 @@ pub fn global_surrogate(x: &Tensor, y: &Tensor, options: &SurrogateOptions) -> R
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(options.seed));
     let held_out = order.split_off(n - (options.held_out * n as f64).round() as usize);
     if order.len() < 2 || held_out.len() < 2 {
-        return Err(Error::Degenerate("a surrogate needs at least two rows to fit and two to be judged on"));
+        return Err(Error::Degenerate(
+            "a surrogate needs at least two rows to fit and two to be judged on",
+        ));
     }
     let model = match options.kind {
         SurrogateKind::Sparse { columns } => {
@@ -132,10 +148,15 @@ fn fidelity(model: &SurrogateModel, x: &[Vec<f64>], y: &[f64], rows: &[usize]) -
         variance += (y[i] - mean).powi(2);
         same += f64::from(u8::from((y[i] > 0.) == (predicted > 0.)));
     }
-    Fidelity { r2: if variance > 0. { 1. - rest / variance } else { 1. }, agreement: same / n, rows: rows.len() }
+    Fidelity {
+        r2: if variance > 0. { 1. - rest / variance } else { 1. },
+        agreement: same / n,
+        rows: rows.len(),
+    }
 }
 
-/// The lasso's path from strong to weak over columns of variance 1; the last support of at most `most` columns, fitted again by least squares.
+/// The lasso's path from strong to weak over columns of variance 1; the last support of at most
+/// `most` columns, fitted again by least squares.
 fn sparse(x: &[Vec<f64>], y: &[f64], rows: &[usize], most: usize) -> Result<Fit> {
     let (n, d) = (rows.len() as f64, x[0].len());
     let column = |j: usize| rows.iter().map(move |&i| x[i][j]);
@@ -145,14 +166,22 @@ fn sparse(x: &[Vec<f64>], y: &[f64], rows: &[usize], most: usize) -> Result<Fit>
             (mean, (column(j).map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt())
         })
         .collect();
-    let z = DMatrix::from_fn(rows.len(), d, |i, j| if scaled[j].1 > 0. { (x[rows[i]][j] - scaled[j].0) / scaled[j].1 } else { 0. });
+    let z = DMatrix::from_fn(rows.len(), d, |i, j| {
+        if scaled[j].1 > 0. { (x[rows[i]][j] - scaled[j].0) / scaled[j].1 } else { 0. }
+    });
     let of_rows: Vec<f64> = rows.iter().map(|&i| y[i]).collect();
     let mean = of_rows.iter().sum::<f64>() / n;
-    let (gram, moments) = (z.tr_mul(&z) / n, z.tr_mul(&DVector::from_column_slice(&of_rows).add_scalar(-mean)) / n);
+    let (gram, moments) =
+        (z.tr_mul(&z) / n, z.tr_mul(&DVector::from_column_slice(&of_rows).add_scalar(-mean)) / n);
     let (mut w, mut support) = (DVector::zeros(d), vec![]);
     const STEPS: i32 = 200;
     for step in 1..STEPS {
-        w = lasso(&gram, &moments, moments.amax() * 1e-4f64.powf(f64::from(step) / f64::from(STEPS)), w);
+        w = lasso(
+            &gram,
+            &moments,
+            moments.amax() * 1e-4f64.powf(f64::from(step) / f64::from(STEPS)),
+            w,
+        );
         let now: Vec<usize> = (0..d).filter(|&j| w[j] != 0.).collect();
         if now.len() > most {
             break;
@@ -162,7 +191,12 @@ fn sparse(x: &[Vec<f64>], y: &[f64], rows: &[usize], most: usize) -> Result<Fit>
     let narrow = DMatrix::from_fn(rows.len(), support.len(), |i, j| x[rows[i]][support[j]]);
     // So small a ridge changes nothing but columns that are copies of each other.
     let ridge = 1e-10 * support.iter().map(|&j| n * scaled[j].1.powi(2)).fold(0., f64::max);
-    let small = fit(&narrow, &of_rows, &vec![1.; rows.len()], Penalty::Ridge { alpha: ridge.max(f64::MIN_POSITIVE) })?;
+    let small = fit(
+        &narrow,
+        &of_rows,
+        &vec![1.; rows.len()],
+        Penalty::Ridge { alpha: ridge.max(f64::MIN_POSITIVE) },
+    )?;
     let mut weights = vec![0.; d];
     support.iter().zip(&small.weights).for_each(|(&j, &w)| weights[j] = w);
     Ok(Fit { weights, ..small })

@@ -7,10 +7,11 @@ use crate::error::{Error, Result, check};
 /// Inputs that are evaluated at once, unless said otherwise.
 pub(crate) const BATCH: usize = 32;
 
-/// What is explained: column `index` of what the model makes of a batch, x [B, ...] → [B, K]. The rows of a batch must not influence each other (batch norm in
-/// evaluation mode).
+/// What is explained: column `index` of what the model makes of a batch, x [B, ...] → [B, K]. The
+/// rows of a batch must not influence each other (batch norm in evaluation mode).
 ///
-/// No more than [`batch`](Self::batch) inputs go through the model at once, however many a method needs: this bounds memory.
+/// No more than [`batch`](Self::batch) inputs go through the model at once, however many a method
+/// needs: this bounds memory.
 #[derive(Debug, Clone)]
 pub struct Target<F> {
     model: F,
@@ -55,12 +56,14 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
     /// ∂f/∂x, of x's shape.
     ///
     /// # Errors
-    /// If the model fails, has no such output, or candle has no gradient for it or one that is not finite.
+    /// If the model fails, has no such output, or candle has no gradient for it or one that is not
+    /// finite.
     pub fn gradient(&self, x: &Tensor) -> Result<Tensor> {
         in_chunks(x, self.batch, |x| self.gradient_at_once(x, "the input"))
     }
 
-    /// The same without a bound on the batch. candle keeps gradients of variables only: x becomes one.
+    /// The same without a bound on the batch. candle keeps gradients of variables only: x becomes
+    /// one.
     pub(crate) fn gradient_at_once(&self, x: &Tensor, what: &'static str) -> Result<Tensor> {
         let x = Var::from_tensor(&x.detach())?;
         let f = self.column(&(self.model)(&x)?)?;
@@ -76,14 +79,17 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
         }
     }
 
-    /// Compares [`gradient`](Self::gradient) with central differences of the model at x [B, ...]: the largest difference, relative to the largest
-    /// difference quotient. `entries` of each input are tried, evenly spaced over it; `step` is the change of an entry.
+    /// Compares [`gradient`](Self::gradient) with central differences of the model at x [B, ...]:
+    /// the largest difference, relative to the largest difference quotient. `entries` of each input
+    /// are tried, evenly spaced over it; `step` is the change of an entry.
     ///
-    /// Some operations of candle 0.11 have wrong gradients (`max_pool2d`, pools whose kernel is not their stride, `upsample_nearest2d`); in `f64` with a step
-    /// of 1e-5, a model that is smooth there gives less than 1e-6.
+    /// Some operations of candle 0.11 have wrong gradients (`max_pool2d`, pools whose kernel is not
+    /// their stride, `upsample_nearest2d`); in `f64` with a step of 1e-5, a model that is smooth
+    /// there gives less than 1e-6.
     ///
     /// # Errors
-    /// As of `gradient`, if `entries` is 0 or `step` not above 0, and if f is not finite on the way.
+    /// As of `gradient`, if `entries` is 0 or `step` not above 0, and if f is not finite on the
+    /// way.
     pub fn gradient_error(&self, x: &Tensor, entries: usize, step: f64) -> Result<f64> {
         check(entries >= 1, "entries", entries, "a number from 1")?;
         check(step > 0. && step.is_finite(), "step", step, "a number above 0")?;
@@ -94,7 +100,8 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
             let mut one = vec![0f64; size];
             one[entry] = step;
             let one = Tensor::from_vec(one, &x.dims()[1..], x.device())?.to_dtype(x.dtype())?;
-            let (up, down) = (self.numbers(&x.broadcast_add(&one)?)?, self.numbers(&x.broadcast_sub(&one)?)?);
+            let (up, down) =
+                (self.numbers(&x.broadcast_add(&one)?)?, self.numbers(&x.broadcast_sub(&one)?)?);
             let analytic = numbers(&gradient.narrow(1, entry, 1)?.squeeze(1)?)?;
             for ((up, down), analytic) in up.iter().zip(down).zip(analytic) {
                 let quotient = (up - down) / (2. * step);
@@ -110,12 +117,19 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
 }
 
 /// Applies `f` to chunks of x's rows and joins the results.
-pub(crate) fn in_chunks(x: &Tensor, batch: usize, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+pub(crate) fn in_chunks(
+    x: &Tensor,
+    batch: usize,
+    f: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
     let n = x.dim(0)?;
     if n <= batch {
         return f(x);
     }
-    let parts = (0..n).step_by(batch).map(|start| f(&x.narrow(0, start, batch.min(n - start))?)).collect::<Result<Vec<_>>>()?;
+    let parts = (0..n)
+        .step_by(batch)
+        .map(|start| f(&x.narrow(0, start, batch.min(n - start))?))
+        .collect::<Result<Vec<_>>>()?;
     Ok(Tensor::cat(&parts, 0)?)
 }
 

@@ -28,14 +28,28 @@ impl Tree {
     pub fn predict(&self, x: &[f64]) -> f64 {
         match self {
             Self::Leaf { value, .. } => *value,
-            Self::Split { column, threshold, below, above } => if x[*column] <= *threshold { below } else { above }.predict(x),
+            Self::Split { column, threshold, below, above } => {
+                if x[*column] <= *threshold { below } else { above }.predict(x)
+            }
         }
     }
 
-    /// Splits up to `depth` times, by the least sum of squares, and leaves at least `least` rows in each leaf. Of equal splits the first is taken.
-    pub(crate) fn grow(x: &[Vec<f64>], y: &[f64], mut rows: Vec<usize>, depth: usize, least: usize) -> Self {
-        let Some((column, threshold)) = (depth > 0).then(|| best_split(x, y, &mut rows, least)).flatten() else {
-            return Self::Leaf { value: rows.iter().map(|&i| y[i]).sum::<f64>() / rows.len() as f64, rows: rows.len() };
+    /// Splits up to `depth` times, by the least sum of squares, and leaves at least `least` rows in
+    /// each leaf. Of equal splits the first is taken.
+    pub(crate) fn grow(
+        x: &[Vec<f64>],
+        y: &[f64],
+        mut rows: Vec<usize>,
+        depth: usize,
+        least: usize,
+    ) -> Self {
+        let Some((column, threshold)) =
+            (depth > 0).then(|| best_split(x, y, &mut rows, least)).flatten()
+        else {
+            return Self::Leaf {
+                value: rows.iter().map(|&i| y[i]).sum::<f64>() / rows.len() as f64,
+                rows: rows.len(),
+            };
         };
         let (below, above) = rows.into_iter().partition(|&i| x[i][column] <= threshold);
         let grow = |rows| Box::new(Self::grow(x, y, rows, depth - 1, least));
@@ -43,7 +57,8 @@ impl Tree {
     }
 }
 
-/// The split that lowers the sum of squares most: S_below²/n_below + S_above²/n_above is greatest, with S sums of y about its mean.
+/// The split that lowers the sum of squares most: S_below²/n_below + S_above²/n_above is greatest,
+/// with S sums of y about its mean.
 fn best_split(x: &[Vec<f64>], y: &[f64], rows: &mut [usize], least: usize) -> Option<(usize, f64)> {
     let mean = rows.iter().map(|&i| y[i]).sum::<f64>() / rows.len() as f64;
     let squares: f64 = rows.iter().map(|&i| (y[i] - mean).powi(2)).sum();

@@ -1,4 +1,5 @@
-//! Every deterministic method against Captum 0.9 and zennit 0.5 in `f64` (`fixtures/golden.py`): `-- --nocapture` prints the agreement.
+//! Every deterministic method against Captum 0.9 and zennit 0.5 in `f64` (`fixtures/golden.py`):
+//! `-- --nocapture` prints the agreement.
 
 use std::collections::HashMap;
 
@@ -31,7 +32,13 @@ impl Golden {
 
     fn norm(&self, i: usize) -> BatchNorm {
         let of = |name: &str| self.weight(&format!("{i}.{name}")).clone();
-        BatchNorm { weight: of("weight"), bias: of("bias"), mean: of("running_mean"), variance: of("running_var"), epsilon: 1e-5 }
+        BatchNorm {
+            weight: of("weight"),
+            bias: of("bias"),
+            mean: of("running_mean"),
+            variance: of("running_var"),
+            epsilon: 1e-5,
+        }
     }
 
     fn block(&self, layers: Layers, i: usize, slope: f64, options: Conv2d) -> Result<Layers> {
@@ -47,14 +54,28 @@ impl Golden {
         let options = |padding, dilation, stride| Conv2d { padding, dilation, stride };
         let layers = match self.network {
             "cnn" => {
-                let first = self.block(Layers::new(), 0, 0.1, options(1, 1, 1))?.max_pool("pool", 2)?;
-                let third = self.block(self.block(first, 4, 0.01, options(2, 2, 1))?, 7, 0.01, options(1, 1, 2))?;
-                third.global_average_pool("gap")?.linear("linear", self.weight("12.weight"), Some(self.weight("12.bias")))?
+                let first =
+                    self.block(Layers::new(), 0, 0.1, options(1, 1, 1))?.max_pool("pool", 2)?;
+                let third = self.block(
+                    self.block(first, 4, 0.01, options(2, 2, 1))?,
+                    7,
+                    0.01,
+                    options(1, 1, 2),
+                )?;
+                third.global_average_pool("gap")?.linear(
+                    "linear",
+                    self.weight("12.weight"),
+                    Some(self.weight("12.bias")),
+                )?
             }
             _ => {
                 let blocks = [1, 2, 3, 2].into_iter().enumerate();
-                let features = blocks.into_iter().try_fold(Layers::new(), |layers, (i, d)| self.block(layers, 3 * i, 0.01, options(d, d, 1)))?;
-                let gated = features.gate("masks", self.weight("12.mask.weight"), self.weight("12.mask.bias"))?.global_average_pool("gap")?;
+                let features = blocks.into_iter().try_fold(Layers::new(), |layers, (i, d)| {
+                    self.block(layers, 3 * i, 0.01, options(d, d, 1))
+                })?;
+                let gated = features
+                    .gate("masks", self.weight("12.mask.weight"), self.weight("12.mask.bias"))?
+                    .global_average_pool("gap")?;
                 gated.readout("readout", self.weight("12.readout"), self.weight("12.bias"))?
             }
         };
@@ -66,7 +87,9 @@ impl Golden {
     }
 
     fn agrees(&self, name: &str, got: &Tensor) {
-        let values = |t: &Tensor| t.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
+        let values = |t: &Tensor| {
+            t.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap()
+        };
         let expected = self.get(name);
         assert_eq!(got.dims(), expected.dims(), "{name}");
         self.close(name, &values(got), &values(expected));
@@ -74,28 +97,46 @@ impl Golden {
 
     fn close(&self, name: &str, got: &[f64], expected: &[f64]) {
         assert_eq!(got.len(), expected.len(), "{name}");
-        assert!(got.iter().chain(expected).all(|v| v.is_finite()), "{name} of {} is not finite", self.network);
+        assert!(
+            got.iter().chain(expected).all(|v| v.is_finite()),
+            "{name} of {} is not finite",
+            self.network
+        );
         let largest = expected.iter().fold(0f64, |m, v| m.max(v.abs()));
         let off = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0., f64::max) / largest;
         println!("| {name} | {} | {off:.1e} |", self.network);
-        assert!(largest > 1e-6 && off < TOLERANCE, "{name} of {} is off by {off:e} relative to {largest:e}", self.network);
+        assert!(
+            largest > 1e-6 && off < TOLERANCE,
+            "{name} of {} is off by {off:e} relative to {largest:e}",
+            self.network
+        );
     }
 }
 
 fn everything(network: &'static str) -> AnyResult {
     let golden = Golden::load(network)?;
-    let (layers, x, baseline) = (golden.layers()?, golden.get("x").clone(), golden.get("baseline").clone());
+    let (layers, x, baseline) =
+        (golden.layers()?, golden.get("x").clone(), golden.get("baseline").clone());
     golden.agrees("logits", &layers.forward(&x)?);
     gradients(&golden, &layers, &x, &baseline)?;
     let at = layers.at(golden.last())?;
-    golden.agrees("grad_cam", &grad_cam(&at, &x, TARGET, &GradCam { batch: Some(1), ..Default::default() })?);
-    golden.agrees("grad_cam.signed", &grad_cam(&at, &x, TARGET, &GradCam { relu: false, ..Default::default() })?);
+    golden.agrees(
+        "grad_cam",
+        &grad_cam(&at, &x, TARGET, &GradCam { batch: Some(1), ..Default::default() })?,
+    );
+    golden.agrees(
+        "grad_cam.signed",
+        &grad_cam(&at, &x, TARGET, &GradCam { relu: false, ..Default::default() })?,
+    );
     golden.agrees("grad_cam_plus_plus", &grad_cam_plus_plus(&at, &x, TARGET, &GradCam::default())?);
     // By candle's gradients of two plain functions.
     let split = Split::new(|x: &Tensor| at.features(x), |z: &Tensor| at.outputs(z));
     golden.agrees("grad_cam", &grad_cam(&split, &x, TARGET, &GradCam::default())?);
     golden.agrees("guided_backprop", &guided_backprop(&layers, &x, TARGET)?);
-    golden.agrees("guided_grad_cam", &guided_grad_cam(&layers, golden.last(), &x, TARGET, Interpolation::Nearest)?);
+    golden.agrees(
+        "guided_grad_cam",
+        &guided_grad_cam(&layers, golden.last(), &x, TARGET, Interpolation::Nearest)?,
+    );
     relevances(&golden, &layers, &x)?;
     local_models(&golden, &layers, &x)?;
     quality(&golden, &layers, &x)
@@ -108,14 +149,25 @@ fn gradients(golden: &Golden, layers: &Layers, x: &Tensor, baseline: &Tensor) ->
     assert!(target.gradient_error(x, 40, 1e-6)? < 1e-6);
     golden.agrees("sensitivity", &sensitivity(&target, x)?);
     golden.agrees("input_x_gradient", &input_x_gradient(&target, x)?);
-    let integrated = integrated_gradients(&target, x, Some(baseline), &IntegratedGradients::default())?;
+    let integrated =
+        integrated_gradients(&target, x, Some(baseline), &IntegratedGradients::default())?;
     golden.agrees("integrated", &integrated.attribution);
     let midpoint = IntegratedGradients { steps: 20, quadrature: Quadrature::Midpoint };
-    golden.agrees("integrated.midpoint", &integrated_gradients(&target, x, Some(baseline), &midpoint)?.attribution);
+    golden.agrees(
+        "integrated.midpoint",
+        &integrated_gradients(&target, x, Some(baseline), &midpoint)?.attribution,
+    );
     let noise = golden.get("smooth.noise");
-    for (name, statistic) in [("mean", Statistic::Mean), ("mean_square", Statistic::MeanSquare), ("variance", Statistic::Variance)] {
+    for (name, statistic) in [
+        ("mean", Statistic::Mean),
+        ("mean_square", Statistic::MeanSquare),
+        ("variance", Statistic::Variance),
+    ] {
         let noise = (0..noise.dims()[0]).map(|i| Ok(noise.get(i)?));
-        golden.agrees(&format!("smooth.{name}"), &smooth_grad_under(|x| target.gradient(x), x, noise, statistic)?);
+        golden.agrees(
+            &format!("smooth.{name}"),
+            &smooth_grad_under(|x| target.gradient(x), x, noise, statistic)?,
+        );
     }
     Ok(())
 }
@@ -123,7 +175,10 @@ fn gradients(golden: &Golden, layers: &Layers, x: &Tensor, baseline: &Tensor) ->
 fn relevances(golden: &Golden, layers: &Layers, x: &Tensor) -> AnyResult {
     let bound = |v: f64| Tensor::new(v, &Device::Cpu);
     for (name, composite) in [
-        ("epsilon", Composite { linear: Rule::Epsilon { epsilon: 1e-6 }, ..Composite::epsilon(1e-2) }),
+        (
+            "epsilon",
+            Composite { linear: Rule::Epsilon { epsilon: 1e-6 }, ..Composite::epsilon(1e-2) },
+        ),
         ("plus_flat", Composite::epsilon_plus_flat()),
         ("gamma_box", Composite::epsilon_gamma_box(bound(-2.)?, bound(2.5)?)),
         ("alpha2_beta1", Composite::epsilon_alpha2_beta1()),
@@ -143,14 +198,23 @@ fn accounted(relevance: &Relevance) {
     for layer in &relevance.layers {
         for (i, above) in above.iter_mut().enumerate() {
             let sum = layer.relevance[i] + layer.bias[i] + layer.stabilizer[i];
-            assert!((sum - *above).abs() < 1e-9 * (1. + above.abs()), "{}: {sum} of {above}", layer.layer);
+            assert!(
+                (sum - *above).abs() < 1e-9 * (1. + above.abs()),
+                "{}: {sum} of {above}",
+                layer.layer
+            );
             *above = layer.relevance[i];
         }
     }
 }
 
 fn kept(golden: &Golden) -> AnyResult<Vec<Vec<bool>>> {
-    Ok(golden.get("lime.kept").to_vec2::<f64>()?.into_iter().map(|row| row.into_iter().map(|k| k == 1.).collect()).collect())
+    Ok(golden
+        .get("lime.kept")
+        .to_vec2::<f64>()?
+        .into_iter()
+        .map(|row| row.into_iter().map(|k| k == 1.).collect())
+        .collect())
 }
 
 fn local_models(golden: &Golden, layers: &Layers, x: &Tensor) -> AnyResult {
@@ -161,7 +225,14 @@ fn local_models(golden: &Golden, layers: &Layers, x: &Tensor) -> AnyResult {
         ("ridge_segments", Penalty::Ridge { alpha: 1. }, Distance::CosineOfSegments, 0.25),
     ] {
         let options = Lime { penalty, distance, width, ..Default::default() };
-        let result = lime_under(&layers.target(TARGET).batch(7), &one, segments, None, |_| kept.clone(), &options)?;
+        let result = lime_under(
+            &layers.target(TARGET).batch(7),
+            &one,
+            segments,
+            None,
+            |_| kept.clone(),
+            &options,
+        )?;
         let expected = golden.get(&format!("lime.{name}")).to_vec1::<f64>()?;
         golden.close(&format!("lime.{name}"), &result.fits[0].weights, &expected);
         assert!(result.fits[0].r2 > 0. && result.fits[0].r2 <= 1.);
@@ -173,8 +244,13 @@ fn quality(golden: &Golden, layers: &Layers, x: &Tensor) -> AnyResult {
     let target = layers.target(TARGET);
     let (noise, gradient) = (golden.get("quality.noise"), golden.get("gradient"));
     let perturbations = || (0..noise.dims()[0]).map(|i| Ok(noise.get(i)?));
-    for (name, scaling) in [("infidelity", Scaling::None), ("infidelity.normalised", Scaling::Best)] {
-        golden.close(name, &infidelity_under(&target, x, gradient, perturbations(), scaling)?, &golden.get(name).to_vec1::<f64>()?);
+    for (name, scaling) in [("infidelity", Scaling::None), ("infidelity.normalised", Scaling::Best)]
+    {
+        golden.close(
+            name,
+            &infidelity_under(&target, x, gradient, perturbations(), scaling)?,
+            &golden.get(name).to_vec1::<f64>()?,
+        );
     }
     let sensitivity = max_sensitivity_under(|x| target.gradient(x), x, perturbations())?;
     golden.close("max_sensitivity", &sensitivity, &golden.get("max_sensitivity").to_vec1::<f64>()?);
@@ -206,8 +282,8 @@ fn kolmogorov_smirnov(a: &mut [f64], b: &mut [f64]) -> f64 {
     a.iter().chain(b.iter()).map(|&v| (share(a, v) - share(b, v)).abs()).fold(0., f64::max)
 }
 
-/// LIME's weights over 200 seeds here and in Captum are of one distribution by the two-sample Kolmogorov-Smirnov test at level 0.001 / 6 segments:
-/// D < √(-ln(α/2)/2·2/200) = 0.217.
+/// LIME's weights over 200 seeds here and in Captum are of one distribution by the two-sample
+/// Kolmogorov-Smirnov test at level 0.001 / 6 segments: D < √(-ln(α/2)/2·2/200) = 0.217.
 #[test]
 fn free_limes_are_distributed_as_captums() -> AnyResult {
     for network in ["cnn", "masks"] {
@@ -216,7 +292,16 @@ fn free_limes_are_distributed_as_captums() -> AnyResult {
         let target = layers.target(TARGET).batch(60);
         let weights = (0..200)
             .map(|seed| {
-                Ok(lime(&target, &one, golden.get("lime.segments"), None, &Lime { samples: 60, seed, ..Default::default() })?.fits.remove(0).weights)
+                Ok(lime(
+                    &target,
+                    &one,
+                    golden.get("lime.segments"),
+                    None,
+                    &Lime { samples: 60, seed, ..Default::default() },
+                )?
+                .fits
+                .remove(0)
+                .weights)
             })
             .collect::<AnyResult<Vec<_>>>()?;
         let captum = golden.get("lime.free").to_vec2::<f64>()?;
@@ -230,10 +315,13 @@ fn free_limes_are_distributed_as_captums() -> AnyResult {
     Ok(())
 }
 
-/// candle's own operations that plain models are built of here have right gradients, by central differences.
+/// candle's own operations that plain models are built of here have right gradients, by central
+/// differences.
 #[test]
 fn gradients_of_candles_operations_are_right() -> AnyResult {
-    let values = |n: usize| Tensor::from_iter((0..n).map(|i| (1.3 * (i * i) as f64 + 0.4).sin()), &Device::Cpu);
+    let values = |n: usize| {
+        Tensor::from_iter((0..n).map(|i| (1.3 * (i * i) as f64 + 0.4).sin()), &Device::Cpu)
+    };
     let x = values(2 * 2 * 6 * 6)?.reshape((2, 2, 6, 6))?;
     let kernel = values(3 * 2 * 9)?.reshape((3, 2, 3, 3))?;
     let columns = |y: Tensor| y.flatten_from(1);
@@ -248,8 +336,14 @@ fn gradients_of_candles_operations_are_right() -> AnyResult {
         ("relu", Box::new(|x| x.relu())),
         ("division", Box::new(|x| x.broadcast_div(&(x.sqr()?.sum_keepdim(1)? + 1.)?))),
         ("max", Box::new(|x| x.flatten_from(2)?.max(2))),
-        ("matmul", Box::new(|x| x.flatten_from(1)?.matmul(&values(72 * 3)?.reshape((72, 3))?)?.sqr())),
-        ("narrow and cat", Box::new(|x| Tensor::cat(&[x.narrow(2, 1, 2)?, x.narrow(2, 3, 3)?], 2)?.sqr())),
+        (
+            "matmul",
+            Box::new(|x| x.flatten_from(1)?.matmul(&values(72 * 3)?.reshape((72, 3))?)?.sqr()),
+        ),
+        (
+            "narrow and cat",
+            Box::new(|x| Tensor::cat(&[x.narrow(2, 1, 2)?, x.narrow(2, 3, 3)?], 2)?.sqr()),
+        ),
         ("permute and reshape", Box::new(|x| x.permute((0, 2, 1, 3))?.reshape((2, 12, 6))?.exp())),
     ];
     for (name, operation) in &operations {
@@ -261,7 +355,8 @@ fn gradients_of_candles_operations_are_right() -> AnyResult {
             assert!(error < 1e-7, "{name}, column {column}: {error:e}");
         }
     }
-    // The check finds a gradient that is known to be wrong: that of max_pool2d is divided by the size of the square.
+    // The check finds a gradient that is known to be wrong: that of max_pool2d is divided by the
+    // size of the square.
     let wrong = Target::new(|x: &Tensor| columns(x.max_pool2d(2)?), 0);
     assert!(wrong.gradient_error(&x, 72, 1e-5)? > 0.5);
     Ok(())

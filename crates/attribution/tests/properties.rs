@@ -17,19 +17,33 @@ fn numbers() -> impl Strategy<Value = Vec<f64>> {
     proptest::collection::vec(-1f64..1., 2000)
 }
 
-/// Convolution, a residual branch, pooling by maxima and by means, masks of two attributes; the images have 2 channels of 16×16 pixels, of which 2×2 are left at
-/// the masks.
+/// Convolution, a residual branch, pooling by maxima and by means, masks of two attributes; the
+/// images have 2 channels of 16×16 pixels, of which 2×2 are left at the masks.
 fn network(w: &[f64]) -> Layers {
     let conv = |layers: Layers, name: &str, at: usize, i: usize, o: usize, options| {
-        layers.conv2d(name, &tensor(&w[at..], &[o, i, 3, 3]), Some(&tensor(&w[at..], &[o])), options).unwrap()
+        layers
+            .conv2d(name, &tensor(&w[at..], &[o, i, 3, 3]), Some(&tensor(&w[at..], &[o])), options)
+            .unwrap()
     };
     let options = Conv2d { padding: 1, ..Default::default() };
-    let branch = conv(Layers::new(), "inner", 60, 3, 3, options).leaky_relu("inner relu", 0.01).unwrap();
-    let layers = conv(Layers::new(), "first", 0, 2, 3, options).leaky_relu("relu", 0.1).unwrap().residual("sum", branch).unwrap();
-    let pooled = conv(layers, "strided", 150, 3, 3, Conv2d { stride: 2, ..options }).leaky_relu("second relu", 0.01).unwrap();
+    let branch =
+        conv(Layers::new(), "inner", 60, 3, 3, options).leaky_relu("inner relu", 0.01).unwrap();
+    let layers = conv(Layers::new(), "first", 0, 2, 3, options)
+        .leaky_relu("relu", 0.1)
+        .unwrap()
+        .residual("sum", branch)
+        .unwrap();
+    let pooled = conv(layers, "strided", 150, 3, 3, Conv2d { stride: 2, ..options })
+        .leaky_relu("second relu", 0.01)
+        .unwrap();
     let pooled = pooled.max_pool("max", 2).unwrap().average_pool("average", 2).unwrap();
-    let gated = pooled.gate("masks", &tensor(&w[240..], &[6, 3, 1, 1]), &tensor(&w[260..], &[6])).unwrap();
-    gated.global_average_pool("gap").unwrap().readout("readout", &tensor(&w[270..], &[2, 3]), &tensor(&w[280..], &[2])).unwrap()
+    let gated =
+        pooled.gate("masks", &tensor(&w[240..], &[6, 3, 1, 1]), &tensor(&w[260..], &[6])).unwrap();
+    gated
+        .global_average_pool("gap")
+        .unwrap()
+        .readout("readout", &tensor(&w[270..], &[2, 3]), &tensor(&w[280..], &[2]))
+        .unwrap()
 }
 
 fn images(w: &[f64]) -> Tensor {
@@ -39,18 +53,32 @@ fn images(w: &[f64]) -> Tensor {
 /// Training shuts and opens masks until exp(-logit) is infinite in f32.
 #[test]
 fn shut_and_open_masks_have_finite_gradients() {
-    let f32s = |values: &[f32], shape: &[usize]| Tensor::from_vec(values.to_vec(), shape, &Device::Cpu).unwrap();
-    let (weight, bias) = (f32s(&[1., 0., 0., 1., 0.5, -0.5, 0.25, 1.], &[4, 2, 1, 1]), f32s(&[-200., 200., -1e3, 1e3], &[4]));
-    let layers = Layers::new().gate("masks", &weight, &bias).unwrap().global_average_pool("gap").unwrap();
-    let layers = layers.readout("readout", &f32s(&[2., 3., 4., 5.], &[2, 2]), &f32s(&[0., 0.], &[2])).unwrap();
+    let f32s = |values: &[f32], shape: &[usize]| {
+        Tensor::from_vec(values.to_vec(), shape, &Device::Cpu).unwrap()
+    };
+    let (weight, bias) = (
+        f32s(&[1., 0., 0., 1., 0.5, -0.5, 0.25, 1.], &[4, 2, 1, 1]),
+        f32s(&[-200., 200., -1e3, 1e3], &[4]),
+    );
+    let layers =
+        Layers::new().gate("masks", &weight, &bias).unwrap().global_average_pool("gap").unwrap();
+    let layers = layers
+        .readout("readout", &f32s(&[2., 3., 4., 5.], &[2, 2]), &f32s(&[0., 0.], &[2]))
+        .unwrap();
     let x = f32s(&[0.5, -1., 2., 0.25], &[1, 2, 1, 2]);
     // The first mask of each attribute is 0 and its second 1: f_k is the mean of w_k2·z_2.
     for (k, w) in [(0, 3f32), (1, 5.)] {
-        let gradient: Vec<f32> = layers.target(k).gradient(&x).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let gradient: Vec<f32> =
+            layers.target(k).gradient(&x).unwrap().flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!(gradient, [0., 0., w / 2., w / 2.]);
     }
-    let overflowing = Target::new(|x: &Tensor| x.flatten_from(1)?.sum_keepdim(1)?.affine(1e3, 0.)?.exp()?.recip(), 0);
-    assert!(matches!(overflowing.gradient(&x), Err(Error::NotFinite(what)) if what == "the gradient in the input"));
+    let overflowing = Target::new(
+        |x: &Tensor| x.flatten_from(1)?.sum_keepdim(1)?.affine(1e3, 0.)?.exp()?.recip(),
+        0,
+    );
+    assert!(
+        matches!(overflowing.gradient(&x), Err(Error::NotFinite(what)) if what == "the gradient in the input")
+    );
 }
 
 proptest! {
@@ -65,7 +93,8 @@ proptest! {
         prop_assert!(found.gap.iter().all(|gap| gap.abs() < 1e-10), "{:?}", found.gap);
     }
 
-    /// Eq. 2: every layer's relevance adds up to f(x), but for what stabilisers take where a unit's sum is near 0, which is counted.
+    /// Eq. 2: every layer's relevance adds up to f(x), but for what stabilisers take where a unit's
+    /// sum is near 0, which is counted.
     #[test]
     fn relevance_is_conserved(w in numbers()) {
         let composite = Composite { stabilizer: 1e-9, ..Composite::epsilon(1e-9) };
@@ -81,7 +110,8 @@ proptest! {
         }
     }
 
-    /// Under the other rules, what does not arrive is counted: units without a contribution of a rule's sign lose it.
+    /// Under the other rules, what does not arrive is counted: units without a contribution of a
+    /// rule's sign lose it.
     #[test]
     fn relevance_that_is_lost_is_counted(w in numbers(), which in 0..3usize) {
         let composite = match which {
@@ -124,7 +154,8 @@ proptest! {
         for attribution in &all {
             prop_assert_eq!(values(attribution)[ignored], 0.);
         }
-        // A regression on chance samples finds it within its rounding, if all weigh the same and every sample is there.
+        // A regression on chance samples finds it within its rounding, if all weigh the same and
+        // every sample is there.
         let every = |_| (0..16).map(|i| (0..4).map(|j| i >> j & 1 == 1).collect()).collect();
         let options = Lime { width: 1e9, ..Default::default() };
         let found = lime_under(&target, &x, &Tensor::arange(0u32, 4, &Device::Cpu).unwrap(), None, every, &options).unwrap();

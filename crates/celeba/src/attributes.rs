@@ -44,13 +44,17 @@ pub const ATTRIBUTES: [&str; 40] = [
     "Young",
 ];
 
-/// The index of an attribute in [`ATTRIBUTES`]; spaces stand for underscores, and case does not matter.
+/// The index of an attribute in [`ATTRIBUTES`]; spaces stand for underscores, and case does not
+/// matter.
 ///
 /// # Errors
 /// [`Error::UnknownAttribute`], with the nearest name.
 pub fn attribute_index(name: &str) -> Result<usize> {
     let wanted = normal(name);
-    ATTRIBUTES.iter().position(|a| normal(a) == wanted).ok_or_else(|| Error::UnknownAttribute(name.into()))
+    ATTRIBUTES
+        .iter()
+        .position(|a| normal(a) == wanted)
+        .ok_or_else(|| Error::UnknownAttribute(name.into()))
 }
 
 /// An attribute's name for display: "Mouth Slightly Open".
@@ -66,7 +70,8 @@ pub(crate) fn suggestion(name: &str) -> String {
     let wanted = normal(name);
     let shared = |a: &str| {
         let a = normal(a);
-        a.split('_').filter(|part| part.len() > 2 && wanted.contains(part)).count() + usize::from(a.starts_with(wanted.get(..4).unwrap_or("?")))
+        a.split('_').filter(|part| part.len() > 2 && wanted.contains(part)).count()
+            + usize::from(a.starts_with(wanted.get(..4).unwrap_or("?")))
     };
     match ATTRIBUTES.iter().map(|a| (shared(a), a)).rev().max_by_key(|(n, _)| *n) {
         Some((n, a)) if n > 0 => format!(" (did you mean {a}?)"),
@@ -98,7 +103,10 @@ impl Labels {
 
 impl FromIterator<bool> for Labels {
     fn from_iter<I: IntoIterator<Item = bool>>(labels: I) -> Self {
-        labels.into_iter().enumerate().fold(Self::default(), |all, (k, present)| all.with(k, present))
+        labels
+            .into_iter()
+            .enumerate()
+            .fold(Self::default(), |all, (k, present)| all.with(k, present))
     }
 }
 
@@ -110,7 +118,12 @@ mod tests {
     fn names_are_found_and_unknown_ones_get_a_suggestion() {
         assert_eq!(attribute_index("smiling").unwrap(), 31);
         assert_eq!(attribute_index("Mouth Slightly Open").unwrap(), 21);
-        assert!(attribute_index("Mouse_Slightly_Open").unwrap_err().to_string().contains("did you mean Mouth_Slightly_Open"));
+        assert!(
+            attribute_index("Mouse_Slightly_Open")
+                .unwrap_err()
+                .to_string()
+                .contains("did you mean Mouth_Slightly_Open")
+        );
         assert!(!attribute_index("").unwrap_err().to_string().contains("did you mean"));
     }
 

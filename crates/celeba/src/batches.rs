@@ -28,15 +28,18 @@ pub struct BatchOptions {
     pub batch_size: usize,
     /// Default: pixels to [-1, 1].
     pub normalisation: Normalisation,
-    /// Shuffle, and decide the mirror images and random squares, by this seed and epoch; `None` (default) keeps the given order.
+    /// Shuffle, and decide the mirror images and random squares, by this seed and epoch; `None`
+    /// (default) keeps the given order.
     pub shuffle: Option<(u64, u64)>,
     /// Mirror each image with probability 1/2 (with `shuffle` only). Default false.
     pub flip: bool,
-    /// Cut out a random part whose sides are at least this share of what `crop` leaves, inside it (with `shuffle` only). Default 1: all of it.
+    /// Cut out a random part whose sides are at least this share of what `crop` leaves, inside it
+    /// (with `shuffle` only). Default 1: all of it.
     pub smallest_crop: f64,
     /// Leave out a last batch that is not full. Default false.
     pub drop_last: bool,
-    /// Batches to leave out from the start: an interrupted epoch goes on here, with the same batches. Default 0.
+    /// Batches to leave out from the start: an interrupted epoch goes on here, with the same
+    /// batches. Default 0.
     pub skip: usize,
     /// Batches that are ready ahead of use, which bounds the memory. Default 4.
     pub prefetch: usize,
@@ -73,7 +76,8 @@ pub struct Batch {
     pub faces: Vec<usize>,
 }
 
-/// An iterator over batches, made by a thread of its own that works ahead. Dropping it ends that thread.
+/// An iterator over batches, made by a thread of its own that works ahead. Dropping it ends that
+/// thread.
 pub struct Batches {
     receiver: Receiver<Result<Batch>>,
     remaining: usize,
@@ -83,8 +87,13 @@ impl Batches {
     pub(crate) fn start(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Self {
         let (data, order) = (data.clone(), order(data, faces, options));
         let (size, skip) = (options.batch_size.max(1), options.skip);
-        let batches = if options.drop_last { order.len() / size } else { order.len().div_ceil(size) };
-        let preprocessing = Preprocessing { crop: options.crop, image_size: options.image_size, normalisation: options.normalisation };
+        let batches =
+            if options.drop_last { order.len() / size } else { order.len().div_ceil(size) };
+        let preprocessing = Preprocessing {
+            crop: options.crop,
+            image_size: options.image_size,
+            normalisation: options.normalisation,
+        };
         let cache = options.cache.clone();
         let (sender, receiver) = sync_channel(options.prefetch);
         let remaining = batches.saturating_sub(skip);
@@ -113,7 +122,10 @@ impl Iterator for Batches {
             }
             Err(_) if self.remaining > 0 => {
                 self.remaining = 0;
-                Some(Err(candle_core::Error::Msg("the decoding thread ended before its last batch".into()).into()))
+                Some(Err(candle_core::Error::Msg(
+                    "the decoding thread ended before its last batch".into(),
+                )
+                .into()))
             }
             Err(_) => None,
         }
@@ -124,7 +136,8 @@ impl Iterator for Batches {
     }
 }
 
-/// The faces in the order of the epoch, each as it is seen. All draws are made here, so that a skipped batch changes nothing after it.
+/// The faces in the order of the epoch, each as it is seen. All draws are made here, so that a
+/// skipped batch changes nothing after it.
 fn order(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Vec<(usize, View)> {
     let mut order: Vec<(usize, View)> = faces.iter().map(|&face| (face, View::default())).collect();
     if let Some((seed, epoch)) = options.shuffle {
@@ -147,12 +160,17 @@ fn order(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Vec<(usize, 
 }
 
 /// Faces shuffled inside of windows that are in memory together.
-fn in_windows(windows: Vec<Vec<Range<usize>>>, faces: &[usize], rng: &mut ChaCha8Rng) -> Vec<(usize, View)> {
+fn in_windows(
+    windows: Vec<Vec<Range<usize>>>,
+    faces: &[usize],
+    rng: &mut ChaCha8Rng,
+) -> Vec<(usize, View)> {
     let mut times = vec![0usize; faces.iter().max().map_or(0, |last| last + 1)];
     faces.iter().for_each(|&face| times[face] += 1);
     let of = |window: Vec<Range<usize>>| {
         let inside = window.into_iter().flatten().filter(|&face| face < times.len());
-        let mut own: Vec<usize> = inside.flat_map(|face| std::iter::repeat_n(face, times[face])).collect();
+        let mut own: Vec<usize> =
+            inside.flat_map(|face| std::iter::repeat_n(face, times[face])).collect();
         own.shuffle(rng);
         own
     };
@@ -160,15 +178,26 @@ fn in_windows(windows: Vec<Vec<Range<usize>>>, faces: &[usize], rng: &mut ChaCha
 }
 
 /// Reads faces, each as it is seen.
-fn read(data: &CelebA, chunk: &[(usize, View)], preprocessing: &Preprocessing, cache: Option<&Cache>) -> Result<Batch> {
+fn read(
+    data: &CelebA,
+    chunk: &[(usize, View)],
+    preprocessing: &Preprocessing,
+    cache: Option<&Cache>,
+) -> Result<Batch> {
     let size = preprocessing.image_size;
     let mut pixels = vec![0f32; chunk.len() * 3 * size * size];
-    pixels.par_chunks_exact_mut(3 * size * size).zip(chunk).try_for_each(|(out, (face, view))| -> Result<()> {
-        let square = data.square(*face, view, preprocessing, cache)?;
-        preprocessing.write(&square, view.flip, out);
-        Ok(())
-    })?;
-    let labels: Vec<f32> = chunk.iter().flat_map(|&(face, _)| data.labels(face).iter()).map(|present| f32::from(u8::from(present))).collect();
+    pixels.par_chunks_exact_mut(3 * size * size).zip(chunk).try_for_each(
+        |(out, (face, view))| -> Result<()> {
+            let square = data.square(*face, view, preprocessing, cache)?;
+            preprocessing.write(&square, view.flip, out);
+            Ok(())
+        },
+    )?;
+    let labels: Vec<f32> = chunk
+        .iter()
+        .flat_map(|&(face, _)| data.labels(face).iter())
+        .map(|present| f32::from(u8::from(present)))
+        .collect();
     Ok(Batch {
         images: Tensor::from_vec(pixels, (chunk.len(), 3, size, size), &Device::Cpu)?,
         labels: Tensor::from_vec(labels, (chunk.len(), ATTRIBUTES.len()), &Device::Cpu)?,

@@ -10,10 +10,12 @@ use crate::positioned::{read_exact_at, write_all_at};
 /// Length of a record's checksum, which comes before its pixels.
 const CHECKSUM: usize = 8;
 
-/// Pixels of the centred squares of all faces at one size, in a file that is named after the faces and the size.
+/// Pixels of the centred squares of all faces at one size, in a file that is named after the faces
+/// and the size.
 ///
-/// Any number of threads and processes may read and write it at once: all write the same pixels to the same places, and a record that is not whole, because its process was
-/// killed or the disk was full, is not believed.
+/// Any number of threads and processes may read and write it at once: all write the same pixels to
+/// the same places, and a record that is not whole, because its process was killed or the disk was
+/// full, is not believed.
 #[derive(Debug)]
 pub struct Cache {
     path: PathBuf,
@@ -26,8 +28,15 @@ pub struct Cache {
 impl Cache {
     pub(crate) fn open(folder: &Path, key: &str, faces: usize, image_size: usize) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(writing(folder))?;
-        let path = folder.join(format!("celeba-{image_size}px-{:016x}.pixels", hash(key.as_bytes())));
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(writing(&path))?;
+        let path =
+            folder.join(format!("celeba-{image_size}px-{:016x}.pixels", hash(key.as_bytes())));
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(writing(&path))?;
         let pixels = 3 * image_size * image_size;
         // On most file systems what was not written takes no room.
         file.set_len((faces * (CHECKSUM + pixels)) as u64).map_err(writing(&path))?;
@@ -51,7 +60,8 @@ impl Cache {
         (record == checksum(&pixels)).then_some(pixels)
     }
 
-    /// Where the disk is full, images are no longer kept, which is told once; it costs time and nothing else.
+    /// Where the disk is full, images are no longer kept, which is told once; it costs time and
+    /// nothing else.
     pub(crate) fn put(&self, face: usize, pixels: &[u8]) {
         if self.full.load(Ordering::Relaxed) {
             return;

@@ -26,7 +26,8 @@ const SUMS: [(&str, &str); 5] = [
     ("list_landmarks_align_celeba", "cc24ecafdb5b50baae59b03474781f8c"),
 ];
 const ARCHIVE_SUM: (&str, &str) = ("img_align_celeba", "00d2c5bc6d35e252742224ab0c1e8fcb");
-/// How far an attribute's frequency may lie from the published one in the whole of CelebA, and how many standard errors in a part of it.
+/// How far an attribute's frequency may lie from the published one in the whole of CelebA, and how
+/// many standard errors in a part of it.
 const TOLERANCE: f64 = 0.001;
 const ERRORS: f64 = 5.;
 /// Bad images that are named; the others are counted.
@@ -68,9 +69,10 @@ pub struct Finding {
     pub told: String,
 }
 
-/// Checks what lies at a path: counts, checksums of the distributed files, splits and attributes against the published ones, the other annotations, and with `deep` every
-/// image and the archive's checksum. `progress` is told the number of images that were decoded since it was last called, and that of all. Nothing is an error: what is wrong is a
-/// finding.
+/// Checks what lies at a path: counts, checksums of the distributed files, splits and attributes
+/// against the published ones, the other annotations, and with `deep` every image and the archive's
+/// checksum. `progress` is told the number of images that were decoded since it was last called,
+/// and that of all. Nothing is an error: what is wrong is a finding.
 pub fn check(path: &Path, deep: bool, progress: impl Fn(usize, usize) + Sync) -> Vec<Finding> {
     let mut findings = Findings(vec![]);
     let data = match CelebA::open_with_missing(path, SplitRule::Official) {
@@ -90,7 +92,11 @@ pub fn check(path: &Path, deep: bool, progress: impl Fn(usize, usize) + Sync) ->
     let drawn = if data.is_synthetic() { ", drawn faces" } else { "" };
     findings.add(Status::Right, "form", format!("{}{drawn}", data.form()));
     let whole = data.len() == FACES;
-    findings.add(if whole { Status::Right } else { Status::Note }, "images", format!("{} of CelebA's {FACES}", data.len()));
+    findings.add(
+        if whole { Status::Right } else { Status::Note },
+        "images",
+        format!("{} of CelebA's {FACES}", data.len()),
+    );
     findings.listed(&data, deep);
     findings.splits(&data, whole);
     findings.attributes(&data, whole);
@@ -107,16 +113,25 @@ pub fn check(path: &Path, deep: bool, progress: impl Fn(usize, usize) + Sync) ->
 }
 
 /// Decodes these images; returns those that cannot be, with the reason.
-pub fn bad_images(data: &CelebA, faces: &[usize], progress: impl Fn(usize) + Sync) -> Vec<(usize, String)> {
+pub fn bad_images(
+    data: &CelebA,
+    faces: &[usize],
+    progress: impl Fn(usize) + Sync,
+) -> Vec<(usize, String)> {
     let bad = |&face: &usize| {
         let found = data.examine(face).err().map(|e| (face, e.to_string()));
         progress(1);
         found
     };
     // Row groups one after the other, each on all cores.
-    let Some(windows) = data.windows(|_| ()) else { return faces.par_iter().filter_map(bad).collect() };
+    let Some(windows) = data.windows(|_| ()) else {
+        return faces.par_iter().filter_map(bad).collect();
+    };
     let wanted: std::collections::HashSet<usize> = faces.iter().copied().collect();
-    let groups = windows.into_iter().flatten().map(|group| group.filter(|face| wanted.contains(face)).collect::<Vec<usize>>());
+    let groups = windows
+        .into_iter()
+        .flatten()
+        .map(|group| group.filter(|face| wanted.contains(face)).collect::<Vec<usize>>());
     groups.flat_map(|group| group.par_iter().filter_map(bad).collect::<Vec<_>>()).collect()
 }
 
@@ -132,9 +147,13 @@ impl Findings {
         match data.unlisted_images() {
             Ok(unlisted) if unlisted.is_empty() => {}
             Ok(unlisted) => {
-                let named = unlisted.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+                let named =
+                    unlisted.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
                 let more = if unlisted.len() > NAMED { ", …" } else { "" };
-                let told = format!("{} that no row of list_attr_celeba lists, and that are not read: {named}{more}", unlisted.len());
+                let told = format!(
+                    "{} that no row of list_attr_celeba lists, and that are not read: {named}{more}",
+                    unlisted.len()
+                );
                 self.add(Status::Note, "other images", told);
             }
             Err(e) => self.add(Status::Wrong, "other images", e),
@@ -144,9 +163,20 @@ impl Findings {
             Ok(missing) if missing.is_empty() => {}
             Ok(missing) => {
                 for &face in missing.iter().take(NAMED) {
-                    self.add(Status::Wrong, "image", format!("{} is listed in the annotations but does not exist", data.image_path(face).display()));
+                    self.add(
+                        Status::Wrong,
+                        "image",
+                        format!(
+                            "{} is listed in the annotations but does not exist",
+                            data.image_path(face).display()
+                        ),
+                    );
                 }
-                let told = format!("{} of {} are missing: get them again, or leave them out (--skip-bad)", missing.len(), data.len());
+                let told = format!(
+                    "{} of {} are missing: get them again, or leave them out (--skip-bad)",
+                    missing.len(),
+                    data.len()
+                );
                 self.add(Status::Wrong, "images exist", told);
             }
             Err(e) => self.add(Status::Wrong, "images exist", e),
@@ -154,10 +184,15 @@ impl Findings {
     }
 
     fn splits(&mut self, data: &CelebA, whole: bool) {
-        let counts = [Split::Train, Split::Val, Split::Test].map(|split| data.split(split).map_or(0, |faces| faces.len()));
+        let counts = [Split::Train, Split::Val, Split::Test]
+            .map(|split| data.split(split).map_or(0, |faces| faces.len()));
         let (mut status, mut told) = splits(counts, whole);
         // Drawn faces have CelebA's names and splits of their own.
-        let elsewhere = if data.is_synthetic() { None } else { elsewhere((0..data.len()).map(|face| (data.name(face), data.part(face)))) };
+        let elsewhere = if data.is_synthetic() {
+            None
+        } else {
+            elsewhere((0..data.len()).map(|face| (data.name(face), data.part(face))))
+        };
         if let Some(elsewhere) = elsewhere {
             told = format!("{told}; {elsewhere}");
             status = if whole { Status::Wrong } else { status };
@@ -170,26 +205,45 @@ impl Findings {
         let far = |(name, found, published): (&str, f64, f64)| {
             let error = (published * (1. - published) / data.len() as f64).sqrt();
             let allowed = if whole { TOLERANCE } else { ERRORS * error };
-            ((found - published).abs() > allowed).then(|| format!("{name} {:.2} % (CelebA {:.2} %)", 100. * found, 100. * published))
+            ((found - published).abs() > allowed)
+                .then(|| format!("{name} {:.2} % (CelebA {:.2} %)", 100. * found, 100. * published))
         };
         let frequencies = data.frequencies(&all);
-        let off: Vec<String> = ATTRIBUTES.iter().zip(frequencies).zip(published()).filter_map(|((&name, f), p)| far((name, f, p))).collect();
-        let bound = if whole { "0.1 points".to_owned() } else { format!("{ERRORS} standard errors") };
+        let off: Vec<String> = ATTRIBUTES
+            .iter()
+            .zip(frequencies)
+            .zip(published())
+            .filter_map(|((&name, f), p)| far((name, f, p)))
+            .collect();
+        let bound =
+            if whole { "0.1 points".to_owned() } else { format!("{ERRORS} standard errors") };
         match off.is_empty() {
-            true => self.add(Status::Right, "attributes", format!("all 40 are as frequent as published, within {bound}")),
-            false if data.is_synthetic() => {
-                self.add(Status::Note, "attributes", format!("{} of 40 differ by more than {bound}; these faces are drawn", off.len()))
-            }
-            false => self.add(Status::Wrong, "attributes", format!("{} of 40 differ by more than {bound}: {}", off.len(), off.join(", "))),
+            true => self.add(
+                Status::Right,
+                "attributes",
+                format!("all 40 are as frequent as published, within {bound}"),
+            ),
+            false if data.is_synthetic() => self.add(
+                Status::Note,
+                "attributes",
+                format!("{} of 40 differ by more than {bound}; these faces are drawn", off.len()),
+            ),
+            false => self.add(
+                Status::Wrong,
+                "attributes",
+                format!("{} of 40 differ by more than {bound}: {}", off.len(), off.join(", ")),
+            ),
         }
     }
 
     fn sum(&mut self, root: &Path, stem: &str, expected: &str, whole: bool) {
         match places::file(root, stem) {
             None => {}
-            Some(path) if path.extension().is_some_and(|e| e == "csv") => {
-                self.add(Status::Note, format!("{stem}.csv"), "is not in the distributed form, of which the md5 is known")
-            }
+            Some(path) if path.extension().is_some_and(|e| e == "csv") => self.add(
+                Status::Note,
+                format!("{stem}.csv"),
+                "is not in the distributed form, of which the md5 is known",
+            ),
             Some(path) => self.compare(&path, expected, whole),
         }
     }
@@ -199,7 +253,11 @@ impl Findings {
         match md5_of(path) {
             Ok(sum) if sum == expected => self.add(Status::Right, name, "md5 as distributed"),
             Ok(_) if !whole => self.add(Status::Note, name, "is not the distributed file (md5)"),
-            Ok(sum) => self.add(Status::Wrong, name, format!("md5 {sum}, but the distributed file has {expected}: download it again")),
+            Ok(sum) => self.add(
+                Status::Wrong,
+                name,
+                format!("md5 {sum}, but the distributed file has {expected}: download it again"),
+            ),
             Err(e) => self.add(Status::Wrong, name, e),
         }
     }
@@ -209,7 +267,8 @@ impl Findings {
             Ok(mut people) => {
                 people.sort_unstable();
                 people.dedup();
-                let status = if whole && people.len() != PEOPLE { Status::Wrong } else { Status::Right };
+                let status =
+                    if whole && people.len() != PEOPLE { Status::Wrong } else { Status::Right };
                 self.add(status, "identities", format!("{} people", people.len()));
             }
             Err(e) => self.optional("identities", e),
@@ -230,14 +289,20 @@ impl Findings {
     /// Annotations that nothing here needs may be missing, but not wrong.
     fn optional(&mut self, what: &str, error: crate::Error) {
         match error {
-            crate::Error::Missing(_) => self.add(Status::Missing, what, "no such file; it is not needed"),
+            crate::Error::Missing(_) => {
+                self.add(Status::Missing, what, "no such file; it is not needed")
+            }
             error => self.add(Status::Wrong, what, error),
         }
     }
 
     fn archive(&mut self, root: &Path, whole: bool) {
         let (stem, sum) = ARCHIVE_SUM;
-        for path in ["", "Img"].map(|part| root.join(part).join(format!("{stem}.zip"))).into_iter().filter(|path| path.is_file()) {
+        for path in ["", "Img"]
+            .map(|part| root.join(part).join(format!("{stem}.zip")))
+            .into_iter()
+            .filter(|path| path.is_file())
+        {
             self.compare(&path, sum, whole);
         }
     }
@@ -250,7 +315,11 @@ impl Findings {
         }
         match bad.len() {
             0 => self.add(Status::Right, "images decode", format!("all {}", all.len())),
-            n => self.add(Status::Wrong, "images decode", format!("{} of {}; {n} do not", all.len() - n, all.len())),
+            n => self.add(
+                Status::Wrong,
+                "images decode",
+                format!("{} of {}; {n} do not", all.len() - n, all.len()),
+            ),
         }
     }
 }
@@ -260,7 +329,9 @@ fn splits(counts: [usize; 3], whole: bool) -> (Status, String) {
     let told = words(counts);
     match counts {
         SPLITS => (Status::Right, told),
-        [train, val, test] if [train, test, val] == SPLITS => (Status::Wrong, format!("{told}: val and test are exchanged")),
+        [train, val, test] if [train, test, val] == SPLITS => {
+            (Status::Wrong, format!("{told}: val and test are exchanged"))
+        }
         _ if whole => (Status::Wrong, format!("{told}; CelebA's are {}", words(SPLITS))),
         _ => (Status::Note, format!("{told}: not CelebA's own")),
     }
@@ -275,13 +346,18 @@ fn official(name: &str) -> Option<u8> {
 
 /// Says which faces are in another split than their numbers have in CelebA, if some are.
 fn elsewhere<'a>(faces: impl Iterator<Item = (&'a str, u8)>) -> Option<String> {
-    let word = |part: u8| ["train", "val", "test"].get(usize::from(part)).copied().unwrap_or("no split");
-    let mut moved = faces.filter_map(|(name, part)| official(name).filter(|&own| own != part).map(|own| (name, part, own)));
+    let word =
+        |part: u8| ["train", "val", "test"].get(usize::from(part)).copied().unwrap_or("no split");
+    let mut moved = faces.filter_map(|(name, part)| {
+        official(name).filter(|&own| own != part).map(|own| (name, part, own))
+    });
     let (name, part, own) = moved.next()?;
     let first = format!("{name} is in {}, which is in CelebA's {}", word(part), word(own));
     match moved.count() {
         0 => Some(first),
-        n => Some(format!("{} faces are in another split than in CelebA, the first: {first}", n + 1)),
+        n => {
+            Some(format!("{} faces are in another split than in CelebA, the first: {first}", n + 1))
+        }
     }
 }
 
@@ -326,7 +402,9 @@ mod tests {
     fn moved_faces_are_found_by_their_numbers() {
         let name = |number: usize| format!("{number:06}.jpg");
         let names: Vec<String> = (1..=FACES).map(name).collect();
-        let told = |part: &dyn Fn(usize) -> usize| elsewhere(names.iter().enumerate().map(|(at, name)| (name.as_str(), part(at) as u8)));
+        let told = |part: &dyn Fn(usize) -> usize| {
+            elsewhere(names.iter().enumerate().map(|(at, name)| (name.as_str(), part(at) as u8)))
+        };
         let ranges = |at: usize| usize::from(at >= 162_770) + usize::from(at >= 182_637);
         assert_eq!(told(&ranges), None);
         // The same counts, but moved by one, and in another order of the splits.
@@ -336,8 +414,15 @@ mod tests {
             "{shifted}"
         );
         let exchanged = told(&|at| [1, 0, 2][ranges(at)]).unwrap();
-        assert!(exchanged.starts_with("182637 faces") && exchanged.ends_with("000001.jpg is in val, which is in CelebA's train"), "{exchanged}");
-        assert_eq!(told(&|at| if at == 162_770 { 0 } else { ranges(at) }).unwrap(), "162771.jpg is in train, which is in CelebA's val");
+        assert!(
+            exchanged.starts_with("182637 faces")
+                && exchanged.ends_with("000001.jpg is in val, which is in CelebA's train"),
+            "{exchanged}"
+        );
+        assert_eq!(
+            told(&|at| if at == 162_770 { 0 } else { ranges(at) }).unwrap(),
+            "162771.jpg is in train, which is in CelebA's val"
+        );
         assert_eq!(elsewhere([("mine.jpg", 2), ("7.jpg", 2), ("202600.jpg", 0)].into_iter()), None);
     }
 

@@ -50,7 +50,8 @@ pub enum Crop {
     Whole,
 }
 
-/// What is done to an image between its file and the network: a part is cut out, resized, and normalised.
+/// What is done to an image between its file and the network: a part is cut out, resized, and
+/// normalised.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Preprocessing {
     /// The part.
@@ -68,7 +69,8 @@ pub struct View {
     pub flip: bool,
     /// Sides of the part that is seen, as a share of what [`Crop`] leaves; in (0, 1].
     pub side: f64,
-    /// Where it lies in the room that is left, from 0 (left, top) to 1 (right, bottom); 0.5 is the centre.
+    /// Where it lies in the room that is left, from 0 (left, top) to 1 (right, bottom); 0.5 is the
+    /// centre.
     pub place: [f64; 2],
 }
 
@@ -118,26 +120,32 @@ impl Preprocessing {
 /// The bytes of an image file that is not too large to be one.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
     match std::fs::metadata(path).map_err(at(path))?.len() {
-        length if length > LARGEST_FILE => {
-            Err(Error::Image { path: path.into(), reason: format!("is {length} bytes large; at most {LARGEST_FILE} are read") })
-        }
+        length if length > LARGEST_FILE => Err(Error::Image {
+            path: path.into(),
+            reason: format!("is {length} bytes large; at most {LARGEST_FILE} are read"),
+        }),
         _ => std::fs::read(path).map_err(at(path)),
     }
 }
 
-/// What a truncated file lacks shows at its end: the end marker comes after the last scan's start. Some writers pad the end.
+/// What a truncated file lacks shows at its end: the end marker comes after the last scan's start.
+/// Some writers pad the end.
 fn check_end(bytes: &[u8]) -> std::result::Result<(), &'static str> {
     if bytes.len() > 4 && bytes.ends_with(&[0xFF, 0xD9]) {
         return Ok(());
     }
-    let last_scan = bytes.windows(2).rposition(|pair| pair == [0xFF, 0xDA]).ok_or("is truncated: it has no scan")?;
+    let last_scan = bytes
+        .windows(2)
+        .rposition(|pair| pair == [0xFF, 0xDA])
+        .ok_or("is truncated: it has no scan")?;
     match bytes[last_scan..].windows(2).any(|pair| pair == [0xFF, 0xD9]) {
         true => Ok(()),
         false => Err("is truncated: it has no JPEG end marker"),
     }
 }
 
-/// RGB bytes, width and height of a JPEG or PNG file, whatever its name. Grey and CMYK images are converted.
+/// RGB bytes, width and height of a JPEG or PNG file, whatever its name. Grey and CMYK images are
+/// converted.
 pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
     match bytes {
         [] => Err("is empty".into()),
@@ -150,21 +158,31 @@ pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize
 /// Makes sure that an image decodes and that nothing is missing in it.
 pub(crate) fn examine(bytes: &[u8]) -> std::result::Result<(), String> {
     decode(bytes)?;
-    if bytes.starts_with(&[0xFF, 0xD8]) { crate::scan::check(bytes).map_err(str::to_owned) } else { Ok(()) }
+    if bytes.starts_with(&[0xFF, 0xD8]) {
+        crate::scan::check(bytes).map_err(str::to_owned)
+    } else {
+        Ok(())
+    }
 }
 
-/// Refuses what would take too much memory, before it is taken; `most` pixels are what the file can hold.
+/// Refuses what would take too much memory, before it is taken; `most` pixels are what the file can
+/// hold.
 fn check_size(width: usize, height: usize, most: usize) -> std::result::Result<(), String> {
     if width > LARGEST || height > LARGEST || width * height > MOST_PIXELS {
-        return Err(format!("is {width}×{height} pixels large; at most {LARGEST} in each direction and {MOST_PIXELS} in all are read"));
+        return Err(format!(
+            "is {width}×{height} pixels large; at most {LARGEST} in each direction and {MOST_PIXELS} in all are read"
+        ));
     }
     match width * height > most {
-        true => Err(format!("is truncated: it says that it is {width}×{height} pixels large, for which it is too short")),
+        true => Err(format!(
+            "is truncated: it says that it is {width}×{height} pixels large, for which it is too short"
+        )),
         false => Ok(()),
     }
 }
 
-/// Pixels for a byte at most: a JPEG file takes a bit for 8×8 of them; PNG packs 1:1032 at best, and a bit can be a pixel.
+/// Pixels for a byte at most: a JPEG file takes a bit for 8×8 of them; PNG packs 1:1032 at best,
+/// and a bit can be a pixel.
 const JPEG_PIXELS: usize = 8 * 64;
 const PNG_PIXELS: usize = 8 * 1032;
 
@@ -192,7 +210,11 @@ fn png(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
 fn jpeg(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
     check_end(bytes)?;
     let any = usize::from(u16::MAX);
-    let options = DecoderOptions::default().set_max_width(any).set_max_height(any).jpeg_set_out_colorspace(ColorSpace::RGB).set_strict_mode(true);
+    let options = DecoderOptions::default()
+        .set_max_width(any)
+        .set_max_height(any)
+        .jpeg_set_out_colorspace(ColorSpace::RGB)
+        .set_strict_mode(true);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(|e| format!("cannot be decoded: {e:?}"))?;
     let (width, height) = decoder.dimensions().ok_or("has no dimensions")?;
@@ -205,18 +227,31 @@ fn jpeg(bytes: &[u8]) -> std::result::Result<(Vec<u8>, usize, usize), String> {
 }
 
 /// A part of an RGB image at another size, by area-true bilinear filtering.
-fn resize(rgb: &[u8], (width, height): (usize, usize), crop: Crop, view: &View, size: usize) -> std::result::Result<Vec<u8>, String> {
+fn resize(
+    rgb: &[u8],
+    (width, height): (usize, usize),
+    crop: Crop,
+    view: &View,
+    size: usize,
+) -> std::result::Result<Vec<u8>, String> {
     let (w, h) = (width as f64, height as f64);
     let (whole_w, whole_h) = match crop {
         Crop::Square => (w.min(h), w.min(h)),
         Crop::Whole => (w, h),
     };
     let room = 1. - view.side;
-    let (left, top) = ((w - whole_w) / 2. + view.place[0] * room * whole_w, (h - whole_h) / 2. + view.place[1] * room * whole_h);
-    let source = ImageRef::new(width as u32, height as u32, rgb, PixelType::U8x3).map_err(|e| e.to_string())?;
+    let (left, top) = (
+        (w - whole_w) / 2. + view.place[0] * room * whole_w,
+        (h - whole_h) / 2. + view.place[1] * room * whole_h,
+    );
+    let source = ImageRef::new(width as u32, height as u32, rgb, PixelType::U8x3)
+        .map_err(|e| e.to_string())?;
     let mut square = Image::new(size as u32, size as u32, PixelType::U8x3);
-    let options =
-        ResizeOptions::new().crop(left, top, view.side * whole_w, view.side * whole_h).resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    RESIZER.with_borrow_mut(|resizer| resizer.resize(&source, &mut square, &options)).map_err(|e| e.to_string())?;
+    let options = ResizeOptions::new()
+        .crop(left, top, view.side * whole_w, view.side * whole_h)
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    RESIZER
+        .with_borrow_mut(|resizer| resizer.resize(&source, &mut square, &options))
+        .map_err(|e| e.to_string())?;
     Ok(square.into_vec())
 }

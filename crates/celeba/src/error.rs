@@ -75,23 +75,29 @@ pub enum Error {
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A reason can quote a file: no more than this of it is shown, and nothing that a terminal would obey.
+/// A reason can quote a file: no more than this of it is shown, and nothing that a terminal would
+/// obey.
 const LONGEST: usize = 1000;
 
 fn plain(reason: &str) -> String {
-    let short: String = reason.chars().take(LONGEST).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
+    let short: String =
+        reason.chars().take(LONGEST).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
     if reason.chars().nth(LONGEST).is_some() { short + "…" } else { short }
 }
 
 /// What to do about an error of the system, where that can be told.
 fn advice(error: &std::io::Error) -> &'static str {
     match error.kind() {
-        std::io::ErrorKind::PermissionDenied => "; change its permissions, or run as the user to whom it belongs",
-        std::io::ErrorKind::NotADirectory => "; give the folder that CelebA's files are in, or img_align_celeba.zip",
-        std::io::ErrorKind::AlreadyExists => "; name a folder",
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::ReadOnlyFilesystem => {
-            "; free some space, or choose another folder"
+        std::io::ErrorKind::PermissionDenied => {
+            "; change its permissions, or run as the user to whom it belongs"
         }
+        std::io::ErrorKind::NotADirectory => {
+            "; give the folder that CelebA's files are in, or img_align_celeba.zip"
+        }
+        std::io::ErrorKind::AlreadyExists => "; name a folder",
+        std::io::ErrorKind::StorageFull
+        | std::io::ErrorKind::QuotaExceeded
+        | std::io::ErrorKind::ReadOnlyFilesystem => "; free some space, or choose another folder",
         _ => "",
     }
 }

@@ -13,13 +13,19 @@ use crate::dataset::{CelebA, SplitRule};
 use crate::error::{Error, Result};
 
 impl CelebA {
-    /// Opens a dataset of the hub, such as `tpremoli/CelebA-attrs` or `flwrlabs/celeba`: its parquet shards are downloaded to the hub's cache (`HF_HOME`) unless they are there
-    /// already: a broken download goes on with the shard at which it stopped. `HF_TOKEN` gives access to what is not public, and with `HF_HUB_OFFLINE=1` nothing is asked of the network.
-    /// `progress` is told bytes done and bytes in all.
+    /// Opens a dataset of the hub, such as `tpremoli/CelebA-attrs` or `flwrlabs/celeba`: its
+    /// parquet shards are downloaded to the hub's cache (`HF_HOME`) unless they are there already:
+    /// a broken download goes on with the shard at which it stopped. `HF_TOKEN` gives access to
+    /// what is not public, and with `HF_HUB_OFFLINE=1` nothing is asked of the network. `progress`
+    /// is told bytes done and bytes in all.
     ///
     /// # Errors
     /// [`Error::Hub`] if it cannot be downloaded, else as [`open`](Self::open).
-    pub fn from_hub(name: &str, rule: SplitRule, progress: impl Fn(u64, u64) + Send + Sync + 'static) -> Result<Self> {
+    pub fn from_hub(
+        name: &str,
+        rule: SplitRule,
+        progress: impl Fn(u64, u64) + Send + Sync + 'static,
+    ) -> Result<Self> {
         Self::open(fetch(name, progress)?, rule)
     }
 }
@@ -30,10 +36,16 @@ impl CelebA {
 /// [`Error::Hub`].
 pub fn fetch(name: &str, progress: impl Fn(u64, u64) + Send + Sync + 'static) -> Result<PathBuf> {
     let failed = |reason: String| Error::Hub { name: name.into(), reason };
-    let Some((owner, dataset)) = name.split_once('/').filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/')) else {
-        return Err(failed("is no name of a dataset: expected OWNER/NAME, such as tpremoli/CelebA-attrs".into()));
+    let Some((owner, dataset)) = name
+        .split_once('/')
+        .filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'))
+    else {
+        return Err(failed(
+            "is no name of a dataset: expected OWNER/NAME, such as tpremoli/CelebA-attrs".into(),
+        ));
     };
-    let offline = std::env::var("HF_HUB_OFFLINE").is_ok_and(|v| !["", "0", "false", "no", "off"].contains(&v.to_lowercase().as_str()));
+    let offline = std::env::var("HF_HUB_OFFLINE")
+        .is_ok_and(|v| !["", "0", "false", "no", "off"].contains(&v.to_lowercase().as_str()));
     let told = |e: HFError| failed(advice(&e, offline));
     let client = HFClientBuilder::new().retry_max_attempts(2).build_sync().map_err(told)?;
     let repository = client.dataset(owner, dataset);
@@ -41,11 +53,17 @@ pub fn fetch(name: &str, progress: impl Fn(u64, u64) + Send + Sync + 'static) ->
         let mut shards = vec![];
         for entry in repository.list_tree().recursive(true).send().map_err(told)? {
             match entry {
-                RepoTreeEntry::File { path, size, .. } if path.ends_with(".parquet") => shards.push((path, size)),
+                RepoTreeEntry::File { path, size, .. } if path.ends_with(".parquet") => {
+                    shards.push((path, size))
+                }
                 _ => {}
             }
         }
-        let bar = Arc::new(Bar { whole: AtomicU64::new(0), all: shards.iter().map(|(_, size)| size).sum(), progress: Box::new(progress) });
+        let bar = Arc::new(Bar {
+            whole: AtomicU64::new(0),
+            all: shards.iter().map(|(_, size)| size).sum(),
+            progress: Box::new(progress),
+        });
         // Shard by shard: what is whole is not fetched again.
         for (path, size) in shards {
             repository.download_file().filename(path).progress(bar.clone()).send().map_err(told)?;
@@ -53,7 +71,12 @@ pub fn fetch(name: &str, progress: impl Fn(u64, u64) + Send + Sync + 'static) ->
             bar.tell(0);
         }
     }
-    let folder = repository.snapshot_download().allow_patterns(vec!["**/*.parquet".into()]).local_files_only(true).send().map_err(told)?;
+    let folder = repository
+        .snapshot_download()
+        .allow_patterns(vec!["**/*.parquet".into()])
+        .local_files_only(true)
+        .send()
+        .map_err(told)?;
     complete(&folder).map_err(failed)?;
     Ok(folder)
 }
@@ -82,19 +105,32 @@ fn advice(error: &HFError, offline: bool) -> String {
 
 /// A broken download leaves some shards of a split.
 fn complete(folder: &Path) -> std::result::Result<(), String> {
-    let (mut there, mut of): (HashMap<String, usize>, HashMap<String, usize>) = (HashMap::new(), HashMap::new());
-    let folders = std::iter::once(folder.to_path_buf()).chain(std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()));
-    let files = folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
+    let (mut there, mut of): (HashMap<String, usize>, HashMap<String, usize>) =
+        (HashMap::new(), HashMap::new());
+    let folders = std::iter::once(folder.to_path_buf())
+        .chain(std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()));
+    let files =
+        folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
     for file in files {
         let name = file.file_name().to_string_lossy().into_owned();
         // train-00000-of-00003.parquet
-        let Some((head, count)) = name.strip_suffix(".parquet").and_then(|stem| stem.split_once("-of-")) else { continue };
-        let (Some((split, _)), Ok(count)) = (head.rsplit_once('-'), count.parse()) else { continue };
+        let Some((head, count)) =
+            name.strip_suffix(".parquet").and_then(|stem| stem.split_once("-of-"))
+        else {
+            continue;
+        };
+        let (Some((split, _)), Ok(count)) = (head.rsplit_once('-'), count.parse()) else {
+            continue;
+        };
         *there.entry(split.to_owned()).or_default() += 1;
         of.insert(split.to_owned(), count);
     }
     match of.iter().find(|(split, count)| there[*split] < **count) {
-        Some((split, count)) => Err(format!("only {} of {count} shards of {split} are in {}; fetch it again", there[split], folder.display())),
+        Some((split, count)) => Err(format!(
+            "only {} of {count} shards of {split} are in {}; fetch it again",
+            there[split],
+            folder.display()
+        )),
         None => Ok(()),
     }
 }

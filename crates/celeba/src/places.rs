@@ -33,7 +33,12 @@ pub(crate) fn find(path: &Path) -> Result<Places> {
         // Beside the archive, or where the authors' folder Img lies.
         for root in [Some(root), root.parent()].into_iter().flatten() {
             if let Some(attributes) = file(root, "list_attr_celeba") {
-                return Ok(Places::Files { form: "archive beside annotations", root: root.into(), attributes, images: ImagesAt::Zip(path.into()) });
+                return Ok(Places::Files {
+                    form: "archive beside annotations",
+                    root: root.into(),
+                    attributes,
+                    images: ImagesAt::Zip(path.into()),
+                });
             }
         }
         return Err(Error::Missing(root.join("list_attr_celeba.txt")));
@@ -61,7 +66,9 @@ pub(crate) fn find(path: &Path) -> Result<Places> {
 
 /// An annotation file in any of its places and forms.
 pub(crate) fn file(root: &Path, stem: &str) -> Option<PathBuf> {
-    let names = PARTS.iter().flat_map(|part| ["txt", "csv"].map(|end| root.join(part).join(format!("{stem}.{end}"))));
+    let names = PARTS
+        .iter()
+        .flat_map(|part| ["txt", "csv"].map(|end| root.join(part).join(format!("{stem}.{end}"))));
     names.into_iter().find(|path| path.is_file())
 }
 
@@ -70,7 +77,8 @@ fn images(root: &Path) -> Result<ImagesAt> {
     for part in PARTS {
         let folder = root.join(part).join(name);
         // Kaggle's archive unpacks into a folder of the same name.
-        if let Some(folder) = [folder.join(name), folder].into_iter().find(|folder| folder.is_dir()) {
+        if let Some(folder) = [folder.join(name), folder].into_iter().find(|folder| folder.is_dir())
+        {
             return Ok(ImagesAt::Folder(folder));
         }
         let archive = root.join(part).join(format!("{name}.zip"));

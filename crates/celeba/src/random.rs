@@ -1,4 +1,5 @@
-//! Every random draw comes from a stream of one seed, so that no draw depends on how many others were made before it.
+//! Every random draw comes from a stream of one seed, so that no draw depends on how many others
+//! were made before it.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

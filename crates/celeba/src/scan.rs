@@ -1,6 +1,8 @@
-//! Is a JPEG file's data whole? Decoders fill what is missing with grey, and pass over what is too much; the code itself tells both.
+//! Is a JPEG file's data whole? Decoders fill what is missing with grey, and pass over what is too
+//! much; the code itself tells both.
 //!
-//! Sequential Huffman coding (ITU T.81, annex F), which CelebA's images use, is followed without computing pixels. Progressive files are left to the decoder.
+//! Sequential Huffman coding (ITU T.81, annex F), which CelebA's images use, is followed without
+//! computing pixels. Progressive files are left to the decoder.
 
 /// A Huffman table: for each length the first code beyond it, and the place of its first symbol.
 #[derive(Clone, Default)]
@@ -69,7 +71,9 @@ pub(crate) fn check(bytes: &[u8]) -> Result<()> {
             // Progressive, lossless, arithmetic.
             0xC2 | 0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => return Ok(()),
             0xDD => interval = usize::from(number(segment, 0)?),
-            0xDA => at = scan(bytes, at, segment, frame.as_ref().ok_or(DAMAGED)?, &tables, interval)?,
+            0xDA => {
+                at = scan(bytes, at, segment, frame.as_ref().ok_or(DAMAGED)?, &tables, interval)?
+            }
             _ => {}
         }
     }
@@ -83,7 +87,10 @@ fn define(mut segment: &[u8], tables: &mut [[Option<Table>; 4]; 2]) -> Result<()
     while let [kind, rest @ ..] = segment {
         let lengths = rest.get(..16).ok_or(DAMAGED)?;
         let count: usize = lengths.iter().map(|&n| usize::from(n)).sum();
-        let mut table = Table { symbols: rest.get(16..16 + count).ok_or(DAMAGED)?.to_vec(), ..Table::default() };
+        let mut table = Table {
+            symbols: rest.get(16..16 + count).ok_or(DAMAGED)?.to_vec(),
+            ..Table::default()
+        };
         let (mut code, mut first) = (0u32, 0i64);
         for (length, &n) in lengths.iter().enumerate() {
             table.offset[length + 1] = first - i64::from(code);
@@ -92,37 +99,64 @@ fn define(mut segment: &[u8], tables: &mut [[Option<Table>; 4]; 2]) -> Result<()
             first += i64::from(n);
             code <<= 1;
         }
-        *tables.get_mut(usize::from(kind >> 4)).and_then(|class| class.get_mut(usize::from(kind & 15))).ok_or(DAMAGED)? = Some(table);
+        *tables
+            .get_mut(usize::from(kind >> 4))
+            .and_then(|class| class.get_mut(usize::from(kind & 15)))
+            .ok_or(DAMAGED)? = Some(table);
         segment = &rest[16 + count..];
     }
     Ok(())
 }
 
 fn read_frame(segment: &[u8]) -> Result<Frame> {
-    let of = |c: &[u8]| Component { id: c[0], across: usize::from(c[1] >> 4), down: usize::from(c[1] & 15) };
-    let components: Vec<Component> = segment.get(6..).ok_or(DAMAGED)?.chunks_exact(3).map(of).collect();
-    match components.is_empty() || components.iter().any(|c| !(1..=4).contains(&c.across) || !(1..=4).contains(&c.down)) {
+    let of = |c: &[u8]| Component {
+        id: c[0],
+        across: usize::from(c[1] >> 4),
+        down: usize::from(c[1] & 15),
+    };
+    let components: Vec<Component> =
+        segment.get(6..).ok_or(DAMAGED)?.chunks_exact(3).map(of).collect();
+    match components.is_empty()
+        || components.iter().any(|c| !(1..=4).contains(&c.across) || !(1..=4).contains(&c.down))
+    {
         true => Err(DAMAGED),
-        false => Ok(Frame { width: number(segment, 3)?.into(), height: number(segment, 1)?.into(), components }),
+        false => Ok(Frame {
+            width: number(segment, 3)?.into(),
+            height: number(segment, 1)?.into(),
+            components,
+        }),
     }
 }
 
 /// Follows a scan; returns where the marker after it is.
-fn scan(bytes: &[u8], at: usize, segment: &[u8], frame: &Frame, tables: &[[Option<Table>; 4]; 2], interval: usize) -> Result<usize> {
+fn scan(
+    bytes: &[u8],
+    at: usize,
+    segment: &[u8],
+    frame: &Frame,
+    tables: &[[Option<Table>; 4]; 2],
+    interval: usize,
+) -> Result<usize> {
     let count = usize::from(*segment.first().ok_or(DAMAGED)?);
     let selectors = segment.get(1..1 + 2 * count).ok_or(DAMAGED)?.chunks_exact(2);
     let (mut blocks, mut alone) = (vec![], None);
     for selector in selectors {
         let component = frame.components.iter().find(|c| c.id == selector[0]).ok_or(DAMAGED)?;
-        let table = |class: usize, id: u8| tables[class].get(usize::from(id)).and_then(Option::as_ref).ok_or(DAMAGED);
+        let table = |class: usize, id: u8| {
+            tables[class].get(usize::from(id)).and_then(Option::as_ref).ok_or(DAMAGED)
+        };
         let own = (table(0, selector[1] >> 4)?, table(1, selector[1] & 15)?);
         let of_unit = if count == 1 { 1 } else { component.across * component.down };
         blocks.extend(std::iter::repeat_n(own, of_unit));
         alone = Some(component);
     }
-    let (across, down) = frame.components.iter().fold((1, 1), |(a, d), c| (a.max(c.across), d.max(c.down)));
+    let (across, down) =
+        frame.components.iter().fold((1, 1), |(a, d), c| (a.max(c.across), d.max(c.down)));
     let units = match alone {
-        Some(c) if count == 1 => (frame.width * c.across).div_ceil(across).div_ceil(8) * (frame.height * c.down).div_ceil(down).div_ceil(8),
+        Some(c) if count == 1 => {
+            (frame.width * c.across).div_ceil(across).div_ceil(8)
+                * (frame.height * c.down).div_ceil(down).div_ceil(8)
+        }
         _ => frame.width.div_ceil(8 * across) * frame.height.div_ceil(8 * down),
     };
     let mut bits = Bits { bytes, at, byte: 0, left: 0 };
@@ -163,7 +197,8 @@ impl Bits<'_> {
         for length in 1..17 {
             code = code << 1 | self.bit()?;
             if code < table.beyond[length] {
-                let place = usize::try_from(i64::from(code) + table.offset[length]).map_err(|_| DAMAGED)?;
+                let place =
+                    usize::try_from(i64::from(code) + table.offset[length]).map_err(|_| DAMAGED)?;
                 return table.symbols.get(place).copied().ok_or(DAMAGED);
             }
         }

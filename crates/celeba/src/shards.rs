@@ -1,4 +1,5 @@
-//! CelebA as a folder of Hugging Face's parquet shards: labels are read when it is opened, images a row group at a time.
+//! CelebA as a folder of Hugging Face's parquet shards: labels are read when it is opened, images a
+//! row group at a time.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,7 +23,8 @@ use crate::cache::hash;
 use crate::error::{Error, Result, at};
 use crate::positioned::{read_at, read_exact_at};
 
-/// Unpacked images that are kept between reads. Faces are shuffled inside windows of row groups that fit in here.
+/// Unpacked images that are kept between reads. Faces are shuffled inside windows of row groups
+/// that fit in here.
 const BUDGET: usize = 192 << 20;
 /// A row group larger than this is refused: it would not fit in memory.
 const LARGEST_GROUP: usize = 1 << 30;
@@ -120,11 +122,14 @@ impl ChunkReader for Reader {
     }
 }
 
-/// Damaged pages make the library panic, which becomes an error. (Its message goes to the program's panic hook, as always.)
+/// Damaged pages make the library panic, which becomes an error. (Its message goes to the program's
+/// panic hook, as always.)
 fn guarded<T>(work: impl FnOnce() -> parquet::errors::Result<T>) -> std::result::Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|_| "a page is damaged".to_owned())?.map_err(|e| match e {
-        ParquetError::General(reason) => reason,
-        e => e.to_string(),
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| "a page is damaged".to_owned())?.map_err(|e| {
+        match e {
+            ParquetError::General(reason) => reason,
+            e => e.to_string(),
+        }
     })
 }
 
@@ -133,22 +138,40 @@ impl Shard {
         let file = File::open(path).map_err(at(path))?;
         let length = file.metadata().map_err(at(path))?.len();
         let file = Arc::new(SharedFile { file, length });
-        let metadata = guarded(|| ParquetMetaDataReader::new().parse_and_finish(&Reader(file.clone()))).map_err(damaged(path))?;
+        let metadata =
+            guarded(|| ParquetMetaDataReader::new().parse_and_finish(&Reader(file.clone())))
+                .map_err(damaged(path))?;
         let mark = footer(&file.file, length).map_err(at(path))?;
         let shard = Self { path: path.into(), file, metadata, images: 0, mark };
-        let images = shard.leaf("image.bytes").ok_or_else(|| shard.without("image", "a struct of the images' bytes and path"))?;
+        let images = shard
+            .leaf("image.bytes")
+            .ok_or_else(|| shard.without("image", "a struct of the images' bytes and path"))?;
         for group in 0..shard.metadata.num_row_groups() {
             let rows = shard.metadata.row_group(group).num_rows();
-            if !(0..=MOST_ROWS).contains(&rows) || shard.metadata.row_group(group).columns().iter().any(|c| c.num_values() != rows) {
-                return Err(damaged(path)(format!("row group {group} tells {rows} rows, which its columns do not have")));
+            if !(0..=MOST_ROWS).contains(&rows)
+                || shard.metadata.row_group(group).columns().iter().any(|c| c.num_values() != rows)
+            {
+                return Err(damaged(path)(format!(
+                    "row group {group} tells {rows} rows, which its columns do not have"
+                )));
             }
         }
         Ok(Self { images, ..shard })
     }
 
     fn without(&self, column: &str, what: &str) -> Error {
-        let columns: Vec<String> = self.metadata.file_metadata().schema_descr().columns().iter().map(|c| c.path().string()).collect();
-        let reason = format!("has no column `{column}` ({what}); its columns are {}; {OTHER}", columns.join(", "));
+        let columns: Vec<String> = self
+            .metadata
+            .file_metadata()
+            .schema_descr()
+            .columns()
+            .iter()
+            .map(|c| c.path().string())
+            .collect();
+        let reason = format!(
+            "has no column `{column}` ({what}); its columns are {}; {OTHER}",
+            columns.join(", ")
+        );
         Error::Inconsistent { path: self.path.clone(), reason }
     }
 
@@ -161,7 +184,12 @@ impl Shard {
     fn column(&self, group: usize, leaf: usize) -> parquet::errors::Result<ColumnReader> {
         let group = self.metadata.row_group(group);
         let column = group.column(leaf);
-        let pages = SerializedPageReader::new(Arc::new(Reader(self.file.clone())), column, usize::try_from(group.num_rows())?, None)?;
+        let pages = SerializedPageReader::new(
+            Arc::new(Reader(self.file.clone())),
+            column,
+            usize::try_from(group.num_rows())?,
+            None,
+        )?;
         Ok(get_column_reader(column.column_descr_ptr(), Box::new(pages)))
     }
 
@@ -186,12 +214,19 @@ impl Shard {
                 ColumnReader::BoolColumnReader(mut reader) => all!(reader, i64::from),
                 ColumnReader::Int32ColumnReader(mut reader) => all!(reader, i64::from),
                 ColumnReader::Int64ColumnReader(mut reader) => all!(reader, |v| v),
-                _ => return Err(ParquetError::General(format!("is of a type that is neither true or false nor a whole number; {OTHER}"))),
+                _ => {
+                    return Err(ParquetError::General(format!(
+                        "is of a type that is neither true or false nor a whole number; {OTHER}"
+                    )));
+                }
             })
         })?;
         match values.len() == rows {
             true => Ok(values),
-            false => Err(format!("has {} values in a row group of {rows} rows; download the file again, or fill in what is missing", values.len())),
+            false => Err(format!(
+                "has {} values in a row group of {rows} rows; download the file again, or fill in what is missing",
+                values.len()
+            )),
         }
     }
 
@@ -202,26 +237,37 @@ impl Shard {
             let ColumnReader::ByteArrayColumnReader(mut reader) = self.column(group, leaf)? else {
                 return Err(ParquetError::General("does not hold bytes".into()));
             };
-            let highest = self.metadata.row_group(group).column(leaf).column_descr().max_def_level();
+            let highest =
+                self.metadata.row_group(group).column(leaf).column_descr().max_def_level();
             let (mut out, mut held): (Images, usize) = (vec![], 0);
             loop {
                 // Each value pins its whole page until it is copied.
                 let (mut levels, mut values): (Vec<i16>, Vec<ByteArray>) = (vec![], vec![]);
-                let (records, _, _) = reader.read_records(64, Some(&mut levels), None, &mut values)?;
+                let (records, _, _) =
+                    reader.read_records(64, Some(&mut levels), None, &mut values)?;
                 if records == 0 || out.len() > rows {
                     return match out.len() == rows {
                         true => Ok(out),
-                        false => Err(ParquetError::General(format!("has {} values in a row group of {rows} rows", out.len()))),
+                        false => Err(ParquetError::General(format!(
+                            "has {} values in a row group of {rows} rows",
+                            out.len()
+                        ))),
                     };
                 }
                 held += values.iter().map(|v| v.data().len()).sum::<usize>();
                 if held > LARGEST_GROUP {
-                    return Err(ParquetError::General(format!("holds more than {LARGEST_GROUP} bytes in a row group of {rows} rows")));
+                    return Err(ParquetError::General(format!(
+                        "holds more than {LARGEST_GROUP} bytes in a row group of {rows} rows"
+                    )));
                 }
                 let mut values = values.into_iter().map(|v| v.data().to_vec());
                 match levels.is_empty() {
                     true => out.extend(values.map(Some)),
-                    false => out.extend(levels.into_iter().map(|level| if level == highest { values.next() } else { None })),
+                    false => out.extend(
+                        levels
+                            .into_iter()
+                            .map(|level| if level == highest { values.next() } else { None }),
+                    ),
                 }
             }
         })
@@ -248,14 +294,31 @@ impl Shard {
         let mut labels = vec![Labels::default(); self.rows(group)];
         let (mut zero, mut signed) = (None, false);
         for (k, attribute) in ATTRIBUTES.into_iter().enumerate() {
-            let leaf = self.leaf(attribute).ok_or_else(|| self.without(attribute, "one of the 40 attributes"))?;
-            let wrong = |reason: String| Error::Inconsistent { path: self.path.clone(), reason: format!("column {attribute}: {reason}") };
-            for (row, (labels, value)) in labels.iter_mut().zip(self.numbers(group, leaf).map_err(wrong)?).enumerate() {
+            let leaf = self
+                .leaf(attribute)
+                .ok_or_else(|| self.without(attribute, "one of the 40 attributes"))?;
+            let wrong = |reason: String| Error::Inconsistent {
+                path: self.path.clone(),
+                reason: format!("column {attribute}: {reason}"),
+            };
+            for (row, (labels, value)) in
+                labels.iter_mut().zip(self.numbers(group, leaf).map_err(wrong)?).enumerate()
+            {
                 match value {
                     1 => *labels = labels.with(k, true),
                     -1 => signed = true,
-                    0 => zero = zero.or_else(|| Some(format!("column {attribute}: row {row} of row group {group} holds 0"))),
-                    other => return Err(wrong(format!("row {row} of row group {group} holds {other}, which is neither 1 nor -1; {OTHER}"))),
+                    0 => {
+                        zero = zero.or_else(|| {
+                            Some(format!(
+                                "column {attribute}: row {row} of row group {group} holds 0"
+                            ))
+                        })
+                    }
+                    other => {
+                        return Err(wrong(format!(
+                            "row {row} of row group {group} holds {other}, which is neither 1 nor -1; {OTHER}"
+                        )));
+                    }
                 }
             }
         }
@@ -263,7 +326,8 @@ impl Shard {
     }
 }
 
-/// Hash of a file's last part, which holds the places and sizes of all its pages, and of its length.
+/// Hash of a file's last part, which holds the places and sizes of all its pages, and of its
+/// length.
 fn footer(file: &File, length: u64) -> io::Result<u64> {
     let mut end = vec![0; length.min(1 << 16) as usize];
     let start = length - end.len() as u64;
@@ -273,34 +337,65 @@ fn footer(file: &File, length: u64) -> io::Result<u64> {
 }
 
 fn damaged(path: &Path) -> impl Fn(String) -> Error + '_ {
-    |reason| Error::Inconsistent { path: path.into(), reason: format!("is no whole parquet file ({reason}); download it again") }
+    |reason| Error::Inconsistent {
+        path: path.into(),
+        reason: format!("is no whole parquet file ({reason}); download it again"),
+    }
 }
 
 impl Shards {
     /// Opens shards and reads all labels, in the order train, val, test.
     pub fn open(paths: &[PathBuf]) -> Result<(Self, Rows)> {
         let mut files = paths.iter().map(|path| Shard::open(path)).collect::<Result<Vec<_>>>()?;
-        let mut order = files.iter().map(Shard::part).collect::<Result<Vec<_>>>()?.into_iter().zip(files.drain(..)).collect::<Vec<_>>();
+        let mut order = files
+            .iter()
+            .map(Shard::part)
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .zip(files.drain(..))
+            .collect::<Vec<_>>();
         order.sort_by_key(|(part, _)| *part);
         let (parts_of, files): (Vec<u8>, Vec<Shard>) = order.into_iter().unzip();
-        let places: Vec<(usize, usize)> =
-            files.iter().enumerate().flat_map(|(shard, of)| (0..of.metadata.num_row_groups()).map(move |group| (shard, group))).collect();
-        let read = places.par_iter().map(|&(shard, group)| files[shard].table(group)).collect::<Result<Vec<_>>>()?;
+        let places: Vec<(usize, usize)> = files
+            .iter()
+            .enumerate()
+            .flat_map(|(shard, of)| {
+                (0..of.metadata.num_row_groups()).map(move |group| (shard, group))
+            })
+            .collect();
+        let read = places
+            .par_iter()
+            .map(|&(shard, group)| files[shard].table(group))
+            .collect::<Result<Vec<_>>>()?;
         // Either true and false, or 1 and -1.
-        let zero = places.iter().zip(&read).find_map(|(&(shard, _), table)| Some((shard, table.zero.clone()?)));
+        let zero = places
+            .iter()
+            .zip(&read)
+            .find_map(|(&(shard, _), table)| Some((shard, table.zero.clone()?)));
         if let Some((shard, place)) = zero.filter(|_| read.iter().any(|table| table.signed)) {
             return Err(Error::Inconsistent {
                 path: files[shard].path.clone(),
                 reason: format!("{place}, but elsewhere labels are 1 and -1; {OTHER}"),
             });
         }
-        let (mut groups, mut rows) = (vec![], Rows { names: vec![], labels: vec![], parts: vec![], identities: Some(vec![]) });
+        let (mut groups, mut rows) = (
+            vec![],
+            Rows { names: vec![], labels: vec![], parts: vec![], identities: Some(vec![]) },
+        );
         for ((shard, number), table) in places.into_iter().zip(read) {
             let first = rows.labels.len();
-            let bytes =
-                usize::try_from(files[shard].metadata.row_group(number).column(files[shard].images).uncompressed_size()).unwrap_or(usize::MAX);
+            let bytes = usize::try_from(
+                files[shard]
+                    .metadata
+                    .row_group(number)
+                    .column(files[shard].images)
+                    .uncompressed_size(),
+            )
+            .unwrap_or(usize::MAX);
             if bytes > LARGEST_GROUP {
-                let reason = format!("row group {number} holds {bytes} bytes of images; write the shards with smaller row groups");
+                let reason = format!(
+                    "row group {number} holds {bytes} bytes of images; write the shards with smaller row groups"
+                );
                 return Err(Error::Inconsistent { path: files[shard].path.clone(), reason });
             }
             for (row, name) in table.names.into_iter().enumerate() {
@@ -318,7 +413,10 @@ impl Shards {
         let shards = Self { files, groups, loaded: Mutex::new(vec![]) };
         for (face, name) in rows.names.iter().enumerate() {
             if let Some(before) = seen.insert(name.as_str(), face) {
-                let reason = format!("{name} is also in {}; a folder holds one dataset: move the other away", shards.place(before).display());
+                let reason = format!(
+                    "{name} is also in {}; a folder holds one dataset: move the other away",
+                    shards.place(before).display()
+                );
                 return Err(Error::Inconsistent { path: shards.place(face), reason });
             }
         }
@@ -328,7 +426,11 @@ impl Shards {
     /// The file and row of a face.
     pub fn place(&self, face: usize) -> PathBuf {
         let group = &self.groups[self.group_of(face)];
-        self.files[group.shard].path.join(format!("row group {}, row {}", group.number, face - group.faces.start))
+        self.files[group.shard].path.join(format!(
+            "row group {}, row {}",
+            group.number,
+            face - group.faces.start
+        ))
     }
 
     fn group_of(&self, face: usize) -> usize {
@@ -341,8 +443,15 @@ impl Shards {
         let group = self.groups.get(number).ok_or("is not there")?;
         let shard = &self.files[group.shard];
         let loading = self.loading(number);
-        let images = loading.get_or_init(|| shard.bytes(group.number, shard.images)).as_ref().map_err(Clone::clone)?;
-        images.get(face - group.faces.start).cloned().flatten().ok_or_else(|| "has no bytes".to_owned())
+        let images = loading
+            .get_or_init(|| shard.bytes(group.number, shard.images))
+            .as_ref()
+            .map_err(Clone::clone)?;
+        images
+            .get(face - group.faces.start)
+            .cloned()
+            .flatten()
+            .ok_or_else(|| "has no bytes".to_owned())
     }
 
     /// A row group's place in memory; those that were not used for longest make room.
@@ -360,7 +469,8 @@ impl Shards {
         found
     }
 
-    /// Tells a shard's contents from another's without reading them: the hash of its index and its length.
+    /// Tells a shard's contents from another's without reading them: the hash of its index and its
+    /// length.
     pub fn mark(&self, face: usize) -> u64 {
         self.files[self.groups[self.group_of(face)].shard].mark
     }
@@ -373,7 +483,9 @@ impl Shards {
         for group in numbers.into_iter().map(|number| &self.groups[number]) {
             // Two windows are in memory where one passes into the next.
             match windows.last_mut() {
-                Some(window) if held + group.bytes <= BUDGET / 2 => window.push(group.faces.clone()),
+                Some(window) if held + group.bytes <= BUDGET / 2 => {
+                    window.push(group.faces.clone())
+                }
                 _ => {
                     windows.push(vec![group.faces.clone()]);
                     held = 0;
@@ -399,7 +511,10 @@ impl Shard {
     fn table(&self, group: usize) -> Result<Table> {
         let rows = self.rows(group);
         let wrong = |column: &'static str| {
-            move |reason: String| Error::Inconsistent { path: self.path.clone(), reason: format!("column {column}: {reason}") }
+            move |reason: String| Error::Inconsistent {
+                path: self.path.clone(),
+                reason: format!("column {column}: {reason}"),
+            }
         };
         let names = match self.leaf("image.path") {
             Some(leaf) => self.bytes(group, leaf).map_err(wrong("image.path"))?,
@@ -417,7 +532,11 @@ impl Shard {
                 Some(
                     numbers
                         .into_iter()
-                        .map(|v| u32::try_from(v).map_err(|_| wrong("celeb_id")(format!("{v} is no number of a person"))))
+                        .map(|v| {
+                            u32::try_from(v).map_err(|_| {
+                                wrong("celeb_id")(format!("{v} is no number of a person"))
+                            })
+                        })
                         .collect::<Result<_>>()?,
                 )
             }

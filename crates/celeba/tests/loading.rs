@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use foresee_celeba::synthetic::{self, Generator, HEIGHT, WIDTH};
-use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Crop, Error, Labels, Normalisation, Preprocessing, Split, SplitRule, View, bad_images};
+use foresee_celeba::{
+    ATTRIBUTES, BatchOptions, CelebA, Crop, Error, Labels, Normalisation, Preprocessing, Split,
+    SplitRule, View, bad_images,
+};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 /// A batch: faces, pixels, labels.
@@ -20,7 +23,11 @@ fn pixels(data: &CelebA, faces: &[usize], options: &BatchOptions) -> AnyResult<V
     data.batches(faces, options)
         .map(|batch| {
             let batch = batch?;
-            Ok((batch.faces, batch.images.flatten_all()?.to_vec1()?, batch.labels.flatten_all()?.to_vec1()?))
+            Ok((
+                batch.faces,
+                batch.images.flatten_all()?.to_vec1()?,
+                batch.labels.flatten_all()?.to_vec1()?,
+            ))
         })
         .collect()
 }
@@ -29,11 +36,24 @@ fn pixels(data: &CelebA, faces: &[usize], options: &BatchOptions) -> AnyResult<V
 fn splits_are_the_partitions_and_the_papers() -> AnyResult {
     let (folder, data) = faces(30)?;
     assert!(data.is_synthetic());
-    assert_eq!((data.split(Split::Train)?.len(), data.split(Split::Val)?.len(), data.split(Split::Test)?.len()), (24, 3, 3));
+    assert_eq!(
+        (
+            data.split(Split::Train)?.len(),
+            data.split(Split::Val)?.len(),
+            data.split(Split::Test)?.len()
+        ),
+        (24, 3, 3)
+    );
     let paper = CelebA::open(folder.path(), SplitRule::Paper)?;
-    assert_eq!((paper.split(Split::Train)?.len(), paper.split(Split::Test)?), (27, data.split(Split::Test)?));
+    assert_eq!(
+        (paper.split(Split::Train)?.len(), paper.split(Split::Test)?),
+        (27, data.split(Split::Test)?)
+    );
     assert!(matches!(paper.split(Split::Val), Err(Error::EmptySplit { split: "val", .. })));
-    assert!(synthetic::write(folder.path(), 5, 7, |_| ()).is_err(), "a folder that holds faces is not written over");
+    assert!(
+        synthetic::write(folder.path(), 5, 7, |_| ()).is_err(),
+        "a folder that holds faces is not written over"
+    );
     Ok(())
 }
 
@@ -41,7 +61,13 @@ fn splits_are_the_partitions_and_the_papers() -> AnyResult {
 fn batches_are_decided_by_seed_and_epoch_alone() -> AnyResult {
     let (_folder, data) = faces(30)?;
     let all = data.split(Split::Train)?;
-    let options = |seed, epoch| BatchOptions { image_size: 16, batch_size: 7, shuffle: Some((seed, epoch)), flip: true, ..Default::default() };
+    let options = |seed, epoch| BatchOptions {
+        image_size: 16,
+        batch_size: 7,
+        shuffle: Some((seed, epoch)),
+        flip: true,
+        ..Default::default()
+    };
     let first = pixels(&data, &all, &options(1, 0))?;
     assert_eq!(first.iter().map(|b| b.0.len()).collect::<Vec<_>>(), [7, 7, 7, 3]);
     assert!(first == pixels(&data, &all, &BatchOptions { prefetch: 1, ..options(1, 0) })?);
@@ -55,7 +81,8 @@ fn batches_are_decided_by_seed_and_epoch_alone() -> AnyResult {
     for (faces, images, labels) in &first {
         assert!(images.iter().all(|v| (-1. ..=1.).contains(v)));
         for (i, &face) in faces.iter().enumerate() {
-            let expected: Vec<f32> = data.labels(face).iter().map(|p| f32::from(u8::from(p))).collect();
+            let expected: Vec<f32> =
+                data.labels(face).iter().map(|p| f32::from(u8::from(p))).collect();
             assert_eq!(labels[i * 40..(i + 1) * 40], expected);
         }
     }
@@ -70,17 +97,26 @@ fn an_image_arrives_upright_and_mirrored_ones_are_mirrored() -> AnyResult {
     let rgb = Generator::new(7).render(3, data.labels(3));
     // The centre square of a 178×218 image begins in row 20.
     let mean = |rows: std::ops::Range<usize>| {
-        let values: Vec<f64> = rows.flat_map(|y| (0..WIDTH).map(move |x| (y, x))).map(|(y, x)| f64::from(rgb[(y * WIDTH + x) * 3])).collect();
+        let values: Vec<f64> = rows
+            .flat_map(|y| (0..WIDTH).map(move |x| (y, x)))
+            .map(|(y, x)| f64::from(rgb[(y * WIDTH + x) * 3]))
+            .collect();
         values.iter().sum::<f64>() / values.len() as f64 / 127.5 - 1.
     };
     let got = |rows: std::ops::Range<usize>| {
-        let values: Vec<f64> = plain[0].1[rows.start * size..rows.end * size].iter().map(|&v| f64::from(v)).collect();
+        let values: Vec<f64> =
+            plain[0].1[rows.start * size..rows.end * size].iter().map(|&v| f64::from(v)).collect();
         values.iter().sum::<f64>() / values.len() as f64
     };
     assert!((mean(20..20 + 89) - got(0..12)).abs() < 0.03);
     assert!((mean(20 + 89..HEIGHT - 20) - got(12..24)).abs() < 0.03);
     let mirrored = (0..40).find_map(|seed| {
-        let options = BatchOptions { image_size: size, shuffle: Some((seed, 0)), flip: true, ..Default::default() };
+        let options = BatchOptions {
+            image_size: size,
+            shuffle: Some((seed, 0)),
+            flip: true,
+            ..Default::default()
+        };
         let batch = pixels(&data, &[3], &options).ok()?;
         (batch[0].1 != plain[0].1).then(|| batch[0].1.clone())
     });
@@ -95,7 +131,11 @@ fn an_image_arrives_upright_and_mirrored_ones_are_mirrored() -> AnyResult {
 fn a_random_square_lies_inside_the_centred_one() -> AnyResult {
     let (_folder, data) = faces(20)?;
     let image = data.image_path(3);
-    let preprocessing = Preprocessing { crop: Crop::Square, image_size: 178, normalisation: Normalisation::default() };
+    let preprocessing = Preprocessing {
+        crop: Crop::Square,
+        image_size: 178,
+        normalisation: Normalisation::default(),
+    };
     let read = |view: &View| -> AnyResult<Vec<f32>> {
         let mut out = vec![0.; 3 * 178 * 178];
         preprocessing.read(&image, view, &mut out)?;
@@ -104,12 +144,20 @@ fn a_random_square_lies_inside_the_centred_one() -> AnyResult {
     let whole = read(&View::default())?;
     // The lower right quarter at twice its size: each of its pixels is where half its place says.
     let quarter = read(&View { side: 0.5, place: [1., 1.], flip: false })?;
-    let error =
-        (0..177).flat_map(|y| (0..177).map(move |x| (y, x))).map(|(y, x)| (quarter[y * 178 + x] - whole[(89 + y / 2) * 178 + 89 + x / 2]).abs());
+    let error = (0..177)
+        .flat_map(|y| (0..177).map(move |x| (y, x)))
+        .map(|(y, x)| (quarter[y * 178 + x] - whole[(89 + y / 2) * 178 + 89 + x / 2]).abs());
     assert!(error.sum::<f32>() / (177. * 177.) < 0.05);
 
-    let options = |smallest_crop| BatchOptions { image_size: 16, batch_size: 4, shuffle: Some((1, 0)), smallest_crop, ..Default::default() };
-    let (plain, cropped) = (pixels(&data, &[3, 4, 5, 6], &options(1.))?, pixels(&data, &[3, 4, 5, 6], &options(0.8))?);
+    let options = |smallest_crop| BatchOptions {
+        image_size: 16,
+        batch_size: 4,
+        shuffle: Some((1, 0)),
+        smallest_crop,
+        ..Default::default()
+    };
+    let (plain, cropped) =
+        (pixels(&data, &[3, 4, 5, 6], &options(1.))?, pixels(&data, &[3, 4, 5, 6], &options(0.8))?);
     assert_eq!((&plain[0].0, &plain[0].2), (&cropped[0].0, &cropped[0].2));
     assert!(plain[0].1 != cropped[0].1 && cropped == pixels(&data, &[3, 4, 5, 6], &options(0.8))?);
     Ok(())
@@ -137,22 +185,28 @@ fn damaged_folders_are_told() -> AnyResult {
     assert!(read().contains("does not exist"));
     let open = || CelebA::open(folder.path(), SplitRule::Official).unwrap_err().to_string();
     assert!(open().contains("000005.jpg") && open().contains("does not exist"));
-    // An end put back after half of the data, a part cut out, a hole: what decoders show in grey is found by a check.
+    // An end put back after half of the data, a part cut out, a hole: what decoders show in grey is
+    // found by a check.
     let found = |bytes: Vec<u8>| -> AnyResult<String> {
         std::fs::write(&image, bytes)?;
         Ok(bad_images(&data, &[4], |_| ()).pop().map(|(_, told)| told).unwrap_or_default())
     };
     assert_eq!(found(whole.clone())?, "");
     let (half, end) = (&whole[..whole.len() / 2], &b"\xFF\xD9"[..]);
-    assert!(found([half, end].concat())?.contains("000005.jpg: is truncated: its data ends before its last pixel"));
+    assert!(
+        found([half, end].concat())?
+            .contains("000005.jpg: is truncated: its data ends before its last pixel")
+    );
     let cuts: Vec<usize> = (900..whole.len() - 600).step_by(97).collect();
     let mut missed = 0;
     for &cut in &cuts {
         assert!(found([&whole[..cut], end].concat())?.contains("is truncated"), "cut at {cut}");
         let hole = [&whole[..cut], &[0; 512][..], &whole[cut + 512..]].concat();
-        missed += usize::from(found([&whole[..cut], &whole[cut + 512..]].concat())?.is_empty()) + usize::from(found(hole)?.is_empty());
+        missed += usize::from(found([&whole[..cut], &whole[cut + 512..]].concat())?.is_empty())
+            + usize::from(found(hole)?.is_empty());
     }
-    // Huffman codes fall back into step: a damage that leaves as many blocks as there were cannot be told from another picture.
+    // Huffman codes fall back into step: a damage that leaves as many blocks as there were cannot
+    // be told from another picture.
     assert!(missed * 50 < 2 * cuts.len(), "{missed} of {} were not found", 2 * cuts.len());
     // Some writers pad the end.
     std::fs::write(&image, [whole.clone(), vec![0; 5000]].concat())?;
@@ -163,12 +217,18 @@ fn damaged_folders_are_told() -> AnyResult {
     let text = std::fs::read_to_string(&partition)?;
     for (bad, expected) in [
         (text.replacen(" 0\n", " 3\n", 1), "line 1: 000001.jpg: `3` is not a split: 0, 1 or 2"),
-        (text.replacen("000002.jpg", "000001.jpg", 1), "line 2: 000001.jpg was already given in line 1"),
+        (
+            text.replacen("000002.jpg", "000001.jpg", 1),
+            "line 2: 000001.jpg was already given in line 1",
+        ),
         (
             text.lines().skip(1).map(|l| format!("{l}\n")).collect(),
             "19 images are listed, but list_attr_celeba has 20; 000001.jpg is not listed: take both files",
         ),
-        (format!("{text}000021.jpg 0\n"), "21 images are listed, but list_attr_celeba has 20; 000021.jpg is listed here only"),
+        (
+            format!("{text}000021.jpg 0\n"),
+            "21 images are listed, but list_attr_celeba has 20; 000021.jpg is listed here only",
+        ),
         (text.replacen("000002.jpg", "other.jpg", 1), "000002.jpg is not listed"),
     ] {
         std::fs::write(&partition, bad)?;
@@ -176,7 +236,10 @@ fn damaged_folders_are_told() -> AnyResult {
     }
     std::fs::remove_file(&partition)?;
     assert!(open().contains("list_eval_partition.txt does not exist"));
-    assert!(matches!(CelebA::open(Path::new("/nowhere"), SplitRule::Official), Err(Error::Missing(_))));
+    assert!(matches!(
+        CelebA::open(Path::new("/nowhere"), SplitRule::Official),
+        Err(Error::Missing(_))
+    ));
     Ok(())
 }
 
@@ -186,7 +249,9 @@ fn every_attribute_is_visible_somewhere_and_not_everywhere() {
     // Nothing hides anything on this face: no hat, no hair over the forehead, not blurred.
     let plain = Labels::default().with(24, true).with(39, true);
     for (k, name) in ATTRIBUTES.iter().enumerate() {
-        let inside: Vec<usize> = (0..6).map(|face| generator.region(face, plain, k).iter().filter(|&&inside| inside).count()).collect();
+        let inside: Vec<usize> = (0..6)
+            .map(|face| generator.region(face, plain, k).iter().filter(|&&inside| inside).count())
+            .collect();
         assert!(inside.iter().all(|&n| n > 8), "{name} is not visible: {inside:?} pixels");
         assert!(inside.iter().any(|&n| n < WIDTH * HEIGHT * 3 / 4), "{name} is everywhere");
     }

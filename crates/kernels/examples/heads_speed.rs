@@ -1,4 +1,5 @@
-//! Times a step of forty attention heads: `cargo run --release -p foresee-kernels --example heads_speed -- [SIZE] [BATCH]`.
+//! Times a step of forty attention heads: `cargo run --release -p foresee-kernels --example
+//! heads_speed -- [SIZE] [BATCH]`.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +15,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let features = Var::randn(0f32, 1., (batch, size, size, c), &Device::Cpu)?;
     let weight = Var::randn(0f32, 0.1, (k * c, c, 1, 1), &Device::Cpu)?;
     let bias = Tensor::zeros(k * c, DType::F32, &Device::Cpu)?;
-    println!("{:?}, peak {:.0} GFLOP/s in f32", instruction_set(), measure_peak(Duration::from_secs(1)) * 1e-9);
+    println!(
+        "{:?}, peak {:.0} GFLOP/s in f32",
+        instruction_set(),
+        measure_peak(Duration::from_secs(1)) * 1e-9
+    );
     for precision in [Precision::F32, Precision::Bf16] {
         for _ in 0..3 {
             let start = Instant::now();
-            let pooled = attention_heads(&features.permute((0, 3, 1, 2))?, &weight, &bias, precision)?;
+            let pooled =
+                attention_heads(&features.permute((0, 3, 1, 2))?, &weight, &bias, precision)?;
             let forward = start.elapsed();
             (pooled.features.sum_all()? + pooled.masks.sum_all()?)?.backward()?;
             let both = start.elapsed();

@@ -29,12 +29,19 @@ pub struct AdamWStep {
 
 /// Changes `value`, `first` and `second` (of one shape, as the gradient) in place:
 ///
-/// m ← β₁m + (1-β₁)g, s ← β₂s + (1-β₂)g², v ← (1 - lr·wd)v - lr·m̂/(√ŝ + ε). Other tensors than `f32` on the CPU take candle's own operations. Tensors that share the
-/// moments' storage (clones) change with them.
+/// m ← β₁m + (1-β₁)g, s ← β₂s + (1-β₂)g², v ← (1 - lr·wd)v - lr·m̂/(√ŝ + ε). Other tensors than
+/// `f32` on the CPU take candle's own operations. Tensors that share the moments' storage (clones)
+/// change with them.
 ///
 /// # Errors
 /// If the shapes differ.
-pub fn adamw_step(value: &Var, gradient: &Tensor, first: &mut Tensor, second: &mut Tensor, step: &AdamWStep) -> Result<()> {
+pub fn adamw_step(
+    value: &Var,
+    gradient: &Tensor,
+    first: &mut Tensor,
+    second: &mut Tensor,
+    step: &AdamWStep,
+) -> Result<()> {
     for (name, tensor) in [("gradient", gradient), ("first", &*first), ("second", &*second)] {
         if tensor.dims() != value.dims() {
             return Err(shape("adamw_step", name, format!("{:?}", value.dims()), tensor));
@@ -48,16 +55,24 @@ pub fn adamw_step(value: &Var, gradient: &Tensor, first: &mut Tensor, second: &m
         *first = ((&*first * beta1)? + (gradient * (1. - beta1))?)?;
         *second = ((&*second * beta2)? + (gradient.sqr()? * (1. - beta2))?)?;
         let direction = ((&*first / correct1)? / ((&*second / correct2)?.sqrt()? + epsilon)?)?;
-        return Ok(value.set(&((value.as_detached_tensor() * keep)? - (direction * learning_rate)?)?)?);
+        return Ok(
+            value.set(&((value.as_detached_tensor() * keep)? - (direction * learning_rate)?)?)?
+        );
     }
     let gradient = gradient.contiguous()?;
     first.inplace_op2(&gradient, &Average { decay: beta1, squared: false })?;
     second.inplace_op2(&gradient, &Average { decay: beta2, squared: true })?;
-    let descend = Descend { keep: keep as f32, rate: (learning_rate / correct1) as f32, correct2: correct2 as f32, epsilon: epsilon as f32 };
+    let descend = Descend {
+        keep: keep as f32,
+        rate: (learning_rate / correct1) as f32,
+        correct2: correct2 as f32,
+        epsilon: epsilon as f32,
+    };
     Ok(value.inplace_op3(first, second, &descend)?)
 }
 
-/// average ← decay·average + (1 - decay)·value, in place. Other tensors than `f32` on the CPU take candle's own operations.
+/// average ← decay·average + (1 - decay)·value, in place. Other tensors than `f32` on the CPU take
+/// candle's own operations.
 ///
 /// # Errors
 /// If the shapes differ.
@@ -67,7 +82,9 @@ pub fn moving_average(average: &Var, value: &Tensor, decay: f64) -> Result<()> {
     }
     floats("moving_average", &[average, value])?;
     if !fused(&[average, value]) {
-        return Ok(average.set(&((average.as_detached_tensor() * decay)? + (value.detach() * (1. - decay))?)?)?);
+        return Ok(average.set(
+            &((average.as_detached_tensor() * decay)? + (value.detach() * (1. - decay))?)?,
+        )?);
     }
     Ok(average.inplace_op2(&value.contiguous()?, &Average { decay, squared: false })?)
 }
@@ -83,13 +100,23 @@ impl InplaceOp2 for Average {
         "moving-average"
     }
 
-    fn cpu_fwd(&self, m: &mut CpuStorage, ml: &Layout, g: &CpuStorage, gl: &Layout) -> candle_core::Result<()> {
+    fn cpu_fwd(
+        &self,
+        m: &mut CpuStorage,
+        ml: &Layout,
+        g: &CpuStorage,
+        gl: &Layout,
+    ) -> candle_core::Result<()> {
         // 1 - β₂ has few digits left in f32.
         let (decay, rest) = (self.decay as f32, (1. - self.decay) as f32);
         let blocks = slice_mut(m, ml)?.par_chunks_mut(BLOCK).zip(slice(g, gl)?.par_chunks(BLOCK));
         match self.squared {
-            true => blocks.for_each(|(m, g)| m.iter_mut().zip(g).for_each(|(m, g)| *m = decay * *m + rest * g * g)),
-            false => blocks.for_each(|(m, g)| m.iter_mut().zip(g).for_each(|(m, g)| *m = decay * *m + rest * g)),
+            true => blocks.for_each(|(m, g)| {
+                m.iter_mut().zip(g).for_each(|(m, g)| *m = decay * *m + rest * g * g)
+            }),
+            false => blocks.for_each(|(m, g)| {
+                m.iter_mut().zip(g).for_each(|(m, g)| *m = decay * *m + rest * g)
+            }),
         }
         Ok(())
     }
@@ -108,9 +135,20 @@ impl InplaceOp3 for Descend {
         "adamw-descend"
     }
 
-    fn cpu_fwd(&self, v: &mut CpuStorage, vl: &Layout, m: &CpuStorage, ml: &Layout, s: &CpuStorage, sl: &Layout) -> candle_core::Result<()> {
+    fn cpu_fwd(
+        &self,
+        v: &mut CpuStorage,
+        vl: &Layout,
+        m: &CpuStorage,
+        ml: &Layout,
+        s: &CpuStorage,
+        sl: &Layout,
+    ) -> candle_core::Result<()> {
         let Self { keep, rate, correct2, epsilon } = *self;
-        let blocks = slice_mut(v, vl)?.par_chunks_mut(BLOCK).zip(slice(m, ml)?.par_chunks(BLOCK)).zip(slice(s, sl)?.par_chunks(BLOCK));
+        let blocks = slice_mut(v, vl)?
+            .par_chunks_mut(BLOCK)
+            .zip(slice(m, ml)?.par_chunks(BLOCK))
+            .zip(slice(s, sl)?.par_chunks(BLOCK));
         blocks.for_each(|((v, m), s)| {
             for ((v, m), s) in v.iter_mut().zip(m).zip(s) {
                 *v = keep * *v - rate * m / ((s / correct2).sqrt() + epsilon);
@@ -120,7 +158,10 @@ impl InplaceOp3 for Descend {
     }
 }
 
-fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> candle_core::Result<&'a mut [f32]> {
+fn slice_mut<'a>(
+    storage: &'a mut CpuStorage,
+    layout: &Layout,
+) -> candle_core::Result<&'a mut [f32]> {
     match (layout.contiguous_offsets(), storage) {
         (Some((start, end)), CpuStorage::F32(values)) => Ok(&mut values[start..end]),
         _ => candle_core::bail!("a contiguous f32 tensor is needed"),

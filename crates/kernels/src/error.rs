@@ -41,7 +41,12 @@ pub enum Error {
 /// The result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
 
-pub(crate) fn shape(operation: &'static str, tensor: &'static str, expected: impl Into<String>, got: &candle_core::Tensor) -> Error {
+pub(crate) fn shape(
+    operation: &'static str,
+    tensor: &'static str,
+    expected: impl Into<String>,
+    got: &candle_core::Tensor,
+) -> Error {
     Error::Shape { operation, tensor, expected: expected.into(), got: got.shape().clone() }
 }
 

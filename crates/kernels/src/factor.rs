@@ -7,18 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::isa::Instructions;
 
-/// How the factors of matrix products are held; all else (sums, masks, statistics) is `f32` in either case.
+/// How the factors of matrix products are held; all else (sums, masks, statistics) is `f32` in
+/// either case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// Single precision.
     #[default]
     F32,
-    /// bfloat16, 8 bits of precision. Faster where the processor multiplies pairs of them (AVX512-BF16); elsewhere the rounded factors are multiplied in `f32`.
+    /// bfloat16, 8 bits of precision. Faster where the processor multiplies pairs of them
+    /// (AVX512-BF16); elsewhere the rounded factors are multiplied in `f32`.
     Bf16,
 }
 
-/// Evaluates an expression with a type named `$F` for the factors that a precision asks for and the machine has.
+/// Evaluates an expression with a type named `$F` for the factors that a precision asks for and the
+/// machine has.
 macro_rules! with_factors {
     ($precision:expr, $instructions:expr, $F:ident => $value:expr) => {
         match $precision {
@@ -53,17 +56,25 @@ pub(crate) trait Factor: Copy + Default + Send + Sync + 'static {
         None
     }
 
-    /// Runs a job whose products are of these factors, with the instructions that [`step`](Self::step) needs.
+    /// Runs a job whose products are of these factors, with the instructions that
+    /// [`step`](Self::step) needs.
     #[inline(always)]
     fn dispatch<J: WithSimd>(instructions: Instructions, job: J) -> J::Output {
         instructions.dispatch(job)
     }
 
-    /// Adds one step's products to R rows of N vectors of sums: factor r of the left operand lies at `a + r·row`, the right operand's at `b`.
+    /// Adds one step's products to R rows of N vectors of sums: factor r of the left operand lies
+    /// at `a + r·row`, the right operand's at `b`.
     ///
     /// # Safety
     /// These places can be read, and [`dispatch`](Self::dispatch) runs the job.
-    unsafe fn step<S: Simd, const R: usize, const N: usize>(simd: S, a: *const Self, row: usize, b: *const Self, sums: &mut [[S::f32s; N]; R]);
+    unsafe fn step<S: Simd, const R: usize, const N: usize>(
+        simd: S,
+        a: *const Self,
+        row: usize,
+        b: *const Self,
+        sums: &mut [[S::f32s; N]; R],
+    );
 }
 
 impl Factor for f32 {
@@ -80,10 +91,17 @@ impl Factor for f32 {
     }
 
     #[inline(always)]
-    unsafe fn step<S: Simd, const R: usize, const N: usize>(simd: S, a: *const Self, row: usize, b: *const Self, sums: &mut [[S::f32s; N]; R]) {
+    unsafe fn step<S: Simd, const R: usize, const N: usize>(
+        simd: S,
+        a: *const Self,
+        row: usize,
+        b: *const Self,
+        sums: &mut [[S::f32s; N]; R],
+    ) {
         // SAFETY: as the caller promises.
         unsafe {
-            let b: [S::f32s; N] = from_fn(|n| b.add(n * S::F32_LANES).cast::<S::f32s>().read_unaligned());
+            let b: [S::f32s; N] =
+                from_fn(|n| b.add(n * S::F32_LANES).cast::<S::f32s>().read_unaligned());
             for (r, sums) in sums.iter_mut().enumerate() {
                 let factor = simd.splat_f32s(*a.add(r * row));
                 for (sum, &b) in sums.iter_mut().zip(&b) {
@@ -123,12 +141,20 @@ impl Factor for Pair {
     }
 
     #[inline(always)]
-    unsafe fn step<S: Simd, const R: usize, const N: usize>(simd: S, a: *const Self, row: usize, b: *const Self, sums: &mut [[S::f32s; N]; R]) {
+    unsafe fn step<S: Simd, const R: usize, const N: usize>(
+        simd: S,
+        a: *const Self,
+        row: usize,
+        b: *const Self,
+        sums: &mut [[S::f32s; N]; R],
+    ) {
         // SAFETY: as the caller promises; a vector of u32 is as wide as one of f32.
         unsafe {
-            let b: [S::u32s; N] = from_fn(|n| b.add(n * S::F32_LANES).cast::<S::u32s>().read_unaligned());
+            let b: [S::u32s; N] =
+                from_fn(|n| b.add(n * S::F32_LANES).cast::<S::u32s>().read_unaligned());
             let (shift, mask) = (simd.splat_u32s(16), simd.splat_u32s(0xFFFF_0000));
-            let low: [S::f32s; N] = b.map(|b| simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(b, shift)));
+            let low: [S::f32s; N] =
+                b.map(|b| simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(b, shift)));
             let high: [S::f32s; N] = b.map(|b| simd.transmute_f32s_u32s(simd.and_u32s(b, mask)));
             for (r, sums) in sums.iter_mut().enumerate() {
                 let pair = (*a.add(r * row)).0;
@@ -163,15 +189,24 @@ impl Factor for NativePair {
     }
 
     #[inline(always)]
-    unsafe fn step<S: Simd, const R: usize, const N: usize>(_: S, a: *const Self, row: usize, b: *const Self, sums: &mut [[S::f32s; N]; R]) {
+    unsafe fn step<S: Simd, const R: usize, const N: usize>(
+        _: S,
+        a: *const Self,
+        row: usize,
+        b: *const Self,
+        sums: &mut [[S::f32s; N]; R],
+    ) {
         use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps, _mm512_set1_epi32};
         use std::mem::{transmute, transmute_copy};
         assert!(size_of::<S::f32s>() == size_of::<__m512>());
-        // SAFETY: as the caller promises, so that the processor has the instruction; the vectors are of the same size, and any bits are values of them.
+        // SAFETY: as the caller promises, so that the processor has the instruction; the vectors
+        // are of the same size, and any bits are values of them.
         unsafe {
-            let b: [__m512bh; N] = from_fn(|n| b.add(n * S::F32_LANES).cast::<__m512bh>().read_unaligned());
+            let b: [__m512bh; N] =
+                from_fn(|n| b.add(n * S::F32_LANES).cast::<__m512bh>().read_unaligned());
             for (r, sums) in sums.iter_mut().enumerate() {
-                let factor: __m512bh = transmute(_mm512_set1_epi32((*a.add(r * row)).0.0.cast_signed()));
+                let factor: __m512bh =
+                    transmute(_mm512_set1_epi32((*a.add(r * row)).0.0.cast_signed()));
                 for (sum, &b) in sums.iter_mut().zip(&b) {
                     let before: __m512 = transmute_copy(sum);
                     *sum = transmute_copy(&_mm512_dpbf16_ps(before, factor, b));
@@ -187,9 +222,15 @@ mod tests {
 
     #[test]
     fn bf16_rounds_to_the_nearest() {
-        assert_eq!([1., 1. + 1. / 256., 1. + 3. / 256., -2., 0.].map(bf16), [0x3F80, 0x3F80, 0x3F82, 0xC000, 0]);
+        assert_eq!(
+            [1., 1. + 1. / 256., 1. + 3. / 256., -2., 0.].map(bf16),
+            [0x3F80, 0x3F80, 0x3F82, 0xC000, 0]
+        );
         assert_eq!(bf16(f32::INFINITY), 0x7F80);
         assert_eq!(bf16(f32::MAX), 0x7F80);
-        assert!(f32::from_bits(bf16(f32::NAN) << 16).is_nan() && f32::from_bits(bf16(f32::from_bits(0x7F80_0001)) << 16).is_nan());
+        assert!(
+            f32::from_bits(bf16(f32::NAN) << 16).is_nan()
+                && f32::from_bits(bf16(f32::from_bits(0x7F80_0001)) << 16).is_nan()
+        );
     }
 }

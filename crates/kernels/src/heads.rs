@@ -1,4 +1,5 @@
-//! Eq. 9 and 13: K attribute heads, each with a mask for every channel, pooled over the pixels, without storing a mask.
+//! Eq. 9 and 13: K attribute heads, each with a mask for every channel, pooled over the pixels,
+//! without storing a mask.
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 use rayon::prelude::*;
@@ -12,12 +13,14 @@ use crate::layout::{channels_first, pixels_first};
 use crate::product::columns_padded;
 use crate::{fused, reference};
 
-/// Pixels that are worked on at a time: their features, their gradients and one attribute's masks fit the second-level cache.
+/// Pixels that are worked on at a time: their features, their gradients and one attribute's masks
+/// fit the second-level cache.
 pub(crate) const CHUNK: usize = 128;
-/// Into how many parts the pixels of a batch are cut for the weights' gradient, whatever the number of threads: the order of sums, and so every bit, depends
-/// on it.
+/// Into how many parts the pixels of a batch are cut for the weights' gradient, whatever the number
+/// of threads: the order of sums, and so every bit, depends on it.
 const PARTS: usize = 16;
-/// Into how many parts at most the pixels of one image are cut in the forward pass. More need more memory, above all with many curves.
+/// Into how many parts at most the pixels of one image are cut in the forward pass. More need more
+/// memory, above all with many curves.
 const IMAGE_PARTS: usize = 8;
 
 /// What a head sees of an image: averages over its pixels.
@@ -25,24 +28,34 @@ const IMAGE_PARTS: usize = 8;
 pub struct Pooled {
     /// mean over H×W of mask ⊗ feature, [B, K, C].
     pub features: Tensor,
-    /// mean over H×W of the mask, [B, K, C]. Times H·W and summed over K and C, it is ‖M‖₁ of an image (Eq. 10).
+    /// mean over H×W of the mask, [B, K, C]. Times H·W and summed over K and C, it is ‖M‖₁ of an
+    /// image (Eq. 10).
     pub masks: Tensor,
 }
 
-/// Fused multi-attribute attention (Eq. 9): with M^k = sigmoid(conv_k(z) + b_k), the averages over all pixels of M^k ⊗ z and of M^k.
+/// Fused multi-attribute attention (Eq. 9): with M^k = sigmoid(conv_k(z) + b_k), the averages over
+/// all pixels of M^k ⊗ z and of M^k.
 ///
 /// * `z`: features [B, C, H, W].
-/// * `weight`: the masks' convolution [K·C, C, n, n], n odd (1 in the paper), row k·C + c for attribute k and channel c; stride 1, zero padding (n-1)/2.
+/// * `weight`: the masks' convolution [K·C, C, n, n], n odd (1 in the paper), row k·C + c for
+///   attribute k and channel c; stride 1, zero padding (n-1)/2.
 /// * `bias`: `[K·C]`.
 ///
-/// Differentiable in all three. On the CPU in `f32` no mask is stored, and the backward pass computes them again; other tensors take
-/// [`reference::attention_heads`]. With n = 1, features that lie in memory pixel by pixel (what [`conv2d`](crate::conv2d) returns) are read where they
-/// are; others are copied, and n > 1 makes n² shifted copies. `precision` is that of the factors of matrix products; it is for the fused operation only. A
-/// CUDA device has its own form of it (feature `cuda`), also for `f32`.
+/// Differentiable in all three. On the CPU in `f32` no mask is stored, and the backward pass
+/// computes them again; other tensors take [`reference::attention_heads`]. With n = 1, features
+/// that lie in memory pixel by pixel (what [`conv2d`](crate::conv2d) returns) are read where they
+/// are; others are copied, and n > 1 makes n² shifted copies. `precision` is that of the factors of
+/// matrix products; it is for the fused operation only. A CUDA device has its own form of it
+/// (feature `cuda`), also for `f32`.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn attention_heads(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Pooled> {
+pub fn attention_heads(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    precision: Precision,
+) -> Result<Pooled> {
     let dims = Dims::of("attention_heads", z, weight, bias)?;
     if !dims.have_kernels(&[z, weight, bias], precision) {
         return reference::attention_heads(z, weight, bias, &Identity);
@@ -55,7 +68,12 @@ pub fn attention_heads(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Pr
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn attention_heads_of_pixels(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Pooled> {
+pub fn attention_heads_of_pixels(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    precision: Precision,
+) -> Result<Pooled> {
     if z.rank() != 4 || weight.dims().last() != Some(&1) {
         return attention_heads(&channels_first(z)?, weight, bias, precision);
     }
@@ -64,7 +82,13 @@ pub fn attention_heads_of_pixels(z: &Tensor, weight: &Tensor, bias: &Tensor, pre
         return attention_heads(&channels_first(z)?, weight, bias, precision);
     }
     let rows = weight.dim(0)?;
-    pool(&z.contiguous()?, &weight.reshape((rows, dims.channels))?.contiguous()?, bias, dims, precision)
+    pool(
+        &z.contiguous()?,
+        &weight.reshape((rows, dims.channels))?.contiguous()?,
+        bias,
+        dims,
+        precision,
+    )
 }
 
 fn pool(u: &Tensor, w: &Tensor, bias: &Tensor, dims: Dims, precision: Precision) -> Result<Pooled> {
@@ -72,61 +96,119 @@ fn pool(u: &Tensor, w: &Tensor, bias: &Tensor, dims: Dims, precision: Precision)
         #[cfg(feature = "cuda")]
         Device::Cuda(_) => {
             use crate::cuda::ops::{aligned, heads::Heads};
-            aligned(u)?.apply_op3(&aligned(w)?, &aligned(bias)?, Heads { counts: dims.counts(), precision })?
+            aligned(u)?.apply_op3(
+                &aligned(w)?,
+                &aligned(bias)?,
+                Heads { counts: dims.counts(), precision },
+            )?
         }
-        _ => u.apply_op3(w, &bias.contiguous()?, Heads { dims, precision, instructions: Instructions::current() })?,
+        _ => u.apply_op3(
+            w,
+            &bias.contiguous()?,
+            Heads { dims, precision, instructions: Instructions::current() },
+        )?,
     };
-    Ok(Pooled { features: out.narrow(2, 0, 1)?.squeeze(2)?, masks: out.narrow(2, 1, 1)?.squeeze(2)? })
+    Ok(Pooled {
+        features: out.narrow(2, 0, 1)?.squeeze(2)?,
+        masks: out.narrow(2, 1, 1)?.squeeze(2)?,
+    })
 }
 
-/// The same under several transformations of the masks (Eq. 13): one [`Pooled`] for each of `curves`, the masks being computed once for all of them.
+/// The same under several transformations of the masks (Eq. 13): one [`Pooled`] for each of
+/// `curves`, the masks being computed once for all of them.
 ///
 /// Not differentiable. [`Pooled::masks`] holds the means of the transformed masks.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn attention_heads_under(z: &Tensor, weight: &Tensor, bias: &Tensor, curves: &[&dyn ToneCurve], precision: Precision) -> Result<Vec<Pooled>> {
+pub fn attention_heads_under(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    curves: &[&dyn ToneCurve],
+    precision: Precision,
+) -> Result<Vec<Pooled>> {
     let dims = Dims::of("attention_heads_under", z, weight, bias)?;
     let Some(out) = means_under(z, weight, bias, dims, curves, precision)? else {
-        return curves.iter().map(|curve| reference::attention_heads(z, weight, bias, *curve)).collect();
+        return curves
+            .iter()
+            .map(|curve| reference::attention_heads(z, weight, bias, *curve))
+            .collect();
     };
-    let part = |i: usize, j: usize| out.narrow(2, i, 1)?.narrow(3, j, 1)?.squeeze(3)?.squeeze(2)?.contiguous();
+    let part = |i: usize, j: usize| {
+        out.narrow(2, i, 1)?.narrow(3, j, 1)?.squeeze(3)?.squeeze(2)?.contiguous()
+    };
     (0..curves.len()).map(|i| Ok(Pooled { features: part(i, 0)?, masks: part(i, 1)? })).collect()
 }
 
-/// Means [B, K, curves, 2, C] by the fused kernels, or `None` where they cannot take the tensors or the curves.
-fn means_under(z: &Tensor, weight: &Tensor, bias: &Tensor, dims: Dims, curves: &[&dyn ToneCurve], precision: Precision) -> Result<Option<Tensor>> {
+/// Means [B, K, curves, 2, C] by the fused kernels, or `None` where they cannot take the tensors or
+/// the curves.
+fn means_under(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    dims: Dims,
+    curves: &[&dyn ToneCurve],
+    precision: Precision,
+) -> Result<Option<Tensor>> {
     if !dims.have_kernels(&[z, weight, bias], precision) || curves.is_empty() {
         return Ok(None);
     }
     let (u, w) = as_products(&z.detach(), &weight.detach())?;
     #[cfg(feature = "cuda")]
     if u.device().is_cuda() {
-        return Ok(crate::cuda::ops::heads::forward_under(&u, &w, &bias.detach(), &dims.counts(), precision, curves)?);
+        return Ok(crate::cuda::ops::heads::forward_under(
+            &u,
+            &w,
+            &bias.detach(),
+            &dims.counts(),
+            precision,
+            curves,
+        )?);
     }
     let op = Heads { dims, precision, instructions: Instructions::current() };
-    let out = with_slice(&u, |u| with_slice(&w, |w| with_slice(bias, |b| op.forward(u, w, b, curves))))???;
-    Ok(Some(Tensor::from_vec(out, (dims.images, dims.attributes, curves.len(), 2, dims.channels), &Device::Cpu)?))
+    let out = with_slice(&u, |u| {
+        with_slice(&w, |w| with_slice(bias, |b| op.forward(u, w, b, curves)))
+    })???;
+    Ok(Some(Tensor::from_vec(
+        out,
+        (dims.images, dims.attributes, curves.len(), 2, dims.channels),
+        &Device::Cpu,
+    )?))
 }
 
-/// The masks themselves, [B, A, C, H, W], for the chosen attributes only. Not differentiable, and always of `f32` factors.
+/// The masks themselves, [B, A, C, H, W], for the chosen attributes only. Not differentiable, and
+/// always of `f32` factors.
 ///
 /// # Errors
 /// If the shapes do not fit each other or an attribute does not exist.
-pub fn attention_masks(z: &Tensor, weight: &Tensor, bias: &Tensor, attributes: &[usize]) -> Result<Tensor> {
+pub fn attention_masks(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    attributes: &[usize],
+) -> Result<Tensor> {
     let dims = Dims::of("attention_masks", z, weight, bias)?;
     let rows: Vec<u32> = attributes
         .iter()
         .map(|&k| match k < dims.attributes {
             true => Ok((k * dims.channels) as u32..((k + 1) * dims.channels) as u32),
-            false => Err(Error::Attribute { operation: "attention_masks", index: k, attributes: dims.attributes }),
+            false => Err(Error::Attribute {
+                operation: "attention_masks",
+                index: k,
+                attributes: dims.attributes,
+            }),
         })
         .collect::<Result<Vec<_>>>()?
         .into_iter()
         .flatten()
         .collect();
     let rows = Tensor::from_vec(rows, attributes.len() * dims.channels, z.device())?;
-    reference::masks(&z.detach().contiguous()?, &weight.detach().index_select(&rows, 0)?, &bias.detach().index_select(&rows, 0)?)
+    reference::masks(
+        &z.detach().contiguous()?,
+        &weight.detach().index_select(&rows, 0)?,
+        &bias.detach().index_select(&rows, 0)?,
+    )
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +216,8 @@ pub(crate) struct Dims {
     pub images: usize,
     pub attributes: usize,
     pub channels: usize,
-    /// Inputs of a mask: C for a 1×1 convolution, n²·C for n×n. The first C of them are the features themselves.
+    /// Inputs of a mask: C for a 1×1 convolution, n²·C for n×n. The first C of them are the
+    /// features themselves.
     pub inputs: usize,
     pub pixels: usize,
 }
@@ -148,7 +231,12 @@ impl Dims {
             return Err(shape(operation, "weight", "[K·C, C, n, n]", weight));
         };
         if inputs != channels || channels == 0 || rows % channels != 0 || n != m || n % 2 == 0 {
-            return Err(shape(operation, "weight", format!("[K·{channels}, {channels}, n, n] with odd n"), weight));
+            return Err(shape(
+                operation,
+                "weight",
+                format!("[K·{channels}, {channels}, n, n] with odd n"),
+                weight,
+            ));
         }
         if bias.dims() != [rows] {
             return Err(shape(operation, "bias", format!("[{rows}]"), bias));
@@ -156,16 +244,26 @@ impl Dims {
         if h * w == 0 {
             return Err(shape(operation, "z", "at least one pixel", z));
         }
-        Ok(Self { images, attributes: rows / channels, channels, inputs: n * n * channels, pixels: h * w })
+        Ok(Self {
+            images,
+            attributes: rows / channels,
+            channels,
+            inputs: n * n * channels,
+            pixels: h * w,
+        })
     }
 
     /// Whether the CPU's or a CUDA device's kernels can take these tensors.
-    #[cfg_attr(not(feature = "cuda"), allow(unused_variables, reason = "the CPU's kernels take tensors whatever the precision"))]
+    #[cfg_attr(
+        not(feature = "cuda"),
+        allow(unused_variables, reason = "the CPU's kernels take tensors whatever the precision")
+    )]
     fn have_kernels(&self, tensors: &[&Tensor], precision: Precision) -> bool {
         #[cfg(feature = "cuda")]
         if crate::cuda::ops::takes(tensors) {
             let counts = self.counts();
-            return counts.fit() && crate::cuda::ops::have_shared(tensors[0].device(), counts.shared(precision));
+            return counts.fit()
+                && crate::cuda::ops::have_shared(tensors[0].device(), counts.shared(precision));
         }
         fused(tensors)
     }
@@ -183,12 +281,19 @@ impl Dims {
 
     /// All chunks of a batch, image by image.
     fn chunks(&self) -> Vec<Chunk> {
-        let of = |image: usize| (0..self.pixels).step_by(CHUNK).map(move |start| Chunk { image, start, pixels: CHUNK.min(self.pixels - start) });
+        let of = |image: usize| {
+            (0..self.pixels).step_by(CHUNK).map(move |start| Chunk {
+                image,
+                start,
+                pixels: CHUNK.min(self.pixels - start),
+            })
+        };
         (0..self.images).flat_map(of).collect()
     }
 }
 
-/// The masks' convolution as a matrix product: inputs u [B, H, W, D] with the features in the first C of D, weights [K·C, D].
+/// The masks' convolution as a matrix product: inputs u [B, H, W, D] with the features in the first
+/// C of D, weights [K·C, D].
 fn as_products(z: &Tensor, weight: &Tensor) -> Result<(Tensor, Tensor)> {
     let (rows, c, n, _) = weight.dims4()?;
     if n == 1 {
@@ -196,12 +301,22 @@ fn as_products(z: &Tensor, weight: &Tensor) -> Result<(Tensor, Tensor)> {
     }
     let (_, _, h, w) = z.dims4()?;
     let centre = n * n / 2;
-    let taps: Vec<usize> = std::iter::once(centre).chain((0..n * n).filter(|&t| t != centre)).collect();
+    let taps: Vec<usize> =
+        std::iter::once(centre).chain((0..n * n).filter(|&t| t != centre)).collect();
     let padded = z.pad_with_zeros(2, n / 2, n / 2)?.pad_with_zeros(3, n / 2, n / 2)?;
-    let shifted = taps.iter().map(|t| padded.narrow(2, t / n, h)?.narrow(3, t % n, w)).collect::<candle_core::Result<Vec<_>>>()?;
+    let shifted = taps
+        .iter()
+        .map(|t| padded.narrow(2, t / n, h)?.narrow(3, t % n, w))
+        .collect::<candle_core::Result<Vec<_>>>()?;
     let u = pixels_first(&Tensor::cat(&shifted, 1)?)?;
-    let order = Tensor::from_vec(taps.iter().map(|&t| t as u32).collect::<Vec<_>>(), n * n, z.device())?;
-    let weight = weight.flatten_from(2)?.transpose(1, 2)?.contiguous()?.index_select(&order, 1)?.reshape((rows, n * n * c))?;
+    let order =
+        Tensor::from_vec(taps.iter().map(|&t| t as u32).collect::<Vec<_>>(), n * n, z.device())?;
+    let weight = weight
+        .flatten_from(2)?
+        .transpose(1, 2)?
+        .contiguous()?
+        .index_select(&order, 1)?
+        .reshape((rows, n * n * c))?;
     Ok((u, weight))
 }
 
@@ -216,7 +331,14 @@ impl Heads {
         with_factors!(self.precision, self.instructions, F => forward::<F>(&self.dims, self.instructions, u, w, bias, curves))
     }
 
-    fn backward(&self, u: &[f32], w: &[f32], bias: &[f32], g: &[f32], of_weights: bool) -> (Vec<f32>, OfWeights) {
+    fn backward(
+        &self,
+        u: &[f32],
+        w: &[f32],
+        bias: &[f32],
+        g: &[f32],
+        of_weights: bool,
+    ) -> (Vec<f32>, OfWeights) {
         with_factors!(self.precision, self.instructions, F => backward::<F>(&self.dims, self.instructions, u, w, bias, g, of_weights))
     }
 }
@@ -236,7 +358,10 @@ impl CustomOp3 for Heads {
         bl: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let out = self.forward(slice(u, ul)?, slice(w, wl)?, slice(b, bl)?, &[&Identity]);
-        Ok((CpuStorage::F32(out), (self.dims.images, self.dims.attributes, 2, self.dims.channels).into()))
+        Ok((
+            CpuStorage::F32(out),
+            (self.dims.images, self.dims.attributes, 2, self.dims.channels).into(),
+        ))
     }
 
     fn bwd(
@@ -248,16 +373,25 @@ impl CustomOp3 for Heads {
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let of_weights = w.track_op() || b.track_op();
-        let (du, of_weights) = with_slice(u, |u| with_slice(w, |w| with_slice(b, |b| with_slice(g, |g| self.backward(u, w, b, g, of_weights)))))????;
+        let (du, of_weights) = with_slice(u, |u| {
+            with_slice(w, |w| {
+                with_slice(b, |b| with_slice(g, |g| self.backward(u, w, b, g, of_weights)))
+            })
+        })????;
         let cpu = &Device::Cpu;
         let (dw, db) = of_weights.unzip();
-        let tensor = |of: Option<Vec<f32>>, like: &Tensor| of.map(|of| Tensor::from_vec(of, like.shape(), cpu)).transpose();
+        let tensor = |of: Option<Vec<f32>>, like: &Tensor| {
+            of.map(|of| Tensor::from_vec(of, like.shape(), cpu)).transpose()
+        };
         Ok((Some(Tensor::from_vec(du, u.shape(), cpu)?), tensor(dw, w)?, tensor(db, b)?))
     }
 }
 
 /// The values of contiguous `f32` storage.
-pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
+pub(crate) fn slice<'a>(
+    storage: &'a CpuStorage,
+    layout: &Layout,
+) -> candle_core::Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
         None => candle_core::bail!("a contiguous tensor is needed"),
@@ -265,7 +399,10 @@ pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core
 }
 
 /// Calls `f` with the values of an `f32` tensor on the CPU, in the order of its indices.
-pub(crate) fn with_slice<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> candle_core::Result<R> {
+pub(crate) fn with_slice<R>(
+    tensor: &Tensor,
+    f: impl FnOnce(&[f32]) -> R,
+) -> candle_core::Result<R> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {
@@ -275,7 +412,14 @@ pub(crate) fn with_slice<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> can
 }
 
 /// Means [B, K, curves, 2, C]: of mask ⊗ feature, then of the mask.
-fn forward<F: Factor>(dims: &Dims, instructions: Instructions, u: &[f32], w: &[f32], bias: &[f32], curves: &[&dyn ToneCurve]) -> Vec<f32> {
+fn forward<F: Factor>(
+    dims: &Dims,
+    instructions: Instructions,
+    u: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    curves: &[&dyn ToneCurve],
+) -> Vec<f32> {
     let c = dims.channels;
     let image = dims.attributes * curves.len() * 2 * c;
     let mut out = vec![0f32; dims.images * image];
@@ -285,13 +429,25 @@ fn forward<F: Factor>(dims: &Dims, instructions: Instructions, u: &[f32], w: &[f
     let weights = Weights::<F>::forward(dims, w, bias);
     let chunks = dims.chunks();
     let of_image = chunks.len() / dims.images;
-    let parts: Vec<&[Chunk]> = chunks.chunks(of_image).flat_map(|of| of.chunks(of_image.div_ceil(IMAGE_PARTS))).collect();
+    let parts: Vec<&[Chunk]> =
+        chunks.chunks(of_image).flat_map(|of| of.chunks(of_image.div_ceil(IMAGE_PARTS))).collect();
     let mut sums = vec![0f32; parts.len() * image];
     sums.par_chunks_exact_mut(image).zip(&parts).for_each_init(
         || Scratch::<F>::forward(dims, curves),
         |scratch, (sums, chunks)| {
             for chunk in *chunks {
-                F::dispatch(instructions, ForwardChunk { dims, chunk, u, weights: &weights, curves, sums: &mut *sums, scratch: &mut *scratch });
+                F::dispatch(
+                    instructions,
+                    ForwardChunk {
+                        dims,
+                        chunk,
+                        u,
+                        weights: &weights,
+                        curves,
+                        sums: &mut *sums,
+                        scratch: &mut *scratch,
+                    },
+                );
             }
         },
     );
@@ -324,14 +480,18 @@ pub(crate) struct WeightSums {
 impl WeightSums {
     fn new(dims: &Dims) -> Self {
         let padded = dims.padded_channels();
-        Self { dw: vec![0f32; dims.attributes * dims.padded_inputs() * padded], db: vec![0f32; dims.attributes * padded] }
+        Self {
+            dw: vec![0f32; dims.attributes * dims.padded_inputs() * padded],
+            db: vec![0f32; dims.attributes * padded],
+        }
     }
 }
 
 /// Gradients of the weights [K·C, D] and of the biases `[K·C]`, if they were asked for.
 type OfWeights = Option<(Vec<f32>, Vec<f32>)>;
 
-/// Gradients of u [B, P, D] and, if they are asked for, of the weights [K·C, D] and the biases `[K·C]`, from that of the means, g [B, K, 2, C].
+/// Gradients of u [B, P, D] and, if they are asked for, of the weights [K·C, D] and the biases
+/// `[K·C]`, from that of the means, g [B, K, 2, C].
 fn backward<F: Factor>(
     dims: &Dims,
     instructions: Instructions,
@@ -351,7 +511,8 @@ fn backward<F: Factor>(
     let mut parts: Vec<Part> = chunks
         .chunks(chunks.len().div_ceil(PARTS))
         .map(|chunks| {
-            let (own, others) = std::mem::take(&mut rest).split_at_mut(chunks.iter().map(|chunk| chunk.pixels * dims.inputs).sum());
+            let (own, others) = std::mem::take(&mut rest)
+                .split_at_mut(chunks.iter().map(|chunk| chunk.pixels * dims.inputs).sum());
             rest = others;
             Part { chunks, du: own, of_weights: of_weights.then(|| WeightSums::new(dims)) }
         })
@@ -363,7 +524,19 @@ fn backward<F: Factor>(
             for chunk in part.chunks {
                 let (own, others) = du.split_at_mut(chunk.pixels * dims.inputs);
                 let of_weights = part.of_weights.as_mut();
-                F::dispatch(instructions, BackwardChunk { dims, chunk, u, g, weights: &weights, du: own, of_weights, scratch });
+                F::dispatch(
+                    instructions,
+                    BackwardChunk {
+                        dims,
+                        chunk,
+                        u,
+                        g,
+                        weights: &weights,
+                        du: own,
+                        of_weights,
+                        scratch,
+                    },
+                );
                 du = others;
             }
         },
@@ -376,14 +549,16 @@ fn backward<F: Factor>(
 fn added_up(dims: &Dims, parts: &[WeightSums]) -> (Vec<f32>, Vec<f32>) {
     let (c, d, padded) = (dims.channels, dims.inputs, dims.padded_channels());
     let (mut dw, mut db) = (vec![0f32; dims.attributes * c * d], vec![0f32; dims.attributes * c]);
-    dw.par_chunks_exact_mut(c * d).zip(db.par_chunks_exact_mut(c)).enumerate().for_each(|(k, (dw, db))| {
-        for part in parts {
-            let from = &part.dw[k * dims.padded_inputs() * padded..];
-            for (channel, row) in dw.chunks_exact_mut(d).enumerate() {
-                row.iter_mut().enumerate().for_each(|(i, v)| *v += from[i * padded + channel]);
+    dw.par_chunks_exact_mut(c * d).zip(db.par_chunks_exact_mut(c)).enumerate().for_each(
+        |(k, (dw, db))| {
+            for part in parts {
+                let from = &part.dw[k * dims.padded_inputs() * padded..];
+                for (channel, row) in dw.chunks_exact_mut(d).enumerate() {
+                    row.iter_mut().enumerate().for_each(|(i, v)| *v += from[i * padded + channel]);
+                }
+                db.iter_mut().zip(&part.db[k * padded..]).for_each(|(v, p)| *v += p);
             }
-            db.iter_mut().zip(&part.db[k * padded..]).for_each(|(v, p)| *v += p);
-        }
-    });
+        },
+    );
     (dw, db)
 }

@@ -37,8 +37,9 @@ pub fn instruction_set() -> InstructionSet {
     Instructions::current().name()
 }
 
-/// Runs `f` with another set of instructions than the best, for comparisons and tests: operations that this thread calls in `f` use it, on all their threads.
-/// Returns `None`, without a call, if this machine does not have it.
+/// Runs `f` with another set of instructions than the best, for comparisons and tests: operations
+/// that this thread calls in `f` use it, on all their threads. Returns `None`, without a call, if
+/// this machine does not have it.
 pub fn with_instruction_set<R>(set: InstructionSet, f: impl FnOnce() -> R) -> Option<R> {
     struct Restore(Option<Instructions>);
     impl Drop for Restore {
@@ -54,7 +55,10 @@ pub fn with_instruction_set<R>(set: InstructionSet, f: impl FnOnce() -> R) -> Op
 impl Instructions {
     /// Those that operations called on this thread use.
     pub fn current() -> Self {
-        CHOSEN.get().unwrap_or_else(|| Self::find(InstructionSet::Avx512Bf16).unwrap_or(Self { arch: Arch::new(), bf16: false }))
+        CHOSEN.get().unwrap_or_else(|| {
+            Self::find(InstructionSet::Avx512Bf16)
+                .unwrap_or(Self { arch: Arch::new(), bf16: false })
+        })
     }
 
     pub fn has_bf16(self) -> bool {
@@ -86,11 +90,14 @@ impl Instructions {
             InstructionSet::Avx512 => pulp::x86::V4::try_new().map(|v4| plain(Arch::V4(v4))),
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512Bf16 => {
-                let found = is_x86_feature_detected!("avx512bf16").then(pulp::x86::V4::try_new).flatten();
+                let found =
+                    is_x86_feature_detected!("avx512bf16").then(pulp::x86::V4::try_new).flatten();
                 found.map(|v4| Self { arch: Arch::V4(v4), bf16: true })
             }
             #[cfg(target_arch = "aarch64")]
-            InstructionSet::Neon => pulp::aarch64::Neon::try_new().map(|neon| plain(Arch::Neon(neon))),
+            InstructionSet::Neon => {
+                pulp::aarch64::Neon::try_new().map(|neon| plain(Arch::Neon(neon)))
+            }
             _ => None,
         }
     }
@@ -112,7 +119,9 @@ impl Instructions {
 
 /// The features of `pulp::x86::V4`, without which its functions would not be inlined, and bfloat16.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "sse,sse2,fxsr,sse3,ssse3,sse4.1,sse4.2,popcnt,avx,avx2,bmi1,bmi2,fma,lzcnt")]
+#[target_feature(
+    enable = "sse,sse2,fxsr,sse3,ssse3,sse4.1,sse4.2,popcnt,avx,avx2,bmi1,bmi2,fma,lzcnt"
+)]
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16")]
 fn with_bf16<J: WithSimd>(v4: pulp::x86::V4, job: J) -> J::Output {
     job.with_simd(v4)

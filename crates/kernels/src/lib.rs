@@ -36,7 +36,8 @@ fn fused(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|t| t.device().is_cpu() && t.dtype() == DType::F32)
 }
 
-/// Whether the kernels of the CPU or of a CUDA device can take these tensors; others use [`reference`].
+/// Whether the kernels of the CPU or of a CUDA device can take these tensors; others use
+/// [`reference`].
 fn have_kernels(tensors: &[&Tensor]) -> bool {
     #[cfg(feature = "cuda")]
     if cuda::ops::takes(tensors) {

@@ -24,7 +24,8 @@ pub struct Moments {
     pub count: usize,
 }
 
-/// The moments of each channel of x [B, C, H, W], with sums in f32 within some pixels and in f64 beyond. Not differentiable by itself: [`norm_leaky_relu`] accounts for it.
+/// The moments of each channel of x [B, C, H, W], with sums in f32 within some pixels and in f64
+/// beyond. Not differentiable by itself: [`norm_leaky_relu`] accounts for it.
 ///
 /// # Errors
 /// If x is not of four dimensions or is empty.
@@ -34,7 +35,12 @@ pub fn channel_moments(x: &Tensor) -> Result<Moments> {
     };
     let count = b * h * w;
     if count == 0 || c == 0 {
-        return Err(shape("channel_moments", "x", "at least one channel, and one value in each", x));
+        return Err(shape(
+            "channel_moments",
+            "x",
+            "at least one channel, and one value in each",
+            x,
+        ));
     }
     floats("channel_moments", &[x])?;
     if !have_kernels(&[x]) {
@@ -64,15 +70,27 @@ fn moments_of_pixels(x: &Tensor) -> Result<Moments> {
     }
     let (b, h, w, c) = x.dims4()?;
     let (mean, variance) = with_slice(x, |x| moments(x, c, Instructions::current()))?;
-    Ok(Moments { mean: Tensor::from_vec(mean, c, &Device::Cpu)?, variance: Tensor::from_vec(variance, c, &Device::Cpu)?, count: b * h * w })
+    Ok(Moments {
+        mean: Tensor::from_vec(mean, c, &Device::Cpu)?,
+        variance: Tensor::from_vec(variance, c, &Device::Cpu)?,
+        count: b * h * w,
+    })
 }
 
-/// Training mode: leaky_relu(γ·(x - mean)/√(variance + ε) + β, slope), where `moments` are those of x itself, so that the gradient of x
-/// includes the way through them. x [B, C, H, W], γ and β `[C]`.
+/// Training mode: leaky_relu(γ·(x - mean)/√(variance + ε) + β, slope), where `moments` are those of
+/// x itself, so that the gradient of x includes the way through them. x [B, C, H, W], γ and β
+/// `[C]`.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn norm_leaky_relu(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<Tensor> {
+pub fn norm_leaky_relu(
+    x: &Tensor,
+    moments: &Moments,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    slope: f32,
+) -> Result<Tensor> {
     apply(x, moments, gamma, beta, epsilon, slope, true)
 }
 
@@ -80,7 +98,14 @@ pub fn norm_leaky_relu(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Ten
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn scale_shift_leaky_relu(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<Tensor> {
+pub fn scale_shift_leaky_relu(
+    x: &Tensor,
+    moments: &Moments,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    slope: f32,
+) -> Result<Tensor> {
     apply(x, moments, gamma, beta, epsilon, slope, false)
 }
 
@@ -88,7 +113,14 @@ pub fn scale_shift_leaky_relu(x: &Tensor, moments: &Moments, gamma: &Tensor, bet
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn norm_leaky_relu_of_pixels(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<Tensor> {
+pub fn norm_leaky_relu_of_pixels(
+    x: &Tensor,
+    moments: &Moments,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    slope: f32,
+) -> Result<Tensor> {
     apply_to_pixels(x, moments, gamma, beta, epsilon, slope, true)
 }
 
@@ -96,34 +128,86 @@ pub fn norm_leaky_relu_of_pixels(x: &Tensor, moments: &Moments, gamma: &Tensor, 
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn scale_shift_leaky_relu_of_pixels(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<Tensor> {
+pub fn scale_shift_leaky_relu_of_pixels(
+    x: &Tensor,
+    moments: &Moments,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    slope: f32,
+) -> Result<Tensor> {
     apply_to_pixels(x, moments, gamma, beta, epsilon, slope, false)
 }
 
-fn apply(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32, own: bool) -> Result<Tensor> {
+fn apply(
+    x: &Tensor,
+    moments: &Moments,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    slope: f32,
+    own: bool,
+) -> Result<Tensor> {
     check(x, moments, gamma, beta)?;
     let tensors = [x, gamma, beta, &moments.mean, &moments.variance];
     if !have_kernels(&tensors) {
-        return reference::norm_leaky_relu(x, (!own).then_some(moments), gamma, beta, epsilon, slope);
+        return reference::norm_leaky_relu(
+            x,
+            (!own).then_some(moments),
+            gamma,
+            beta,
+            epsilon,
+            slope,
+        );
     }
-    Ok(channels_first(&apply_to_pixels(&pixels_first(x)?, moments, gamma, beta, epsilon, slope, own)?)?)
+    Ok(channels_first(&apply_to_pixels(
+        &pixels_first(x)?,
+        moments,
+        gamma,
+        beta,
+        epsilon,
+        slope,
+        own,
+    )?)?)
 }
 
-fn apply_to_pixels(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32, own: bool) -> Result<Tensor> {
+fn apply_to_pixels(
+    x: &Tensor,
+    moments: &Moments,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    slope: f32,
+    own: bool,
+) -> Result<Tensor> {
     let tensors = [x, gamma, beta, &moments.mean, &moments.variance];
     if !have_kernels(&tensors) || x.rank() != 4 {
-        return Ok(pixels_first(&apply(&channels_first(x)?, moments, gamma, beta, epsilon, slope, own)?)?);
+        return Ok(pixels_first(&apply(
+            &channels_first(x)?,
+            moments,
+            gamma,
+            beta,
+            epsilon,
+            slope,
+            own,
+        )?)?);
     }
     check(&channels_first(&x.detach())?, moments, gamma, beta)?;
     #[cfg(feature = "cuda")]
     if crate::cuda::ops::takes(&tensors) {
         use crate::cuda::ops::{aligned, norm::NormLeakyRelu};
-        let (mean, variance) = (aligned(&moments.mean.detach())?, aligned(&moments.variance.detach())?);
+        let (mean, variance) =
+            (aligned(&moments.mean.detach())?, aligned(&moments.variance.detach())?);
         let op = NormLeakyRelu { mean, variance, epsilon: epsilon as f32, slope, own };
         return Ok(aligned(x)?.apply_op3(&aligned(gamma)?, &aligned(beta)?, op)?);
     }
     let mean = moments.mean.to_vec1::<f32>()?;
-    let inverse = moments.variance.to_vec1::<f32>()?.iter().map(|&v| (1. / (f64::from(v) + epsilon).sqrt()) as f32).collect();
+    let inverse = moments
+        .variance
+        .to_vec1::<f32>()?
+        .iter()
+        .map(|&v| (1. / (f64::from(v) + epsilon).sqrt()) as f32)
+        .collect();
     let op = NormLeakyRelu { mean, inverse, slope, own, instructions: Instructions::current() };
     Ok(x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?)
 }
@@ -132,7 +216,9 @@ fn check(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor) -> Result
     let &[_, c, _, _] = x.dims() else {
         return Err(shape("norm_leaky_relu", "x", "[B, C, H, W]", x));
     };
-    for (name, tensor) in [("mean", &moments.mean), ("variance", &moments.variance), ("gamma", gamma), ("beta", beta)] {
+    for (name, tensor) in
+        [("mean", &moments.mean), ("variance", &moments.variance), ("gamma", gamma), ("beta", beta)]
+    {
         if tensor.dims() != [c] {
             return Err(shape("norm_leaky_relu", name, format!("[{c}]"), tensor));
         }
@@ -160,8 +246,16 @@ impl NormLeakyRelu {
         (scale, shift)
     }
 
-    /// Gradients of x [N, C], γ and β; the latter are 0 where they are neither asked for nor needed for x.
-    fn backward(&self, x: &[f32], gamma: &[f32], beta: &[f32], g: &[f32], of_weights: bool) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+    /// Gradients of x [N, C], γ and β; the latter are 0 where they are neither asked for nor needed
+    /// for x.
+    fn backward(
+        &self,
+        x: &[f32],
+        gamma: &[f32],
+        beta: &[f32],
+        g: &[f32],
+        of_weights: bool,
+    ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         let c = gamma.len();
         let (scale, shift) = self.lines(gamma, beta);
         let (scale, shift, slope) = (&scale[..], &shift[..], self.slope);
@@ -169,24 +263,52 @@ impl NormLeakyRelu {
             true => x
                 .par_chunks(ROWS * c)
                 .zip(g.par_chunks(ROWS * c))
-                .map(|(x, g)| self.instructions.dispatch(GradientSums { x, g, scale, shift, mean: &self.mean, inverse: &self.inverse, slope }))
+                .map(|(x, g)| {
+                    self.instructions.dispatch(GradientSums {
+                        x,
+                        g,
+                        scale,
+                        shift,
+                        mean: &self.mean,
+                        inverse: &self.inverse,
+                        slope,
+                    })
+                })
                 .collect(),
             false => vec![],
         };
-        let total = |which: usize| (0..c).map(|j| sums.iter().map(|s| f64::from(s[which][j])).sum::<f64>()).collect::<Vec<_>>();
+        let total = |which: usize| {
+            (0..c)
+                .map(|j| sums.iter().map(|s| f64::from(s[which][j])).sum::<f64>())
+                .collect::<Vec<_>>()
+        };
         let (dbeta, dgamma) = (total(0), total(1));
         // dx = g'·scale + x·by_x + constant
         let count = (x.len() / c) as f64;
         let (mut by_x, mut constant) = (vec![0f32; c], vec![0f32; c]);
         for j in (0..c).filter(|_| self.own) {
-            let through_variance = -f64::from(scale[j]) * f64::from(self.inverse[j]) * dgamma[j] / count;
+            let through_variance =
+                -f64::from(scale[j]) * f64::from(self.inverse[j]) * dgamma[j] / count;
             by_x[j] = through_variance as f32;
-            constant[j] = (-f64::from(scale[j]) * dbeta[j] / count - through_variance * f64::from(self.mean[j])) as f32;
+            constant[j] = (-f64::from(scale[j]) * dbeta[j] / count
+                - through_variance * f64::from(self.mean[j])) as f32;
         }
         let mut dx = vec![0f32; x.len()];
-        dx.par_chunks_mut(ROWS * c).zip(x.par_chunks(ROWS * c)).zip(g.par_chunks(ROWS * c)).for_each(|((dx, x), g)| {
-            self.instructions.dispatch(InputGradient { x, g, dx, scale, shift, by_x: &by_x, constant: &constant, slope });
-        });
+        dx.par_chunks_mut(ROWS * c)
+            .zip(x.par_chunks(ROWS * c))
+            .zip(g.par_chunks(ROWS * c))
+            .for_each(|((dx, x), g)| {
+                self.instructions.dispatch(InputGradient {
+                    x,
+                    g,
+                    dx,
+                    scale,
+                    shift,
+                    by_x: &by_x,
+                    constant: &constant,
+                    slope,
+                });
+            });
         (dx, single(&dgamma), single(&dbeta))
     }
 }
@@ -214,7 +336,13 @@ impl CustomOp3 for NormLeakyRelu {
         let mut y = vec![0f32; x.len()];
         let block = (ROWS * gamma.len()).max(1);
         y.par_chunks_mut(block).zip(x.par_chunks(block)).for_each(|(y, x)| {
-            self.instructions.dispatch(Apply { x, y, scale: &scale, shift: &shift, slope: self.slope });
+            self.instructions.dispatch(Apply {
+                x,
+                y,
+                scale: &scale,
+                shift: &shift,
+                slope: self.slope,
+            });
         });
         Ok((CpuStorage::F32(y), xl.shape().clone()))
     }
@@ -228,28 +356,44 @@ impl CustomOp3 for NormLeakyRelu {
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let of_weights = gamma.track_op() || beta.track_op();
-        let (dx, dgamma, dbeta) =
-            with_slice(x, |x| with_slice(gamma, |ga| with_slice(beta, |be| with_slice(g, |g| self.backward(x, ga, be, g, of_weights)))))????;
+        let (dx, dgamma, dbeta) = with_slice(x, |x| {
+            with_slice(gamma, |ga| {
+                with_slice(beta, |be| with_slice(g, |g| self.backward(x, ga, be, g, of_weights)))
+            })
+        })????;
         let cpu = &Device::Cpu;
-        let tensor = |of: Vec<f32>, like: &Tensor| of_weights.then(|| Tensor::from_vec(of, like.shape(), cpu)).transpose();
-        Ok((Some(Tensor::from_vec(dx, x.shape(), cpu)?), tensor(dgamma, gamma)?, tensor(dbeta, beta)?))
+        let tensor = |of: Vec<f32>, like: &Tensor| {
+            of_weights.then(|| Tensor::from_vec(of, like.shape(), cpu)).transpose()
+        };
+        Ok((
+            Some(Tensor::from_vec(dx, x.shape(), cpu)?),
+            tensor(dgamma, gamma)?,
+            tensor(dbeta, beta)?,
+        ))
     }
 }
 
-/// Mean and variance of each of the c columns of x [N, C]: by blocks of rows, which are then merged (Chan, Golub & LeVeque, 1983).
+/// Mean and variance of each of the c columns of x [N, C]: by blocks of rows, which are then merged
+/// (Chan, Golub & LeVeque, 1983).
 fn moments(x: &[f32], c: usize, instructions: Instructions) -> (Vec<f32>, Vec<f32>) {
-    let blocks: Vec<BlockMoments> = x.par_chunks(ROWS * c).map(|x| instructions.dispatch(Deviations { x, c })).collect();
+    let blocks: Vec<BlockMoments> =
+        x.par_chunks(ROWS * c).map(|x| instructions.dispatch(Deviations { x, c })).collect();
     let (mut count, mut mean, mut squares) = (0f64, vec![0f64; c], vec![0f64; c]);
     for block in blocks {
         let all = count + block.rows;
         for j in 0..c {
             let apart = f64::from(block.mean[j]) + f64::from(block.rest[j]) / block.rows - mean[j];
-            squares[j] += f64::from(block.squares[j]) - f64::from(block.rest[j]).powi(2) / block.rows + apart * apart * count * block.rows / all;
+            squares[j] += f64::from(block.squares[j])
+                - f64::from(block.rest[j]).powi(2) / block.rows
+                + apart * apart * count * block.rows / all;
             mean[j] += apart * block.rows / all;
         }
         count = all;
     }
-    (single(&mean), squares.iter().map(|s| s / count).map(|v| if v < 0. { 0. } else { v } as f32).collect())
+    (
+        single(&mean),
+        squares.iter().map(|s| s / count).map(|v| if v < 0. { 0. } else { v } as f32).collect(),
+    )
 }
 
 /// Of some rows: a rounded mean, and the sums of the deviations from it and of their squares.
@@ -360,8 +504,11 @@ impl WithSimd for InputGradient<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let c = self.scale.len();
-        let (scale, shift, by_x, constant) = (&self.scale[..c], &self.shift[..c], &self.by_x[..c], &self.constant[..c]);
-        for ((dx, x), g) in self.dx.chunks_exact_mut(c).zip(self.x.chunks_exact(c)).zip(self.g.chunks_exact(c)) {
+        let (scale, shift, by_x, constant) =
+            (&self.scale[..c], &self.shift[..c], &self.by_x[..c], &self.constant[..c]);
+        for ((dx, x), g) in
+            self.dx.chunks_exact_mut(c).zip(self.x.chunks_exact(c)).zip(self.g.chunks_exact(c))
+        {
             for j in 0..c {
                 let g = if x[j] * scale[j] + shift[j] < 0. { g[j] * self.slope } else { g[j] };
                 dx[j] = g * scale[j] + x[j] * by_x[j] + constant[j];

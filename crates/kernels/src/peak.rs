@@ -8,18 +8,22 @@ use rayon::prelude::*;
 
 use crate::isa::Instructions;
 
-/// Independent chains of multiply-adds: enough to fill every unit, and with their two operands not more than the 16 registers of AVX2.
+/// Independent chains of multiply-adds: enough to fill every unit, and with their two operands not
+/// more than the 16 registers of AVX2.
 const CHAINS: usize = 12;
 const STEPS: usize = 100_000;
 
-/// Measures the highest rate of `f32` multiply-adds in registers, with all threads of rayon's pool and the kernels' instructions, for about `duration`: floating
-/// point operations a second, two for a multiply-add. The best of many short rounds.
+/// Measures the highest rate of `f32` multiply-adds in registers, with all threads of rayon's pool
+/// and the kernels' instructions, for about `duration`: floating point operations a second, two for
+/// a multiply-add. The best of many short rounds.
 pub fn measure_peak(duration: Duration) -> f64 {
-    let (instructions, threads, start) = (Instructions::current(), rayon::current_num_threads(), Instant::now());
+    let (instructions, threads, start) =
+        (Instructions::current(), rayon::current_num_threads(), Instant::now());
     let mut best = 0f64;
     while start.elapsed() < duration {
         let round = Instant::now();
-        let operations: f64 = (0..threads).into_par_iter().map(|_| instructions.dispatch(MultiplyAdds)).sum();
+        let operations: f64 =
+            (0..threads).into_par_iter().map(|_| instructions.dispatch(MultiplyAdds)).sum();
         best = best.max(operations / round.elapsed().as_secs_f64());
     }
     best
@@ -34,7 +38,8 @@ impl WithSimd for MultiplyAdds {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
         let factor = std::hint::black_box(0.999_f32);
-        let (factor, term) = (simd.splat_f32s(factor), simd.splat_f32s(std::hint::black_box(0.001)));
+        let (factor, term) =
+            (simd.splat_f32s(factor), simd.splat_f32s(std::hint::black_box(0.001)));
         let mut sums: [S::f32s; CHAINS] = from_fn(|i| simd.splat_f32s(i as f32));
         for _ in 0..STEPS {
             sums.iter_mut().for_each(|sum| *sum = simd.mul_add_e_f32s(*sum, factor, term));

@@ -16,7 +16,8 @@ pub(crate) fn columns_padded(n: usize) -> usize {
     n.next_multiple_of(COLUMNS)
 }
 
-/// A part of a sum of products whose steps lie evenly in both operands. A step is one factor, which holds one or two terms.
+/// A part of a sum of products whose steps lie evenly in both operands. A step is one factor, which
+/// holds one or two terms.
 #[derive(Clone, Copy)]
 pub(crate) struct Stretch {
     /// Where the first step's row 0 lies in the left operand.
@@ -42,16 +43,29 @@ pub(crate) struct Tile<'a> {
     pub row: usize,
 }
 
-/// Adds Σᵢ a(r, i)·b(i, j) over all stretches to the tile. The right operand's column j of step i lies at `start + 32·i + j`. For jobs that
-/// [`Factor::dispatch`] runs.
+/// Adds Σᵢ a(r, i)·b(i, j) over all stretches to the tile. The right operand's column j of step i
+/// lies at `start + 32·i + j`. For jobs that [`Factor::dispatch`] runs.
 #[inline(always)]
-pub(crate) fn add_product<F: Factor, S: Simd>(simd: S, stretches: impl Iterator<Item = Stretch> + Clone, a: Left<F>, b: &[F], c: Tile) {
+pub(crate) fn add_product<F: Factor, S: Simd>(
+    simd: S,
+    stretches: impl Iterator<Item = Stretch> + Clone,
+    a: Left<F>,
+    b: &[F],
+    c: Tile,
+) {
     for s in stretches.clone().filter(|s| s.steps > 0) {
-        assert!(s.a + (ROWS - 1) * a.row + (s.steps - 1) * a.step < a.values.len(), "the left operand ends before the product");
+        assert!(
+            s.a + (ROWS - 1) * a.row + (s.steps - 1) * a.step < a.values.len(),
+            "the left operand ends before the product"
+        );
         assert!(s.b + s.steps * COLUMNS <= b.len(), "the right operand ends before the product");
     }
-    assert!(c.start + (ROWS - 1) * c.row + COLUMNS <= c.values.len(), "the tile reaches past its slice");
-    // SAFETY: all that is read and written lies inside the slices (checked above), `c` is borrowed mutably, and every job is dispatched by its factor.
+    assert!(
+        c.start + (ROWS - 1) * c.row + COLUMNS <= c.values.len(),
+        "the tile reaches past its slice"
+    );
+    // SAFETY: all that is read and written lies inside the slices (checked above), `c` is borrowed
+    // mutably, and every job is dispatched by its factor.
     unsafe {
         match S::F32_LANES {
             16 => tile::<_, _, _, 8, 2>(simd, stretches, a, b, c),
@@ -65,9 +79,16 @@ pub(crate) fn add_product<F: Factor, S: Simd>(simd: S, stretches: impl Iterator<
 /// The tile by groups of R rows of N vectors, which are as many as there are registers for.
 ///
 /// # Safety
-/// All stretches that have a step and the tile lie inside their slices, N vectors are as wide as a tile, and [`Factor::dispatch`] runs the job.
+/// All stretches that have a step and the tile lie inside their slices, N vectors are as wide as a
+/// tile, and [`Factor::dispatch`] runs the job.
 #[inline(always)]
-unsafe fn tile<F: Factor, S: Simd, I: Iterator<Item = Stretch> + Clone, const R: usize, const N: usize>(
+unsafe fn tile<
+    F: Factor,
+    S: Simd,
+    I: Iterator<Item = Stretch> + Clone,
+    const R: usize,
+    const N: usize,
+>(
     simd: S,
     stretches: I,
     a: Left<F>,
@@ -78,8 +99,10 @@ unsafe fn tile<F: Factor, S: Simd, I: Iterator<Item = Stretch> + Clone, const R:
         // SAFETY: rows group..group + R, which exist since R divides ROWS.
         unsafe {
             let out = c.values.as_mut_ptr().add(c.start + group * c.row);
-            let place = |r: usize, n: usize| out.add(r * c.row + n * S::F32_LANES).cast::<S::f32s>();
-            let mut sums: [[S::f32s; N]; R] = from_fn(|r| from_fn(|n| place(r, n).read_unaligned()));
+            let place =
+                |r: usize, n: usize| out.add(r * c.row + n * S::F32_LANES).cast::<S::f32s>();
+            let mut sums: [[S::f32s; N]; R] =
+                from_fn(|r| from_fn(|n| place(r, n).read_unaligned()));
             for s in stretches.clone() {
                 let mut a_at = a.values.as_ptr().wrapping_add(s.a + group * a.row);
                 let mut b_at = b.as_ptr().wrapping_add(s.b);
@@ -103,9 +126,16 @@ pub(crate) fn steps<F: Factor>(terms: usize) -> usize {
     terms.div_ceil(F::TERMS)
 }
 
-/// Packs a matrix of terms by columns (term t of column c at `t·row + c·column`) into panels of 32 columns: [columns/32, steps, 32], zeros beyond the last term
-/// and column.
-pub(crate) fn pack<F: Factor>(values: &[f32], terms: usize, columns: usize, row: usize, column: usize, out: &mut [F]) {
+/// Packs a matrix of terms by columns (term t of column c at `t·row + c·column`) into panels of 32
+/// columns: [columns/32, steps, 32], zeros beyond the last term and column.
+pub(crate) fn pack<F: Factor>(
+    values: &[f32],
+    terms: usize,
+    columns: usize,
+    row: usize,
+    column: usize,
+    out: &mut [F],
+) {
     for (panel, out) in out.chunks_exact_mut(steps::<F>(terms) * COLUMNS).enumerate() {
         let first = panel * COLUMNS;
         for (step, out) in out.chunks_exact_mut(COLUMNS).enumerate() {
@@ -113,7 +143,9 @@ pub(crate) fn pack<F: Factor>(values: &[f32], terms: usize, columns: usize, row:
             for (j, out) in out.iter_mut().take(columns - first).enumerate() {
                 let mut own = [0f32; 2];
                 let own = &mut own[..F::TERMS.min(terms - start)];
-                own.iter_mut().enumerate().for_each(|(t, v)| *v = values[(start + t) * row + (first + j) * column]);
+                own.iter_mut()
+                    .enumerate()
+                    .for_each(|(t, v)| *v = values[(start + t) * row + (first + j) * column]);
                 *out = F::of(own);
             }
         }
@@ -126,16 +158,28 @@ pub(crate) fn pack_row<F: Factor>(values: &[f32], out: &mut [F]) {
     out.iter_mut().zip(values.chunks(F::TERMS)).for_each(|(out, terms)| *out = F::of(terms));
 }
 
-/// Packs rows of terms of which each is a column: `out[step, c]` from `values[TERMS·step.., c]`, rows being `row` values apart; rows beyond `rows` are zero.
+/// Packs rows of terms of which each is a column: `out[step, c]` from `values[TERMS·step.., c]`,
+/// rows being `row` values apart; rows beyond `rows` are zero.
 #[inline(always)]
-pub(crate) fn pack_columns<F: Factor>(values: &[f32], rows: usize, row: usize, columns: usize, out: &mut [F], out_row: usize) {
+pub(crate) fn pack_columns<F: Factor>(
+    values: &[f32],
+    rows: usize,
+    row: usize,
+    columns: usize,
+    out: &mut [F],
+    out_row: usize,
+) {
     for step in 0..steps::<F>(rows) {
         let first = &values[step * F::TERMS * row..][..columns];
-        let second = (step * F::TERMS + 1 < rows).then(|| &values[(step * F::TERMS + 1) * row..][..columns]);
+        let second =
+            (step * F::TERMS + 1 < rows).then(|| &values[(step * F::TERMS + 1) * row..][..columns]);
         let out = &mut out[step * out_row..][..columns];
         match second {
             Some(second) if F::TERMS == 2 => {
-                out.iter_mut().zip(first).zip(second).for_each(|((out, &a), &b)| *out = F::of(&[a, b]));
+                out.iter_mut()
+                    .zip(first)
+                    .zip(second)
+                    .for_each(|((out, &a), &b)| *out = F::of(&[a, b]));
             }
             _ => out.iter_mut().zip(first).for_each(|(out, &a)| *out = F::of(&[a])),
         }

@@ -1,5 +1,5 @@
-//! The operations of this crate as plain compositions of candle operations: what tests compare with, and what tensors on other devices or of other types
-//! use. They store every mask.
+//! The operations of this crate as plain compositions of candle operations: what tests compare
+//! with, and what tensors on other devices or of other types use. They store every mask.
 
 use candle_core::{D, Tensor};
 
@@ -8,7 +8,8 @@ use crate::error::Result;
 use crate::heads::Pooled;
 use crate::norm::Moments;
 
-/// The masks sigmoid(conv(z) + b) of all attributes, [B, K, C, H, W]; shapes as in [`crate::attention_heads`].
+/// The masks sigmoid(conv(z) + b) of all attributes, [B, K, C, H, W]; shapes as in
+/// [`crate::attention_heads`].
 ///
 /// # Errors
 /// If the shapes do not fit each other.
@@ -27,7 +28,12 @@ pub fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn attention_heads(z: &Tensor, weight: &Tensor, bias: &Tensor, curve: &dyn ToneCurve) -> Result<Pooled> {
+pub fn attention_heads(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    curve: &dyn ToneCurve,
+) -> Result<Pooled> {
     let mut masks = masks(z, weight, bias)?;
     if !curve.is_identity() {
         masks = transform(&masks, curve)?;
@@ -56,11 +62,19 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize) -> Re
     Ok(y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?)?)
 }
 
-/// [`crate::norm_leaky_relu`] (no moments: those of x) and [`crate::scale_shift_leaky_relu`] (with them).
+/// [`crate::norm_leaky_relu`] (no moments: those of x) and [`crate::scale_shift_leaky_relu`] (with
+/// them).
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn norm_leaky_relu(x: &Tensor, moments: Option<&Moments>, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<Tensor> {
+pub fn norm_leaky_relu(
+    x: &Tensor,
+    moments: Option<&Moments>,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    slope: f32,
+) -> Result<Tensor> {
     let c = x.dim(1)?;
     let wide = |t: &Tensor| t.reshape((1, c, 1, 1));
     let (mean, variance) = match moments {

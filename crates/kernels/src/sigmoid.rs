@@ -1,5 +1,5 @@
-//! Elementwise work of the attention heads on rows of 32 channels. Plain loops of a fixed length, which the compiler turns into the vector instructions of the
-//! caller's instruction set.
+//! Elementwise work of the attention heads on rows of 32 channels. Plain loops of a fixed length,
+//! which the compiler turns into the vector instructions of the caller's instruction set.
 
 use pulp::Simd;
 
@@ -13,8 +13,9 @@ fn fma<S: Simd>(a: f32, b: f32, c: f32) -> f32 {
     if S::F32_LANES == 1 { a * b + c } else { a.mul_add(b, c) }
 }
 
-/// 1 / (1 + exp(-x)) to a relative error of about 3e-7 + 1e-7·|x|, finite for every finite x, NaN for NaN: exp(-x) = 2^n·2^f, 2^n by the exponent bits, 2^f by
-/// a polynomial on [-1/2, 1/2] (relative error 1.6e-7).
+/// 1 / (1 + exp(-x)) to a relative error of about 3e-7 + 1e-7·|x|, finite for every finite x, NaN
+/// for NaN: exp(-x) = 2^n·2^f, 2^n by the exponent bits, 2^f by a polynomial on [-1/2, 1/2]
+/// (relative error 1.6e-7).
 #[inline(always)]
 fn sigmoid<S: Simd>(x: f32) -> f32 {
     // Adding 1.5·2^23 rounds to an integer and leaves it in the low bits.
@@ -31,7 +32,8 @@ fn sigmoid<S: Simd>(x: f32) -> f32 {
     reciprocal::<S>(fma::<S>(p, power, 1.0))
 }
 
-/// 1 / q for q from 1 to 2^125, NaN for NaN: a guess by the exponent bits and two steps of third order. Faster here than a division, whose unit is slow.
+/// 1 / q for q from 1 to 2^125, NaN for NaN: a guess by the exponent bits and two steps of third
+/// order. Faster here than a division, whose unit is slow.
 #[inline(always)]
 fn reciprocal<S: Simd>(q: f32) -> f32 {
     let mut r = f32::from_bits(0x7EF3_11C3_u32.wrapping_sub(q.to_bits()));
@@ -63,9 +65,16 @@ pub(crate) struct Upstream {
     pub masks: Row,
 }
 
-/// The gradient through one row of masks: turns the logits into dL/da = dL/dm · m(1-m), adds m·g to dz and dL/da to the biases' gradient.
+/// The gradient through one row of masks: turns the logits into dL/da = dL/dm · m(1-m), adds m·g to
+/// dz and dL/da to the biases' gradient.
 #[inline(always)]
-pub(crate) fn gradient<S: Simd>(logits: &mut Row, z: &Row, g: &Upstream, dz: &mut Row, db: &mut Row) {
+pub(crate) fn gradient<S: Simd>(
+    logits: &mut Row,
+    z: &Row,
+    g: &Upstream,
+    dz: &mut Row,
+    db: &mut Row,
+) {
     for j in 0..COLUMNS {
         let m = sigmoid::<S>(logits[j]);
         dz[j] = fma::<S>(m, g.features[j], dz[j]);

@@ -1,11 +1,13 @@
-//! Every fused operation and gradient against the plain candle composition in f64, over shapes that fit no tile.
+//! Every fused operation and gradient against the plain candle composition in f64, over shapes that
+//! fit no tile.
 
 use candle_core::{DType, Device, Tensor, Var};
 use foresee_kernels::{
     AdamWStep, Error, Identity, InstructionSet,
     Precision::{self, Bf16, F32},
-    ToneCurve, adamw_step, attention_heads, attention_heads_under, attention_masks, channel_moments, conv2d, moving_average, norm_leaky_relu, pixels,
-    reference, scale_shift_leaky_relu, select_channels, with_instruction_set,
+    ToneCurve, adamw_step, attention_heads, attention_heads_under, attention_masks,
+    channel_moments, conv2d, moving_average, norm_leaky_relu, pixels, reference,
+    scale_shift_leaky_relu, select_channels, with_instruction_set,
 };
 use proptest::prelude::*;
 
@@ -16,7 +18,9 @@ fn values(shape: &[usize], scale: f32, seed: u64) -> Var {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let data: Vec<f32> = (0..shape.iter().product())
         .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             ((state >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 2. * scale
         })
         .collect();
@@ -37,7 +41,10 @@ fn distance(a: &Tensor, reference: &Tensor) -> f64 {
     // Not candle's maximum, which passes over NaN.
     let max = |t: Tensor| {
         let values = t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
-        values.into_iter().map(f64::abs).fold(0., |a: f64, b| if b > a || b.is_nan() { b } else { a })
+        values
+            .into_iter()
+            .map(f64::abs)
+            .fold(0., |a: f64, b| if b > a || b.is_nan() { b } else { a })
     };
     max((a - reference).unwrap()) / max(reference.clone()).max(1e-3)
 }
@@ -47,9 +54,17 @@ fn weighted(t: &Tensor, seed: u64) -> Tensor {
     (t * w).unwrap().sum_all().unwrap()
 }
 
-/// Compares outputs and gradients. bfloat16 factors have 8 bits: their rounding errors are relative to single terms, of which a sum can be much smaller.
-fn check(name: &str, fused: &[&Var], plain: &[&Var], outputs: &[(Tensor, Tensor)], precision: Precision) -> AnyResult {
-    let (tolerance, gradient_tolerance) = if precision == F32 { (2e-5, 1e-4) } else { (2e-2, 3e-2) };
+/// Compares outputs and gradients. bfloat16 factors have 8 bits: their rounding errors are relative
+/// to single terms, of which a sum can be much smaller.
+fn check(
+    name: &str,
+    fused: &[&Var],
+    plain: &[&Var],
+    outputs: &[(Tensor, Tensor)],
+    precision: Precision,
+) -> AnyResult {
+    let (tolerance, gradient_tolerance) =
+        if precision == F32 { (2e-5, 1e-4) } else { (2e-2, 3e-2) };
     let mut losses: Option<(Tensor, Tensor)> = None;
     for (i, (a, b)) in outputs.iter().enumerate() {
         assert!(distance(a, b) < tolerance, "{name}: output {i} is off by {}", distance(a, b));
@@ -62,27 +77,61 @@ fn check(name: &str, fused: &[&Var], plain: &[&Var], outputs: &[(Tensor, Tensor)
     let (a, b) = losses.expect("an output");
     let (a, b) = (a.backward()?, b.backward()?);
     for (i, (x, y)) in fused.iter().zip(plain).enumerate() {
-        let (x, y) = (a.get(x.as_tensor()).expect("gradient"), b.get(y.as_tensor()).expect("gradient"));
-        assert!(distance(x, y) < gradient_tolerance, "{name}: gradient {i} is off by {}", distance(x, y));
+        let (x, y) =
+            (a.get(x.as_tensor()).expect("gradient"), b.get(y.as_tensor()).expect("gradient"));
+        assert!(
+            distance(x, y) < gradient_tolerance,
+            "{name}: gradient {i} is off by {}",
+            distance(x, y)
+        );
     }
     Ok(())
 }
 
-fn heads(b: usize, k: usize, c: usize, h: usize, w: usize, n: usize, precision: Precision) -> AnyResult {
-    let vars = [values(&[b, c, h, w], 1.5, 1), values(&[k * c, c, n, n], 0.5, 2), values(&[k * c], 1., 3)];
+fn heads(
+    b: usize,
+    k: usize,
+    c: usize,
+    h: usize,
+    w: usize,
+    n: usize,
+    precision: Precision,
+) -> AnyResult {
+    let vars =
+        [values(&[b, c, h, w], 1.5, 1), values(&[k * c, c, n, n], 0.5, 2), values(&[k * c], 1., 3)];
     let plain = vars.each_ref().map(in_f64);
     let fused = attention_heads(&vars[0], &vars[1], &vars[2], precision)?;
     let reference = attention_heads(&plain[0], &plain[1], &plain[2], F32)?;
     let outputs = [(fused.features, reference.features), (fused.masks, reference.masks)];
-    check(&format!("heads {b} {k} {c} {h}×{w} n={n}"), &vars.each_ref(), &plain.each_ref(), &outputs, precision)
+    check(
+        &format!("heads {b} {k} {c} {h}×{w} n={n}"),
+        &vars.each_ref(),
+        &plain.each_ref(),
+        &outputs,
+        precision,
+    )
 }
 
-fn conv(b: usize, i: usize, o: usize, h: usize, w: usize, dilation: usize, precision: Precision) -> AnyResult {
+fn conv(
+    b: usize,
+    i: usize,
+    o: usize,
+    h: usize,
+    w: usize,
+    dilation: usize,
+    precision: Precision,
+) -> AnyResult {
     let vars = [values(&[b, i, h, w], 1., 1), values(&[o, i, 3, 3], 0.5, 2), values(&[o], 1., 3)];
     let plain = vars.each_ref().map(in_f64);
     let y = conv2d(&vars[0], &vars[1], &vars[2], dilation, precision)?;
     let reference = conv2d(&plain[0], &plain[1], &plain[2], dilation, F32)?;
-    check(&format!("conv {b} {i}→{o} {h}×{w} d={dilation}"), &vars.each_ref(), &plain.each_ref(), &[(y, reference)], precision)
+    check(
+        &format!("conv {b} {i}→{o} {h}×{w} d={dilation}"),
+        &vars.each_ref(),
+        &plain.each_ref(),
+        &[(y, reference)],
+        precision,
+    )
 }
 
 fn norm(b: usize, c: usize, h: usize, w: usize) -> AnyResult {
@@ -92,7 +141,13 @@ fn norm(b: usize, c: usize, h: usize, w: usize) -> AnyResult {
     let y = norm_leaky_relu(&vars[0], &moments, &vars[1], &vars[2], 1e-5, 0.01)?;
     let reference = reference::norm_leaky_relu(&plain[0], None, &plain[1], &plain[2], 1e-5, 0.01)?;
     if b * h * w > 4 {
-        check(&format!("norm {b} {c} {h}×{w}"), &vars.each_ref(), &plain.each_ref(), &[(y, reference)], F32)?;
+        check(
+            &format!("norm {b} {c} {h}×{w}"),
+            &vars.each_ref(),
+            &plain.each_ref(),
+            &[(y, reference)],
+            F32,
+        )?;
     }
     let exact = channel_moments(&plain[0])?;
     assert!(distance(&moments.mean, &exact.mean) < 1e-5);
@@ -157,12 +212,19 @@ fn every_instruction_set_matches() -> AnyResult {
     Ok(())
 }
 
-/// With and without the instruction, pairs of bfloat16 values give the same sums but for their rounding in f32.
+/// With and without the instruction, pairs of bfloat16 values give the same sums but for their
+/// rounding in f32.
 #[test]
 fn bf16_is_the_same_in_f32_arithmetic() -> AnyResult {
-    let (z, w, b) = (values(&[2, 64, 9, 9], 1., 1), values(&[3 * 64, 64, 1, 1], 0.3, 2), values(&[3 * 64], 1., 3));
+    let (z, w, b) = (
+        values(&[2, 64, 9, 9], 1., 1),
+        values(&[3 * 64, 64, 1, 1], 0.3, 2),
+        values(&[3 * 64], 1., 3),
+    );
     let best = attention_heads(&z, &w, &b, Bf16)?;
-    let portable = with_instruction_set(InstructionSet::Portable, || attention_heads(&z, &w, &b, Bf16)).ok_or("portable")??;
+    let portable =
+        with_instruction_set(InstructionSet::Portable, || attention_heads(&z, &w, &b, Bf16))
+            .ok_or("portable")??;
     assert!(distance(&best.features, &portable.features.to_dtype(DType::F64)?) < 1e-5);
     assert!(distance(&best.masks, &portable.masks.to_dtype(DType::F64)?) < 1e-5);
     Ok(())
@@ -170,7 +232,8 @@ fn bf16_is_the_same_in_f32_arithmetic() -> AnyResult {
 
 #[test]
 fn heads_agree_with_finite_differences() -> AnyResult {
-    let vars = [values(&[1, 3, 3, 2], 1., 1), values(&[2 * 3, 3, 1, 1], 1., 2), values(&[2 * 3], 1., 3)];
+    let vars =
+        [values(&[1, 3, 3, 2], 1., 1), values(&[2 * 3, 3, 1, 1], 1., 2), values(&[2 * 3], 1., 3)];
     let loss = |vars: &[Tensor; 3]| -> AnyResult<Tensor> {
         let pooled = attention_heads(&vars[0], &vars[1], &vars[2], F32)?;
         Ok((weighted(&pooled.features, 5) + weighted(&pooled.masks, 6))?)
@@ -178,7 +241,8 @@ fn heads_agree_with_finite_differences() -> AnyResult {
     let tensors = vars.each_ref().map(|v| v.as_tensor().clone());
     let gradients = loss(&tensors)?.backward()?;
     for (which, var) in vars.iter().enumerate() {
-        let gradient = gradients.get(var.as_tensor()).expect("gradient").flatten_all()?.to_vec1::<f32>()?;
+        let gradient =
+            gradients.get(var.as_tensor()).expect("gradient").flatten_all()?.to_vec1::<f32>()?;
         for (at, expected) in gradient.into_iter().enumerate() {
             let moved = |by: f32| -> AnyResult<f64> {
                 let mut data = var.flatten_all()?.to_vec1::<f32>()?;
@@ -188,7 +252,10 @@ fn heads_agree_with_finite_differences() -> AnyResult {
                 Ok(f64::from(loss(&moved)?.to_scalar::<f32>()?))
             };
             let slope = (moved(1e-2)? - moved(-1e-2)?) / 2e-2;
-            assert!((slope - f64::from(expected)).abs() < 2e-3, "input {which}, element {at}: {slope} and {expected}");
+            assert!(
+                (slope - f64::from(expected)).abs() < 2e-3,
+                "input {which}, element {at}: {slope} and {expected}"
+            );
         }
     }
     Ok(())
@@ -207,18 +274,28 @@ impl ToneCurve for Square {
 
 #[test]
 fn curves_change_the_masks_and_the_identity_changes_no_bit() -> AnyResult {
-    let (z, w, b) = (values(&[2, 5, 7, 9], 1., 1), values(&[3 * 5, 5, 1, 1], 1., 2), values(&[3 * 5], 1., 3));
+    let (z, w, b) =
+        (values(&[2, 5, 7, 9], 1., 1), values(&[3 * 5, 5, 1, 1], 1., 2), values(&[3 * 5], 1., 3));
     let plain = attention_heads(&z, &w, &b, F32)?;
     let under = attention_heads_under(&z, &w, &b, &[&Identity, &Square], F32)?;
-    assert_eq!(plain.features.flatten_all()?.to_vec1::<f32>()?, under[0].features.flatten_all()?.to_vec1::<f32>()?);
-    assert_eq!(plain.masks.flatten_all()?.to_vec1::<f32>()?, under[0].masks.flatten_all()?.to_vec1::<f32>()?);
+    assert_eq!(
+        plain.features.flatten_all()?.to_vec1::<f32>()?,
+        under[0].features.flatten_all()?.to_vec1::<f32>()?
+    );
+    assert_eq!(
+        plain.masks.flatten_all()?.to_vec1::<f32>()?,
+        under[0].masks.flatten_all()?.to_vec1::<f32>()?
+    );
     let expected = reference::attention_heads(&z, &w, &b, &Square)?;
     assert!(distance(&under[1].features, &expected.features.to_dtype(DType::F64)?) < 1e-5);
     assert!(distance(&under[1].masks, &expected.masks.to_dtype(DType::F64)?) < 1e-5);
     let masks = attention_masks(&z, &w, &b, &[2, 0])?;
     let all = reference::masks(&z, &w, &b)?;
     assert!(distance(&masks.narrow(1, 0, 1)?, &all.narrow(1, 2, 1)?.to_dtype(DType::F64)?) < 1e-5);
-    assert!(matches!(attention_masks(&z, &w, &b, &[3]), Err(Error::Attribute { index: 3, attributes: 3, .. })));
+    assert!(matches!(
+        attention_masks(&z, &w, &b, &[3]),
+        Err(Error::Attribute { index: 3, attributes: 3, .. })
+    ));
     Ok(())
 }
 
@@ -232,7 +309,14 @@ fn extreme_logits_stay_finite_and_nan_is_not_hidden() -> AnyResult {
         assert!(t.flatten_all()?.to_vec1::<f32>()?.iter().all(|v| v.is_finite()));
     }
     let nan = (z.as_tensor() * f64::NAN)?;
-    assert!(attention_heads(&nan, &w, &b, F32)?.masks.flatten_all()?.to_vec1::<f32>()?.iter().all(|v| v.is_nan()));
+    assert!(
+        attention_heads(&nan, &w, &b, F32)?
+            .masks
+            .flatten_all()?
+            .to_vec1::<f32>()?
+            .iter()
+            .all(|v| v.is_nan())
+    );
     Ok(())
 }
 
@@ -240,10 +324,17 @@ fn extreme_logits_stay_finite_and_nan_is_not_hidden() -> AnyResult {
 fn non_contiguous_inputs_are_fine() -> AnyResult {
     let z = values(&[7, 5, 4, 2], 1., 1).transpose(0, 3)?;
     let (w, b) = (values(&[10, 5, 1, 1], 1., 2), values(&[10], 1., 3));
-    let (a, c) = (attention_heads(&z, &w, &b, F32)?, attention_heads(&z.contiguous()?, &w, &b, F32)?);
-    assert_eq!(a.features.flatten_all()?.to_vec1::<f32>()?, c.features.flatten_all()?.to_vec1::<f32>()?);
+    let (a, c) =
+        (attention_heads(&z, &w, &b, F32)?, attention_heads(&z.contiguous()?, &w, &b, F32)?);
+    assert_eq!(
+        a.features.flatten_all()?.to_vec1::<f32>()?,
+        c.features.flatten_all()?.to_vec1::<f32>()?
+    );
     let k = values(&[3, 5, 3, 3], 1., 4);
-    let (y, x) = (conv2d(&z, &k, &values(&[3], 1., 5), 1, F32)?, conv2d(&z.contiguous()?, &k, &values(&[3], 1., 5), 1, F32)?);
+    let (y, x) = (
+        conv2d(&z, &k, &values(&[3], 1., 5), 1, F32)?,
+        conv2d(&z.contiguous()?, &k, &values(&[3], 1., 5), 1, F32)?,
+    );
     assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, x.flatten_all()?.to_vec1::<f32>()?);
     Ok(())
 }
@@ -272,12 +363,25 @@ fn same_bits_for_any_number_of_threads() -> AnyResult {
             let (gamma, beta) = (values(&[16], 1., 4), values(&[16], 1., 5));
             let (w, b) = (values(&[17 * 16, 16, 1, 1], 0.5, 6), values(&[17 * 16], 1., 7));
             let y = conv2d(&x, &k, &kb, 2, precision).unwrap();
-            let z = norm_leaky_relu(&y, &channel_moments(&y).unwrap(), &gamma, &beta, 1e-5, 0.01).unwrap();
+            let z = norm_leaky_relu(&y, &channel_moments(&y).unwrap(), &gamma, &beta, 1e-5, 0.01)
+                .unwrap();
             let pooled = attention_heads(&z, &w, &b, precision).unwrap();
             let loss = (weighted(&pooled.features, 8) + weighted(&pooled.masks, 9)).unwrap();
             let gradients = loss.backward().unwrap();
-            let bits = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect();
-            [&x, &k, &kb, &gamma, &beta, &w, &b].map(|v| bits(gradients.get(v.as_tensor()).unwrap())).into_iter().chain([bits(&loss)]).collect()
+            let bits = |t: &Tensor| {
+                t.flatten_all()
+                    .unwrap()
+                    .to_vec1::<f32>()
+                    .unwrap()
+                    .into_iter()
+                    .map(f32::to_bits)
+                    .collect()
+            };
+            [&x, &k, &kb, &gamma, &beta, &w, &b]
+                .map(|v| bits(gradients.get(v.as_tensor()).unwrap()))
+                .into_iter()
+                .chain([bits(&loss)])
+                .collect()
         })
     };
     for precision in [F32, Bf16] {
@@ -293,14 +397,23 @@ fn adamw_in_place_is_candles_composition() -> AnyResult {
     let value = values(&[3, 7], 1., 1);
     let plain = in_f64(&value);
     let zeros = |of: &Var| of.zeros_like().map(|t| t.detach());
-    let (mut first, mut second, mut first64, mut second64) = (zeros(&value)?, zeros(&value)?, zeros(&plain)?, zeros(&plain)?);
+    let (mut first, mut second, mut first64, mut second64) =
+        (zeros(&value)?, zeros(&value)?, zeros(&plain)?, zeros(&plain)?);
     for number in 1..=4 {
         let gradient = values(&[3, 7], 1., 10 + number as u64);
-        let step = AdamWStep { learning_rate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.3, number };
+        let step = AdamWStep {
+            learning_rate: 0.1,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.3,
+            number,
+        };
         adamw_step(&value, &gradient, &mut first, &mut second, &step)?;
         adamw_step(&plain, &in_f64(&gradient), &mut first64, &mut second64, &step)?;
     }
-    for (a, b) in [(value.as_tensor(), plain.as_tensor()), (&first, &first64), (&second, &second64)] {
+    for (a, b) in [(value.as_tensor(), plain.as_tensor()), (&first, &first64), (&second, &second64)]
+    {
         assert!(distance(a, b) < 1e-5);
     }
     Ok(())
@@ -310,14 +423,24 @@ fn adamw_in_place_is_candles_composition() -> AnyResult {
 fn no_channels_and_integers_are_errors_and_nan_is_not_swallowed() {
     let zeros = |dims: &[usize], dtype: DType| Tensor::zeros(dims, dtype, &Device::Cpu).unwrap();
     let floats = |dims: &[usize]| zeros(dims, DType::F32);
-    assert!(conv2d(&floats(&[1, 0, 4, 4]), &floats(&[2, 0, 3, 3]), &floats(&[2]), 1, Precision::F32).is_err());
-    assert!(conv2d(&floats(&[1, 2, 4, 4]), &floats(&[0, 2, 3, 3]), &floats(&[0]), 1, Precision::F32).is_err());
+    assert!(
+        conv2d(&floats(&[1, 0, 4, 4]), &floats(&[2, 0, 3, 3]), &floats(&[2]), 1, Precision::F32)
+            .is_err()
+    );
+    assert!(
+        conv2d(&floats(&[1, 2, 4, 4]), &floats(&[0, 2, 3, 3]), &floats(&[0]), 1, Precision::F32)
+            .is_err()
+    );
     assert!(channel_moments(&floats(&[2, 0, 3, 3])).is_err());
     assert!(channel_moments(&zeros(&[1, 2, 3, 3], DType::U32)).is_err());
     let x = Tensor::from_vec(vec![f32::NAN, 1., 2., 3.], (1, 2, 1, 2), &Device::Cpu).unwrap();
     let moments = channel_moments(&x).unwrap();
-    let (mean, variance) = (moments.mean.to_vec1::<f32>().unwrap(), moments.variance.to_vec1::<f32>().unwrap());
-    assert!(mean[0].is_nan() && variance[0].is_nan() && (mean[1], variance[1]) == (2.5, 0.25), "{mean:?} {variance:?}");
+    let (mean, variance) =
+        (moments.mean.to_vec1::<f32>().unwrap(), moments.variance.to_vec1::<f32>().unwrap());
+    assert!(
+        mean[0].is_nan() && variance[0].is_nan() && (mean[1], variance[1]) == (2.5, 0.25),
+        "{mean:?} {variance:?}"
+    );
 }
 
 #[test]
@@ -346,7 +469,10 @@ fn a_moving_average_is_candles_composition() -> AnyResult {
     moving_average(&average, &value, 0.9)?;
     moving_average(&in_f64, &value.to_dtype(DType::F64)?, 0.9)?;
     assert!(distance(&average, &expected) < 1e-6 && distance(&in_f64, &expected) < 1e-12);
-    assert!(matches!(moving_average(&average, &values(&[50, 3], 1., 2), 0.9), Err(Error::Shape { .. })));
+    assert!(matches!(
+        moving_average(&average, &values(&[50, 3], 1., 2), 0.9),
+        Err(Error::Shape { .. })
+    ));
     Ok(())
 }
 
@@ -364,35 +490,70 @@ fn pixels_in_a_chain_give_the_same_bits() -> AnyResult {
         let moments = pixels::channel_moments(&y)?;
         let z = pixels::norm_leaky_relu(&y, &moments, &gamma, &beta, 1e-5, 0.01)?;
         let other = pixels::attention_heads(&z, &w, &b, precision)?;
-        let bits = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>();
-        assert_eq!((bits(&one.features), bits(&one.masks)), (bits(&other.features), bits(&other.masks)));
-        let gradients = |pooled: &foresee_kernels::Pooled| (weighted(&pooled.features, 8) + weighted(&pooled.masks, 9)).unwrap().backward();
+        let bits = |t: &Tensor| {
+            t.flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap()
+                .into_iter()
+                .map(f32::to_bits)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (bits(&one.features), bits(&one.masks)),
+            (bits(&other.features), bits(&other.masks))
+        );
+        let gradients = |pooled: &foresee_kernels::Pooled| {
+            (weighted(&pooled.features, 8) + weighted(&pooled.masks, 9)).unwrap().backward()
+        };
         let (one, other) = (gradients(&one)?, gradients(&other)?);
         for v in [&x, &k, &kb, &gamma, &beta, &w, &b] {
-            let get = |store: &candle_core::backprop::GradStore| store.get(v.as_tensor()).map(&bits);
+            let get =
+                |store: &candle_core::backprop::GradStore| store.get(v.as_tensor()).map(&bits);
             assert_eq!(get(&one), get(&other));
         }
-        let constant = pixels::scale_shift_leaky_relu(&y, &moments, &gamma, &beta, 1e-5, 0.01)?.permute((0, 3, 1, 2))?;
-        assert_eq!(bits(&constant), bits(&scale_shift_leaky_relu(&y.permute((0, 3, 1, 2))?, &moments, &gamma, &beta, 1e-5, 0.01)?));
+        let constant = pixels::scale_shift_leaky_relu(&y, &moments, &gamma, &beta, 1e-5, 0.01)?
+            .permute((0, 3, 1, 2))?;
+        assert_eq!(
+            bits(&constant),
+            bits(&scale_shift_leaky_relu(
+                &y.permute((0, 3, 1, 2))?,
+                &moments,
+                &gamma,
+                &beta,
+                1e-5,
+                0.01
+            )?)
+        );
     }
-    let doubles = pixels::conv2d(&in_f64(&x).permute((0, 2, 3, 1))?, &in_f64(&k), &in_f64(&kb), 2, F32)?.permute((0, 3, 1, 2))?;
+    let doubles =
+        pixels::conv2d(&in_f64(&x).permute((0, 2, 3, 1))?, &in_f64(&k), &in_f64(&kb), 2, F32)?
+            .permute((0, 3, 1, 2))?;
     assert!(distance(&conv2d(&x, &k, &kb, 2, F32)?, &doubles) < 2e-5);
     assert!(matches!(pixels::conv2d(&x, &k, &kb, 2, F32), Err(Error::Shape { .. })));
     Ok(())
 }
 
-/// Weights that are constants get no gradient, and the images' is the same; a gradient from one attribute of many is that of the plain composition.
+/// Weights that are constants get no gradient, and the images' is the same; a gradient from one
+/// attribute of many is that of the plain composition.
 #[test]
 fn constant_weights_and_unread_attributes_change_no_gradient_of_the_images() -> AnyResult {
     let x = values(&[3, 4, 11, 7], 1., 1);
-    let vars = [values(&[6, 4, 3, 3], 0.5, 2), values(&[6], 1., 3), values(&[6], 1., 4), values(&[6], 1., 5)];
+    let vars = [
+        values(&[6, 4, 3, 3], 0.5, 2),
+        values(&[6], 1., 3),
+        values(&[6], 1., 4),
+        values(&[6], 1., 5),
+    ];
     let masks = [values(&[5 * 6, 6, 1, 1], 0.5, 6), values(&[5 * 6], 1., 7)];
-    let gradients = |x: &Var, [k, kb, gamma, beta, w, b]: [&Tensor; 6], precision| -> AnyResult<_> {
-        let y = conv2d(x, k, kb, 2, precision)?;
-        let moments = channel_moments(&y.detach())?;
-        let z = scale_shift_leaky_relu(&y, &moments, gamma, beta, 1e-5, 0.01)?;
-        Ok(weighted(&attention_heads(&z, w, b, precision)?.features.narrow(1, 2, 1)?, 8).backward()?)
-    };
+    let gradients =
+        |x: &Var, [k, kb, gamma, beta, w, b]: [&Tensor; 6], precision| -> AnyResult<_> {
+            let y = conv2d(x, k, kb, 2, precision)?;
+            let moments = channel_moments(&y.detach())?;
+            let z = scale_shift_leaky_relu(&y, &moments, gamma, beta, 1e-5, 0.01)?;
+            Ok(weighted(&attention_heads(&z, w, b, precision)?.features.narrow(1, 2, 1)?, 8)
+                .backward()?)
+        };
     let all: Vec<&Var> = vars.iter().chain(&masks).collect();
     let all: [&Var; 6] = all.try_into().expect("six");
     let plain = all.map(in_f64);
@@ -401,11 +562,22 @@ fn constant_weights_and_unread_attributes_change_no_gradient_of_the_images() -> 
         let tracked = gradients(&x, all.map(|v| v.as_tensor()), precision)?;
         let constants = all.map(|v| v.as_detached_tensor());
         let constant = gradients(&x, constants.each_ref(), precision)?;
-        let bits = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>();
+        let bits = |t: &Tensor| {
+            t.flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap()
+                .into_iter()
+                .map(f32::to_bits)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(tracked.get(x.as_tensor()).map(bits), constant.get(x.as_tensor()).map(bits));
         assert!(constants.iter().all(|t| constant.get(t).is_none()));
         for (own, plain) in all.iter().zip(&plain) {
-            let (own, plain) = (tracked.get(own.as_tensor()).expect("gradient"), exact.get(plain.as_tensor()).expect("gradient"));
+            let (own, plain) = (
+                tracked.get(own.as_tensor()).expect("gradient"),
+                exact.get(plain.as_tensor()).expect("gradient"),
+            );
             assert!(distance(own, plain) < if precision == F32 { 1e-4 } else { 3e-2 });
         }
     }

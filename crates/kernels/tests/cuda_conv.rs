@@ -13,7 +13,8 @@ use foresee_kernels::cuda::conv::Conv;
 use foresee_kernels::pixels;
 use values::{AnyResult, assert_close, flat, values};
 
-const KERNELS: [&str; 6] = ["pack_weights", "conv_f32", "conv_bf16", "weights_f32", "weights_bf16", "add_parts"];
+const KERNELS: [&str; 6] =
+    ["pack_weights", "conv_f32", "conv_bf16", "weights_f32", "weights_bf16", "add_parts"];
 
 /// Images, height, width, inputs, outputs, n, dilation: of no whole tile, or of several.
 const SHAPES: [[usize; 7]; 7] = [
@@ -61,7 +62,8 @@ fn convolution_is_the_cpus(emulator: &Emulator, conv: &Conv, seed: u64) -> AnyRe
 }
 
 fn orders_change_no_bit(emulator: &Emulator) -> AnyResult {
-    let conv = Conv { images: 2, h: 21, w: 17, inputs: 6, outputs: 9, n: 3, dilation: 2, precision: Bf16 };
+    let conv =
+        Conv { images: 2, h: 21, w: 17, inputs: 6, outputs: 9, n: 3, dilation: 2, precision: Bf16 };
     let (x, g) = (flat(&values(&[2, 21, 17, 6], 1., 1))?, flat(&values(&[2, 21, 17, 9], 1., 2))?);
     let bits = |seed| -> Vec<u32> {
         let made = plans::run(emulator, &conv.weight_gradient(), &[&x, &g], seed);
@@ -72,14 +74,21 @@ fn orders_change_no_bit(emulator: &Emulator) -> AnyResult {
     Ok(())
 }
 
-/// The paper's layers at a size that is trained: no grid is larger than a device can have, and every part has pixels.
+/// The paper's layers at a size that is trained: no grid is larger than a device can have, and
+/// every part has pixels.
 #[test]
 fn launches_of_the_papers_layers_are_possible() {
     for (inputs, outputs, dilation) in [(3, 32, 1), (32, 64, 2), (64, 64, 3), (64, 128, 2)] {
-        let conv = Conv { images: 256, h: 64, w: 64, inputs, outputs, n: 3, dilation, precision: Bf16 };
+        let conv =
+            Conv { images: 256, h: 64, w: 64, inputs, outputs, n: 3, dilation, precision: Bf16 };
         for plan in [conv.forward(), conv.input_gradient(), conv.weight_gradient()] {
             for launch in &plan.launches {
-                assert!(launch.grid.1 <= 65_535 && launch.grid.2 <= 65_535 && launch.shared <= 227 << 10, "{launch:?}");
+                assert!(
+                    launch.grid.1 <= 65_535
+                        && launch.grid.2 <= 65_535
+                        && launch.shared <= 227 << 10,
+                    "{launch:?}"
+                );
             }
             let bytes: usize = plan.made.iter().map(|words| 4 * words).sum();
             assert!(bytes < 700 << 20, "{bytes} bytes");
@@ -89,7 +98,14 @@ fn launches_of_the_papers_layers_are_possible() {
 
 #[test]
 fn nothing_is_launched_for_no_pixels() {
-    let conv = Conv { images: 0, h: 8, w: 8, inputs: 3, outputs: 4, n: 3, dilation: 1, precision: F32 };
-    assert_eq!(conv.forward().launches.iter().map(|l| l.kernel).collect::<Vec<_>>(), ["pack_weights"]);
-    assert_eq!(conv.weight_gradient().launches.iter().map(|l| l.kernel).collect::<Vec<_>>(), ["add_parts"]);
+    let conv =
+        Conv { images: 0, h: 8, w: 8, inputs: 3, outputs: 4, n: 3, dilation: 1, precision: F32 };
+    assert_eq!(
+        conv.forward().launches.iter().map(|l| l.kernel).collect::<Vec<_>>(),
+        ["pack_weights"]
+    );
+    assert_eq!(
+        conv.weight_gradient().launches.iter().map(|l| l.kernel).collect::<Vec<_>>(),
+        ["add_parts"]
+    );
 }

@@ -1,4 +1,5 @@
-//! The kernels of `cuda/heads.cu`, run on the CPU, against the plain composition in f64 and this crate's own kernels.
+//! The kernels of `cuda/heads.cu`, run on the CPU, against the plain composition in f64 and this
+//! crate's own kernels.
 
 #[path = "cuda_emulation/emulator.rs"]
 mod emulator;
@@ -34,7 +35,8 @@ const KERNELS: [&str; 15] = [
 ];
 
 /// (B, K, C, H, W) that fill no fragment, no warp, no block or no part, or all of them.
-const SHAPES: [[usize; 5]; 5] = [[1, 1, 1, 1, 1], [2, 3, 5, 7, 9], [3, 2, 37, 8, 5], [1, 1, 128, 6, 11], [2, 1, 16, 16, 8]];
+const SHAPES: [[usize; 5]; 5] =
+    [[1, 1, 1, 1, 1], [2, 3, 5, 7, 9], [3, 2, 37, 8, 5], [1, 1, 128, 6, 11], [2, 1, 16, 16, 8]];
 
 /// One test, since the kernels are built for each.
 #[test]
@@ -63,37 +65,69 @@ fn counts([b, k, c, h, w]: [usize; 5]) -> Counts {
 /// z [B, C, H, W], weight, bias and the gradients of the means of features and masks.
 fn case([b, k, c, h, w]: [usize; 5]) -> [Var; 5] {
     let weights = values(&[k * c, c, 1, 1], (4. / c as f32).sqrt(), 2);
-    [values(&[b, c, h, w], 1.5, 1), weights, values(&[k * c], 1., 3), values(&[b, k, c], 1., 4), values(&[b, k, c], 1., 5)]
+    [
+        values(&[b, c, h, w], 1.5, 1),
+        weights,
+        values(&[k * c], 1., 3),
+        values(&[b, k, c], 1., 4),
+        values(&[b, k, c], 1., 5),
+    ]
 }
 
 /// The plan's inputs.
 fn inputs(case: &[Var; 5]) -> AnyResult<[Vec<f32>; 4]> {
     let [z, w, b, features, masks] = case;
-    Ok([flat(&z.permute((0, 2, 3, 1))?)?, flat(w)?, flat(b)?, flat(&Tensor::stack(&[features.as_tensor(), masks], 2)?)?])
+    Ok([
+        flat(&z.permute((0, 2, 3, 1))?)?,
+        flat(w)?,
+        flat(b)?,
+        flat(&Tensor::stack(&[features.as_tensor(), masks], 2)?)?,
+    ])
 }
 
-fn heads_are_the_plain_composition(emulator: &Emulator, shape: [usize; 5], precision: Precision, seed: u64) -> AnyResult {
+fn heads_are_the_plain_composition(
+    emulator: &Emulator,
+    shape: [usize; 5],
+    precision: Precision,
+    seed: u64,
+) -> AnyResult {
     let (case, n) = (case(shape), counts(shape));
     let name = format!("{shape:?} {precision:?}");
-    let exact = case.each_ref().map(|v| Var::from_tensor(&v.to_dtype(DType::F64).unwrap()).unwrap());
+    let exact =
+        case.each_ref().map(|v| Var::from_tensor(&v.to_dtype(DType::F64).unwrap()).unwrap());
     let [z, w, b, features, masks] = &exact;
     let pooled = reference::attention_heads(z, w, b, &foresee_kernels::Identity)?;
-    let loss = ((&pooled.features * features.as_tensor())?.sum_all()? + (&pooled.masks * masks.as_tensor())?.sum_all()?)?;
+    let loss = ((&pooled.features * features.as_tensor())?.sum_all()?
+        + (&pooled.masks * masks.as_tensor())?.sum_all()?)?;
     let gradients = loss.backward()?;
-    let (tolerance, gradient_tolerance) = if precision == F32 { (2e-5, 1e-4) } else { (2e-2, 3e-2) };
+    let (tolerance, gradient_tolerance) =
+        if precision == F32 { (2e-5, 1e-4) } else { (2e-2, 3e-2) };
     let single = |t: &Tensor| flat(&t.to_dtype(DType::F32)?);
 
     let given = inputs(&case)?;
     let given: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
     let made = plans::run(emulator, &forward(&n, precision), &given[..3], seed);
-    assert_close(&format!("{name}: means"), &made[0], &single(&Tensor::stack(&[&pooled.features, &pooled.masks], 2)?)?, tolerance);
+    assert_close(
+        &format!("{name}: means"),
+        &made[0],
+        &single(&Tensor::stack(&[&pooled.features, &pooled.masks], 2)?)?,
+        tolerance,
+    );
     let made = plans::run(emulator, &backward(&n, precision), &given, seed);
     let gradient = |of: &Var| gradients.get(of.as_tensor()).expect("a gradient").clone();
-    assert_close(&format!("{name}: dz"), &made[0], &single(&gradient(z).permute((0, 2, 3, 1))?)?, gradient_tolerance);
+    assert_close(
+        &format!("{name}: dz"),
+        &made[0],
+        &single(&gradient(z).permute((0, 2, 3, 1))?)?,
+        gradient_tolerance,
+    );
     assert_close(&format!("{name}: dW"), &made[1], &single(&gradient(w))?, gradient_tolerance);
     assert_close(&format!("{name}: db"), &made[2], &single(&gradient(b))?, gradient_tolerance);
     let alone = plans::run(emulator, &input_gradient(&n, precision), &given, seed);
-    assert!(alone[0].iter().zip(&made[0]).all(|(a, b)| a.to_bits() == b.to_bits()), "{name}: dz without the weights' gradients");
+    assert!(
+        alone[0].iter().zip(&made[0]).all(|(a, b)| a.to_bits() == b.to_bits()),
+        "{name}: dz without the weights' gradients"
+    );
     Ok(())
 }
 
@@ -108,36 +142,71 @@ impl ToneCurve for Power {
     fn apply(&self, attribute: usize, _channel: usize, mask: &mut [f32]) {
         if self.attributes.contains(&attribute) {
             mask.iter_mut().for_each(|m| {
-                let h = if *m < 0.5 { (*m / 0.5).powf(self.n) / 2. } else { 1. - ((1. - *m) / 0.5).powf(self.n) / 2. };
+                let h = if *m < 0.5 {
+                    (*m / 0.5).powf(self.n) / 2.
+                } else {
+                    1. - ((1. - *m) / 0.5).powf(self.n) / 2.
+                };
                 *m = (1. + self.beta) * h - self.beta;
             });
         }
     }
 }
 
-fn curves_are_the_cpus_and_the_identity_changes_no_bit(emulator: &Emulator, precision: Precision) -> AnyResult {
+fn curves_are_the_cpus_and_the_identity_changes_no_bit(
+    emulator: &Emulator,
+    precision: Precision,
+) -> AnyResult {
     let shape = [1, 3, 37, 9, 8];
     let (case, n) = (case(shape), counts(shape));
-    let numbers = [(1., 0., 0..3), (2., 0.3, 0..3), (0.7, -0.2, 0..3), (3., 0., 1..2), (40., 1.5, 2..3)];
+    let numbers =
+        [(1., 0., 0..3), (2., 0.3, 0..3), (0.7, -0.2, 0..3), (3., 0., 1..2), (40., 1.5, 2..3)];
     let curves = numbers.map(|(n, beta, attributes)| Power { n, beta, attributes });
-    let table = curves.iter().flat_map(|c| (0..3).flat_map(|k| [if c.attributes.contains(&k) { [c.n, c.beta] } else { [1., 0.] }; 37])).flatten();
+    let table = curves
+        .iter()
+        .flat_map(|c| {
+            (0..3).flat_map(|k| {
+                [if c.attributes.contains(&k) { [c.n, c.beta] } else { [1., 0.] }; 37]
+            })
+        })
+        .flatten();
     let table: Vec<f32> = table.collect();
     let given = inputs(&case)?;
-    let made = plans::run(emulator, &under(&n, precision, curves.len()), &[&given[0], &given[1], &given[2], &table], 5);
+    let made = plans::run(
+        emulator,
+        &under(&n, precision, curves.len()),
+        &[&given[0], &given[1], &given[2], &table],
+        5,
+    );
 
     let each: Vec<&dyn ToneCurve> = curves.iter().map(|c| c as &dyn ToneCurve).collect();
     let expected = attention_heads_under(&case[0], &case[1], &case[2], &each, precision)?;
-    let stacked = expected.iter().map(|p| Tensor::stack(&[&p.features, &p.masks], 2)).collect::<Result<Vec<_>, _>>()?;
+    let stacked = expected
+        .iter()
+        .map(|p| Tensor::stack(&[&p.features, &p.masks], 2))
+        .collect::<Result<Vec<_>, _>>()?;
     let tolerance = if precision == F32 { 2e-5 } else { 2e-2 };
-    assert_close(&format!("curves, {precision:?}"), &made[0], &flat(&Tensor::stack(&stacked, 2)?)?, tolerance);
+    assert_close(
+        &format!("curves, {precision:?}"),
+        &made[0],
+        &flat(&Tensor::stack(&stacked, 2)?)?,
+        tolerance,
+    );
 
-    let plain = plans::run(emulator, &forward(&n, precision), &[&given[0], &given[1], &given[2]], 6);
+    let plain =
+        plans::run(emulator, &forward(&n, precision), &[&given[0], &given[1], &given[2]], 6);
     let first = made[0].chunks(curves.len() * 2 * 37).flat_map(|head| &head[..2 * 37]);
-    assert!(first.zip(&plain[0]).all(|(a, b)| a.to_bits() == b.to_bits()), "the identity changes bits, {precision:?}");
+    assert!(
+        first.zip(&plain[0]).all(|(a, b)| a.to_bits() == b.to_bits()),
+        "the identity changes bits, {precision:?}"
+    );
     Ok(())
 }
 
-fn orders_of_blocks_and_threads_change_no_bit(emulator: &Emulator, precision: Precision) -> AnyResult {
+fn orders_of_blocks_and_threads_change_no_bit(
+    emulator: &Emulator,
+    precision: Precision,
+) -> AnyResult {
     let shape = [1, 2, 37, 9, 8];
     let given = inputs(&case(shape))?;
     let given: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
@@ -151,18 +220,22 @@ fn orders_of_blocks_and_threads_change_no_bit(emulator: &Emulator, precision: Pr
     Ok(())
 }
 
-/// What a batch should give, [B, K, 2, C] and the gradients of u, w and bias, by sums in f64 one after another.
+/// What a batch should give, [B, K, 2, C] and the gradients of u, w and bias, by sums in f64 one
+/// after another.
 fn in_f64(n: &Counts, [u, w, bias, g]: [&[f32]; 4]) -> [Vec<f32>; 4] {
     let (c, d, pixels) = (n.channels, n.inputs, n.pixels);
-    let mut out = [n.images * n.attributes * 2 * c, u.len(), w.len(), bias.len()].map(|length| vec![0f64; length]);
+    let mut out = [n.images * n.attributes * 2 * c, u.len(), w.len(), bias.len()]
+        .map(|length| vec![0f64; length]);
     for (p, u) in u.chunks(d).enumerate() {
         for (row, w) in w.chunks(d).enumerate() {
             let (at, own) = (p / pixels * n.attributes * 2 * c + row / c * 2 * c + row % c, p * d);
-            let logit = u.iter().zip(w).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() + f64::from(bias[row]);
+            let logit = u.iter().zip(w).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
+                + f64::from(bias[row]);
             let (mask, z) = (1. / (1. + (-logit).exp()), f64::from(u[row % c]));
             out[0][at] += mask * z / pixels as f64;
             out[0][at + c] += mask / pixels as f64;
-            let (features, masks) = (f64::from(g[at]) / pixels as f64, f64::from(g[at + c]) / pixels as f64);
+            let (features, masks) =
+                (f64::from(g[at]) / pixels as f64, f64::from(g[at + c]) / pixels as f64);
             let da = (features * z + masks) * mask * (1. - mask);
             out[1][own + row % c] += mask * features;
             out[3][row] += da;
@@ -175,12 +248,19 @@ fn in_f64(n: &Counts, [u, w, bias, g]: [&[f32]; 4]) -> [Vec<f32>; 4] {
     out.map(|values| values.into_iter().map(|v| v as f32).collect())
 }
 
-/// Inputs of several chunks, channels of several blocks, several attributes of a block, several tiles of a part.
-fn wide_inputs_and_many_tiles_are_the_sums_in_f64(emulator: &Emulator, precision: Precision) -> AnyResult {
-    let (tolerance, gradient_tolerance) = if precision == F32 { (2e-5, 1e-4) } else { (2e-2, 3e-2) };
+/// Inputs of several chunks, channels of several blocks, several attributes of a block, several
+/// tiles of a part.
+fn wide_inputs_and_many_tiles_are_the_sums_in_f64(
+    emulator: &Emulator,
+    precision: Precision,
+) -> AnyResult {
+    let (tolerance, gradient_tolerance) =
+        if precision == F32 { (2e-5, 1e-4) } else { (2e-2, 3e-2) };
     // The last case takes long, and only its counts matter.
     let shapes = [[1, 66, 5, 290, 2], [1, 33, 140, 150, 1], [3, 40, 2, 3, 200]];
-    for [images, pixels, channels, inputs, attributes] in shapes.into_iter().take(if precision == F32 { 2 } else { 3 }) {
+    for [images, pixels, channels, inputs, attributes] in
+        shapes.into_iter().take(if precision == F32 { 2 } else { 3 })
+    {
         let n = Counts { images, pixels, channels, inputs, attributes };
         let scale = (4. / inputs as f32).sqrt();
         let shapes = [
@@ -189,15 +269,25 @@ fn wide_inputs_and_many_tiles_are_the_sums_in_f64(emulator: &Emulator, precision
             (attributes * channels, 1.),
             (images * attributes * 2 * channels, 1.),
         ];
-        let given =
-            shapes.into_iter().zip(1..).map(|((length, scale), seed)| flat(&values(&[length], scale, seed))).collect::<AnyResult<Vec<_>>>()?;
+        let given = shapes
+            .into_iter()
+            .zip(1..)
+            .map(|((length, scale), seed)| flat(&values(&[length], scale, seed)))
+            .collect::<AnyResult<Vec<_>>>()?;
         let given = [&given[0][..], &given[1], &given[2], &given[3]];
         let expected = in_f64(&n, given);
-        let (means, gradients) =
-            (plans::run(emulator, &forward(&n, precision), &given[..3], 3), plans::run(emulator, &backward(&n, precision), &given, 4));
+        let (means, gradients) = (
+            plans::run(emulator, &forward(&n, precision), &given[..3], 3),
+            plans::run(emulator, &backward(&n, precision), &given, 4),
+        );
         assert_close(&format!("{n:?} {precision:?}: means"), &means[0], &expected[0], tolerance);
         for (i, name) in ["du", "dW", "db"].into_iter().enumerate() {
-            assert_close(&format!("{n:?} {precision:?}: {name}"), &gradients[i], &expected[i + 1], gradient_tolerance);
+            assert_close(
+                &format!("{n:?} {precision:?}: {name}"),
+                &gradients[i],
+                &expected[i + 1],
+                gradient_tolerance,
+            );
         }
     }
     Ok(())
@@ -206,27 +296,44 @@ fn wide_inputs_and_many_tiles_are_the_sums_in_f64(emulator: &Emulator, precision
 /// How many attributes a block takes is for speed only.
 fn one_block_for_all_attributes_changes_no_bit(emulator: &Emulator) -> AnyResult {
     let n = Counts { images: 1, pixels: 66, channels: 5, inputs: 150, attributes: 3 };
-    let given = [(66 * 150, 1.), (15 * 150, 0.2), (15, 1.)].into_iter().zip(1..).map(|((length, scale), seed)| flat(&values(&[length], scale, seed)));
+    let given = [(66 * 150, 1.), (15 * 150, 0.2), (15, 1.)]
+        .into_iter()
+        .zip(1..)
+        .map(|((length, scale), seed)| flat(&values(&[length], scale, seed)));
     let given = given.collect::<AnyResult<Vec<_>>>()?;
     let given: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
     let each = forward(&n, Bf16);
     let mut all = each.clone();
-    let launch = all.launches.iter_mut().find(|launch| launch.kernel == "forward_bf16").expect("the forward kernel");
+    let launch = all
+        .launches
+        .iter_mut()
+        .find(|launch| launch.kernel == "forward_bf16")
+        .expect("the forward kernel");
     assert_eq!((launch.grid.1, launch.arguments[7]), (3, Argument::U32(1)));
     (launch.grid.1, launch.arguments[7]) = (1, Argument::U32(3));
-    let bits = |plan| plans::run(emulator, plan, &given, 7)[0].iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    let bits = |plan| {
+        plans::run(emulator, plan, &given, 7)[0].iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+    };
     assert_eq!(bits(&each), bits(&all));
     Ok(())
 }
 
-fn extreme_logits_stay_finite_and_nan_is_not_hidden(emulator: &Emulator, precision: Precision) -> AnyResult {
+fn extreme_logits_stay_finite_and_nan_is_not_hidden(
+    emulator: &Emulator,
+    precision: Precision,
+) -> AnyResult {
     let shape = [1, 2, 2, 4, 5];
     let mut given = inputs(&case(shape))?;
     given[0].iter_mut().for_each(|v| *v *= 1e4);
     let run = |given: &[Vec<f32>; 4]| {
         let given: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
-        let (means, gradients) = (forward(&counts(shape), precision), backward(&counts(shape), precision));
-        [&plans::run(emulator, &means, &given[..3], 0)[..1], &plans::run(emulator, &gradients, &given, 0)[..3]].concat()
+        let (means, gradients) =
+            (forward(&counts(shape), precision), backward(&counts(shape), precision));
+        [
+            &plans::run(emulator, &means, &given[..3], 0)[..1],
+            &plans::run(emulator, &gradients, &given, 0)[..3],
+        ]
+        .concat()
     };
     assert!(run(&given).iter().flatten().all(|v| v.is_finite()), "{precision:?}");
     given[0].fill(f32::NAN);
@@ -239,19 +346,27 @@ fn nothing_in_a_batch_is_no_gradient(emulator: &Emulator) {
     let made = plans::run(emulator, &backward(&n, F32), &[&[], &[1.; 18], &[1.; 6], &[]], 0);
     assert!(made[1].iter().chain(&made[2]).all(|&v| v == 0.));
     let n = Counts { images: 2, attributes: 0, ..n };
-    assert_eq!(plans::run(emulator, &backward(&n, F32), &[&[1.; 24], &[], &[], &[]], 0)[0], [0.; 24]);
+    assert_eq!(
+        plans::run(emulator, &backward(&n, F32), &[&[1.; 24], &[], &[], &[]], 0)[0],
+        [0.; 24]
+    );
 }
 
-/// What a block may ask for: 99 KiB where the compute capability is 8.6, 8.9 or 12.0, 163 KiB where it is 8.0, 227 KiB where it is 9.0.
+/// What a block may ask for: 99 KiB where the compute capability is 8.6, 8.9 or 12.0, 163 KiB where
+/// it is 8.0, 227 KiB where it is 9.0.
 #[test]
 fn heads_of_one_chunk_fit_every_gpu_and_others_those_of_data_centres() {
     let n = |inputs| Counts { images: 2, pixels: 4096, channels: 128, inputs, attributes: 40 };
     for precision in [F32, Bf16] {
         assert!(n(128).shared(precision) <= 99 << 10);
-        let most = [forward(&n(1152), precision), under(&n(1152), precision, 3), backward(&n(1152), precision)]
-            .iter()
-            .map(foresee_kernels::cuda::Plan::shared)
-            .max();
+        let most = [
+            forward(&n(1152), precision),
+            under(&n(1152), precision, 3),
+            backward(&n(1152), precision),
+        ]
+        .iter()
+        .map(foresee_kernels::cuda::Plan::shared)
+        .max();
         assert_eq!(Some(n(1152).shared(precision)), most);
     }
     assert!(n(1152).shared(Bf16) <= 99 << 10);

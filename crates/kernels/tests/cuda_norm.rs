@@ -13,12 +13,20 @@ use foresee_kernels::cuda::norm::{backward, forward, input_gradient, moments};
 use foresee_kernels::pixels;
 use values::{AnyResult, assert_close, flat, values};
 
-const KERNELS: [&str; 6] = ["moments_sums", "moments_total", "norm_leaky_relu", "gradient_sums", "gradient_total", "input_gradient"];
+const KERNELS: [&str; 6] = [
+    "moments_sums",
+    "moments_total",
+    "norm_leaky_relu",
+    "gradient_sums",
+    "gradient_total",
+    "input_gradient",
+];
 const EPSILON: f32 = 1e-5;
 const SLOPE: f32 = 0.01;
 
 /// Shapes [B, H, W, C] that fill no block and no part.
-const SHAPES: [[usize; 4]; 5] = [[1, 1, 2, 1], [2, 3, 5, 7], [1, 9, 11, 33], [3, 10, 13, 64], [5, 23, 29, 3]];
+const SHAPES: [[usize; 4]; 5] =
+    [[1, 1, 2, 1], [2, 3, 5, 7], [1, 9, 11, 33], [3, 10, 13, 64], [5, 23, 29, 3]];
 
 /// One test, since the kernels are built for each.
 #[test]
@@ -44,22 +52,52 @@ fn norm_is_the_cpus_forward_and_backward(emulator: &Emulator) -> AnyResult {
         for training in [true, false] {
             let y = match training {
                 true => pixels::norm_leaky_relu(&x, &own, &gamma, &beta, EPSILON.into(), SLOPE)?,
-                false => pixels::scale_shift_leaky_relu(&x, &own, &gamma, &beta, EPSILON.into(), SLOPE)?,
+                false => {
+                    pixels::scale_shift_leaky_relu(&x, &own, &gamma, &beta, EPSILON.into(), SLOPE)?
+                }
             };
             let gradients = (&y * g.as_tensor())?.sum_all()?.backward()?;
-            let parts = [flat(&x)?, flat(&own.mean)?, flat(&own.variance)?, flat(&gamma)?, flat(&beta)?, flat(&g)?];
+            let parts = [
+                flat(&x)?,
+                flat(&own.mean)?,
+                flat(&own.variance)?,
+                flat(&gamma)?,
+                flat(&beta)?,
+                flat(&g)?,
+            ];
             let inputs: Vec<&[f32]> = parts.iter().map(Vec::as_slice).collect();
-            let made = plans::run(emulator, &forward(n, c, EPSILON, SLOPE), &inputs[..5], seed as u64);
+            let made =
+                plans::run(emulator, &forward(n, c, EPSILON, SLOPE), &inputs[..5], seed as u64);
             assert_close(&format!("{name}: y"), &made[0], &flat(&y)?, 1e-5);
-            let made = plans::run(emulator, &backward(n, c, EPSILON, SLOPE, training), &inputs, seed as u64);
+            let made = plans::run(
+                emulator,
+                &backward(n, c, EPSILON, SLOPE, training),
+                &inputs,
+                seed as u64,
+            );
             let expected = |of: &Tensor| flat(gradients.get(of).expect("a gradient"));
-            for (name, made, of) in [("dx", &made[0], &x), ("dγ", &made[1], &gamma), ("dβ", &made[2], &beta)] {
-                assert_close(&format!("{shape:?}: {name}, training {training}"), made, &expected(of)?, 3e-5);
+            for (name, made, of) in
+                [("dx", &made[0], &x), ("dγ", &made[1], &gamma), ("dβ", &made[2], &beta)]
+            {
+                assert_close(
+                    &format!("{shape:?}: {name}, training {training}"),
+                    made,
+                    &expected(of)?,
+                    3e-5,
+                );
             }
             if !training {
-                let alone = plans::run(emulator, &input_gradient(n, c, EPSILON, SLOPE), &inputs, seed as u64);
+                let alone = plans::run(
+                    emulator,
+                    &input_gradient(n, c, EPSILON, SLOPE),
+                    &inputs,
+                    seed as u64,
+                );
                 assert_eq!(alone.len(), 1);
-                assert!(alone[0].iter().zip(&made[0]).all(|(a, b)| a.to_bits() == b.to_bits()), "{shape:?}: dx without those of γ and β");
+                assert!(
+                    alone[0].iter().zip(&made[0]).all(|(a, b)| a.to_bits() == b.to_bits()),
+                    "{shape:?}: dx without those of γ and β"
+                );
             }
         }
     }
@@ -68,7 +106,10 @@ fn norm_is_the_cpus_forward_and_backward(emulator: &Emulator) -> AnyResult {
 
 fn orders_of_blocks_and_threads_change_no_bit(emulator: &Emulator) -> AnyResult {
     let (n, c) = (700, 37);
-    let drawn = [vec![n, c], vec![c], vec![c], vec![c], vec![c], vec![n, c]].into_iter().zip(1..).map(|(shape, seed)| values(&shape, 1., seed).sqr());
+    let drawn = [vec![n, c], vec![c], vec![c], vec![c], vec![c], vec![n, c]]
+        .into_iter()
+        .zip(1..)
+        .map(|(shape, seed)| values(&shape, 1., seed).sqr());
     let inputs = drawn.collect::<Result<Vec<_>, _>>()?;
     let inputs = inputs.iter().map(flat).collect::<AnyResult<Vec<_>>>()?;
     let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();

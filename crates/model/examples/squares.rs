@@ -1,8 +1,10 @@
-//! Trains a small network to tell three attributes of drawn squares (red, large, on the left), and says how well it does on new ones:
-//! `cargo run --release -p foresee-model --example squares`.
+//! Trains a small network to tell three attributes of drawn squares (red, large, on the left), and
+//! says how well it does on new ones: `cargo run --release -p foresee-model --example squares`.
 
 use candle_core::{Device, Tensor};
-use foresee_model::{LossConfig, Network, NetworkConfig, Predictions, Sparsity, TrainConfig, Trainer};
+use foresee_model::{
+    LossConfig, Network, NetworkConfig, Predictions, Sparsity, TrainConfig, Trainer,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -14,7 +16,8 @@ fn batch(rng: &mut ChaCha8Rng, images: usize) -> candle_core::Result<(Tensor, Te
     let (mut pixels, mut labels) = (vec![0f32; images * 3 * SIZE * SIZE], vec![]);
     for image in pixels.chunks_exact_mut(3 * SIZE * SIZE) {
         let [red, large, left]: [bool; 3] = rng.random();
-        let (side, x) = (if large { 7 } else { 4 }, rng.random_range(0..2) + if left { 0 } else { 7 });
+        let (side, x) =
+            (if large { 7 } else { 4 }, rng.random_range(0..2) + if left { 0 } else { 7 });
         let (y, channel) = (rng.random_range(0..8), if red { 0 } else { 2 });
         for row in y..y + side {
             image[channel * SIZE * SIZE + row * SIZE + x..][..side].fill(1.);
@@ -22,19 +25,35 @@ fn batch(rng: &mut ChaCha8Rng, images: usize) -> candle_core::Result<(Tensor, Te
         image.iter_mut().for_each(|v| *v += rng.random_range(-0.2..0.2));
         labels.extend([red, large, left].map(|present| f32::from(u8::from(present))));
     }
-    Ok((Tensor::from_vec(pixels, (images, 3, SIZE, SIZE), &Device::Cpu)?, Tensor::from_vec(labels, (images, 3), &Device::Cpu)?))
+    Ok((
+        Tensor::from_vec(pixels, (images, 3, SIZE, SIZE), &Device::Cpu)?,
+        Tensor::from_vec(labels, (images, 3), &Device::Cpu)?,
+    ))
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let network = Network::new(NetworkConfig { attributes: 3, channels: 16, ..Default::default() }, 1, &Device::Cpu)?;
+    let network = Network::new(
+        NetworkConfig { attributes: 3, channels: 16, ..Default::default() },
+        1,
+        &Device::Cpu,
+    )?;
     let loss = LossConfig { lambda: 1e-3, sparsity: Sparsity::Mean };
-    let mut trainer = Trainer::new(network, TrainConfig { epochs: 1, learning_rate: 1e-2, loss, ..Default::default() }, 120)?;
+    let mut trainer = Trainer::new(
+        network,
+        TrainConfig { epochs: 1, learning_rate: 1e-2, loss, ..Default::default() },
+        120,
+    )?;
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     while !trainer.is_done() {
         let (images, labels) = batch(&mut rng, 32)?;
         let report = trainer.step(&images, &labels)?;
         if trainer.position().step % 20 == 0 {
-            println!("step {}: loss {:.3}, accuracy {:.1} %", trainer.position().step, report.loss, 100. * report.accuracy);
+            println!(
+                "step {}: loss {:.3}, accuracy {:.1} %",
+                trainer.position().step,
+                report.loss,
+                100. * report.accuracy
+            );
         }
     }
     let mut predictions = Predictions::default();

@@ -10,7 +10,8 @@ pub enum Readout {
     /// w_k · p_k + b_k, with learned w and b.
     #[default]
     Linear,
-    /// mean_c p_kc + b_k, with learned b: `heads.readout.weight` is 1/C throughout and is not trained.
+    /// mean_c p_kc + b_k, with learned b: `heads.readout.weight` is 1/C throughout and is not
+    /// trained.
     Mean,
 }
 
@@ -26,15 +27,24 @@ pub struct NetworkConfig {
     pub mask_kernel: usize,
     /// Default [`Readout::Linear`].
     pub readout: Readout,
-    /// Whether masks are learned (default). Without, they are all 1: the same network with plain global average pooling, to compare with.
+    /// Whether masks are learned (default). Without, they are all 1: the same network with plain
+    /// global average pooling, to compare with.
     pub attention: bool,
-    /// How the factors of matrix products are held; weights, sums and everything else are `f32` in either case. Default [`Precision::F32`].
+    /// How the factors of matrix products are held; weights, sums and everything else are `f32` in
+    /// either case. Default [`Precision::F32`].
     pub precision: Precision,
 }
 
 impl Default for NetworkConfig {
     fn default() -> Self {
-        Self { attributes: 40, channels: 128, mask_kernel: 1, readout: Readout::Linear, attention: true, precision: Precision::F32 }
+        Self {
+            attributes: 40,
+            channels: 128,
+            mask_kernel: 1,
+            readout: Readout::Linear,
+            attention: true,
+            precision: Precision::F32,
+        }
     }
 }
 
@@ -46,7 +56,11 @@ impl NetworkConfig {
         range("model.channels", self.channels, 1..=4096, "a number from 1 to 4096")?;
         match self.mask_kernel {
             1 | 3 => Ok(()),
-            n => Err(Error::Config { key: "model.mask_kernel", value: n.to_string(), expected: "1 or 3" }),
+            n => Err(Error::Config {
+                key: "model.mask_kernel",
+                value: n.to_string(),
+                expected: "1 or 3",
+            }),
         }
     }
 }
@@ -90,7 +104,8 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// Share of the steps in which the learning rate rises. Default 0.3.
     pub warmup: f64,
-    /// Decay of the moving average of all weights and running moments that training ends with; 0 (default): none, the last ones.
+    /// Decay of the moving average of all weights and running moments that training ends with; 0
+    /// (default): none, the last ones.
     pub average: f64,
     /// λ and its reading.
     pub loss: LossConfig,
@@ -98,7 +113,14 @@ pub struct TrainConfig {
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { epochs: 5, learning_rate: 3e-3, weight_decay: 1e-4, warmup: 0.3, average: 0., loss: LossConfig::default() }
+        Self {
+            epochs: 5,
+            learning_rate: 3e-3,
+            weight_decay: 1e-4,
+            warmup: 0.3,
+            average: 0.,
+            loss: LossConfig::default(),
+        }
     }
 }
 
@@ -115,7 +137,12 @@ impl TrainConfig {
     }
 }
 
-fn range<T: PartialOrd + std::fmt::Display>(key: &'static str, value: T, range: std::ops::RangeInclusive<T>, expected: &'static str) -> Result<()> {
+fn range<T: PartialOrd + std::fmt::Display>(
+    key: &'static str,
+    value: T,
+    range: std::ops::RangeInclusive<T>,
+    expected: &'static str,
+) -> Result<()> {
     match range.contains(&value) {
         true => Ok(()),
         false => Err(Error::Config { key, value: value.to_string(), expected }),

@@ -52,7 +52,9 @@ pub enum Error {
         loss: f32,
     },
     /// A stand-in for pruned channels is not of the network's shape.
-    #[error("the stand-in with {kept} kept channels does not fit a network of {attributes} attributes and {channels} channels")]
+    #[error(
+        "the stand-in with {kept} kept channels does not fit a network of {attributes} attributes and {channels} channels"
+    )]
     StandIn {
         /// K.
         attributes: usize,

@@ -29,7 +29,12 @@ struct Block {
 }
 
 impl Block {
-    fn new((inputs, outputs, dilation): (usize, usize, usize), precision: Precision, initial: &Initial, stream: u64) -> Result<Self> {
+    fn new(
+        (inputs, outputs, dilation): (usize, usize, usize),
+        precision: Precision,
+        initial: &Initial,
+        stream: u64,
+    ) -> Result<Self> {
         Ok(Self {
             dilation,
             precision,
@@ -44,19 +49,27 @@ impl Block {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let [weight, bias, gamma, beta] = [&self.weight, &self.bias, &self.gamma, &self.beta].map(|var| seen(var, self.frozen));
+        let [weight, bias, gamma, beta] =
+            [&self.weight, &self.bias, &self.gamma, &self.beta].map(|var| seen(var, self.frozen));
         let x = ops::dilated_conv(x, &weight, &bias, self.dilation, self.precision)?;
-        let moments = Moments { mean: self.running_mean.as_detached_tensor(), variance: self.running_var.as_detached_tensor(), count: 0 };
+        let moments = Moments {
+            mean: self.running_mean.as_detached_tensor(),
+            variance: self.running_var.as_detached_tensor(),
+            count: 0,
+        };
         ops::running_norm_leaky_relu(&x, &moments, &gamma, &beta, EPSILON, SLOPE)
     }
 
-    /// Uses the batch's moments, and moves the running ones towards them (with the unbiased variance, as PyTorch does).
+    /// Uses the batch's moments, and moves the running ones towards them (with the unbiased
+    /// variance, as PyTorch does).
     fn forward_train(&self, x: &Tensor) -> Result<Tensor> {
         let x = ops::dilated_conv(x, &self.weight, &self.bias, self.dilation, self.precision)?;
         let (y, moments) = ops::norm_leaky_relu(&x, &self.gamma, &self.beta, EPSILON, SLOPE)?;
         let n = moments.count as f64;
         let towards = |running: &Var, batch: &Tensor, scale: f64| -> Result<()> {
-            Ok(running.set(&((running.as_tensor() * (1. - MOMENTUM))? + (batch * (MOMENTUM * scale))?)?)?)
+            Ok(running.set(
+                &((running.as_tensor() * (1. - MOMENTUM))? + (batch * (MOMENTUM * scale))?)?,
+            )?)
         };
         towards(&self.running_mean, &moments.mean.detach(), 1.)?;
         towards(&self.running_var, &moments.variance.detach(), n / (n - 1.).max(1.))?;
@@ -96,8 +109,8 @@ pub(crate) fn seen(var: &Var, frozen: bool) -> Tensor {
     if frozen { var.as_detached_tensor() } else { var.as_tensor().clone() }
 }
 
-/// Table 1: four blocks of 3×3 convolution (32, 64, 64, C channels; dilation 1, 2, 3, 2), batch norm and leaky ReLU. All strides are 1: features have the
-/// size of the image.
+/// Table 1: four blocks of 3×3 convolution (32, 64, 64, C channels; dilation 1, 2, 3, 2), batch
+/// norm and leaky ReLU. All strides are 1: features have the size of the image.
 #[derive(Debug, Clone)]
 pub struct Extractor {
     blocks: Vec<Block>,
@@ -106,7 +119,10 @@ pub struct Extractor {
 impl Extractor {
     pub(crate) fn new(channels: usize, precision: Precision, initial: &Initial) -> Result<Self> {
         let plan = [(3, 32, 1), (32, 64, 2), (64, 64, 3), (64, channels, 2)];
-        let blocks = plan.into_iter().enumerate().map(|(i, shape)| Block::new(shape, precision, initial, 2 * i as u64));
+        let blocks = plan
+            .into_iter()
+            .enumerate()
+            .map(|(i, shape)| Block::new(shape, precision, initial, 2 * i as u64));
         Ok(Self { blocks: blocks.collect::<Result<_>>()? })
     }
 
@@ -115,7 +131,10 @@ impl Extractor {
     /// # Errors
     /// If the images are not of three channels.
     pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
-        let z = self.blocks.iter().try_fold(images.permute((0, 2, 3, 1))?.contiguous()?, |x, block| block.forward(&x))?;
+        let z = self
+            .blocks
+            .iter()
+            .try_fold(images.permute((0, 2, 3, 1))?.contiguous()?, |x, block| block.forward(&x))?;
         Ok(z.permute((0, 3, 1, 2))?)
     }
 
@@ -129,7 +148,9 @@ impl Extractor {
 
     /// The same as [B, H, W, C], as the features lie in memory.
     pub(crate) fn forward_train_pixels(&self, images: &Tensor) -> Result<Tensor> {
-        self.blocks.iter().try_fold(images.permute((0, 2, 3, 1))?.contiguous()?, |x, block| block.forward_train(&x))
+        self.blocks.iter().try_fold(images.permute((0, 2, 3, 1))?.contiguous()?, |x, block| {
+            block.forward_train(&x)
+        })
     }
 
     /// The first block whose output in training mode has a value that is not finite.
@@ -144,7 +165,8 @@ impl Extractor {
         Ok(None)
     }
 
-    /// Each block's convolution and norm: input channels, output channels, dilation. Table 1 is drawn from this.
+    /// Each block's convolution and norm: input channels, output channels, dilation. Table 1 is
+    /// drawn from this.
     pub fn plan(&self) -> Vec<(usize, usize, usize)> {
         self.blocks.iter().map(|b| (b.weight.dims()[1], b.weight.dims()[0], b.dilation)).collect()
     }
@@ -159,15 +181,24 @@ impl Extractor {
     }
 
     pub(crate) fn tensors(&self) -> impl Iterator<Item = (String, &Var)> {
-        self.blocks.iter().enumerate().flat_map(|(i, block)| block.tensors().map(|(name, var)| (format!("extractor.{i}.{name}"), var)))
+        self.blocks.iter().enumerate().flat_map(|(i, block)| {
+            block.tensors().map(|(name, var)| (format!("extractor.{i}.{name}"), var))
+        })
     }
 
     /// The same extractor with the same variables, which are constants to gradients.
     pub(crate) fn frozen(&self) -> Self {
-        Self { blocks: self.blocks.iter().map(|block| Block { frozen: true, ..block.clone() }).collect() }
+        Self {
+            blocks: self
+                .blocks
+                .iter()
+                .map(|block| Block { frozen: true, ..block.clone() })
+                .collect(),
+        }
     }
 
-    /// The same extractor with only these channels of its last block; it shares no variable with this one.
+    /// The same extractor with only these channels of its last block; it shares no variable with
+    /// this one.
     pub(crate) fn keeping(&self, channels: &Tensor) -> Result<Self> {
         let last = self.blocks.len() - 1;
         let blocks = self.blocks.iter().enumerate().map(|(i, block)| match i == last {

@@ -9,7 +9,8 @@ use crate::extractor::seen;
 use crate::initial::Initial;
 use crate::ops;
 
-/// K heads: masks M^k = sigmoid(conv_k(z)), average of M^k ⊗ z over the pixels, readout to one logit.
+/// K heads: masks M^k = sigmoid(conv_k(z)), average of M^k ⊗ z over the pixels, readout to one
+/// logit.
 #[derive(Debug, Clone)]
 pub struct Heads {
     /// [K·C, C, n, n], row k·C + c.
@@ -32,11 +33,26 @@ const OPEN: f32 = 40.;
 
 impl Heads {
     pub(crate) fn new(config: &NetworkConfig, initial: &Initial) -> Result<Self> {
-        let NetworkConfig { attributes: k, channels: c, mask_kernel: n, readout, attention, precision } = *config;
+        let NetworkConfig {
+            attributes: k,
+            channels: c,
+            mask_kernel: n,
+            readout,
+            attention,
+            precision,
+        } = *config;
         let (filters, biases) = ([k * c, c, n, n], [k * c]);
         Ok(Self {
-            mask_weight: if attention { initial.uniform(100, &filters, c * n * n)? } else { initial.constant(0., &filters)? },
-            mask_bias: if attention { initial.uniform(101, &biases, c * n * n)? } else { initial.constant(OPEN, &biases)? },
+            mask_weight: if attention {
+                initial.uniform(100, &filters, c * n * n)?
+            } else {
+                initial.constant(0., &filters)?
+            },
+            mask_bias: if attention {
+                initial.uniform(101, &biases, c * n * n)?
+            } else {
+                initial.constant(OPEN, &biases)?
+            },
             readout_weight: match readout {
                 Readout::Linear => initial.uniform(102, &[k, c], c)?,
                 Readout::Mean => initial.constant(1. / c as f32, &[k, c])?,
@@ -54,7 +70,12 @@ impl Heads {
     /// If z has another number of channels.
     pub fn pool(&self, z: &Tensor) -> Result<Pooled> {
         match self.attention {
-            true => ops::attention(z, &seen(&self.mask_weight, self.frozen), &seen(&self.mask_bias, self.frozen), self.precision),
+            true => ops::attention(
+                z,
+                &seen(&self.mask_weight, self.frozen),
+                &seen(&self.mask_bias, self.frozen),
+                self.precision,
+            ),
             false => self.average(&z.mean((2, 3))?),
         }
     }
@@ -87,7 +108,8 @@ impl Heads {
     /// # Errors
     /// If the shapes do not fit.
     pub fn read_out(&self, pooled: &Tensor) -> Result<Tensor> {
-        let (weight, bias) = (seen(&self.readout_weight, self.frozen), seen(&self.readout_bias, self.frozen));
+        let (weight, bias) =
+            (seen(&self.readout_weight, self.frozen), seen(&self.readout_bias, self.frozen));
         Ok(pooled.broadcast_mul(&weight)?.sum(D::Minus1)?.broadcast_add(&bias)?)
     }
 
@@ -107,7 +129,8 @@ impl Heads {
         Ok(self.readout_weight.to_vec2()?)
     }
 
-    /// WᵀW [C, C] of the masks' convolutions of all attributes: how alike two channels are to those who read them.
+    /// WᵀW [C, C] of the masks' convolutions of all attributes: how alike two channels are to those
+    /// who read them.
     ///
     /// # Errors
     /// If candle fails.
@@ -131,12 +154,20 @@ impl Heads {
         let (k, c) = self.readout_weight.dims2()?;
         let n = self.mask_weight.dims()[2];
         let kept = channels.elem_count();
-        let mask_weight = self.mask_weight.reshape((k, c, c, n, n))?.index_select(channels, 1)?.index_select(channels, 2)?;
+        let mask_weight = self
+            .mask_weight
+            .reshape((k, c, c, n, n))?
+            .index_select(channels, 1)?
+            .index_select(channels, 2)?;
         let mask_bias = self.mask_bias.reshape((k, c))?.index_select(channels, 1)?;
         Ok(Self {
-            mask_weight: Var::from_tensor(&mask_weight.reshape((k * kept, kept, n, n))?.contiguous()?)?,
+            mask_weight: Var::from_tensor(
+                &mask_weight.reshape((k * kept, kept, n, n))?.contiguous()?,
+            )?,
             mask_bias: Var::from_tensor(&mask_bias.reshape(k * kept)?.contiguous()?)?,
-            readout_weight: Var::from_tensor(&self.readout_weight.index_select(channels, 1)?.contiguous()?)?,
+            readout_weight: Var::from_tensor(
+                &self.readout_weight.index_select(channels, 1)?.contiguous()?,
+            )?,
             readout_bias: Var::from_tensor(&self.readout_bias.as_tensor().copy()?)?,
             attention: self.attention,
             precision: self.precision,

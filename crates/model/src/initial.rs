@@ -4,7 +4,8 @@ use candle_core::{Device, Result, Tensor, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Above the numbers of tensors, so that no draw for another purpose under the same seed (order of faces, noise) shares a stream with the weights.
+/// Above the numbers of tensors, so that no draw for another purpose under the same seed (order of
+/// faces, noise) shares a stream with the weights.
 const PURPOSE: u64 = 4 << 48;
 
 /// Draws initial values; each tensor has a stream of its own, named by its place in the network.
@@ -18,7 +19,8 @@ impl Initial<'_> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(PURPOSE | stream);
         let bound = 1. / (fan_in as f32).sqrt();
-        let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random_range(-bound..bound)).collect();
+        let values: Vec<f32> =
+            (0..shape.iter().product()).map(|_| rng.random_range(-bound..bound)).collect();
         Var::from_tensor(&Tensor::from_vec(values, shape, self.device)?)
     }
 

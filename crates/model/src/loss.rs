@@ -17,13 +17,15 @@ pub struct Loss {
     pub sparsity: Tensor,
 }
 
-/// Eq. 8: binary cross entropy summed over the attributes and averaged over the batch, from logits x and labels y [B, K], as
-/// max(x, 0) - x·y + log(1 + exp(-|x|)), which is finite for every finite x.
+/// Eq. 8: binary cross entropy summed over the attributes and averaged over the batch, from logits
+/// x and labels y [B, K], as max(x, 0) - x·y + log(1 + exp(-|x|)), which is finite for every finite
+/// x.
 ///
 /// # Errors
 /// If the shapes differ.
 pub fn bce_with_logits(logits: &Tensor, labels: &Tensor) -> CandleResult<Tensor> {
-    let each = ((logits.relu()? - (logits * labels)?)? + (logits.abs()?.neg()?.exp()? + 1.)?.log()?)?;
+    let each =
+        ((logits.relu()? - (logits * labels)?)? + (logits.abs()?.neg()?.exp()? + 1.)?.log()?)?;
     each.sum_all()? / logits.dim(0)? as f64
 }
 
@@ -34,7 +36,9 @@ pub fn bce_with_logits(logits: &Tensor, labels: &Tensor) -> CandleResult<Tensor>
 pub fn loss(output: &Output, labels: &Tensor, config: &LossConfig) -> Result<Loss> {
     let classification = bce_with_logits(&output.logits, labels)?;
     let norm = match config.sparsity {
-        Sparsity::Sum => (output.mask_means.sum_all()? * (output.pixels as f64 / output.logits.dim(0)? as f64))?,
+        Sparsity::Sum => {
+            (output.mask_means.sum_all()? * (output.pixels as f64 / output.logits.dim(0)? as f64))?
+        }
         Sparsity::Mean => output.mask_means.mean_all()?,
     };
     let sparsity = (norm * config.lambda)?;

@@ -17,9 +17,11 @@ pub struct Predictions {
 pub struct AttributeMetrics {
     /// Share of images classified rightly, a logit above 0 meaning present.
     pub accuracy: f64,
-    /// Mean of the shares among the images with and without the attribute; NaN if there are none of either.
+    /// Mean of the shares among the images with and without the attribute; NaN if there are none of
+    /// either.
     pub balanced_accuracy: f64,
-    /// Area under the ROC curve: how often an image with the attribute gets a higher logit than one without. NaN if there are none of either.
+    /// Area under the ROC curve: how often an image with the attribute gets a higher logit than one
+    /// without. NaN if there are none of either.
     pub auc: f64,
     /// Share of the images that have the attribute.
     pub frequency: f64,
@@ -64,7 +66,12 @@ impl Predictions {
     pub fn add(&mut self, logits: &Tensor, labels: &Tensor) -> Result<()> {
         self.attributes = logits.dim(1)?;
         if logits.dims() != labels.dims() {
-            return Err(candle_core::Error::Msg(format!("logits are {:?}, but labels {:?}", logits.dims(), labels.dims())).into());
+            return Err(candle_core::Error::Msg(format!(
+                "logits are {:?}, but labels {:?}",
+                logits.dims(),
+                labels.dims()
+            ))
+            .into());
         }
         self.logits.extend(logits.flatten_all()?.to_vec1::<f32>()?);
         self.labels.extend(labels.flatten_all()?.to_vec1::<f32>()?.iter().map(|&y| y > 0.5));
@@ -78,7 +85,9 @@ impl Predictions {
 
     /// Probabilities, image by image.
     pub fn probabilities(&self) -> impl Iterator<Item = Vec<f64>> {
-        self.logits.chunks_exact(self.attributes.max(1)).map(|row| row.iter().map(|&x| 1. / (1. + f64::from(-x).exp())).collect())
+        self.logits
+            .chunks_exact(self.attributes.max(1))
+            .map(|row| row.iter().map(|&x| 1. / (1. + f64::from(-x).exp())).collect())
     }
 
     /// Metrics by attribute.
@@ -90,7 +99,9 @@ impl Predictions {
             return Err(Error::NoImages);
         }
         let column = |k: usize| {
-            let every = |i: usize| (self.logits[i * self.attributes + k], self.labels[i * self.attributes + k]);
+            let every = |i: usize| {
+                (self.logits[i * self.attributes + k], self.labels[i * self.attributes + k])
+            };
             attribute_metrics(&(0..self.images()).map(every).collect::<Vec<_>>())
         };
         Ok(Metrics { images: self.images(), each: (0..self.attributes).map(column).collect() })
@@ -126,7 +137,8 @@ fn auc(pairs: &[(f32, bool)]) -> f64 {
     won / (present * below)
 }
 
-/// Mean accuracy of always answering what most training images have: `train` and `test` are the frequencies of the attributes there.
+/// Mean accuracy of always answering what most training images have: `train` and `test` are the
+/// frequencies of the attributes there.
 pub fn majority_accuracy(train: &[f64], test: &[f64]) -> f64 {
     mean(train.iter().zip(test).map(|(&a, &b)| if a > 0.5 { b } else { 1. - b }))
 }
@@ -139,13 +151,18 @@ mod tests {
 
     #[test]
     fn metrics_by_hand() {
-        let logits = Tensor::new(&[[2f32, 1.], [-1., 1.], [0.5, 1.], [-2., 1.]], &Device::Cpu).unwrap();
-        let labels = Tensor::new(&[[1f32, 1.], [1., 1.], [0., 1.], [0., 1.]], &Device::Cpu).unwrap();
+        let logits =
+            Tensor::new(&[[2f32, 1.], [-1., 1.], [0.5, 1.], [-2., 1.]], &Device::Cpu).unwrap();
+        let labels =
+            Tensor::new(&[[1f32, 1.], [1., 1.], [0., 1.], [0., 1.]], &Device::Cpu).unwrap();
         let mut predictions = Predictions::default();
         assert!(matches!(predictions.metrics(), Err(Error::NoImages)));
         predictions.add(&logits, &labels).unwrap();
         let metrics = predictions.metrics().unwrap();
-        assert_eq!(metrics.each[0], AttributeMetrics { accuracy: 0.5, balanced_accuracy: 0.5, auc: 0.75, frequency: 0.5 });
+        assert_eq!(
+            metrics.each[0],
+            AttributeMetrics { accuracy: 0.5, balanced_accuracy: 0.5, auc: 0.75, frequency: 0.5 }
+        );
         assert_eq!(metrics.each[1].accuracy, 1.);
         assert!(metrics.each[1].auc.is_nan() && metrics.each[1].balanced_accuracy.is_nan());
         assert_eq!((metrics.accuracy(), metrics.auc()), (0.75, 0.75));

@@ -36,7 +36,11 @@ impl Network {
     pub fn new(config: NetworkConfig, seed: u64, device: &Device) -> Result<Self> {
         config.check()?;
         let initial = Initial { seed, device };
-        Ok(Self { extractor: Extractor::new(config.channels, config.precision, &initial)?, heads: Heads::new(&config, &initial)?, config })
+        Ok(Self {
+            extractor: Extractor::new(config.channels, config.precision, &initial)?,
+            heads: Heads::new(&config, &initial)?,
+            config,
+        })
     }
 
     /// The architecture.
@@ -62,12 +66,17 @@ impl Network {
         self.forward_features(&self.extractor.forward(images)?)
     }
 
-    /// The same network in the same memory, whose weights are constants to gradients in evaluation mode: a forward pass keeps nothing for a backward one unless
-    /// the images are variables, and a backward pass to these computes no gradients of weights. What evaluates or explains a network wants this one. Training
-    /// mode is not changed.
+    /// The same network in the same memory, whose weights are constants to gradients in evaluation
+    /// mode: a forward pass keeps nothing for a backward one unless the images are variables, and a
+    /// backward pass to these computes no gradients of weights. What evaluates or explains a
+    /// network wants this one. Training mode is not changed.
     #[must_use]
     pub fn frozen(&self) -> Self {
-        Self { config: self.config.clone(), extractor: self.extractor.frozen(), heads: Heads { frozen: true, ..self.heads.clone() } }
+        Self {
+            config: self.config.clone(),
+            extractor: self.extractor.frozen(),
+            heads: Heads { frozen: true, ..self.heads.clone() },
+        }
     }
 
     /// Training mode: batch norm uses the batch's moments and updates the running ones.
@@ -79,7 +88,11 @@ impl Network {
         let heads = Heads { frozen: false, ..self.heads.clone() };
         let pooled = heads.pool_pixels(&z)?;
         let (_, h, w, _) = z.dims4()?;
-        Ok(Output { logits: heads.read_out(&pooled.features)?, mask_means: pooled.masks, pixels: h * w })
+        Ok(Output {
+            logits: heads.read_out(&pooled.features)?,
+            mask_means: pooled.masks,
+            pixels: h * w,
+        })
     }
 
     /// From features z [B, C, H, W] on.
@@ -88,7 +101,11 @@ impl Network {
     /// If z has another number of channels.
     pub fn forward_features(&self, z: &Tensor) -> Result<Output> {
         let pooled = self.heads.pool(z)?;
-        Ok(Output { logits: self.heads.read_out(&pooled.features)?, mask_means: pooled.masks, pixels: z.dims()[2..].iter().product() })
+        Ok(Output {
+            logits: self.heads.read_out(&pooled.features)?,
+            mask_means: pooled.masks,
+            pixels: z.dims()[2..].iter().product(),
+        })
     }
 
     /// All tensors by their names in `model.safetensors`.
@@ -96,7 +113,8 @@ impl Network {
         self.extractor.tensors().chain(self.heads.tensors()).collect()
     }
 
-    /// The tensors that training changes by gradient: all but running moments, and the readout's weights and the masks if they are fixed.
+    /// The tensors that training changes by gradient: all but running moments, and the readout's
+    /// weights and the masks if they are fixed.
     pub fn trainable(&self) -> Vec<(String, &Var)> {
         let fixed = |name: &str| match name {
             "heads.readout.weight" => self.config.readout == Readout::Mean,
@@ -111,16 +129,20 @@ impl Network {
         self.trainable().iter().map(|(_, var)| var.elem_count()).sum()
     }
 
-    /// What a training step needs in bytes, for images of this height and width: weights with gradient and moments, what every layer keeps for the backward
-    /// pass, and the gradients of the widest. An estimate: 0.22 GB for a batch of 8 at 64 pixels and 0.65 for 32, where 0.18 and 0.61 were measured (docs/src/performance.md).
+    /// What a training step needs in bytes, for images of this height and width: weights with
+    /// gradient and moments, what every layer keeps for the backward pass, and the gradients of the
+    /// widest. An estimate: 0.22 GB for a batch of 8 at 64 pixels and 0.65 for 32, where 0.18 and
+    /// 0.61 were measured (docs/src/performance.md).
     pub fn training_bytes(&self, batch: usize, image_size: usize) -> u64 {
         const PROGRAM: usize = 60 << 20;
         let kept: usize = self.extractor.plan().iter().map(|&(_, outputs, _)| 2 * outputs).sum();
-        let floats = (kept + 4 * self.config.channels) * batch * image_size * image_size + 4 * self.parameters();
+        let floats = (kept + 4 * self.config.channels) * batch * image_size * image_size
+            + 4 * self.parameters();
         (PROGRAM + 4 * floats) as u64
     }
 
-    /// The first tensor of a training step, in the order of the computation, that has a value that is not finite.
+    /// The first tensor of a training step, in the order of the computation, that has a value that
+    /// is not finite.
     pub(crate) fn first_not_finite(&self, images: &Tensor, labels: &Tensor) -> Result<String> {
         for (name, tensor) in [("the images", images), ("the labels", labels)] {
             if !ops::is_finite(tensor)? {
@@ -139,8 +161,9 @@ impl Network {
         })
     }
 
-    /// The physically smaller network that has only these channels of the last feature map. It computes what this network computes when the features of
-    /// all other channels are set to 0, shares no weights with it, and can be trained on.
+    /// The physically smaller network that has only these channels of the last feature map. It
+    /// computes what this network computes when the features of all other channels are set to 0,
+    /// shares no weights with it, and can be trained on.
     ///
     /// # Errors
     /// If `channels` is empty or one of them does not exist.
@@ -158,7 +181,11 @@ impl Network {
     }
 
     /// With only these channels of the extractor, and heads that `heads` makes for them.
-    pub(crate) fn smaller(&self, channels: &[usize], heads: impl FnOnce(&Tensor) -> Result<Heads>) -> Result<Self> {
+    pub(crate) fn smaller(
+        &self,
+        channels: &[usize],
+        heads: impl FnOnce(&Tensor) -> Result<Heads>,
+    ) -> Result<Self> {
         let config = NetworkConfig { channels: channels.len(), ..self.config.clone() };
         config.check()?;
         let index: Vec<u32> = channels.iter().map(|&c| c as u32).collect();

@@ -1,4 +1,5 @@
-//! The one place where heavy operations are called: what stands behind them can be replaced here. Inside of the extractor feature maps are [B, H, W, C].
+//! The one place where heavy operations are called: what stands behind them can be replaced here.
+//! Inside of the extractor feature maps are [B, H, W, C].
 
 use candle_core::{Tensor, Var};
 pub use foresee_kernels::AdamWStep;
@@ -10,7 +11,13 @@ use crate::error::Result;
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn dilated_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize, precision: Precision) -> Result<Tensor> {
+pub fn dilated_conv(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    dilation: usize,
+    precision: Precision,
+) -> Result<Tensor> {
     Ok(pixels::conv2d(x, weight, bias, dilation, precision)?)
 }
 
@@ -18,7 +25,13 @@ pub fn dilated_conv(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize,
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn norm_leaky_relu(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<(Tensor, Moments)> {
+pub fn norm_leaky_relu(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    slope: f32,
+) -> Result<(Tensor, Moments)> {
     let moments = pixels::channel_moments(x)?;
     Ok((pixels::norm_leaky_relu(x, &moments, gamma, beta, epsilon, slope)?, moments))
 }
@@ -27,7 +40,14 @@ pub fn norm_leaky_relu(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64, 
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn running_norm_leaky_relu(x: &Tensor, moments: &Moments, gamma: &Tensor, beta: &Tensor, epsilon: f64, slope: f32) -> Result<Tensor> {
+pub fn running_norm_leaky_relu(
+    x: &Tensor,
+    moments: &Moments,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    slope: f32,
+) -> Result<Tensor> {
     Ok(pixels::scale_shift_leaky_relu(x, moments, gamma, beta, epsilon, slope)?)
 }
 
@@ -35,7 +55,12 @@ pub fn running_norm_leaky_relu(x: &Tensor, moments: &Moments, gamma: &Tensor, be
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn attention(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Pooled> {
+pub fn attention(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    precision: Precision,
+) -> Result<Pooled> {
     Ok(foresee_kernels::attention_heads(z, weight, bias, precision)?)
 }
 
@@ -43,15 +68,27 @@ pub fn attention(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precisio
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn attention_of_pixels(z: &Tensor, weight: &Tensor, bias: &Tensor, precision: Precision) -> Result<Pooled> {
+pub fn attention_of_pixels(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    precision: Precision,
+) -> Result<Pooled> {
     Ok(pixels::attention_heads(z, weight, bias, precision)?)
 }
 
-/// Attention and pooling under several transformations of the masks (Eq. 13), which are computed once.
+/// Attention and pooling under several transformations of the masks (Eq. 13), which are computed
+/// once.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn attention_under(z: &Tensor, weight: &Tensor, bias: &Tensor, curves: &[&dyn ToneCurve], precision: Precision) -> Result<Vec<Pooled>> {
+pub fn attention_under(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    curves: &[&dyn ToneCurve],
+    precision: Precision,
+) -> Result<Vec<Pooled>> {
     Ok(foresee_kernels::attention_heads_under(z, weight, bias, curves, precision)?)
 }
 
@@ -84,6 +121,12 @@ pub fn is_finite(x: &Tensor) -> Result<bool> {
 ///
 /// # Errors
 /// If the shapes differ.
-pub fn adamw_step(value: &Var, gradient: &Tensor, first: &mut Tensor, second: &mut Tensor, step: &AdamWStep) -> Result<()> {
+pub fn adamw_step(
+    value: &Var,
+    gradient: &Tensor,
+    first: &mut Tensor,
+    second: &mut Tensor,
+    step: &AdamWStep,
+) -> Result<()> {
     Ok(foresee_kernels::adamw_step(value, gradient, first, second, step)?)
 }

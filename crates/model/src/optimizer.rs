@@ -49,7 +49,14 @@ impl AdamW {
     pub fn new(variables: Vec<(String, &Var)>, config: AdamWConfig) -> Result<Self> {
         let slots = variables
             .into_iter()
-            .map(|(name, var)| Ok(Slot { name, first: var.zeros_like()?.detach(), second: var.zeros_like()?.detach(), var: var.clone() }))
+            .map(|(name, var)| {
+                Ok(Slot {
+                    name,
+                    first: var.zeros_like()?.detach(),
+                    second: var.zeros_like()?.detach(),
+                    var: var.clone(),
+                })
+            })
             .collect::<Result<_>>()?;
         Ok(Self { config, steps: 0, slots })
     }
@@ -64,8 +71,21 @@ impl AdamW {
         for slot in &mut self.slots {
             let Some(gradient) = gradients.get(&slot.var) else { continue };
             let weight_decay = if slot.var.rank() > 1 { weight_decay } else { 0. };
-            let step = AdamWStep { learning_rate, beta1, beta2, epsilon, weight_decay, number: self.steps };
-            ops::adamw_step(&slot.var, &gradient.detach(), &mut slot.first, &mut slot.second, &step)?;
+            let step = AdamWStep {
+                learning_rate,
+                beta1,
+                beta2,
+                epsilon,
+                weight_decay,
+                number: self.steps,
+            };
+            ops::adamw_step(
+                &slot.var,
+                &gradient.detach(),
+                &mut slot.first,
+                &mut slot.second,
+                &step,
+            )?;
         }
         Ok(())
     }
@@ -84,8 +104,13 @@ impl AdamW {
         self.slots.iter().flat_map(named).collect()
     }
 
-    /// Puts a saved state back, with the number of steps it had made. Returns the name of the first tensor that is missing or of another shape.
-    pub fn restore(&mut self, steps: usize, state: &HashMap<String, Tensor>) -> std::result::Result<(), String> {
+    /// Puts a saved state back, with the number of steps it had made. Returns the name of the first
+    /// tensor that is missing or of another shape.
+    pub fn restore(
+        &mut self,
+        steps: usize,
+        state: &HashMap<String, Tensor>,
+    ) -> std::result::Result<(), String> {
         for slot in &mut self.slots {
             for (kind, moment) in [("first", &mut slot.first), ("second", &mut slot.second)] {
                 let name = format!("optimizer.{kind}.{}", slot.name);

@@ -6,9 +6,11 @@ use crate::error::{Error, Result};
 use crate::heads::Heads;
 use crate::network::Network;
 
-/// What the kept channels Q do in place of all C: z ≈ S·z_Q + t in the masks' convolution, and other readout weights.
+/// What the kept channels Q do in place of all C: z ≈ S·z_Q + t in the masks' convolution, and
+/// other readout weights.
 ///
-/// With S the columns Q of the identity, t = 0 and the columns Q of the readout, this is plain pruning.
+/// With S the columns Q of the identity, t = 0 and the columns Q of the readout, this is plain
+/// pruning.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StandIn {
     /// Q, ascending.
@@ -26,7 +28,9 @@ pub struct StandIn {
 impl StandIn {
     fn check(&self, attributes: usize, channels: usize) -> Result<()> {
         let kept = self.kept.len();
-        let table = |rows: &[Vec<f32>], n: usize| rows.len() == n && rows.iter().all(|row| row.len() == kept);
+        let table = |rows: &[Vec<f32>], n: usize| {
+            rows.len() == n && rows.iter().all(|row| row.len() == kept)
+        };
         let fits = table(&self.weights, channels)
             && table(&self.readout, attributes)
             && self.offsets.len() == channels
@@ -37,9 +41,11 @@ impl StandIn {
 }
 
 impl Network {
-    /// The physically smaller network that has only the kept channels of the last feature map, and whose heads are made over so that these do what all did:
-    /// for each attribute k, `W_k ← W_k[Q]·S` and `b_k ← b_k[Q] + W_k[Q]·t` in the masks' convolution, and the stand-in's readout. With masks of 3×3, t is also
-    /// counted where the convolution reaches over the image's border.
+    /// The physically smaller network that has only the kept channels of the last feature map, and
+    /// whose heads are made over so that these do what all did: for each attribute k, `W_k ←
+    /// W_k[Q]·S` and `b_k ← b_k[Q] + W_k[Q]·t` in the masks' convolution, and the stand-in's
+    /// readout. With masks of 3×3, t is also counted where the convolution reaches over the image's
+    /// border.
     ///
     /// # Errors
     /// If the stand-in is not of this network's shape, or nothing is kept.
@@ -57,12 +63,24 @@ impl Heads {
         let weights = table(&stand_in.weights, c, kept, device)?;
         let offsets = Tensor::new(stand_in.offsets.as_slice(), device)?.unsqueeze(1)?;
         // [K·Q·n·n, C]: the kept masks' filters, the channels that they read last.
-        let rows =
-            self.mask_weight.reshape((k, c, c, n * n))?.index_select(index, 1)?.transpose(2, 3)?.contiguous()?.reshape((k * kept * n * n, c))?;
-        let mask_weight = rows.matmul(&weights)?.reshape((k * kept, n * n, kept))?.transpose(1, 2)?.contiguous()?.reshape((k * kept, kept, n, n))?;
+        let rows = self
+            .mask_weight
+            .reshape((k, c, c, n * n))?
+            .index_select(index, 1)?
+            .transpose(2, 3)?
+            .contiguous()?
+            .reshape((k * kept * n * n, c))?;
+        let mask_weight = rows
+            .matmul(&weights)?
+            .reshape((k * kept, n * n, kept))?
+            .transpose(1, 2)?
+            .contiguous()?
+            .reshape((k * kept, kept, n, n))?;
         let moved = rows.matmul(&offsets)?.reshape((k * kept, n * n))?.sum(1)?;
-        let mask_bias = (self.mask_bias.reshape((k, c))?.index_select(index, 1)?.reshape(k * kept)? + moved)?;
-        let readout_bias = (self.readout_bias.as_tensor() + Tensor::new(stand_in.readout_offsets.as_slice(), device)?)?;
+        let mask_bias =
+            (self.mask_bias.reshape((k, c))?.index_select(index, 1)?.reshape(k * kept)? + moved)?;
+        let readout_bias = (self.readout_bias.as_tensor()
+            + Tensor::new(stand_in.readout_offsets.as_slice(), device)?)?;
         Ok(Self {
             mask_weight: Var::from_tensor(&mask_weight)?,
             mask_bias: Var::from_tensor(&mask_bias)?,

@@ -15,8 +15,9 @@ use crate::ops;
 use crate::optimizer::{AdamW, AdamWConfig};
 use crate::schedule::one_cycle;
 
-/// How far training is. Together with the seed it decides everything still to come: every random draw of an epoch is made from the seed and the epoch's
-/// number, so that there is no other generator state to keep.
+/// How far training is. Together with the seed it decides everything still to come: every random
+/// draw of an epoch is made from the seed and the epoch's number, so that there is no other
+/// generator state to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Position {
     /// The epoch under way, from 0.
@@ -76,7 +77,11 @@ fn digest<'a>(tensors: impl Iterator<Item = (&'a String, &'a Tensor)>) -> Result
     let mut hash = Sha256::new();
     for (name, tensor) in sorted {
         hash.update(name);
-        tensor.flatten_all()?.to_vec1::<f32>()?.iter().for_each(|value| hash.update(value.to_le_bytes()));
+        tensor
+            .flatten_all()?
+            .to_vec1::<f32>()?
+            .iter()
+            .for_each(|value| hash.update(value.to_le_bytes()));
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
@@ -88,7 +93,10 @@ impl Trainer {
     /// If the configuration is impossible.
     pub fn new(network: Network, config: TrainConfig, batches: usize) -> Result<Self> {
         config.check()?;
-        let optimizer = AdamW::new(network.trainable(), AdamWConfig { weight_decay: config.weight_decay, ..Default::default() })?;
+        let optimizer = AdamW::new(
+            network.trainable(),
+            AdamWConfig { weight_decay: config.weight_decay, ..Default::default() },
+        )?;
         let average = (config.average > 0.).then(|| network.copied()).transpose()?;
         Ok(Self { network, average, optimizer, config, batches, position: Position::default() })
     }
@@ -98,7 +106,8 @@ impl Trainer {
         &self.network
     }
 
-    /// What training has come to: the moving average of the weights if there is one, else [`network`](Self::network).
+    /// What training has come to: the moving average of the weights if there is one, else
+    /// [`network`](Self::network).
     pub fn trained(&self) -> &Network {
         self.average.as_ref().unwrap_or(&self.network)
     }
@@ -121,28 +130,47 @@ impl Trainer {
     /// One step on images [B, 3, H, W] and labels [B, K].
     ///
     /// # Errors
-    /// [`Error::NotFinite`] if the loss or a gradient is not; the weights then stay as they were (running moments may not).
+    /// [`Error::NotFinite`] if the loss or a gradient is not; the weights then stay as they were
+    /// (running moments may not).
     pub fn step(&mut self, images: &Tensor, labels: &Tensor) -> Result<StepReport> {
         let output = self.network.forward_train(images)?;
         let loss = loss(&output, labels, &self.config.loss)?;
         let gradients = loss.total.backward()?;
         let trainable = self.network.trainable();
-        let right = output.logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?.to_dtype(DType::F32)?.mean_all()?;
+        let right =
+            output.logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?.to_dtype(DType::F32)?.mean_all()?;
         // Everything is read at once: a GPU stands still whenever it is waited for.
-        let mut scalars = vec![loss.total, loss.classification, loss.sparsity, right, output.mask_means.mean_all()?];
+        let mut scalars = vec![
+            loss.total,
+            loss.classification,
+            loss.sparsity,
+            right,
+            output.mask_means.mean_all()?,
+        ];
         // A gradient's sum of g·0 is NaN if one of its values is not finite.
-        let zeros = trainable.iter().filter_map(|(_, var)| gradients.get(var)).map(|g| (g.detach() * 0.)?.sum_all());
+        let zeros = trainable
+            .iter()
+            .filter_map(|(_, var)| gradients.get(var))
+            .map(|g| (g.detach() * 0.)?.sum_all());
         scalars.extend(zeros.collect::<CandleResult<Vec<_>>>()?);
-        let read = Tensor::stack(&scalars.iter().map(Tensor::detach).collect::<Vec<_>>(), 0)?.to_vec1::<f32>()?;
-        let (&[total, classification, sparsity, accuracy, mask_mean], zeros) = read.split_first_chunk().expect("five scalars and more");
+        let read = Tensor::stack(&scalars.iter().map(Tensor::detach).collect::<Vec<_>>(), 0)?
+            .to_vec1::<f32>()?;
+        let (&[total, classification, sparsity, accuracy, mask_mean], zeros) =
+            read.split_first_chunk().expect("five scalars and more");
         if !total.is_finite() {
             return Err(self.not_finite(self.network.first_not_finite(images, labels)?, total));
         }
-        let names = trainable.iter().filter(|(_, var)| gradients.get(var).is_some()).map(|(name, _)| name);
+        let names =
+            trainable.iter().filter(|(_, var)| gradients.get(var).is_some()).map(|(name, _)| name);
         if let Some((name, _)) = names.zip(zeros).find(|(_, zero)| **zero != 0.) {
             return Err(self.not_finite(format!("the gradient of {name}"), total));
         }
-        let learning_rate = one_cycle(self.position.step, self.steps(), self.config.learning_rate, self.config.warmup);
+        let learning_rate = one_cycle(
+            self.position.step,
+            self.steps(),
+            self.config.learning_rate,
+            self.config.warmup,
+        );
         self.optimizer.step(&gradients, learning_rate)?;
         self.position.step += 1;
         self.follow()?;
@@ -157,24 +185,32 @@ impl Trainer {
         Error::NotFinite { step: self.position.step, tensor, loss }
     }
 
-    /// The average follows the weights. At the start it forgets faster, so that the initial weights have no part in it for long.
+    /// The average follows the weights. At the start it forgets faster, so that the initial weights
+    /// have no part in it for long.
     fn follow(&self) -> Result<()> {
         let Some(average) = &self.average else { return Ok(()) };
         let step = self.position.step as f64;
         let decay = self.config.average.min((1. + step) / (10. + step));
-        for ((_, average), (_, value)) in average.tensors().into_iter().zip(self.network.tensors()) {
+        for ((_, average), (_, value)) in average.tensors().into_iter().zip(self.network.tensors())
+        {
             ops::moving_average(average, &value.as_detached_tensor(), decay)?;
         }
         Ok(())
     }
 
-    /// Writes weights, running moments, optimizer state and position. The file appears only when it is complete.
+    /// Writes weights, running moments, optimizer state and position. The file appears only when it
+    /// is complete.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn save_checkpoint(&self, path: &Path) -> Result<()> {
-        let weights = self.network.tensors().into_iter().map(|(name, var)| (name, var.as_detached_tensor()));
-        let average = self.average.iter().flat_map(Network::tensors).map(|(name, var)| (format!("{AVERAGE}{name}"), var.as_detached_tensor()));
+        let weights =
+            self.network.tensors().into_iter().map(|(name, var)| (name, var.as_detached_tensor()));
+        let average = self
+            .average
+            .iter()
+            .flat_map(Network::tensors)
+            .map(|(name, var)| (format!("{AVERAGE}{name}"), var.as_detached_tensor()));
         let tensors: Vec<_> = weights.chain(average).chain(self.optimizer.state()).collect();
         let card = CheckpointCard {
             network: self.network.config().clone(),
@@ -189,24 +225,48 @@ impl Trainer {
     /// Goes on from a checkpoint, which must have been made with the same configuration.
     ///
     /// # Errors
-    /// If the file cannot be read or belongs to another configuration; the trainer then stays as it was, as far as its position tells.
+    /// If the file cannot be read or belongs to another configuration; the trainer then stays as it
+    /// was, as far as its position tells.
     pub fn resume(&mut self, path: &Path) -> Result<()> {
         let file = file::Contents::<CheckpointCard>::open(path)?;
         let CheckpointCard { position: Position { epoch, batch, step }, batches, .. } = file.card;
         let card = file.card.clone();
-        if card.network != *self.network.config() || card.train != self.config || card.batches != self.batches {
-            return Err(Error::File { path: path.into(), reason: "is a checkpoint of another configuration or data set".into() });
+        if card.network != *self.network.config()
+            || card.train != self.config
+            || card.batches != self.batches
+        {
+            return Err(Error::File {
+                path: path.into(),
+                reason: "is a checkpoint of another configuration or data set".into(),
+            });
         }
-        if batch >= batches || epoch > card.train.epochs || epoch.checked_mul(batches).and_then(|n| n.checked_add(batch)) != Some(step) {
-            let reason = format!("tells an impossible position: step {step} in batch {batch} of {batches}, epoch {epoch}");
+        if batch >= batches
+            || epoch > card.train.epochs
+            || epoch.checked_mul(batches).and_then(|n| n.checked_add(batch)) != Some(step)
+        {
+            let reason = format!(
+                "tells an impossible position: step {step} in batch {batch} of {batches}, epoch {epoch}"
+            );
             return Err(Error::File { path: path.into(), reason });
         }
-        let average = self.average.iter().flat_map(Network::tensors).map(|(name, var)| (format!("{AVERAGE}{name}"), var));
-        let state = self.network.trainable().into_iter().flat_map(|(name, var)| AdamW::names(&name).map(|name| (name, var)));
-        let expected: Vec<(String, &Var)> = self.network.tensors().into_iter().chain(average).chain(state).collect();
+        let average = self
+            .average
+            .iter()
+            .flat_map(Network::tensors)
+            .map(|(name, var)| (format!("{AVERAGE}{name}"), var));
+        let state = self
+            .network
+            .trainable()
+            .into_iter()
+            .flat_map(|(name, var)| AdamW::names(&name).map(|name| (name, var)));
+        let expected: Vec<(String, &Var)> =
+            self.network.tensors().into_iter().chain(average).chain(state).collect();
         let tensors = file.tensors(expected, self.network.tensors()[0].1.device())?;
         if digest(tensors.iter())? != card.sha256 {
-            return Err(Error::File { path: path.into(), reason: "is damaged: its checksum is another".into() });
+            return Err(Error::File {
+                path: path.into(),
+                reason: "is damaged: its checksum is another".into(),
+            });
         }
         self.network.set_tensors(path, &tensors)?;
         self.optimizer.restore(card.position.step, &tensors).map_err(|tensor| Error::Tensor {
@@ -215,7 +275,12 @@ impl Trainer {
             reason: "is missing or of another shape".into(),
         })?;
         if let Some(average) = &self.average {
-            let own = tensors.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(AVERAGE)?.to_owned(), tensor.clone()))).collect();
+            let own = tensors
+                .iter()
+                .filter_map(|(name, tensor)| {
+                    Some((name.strip_prefix(AVERAGE)?.to_owned(), tensor.clone()))
+                })
+                .collect();
             average.set_tensors(path, &own)?;
         }
         self.position = card.position;

@@ -1,4 +1,5 @@
-//! Model files and checkpoints from strangers, bad disks and broken downloads: refused with a reason, before memory is taken for what they claim.
+//! Model files and checkpoints from strangers, bad disks and broken downloads: refused with a
+//! reason, before memory is taken for what they claim.
 //!
 //! A million damaged files of each kind, with the counts shown:
 //!
@@ -23,7 +24,11 @@ static ALLOCATOR: Counting = Counting;
 const MOST: usize = 16 << 20;
 
 fn network() -> AnyResult<Network> {
-    Ok(Network::new(NetworkConfig { attributes: 2, channels: 3, ..Default::default() }, 4, &Device::Cpu)?)
+    Ok(Network::new(
+        NetworkConfig { attributes: 2, channels: 3, ..Default::default() },
+        4,
+        &Device::Cpu,
+    )?)
 }
 
 fn card() -> ModelCard {
@@ -49,7 +54,10 @@ struct Parts {
 impl Parts {
     fn of(file: &[u8]) -> AnyResult<Self> {
         let length = u64::from_le_bytes(file[..8].try_into()?) as usize;
-        Ok(Self { header: serde_json::from_slice(&file[8..8 + length])?, tensors: file[8 + length..].to_vec() })
+        Ok(Self {
+            header: serde_json::from_slice(&file[8..8 + length])?,
+            tensors: file[8 + length..].to_vec(),
+        })
     }
 
     fn file(&self) -> AnyResult<Vec<u8>> {
@@ -99,7 +107,8 @@ fn what_a_model_file_claims_is_not_believed() -> AnyResult {
     };
     let mut extra = parts()?;
     let end = extra.tensors.len();
-    extra.header["heads.more"] = json!({ "dtype": "U8", "shape": [4], "data_offsets": [end, end + 4] });
+    extra.header["heads.more"] =
+        json!({ "dtype": "U8", "shape": [4], "data_offsets": [end, end + 4] });
     extra.tensors.extend([0; 4]);
     let mut lengthy = whole.clone();
     lengthy[..8].copy_from_slice(&10_000_000_000u64.to_le_bytes());
@@ -111,18 +120,51 @@ fn what_a_model_file_claims_is_not_believed() -> AnyResult {
         (whole[..whole.len() - 9].to_vec(), "is damaged: its header tells"),
         ([&whole[..], &[0; 5]].concat(), "is damaged: its header tells"),
         (lengthy, "a header of 10000000000 bytes in a file of"),
-        (parts()?.card(|card| card["network"]["channels"] = json!(1_000_000_000_000u64))?, "model.channels = 1000000000000 is not possible"),
-        (parts()?.card(huge)?, "tensor `heads.mask.weight` has shape [6, 3, 1, 1], expected [16777216, 4096, 3, 3]"),
-        (parts()?.card(|card| card["attributes"] = json!(["Smiling"]))?, "its card names 1 attributes, but its network has 2"),
-        (parts()?.card(|card| card["image_size"] = json!(1u64 << 40))?, "image size of 1099511627776, expected 1 to 8192"),
-        (parts()?.card(|card| card["deviation"] = json!([1, 0, 1]))?, "expected finite means and positive deviations"),
+        (
+            parts()?.card(|card| card["network"]["channels"] = json!(1_000_000_000_000u64))?,
+            "model.channels = 1000000000000 is not possible",
+        ),
+        (
+            parts()?.card(huge)?,
+            "tensor `heads.mask.weight` has shape [6, 3, 1, 1], expected [16777216, 4096, 3, 3]",
+        ),
+        (
+            parts()?.card(|card| card["attributes"] = json!(["Smiling"]))?,
+            "its card names 1 attributes, but its network has 2",
+        ),
+        (
+            parts()?.card(|card| card["image_size"] = json!(1u64 << 40))?,
+            "image size of 1099511627776, expected 1 to 8192",
+        ),
+        (
+            parts()?.card(|card| card["deviation"] = json!([1, 0, 1]))?,
+            "expected finite means and positive deviations",
+        ),
         (parts()?.card(|card| card["network"]["depth"] = json!(7))?, "unknown field `depth`"),
-        (parts()?.tensor("heads.mask.weight", |t| t["shape"] = json!([1u64 << 40, 1 << 20]))?, "is not a safetensors file (overflow"),
-        (parts()?.tensor("heads.mask.weight", |t| t["dtype"] = json!("U32"))?, "`heads.mask.weight` is of type U32, expected F32"),
-        (parts()?.tensor("extractor.0.conv.weight", |t| t["dtype"] = json!("F64"))?, "is not a safetensors file"),
-        (parts()?.tensor("heads.mask.bias", |t| t["data_offsets"] = json!([0, 4]))?, "is not a safetensors file"),
-        (parts()?.values("heads.readout.weight", f32::NAN)?, "`heads.readout.weight` holds values that are not finite"),
-        (parts()?.values("extractor.2.bn.running_mean", f32::INFINITY)?, "holds values that are not finite"),
+        (
+            parts()?.tensor("heads.mask.weight", |t| t["shape"] = json!([1u64 << 40, 1 << 20]))?,
+            "is not a safetensors file (overflow",
+        ),
+        (
+            parts()?.tensor("heads.mask.weight", |t| t["dtype"] = json!("U32"))?,
+            "`heads.mask.weight` is of type U32, expected F32",
+        ),
+        (
+            parts()?.tensor("extractor.0.conv.weight", |t| t["dtype"] = json!("F64"))?,
+            "is not a safetensors file",
+        ),
+        (
+            parts()?.tensor("heads.mask.bias", |t| t["data_offsets"] = json!([0, 4]))?,
+            "is not a safetensors file",
+        ),
+        (
+            parts()?.values("heads.readout.weight", f32::NAN)?,
+            "`heads.readout.weight` holds values that are not finite",
+        ),
+        (
+            parts()?.values("extractor.2.bn.running_mean", f32::INFINITY)?,
+            "holds values that are not finite",
+        ),
         (parts()?.values("extractor.2.bn.running_var", -1.)?, "holds negative variances"),
         (without.file()?, "tensor `heads.readout.bias` is missing"),
         (extra.file()?, "holds a tensor `heads.more`, which its network does not have"),
@@ -130,10 +172,15 @@ fn what_a_model_file_claims_is_not_believed() -> AnyResult {
         std::fs::write(&path, bytes)?;
         let (told, peak) = peak_of(|| load(&path));
         let told = told.ok_or(expected)?;
-        assert!(told.contains(expected) && told.contains("model.safetensors") | told.contains("model.channels"), "{expected}: {told}");
+        assert!(
+            told.contains(expected)
+                && told.contains("model.safetensors") | told.contains("model.channels"),
+            "{expected}: {told}"
+        );
         assert!(peak < MOST, "{expected}: {peak} bytes");
     }
-    // Files of 10 GB, which take no room on most disks: all of it the header, and all of it tensors.
+    // Files of 10 GB, which take no room on most disks: all of it the header, and all of it
+    // tensors.
     for header in [10_000_000_000 - 8, 2] {
         std::fs::write(&path, [&u64::to_le_bytes(header)[..], b"{}"].concat())?;
         std::fs::OpenOptions::new().write(true).open(&path)?.set_len(10_000_000_000)?;
@@ -164,16 +211,27 @@ fn what_a_checkpoint_claims_is_not_believed() -> AnyResult {
     trained(&path)?;
     let whole = std::fs::read(&path)?;
     let parts = || Parts::of(&whole);
-    let position =
-        |epoch: u64, batch: u64, step: u64| parts()?.card(|card| card["position"] = json!({ "epoch": epoch, "batch": batch, "step": step }));
+    let position = |epoch: u64, batch: u64, step: u64| {
+        parts()?
+            .card(|card| card["position"] = json!({ "epoch": epoch, "batch": batch, "step": step }))
+    };
     for (bytes, expected) in [
         (position(0, 7, 7)?, "tells an impossible position: step 7 in batch 7 of 3, epoch 0"),
         (position(1, 1, 5)?, "tells an impossible position"),
         (position(u64::MAX, 1, 1)?, "tells an impossible position"),
-        (parts()?.tensor("optimizer.second.heads.mask.bias", |t| t["dtype"] = json!("I32"))?, "is of type I32, expected F32"),
-        (parts()?.tensor("average.heads.mask.bias", |t| t["shape"] = json!([3, 2]))?, "has shape [3, 2], expected [6]"),
+        (
+            parts()?.tensor("optimizer.second.heads.mask.bias", |t| t["dtype"] = json!("I32"))?,
+            "is of type I32, expected F32",
+        ),
+        (
+            parts()?.tensor("average.heads.mask.bias", |t| t["shape"] = json!([3, 2]))?,
+            "has shape [3, 2], expected [6]",
+        ),
         (parts()?.values("optimizer.first.heads.mask.bias", 1.)?, "its checksum is another"),
-        (parts()?.card(|card| card["batches"] = json!(4))?, "is a checkpoint of another configuration or data set"),
+        (
+            parts()?.card(|card| card["batches"] = json!(4))?,
+            "is a checkpoint of another configuration or data set",
+        ),
     ] {
         std::fs::write(&path, bytes)?;
         let mut fresh = trainer()?;
@@ -193,7 +251,10 @@ fn damaged_headers(what: &str, path: &Path, read: impl Fn(&Path) -> Option<Strin
     let Parts { header, tensors } = Parts::of(&std::fs::read(path)?)?;
     let write = |header: &[u8]| -> std::io::Result<()> {
         std::fs::write(path, [&(header.len() as u64).to_le_bytes(), header].concat())?;
-        std::fs::OpenOptions::new().write(true).open(path)?.set_len((8 + header.len() + tensors.len()) as u64)
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(path)?
+            .set_len((8 + header.len() + tensors.len()) as u64)
     };
     survives(what, &[serde_json::to_vec(&header)?], 1000, MOST, |header| {
         write(header).unwrap();

@@ -1,4 +1,5 @@
-//! The network against PyTorch: logits, masks, loss, every gradient, running moments and two optimizer steps (`fixtures/parity.py`).
+//! The network against PyTorch: logits, masks, loss, every gradient, running moments and two
+//! optimizer steps (`fixtures/parity.py`).
 
 use std::collections::HashMap;
 
@@ -12,7 +13,8 @@ type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 fn formula(shape: &[usize], seed: u64, scale: f64) -> Vec<f32> {
     (0..shape.iter().product::<usize>() as u64)
         .map(|i| {
-            let bits = i.wrapping_mul(2_654_435_761).wrapping_add(seed * 40_503 + 12_345) % (1 << 32);
+            let bits =
+                i.wrapping_mul(2_654_435_761).wrapping_add(seed * 40_503 + 12_345) % (1 << 32);
             let bits = (bits ^ (bits >> 15)).wrapping_mul(2_246_822_519) % (1 << 32);
             ((bits as f64 / (1u64 << 32) as f64 - 0.5) * 2. * scale) as f32
         })
@@ -21,10 +23,17 @@ fn formula(shape: &[usize], seed: u64, scale: f64) -> Vec<f32> {
 
 /// The network of the fixture: PyTorch lists parameters in another order than files do.
 fn network() -> AnyResult<Network> {
-    let network = Network::new(NetworkConfig { attributes: 5, channels: 16, ..Default::default() }, 0, &Device::Cpu)?;
+    let network = Network::new(
+        NetworkConfig { attributes: 5, channels: 16, ..Default::default() },
+        0,
+        &Device::Cpu,
+    )?;
     let tensors: HashMap<_, _> = network.tensors().into_iter().collect();
-    let blocks = (0..4).flat_map(|i| ["conv.weight", "conv.bias", "bn.weight", "bn.bias"].map(|n| format!("extractor.{i}.{n}")));
-    let heads = ["mask.weight", "mask.bias", "readout.weight", "readout.bias"].map(|n| format!("heads.{n}"));
+    let blocks = (0..4).flat_map(|i| {
+        ["conv.weight", "conv.bias", "bn.weight", "bn.bias"].map(|n| format!("extractor.{i}.{n}"))
+    });
+    let heads = ["mask.weight", "mask.bias", "readout.weight", "readout.bias"]
+        .map(|n| format!("heads.{n}"));
     for (seed, name) in blocks.chain(heads).enumerate() {
         let var = tensors[&name];
         let fan_in = if var.rank() > 1 { var.elem_count() / var.dims()[0] } else { 16 };
@@ -42,7 +51,8 @@ fn assert_close(name: &str, got: &Tensor, expected: &Tensor, scale: f64) {
     let (got, expected) = (values(got), values(expected));
     assert_eq!(got.len(), expected.len(), "{name}");
     let largest = expected.iter().fold(scale, |m, v| m.max(f64::from(v.abs())));
-    let off = got.iter().zip(&expected).map(|(a, b)| f64::from((a - b).abs())).fold(0., f64::max) / largest;
+    let off = got.iter().zip(&expected).map(|(a, b)| f64::from((a - b).abs())).fold(0., f64::max)
+        / largest;
     println!("{name}: {off:.1e} relative");
     assert!(off < TOLERANCE, "{name} is off by {off:e} relative to {largest:e}");
 }
@@ -53,18 +63,28 @@ fn the_network_is_pytorchs() -> AnyResult {
     let expected = candle_core::safetensors::load(path, &Device::Cpu)?;
     let network = network()?;
     let images = Tensor::from_vec(formula(&[3, 3, 11, 11], 100, 1.), (3, 3, 11, 11), &Device::Cpu)?;
-    let labels =
-        Tensor::from_vec(formula(&[3, 5], 101, 1.).into_iter().map(|v| f32::from(u8::from(v > 0.))).collect::<Vec<_>>(), (3, 5), &Device::Cpu)?;
+    let labels = Tensor::from_vec(
+        formula(&[3, 5], 101, 1.)
+            .into_iter()
+            .map(|v| f32::from(u8::from(v > 0.)))
+            .collect::<Vec<_>>(),
+        (3, 5),
+        &Device::Cpu,
+    )?;
 
     let output = network.forward(&images)?;
-    let l1 = |o: &foresee_model::Output| (o.mask_means.sum_all().unwrap() * o.pixels as f64).unwrap();
+    let l1 =
+        |o: &foresee_model::Output| (o.mask_means.sum_all().unwrap() * o.pixels as f64).unwrap();
     assert_close("evaluation: logits", &output.logits, &expected["eval.logits"], 0.);
     assert_close("evaluation: ‖M‖₁", &l1(&output), &expected["eval.mask_l1"], 0.);
     let masks = network.heads().masks(&network.extractor().forward(&images)?, &[1])?;
     assert_close("evaluation: masks", &masks, &expected["eval.masks"], 0.);
 
     let config = LossConfig { lambda: 1e-3, sparsity: Sparsity::Sum };
-    let mut adam = AdamW::new(network.trainable(), AdamWConfig { epsilon: 1e-3, weight_decay: 0.1, ..Default::default() })?;
+    let mut adam = AdamW::new(
+        network.trainable(),
+        AdamWConfig { epsilon: 1e-3, weight_decay: 0.1, ..Default::default() },
+    )?;
     let output = network.forward_train(&images)?;
     let first = loss(&output, &labels, &config)?;
     assert_close("training: logits", &output.logits, &expected["train.logits"], 0.);
@@ -72,9 +92,15 @@ fn the_network_is_pytorchs() -> AnyResult {
     assert_close("training: loss", &first.total, &expected["train.loss"], 0.);
     let gradients = first.total.backward()?;
     for (name, var) in network.trainable() {
-        // The gradient of a bias before batch norm is 0 in exact arithmetic: it is measured against the weights'.
+        // The gradient of a bias before batch norm is 0 in exact arithmetic: it is measured against
+        // the weights'.
         let scale = if name.ends_with("conv.bias") { 1e-2 } else { 0. };
-        assert_close(&format!("gradient of {name}"), gradients.get(var).expect("a gradient"), &expected[&format!("gradient.{name}")], scale);
+        assert_close(
+            &format!("gradient of {name}"),
+            gradients.get(var).expect("a gradient"),
+            &expected[&format!("gradient.{name}")],
+            scale,
+        );
     }
     adam.step(&gradients, 1e-2)?;
     let second = loss(&network.forward_train(&images)?, &labels, &config)?;
@@ -84,7 +110,12 @@ fn the_network_is_pytorchs() -> AnyResult {
         let every = if name.contains("running") { 1 } else { 13 };
         let index = Tensor::arange_step(0, var.elem_count() as u32, every, &Device::Cpu)?;
         let values = var.flatten_all()?.index_select(&index, 0)?;
-        assert_close(&format!("after two steps: {name}"), &values, &expected[&format!("after.{name}")], 1e-2);
+        assert_close(
+            &format!("after two steps: {name}"),
+            &values,
+            &expected[&format!("after.{name}")],
+            1e-2,
+        );
     }
     Ok(())
 }

@@ -2,7 +2,10 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
-use foresee_model::{Error, LossConfig, ModelCard, Network, NetworkConfig, Readout, Sparsity, TrainConfig, Trainer, bce_with_logits, loss};
+use foresee_model::{
+    Error, LossConfig, ModelCard, Network, NetworkConfig, Readout, Sparsity, TrainConfig, Trainer,
+    bce_with_logits, loss,
+};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -25,9 +28,14 @@ fn card(network: &Network) -> ModelCard {
 }
 
 fn batch(seed: u64) -> AnyResult<(Tensor, Tensor)> {
-    let values: Vec<f32> = (0..4 * 3 * 81).map(|i| ((i as u64 * 7919 + seed * 104_729) % 1000) as f32 / 500. - 1.).collect();
+    let values: Vec<f32> = (0..4 * 3 * 81)
+        .map(|i| ((i as u64 * 7919 + seed * 104_729) % 1000) as f32 / 500. - 1.)
+        .collect();
     let labels: Vec<f32> = (0..12).map(|i| ((i + seed) % 2) as f32).collect();
-    Ok((Tensor::from_vec(values, (4, 3, 9, 9), &Device::Cpu)?, Tensor::from_vec(labels, (4, 3), &Device::Cpu)?))
+    Ok((
+        Tensor::from_vec(values, (4, 3, 9, 9), &Device::Cpu)?,
+        Tensor::from_vec(labels, (4, 3), &Device::Cpu)?,
+    ))
 }
 
 fn bits(network: &Network) -> AnyResult<Vec<u32>> {
@@ -42,7 +50,13 @@ fn bits(network: &Network) -> AnyResult<Vec<u32>> {
 fn training_goes_on_from_a_checkpoint_with_the_same_bits() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("checkpoint.safetensors");
-    let start = || Trainer::new(Network::new(config(), 4, &Device::Cpu)?, TrainConfig { epochs: 2, average: 0.5, ..Default::default() }, 3);
+    let start = || {
+        Trainer::new(
+            Network::new(config(), 4, &Device::Cpu)?,
+            TrainConfig { epochs: 2, average: 0.5, ..Default::default() },
+            3,
+        )
+    };
     let mut whole = start()?;
     for i in 0..6 {
         if i == 4 {
@@ -54,15 +68,25 @@ fn training_goes_on_from_a_checkpoint_with_the_same_bits() -> AnyResult {
     assert!(whole.is_done());
     let mut resumed = start()?;
     resumed.resume(&path)?;
-    assert_eq!((resumed.position().epoch, resumed.position().batch, resumed.position().step), (1, 1, 4));
+    assert_eq!(
+        (resumed.position().epoch, resumed.position().batch, resumed.position().step),
+        (1, 1, 4)
+    );
     for i in 4..6 {
         let (images, labels) = batch(i)?;
         resumed.step(&images, &labels)?;
     }
     assert!(bits(whole.network())? == bits(resumed.network())?, "resumed training ends elsewhere");
-    assert!(bits(whole.trained())? == bits(resumed.trained())?, "the resumed average ends elsewhere");
+    assert!(
+        bits(whole.trained())? == bits(resumed.trained())?,
+        "the resumed average ends elsewhere"
+    );
 
-    let mut other = Trainer::new(Network::new(config(), 4, &Device::Cpu)?, TrainConfig { epochs: 3, ..Default::default() }, 3)?;
+    let mut other = Trainer::new(
+        Network::new(config(), 4, &Device::Cpu)?,
+        TrainConfig { epochs: 3, ..Default::default() },
+        3,
+    )?;
     assert!(matches!(other.resume(&path), Err(Error::File { .. })));
 
     let mut bytes = std::fs::read(&path)?;
@@ -85,7 +109,11 @@ fn models_are_saved_and_loaded_and_wrong_files_are_told() -> AnyResult {
     assert!(bytes == std::fs::read(&path)?, "the same model gives the same file");
     std::fs::write(folder.path().join("plain"), "")?;
     let permissions = |path: &std::path::Path| std::fs::metadata(path).map(|m| m.permissions());
-    assert_eq!(permissions(&path)?, permissions(&folder.path().join("plain"))?, "who may read other files may read a model");
+    assert_eq!(
+        permissions(&path)?,
+        permissions(&folder.path().join("plain"))?,
+        "who may read other files may read a model"
+    );
     let (loaded, read) = Network::load(&path, &Device::Cpu)?;
     assert_eq!(read, card(&network));
     assert!(bits(&network)? == bits(&loaded)?);
@@ -94,11 +122,20 @@ fn models_are_saved_and_loaded_and_wrong_files_are_told() -> AnyResult {
     wrong.network.channels = 13;
     network.save(&path, &wrong)?;
     let message = Network::load(&path, &Device::Cpu).unwrap_err().to_string();
-    assert!(message.contains("heads.mask.weight") && message.contains("[36, 12, 1, 1], expected [39, 13, 1, 1]"), "{message}");
+    assert!(
+        message.contains("heads.mask.weight")
+            && message.contains("[36, 12, 1, 1], expected [39, 13, 1, 1]"),
+        "{message}"
+    );
     std::fs::write(&path, &bytes[..bytes.len() / 2])?;
     assert!(matches!(Network::load(&path, &Device::Cpu), Err(Error::File { .. })));
     std::fs::write(&path, b"no model")?;
-    assert!(Network::load(&path, &Device::Cpu).unwrap_err().to_string().contains("is not a safetensors file"));
+    assert!(
+        Network::load(&path, &Device::Cpu)
+            .unwrap_err()
+            .to_string()
+            .contains("is not a safetensors file")
+    );
     assert!(Network::load(&folder.path().join("none"), &Device::Cpu).is_err());
     Ok(())
 }
@@ -110,7 +147,11 @@ fn a_pruned_network_computes_what_masking_does_and_trains_on() -> AnyResult {
         let (images, labels) = batch(1)?;
         let kept = [0usize, 2, 3, 7, 11];
         let keep: Vec<f32> = (0..12).map(|c| f32::from(u8::from(kept.contains(&c)))).collect();
-        let z = network.extractor().forward(&images)?.broadcast_mul(&Tensor::from_vec(keep, (1, 12, 1, 1), &Device::Cpu)?)?;
+        let z = network.extractor().forward(&images)?.broadcast_mul(&Tensor::from_vec(
+            keep,
+            (1, 12, 1, 1),
+            &Device::Cpu,
+        )?)?;
         let masked = network.forward_features(&z)?.logits.to_vec2::<f32>()?;
         let small = network.keeping(&kept)?;
         let pruned = small.forward(&images)?.logits.to_vec2::<f32>()?;
@@ -120,10 +161,16 @@ fn a_pruned_network_computes_what_masking_does_and_trains_on() -> AnyResult {
         let before = bits(&network)?;
         let mut trainer = Trainer::new(small, TrainConfig::default(), 1)?;
         trainer.step(&images, &labels)?;
-        assert!(before == bits(&network)?, "training the pruned network leaves the whole one alone");
+        assert!(
+            before == bits(&network)?,
+            "training the pruned network leaves the whole one alone"
+        );
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("pruned.safetensors");
-        trainer.network().save(&path, &ModelCard { kept_channels: Some(kept.to_vec()), ..card(trainer.network()) })?;
+        trainer.network().save(
+            &path,
+            &ModelCard { kept_channels: Some(kept.to_vec()), ..card(trainer.network()) },
+        )?;
         assert!(bits(&Network::load(&path, &Device::Cpu)?.0)? == bits(trainer.network())?);
     }
     Ok(())
@@ -134,14 +181,20 @@ fn the_loss_is_stable_and_both_sparsities_are_as_written() -> AnyResult {
     let logits = Tensor::new(&[[1e4f32, -1e4], [0., 3.]], &Device::Cpu)?;
     let labels = Tensor::new(&[[0f32, 0.], [1., 1.]], &Device::Cpu)?;
     let expected = (1e4 + 0. + 2f64.ln() + (-3f64).exp().ln_1p()) / 2.;
-    assert!((f64::from(bce_with_logits(&logits, &labels)?.to_scalar::<f32>()?) - expected).abs() < 1e-3);
+    assert!(
+        (f64::from(bce_with_logits(&logits, &labels)?.to_scalar::<f32>()?) - expected).abs() < 1e-3
+    );
 
     let network = Network::new(config(), 4, &Device::Cpu)?;
     let (images, labels) = batch(1)?;
     let output = network.forward(&images)?;
     let masks = network.heads().masks(&network.extractor().forward(&images)?, &[0, 1, 2])?;
-    for (sparsity, expected) in [(Sparsity::Sum, (masks.sum_all()? / 4.)?), (Sparsity::Mean, masks.mean_all()?)] {
-        let got = loss(&output, &labels, &LossConfig { lambda: 1., sparsity })?.sparsity.to_scalar::<f32>()?;
+    for (sparsity, expected) in
+        [(Sparsity::Sum, (masks.sum_all()? / 4.)?), (Sparsity::Mean, masks.mean_all()?)]
+    {
+        let got = loss(&output, &labels, &LossConfig { lambda: 1., sparsity })?
+            .sparsity
+            .to_scalar::<f32>()?;
         let expected = expected.to_scalar::<f32>()?;
         assert!((got - expected).abs() < 1e-5 * expected, "{got} and {expected}");
     }
@@ -150,7 +203,8 @@ fn the_loss_is_stable_and_both_sparsities_are_as_written() -> AnyResult {
 
 #[test]
 fn a_fixed_readout_is_not_trained() -> AnyResult {
-    let network = Network::new(NetworkConfig { readout: Readout::Mean, ..config() }, 4, &Device::Cpu)?;
+    let network =
+        Network::new(NetworkConfig { readout: Readout::Mean, ..config() }, 4, &Device::Cpu)?;
     let mut trainer = Trainer::new(network, TrainConfig::default(), 1)?;
     let (images, labels) = batch(1)?;
     trainer.step(&images, &labels)?;
@@ -160,7 +214,11 @@ fn a_fixed_readout_is_not_trained() -> AnyResult {
 
 #[test]
 fn training_learns_and_stops_on_a_loss_that_is_not_finite() -> AnyResult {
-    let mut trainer = Trainer::new(Network::new(config(), 4, &Device::Cpu)?, TrainConfig { epochs: 30, ..Default::default() }, 1)?;
+    let mut trainer = Trainer::new(
+        Network::new(config(), 4, &Device::Cpu)?,
+        TrainConfig { epochs: 30, ..Default::default() },
+        1,
+    )?;
     let (images, labels) = batch(1)?;
     let first = trainer.step(&images, &labels)?.loss;
     let mut last = first;
@@ -175,13 +233,24 @@ fn training_learns_and_stops_on_a_loss_that_is_not_finite() -> AnyResult {
         other => format!("{other:?}"),
     };
     assert_eq!(first_of(&mut trainer, &broken), "the images");
-    let running = trainer.network().tensors().iter().filter(|(n, _)| n.contains("running")).map(|(_, v)| v.elem_count()).sum::<usize>();
+    let running = trainer
+        .network()
+        .tensors()
+        .iter()
+        .filter(|(n, _)| n.contains("running"))
+        .map(|(_, v)| v.elem_count())
+        .sum::<usize>();
     let changed = before.iter().zip(bits(trainer.network())?).filter(|(a, b)| **a != *b).count();
     assert!(changed <= running, "only running moments may change");
 
     let images = batch(1)?.0;
     let mut tensors = trainer.network().tensors();
-    let scale = tensors.iter_mut().find(|(name, _)| name == "extractor.2.bn.weight").ok_or("a scale")?.1.clone();
+    let scale = tensors
+        .iter_mut()
+        .find(|(name, _)| name == "extractor.2.bn.weight")
+        .ok_or("a scale")?
+        .1
+        .clone();
     let good = scale.copy()?;
     scale.set(&(good.ones_like()? * f64::from(f32::MAX))?)?;
     assert_eq!(first_of(&mut trainer, &images), "the output of extractor.2");
@@ -192,18 +261,32 @@ fn training_learns_and_stops_on_a_loss_that_is_not_finite() -> AnyResult {
 
 #[test]
 fn training_ends_with_the_moving_average_of_its_weights() -> AnyResult {
-    let train = |average| Trainer::new(Network::new(config(), 4, &Device::Cpu)?, TrainConfig { average, ..Default::default() }, 10);
+    let train = |average| {
+        Trainer::new(
+            Network::new(config(), 4, &Device::Cpu)?,
+            TrainConfig { average, ..Default::default() },
+            10,
+        )
+    };
     let (mut plain, mut averaged) = (train(0.)?, train(0.9)?);
-    let values = |network: &Network| bits(network).map(|bits| bits.into_iter().map(f32::from_bits).collect::<Vec<_>>());
+    let values = |network: &Network| {
+        bits(network).map(|bits| bits.into_iter().map(f32::from_bits).collect::<Vec<_>>())
+    };
     let mut expected = values(plain.network())?;
     for step in 1..=8 {
         let (images, labels) = batch(step)?;
         plain.step(&images, &labels)?;
         averaged.step(&images, &labels)?;
         let decay = f32::min(0.9, (1. + step as f32) / (10. + step as f32));
-        expected.iter_mut().zip(values(plain.network())?).for_each(|(e, v)| *e = decay * *e + (1. - decay) * v);
+        expected
+            .iter_mut()
+            .zip(values(plain.network())?)
+            .for_each(|(e, v)| *e = decay * *e + (1. - decay) * v);
     }
-    assert!(bits(plain.network())? == bits(averaged.network())?, "averaging has no part in training");
+    assert!(
+        bits(plain.network())? == bits(averaged.network())?,
+        "averaging has no part in training"
+    );
     assert!(bits(plain.network())? == bits(plain.trained())?);
     let got = values(averaged.trained())?;
     assert!(got.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5 * (1. + b.abs())));
@@ -217,19 +300,34 @@ fn a_frozen_network_gives_the_images_the_same_gradient_and_its_weights_none() ->
         let network = Network::new(NetworkConfig { attention, ..config() }, 4, &Device::Cpu)?;
         let (images, labels) = batch(1)?;
         let images = Var::from_tensor(&images)?;
-        let (own, frozen) = (network.forward(&images)?.logits, network.frozen().forward(&images)?.logits);
+        let (own, frozen) =
+            (network.forward(&images)?.logits, network.frozen().forward(&images)?.logits);
         assert_eq!(own.to_vec2::<f32>()?, frozen.to_vec2::<f32>()?);
-        let (own, frozen) = (own.narrow(1, 1, 1)?.sum_all()?.backward()?, frozen.narrow(1, 1, 1)?.sum_all()?.backward()?);
-        let of_images = |store: &GradStore| store.get(&images).expect("gradient").flatten_all()?.to_vec1::<f32>();
+        let (own, frozen) = (
+            own.narrow(1, 1, 1)?.sum_all()?.backward()?,
+            frozen.narrow(1, 1, 1)?.sum_all()?.backward()?,
+        );
+        let of_images = |store: &GradStore| {
+            store.get(&images).expect("gradient").flatten_all()?.to_vec1::<f32>()
+        };
         assert_eq!(of_images(&own)?, of_images(&frozen)?);
-        assert!(network.trainable().iter().all(|(_, var)| own.get(var).is_some() && frozen.get(var).is_none()));
+        assert!(
+            network
+                .trainable()
+                .iter()
+                .all(|(_, var)| own.get(var).is_some() && frozen.get(var).is_none())
+        );
         // Without a variable nothing is kept for a backward pass.
         assert!(!network.frozen().forward(&images.detach())?.logits.track_op());
         let mut trainer = Trainer::new(network.frozen(), TrainConfig::default(), 1)?;
         let before = bits(&network)?;
         trainer.step(&images.detach(), &labels)?;
         let moved = before.iter().zip(bits(trainer.network())?).filter(|(a, b)| *a != b).count();
-        assert!(moved > before.len() / 2, "training mode is not frozen: {moved} of {} moved", before.len());
+        assert!(
+            moved > before.len() / 2,
+            "training mode is not frozen: {moved} of {} moved",
+            before.len()
+        );
     }
     Ok(())
 }

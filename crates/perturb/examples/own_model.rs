@@ -1,10 +1,15 @@
-//! A network of one's own under both operations: `cargo run --release -p foresee-perturb --example own_model`.
+//! A network of one's own under both operations: `cargo run --release -p foresee-perturb --example
+//! own_model`.
 
 use candle_core::{D, Device, Result, Tensor};
 use foresee_kernels::{Precision, attention_heads, attention_heads_under};
-use foresee_perturb::{AttentionModel, Cut, Error, Identity, Noise, PowerCurve, ToneCurve, prune_curves, random_order, transform_grid};
+use foresee_perturb::{
+    AttentionModel, Cut, Error, Identity, Noise, PowerCurve, ToneCurve, prune_curves, random_order,
+    transform_grid,
+};
 
-/// Features are random mixtures of the colours; one mask per attribute and channel; logits are sums of the pooled products.
+/// Features are random mixtures of the colours; one mask per attribute and channel; logits are sums
+/// of the pooled products.
 struct Mixtures {
     mix: Tensor,
     weight: Tensor,
@@ -21,19 +26,29 @@ impl AttentionModel for Mixtures {
     }
 
     fn logits(&self, features: &Tensor) -> Result<Tensor> {
-        attention_heads(features, &self.weight, &self.bias, Precision::F32).map_err(candle_core::Error::wrap)?.features.sum(D::Minus1)
+        attention_heads(features, &self.weight, &self.bias, Precision::F32)
+            .map_err(candle_core::Error::wrap)?
+            .features
+            .sum(D::Minus1)
     }
 
     fn logits_under(&self, features: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Tensor>> {
-        let pooled = attention_heads_under(features, &self.weight, &self.bias, curves, Precision::F32).map_err(candle_core::Error::wrap)?;
+        let pooled =
+            attention_heads_under(features, &self.weight, &self.bias, curves, Precision::F32)
+                .map_err(candle_core::Error::wrap)?;
         pooled.iter().map(|p| p.features.sum(D::Minus1)).collect()
     }
 
     fn cut(&self, cut: &Cut) -> Result<Self> {
-        let Cut::Plain(kept) = cut else { candle_core::bail!("these sums have no weights that a kept channel could take over with") };
+        let Cut::Plain(kept) = cut else {
+            candle_core::bail!(
+                "these sums have no weights that a kept channel could take over with"
+            )
+        };
         let (c, k) = (self.channels(), self.bias.dims()[0] / self.channels());
         let index = Tensor::from_iter(kept.iter().map(|&c| c as u32), &Device::Cpu)?;
-        let weight = self.weight.reshape((k, c, c))?.index_select(&index, 1)?.index_select(&index, 2)?;
+        let weight =
+            self.weight.reshape((k, c, c))?.index_select(&index, 1)?.index_select(&index, 2)?;
         let weight = weight.reshape((k * kept.len(), kept.len(), 1, 1))?;
         let bias = self.bias.reshape((k, c))?.index_select(&index, 1)?.flatten_all()?;
         Ok(Self { mix: self.mix.index_select(&index, 0)?, weight, bias })
@@ -42,21 +57,35 @@ impl AttentionModel for Mixtures {
 
 fn main() -> std::result::Result<(), Error> {
     let random = |shape: &[usize]| Tensor::randn(0f32, 1., shape, &Device::Cpu);
-    let model = Mixtures { mix: random(&[12, 3, 1, 1])?, weight: random(&[2 * 12, 12, 1, 1])?, bias: random(&[2 * 12])? };
+    let model = Mixtures {
+        mix: random(&[12, 3, 1, 1])?,
+        weight: random(&[2 * 12, 12, 1, 1])?,
+        bias: random(&[2 * 12])?,
+    };
     let images = Tensor::rand(-1f32, 1., (64, 3, 8, 8), &Device::Cpu)?;
-    // What the whole network answers counts as right: the curves show how often the perturbed one still says the same.
-    let labels = model.logits(&model.features(&images)?)?.gt(0f64)?.to_dtype(candle_core::DType::F32)?;
+    // What the whole network answers counts as right: the curves show how often the perturbed one
+    // still says the same.
+    let labels =
+        model.logits(&model.features(&images)?)?.gt(0f64)?.to_dtype(candle_core::DType::F32)?;
 
     let counts = [0, 3, 6, 9, 11];
     let batches = || std::iter::once(Ok::<_, Error>((images.clone(), labels.clone())));
     let tallies = prune_curves(&model, &[random_order(12, 0).cuts(12, &counts)], batches())?;
     for (count, tally) in counts.iter().zip(&tallies[0]) {
-        println!("{count:2} channels pruned: {:.0} % of the answers are the same", 100. * tally.accuracy());
+        println!(
+            "{count:2} channels pruned: {:.0} % of the answers are the same",
+            100. * tally.accuracy()
+        );
     }
     let noise = Noise { sigma: 0., clip: true, mean: [0.5; 3], deviation: [0.5; 3], seed: 0 };
     let curve = PowerCurve::new(2., 0.1)?;
-    let batches = batches().map(|batch| batch.map(|(images, labels)| (images, labels, (0..64).collect())));
+    let batches =
+        batches().map(|batch| batch.map(|(images, labels)| (images, labels, (0..64).collect())));
     let grid = transform_grid(&model, &noise, &[0., 0.3], &[&Identity, &curve], batches)?;
-    println!("under noise σ = 0.3: {:.0} %, with masks transformed {:.0} %", 100. * grid[1][0].accuracy(), 100. * grid[1][1].accuracy());
+    println!(
+        "under noise σ = 0.3: {:.0} %, with masks transformed {:.0} %",
+        100. * grid[1][0].accuracy(),
+        100. * grid[1][1].accuracy()
+    );
     Ok(())
 }

@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 /// g(M; n, β) = (1 + β)·h(M; n) - β with
 /// h(M; n) = (M/0.5)ⁿ/2 where M < 0.5, and 1 - ((1 - M)/0.5)ⁿ/2 elsewhere.
 ///
-/// n > 1 drives masks away from 0.5, β > 0 pulls low ones down; kept exactly as the paper writes it, so that g can be negative for β > 0. n = 1, β = 0 is
-/// the identity and changes no bit.
+/// n > 1 drives masks away from 0.5, β > 0 pulls low ones down; kept exactly as the paper writes
+/// it, so that g can be negative for β > 0. n = 1, β = 0 is the identity and changes no bit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PowerCurve {
     n: f32,
@@ -22,10 +22,18 @@ impl PowerCurve {
     /// If n or β is outside that.
     pub fn new(n: f64, beta: f64) -> Result<Self> {
         if !(n > 0. && n <= 1000.) {
-            return Err(Error::Parameter { parameter: "n", value: n.to_string(), expected: "a number above 0, up to 1000" });
+            return Err(Error::Parameter {
+                parameter: "n",
+                value: n.to_string(),
+                expected: "a number above 0, up to 1000",
+            });
         }
         if !beta.is_finite() {
-            return Err(Error::Parameter { parameter: "β", value: beta.to_string(), expected: "a finite number" });
+            return Err(Error::Parameter {
+                parameter: "β",
+                value: beta.to_string(),
+                expected: "a finite number",
+            });
         }
         Ok(Self { n: n as f32, beta: beta as f32 })
     }
@@ -86,7 +94,9 @@ impl<T: ToneCurve> Only<T> {
     }
 
     fn chooses(&self, attribute: usize, channel: usize) -> bool {
-        let chosen = |list: &Option<Vec<usize>>, i: usize| list.as_ref().is_none_or(|list| list.contains(&i));
+        let chosen = |list: &Option<Vec<usize>>, i: usize| {
+            list.as_ref().is_none_or(|list| list.contains(&i))
+        };
         chosen(&self.attributes, attribute) && chosen(&self.channels, channel)
     }
 }

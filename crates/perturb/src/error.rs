@@ -22,7 +22,9 @@ pub enum Error {
         channels: usize,
     },
     /// A table of channel statistics has another shape than the others.
-    #[error("{what} is not for {attributes} attributes and {channels} channels, as the other channel statistics are")]
+    #[error(
+        "{what} is not for {attributes} attributes and {channels} channels, as the other channel statistics are"
+    )]
     Table {
         /// The table.
         what: &'static str,
@@ -32,7 +34,9 @@ pub enum Error {
         attributes: usize,
     },
     /// A covariance cannot be inverted.
-    #[error("a covariance of the channels is not finite; the network's weights or the images are damaged")]
+    #[error(
+        "a covariance of the channels is not finite; the network's weights or the images are damaged"
+    )]
     NotFinite,
     /// An error of a kernel, such as a channel that the features do not have.
     #[error(transparent)]

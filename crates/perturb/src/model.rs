@@ -29,8 +29,9 @@ pub trait AttentionModel: Sized {
     /// If the features do not fit the network.
     fn logits_under(&self, features: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Tensor>>;
 
-    /// The physically smaller network. [`Cut::Plain`] computes what this one does when the features of all other channels are 0; in [`Cut::With`] the kept
-    /// channels take over what the others did (a network that cannot do that says so by an error).
+    /// The physically smaller network. [`Cut::Plain`] computes what this one does when the features
+    /// of all other channels are 0; in [`Cut::With`] the kept channels take over what the others
+    /// did (a network that cannot do that says so by an error).
     ///
     /// # Errors
     /// If there is no such channel, or the cut is of a kind that this model does not have.
@@ -52,7 +53,15 @@ impl AttentionModel for Network {
 
     fn logits_under(&self, features: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Tensor>> {
         let pooled = self.heads().pool_under(features, curves).map_err(Error::wrap)?;
-        pooled.iter().map(|p| self.heads().read_out(&p.features).map(|logits| logits.detach()).map_err(Error::wrap)).collect()
+        pooled
+            .iter()
+            .map(|p| {
+                self.heads()
+                    .read_out(&p.features)
+                    .map(|logits| logits.detach())
+                    .map_err(Error::wrap)
+            })
+            .collect()
     }
 
     fn cut(&self, cut: &Cut) -> Result<Self> {

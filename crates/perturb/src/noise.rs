@@ -7,7 +7,8 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::error::{Error, Result};
 
-/// Above the numbers of images, so that no draw for another purpose under the same seed (initial weights, order of faces) shares a stream with the noise.
+/// Above the numbers of images, so that no draw for another purpose under the same seed (initial
+/// weights, order of faces) shares a stream with the noise.
 const PURPOSE: u64 = 5 << 48;
 
 /// Noise and the normalisation that the images have had: noise is added to pixels in [0, 1].
@@ -25,21 +26,31 @@ pub struct Noise {
     pub seed: u64,
 }
 
-/// Adds noise to normalised images [B, 3, H, W]. The noise of an image is decided by the seed and its number in `numbers` alone, and grows with σ without
-/// changing its pattern. σ = 0 changes no bit.
+/// Adds noise to normalised images [B, 3, H, W]. The noise of an image is decided by the seed and
+/// its number in `numbers` alone, and grows with σ without changing its pattern. σ = 0 changes no
+/// bit.
 ///
 /// # Errors
 /// If σ is negative or not finite, or there is not one number per image.
 pub fn add_noise(images: &Tensor, numbers: &[usize], noise: &Noise) -> Result<Tensor> {
     if !(noise.sigma >= 0. && noise.sigma.is_finite()) {
-        return Err(Error::Parameter { parameter: "σ", value: noise.sigma.to_string(), expected: "a number from 0" });
+        return Err(Error::Parameter {
+            parameter: "σ",
+            value: noise.sigma.to_string(),
+            expected: "a number from 0",
+        });
     }
     if noise.sigma == 0. {
         return Ok(images.clone());
     }
     let (b, channels, h, w) = images.dims4()?;
     if numbers.len() != b || channels != 3 {
-        return Err(candle_core::Error::Msg(format!("{} numbers for images {:?}", numbers.len(), images.dims())).into());
+        return Err(candle_core::Error::Msg(format!(
+            "{} numbers for images {:?}",
+            numbers.len(),
+            images.dims()
+        ))
+        .into());
     }
     let mut values = images.flatten_all()?.to_vec1::<f32>()?;
     for (image, &number) in values.chunks_exact_mut(3 * h * w).zip(numbers) {

@@ -9,7 +9,8 @@ use foresee_model::StandIn;
 
 use crate::error::{Error, Result};
 
-/// Which member of a correlated pair goes. The paper says both: Figure 3 and its section the one with the lower norm, the experiment the one with the higher.
+/// Which member of a correlated pair goes. The paper says both: Figure 3 and its section the one
+/// with the lower norm, the experiment the one with the higher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Victim {
@@ -43,18 +44,31 @@ pub struct PrunePlan {
 }
 
 impl PrunePlan {
-    /// Scans the channel pairs from the highest correlation down (with `absolute`: the highest |ρ|) and prunes a member of each; a pair of which one is
-    /// gone already is skipped. `norms` has one for each channel. Ends with one channel left. Of equal norms the second channel goes; of equal correlations the first pair is first.
+    /// Scans the channel pairs from the highest correlation down (with `absolute`: the highest |ρ|)
+    /// and prunes a member of each; a pair of which one is gone already is skipped. `norms` has one
+    /// for each channel. Ends with one channel left. Of equal norms the second channel goes; of
+    /// equal correlations the first pair is first.
     ///
     /// # Errors
     /// If the correlation matrix is not square or not of as many channels as the norms.
-    pub fn semantic(correlation: &[Vec<f64>], norms: &[f64], victim: Victim, absolute: bool) -> Result<Self> {
+    pub fn semantic(
+        correlation: &[Vec<f64>],
+        norms: &[f64],
+        victim: Victim,
+        absolute: bool,
+    ) -> Result<Self> {
         let channels = norms.len();
-        if let Some(got) = std::iter::once(correlation.len()).chain(correlation.iter().map(Vec::len)).find(|&n| n != channels) {
+        if let Some(got) = std::iter::once(correlation.len())
+            .chain(correlation.iter().map(Vec::len))
+            .find(|&n| n != channels)
+        {
             return Err(Error::Channels { what: "the correlation matrix", got, channels });
         }
-        let mut pairs: Vec<(usize, usize)> = (0..channels).flat_map(|i| (i + 1..channels).map(move |j| (i, j))).collect();
-        let rank = |&(i, j): &(usize, usize)| if absolute { correlation[i][j].abs() } else { correlation[i][j] };
+        let mut pairs: Vec<(usize, usize)> =
+            (0..channels).flat_map(|i| (i + 1..channels).map(move |j| (i, j))).collect();
+        let rank = |&(i, j): &(usize, usize)| {
+            if absolute { correlation[i][j].abs() } else { correlation[i][j] }
+        };
         pairs.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
         let mut gone = vec![false; channels];
         let mut steps = vec![];
@@ -69,7 +83,12 @@ impl PrunePlan {
             };
             let victim = if first_goes { i } else { j };
             gone[victim] = true;
-            steps.push(PruneStep { pair: [i, j], correlation: correlation[i][j], norms: pair_norms, victim });
+            steps.push(PruneStep {
+                pair: [i, j],
+                correlation: correlation[i][j],
+                norms: pair_norms,
+                victim,
+            });
         }
         Ok(Self { channels, steps })
     }

@@ -1,4 +1,5 @@
-//! Figures 7 and 8: accuracy over the strength of an operation, from features that are computed once.
+//! Figures 7 and 8: accuracy over the strength of an operation, from features that are computed
+//! once.
 
 use candle_core::Tensor;
 use foresee_kernels::{ToneCurve, select_channels};
@@ -55,12 +56,14 @@ impl Tally {
     /// Standard error of the mean accuracy over images.
     pub fn standard_error(&self) -> f64 {
         let (n, mean) = (self.images() as f64, self.accuracy());
-        (self.by_image.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / (n * (n - 1.).max(1.))).sqrt()
+        (self.by_image.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>()
+            / (n * (n - 1.).max(1.)))
+        .sqrt()
     }
 }
 
-/// Classifies the same images with each of many smaller networks: a tally for `curves[i][j]` at `[i][j]`. They read the whole network's features, which are
-/// computed once.
+/// Classifies the same images with each of many smaller networks: a tally for `curves[i][j]` at
+/// `[i][j]`. They read the whole network's features, which are computed once.
 ///
 /// `batches` yields images [B, 3, H, W] and labels [B, K].
 ///
@@ -71,7 +74,8 @@ pub fn prune_curves<M: AttentionModel, E: From<crate::Error>>(
     curves: &[Vec<Cut>],
     batches: impl Iterator<Item = std::result::Result<(Tensor, Tensor), E>>,
 ) -> std::result::Result<Vec<Vec<Tally>>, E> {
-    let mut tallies: Vec<Vec<Tally>> = curves.iter().map(|cuts| vec![Tally::default(); cuts.len()]).collect();
+    let mut tallies: Vec<Vec<Tally>> =
+        curves.iter().map(|cuts| vec![Tally::default(); cuts.len()]).collect();
     for batch in batches {
         let (images, labels) = batch?;
         let features = model.features(&images).map_err(crate::Error::from)?;
@@ -79,7 +83,11 @@ pub fn prune_curves<M: AttentionModel, E: From<crate::Error>>(
         let whole = model.logits(&features).map_err(crate::Error::from)?;
         for (cuts, tallies) in curves.iter().zip(&mut tallies) {
             for (cut, tally) in cuts.iter().zip(tallies) {
-                let logits = if cut.kept().len() == model.channels() { whole.clone() } else { cut_logits(model, &features, cut)? };
+                let logits = if cut.kept().len() == model.channels() {
+                    whole.clone()
+                } else {
+                    cut_logits(model, &features, cut)?
+                };
                 tally.add(&logits, &labels)?;
             }
         }
@@ -87,15 +95,17 @@ pub fn prune_curves<M: AttentionModel, E: From<crate::Error>>(
     Ok(tallies)
 }
 
-/// Making the smaller network costs far less than running it, so that none is kept: a sweep needs no more memory than one network.
+/// Making the smaller network costs far less than running it, so that none is kept: a sweep needs
+/// no more memory than one network.
 fn cut_logits<M: AttentionModel>(model: &M, features: &Tensor, cut: &Cut) -> Result<Tensor> {
     Ok(model.cut(cut)?.logits(&select_channels(features, cut.kept())?)?)
 }
 
-/// Classifies images with noise of each σ under each curve: a tally for `sigmas[i]` and `curves[j]` at `[i][j]`. For each σ the features and masks are computed
-/// once for all curves.
+/// Classifies images with noise of each σ under each curve: a tally for `sigmas[i]` and `curves[j]`
+/// at `[i][j]`. For each σ the features and masks are computed once for all curves.
 ///
-/// `batches` yields images [B, 3, H, W], labels [B, K] and the images' numbers, which decide their noise.
+/// `batches` yields images [B, 3, H, W], labels [B, K] and the images' numbers, which decide their
+/// noise.
 ///
 /// # Errors
 /// The first error of a batch or of the model.

@@ -3,8 +3,8 @@
 use candle_core::{Device, Tensor};
 use foresee_model::{Network, NetworkConfig};
 use foresee_perturb::{
-    AttentionModel, Error, Identity, Noise, Only, PowerCurve, PruneOrder, PrunePlan, ToneCurve, Victim, add_noise, prune_curves, random_order,
-    transform_grid,
+    AttentionModel, Error, Identity, Noise, Only, PowerCurve, PruneOrder, PrunePlan, ToneCurve,
+    Victim, add_noise, prune_curves, random_order, transform_grid,
 };
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -19,13 +19,22 @@ impl From<Error> for Failed {
 }
 
 fn network() -> AnyResult<Network> {
-    Ok(Network::new(NetworkConfig { attributes: 4, channels: 10, ..Default::default() }, 5, &Device::Cpu)?)
+    Ok(Network::new(
+        NetworkConfig { attributes: 4, channels: 10, ..Default::default() },
+        5,
+        &Device::Cpu,
+    )?)
 }
 
 fn batch() -> AnyResult<(Tensor, Tensor, Vec<usize>)> {
-    let values: Vec<f32> = (0..6 * 3 * 64).map(|i| ((i * 7919) % 1000) as f32 / 500. - 1.).collect();
+    let values: Vec<f32> =
+        (0..6 * 3 * 64).map(|i| ((i * 7919) % 1000) as f32 / 500. - 1.).collect();
     let labels: Vec<f32> = (0..24).map(|i| (i % 3 % 2) as f32).collect();
-    Ok((Tensor::from_vec(values, (6, 3, 8, 8), &Device::Cpu)?, Tensor::from_vec(labels, (6, 4), &Device::Cpu)?, (10..16).collect()))
+    Ok((
+        Tensor::from_vec(values, (6, 3, 8, 8), &Device::Cpu)?,
+        Tensor::from_vec(labels, (6, 4), &Device::Cpu)?,
+        (10..16).collect(),
+    ))
 }
 
 /// Eq. 11 and 12 as written, in f64.
@@ -42,16 +51,25 @@ fn the_power_curve_is_eq_11_and_12() -> AnyResult {
             let expected: Vec<f64> = masks.iter().map(|&m| g(f64::from(m), n, beta)).collect();
             PowerCurve::new(n, beta)?.apply(0, 0, &mut masks);
             for (got, expected) in masks.iter().zip(expected) {
-                assert!((f64::from(*got) - expected).abs() < 1e-6, "n = {n}, β = {beta}: {got} and {expected}");
+                assert!(
+                    (f64::from(*got) - expected).abs() < 1e-6,
+                    "n = {n}, β = {beta}: {got} and {expected}"
+                );
             }
             // Symmetric about 0.5 (the paper on h), monotone.
             if beta == 0. {
-                assert!(masks.iter().zip(masks.iter().rev()).all(|(a, b)| (a + b - 1.).abs() < 1e-6));
+                assert!(
+                    masks.iter().zip(masks.iter().rev()).all(|(a, b)| (a + b - 1.).abs() < 1e-6)
+                );
             }
             assert!(masks.windows(2).all(|pair| pair[0] <= pair[1] + 1e-6));
         }
     }
-    assert!(PowerCurve::new(0., 0.).is_err() && PowerCurve::new(f64::NAN, 0.).is_err() && PowerCurve::new(1., f64::INFINITY).is_err());
+    assert!(
+        PowerCurve::new(0., 0.).is_err()
+            && PowerCurve::new(f64::NAN, 0.).is_err()
+            && PowerCurve::new(1., f64::INFINITY).is_err()
+    );
     Ok(())
 }
 
@@ -78,16 +96,30 @@ fn the_identity_changes_no_bit_and_chosen_masks_only_are_changed() -> AnyResult 
 
 #[test]
 fn plans_scan_pairs_in_order_and_prune_each_channel_once() -> AnyResult {
-    let correlation = vec![vec![1., 0.9, 0.2, -0.95], vec![0.9, 1., 0.8, 0.1], vec![0.2, 0.8, 1., 0.3], vec![-0.95, 0.1, 0.3, 1.]];
+    let correlation = vec![
+        vec![1., 0.9, 0.2, -0.95],
+        vec![0.9, 1., 0.8, 0.1],
+        vec![0.2, 0.8, 1., 0.3],
+        vec![-0.95, 0.1, 0.3, 1.],
+    ];
     let norms = [4., 3., 2., 1.];
     let lower = PrunePlan::semantic(&correlation, &norms, Victim::Lower, false)?;
     // (0,1) prunes 1; (1,2) is skipped; (2,3) prunes 3; (0,2) prunes 2.
     assert_eq!(lower.order(), [1, 3, 2]);
-    assert_eq!((lower.steps[0].pair, lower.steps[0].correlation, lower.steps[0].norms), ([0, 1], 0.9, [4., 3.]));
-    assert_eq!(PrunePlan::semantic(&correlation, &norms, Victim::Higher, false)?.order(), [0, 1, 2]);
+    assert_eq!(
+        (lower.steps[0].pair, lower.steps[0].correlation, lower.steps[0].norms),
+        ([0, 1], 0.9, [4., 3.])
+    );
+    assert_eq!(
+        PrunePlan::semantic(&correlation, &norms, Victim::Higher, false)?.order(),
+        [0, 1, 2]
+    );
     assert_eq!(PrunePlan::semantic(&correlation, &norms, Victim::Lower, true)?.order()[0], 3);
     assert_eq!(PruneOrder::by_norm("l1", &norms).order, [3, 2, 1, 0]);
-    assert!(matches!(PrunePlan::semantic(&correlation[..3], &norms, Victim::Lower, false), Err(Error::Channels { got: 3, channels: 4, .. })));
+    assert!(matches!(
+        PrunePlan::semantic(&correlation[..3], &norms, Victim::Lower, false),
+        Err(Error::Channels { got: 3, channels: 4, .. })
+    ));
 
     let random = random_order(10, 3);
     assert_eq!(random, random_order(10, 3));
@@ -106,13 +138,22 @@ fn pruning_physically_is_masking_at_every_point_of_a_curve() -> AnyResult {
     let orders = [random_order(10, 1), random_order(10, 2)];
     let counts = [0, 3, 9];
     let curves = orders.each_ref().map(|order| order.cuts(10, &counts));
-    let tallies = prune_curves(&network, &curves, std::iter::once(Ok::<_, Failed>((images.clone(), labels.clone())))).expect("a curve");
+    let tallies = prune_curves(
+        &network,
+        &curves,
+        std::iter::once(Ok::<_, Failed>((images.clone(), labels.clone()))),
+    )
+    .expect("a curve");
     let features = network.features(&images)?;
     for (order, tallies) in orders.iter().zip(&tallies) {
         for (&count, tally) in counts.iter().zip(tallies) {
             let kept = order.kept(10, count);
             let mask: Vec<f32> = (0..10).map(|c| f32::from(u8::from(kept.contains(&c)))).collect();
-            let masked = network.logits(&features.broadcast_mul(&Tensor::from_vec(mask, (1, 10, 1, 1), &Device::Cpu)?)?)?;
+            let masked = network.logits(&features.broadcast_mul(&Tensor::from_vec(
+                mask,
+                (1, 10, 1, 1),
+                &Device::Cpu,
+            )?)?)?;
             let mut expected = foresee_perturb::Tally::default();
             expected.add(&masked, &labels)?;
             assert_eq!(tally, &expected, "{count} pruned");
@@ -137,14 +178,19 @@ fn noise_is_seeded_scaled_and_clipped() -> AnyResult {
     let last = values(add_noise(&images.narrow(0, 5, 1)?, &numbers[5..], &noise)?);
     assert_eq!(last, noisy[5 * 192..]);
     let open = values(add_noise(&images, &numbers, &Noise { clip: false, ..noise })?);
-    let deviation = (open.iter().zip(&plain).map(|(a, b)| f64::from((a - b) / 2.).powi(2)).sum::<f64>() / plain.len() as f64).sqrt();
+    let deviation =
+        (open.iter().zip(&plain).map(|(a, b)| f64::from((a - b) / 2.).powi(2)).sum::<f64>()
+            / plain.len() as f64)
+            .sqrt();
     assert!((deviation - 0.2).abs() < 0.01, "{deviation}");
     assert!(add_noise(&images, &numbers, &Noise { sigma: -1., ..noise }).is_err());
 
     let network = network()?;
     let curve = PowerCurve::new(2., 0.1)?;
-    let batches = || std::iter::once(Ok::<_, Failed>((images.clone(), labels.clone(), numbers.clone())));
-    let grid = transform_grid(&network, &noise, &[0., 0.2], &[&Identity, &curve], batches()).expect("a grid");
+    let batches =
+        || std::iter::once(Ok::<_, Failed>((images.clone(), labels.clone(), numbers.clone())));
+    let grid = transform_grid(&network, &noise, &[0., 0.2], &[&Identity, &curve], batches())
+        .expect("a grid");
     let mut expected = foresee_perturb::Tally::default();
     expected.add(&network.logits(&network.features(&images)?)?, &labels)?;
     assert_eq!(grid[0][0], expected);

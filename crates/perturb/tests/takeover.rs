@@ -2,7 +2,9 @@
 
 use candle_core::{Device, Tensor};
 use foresee_model::{Network, NetworkConfig};
-use foresee_perturb::{AttentionModel, ChannelStatistics, Cut, Error, PruneOrder, StandIn, Takeover, lasso_order};
+use foresee_perturb::{
+    AttentionModel, ChannelStatistics, Cut, Error, PruneOrder, StandIn, Takeover, lasso_order,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -12,7 +14,11 @@ const K: usize = 3;
 const C: usize = 8;
 
 fn network() -> AnyResult<Network> {
-    Ok(Network::new(NetworkConfig { attributes: K, channels: C, ..Default::default() }, 3, &Device::Cpu)?)
+    Ok(Network::new(
+        NetworkConfig { attributes: K, channels: C, ..Default::default() },
+        3,
+        &Device::Cpu,
+    )?)
 }
 
 /// Features [6, C, 5, 4] in which the channels are mixtures of `rank` sources.
@@ -27,22 +33,43 @@ fn features(rank: usize) -> AnyResult<Tensor> {
 fn moments(samples: &[Vec<f64>]) -> (Vec<f64>, Vec<Vec<f64>>) {
     let n = samples.len() as f64;
     let mean: Vec<f64> = (0..C).map(|c| samples.iter().map(|s| s[c]).sum::<f64>() / n).collect();
-    let covariance = |i: usize, j: usize| samples.iter().map(|s| (s[i] - mean[i]) * (s[j] - mean[j])).sum::<f64>() / n;
+    let covariance = |i: usize, j: usize| {
+        samples.iter().map(|s| (s[i] - mean[i]) * (s[j] - mean[j])).sum::<f64>() / n
+    };
     let covariance = (0..C).map(|i| (0..C).map(|j| covariance(i, j)).collect()).collect();
     (mean, covariance)
 }
 
 fn rows(tensor: &Tensor) -> AnyResult<Vec<Vec<f64>>> {
-    Ok(tensor.to_vec2::<f32>()?.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect())
+    Ok(tensor
+        .to_vec2::<f32>()?
+        .into_iter()
+        .map(|row| row.into_iter().map(f64::from).collect())
+        .collect())
 }
 
 fn statistics(network: &Network, z: &Tensor) -> AnyResult<ChannelStatistics> {
-    let (means, covariance) = moments(&rows(&z.permute((0, 2, 3, 1))?.reshape(((), C))?.contiguous()?)?);
+    let (means, covariance) =
+        moments(&rows(&z.permute((0, 2, 3, 1))?.reshape(((), C))?.contiguous()?)?);
     let pooled = network.heads().pool(z)?;
-    let of: Vec<_> = (0..K).map(|k| Ok(moments(&rows(&pooled.features.narrow(1, k, 1)?.squeeze(1)?.contiguous()?)?))).collect::<AnyResult<_>>()?;
+    let of: Vec<_> = (0..K)
+        .map(|k| Ok(moments(&rows(&pooled.features.narrow(1, k, 1)?.squeeze(1)?.contiguous()?)?)))
+        .collect::<AnyResult<_>>()?;
     let (pooled_means, pooled_covariance) = of.into_iter().unzip();
-    let readout = network.heads().readout_weights()?.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect();
-    Ok(ChannelStatistics { means, covariance, mean_masks: rows(&pooled.masks.mean(0)?)?, pooled_means, pooled_covariance, readout })
+    let readout = network
+        .heads()
+        .readout_weights()?
+        .into_iter()
+        .map(|row| row.into_iter().map(f64::from).collect())
+        .collect();
+    Ok(ChannelStatistics {
+        means,
+        covariance,
+        mean_masks: rows(&pooled.masks.mean(0)?)?,
+        pooled_means,
+        pooled_covariance,
+        readout,
+    })
 }
 
 fn order(channels: &[usize]) -> PruneOrder {
@@ -71,11 +98,15 @@ fn pruning_a_duplicate_changes_nothing() -> AnyResult {
     let network = network()?;
     // Channel 5 is twice channel 2, and both have the same masks.
     let z = features(C)?;
-    let planes: Vec<Tensor> = (0..C).map(|c| if c == 5 { z.narrow(1, 2, 1)? * 2. } else { z.narrow(1, c, 1) }).collect::<Result<_, _>>()?;
+    let planes: Vec<Tensor> = (0..C)
+        .map(|c| if c == 5 { z.narrow(1, 2, 1)? * 2. } else { z.narrow(1, c, 1) })
+        .collect::<Result<_, _>>()?;
     let z = Tensor::cat(&planes, 1)?;
     for (name, var) in network.tensors() {
         if name.starts_with("heads.mask") {
-            let each: Vec<Tensor> = (0..K * C).map(|row| var.narrow(0, if row % C == 5 { row - 3 } else { row }, 1)).collect::<Result<_, _>>()?;
+            let each: Vec<Tensor> = (0..K * C)
+                .map(|row| var.narrow(0, if row % C == 5 { row - 3 } else { row }, 1))
+                .collect::<Result<_, _>>()?;
             var.set(&Tensor::cat(&each, 0)?.contiguous()?)?;
         }
     }
@@ -101,19 +132,35 @@ fn the_smaller_network_is_the_whole_one_on_reconstructed_features() -> AnyResult
         let cut = statistics.cuts(&order(&[1, 7, 4, 0]), &[3], takeover, true)?.remove(0);
         let stand_in = stand_in(&cut)?;
         assert_eq!(stand_in.kept, [0, 2, 3, 5, 6]);
-        // Masks from S·z_Q + t in the whole network; then the kept ones' products, pooled, and the stand-in's readout.
+        // Masks from S·z_Q + t in the whole network; then the kept ones' products, pooled, and the
+        // stand-in's readout.
         let z_q = kept_features(&z, &stand_in.kept)?;
         let s = Tensor::new(stand_in.weights.clone(), &Device::Cpu)?.unsqueeze(0)?;
         let t = Tensor::new(stand_in.offsets.clone(), &Device::Cpu)?.reshape((1, C, 1))?;
-        let near = s.broadcast_matmul(&z_q.flatten_from(2)?)?.broadcast_add(&t)?.reshape(z.shape())?;
-        let bias = network.tensors().into_iter().find(|(name, _)| name == "heads.readout.bias").ok_or("no bias")?.1.to_vec1::<f32>()?;
+        let near =
+            s.broadcast_matmul(&z_q.flatten_from(2)?)?.broadcast_add(&t)?.reshape(z.shape())?;
+        let bias = network
+            .tensors()
+            .into_iter()
+            .find(|(name, _)| name == "heads.readout.bias")
+            .ok_or("no bias")?
+            .1
+            .to_vec1::<f32>()?;
         let small = network.cut(&cut)?.logits(&z_q)?.to_vec2::<f32>()?;
         for k in 0..K {
-            let masks = kept_features(&network.heads().masks(&near, &[k])?.squeeze(1)?, &stand_in.kept)?;
+            let masks =
+                kept_features(&network.heads().masks(&near, &[k])?.squeeze(1)?, &stand_in.kept)?;
             let pooled = (masks * &z_q)?.mean((2, 3))?.to_vec2::<f32>()?;
             for (image, pooled) in pooled.iter().enumerate() {
-                let logit: f32 = pooled.iter().zip(&stand_in.readout[k]).map(|(p, v)| p * v).sum::<f32>() + bias[k] + stand_in.readout_offsets[k];
-                assert!((logit - small[image][k]).abs() < 1e-5, "{takeover:?}: {logit} and {}", small[image][k]);
+                let logit: f32 =
+                    pooled.iter().zip(&stand_in.readout[k]).map(|(p, v)| p * v).sum::<f32>()
+                        + bias[k]
+                        + stand_in.readout_offsets[k];
+                assert!(
+                    (logit - small[image][k]).abs() < 1e-5,
+                    "{takeover:?}: {logit} and {}",
+                    small[image][k]
+                );
             }
         }
     }
@@ -131,10 +178,15 @@ fn least_squares_restore_what_the_kept_channels_span() -> AnyResult {
     let stand_in = stand_in(&cuts[1])?;
     let s = Tensor::new(stand_in.weights.clone(), &Device::Cpu)?.unsqueeze(0)?;
     let near = s.broadcast_matmul(&kept_features(&z, &stand_in.kept)?.flatten_from(2)?)?;
-    let near = near.broadcast_add(&Tensor::new(stand_in.offsets.clone(), &Device::Cpu)?.reshape((1, C, 1))?)?;
+    let near = near
+        .broadcast_add(&Tensor::new(stand_in.offsets.clone(), &Device::Cpu)?.reshape((1, C, 1))?)?;
     let off = (near - z.flatten_from(2)?)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
     assert!(off < 1e-3, "{off}");
-    let plain = change(&network, &statistics.cuts(&order(&[0, 3, 6]), &[3], Takeover::Nothing, false)?[0], &z)?;
+    let plain = change(
+        &network,
+        &statistics.cuts(&order(&[0, 3, 6]), &[3], Takeover::Nothing, false)?[0],
+        &z,
+    )?;
     let repaired = change(&network, &cuts[1], &z)?;
     assert!(repaired < 0.05 * plain, "{repaired} and {plain}");
     Ok(())
@@ -145,9 +197,21 @@ fn a_stand_in_that_changes_nothing_is_plain_pruning() -> AnyResult {
     let network = network()?;
     let z = features(C)?;
     let kept = vec![1, 2, 6];
-    let weights = (0..C).map(|c| kept.iter().map(|&q| f32::from(u8::from(q == c))).collect()).collect();
-    let readout = network.heads().readout_weights()?.into_iter().map(|row| kept.iter().map(|&q| row[q]).collect()).collect();
-    let plain = StandIn { kept: kept.clone(), weights, offsets: vec![0.; C], readout, readout_offsets: vec![0.; K] };
+    let weights =
+        (0..C).map(|c| kept.iter().map(|&q| f32::from(u8::from(q == c))).collect()).collect();
+    let readout = network
+        .heads()
+        .readout_weights()?
+        .into_iter()
+        .map(|row| kept.iter().map(|&q| row[q]).collect())
+        .collect();
+    let plain = StandIn {
+        kept: kept.clone(),
+        weights,
+        offsets: vec![0.; C],
+        readout,
+        readout_offsets: vec![0.; K],
+    };
     let z_q = kept_features(&z, &kept)?;
     let a = network.cut(&Cut::With(plain.clone()))?.logits(&z_q)?.to_vec2::<f32>()?;
     assert_eq!(a, network.cut(&Cut::Plain(kept))?.logits(&z_q)?.to_vec2::<f32>()?);
@@ -160,8 +224,9 @@ fn constant_and_closed_channels_are_taken_over_too() -> AnyResult {
     let network = network()?;
     let z = features(C)?;
     // Channel 4 is 0.7 everywhere: it correlates with nothing.
-    let planes: Vec<Tensor> =
-        (0..C).map(|c| if c == 4 { z.narrow(1, 4, 1)?.zeros_like()? + 0.7 } else { z.narrow(1, c, 1) }).collect::<Result<_, _>>()?;
+    let planes: Vec<Tensor> = (0..C)
+        .map(|c| if c == 4 { z.narrow(1, 4, 1)?.zeros_like()? + 0.7 } else { z.narrow(1, c, 1) })
+        .collect::<Result<_, _>>()?;
     let z = Tensor::cat(&planes, 1)?;
     let mut statistics = statistics(&network, &z)?;
     statistics.mean_masks.iter_mut().for_each(|row| row[0] = 0.);
@@ -174,7 +239,10 @@ fn constant_and_closed_channels_are_taken_over_too() -> AnyResult {
     }
     // A covariance that rounding has made slightly indefinite.
     let mut rounded = statistics.clone();
-    rounded.pooled_covariance.iter_mut().for_each(|rows| (0..C).for_each(|c| rows[c][c] *= 1. - 1e-4));
+    rounded
+        .pooled_covariance
+        .iter_mut()
+        .for_each(|rows| (0..C).for_each(|c| rows[c][c] *= 1. - 1e-4));
     let cuts = rounded.cuts(&order(&[1]), &[1], Takeover::LeastSquares, false)?;
     assert!(change(&network, &cuts[0], &z)?.is_finite());
     statistics.means.pop();
@@ -187,11 +255,14 @@ fn constant_and_closed_channels_are_taken_over_too() -> AnyResult {
 fn the_lasso_keeps_what_the_next_layer_is_given_most_of() -> AnyResult {
     // Independent channels: they enter by their share of the variance.
     let diagonal = |values: &[f64]| {
-        (0..values.len()).map(|i| (0..values.len()).map(|j| if i == j { values[i] } else { 0. }).collect()).collect::<Vec<Vec<f64>>>()
+        (0..values.len())
+            .map(|i| (0..values.len()).map(|j| if i == j { values[i] } else { 0. }).collect())
+            .collect::<Vec<Vec<f64>>>()
     };
     let order = lasso_order(&diagonal(&[1., 4., 2., 0.]), &diagonal(&[1., 1., 3., 1.]))?;
     assert_eq!(order.order, [3, 0, 1, 2]);
-    // Channel 0 is a copy of channel 1 at half its size: one of the two is enough, and the larger is kept.
+    // Channel 0 is a copy of channel 1 at half its size: one of the two is enough, and the larger
+    // is kept.
     let covariance = vec![vec![0.25, 0.5, 0.], vec![0.5, 1., 0.], vec![0., 0., 0.3]];
     let gram = vec![vec![1.; 3]; 3];
     assert_eq!(lasso_order(&covariance, &gram)?.order[0], 0);

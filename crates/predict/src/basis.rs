@@ -36,7 +36,8 @@ impl Basis {
             Self::Naive => (0..=2 * n).map(|power| x.powi(power as i32)).collect(),
             Self::Legendre => legendre_all(2 * n, x),
             Self::Fourier => {
-                let waves = (1..=n).flat_map(|n| [(PI * n as f64 * x).cos(), (PI * n as f64 * x).sin()]);
+                let waves =
+                    (1..=n).flat_map(|n| [(PI * n as f64 * x).cos(), (PI * n as f64 * x).sin()]);
                 std::iter::once(0.5).chain(waves).collect()
             }
         }
@@ -65,14 +66,18 @@ impl Basis {
         gram
     }
 
-    /// The Gram matrix of the functions at length 1, `G_ij/√(G_ii·G_jj)`: the identity for an orthogonal basis.
+    /// The Gram matrix of the functions at length 1, `G_ij/√(G_ii·G_jj)`: the identity for an
+    /// orthogonal basis.
     pub fn cosines(self, n: usize) -> DMatrix<f64> {
         let gram = self.gram(n);
-        DMatrix::from_fn(gram.nrows(), gram.ncols(), |i, j| gram[(i, j)] / (gram[(i, i)] * gram[(j, j)]).sqrt())
+        DMatrix::from_fn(gram.nrows(), gram.ncols(), |i, j| {
+            gram[(i, j)] / (gram[(i, i)] * gram[(j, j)]).sqrt()
+        })
     }
 }
 
-/// Nodes and weights of Gauss-Legendre quadrature on [-1, 1] (Golub & Welsch, 1969): exact for polynomials up to degree 2·nodes - 1.
+/// Nodes and weights of Gauss-Legendre quadrature on [-1, 1] (Golub & Welsch, 1969): exact for
+/// polynomials up to degree 2·nodes - 1.
 pub fn quadrature(nodes: usize) -> Vec<(f64, f64)> {
     let mut jacobi = DMatrix::zeros(nodes, nodes);
     for i in 1..nodes {
@@ -82,5 +87,10 @@ pub fn quadrature(nodes: usize) -> Vec<(f64, f64)> {
         jacobi[(i - 1, i)] = beta;
     }
     let eigen = SymmetricEigen::new(jacobi);
-    eigen.eigenvalues.iter().enumerate().map(|(i, &x)| (x, 2. * eigen.eigenvectors[(0, i)].powi(2))).collect()
+    eigen
+        .eigenvalues
+        .iter()
+        .enumerate()
+        .map(|(i, &x)| (x, 2. * eigen.eigenvectors[(0, i)].powi(2)))
+        .collect()
 }

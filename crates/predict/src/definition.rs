@@ -1,4 +1,5 @@
-//! The paper's definition as types: a model, an operation that perturbs it, the change of the inference, and a forecast of that change.
+//! The paper's definition as types: a model, an operation that perturbs it, the change of the
+//! inference, and a forecast of that change.
 
 use foresee_analysis::Matrix;
 
@@ -9,7 +10,8 @@ pub trait Model {
     /// What it is given.
     type Inputs;
 
-    /// Its answers [items, outputs]: for images and attributes the logits, for a regression its components.
+    /// Its answers [items, outputs]: for images and attributes the logits, for a regression its
+    /// components.
     ///
     /// # Errors
     /// Any error of the model's own.
@@ -24,7 +26,8 @@ pub trait Operation<M: Model> {
     /// What is done, such as "prune channel 7".
     fn name(&self) -> String;
 
-    /// Does it, this strongly. What a strength means is the operation's own business: a number of channels, a σ, a step of a coefficient.
+    /// Does it, this strongly. What a strength means is the operation's own business: a number of
+    /// channels, a σ, a step of a coefficient.
     ///
     /// # Errors
     /// Any error of the operation's own.
@@ -45,7 +48,8 @@ pub struct Change {
 }
 
 impl Change {
-    /// How much each output changes: the mean of |change| over items, each of which counts as often as `items` names it.
+    /// How much each output changes: the mean of |change| over items, each of which counts as often
+    /// as `items` names it.
     pub fn effect(&self, items: &[usize]) -> Vec<f64> {
         let mut sums = vec![0.; self.by_item.columns()];
         for &item in items {
@@ -59,7 +63,12 @@ impl Change {
 ///
 /// # Errors
 /// The first error of the model or of an operation, or answers of another shape than before.
-pub fn observe<M: Model, O: Operation<M>>(model: &M, inputs: &M::Inputs, operations: &[O], strengths: &[f64]) -> Result<Vec<Change>> {
+pub fn observe<M: Model, O: Operation<M>>(
+    model: &M,
+    inputs: &M::Inputs,
+    operations: &[O],
+    strengths: &[f64],
+) -> Result<Vec<Change>> {
     let before = model.infer(inputs).map_err(told("the model"))?;
     let mut changes = vec![];
     for (number, operation) in operations.iter().enumerate() {
@@ -67,7 +76,12 @@ pub fn observe<M: Model, O: Operation<M>>(model: &M, inputs: &M::Inputs, operati
             let what = || format!("{}, strength {strength}", operation.name());
             let perturbed = operation.perturb(model, strength).map_err(told(&what()))?;
             let after = perturbed.infer(inputs).map_err(told(&what()))?;
-            changes.push(Change { number, operation: operation.name(), strength, by_item: difference(&before, &after, &what())? });
+            changes.push(Change {
+                number,
+                operation: operation.name(),
+                strength,
+                by_item: difference(&before, &after, &what())?,
+            });
         }
     }
     Ok(changes)
@@ -81,9 +95,15 @@ fn told(what: &str) -> impl FnOnce(AnyError) -> Error {
 fn difference(before: &Matrix, after: &Matrix, what: &str) -> Result<Matrix> {
     let shape = |m: &Matrix| format!("[{}, {}]", m.rows(), m.columns());
     if shape(before) != shape(after) {
-        return Err(Error::Shape { what: format!("answers under {what}"), expected: shape(before), got: shape(after) });
+        return Err(Error::Shape {
+            what: format!("answers under {what}"),
+            expected: shape(before),
+            got: shape(after),
+        });
     }
-    let rows: Vec<Vec<f64>> = (0..before.rows()).map(|i| before.row(i).iter().zip(after.row(i)).map(|(b, a)| a - b).collect()).collect();
+    let rows: Vec<Vec<f64>> = (0..before.rows())
+        .map(|i| before.row(i).iter().zip(after.row(i)).map(|(b, a)| a - b).collect())
+        .collect();
     Ok(Matrix::from_rows(&rows))
 }
 
@@ -92,7 +112,8 @@ fn difference(before: &Matrix, after: &Matrix, what: &str) -> Result<Matrix> {
 pub enum Unit {
     /// In the answers' own: it says by how much.
     Answers,
-    /// In any: it says where more and where less. Its scale and zero are then fitted on what all other operations changed (two numbers).
+    /// In any: it says where more and where less. Its scale and zero are then fitted on what all
+    /// other operations changed (two numbers).
     Any,
 }
 
@@ -105,8 +126,9 @@ pub struct Budget {
     pub probes: usize,
 }
 
-/// What a person who has seen an explanation expects of each perturbation, said before the perturbed model is run: for each change of [`observe`], in that order,
-/// how much each output will change.
+/// What a person who has seen an explanation expects of each perturbation, said before the
+/// perturbed model is run: for each change of [`observe`], in that order, how much each output will
+/// change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {
     /// What it is read from, such as "mean masks (Figure 5)".
@@ -122,11 +144,17 @@ pub struct Forecast {
 impl Forecast {
     /// "Nothing changes".
     pub fn nothing(changes: usize, outputs: usize) -> Self {
-        Self { name: "nothing changes".into(), effects: Matrix::zeros(changes, outputs), unit: Unit::Answers, budget: Budget::default() }
+        Self {
+            name: "nothing changes".into(),
+            effects: Matrix::zeros(changes, outputs),
+            unit: Unit::Answers,
+            budget: Budget::default(),
+        }
     }
 
-    /// Linear extrapolation: the effect of each operation at a small strength, seen once, grows in proportion. `probes` has the change of each operation at the
-    /// probe's strength, and `strengths` are those to be forecast.
+    /// Linear extrapolation: the effect of each operation at a small strength, seen once, grows in
+    /// proportion. `probes` has the change of each operation at the probe's strength, and
+    /// `strengths` are those to be forecast.
     ///
     /// # Errors
     /// If a probe has the strength 0.
@@ -134,13 +162,26 @@ impl Forecast {
         let mut rows = vec![];
         for probe in probes {
             if probe.strength == 0. {
-                return Err(Error::Value { what: format!("the probe by {}", probe.operation), value: 0., expected: "another strength" });
+                return Err(Error::Value {
+                    what: format!("the probe by {}", probe.operation),
+                    value: 0.,
+                    expected: "another strength",
+                });
             }
             let seen = probe.effect(&(0..probe.by_item.rows()).collect::<Vec<_>>());
-            rows.extend(strengths.iter().map(|s| seen.iter().map(|e| e * (s / probe.strength).abs()).collect()));
+            rows.extend(
+                strengths
+                    .iter()
+                    .map(|s| seen.iter().map(|e| e * (s / probe.strength).abs()).collect()),
+            );
         }
         let values = probes.iter().map(|probe| probe.by_item.columns()).sum();
         let budget = Budget { values, probes: probes.len() };
-        Ok(Self { name: "linear from one small probe".into(), effects: Matrix::from_rows(&rows), unit: Unit::Answers, budget })
+        Ok(Self {
+            name: "linear from one small probe".into(),
+            effects: Matrix::from_rows(&rows),
+            unit: Unit::Answers,
+            budget,
+        })
     }
 }

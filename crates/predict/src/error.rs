@@ -33,7 +33,9 @@ pub enum Error {
         expected: &'static str,
     },
     /// A least-squares problem has no solution.
-    #[error("{0} has no least-squares solution: fewer different points than coefficients, or values that are not finite")]
+    #[error(
+        "{0} has no least-squares solution: fewer different points than coefficients, or values that are not finite"
+    )]
     NoFit(&'static str),
     /// Too little to measure anything.
     #[error("{0}")]

@@ -20,7 +20,8 @@ pub struct Explanation {
     pub filter_norms: Vec<f64>,
 }
 
-/// What pruning one channel does to each attribute, by a rule: (name, numbers seen, effect of channel c on attribute k given the channels that are gone too).
+/// What pruning one channel does to each attribute, by a rule: (name, numbers seen, effect of
+/// channel c on attribute k given the channels that are gone too).
 type Rule<'a> = (&'static str, usize, Box<dyn Fn(usize, usize, &[usize]) -> f64 + 'a>);
 
 impl Explanation {
@@ -36,18 +37,28 @@ impl Explanation {
         for (what, table, expected) in tables {
             if (table.rows(), table.columns()) != expected {
                 let got = format!("[{}, {}]", table.rows(), table.columns());
-                return Err(Error::Shape { what: what.into(), expected: format!("[{}, {}]", expected.0, expected.1), got });
+                return Err(Error::Shape {
+                    what: what.into(),
+                    expected: format!("[{}, {}]", expected.0, expected.1),
+                    got,
+                });
             }
         }
         match self.filter_norms.len() == c {
             true => Ok(()),
-            false => Err(Error::Shape { what: "the filters' norms".into(), expected: c.to_string(), got: self.filter_norms.len().to_string() }),
+            false => Err(Error::Shape {
+                what: "the filters' norms".into(),
+                expected: c.to_string(),
+                got: self.filter_norms.len().to_string(),
+            }),
         }
     }
 
-    /// 1 - the highest correlation with a channel that stays: 0 for a duplicate, whose loss the paper says one does not notice.
+    /// 1 - the highest correlation with a channel that stays: 0 for a duplicate, whose loss the
+    /// paper says one does not notice.
     fn loneliness(&self, channel: usize, gone: &[usize]) -> f64 {
-        let others = (0..self.correlation.rows()).filter(|other| *other != channel && !gone.contains(other));
+        let others =
+            (0..self.correlation.rows()).filter(|other| *other != channel && !gone.contains(other));
         (1. - others.map(|other| self.correlation.get(channel, other)).fold(-1., f64::max)).max(0.)
     }
 
@@ -55,21 +66,36 @@ impl Explanation {
         let (k, c) = (self.mean_masks.rows(), self.mean_masks.columns());
         let pairs = c * (c - 1) / 2;
         vec![
-            ("a duplicate changes nothing (Figure 6)", pairs, Box::new(|c, _, gone| self.loneliness(c, gone))),
-            ("attributes with high mean masks change (Figure 5)", k * c, Box::new(|c, k, _| self.mean_masks.get(k, c).abs())),
-            ("both, multiplied (the paper)", pairs + k * c, Box::new(|c, k, gone| self.loneliness(c, gone) * self.mean_masks.get(k, c).abs())),
+            (
+                "a duplicate changes nothing (Figure 6)",
+                pairs,
+                Box::new(|c, _, gone| self.loneliness(c, gone)),
+            ),
+            (
+                "attributes with high mean masks change (Figure 5)",
+                k * c,
+                Box::new(|c, k, _| self.mean_masks.get(k, c).abs()),
+            ),
+            (
+                "both, multiplied (the paper)",
+                pairs + k * c,
+                Box::new(|c, k, gone| self.loneliness(c, gone) * self.mean_masks.get(k, c).abs()),
+            ),
             ("filter norm", c, Box::new(|c, _, _| self.filter_norms[c])),
             ("readout weights |w|", k * c, Box::new(|c, k, _| self.readout.get(k, c).abs())),
             ("contribution |w·p|", k * c, Box::new(|c, k, _| self.contributions.get(k, c).abs())),
             (
                 "a duplicate's contribution changes nothing |w·p|",
                 pairs + k * c,
-                Box::new(|c, k, gone| self.loneliness(c, gone) * self.contributions.get(k, c).abs()),
+                Box::new(|c, k, gone| {
+                    self.loneliness(c, gone) * self.contributions.get(k, c).abs()
+                }),
             ),
         ]
     }
 
-    /// Forecasts of what pruning changes: a set of channels for each perturbation, whose effects add up.
+    /// Forecasts of what pruning changes: a set of channels for each perturbation, whose effects
+    /// add up.
     ///
     /// # Errors
     /// If the tables do not fit each other, or there is no such channel.
@@ -77,10 +103,16 @@ impl Explanation {
         self.check()?;
         let (attributes, channels) = (self.mean_masks.rows(), self.mean_masks.columns());
         if let Some(channel) = pruned.iter().flatten().find(|&&c| c >= channels) {
-            return Err(Error::Shape { what: "a pruned channel".into(), expected: format!("one of {channels}"), got: channel.to_string() });
+            return Err(Error::Shape {
+                what: "a pruned channel".into(),
+                expected: format!("one of {channels}"),
+                got: channel.to_string(),
+            });
         }
         let make = |(name, values, rule): Rule| {
-            let effect = |gone: &Vec<usize>| (0..attributes).map(|k| gone.iter().map(|&c| rule(c, k, gone)).sum()).collect();
+            let effect = |gone: &Vec<usize>| {
+                (0..attributes).map(|k| gone.iter().map(|&c| rule(c, k, gone)).sum()).collect()
+            };
             Forecast {
                 name: name.into(),
                 effects: Matrix::from_rows(&pruned.iter().map(effect).collect::<Vec<Vec<f64>>>()),
@@ -88,29 +120,50 @@ impl Explanation {
                 budget: Budget { values, probes: 0 },
             }
         };
-        Ok(self.rules().into_iter().map(make).chain([Forecast::nothing(pruned.len(), attributes)]).collect())
+        Ok(self
+            .rules()
+            .into_iter()
+            .map(make)
+            .chain([Forecast::nothing(pruned.len(), attributes)])
+            .collect())
     }
 
-    /// Forecasts of what a tone curve on the masks of one channel at a time changes, for some channels in turn. `curve` is the curve itself.
+    /// Forecasts of what a tone curve on the masks of one channel at a time changes, for some
+    /// channels in turn. `curve` is the curve itself.
     ///
     /// # Errors
     /// If the tables do not fit each other.
-    pub fn of_transforming(&self, channels: &[usize], curve: impl Fn(f64) -> f64) -> Result<Vec<Forecast>> {
+    pub fn of_transforming(
+        &self,
+        channels: &[usize],
+        curve: impl Fn(f64) -> f64,
+    ) -> Result<Vec<Forecast>> {
         self.check()?;
         let (k, c) = (self.mean_masks.rows(), self.mean_masks.columns());
         let mask = |k: usize, c: usize| self.mean_masks.get(k, c);
         let moved = |k: usize, c: usize| (curve(mask(k, c)) - mask(k, c)).abs();
         let make = |name: &str, values: usize, rule: &dyn Fn(usize, usize) -> f64| Forecast {
             name: name.into(),
-            effects: Matrix::from_rows(&channels.iter().map(|&c| (0..k).map(|k| rule(k, c)).collect()).collect::<Vec<Vec<f64>>>()),
+            effects: Matrix::from_rows(
+                &channels
+                    .iter()
+                    .map(|&c| (0..k).map(|k| rule(k, c)).collect())
+                    .collect::<Vec<Vec<f64>>>(),
+            ),
             unit: Unit::Any,
             budget: Budget { values, probes: 0 },
         };
         Ok(vec![
-            make("masks near 0.5 change most (Figure 5)", k * c, &|k, c| (1. - (2. * mask(k, c) - 1.).abs()).max(0.)),
+            make("masks near 0.5 change most (Figure 5)", k * c, &|k, c| {
+                (1. - (2. * mask(k, c) - 1.).abs()).max(0.)
+            }),
             make("as the curve moves the mean mask (Figure 5)", k * c, &moved),
             make("the same, times what the channel gives |w·p|/M", 2 * k * c, &|k, c| {
-                if mask(k, c) > 1e-6 { moved(k, c) * self.contributions.get(k, c).abs() / mask(k, c) } else { 0. }
+                if mask(k, c) > 1e-6 {
+                    moved(k, c) * self.contributions.get(k, c).abs() / mask(k, c)
+                } else {
+                    0.
+                }
             }),
             make("contribution |w·p|", k * c, &|k, c| self.contributions.get(k, c).abs()),
             Forecast::nothing(channels.len(), k),
@@ -118,14 +171,19 @@ impl Explanation {
     }
 }
 
-/// Which outputs change much together: the correlation [outputs, outputs] of their effects over the perturbations.
+/// Which outputs change much together: the correlation [outputs, outputs] of their effects over the
+/// perturbations.
 ///
 /// # Errors
 /// If there is only one perturbation.
 pub fn together(effects: &Matrix) -> Result<Matrix> {
     if effects.rows() < 2 {
-        return Err(Error::Empty("which outputs change together shows in two perturbations at least"));
+        return Err(Error::Empty(
+            "which outputs change together shows in two perturbations at least",
+        ));
     }
-    let columns: Vec<Vec<f64>> = (0..effects.columns()).map(|k| (0..effects.rows()).map(|row| effects.get(row, k)).collect()).collect();
+    let columns: Vec<Vec<f64>> = (0..effects.columns())
+        .map(|k| (0..effects.rows()).map(|row| effects.get(row, k)).collect())
+        .collect();
     Ok(foresee_analysis::row_correlation(&Matrix::from_rows(&columns))?)
 }

@@ -18,5 +18,7 @@ pub use foresee_analysis::{Interval, Matrix};
 pub use legendre::{binomial, legendre_all, legendre_eq5};
 pub use regression::{Points, Regression, cross_talk};
 pub use regression_study::{BasisReport, Fits, Reading, RegressionStudy};
-pub use scores::{Effects, kendall, locality, monotonicity, rank_of_operations, rank_of_outputs, skill};
+pub use scores::{
+    Effects, kendall, locality, monotonicity, rank_of_operations, rank_of_outputs, skill,
+};
 pub use study::{Score, Scores, Study};

@@ -20,12 +20,26 @@ pub struct Points {
 }
 
 impl Points {
-    /// `count` points at random x of a random smooth function, with Gaussian noise of deviation `noise`. The function is a sum of five bell curves at random places,
-    /// of random widths and heights: it belongs to none of the three bases.
+    /// `count` points at random x of a random smooth function, with Gaussian noise of deviation
+    /// `noise`. The function is a sum of five bell curves at random places, of random widths and
+    /// heights: it belongs to none of the three bases.
     pub fn draw(count: usize, noise: f64, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let bells: Vec<[f64; 3]> = (0..5).map(|_| [rng.random_range(-1. ..1.), rng.random_range(0.15..0.5), rng.random_range(-1. ..1.)]).collect();
-        let truth_at = |x: f64| bells.iter().map(|[at, width, height]| height * (-((x - at) / width).powi(2) / 2.).exp()).sum::<f64>();
+        let bells: Vec<[f64; 3]> = (0..5)
+            .map(|_| {
+                [
+                    rng.random_range(-1. ..1.),
+                    rng.random_range(0.15..0.5),
+                    rng.random_range(-1. ..1.),
+                ]
+            })
+            .collect();
+        let truth_at = |x: f64| {
+            bells
+                .iter()
+                .map(|[at, width, height]| height * (-((x - at) / width).powi(2) / 2.).exp())
+                .sum::<f64>()
+        };
         let x: Vec<f64> = (0..count).map(|_| rng.random_range(-1. ..1.)).collect();
         let truth: Vec<f64> = x.iter().map(|&x| truth_at(x)).collect();
         let y = truth
@@ -55,7 +69,11 @@ impl Regression {
     pub fn new(basis: Basis, coefficients: Vec<f64>) -> Result<Self> {
         match coefficients.len() % 2 {
             1 => Ok(Self { basis, n: coefficients.len() / 2, coefficients }),
-            _ => Err(Error::Shape { what: "coefficients".into(), expected: "2N+1 of them".into(), got: coefficients.len().to_string() }),
+            _ => Err(Error::Shape {
+                what: "coefficients".into(),
+                expected: "2N+1 of them".into(),
+                got: coefficients.len().to_string(),
+            }),
         }
     }
 
@@ -76,7 +94,11 @@ impl Regression {
     pub fn refit(&self, points: &Points, held: usize, value: f64) -> Result<Self> {
         if held >= self.coefficients.len() {
             let expected = format!("below {}", self.coefficients.len());
-            return Err(Error::Shape { what: "the held coefficient".into(), expected, got: held.to_string() });
+            return Err(Error::Shape {
+                what: "the held coefficient".into(),
+                expected,
+                got: held.to_string(),
+            });
         }
         let design = design(self.basis, self.n, &points.x);
         let target = DVector::from_column_slice(&points.y) - design.column(held) * value;
@@ -85,7 +107,8 @@ impl Regression {
         Self::new(self.basis, coefficients)
     }
 
-    /// The same with δ added to one coefficient, of which there are 2N+1; panics if there is no such one.
+    /// The same with δ added to one coefficient, of which there are 2N+1; panics if there is no
+    /// such one.
     pub fn perturbed(&self, component: usize, delta: f64) -> Self {
         let mut coefficients = self.coefficients.clone();
         coefficients[component] += delta;
@@ -107,7 +130,8 @@ impl Regression {
         self.basis.at(self.n, x).iter().zip(&self.coefficients).map(|(phi, c)| phi * c).sum()
     }
 
-    /// The components of f as one reads them off the function: `⟨f, φ_i⟩/‖φ_i‖` over [-1, 1]. In an orthogonal basis, `c_i·‖φ_i‖`.
+    /// The components of f as one reads them off the function: `⟨f, φ_i⟩/‖φ_i‖` over [-1, 1]. In an
+    /// orthogonal basis, `c_i·‖φ_i‖`.
     pub fn components(&self) -> Vec<f64> {
         self.components_under(&self.basis.gram(self.n))
     }
@@ -119,8 +143,9 @@ impl Regression {
     }
 }
 
-/// Cross-talk of each component: with the component perturbed, the share of the squared changes of all components that lies in the others,
-/// `1 - 1/Σ_i ρ_ij²` with the cosines ρ of the basis. 0 in an orthogonal basis.
+/// Cross-talk of each component: with the component perturbed, the share of the squared changes of
+/// all components that lies in the others, `1 - 1/Σ_i ρ_ij²` with the cosines ρ of the basis. 0 in
+/// an orthogonal basis.
 pub fn cross_talk(basis: Basis, n: usize) -> Vec<f64> {
     let cosines = basis.cosines(n);
     cosines.column_iter().map(|column| 1. - 1. / column.norm_squared()).collect()
@@ -136,6 +161,8 @@ fn solve(design: DMatrix<f64>, target: DVector<f64>) -> Result<Vec<f64>> {
     if design.nrows() < design.ncols() || !finite {
         return Err(Error::NoFit("the regression"));
     }
-    let solution = SVD::new(design, true, true).solve(&target, 1e-13).map_err(|_| Error::NoFit("the regression"))?;
+    let solution = SVD::new(design, true, true)
+        .solve(&target, 1e-13)
+        .map_err(|_| Error::NoFit("the regression"))?;
     Ok(solution.iter().copied().collect())
 }

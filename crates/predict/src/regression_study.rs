@@ -12,13 +12,15 @@ use crate::study::{Scores, Study};
 /// What one asks a regression model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// The components of its function, `⟨f, φ_i⟩/‖φ_i‖`: what is seen of the function through the basis.
+    /// The components of its function, `⟨f, φ_i⟩/‖φ_i‖`: what is seen of the function through the
+    /// basis.
     Components,
     /// Its coefficients, each times `‖φ_i‖`: what a fit gives.
     Coefficients,
 }
 
-/// Fits of one basis to many data sets. The data sets are the items, the 2N+1 components the outputs.
+/// Fits of one basis to many data sets. The data sets are the items, the 2N+1 components the
+/// outputs.
 #[derive(Debug, Clone)]
 pub struct Fits {
     fits: Vec<Regression>,
@@ -35,8 +37,14 @@ impl Fits {
     /// If a data set has fewer points than coefficients.
     pub fn new(basis: Basis, n: usize, data: &[Points], reading: Reading) -> Result<Self> {
         let gram = basis.gram(n);
-        let fits = data.iter().map(|points| Regression::fit(basis, n, points)).collect::<Result<_>>()?;
-        Ok(Self { fits, lengths: gram.diagonal().iter().map(|g| g.sqrt()).collect(), gram, reading })
+        let fits =
+            data.iter().map(|points| Regression::fit(basis, n, points)).collect::<Result<_>>()?;
+        Ok(Self {
+            fits,
+            lengths: gram.diagonal().iter().map(|g| g.sqrt()).collect(),
+            gram,
+            reading,
+        })
     }
 }
 
@@ -46,7 +54,9 @@ impl Model for Fits {
     fn infer(&self, (): &()) -> std::result::Result<Matrix, AnyError> {
         let of = |fit: &Regression| match self.reading {
             Reading::Components => fit.components_under(&self.gram),
-            Reading::Coefficients => fit.coefficients().iter().zip(&self.lengths).map(|(c, length)| c * length).collect(),
+            Reading::Coefficients => {
+                fit.coefficients().iter().zip(&self.lengths).map(|(c, length)| c * length).collect()
+            }
         };
         Ok(Matrix::from_rows(&self.fits.iter().map(of).collect::<Vec<_>>()))
     }
@@ -65,7 +75,10 @@ impl Operation<Fits> for Shift {
     }
 
     fn perturb(&self, model: &Fits, strength: f64) -> std::result::Result<Fits, AnyError> {
-        Ok(Fits { fits: model.fits.iter().map(|fit| fit.perturbed(self.component, strength)).collect(), ..model.clone() })
+        Ok(Fits {
+            fits: model.fits.iter().map(|fit| fit.perturbed(self.component, strength)).collect(),
+            ..model.clone()
+        })
     }
 }
 
@@ -83,7 +96,9 @@ impl Operation<Fits> for ShiftAndRefit<'_> {
     }
 
     fn perturb(&self, model: &Fits, strength: f64) -> std::result::Result<Fits, AnyError> {
-        let refit = |(fit, points): (&Regression, &Points)| fit.refit(points, self.component, fit.coefficients()[self.component] + strength);
+        let refit = |(fit, points): (&Regression, &Points)| {
+            fit.refit(points, self.component, fit.coefficients()[self.component] + strength)
+        };
         let fits = model.fits.iter().zip(self.data).map(refit).collect::<Result<_>>()?;
         Ok(Fits { fits, ..model.clone() })
     }
@@ -96,19 +111,24 @@ pub struct BasisReport {
     pub basis: Basis,
     /// N; there are 2N+1 coefficients.
     pub n: usize,
-    /// Root mean squared error of the fit against the function without noise, at the data's x, by data set.
+    /// Root mean squared error of the fit against the function without noise, at the data's x, by
+    /// data set.
     pub errors: Vec<f64>,
-    /// Condition number of the basis at length 1: the largest over the smallest eigenvalue of its cosines.
+    /// Condition number of the basis at length 1: the largest over the smallest eigenvalue of its
+    /// cosines.
     pub condition: f64,
     /// [`cross_talk`] of each component.
     pub cross_talk: Vec<f64>,
-    /// Of each data set, the share of the change of coefficients that lies in others than the perturbed one when these are then fitted anew: the mean over
-    /// components and steps of 1 - |Δ_i|/Σ|Δ_j|, coefficients times the lengths of their functions.
+    /// Of each data set, the share of the change of coefficients that lies in others than the
+    /// perturbed one when these are then fitted anew: the mean over components and steps of 1 -
+    /// |Δ_i|/Σ|Δ_j|, coefficients times the lengths of their functions.
     pub refit_cross_talk: Vec<f64>,
-    /// For each component how evenly its change is spread over x, `(∫φ²)²/(2·∫φ⁴)`: 1 if it is the same everywhere, 2/3 for a wave, near 0 for a change at a
-    /// single place. Our measure of what the paper calls easy to imagine.
+    /// For each component how evenly its change is spread over x, `(∫φ²)²/(2·∫φ⁴)`: 1 if it is the
+    /// same everywhere, 2/3 for a wave, near 0 for a change at a single place. Our measure of what
+    /// the paper calls easy to imagine.
     pub evenness: Vec<f64>,
-    /// "Only this component changes, by this much" when a coefficient is shifted and the function looked at through the basis.
+    /// "Only this component changes, by this much" when a coefficient is shifted and the function
+    /// looked at through the basis.
     pub shifted: Scores,
     /// The same when the others are then fitted anew.
     pub refitted: Scores,
@@ -153,7 +173,11 @@ impl RegressionStudy {
         if data.is_empty() {
             return Err(Error::Empty("no data set: at least one seed is needed"));
         }
-        self.n.iter().flat_map(|&n| Basis::ALL.map(|basis| (basis, n))).map(|(basis, n)| self.basis(basis, n, &data)).collect()
+        self.n
+            .iter()
+            .flat_map(|&n| Basis::ALL.map(|basis| (basis, n)))
+            .map(|(basis, n)| self.basis(basis, n, &data))
+            .collect()
     }
 
     fn basis(&self, basis: Basis, n: usize, data: &[Points]) -> Result<BasisReport> {
@@ -162,8 +186,14 @@ impl RegressionStudy {
         let eigenvalues = basis.cosines(n).symmetric_eigenvalues();
         let shifts: Vec<Shift> = (0..count).map(|component| Shift { component }).collect();
         let shifted = observe(&fits, &(), &shifts, &STRENGTHS)?;
-        let refits: Vec<ShiftAndRefit> = (0..count).map(|component| ShiftAndRefit { component, data }).collect();
-        let refitted = observe(&Fits { reading: Reading::Coefficients, ..fits.clone() }, &(), &refits, &STRENGTHS)?;
+        let refits: Vec<ShiftAndRefit> =
+            (0..count).map(|component| ShiftAndRefit { component, data }).collect();
+        let refitted = observe(
+            &Fits { reading: Reading::Coefficients, ..fits.clone() },
+            &(),
+            &refits,
+            &STRENGTHS,
+        )?;
         let forecast = only_this(&fits.lengths);
         Ok(BasisReport {
             basis,
@@ -182,7 +212,13 @@ impl RegressionStudy {
 /// "Only this component changes, by this much."
 fn only_this(lengths: &[f64]) -> Forecast {
     let rows: Vec<Vec<f64>> = (0..lengths.len())
-        .flat_map(|component| STRENGTHS.map(|delta| (0..lengths.len()).map(|i| if i == component { delta * lengths[i] } else { 0. }).collect()))
+        .flat_map(|component| {
+            STRENGTHS.map(|delta| {
+                (0..lengths.len())
+                    .map(|i| if i == component { delta * lengths[i] } else { 0. })
+                    .collect()
+            })
+        })
         .collect();
     Forecast {
         name: "only this component changes, by this much".into(),
@@ -192,7 +228,8 @@ fn only_this(lengths: &[f64]) -> Forecast {
     }
 }
 
-/// The share of a data set's changes that lies in other components than the perturbed one, which is the operation's number.
+/// The share of a data set's changes that lies in other components than the perturbed one, which is
+/// the operation's number.
 fn spill(changes: &[Change], item: usize) -> f64 {
     let of = |change: &Change| {
         let row = change.by_item.row(item);

@@ -53,7 +53,8 @@ impl Effects {
     }
 }
 
-/// Kendall's τ-b of two lists: 1 if they have the same order, -1 if the opposite one, with ties counted as such. NaN if one of them is constant.
+/// Kendall's τ-b of two lists: 1 if they have the same order, -1 if the opposite one, with ties
+/// counted as such. NaN if one of them is constant.
 pub fn kendall(a: &[f64], b: &[f64]) -> f64 {
     weighted_kendall(a, b, &vec![1.; a.len()])
 }
@@ -80,18 +81,23 @@ fn sign(difference: f64) -> f64 {
     }
 }
 
-/// Skill, `1 - Σ(e - f)²/Σ(e - ē)²` over all changes and outputs: how much less wrong the forecast is than the mean effect ē of all other operations, which is
-/// all that one can say without an explanation. 1 is perfect, 0 no better than that mean, and below 0 it misleads.
+/// Skill, `1 - Σ(e - f)²/Σ(e - ē)²` over all changes and outputs: how much less wrong the forecast
+/// is than the mean effect ē of all other operations, which is all that one can say without an
+/// explanation. 1 is perfect, 0 no better than that mean, and below 0 it misleads.
 ///
-/// A forecast in a unit of its own is brought into that of the effects by the line that fits best on all other operations. The line never falls: a forecast may not
-/// be read upside down. Where an operation's forecast lies far from all others, the line reaches far, and so does a mistake.
+/// A forecast in a unit of its own is brought into that of the effects by the line that fits best
+/// on all other operations. The line never falls: a forecast may not be read upside down. Where an
+/// operation's forecast lies far from all others, the line reaches far, and so does a mistake.
 ///
 /// NaN if there is only one operation, or all effects are equal.
 pub fn skill(effects: &Effects, forecast: &Matrix, unit: Unit) -> f64 {
     let (mut wrong, mut wrong_mean) = (0., 0.);
-    for (operation, &weight) in effects.weights.iter().enumerate().filter(|(_, weight)| **weight > 0.) {
+    for (operation, &weight) in
+        effects.weights.iter().enumerate().filter(|(_, weight)| **weight > 0.)
+    {
         let others = Calibration::of(effects, forecast, operation);
-        for change in (0..forecast.rows()).filter(|&change| effects.operations[change] == operation) {
+        for change in (0..forecast.rows()).filter(|&change| effects.operations[change] == operation)
+        {
             for (e, f) in effects.values.row(change).iter().zip(forecast.row(change)) {
                 let said = if unit == Unit::Any { others.read(*f) } else { *f };
                 wrong += weight * (e - said).powi(2);
@@ -112,8 +118,11 @@ struct Calibration {
 impl Calibration {
     fn of(effects: &Effects, forecast: &Matrix, without: usize) -> Self {
         let (mut n, mut sum_e, mut sum_f) = (0., 0., 0.);
-        let others = || (0..forecast.rows()).filter(|&change| effects.operations[change] != without);
-        let pairs = || others().flat_map(|change| effects.values.row(change).iter().zip(forecast.row(change)));
+        let others =
+            || (0..forecast.rows()).filter(|&change| effects.operations[change] != without);
+        let pairs = || {
+            others().flat_map(|change| effects.values.row(change).iter().zip(forecast.row(change)))
+        };
         for (e, f) in pairs() {
             n += 1.;
             sum_e += e;
@@ -125,7 +134,11 @@ impl Calibration {
             covariance += (e - mean) * (f - mean_f);
             variance += (f - mean_f).powi(2);
         }
-        let slope = if variance > 1e-12 * n * mean_f * mean_f { (covariance / variance).max(0.) } else { 0. };
+        let slope = if variance > 1e-12 * n * mean_f * mean_f {
+            (covariance / variance).max(0.)
+        } else {
+            0.
+        };
         Self { mean, intercept: mean - slope * mean_f, slope }
     }
 
@@ -134,14 +147,16 @@ impl Calibration {
     }
 }
 
-/// Rank agreement over outputs: the mean over changes of Kendall's τ-b between forecast and effect. Does the forecast say which outputs change most? NaN if no
-/// change has effects and forecasts that differ between outputs.
+/// Rank agreement over outputs: the mean over changes of Kendall's τ-b between forecast and effect.
+/// Does the forecast say which outputs change most? NaN if no change has effects and forecasts that
+/// differ between outputs.
 pub fn rank_of_outputs(effects: &Effects, forecast: &Matrix) -> f64 {
     effects.mean(|change| Some(kendall(effects.values.row(change), forecast.row(change))))
 }
 
-/// Rank agreement over operations: Kendall's τ-b between the sums over outputs, among changes of one strength, then the mean over strengths. Does the forecast say
-/// which operations change most? NaN if no strength has several operations.
+/// Rank agreement over operations: Kendall's τ-b between the sums over outputs, among changes of
+/// one strength, then the mean over strengths. Does the forecast say which operations change most?
+/// NaN if no strength has several operations.
 pub fn rank_of_operations(effects: &Effects, forecast: &Matrix) -> f64 {
     let sum = |m: &Matrix, row: usize| m.row(row).iter().sum::<f64>();
     let mut strengths = effects.strengths.clone();
@@ -150,18 +165,28 @@ pub fn rank_of_operations(effects: &Effects, forecast: &Matrix) -> f64 {
     let each: Vec<f64> = strengths
         .into_iter()
         .map(|strength| {
-            let of: Vec<usize> = (0..forecast.rows()).filter(|&change| effects.strengths[change] == strength).collect();
-            let list = |value: &dyn Fn(usize) -> f64| of.iter().map(|&change| value(change)).collect::<Vec<_>>();
-            weighted_kendall(&list(&|c| sum(&effects.values, c)), &list(&|c| sum(forecast, c)), &list(&|c| effects.weight(c)))
+            let of: Vec<usize> = (0..forecast.rows())
+                .filter(|&change| effects.strengths[change] == strength)
+                .collect();
+            let list = |value: &dyn Fn(usize) -> f64| {
+                of.iter().map(|&change| value(change)).collect::<Vec<_>>()
+            };
+            weighted_kendall(
+                &list(&|c| sum(&effects.values, c)),
+                &list(&|c| sum(forecast, c)),
+                &list(&|c| effects.weight(c)),
+            )
         })
         .filter(|tau| tau.is_finite())
         .collect();
     each.iter().sum::<f64>() / each.len() as f64
 }
 
-/// Locality: how much of the change lies where the forecast says, between chance (0) and as much as can lie in so many outputs (1): (share - size)/(best - size), the
-/// mean over changes. "Where the forecast says" are the fewest outputs that hold half of it, `size` is their share of all outputs, and `best` the share of the change in as
-/// many outputs that change most. Below 0 if the change avoids them. NaN for forecasts that name no place, being the same everywhere.
+/// Locality: how much of the change lies where the forecast says, between chance (0) and as much as
+/// can lie in so many outputs (1): (share - size)/(best - size), the mean over changes. "Where the
+/// forecast says" are the fewest outputs that hold half of it, `size` is their share of all
+/// outputs, and `best` the share of the change in as many outputs that change most. Below 0 if the
+/// change avoids them. NaN for forecasts that name no place, being the same everywhere.
 pub fn locality(effects: &Effects, forecast: &Matrix) -> f64 {
     effects.mean(|change| local_share(effects.values.row(change), forecast.row(change)))
 }
@@ -185,12 +210,14 @@ fn local_share(effect: &[f64], forecast: &[f64]) -> Option<f64> {
     }
     let mut largest = effect.to_vec();
     largest.sort_by(|a, b| b.total_cmp(a));
-    let (size, best) = (count as f64 / forecast.len() as f64, largest[..count].iter().sum::<f64>() / all);
+    let (size, best) =
+        (count as f64 / forecast.len() as f64, largest[..count].iter().sum::<f64>() / all);
     (best > size + 1e-12).then(|| (inside / all - size) / (best - size))
 }
 
-/// Monotonicity in the strength: of all pairs of strengths of one operation, the share in which the stronger one changes more. 1 if the change only grows, 0.5 by
-/// chance. NaN if every operation has one strength only.
+/// Monotonicity in the strength: of all pairs of strengths of one operation, the share in which the
+/// stronger one changes more. 1 if the change only grows, 0.5 by chance. NaN if every operation has
+/// one strength only.
 pub fn monotonicity(effects: &Effects) -> f64 {
     let size = |change: usize| effects.values.row(change).iter().sum::<f64>();
     let strength = |change: usize| effects.strengths[change].abs();

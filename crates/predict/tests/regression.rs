@@ -1,6 +1,9 @@
 //! Eq. 3 to 7 against their definitions.
 
-use foresee_predict::{Basis, Points, Regression, RegressionStudy, binomial, cross_talk, legendre_all, legendre_eq5, quadrature};
+use foresee_predict::{
+    Basis, Points, Regression, RegressionStudy, binomial, cross_talk, legendre_all, legendre_eq5,
+    quadrature,
+};
 
 type AnyResult = Result<(), Box<dyn std::error::Error>>;
 
@@ -40,11 +43,19 @@ fn legendre_and_fourier_are_orthogonal_and_powers_are_not() {
                 assert!((naive[(i, j)] - power).abs() < 1e-12);
             }
         }
-        assert!(cross_talk(Basis::Legendre, n).iter().chain(&cross_talk(Basis::Fourier, n)).all(|c| c.abs() < 1e-12));
+        assert!(
+            cross_talk(Basis::Legendre, n)
+                .iter()
+                .chain(&cross_talk(Basis::Fourier, n))
+                .all(|c| c.abs() < 1e-12)
+        );
         assert!(cross_talk(Basis::Naive, n).iter().all(|c| *c > 0.3 || n == 1));
     }
     // ∫x²² = 2/23, of degree 2·12 - 2.
-    assert!((quadrature(12).into_iter().map(|(x, w)| w * x.powi(22)).sum::<f64>() - 2. / 23.).abs() < 1e-12);
+    assert!(
+        (quadrature(12).into_iter().map(|(x, w)| w * x.powi(22)).sum::<f64>() - 2. / 23.).abs()
+            < 1e-12
+    );
 }
 
 #[test]
@@ -55,7 +66,13 @@ fn fits_find_what_is_there_and_refits_are_fits() -> AnyResult {
         let y: Vec<f64> = x.iter().map(|&x| truth.at(x)).collect();
         let points = Points { x: x.clone(), truth: y.clone(), y };
         let fit = Regression::fit(basis, 2, &points)?;
-        let far = |a: &Regression, b: &Regression| a.coefficients().iter().zip(b.coefficients()).map(|(a, b)| (a - b).abs()).fold(0., f64::max);
+        let far = |a: &Regression, b: &Regression| {
+            a.coefficients()
+                .iter()
+                .zip(b.coefficients())
+                .map(|(a, b)| (a - b).abs())
+                .fold(0., f64::max)
+        };
         assert!(far(&fit, &truth) < 1e-10, "{basis:?}");
         assert!(far(&fit.refit(&points, 3, 2.)?, &truth) < 1e-10, "{basis:?}");
         let held = fit.refit(&points, 3, 2.5)?;
@@ -63,7 +80,11 @@ fn fits_find_what_is_there_and_refits_are_fits() -> AnyResult {
         assert_eq!(fit.perturbed(1, 0.5).coefficients()[1], fit.coefficients()[1] + 0.5);
         // Through the basis a function shows its coefficients, if the basis is orthogonal.
         let components = truth.components();
-        let shows = components.iter().zip(basis.gram(2).diagonal().iter()).map(|(c, g)| c / g.sqrt()).collect::<Vec<_>>();
+        let shows = components
+            .iter()
+            .zip(basis.gram(2).diagonal().iter())
+            .map(|(c, g)| c / g.sqrt())
+            .collect::<Vec<_>>();
         let same = shows.iter().zip(truth.coefficients()).all(|(a, b)| (a - b).abs() < 1e-10);
         assert_eq!(same, basis != Basis::Naive);
     }
@@ -75,14 +96,30 @@ fn fits_find_what_is_there_and_refits_are_fits() -> AnyResult {
 
 #[test]
 fn the_study_measures_what_the_paper_argues() -> AnyResult {
-    let reports = RegressionStudy { n: vec![3], seeds: 4, points: 100, resamples: 50, ..RegressionStudy::default() }.run()?;
+    let reports = RegressionStudy {
+        n: vec![3],
+        seeds: 4,
+        points: 100,
+        resamples: 50,
+        ..RegressionStudy::default()
+    }
+    .run()?;
     let of = |basis| reports.iter().find(|r| r.basis == basis).expect("all three");
     for orthogonal in [Basis::Legendre, Basis::Fourier] {
         let report = of(orthogonal);
-        assert!((report.shifted.skill.interval.estimate - 1.).abs() < 1e-9 && (report.shifted.locality.interval.estimate - 1.).abs() < 1e-9);
+        assert!(
+            (report.shifted.skill.interval.estimate - 1.).abs() < 1e-9
+                && (report.shifted.locality.interval.estimate - 1.).abs() < 1e-9
+        );
         assert!(report.shifted.skill.shuffled < 0.3);
         assert!((report.condition - 1.).abs() < 1e-9);
-        assert!(report.refit_cross_talk.iter().zip(&of(Basis::Naive).refit_cross_talk).all(|(orthogonal, naive)| orthogonal < naive));
+        assert!(
+            report
+                .refit_cross_talk
+                .iter()
+                .zip(&of(Basis::Naive).refit_cross_talk)
+                .all(|(orthogonal, naive)| orthogonal < naive)
+        );
     }
     assert!(of(Basis::Naive).shifted.skill.interval.high < 0.5);
     assert!(of(Basis::Naive).condition > 100.);

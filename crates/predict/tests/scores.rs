@@ -1,14 +1,23 @@
 //! What must hold of the scores, whatever the model.
 
 use foresee_predict::{
-    Budget, Change, Effects, Forecast, Matrix, Study, Unit, kendall, locality, monotonicity, rank_of_operations, rank_of_outputs, skill,
+    Budget, Change, Effects, Forecast, Matrix, Study, Unit, kendall, locality, monotonicity,
+    rank_of_operations, rank_of_outputs, skill,
 };
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Changes of `operations` × `strengths` on items: an effect for each operation and output, with noise by item.
-fn changes(operations: usize, strengths: &[f64], items: usize, outputs: usize, noise: f64, seed: u64) -> Vec<Change> {
+/// Changes of `operations` × `strengths` on items: an effect for each operation and output, with
+/// noise by item.
+fn changes(
+    operations: usize,
+    strengths: &[f64],
+    items: usize,
+    outputs: usize,
+    noise: f64,
+    seed: u64,
+) -> Vec<Change> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut all = vec![];
     for o in 0..operations {
@@ -16,10 +25,22 @@ fn changes(operations: usize, strengths: &[f64], items: usize, outputs: usize, n
         for &strength in strengths {
             let rows: Vec<Vec<f64>> = (0..items)
                 .map(|_| {
-                    sizes.iter().map(|s| s * strength * (1. + noise * rng.random_range(-1. ..1.)) * if rng.random() { 1. } else { -1. }).collect()
+                    sizes
+                        .iter()
+                        .map(|s| {
+                            s * strength
+                                * (1. + noise * rng.random_range(-1. ..1.))
+                                * if rng.random() { 1. } else { -1. }
+                        })
+                        .collect()
                 })
                 .collect();
-            all.push(Change { number: o, operation: format!("operation {o}"), strength, by_item: Matrix::from_rows(&rows) });
+            all.push(Change {
+                number: o,
+                operation: format!("operation {o}"),
+                strength,
+                by_item: Matrix::from_rows(&rows),
+            });
         }
     }
     all
@@ -97,25 +118,48 @@ proptest! {
 #[test]
 fn shuffled_explanations_fall_to_the_baseline() {
     let changes = changes(40, &[1.], 20, 12, 0.2, 5);
-    let scores = Study::new(&changes, 20, 0).unwrap().score(&forecast(perfect(&changes), Unit::Any)).unwrap();
+    let scores = Study::new(&changes, 20, 0)
+        .unwrap()
+        .score(&forecast(perfect(&changes), Unit::Any))
+        .unwrap();
     assert!(scores.skill.shuffled.abs() < 0.05, "{scores:?}");
-    assert!(scores.rank_of_outputs.shuffled.abs() < 0.1 && scores.rank_of_operations.shuffled.abs() < 0.1);
+    assert!(
+        scores.rank_of_outputs.shuffled.abs() < 0.1
+            && scores.rank_of_operations.shuffled.abs() < 0.1
+    );
     assert!(scores.locality.shuffled.abs() < 0.1);
-    // Which outputs change most differs from operation to operation here: to know it of another one is worth nothing.
-    assert!(scores.rank_of_outputs.exchanged.abs() < 0.1 && scores.skill.exchanged.abs() < 0.05, "{scores:?}");
+    // Which outputs change most differs from operation to operation here: to know it of another one
+    // is worth nothing.
+    assert!(
+        scores.rank_of_outputs.exchanged.abs() < 0.1 && scores.skill.exchanged.abs() < 0.05,
+        "{scores:?}"
+    );
 }
 
 #[test]
 fn what_holds_of_outputs_whatever_is_done_survives_an_exchange_of_operations() {
-    let rows: Vec<Vec<f64>> = (0..12).map(|o| (0..10).map(|k| (1. + 0.01 * o as f64) * (k + 1) as f64).collect()).collect();
+    let rows: Vec<Vec<f64>> = (0..12)
+        .map(|o| (0..10).map(|k| (1. + 0.01 * o as f64) * (k + 1) as f64).collect())
+        .collect();
     let changes: Vec<Change> = rows
         .iter()
         .enumerate()
-        .map(|(o, row)| Change { number: o, operation: o.to_string(), strength: 1., by_item: Matrix::from_rows(std::slice::from_ref(row)) })
+        .map(|(o, row)| Change {
+            number: o,
+            operation: o.to_string(),
+            strength: 1.,
+            by_item: Matrix::from_rows(std::slice::from_ref(row)),
+        })
         .collect();
-    let scores = Study::new(&changes, 10, 0).unwrap().score(&forecast(perfect(&changes), Unit::Any)).unwrap();
+    let scores = Study::new(&changes, 10, 0)
+        .unwrap()
+        .score(&forecast(perfect(&changes), Unit::Any))
+        .unwrap();
     assert!(scores.rank_of_outputs.exchanged > 0.99 && scores.skill.exchanged > 0.9, "{scores:?}");
-    assert!(scores.rank_of_outputs.shuffled.abs() < 0.3 && scores.skill.shuffled < 0.3, "{scores:?}");
+    assert!(
+        scores.rank_of_outputs.shuffled.abs() < 0.3 && scores.skill.shuffled < 0.3,
+        "{scores:?}"
+    );
 }
 
 #[test]
@@ -125,7 +169,12 @@ fn the_better_forecast_is_told_from_the_worse_on_the_same_samples() {
     let good = forecast(perfect(&changes), Unit::Any);
     let constant = forecast(Matrix::from_rows(&vec![vec![1.; 8]; 30]), Unit::Any);
     let better = study.difference(&good, &constant).unwrap();
-    assert!(better.skill.low > 0.5 && better.skill.estimate > better.skill.low && better.skill.high >= better.skill.estimate, "{better:?}");
+    assert!(
+        better.skill.low > 0.5
+            && better.skill.estimate > better.skill.low
+            && better.skill.high >= better.skill.estimate,
+        "{better:?}"
+    );
     assert!(better.locality.estimate.is_nan(), "a constant names no place");
 }
 
@@ -133,9 +182,18 @@ fn the_better_forecast_is_told_from_the_worse_on_the_same_samples() {
 fn more_images_and_operations_narrow_the_interval() {
     let width = |operations: usize, items: usize| {
         let changes = changes(operations, &[1.], items, 6, 1., 7);
-        let guess: Vec<Vec<f64>> =
-            perfect(&changes).to_rows().into_iter().enumerate().map(|(i, r)| r.into_iter().map(|v| v + (i % 3) as f64).collect()).collect();
-        let interval = Study::new(&changes, 200, 0).unwrap().score(&forecast(Matrix::from_rows(&guess), Unit::Any)).unwrap().rank_of_outputs.interval;
+        let guess: Vec<Vec<f64>> = perfect(&changes)
+            .to_rows()
+            .into_iter()
+            .enumerate()
+            .map(|(i, r)| r.into_iter().map(|v| v + (i % 3) as f64).collect())
+            .collect();
+        let interval = Study::new(&changes, 200, 0)
+            .unwrap()
+            .score(&forecast(Matrix::from_rows(&guess), Unit::Any))
+            .unwrap()
+            .rank_of_outputs
+            .interval;
         interval.high - interval.low
     };
     assert!(width(40, 200) < 0.6 * width(6, 6));
@@ -150,7 +208,13 @@ fn linear_extrapolation_is_perfect_for_what_is_linear() {
     assert_eq!((linear.effects.rows(), linear.budget.probes), (6, 3));
     let first: Vec<f64> = linear.effects.row(0).iter().map(|e| e / 5.).collect();
     assert!(first.iter().zip(probe[0].effect(&all(5))).all(|(a, b)| (a - b).abs() < 1e-12));
-    assert!(monotonicity(&effects(&perfect(&seen).to_rows(), &[0, 0, 1, 1, 2, 2], &[0.5, 1., 0.5, 1., 0.5, 1.])) == 1.);
+    assert!(
+        monotonicity(&effects(
+            &perfect(&seen).to_rows(),
+            &[0, 0, 1, 1, 2, 2],
+            &[0.5, 1., 0.5, 1., 0.5, 1.]
+        )) == 1.
+    );
     assert!(Forecast::linear(&changes(1, &[0.], 2, 2, 0., 9), &[1.]).is_err());
 }
 
@@ -161,23 +225,37 @@ fn scores_by_hand() {
     assert!((kendall(&[1., 2., 3., 4.], &[1., 2., 2., 4.]) - 5. / 30f64.sqrt()).abs() < 1e-12);
     assert!(kendall(&[1., 1.], &[1., 2.]).is_nan());
     let row = |values: &[f64]| Matrix::from_rows(&[values.to_vec()]);
-    // Two of four outputs hold half of the forecast. They have 3/5 of the change, the two largest 4/5, and by chance it were 1/2.
+    // Two of four outputs hold half of the forecast. They have 3/5 of the change, the two largest
+    // 4/5, and by chance it were 1/2.
     let change = plain(&row(&[2., 1., 2., 0.]));
     assert!((locality(&change, &row(&[3., 3., 2., 1.])) - (0.6 - 0.5) / (0.8 - 0.5)).abs() < 1e-12);
-    assert!(locality(&change, &row(&[0.; 4])).is_nan() && locality(&change, &row(&[2.; 4])).is_nan());
+    assert!(
+        locality(&change, &row(&[0.; 4])).is_nan() && locality(&change, &row(&[2.; 4])).is_nan()
+    );
     // Effects 1 and 3, forecasts 1 and 2: (0² + 1²) against (2² + 2²).
-    let (seen, forecasts) = (effects(&[vec![1.], vec![3.]], &[0, 1], &[1., 1.]), Matrix::from_rows(&[vec![1.], vec![2.]]));
+    let (seen, forecasts) = (
+        effects(&[vec![1.], vec![3.]], &[0, 1], &[1., 1.]),
+        Matrix::from_rows(&[vec![1.], vec![2.]]),
+    );
     assert!((skill(&seen, &forecasts, Unit::Answers) - (1. - 1. / 8.)).abs() < 1e-12);
-    // Drawn twice, an operation counts twice, but is not learned from: (1·0² + 2·1²) against (1·2² + 2·2²).
+    // Drawn twice, an operation counts twice, but is not learned from: (1·0² + 2·1²) against (1·2²
+    // + 2·2²).
     let drawn = Effects { weights: vec![1., 2.], ..seen };
     assert!((skill(&drawn, &forecasts, Unit::Answers) - (1. - 2. / 12.)).abs() < 1e-12);
-    // In any unit: the line of the first two gives 2·3 for the third operation, which was 5; their mean is 3.
-    let (seen, forecasts) = (effects(&[vec![2.], vec![4.], vec![5.]], &[0, 1, 2], &[1.; 3]), Matrix::from_rows(&[vec![1.], vec![2.], vec![3.]]));
+    // In any unit: the line of the first two gives 2·3 for the third operation, which was 5; their
+    // mean is 3.
+    let (seen, forecasts) = (
+        effects(&[vec![2.], vec![4.], vec![5.]], &[0, 1, 2], &[1.; 3]),
+        Matrix::from_rows(&[vec![1.], vec![2.], vec![3.]]),
+    );
     let third = Effects { weights: vec![0., 0., 1.], ..seen };
     assert!((skill(&third, &forecasts, Unit::Any) - (1. - 1. / 4.)).abs() < 1e-12);
     // At strength 1 the order of two operations is right, at strength 2 it is wrong.
     let seen = effects(&[vec![1.], vec![3.], vec![2.], vec![4.]], &[0, 0, 1, 1], &[1., 2., 1., 2.]);
-    assert_eq!(rank_of_operations(&seen, &Matrix::from_rows(&[vec![1.], vec![9.], vec![2.], vec![8.]])), 0.);
+    assert_eq!(
+        rank_of_operations(&seen, &Matrix::from_rows(&[vec![1.], vec![9.], vec![2.], vec![8.]])),
+        0.
+    );
     let seen = effects(&[vec![1.], vec![3.], vec![2.]], &[0, 0, 0], &[1., 2., 3.]);
     assert!((monotonicity(&seen) - 2. / 3.).abs() < 1e-12);
 }
@@ -186,10 +264,19 @@ fn scores_by_hand() {
 fn forecasts_that_do_not_fit_are_errors() {
     let study = Study::new(&changes(2, &[1.], 3, 4, 0.1, 0), 5, 0).unwrap();
     assert!(study.score(&Forecast::nothing(3, 4)).is_err());
-    assert!(study.score(&forecast(Matrix::from_rows(&[vec![-1.; 4], vec![0.; 4]]), Unit::Any)).is_err());
+    assert!(
+        study.score(&forecast(Matrix::from_rows(&[vec![-1.; 4], vec![0.; 4]]), Unit::Any)).is_err()
+    );
     assert!(Study::new(&[], 5, 0).is_err());
     let mut broken = changes(2, &[1.], 3, 4, 0.1, 0);
     broken[1].by_item = Matrix::from_rows(&vec![vec![f64::NAN; 4]; 3]);
-    assert!(Study::new(&broken, 5, 0).err().is_some_and(|e| e.to_string() == "the change by operation 1 holds NaN, expected a finite number"));
-    assert!(Study::new(&changes(1, &[1.], 3, 4, 0.1, 0), 5, 0).unwrap().rank_of_pairs(&Matrix::zeros(4, 4)).is_err());
+    assert!(Study::new(&broken, 5, 0).err().is_some_and(
+        |e| e.to_string() == "the change by operation 1 holds NaN, expected a finite number"
+    ));
+    assert!(
+        Study::new(&changes(1, &[1.], 3, 4, 0.1, 0), 5, 0)
+            .unwrap()
+            .rank_of_pairs(&Matrix::zeros(4, 4))
+            .is_err()
+    );
 }

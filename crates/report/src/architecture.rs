@@ -36,24 +36,55 @@ pub fn architecture(name: &str, network: &Architecture, source: &Source) -> Resu
         for (i, &(inputs, outputs, dilation)) in network.blocks.iter().enumerate() {
             let x = 96 + step * i as i32;
             arrow(area, (x - 20, 195), (x - 2, 195))?;
-            let lines =
-                ["conv 3×3".to_owned(), format!("{inputs} → {outputs}"), format!("dilation {dilation}"), "BatchNorm".into(), "LeakyReLU".into()];
+            let lines = [
+                "conv 3×3".to_owned(),
+                format!("{inputs} → {outputs}"),
+                format!("dilation {dilation}"),
+                "BatchNorm".into(),
+                "LeakyReLU".into(),
+            ];
             boxed(area, (x, 130), (step - 20, 130), 0, &lines.each_ref().map(String::as_str))?;
         }
         arrow(area, (heads_x - 44, 195), (heads_x - 4, 195))?;
         centred(area, "z", (heads_x - 30, 180), 17.)?;
-        centred(area, &format!("{} binary classifiers", network.attributes), (heads_x + 240, 22), 18.)?;
-        for (y, k) in [(60, "1".to_owned()), (152, "k".to_owned()), (244, network.attributes.to_string())] {
+        centred(
+            area,
+            &format!("{} binary classifiers", network.attributes),
+            (heads_x + 240, 22),
+            18.,
+        )?;
+        for (y, k) in
+            [(60, "1".to_owned()), (152, "k".to_owned()), (244, network.attributes.to_string())]
+        {
             head(area, (heads_x, y), &k, channels, network.mask_kernel)?;
         }
-        centred(area, "semantic channel pruning: take out one of two correlated channels of z", (heads_x - 60, 352), 14.)?;
-        centred(area, "intentional attention mask transformation: M → g(M; n, β)", (heads_x - 60, 374), 14.)?;
+        centred(
+            area,
+            "semantic channel pruning: take out one of two correlated channels of z",
+            (heads_x - 60, 352),
+            14.,
+        )?;
+        centred(
+            area,
+            "intentional attention mask transformation: M → g(M; n, β)",
+            (heads_x - 60, 374),
+            14.,
+        )?;
         centred(area, &format!("{} parameters", network.parameters), (100, 352), 14.)
     })
 }
 
 fn head(area: &Area, (x, y): (i32, i32), k: &str, channels: usize, kernel: usize) -> Drawn {
-    boxed(area, (x, y), (170, 70), 1, &[&format!("mask M{}", superscript(k)), &format!("σ(conv {kernel}×{kernel}), {channels} ch.")])?;
+    boxed(
+        area,
+        (x, y),
+        (170, 70),
+        1,
+        &[
+            &format!("mask M{}", superscript(k)),
+            &format!("σ(conv {kernel}×{kernel}), {channels} ch."),
+        ],
+    )?;
     arrow(area, (x + 170, y + 35), (x + 190, y + 35))?;
     boxed(area, (x + 192, y), (140, 70), 2, &["M ⊗ z", "average pooling"])?;
     arrow(area, (x + 332, y + 35), (x + 352, y + 35))?;
@@ -77,7 +108,13 @@ fn superscript(k: &str) -> String {
     k.chars().map(raised).collect()
 }
 
-fn boxed(area: &Area, (x, y): (i32, i32), (w, h): (i32, i32), colour: usize, lines: &[&str]) -> Drawn {
+fn boxed(
+    area: &Area,
+    (x, y): (i32, i32),
+    (w, h): (i32, i32),
+    colour: usize,
+    lines: &[&str],
+) -> Drawn {
     area.draw(&Rectangle::new([(x, y), (x + w, y + h)], category(colour).mix(0.15).filled()))?;
     area.draw(&Rectangle::new([(x, y), (x + w, y + h)], category(colour).stroke_width(2)))?;
     for (i, line) in lines.iter().enumerate() {

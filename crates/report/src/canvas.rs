@@ -16,7 +16,8 @@ use crate::frame::write_whole;
 const FONT: &str = "DejaVu Sans";
 /// Height of the strip at the bottom that tells what the figure ran on.
 const NOTE: i32 = 30;
-/// PNG pixels per unit: a figure of 660 units is 1,980 pixels wide, 600 dpi in a column of 3.3 inches.
+/// PNG pixels per unit: a figure of 660 units is 1,980 pixels wide, 600 dpi in a column of 3.3
+/// inches.
 const SCALE: f32 = 3.;
 
 /// What a figure or table was made from. It is written on its face.
@@ -83,7 +84,11 @@ impl Figure {
         fonts.load_font_data(dejavu::sans::regular().to_vec());
         fonts.load_font_data(dejavu::sans::bold().to_vec());
         let tree = usvg::Tree::from_str(&self.svg, &options).map_err(|e| failed(e.to_string()))?;
-        let pdf = svg2pdf::to_pdf(&tree, svg2pdf::ConversionOptions::default(), svg2pdf::PageOptions::default());
+        let pdf = svg2pdf::to_pdf(
+            &tree,
+            svg2pdf::ConversionOptions::default(),
+            svg2pdf::PageOptions::default(),
+        );
         let pdf = pdf.map_err(|e| failed(e.to_string()))?;
         let png = self.png(&tree).ok_or_else(|| failed("no PNG could be made".into()))?;
         let files = [("svg", self.svg.as_bytes()), ("png", &png), ("pdf", &pdf)];
@@ -105,8 +110,14 @@ impl Figure {
     }
 }
 
-/// Draws a figure. `body` gets the area above the note and returns what it wants to be placed as images.
-pub(crate) fn draw(name: &str, (width, height): (u32, u32), source: &Source, body: impl FnOnce(&Area, &mut Vec<Picture>) -> Drawn) -> Result<Figure> {
+/// Draws a figure. `body` gets the area above the note and returns what it wants to be placed as
+/// images.
+pub(crate) fn draw(
+    name: &str,
+    (width, height): (u32, u32),
+    source: &Source,
+    body: impl FnOnce(&Area, &mut Vec<Picture>) -> Drawn,
+) -> Result<Figure> {
     let failed = |reason: String| Error::Drawing { figure: name.into(), reason };
     fonts();
     let height = height + NOTE as u32;
@@ -128,8 +139,15 @@ pub(crate) fn draw(name: &str, (width, height): (u32, u32), source: &Source, bod
         })();
         result.map_err(|e| failed(e.to_string()))?;
     }
-    let images = pictures.iter().map(image_element).collect::<Option<String>>().ok_or_else(|| failed("an image has no pixels".into()))?;
-    let svg = svg.replace(&format!("font-family=\"{FONT}\""), &format!("font-family=\"{FONT}, Verdana, sans-serif\""));
+    let images = pictures
+        .iter()
+        .map(image_element)
+        .collect::<Option<String>>()
+        .ok_or_else(|| failed("an image has no pixels".into()))?;
+    let svg = svg.replace(
+        &format!("font-family=\"{FONT}\""),
+        &format!("font-family=\"{FONT}, Verdana, sans-serif\""),
+    );
     let svg = svg.replace("</svg>", &format!("{images}</svg>"));
     Ok(Figure { name: name.into(), svg, size: (width, height) })
 }
@@ -151,7 +169,8 @@ fn image_element(picture: &Picture) -> Option<String> {
 fn fonts() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // The fonts are compiled in; if one could not be read, plotters would say so when text is drawn.
+        // The fonts are compiled in; if one could not be read, plotters would say so when text is
+        // drawn.
         let _ = register_font(FONT, FontStyle::Normal, dejavu::sans::regular());
         let _ = register_font(FONT, FontStyle::Bold, dejavu::sans::bold());
     });
@@ -161,7 +180,14 @@ pub(crate) fn style(size: f64, colour: RGBColor) -> TextStyle<'static> {
     (FONT, size).into_font().color(&colour)
 }
 
-pub(crate) fn text(area: &Area, words: &str, at: (i32, i32), size: f64, colour: RGBColor, (h, v): (HPos, VPos)) -> Drawn {
+pub(crate) fn text(
+    area: &Area,
+    words: &str,
+    at: (i32, i32),
+    size: f64,
+    colour: RGBColor,
+    (h, v): (HPos, VPos),
+) -> Drawn {
     area.draw(&Text::new(words.to_owned(), at, style(size, colour).pos(Pos::new(h, v))))?;
     Ok(())
 }
@@ -170,7 +196,8 @@ pub(crate) fn centred(area: &Area, words: &str, at: (i32, i32), size: f64) -> Dr
     text(area, words, at, size, BLACK, (HPos::Center, VPos::Center))
 }
 
-/// A vertical colour bar with its ends, its middle and a title; `colour` is that of a share from 0 at the bottom to 1 at the top.
+/// A vertical colour bar with its ends, its middle and a title; `colour` is that of a share from 0
+/// at the bottom to 1 at the top.
 pub(crate) fn colour_bar(
     area: &Area,
     pictures: &mut Vec<Picture>,
@@ -189,7 +216,9 @@ pub(crate) fn colour_bar(
         area.draw(&PathElement::new([(x + width, at), (x + width + 4, at)], BLACK))?;
         text(area, &short(value), (x + width + 7, at), 13., BLACK, (HPos::Left, VPos::Center))?;
     }
-    let turned = style(13., BLACK).transform(FontTransform::Rotate270).pos(Pos::new(HPos::Center, VPos::Top));
+    let turned = style(13., BLACK)
+        .transform(FontTransform::Rotate270)
+        .pos(Pos::new(HPos::Center, VPos::Top));
     area.draw(&Text::new(title.to_owned(), (x + width + 48, y + height / 2), turned))?;
     Ok(())
 }

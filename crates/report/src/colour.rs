@@ -20,17 +20,21 @@ pub(crate) fn category(i: usize) -> RGBColor {
 /// A colour map from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Map {
-    /// White to dark blue (ColorBrewer's Blues): deeper means higher. Its lightness falls all the way, but not evenly.
+    /// White to dark blue (ColorBrewer's Blues): deeper means higher. Its lightness falls all the
+    /// way, but not evenly.
     Blues,
-    /// Blue over near-white to red (CET-D1 of Kovesi, 2015), for values on both sides of 0: lightness falls evenly and alike to both ends.
+    /// Blue over near-white to red (CET-D1 of Kovesi, 2015), for values on both sides of 0:
+    /// lightness falls evenly and alike to both ends.
     Diverging,
     /// matplotlib's inferno, for overlays: lightness grows evenly.
     Inferno,
-    /// matplotlib's viridis turned round, yellow over green to dark violet: lightness falls evenly, and no colour is one of [`Diverging`](Self::Diverging)'s.
+    /// matplotlib's viridis turned round, yellow over green to dark violet: lightness falls evenly,
+    /// and no colour is one of [`Diverging`](Self::Diverging)'s.
     Deepening,
 }
 
-const BLUES: [[u8; 3]; 6] = [[255, 255, 255], [222, 235, 247], [158, 202, 225], [66, 146, 198], [8, 81, 156], [8, 30, 75]];
+const BLUES: [[u8; 3]; 6] =
+    [[255, 255, 255], [222, 235, 247], [158, 202, 225], [66, 146, 198], [8, 81, 156], [8, 30, 75]];
 const DIVERGING: [[u8; 3]; 17] = [
     [32, 80, 218],
     [81, 98, 222],
@@ -104,7 +108,10 @@ impl Map {
         let at = value.clamp(0., 1.) * (stops.len() - 1) as f64;
         let low = (at as usize).min(stops.len() - 2);
         let share = at - low as f64;
-        std::array::from_fn(|c| (f64::from(stops[low][c]) * (1. - share) + f64::from(stops[low + 1][c]) * share).round() as u8)
+        std::array::from_fn(|c| {
+            (f64::from(stops[low][c]) * (1. - share) + f64::from(stops[low + 1][c]) * share).round()
+                as u8
+        })
     }
 }
 
@@ -114,7 +121,9 @@ pub(crate) mod tests {
 
     /// L* of CIELAB, from 0 to 100.
     pub(crate) fn lightness(rgb: [u8; 3]) -> f64 {
-        let linear = rgb.map(|c| f64::from(c) / 255.).map(|c| if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) });
+        let linear = rgb
+            .map(|c| f64::from(c) / 255.)
+            .map(|c| if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) });
         let y = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
         if y > 0.008856 { 116. * y.cbrt() - 16. } else { 903.3 * y }
     }
@@ -122,7 +131,8 @@ pub(crate) mod tests {
     #[test]
     fn both_arms_of_the_diverging_map_are_equally_light() {
         for i in 0..=100 {
-            let [below, above] = [-1., 1.].map(|sign| lightness(Map::Diverging.at(0.5 + sign * f64::from(i) / 200.)));
+            let [below, above] = [-1., 1.]
+                .map(|sign| lightness(Map::Diverging.at(0.5 + sign * f64::from(i) / 200.)));
             assert!((below - above).abs() < 2., "at {i} %: {below} and {above}");
         }
     }
@@ -130,10 +140,18 @@ pub(crate) mod tests {
     /// From stop to stop lightness changes by nearly the same.
     #[test]
     fn lightness_changes_evenly() {
-        for (map, from, to) in [(Map::Inferno, 0., 1.), (Map::Deepening, 0., 1.), (Map::Diverging, 0.5, 1.), (Map::Diverging, 0.5, 0.)] {
-            let steps: Vec<f64> = (0..=8).map(|i| lightness(map.at(from + (to - from) * f64::from(i) / 8.))).collect();
+        for (map, from, to) in [
+            (Map::Inferno, 0., 1.),
+            (Map::Deepening, 0., 1.),
+            (Map::Diverging, 0.5, 1.),
+            (Map::Diverging, 0.5, 0.),
+        ] {
+            let steps: Vec<f64> = (0..=8)
+                .map(|i| lightness(map.at(from + (to - from) * f64::from(i) / 8.)))
+                .collect();
             let mean = (steps[8] - steps[0]) / 8.;
-            let off = steps.windows(2).map(|pair| (pair[1] - pair[0] - mean).abs()).fold(0., f64::max);
+            let off =
+                steps.windows(2).map(|pair| (pair[1] - pair[0] - mean).abs()).fold(0., f64::max);
             assert!(off < 0.4 * mean.abs(), "{map:?} towards {to}: {steps:?}");
         }
     }

@@ -29,7 +29,8 @@ pub struct Curve {
     pub band: Band,
     /// Its colour, by number.
     pub colour: usize,
-    /// Its line and marker: 0 solid with discs, 1 dashed with triangles, 2 dotted with crosses, 3 small discs without a line.
+    /// Its line and marker: 0 solid with discs, 1 dashed with triangles, 2 dotted with crosses, 3
+    /// small discs without a line.
     pub dash: usize,
 }
 
@@ -98,7 +99,9 @@ fn has_markers(curve: &Curve) -> bool {
 
 /// The range of some values with a margin; never empty.
 fn range(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
-    let (low, high) = values.filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    let (low, high) = values
+        .filter(|v| v.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
     if low > high {
         return (0., 1.);
     }
@@ -109,7 +112,9 @@ fn range(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
 fn axes(area: &Area, panel: &Panel) -> Drawn {
     let curves = &panel.curves;
     let (left, right) = range(curves.iter().flat_map(|c| c.points.iter().map(|p| p.0)), 0.02);
-    let values = curves.iter().flat_map(|c| c.points.iter().map(|p| p.1).chain(c.spread.iter().flat_map(|s| [s.0, s.1])));
+    let values = curves
+        .iter()
+        .flat_map(|c| c.points.iter().map(|p| p.1).chain(c.spread.iter().flat_map(|s| [s.0, s.1])));
     let (low, high) = range(values.chain(panel.levels.iter().map(|l| l.y)), 0.06);
     let mut chart = ChartBuilder::on(area)
         .caption(&panel.title, style(18., BLACK))
@@ -133,11 +138,23 @@ fn axes(area: &Area, panel: &Panel) -> Drawn {
         .draw()?;
     for level in &panel.levels {
         let grey = RGBColor(110, 110, 110);
-        chart.draw_series(DashedLineSeries::new([(left, level.y), (right, level.y)], 3, 4, grey.stroke_width(1)))?;
+        chart.draw_series(DashedLineSeries::new(
+            [(left, level.y), (right, level.y)],
+            3,
+            4,
+            grey.stroke_width(1),
+        ))?;
         // At the left, where curves begin high above it.
         let place = chart.backend_coord(&(left, level.y));
         let (x0, y0) = area.get_base_pixel();
-        text(area, &level.name, (place.0 - x0 + 4, place.1 - y0 - 3), 13., grey, (HPos::Left, VPos::Bottom))?;
+        text(
+            area,
+            &level.name,
+            (place.0 - x0 + 4, place.1 - y0 - 3),
+            13.,
+            grey,
+            (HPos::Left, VPos::Bottom),
+        )?;
     }
     for curve in curves {
         let colour = category(curve.colour);
@@ -149,7 +166,9 @@ fn axes(area: &Area, panel: &Panel) -> Drawn {
                 chart.draw_series(std::iter::once(Polygon::new(outline, colour.mix(0.18))))?;
             }
             Band::Bars => {
-                chart.draw_series(spread.map(|(p, s)| ErrorBar::new_vertical(p.0, s.0, p.1, s.1, colour.stroke_width(1), 6)))?;
+                chart.draw_series(spread.map(|(p, s)| {
+                    ErrorBar::new_vertical(p.0, s.0, p.1, s.1, colour.stroke_width(1), 6)
+                }))?;
             }
             Band::Filled => {}
         }
@@ -160,7 +179,8 @@ fn axes(area: &Area, panel: &Panel) -> Drawn {
         (x - x0, y - y0)
     };
     for curve in curves {
-        let points: Vec<(i32, i32)> = curve.points.iter().filter(|p| p.1.is_finite()).map(place).collect();
+        let points: Vec<(i32, i32)> =
+            curve.points.iter().filter(|p| p.1.is_finite()).map(place).collect();
         stroke(area, &points, curve)?;
         if has_markers(curve) {
             points.iter().try_for_each(|&at| marker(area, at, curve))?;
@@ -191,9 +211,17 @@ fn stroke(area: &Area, points: &[(i32, i32)], curve: &Curve) -> Drawn {
     // Distance walked along the line so far: dashes go on over corners.
     let mut walked = 0f64;
     for pair in points.windows(2) {
-        let (from, to) = ((f64::from(pair[0].0), f64::from(pair[0].1)), (f64::from(pair[1].0), f64::from(pair[1].1)));
+        let (from, to) = (
+            (f64::from(pair[0].0), f64::from(pair[0].1)),
+            (f64::from(pair[1].0), f64::from(pair[1].1)),
+        );
         let length = (to.0 - from.0).hypot(to.1 - from.1);
-        let at = |t: f64| ((from.0 + (to.0 - from.0) * t / length).round() as i32, (from.1 + (to.1 - from.1) * t / length).round() as i32);
+        let at = |t: f64| {
+            (
+                (from.0 + (to.0 - from.0) * t / length).round() as i32,
+                (from.1 + (to.1 - from.1) * t / length).round() as i32,
+            )
+        };
         let mut t = 0.;
         while t < length {
             let phase = (walked + t) % (on + off);

@@ -82,7 +82,9 @@ fn axis(area: &Area, left: i32, (top, bottom): (i32, i32)) -> Drawn {
 }
 
 fn mark(area: &Area, left: i32, y: i32, dot: &Dot) -> Drawn {
-    for (control, value) in dot.controls.into_iter().enumerate().filter(|(_, value)| value.is_finite()) {
+    for (control, value) in
+        dot.controls.into_iter().enumerate().filter(|(_, value)| value.is_finite())
+    {
         draw_control(area, control, (place(left, value), y))?;
     }
     if !dot.value.is_finite() {
@@ -115,8 +117,20 @@ fn legend(area: &Area, y: i32) -> Drawn {
     let colour = category(0);
     area.draw(&PathElement::new([(20, y), (48, y)], colour.stroke_width(2)))?;
     area.draw(&Circle::new((34, y), 5, colour.filled()))?;
-    text(area, "forecast, 95 % interval (arrow: below -0.5)", (58, y), 14., BLACK, (HPos::Left, VPos::Center))?;
-    for (control, name) in ["all exchanged at random: nothing is known", "operations exchanged: what holds whatever is done"].into_iter().enumerate()
+    text(
+        area,
+        "forecast, 95 % interval (arrow: below -0.5)",
+        (58, y),
+        14.,
+        BLACK,
+        (HPos::Left, VPos::Center),
+    )?;
+    for (control, name) in [
+        "all exchanged at random: nothing is known",
+        "operations exchanged: what holds whatever is done",
+    ]
+    .into_iter()
+    .enumerate()
     {
         let x = 404 + 350 * control as i32;
         draw_control(area, control, (x, y))?;

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::Path;
 
 pub use polars::df;
-use polars::prelude::{Column, CsvReadOptions, CsvWriter, DataType, NamedFrom, SerReader, SerWriter, Series};
+use polars::prelude::{
+    Column, CsvReadOptions, CsvWriter, DataType, NamedFrom, SerReader, SerWriter, Series,
+};
 pub use polars::prelude::{DataFrame, PolarsError};
 
 use crate::error::{Error, Result};
@@ -54,8 +56,13 @@ fn parse(bytes: Vec<u8>) -> std::result::Result<DataFrame, PolarsError> {
 /// # Errors
 /// If there is no such column, or it holds something else.
 pub fn numbers(frame: &DataFrame, name: &str) -> Result<Vec<f64>> {
-    let wrong = |e: PolarsError| Error::Column { column: name.into(), kind: "numbers", reason: e.to_string() };
-    let column = frame.column(name).map_err(wrong)?.strict_cast(&DataType::Float64).map_err(wrong)?;
+    let wrong = |e: PolarsError| Error::Column {
+        column: name.into(),
+        kind: "numbers",
+        reason: e.to_string(),
+    };
+    let column =
+        frame.column(name).map_err(wrong)?.strict_cast(&DataType::Float64).map_err(wrong)?;
     Ok(column.f64().map_err(wrong)?.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
 }
 
@@ -64,7 +71,8 @@ pub fn numbers(frame: &DataFrame, name: &str) -> Result<Vec<f64>> {
 /// # Errors
 /// If there is no such column.
 pub fn texts(frame: &DataFrame, name: &str) -> Result<Vec<String>> {
-    let wrong = |e: PolarsError| Error::Column { column: name.into(), kind: "text", reason: e.to_string() };
+    let wrong =
+        |e: PolarsError| Error::Column { column: name.into(), kind: "text", reason: e.to_string() };
     let column = frame.column(name).map_err(wrong)?.cast(&DataType::String).map_err(wrong)?;
     Ok(column.str().map_err(wrong)?.iter().map(|v| v.unwrap_or_default().to_owned()).collect())
 }
@@ -74,7 +82,8 @@ pub fn texts(frame: &DataFrame, name: &str) -> Result<Vec<String>> {
 /// # Errors
 /// If a column holds something else.
 pub fn rows(frame: &DataFrame, skip: usize) -> Result<Vec<Vec<f64>>> {
-    let names: Vec<String> = frame.get_column_names().iter().skip(skip).map(|name| name.to_string()).collect();
+    let names: Vec<String> =
+        frame.get_column_names().iter().skip(skip).map(|name| name.to_string()).collect();
     let columns = names.iter().map(|name| numbers(frame, name)).collect::<Result<Vec<_>>>()?;
     Ok((0..frame.height()).map(|r| columns.iter().map(|column| column[r]).collect()).collect())
 }
@@ -83,7 +92,8 @@ fn file(path: &Path, reason: impl std::fmt::Display) -> Error {
     Error::File { path: path.into(), reason: reason.to_string() }
 }
 
-/// Writes a file beside its place, then renames it: it is there whole or not at all. Makes the folder if needed.
+/// Writes a file beside its place, then renames it: it is there whole or not at all. Makes the
+/// folder if needed.
 ///
 /// # Errors
 /// If the file cannot be written.

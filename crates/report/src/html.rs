@@ -69,7 +69,11 @@ impl Report {
     }
 
     fn page(&self) -> Markup {
-        let headings = || self.sections.iter().filter_map(|s| if let Section::Heading(h) = s { Some(h) } else { None });
+        let headings = || {
+            self.sections
+                .iter()
+                .filter_map(|s| if let Section::Heading(h) = s { Some(h) } else { None })
+        };
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -108,7 +112,9 @@ impl Section {
                     }
                 }
             }
-            Self::Table(table) => folded(table, &format!(" Files: tables/{}.csv, .md, .tex.", table.name)),
+            Self::Table(table) => {
+                folded(table, &format!(" Files: tables/{}.csv, .md, .tex.", table.name))
+            }
             Self::Plain(table) => folded(table, ""),
         }
     }
@@ -116,7 +122,9 @@ impl Section {
 
 fn folded(table: &Table, files: &str) -> Markup {
     match table.rows.len() > FOLD_ABOVE {
-        true => html! { details { summary { (table.caption) " (" (table.rows.len()) " rows)" } (table_markup(table, files)) } },
+        true => {
+            html! { details { summary { (table.caption) " (" (table.rows.len()) " rows)" } (table_markup(table, files)) } }
+        }
         false => table_markup(table, files),
     }
 }
@@ -135,5 +143,9 @@ fn table_markup(table: &Table, files: &str) -> Markup {
 }
 
 fn anchor(heading: &str) -> String {
-    heading.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
+    heading
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect()
 }

@@ -17,5 +17,8 @@ pub use curves::{Band, Curve, Level, Panel, curves};
 pub use error::{Error, Result};
 pub use forest::{Dot, Forest, forest};
 pub use html::{Report, Section};
-pub use maps::{AttributionMethod, AttributionRow, CellGrid, Face, FaceRow, HeatMap, Reading, cell_grids, face_attributions, face_masks, heat_maps};
+pub use maps::{
+    AttributionMethod, AttributionRow, CellGrid, Face, FaceRow, HeatMap, Reading, cell_grids,
+    face_attributions, face_masks, heat_maps,
+};
 pub use table::Table;

@@ -19,7 +19,8 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
     /// What a reader must know: sources, caveats.
     pub notes: Vec<String>,
-    /// Whether what was measured here was measured on drawn faces; `None` for a table without measurements.
+    /// Whether what was measured here was measured on drawn faces; `None` for a table without
+    /// measurements.
     pub synthetic: Option<bool>,
 }
 
@@ -63,22 +64,37 @@ impl Table {
         std::iter::once(&self.header).chain(&self.rows)
     }
 
-    /// Header and rows. Notes are left to the other forms, but a last column says what kind of faces a table of measurements was measured on.
+    /// Header and rows. Notes are left to the other forms, but a last column says what kind of
+    /// faces a table of measurements was measured on.
     pub fn csv(&self) -> String {
-        let kind = self.synthetic.map(|synthetic| if synthetic { "synthetic faces, not CelebA" } else { "CelebA faces" });
+        let kind = self.synthetic.map(|synthetic| {
+            if synthetic { "synthetic faces, not CelebA" } else { "CelebA faces" }
+        });
         let field = |text: &String| match text.contains([',', '"', '\n']) {
             true => format!("\"{}\"", text.replace('"', "\"\"")),
             false => text.clone(),
         };
-        let mark = |line: usize| kind.map(|kind| if line == 0 { "faces of this run" } else { kind }.to_owned());
-        let line = |(at, row): (usize, &Vec<String>)| row.iter().chain(&mark(at)).map(field).collect::<Vec<_>>().join(",") + "\n";
+        let mark = |line: usize| {
+            kind.map(|kind| if line == 0 { "faces of this run" } else { kind }.to_owned())
+        };
+        let line = |(at, row): (usize, &Vec<String>)| {
+            row.iter().chain(&mark(at)).map(field).collect::<Vec<_>>().join(",") + "\n"
+        };
         self.lines().enumerate().map(line).collect()
     }
 
     /// Caption, table, notes.
     pub fn markdown(&self) -> String {
         let plain = |text: &String| text.replace('<', "&lt;");
-        let line = |row: &Vec<String>| format!("| {} |\n", row.iter().map(|text| plain(text).replace('|', "\\|")).collect::<Vec<_>>().join(" | "));
+        let line = |row: &Vec<String>| {
+            format!(
+                "| {} |\n",
+                row.iter()
+                    .map(|text| plain(text).replace('|', "\\|"))
+                    .collect::<Vec<_>>()
+                    .join(" | ")
+            )
+        };
         let rule = format!("|{}\n", " --- |".repeat(self.header.len()));
         let rows: String = self.rows.iter().map(line).collect();
         let notes: String = self.notes.iter().map(|note| format!("\n{}\n", plain(note))).collect();
@@ -87,10 +103,19 @@ impl Table {
 
     /// A `table` environment that needs the package booktabs.
     pub fn latex(&self) -> String {
-        let line = |row: &Vec<String>| format!("  {} \\\\\n", row.iter().map(|text| escaped(text)).collect::<Vec<_>>().join(" & "));
+        let line = |row: &Vec<String>| {
+            format!(
+                "  {} \\\\\n",
+                row.iter().map(|text| escaped(text)).collect::<Vec<_>>().join(" & ")
+            )
+        };
         let columns = "l".repeat(self.header.len());
         let rows: String = self.rows.iter().map(line).collect();
-        let notes: String = self.notes.iter().map(|note| format!("  \\par\\footnotesize {}\n", escaped(note))).collect();
+        let notes: String = self
+            .notes
+            .iter()
+            .map(|note| format!("  \\par\\footnotesize {}\n", escaped(note)))
+            .collect();
         format!(
             "\\begin{{table}}\n  \\centering\n  \\caption{{{}}}\n  \\label{{tab:{}}}\n  \\begin{{tabular}}{{{columns}}}\n  \\toprule\n{}  \\midrule\n{rows}  \\bottomrule\n  \\end{{tabular}}\n{notes}\\end{{table}}\n",
             escaped(&self.caption),
@@ -130,11 +155,22 @@ mod tests {
         table.notes.push("λ_1".into());
         assert_eq!(table.csv(), "name,share [%]\n\"a|b, \"\"c\"\"\",50 %\n");
         let measured = table.clone().measured_on(&Source { data: "faces".into(), synthetic: true });
-        assert!(measured.csv().lines().skip(1).all(|line| line.ends_with("\"synthetic faces, not CelebA\"")), "{}", measured.csv());
+        assert!(
+            measured
+                .csv()
+                .lines()
+                .skip(1)
+                .all(|line| line.ends_with("\"synthetic faces, not CelebA\"")),
+            "{}",
+            measured.csv()
+        );
         assert!(table.markdown().contains("| a\\|b, \"c\" | 50 % |"));
         let latex = table.latex();
         assert!(
-            latex.contains("Shares \\& such") && latex.contains("50 \\% \\\\") && latex.contains("$\\lambda$\\_1") && latex.contains("{tab:t-1}")
+            latex.contains("Shares \\& such")
+                && latex.contains("50 \\% \\\\")
+                && latex.contains("$\\lambda$\\_1")
+                && latex.contains("{tab:t-1}")
         );
     }
 }

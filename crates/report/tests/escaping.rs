@@ -1,6 +1,9 @@
 //! Names that come from files cannot break out of the page, a figure or a table.
 
-use foresee_report::{AttributionMethod, AttributionRow, Face, Reading, Report, Section, Source, Table, face_attributions};
+use foresee_report::{
+    AttributionMethod, AttributionRow, Face, Reading, Report, Section, Source, Table,
+    face_attributions,
+};
 
 const HOSTILE: &str = "<script>alert('x')</script>\"& \\input{x} $|";
 
@@ -9,7 +12,12 @@ fn what_comes_from_files_is_escaped() -> Result<(), Box<dyn std::error::Error>> 
     let folder = tempfile::tempdir()?;
     let source = Source { data: HOSTILE.into(), synthetic: true };
     let face = Face { size: 2, rgb: vec![[0.5; 3]; 4] };
-    let row = AttributionRow { name: HOSTILE.into(), face, region: None, maps: vec![vec![1., 0., -1., 0.]] };
+    let row = AttributionRow {
+        name: HOSTILE.into(),
+        face,
+        region: None,
+        maps: vec![vec![1., 0., -1., 0.]],
+    };
     let method = AttributionMethod { name: HOSTILE.into(), reading: Reading::Signed };
     let figure = face_attributions("figure", &[method], &[row], &source)?;
     assert!(!figure.svg().contains("<script"));
@@ -19,7 +27,10 @@ fn what_comes_from_files_is_escaped() -> Result<(), Box<dyn std::error::Error>> 
     table.rows.push(vec![HOSTILE.into()]);
     table.save(folder.path())?;
     let latex = std::fs::read_to_string(folder.path().join("table.tex"))?;
-    assert!(!latex.contains("\\input{") && latex.contains("\\$") && latex.contains("\\&"), "{latex}");
+    assert!(
+        !latex.contains("\\input{") && latex.contains("\\$") && latex.contains("\\&"),
+        "{latex}"
+    );
     let markdown = std::fs::read_to_string(folder.path().join("table.md"))?;
     assert!(!markdown.contains("<script"), "{markdown}");
 
@@ -30,7 +41,12 @@ fn what_comes_from_files_is_escaped() -> Result<(), Box<dyn std::error::Error>> 
         Section::Table(table.clone()),
         Section::Plain(table),
     ];
-    let report = Report { title: HOSTILE.into(), source, summary: vec![(HOSTILE.into(), HOSTILE.into())], sections };
+    let report = Report {
+        title: HOSTILE.into(),
+        source,
+        summary: vec![(HOSTILE.into(), HOSTILE.into())],
+        sections,
+    };
     report.save(&folder.path().join("report.html"))?;
     let page = std::fs::read_to_string(folder.path().join("report.html"))?;
     assert!(!page.contains("<script") && page.contains("&lt;script&gt;"), "{page}");

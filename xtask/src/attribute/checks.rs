@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use foresee_attribution::{Layers, MaxSensitivity, Scaling, infidelity_of_changes, max_sensitivity, randomisation_check};
+use foresee_attribution::{
+    Layers, MaxSensitivity, Scaling, infidelity_of_changes, max_sensitivity, randomisation_check,
+};
 use foresee_celeba::{ATTRIBUTES, CelebA, attribute_index};
 use foresee_report::frame::df;
 use rand::{Rng, SeedableRng};
@@ -37,10 +39,12 @@ struct Pair {
 }
 
 impl Pair {
-    /// Infidelity (Yeh et al., 2019) of a map [1, 1, H, W], scaled by the number from 0 that fits best, under the removal of squares: how far the map's sum over
-    /// a square is from what the square's removal takes from the logit.
+    /// Infidelity (Yeh et al., 2019) of a map [1, 1, H, W], scaled by the number from 0 that fits
+    /// best, under the removal of squares: how far the map's sum over a square is from what the
+    /// square's removal takes from the logit.
     fn infidelity(&self, map: &Tensor) -> Result<f64> {
-        let changes = self.changes.iter().map(|(square, change)| Ok((square.clone(), vec![*change])));
+        let changes =
+            self.changes.iter().map(|(square, change)| Ok((square.clone(), vec![*change])));
         Ok(infidelity_of_changes(map, changes, Scaling::BestFromZero)?[0])
     }
 }
@@ -55,7 +59,13 @@ struct Checked {
 }
 
 /// The files written; none if no face is to be checked.
-pub fn write(run: &Run, data: &CelebA, explained: &Explained, explainer: &Explainer, methods: &[Method]) -> Result<Vec<String>> {
+pub fn write(
+    run: &Run,
+    data: &CelebA,
+    explained: &Explained,
+    explainer: &Explainer,
+    methods: &[Method],
+) -> Result<Vec<String>> {
     if run.manifest.config.attribute.checks == 0 {
         return Ok(vec![]);
     }
@@ -68,12 +78,17 @@ pub fn write(run: &Run, data: &CelebA, explained: &Explained, explainer: &Explai
     let mut all = vec![];
     for (at, pair) in pairs.iter().enumerate() {
         // Layers use one core each.
-        let each = methods.par_iter().map(|&method| checked(run, explained, explainer, &cascade, (at, pair), method));
+        let each = methods
+            .par_iter()
+            .map(|&method| checked(run, explained, explainer, &cascade, (at, pair), method));
         all.extend(each.collect::<Result<Vec<_>>>()?);
         progress.add(1, || ATTRIBUTES[pair.k].into());
     }
     let of = |checked: &Checked| &pairs[checked.pair];
-    let zeros = all.iter().map(|c| of(c).infidelity(&Tensor::zeros_like(&of(c).changes[0].0)?)).collect::<Result<Vec<_>>>()?;
+    let zeros = all
+        .iter()
+        .map(|c| of(c).infidelity(&Tensor::zeros_like(&of(c).changes[0].0)?))
+        .collect::<Result<Vec<_>>>()?;
     let table = df!(
         "method" => all.iter().map(|c| c.method.name()).collect::<Vec<_>>(),
         "attribute" => all.iter().map(|c| ATTRIBUTES[of(c).k]).collect::<Vec<_>>(),
@@ -83,7 +98,8 @@ pub fn write(run: &Run, data: &CelebA, explained: &Explained, explainer: &Explai
         "max_sensitivity" => all.iter().map(|c| c.max_sensitivity).collect::<Vec<_>>(),
     )?;
     run.write_csv(CHECKS, table)?;
-    let steps: Vec<(&Checked, usize)> = all.iter().flat_map(|c| (0..c.cascade.len()).map(move |step| (c, step))).collect();
+    let steps: Vec<(&Checked, usize)> =
+        all.iter().flat_map(|c| (0..c.cascade.len()).map(move |step| (c, step))).collect();
     let table = df!(
         "method" => steps.iter().map(|(c, _)| c.method.name()).collect::<Vec<_>>(),
         "attribute" => steps.iter().map(|(c, _)| ATTRIBUTES[of(c).k]).collect::<Vec<_>>(),
@@ -99,17 +115,38 @@ pub fn write(run: &Run, data: &CelebA, explained: &Explained, explainer: &Explai
 /// The first face of each attribute, then the second of each, and so on.
 fn pairs(run: &Run, data: &CelebA, explained: &Explained) -> Result<Vec<Pair>> {
     let config = &run.manifest.config;
-    let names = config.measure.attributes.iter().map(|name| Ok(attribute_index(name)?)).collect::<Result<Vec<usize>>>()?;
+    let names = config
+        .measure
+        .attributes
+        .iter()
+        .map(|name| Ok(attribute_index(name)?))
+        .collect::<Result<Vec<usize>>>()?;
     let shown = names.iter().map(|&k| faces_with(run, data, k)).collect::<Result<Vec<_>>>()?;
     let most = shown.iter().map(Vec::len).max().unwrap_or(0);
-    let turns = (0..most).flat_map(|i| shown.iter().zip(&names).filter_map(move |(faces, &k)| faces.get(i).map(|&face| (face, k))));
+    let turns = (0..most).flat_map(|i| {
+        shown.iter().zip(&names).filter_map(move |(faces, &k)| faces.get(i).map(|&face| (face, k)))
+    });
     let mut pairs = vec![];
     for (face, k) in turns.take(config.attribute.checks) {
-        let Some(batch) = faces::in_order(data, &[face], &explained.preprocessing, 1).next() else { continue };
+        let Some(batch) = faces::in_order(data, &[face], &explained.preprocessing, 1).next() else {
+            continue;
+        };
         let x = batch?.images.to_device(&explained.device)?;
-        let squares = squares(explained.preprocessing.image_size, run.manifest.seed, pairs.len() as u64, &explained.device)?;
-        let changes = changes(&explained.layers.target(k).values(&without(&x, &squares)?)?.to_vec1::<f32>()?);
-        pairs.push(Pair { x, k, face, image: data.name(face).into(), changes: squares.into_iter().zip(changes).collect() });
+        let squares = squares(
+            explained.preprocessing.image_size,
+            run.manifest.seed,
+            pairs.len() as u64,
+            &explained.device,
+        )?;
+        let changes =
+            changes(&explained.layers.target(k).values(&without(&x, &squares)?)?.to_vec1::<f32>()?);
+        pairs.push(Pair {
+            x,
+            k,
+            face,
+            image: data.name(face).into(),
+            changes: squares.into_iter().zip(changes).collect(),
+        });
     }
     Ok(pairs)
 }
@@ -120,10 +157,18 @@ fn squares(size: usize, seed: u64, stream: u64, device: &Device) -> Result<Vec<T
     rng.set_stream(stream);
     let side = (size / 4).max(1);
     let square = |(top, left): (usize, usize)| {
-        let inside = |at: usize| (top..top + side).contains(&(at / size)) && (left..left + side).contains(&(at % size));
-        Ok(Tensor::from_iter((0..size * size).map(|at| if inside(at) { 1f32 } else { 0. }), device)?.reshape((1, 1, size, size))?)
+        let inside = |at: usize| {
+            (top..top + side).contains(&(at / size)) && (left..left + side).contains(&(at % size))
+        };
+        Ok(Tensor::from_iter(
+            (0..size * size).map(|at| if inside(at) { 1f32 } else { 0. }),
+            device,
+        )?
+        .reshape((1, 1, size, size))?)
     };
-    (0..SQUARES).map(|_| square((rng.random_range(0..=size - side), rng.random_range(0..=size - side)))).collect()
+    (0..SQUARES)
+        .map(|_| square((rng.random_range(0..=size - side), rng.random_range(0..=size - side))))
+        .collect()
 }
 
 /// The face x as it is, and without each square.
@@ -145,15 +190,27 @@ fn checked(
     (at, pair): (usize, &Pair),
     method: Method,
 ) -> Result<Checked> {
-    let explain = |layers: &Layers, x: &Tensor| explainer.maps(method, layers, (x, &[pair.face]), pair.k);
+    let explain =
+        |layers: &Layers, x: &Tensor| explainer.maps(method, layers, (x, &[pair.face]), pair.k);
     let map = explain(&explained.layers, &pair.x)?.unsqueeze(1)?;
     let infidelity = pair.infidelity(&map)?;
     if !method.is_local() {
-        return Ok(Checked { pair: at, method, infidelity, max_sensitivity: f64::NAN, cascade: vec![] });
+        return Ok(Checked {
+            pair: at,
+            method,
+            infidelity,
+            max_sensitivity: f64::NAN,
+            cascade: vec![],
+        });
     }
-    let options = MaxSensitivity { samples: run.manifest.config.attribute.neighbours, seed: run.manifest.seed, ..MaxSensitivity::default() };
+    let options = MaxSensitivity {
+        samples: run.manifest.config.attribute.neighbours,
+        seed: run.manifest.seed,
+        ..MaxSensitivity::default()
+    };
     let max_sensitivity = max_sensitivity(|x| explain(&explained.layers, x), &pair.x, &options)?[0];
-    let stages = randomisation_check(explain, &explained.layers, cascade.iter().cloned(), &pair.x, true)?;
+    let stages =
+        randomisation_check(explain, &explained.layers, cascade.iter().cloned(), &pair.x, true)?;
     let cascade = stages.iter().map(|stage| stage.correlations[0].unwrap_or(f64::NAN)).collect();
     Ok(Checked { pair: at, method, infidelity, max_sensitivity, cascade })
 }

@@ -1,12 +1,14 @@
-//! What explains the network over many faces: permutation importance, partial dependence, and surrogates.
+//! What explains the network over many faces: permutation importance, partial dependence, and
+//! surrogates.
 
 use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use candle_core::{DType, Error as CandleError, Tensor};
 use foresee_attribution::{
-    Dependence, Importance, Part, Permutation, Surrogate, SurrogateKind, SurrogateModel, SurrogateOptions, Target, Tree, global_surrogate,
-    grid_segments, partial_dependence, permutation_importances, quantile_grid,
+    Dependence, Importance, Part, Permutation, Surrogate, SurrogateKind, SurrogateModel,
+    SurrogateOptions, Target, Tree, global_surrogate, grid_segments, partial_dependence,
+    permutation_importances, quantile_grid,
 };
 use foresee_celeba::{ATTRIBUTES, CelebA, attribute_index};
 use foresee_report::frame::{self, DataFrame, df};
@@ -42,18 +44,36 @@ pub struct Regions {
 }
 
 /// Some test faces: images and labels, [N, 3, H, W] and [N, K].
-fn some_faces(run: &Run, data: &CelebA, explained: &Explained, count: usize) -> Result<(Tensor, Tensor)> {
+fn some_faces(
+    run: &Run,
+    data: &CelebA,
+    explained: &Explained,
+    count: usize,
+) -> Result<(Tensor, Tensor)> {
     let faces = faces::limited(shuffled_test_faces(run, data)?, count);
-    let batch = faces::in_order(data, &faces, &explained.preprocessing, faces.len().max(1)).next().context("no test face")??;
-    Ok((batch.images.to_device(&explained.device)?, batch.labels.to_dtype(DType::F32)?.to_device(&explained.device)?))
+    let batch = faces::in_order(data, &faces, &explained.preprocessing, faces.len().max(1))
+        .next()
+        .context("no test face")??;
+    Ok((
+        batch.images.to_device(&explained.device)?,
+        batch.labels.to_dtype(DType::F32)?.to_device(&explained.device)?,
+    ))
 }
 
 pub fn options(run: &Run) -> Permutation {
-    Permutation { repeats: run.manifest.config.attribute.repeats, batch: BATCH, seed: run.manifest.seed }
+    Permutation {
+        repeats: run.manifest.config.attribute.repeats,
+        batch: BATCH,
+        seed: run.manifest.seed,
+    }
 }
 
 /// The mean log loss of each attribute, -log p of what is true.
-fn log_losses(logits: &Tensor, labels: &Tensor, attributes: &[usize]) -> foresee_attribution::Result<Vec<f64>> {
+fn log_losses(
+    logits: &Tensor,
+    labels: &Tensor,
+    attributes: &[usize],
+) -> foresee_attribution::Result<Vec<f64>> {
     let (logits, labels) = (logits.to_dtype(DType::F64)?, labels.to_dtype(DType::F64)?);
     // log(1 + exp(-|z|)) + max(z, 0) - y·z.
     let soft = ((logits.abs()?.neg()?.exp()? + 1.)?.log()? + logits.relu()?)?;
@@ -67,7 +87,13 @@ pub fn permutes(run: &Run) -> bool {
 }
 
 /// The cells' importance for attributes of these names, if it is `wanted`.
-pub fn regions(run: &Run, data: &CelebA, explained: &Explained, names: &[String], wanted: bool) -> Result<Regions> {
+pub fn regions(
+    run: &Run,
+    data: &CelebA,
+    explained: &Explained,
+    names: &[String],
+    wanted: bool,
+) -> Result<Regions> {
     if !wanted {
         return Ok(Regions::default());
     }
@@ -76,14 +102,24 @@ pub fn regions(run: &Run, data: &CelebA, explained: &Explained, names: &[String]
     let size = explained.preprocessing.image_size;
     let grid = settings.grid.min(size);
     let parts = Part::grid(&x.dims()[1..], grid, grid)?;
-    let importance =
-        importances(|x| Ok(explained.network.forward(x).map_err(CandleError::wrap)?.logits), &x, &labels, &parts, &attributes, options(run))?;
+    let importance = importances(
+        |x| Ok(explained.network.forward(x).map_err(CandleError::wrap)?.logits),
+        &x,
+        &labels,
+        &parts,
+        &attributes,
+        options(run),
+    )?;
     let cells: Vec<u32> = grid_segments(size, size, grid, grid)?.flatten_all()?.to_vec1()?;
     let map = |of: &[Importance]| -> Result<Tensor> {
         let values = cells.iter().map(|&cell| of[cell as usize].increase() as f32);
         Ok(Tensor::from_iter(values, &explained.device)?.reshape((1, size, size))?)
     };
-    let maps = attributes.iter().zip(&importance).map(|(&k, of)| Ok((k, map(of)?))).collect::<Result<_>>()?;
+    let maps = attributes
+        .iter()
+        .zip(&importance)
+        .map(|(&k, of)| Ok((k, map(of)?)))
+        .collect::<Result<_>>()?;
     Ok(Regions { importance, maps })
 }
 
@@ -99,23 +135,45 @@ pub fn importances(
     let mut progress = Progress::new("permuting", parts.len(), 0);
     let mut by_attribute = vec![vec![]; attributes.len()];
     for part in parts {
-        let found = permutation_importances(&model, |logits| log_losses(logits, labels, attributes), x, std::slice::from_ref(part), &options)?;
-        by_attribute.iter_mut().zip(found.into_iter().flatten()).for_each(|(of, importance)| of.push(importance));
+        let found = permutation_importances(
+            &model,
+            |logits| log_losses(logits, labels, attributes),
+            x,
+            std::slice::from_ref(part),
+            &options,
+        )?;
+        by_attribute
+            .iter_mut()
+            .zip(found.into_iter().flatten())
+            .for_each(|(of, importance)| of.push(importance));
         progress.add(1, || part.name.clone());
     }
     Ok(by_attribute)
 }
 
 /// Writes what the settings ask for; the files.
-pub fn write(run: &Run, data: &CelebA, explained: &Explained, regions: &Regions) -> Result<Vec<String>> {
-    let (settings, names) = (&run.manifest.config.attribute, &run.manifest.config.measure.attributes);
+pub fn write(
+    run: &Run,
+    data: &CelebA,
+    explained: &Explained,
+    regions: &Regions,
+) -> Result<Vec<String>> {
+    let (settings, names) =
+        (&run.manifest.config.attribute, &run.manifest.config.measure.attributes);
     let mut made = vec![];
     if permutes(run) {
         let (x, labels) = some_faces(run, data, explained, settings.permutation_images)?;
         let z = features(explained, &x)?;
         let channels = channels(run, explained, &z, &labels)?;
         let labels = labels::importance(run, data, &indices(names)?)?;
-        write_permutation(run, &[("region (row, column)", &regions.importance), ("channel", &channels), ("attribute", &labels)])?;
+        write_permutation(
+            run,
+            &[
+                ("region (row, column)", &regions.importance),
+                ("channel", &channels),
+                ("attribute", &labels),
+            ],
+        )?;
         write_dependence(run, explained, &z, &channels)?;
         made.extend([PERMUTATION, DEPENDENCE].map(String::from));
     }
@@ -134,17 +192,31 @@ fn indices(names: &[String]) -> Result<Vec<usize>> {
 
 fn features(explained: &Explained, x: &Tensor) -> Result<Tensor> {
     let n = x.dim(0)?;
-    let some = |start: usize| Ok(explained.network.extractor().forward(&x.narrow(0, start, BATCH.min(n - start))?)?.detach());
+    let some = |start: usize| {
+        Ok(explained
+            .network
+            .extractor()
+            .forward(&x.narrow(0, start, BATCH.min(n - start))?)?
+            .detach())
+    };
     Ok(Tensor::cat(&(0..n).step_by(BATCH).map(some).collect::<Result<Vec<_>>>()?, 0)?)
 }
 
 /// The importance of channels of the features, for each attribute.
-fn channels(run: &Run, explained: &Explained, z: &Tensor, labels: &Tensor) -> Result<Vec<Vec<Importance>>> {
+fn channels(
+    run: &Run,
+    explained: &Explained,
+    z: &Tensor,
+    labels: &Tensor,
+) -> Result<Vec<Vec<Importance>>> {
     let (all, config) = (z.dim(1)?, &run.manifest.config);
-    let count = if config.attribute.channels == 0 { all } else { config.attribute.channels.min(all) };
-    let part = |i: usize| Ok(Part::index((i * all / count).to_string(), &z.dims()[1..], i * all / count)?);
+    let count =
+        if config.attribute.channels == 0 { all } else { config.attribute.channels.min(all) };
+    let part =
+        |i: usize| Ok(Part::index((i * all / count).to_string(), &z.dims()[1..], i * all / count)?);
     let parts = (0..count).map(part).collect::<Result<Vec<_>>>()?;
-    let model = |z: &Tensor| Ok(explained.network.forward_features(z).map_err(CandleError::wrap)?.logits);
+    let model =
+        |z: &Tensor| Ok(explained.network.forward_features(z).map_err(CandleError::wrap)?.logits);
     importances(model, z, labels, &parts, &indices(&config.measure.attributes)?, options(run))
 }
 
@@ -152,7 +224,11 @@ fn write_permutation(run: &Run, all: &[(&str, &Vec<Vec<Importance>>)]) -> Result
     let names = &run.manifest.config.measure.attributes;
     let rows: Vec<(&str, &String, &Importance)> = all
         .iter()
-        .flat_map(|(kind, of)| of.iter().zip(names).flat_map(move |(parts, name)| parts.iter().map(move |part| (*kind, name, part))))
+        .flat_map(|(kind, of)| {
+            of.iter()
+                .zip(names)
+                .flat_map(move |(parts, name)| parts.iter().map(move |part| (*kind, name, part)))
+        })
         .collect();
     let mut table = df!(
         "kind" => rows.iter().map(|r| r.0).collect::<Vec<_>>(),
@@ -170,19 +246,35 @@ fn write_permutation(run: &Run, all: &[(&str, &Vec<Vec<Importance>>)]) -> Result
 }
 
 /// ICE of each attribute's most important channel: a line for each face and value.
-fn write_dependence(run: &Run, explained: &Explained, z: &Tensor, channels: &[Vec<Importance>]) -> Result<()> {
+fn write_dependence(
+    run: &Run,
+    explained: &Explained,
+    z: &Tensor,
+    channels: &[Vec<Importance>],
+) -> Result<()> {
     let names = &run.manifest.config.measure.attributes;
     let mut curves: Vec<(&String, Dependence)> = vec![];
     for (name, of) in names.iter().zip(channels) {
         let k = attribute_index(name)?;
-        let most = of.iter().max_by(|a, b| a.increase().total_cmp(&b.increase())).context("no channel was permuted")?;
+        let most = of
+            .iter()
+            .max_by(|a, b| a.increase().total_cmp(&b.increase()))
+            .context("no channel was permuted")?;
         let part = Part::index(most.part.clone(), &z.dims()[1..], most.part.parse()?)?;
-        let model = |z: &Tensor| Ok(explained.network.forward_features(z).map_err(CandleError::wrap)?.logits);
+        let model = |z: &Tensor| {
+            Ok(explained.network.forward_features(z).map_err(CandleError::wrap)?.logits)
+        };
         let target = Target::new(model, k).batch(BATCH);
-        curves.push((name, partial_dependence(&target, z, &part, &quantile_grid(z, &part, GRID)?)?));
+        curves
+            .push((name, partial_dependence(&target, z, &part, &quantile_grid(z, &part, GRID)?)?));
     }
-    let rows: Vec<(&String, &Dependence, usize, usize)> =
-        curves.iter().flat_map(|(name, d)| (0..d.curves.len()).flat_map(move |face| (0..d.grid.len()).map(move |at| (*name, d, face, at)))).collect();
+    let rows: Vec<(&String, &Dependence, usize, usize)> = curves
+        .iter()
+        .flat_map(|(name, d)| {
+            (0..d.curves.len())
+                .flat_map(move |face| (0..d.grid.len()).map(move |at| (*name, d, face, at)))
+        })
+        .collect();
     let table = df!(
         "attribute" => rows.iter().map(|r| r.0.as_str()).collect::<Vec<_>>(),
         "channel" => rows.iter().map(|r| r.1.part.as_str()).collect::<Vec<_>>(),
@@ -195,13 +287,23 @@ fn write_dependence(run: &Run, explained: &Explained, z: &Tensor, channels: &[Ve
     run.write_csv(DEPENDENCE, table)
 }
 
-/// Sparse linear models and trees of each attribute's mean masks, if the network has masks, and of the features' means, that say its logit: the control to what
-/// masks say is what the features say without them.
-fn write_surrogates(run: &Run, data: &CelebA, explained: &Explained, attributes: &[usize]) -> Result<()> {
-    let faces = faces::limited(shuffled_test_faces(run, data)?, run.manifest.config.attribute.surrogate_images);
+/// Sparse linear models and trees of each attribute's mean masks, if the network has masks, and of
+/// the features' means, that say its logit: the control to what masks say is what the features say
+/// without them.
+fn write_surrogates(
+    run: &Run,
+    data: &CelebA,
+    explained: &Explained,
+    attributes: &[usize],
+) -> Result<()> {
+    let faces = faces::limited(
+        shuffled_test_faces(run, data)?,
+        run.manifest.config.attribute.surrogate_images,
+    );
     let (mut masks, mut means, mut logits) = (vec![vec![]; attributes.len()], vec![], vec![]);
     for batch in faces::in_order(data, &faces, &explained.preprocessing, BATCH) {
-        let z = explained.network.extractor().forward(&batch?.images.to_device(&explained.device)?)?;
+        let z =
+            explained.network.extractor().forward(&batch?.images.to_device(&explained.device)?)?;
         let output = explained.network.forward_features(&z)?;
         logits.push(output.logits.detach());
         means.push(z.mean((2, 3))?.detach());
@@ -212,14 +314,30 @@ fn write_surrogates(run: &Run, data: &CelebA, explained: &Explained, attributes:
         }
     }
     let logits = Tensor::cat(&logits, 0)?;
-    let kinds = [("sparse linear", SurrogateKind::Sparse { columns: SPARSE }), ("tree", SurrogateKind::Tree { depth: DEPTH, least: 5 })];
-    let inputs = |masks| [("mean masks", masks), ("mean features", &means)].into_iter().filter(|(_, batches)| !batches.is_empty());
-    let fits = masks.iter().zip(attributes).flat_map(|(masks, &k)| inputs(masks).flat_map(move |of| kinds.map(|kind| (k, of, kind))));
+    let kinds = [
+        ("sparse linear", SurrogateKind::Sparse { columns: SPARSE }),
+        ("tree", SurrogateKind::Tree { depth: DEPTH, least: 5 }),
+    ];
+    let inputs = |masks| {
+        [("mean masks", masks), ("mean features", &means)]
+            .into_iter()
+            .filter(|(_, batches)| !batches.is_empty())
+    };
+    let fits = masks
+        .iter()
+        .zip(attributes)
+        .flat_map(|(masks, &k)| inputs(masks).flat_map(move |of| kinds.map(|kind| (k, of, kind))));
     let fits: Vec<_> = fits.collect();
     let fitted = fits.par_iter().map(|&(k, (inputs, batches), (kind_name, kind))| {
         let (x, y) = (Tensor::cat(batches, 0)?, logits.narrow(1, k, 1)?.squeeze(1)?.contiguous()?);
-        let options = SurrogateOptions { kind, seed: run.manifest.seed, ..SurrogateOptions::default() };
-        Ok(Fitted { attribute: ATTRIBUTES[k], inputs, kind: kind_name, surrogate: global_surrogate(&x, &y, &options)? })
+        let options =
+            SurrogateOptions { kind, seed: run.manifest.seed, ..SurrogateOptions::default() };
+        Ok(Fitted {
+            attribute: ATTRIBUTES[k],
+            inputs,
+            kind: kind_name,
+            surrogate: global_surrogate(&x, &y, &options)?,
+        })
     });
     run.write_csv(SURROGATE, surrogate_frame(&fitted.collect::<Result<Vec<_>>>()?)?)
 }
@@ -233,7 +351,8 @@ struct Fitted {
 }
 
 fn surrogate_frame(rows: &[Fitted]) -> Result<DataFrame> {
-    let number = |value: fn(&Surrogate) -> f64| rows.iter().map(|r| value(&r.surrogate)).collect::<Vec<_>>();
+    let number =
+        |value: fn(&Surrogate) -> f64| rows.iter().map(|r| value(&r.surrogate)).collect::<Vec<_>>();
     Ok(df!(
         "attribute" => rows.iter().map(|r| r.attribute).collect::<Vec<_>>(),
         "inputs" => rows.iter().map(|r| r.inputs).collect::<Vec<_>>(),
@@ -251,7 +370,8 @@ fn surrogate_frame(rows: &[Fitted]) -> Result<DataFrame> {
 fn in_words(model: &SurrogateModel) -> String {
     match model {
         SurrogateModel::Sparse(fit) => {
-            let mut used: Vec<(usize, f64)> = fit.weights.iter().copied().enumerate().filter(|(_, w)| *w != 0.).collect();
+            let mut used: Vec<(usize, f64)> =
+                fit.weights.iter().copied().enumerate().filter(|(_, w)| *w != 0.).collect();
             used.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
             let terms: Vec<String> = used.iter().map(|(c, w)| format!(" {w:+.3} c{c}")).collect();
             format!("{:.3}{}", fit.intercept, terms.concat())
@@ -263,6 +383,8 @@ fn in_words(model: &SurrogateModel) -> String {
 fn branch(tree: &Tree) -> String {
     match tree {
         Tree::Leaf { value, .. } => format!("{value:.3}"),
-        Tree::Split { column, threshold, below, above } => format!("(c{column} ≤ {threshold:.4}? {} : {})", branch(below), branch(above)),
+        Tree::Split { column, threshold, below, above } => {
+            format!("(c{column} ≤ {threshold:.4}? {} : {})", branch(below), branch(above))
+        }
     }
 }

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use clap::ValueEnum;
 use foresee_attribution::{
-    Composite, Error, GradCam, IntegratedGradients, Interpolation, Layers, Lime, LimeResult, MaskWeights, Reduce, Result, SmoothGrad, grad_cam,
-    grad_cam_plus_plus, grid_segments, guided_backprop, guided_grad_cam, input_x_gradient, integrated_gradients, lime, lrp, per_pixel, sensitivity,
-    smooth_grad,
+    Composite, Error, GradCam, IntegratedGradients, Interpolation, Layers, Lime, LimeResult,
+    MaskWeights, Reduce, Result, SmoothGrad, grad_cam, grad_cam_plus_plus, grid_segments,
+    guided_backprop, guided_grad_cam, input_x_gradient, integrated_gradients, lime, lrp, per_pixel,
+    sensitivity, smooth_grad,
 };
 use foresee_report::Reading;
 use rand::{Rng, SeedableRng};
@@ -41,7 +42,8 @@ pub enum Method {
     Cam,
     /// Eq. 2: layer-wise relevance propagation, z⁺ for convolutions and ε for the readout.
     Lrp,
-    /// LIME (Ribeiro et al., 2016): a linear model of the cells of a grid that are kept or made grey.
+    /// LIME (Ribeiro et al., 2016): a linear model of the cells of a grid that are kept or made
+    /// grey.
     Lime,
     /// Permutation importance of the cells of a grid, over many faces: the same map for every face.
     PermutationRegions,
@@ -75,8 +77,12 @@ impl Method {
     pub fn needs(self) -> &'static str {
         match self {
             Self::Masks | Self::MeanMask => "the network has no masks (model.attention = false)",
-            Self::Cam => "CAM needs average pooling and a linear readout behind the features, and this network has masks there",
-            Self::PermutationRegions => "attribute.permutation_images is 0, or there are fewer than two test faces",
+            Self::Cam => {
+                "CAM needs average pooling and a linear readout behind the features, and this network has masks there"
+            }
+            Self::PermutationRegions => {
+                "attribute.permutation_images is 0, or there are fewer than two test faces"
+            }
             _ => "not possible",
         }
     }
@@ -108,9 +114,14 @@ pub fn title(name: &str) -> String {
 /// How a method's values are to be read.
 pub fn reading(name: &str) -> Reading {
     match Method::from_str(name, false) {
-        Ok(Method::Sensitivity | Method::SmoothGrad | Method::GradCam | Method::GradCamPlusPlus | Method::MeanMask | Method::Chance) => {
-            Reading::Unsigned
-        }
+        Ok(
+            Method::Sensitivity
+            | Method::SmoothGrad
+            | Method::GradCam
+            | Method::GradCamPlusPlus
+            | Method::MeanMask
+            | Method::Chance,
+        ) => Reading::Unsigned,
         Ok(Method::PermutationRegions) => Reading::Global,
         _ => Reading::Signed,
     }
@@ -133,11 +144,24 @@ impl Explainer {
     pub fn lime(&self, layers: &Layers, x: &Tensor, k: usize) -> Result<LimeResult> {
         let (_, _, h, w) = x.dims4()?;
         let cells = grid_segments(h, w, self.settings.grid.min(h), self.settings.grid.min(w))?;
-        lime(&layers.target(k), x, &cells, None, &Lime { samples: self.settings.lime_samples, seed: self.seed, ..Lime::default() })
+        lime(
+            &layers.target(k),
+            x,
+            &cells,
+            None,
+            &Lime { samples: self.settings.lime_samples, seed: self.seed, ..Lime::default() },
+        )
     }
 
-    /// Maps [B, H, W] for attribute k of images x and the numbers of their faces, which decide nothing but random numbers.
-    pub fn maps(&self, method: Method, layers: &Layers, (x, faces): (&Tensor, &[usize]), k: usize) -> Result<Tensor> {
+    /// Maps [B, H, W] for attribute k of images x and the numbers of their faces, which decide
+    /// nothing but random numbers.
+    pub fn maps(
+        &self,
+        method: Method,
+        layers: &Layers,
+        (x, faces): (&Tensor, &[usize]),
+        k: usize,
+    ) -> Result<Tensor> {
         let target = layers.target(k);
         let (cam, steps) = (GradCam::default(), self.settings.steps);
         let sum = |attribution: &Tensor| per_pixel(attribution, Reduce::Sum);
@@ -145,7 +169,8 @@ impl Explainer {
             Method::Sensitivity => per_pixel(&sensitivity(&target, x)?, Reduce::Norm)?,
             Method::InputXGradient => sum(&input_x_gradient(&target, x)?)?,
             Method::SmoothGrad => {
-                let options = SmoothGrad { samples: steps, seed: self.seed, ..SmoothGrad::default() };
+                let options =
+                    SmoothGrad { samples: steps, seed: self.seed, ..SmoothGrad::default() };
                 per_pixel(&smooth_grad(|x| target.gradient(x), x, &options)?, Reduce::Norm)?
             }
             Method::IntegratedGradients => {
@@ -155,12 +180,16 @@ impl Explainer {
             Method::GuidedBackprop => sum(&guided_backprop(layers, x, k)?)?,
             Method::GradCam => grad_cam(&layers.at(FEATURES)?, x, k, &cam)?,
             Method::GradCamPlusPlus => grad_cam_plus_plus(&layers.at(FEATURES)?, x, k, &cam)?,
-            Method::GuidedGradCam => sum(&guided_grad_cam(layers, FEATURES, x, k, Interpolation::default())?)?,
+            Method::GuidedGradCam => {
+                sum(&guided_grad_cam(layers, FEATURES, x, k, Interpolation::default())?)?
+            }
             Method::Cam => layers.cam(FEATURES, x, k)?,
             Method::Lrp => sum(&lrp(layers, x, k, &Composite::epsilon_plus())?.attribution)?,
             Method::Lime => self.lime(layers, x, k)?.attribution.narrow(1, 0, 1)?.squeeze(1)?,
             Method::PermutationRegions => {
-                let map = self.regions.get(&k).ok_or(Error::Degenerate("permutation importance was not computed for this attribute"))?;
+                let map = self.regions.get(&k).ok_or(Error::Degenerate(
+                    "permutation importance was not computed for this attribute",
+                ))?;
                 let (b, _, h, w) = x.dims4()?;
                 map.broadcast_as((b, h, w))?.contiguous()?
             }
@@ -173,7 +202,11 @@ impl Explainer {
                     rng.set_stream((face as u64) << 8 | k as u64);
                     (0..h * w).map(move |_| rng.random())
                 };
-                Tensor::from_vec(faces.iter().flat_map(of_face).collect::<Vec<f32>>(), (b, h, w), x.device())?
+                Tensor::from_vec(
+                    faces.iter().flat_map(of_face).collect::<Vec<f32>>(),
+                    (b, h, w),
+                    x.device(),
+                )?
             }
         };
         Ok(map.detach())

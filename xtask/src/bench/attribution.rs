@@ -1,10 +1,11 @@
-//! Attribution methods on the paper's network, as `foresee-attribution` offers them and as Captum does.
+//! Attribution methods on the paper's network, as `foresee-attribution` offers them and as Captum
+//! does.
 
 use anyhow::Result;
 use candle_core::{Error, Tensor};
 use foresee_attribution::{
-    Composite, GradCam, IntegratedGradients, Layers, SmoothGrad, Split, Target, grad_cam, input_x_gradient, integrated_gradients, lrp, sensitivity,
-    smooth_grad,
+    Composite, GradCam, IntegratedGradients, Layers, SmoothGrad, Split, Target, grad_cam,
+    input_x_gradient, integrated_gradients, lrp, sensitivity, smooth_grad,
 };
 use foresee_model::Network;
 
@@ -27,7 +28,14 @@ pub enum Explanation {
 }
 
 impl Explanation {
-    pub const ALL: [Self; 6] = [Self::Sensitivity, Self::InputXGradient, Self::SmoothGrad, Self::IntegratedGradients, Self::GradCam, Self::Lrp];
+    pub const ALL: [Self; 6] = [
+        Self::Sensitivity,
+        Self::InputXGradient,
+        Self::SmoothGrad,
+        Self::IntegratedGradients,
+        Self::GradCam,
+        Self::Lrp,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -78,7 +86,8 @@ impl Explainer {
                 smooth_grad(|x| target.gradient(x), x, &options)?
             }
             Explanation::IntegratedGradients => {
-                let options = IntegratedGradients { steps: STEPS, ..IntegratedGradients::default() };
+                let options =
+                    IntegratedGradients { steps: STEPS, ..IntegratedGradients::default() };
                 integrated_gradients(&target, x, None, &options)?.attribution
             }
             Explanation::GradCam => {
@@ -86,9 +95,16 @@ impl Explainer {
                     |x: &Tensor| self.network.extractor().forward(x).map_err(Error::wrap),
                     |z: &Tensor| Ok(self.network.forward_features(z).map_err(Error::wrap)?.logits),
                 );
-                grad_cam(&split, x, ATTRIBUTE, &GradCam { batch: Some(self.batch), ..GradCam::default() })?
+                grad_cam(
+                    &split,
+                    x,
+                    ATTRIBUTE,
+                    &GradCam { batch: Some(self.batch), ..GradCam::default() },
+                )?
             }
-            Explanation::Lrp => lrp(&self.layers, x, ATTRIBUTE, &Composite::epsilon_plus())?.attribution,
+            Explanation::Lrp => {
+                lrp(&self.layers, x, ATTRIBUTE, &Composite::epsilon_plus())?.attribution
+            }
         })
     }
 }

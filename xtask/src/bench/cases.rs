@@ -65,15 +65,35 @@ pub fn all(gpu: bool) -> Vec<Case> {
     let large = gpu.then_some((64, 256));
     for (size, batch) in [(64, 8), (64, 32), (128, 4)].into_iter().chain(large) {
         for precision in [Precision::F32, Precision::Bf16] {
-            cases.extend([Work::Infer, Work::Train].map(|work| Case { work, size, batch, precision, stock: false }));
+            cases.extend([Work::Infer, Work::Train].map(|work| Case {
+                work,
+                size,
+                batch,
+                precision,
+                stock: false,
+            }));
         }
     }
-    let other = |work, batch, stock| Case { work, size: 64, batch, precision: Precision::F32, stock };
-    cases.extend([true, false].into_iter().flat_map(|stock| [other(Work::Infer, 4, stock), other(Work::Train, 4, stock)]));
+    let other =
+        |work, batch, stock| Case { work, size: 64, batch, precision: Precision::F32, stock };
+    cases.extend(
+        [true, false]
+            .into_iter()
+            .flat_map(|stock| [other(Work::Infer, 4, stock), other(Work::Train, 4, stock)]),
+    );
     cases.extend([other(Work::Loader, FACES, false), other(Work::PruneCurve, 8, false)]);
-    let heads = [Precision::F32, Precision::Bf16].map(|precision| Case { work: Work::Heads, size: 64, batch: 256, precision, stock: false });
+    let heads = [Precision::F32, Precision::Bf16].map(|precision| Case {
+        work: Work::Heads,
+        size: 64,
+        batch: 256,
+        precision,
+        stock: false,
+    });
     cases.extend(heads.into_iter().filter(|_| gpu));
-    cases.extend(Explanation::ALL.map(|explanation| other(Work::Attribution(explanation), explanation.batch(), false)));
+    cases.extend(
+        Explanation::ALL
+            .map(|explanation| other(Work::Attribution(explanation), explanation.batch(), false)),
+    );
     cases
 }
 
@@ -88,21 +108,30 @@ impl Case {
             Work::Attribution(explanation) => return format!("attribution-{}", explanation.name()),
         };
         let stock = if self.stock { "-stock" } else { "" };
-        format!("{work}-{}-b{}-{}{stock}", self.size, self.batch, if self.precision == Precision::F32 { "f32" } else { "bf16" })
+        format!(
+            "{work}-{}-b{}-{}{stock}",
+            self.size,
+            self.batch,
+            if self.precision == Precision::F32 { "f32" } else { "bf16" }
+        )
     }
 
-    /// Operations executed for one round, in units of 10⁹. A product of `f32` counts as one, also where TF32's make it.
+    /// Operations executed for one round, in units of 10⁹. A product of `f32` counts as one, also
+    /// where TF32's make it.
     fn gflop(&self, device: &Device) -> f64 {
         let pixels = (self.batch * self.size * self.size) as f64;
         let first = 2. * 9. * 3. * 32.;
         let others = 2. * 9. * (32. * 64. + 64. * 64. + 64. * C as f64);
         let heads = 2. * (K * C * C) as f64;
-        // The masks are computed twice; on CUDA thrice, since each of the two kernels of the backward pass makes its own.
+        // The masks are computed twice; on CUDA thrice, since each of the two kernels of the
+        // backward pass makes its own.
         let trained = heads * if device.is_cuda() { 5. } else { 4. };
         let each = match (self.work, self.stock) {
             (Work::Infer, _) => first + others + heads,
             // Two gradients a product, but none for the images.
-            (Work::Train, stock) => 2. * first + 3. * others + if stock { 3. * heads } else { trained },
+            (Work::Train, stock) => {
+                2. * first + 3. * others + if stock { 3. * heads } else { trained }
+            }
             (Work::Heads, _) => trained,
             (Work::Loader | Work::Attribution(_), _) => 0.,
             (Work::PruneCurve, _) => (1..=C).map(|c| 2. * (K * c * c) as f64).sum(),
@@ -110,17 +139,24 @@ impl Case {
         1e-9 * pixels * each
     }
 
-    /// Bytes of one round, if every kernel reads its feature maps once and writes its results once; `None` where that is not counted.
+    /// Bytes of one round, if every kernel reads its feature maps once and writes its results once;
+    /// `None` where that is not counted.
     pub fn traffic(&self) -> Option<f64> {
         let layers = [(3, 32), (32, 64), (64, 64), (64, C)];
         let of = |inputs: usize, outputs: usize, first: bool| match self.work {
             // The convolution, and the norm with constants.
             Work::Infer => (inputs + outputs) + 2 * outputs,
-            // Forward: convolution, moments, norm. Backward: the norm's sums and its gradient, the gradients of weights and, but for the images, of inputs.
+            // Forward: convolution, moments, norm. Backward: the norm's sums and its gradient, the
+            // gradients of weights and, but for the images, of inputs.
             _ => (if first { 2 } else { 3 }) * (inputs + outputs) + (1 + 2 + 2 + 3) * outputs,
         };
-        let extractor: usize = layers.iter().enumerate().map(|(i, &(inputs, outputs))| of(inputs, outputs, i == 0)).sum();
-        // Forward the heads read the features; backward they read them again and write their gradient.
+        let extractor: usize = layers
+            .iter()
+            .enumerate()
+            .map(|(i, &(inputs, outputs))| of(inputs, outputs, i == 0))
+            .sum();
+        // Forward the heads read the features; backward they read them again and write their
+        // gradient.
         let values = match self.work {
             Work::Infer => extractor + C,
             Work::Train => extractor + 3 * C,
@@ -149,7 +185,9 @@ impl Case {
         let median = sorted[sorted.len() / 2];
         let gflops = self.gflop(device) / median;
         let peak_bytes = peak_memory(device);
-        let of_full_passes = (self.work == Work::PruneCurve).then(|| Ok::<_, anyhow::Error>(median / self.full_passes(device)?)).transpose()?;
+        let of_full_passes = (self.work == Work::PruneCurve)
+            .then(|| Ok::<_, anyhow::Error>(median / self.full_passes(device)?))
+            .transpose()?;
         Ok(Measurement {
             case: self.name(),
             median_ms: 1e3 * median,
@@ -166,13 +204,19 @@ impl Case {
     }
 
     fn network(&self, device: &Device) -> Result<Network> {
-        let config = NetworkConfig { attributes: K, channels: C, precision: self.precision, ..Default::default() };
+        let config = NetworkConfig {
+            attributes: K,
+            channels: C,
+            precision: self.precision,
+            ..Default::default()
+        };
         Ok(Network::new(config, 0, device)?)
     }
 
     fn images(&self, device: &Device) -> Result<(Tensor, Tensor)> {
         let images = Tensor::randn(0f32, 1., (self.batch, 3, self.size, self.size), device)?;
-        let labels = Tensor::rand(0f32, 1., (self.batch, K), device)?.gt(0.5)?.to_dtype(DType::F32)?;
+        let labels =
+            Tensor::rand(0f32, 1., (self.batch, K), device)?.gt(0.5)?.to_dtype(DType::F32)?;
         Ok((images, labels))
     }
 
@@ -201,11 +245,21 @@ impl Case {
         let folder = tempfile::tempdir().context("a folder for drawn faces")?;
         let faces = folder.path().join("faces");
         synthetic::write(&faces, FACES, 0, |_| ())?;
-        let mut paths: Vec<_> = std::fs::read_dir(faces.join("img_align_celeba"))?.map(|e| Ok(e?.path())).collect::<std::io::Result<_>>()?;
+        let mut paths: Vec<_> = std::fs::read_dir(faces.join("img_align_celeba"))?
+            .map(|e| Ok(e?.path()))
+            .collect::<std::io::Result<_>>()?;
         paths.sort();
-        let preprocessing = Preprocessing { crop: Crop::Square, image_size: self.size, normalisation: Normalisation::default() };
+        let preprocessing = Preprocessing {
+            crop: Crop::Square,
+            image_size: self.size,
+            normalisation: Normalisation::default(),
+        };
         let mut out = vec![0f32; 3 * self.size * self.size];
-        repeat(device, || Ok(paths.iter().try_for_each(|path| preprocessing.read(path, &View::default(), &mut out))?))
+        repeat(device, || {
+            Ok(paths
+                .iter()
+                .try_for_each(|path| preprocessing.read(path, &View::default(), &mut out))?)
+        })
     }
 
     /// The heads with 0 to C-1 channels pruned, from features that are computed once.
@@ -213,13 +267,24 @@ impl Case {
         let (images, labels) = self.images(device)?;
         let network = self.network(device)?;
         let curve = [foresee_perturb::random_order(C, 0).cuts(C, &(0..C).collect::<Vec<_>>())];
-        repeat(device, || foresee_perturb::prune_curves(&network, &curve, std::iter::once(Ok::<_, anyhow::Error>((images.clone(), labels.clone())))))
+        repeat(device, || {
+            foresee_perturb::prune_curves(
+                &network,
+                &curve,
+                std::iter::once(Ok::<_, anyhow::Error>((images.clone(), labels.clone()))),
+            )
+        })
     }
 
     /// Forward and backward, with gradients of the features and of the weights.
     fn heads(&self, device: &Device) -> Result<Vec<f64>> {
         let network = self.network(device)?;
-        let z = candle_core::Var::from_tensor(&Tensor::randn(0f32, 1., (self.batch, self.size, self.size, C), device)?)?;
+        let z = candle_core::Var::from_tensor(&Tensor::randn(
+            0f32,
+            1.,
+            (self.batch, self.size, self.size, C),
+            device,
+        )?)?;
         repeat(device, || {
             let pooled = network.heads().pool(&z.permute((0, 3, 1, 2))?)?;
             Ok((pooled.features.sum_all()? + pooled.masks.sum_all()?)?.backward()?)
@@ -236,8 +301,8 @@ impl Case {
     }
 }
 
-/// Seconds of each round, after two to warm up: at least five rounds, and more as long as they take less than two seconds together.
-/// A round is over when the device has done its work.
+/// Seconds of each round, after two to warm up: at least five rounds, and more as long as they take
+/// less than two seconds together. A round is over when the device has done its work.
 fn repeat<T>(device: &Device, mut round: impl FnMut() -> Result<T>) -> Result<Vec<f64>> {
     let mut round = || -> Result<()> {
         round()?;

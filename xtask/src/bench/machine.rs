@@ -12,11 +12,13 @@ use super::cases::{Case, Work};
 use crate::device::pool;
 use crate::memory;
 
-/// Rows and columns of the products that tell a GPU's peak, and bytes of the copy that tells its bandwidth.
+/// Rows and columns of the products that tell a GPU's peak, and bytes of the copy that tells its
+/// bandwidth.
 const PRODUCT: usize = 8192;
 const COPY: usize = 1 << 30;
 
-/// The most that was measured, of matrix products (GPU) or multiply-adds (CPU) in FLOP/s and of copies in bytes/s (GPU only).
+/// The most that was measured, of matrix products (GPU) or multiply-adds (CPU) in FLOP/s and of
+/// copies in bytes/s (GPU only).
 pub struct Peaks {
     pub f32: f64,
     pub bf16: f64,
@@ -32,7 +34,8 @@ impl Peaks {
             let peak = foresee_kernels::measure_peak(Duration::from_secs(2));
             return Ok(Self { f32: peak, bf16: peak, tf32: None, bandwidth: None });
         }
-        // Random factors: of constants a GPU needs less power, and can be faster than with any network's.
+        // Random factors: of constants a GPU needs less power, and can be faster than with any
+        // network's.
         let product = |dtype| -> Result<f64> {
             let x = Tensor::randn(0f32, 1., (PRODUCT, PRODUCT), device)?.to_dtype(dtype)?;
             Ok(2. * (PRODUCT as f64).powi(3) / best(device, || Ok(x.matmul(&x)?))?)
@@ -40,7 +43,12 @@ impl Peaks {
         let source = Tensor::zeros(COPY / 4, DType::F32, device)?;
         // Every byte is read once and written once.
         let bandwidth = 2. * COPY as f64 / best(device, || Ok(source.copy()?))?;
-        Ok(Self { f32: product(DType::F32)?, bf16: product(DType::BF16)?, tf32: tf32(device, || product(DType::F32))?, bandwidth: Some(bandwidth) })
+        Ok(Self {
+            f32: product(DType::F32)?,
+            bf16: product(DType::BF16)?,
+            tf32: tf32(device, || product(DType::F32))?,
+            bandwidth: Some(bandwidth),
+        })
     }
 
     /// That of a case's factors. The heads alone make each product of `f32` from three of TF32.
@@ -58,7 +66,11 @@ impl Peaks {
             text.push_str(&format!(", TF32 peak {:.0} GFLOP/s", 1e-9 * tf32));
         }
         if let Some(bandwidth) = self.bandwidth {
-            text.push_str(&format!(", bf16 peak {:.0} GFLOP/s, memory {:.0} GB/s", 1e-9 * self.bf16, 1e-9 * bandwidth));
+            text.push_str(&format!(
+                ", bf16 peak {:.0} GFLOP/s, memory {:.0} GB/s",
+                1e-9 * self.bf16,
+                1e-9 * bandwidth
+            ));
         }
         text
     }
@@ -97,7 +109,8 @@ pub fn name(device: &Device) -> Option<String> {
     }
 }
 
-/// The peak since [`reset_peak_memory`] in bytes, of the process or of its tensors on a GPU, where the system tells it.
+/// The peak since [`reset_peak_memory`] in bytes, of the process or of its tensors on a GPU, where
+/// the system tells it.
 pub fn peak_memory(device: &Device) -> Option<u64> {
     match device {
         #[cfg(feature = "cuda")]

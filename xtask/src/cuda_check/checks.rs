@@ -2,7 +2,8 @@
 
 use candle_core::Tensor;
 use foresee_kernels::{
-    AdamWStep, Identity, Moments, Precision, ToneCurve, adamw_step, attention_heads_under, attention_masks, moving_average, pixels, select_channels,
+    AdamWStep, Identity, Moments, Precision, ToneCurve, adamw_step, attention_heads_under,
+    attention_masks, moving_average, pixels, select_channels,
 };
 use foresee_model::{LossConfig, Network, NetworkConfig, TrainConfig, Trainer};
 use foresee_perturb::{Only, PowerCurve};
@@ -44,7 +45,11 @@ impl Given {
         Ok(match self {
             Self::Plain => (t[0].clone(), t[1].clone(), t[2].clone()),
             Self::ConstantWeights => (t[0].clone(), t[1].detach(), t[2].detach()),
-            Self::View => (t[0].narrow(0, 1, shape.iter().product())?.reshape(&shape)?, t[1].clone(), t[2].clone()),
+            Self::View => (
+                t[0].narrow(0, 1, shape.iter().product())?.reshape(&shape)?,
+                t[1].clone(),
+                t[2].clone(),
+            ),
         })
     }
 }
@@ -61,22 +66,35 @@ pub fn small() -> Vec<Check> {
     for shape in [[1, 2, 3, 1], [2, 3, 5, 7], [3, 11, 9, 33], [2, 16, 16, 128]] {
         checks.extend([true, false].map(|training| norm(shape, training, Plain)));
     }
-    checks.extend([ConstantWeights, View].into_iter().flat_map(|given| [true, false].map(|training| norm([3, 5, 7, 9], training, given))));
+    checks.extend(
+        [ConstantWeights, View]
+            .into_iter()
+            .flat_map(|given| [true, false].map(|training| norm([3, 5, 7, 9], training, given))),
+    );
     for precision in [Precision::F32, Precision::Bf16] {
-        for sizes in [[1, 1, 1, 1, 1, 1], [2, 5, 7, 3, 32, 1], [1, 9, 11, 5, 6, 3], [3, 17, 19, 36, 70, 2], [2, 32, 31, 64, 128, 2]] {
+        for sizes in [
+            [1, 1, 1, 1, 1, 1],
+            [2, 5, 7, 3, 32, 1],
+            [1, 9, 11, 5, 6, 3],
+            [3, 17, 19, 36, 70, 2],
+            [2, 32, 31, 64, 128, 2],
+        ] {
             checks.push(conv(sizes, precision, Plain));
         }
-        // Four channels at once are read where their number is a multiple of 4, so that a view's place matters.
+        // Four channels at once are read where their number is a multiple of 4, so that a view's
+        // place matters.
         checks.extend([
             conv([2, 9, 7, 8, 12, 2], precision, ConstantWeights),
             conv([2, 9, 7, 8, 12, 2], precision, View),
             conv([1, 5, 3, 3, 4, 1], precision, View),
         ]);
-        for sizes in [[1, 1, 1, 1, 1], [2, 3, 9, 17, 37], [3, 5, 13, 11, 64], [2, 40, 16, 15, 128]] {
+        for sizes in [[1, 1, 1, 1, 1], [2, 3, 9, 17, 37], [3, 5, 13, 11, 64], [2, 40, 16, 15, 128]]
+        {
             checks.push(heads(sizes, 1, precision, Plain));
             checks.push(heads_under(sizes, 1, precision));
         }
-        // Inputs of several chunks, channels of several panels, and both: launches of more shared memory than a kernel has without asking.
+        // Inputs of several chunks, channels of several panels, and both: launches of more shared
+        // memory than a kernel has without asking.
         for (sizes, n) in [([2, 3, 7, 9, 37], 3), ([2, 3, 9, 8, 130], 1), ([1, 2, 6, 5, 130], 3)] {
             checks.push(heads(sizes, n, precision, Plain));
             checks.push(heads_under(sizes, n, precision));
@@ -95,13 +113,25 @@ pub fn small() -> Vec<Check> {
 
 /// Those that take the CPU a minute: a layer and the heads of the paper's network at 64 px.
 pub fn large() -> Vec<Check> {
-    let of = |precision| [conv([8, 64, 64, 64, 128, 2], precision, Given::Plain), heads([1, 40, 64, 64, 128], 1, precision, Given::Plain)];
+    let of = |precision| {
+        [
+            conv([8, 64, 64, 64, 128, 2], precision, Given::Plain),
+            heads([1, 40, 64, 64, 128], 1, precision, Given::Plain),
+        ]
+    };
     [Precision::F32, Precision::Bf16].into_iter().flat_map(of).collect()
 }
 
-/// Relative to the largest value. Factors of bf16 have 8 bits: their rounding errors are relative to single terms, of which a sum can be much smaller.
-fn check(name: String, precision: Precision, inputs: Vec<(&'static str, Vec<usize>, f32)>, compute: super::Compute) -> Check {
-    let (tolerance, gradient_tolerance) = if precision == Precision::F32 { (2e-5, 1e-4) } else { (2e-2, 3e-2) };
+/// Relative to the largest value. Factors of bf16 have 8 bits: their rounding errors are relative
+/// to single terms, of which a sum can be much smaller.
+fn check(
+    name: String,
+    precision: Precision,
+    inputs: Vec<(&'static str, Vec<usize>, f32)>,
+    compute: super::Compute,
+) -> Check {
+    let (tolerance, gradient_tolerance) =
+        if precision == Precision::F32 { (2e-5, 1e-4) } else { (2e-2, 3e-2) };
     Check { name, inputs, compute, tolerance, gradient_tolerance }
 }
 
@@ -113,8 +143,13 @@ fn text(precision: Precision) -> &'static str {
 }
 
 fn norm([b, h, w, c]: [usize; 4], training: bool, given: Given) -> Check {
-    let name = format!("norm + leaky ReLU, {} {b}×{h}×{w}×{c}{}", if training { "training" } else { "evaluation" }, given.text());
-    let mut inputs = vec![("x", given.shape([b, h, w, c]), 2.), ("gamma", vec![c], 1.), ("beta", vec![c], 1.)];
+    let name = format!(
+        "norm + leaky ReLU, {} {b}×{h}×{w}×{c}{}",
+        if training { "training" } else { "evaluation" },
+        given.text()
+    );
+    let mut inputs =
+        vec![("x", given.shape([b, h, w, c]), 2.), ("gamma", vec![c], 1.), ("beta", vec![c], 1.)];
     if !training {
         inputs.extend([("mean", vec![c], 1.), ("variance", vec![c], 1.)]);
     }
@@ -125,15 +160,27 @@ fn norm([b, h, w, c]: [usize; 4], training: bool, given: Given) -> Check {
             let y = pixels::norm_leaky_relu(&x, &moments, &gamma, &beta, EPSILON, SLOPE)?;
             return Ok(vec![("y", y), ("mean", moments.mean), ("variance", moments.variance)]);
         }
-        let moments = Moments { mean: t[3].detach(), variance: (t[4].detach().sqr()? + 0.1)?, count: 0 };
-        Ok(vec![("y", pixels::scale_shift_leaky_relu(&x, &moments, &gamma, &beta, EPSILON, SLOPE)?)])
+        let moments =
+            Moments { mean: t[3].detach(), variance: (t[4].detach().sqr()? + 0.1)?, count: 0 };
+        Ok(vec![(
+            "y",
+            pixels::scale_shift_leaky_relu(&x, &moments, &gamma, &beta, EPSILON, SLOPE)?,
+        )])
     };
     check(name, Precision::F32, inputs, Box::new(compute))
 }
 
 fn conv([b, h, w, i, o, dilation]: [usize; 6], precision: Precision, given: Given) -> Check {
-    let name = format!("convolution {}, {b}×{h}×{w}×{i} → {o}, dilation {dilation}{}", text(precision), given.text());
-    let inputs = vec![("x", given.shape([b, h, w, i]), 1.), ("weight", vec![o, i, 3, 3], 1.), ("bias", vec![o], 1.)];
+    let name = format!(
+        "convolution {}, {b}×{h}×{w}×{i} → {o}, dilation {dilation}{}",
+        text(precision),
+        given.text()
+    );
+    let inputs = vec![
+        ("x", given.shape([b, h, w, i]), 1.),
+        ("weight", vec![o, i, 3, 3], 1.),
+        ("bias", vec![o], 1.),
+    ];
     let compute = move |t: &[Tensor]| {
         let (x, weight, bias) = given.of(t, [b, h, w, i])?;
         Ok(vec![("y", pixels::conv2d(&x, &weight, &bias, dilation, precision)?)])
@@ -144,7 +191,11 @@ fn conv([b, h, w, i, o, dilation]: [usize; 6], precision: Precision, given: Give
 fn head_inputs([b, k, h, w, c]: [usize; 5], n: usize) -> Vec<(&'static str, Vec<usize>, f32)> {
     // Logits of about the same size for any number of inputs.
     let scale = 3. / ((n * n * c) as f32).sqrt();
-    vec![("z", vec![b, h, w, c], 1.), ("weight", vec![k * c, c, n, n], scale), ("bias", vec![k * c], 1.)]
+    vec![
+        ("z", vec![b, h, w, c], 1.),
+        ("weight", vec![k * c, c, n, n], scale),
+        ("bias", vec![k * c], 1.),
+    ]
 }
 
 fn heads_name(what: &str, [b, k, h, w, c]: [usize; 5], n: usize, precision: Precision) -> String {
@@ -161,10 +212,16 @@ fn heads(sizes: [usize; 5], n: usize, precision: Precision, given: Given) -> Che
     };
     let mut inputs = head_inputs(sizes, n);
     inputs[0].1 = given.shape([b, h, w, c]);
-    check(heads_name("heads", sizes, n, precision) + given.text(), precision, inputs, Box::new(compute))
+    check(
+        heads_name("heads", sizes, n, precision) + given.text(),
+        precision,
+        inputs,
+        Box::new(compute),
+    )
 }
 
-/// m ↦ m² for every second attribute, without a closed form: the masks go through the processor's memory.
+/// m ↦ m² for every second attribute, without a closed form: the masks go through the processor's
+/// memory.
 struct Square;
 
 impl ToneCurve for Square {
@@ -183,10 +240,14 @@ fn heads_under(sizes: [usize; 5], n: usize, precision: Precision) -> Check {
     let compute = move |t: &[Tensor]| {
         let z = t[0].permute((0, 3, 1, 2))?;
         let numbers = CURVES.into_iter().enumerate();
-        let powers =
-            numbers.map(|(i, (n, beta))| Ok(Only::new(PowerCurve::new(n, beta)?, Some(vec![i % k]), None))).collect::<anyhow::Result<Vec<_>>>()?;
-        // One curve without a closed form takes the others with it, so that it has a call of its own.
-        let closed: Vec<&dyn ToneCurve> = std::iter::once(&Identity as &dyn ToneCurve).chain(powers.iter().map(|curve| curve as _)).collect();
+        let powers = numbers
+            .map(|(i, (n, beta))| Ok(Only::new(PowerCurve::new(n, beta)?, Some(vec![i % k]), None)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        // One curve without a closed form takes the others with it, so that it has a call of its
+        // own.
+        let closed: Vec<&dyn ToneCurve> = std::iter::once(&Identity as &dyn ToneCurve)
+            .chain(powers.iter().map(|curve| curve as _))
+            .collect();
         let mut pooled = attention_heads_under(&z, &t[1], &t[2], &closed, precision)?;
         pooled.extend(attention_heads_under(&z, &t[1], &t[2], &[&Square], precision)?);
         let names = [
@@ -197,33 +258,69 @@ fn heads_under(sizes: [usize; 5], n: usize, precision: Precision) -> Check {
             ("features, n = 40", "masks, n = 40"),
             ("features, m²", "masks, m²"),
         ];
-        Ok(names.into_iter().zip(pooled).flat_map(|((features, masks), p)| [(features, p.features), (masks, p.masks)]).collect())
+        Ok(names
+            .into_iter()
+            .zip(pooled)
+            .flat_map(|((features, masks), p)| [(features, p.features), (masks, p.masks)])
+            .collect())
     };
-    check(heads_name("heads under curves", sizes, n, precision), precision, head_inputs(sizes, n), Box::new(compute))
+    check(
+        heads_name("heads under curves", sizes, n, precision),
+        precision,
+        head_inputs(sizes, n),
+        Box::new(compute),
+    )
 }
 
 fn masks() -> Check {
-    let compute = |t: &[Tensor]| Ok(vec![("masks", attention_masks(&t[0].permute((0, 3, 1, 2))?, &t[1], &t[2], &[2, 0])?)]);
-    check("masks of two attributes".into(), Precision::F32, head_inputs([2, 3, 5, 7, 9], 1), Box::new(compute))
+    let compute = |t: &[Tensor]| {
+        Ok(vec![("masks", attention_masks(&t[0].permute((0, 3, 1, 2))?, &t[1], &t[2], &[2, 0])?)])
+    };
+    check(
+        "masks of two attributes".into(),
+        Precision::F32,
+        head_inputs([2, 3, 5, 7, 9], 1),
+        Box::new(compute),
+    )
 }
 
 /// On a GPU by candle's own selection.
 fn selected() -> Check {
-    let compute = |t: &[Tensor]| Ok(vec![("features", select_channels(&t[0].permute((0, 3, 1, 2))?, &[6, 0, 3])?)]);
-    check("three of seven channels".into(), Precision::F32, vec![("z", vec![2, 3, 5, 7], 1.)], Box::new(compute))
+    let compute = |t: &[Tensor]| {
+        Ok(vec![("features", select_channels(&t[0].permute((0, 3, 1, 2))?, &[6, 0, 3])?)])
+    };
+    check(
+        "three of seven channels".into(),
+        Precision::F32,
+        vec![("z", vec![2, 3, 5, 7], 1.)],
+        Box::new(compute),
+    )
 }
 
 fn adamw() -> Check {
     let compute = |t: &[Tensor]| {
-        let (value, gradient) = (candle_core::Var::from_tensor(&t[0].detach().copy()?)?, t[1].detach());
+        let (value, gradient) =
+            (candle_core::Var::from_tensor(&t[0].detach().copy()?)?, t[1].detach());
         let (mut first, mut second) = (gradient.zeros_like()?, gradient.zeros_like()?);
         for number in 1..=3 {
-            let step = AdamWStep { learning_rate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.3, number };
+            let step = AdamWStep {
+                learning_rate: 0.1,
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-8,
+                weight_decay: 0.3,
+                number,
+            };
             adamw_step(&value, &gradient, &mut first, &mut second, &step)?;
         }
         Ok(vec![("value", value.as_detached_tensor()), ("first", first), ("second", second)])
     };
-    check("AdamW, three steps".into(), Precision::F32, vec![("value", vec![37, 5], 1.), ("gradient", vec![37, 5], 1.)], Box::new(compute))
+    check(
+        "AdamW, three steps".into(),
+        Precision::F32,
+        vec![("value", vec![37, 5], 1.), ("gradient", vec![37, 5], 1.)],
+        Box::new(compute),
+    )
 }
 
 fn average() -> Check {
@@ -232,18 +329,31 @@ fn average() -> Check {
         moving_average(&average, &t[1].detach(), 0.9)?;
         Ok(vec![("average", average.as_detached_tensor())])
     };
-    check("moving average".into(), Precision::F32, vec![("average", vec![91], 1.), ("value", vec![91], 1.)], Box::new(compute))
+    check(
+        "moving average".into(),
+        Precision::F32,
+        vec![("average", vec![91], 1.), ("value", vec![91], 1.)],
+        Box::new(compute),
+    )
 }
 
-/// The loss in training: a network and the device's share of it. It has no form in f64, so that f32 on the CPU is the reference too.
+/// The loss in training: a network and the device's share of it. It has no form in f64, so that f32
+/// on the CPU is the reference too.
 fn steps(precision: Precision) -> Check {
     let compute = move |t: &[Tensor]| {
         let images = t[0].to_dtype(candle_core::DType::F32)?;
         let config = NetworkConfig { attributes: 5, channels: 24, precision, ..Default::default() };
         let train = TrainConfig { epochs: 1, loss: LossConfig::default(), ..Default::default() };
         let mut trainer = Trainer::new(Network::new(config, 0, images.device())?, train, 100)?;
-        let labels = images.narrow(1, 0, 1)?.flatten_from(1)?.narrow(1, 0, 5)?.gt(0f64)?.to_dtype(candle_core::DType::F32)?;
-        let losses = (0..3).map(|_| Ok(trainer.step(&images, &labels)?.loss)).collect::<anyhow::Result<Vec<f32>>>()?;
+        let labels = images
+            .narrow(1, 0, 1)?
+            .flatten_from(1)?
+            .narrow(1, 0, 5)?
+            .gt(0f64)?
+            .to_dtype(candle_core::DType::F32)?;
+        let losses = (0..3)
+            .map(|_| Ok(trainer.step(&images, &labels)?.loss))
+            .collect::<anyhow::Result<Vec<f32>>>()?;
         Ok(vec![("losses", Tensor::new(losses, t[0].device())?.to_dtype(t[0].dtype())?)])
     };
     let name = format!("three training steps of the network, {}", text(precision));

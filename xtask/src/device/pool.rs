@@ -1,7 +1,9 @@
 //! The memory pool of a CUDA device that candle's tensors come from.
 
 use candle_core::CudaDevice;
-use candle_core::cuda_backend::cudarc::driver::sys::CUmemPool_attribute::{self, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, CU_MEMPOOL_ATTR_USED_MEM_HIGH};
+use candle_core::cuda_backend::cudarc::driver::sys::CUmemPool_attribute::{
+    self, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, CU_MEMPOOL_ATTR_USED_MEM_HIGH,
+};
 use candle_core::cuda_backend::cudarc::driver::sys::{
     CUmemoryPool, CUresult, cuDeviceGetDefaultMemPool, cuMemPoolGetAttribute, cuMemPoolSetAttribute,
 };
@@ -22,7 +24,8 @@ fn set(device: &CudaDevice, attribute: CUmemPool_attribute, mut value: u64) {
     }
 }
 
-/// Freed memory stays with the program. By default it goes back to the driver whenever somebody waits for the device, and each step asks for it anew.
+/// Freed memory stays with the program. By default it goes back to the driver whenever somebody
+/// waits for the device, and each step asks for it anew.
 pub fn keep(device: &CudaDevice) {
     set(device, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, u64::MAX);
 }
@@ -31,7 +34,9 @@ pub fn keep(device: &CudaDevice) {
 pub fn peak(device: &CudaDevice) -> Option<u64> {
     let mut bytes = 0u64;
     // SAFETY: this attribute is a u64.
-    let result = unsafe { cuMemPoolGetAttribute(of(device)?, CU_MEMPOOL_ATTR_USED_MEM_HIGH, (&raw mut bytes).cast()) };
+    let result = unsafe {
+        cuMemPoolGetAttribute(of(device)?, CU_MEMPOOL_ATTR_USED_MEM_HIGH, (&raw mut bytes).cast())
+    };
     (result == CUresult::CUDA_SUCCESS).then_some(bytes)
 }
 

@@ -33,8 +33,23 @@ pub struct Claim {
 }
 
 impl Claim {
-    pub fn new(claim: &str, statistic: &str, interval: Interval, seeds: Vec<f64>, verdict: Verdict, why: String) -> Self {
-        Self { claim: claim.into(), variant: String::new(), statistic: statistic.into(), interval, seeds, verdict, why }
+    pub fn new(
+        claim: &str,
+        statistic: &str,
+        interval: Interval,
+        seeds: Vec<f64>,
+        verdict: Verdict,
+        why: String,
+    ) -> Self {
+        Self {
+            claim: claim.into(),
+            variant: String::new(),
+            statistic: statistic.into(),
+            interval,
+            seeds,
+            verdict,
+            why,
+        }
     }
 
     pub fn not_testable(claim: &str, why: &str) -> Self {
@@ -48,8 +63,9 @@ impl Claim {
     }
 }
 
-/// All claims for the runs of one variant, which differ by their seed; `plain` are those of the same network without masks, if the study has them. A statistic
-/// that fails is told in its claim's line.
+/// All claims for the runs of one variant, which differ by their seed; `plain` are those of the
+/// same network without masks, if the study has them. A statistic that fails is told in its claim's
+/// line.
 pub fn of_variant(variant: &str, runs: &[&Run], plain: Option<&[&Run]>) -> Vec<Claim> {
     let mut claims = vec![or_told("accuracy is at the level of the baselines", accuracy(runs))];
     claims.extend(plain.map(|plain| or_told(masks::TEXT, masks::cost(runs, plain))));
@@ -64,27 +80,44 @@ fn or_told(text: &str, claim: Result<Claim>) -> Claim {
     claim.unwrap_or_else(|e| Claim::not_testable(text, &format!("{e:#}")))
 }
 
-/// Mean over seeds with Student's interval, where images cannot be drawn anew. Of one seed there is none.
+/// Mean over seeds with Student's interval, where images cannot be drawn anew. Of one seed there is
+/// none.
 fn over_seeds(seeds: &[f64]) -> Interval {
     let mean = seeds.iter().sum::<f64>() / seeds.len() as f64;
-    student_interval(seeds, LEVEL).unwrap_or(Interval { estimate: mean, low: f64::NAN, high: f64::NAN })
+    student_interval(seeds, LEVEL).unwrap_or(Interval {
+        estimate: mean,
+        low: f64::NAN,
+        high: f64::NAN,
+    })
 }
 
 /// Mean over seeds and images of values `[seed][image]`, and the mean of each seed.
 fn over_seeds_and_images(values: &[Vec<f64>], level: f64) -> Result<(Interval, Vec<f64>)> {
     let images = values.first().map_or(0, Vec::len);
-    anyhow::ensure!(values.iter().all(|of| of.len() == images), "the runs were judged on different images");
-    let interval = crossed_interval([values.len(), images], RESAMPLES, level, 0, |seeds, drawn| {
-        seeds.iter().map(|&s| drawn.iter().map(|&i| values[s][i]).sum::<f64>()).sum::<f64>() / (seeds.len() * drawn.len()) as f64
-    })?;
+    anyhow::ensure!(
+        values.iter().all(|of| of.len() == images),
+        "the runs were judged on different images"
+    );
+    let interval =
+        crossed_interval([values.len(), images], RESAMPLES, level, 0, |seeds, drawn| {
+            seeds.iter().map(|&s| drawn.iter().map(|&i| values[s][i]).sum::<f64>()).sum::<f64>()
+                / (seeds.len() * drawn.len()) as f64
+        })?;
     Ok((interval, values.iter().map(|of| of.iter().sum::<f64>() / images as f64).collect()))
 }
 
 /// Accuracy above that of always answering with the majority, in points, of each run.
 fn gains(runs: &[&Run]) -> Result<Vec<f64>> {
-    let each =
-        |name: &str| -> Result<Vec<f64>> { runs.iter().map(|run| Ok(frame::numbers(&run.read_csv("data/accuracy.csv")?, name)?[0])).collect() };
-    Ok(each("accuracy")?.iter().zip(each("majority_accuracy")?).map(|(a, m)| 100. * (a - m)).collect())
+    let each = |name: &str| -> Result<Vec<f64>> {
+        runs.iter()
+            .map(|run| Ok(frame::numbers(&run.read_csv("data/accuracy.csv")?, name)?[0]))
+            .collect()
+    };
+    Ok(each("accuracy")?
+        .iter()
+        .zip(each("majority_accuracy")?)
+        .map(|(a, m)| 100. * (a - m))
+        .collect())
 }
 
 /// The mean of these.
@@ -101,5 +134,12 @@ fn accuracy(runs: &[&Run]) -> Result<Claim> {
         data.kind_in_words()
     );
     let statistic = "accuracy above the majority's [points]";
-    Ok(Claim::new("accuracy is at the level of the baselines", statistic, over_seeds(&gains), gains, Verdict::NotTestable, why))
+    Ok(Claim::new(
+        "accuracy is at the level of the baselines",
+        statistic,
+        over_seeds(&gains),
+        gains,
+        Verdict::NotTestable,
+        why,
+    ))
 }

@@ -47,10 +47,18 @@ pub struct Row {
 }
 
 pub fn row(variant: &str, runs: &[&Run], claims: &[Claim]) -> Result<Row> {
-    let each = |value: &dyn Fn(&Run) -> Result<f64>| -> Result<Seeds> { Ok(Seeds(runs.iter().map(|run| value(run)).collect::<Result<_>>()?)) };
-    let masks = |run: &Run| -> Result<Vec<f64>> { Ok(frame::rows(&run.read_csv("data/mean_masks.csv")?, 1)?.concat()) };
+    let each = |value: &dyn Fn(&Run) -> Result<f64>| -> Result<Seeds> {
+        Ok(Seeds(runs.iter().map(|run| value(run)).collect::<Result<_>>()?))
+    };
+    let masks = |run: &Run| -> Result<Vec<f64>> {
+        Ok(frame::rows(&run.read_csv("data/mean_masks.csv")?, 1)?.concat())
+    };
     let mean_of_masks = |run: &Run| masks(run).map(|m| m.iter().sum::<f64>() / m.len() as f64);
-    let accuracy = |name: &'static str| move |run: &Run| -> Result<f64> { Ok(100. * frame::numbers(&run.read_csv("data/accuracy.csv")?, name)?[0]) };
+    let accuracy = |name: &'static str| {
+        move |run: &Run| -> Result<f64> {
+            Ok(100. * frame::numbers(&run.read_csv("data/accuracy.csv")?, name)?[0])
+        }
+    };
     let correlation = |run: &Run| -> Result<f64> {
         let rows = frame::rows(&run.read_csv("data/channel_correlation.csv")?, 1)?;
         let n = rows.len() as f64;
@@ -61,14 +69,28 @@ pub fn row(variant: &str, runs: &[&Run], claims: &[Claim]) -> Result<Row> {
         let each = frame::numbers(&run.read_csv("data/validation.csv")?, "accuracy")?;
         Ok(each.last().map_or(f64::NAN, |last| 100. * last))
     };
-    let of_claim =
-        |start: &str| Seeds(claims.iter().find(|c| c.variant == variant && c.claim.starts_with(start)).map_or(vec![], |c| c.seeds.clone()));
+    let of_claim = |start: &str| {
+        Seeds(
+            claims
+                .iter()
+                .find(|c| c.variant == variant && c.claim.starts_with(start))
+                .map_or(vec![], |c| c.seeds.clone()),
+        )
+    };
     let columns = vec![
         ("validation accuracy [%]", each(&validation)?, 2),
         ("accuracy [%]", each(&accuracy("accuracy"))?, 2),
         ("balanced accuracy [%]", each(&accuracy("balanced_accuracy"))?, 2),
         ("mean of the masks", each(&mean_of_masks)?, 3),
-        ("mean masks below 0.01 [%]", each(&|run| masks(run).map(|m| 100. * m.iter().filter(|&&v| v < CLOSED).count() as f64 / m.len() as f64))?, 1),
+        (
+            "mean masks below 0.01 [%]",
+            each(&|run| {
+                masks(run).map(|m| {
+                    100. * m.iter().filter(|&&v| v < CLOSED).count() as f64 / m.len() as f64
+                })
+            })?,
+            1,
+        ),
         ("channel correlation, mean", each(&correlation)?, 3),
         ("lower against random [points]", of_claim("semantic pruning, lower"), 2),
         ("higher against random [points]", of_claim("semantic pruning, higher"), 2),
@@ -77,8 +99,16 @@ pub fn row(variant: &str, runs: &[&Run], claims: &[Claim]) -> Result<Row> {
             of_claim("beyond the paper: semantic pruning (lower) with least squares beats random"),
             2,
         ),
-        ("transformation, σ = 0.1 [points]", of_claim("mask transformation makes the network robust, σ = 0.1"), 2),
-        ("transformation, σ = 0.3 [points]", of_claim("mask transformation makes the network robust, σ = 0.3"), 2),
+        (
+            "transformation, σ = 0.1 [points]",
+            of_claim("mask transformation makes the network robust, σ = 0.1"),
+            2,
+        ),
+        (
+            "transformation, σ = 0.3 [points]",
+            of_claim("mask transformation makes the network robust, σ = 0.3"),
+            2,
+        ),
     ];
     let mask_mean = each(&mean_of_masks)?;
     Ok(Row {
@@ -95,7 +125,12 @@ pub fn row(variant: &str, runs: &[&Run], claims: &[Claim]) -> Result<Row> {
 /// What decides a run, in words; what is as usual is not named.
 fn settings(run: &Run) -> String {
     let Config { data, model, train, .. } = &run.manifest.config;
-    let mut text = format!("{}, {} px, {} epochs", run.manifest.config.sparsity_in_words(), data.image_size, train.epochs);
+    let mut text = format!(
+        "{}, {} px, {} epochs",
+        run.manifest.config.sparsity_in_words(),
+        data.image_size,
+        train.epochs
+    );
     let mut unusual = |is: bool, words: String| {
         if is {
             text.push_str(&format!(", {words}"));
@@ -113,13 +148,20 @@ fn settings(run: &Run) -> String {
 
 /// What was measured of no variant has no column.
 pub fn table(name: &str, caption: &str, rows: &[Row], source: &Source) -> Table {
-    let measured: Vec<usize> = (0..rows[0].columns.len()).filter(|&at| rows.iter().any(|row| row.columns[at].1.mean().is_finite())).collect();
+    let measured: Vec<usize> = (0..rows[0].columns.len())
+        .filter(|&at| rows.iter().any(|row| row.columns[at].1.mean().is_finite()))
+        .collect();
     let mut header = vec!["variant", "settings", "faces", "seeds"];
     header.extend(measured.iter().map(|&at| rows[0].columns[at].0));
     let mut table = Table::new(name, caption, &header);
     for row in rows {
         let faces = if row.synthetic { "SYNTHETIC" } else { "CelebA" };
-        let mut cells = vec![row.variant.clone(), row.settings.clone(), faces.into(), row.mask_mean.0.len().to_string()];
+        let mut cells = vec![
+            row.variant.clone(),
+            row.settings.clone(),
+            faces.into(),
+            row.mask_mean.0.len().to_string(),
+        ];
         cells.extend(measured.iter().map(|&at| row.columns[at].1.text(row.columns[at].2)));
         table.rows.push(cells);
     }
@@ -134,12 +176,14 @@ pub fn frame(rows: &[Row]) -> Result<DataFrame> {
     )?;
     for (at, (name, _, _)) in rows.first().iter().flat_map(|row| row.columns.iter().enumerate()) {
         let mean: Vec<f64> = rows.iter().map(|r| r.columns[at].1.mean()).collect();
-        let (low, high): (Vec<f64>, Vec<f64>) = rows.iter().map(|r| r.columns[at].1.range()).unzip();
+        let (low, high): (Vec<f64>, Vec<f64>) =
+            rows.iter().map(|r| r.columns[at].1.range()).unzip();
         frame.with_column(frame::column(name, mean))?;
         frame.with_column(frame::column(&format!("{name}, lowest"), low))?;
         frame.with_column(frame::column(&format!("{name}, highest"), high))?;
     }
-    let data: Vec<&str> = rows.iter().map(|r| if r.synthetic { "synthetic" } else { "celeba" }).collect();
+    let data: Vec<&str> =
+        rows.iter().map(|r| if r.synthetic { "synthetic" } else { "celeba" }).collect();
     frame.with_column(frame::column("data", data))?;
     Ok(frame)
 }
@@ -153,7 +197,12 @@ pub fn figure(rows: &[Row], source: &Source) -> Result<Option<Figure>> {
         return Ok(None);
     }
     let curve = |column: &str, name: &str, colour: usize, dash: usize| {
-        let of = |row: &&Row| row.columns.iter().find(|c| c.0 == column).map(|c| (row.mask_mean.mean().log10(), c.1.mean(), c.1.range()));
+        let of = |row: &&Row| {
+            row.columns
+                .iter()
+                .find(|c| c.0 == column)
+                .map(|c| (row.mask_mean.mean().log10(), c.1.mean(), c.1.range()))
+        };
         let values: Vec<_> = rows.iter().filter_map(of).filter(|v| v.1.is_finite()).collect();
         Curve {
             name: name.into(),
@@ -165,10 +214,21 @@ pub fn figure(rows: &[Row], source: &Source) -> Result<Option<Figure>> {
         }
     };
     let x = "mean of the masks (decimal logarithm)";
-    let panel = |title: &str, y: &str, curves: Vec<Curve>| Panel { title: title.into(), x: x.into(), y: y.into(), curves, levels: vec![] };
-    let accuracy_of = |row: &Row| row.columns.iter().find(|c| c.0 == "accuracy [%]").map(|c| c.1.mean());
+    let panel = |title: &str, y: &str, curves: Vec<Curve>| Panel {
+        title: title.into(),
+        x: x.into(),
+        y: y.into(),
+        curves,
+        levels: vec![],
+    };
+    let accuracy_of =
+        |row: &Row| row.columns.iter().find(|c| c.0 == "accuracy [%]").map(|c| c.1.mean());
     let level = |name: &str, y: f64| Level { name: name.into(), y };
-    let mut accuracy = panel("accuracy (mean, range over seeds)", "accuracy [%]", vec![curve("accuracy [%]", "nothing pruned", 6, 0)]);
+    let mut accuracy = panel(
+        "accuracy (mean, range over seeds)",
+        "accuracy [%]",
+        vec![curve("accuracy [%]", "nothing pruned", 6, 0)],
+    );
     accuracy.levels.extend(plain.and_then(accuracy_of).map(|y| level("no masks", y)));
     accuracy.levels.push(level("always the majority", rows[0].majority));
     let panels = [
@@ -179,7 +239,12 @@ pub fn figure(rows: &[Row], source: &Source) -> Result<Option<Figure>> {
             vec![
                 curve("lower against random [points]", "pruning: lower against random", 0, 0),
                 curve("higher against random [points]", "pruning: higher against random", 1, 1),
-                curve("lower with least squares against random [points]", "pruning: lower, least squares, against random", 2, 0),
+                curve(
+                    "lower with least squares against random [points]",
+                    "pruning: lower, least squares, against random",
+                    2,
+                    0,
+                ),
                 curve("transformation, σ = 0.1 [points]", "transformation, σ = 0.1", 3, 2),
             ],
         ),

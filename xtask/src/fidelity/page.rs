@@ -10,9 +10,17 @@ use super::claims::{self, Claim};
 use super::{Done, Failed, by_variant, over_lambda, predictability, pruning, regions};
 use crate::run::{Manifest, Run};
 
-pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize, claims: bool) -> Result<()> {
+pub fn write(
+    out: &Path,
+    done: &[Done],
+    failed: &[Failed],
+    planned: usize,
+    claims: bool,
+) -> Result<()> {
     if done.is_empty() {
-        tracing::warn!("no run is done: there is nothing to analyse; allow more time with --budget");
+        tracing::warn!(
+            "no run is done: there is nothing to analyse; allow more time with --budget"
+        );
         return Ok(());
     }
     let groups = by_variant(done);
@@ -22,7 +30,10 @@ pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize, claim
         all = of_all(out, done, &groups)?;
         sections = claims_sections(out, &all, &groups, &source)?;
     }
-    let rows = groups.iter().map(|(variant, runs)| over_lambda::row(variant, runs, &all)).collect::<Result<Vec<_>>>()?;
+    let rows = groups
+        .iter()
+        .map(|(variant, runs)| over_lambda::row(variant, runs, &all))
+        .collect::<Result<Vec<_>>>()?;
     let (name, caption) = match claims {
         true => ("over_lambda", "What the sparsity of the masks changes: mean over seeds (range)."),
         false => ("variants", "What the settings change: mean over seeds (range)."),
@@ -33,15 +44,26 @@ pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize, claim
     sections.extend([Section::Heading(caption.into()), Section::Table(table)]);
     if let Some(figure) = over_lambda::figure(&rows, &source)?.filter(|_| claims) {
         figure.save(&out.join("figures"))?;
-        sections.push(Section::Figure(figure, "Accuracy, pruning and transformation over the mean of the masks.".into()));
+        sections.push(Section::Figure(
+            figure,
+            "Accuracy, pruning and transformation over the mean of the masks.".into(),
+        ));
     }
     if claims {
         sections.extend(pruning_section(out, &groups, &source)?);
     }
     sections.extend(predictability_section(out, &groups, &source)?);
-    let hours = done.iter().flat_map(|d| d.run.manifest.stages.values()).map(|stage| stage.wall_seconds).sum::<f64>() / 3600.;
+    let hours = done
+        .iter()
+        .flat_map(|d| d.run.manifest.stages.values())
+        .map(|stage| stage.wall_seconds)
+        .sum::<f64>()
+        / 3600.;
     for run in failed {
-        sections.insert(0, Section::Text(format!("Not done: {}, seed {}: {}", run.variant, run.seed, run.why)));
+        sections.insert(
+            0,
+            Section::Text(format!("Not done: {}, seed {}: {}", run.variant, run.seed, run.why)),
+        );
     }
     let summary = [
         ("runs done", format!("{} of {planned}", done.len())),
@@ -49,22 +71,32 @@ pub fn write(out: &Path, done: &[Done], failed: &[Failed], planned: usize, claim
         ("time of the runs", format!("{hours:.1} h")),
     ];
     let summary = summary.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    let title = if claims { "Do the claims of Kimura & Tanaka (2020) hold?" } else { "What the settings change" };
+    let title = if claims {
+        "Do the claims of Kimura & Tanaka (2020) hold?"
+    } else {
+        "What the settings change"
+    };
     let report = Report { title: title.into(), source, summary, sections };
     report.save(&out.join("report.html"))?;
     tracing::info!("open {}", out.join("report.html").display());
     Ok(())
 }
 
-/// Figure 7 over the seeds of the first variants with masks, on real faces, or on drawn ones if there are no others.
+/// Figure 7 over the seeds of the first variants with masks, on real faces, or on drawn ones if
+/// there are no others.
 fn pruning_section(out: &Path, groups: &Groups, source: &Source) -> Result<Vec<Section>> {
     const PANELS: usize = 3;
-    let shown = |runs: &[&Run]| runs[0].manifest.config.model.attention && runs[0].manifest.data.synthetic == source.synthetic;
+    let shown = |runs: &[&Run]| {
+        runs[0].manifest.config.model.attention
+            && runs[0].manifest.data.synthetic == source.synthetic
+    };
     let shown = groups.iter().filter(|(_, runs)| shown(runs)).take(PANELS);
     let (mut points, mut titles) = (vec![], vec![]);
     for (variant, runs) in shown {
         let own = pruning::points(variant, runs)?;
-        titles.extend((!own.is_empty()).then(|| (*variant, runs[0].manifest.config.sparsity_in_words())));
+        titles.extend(
+            (!own.is_empty()).then(|| (*variant, runs[0].manifest.config.sparsity_in_words())),
+        );
         points.extend(own);
     }
     if points.is_empty() {
@@ -90,7 +122,10 @@ fn predictability_section(out: &Path, groups: &Groups, source: &Source) -> Resul
         return Ok(vec![]);
     }
     let synthetic = |variant: &str| is_synthetic(groups, variant);
-    frame::write_csv(&out.join("data/predictability_over_seeds.csv"), predictability::frame(&lines, &synthetic)?)?;
+    frame::write_csv(
+        &out.join("data/predictability_over_seeds.csv"),
+        predictability::frame(&lines, &synthetic)?,
+    )?;
     let table = predictability::table(&lines, &synthetic, source);
     table.save(&out.join("tables"))?;
     Ok(vec![Section::Heading("Human predictability".into()), Section::Table(table)])
@@ -105,10 +140,18 @@ type Groups<'a> = [(&'a str, Vec<&'a Run>)];
 /// Whether `other` is the network of `run` without masks, trained alike on the same faces.
 fn is_plain(other: &Run, run: &Run) -> bool {
     let (a, b) = (&other.manifest, &run.manifest);
-    let data = |manifest: &Manifest| (manifest.data.sha256.clone(), manifest.config.data.image_size);
+    let data =
+        |manifest: &Manifest| (manifest.data.sha256.clone(), manifest.config.data.image_size);
     let train = |manifest: &Manifest| {
         let train = &manifest.config.train;
-        (train.epochs, train.limit, train.batch_size, train.learning_rate, train.crop, train.average)
+        (
+            train.epochs,
+            train.limit,
+            train.batch_size,
+            train.learning_rate,
+            train.crop,
+            train.average,
+        )
     };
     !a.config.model.attention && data(a) == data(b) && train(a) == train(b)
 }
@@ -118,17 +161,24 @@ fn of_all(out: &Path, done: &[Done], groups: &Groups) -> Result<Vec<Claim>> {
     let (mut all, mut focus) = (vec![], vec![]);
     for (variant, runs) in groups {
         let masked = runs[0].manifest.config.model.attention && !runs[0].manifest.data.synthetic;
-        let plain = groups.iter().find(|(_, other)| masked && is_plain(other[0], runs[0])).map(|(_, other)| other.as_slice());
+        let plain = groups
+            .iter()
+            .find(|(_, other)| masked && is_plain(other[0], runs[0]))
+            .map(|(_, other)| other.as_slice());
         let mut claims = claims::of_variant(variant, runs, plain);
-        let about_regions = match done.iter().any(|d| d.variant == *variant && d.synthetic) {
-            true => {
-                let each = runs.iter().map(|run| regions::focus(run)).collect::<Result<Vec<_>>>()?;
-                let claims = regions::claims(&each, claims::above_majority(runs)?);
-                focus.extend(each.into_iter().enumerate().flat_map(|(seed, list)| list.into_iter().map(move |f| (*variant, seed, f))));
-                claims
-            }
-            false => regions::not_testable().into(),
-        };
+        let about_regions =
+            match done.iter().any(|d| d.variant == *variant && d.synthetic) {
+                true => {
+                    let each =
+                        runs.iter().map(|run| regions::focus(run)).collect::<Result<Vec<_>>>()?;
+                    let claims = regions::claims(&each, claims::above_majority(runs)?);
+                    focus.extend(each.into_iter().enumerate().flat_map(|(seed, list)| {
+                        list.into_iter().map(move |f| (*variant, seed, f))
+                    }));
+                    claims
+                }
+                false => regions::not_testable().into(),
+            };
         claims.extend(about_regions.into_iter().map(|claim| claim.of(variant)));
         all.extend(claims);
     }
@@ -148,7 +198,12 @@ fn of_all(out: &Path, done: &[Done], groups: &Groups) -> Result<Vec<Claim>> {
     Ok(all)
 }
 
-fn claims_sections(out: &Path, all: &[Claim], groups: &Groups, source: &Source) -> Result<Vec<Section>> {
+fn claims_sections(
+    out: &Path,
+    all: &[Claim],
+    groups: &Groups,
+    source: &Source,
+) -> Result<Vec<Section>> {
     let synthetic = |variant: &str| is_synthetic(groups, variant);
     write_claims(out, all, &synthetic)?;
     let table = table(all, &synthetic, source);
@@ -162,18 +217,27 @@ fn claims_sections(out: &Path, all: &[Claim], groups: &Groups, source: &Source) 
         foresee_analysis::SEEDS_NEEDED,
         all.iter().filter(|c| c.interval.estimate.is_finite()).count(),
     );
-    Ok(vec![Section::Heading("The paper's claims".into()), Section::Text(how), Section::Table(table)])
+    Ok(vec![
+        Section::Heading("The paper's claims".into()),
+        Section::Text(how),
+        Section::Table(table),
+    ])
 }
 
-/// The faces of the whole study. It counts as synthetic only if no run had others: lines on drawn faces say so themselves.
+/// The faces of the whole study. It counts as synthetic only if no run had others: lines on drawn
+/// faces say so themselves.
 fn source(done: &[Done], planned: usize) -> Source {
     let real = done.iter().find(|d| !d.run.manifest.data.synthetic);
     let data = &real.unwrap_or(&done[0]).run.manifest.data;
-    Source { data: format!("{}; {} of {planned} runs of the study", data.description(), done.len()), synthetic: real.is_none() }
+    Source {
+        data: format!("{}; {} of {planned} runs of the study", data.description(), done.len()),
+        synthetic: real.is_none(),
+    }
 }
 
 fn write_claims(out: &Path, claims: &[Claim], synthetic: &dyn Fn(&str) -> bool) -> Result<()> {
-    let text = |value: fn(&Claim) -> &str| claims.iter().map(|c| value(c).to_owned()).collect::<Vec<_>>();
+    let text =
+        |value: fn(&Claim) -> &str| claims.iter().map(|c| value(c).to_owned()).collect::<Vec<_>>();
     let number = |value: fn(&Claim) -> f64| claims.iter().map(value).collect::<Vec<_>>();
     let list = |seeds: &[f64]| seeds.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let table = df!(
@@ -197,7 +261,17 @@ fn number(value: f64) -> String {
 
 /// Claim by claim, the variants below each other.
 fn table(claims: &[Claim], synthetic: &dyn Fn(&str) -> bool, source: &Source) -> Table {
-    let header = ["claim", "variant", "faces", "statistic", "estimate", "interval", "by seed", "verdict", "remark"];
+    let header = [
+        "claim",
+        "variant",
+        "faces",
+        "statistic",
+        "estimate",
+        "interval",
+        "by seed",
+        "verdict",
+        "remark",
+    ];
     let mut table = Table::new("claims", "The paper's claims, tested.", &header);
     let mut order: Vec<&str> = vec![];
     for claim in claims {
@@ -214,7 +288,11 @@ fn table(claims: &[Claim], synthetic: &dyn Fn(&str) -> bool, source: &Source) ->
                 if synthetic(&c.variant) { "SYNTHETIC" } else { "CelebA" }.into(),
                 c.statistic.clone(),
                 number(c.interval.estimate),
-                if c.interval.low.is_finite() { format!("{:.2} to {:.2}", c.interval.low, c.interval.high) } else { "–".into() },
+                if c.interval.low.is_finite() {
+                    format!("{:.2} to {:.2}", c.interval.low, c.interval.high)
+                } else {
+                    "–".into()
+                },
                 by_seed,
                 c.verdict.words().into(),
                 c.why.clone(),

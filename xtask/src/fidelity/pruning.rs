@@ -30,15 +30,27 @@ pub struct Point {
 
 /// The curves that a variant's runs measured; none if they did not keep every image's answers.
 pub fn points(variant: &str, runs: &[&Run]) -> Result<Vec<Point>> {
-    let tables = runs.iter().map(|run| ByImage::read(run, "data/channel_pruning_by_image.csv")).collect::<Result<Vec<_>>>()?;
+    let tables = runs
+        .iter()
+        .map(|run| ByImage::read(run, "data/channel_pruning_by_image.csv"))
+        .collect::<Result<Vec<_>>>()?;
     let mut points = vec![];
     for (curve, (rule, takeover, ..)) in CURVES.iter().enumerate() {
         for pruned in shown(&tables[0]) {
             let orders = tables.iter().flat_map(|table| table.orders(rule, takeover, pruned));
-            let each: Vec<f64> = orders.map(|right| right.iter().sum::<f64>() / right.len() as f64).collect();
+            let each: Vec<f64> =
+                orders.map(|right| right.iter().sum::<f64>() / right.len() as f64).collect();
             if !each.is_empty() {
-                let range = each.iter().fold((f64::NAN, f64::NAN), |(low, high), &v| (v.min(low), v.max(high)));
-                points.push(Point { variant: variant.into(), curve, pruned, mean: each.iter().sum::<f64>() / each.len() as f64, range });
+                let range = each
+                    .iter()
+                    .fold((f64::NAN, f64::NAN), |(low, high), &v| (v.min(low), v.max(high)));
+                points.push(Point {
+                    variant: variant.into(),
+                    curve,
+                    pruned,
+                    mean: each.iter().sum::<f64>() / each.len() as f64,
+                    range,
+                });
             }
         }
     }
@@ -78,7 +90,8 @@ pub fn figure(points: &[Point], titles: &[(&str, String)], source: &Source) -> R
 }
 
 fn curve_of(points: &[Point], variant: &str, curve: usize) -> Option<Curve> {
-    let own: Vec<&Point> = points.iter().filter(|p| p.variant == variant && p.curve == curve).collect();
+    let own: Vec<&Point> =
+        points.iter().filter(|p| p.variant == variant && p.curve == curve).collect();
     let (rule, _, name, colour, dash) = CURVES[curve];
     (!own.is_empty()).then(|| Curve {
         name: name.into(),

@@ -13,7 +13,9 @@ pub fn write(run: &Run, figures: &[Figure], tables: &[Table]) -> Result<()> {
     for &(heading, text, parts) in CHAPTERS {
         let mut shown = vec![];
         for &(name, caption) in parts {
-            shown.extend(figure(figures, name).map(|f| Section::Figure(f.clone(), caption.to_string())));
+            shown.extend(
+                figure(figures, name).map(|f| Section::Figure(f.clone(), caption.to_string())),
+            );
             shown.extend(table(tables, name).map(|t| Section::Table(t.clone())));
         }
         if !shown.is_empty() {
@@ -24,7 +26,8 @@ pub fn write(run: &Run, figures: &[Figure], tables: &[Table]) -> Result<()> {
     sections.extend(groups(run)?);
     sections.extend(made_with(run)?);
     let title = "Human-predictable networks: Kimura & Tanaka (2020), reproduced".to_owned();
-    Ok(Report { title, source: source(run, ""), summary: summary(run)?, sections }.save(&run.path("report.html"))?)
+    Ok(Report { title, source: source(run, ""), summary: summary(run)?, sections }
+        .save(&run.path("report.html"))?)
 }
 
 type Chapter = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
@@ -35,7 +38,10 @@ const CHAPTERS: &[Chapter] = &[
         "A dilated feature extractor, and for each attribute a binary classifier with an attention mask of its own for every channel. Two operations act on the \
          trained network: channels are pruned, and masks are transformed. The paper asks whether one can say beforehand what they will do.",
         &[
-            ("fig2_architecture", "Figure 2 (and 1): the network as it is built, and where the operations act."),
+            (
+                "fig2_architecture",
+                "Figure 2 (and 1): the network as it is built, and where the operations act.",
+            ),
             ("table1_extractor", ""),
             ("table2_classifier", ""),
         ],
@@ -44,7 +50,10 @@ const CHAPTERS: &[Chapter] = &[
         "Training and accuracy",
         "Eq. 10: binary cross entropy summed over the attributes, plus λ times the L1 norm of the masks. Faces that the network was not trained on judge it.",
         &[
-            ("training", "Loss and its two parts, and accuracy, over the training; each point is the mean of several steps."),
+            (
+                "training",
+                "Loss and its two parts, and accuracy, over the training; each point is the mean of several steps.",
+            ),
             ("table3_accuracy", ""),
             ("table3_per_attribute", ""),
         ],
@@ -53,8 +62,14 @@ const CHAPTERS: &[Chapter] = &[
         "What the masks look at",
         "The three most important channels of each attribute (by mean mask, unless measure.importance says otherwise), on faces of the test split. Bright: the mask lets the channel through there.",
         &[
-            ("fig4_attention_masks", "Figure 4: attention masks over faces; the number below each is the channel (feature id)."),
-            ("fig5_mean_masks", "Figure 5: mean of each channel's mask by attribute. Deeper is higher."),
+            (
+                "fig4_attention_masks",
+                "Figure 4: attention masks over faces; the number below each is the channel (feature id).",
+            ),
+            (
+                "fig5_mean_masks",
+                "Figure 5: mean of each channel's mask by attribute. Deeper is higher.",
+            ),
             ("table4_attribute_correlation", ""),
         ],
     ),
@@ -62,7 +77,10 @@ const CHAPTERS: &[Chapter] = &[
         "Correlated channels",
         "Pearson correlation between channels over the training images that were measured: over all their positions, or over their averages if measure.correlation says so. \
          Pairs of deep red play the same role.",
-        &[("fig6_channel_correlation", "Figure 6: correlation among the channels of the feature map.")],
+        &[(
+            "fig6_channel_correlation",
+            "Figure 6: correlation among the channels of the feature map.",
+        )],
     ),
     (
         "Semantic channel pruning",
@@ -74,7 +92,10 @@ const CHAPTERS: &[Chapter] = &[
         "Beyond the paper: kept channels take over",
         "A pruned channel is missing in the masks' convolution and in the readout even if another one is its duplicate. Here the kept channels take over its share in \
          closed form, without training: either its partner of the pair, by their regression, or all kept channels, by least squares.",
-        &[("channel_pruning_takeover", "Accuracy over the number of pruned channels when kept channels take over the role of pruned ones.")],
+        &[(
+            "channel_pruning_takeover",
+            "Accuracy over the number of pruned channels when kept channels take over the role of pruned ones.",
+        )],
     ),
     (
         "Intentional attention mask transformation",
@@ -89,7 +110,10 @@ const CHAPTERS: &[Chapter] = &[
          Skill says how much less wrong it is than expecting the mean change everywhere (1: perfect, 0: no better, below 0: misleading). Rank agreement (Kendall's τ-b) says \
          whether it orders the attributes, or the perturbations, rightly. Locality says how much of the change lies where it was expected, chance taken off. Beside each score stand two controls. For a hollow disc operations and attributes of the \
          explanation are exchanged at random: what lies near it knows nothing. For a grey bar only operations are: it shows what is known of attributes whatever is done.",
-        &[("predictability_scores", "Forecasts of what perturbations change, scored."), ("predictability", "")],
+        &[
+            ("predictability_scores", "Forecasts of what perturbations change, scored."),
+            ("predictability", ""),
+        ],
     ),
     (
         "The masks beside other attribution methods",
@@ -141,7 +165,8 @@ fn summary(run: &Run) -> Result<Vec<(String, String)>> {
 /// Attributes that the masks put together.
 fn groups(run: &Run) -> Result<Vec<Section>> {
     let groups = run.read_csv("data/attribute_groups.csv")?;
-    let (group, attribute) = (frame::numbers(&groups, "group")?, frame::texts(&groups, "attribute")?);
+    let (group, attribute) =
+        (frame::numbers(&groups, "group")?, frame::texts(&groups, "attribute")?);
     let mut table = Table::new(
         "attribute_groups",
         &format!("Attributes whose mean masks correlate by more than {GROUP_ABOVE} on average."),
@@ -156,15 +181,21 @@ fn groups(run: &Run) -> Result<Vec<Section>> {
     }
     table.rows.retain(|row| row[1].contains(','));
     let text = "The paper groups highly correlated attributes. Groups of one are left out; data/attribute_groups.csv has all.";
-    Ok(vec![Section::Heading("Groups of attributes".into()), Section::Text(text.into()), Section::Plain(table)])
+    Ok(vec![
+        Section::Heading("Groups of attributes".into()),
+        Section::Text(text.into()),
+        Section::Plain(table),
+    ])
 }
 
 /// What a reader needs to make this again.
 fn made_with(run: &Run) -> Result<Vec<Section>> {
     let m = &run.manifest;
-    let mut stages = Table::new("stages", "Stages so far.", &["stage", "seconds", "peak memory [GB]"]);
+    let mut stages =
+        Table::new("stages", "Stages so far.", &["stage", "seconds", "peak memory [GB]"]);
     for (name, record) in &m.stages {
-        let memory = record.peak_memory_bytes.map_or("–".into(), |b| format!("{:.2}", b as f64 / 1e9));
+        let memory =
+            record.peak_memory_bytes.map_or("–".into(), |b| format!("{:.2}", b as f64 / 1e9));
         stages.rows.push(vec![name.clone(), format!("{:.0}", record.wall_seconds), memory]);
     }
     let mut settings = Table::new("settings", "All settings.", &["key", "value"]);
@@ -179,5 +210,10 @@ fn made_with(run: &Run) -> Result<Vec<Section>> {
         "Foresee {}, commit {}, seed {}, device {}. The numbers behind every figure are in data/, and manifest.json has the hashes of all files.",
         m.foresee, m.git_commit, m.seed, m.device
     );
-    Ok(vec![Section::Heading("How this was made".into()), Section::Text(text), Section::Plain(stages), Section::Plain(settings)])
+    Ok(vec![
+        Section::Heading("How this was made".into()),
+        Section::Text(text),
+        Section::Plain(stages),
+        Section::Plain(settings),
+    ])
 }

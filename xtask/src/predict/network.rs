@@ -7,7 +7,10 @@ use candle_core::{Device, Tensor};
 use foresee_analysis::Matrix;
 use foresee_celeba::Split;
 use foresee_model::{ModelCard, Network};
-use foresee_perturb::{AttentionModel, ChannelStatistics, Cut, Noise, Only, PowerCurve, PruneOrder, Takeover, add_noise, random_order};
+use foresee_perturb::{
+    AttentionModel, ChannelStatistics, Cut, Noise, Only, PowerCurve, PruneOrder, Takeover,
+    add_noise, random_order,
+};
 use foresee_predict::{AnyError, Budget, Explanation, Forecast, Model, Operation, Study, observe};
 use foresee_report::frame;
 
@@ -26,9 +29,11 @@ const RANDOM: u64 = 8;
 const SHARES: [f64; 3] = [0.125, 0.25, 0.5];
 /// Draws of the noise, each an operation.
 const DRAWS: u64 = 4;
-/// σ of the small probe that linear extrapolation sees, as a share of the smallest that is forecast.
+/// σ of the small probe that linear extrapolation sees, as a share of the smallest that is
+/// forecast.
 const PROBE: f64 = 0.5;
-/// Which forecasts are set beside each other: does the correlation matrix say more than norms and weights, do the mean masks?
+/// Which forecasts are set beside each other: does the correlation matrix say more than norms and
+/// weights, do the mean masks?
 const PRUNING_PAIRS: [[&str; 2]; 5] = [
     ["a duplicate changes nothing (Figure 6)", "filter norm"],
     ["both, multiplied (the paper)", "attributes with high mean masks change (Figure 5)"],
@@ -46,14 +51,27 @@ pub fn all(run: &Run, device: &Device) -> Result<Vec<Row>> {
     let batches = faces::in_order(&data, &test, &faces::preprocessing(&card), BATCH)
         .map(|batch| batch.map(|b| (b.images, b.faces)))
         .collect::<foresee_celeba::Result<Vec<_>>>()?;
-    let features = batches.iter().map(|(images, _)| Ok(network.features(&images.to_device(device)?)?)).collect::<Result<Vec<_>>>()?;
+    let features = batches
+        .iter()
+        .map(|(images, _)| Ok(network.features(&images.to_device(device)?)?))
+        .collect::<Result<Vec<_>>>()?;
     let network_is_prunable = network.config().channels > 1;
     let channels = some(network.config().channels, config.predict.channels);
     let curves = (2 + RANDOM as usize) * SHARES.len();
     let noisy = DRAWS as usize * (config.transform.sigmas.iter().filter(|s| **s > 0.).count() + 1);
     let singles = channels.len() * if config.model.attention { 3 } else { 2 };
-    let progress = Mutex::new(Progress::new("predicting", test.len() * (singles + 2 * curves + noisy + 6), 0));
-    let subject = Subject { run, network, card, features, channels, explanation: explanation(run)?, statistics: statistics::read(run)?, progress };
+    let progress =
+        Mutex::new(Progress::new("predicting", test.len() * (singles + 2 * curves + noisy + 6), 0));
+    let subject = Subject {
+        run,
+        network,
+        card,
+        features,
+        channels,
+        explanation: explanation(run)?,
+        statistics: statistics::read(run)?,
+        progress,
+    };
     let mut rows = vec![];
     if network_is_prunable {
         rows.extend(subject.one_channel()?);
@@ -74,7 +92,9 @@ fn some(all: usize, n: usize) -> Vec<usize> {
 }
 
 fn explanation(run: &Run) -> Result<Explanation> {
-    let matrix = |file: &str| -> Result<Matrix> { Ok(Matrix::from_rows(&frame::rows(&run.read_csv(file)?, 1)?)) };
+    let matrix = |file: &str| -> Result<Matrix> {
+        Ok(Matrix::from_rows(&frame::rows(&run.read_csv(file)?, 1)?))
+    };
     Ok(Explanation {
         correlation: matrix("data/channel_correlation.csv")?,
         mean_masks: matrix("data/mean_masks.csv")?,
@@ -96,7 +116,8 @@ struct Subject<'a> {
     progress: Mutex<Progress>,
 }
 
-/// Heads that read some channels of the whole network's features, under a tone curve if there is one.
+/// Heads that read some channels of the whole network's features, under a tone curve if there is
+/// one.
 struct Heads<'a> {
     network: Network,
     kept: Option<Vec<usize>>,
@@ -126,7 +147,11 @@ impl Model for Heads<'_> {
 }
 
 fn answers(logits: &Tensor) -> Result<Vec<Vec<f64>>, AnyError> {
-    Ok(logits.to_vec2::<f32>()?.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect())
+    Ok(logits
+        .to_vec2::<f32>()?
+        .into_iter()
+        .map(|row| row.into_iter().map(f64::from).collect())
+        .collect())
 }
 
 fn seen(progress: &Mutex<Progress>, images: usize) {
@@ -155,9 +180,16 @@ impl<'a> Operation<Heads<'a>> for Prune<'_> {
         let count = strength as usize;
         let cut = match self.takeover {
             Takeover::Nothing => Cut::Plain(self.order.kept(model.network.channels(), count)),
-            takeover => self.statistics.cuts(&self.order, &[count], takeover, self.absolute)?.remove(0),
+            takeover => {
+                self.statistics.cuts(&self.order, &[count], takeover, self.absolute)?.remove(0)
+            }
         };
-        Ok(Heads { network: model.network.cut(&cut)?, kept: Some(cut.kept().to_vec()), curve: None, progress: model.progress })
+        Ok(Heads {
+            network: model.network.cut(&cut)?,
+            kept: Some(cut.kept().to_vec()),
+            curve: None,
+            progress: model.progress,
+        })
     }
 }
 
@@ -173,7 +205,12 @@ impl<'a> Operation<Heads<'a>> for Curve {
 
     fn perturb(&self, model: &Heads<'a>, strength: f64) -> Result<Heads<'a>, AnyError> {
         let curve = Only::new(PowerCurve::new(1. + strength, 0.)?, None, Some(vec![self.0]));
-        Ok(Heads { network: model.network.clone(), kept: None, curve: Some(curve), progress: model.progress })
+        Ok(Heads {
+            network: model.network.clone(),
+            kept: None,
+            curve: Some(curve),
+            progress: model.progress,
+        })
     }
 }
 
@@ -216,15 +253,19 @@ impl<'a> Operation<Noisy<'a>> for AddNoise {
     }
 }
 
-/// What a model decides, instead of its logits: 1 for an attribute that it sees, else 0. The effect of an operation is then the share of answers that flip.
+/// What a model decides, instead of its logits: 1 for an attribute that it sees, else 0. The effect
+/// of an operation is then the share of answers that flip.
 struct Decides<M>(M);
 
 impl<M: Model> Model for Decides<M> {
     type Inputs = M::Inputs;
 
     fn infer(&self, inputs: &M::Inputs) -> Result<Matrix, AnyError> {
-        let decided = |row: Vec<f64>| row.into_iter().map(|logit| f64::from(u8::from(logit > 0.))).collect();
-        Ok(Matrix::from_rows(&self.0.infer(inputs)?.to_rows().into_iter().map(decided).collect::<Vec<Vec<f64>>>()))
+        let decided =
+            |row: Vec<f64>| row.into_iter().map(|logit| f64::from(u8::from(logit > 0.))).collect();
+        Ok(Matrix::from_rows(
+            &self.0.infer(inputs)?.to_rows().into_iter().map(decided).collect::<Vec<Vec<f64>>>(),
+        ))
     }
 }
 
@@ -257,7 +298,13 @@ impl Subject<'_> {
 
     fn prune(&self, name: &str, order: Vec<usize>, takeover: Takeover) -> Prune<'_> {
         let order = PruneOrder { rule: name.into(), seed: None, order };
-        Prune { name: name.into(), order, takeover, statistics: &self.statistics, absolute: self.run.manifest.config.prune.absolute }
+        Prune {
+            name: name.into(),
+            order,
+            takeover,
+            statistics: &self.statistics,
+            absolute: self.run.manifest.config.prune.absolute,
+        }
     }
 
     fn singles(&self) -> Vec<Vec<usize>> {
@@ -268,15 +315,27 @@ impl Subject<'_> {
     fn one_channel(&self) -> Result<Vec<Row>> {
         let operation = "prune one channel";
         let forecasts = self.explanation.of_pruning(&self.singles())?;
-        let prunes: Vec<Prune> = self.channels.iter().map(|&c| self.prune(&format!("channel {c}"), vec![c], Takeover::Nothing)).collect();
+        let prunes: Vec<Prune> = self
+            .channels
+            .iter()
+            .map(|&c| self.prune(&format!("channel {c}"), vec![c], Takeover::Nothing))
+            .collect();
         let study = self.study(&observe(&self.heads(), &self.features, &prunes, &[1.])?)?;
         let about = self.about(operation, prunes.len());
         let mut rows = about.rows(&study, &forecasts, &PRUNING_PAIRS)?;
-        let table4 = Matrix::from_rows(&frame::rows(&self.run.read_csv("data/attribute_correlation.csv")?, 1)?);
+        let table4 = Matrix::from_rows(&frame::rows(
+            &self.run.read_csv("data/attribute_correlation.csv")?,
+            1,
+        )?);
         let k = table4.rows();
         let budget = Budget { values: k * (k - 1) / 2, probes: 0 };
         if prunes.len() > 1 {
-            rows.push(about.row("attributes with similar masks change together (Table 4)", "rank of pairs", study.rank_of_pairs(&table4)?, budget));
+            rows.push(about.row(
+                "attributes with similar masks change together (Table 4)",
+                "rank of pairs",
+                study.rank_of_pairs(&table4)?,
+                budget,
+            ));
         }
         Ok(rows)
     }
@@ -284,32 +343,56 @@ impl Subject<'_> {
     /// The same, and the channel that is most correlated with it takes over.
     fn one_channel_taken_over(&self) -> Result<Vec<Row>> {
         let forecasts = self.explanation.of_pruning(&self.singles())?;
-        let prunes: Vec<Prune> = self.channels.iter().map(|&c| self.prune(&format!("channel {c}"), vec![c], Takeover::Partner)).collect();
+        let prunes: Vec<Prune> = self
+            .channels
+            .iter()
+            .map(|&c| self.prune(&format!("channel {c}"), vec![c], Takeover::Partner))
+            .collect();
         let study = self.study(&observe(&self.heads(), &self.features, &prunes, &[1.])?)?;
-        self.about("prune one channel, its partner takes over", prunes.len()).rows(&study, &forecasts, &PRUNING_PAIRS)
+        self.about("prune one channel, its partner takes over", prunes.len()).rows(
+            &study,
+            &forecasts,
+            &PRUNING_PAIRS,
+        )
     }
 
-    /// Many channels at once: the two plans and random orders; the change of logits, and the answers that flip.
+    /// Many channels at once: the two plans and random orders; the change of logits, and the
+    /// answers that flip.
     fn many_channels(&self) -> Result<Vec<Row>> {
         let total = self.network.config().channels;
         let mut orders: Vec<(String, Vec<usize>)> = vec![];
         for rule in ["lower", "higher"] {
-            let plan = frame::numbers(&self.run.read_csv(&format!("data/prune_plan_{rule}.csv"))?, "pruned")?;
+            let plan = frame::numbers(
+                &self.run.read_csv(&format!("data/prune_plan_{rule}.csv"))?,
+                "pruned",
+            )?;
             orders.push((rule.into(), plan.into_iter().map(|c| c as usize).collect()));
         }
-        orders.extend((0..RANDOM).map(|seed| (format!("random {seed}"), random_order(total, self.run.manifest.seed + seed).order)));
-        let mut counts: Vec<usize> = SHARES.iter().map(|share| ((share * total as f64) as usize).clamp(1, total - 1)).collect();
+        orders.extend((0..RANDOM).map(|seed| {
+            (format!("random {seed}"), random_order(total, self.run.manifest.seed + seed).order)
+        }));
+        let mut counts: Vec<usize> = SHARES
+            .iter()
+            .map(|share| ((share * total as f64) as usize).clamp(1, total - 1))
+            .collect();
         counts.dedup();
         let strengths: Vec<f64> = counts.iter().map(|&c| c as f64).collect();
-        let pruned: Vec<Vec<usize>> = orders.iter().flat_map(|(_, order)| counts.iter().map(move |&count| order[..count].to_vec())).collect();
+        let pruned: Vec<Vec<usize>> = orders
+            .iter()
+            .flat_map(|(_, order)| counts.iter().map(move |&count| order[..count].to_vec()))
+            .collect();
         let forecasts = self.explanation.of_pruning(&pruned)?;
-        let prunes: Vec<Prune> = orders.into_iter().map(|(name, order)| self.prune(&name, order, Takeover::Nothing)).collect();
+        let prunes: Vec<Prune> = orders
+            .into_iter()
+            .map(|(name, order)| self.prune(&name, order, Takeover::Nothing))
+            .collect();
         let study = self.study(&observe(&self.heads(), &self.features, &prunes, &strengths)?)?;
         let about = self.about("prune many channels", pruned.len());
         let mut rows = about.rows(&study, &forecasts, &PRUNING_PAIRS)?;
         rows.push(monotone(&about, &study));
         let decisions: Vec<OnDecisions<Prune>> = prunes.iter().map(OnDecisions).collect();
-        let study = self.study(&observe(&Decides(self.heads()), &self.features, &decisions, &strengths)?)?;
+        let study =
+            self.study(&observe(&Decides(self.heads()), &self.features, &decisions, &strengths)?)?;
         let about = self.about("prune many channels: answers that flip", pruned.len());
         rows.extend(about.rows(&study, &forecasts, &PRUNING_PAIRS)?);
         rows.push(monotone(&about, &study));
@@ -344,15 +427,23 @@ impl Subject<'_> {
         let Some(smallest) = strengths.first() else { return Ok(vec![]) };
         let seed = self.run.manifest.seed;
         let draws: Vec<AddNoise> = (0..DRAWS).map(|draw| AddNoise { seed: seed + draw }).collect();
-        let noise = Noise { sigma: 0., clip: config.clip, mean: self.card.mean, deviation: self.card.deviation, seed };
+        let noise = Noise {
+            sigma: 0.,
+            clip: config.clip,
+            mean: self.card.mean,
+            deviation: self.card.deviation,
+            seed,
+        };
         let model = Noisy { network: self.network.clone(), noise, progress: &self.progress };
-        let mut probe = observe(&model, batches, &[AddNoise { seed: seed + DRAWS }], &[PROBE * smallest])?;
+        let mut probe =
+            observe(&model, batches, &[AddNoise { seed: seed + DRAWS }], &[PROBE * smallest])?;
         let probes = probe.len();
         // One probe speaks for all draws.
         probe = probe.into_iter().cycle().take(draws.len()).collect();
         let mut linear = Forecast::linear(&probe, &strengths)?;
         linear.budget = Budget { values: linear.budget.values / draws.len(), probes };
-        let nothing = Forecast::nothing(draws.len() * strengths.len(), self.network.config().attributes);
+        let nothing =
+            Forecast::nothing(draws.len() * strengths.len(), self.network.config().attributes);
         let study = self.study(&observe(&model, batches, &draws, &strengths)?)?;
         let about = self.about("noise on the image", draws.len() * strengths.len());
         let mut rows = about.rows(&study, &[linear, nothing], &[])?;
@@ -362,6 +453,10 @@ impl Subject<'_> {
 }
 
 fn monotone(about: &About, study: &Study) -> Row {
-    let value = foresee_predict::Score { interval: study.monotonicity(), shuffled: f64::NAN, exchanged: f64::NAN };
+    let value = foresee_predict::Score {
+        interval: study.monotonicity(),
+        shuffled: f64::NAN,
+        exchanged: f64::NAN,
+    };
     about.row("the stronger, the more", "monotonicity", value, Budget::default())
 }

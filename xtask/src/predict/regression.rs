@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use foresee_predict::{Basis, BasisReport, Points, Regression, RegressionStudy, Score};
 use foresee_report::frame::{self, DataFrame, df};
-use foresee_report::{Band, Curve, Figure, HeatMap, Panel, Report, Section, Source, Table, curves, heat_maps};
+use foresee_report::{
+    Band, Curve, Figure, HeatMap, Panel, Report, Section, Source, Table, curves, heat_maps,
+};
 
 use crate::output::print;
 
@@ -21,7 +23,10 @@ const GRID: usize = 201;
 /// What a reader must know of the data.
 pub fn source() -> Source {
     let study = RegressionStudy::default();
-    let data = format!("simulated data: random smooth functions on [-1, 1], {} points with noise of σ = {}", study.points, study.noise);
+    let data = format!(
+        "simulated data: random smooth functions on [-1, 1], {} points with noise of σ = {}",
+        study.points, study.noise
+    );
     Source { data, synthetic: false }
 }
 
@@ -35,7 +40,12 @@ pub fn study(out: &Path, seeds: u64) -> Result<()> {
     }
     table.save(&out.join("tables"))?;
     let mut sections = vec![Section::Text(TEXT.into())];
-    sections.extend(figures.into_iter().zip(CAPTIONS).map(|(figure, (_, caption))| Section::Figure(figure, caption.into())));
+    sections.extend(
+        figures
+            .into_iter()
+            .zip(CAPTIONS)
+            .map(|(figure, (_, caption))| Section::Figure(figure, caption.into())),
+    );
     sections.push(Section::Table(table.clone()));
     let title = "Which regression model is predictable? Kimura & Tanaka (2020), Eq. 3 to 7".into();
     let summary = vec![("data sets".into(), seeds.to_string())];
@@ -50,9 +60,18 @@ pub const TEXT: &str = "The paper's example of its definition. A function on [-1
      the perturbed function through the basis, and on the coefficients when all others are then fitted anew to the same points.";
 
 pub const CAPTIONS: [(&str, &str); 4] = [
-    ("predictability_regression_fits", "One data set, fitted in the three bases with 11 coefficients each."),
-    ("predictability_regression_changes", "What a step of 0.2 in one coefficient changes of the function."),
-    ("predictability_regression_gram", "Gram matrices of the functions at length 1: off the diagonal is what one component shares with another."),
+    (
+        "predictability_regression_fits",
+        "One data set, fitted in the three bases with 11 coefficients each.",
+    ),
+    (
+        "predictability_regression_changes",
+        "What a step of 0.2 in one coefficient changes of the function.",
+    ),
+    (
+        "predictability_regression_gram",
+        "Gram matrices of the functions at length 1: off the diagonal is what one component shares with another.",
+    ),
     (
         "predictability_regression_cross_talk",
         "Left: share of the change that shows in other components, mean over components (range). Right: the same of the coefficients when the others are fitted anew, mean over data sets (range).",
@@ -62,10 +81,13 @@ pub const CAPTIONS: [(&str, &str); 4] = [
 /// A line for each basis and N; intervals are of so many bootstrap samples.
 pub fn measure(seeds: u64, resamples: usize) -> Result<DataFrame> {
     let reports = RegressionStudy { seeds, resamples, ..RegressionStudy::default() }.run()?;
-    let column = |value: &dyn Fn(&BasisReport) -> f64| reports.iter().map(value).collect::<Vec<_>>();
+    let column =
+        |value: &dyn Fn(&BasisReport) -> f64| reports.iter().map(value).collect::<Vec<_>>();
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let (least, most) =
-        (|v: &[f64]| v.iter().copied().fold(f64::INFINITY, f64::min), |v: &[f64]| v.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    let (least, most) = (
+        |v: &[f64]| v.iter().copied().fold(f64::INFINITY, f64::min),
+        |v: &[f64]| v.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+    );
     let mut table = df!(
         "basis" => reports.iter().map(|r| r.basis.name()).collect::<Vec<_>>(),
         "N" => reports.iter().map(|r| r.n as i64).collect::<Vec<_>>(),
@@ -94,9 +116,14 @@ pub fn measure(seeds: u64, resamples: usize) -> Result<DataFrame> {
     ];
     for (name, of) in scores {
         table.with_column(frame::column(name, column(&|r| of(r).interval.estimate)))?;
-        table.with_column(frame::column(&format!("{name}_low"), column(&|r| of(r).interval.low)))?;
-        table.with_column(frame::column(&format!("{name}_high"), column(&|r| of(r).interval.high)))?;
-        table.with_column(frame::column(&format!("{name}_shuffled"), column(&|r| of(r).shuffled)))?;
+        table
+            .with_column(frame::column(&format!("{name}_low"), column(&|r| of(r).interval.low)))?;
+        table.with_column(frame::column(
+            &format!("{name}_high"),
+            column(&|r| of(r).interval.high),
+        ))?;
+        table
+            .with_column(frame::column(&format!("{name}_shuffled"), column(&|r| of(r).shuffled)))?;
     }
     table.with_column(frame::column("data", vec!["simulated"; reports.len()]))?;
     Ok(table)
@@ -116,21 +143,37 @@ pub fn table(measured: &DataFrame) -> Result<Table> {
         "cross-talk, others refitted",
     ];
     let sets = frame::numbers(measured, "data_sets")?.first().copied().unwrap_or(0.);
-    let caption = format!("Regression models under perturbed coefficients: mean over {sets} data sets (range, or 95 % interval).");
+    let caption = format!(
+        "Regression models under perturbed coefficients: mean over {sets} data sets (range, or 95 % interval)."
+    );
     let mut table = Table::new("predictability_regression", &caption, &header);
     let number = |name: &str| frame::numbers(measured, name);
     let with = |name: &str, ends: [&str; 2], digits: usize| -> Result<Vec<String>> {
-        let (mid, low, high) = (number(name)?, number(&format!("{name}{}", ends[0]))?, number(&format!("{name}{}", ends[1]))?);
-        let show = |v: f64| if v.abs() >= 1e4 { format!("{v:.1e}") } else { format!("{v:.digits$}") };
-        Ok((0..mid.len()).map(|i| format!("{} ({} to {})", show(mid[i]), show(low[i]), show(high[i]))).collect())
+        let (mid, low, high) = (
+            number(name)?,
+            number(&format!("{name}{}", ends[0]))?,
+            number(&format!("{name}{}", ends[1]))?,
+        );
+        let show =
+            |v: f64| if v.abs() >= 1e4 { format!("{v:.1e}") } else { format!("{v:.digits$}") };
+        Ok((0..mid.len())
+            .map(|i| format!("{} ({} to {})", show(mid[i]), show(low[i]), show(high[i])))
+            .collect())
     };
     let score = |name: &str| -> Result<Vec<String>> {
         let shuffled = number(&format!("{name}_shuffled"))?;
         let show = |v: f64| if v.abs() >= 1e4 { format!("{v:.1e}") } else { format!("{v:.2}") };
-        Ok(with(name, ["_low", "_high"], 2)?.into_iter().zip(shuffled).map(|(text, control)| format!("{text}; {}", show(control))).collect())
+        Ok(with(name, ["_low", "_high"], 2)?
+            .into_iter()
+            .zip(shuffled)
+            .map(|(text, control)| format!("{text}; {}", show(control)))
+            .collect())
     };
     let plain = |name: &str, digits: usize| -> Result<Vec<String>> {
-        Ok(number(name)?.into_iter().map(|v| if v >= 1e5 { format!("{v:.1e}") } else { format!("{v:.digits$}") }).collect())
+        Ok(number(name)?
+            .into_iter()
+            .map(|v| if v >= 1e5 { format!("{v:.1e}") } else { format!("{v:.digits$}") })
+            .collect())
     };
     let columns = [
         frame::texts(measured, "basis")?,
@@ -143,7 +186,9 @@ pub fn table(measured: &DataFrame) -> Result<Table> {
         score("refit_skill")?,
         with("refit_cross_talk", ["_lowest", "_highest"], 2)?,
     ];
-    table.rows = (0..measured.height()).map(|row| columns.iter().map(|column| column[row].clone()).collect()).collect();
+    table.rows = (0..measured.height())
+        .map(|row| columns.iter().map(|column| column[row].clone()).collect())
+        .collect();
     table.notes.push(source().data);
     Ok(table)
 }
@@ -168,7 +213,8 @@ fn grid() -> impl Iterator<Item = f64> {
 fn fits() -> Result<Figure> {
     let study = RegressionStudy::default();
     let points = Points::draw(study.points, study.noise, 0);
-    let mut truth: Vec<(f64, f64)> = points.x.iter().copied().zip(points.truth.iter().copied()).collect();
+    let mut truth: Vec<(f64, f64)> =
+        points.x.iter().copied().zip(points.truth.iter().copied()).collect();
     truth.sort_by(|a, b| a.0.total_cmp(&b.0));
     let data: Vec<(f64, f64)> = points.x.iter().copied().zip(points.y.iter().copied()).collect();
     let panels = Basis::ALL
@@ -220,10 +266,15 @@ fn gram() -> Result<Figure> {
 fn cross_talk(measured: &DataFrame) -> Result<Figure> {
     let (bases, n) = (frame::texts(measured, "basis")?, frame::numbers(measured, "N")?);
     let of = |name: &str, ends: [&str; 2]| -> Result<Vec<Curve>> {
-        let (mid, low, high) = (frame::numbers(measured, name)?, frame::numbers(measured, ends[0])?, frame::numbers(measured, ends[1])?);
+        let (mid, low, high) = (
+            frame::numbers(measured, name)?,
+            frame::numbers(measured, ends[0])?,
+            frame::numbers(measured, ends[1])?,
+        );
         let curve = |(at, basis): (usize, &Basis)| {
             let rows: Vec<usize> = (0..n.len()).filter(|&i| bases[i] == basis.name()).collect();
-            let mut curve = line(basis.name(), rows.iter().map(|&i| (n[i], mid[i])).collect(), at, at);
+            let mut curve =
+                line(basis.name(), rows.iter().map(|&i| (n[i], mid[i])).collect(), at, at);
             curve.spread = rows.iter().map(|&i| (low[i], high[i])).collect();
             curve.band = Band::Bars;
             curve
@@ -231,7 +282,12 @@ fn cross_talk(measured: &DataFrame) -> Result<Figure> {
         Ok(Basis::ALL.iter().enumerate().map(curve).collect())
     };
     let panels = [
-        panel("cross-talk", "N", "share of the change in other components", of("cross_talk", ["cross_talk_lowest", "cross_talk_highest"])?),
+        panel(
+            "cross-talk",
+            "N",
+            "share of the change in other components",
+            of("cross_talk", ["cross_talk_lowest", "cross_talk_highest"])?,
+        ),
         panel(
             "cross-talk when the others are fitted anew",
             "N",

@@ -17,7 +17,8 @@ const COLUMNS: [(&str, &str); 4] = [
     ("locality", "locality"),
 ];
 
-/// Those that only some lines have: the share of stronger perturbations that change more, and rank agreement over pairs of attributes.
+/// Those that only some lines have: the share of stronger perturbations that change more, and rank
+/// agreement over pairs of attributes.
 pub const OTHERS: [&str; 2] = ["monotonicity", "rank of pairs"];
 
 /// One score of one forecast for one kind of operation.
@@ -41,30 +42,59 @@ pub struct About<'a> {
 impl About<'_> {
     pub fn row(&self, forecast: &str, score: &'static str, value: Score, budget: Budget) -> Row {
         let Self { operation, perturbations, images } = *self;
-        Row { operation: operation.into(), forecast: forecast.into(), score, value, budget, perturbations, images }
+        Row {
+            operation: operation.into(),
+            forecast: forecast.into(),
+            score,
+            value,
+            budget,
+            perturbations,
+            images,
+        }
     }
 
-    /// Scores of all forecasts, and how much better the first of each pair of forecasts is than the second.
-    pub fn rows(&self, study: &Study, forecasts: &[Forecast], pairs: &[[&str; 2]]) -> Result<Vec<Row>> {
+    /// Scores of all forecasts, and how much better the first of each pair of forecasts is than the
+    /// second.
+    pub fn rows(
+        &self,
+        study: &Study,
+        forecasts: &[Forecast],
+        pairs: &[[&str; 2]],
+    ) -> Result<Vec<Row>> {
         let mut rows = vec![];
         for forecast in forecasts {
             let scores = study.score(forecast)?;
-            let values = [scores.skill, scores.rank_of_outputs, scores.rank_of_operations, scores.locality];
-            rows.extend(COLUMNS.iter().zip(values).map(|((name, _), value)| self.row(&scores.forecast, name, value, scores.budget)));
+            let values =
+                [scores.skill, scores.rank_of_outputs, scores.rank_of_operations, scores.locality];
+            rows.extend(
+                COLUMNS.iter().zip(values).map(|((name, _), value)| {
+                    self.row(&scores.forecast, name, value, scores.budget)
+                }),
+            );
         }
-        let named = |name: &str| forecasts.iter().find(|f| f.name == name).with_context(|| format!("there is no forecast `{name}`"));
+        let named = |name: &str| {
+            forecasts
+                .iter()
+                .find(|f| f.name == name)
+                .with_context(|| format!("there is no forecast `{name}`"))
+        };
         for [ours, theirs] in pairs {
             let better = study.difference(named(ours)?, named(theirs)?)?;
-            let values = [better.skill, better.rank_of_outputs, better.rank_of_operations, better.locality];
-            let uncontrolled = |interval| Score { interval, shuffled: f64::NAN, exchanged: f64::NAN };
-            rows.extend(COLUMNS.iter().zip(values).map(|((name, _), v)| self.row(&better.forecast, name, uncontrolled(v), better.budget)));
+            let values =
+                [better.skill, better.rank_of_outputs, better.rank_of_operations, better.locality];
+            let uncontrolled =
+                |interval| Score { interval, shuffled: f64::NAN, exchanged: f64::NAN };
+            rows.extend(COLUMNS.iter().zip(values).map(|((name, _), v)| {
+                self.row(&better.forecast, name, uncontrolled(v), better.budget)
+            }));
         }
         Ok(rows)
     }
 }
 
 pub fn frame(rows: &[Row]) -> Result<DataFrame> {
-    let text = |value: fn(&Row) -> &str| rows.iter().map(|r| value(r).to_owned()).collect::<Vec<_>>();
+    let text =
+        |value: fn(&Row) -> &str| rows.iter().map(|r| value(r).to_owned()).collect::<Vec<_>>();
     let number = |value: fn(&Row) -> f64| rows.iter().map(value).collect::<Vec<_>>();
     let count = |value: fn(&Row) -> usize| rows.iter().map(|r| value(r) as i64).collect::<Vec<_>>();
     Ok(df!(
@@ -86,7 +116,8 @@ pub fn frame(rows: &[Row]) -> Result<DataFrame> {
 /// What `frame` wrote.
 pub fn read(run: &Run) -> Result<Vec<Row>> {
     let table = run.read_csv(SCORES)?;
-    let (text, number) = (|name: &str| frame::texts(&table, name), |name: &str| frame::numbers(&table, name));
+    let (text, number) =
+        (|name: &str| frame::texts(&table, name), |name: &str| frame::numbers(&table, name));
     let (operations, forecasts, scores) = (text("operation")?, text("forecast")?, text("score")?);
     let (estimates, lows, highs) = (number("estimate")?, number("low")?, number("high")?);
     let (shuffled, exchanged) = (number("shuffled")?, number("operations_exchanged")?);
@@ -97,7 +128,10 @@ pub fn read(run: &Run) -> Result<Vec<Row>> {
         Ok(Row {
             operation: operations[i].clone(),
             forecast: forecasts[i].clone(),
-            score: known.iter().find(|name| **name == scores[i]).with_context(|| format!("{SCORES}: there is no score `{}`", scores[i]))?,
+            score: known
+                .iter()
+                .find(|name| **name == scores[i])
+                .with_context(|| format!("{SCORES}: there is no score `{}`", scores[i]))?,
             value: Score {
                 interval: Interval { estimate: estimates[i], low: lows[i], high: highs[i] },
                 shuffled: shuffled[i],
@@ -122,7 +156,9 @@ pub fn distinct<'a>(rows: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 pub fn score<'a>(rows: &'a [Row], operation: &str, forecast: &str, score: &str) -> Option<&'a Row> {
-    rows.iter().find(|r| (r.operation.as_str(), r.forecast.as_str(), r.score) == (operation, forecast, score))
+    rows.iter().find(|r| {
+        (r.operation.as_str(), r.forecast.as_str(), r.score) == (operation, forecast, score)
+    })
 }
 
 fn text(value: &Score) -> String {
@@ -131,9 +167,14 @@ fn text(value: &Score) -> String {
         (false, _) => "–".into(),
         (true, false) => format!("{estimate:.2}"),
         (true, true) if value.exchanged.is_finite() => {
-            format!("{estimate:.2} ({low:.2} to {high:.2}); {:.2}; {:.2}", value.shuffled, value.exchanged)
+            format!(
+                "{estimate:.2} ({low:.2} to {high:.2}); {:.2}; {:.2}",
+                value.shuffled, value.exchanged
+            )
         }
-        (true, true) if value.shuffled.is_finite() => format!("{estimate:.2} ({low:.2} to {high:.2}); {:.2}", value.shuffled),
+        (true, true) if value.shuffled.is_finite() => {
+            format!("{estimate:.2} ({low:.2} to {high:.2}); {:.2}", value.shuffled)
+        }
         (true, true) => format!("{estimate:.2} ({low:.2} to {high:.2})"),
     }
 }
@@ -147,12 +188,22 @@ pub fn table(run: &Run) -> Result<Table> {
     let caption = "Predictability: score (95 % interval); the same with operations and attributes exchanged; with operations exchanged. 1 is perfect, 0 knows nothing.";
     let mut table = Table::new("predictability", caption, &header);
     for operation in distinct(rows.iter().map(|r| r.operation.as_str())) {
-        for forecast in distinct(rows.iter().filter(|r| r.operation == operation).map(|r| r.forecast.as_str())) {
-            let Some(first) = rows.iter().find(|r| r.operation == operation && r.forecast == forecast) else { continue };
+        for forecast in
+            distinct(rows.iter().filter(|r| r.operation == operation).map(|r| r.forecast.as_str()))
+        {
+            let Some(first) =
+                rows.iter().find(|r| r.operation == operation && r.forecast == forecast)
+            else {
+                continue;
+            };
             let size = format!("{} × {}", first.perturbations, first.images);
             let mut cells = vec![operation.to_owned(), forecast.to_owned()];
-            cells.extend(COLUMNS.map(|(name, _)| score(&rows, operation, forecast, name).map_or("–".into(), |r| text(&r.value))));
-            let other = OTHERS.iter().filter_map(|name| Some(format!("{name} {}", text(&score(&rows, operation, forecast, name)?.value))));
+            cells.extend(COLUMNS.map(|(name, _)| {
+                score(&rows, operation, forecast, name).map_or("–".into(), |r| text(&r.value))
+            }));
+            let other = OTHERS.iter().filter_map(|name| {
+                Some(format!("{name} {}", text(&score(&rows, operation, forecast, name)?.value)))
+            });
             cells.push(other.collect());
             cells.extend([format!("{} + {}", first.budget.values, first.budget.probes), size]);
             table.rows.push(cells);
@@ -167,17 +218,30 @@ pub fn figure(run: &Run, source: &Source) -> Result<Figure> {
     let rows = read(run)?;
     let dot = |operation: &str, forecast: &str, name: &str| {
         let value = score(&rows, operation, forecast, name).map(|r| r.value);
-        value.map_or(Dot { value: f64::NAN, interval: (f64::NAN, f64::NAN), controls: [f64::NAN; 2] }, |v| Dot {
-            value: v.interval.estimate,
-            interval: (v.interval.low, v.interval.high),
-            controls: [v.shuffled, v.exchanged],
-        })
+        value.map_or(
+            Dot { value: f64::NAN, interval: (f64::NAN, f64::NAN), controls: [f64::NAN; 2] },
+            |v| Dot {
+                value: v.interval.estimate,
+                interval: (v.interval.low, v.interval.high),
+                controls: [v.shuffled, v.exchanged],
+            },
+        )
     };
     let group = |operation: &str| {
-        let of = rows.iter().filter(|r| r.operation == operation && r.score == "skill" && !r.forecast.contains(" minus "));
-        let lines = of.map(|r| (r.forecast.clone(), COLUMNS.iter().map(|(name, _)| dot(operation, &r.forecast, name)).collect())).collect();
+        let of = rows.iter().filter(|r| {
+            r.operation == operation && r.score == "skill" && !r.forecast.contains(" minus ")
+        });
+        let lines = of
+            .map(|r| {
+                (
+                    r.forecast.clone(),
+                    COLUMNS.iter().map(|(name, _)| dot(operation, &r.forecast, name)).collect(),
+                )
+            })
+            .collect();
         Forest { title: operation.into(), rows: lines }
     };
-    let groups: Vec<Forest> = distinct(rows.iter().map(|r| r.operation.as_str())).into_iter().map(group).collect();
+    let groups: Vec<Forest> =
+        distinct(rows.iter().map(|r| r.operation.as_str())).into_iter().map(group).collect();
     Ok(foresee_report::forest("predictability_scores", &COLUMNS.map(|c| c.1), &groups, source)?)
 }

@@ -1,4 +1,5 @@
-//! The last two checkpoints of a training: if the newest is damaged, the one before it is still there.
+//! The last two checkpoints of a training: if the newest is damaged, the one before it is still
+//! there.
 
 use anyhow::{Context, Result};
 use foresee_model::Trainer;
@@ -24,14 +25,23 @@ pub fn resume(run: &Run, fresh: impl Fn() -> Result<Trainer>) -> Result<(Trainer
             continue;
         }
         let mut trainer = fresh()?;
-        match trainer.resume(&path).map_err(anyhow::Error::from).and_then(|()| History::read(run, trainer.position())) {
+        match trainer
+            .resume(&path)
+            .map_err(anyhow::Error::from)
+            .and_then(|()| History::read(run, trainer.position()))
+        {
             Ok(history) => {
-                tracing::info!("going on from step {} of {}", trainer.position().step, trainer.steps());
+                tracing::info!(
+                    "going on from step {} of {}",
+                    trainer.position().step,
+                    trainer.steps()
+                );
                 return Ok((trainer, history));
             }
             Err(e) => {
                 tracing::warn!("a checkpoint is passed over: {e:#}");
-                std::fs::rename(&path, run.path(UNUSABLE)).with_context(|| format!("renaming {}", path.display()))?;
+                std::fs::rename(&path, run.path(UNUSABLE))
+                    .with_context(|| format!("renaming {}", path.display()))?;
             }
         }
     }
@@ -40,7 +50,10 @@ pub fn resume(run: &Run, fresh: impl Fn() -> Result<Trainer>) -> Result<(Trainer
 
 /// What earlier sessions took, as far as their work was saved.
 pub fn seconds(run: &Run) -> f64 {
-    std::fs::read_to_string(run.path(SECONDS)).ok().and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+    std::fs::read_to_string(run.path(SECONDS))
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or_default()
 }
 
 /// Writes a checkpoint and the history up to it, which took this long in all sessions.
@@ -49,7 +62,8 @@ pub fn save(run: &Run, trainer: &Trainer, history: &History, seconds: f64) -> Re
     write_whole(&run.path(SECONDS), format!("{seconds:.3}\n").as_bytes())?;
     let [newest, previous] = FILES.map(|file| run.path(file));
     if newest.exists() {
-        std::fs::rename(&newest, &previous).with_context(|| format!("renaming {}", newest.display()))?;
+        std::fs::rename(&newest, &previous)
+            .with_context(|| format!("renaming {}", newest.display()))?;
     }
     Ok(trainer.save_checkpoint(&newest)?)
 }

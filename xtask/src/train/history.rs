@@ -25,11 +25,17 @@ pub struct History {
 impl History {
     /// What happened before a checkpoint at this position.
     pub fn read(run: &Run, at: Position) -> Result<Self> {
-        let read = |file: &str| -> Result<DataFrame> { run.read_csv(file).context("the history beside the checkpoint") };
+        let read = |file: &str| -> Result<DataFrame> {
+            run.read_csv(file).context("the history beside the checkpoint")
+        };
         let steps = read(FILES[0])?;
         let numbers = |name: &str| frame::numbers(&steps, name);
         let (step, epoch, loss) = (numbers("step")?, numbers("epoch")?, numbers("loss")?);
-        let (classification, sparsity, accuracy) = (numbers("classification_loss")?, numbers("sparsity_loss")?, numbers("batch_accuracy")?);
+        let (classification, sparsity, accuracy) = (
+            numbers("classification_loss")?,
+            numbers("sparsity_loss")?,
+            numbers("batch_accuracy")?,
+        );
         let (mask_mean, learning_rate) = (numbers("mask_mean")?, numbers("learning_rate")?);
         let rows = (0..step.len().min(at.step)).map(|i| {
             let position = Position { step: step[i] as usize, epoch: epoch[i] as usize, batch: 0 };
@@ -44,7 +50,12 @@ impl History {
             (position, report)
         });
         let steps: Vec<_> = rows.collect();
-        anyhow::ensure!(steps.len() == at.step, "{} ends at step {}, before the checkpoint", FILES[0], steps.len());
+        anyhow::ensure!(
+            steps.len() == at.step,
+            "{} ends at step {}, before the checkpoint",
+            FILES[0],
+            steps.len()
+        );
         let validation = read(FILES[1])?;
         let (epochs, accuracy, balanced) = (
             frame::numbers(&validation, "epochs_done")?,
@@ -52,14 +63,22 @@ impl History {
             frame::numbers(&validation, "balanced_accuracy")?,
         );
         let validation = (0..epochs.len())
-            .map(|i| Validation { epochs_done: epochs[i] as usize, accuracy: accuracy[i], balanced_accuracy: balanced[i] })
+            .map(|i| Validation {
+                epochs_done: epochs[i] as usize,
+                accuracy: accuracy[i],
+                balanced_accuracy: balanced[i],
+            })
             .filter(|v| v.epochs_done <= at.epoch);
         Ok(Self { steps, validation: validation.collect() })
     }
 
     pub fn write(&self, run: &Run) -> Result<()> {
-        let column = |value: fn(&StepReport) -> f64| self.steps.iter().map(|(_, r)| value(r)).collect::<Vec<_>>();
-        let place = |value: fn(&Position) -> usize| self.steps.iter().map(|(p, _)| value(p) as i64).collect::<Vec<_>>();
+        let column = |value: fn(&StepReport) -> f64| {
+            self.steps.iter().map(|(_, r)| value(r)).collect::<Vec<_>>()
+        };
+        let place = |value: fn(&Position) -> usize| {
+            self.steps.iter().map(|(p, _)| value(p) as i64).collect::<Vec<_>>()
+        };
         let steps = df!(
             "step" => place(|p| p.step),
             "epoch" => place(|p| p.epoch),
@@ -71,7 +90,8 @@ impl History {
             "learning_rate" => column(|r| r.learning_rate),
         )?;
         run.write_csv(FILES[0], steps)?;
-        let column = |value: fn(&Validation) -> f64| self.validation.iter().map(value).collect::<Vec<_>>();
+        let column =
+            |value: fn(&Validation) -> f64| self.validation.iter().map(value).collect::<Vec<_>>();
         let validation = df!(
             "epochs_done" => self.validation.iter().map(|v| v.epochs_done as i64).collect::<Vec<_>>(),
             "accuracy" => column(|v| v.accuracy),
@@ -83,7 +103,9 @@ impl History {
     /// Means over the last steps, for the eye.
     pub fn message(&self, epochs: usize) -> String {
         let last = &self.steps[self.steps.len().saturating_sub(20)..];
-        let mean = |value: fn(&StepReport) -> f32| last.iter().map(|(_, r)| value(r)).sum::<f32>() / last.len().max(1) as f32;
+        let mean = |value: fn(&StepReport) -> f32| {
+            last.iter().map(|(_, r)| value(r)).sum::<f32>() / last.len().max(1) as f32
+        };
         let epoch = self.steps.last().map_or(0, |(p, _)| p.epoch) + 1;
         format!(
             "epoch {epoch}/{epochs}, loss {:.3} = {:.3} + {:.3} sparsity, accuracy {:.1} %, mask mean {:.3}",

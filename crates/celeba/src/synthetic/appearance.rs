@@ -55,12 +55,16 @@ impl Appearance {
             scale: 1. + within(rng, 0.08),
             roll: within(rng, 9.),
             yaw: within(rng, 1.),
-            skin: Colour(92., 58., 42.).towards(Colour(232., 190., 160.), 1. - tone * tone).lighter(within(rng, 0.05)),
+            skin: Colour(92., 58., 42.)
+                .towards(Colour(232., 190., 160.), 1. - tone * tone)
+                .lighter(within(rng, 0.05)),
             other_hair: Colour(120., 45., 25.).towards(Colour(150., 110., 75.), rng.random()),
             hair_tone: within(rng, 1.),
             hair_length: rng.random_range(38. ..95.),
             parting: within(rng, 14.),
-            iris: [Colour(70., 45., 25.), Colour(70., 100., 140.), Colour(80., 110., 70.)][rng.random_range(0..3)].lighter(within(rng, 0.1)),
+            iris: [Colour(70., 45., 25.), Colour(70., 100., 140.), Colour(80., 110., 70.)]
+                [rng.random_range(0..3)]
+            .lighter(within(rng, 0.1)),
             eye_distance: 17.5 + within(rng, 1.5),
             face_width: within(rng, 2.),
             mouth_height: 36. + within(rng, 2.),
@@ -80,7 +84,8 @@ impl Appearance {
         }
     }
 
-    /// Random numbers for the details of one part of the drawing, whatever was drawn before it. `part` is below 63.
+    /// Random numbers for the details of one part of the drawing, whatever was drawn before it.
+    /// `part` is below 63.
     pub fn details(&self, part: u64) -> ChaCha8Rng {
         stream(self.details.0, Purpose::Face, (self.details.1 << 6) + 1 + part)
     }

@@ -23,11 +23,23 @@ fn around_eye(canvas: &mut Canvas, look: &Look, (x, y): (f32, f32), side: f32) {
     }
     if look.has("Bags_Under_Eyes") {
         canvas.fill(
-            blob(&[(x - 10., y + 5.), (x, y + 7.5), (x + 10., y + 5.), (x + 8., y + 11.), (x, y + 13.5), (x - 8., y + 11.)]),
+            blob(&[
+                (x - 10., y + 5.),
+                (x, y + 7.5),
+                (x + 10., y + 5.),
+                (x + 8., y + 11.),
+                (x, y + 13.5),
+                (x - 8., y + 11.),
+            ]),
             Colour(80., 50., 70.).towards(skin, 0.35),
             0.75,
         );
-        canvas.stroke(curve(&[(x - 9., y + 10.), (x, y + 13.5), (x + 9., y + 10.)]), skin.lighter(-0.55), 1.4, 0.85);
+        canvas.stroke(
+            curve(&[(x - 9., y + 10.), (x, y + 13.5), (x + 9., y + 10.)]),
+            skin.lighter(-0.55),
+            1.4,
+            0.85,
+        );
     }
 }
 
@@ -47,26 +59,52 @@ fn eye(canvas: &mut Canvas, look: &Look, (x, y): (f32, f32), side: f32) {
     let gaze = x + look.appearance.yaw * 1.5;
     canvas.fill(ellipse((gaze, y), (iris, iris.min(ry))), look.appearance.iris, 1.);
     canvas.fill(ellipse((gaze, y), (1.9, 1.9f32.min(ry))), Colour::BLACK, 1.);
-    canvas.fill(ellipse((gaze - 1.2, y - ry * 0.3), (0.9, 0.9f32.min(ry * 0.5))), Colour::WHITE, 1.);
+    canvas.fill(
+        ellipse((gaze - 1.2, y - ry * 0.3), (0.9, 0.9f32.min(ry * 0.5))),
+        Colour::WHITE,
+        1.,
+    );
     let made_up = look.has("Heavy_Makeup");
     let lid = if made_up { Colour::BLACK } else { look.skin.lighter(-0.65) };
     canvas.stroke(
-        curve(&[(x - rx, y), (x - rx * 0.5, y - ry * 0.9), (x + rx * 0.1, y - ry), (x + rx * 0.6, y - ry * 0.8), (x + rx, y)]),
+        curve(&[
+            (x - rx, y),
+            (x - rx * 0.5, y - ry * 0.9),
+            (x + rx * 0.1, y - ry),
+            (x + rx * 0.6, y - ry * 0.8),
+            (x + rx, y),
+        ]),
         lid,
         if made_up { 2.4 } else { 1.3 },
         1.,
     );
     if made_up {
-        canvas.stroke(curve(&[(x + side * rx, y), (x + side * (rx + 5.), y - 4.)]), Colour::BLACK, 1.8, 1.);
-        canvas.stroke(curve(&[(x - rx * 0.6, y + ry * 0.8), (x, y + ry), (x + rx * 0.6, y + ry * 0.8)]), Colour::BLACK, 1.2, 0.9);
+        canvas.stroke(
+            curve(&[(x + side * rx, y), (x + side * (rx + 5.), y - 4.)]),
+            Colour::BLACK,
+            1.8,
+            1.,
+        );
+        canvas.stroke(
+            curve(&[(x - rx * 0.6, y + ry * 0.8), (x, y + ry), (x + rx * 0.6, y + ry * 0.8)]),
+            Colour::BLACK,
+            1.2,
+            0.9,
+        );
     }
     if look.has("Narrow_Eyes") {
-        canvas.stroke(curve(&[(x - rx, y - 3.), (x, y - 4.6), (x + rx, y - 2.6)]), look.skin.lighter(-0.35), 1.6, 0.9);
+        canvas.stroke(
+            curve(&[(x - rx, y - 3.), (x, y - 4.6), (x + rx, y - 2.6)]),
+            look.skin.lighter(-0.35),
+            1.6,
+            0.9,
+        );
     }
 }
 
 fn brow(canvas: &mut Canvas, look: &Look, (x, y): (f32, f32), side: f32) {
-    let thick = if look.has("Bushy_Eyebrows") { 6. } else { 2.3 } + if look.has("Male") { 0.9 } else { 0. };
+    let thick =
+        if look.has("Bushy_Eyebrows") { 6. } else { 2.3 } + if look.has("Male") { 0.9 } else { 0. };
     let y = y - 12.;
     let colour = look.hair.towards(Colour(30., 22., 18.), 0.55);
     let line = match look.has("Arched_Eyebrows") {
@@ -90,12 +128,33 @@ pub(crate) fn nose(canvas: &mut Canvas, look: &Look) {
     let (width, end) = if big { (13., 26.) } else { (7.5, 22.) };
     if look.has("Pointy_Nose") {
         canvas.fill(
-            polygon(&[at(-2., 2.), at(2., 2.), at(width * 0.7, end - 3.), at(0., end + 4.), at(-width * 0.7, end - 3.)]),
+            polygon(&[
+                at(-2., 2.),
+                at(2., 2.),
+                at(width * 0.7, end - 3.),
+                at(0., end + 4.),
+                at(-width * 0.7, end - 3.),
+            ]),
             dark.towards(look.skin, 0.4),
             1.,
         );
-        canvas.fill(polygon(&[at(-1., 0.), at(1.5, 0.), at(3., end - 2.), at(0., end + 2.), at(-2., end - 2.)]), light, 0.95);
-        canvas.stroke(curve(&[at(-width * 0.7, end - 3.), at(0., end + 4.), at(width * 0.7, end - 3.)]), dark.lighter(-0.3), 1.4, 1.);
+        canvas.fill(
+            polygon(&[
+                at(-1., 0.),
+                at(1.5, 0.),
+                at(3., end - 2.),
+                at(0., end + 2.),
+                at(-2., end - 2.),
+            ]),
+            light,
+            0.95,
+        );
+        canvas.stroke(
+            curve(&[at(-width * 0.7, end - 3.), at(0., end + 4.), at(width * 0.7, end - 3.)]),
+            dark.lighter(-0.3),
+            1.4,
+            1.,
+        );
     } else {
         canvas.fill(
             blob(&[
@@ -116,7 +175,16 @@ pub(crate) fn nose(canvas: &mut Canvas, look: &Look) {
     for side in [-1., 1.] {
         canvas.fill(ellipse(at(side * width * 0.5, end - 0.5), nostril), dark.lighter(-0.5), 0.9);
         if big {
-            canvas.stroke(curve(&[at(side * width * 0.8, end - 9.), at(side * (width + 1.), end - 3.), at(side * width * 0.8, end)]), dark, 1.8, 0.9);
+            canvas.stroke(
+                curve(&[
+                    at(side * width * 0.8, end - 9.),
+                    at(side * (width + 1.), end - 3.),
+                    at(side * width * 0.8, end),
+                ]),
+                dark,
+                1.8,
+                0.9,
+            );
         }
     }
 }
@@ -132,11 +200,16 @@ pub(crate) fn mouth(canvas: &mut Canvas, look: &Look) {
     };
     let y = look.appearance.mouth_height + if smiling { 2. } else { 0. };
     let at = |p: (f32, f32)| look.turned(p, 5.);
-    let lips: Vec<_> =
-        mirrored(&[(0., y - gap - lip * 0.7), (4., y - gap - lip), (half, y + corner), (half * 0.55, y + gap + lip * 0.75), (0., y + gap + lip)])
-            .into_iter()
-            .map(at)
-            .collect();
+    let lips: Vec<_> = mirrored(&[
+        (0., y - gap - lip * 0.7),
+        (4., y - gap - lip),
+        (half, y + corner),
+        (half * 0.55, y + gap + lip * 0.75),
+        (0., y + gap + lip),
+    ])
+    .into_iter()
+    .map(at)
+    .collect();
     canvas.fill(blob(&lips), colour, 1.);
     if gap > 0. {
         let inside: Vec<_> = mirrored(&[
@@ -162,13 +235,24 @@ pub(crate) fn mouth(canvas: &mut Canvas, look: &Look) {
         .collect();
         canvas.fill(blob(&teeth), Colour::WHITE, 1.);
     } else {
-        let line = [(-half, y + corner), (-half * 0.5, y + corner * 0.1), (0., y + 0.4), (half * 0.5, y + corner * 0.1), (half, y + corner)].map(at);
+        let line = [
+            (-half, y + corner),
+            (-half * 0.5, y + corner * 0.1),
+            (0., y + 0.4),
+            (half * 0.5, y + corner * 0.1),
+            (half, y + corner),
+        ]
+        .map(at);
         canvas.stroke(curve(&line), colour.lighter(-0.6), 1.5, 1.);
     }
     if smiling {
         for side in [-1., 1.] {
             canvas.stroke(
-                curve(&[at((side * (half + 2.), y + corner - 6.)), at((side * (half + 5.), y + corner)), at((side * (half + 2.5), y + corner + 6.))]),
+                curve(&[
+                    at((side * (half + 2.), y + corner - 6.)),
+                    at((side * (half + 5.), y + corner)),
+                    at((side * (half + 2.5), y + corner + 6.)),
+                ]),
                 look.skin.lighter(-0.42),
                 1.7,
                 0.9,
@@ -193,13 +277,27 @@ pub(crate) fn glasses(canvas: &mut Canvas, look: &Look) {
             canvas.fill(ellipse(centre, (rx, ry)), Colour(25., 22., 25.), 0.88);
         } else {
             canvas.fill(ellipse(centre, (rx, ry)), Colour(225., 238., 250.), 0.22);
-            canvas.stroke(curve(&[(centre.0 - 5., centre.1 + 2.), (centre.0 + 1., centre.1 - 5.)]), Colour::WHITE, 1.4, 0.7);
+            canvas.stroke(
+                curve(&[(centre.0 - 5., centre.1 + 2.), (centre.0 + 1., centre.1 - 5.)]),
+                Colour::WHITE,
+                1.4,
+                0.7,
+            );
         }
         canvas.stroke(ellipse(centre, (rx, ry)), frame, 2.6, 1.);
-        canvas.stroke(curve(&[(centre.0 + side * rx, centre.1 - 2.), (side * outline(look)[3].0, -2.)]), frame, 2.2, 1.);
+        canvas.stroke(
+            curve(&[(centre.0 + side * rx, centre.1 - 2.), (side * outline(look)[3].0, -2.)]),
+            frame,
+            2.2,
+            1.,
+        );
     }
     canvas.stroke(
-        curve(&[(centres[0].0 + rx, 0.), (centres[0].0 + rx + (centres[1].0 - centres[0].0) / 2. - rx, -2.), (centres[1].0 - rx, 0.)]),
+        curve(&[
+            (centres[0].0 + rx, 0.),
+            (centres[0].0 + rx + (centres[1].0 - centres[0].0) / 2. - rx, -2.),
+            (centres[1].0 - rx, 0.),
+        ]),
         frame,
         2.2,
         1.,
@@ -211,7 +309,8 @@ pub(crate) fn earrings(canvas: &mut Canvas, look: &Look) {
         return;
     }
     let a = look.appearance;
-    let metal = [Colour(236., 196., 70.), Colour(232., 234., 240.), a.accent[0]][(a.style[2] * 2.99) as usize];
+    let metal = [Colour(236., 196., 70.), Colour(232., 234., 240.), a.accent[0]]
+        [(a.style[2] * 2.99) as usize];
     let x = outline(look)[3].0 + 3.;
     for side in [-1., 1.] {
         let at = (side * x, 19.);
@@ -223,7 +322,16 @@ pub(crate) fn earrings(canvas: &mut Canvas, look: &Look) {
             1 => canvas.stroke(ellipse((at.0, at.1 + 7.), (6., 8.)), metal, 2.4, 1.),
             _ => {
                 canvas.stroke(curve(&[at, (at.0, at.1 + 10.)]), metal, 1.6, 1.);
-                canvas.fill(polygon(&[(at.0, at.1 + 7.), (at.0 + 4.5, at.1 + 15.), (at.0, at.1 + 20.), (at.0 - 4.5, at.1 + 15.)]), metal, 1.);
+                canvas.fill(
+                    polygon(&[
+                        (at.0, at.1 + 7.),
+                        (at.0 + 4.5, at.1 + 15.),
+                        (at.0, at.1 + 20.),
+                        (at.0 - 4.5, at.1 + 15.),
+                    ]),
+                    metal,
+                    1.,
+                );
             }
         }
         canvas.fill(ellipse((at.0 - 1., at.1 - 1.), (1.1, 1.1)), Colour::WHITE, 1.);

@@ -1,7 +1,10 @@
-//! Drawn faces with CelebA's 40 attributes, for machines without CelebA and for studies that need to know where an attribute is.
+//! Drawn faces with CelebA's 40 attributes, for machines without CelebA and for studies that need
+//! to know where an attribute is.
 //!
-//! Attributes occur as often, and together as often, as in CelebA (a Gaussian copula from `data/celeba/attribute_*.csv`); each is visible in the drawing. Pose,
-//! light, background, skin, hair and clothes vary and say nothing about the attributes. A face is decided by the seed and its number alone.
+//! Attributes occur as often, and together as often, as in CelebA (a Gaussian copula from
+//! `data/celeba/attribute_*.csv`); each is visible in the drawing. Pose, light, background, skin,
+//! hair and clothes vary and say nothing about the attributes. A face is decided by the seed and
+//! its number alone.
 
 mod appearance;
 mod canvas;
@@ -29,7 +32,8 @@ pub const HEIGHT: usize = 218;
 /// The file that marks a folder of drawn faces.
 const MARKER: &str = "SYNTHETIC.txt";
 
-/// Faces are drawn into a folder beside their final place, whose name begins so; a drawing that is killed leaves it.
+/// Faces are drawn into a folder beside their final place, whose name begins so; a drawing that is
+/// killed leaves it.
 pub const UNFINISHED: &str = ".faces-";
 
 /// Draws the faces of one seed.
@@ -44,34 +48,45 @@ impl Generator {
         Self { seed, population: Population::celeba() }
     }
 
-    /// The attributes of a face of the population. Attributes that exclude each other in a drawing (hair colours, straight and wavy, bald and any of these)
-    /// are thinned out to one of them.
+    /// The attributes of a face of the population. Attributes that exclude each other in a drawing
+    /// (hair colours, straight and wavy, bald and any of these) are thinned out to one of them.
     pub fn labels(&self, face: u64) -> Labels {
         self.population.draw(self.seed, face)
     }
 
-    /// Draws a face with any attributes: RGB, row by row, [`WIDTH`]×[`HEIGHT`]. What is not an attribute (pose, light, …) depends on the number only.
+    /// Draws a face with any attributes: RGB, row by row, [`WIDTH`]×[`HEIGHT`]. What is not an
+    /// attribute (pose, light, …) depends on the number only.
     pub fn render(&self, face: u64, labels: Labels) -> Vec<u8> {
         scene::render(&Appearance::draw(self.seed, face), labels)
     }
 
-    /// The pixels, [`WIDTH`]×[`HEIGHT`], at which the drawing of this face differs between having an attribute and not having it, all else being equal: where
-    /// the attribute is.
+    /// The pixels, [`WIDTH`]×[`HEIGHT`], at which the drawing of this face differs between having
+    /// an attribute and not having it, all else being equal: where the attribute is.
     pub fn region(&self, face: u64, labels: Labels, attribute: usize) -> Vec<bool> {
-        let [on, off] = [true, false].map(|present| self.render(face, labels.with(attribute, present)));
+        let [on, off] =
+            [true, false].map(|present| self.render(face, labels.with(attribute, present)));
         let differs = |(a, b): (&[u8], &[u8])| a.iter().zip(b).any(|(a, b)| a.abs_diff(*b) > 12);
         on.chunks_exact(3).zip(off.chunks_exact(3)).map(differs).collect()
     }
 }
 
-/// Draws `count` faces and writes them to `folder` in CelebA's layout: 80 % train, 10 % val, 10 % test, in order. `progress` is told the number of faces
-/// drawn since it was last called. The folder appears only when it is complete.
+/// Draws `count` faces and writes them to `folder` in CelebA's layout: 80 % train, 10 % val, 10 %
+/// test, in order. `progress` is told the number of faces drawn since it was last called. The
+/// folder appears only when it is complete.
 ///
 /// # Errors
 /// If the folder exists already or cannot be written.
-pub fn write(folder: &Path, count: usize, seed: u64, progress: impl Fn(usize) + Sync) -> Result<()> {
+pub fn write(
+    folder: &Path,
+    count: usize,
+    seed: u64,
+    progress: impl Fn(usize) + Sync,
+) -> Result<()> {
     if folder.exists() && std::fs::read_dir(folder).map_err(at(folder))?.next().is_some() {
-        return Err(Error::Inconsistent { path: folder.into(), reason: "is not empty; name a new folder".into() });
+        return Err(Error::Inconsistent {
+            path: folder.into(),
+            reason: "is not empty; name a new folder".into(),
+        });
     }
     let parent = match folder.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -91,7 +106,12 @@ pub fn write(folder: &Path, count: usize, seed: u64, progress: impl Fn(usize) + 
     std::fs::rename(&staging, folder).map_err(writing(folder))
 }
 
-fn write_into(folder: &Path, count: usize, seed: u64, progress: impl Fn(usize) + Sync) -> Result<()> {
+fn write_into(
+    folder: &Path,
+    count: usize,
+    seed: u64,
+    progress: impl Fn(usize) + Sync,
+) -> Result<()> {
     let generator = Generator::new(seed);
     let images = folder.join("img_align_celeba");
     std::fs::create_dir(&images).map_err(writing(&images))?;
@@ -112,21 +132,30 @@ fn write_into(folder: &Path, count: usize, seed: u64, progress: impl Fn(usize) +
         .iter()
         .enumerate()
         .map(|(face, labels)| {
-            let values: String = labels.iter().map(|present| if present { "  1" } else { " -1" }).collect();
+            let values: String =
+                labels.iter().map(|present| if present { "  1" } else { " -1" }).collect();
             format!("{}{values}\n", name(face))
         })
         .collect();
-    let put = |file: &str, text: String| std::fs::write(folder.join(file), text).map_err(writing(&folder.join(file)));
+    let put = |file: &str, text: String| {
+        std::fs::write(folder.join(file), text).map_err(writing(&folder.join(file)))
+    };
     put("list_attr_celeba.txt", format!("{count}\n{} \n{rows}", ATTRIBUTES.join(" ")))?;
     let part = |face: usize| {
         if face < count * 8 / 10 { 0 } else { 1 + usize::from(face >= count * 9 / 10) }
     };
-    put("list_eval_partition.txt", (0..count).map(|face| format!("{} {}\n", name(face), part(face))).collect())?;
+    put(
+        "list_eval_partition.txt",
+        (0..count).map(|face| format!("{} {}\n", name(face), part(face))).collect(),
+    )?;
     put(MARKER, marker(count, seed))
 }
 
 fn marker(count: usize, seed: u64) -> String {
-    format!("{count} faces drawn by foresee-celeba {}, seed {seed}. These are not photographs.\n", env!("CARGO_PKG_VERSION"))
+    format!(
+        "{count} faces drawn by foresee-celeba {}, seed {seed}. These are not photographs.\n",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 /// Whether `folder` holds what [`write()`] of this version writes for this count and seed.

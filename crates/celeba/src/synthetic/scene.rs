@@ -19,7 +19,8 @@ pub(crate) struct Look<'a> {
 
 impl<'a> Look<'a> {
     fn new(appearance: &'a Appearance, labels: Labels) -> Self {
-        let mut look = Self { labels, appearance, skin: appearance.skin, hair: appearance.other_hair };
+        let mut look =
+            Self { labels, appearance, skin: appearance.skin, hair: appearance.other_hair };
         if look.has("Pale_Skin") {
             look.skin = appearance.skin.towards(Colour(250., 236., 230.), 0.8);
         }
@@ -40,7 +41,8 @@ impl<'a> Look<'a> {
         self.labels.has(attribute_index(attribute).expect("one of the 40 attributes"))
     }
 
-    /// A place inside the face as it appears when the head is turned; `depth` is how far it stands out.
+    /// A place inside the face as it appears when the head is turned; `depth` is how far it stands
+    /// out.
     pub fn turned(&self, (x, y): (f32, f32), depth: f32) -> (f32, f32) {
         let yaw = self.appearance.yaw;
         (x * (1. - 0.1 * yaw * x.signum()) + yaw * depth, y)
@@ -84,7 +86,11 @@ fn background(canvas: &mut Canvas, appearance: &Appearance) {
             1 => canvas.fill(ellipse(centre, radius), colour, alpha),
             _ => {
                 let (x, y, w, h) = (centre.0, centre.1, radius.0, radius.1 * 2.);
-                canvas.fill(polygon(&[(x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h)]), colour, alpha);
+                canvas.fill(
+                    polygon(&[(x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h)]),
+                    colour,
+                    alpha,
+                );
             }
         }
     }
@@ -94,14 +100,40 @@ fn clothes(canvas: &mut Canvas, look: &Look) {
     let a = look.appearance;
     let male = look.has("Male");
     let (neck, shoulder) = if male { (25., 80.) } else { (18., 68.) };
-    let throat = [(-neck, 30.), (neck, 30.), (neck + 2., 66.), (neck + 14., 84.), (0., 100.), (-neck - 14., 84.), (-neck - 2., 66.)];
-    let body = [(-neck - 4., 70.), (neck + 4., 70.), (shoulder, 86.), (shoulder + 14., 150.), (-shoulder - 14., 150.), (-shoulder, 86.)];
+    let throat = [
+        (-neck, 30.),
+        (neck, 30.),
+        (neck + 2., 66.),
+        (neck + 14., 84.),
+        (0., 100.),
+        (-neck - 14., 84.),
+        (-neck - 2., 66.),
+    ];
+    let body = [
+        (-neck - 4., 70.),
+        (neck + 4., 70.),
+        (shoulder, 86.),
+        (shoulder + 14., 150.),
+        (-shoulder - 14., 150.),
+        (-shoulder, 86.),
+    ];
     canvas.fill(blob(&body), a.clothes, 1.);
     canvas.fill(polygon(&throat), look.skin.lighter(-0.14), 1.);
     let depth = 80. + 12. * a.neckline;
-    let edge = [(-neck - 14., 78.), (-neck * 0.6, depth - 4.), (0., depth), (neck * 0.6, depth - 4.), (neck + 14., 78.)];
+    let edge = [
+        (-neck - 14., 78.),
+        (-neck * 0.6, depth - 4.),
+        (0., depth),
+        (neck * 0.6, depth - 4.),
+        (neck + 14., 78.),
+    ];
     let mut front = edge.to_vec();
-    front.extend([(shoulder + 14., 100.), (shoulder + 14., 150.), (-shoulder - 14., 150.), (-shoulder - 14., 100.)]);
+    front.extend([
+        (shoulder + 14., 100.),
+        (shoulder + 14., 150.),
+        (-shoulder - 14., 150.),
+        (-shoulder - 14., 100.),
+    ]);
     canvas.fill(polygon(&front), a.clothes, 1.);
     canvas.stroke(curve(&edge), a.clothes_detail, 2.5, 0.9);
     if look.has("Wearing_Necktie") {
@@ -114,29 +146,64 @@ fn clothes(canvas: &mut Canvas, look: &Look) {
 
 fn necktie(canvas: &mut Canvas, a: &Appearance) {
     let shirt = Colour::WHITE.towards(a.clothes_detail, 0.15);
-    canvas.fill(polygon(&[(-24., 70.), (0., 80.), (24., 70.), (30., 150.), (-30., 150.)]), shirt, 1.);
+    canvas.fill(
+        polygon(&[(-24., 70.), (0., 80.), (24., 70.), (30., 150.), (-30., 150.)]),
+        shirt,
+        1.,
+    );
     for side in [-1., 1.] {
-        canvas.fill(polygon(&[(side * 27., 64.), (side * 3., 76.), (side * 16., 92.)]), Colour::WHITE, 1.);
-        canvas.stroke(curve(&[(side * 27., 64.), (side * 3., 76.), (side * 16., 92.)]), Colour(150., 150., 155.), 0.8, 1.);
         canvas.fill(
-            polygon(&[(side * 30., 68.), (side * 17., 90.), (side * 22., 150.), (side * 95., 150.), (side * 80., 88.)]),
+            polygon(&[(side * 27., 64.), (side * 3., 76.), (side * 16., 92.)]),
+            Colour::WHITE,
+            1.,
+        );
+        canvas.stroke(
+            curve(&[(side * 27., 64.), (side * 3., 76.), (side * 16., 92.)]),
+            Colour(150., 150., 155.),
+            0.8,
+            1.,
+        );
+        canvas.fill(
+            polygon(&[
+                (side * 30., 68.),
+                (side * 17., 90.),
+                (side * 22., 150.),
+                (side * 95., 150.),
+                (side * 80., 88.),
+            ]),
             a.clothes.lighter(-0.5),
             1.,
         );
     }
     let colour = a.accent[2];
-    canvas.fill(polygon(&[(-6., 75.), (6., 75.), (4., 85.), (-4., 85.)]), colour.lighter(-0.25), 1.);
+    canvas.fill(
+        polygon(&[(-6., 75.), (6., 75.), (4., 85.), (-4., 85.)]),
+        colour.lighter(-0.25),
+        1.,
+    );
     canvas.fill(polygon(&[(-4., 85.), (4., 85.), (10., 150.), (-10., 150.)]), colour, 1.);
     for stripe in 0..4 {
         let y = 90. + 12. * stripe as f32;
-        canvas.stroke(curve(&[(-6., y), (6., y + 6.)]), colour.lighter(0.5), 1.6 * a.style[2] + 0.4, 0.8);
+        canvas.stroke(
+            curve(&[(-6., y), (6., y + 6.)]),
+            colour.lighter(0.5),
+            1.6 * a.style[2] + 0.4,
+            0.8,
+        );
     }
 }
 
 fn necklace(canvas: &mut Canvas, a: &Appearance, neck: f32) {
-    let gold = [Colour(224., 184., 72.), Colour(235., 235., 240.), a.accent[3]][(a.style[3] * 2.99) as usize];
+    let gold = [Colour(224., 184., 72.), Colour(235., 235., 240.), a.accent[3]]
+        [(a.style[3] * 2.99) as usize];
     let drop = 84. + 8. * a.style[0];
-    let line = [(-neck - 4., 68.), (-neck * 0.7, drop - 5.), (0., drop), (neck * 0.7, drop - 5.), (neck + 4., 68.)];
+    let line = [
+        (-neck - 4., 68.),
+        (-neck * 0.7, drop - 5.),
+        (0., drop),
+        (neck * 0.7, drop - 5.),
+        (neck + 4., 68.),
+    ];
     canvas.stroke(curve(&line), gold.lighter(-0.45), 2.6, 1.);
     canvas.stroke(curve(&line), gold, 1.5, 1.);
     for i in 0..=14 {
@@ -161,17 +228,23 @@ fn finish(canvas: &Canvas, look: &Look) -> Vec<u8> {
     for pixel in rgb.chunks_exact_mut(3) {
         let grain = within(&mut rng, a.grain);
         for value in pixel {
-            *value = ((f32::from(*value) - 128.) * a.contrast + 128. + a.brightness + grain).clamp(0., 255.) as u8;
+            *value = ((f32::from(*value) - 128.) * a.contrast + 128. + a.brightness + grain)
+                .clamp(0., 255.) as u8;
         }
     }
     match look.has("Blurry") {
-        true => scaled(&scaled(&rgb, (WIDTH, HEIGHT), (WIDTH / 6, HEIGHT / 6)), (WIDTH / 6, HEIGHT / 6), (WIDTH, HEIGHT)),
+        true => scaled(
+            &scaled(&rgb, (WIDTH, HEIGHT), (WIDTH / 6, HEIGHT / 6)),
+            (WIDTH / 6, HEIGHT / 6),
+            (WIDTH, HEIGHT),
+        ),
         false => rgb,
     }
 }
 
 fn scaled(rgb: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
-    let source = ImageRef::new(from.0 as u32, from.1 as u32, rgb, PixelType::U8x3).expect("a whole image");
+    let source =
+        ImageRef::new(from.0 as u32, from.1 as u32, rgb, PixelType::U8x3).expect("a whole image");
     let mut target = Image::new(to.0 as u32, to.1 as u32, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
     Resizer::new().resize(&source, &mut target, &options).expect("sizes above 0");

@@ -1,4 +1,5 @@
-//! Launches of `cuda/conv.cu`. Images are x [B, H, W, I], outputs [B, H, W, O], weights [O, I, n, n].
+//! Launches of `cuda/conv.cu`. Images are x [B, H, W, I], outputs [B, H, W, O], weights [O, I, n,
+//! n].
 
 use super::Argument::{self, Buffer, U32};
 use super::{Plan, count};
@@ -11,7 +12,8 @@ const DEPTH: usize = 32;
 const BLOCK: (u32, u32, u32) = (256, 1, 1);
 /// Blocks, at most, of a kernel whose threads take one element after another.
 const ELEMENTWISE: usize = 1024;
-/// Blocks of the weights' gradient, about: its pixels are cut into as many parts as give this number, whatever the device, since the order of sums depends on it.
+/// Blocks of the weights' gradient, about: its pixels are cut into as many parts as give this
+/// number, whatever the device, since the order of sums depends on it.
 const BLOCKS: usize = 512;
 /// Pixels of a part at least.
 const PART: usize = 512;
@@ -63,7 +65,8 @@ impl Conv {
         plan
     }
 
-    /// Gradient of x: dL/dout, weight → dx (the first buffer made). It is the same convolution with the weights transposed and turned by 180°.
+    /// Gradient of x: dL/dout, weight → dx (the first buffer made). It is the same convolution with
+    /// the weights transposed and turned by 180°.
     pub fn input_gradient(&self) -> Plan {
         let swapped = Self { inputs: self.outputs, outputs: self.inputs, ..*self };
         let mut plan = Plan::new("conv", 2);
@@ -78,8 +81,18 @@ impl Conv {
         let (rows, columns) = (self.terms().next_multiple_of(DEPTH), self.padded());
         let out = plan.buffer(rows * columns);
         // The weight's own sizes, whichever way it is used.
-        let (outputs, inputs) = if turned { (self.inputs, self.outputs) } else { (self.outputs, self.inputs) };
-        let arguments = [weight, count(outputs), count(inputs), count(self.taps()), U32(turned.into()), count(rows), count(columns), out];
+        let (outputs, inputs) =
+            if turned { (self.inputs, self.outputs) } else { (self.outputs, self.inputs) };
+        let arguments = [
+            weight,
+            count(outputs),
+            count(inputs),
+            count(self.taps()),
+            U32(turned.into()),
+            count(rows),
+            count(columns),
+            out,
+        ];
         plan.launch("pack_weights", elementwise(rows * columns), BLOCK, 0, &arguments);
         out
     }
@@ -89,21 +102,33 @@ impl Conv {
         self.outputs.next_multiple_of(COLUMNS)
     }
 
-    fn products(&self, plan: &mut Plan, x: Argument, weights: Argument, bias: Option<Argument>, out: Argument) {
+    fn products(
+        &self,
+        plan: &mut Plan,
+        x: Argument,
+        weights: Argument,
+        bias: Option<Argument>,
+        out: Argument,
+    ) {
         let kernel = match self.precision {
             Precision::F32 => "conv_f32",
             Precision::Bf16 => "conv_bf16",
         };
         // Without a bias the kernel reads none, so that any buffer can stand there.
-        let (first, last) = ([x, weights, bias.unwrap_or(weights)], [U32(bias.is_some().into()), count(self.outputs), count(self.padded()), out]);
+        let (first, last) = (
+            [x, weights, bias.unwrap_or(weights)],
+            [U32(bias.is_some().into()), count(self.outputs), count(self.padded()), out],
+        );
         let grid = (self.pixels().div_ceil(ROWS), self.outputs.div_ceil(COLUMNS), 1);
         plan.launch(kernel, grid, BLOCK, 0, &[&first[..], &self.sizes(), &last].concat());
     }
 
-    /// Gradients of the weights and the bias: x, dL/dout → dweight, dbias (the first two buffers made).
+    /// Gradients of the weights and the bias: x, dL/dout → dweight, dbias (the first two buffers
+    /// made).
     pub fn weight_gradient(&self) -> Plan {
         let mut plan = Plan::new("conv", 2);
-        let (dweight, dbias) = (plan.buffer(self.outputs * self.terms()), plan.buffer(self.outputs));
+        let (dweight, dbias) =
+            (plan.buffer(self.outputs * self.terms()), plan.buffer(self.outputs));
         let (parts, each) = self.parts();
         let all = (self.terms() + 1) * self.outputs;
         let sums = plan.buffer(parts * all);
@@ -112,9 +137,19 @@ impl Conv {
             Precision::Bf16 => "weights_bf16",
         };
         let (rows, columns) = self.tiles();
-        let arguments = [&[Buffer(0), Buffer(1)][..], &self.sizes(), &[count(self.outputs), count(each), sums]].concat();
+        let arguments =
+            [&[Buffer(0), Buffer(1)][..], &self.sizes(), &[count(self.outputs), count(each), sums]]
+                .concat();
         plan.launch(kernel, (rows, columns, parts), BLOCK, 0, &arguments);
-        let arguments = [sums, count(parts), count(self.outputs), count(self.inputs), count(self.taps()), dweight, dbias];
+        let arguments = [
+            sums,
+            count(parts),
+            count(self.outputs),
+            count(self.inputs),
+            count(self.taps()),
+            dweight,
+            dbias,
+        ];
         plan.launch("add_parts", elementwise(all), BLOCK, 0, &arguments);
         plan
     }

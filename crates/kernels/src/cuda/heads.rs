@@ -1,4 +1,5 @@
-//! Launches of `cuda/heads.cu`. Inputs are u [B, P, D] of P pixels with the features in the first C of D, weights w [K·C, D], biases `[K·C]`.
+//! Launches of `cuda/heads.cu`. Inputs are u [B, P, D] of P pixels with the features in the first C
+//! of D, weights w [K·C, D], biases `[K·C]`.
 
 use super::Argument::{Buffer, F32};
 use super::{Argument, Plan, count};
@@ -6,7 +7,8 @@ use crate::Precision;
 
 /// Threads of a block.
 const THREADS: u32 = 128;
-/// Rows (channels or inputs) of a warp and of a block; pixels of a tile, and of one in the weights' gradient; tiles of a block in the forward pass.
+/// Rows (channels or inputs) of a warp and of a block; pixels of a tile, and of one in the weights'
+/// gradient; tiles of a block in the forward pass.
 const ROWS: usize = 32;
 const PANEL: usize = 128;
 const TILE: usize = 64;
@@ -14,7 +16,8 @@ const SHORT_TILE: usize = 32;
 const PASSES: usize = 2;
 /// What rows in shared memory have beyond their elements.
 const GAP: usize = 8;
-/// How many blocks a launch should have: four for each of 132 multiprocessors (H100, H200), whatever the device, so that the order of sums is the same on all.
+/// How many blocks a launch should have: four for each of 132 multiprocessors (H100, H200),
+/// whatever the device, so that the order of sums is the same on all.
 const BLOCKS: usize = 528;
 /// Words of sums under curves that are kept at most.
 const SUMS: usize = 1 << 28;
@@ -51,12 +54,15 @@ impl Counts {
     #[cfg(feature = "cuda")]
     pub(crate) fn fit(&self) -> bool {
         let inputs = self.inputs.next_multiple_of(ROWS);
-        self.images * self.pixels * inputs < super::MOST && self.attributes * self.channels.next_multiple_of(ROWS) * inputs < super::MOST
+        self.images * self.pixels * inputs < super::MOST
+            && self.attributes * self.channels.next_multiple_of(ROWS) * inputs < super::MOST
     }
 
-    /// Bytes of shared memory of a block, at most, that [`forward`], [`under`] and [`backward`] ask for: more for inputs of several chunks.
+    /// Bytes of shared memory of a block, at most, that [`forward`], [`under`] and [`backward`] ask
+    /// for: more for inputs of several chunks.
     pub fn shared(&self, precision: Precision) -> u32 {
-        let plans = [forward(self, precision), under(self, precision, 1), backward(self, precision)];
+        let plans =
+            [forward(self, precision), under(self, precision, 1), backward(self, precision)];
         plans.iter().map(Plan::shared).max().unwrap_or(0)
     }
 
@@ -117,34 +123,78 @@ impl Kernels {
             return Buffer(0);
         }
         let packed = plan.buffer(rows * padded * self.bytes / 4);
-        plan.launch(self.pack_inputs, (threads(rows * padded), 1, 1), (THREADS, 1, 1), 0, &[Buffer(0), count(rows), count(n.inputs), packed]);
+        plan.launch(
+            self.pack_inputs,
+            (threads(rows * padded), 1, 1),
+            (THREADS, 1, 1),
+            0,
+            &[Buffer(0), count(rows), count(n.inputs), packed],
+        );
         packed
     }
 
     /// The weights as left factors of `down` × `across` fragments an attribute.
-    fn pack_weights(&self, plan: &mut Plan, kernel: &'static str, n: &Counts, down: usize, across: usize) -> Argument {
+    fn pack_weights(
+        &self,
+        plan: &mut Plan,
+        kernel: &'static str,
+        n: &Counts,
+        down: usize,
+        across: usize,
+    ) -> Argument {
         let fragments = n.attributes * down * across;
         let packed = plan.buffer(fragments * 256 * self.bytes / 4);
-        let arguments = [Buffer(1), count(n.channels), count(n.inputs), count(down), count(across), packed];
+        let arguments =
+            [Buffer(1), count(n.channels), count(n.inputs), count(down), count(across), packed];
         plan.launch(kernel, (fragments, 1, 1), (32, 1, 1), 0, &arguments);
         packed
     }
 
     fn to_logits(&self, plan: &mut Plan, n: &Counts) -> Argument {
-        self.pack_weights(plan, self.to_logits, n, n.channels.next_multiple_of(ROWS) / 16, n.inputs.div_ceil(16))
+        self.pack_weights(
+            plan,
+            self.to_logits,
+            n,
+            n.channels.next_multiple_of(ROWS) / 16,
+            n.inputs.div_ceil(16),
+        )
     }
 
     fn to_inputs(&self, plan: &mut Plan, n: &Counts) -> Argument {
-        self.pack_weights(plan, self.to_inputs, n, n.inputs.next_multiple_of(ROWS) / 16, n.channels.next_multiple_of(ROWS) / 16)
+        self.pack_weights(
+            plan,
+            self.to_inputs,
+            n,
+            n.inputs.next_multiple_of(ROWS) / 16,
+            n.channels.next_multiple_of(ROWS) / 16,
+        )
     }
 
     /// Launches what computes the gradient of u. The inputs and the weights as factors.
-    fn to_inputs_gradient(&self, plan: &mut Plan, n: &Counts, du: Argument) -> (Argument, Argument) {
-        let (u, to_logits, to_inputs) = (self.pack_inputs(plan, n), self.to_logits(plan, n), self.to_inputs(plan, n));
+    fn to_inputs_gradient(
+        &self,
+        plan: &mut Plan,
+        n: &Counts,
+        du: Argument,
+    ) -> (Argument, Argument) {
+        let (u, to_logits, to_inputs) =
+            (self.pack_inputs(plan, n), self.to_logits(plan, n), self.to_inputs(plan, n));
         let parts = n.pixels.div_ceil(TILE);
-        let shared = self.tile(TILE * if n.chunks() == 1 { 1 } else { 2 }) + PANEL * (TILE + GAP) * self.bytes;
-        let arguments = [&[u, to_logits, to_inputs, Buffer(2), Buffer(3)][..], &n.arguments(), &[count(parts), du]].concat();
-        plan.launch(self.inputs, (n.images * parts, n.chunks(), 1), (THREADS, 1, 1), shared, &arguments);
+        let shared = self.tile(TILE * if n.chunks() == 1 { 1 } else { 2 })
+            + PANEL * (TILE + GAP) * self.bytes;
+        let arguments = [
+            &[u, to_logits, to_inputs, Buffer(2), Buffer(3)][..],
+            &n.arguments(),
+            &[count(parts), du],
+        ]
+        .concat();
+        plan.launch(
+            self.inputs,
+            (n.images * parts, n.chunks(), 1),
+            (THREADS, 1, 1),
+            shared,
+            &arguments,
+        );
         (u, to_logits)
     }
 
@@ -159,13 +209,14 @@ fn threads(elements: usize) -> usize {
     elements.div_ceil(THREADS as usize).min(1 << 16)
 }
 
-/// Forward: u, w, bias → means [B, K, 2, C] (the first buffer made) of mask ⊗ feature and of the mask.
+/// Forward: u, w, bias → means [B, K, 2, C] (the first buffer made) of mask ⊗ feature and of the
+/// mask.
 pub fn forward(n: &Counts, precision: Precision) -> Plan {
     pooled(n, precision, None)
 }
 
-/// Forward under curves: u, w, bias, (n, β) [curves, K, C, 2] of g(M; n, β) → means [B, K, curves, 2, C] (the first buffer made). A curve of n = 1 and β = 0
-/// gives the same bits as [`forward`].
+/// Forward under curves: u, w, bias, (n, β) [curves, K, C, 2] of g(M; n, β) → means [B, K, curves,
+/// 2, C] (the first buffer made). A curve of n = 1 and β = 0 gives the same bits as [`forward`].
 pub fn under(n: &Counts, precision: Precision, curves: usize) -> Plan {
     pooled(n, precision, Some(curves))
 }
@@ -185,24 +236,45 @@ fn pooled(n: &Counts, precision: Precision, curves: Option<usize>) -> Plan {
     let each = n.attributes.div_ceil(groups).max(1);
     let tiles = if n.chunks() == 1 { passes.min(n.pixels.div_ceil(TILE)) } else { 2 };
     let under = curves.map(|curves| [Buffer(3), count(curves)]);
-    let arguments = [&[u, w, Buffer(2)][..], &n.arguments(), &[count(each), count(parts), sums], under.as_ref().map_or(&[], |u| &u[..])].concat();
-    plan.launch(kernel, (n.images * parts, n.attributes.div_ceil(each), 1), (THREADS, 1, 1), kernels.tile(tiles * TILE), &arguments);
+    let arguments = [
+        &[u, w, Buffer(2)][..],
+        &n.arguments(),
+        &[count(each), count(parts), sums],
+        under.as_ref().map_or(&[], |u| &u[..]),
+    ]
+    .concat();
+    plan.launch(
+        kernel,
+        (n.images * parts, n.attributes.div_ceil(each), 1),
+        (THREADS, 1, 1),
+        kernels.tile(tiles * TILE),
+        &arguments,
+    );
     sum_parts(&mut plan, sums, (n.images, parts, row), group, 1. / n.pixels as f32, out);
     plan
 }
 
 /// Sums [outer, parts, n] over the parts.
-fn sum_parts(plan: &mut Plan, sums: Argument, (outer, parts, n): (usize, usize, usize), group: usize, scale: f32, out: Argument) {
+fn sum_parts(
+    plan: &mut Plan,
+    sums: Argument,
+    (outer, parts, n): (usize, usize, usize),
+    group: usize,
+    scale: f32,
+    out: Argument,
+) {
     let arguments = [sums, count(outer), count(parts), count(n), count(group), F32(scale), out];
     plan.launch("sum_parts", (threads(outer * n), 1, 1), (THREADS, 1, 1), 0, &arguments);
 }
 
-/// Backward: u, w, bias, gradient of the means [B, K, 2, C] → gradients of u, w and bias (the first three buffers made).
+/// Backward: u, w, bias, gradient of the means [B, K, 2, C] → gradients of u, w and bias (the first
+/// three buffers made).
 pub fn backward(n: &Counts, precision: Precision) -> Plan {
     let kernels = Kernels::of(precision);
     let mut plan = Plan::new("heads", 4);
     let (weights, biases) = (n.attributes * n.channels * n.inputs, n.attributes * n.channels);
-    let (du, dw, db) = (plan.buffer(n.images * n.pixels * n.inputs), plan.buffer(weights), plan.buffer(biases));
+    let (du, dw, db) =
+        (plan.buffer(n.images * n.pixels * n.inputs), plan.buffer(weights), plan.buffer(biases));
     let (u, to_logits) = kernels.to_inputs_gradient(&mut plan, n, du);
 
     let tiles = n.images * n.pixels.div_ceil(SHORT_TILE);
@@ -211,14 +283,26 @@ pub fn backward(n: &Counts, precision: Precision) -> Plan {
     let parts = tiles.div_ceil(each).max(1);
     let (dw_parts, db_parts) = (plan.buffer(parts * weights), plan.buffer(parts * biases));
     let shared = kernels.tile(SHORT_TILE * if n.chunks() == 1 { 2 } else { 3 });
-    let arguments = [&[u, to_logits, Buffer(2), Buffer(3)][..], &n.arguments(), &[count(tiles), count(each), dw_parts, db_parts]].concat();
-    plan.launch(kernels.weights, (n.attributes, parts, panels), (THREADS, 1, 1), shared, &arguments);
+    let arguments = [
+        &[u, to_logits, Buffer(2), Buffer(3)][..],
+        &n.arguments(),
+        &[count(tiles), count(each), dw_parts, db_parts],
+    ]
+    .concat();
+    plan.launch(
+        kernels.weights,
+        (n.attributes, parts, panels),
+        (THREADS, 1, 1),
+        shared,
+        &arguments,
+    );
     sum_parts(&mut plan, dw_parts, (1, parts, weights), 1, 1., dw);
     sum_parts(&mut plan, db_parts, (1, parts, biases), 1, 1., db);
     plan
 }
 
-/// [`backward`] where nobody asks for the weights' gradients: the gradient of u only (the first buffer made).
+/// [`backward`] where nobody asks for the weights' gradients: the gradient of u only (the first
+/// buffer made).
 pub fn input_gradient(n: &Counts, precision: Precision) -> Plan {
     let mut plan = Plan::new("heads", 4);
     let du = plan.buffer(n.images * n.pixels * n.inputs);

@@ -1,6 +1,7 @@
-//! Work for a CUDA device as plain data: which kernels of `cuda/*.cu` are launched, in which order, with which grids, on which buffers. Written down apart from any
-//! device, so that the same launches run on a GPU (feature `cuda`) and, in tests, on the CPU. Every sum has an order that depends on shapes alone, and no
-//! kernel adds atomically: the same bits on every run.
+//! Work for a CUDA device as plain data: which kernels of `cuda/*.cu` are launched, in which order,
+//! with which grids, on which buffers. Written down apart from any device, so that the same
+//! launches run on a GPU (feature `cuda`) and, in tests, on the CPU. Every sum has an order that
+//! depends on shapes alone, and no kernel adds atomically: the same bits on every run.
 
 pub mod conv;
 pub mod heads;
@@ -15,7 +16,8 @@ pub struct Plan {
     pub module: &'static str,
     /// How many buffers are given, all of `f32`. They come first in the numbering.
     pub inputs: usize,
-    /// The lengths, in words of 4 bytes, of the buffers that are made. Their contents are undefined before a launch writes them.
+    /// The lengths, in words of 4 bytes, of the buffers that are made. Their contents are undefined
+    /// before a launch writes them.
     pub made: Vec<usize>,
     /// One after another.
     pub launches: Vec<Launch>,
@@ -65,10 +67,23 @@ impl Plan {
     }
 
     /// A further launch. One without any block is left out.
-    pub fn launch(&mut self, kernel: &'static str, grid: (usize, usize, usize), block: (u32, u32, u32), shared: usize, arguments: &[Argument]) {
+    pub fn launch(
+        &mut self,
+        kernel: &'static str,
+        grid: (usize, usize, usize),
+        block: (u32, u32, u32),
+        shared: usize,
+        arguments: &[Argument],
+    ) {
         if grid.0 * grid.1 * grid.2 > 0 {
             let grid = (grid.0 as u32, grid.1 as u32, grid.2 as u32);
-            self.launches.push(Launch { kernel, grid, block, shared: shared as u32, arguments: arguments.to_vec() });
+            self.launches.push(Launch {
+                kernel,
+                grid,
+                block,
+                shared: shared as u32,
+                arguments: arguments.to_vec(),
+            });
         }
     }
 }

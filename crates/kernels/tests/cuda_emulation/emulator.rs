@@ -1,4 +1,5 @@
-//! Builds kernels of `cuda/*.cu` with the system's C++ compiler and runs them on the CPU; see `include/cuda_on_cpu.h`.
+//! Builds kernels of `cuda/*.cu` with the system's C++ compiler and runs them on the CPU; see
+//! `include/cuda_on_cpu.h`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,8 @@ pub struct Launch {
 }
 
 impl Emulator {
-    /// Builds `cuda/{source}` with these kernels. `None`, with a word on it, where there is no compiler.
+    /// Builds `cuda/{source}` with these kernels. `None`, with a word on it, where there is no
+    /// compiler.
     pub fn new(source: &str, kernels: &[&str]) -> Option<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
@@ -42,29 +44,60 @@ impl Emulator {
             eprintln!("no C++ compiler ({compiler}): the kernels of {source} are not tested");
             return None;
         }
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{source}.{}", std::process::id()));
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{source}.{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder for the program");
         let list: Vec<String> = kernels.iter().map(|k| format!("KERNEL({k})")).collect();
-        let main = format!("#include \"cuda_on_cpu.h\"\n#include \"{source}\"\nint main() {{ return emulation::run({{{}}}); }}\n", list.join(", "));
+        let main = format!(
+            "#include \"cuda_on_cpu.h\"\n#include \"{source}\"\nint main() {{ return emulation::run({{{}}}); }}\n",
+            list.join(", ")
+        );
         std::fs::write(folder.join("main.cpp"), main).expect("the program's source");
         let program = folder.join("kernels");
         let build = |sanitizers: &[&str]| {
             let mut command = Command::new(&compiler);
-            command.args(["-std=c++17", "-O2", "-g1", "-Wall", "-Wno-unknown-pragmas", "-Wno-unused-function"]).args(sanitizers);
-            command.arg("-I").arg(root.join("tests/cuda_emulation/include")).arg("-I").arg(root.join("cuda"));
-            command.arg(folder.join("main.cpp")).arg("-o").arg(&program).output().expect("the compiler runs")
+            command
+                .args([
+                    "-std=c++17",
+                    "-O2",
+                    "-g1",
+                    "-Wall",
+                    "-Wno-unknown-pragmas",
+                    "-Wno-unused-function",
+                ])
+                .args(sanitizers);
+            command
+                .arg("-I")
+                .arg(root.join("tests/cuda_emulation/include"))
+                .arg("-I")
+                .arg(root.join("cuda"));
+            command
+                .arg(folder.join("main.cpp"))
+                .arg("-o")
+                .arg(&program)
+                .output()
+                .expect("the compiler runs")
         };
         // Some systems have a compiler without the sanitizers' libraries.
-        let mut built = build(&["-fsanitize=address,alignment,bounds", "-fno-sanitize-recover=all"]);
+        let mut built =
+            build(&["-fsanitize=address,alignment,bounds", "-fno-sanitize-recover=all"]);
         if !built.status.success() {
-            eprintln!("without sanitizers: {}", String::from_utf8_lossy(&built.stderr).lines().next().unwrap_or_default());
+            eprintln!(
+                "without sanitizers: {}",
+                String::from_utf8_lossy(&built.stderr).lines().next().unwrap_or_default()
+            );
             built = build(&[]);
         }
-        assert!(built.status.success(), "{source} does not compile: {}", String::from_utf8_lossy(&built.stderr));
+        assert!(
+            built.status.success(),
+            "{source} does not compile: {}",
+            String::from_utf8_lossy(&built.stderr)
+        );
         Some(Self { program })
     }
 
-    /// Runs the launches one after another, and gives the buffers back. Blocks and threads take turns in an order that `seed` decides (0: as they are numbered).
+    /// Runs the launches one after another, and gives the buffers back. Blocks and threads take
+    /// turns in an order that `seed` decides (0: as they are numbered).
     pub fn run(&self, seed: u64, buffers: &[Vec<u8>], launches: &[Launch]) -> Vec<Vec<u8>> {
         let mut input: Vec<u8> = vec![];
         let mut put = |n: u64| input.extend(n.to_le_bytes());
@@ -80,7 +113,9 @@ impl Emulator {
             input.extend(launch.kernel.as_bytes());
             let mut put = |n: u64| input.extend(n.to_le_bytes());
             let ((gx, gy, gz), (bx, by, bz)) = (launch.grid, launch.block);
-            [gx, gy, gz, bx, by, bz, launch.shared, launch.arguments.len() as u32].into_iter().for_each(|n| put(n.into()));
+            [gx, gy, gz, bx, by, bz, launch.shared, launch.arguments.len() as u32]
+                .into_iter()
+                .for_each(|n| put(n.into()));
             for argument in &launch.arguments {
                 let (kind, value) = match *argument {
                     Argument::Buffer(at) => (0, at as u64),
@@ -102,7 +137,12 @@ impl Emulator {
         let writer = std::thread::spawn(move || stdin.write_all(&input));
         let output = child.wait_with_output().expect("the program ends");
         let written = writer.join().expect("no panic");
-        assert!(output.status.success(), "{:?}: {}", launches.iter().map(|l| &l.kernel).collect::<Vec<_>>(), String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{:?}: {}",
+            launches.iter().map(|l| &l.kernel).collect::<Vec<_>>(),
+            String::from_utf8_lossy(&output.stderr)
+        );
         written.expect("the program reads all its input");
         let mut rest = &output.stdout[..];
         buffers

@@ -20,5 +20,11 @@ fn launch(launch: &cuda::Launch) -> Launch {
         cuda::Argument::F32(value) => Argument::F32(value),
     };
     let cuda::Launch { kernel, grid, block, shared, arguments } = launch;
-    Launch { kernel: (*kernel).into(), grid: *grid, block: *block, shared: *shared, arguments: arguments.iter().map(argument).collect() }
+    Launch {
+        kernel: (*kernel).into(),
+        grid: *grid,
+        block: *block,
+        shared: *shared,
+        arguments: arguments.iter().map(argument).collect(),
+    }
 }

@@ -9,7 +9,9 @@ pub fn values(shape: &[usize], scale: f32, seed: u64) -> Var {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let data: Vec<f32> = (0..shape.iter().product())
         .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             ((state >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 2. * scale
         })
         .collect();
@@ -26,6 +28,9 @@ pub fn assert_close(name: &str, got: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(got.len(), expected.len(), "{name}");
     let largest = expected.iter().fold(1e-3f32, |a, b| a.max(b.abs()));
     for (i, (a, b)) in got.iter().zip(expected).enumerate() {
-        assert!((a - b).abs() <= tolerance * largest, "{name}: element {i} is {a}, not {b} (largest {largest})");
+        assert!(
+            (a - b).abs() <= tolerance * largest,
+            "{name}: element {i} is {a}, not {b} (largest {largest})"
+        );
     }
 }

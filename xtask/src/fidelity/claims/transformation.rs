@@ -1,4 +1,5 @@
-//! Intentional mask transformation: for each σ the best setting on validation faces, judged on test faces.
+//! Intentional mask transformation: for each σ the best setting on validation faces, judged on test
+//! faces.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,10 @@ pub fn claims(runs: &[&Run]) -> Vec<Claim> {
         return vec![Claim::not_testable(TEXT, "the network has no masks")];
     }
     if runs.iter().any(|run| run.manifest.config.transform.validation == 0) {
-        return vec![Claim::not_testable(TEXT, "no validation faces were set aside to choose (n, β) on (transform.validation)")];
+        return vec![Claim::not_testable(
+            TEXT,
+            "no validation faces were set aside to choose (n, β) on (transform.validation)",
+        )];
     }
     match gains(runs) {
         Ok(gains) => gains
@@ -57,8 +61,24 @@ fn gains(runs: &[&Run]) -> Result<BTreeMap<String, AtSigma>> {
 fn claim(text: &str, at: AtSigma) -> Result<Claim> {
     let (interval, seeds) = over_seeds_and_images(&at.gains, LEVEL)?;
     let verdict = Verdict::of_gain(&interval, &seeds, MARGIN);
-    let chosen: Vec<String> =
-        at.chosen.iter().map(|(n, beta)| if (*n, *beta) == (1., 0.) { "the identity".into() } else { format!("n = {n}, β = {beta}") }).collect();
+    let chosen: Vec<String> = at
+        .chosen
+        .iter()
+        .map(|(n, beta)| {
+            if (*n, *beta) == (1., 0.) {
+                "the identity".into()
+            } else {
+                format!("n = {n}, β = {beta}")
+            }
+        })
+        .collect();
     let statistic = "gain on test faces of the setting chosen on validation faces [points]";
-    Ok(Claim::new(text, statistic, interval, seeds, verdict, format!("chosen: {}", chosen.join("; "))))
+    Ok(Claim::new(
+        text,
+        statistic,
+        interval,
+        seeds,
+        verdict,
+        format!("chosen: {}", chosen.join("; ")),
+    ))
 }

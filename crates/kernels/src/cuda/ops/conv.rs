@@ -15,7 +15,16 @@ pub(crate) struct DilatedConv {
 impl DilatedConv {
     fn sizes(&self, x: &Shape, weight: &Shape) -> Result<Conv> {
         let ((images, h, w, inputs), (outputs, _, n, _)) = (x.dims4()?, weight.dims4()?);
-        Ok(Conv { images, h, w, inputs, outputs, n, dilation: self.dilation, precision: self.precision })
+        Ok(Conv {
+            images,
+            h,
+            w,
+            inputs,
+            outputs,
+            n,
+            dilation: self.dilation,
+            precision: self.precision,
+        })
     }
 }
 
@@ -24,21 +33,48 @@ impl CustomOp3 for DilatedConv {
         "dilated-conv2d-cuda"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         bail!("{}: tensors on a CUDA device are needed", self.name())
     }
 
-    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, w: &CudaStorage, wl: &Layout, b: &CudaStorage, bl: &Layout) -> Result<(CudaStorage, Shape)> {
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        xl: &Layout,
+        w: &CudaStorage,
+        wl: &Layout,
+        b: &CudaStorage,
+        bl: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
         let conv = self.sizes(xl.shape(), wl.shape())?;
         let made = run(&conv.forward(), &x.device, &[view(x, xl)?, view(w, wl)?, view(b, bl)?])?;
         Ok((first(made, &x.device), (conv.images, conv.h, conv.w, conv.outputs).into()))
     }
 
-    fn bwd(&self, x: &Tensor, w: &Tensor, b: &Tensor, _out: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        b: &Tensor,
+        _out: &Tensor,
+        g: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let conv = self.sizes(x.shape(), w.shape())?;
         let (dw, db) = match w.track_op() || b.track_op() {
             true => {
-                let [dw, db] = run_on(&conv.weight_gradient(), &[x, g], [w.shape().clone(), b.shape().clone()])?;
+                let [dw, db] = run_on(
+                    &conv.weight_gradient(),
+                    &[x, g],
+                    [w.shape().clone(), b.shape().clone()],
+                )?;
                 (Some(dw), Some(db))
             }
             false => (None, None),

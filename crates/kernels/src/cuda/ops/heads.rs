@@ -18,16 +18,46 @@ impl CustomOp3 for Heads {
         "attention-heads-cuda"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         bail!("{}: tensors on a CUDA device are needed", self.name())
     }
 
-    fn cuda_fwd(&self, u: &CudaStorage, ul: &Layout, w: &CudaStorage, wl: &Layout, b: &CudaStorage, bl: &Layout) -> Result<(CudaStorage, Shape)> {
-        let made = run(&forward(&self.counts, self.precision), &u.device, &[view(u, ul)?, view(w, wl)?, view(b, bl)?])?;
-        Ok((first(made, &u.device), (self.counts.images, self.counts.attributes, 2, self.counts.channels).into()))
+    fn cuda_fwd(
+        &self,
+        u: &CudaStorage,
+        ul: &Layout,
+        w: &CudaStorage,
+        wl: &Layout,
+        b: &CudaStorage,
+        bl: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let made = run(
+            &forward(&self.counts, self.precision),
+            &u.device,
+            &[view(u, ul)?, view(w, wl)?, view(b, bl)?],
+        )?;
+        Ok((
+            first(made, &u.device),
+            (self.counts.images, self.counts.attributes, 2, self.counts.channels).into(),
+        ))
     }
 
-    fn bwd(&self, u: &Tensor, w: &Tensor, b: &Tensor, _out: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        u: &Tensor,
+        w: &Tensor,
+        b: &Tensor,
+        _out: &Tensor,
+        g: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (n, inputs) = (&self.counts, [u, w, b, g]);
         if !w.track_op() && !b.track_op() {
             let [du] = run_on(&input_gradient(n, self.precision), &inputs, [u.shape().clone()])?;
@@ -48,11 +78,20 @@ pub(crate) fn forward_under(
     precision: Precision,
     curves: &[&dyn ToneCurve],
 ) -> Result<Option<Tensor>> {
-    let Some(forms) = curves.iter().map(|curve| closed_forms(*curve, counts)).collect::<Option<Vec<_>>>() else { return Ok(None) };
+    let Some(forms) =
+        curves.iter().map(|curve| closed_forms(*curve, counts)).collect::<Option<Vec<_>>>()
+    else {
+        return Ok(None);
+    };
     let parts = forms.chunks(counts.curves_at_once()).map(|forms| {
         let shape = (counts.images, counts.attributes, forms.len(), 2, counts.channels);
-        let table = Tensor::from_vec(forms.concat(), forms.len() * counts.attributes * counts.channels * 2, u.device())?;
-        let [out] = run_on(&under(counts, precision, forms.len()), &[u, w, bias, &table], [shape.into()])?;
+        let table = Tensor::from_vec(
+            forms.concat(),
+            forms.len() * counts.attributes * counts.channels * 2,
+            u.device(),
+        )?;
+        let [out] =
+            run_on(&under(counts, precision, forms.len()), &[u, w, bias, &table], [shape.into()])?;
         Ok(out)
     });
     Ok(Some(Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 2)?))
@@ -60,7 +99,10 @@ pub(crate) fn forward_under(
 
 /// n and β of every mask, [K, C, 2].
 fn closed_forms(curve: &dyn ToneCurve, counts: &Counts) -> Option<Vec<f32>> {
-    let masks = (0..counts.attributes).flat_map(|attribute| (0..counts.channels).map(move |channel| (attribute, channel)));
-    let forms = masks.map(|(attribute, channel)| curve.closed_form(attribute, channel).map(|ClosedForm { n, beta }| [n, beta]));
+    let masks = (0..counts.attributes)
+        .flat_map(|attribute| (0..counts.channels).map(move |channel| (attribute, channel)));
+    let forms = masks.map(|(attribute, channel)| {
+        curve.closed_form(attribute, channel).map(|ClosedForm { n, beta }| [n, beta])
+    });
     Some(forms.collect::<Option<Vec<_>>>()?.concat())
 }

@@ -9,7 +9,9 @@ use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum::C
 use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, LaunchConfig, PushKernelArg};
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::op::BackpropOp;
-use candle_core::{CudaStorage, DType, Device, Layout, Result, Shape, Storage, StorageRef, Tensor, bail};
+use candle_core::{
+    CudaStorage, DType, Device, Layout, Result, Shape, Storage, StorageRef, Tensor, bail,
+};
 
 use super::{Argument, Launch, MOST, Plan};
 
@@ -26,31 +28,57 @@ const MODULES: [(&str, &str); 3] = [
     ("norm", include_str!(concat!(env!("OUT_DIR"), "/norm.ptx"))),
 ];
 
-/// Whether the kernels can take these tensors: `f32` on a CUDA device, of no more elements than they count.
+/// Whether the kernels can take these tensors: `f32` on a CUDA device, of no more elements than
+/// they count.
 pub(crate) fn takes(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|t| t.device().is_cuda() && t.dtype() == DType::F32 && t.elem_count() < MOST)
 }
 
-/// Whether a block can have this many bytes of shared memory on the device: 99 KiB on most GPUs of compute capability 8.6, 8.9 and 12.0, more on larger ones.
+/// Whether a block can have this many bytes of shared memory on the device: 99 KiB on most GPUs of
+/// compute capability 8.6, 8.9 and 12.0, more on larger ones.
 pub(crate) fn have_shared(device: &Device, bytes: u32) -> bool {
     let Device::Cuda(device) = device else { return false };
-    let most = device.cuda_stream().context().attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+    let most = device
+        .cuda_stream()
+        .context()
+        .attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
     bytes <= most.map_or(SHARED, |most| most.max(0) as u32)
 }
 
 /// Runs a plan and gives back the buffers that it made.
-pub(crate) fn run(plan: &Plan, device: &CudaDevice, inputs: &[CudaView<'_, f32>]) -> Result<Vec<CudaSlice<f32>>> {
+pub(crate) fn run(
+    plan: &Plan,
+    device: &CudaDevice,
+    inputs: &[CudaView<'_, f32>],
+) -> Result<Vec<CudaSlice<f32>>> {
     // SAFETY: the plan's first launch that reads a buffer comes after one that writes it.
-    let made = plan.made.iter().map(|&words| unsafe { device.alloc::<f32>(words.max(1)) }).collect::<Result<Vec<_>>>()?;
-    plan.launches.iter().try_for_each(|launch| start(plan.module, launch, device, inputs, &made))?;
+    let made = plan
+        .made
+        .iter()
+        .map(|&words| unsafe { device.alloc::<f32>(words.max(1)) })
+        .collect::<Result<Vec<_>>>()?;
+    plan.launches
+        .iter()
+        .try_for_each(|launch| start(plan.module, launch, device, inputs, &made))?;
     Ok(made)
 }
 
-fn start(module: &'static str, launch: &Launch, device: &CudaDevice, inputs: &[CudaView<'_, f32>], made: &[CudaSlice<f32>]) -> Result<()> {
-    let Some((_, ptx)) = MODULES.iter().find(|(name, _)| *name == module) else { bail!("there is no module {module}") };
-    let function = device.get_or_load_custom_func(launch.kernel, &format!("foresee-{module}"), ptx)?;
+fn start(
+    module: &'static str,
+    launch: &Launch,
+    device: &CudaDevice,
+    inputs: &[CudaView<'_, f32>],
+    made: &[CudaSlice<f32>],
+) -> Result<()> {
+    let Some((_, ptx)) = MODULES.iter().find(|(name, _)| *name == module) else {
+        bail!("there is no module {module}")
+    };
+    let function =
+        device.get_or_load_custom_func(launch.kernel, &format!("foresee-{module}"), ptx)?;
     if launch.shared > SHARED {
-        function.set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, launch.shared as i32).w()?;
+        function
+            .set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, launch.shared as i32)
+            .w()?;
     }
     let mut builder = function.builder();
     for argument in &launch.arguments {
@@ -61,13 +89,19 @@ fn start(module: &'static str, launch: &Launch, device: &CudaDevice, inputs: &[C
             Argument::F32(value) => builder.arg(value),
         };
     }
-    let config = LaunchConfig { grid_dim: launch.grid, block_dim: launch.block, shared_mem_bytes: launch.shared };
-    // SAFETY: the arguments are those of the kernel, and it stays inside of the buffers: tests run every plan on the CPU under the address sanitizer.
+    let config = LaunchConfig {
+        grid_dim: launch.grid,
+        block_dim: launch.block,
+        shared_mem_bytes: launch.shared,
+    };
+    // SAFETY: the arguments are those of the kernel, and it stays inside of the buffers: tests run
+    // every plan on the CPU under the address sanitizer.
     unsafe { builder.launch(config) }.w()?;
     Ok(())
 }
 
-/// The tensor as kernels take it: contiguous, and beginning where 16 bytes do. A view of a contiguous tensor can begin elsewhere; it is copied.
+/// The tensor as kernels take it: contiguous, and beginning where 16 bytes do. A view of a
+/// contiguous tensor can begin elsewhere; it is copied.
 pub(crate) fn aligned(t: &Tensor) -> Result<Tensor> {
     let t = t.contiguous()?;
     match t.layout().start_offset().is_multiple_of(ALIGNED) {
@@ -79,14 +113,20 @@ pub(crate) fn aligned(t: &Tensor) -> Result<Tensor> {
 /// The values of [`aligned`] `f32` storage on the device.
 pub(crate) fn view<'a>(storage: &'a CudaStorage, layout: &Layout) -> Result<CudaView<'a, f32>> {
     match layout.contiguous_offsets() {
-        Some((start, end)) if start.is_multiple_of(ALIGNED) => Ok(storage.as_cuda_slice::<f32>()?.slice(start..end)),
-        Some((start, _)) => bail!("a tensor that begins at a multiple of {ALIGNED} values is needed, not at {start}"),
+        Some((start, end)) if start.is_multiple_of(ALIGNED) => {
+            Ok(storage.as_cuda_slice::<f32>()?.slice(start..end))
+        }
+        Some((start, _)) => bail!(
+            "a tensor that begins at a multiple of {ALIGNED} values is needed, not at {start}"
+        ),
         None => bail!("a contiguous tensor is needed"),
     }
 }
 
 /// The same of a tensor, whose storage `stored` holds.
-pub(crate) fn view_of<'a>((storage, layout): &'a (StorageRef<'_>, &Layout)) -> Result<CudaView<'a, f32>> {
+pub(crate) fn view_of<'a>(
+    (storage, layout): &'a (StorageRef<'_>, &Layout),
+) -> Result<CudaView<'a, f32>> {
     match &**storage {
         Storage::Cuda(storage) => view(storage, layout),
         _ => bail!("a tensor on the CUDA device is needed"),
@@ -94,21 +134,31 @@ pub(crate) fn view_of<'a>((storage, layout): &'a (StorageRef<'_>, &Layout)) -> R
 }
 
 /// Runs a plan on tensors and gives the first buffers that it makes as tensors of these shapes.
-pub(crate) fn run_on<const N: usize>(plan: &Plan, inputs: &[&Tensor], shapes: [Shape; N]) -> Result<[Tensor; N]> {
+pub(crate) fn run_on<const N: usize>(
+    plan: &Plan,
+    inputs: &[&Tensor],
+    shapes: [Shape; N],
+) -> Result<[Tensor; N]> {
     let inputs = inputs.iter().map(|t| aligned(t)).collect::<Result<Vec<_>>>()?;
     let stored: Vec<_> = inputs.iter().map(Tensor::storage_and_layout).collect();
     let views = stored.iter().map(view_of).collect::<Result<Vec<_>>>()?;
     let device = inputs[0].device().as_cuda_device()?;
     let mut made = run(plan, device, &views)?.into_iter();
     Ok(shapes.map(|shape| {
-        let storage = CudaStorage::wrap_cuda_slice(made.next().expect("a plan makes at least its results"), device.clone());
+        let storage = CudaStorage::wrap_cuda_slice(
+            made.next().expect("a plan makes at least its results"),
+            device.clone(),
+        );
         Tensor::from_storage(Storage::Cuda(storage), shape, BackpropOp::none(), false)
     }))
 }
 
 /// The storage of a plan's first result.
 pub(crate) fn first(made: Vec<CudaSlice<f32>>, device: &CudaDevice) -> CudaStorage {
-    CudaStorage::wrap_cuda_slice(made.into_iter().next().expect("a plan makes at least its results"), device.clone())
+    CudaStorage::wrap_cuda_slice(
+        made.into_iter().next().expect("a plan makes at least its results"),
+        device.clone(),
+    )
 }
 
 #[cfg(test)]

@@ -34,7 +34,15 @@ impl CustomOp3 for NormLeakyRelu {
         "norm-leaky-relu-cuda"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         bail!("{}: tensors on a CUDA device are needed", self.name())
     }
 
@@ -50,20 +58,36 @@ impl CustomOp3 for NormLeakyRelu {
         let (pixels, channels) = counts(xl.shape())?;
         let plan = forward(pixels, channels, self.epsilon, self.slope);
         let (mean, variance) = (self.mean.storage_and_layout(), self.variance.storage_and_layout());
-        let inputs = [view(x, xl)?, view_of(&mean)?, view_of(&variance)?, view(gamma, gl)?, view(beta, bl)?];
+        let inputs =
+            [view(x, xl)?, view_of(&mean)?, view_of(&variance)?, view(gamma, gl)?, view(beta, bl)?];
         Ok((first(run(&plan, &x.device, &inputs)?, &x.device), xl.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, gamma: &Tensor, beta: &Tensor, _out: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        gamma: &Tensor,
+        beta: &Tensor,
+        _out: &Tensor,
+        g: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (pixels, channels) = counts(x.shape())?;
         let inputs = [x, &self.mean, &self.variance, gamma, beta, g];
         let of_weights = gamma.track_op() || beta.track_op();
         if !self.own && !of_weights {
-            let [dx] = run_on(&input_gradient(pixels, channels, self.epsilon, self.slope), &inputs, [x.shape().clone()])?;
+            let [dx] = run_on(
+                &input_gradient(pixels, channels, self.epsilon, self.slope),
+                &inputs,
+                [x.shape().clone()],
+            )?;
             return Ok((Some(dx), None, None));
         }
         let plan = backward(pixels, channels, self.epsilon, self.slope, self.own);
-        let [dx, dgamma, dbeta] = run_on(&plan, &inputs, [x.shape().clone(), gamma.shape().clone(), beta.shape().clone()])?;
+        let [dx, dgamma, dbeta] = run_on(
+            &plan,
+            &inputs,
+            [x.shape().clone(), gamma.shape().clone(), beta.shape().clone()],
+        )?;
         Ok((Some(dx), of_weights.then_some(dgamma), of_weights.then_some(dbeta)))
     }
 }
