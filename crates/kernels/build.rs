@@ -18,11 +18,12 @@ fn main() {
     }
 }
 
-/// Every kernel file, each to a module of its own in `OUT_DIR`.
+/// Compiles each file of kernels to a module of its own in `OUT_DIR`.
 fn build() -> Result<(), String> {
-    let (nvcc, capability) = (nvcc()?, capability()?);
+    let nvcc = nvcc()?;
+    let capability = capability()?;
     let out = PathBuf::from(var("OUT_DIR").map_err(|e| e.to_string())?);
-    let sources = std::fs::read_dir("cuda").map_err(|e| format!("crates/kernels/cuda: {e}"))?;
+    let sources = std::fs::read_dir("cuda").map_err(|e| format!("the folder cuda: {e}"))?;
     for source in sources
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|e| e == "cu"))
@@ -63,7 +64,11 @@ fn nvcc() -> Result<PathBuf, String> {
         .map(|path| split_paths(&path).map(|folder| folder.join(name)).collect())
         .unwrap_or_default();
     let found = named.into_iter().chain(homes).chain(paths).find(|path| path.is_file());
-    found.ok_or_else(|| "nvcc, the CUDA toolkit's compiler, was found neither at NVCC nor in CUDA_HOME/bin, CUDA_PATH/bin or PATH. Install the toolkit or build without this feature".into())
+    found.ok_or_else(|| {
+        "nvcc, the CUDA toolkit's compiler, was found neither at NVCC nor in CUDA_HOME/bin, \
+         CUDA_PATH/bin or PATH. Install the toolkit or build without this feature"
+            .into()
+    })
 }
 
 /// The least capability that the kernels are compiled for, as 80 for 8.0: `CUDA_COMPUTE_CAP`, or
@@ -89,7 +94,8 @@ fn capability() -> Result<u32, String> {
     match capability >= 80 {
         true => Ok(capability),
         false => Err(format!(
-            "the kernels need compute capability 8.0 or more (bf16 tensor cores), but CUDA_COMPUTE_CAP or the GPU says {capability}"
+            "the kernels need compute capability 8.0 or more (bf16 tensor cores), \
+             but CUDA_COMPUTE_CAP or the GPU says {capability}"
         )),
     }
 }

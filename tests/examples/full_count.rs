@@ -107,7 +107,7 @@ fn measure(form: &str, path: &Path) -> Result<(), AnyError> {
     assert_eq!((counts, data.len()), ([162_770, 19_867, 19_962], FACES));
     assert_eq!(CelebA::open(path, SplitRule::Paper)?.split(Split::Train)?.len(), 182_637);
     assert!(
-        findings.iter().any(|f| f.what == "splits" && f.status == foresee_celeba::Status::Right)
+        findings.iter().any(|f| f.item == "splits" && f.status == foresee_celeba::Status::Right)
     );
     let options = BatchOptions {
         image_size: SIZE,

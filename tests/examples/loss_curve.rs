@@ -2,7 +2,8 @@
 //! batches:
 //!
 //! ```text
-//! cargo run --release -p foresee-tests --example loss_curve -- CELEBA_DIR FACES SIZE EPOCHS loss_curve.safetensors
+//! cargo run --release -p foresee-tests --example loss_curve -- \
+//!     CELEBA_DIR FACES SIZE EPOCHS loss_curve.safetensors
 //! python tests/python/loss_curve.py loss_curve.safetensors
 //! ```
 //!

@@ -18,6 +18,16 @@ pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 const TEXTS: [&str; 2] = ["list_attr_celeba.txt", "list_eval_partition.txt"];
 
+/// The number that CelebA's partition file gives a face: 0 train, 1 val, 2 test, 255 none.
+fn part(data: &CelebA, face: usize) -> usize {
+    match data.partition(face) {
+        Some(Split::Train) => 0,
+        Some(Split::Val) => 1,
+        Some(Split::Test) => 2,
+        _ => 255,
+    }
+}
+
 fn names(data: &CelebA) -> Vec<&str> {
     (0..data.len()).map(|face| data.name(face)).collect()
 }
@@ -91,7 +101,7 @@ pub fn kaggle(data: &CelebA, root: &Path) -> Result<(), AnyError> {
         format!("image_id,{}\r\n{}", ATTRIBUTES.join(","), rows.join("\r\n")),
     )?;
     let parts: Vec<String> =
-        (0..data.len()).map(|face| format!("{},{}", data.name(face), data.part(face))).collect();
+        (0..data.len()).map(|face| format!("{},{}", data.name(face), part(data, face))).collect();
     std::fs::write(
         root.join("list_eval_partition.csv"),
         format!("image_id,partition\r\n{}", parts.join("\r\n")),
@@ -118,9 +128,9 @@ pub struct ShardOptions<'a> {
 /// Of the file system or of parquet.
 pub fn shards(root: &Path, data: &CelebA, options: &ShardOptions) -> Result<(), AnyError> {
     std::fs::create_dir_all(root)?;
-    for (part, split) in ["train", options.validation, "test"].into_iter().enumerate() {
+    for (number, split) in ["train", options.validation, "test"].into_iter().enumerate() {
         let faces: Vec<usize> =
-            (0..data.len()).filter(|&face| usize::from(data.part(face)) == part).collect();
+            (0..data.len()).filter(|&face| part(data, face) == number).collect();
         let files = faces.len().div_ceil(options.shard);
         for (number, faces) in faces.chunks(options.shard).enumerate() {
             shard(
@@ -142,7 +152,8 @@ fn shard(
 ) -> Result<(), AnyError> {
     let kind = if options.booleans { "boolean" } else { "int64" };
     let mut schema = String::from(
-        "message schema { optional group image { optional binary bytes; optional binary path (UTF8); }\n",
+        "message schema { optional group image { optional binary bytes; optional binary path \
+         (UTF8); }\n",
     );
     if options.booleans {
         schema.push_str("optional int64 celeb_id;\n");

@@ -11,42 +11,14 @@ use std::process::{Command, Output};
 
 use forms::AnyError;
 
-/// Settings of a run of some seconds that goes through every stage.
-pub const SMALL: [&str; 20] = [
-    "data.synthetic_faces=60",
-    "data.image_size=12",
-    "model.channels=16",
-    "train.epochs=1",
-    "measure.images=20",
-    "prune.step=8",
-    "prune.random_seeds=2",
-    "transform.images=4",
-    "predict.images=6",
-    "predict.channels=5",
-    "predict.resamples=20",
-    "attribute.images=1",
-    "attribute.steps=3",
-    "attribute.grid=2",
-    "attribute.lime_samples=12",
-    "attribute.checks=1",
-    "attribute.neighbours=1",
-    "attribute.permutation_images=4",
-    "attribute.channels=4",
-    "attribute.surrogate_images=10",
-];
-
-/// The arguments of a small run in a folder, and more of them.
+/// The arguments of a run of some seconds that goes through every stage, in a folder, and more of
+/// them.
 ///
 /// # Errors
 /// If the path is not UTF-8.
 pub fn small_run(out: &Path, more: &[&str]) -> Result<Vec<String>, AnyError> {
-    let set = SMALL.iter().flat_map(|setting| ["--set", *setting]);
-    Ok(["reproduce", "--out", text(out)?]
-        .into_iter()
-        .chain(set)
-        .chain(more.iter().copied())
-        .map(String::from)
-        .collect())
+    let start = ["reproduce", "--profile", "smoke", "--out", text(out)?];
+    Ok(start.iter().chain(more).map(ToString::to_string).collect())
 }
 
 /// Runs the command line as a user does.

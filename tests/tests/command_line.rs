@@ -265,9 +265,9 @@ fn forecasts_are_scored(run: &Path, other: &Path) -> AnyResult {
     }
     let scores = std::fs::read_to_string(Path::new(&run).join("data/predictability.csv"))?;
     for (forecast, score) in [
-        ("contribution |w·p|", "skill"),
-        ("the stronger, the more", "monotonicity"),
-        ("(Table 4)", "rank of pairs"),
+        ("contribution", "skill"),
+        ("monotone", "monotonicity"),
+        ("similar_masks", "rank of pairs"),
     ] {
         assert!(
             scores.lines().any(|line| line.contains(forecast) && line.contains(score)),
@@ -343,7 +343,7 @@ fn bad_input_is_told_with_status_2_and_leaves_nothing() -> AnyResult {
         (&["--celeba", &no_test], "no image belongs to the split `test`"),
         (
             &["--celeba", &faces, "--profile", "fast"],
-            "there is no profile `fast`; the profiles are quick, small, paper",
+            "there is no profile `fast`; the profiles are quick, small, paper, smoke",
         ),
         (&["--celeba", &faces, "--set", "train.epoch=3"], "there is no key `train.epoch`"),
         (&["--celeba", &faces, "--set", "train.epochs=-3"], "train.epochs"),

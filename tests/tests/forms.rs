@@ -301,11 +301,12 @@ fn damaged_shards_are_told() -> AnyResult {
     std::fs::write(&path, &holed)?;
     let findings = foresee_celeba::check(&root, true, |_, _| ());
     assert!(
-        findings.iter().any(|f| f.what == "image" && f.told.contains("/row group 0, row 0: ")),
+        findings.iter().any(|f| f.item == "image" && f.message.contains("/row group 0, row 0: ")),
         "{findings:?}"
     );
     // A column of texts.
-    let schema = "message schema { optional group image { optional binary bytes; optional binary path (UTF8); } optional int64 celeb_id;";
+    let schema = "message schema { optional group image { optional binary bytes; optional binary \
+                  path (UTF8); } optional int64 celeb_id;";
     let columns: String =
         foresee_celeba::ATTRIBUTES.iter().map(|name| format!("optional binary {name};")).collect();
     let schema = parquet::schema::parser::parse_message_type(&format!("{schema}{columns}}}"))?;
@@ -331,7 +332,9 @@ fn damaged_shards_are_told() -> AnyResult {
     group.close()?;
     writer.close()?;
     let typed = open().err().ok_or("it was opened")?.to_string();
-    assert!(typed.contains("column 5_o_Clock_Shadow: is of a type that is neither true or false nor a whole number; take a dataset"), "{typed}");
+    let expected = "column 5_o_Clock_Shadow: is of a type that is neither true or false nor a \
+                    whole number; take a dataset";
+    assert!(typed.contains(expected), "{typed}");
     // A folder with two datasets in it, and a number that is neither 1 nor -1.
     std::fs::write(&path, &whole)?;
     let second = root.join("second");

@@ -3,7 +3,8 @@
 //!
 //! A million inputs each, with the counts shown (`TMPDIR` on a file system in memory helps):
 //!
-//!     PROPTEST_CASES=1000000 cargo test --release -p foresee-tests --test hostile_data -- --nocapture
+//!     PROPTEST_CASES=1000000 cargo test --release -p foresee-tests --test hostile_data \
+//!         -- --nocapture
 
 use std::path::{Path, PathBuf};
 
@@ -109,10 +110,10 @@ fn everything(path: &Path) -> Option<String> {
     assert!(findings.len() > 3 && data.len() < 1000);
     assert_eq!(
         bad_images(&data, &faces, |_| ()).is_empty(),
-        findings.iter().all(|f| f.what != "image" || faces.is_empty())
+        findings.iter().all(|f| f.item != "image" || faces.is_empty())
     );
     told(data.identities())
-        .or_else(|| findings.into_iter().find(|f| f.what == "image").map(|f| f.told))
+        .or_else(|| findings.into_iter().find(|f| f.item == "image").map(|f| f.message))
 }
 
 /// Damages one file of a folder over and over.

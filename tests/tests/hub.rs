@@ -71,10 +71,13 @@ impl Hub {
             .split_once("/faces/resolve/")
             .and_then(|(_, rest)| self.file(rest.split_once('/')?.1))
         else {
-            return Ok(stream.write_all(b"HTTP/1.1 404 Not Found\r\nX-Error-Code: RepoNotFound\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?);
+            let answer = "HTTP/1.1 404 Not Found\r\nX-Error-Code: RepoNotFound\r\n\
+                          Content-Length: 0\r\nConnection: close\r\n\r\n";
+            return Ok(stream.write_all(answer.as_bytes())?);
         };
         let head = format!(
-            "HTTP/1.1 200 OK\r\nETag: \"{name}-1\"\r\nX-Repo-Commit: {COMMIT}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nETag: \"{name}-1\"\r\nX-Repo-Commit: {COMMIT}\r\nContent-Length: \
+             {}\r\nConnection: close\r\n\r\n",
             bytes.len()
         );
         stream.write_all(head.as_bytes())?;
@@ -111,7 +114,12 @@ impl Hub {
 }
 
 fn respond(stream: &mut TcpStream, kind: &str, body: &[u8]) -> AnyResult {
-    stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).as_bytes())?;
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
     Ok(stream.write_all(body)?)
 }
 

@@ -3,6 +3,7 @@
 mod attribution;
 mod cases;
 mod machine;
+mod memory;
 mod stock;
 
 use std::collections::BTreeMap;
@@ -12,14 +13,14 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use clap::Args;
+use foresee_files::write_atomic;
 use foresee_model::Precision;
-use foresee_report::frame::write_whole;
 use serde::{Deserialize, Serialize};
 
-use crate::device::device;
-use crate::error::input;
-use crate::output::print;
 use cases::{Case, Measurement, Work};
+use foresee::device::device;
+use foresee::error::input;
+use foresee::output::print;
 use machine::Peaks;
 
 #[derive(Args)]
@@ -128,7 +129,7 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
         print(&line(&row))?;
         rows.push(row);
         if let Some(path) = &args.json {
-            write_whole(path, (serde_json::to_string_pretty(&rows)? + "\n").as_bytes())?;
+            write_atomic(path, (serde_json::to_string_pretty(&rows)? + "\n").as_bytes())?;
         }
     }
     ensure!(failed.is_empty(), "these cases failed: {}", failed.join(", "));
@@ -206,7 +207,7 @@ fn peer(python: &Path, case: &Case, threads: usize, device: &str) -> Result<Opti
         Work::Train => "train",
         Work::Loader => "loader",
         Work::PruneCurve | Work::Heads => return Ok(None),
-        Work::Attribution(explanation) if explanation.in_captum() => explanation.name(),
+        Work::Attribution(method) if attribution::in_captum(method) => method.id(),
         Work::Attribution(_) => return Ok(None),
     };
     let mut command = Command::new(python);

@@ -9,9 +9,9 @@ use clap::Args;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::device::device;
-use crate::error::input;
-use crate::output::print;
+use foresee::device::device;
+use foresee::error::input;
+use foresee::output::print;
 
 #[derive(Args)]
 pub struct CudaCheckArgs {

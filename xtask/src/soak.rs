@@ -8,42 +8,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use foresee_report::frame::{df, write_csv};
+use foresee::config::Config;
+use foresee::error::input;
+use foresee::hash::file_sha256;
+use foresee::output::print;
+use foresee::run::{Run, Stage};
+use foresee_report::{Record, frame, record};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::config::Config;
-use crate::error::input;
-use crate::output::print;
-use crate::run::{Run, file_sha256};
-
-/// A run of some seconds that goes through every stage, and writes a checkpoint at every step.
-const SMALL: [&str; 23] = [
-    "data.synthetic_faces=60",
-    "data.image_size=12",
-    "model.channels=16",
-    "train.epochs=4",
-    "train.batch_size=8",
-    "train.average=0.9",
-    "train.checkpoint_seconds=0",
-    "measure.images=20",
-    "prune.step=8",
-    "prune.random_seeds=2",
-    "transform.images=4",
-    "predict.images=6",
-    "predict.channels=5",
-    "predict.resamples=20",
-    "attribute.images=1",
-    "attribute.steps=2",
-    "attribute.grid=2",
-    "attribute.lime_samples=12",
-    "attribute.checks=1",
-    "attribute.neighbours=1",
-    "attribute.permutation_images=4",
-    "attribute.channels=4",
-    "attribute.surrogate_images=10",
-];
+/// What differs from the profile `smoke`: more steps to be killed in, and a checkpoint at each.
+const SETTINGS: [&str; 4] =
+    ["train.epochs=4", "train.batch_size=8", "train.average=0.9", "train.checkpoint_seconds=0"];
 
 /// What must be the same, besides model.safetensors; of the figures PNG and SVG.
 const COMPARED: [&str; 3] = ["data", "tables", "figures"];
@@ -66,20 +43,26 @@ pub struct SoakArgs {
     set: Vec<String>,
 }
 
-/// A killed run.
-struct Kill {
-    signal: &'static str,
-    seconds: f64,
-    /// The last stage that it had finished.
-    finished: &'static str,
-    /// Files that were not the same in the end.
-    different: Vec<String>,
+record! {
+    /// A killed run.
+    struct Kill {
+        /// From 1.
+        kill: usize,
+        /// How it was killed.
+        signal: String,
+        /// After how long.
+        after_seconds: f64,
+        /// The last stage that it had finished.
+        finished: String,
+        /// Files that were not the same in the end, with spaces between.
+        different_files: String,
+    }
 }
 
 pub fn soak(args: &SoakArgs) -> Result<()> {
     let set: Vec<String> =
-        SMALL.iter().map(ToString::to_string).chain(args.set.iter().cloned()).collect();
-    Config::resolve("quick", None, &set)?;
+        SETTINGS.iter().map(ToString::to_string).chain(args.set.iter().cloned()).collect();
+    Config::resolve("smoke", None, &set)?;
     let mut temporary = None;
     let folder = match &args.out {
         Some(out) if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) => {
@@ -110,17 +93,17 @@ pub fn soak(args: &SoakArgs) -> Result<()> {
                 continue;
             }
         };
-        let same = kills.iter().filter(|k| k.different.is_empty()).count()
-            + usize::from(kill.different.is_empty());
+        let same = kills.iter().filter(|k| k.different_files.is_empty()).count()
+            + usize::from(kill.different_files.is_empty());
         kills.push(kill);
         bar.set_message(format!("{same} the same"));
         bar.inc(1);
     }
     bar.finish_and_clear();
-    if kills.iter().any(|kill| !kill.different.is_empty()) {
+    if kills.iter().any(|kill| !kill.different_files.is_empty()) {
         temporary.map(tempfile::TempDir::keep);
     }
-    tell(&folder, &kills)
+    report(&folder, &kills)
 }
 
 /// Small runs in folders of their own.
@@ -184,14 +167,20 @@ impl Runs {
         if different.is_empty() {
             std::fs::remove_dir_all(&out)?;
         }
-        Ok(Outcome::Killed(Kill { signal, seconds: after.as_secs_f64(), finished, different }))
+        Ok(Outcome::Killed(Kill {
+            kill: number + 1,
+            signal: signal.into(),
+            after_seconds: after.as_secs_f64(),
+            finished: finished.into(),
+            different_files: different.join(" "),
+        }))
     }
 
     fn start(&self, name: &str) -> Result<Child> {
         let log = File::options().create(true).append(true).open(self.log(name))?;
         let mut command = Command::new(std::env::current_exe()?);
         command
-            .arg("reproduce")
+            .args(["reproduce", "--profile", "smoke"])
             .arg("--out")
             .arg(self.folder.join(name))
             .stderr(log.try_clone()?)
@@ -235,11 +224,8 @@ fn send(child: &mut Child, _: usize) -> Result<&'static str> {
 /// The last stage that a killed run had finished.
 fn finished(run: &Path) -> &'static str {
     let Ok(run) = Run::open(run) else { return "nothing" };
-    let done = |name: &&&str| run.manifest.stages.contains_key(**name);
-    ["figures", "attribute", "predict", "transform", "prune", "measure", "train"]
-        .iter()
-        .find(done)
-        .unwrap_or(&"faces")
+    let done = |stage: &&Stage| run.manifest.stages.contains_key(stage);
+    Stage::ALL.iter().rev().find(done).map_or("faces", |stage| stage.id())
 }
 
 /// Hashes of all files that must be the same.
@@ -263,34 +249,27 @@ fn hashes(run: &Path) -> Result<BTreeMap<String, String>> {
     Ok(found)
 }
 
-fn tell(folder: &Path, kills: &[Kill]) -> Result<()> {
-    let column = |value: fn(&Kill) -> String| kills.iter().map(value).collect::<Vec<_>>();
-    let table = df!(
-        "kill" => (1..=kills.len() as i64).collect::<Vec<_>>(),
-        "signal" => column(|k| k.signal.into()),
-        "after_seconds" => kills.iter().map(|k| k.seconds).collect::<Vec<_>>(),
-        "finished" => column(|k| k.finished.into()),
-        "different_files" => column(|k| k.different.join(" ")),
-    )?;
-    write_csv(&folder.join("soak.csv"), table)?;
+fn report(folder: &Path, kills: &[Kill]) -> Result<()> {
+    frame::write_csv(&folder.join("soak.csv"), &Kill::to_frame(kills)?)?;
     let mut stages: BTreeMap<&str, usize> = BTreeMap::new();
-    kills.iter().for_each(|kill| *stages.entry(kill.finished).or_default() += 1);
+    kills.iter().for_each(|kill| *stages.entry(kill.finished.as_str()).or_default() += 1);
     let stages: Vec<String> =
         stages.iter().map(|(stage, count)| format!("{stage} {count}")).collect();
-    let same = kills.iter().filter(|kill| kill.different.is_empty()).count();
+    let same = kills.iter().filter(|kill| kill.different_files.is_empty()).count();
     print(&format!(
-        "{same} of {} killed runs ended with the same bytes as the uninterrupted one (killed after: {})\n",
+        "{same} of {} killed runs ended with the same bytes as the uninterrupted one (killed \
+         after: {})\n",
         kills.len(),
         stages.join(", ")
     ))?;
-    match kills.iter().find(|kill| !kill.different.is_empty()) {
+    match kills.iter().find(|kill| !kill.different_files.is_empty()) {
         None => Ok(()),
         Some(kill) => bail!(
             "{} after {:.2} s, behind {}: {} differ; the runs are in {}",
             kill.signal,
-            kill.seconds,
+            kill.after_seconds,
             kill.finished,
-            kill.different.join(", "),
+            kill.different_files,
             folder.display()
         ),
     }

@@ -1,4 +1,4 @@
-//! Finds which channels of a feature map say the same: `cargo run --release -p foresee-analysis
+//! Finds redundant channels of a feature map: `cargo run --release -p foresee-analysis
 //! --example channels`.
 
 use candle_core::{Device, Tensor};
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     println!(
-        "groups: {:?}; similar ones side by side: {:?}",
+        "groups: {:?}; order of the dendrogram: {:?}",
         groups(&matrix, 0.5),
         similar_order(&matrix)
     );

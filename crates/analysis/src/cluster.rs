@@ -1,8 +1,7 @@
-//! Average-linkage clustering of what a correlation matrix compares, with distance 1 - ρ.
+//! Average-linkage clustering of the rows of a correlation matrix, with the distance 1 - ρ.
 
+use foresee_stats::Matrix;
 use kodama::{Dendrogram, Method, linkage};
-
-use crate::matrix::Matrix;
 
 fn dendrogram(correlation: &Matrix) -> Dendrogram<f64> {
     let n = correlation.rows();
@@ -11,7 +10,7 @@ fn dendrogram(correlation: &Matrix) -> Dendrogram<f64> {
     linkage(&mut distances, n, Method::Average)
 }
 
-/// An order in which alike rows stand side by side: the leaves of the dendrogram.
+/// An order in which similar rows are side by side: that of the dendrogram's leaves.
 pub fn similar_order(correlation: &Matrix) -> Vec<usize> {
     let n = correlation.rows();
     if n < 2 {
@@ -26,8 +25,8 @@ pub fn similar_order(correlation: &Matrix) -> Vec<usize> {
     clusters.pop().unwrap_or_default()
 }
 
-/// Groups whose members correlate by more than `correlation_above` on average, largest first; what
-/// joins none is a group of its own.
+/// Groups of rows whose members correlate by more than `correlation_above` on average, the largest
+/// group first. A row that joins none is a group of its own.
 pub fn groups(correlation: &Matrix, correlation_above: f64) -> Vec<Vec<usize>> {
     let n = correlation.rows();
     let mut clusters: Vec<Vec<usize>> = (0..n).map(|i| vec![i]).collect();

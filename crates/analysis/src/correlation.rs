@@ -1,16 +1,16 @@
-//! Pearson correlation, streamed over channels (Figure 6) or between the rows of a table (Table 4).
+//! Pearson's correlation among channels, streamed over batches (Figure 6).
 
 use candle_core::{D, Tensor};
+use foresee_stats::{Matrix, correlation_of_covariance};
 
 use crate::error::{Error, Result};
-use crate::matrix::Matrix;
 
 /// Samples whose products are summed in f32 before they join the f64 sums.
 const CHUNK: usize = 8192;
 
-/// Pearson correlation among channels, every position of every image being a sample. One pass: each
-/// batch is centred on its own mean, and its co-moments are merged into the total by Chan, Golub &
-/// LeVeque (1983).
+/// Pearson's correlation among channels, where every position of every image is a sample. One pass:
+/// each batch is centred on its own mean, and its co-moments are merged into the total as in Chan,
+/// Golub & LeVeque (1983).
 #[derive(Debug, Clone)]
 pub struct ChannelCorrelation {
     count: f64,
@@ -47,11 +47,12 @@ impl ChannelCorrelation {
         Ok(())
     }
 
+    /// Adds samples [C, n].
     fn add_chunk(&mut self, samples: &Tensor) -> Result<()> {
         let n = samples.dim(1)? as f64;
         let near = samples.mean_keepdim(D::Minus1)?;
         let centred = samples.broadcast_sub(&near)?.contiguous()?;
-        // The mean in f32 is a little off; what is left of the sum tells by how much.
+        // The mean in f32 is a little off; the mean of the centred samples says by how much.
         let rest = centred.mean(D::Minus1)?.to_vec1::<f32>()?;
         let products = centred.matmul(&centred.t()?.contiguous()?)?.to_vec2::<f32>()?;
         let mean: Vec<f64> = near
@@ -86,8 +87,9 @@ impl ChannelCorrelation {
         &self.mean
     }
 
-    /// Standard deviation of each channel so far.
-    pub fn deviations(&self) -> Vec<f64> {
+    /// Standard deviation of each channel so far (of the population: the variance is divided by the
+    /// number of samples).
+    pub fn standard_deviations(&self) -> Vec<f64> {
         (0..self.mean.len())
             .map(|c| (self.co_moments.get(c, c).max(0.) / self.count.max(1.)).sqrt())
             .collect()
@@ -95,14 +97,15 @@ impl ChannelCorrelation {
 
     /// The covariance matrix [C, C] so far (of the population: divided by the number of samples).
     pub fn covariance(&self) -> Matrix {
-        let n = self.mean.len();
         let mut out = self.co_moments.clone();
-        (0..n).for_each(|i| out.row_mut(i).iter_mut().for_each(|v| *v /= self.count.max(1.)));
+        for i in 0..self.mean.len() {
+            out.row_mut(i).iter_mut().for_each(|v| *v /= self.count.max(1.));
+        }
         out
     }
 
-    /// The correlation matrix [C, C]. A channel that never changes correlates with nothing: 0, and
-    /// 1 with itself.
+    /// The correlation matrix [C, C] so far, with values in [-1, 1]. A channel that never changes
+    /// correlates with nothing: 0, and 1 with itself.
     ///
     /// # Errors
     /// If nothing was added or a value was not finite.
@@ -110,48 +113,6 @@ impl ChannelCorrelation {
         if self.count == 0. {
             return Err(Error::Empty("channel correlation"));
         }
-        normalised(&self.co_moments).ok_or(Error::NotFinite("channel correlation"))
+        correlation_of_covariance(&self.co_moments).ok_or(Error::NotFinite("channel correlation"))
     }
-}
-
-/// Co-moments to correlations; `None` if a value is not finite.
-fn normalised(co_moments: &Matrix) -> Option<Matrix> {
-    let n = co_moments.rows();
-    let scale: Vec<f64> = (0..n).map(|i| co_moments.get(i, i).max(0.).sqrt()).collect();
-    let mut out = Matrix::zeros(n, n);
-    for i in 0..n {
-        for j in 0..n {
-            let (value, by) = (co_moments.get(i, j), scale[i] * scale[j]);
-            if !value.is_finite() {
-                return None;
-            }
-            out.row_mut(i)[j] = match () {
-                () if i == j => 1.,
-                () if by > 1e-12 => (value / by).clamp(-1., 1.),
-                () => 0.,
-            };
-        }
-    }
-    Some(out)
-}
-
-/// Pearson correlation between the rows of a table: Table 4 takes an attribute's mean masks (Figure
-/// 5) as one vector.
-///
-/// # Errors
-/// If the table is empty or holds a value that is not finite.
-pub fn row_correlation(table: &Matrix) -> Result<Matrix> {
-    if table.rows() == 0 {
-        return Err(Error::Empty("row correlation"));
-    }
-    let centred: Vec<Vec<f64>> = (0..table.rows())
-        .map(|r| {
-            let mean = table.row(r).iter().sum::<f64>() / table.columns() as f64;
-            table.row(r).iter().map(|v| v - mean).collect()
-        })
-        .collect();
-    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
-    let products: Vec<Vec<f64>> =
-        centred.iter().map(|a| centred.iter().map(|b| product(a, b)).collect()).collect();
-    normalised(&Matrix::from_rows(&products)).ok_or(Error::NotFinite("row correlation"))
 }

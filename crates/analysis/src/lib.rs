@@ -1,21 +1,27 @@
 #![doc = include_str!("../README.md")]
 
-mod bootstrap;
 mod cluster;
+mod cohesion;
 mod correlation;
 mod error;
-mod line;
+mod features;
+mod focus;
+mod importance;
 mod masks;
-mod matrix;
 mod ranking;
-mod verdict;
+mod sharing;
 
-pub use bootstrap::{Agreement, Interval, bootstrap, crossed_interval, mantel, student_interval};
 pub use cluster::{groups, similar_order};
-pub use correlation::{ChannelCorrelation, row_correlation};
+pub use cohesion::{Cohesion, CohesionOverSeeds, cohesion, cohesion_over_seeds};
+pub use correlation::ChannelCorrelation;
 pub use error::{Error, Result};
-pub use line::Line;
+pub use features::{CorrelationSamples, FeatureBatch, FeatureStatistics, FeatureSummary};
+pub use focus::{
+    FOCUSED_SHARE, Focus, FocusBaseline, FocusOverSeeds, LARGEST_AREA, LEAST_FOCUS, RegionFocus,
+    focus_over_seeds, mean_map,
+};
+pub use foresee_stats::Matrix;
+pub use importance::Importance;
 pub use masks::{MeanMasks, concentration};
-pub use matrix::Matrix;
-pub use ranking::{Cohesion, cohesion, neighbours, rank_of_pair, top_channels};
-pub use verdict::{SEEDS_NEEDED, Verdict};
+pub use ranking::{neighbours, rank_of_pair, top_channels};
+pub use sharing::{Sharing, expected_common_channels, sharing};

@@ -1,11 +1,11 @@
-//! Figure 5.
+//! Means of masks (Figure 5), and how much of a mask lies in a region.
 
 use candle_core::Tensor;
+use foresee_stats::{Matrix, mean};
 
 use crate::error::{Error, Result};
-use crate::matrix::Matrix;
 
-/// The mean of every mask, over positions and images: [K, C].
+/// The mean of every mask over positions and images, [K, C], for K attributes and C channels.
 #[derive(Debug, Clone)]
 pub struct MeanMasks {
     images: f64,
@@ -61,11 +61,13 @@ impl MeanMasks {
     }
 }
 
-/// How much of a mask lies in a region: its mass there over the region's share of the area. 1 if
-/// the mask is spread evenly, 0 if it is elsewhere. `region` says for each position how much of it
-/// belongs to the region, 0 to 1. `None` for an empty region or an empty mask.
+/// How much of a mask lies in a region: the share of its mass there, Σ m·r/Σ m, over the region's
+/// share of the area, mean(r). It is 1 if the mask is spread evenly, and 0 if all of it lies
+/// elsewhere. `region` r says for each position how much of it belongs to the region, 0 to 1.
+/// `None` for an empty region or an empty mask.
 pub fn concentration(mask: &[f64], region: &[f64]) -> Option<f64> {
-    let (mass, area) = (mask.iter().sum::<f64>(), region.iter().sum::<f64>() / region.len() as f64);
+    let mass: f64 = mask.iter().sum();
+    let area = mean(region);
     let inside: f64 = mask.iter().zip(region).map(|(m, r)| m * r).sum();
     (mass > 0. && area > 0.).then(|| inside / mass / area)
 }

@@ -2,9 +2,9 @@
 
 use candle_core::{Device, Tensor};
 use foresee_analysis::{
-    ChannelCorrelation, Error, Matrix, MeanMasks, groups, neighbours, row_correlation,
-    similar_order, top_channels,
+    ChannelCorrelation, Error, Matrix, MeanMasks, groups, neighbours, similar_order, top_channels,
 };
+use foresee_stats::row_correlation;
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -79,7 +79,7 @@ fn channel_correlation_is_the_two_pass_one() -> AnyResult {
         }
     }
     assert!(got.get(0, 1) < -0.9999);
-    assert!((streamed.means()[4] - 7.).abs() < 1e-6 && streamed.deviations()[4] < 1e-6);
+    assert!((streamed.means()[4] - 7.).abs() < 1e-6 && streamed.standard_deviations()[4] < 1e-6);
     assert!(streamed.add(&features(0)?.narrow(1, 0, 5)?).is_err());
     streamed.add(&(features(0)? * f64::NAN)?)?;
     assert!(matches!(streamed.finish(), Err(Error::NotFinite(_))));
@@ -89,14 +89,14 @@ fn channel_correlation_is_the_two_pass_one() -> AnyResult {
 #[test]
 fn mean_masks_are_means_whatever_the_batches() -> AnyResult {
     let all = Tensor::rand(0f32, 1., (5, 2, 3), &Device::Cpu)?;
-    let mut whole = MeanMasks::new(2, 3);
-    whole.add(&all)?;
+    let mut at_once = MeanMasks::new(2, 3);
+    at_once.add(&all)?;
     let mut parts = MeanMasks::new(2, 3);
     parts.add(&all.narrow(0, 0, 4)?)?;
     parts.add(&all.narrow(0, 4, 1)?)?;
-    assert_eq!(whole.finish()?, parts.finish()?);
+    assert_eq!(at_once.finish()?, parts.finish()?);
     let expected = all.mean(0)?.to_vec2::<f32>()?;
-    assert!((whole.finish()?.get(1, 2) - f64::from(expected[1][2])).abs() < 1e-6);
+    assert!((at_once.finish()?.get(1, 2) - f64::from(expected[1][2])).abs() < 1e-6);
     assert!(parts.add(&Tensor::zeros((1, 3, 2), candle_core::DType::F32, &Device::Cpu)?).is_err());
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Several methods on a small network of one's own, without any data: `cargo run --release -p
 //! foresee-attribution --example without_data`.
 //!
-//! The network answers how much brighter the left upper corner of an image is than its right lower
-//! one. A good attribution says so.
+//! The output of the network is how much brighter the left upper corner of an image is than its
+//! right lower one. A good attribution shows these corners.
 
 use candle_core::{Device, Tensor};
 use foresee_attribution::{
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
             per_pixel(&guided_backprop(&layers, &image, target)?, Reduce::Sum)?,
         ),
         ("LRP (Eq. 2)", per_pixel(&relevance.attribution, Reduce::Sum)?),
-        ("Grad-CAM", grad_cam(&layers.at("relu")?, &image, target, &GradCam::default())?),
+        ("Grad-CAM", grad_cam(&layers.split_at("relu")?, &image, target, &GradCam::default())?),
         (
             "LIME",
             per_pixel(
@@ -76,13 +76,12 @@ fn main() -> Result<()> {
     );
     let blurred = blur(&image, 2.)?;
     for (name, map) in &maps {
-        let (gone, come) = (
-            deletion(&f, &image, map, None, 20)?[0].area(),
-            insertion(&f, &image, map, Some(&blurred), 20)?[0].area(),
-        );
+        let deletion = deletion(&f, &image, map, None, 20)?[0].area();
+        let insertion = insertion(&f, &image, map, Some(&blurred), 20)?[0].area();
         let Some(pointing) = pointing_game(map, &region, 0.)?[0] else { continue };
         println!(
-            "{name:24} deletion {gone:7.3}, insertion {come:7.3}, hit {:.0}, positive part in the corner {:.0} %",
+            "{name:24} deletion {deletion:7.3}, insertion {insertion:7.3}, hit {:.0}, \
+             positive part in the corner {:.0} %",
             pointing.hit,
             100. * pointing.energy
         );

@@ -13,7 +13,8 @@ pub enum Error {
     },
     /// The model has no such output.
     #[error(
-        "output {target} is asked for, but the model's result has the shape {shape:?}; [B, K] with K > {target} is needed"
+        "output {target} is asked for, but the model's result has the shape {shape:?}; \
+         [B, K] with K > {target} is needed"
     )]
     Target {
         /// The column.
@@ -33,12 +34,14 @@ pub enum Error {
     },
     /// candle returned no gradient.
     #[error(
-        "the model's result has no gradient in {0}: it does not depend on it, or goes through an operation whose gradient candle drops"
+        "the model's result has no gradient in {0}: it does not depend on it, or goes through an \
+         operation whose gradient candle drops"
     )]
     NoGradient(&'static str),
     /// The model or a method overflows somewhere between the input and its output.
     #[error(
-        "{0} has values that are not finite: the model, the gradient of one of its operations, or the method overflows there"
+        "{0} has values that are not finite: the model, the gradient of one of its operations, or \
+         the method overflows there"
     )]
     NotFinite(String),
     /// A method cannot go through a layer.
@@ -51,7 +54,7 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
-    /// A graph has no layer of this name.
+    /// A model has no layer of this name.
     #[error("there is no layer {name:?}; there are {layers:?}")]
     NoLayer {
         /// The name that was asked for.
@@ -65,9 +68,12 @@ pub enum Error {
         /// Its name.
         name: String,
     },
-    /// A regression or a correlation has no solution.
+    /// A fit or a comparison has no solution.
     #[error("{0}")]
     Degenerate(&'static str),
+    /// A regression has no solution, or its penalty is outside its range.
+    #[error(transparent)]
+    Stats(#[from] foresee_stats::Error),
     /// An error of candle or of the model.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
@@ -76,7 +82,13 @@ pub enum Error {
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Checks a parameter.
+impl Error {
+    pub(crate) fn shape(what: &'static str, got: &[usize], expected: impl Into<String>) -> Self {
+        Self::Shape { what, got: got.to_vec(), expected: expected.into() }
+    }
+}
+
+/// [`Error::Parameter`] unless the parameter's condition holds.
 pub(crate) fn check(
     holds: bool,
     parameter: &'static str,
@@ -87,12 +99,4 @@ pub(crate) fn check(
         true => Ok(()),
         false => Err(Error::Parameter { parameter, value: value.to_string(), expected }),
     }
-}
-
-pub(crate) fn shape<T>(
-    what: &'static str,
-    got: &[usize],
-    expected: impl Into<String>,
-) -> Result<T> {
-    Err(Error::Shape { what, got: got.to_vec(), expected: expected.into() })
 }

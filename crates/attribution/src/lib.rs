@@ -1,57 +1,47 @@
 #![doc = include_str!("../README.md")]
 
-mod backward;
-mod blur;
-mod cam;
-mod deletion;
-mod dependence;
+mod activations;
+mod baseline;
+mod cascade;
 mod error;
-mod fidelity;
-mod integrated;
+mod explainer;
 mod layers;
-mod lime;
-mod lrp;
-mod masks;
+mod maps;
+mod methods;
+mod metrics;
 mod network;
+mod noise;
 mod parts;
-mod permutation;
-mod pointing;
-mod randomisation;
-mod regression;
-mod sensitivity;
-mod smooth_grad;
-mod surrogate;
+mod spread;
 mod target;
-mod tree;
+mod tensors;
 
-pub use backward::{At, guided_backprop};
-pub use blur::blur;
-pub use cam::{
-    Activations, GradCam, Interpolation, Split, cam, grad_cam, grad_cam_plus_plus, guided_grad_cam,
-    resize,
-};
-pub use deletion::{Curve, deletion, insertion};
-pub use dependence::{Dependence, partial_dependence, quantile_grid};
+pub use activations::{Activations, SplitModel};
+pub use baseline::blur;
+pub use cascade::randomised_cascade;
 pub use error::{Error, Result};
-pub use fidelity::{
-    Infidelity, MaxSensitivity, Scaling, infidelity, infidelity_of_changes, infidelity_under,
-    max_sensitivity, max_sensitivity_under,
+pub use explainer::{Explainer, Explanation};
+pub use foresee_stats::{Fit, Penalty};
+pub use layers::{BatchNorm, Conv2d, Layers, SplitLayers};
+pub use maps::{Interpolation, Reduce, per_pixel, resize};
+pub use methods::{
+    AttributeSurrogate, Bias, Composite, Distance, Fidelity, GradCam, Importance,
+    IntegratedGradients, IntegratedGradientsResult, LayerSum, Lime, LimeResult, MIN_SURROGATE_ROWS,
+    MaskWeights, Method, NoiseLevel, PartialDependence, Permutation, Quadrature, Reading,
+    RegionImportance, Relevance, Rule, SmoothGrad, Statistic, Surrogate, SurrogateInputs,
+    SurrogateKind, SurrogateModel, SurrogateOptions, Tree, attribute_importances,
+    attribute_surrogates, cam, chance, global_surrogate, grad_cam, grad_cam_plus_plus,
+    guided_backprop, guided_grad_cam, input_x_gradient, integrated_gradients, label_importances,
+    lime, lime_with_perturbations, log_losses, lrp, mask_map, most_important, partial_dependence,
+    permutation_importance, permutation_importances, quantile_grid, region_importances,
+    sensitivity, smooth_grad, smooth_grad_with_noise,
 };
-pub use integrated::{Integrated, IntegratedGradients, Quadrature, integrated_gradients};
-pub use layers::{BatchNorm, Conv2d, Layers};
-pub use lime::{Distance, Lime, LimeResult, lime, lime_under};
-pub use lrp::{Bias, Composite, LayerSum, Relevance, Rule, lrp};
-pub use masks::{MaskWeights, mask_map};
-pub use network::{attention_network, pooling_network};
-pub use parts::{Part, grid_segments};
-pub use permutation::{Importance, Permutation, permutation_importance, permutation_importances};
-pub use pointing::{Pointing, pointing_game};
-pub use randomisation::{Stage, randomisation_check, rank_correlation};
-pub use regression::{Fit, Penalty};
-pub use sensitivity::{Reduce, input_x_gradient, per_pixel, sensitivity};
-pub use smooth_grad::{Deviation, SmoothGrad, Statistic, smooth_grad, smooth_grad_under};
-pub use surrogate::{
-    Fidelity, Surrogate, SurrogateKind, SurrogateModel, SurrogateOptions, global_surrogate,
+pub use metrics::{
+    CascadeStep, Curve, Infidelity, MaxSensitivity, MethodChecks, Occlusions, Pointing, Scaling,
+    Scores, check_method, deletion, infidelity, infidelity_from_changes,
+    infidelity_with_perturbations, insertion, max_sensitivity, max_sensitivity_with_perturbations,
+    pointing_game, randomisation_check, rank_correlation, score,
 };
+pub use network::{FEATURES, attention_network, network_layers, pooling_network};
+pub use parts::{Part, PartKind, grid_segments};
 pub use target::Target;
-pub use tree::Tree;

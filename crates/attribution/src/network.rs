@@ -3,13 +3,35 @@
 use std::collections::HashMap;
 
 use candle_core::Tensor;
+use foresee_kernels::{BATCH_NORM_EPSILON, LEAKY_RELU_SLOPE};
 
 use crate::error::{Error, Result};
 use crate::layers::{BatchNorm, Conv2d, Layers};
 
-/// Slope of the leaky ReLU (Table 1), and PyTorch's ε of batch norm.
-const SLOPE: f64 = 0.01;
-const EPSILON: f64 = 1e-5;
+/// The activation that the CAM family looks at: the features z, behind the last block.
+pub const FEATURES: &str = "extractor.3.relu";
+
+/// Images at once through [`network_layers`], which keep every activation.
+const BATCH: usize = 8;
+
+/// The paper's network from tensors by the names that they have in a run's `model.safetensors`
+/// (foresee-model's `Network::tensors`): [`attention_network`] if it has `masks`, else
+/// [`pooling_network`]; at most 8 images at once.
+///
+/// # Errors
+/// As for [`attention_network`].
+pub fn network_layers(
+    tensors: impl IntoIterator<Item = (String, Tensor)>,
+    dilations: &[usize],
+    masks: bool,
+) -> Result<Layers> {
+    let layers = if masks {
+        attention_network(tensors, dilations)?
+    } else {
+        pooling_network(tensors, dilations)?
+    };
+    Ok(layers.batch(BATCH))
+}
 
 /// Tables 1 and 2 from tensors by the names that they have in a run's `model.safetensors`
 /// (foresee-model's `Network::tensors`): blocks `extractor.0.conv.weight` and so on, of the given
@@ -27,31 +49,28 @@ pub fn attention_network(
 ) -> Result<Layers> {
     let tensors: HashMap<String, Tensor> = tensors.into_iter().collect();
     let of = |name: &str| get(&tensors, format!("heads.{name}"));
-    let gated = extractor(&tensors, dilations)?.gate(
-        "heads.masks",
-        of("mask.weight")?,
-        of("mask.bias")?,
-    )?;
-    gated.global_average_pool("heads.pool")?.readout(
-        "heads.readout",
-        of("readout.weight")?,
-        of("readout.bias")?,
-    )
+    extractor(&tensors, dilations)?
+        .gate("heads.masks", of("mask.weight")?, of("mask.bias")?)?
+        .global_average_pool("heads.pool")?
+        .readout("heads.readout", of("readout.weight")?, of("readout.bias")?)
 }
 
 /// The same network without masks, which allows CAM: features, `heads.pool`, and `heads.readout`, a
 /// linear layer.
 ///
 /// # Errors
-/// As of [`attention_network`].
+/// As for [`attention_network`].
 pub fn pooling_network(
     tensors: impl IntoIterator<Item = (String, Tensor)>,
     dilations: &[usize],
 ) -> Result<Layers> {
     let tensors: HashMap<String, Tensor> = tensors.into_iter().collect();
     let of = |name: &str| get(&tensors, format!("heads.{name}"));
-    let pooled = extractor(&tensors, dilations)?.global_average_pool("heads.pool")?;
-    pooled.linear("heads.readout", of("readout.weight")?, Some(of("readout.bias")?))
+    extractor(&tensors, dilations)?.global_average_pool("heads.pool")?.linear(
+        "heads.readout",
+        of("readout.weight")?,
+        Some(of("readout.bias")?),
+    )
 }
 
 fn get(tensors: &HashMap<String, Tensor>, name: String) -> Result<&Tensor> {
@@ -62,20 +81,19 @@ fn extractor(tensors: &HashMap<String, Tensor>, dilations: &[usize]) -> Result<L
     let mut layers = Layers::new();
     for (i, &dilation) in dilations.iter().enumerate() {
         let of = |name: &str| get(tensors, format!("extractor.{i}.{name}"));
-        let (weight, bias) = (of("conv.weight")?, of("conv.bias")?);
-        let own = |name: &str| Ok::<_, Error>(of(name)?.clone());
         let norm = BatchNorm {
-            weight: own("bn.weight")?,
-            bias: own("bn.bias")?,
-            mean: own("bn.running_mean")?,
-            variance: own("bn.running_var")?,
-            epsilon: EPSILON,
+            weight: of("bn.weight")?.clone(),
+            bias: of("bn.bias")?.clone(),
+            mean: of("bn.running_mean")?.clone(),
+            variance: of("bn.running_var")?.clone(),
+            epsilon: BATCH_NORM_EPSILON,
         };
+        let name = |layer: &str| format!("extractor.{i}.{layer}");
         let options = Conv2d { padding: dilation, dilation, stride: 1 };
-        layers = layers.conv2d(&format!("extractor.{i}.conv"), weight, Some(bias), options)?;
         layers = layers
-            .batch_norm(&format!("extractor.{i}.bn"), &norm)?
-            .leaky_relu(&format!("extractor.{i}.relu"), SLOPE)?;
+            .conv2d(&name("conv"), of("conv.weight")?, Some(of("conv.bias")?), options)?
+            .batch_norm(&name("bn"), &norm)?
+            .leaky_relu(&name("relu"), LEAKY_RELU_SLOPE)?;
     }
     Ok(layers)
 }

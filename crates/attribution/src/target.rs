@@ -1,17 +1,18 @@
 //! One output of a model, and its gradient.
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{Tensor, Var};
 
 use crate::error::{Error, Result, check};
+use crate::tensors::{check_finite, in_batches, to_f64};
 
 /// Inputs that are evaluated at once, unless said otherwise.
-pub(crate) const BATCH: usize = 32;
+pub(crate) const DEFAULT_BATCH: usize = 32;
 
-/// What is explained: column `index` of what the model makes of a batch, x [B, ...] → [B, K]. The
-/// rows of a batch must not influence each other (batch norm in evaluation mode).
+/// What is explained: f(x), column `index` of a model's outputs, x [B, ...] → [B, K].
 ///
-/// No more than [`batch`](Self::batch) inputs go through the model at once, however many a method
-/// needs: this bounds memory.
+/// The rows of a batch must not influence each other (batch norm in evaluation mode). No more than
+/// [`batch`](Self::batch) inputs go through the model at once, however many a method needs: this
+/// bounds memory.
 #[derive(Debug, Clone)]
 pub struct Target<F> {
     model: F,
@@ -22,7 +23,7 @@ pub struct Target<F> {
 impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
     /// Output `index` of a model, at most 32 inputs at once.
     pub fn new(model: F, index: usize) -> Self {
-        Self { model, index, batch: BATCH }
+        Self { model, index, batch: DEFAULT_BATCH }
     }
 
     /// With at most `batch` inputs at once; at least 1.
@@ -45,12 +46,12 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
     /// # Errors
     /// If the model fails or has no such output.
     pub fn values(&self, x: &Tensor) -> Result<Tensor> {
-        in_chunks(x, self.batch, |x| Ok(self.column(&(self.model)(&x.detach())?)?.detach()))
+        in_batches(x, self.batch, |x| Ok(self.column(&(self.model)(&x.detach())?)?.detach()))
     }
 
     /// f(x) as numbers.
     pub(crate) fn numbers(&self, x: &Tensor) -> Result<Vec<f64>> {
-        numbers(&self.values(x)?)
+        to_f64(&self.values(x)?)
     }
 
     /// ∂f/∂x, of x's shape.
@@ -59,17 +60,17 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
     /// If the model fails, has no such output, or candle has no gradient for it or one that is not
     /// finite.
     pub fn gradient(&self, x: &Tensor) -> Result<Tensor> {
-        in_chunks(x, self.batch, |x| self.gradient_at_once(x, "the input"))
+        in_batches(x, self.batch, |x| self.unbatched_gradient(x, "the input"))
     }
 
-    /// The same without a bound on the batch. candle keeps gradients of variables only: x becomes
-    /// one.
-    pub(crate) fn gradient_at_once(&self, x: &Tensor, what: &'static str) -> Result<Tensor> {
+    /// The gradient without a bound on the batch. candle keeps gradients of variables only: x
+    /// becomes one.
+    pub(crate) fn unbatched_gradient(&self, x: &Tensor, what: &'static str) -> Result<Tensor> {
         let x = Var::from_tensor(&x.detach())?;
         let f = self.column(&(self.model)(&x)?)?;
         let gradients = f.sum_all()?.backward()?;
         let gradient = gradients.get(&x).ok_or(Error::NoGradient(what))?.detach();
-        finite(gradient, || format!("the gradient in {what}"))
+        check_finite(gradient, || format!("the gradient in {what}"))
     }
 
     fn column(&self, result: &Tensor) -> Result<Tensor> {
@@ -88,21 +89,23 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
     /// there gives less than 1e-6.
     ///
     /// # Errors
-    /// As of `gradient`, if `entries` is 0 or `step` not above 0, and if f is not finite on the
+    /// As for `gradient`, if `entries` is 0 or `step` not above 0, and if f is not finite on the
     /// way.
     pub fn gradient_error(&self, x: &Tensor, entries: usize, step: f64) -> Result<f64> {
         check(entries >= 1, "entries", entries, "a number from 1")?;
         check(step > 0. && step.is_finite(), "step", step, "a number above 0")?;
         let gradient = self.gradient(x)?.flatten_from(1)?;
         let size = gradient.dim(1)?;
-        let (mut worst, mut largest) = (0f64, 0f64);
+        let mut worst = 0f64;
+        let mut largest = 0f64;
         for entry in (0..entries.min(size)).map(|i| i * size / entries.min(size)) {
-            let mut one = vec![0f64; size];
-            one[entry] = step;
-            let one = Tensor::from_vec(one, &x.dims()[1..], x.device())?.to_dtype(x.dtype())?;
-            let (up, down) =
-                (self.numbers(&x.broadcast_add(&one)?)?, self.numbers(&x.broadcast_sub(&one)?)?);
-            let analytic = numbers(&gradient.narrow(1, entry, 1)?.squeeze(1)?)?;
+            let mut change = vec![0f64; size];
+            change[entry] = step;
+            let change =
+                Tensor::from_vec(change, &x.dims()[1..], x.device())?.to_dtype(x.dtype())?;
+            let up = self.numbers(&x.broadcast_add(&change)?)?;
+            let down = self.numbers(&x.broadcast_sub(&change)?)?;
+            let analytic = to_f64(&gradient.narrow(1, entry, 1)?.squeeze(1)?)?;
             for ((up, down), analytic) in up.iter().zip(down).zip(analytic) {
                 let quotient = (up - down) / (2. * step);
                 if !quotient.is_finite() {
@@ -114,40 +117,4 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
         }
         Ok(if worst == 0. { 0. } else { worst / largest })
     }
-}
-
-/// Applies `f` to chunks of x's rows and joins the results.
-pub(crate) fn in_chunks(
-    x: &Tensor,
-    batch: usize,
-    f: impl Fn(&Tensor) -> Result<Tensor>,
-) -> Result<Tensor> {
-    let n = x.dim(0)?;
-    if n <= batch {
-        return f(x);
-    }
-    let parts = (0..n)
-        .step_by(batch)
-        .map(|start| f(&x.narrow(0, start, batch.min(n - start))?))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(Tensor::cat(&parts, 0)?)
-}
-
-/// A tensor without values that are not finite; else an error that says `what` has them.
-pub(crate) fn finite(t: Tensor, what: impl FnOnce() -> String) -> Result<Tensor> {
-    // 0 times what is not finite is not 0.
-    match (t.to_dtype(DType::F64)? * 0.)?.sum_all()?.to_scalar::<f64>()? == 0. {
-        true => Ok(t),
-        false => Err(Error::NotFinite(what())),
-    }
-}
-
-/// A tensor's entries as `f64`.
-pub(crate) fn numbers(t: &Tensor) -> Result<Vec<f64>> {
-    Ok(t.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?)
-}
-
-/// Sums over all but the batch, `[B]`.
-pub(crate) fn sums(t: &Tensor) -> Result<Vec<f64>> {
-    numbers(&t.to_dtype(DType::F64)?.flatten_from(1)?.sum(1)?)
 }

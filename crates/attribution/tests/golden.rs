@@ -119,7 +119,7 @@ fn everything(network: &'static str) -> AnyResult {
         (golden.layers()?, golden.get("x").clone(), golden.get("baseline").clone());
     golden.agrees("logits", &layers.forward(&x)?);
     gradients(&golden, &layers, &x, &baseline)?;
-    let at = layers.at(golden.last())?;
+    let at = layers.split_at(golden.last())?;
     golden.agrees(
         "grad_cam",
         &grad_cam(&at, &x, TARGET, &GradCam { batch: Some(1), ..Default::default() })?,
@@ -130,7 +130,7 @@ fn everything(network: &'static str) -> AnyResult {
     );
     golden.agrees("grad_cam_plus_plus", &grad_cam_plus_plus(&at, &x, TARGET, &GradCam::default())?);
     // By candle's gradients of two plain functions.
-    let split = Split::new(|x: &Tensor| at.features(x), |z: &Tensor| at.outputs(z));
+    let split = SplitModel::new(|x: &Tensor| at.features(x), |z: &Tensor| at.outputs(z));
     golden.agrees("grad_cam", &grad_cam(&split, &x, TARGET, &GradCam::default())?);
     golden.agrees("guided_backprop", &guided_backprop(&layers, &x, TARGET)?);
     golden.agrees(
@@ -166,7 +166,7 @@ fn gradients(golden: &Golden, layers: &Layers, x: &Tensor, baseline: &Tensor) ->
         let noise = (0..noise.dims()[0]).map(|i| Ok(noise.get(i)?));
         golden.agrees(
             &format!("smooth.{name}"),
-            &smooth_grad_under(|x| target.gradient(x), x, noise, statistic)?,
+            &smooth_grad_with_noise(|x| target.gradient(x), x, noise, statistic)?,
         );
     }
     Ok(())
@@ -225,7 +225,7 @@ fn local_models(golden: &Golden, layers: &Layers, x: &Tensor) -> AnyResult {
         ("ridge_segments", Penalty::Ridge { alpha: 1. }, Distance::CosineOfSegments, 0.25),
     ] {
         let options = Lime { penalty, distance, width, ..Default::default() };
-        let result = lime_under(
+        let result = lime_with_perturbations(
             &layers.target(TARGET).batch(7),
             &one,
             segments,
@@ -248,11 +248,12 @@ fn quality(golden: &Golden, layers: &Layers, x: &Tensor) -> AnyResult {
     {
         golden.close(
             name,
-            &infidelity_under(&target, x, gradient, perturbations(), scaling)?,
+            &infidelity_with_perturbations(&target, x, gradient, perturbations(), scaling)?,
             &golden.get(name).to_vec1::<f64>()?,
         );
     }
-    let sensitivity = max_sensitivity_under(|x| target.gradient(x), x, perturbations())?;
+    let sensitivity =
+        max_sensitivity_with_perturbations(|x| target.gradient(x), x, perturbations())?;
     golden.close("max_sensitivity", &sensitivity, &golden.get("max_sensitivity").to_vec1::<f64>()?);
     Ok(())
 }

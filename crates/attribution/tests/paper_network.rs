@@ -52,14 +52,14 @@ fn layers_of_its_tensors_are_the_network() -> AnyResult {
         assert_near("logits", &layers.forward(&x)?, &forward(&x)?.detach(), 1e-5);
         let fused = Target::new(forward, TARGET).batch(2);
         assert_near("gradients", &layers.gradient(&x, TARGET)?, &fused.gradient(&x)?, 1e-4);
-        let split = Split::new(
+        let split = SplitModel::new(
             |x: &Tensor| network.extractor().forward(x).map_err(Error::wrap),
             |z: &Tensor| Ok(network.forward_features(z).map_err(Error::wrap)?.logits),
         );
         let signed = GradCam { relu: false, ..Default::default() };
         assert_near(
             "Grad-CAM",
-            &grad_cam(&layers.at("extractor.3.relu")?, &x, TARGET, &signed)?,
+            &grad_cam(&layers.split_at("extractor.3.relu")?, &x, TARGET, &signed)?,
             &grad_cam(&split, &x, TARGET, &signed)?,
             1e-4,
         );

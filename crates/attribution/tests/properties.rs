@@ -3,6 +3,7 @@
 use candle_core::{Device, Tensor};
 use foresee_attribution::*;
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
 
 fn tensor(values: &[f64], shape: &[usize]) -> Tensor {
     Tensor::from_vec(values[..shape.iter().product()].to_vec(), shape, &Device::Cpu).unwrap()
@@ -76,148 +77,266 @@ fn shut_and_open_masks_have_finite_gradients() {
         |x: &Tensor| x.flatten_from(1)?.sum_keepdim(1)?.affine(1e3, 0.)?.exp()?.recip(),
         0,
     );
-    assert!(
-        matches!(overflowing.gradient(&x), Err(Error::NotFinite(what)) if what == "the gradient in the input")
-    );
+    assert!(matches!(
+        overflowing.gradient(&x),
+        Err(Error::NotFinite(what)) if what == "the gradient in the input"
+    ));
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+type Checked = std::result::Result<(), TestCaseError>;
 
-    #[test]
-    fn integrated_gradients_of_a_smooth_model_are_complete(w in numbers()) {
-        let (first, second) = (tensor(&w, &[4, 6]), tensor(&w[30..], &[6, 3]));
-        let target = Target::new(|x: &Tensor| x.matmul(&first)?.tanh()?.matmul(&second), 2).batch(7);
-        let (x, baseline) = (tensor(&w[60..], &[3, 4]), tensor(&w[80..], &[4]));
-        let found = integrated_gradients(&target, &x, Some(&baseline), &IntegratedGradients::default()).unwrap();
-        prop_assert!(found.gap.iter().all(|gap| gap.abs() < 1e-10), "{:?}", found.gap);
-    }
+fn check_integrated_gradients_of_a_smooth_model_are_complete(w: &[f64]) -> Checked {
+    let (first, second) = (tensor(w, &[4, 6]), tensor(&w[30..], &[6, 3]));
+    let target = Target::new(|x: &Tensor| x.matmul(&first)?.tanh()?.matmul(&second), 2).batch(7);
+    let (x, baseline) = (tensor(&w[60..], &[3, 4]), tensor(&w[80..], &[4]));
+    let found = integrated_gradients(&target, &x, Some(&baseline), &IntegratedGradients::default())
+        .unwrap();
+    prop_assert!(
+        found.convergence_delta.iter().all(|gap| gap.abs() < 1e-10),
+        "{:?}",
+        found.convergence_delta
+    );
+    Ok(())
+}
 
-    /// Eq. 2: every layer's relevance adds up to f(x), but for what stabilisers take where a unit's
-    /// sum is near 0, which is counted.
-    #[test]
-    fn relevance_is_conserved(w in numbers()) {
-        let composite = Composite { stabilizer: 1e-9, ..Composite::epsilon(1e-9) };
-        let found = lrp(&network(&w), &images(&w), 1, &composite).unwrap();
-        let scale: f64 = values(&found.attribution).iter().map(|r| r.abs()).sum::<f64>() + found.output[0].abs();
-        let lost: f64 = found.layers.iter().map(|layer| layer.stabilizer[0].abs()).sum();
-        for layer in &found.layers {
-            // The branch of a sum carries its part of the relevance only.
-            if !layer.layer.starts_with("inner") {
-                let away = (layer.relevance[0] - found.output[0]).abs();
-                prop_assert!(away <= lost + 1e-9 * scale, "{}: {} of {}, {lost} lost", layer.layer, layer.relevance[0], found.output[0]);
-            }
+/// Eq. 2: every layer's relevance adds up to f(x), but for what stabilisers take where a unit's
+/// sum is near 0, which is counted.
+fn check_relevance_is_conserved(w: &[f64]) -> Checked {
+    let composite = Composite { stabilizer: 1e-9, ..Composite::epsilon(1e-9) };
+    let found = lrp(&network(w), &images(w), 1, &composite).unwrap();
+    let scale: f64 =
+        values(&found.attribution).iter().map(|r| r.abs()).sum::<f64>() + found.output[0].abs();
+    let lost: f64 = found.layers.iter().map(|layer| layer.stabilizer[0].abs()).sum();
+    for layer in &found.layers {
+        // The branch of a sum carries its part of the relevance only.
+        if !layer.layer.starts_with("inner") {
+            let away = (layer.relevance[0] - found.output[0]).abs();
+            prop_assert!(
+                away <= lost + 1e-9 * scale,
+                "{}: {} of {}, {lost} lost",
+                layer.layer,
+                layer.relevance[0],
+                found.output[0]
+            );
         }
     }
+    Ok(())
+}
 
-    /// Under the other rules, what does not arrive is counted: units without a contribution of a
-    /// rule's sign lose it.
-    #[test]
-    fn relevance_that_is_lost_is_counted(w in numbers(), which in 0..3usize) {
-        let composite = match which {
-            0 => Composite::epsilon_plus(),
-            1 => Composite::epsilon_alpha2_beta1(),
-            _ => Composite::epsilon_gamma_box(tensor(&[-1.], &[1]), tensor(&[1.], &[1])),
-        };
-        let found = lrp(&network(&w), &images(&w), 0, &Composite { bias: Bias::Absorb, ..composite }).unwrap();
-        let lost: f64 = found.layers.iter().map(|l| l.bias[0] + l.stabilizer[0]).sum();
-        let scale: f64 = 1. + found.layers.iter().map(|l| l.relevance[0].abs() + l.bias[0].abs() + l.stabilizer[0].abs()).sum::<f64>();
-        let arrived: f64 = values(&found.attribution).iter().sum();
-        prop_assert!((arrived + lost - found.output[0]).abs() < 1e-9 * scale, "{arrived} + {lost} of {}", found.output[0]);
-    }
+/// Under the other rules, what does not arrive is counted: units without a contribution of a
+/// rule's sign lose it.
+fn check_relevance_that_is_lost_is_counted(w: &[f64], which: usize) -> Checked {
+    let composite = match which {
+        0 => Composite::epsilon_plus(),
+        1 => Composite::epsilon_alpha2_beta1(),
+        _ => Composite::epsilon_gamma_box(tensor(&[-1.], &[1]), tensor(&[1.], &[1])),
+    };
+    let found =
+        lrp(&network(w), &images(w), 0, &Composite { bias: Bias::Absorb, ..composite }).unwrap();
+    let lost: f64 = found.layers.iter().map(|l| l.bias[0] + l.stabilizer[0]).sum();
+    let scale: f64 = 1.
+        + found
+            .layers
+            .iter()
+            .map(|l| l.relevance[0].abs() + l.bias[0].abs() + l.stabilizer[0].abs())
+            .sum::<f64>();
+    let arrived: f64 = values(&found.attribution).iter().sum();
+    prop_assert!(
+        (arrived + lost - found.output[0]).abs() < 1e-9 * scale,
+        "{arrived} + {lost} of {}",
+        found.output[0]
+    );
+    Ok(())
+}
 
-    #[test]
-    fn gradients_of_layers_are_candles(w in numbers()) {
-        let (layers, x) = (network(&w), images(&w));
-        let (own, candle) = (values(&layers.gradient(&x, 1).unwrap()), values(&layers.target(1).gradient(&x).unwrap()));
-        prop_assert!(own.iter().zip(candle).all(|(a, b)| (a - b).abs() < 1e-12), "{own:?}");
-    }
+fn check_gradients_of_layers_are_candles(w: &[f64]) -> Checked {
+    let (layers, x) = (network(w), images(w));
+    let (own, candle) =
+        (values(&layers.gradient(&x, 1).unwrap()), values(&layers.target(1).gradient(&x).unwrap()));
+    prop_assert!(own.iter().zip(candle).all(|(a, b)| (a - b).abs() < 1e-12), "{own:?}");
+    Ok(())
+}
 
-    #[test]
-    fn an_input_that_is_ignored_gets_nothing(w in numbers(), ignored in 0..4usize) {
-        let mut first = w[..24].to_vec();
-        first[6 * ignored..6 * ignored + 6].fill(0.);
-        let first = tensor(&first, &[4, 6]);
-        let layers = Layers::new().linear("first", &first.t().unwrap().contiguous().unwrap(), None).unwrap().leaky_relu("relu", 0.01).unwrap();
-        let layers = layers.linear("second", &tensor(&w[30..], &[2, 6]), None).unwrap();
-        let (target, x) = (layers.target(1), tensor(&w[60..], &[1, 4]));
-        let all = [
-            sensitivity(&target, &x).unwrap(),
-            input_x_gradient(&target, &x).unwrap(),
-            smooth_grad(|x| target.gradient(x), &x, &SmoothGrad { samples: 5, ..Default::default() }).unwrap(),
-            integrated_gradients(&target, &x, None, &Default::default()).unwrap().attribution,
-            guided_backprop(&layers, &x, 1).unwrap(),
-            lrp(&layers, &x, 1, &Composite::epsilon(1e-6)).unwrap().attribution,
-            lrp(&layers, &x, 1, &Composite::new(Rule::AlphaBeta { alpha: 2., beta: 1. })).unwrap().attribution,
-            lrp(&layers, &x, 1, &Composite::new(Rule::Gamma { gamma: 0.25 })).unwrap().attribution,
-        ];
-        for attribution in &all {
-            prop_assert_eq!(values(attribution)[ignored], 0.);
-        }
-        // A regression on chance samples finds it within its rounding, if all weigh the same and
-        // every sample is there.
-        let every = |_| (0..16).map(|i| (0..4).map(|j| i >> j & 1 == 1).collect()).collect();
-        let options = Lime { width: 1e9, ..Default::default() };
-        let found = lime_under(&target, &x, &Tensor::arange(0u32, 4, &Device::Cpu).unwrap(), None, every, &options).unwrap();
-        prop_assert!(values(&found.attribution)[ignored].abs() < 1e-10);
-        let part = Part::index("ignored", &[4], ignored).unwrap();
-        let many = tensor(&w[100..], &[8, 4]);
-        let mean = |f: &Tensor| Ok(f.sqr()?.mean_all()?.to_scalar::<f64>()?);
-        let importance = permutation_importance(|x| layers.forward(x), mean, &many, std::slice::from_ref(&part), &Default::default()).unwrap();
-        prop_assert_eq!(importance[0].increase(), 0.);
-        let curves = partial_dependence(&target, &many, &part, &[-1., 0., 1.]).unwrap().centred().curves;
-        prop_assert!(curves.iter().flatten().all(|f| *f == 0.));
+fn check_an_input_that_is_ignored_gets_nothing(w: &[f64], ignored: usize) -> Checked {
+    let mut first = w[..24].to_vec();
+    first[6 * ignored..6 * ignored + 6].fill(0.);
+    let first = tensor(&first, &[4, 6]);
+    let layers = Layers::new()
+        .linear("first", &first.t().unwrap().contiguous().unwrap(), None)
+        .unwrap()
+        .leaky_relu("relu", 0.01)
+        .unwrap();
+    let layers = layers.linear("second", &tensor(&w[30..], &[2, 6]), None).unwrap();
+    let (target, x) = (layers.target(1), tensor(&w[60..], &[1, 4]));
+    let all = [
+        sensitivity(&target, &x).unwrap(),
+        input_x_gradient(&target, &x).unwrap(),
+        smooth_grad(|x| target.gradient(x), &x, &SmoothGrad { samples: 5, ..Default::default() })
+            .unwrap(),
+        integrated_gradients(&target, &x, None, &Default::default()).unwrap().attribution,
+        guided_backprop(&layers, &x, 1).unwrap(),
+        lrp(&layers, &x, 1, &Composite::epsilon(1e-6)).unwrap().attribution,
+        lrp(&layers, &x, 1, &Composite::new(Rule::AlphaBeta { alpha: 2., beta: 1. }))
+            .unwrap()
+            .attribution,
+        lrp(&layers, &x, 1, &Composite::new(Rule::Gamma { gamma: 0.25 })).unwrap().attribution,
+    ];
+    for attribution in &all {
+        prop_assert_eq!(values(attribution)[ignored], 0.);
     }
+    // A regression on chance samples finds it within its rounding, if all weigh the same and
+    // every sample is there.
+    let every = |_| (0..16).map(|i| (0..4).map(|j| i >> j & 1 == 1).collect()).collect();
+    let options = Lime { width: 1e9, ..Default::default() };
+    let found = lime_with_perturbations(
+        &target,
+        &x,
+        &Tensor::arange(0u32, 4, &Device::Cpu).unwrap(),
+        None,
+        every,
+        &options,
+    )
+    .unwrap();
+    prop_assert!(values(&found.attribution)[ignored].abs() < 1e-10);
+    let part = Part::index("ignored", &[4], ignored).unwrap();
+    let many = tensor(&w[100..], &[8, 4]);
+    let mean = |f: &Tensor| Ok(f.sqr()?.mean_all()?.to_scalar::<f64>()?);
+    let importance = permutation_importance(
+        |x| layers.forward(x),
+        mean,
+        &many,
+        std::slice::from_ref(&part),
+        &Default::default(),
+    )
+    .unwrap();
+    prop_assert_eq!(importance[0].increase(), 0.);
+    let curves =
+        partial_dependence(&target, &many, &part, &[-1., 0., 1.]).unwrap().centred().curves;
+    prop_assert!(curves.iter().flatten().all(|f| *f == 0.));
+    Ok(())
+}
 
-    /// Two inputs that the model treats alike and that are equal get the same.
-    #[test]
-    fn equal_inputs_that_count_alike_get_the_same(w in numbers()) {
-        let mut first = w[..24].to_vec();
-        first.copy_within(0..6, 6);
-        let layers = Layers::new().linear("first", &tensor(&first, &[4, 6]).t().unwrap().contiguous().unwrap(), None).unwrap();
-        let layers = layers.leaky_relu("relu", 0.01).unwrap().linear("second", &tensor(&w[30..], &[2, 6]), None).unwrap();
-        let mut x = w[60..64].to_vec();
-        x[1] = x[0];
-        let (target, x) = (layers.target(0), tensor(&x, &[1, 4]));
-        let every = |_| (0..16).map(|i| (0..4).map(|j| i >> j & 1 == 1).collect()).collect();
-        let all = [
-            sensitivity(&target, &x).unwrap(),
-            integrated_gradients(&target, &x, None, &Default::default()).unwrap().attribution,
-            guided_backprop(&layers, &x, 0).unwrap(),
-            lrp(&layers, &x, 0, &Composite::epsilon(1e-6)).unwrap().attribution,
-            lrp(&layers, &x, 0, &Composite::new(Rule::Gamma { gamma: 0.25 })).unwrap().attribution,
-            lime_under(&target, &x, &Tensor::arange(0u32, 4, &Device::Cpu).unwrap(), None, every, &Lime::default()).unwrap().attribution,
-        ];
-        for attribution in &all {
-            let of = values(attribution);
-            prop_assert!((of[0] - of[1]).abs() < 1e-9 * (1. + of[0].abs()), "{of:?}");
-        }
+/// Two inputs that the model treats alike and that are equal get the same.
+fn check_equal_inputs_that_count_alike_get_the_same(w: &[f64]) -> Checked {
+    let mut first = w[..24].to_vec();
+    first.copy_within(0..6, 6);
+    let layers = Layers::new()
+        .linear("first", &tensor(&first, &[4, 6]).t().unwrap().contiguous().unwrap(), None)
+        .unwrap();
+    let layers = layers
+        .leaky_relu("relu", 0.01)
+        .unwrap()
+        .linear("second", &tensor(&w[30..], &[2, 6]), None)
+        .unwrap();
+    let mut x = w[60..64].to_vec();
+    x[1] = x[0];
+    let (target, x) = (layers.target(0), tensor(&x, &[1, 4]));
+    let every = |_| (0..16).map(|i| (0..4).map(|j| i >> j & 1 == 1).collect()).collect();
+    let all = [
+        sensitivity(&target, &x).unwrap(),
+        integrated_gradients(&target, &x, None, &Default::default()).unwrap().attribution,
+        guided_backprop(&layers, &x, 0).unwrap(),
+        lrp(&layers, &x, 0, &Composite::epsilon(1e-6)).unwrap().attribution,
+        lrp(&layers, &x, 0, &Composite::new(Rule::Gamma { gamma: 0.25 })).unwrap().attribution,
+        lime_with_perturbations(
+            &target,
+            &x,
+            &Tensor::arange(0u32, 4, &Device::Cpu).unwrap(),
+            None,
+            every,
+            &Lime::default(),
+        )
+        .unwrap()
+        .attribution,
+    ];
+    for attribution in &all {
+        let of = values(attribution);
+        prop_assert!((of[0] - of[1]).abs() < 1e-9 * (1. + of[0].abs()), "{of:?}");
     }
+    Ok(())
+}
 
-    /// The batch and how it is cut do not matter, nor how the images lie in memory.
-    #[test]
-    fn inputs_are_explained_one_by_one(w in numbers()) {
-        let layers = network(&w);
-        let x = tensor(&w[300..], &[3, 2, 16, 16]);
-        let strided = x.permute((0, 2, 3, 1)).unwrap().contiguous().unwrap().permute((0, 3, 1, 2)).unwrap();
-        let close = |a: &Tensor, b: &Tensor| values(a).iter().zip(values(b)).all(|(a, b)| (a - b).abs() < 1e-9);
-        let (whole, cut) = (layers.target(1), layers.target(1).batch(2));
-        let options = IntegratedGradients { steps: 5, ..Default::default() };
-        let one = integrated_gradients(&whole, &x, None, &options).unwrap().attribution;
-        prop_assert!(close(&one, &integrated_gradients(&cut, &strided, None, &options).unwrap().attribution));
-        let composite = Composite::epsilon_plus();
-        let one = lrp(&layers, &x, 1, &composite).unwrap().attribution;
-        prop_assert!(close(&one, &lrp(&layers.clone().batch(2), &strided, 1, &composite).unwrap().attribution));
-        let at = layers.at("second relu").unwrap();
-        let map = grad_cam_plus_plus(&at, &x, 1, &GradCam::default()).unwrap();
-        let alone = GradCam { batch: Some(1), ..Default::default() };
-        prop_assert!(close(&map, &grad_cam_plus_plus(&at, &strided, 1, &alone).unwrap()));
-        let areas = |x: &Tensor, target: &Target<_>| deletion(target, x, &map_of(x), None, 4).unwrap().iter().map(Curve::area).collect::<Vec<_>>();
-        prop_assert!(areas(&x, &whole).iter().zip(areas(&strided, &whole)).all(|(a, b)| (a - b).abs() < 1e-9));
-    }
+/// The batch and how it is cut do not matter, nor how the images lie in memory.
+fn check_inputs_are_explained_one_by_one(w: &[f64]) -> Checked {
+    let layers = network(w);
+    let x = tensor(&w[300..], &[3, 2, 16, 16]);
+    let strided =
+        x.permute((0, 2, 3, 1)).unwrap().contiguous().unwrap().permute((0, 3, 1, 2)).unwrap();
+    let close =
+        |a: &Tensor, b: &Tensor| values(a).iter().zip(values(b)).all(|(a, b)| (a - b).abs() < 1e-9);
+    let (whole, cut) = (layers.target(1), layers.target(1).batch(2));
+    let options = IntegratedGradients { steps: 5, ..Default::default() };
+    let one = integrated_gradients(&whole, &x, None, &options).unwrap().attribution;
+    prop_assert!(close(
+        &one,
+        &integrated_gradients(&cut, &strided, None, &options).unwrap().attribution
+    ));
+    let composite = Composite::epsilon_plus();
+    let one = lrp(&layers, &x, 1, &composite).unwrap().attribution;
+    prop_assert!(close(
+        &one,
+        &lrp(&layers.clone().batch(2), &strided, 1, &composite).unwrap().attribution
+    ));
+    let at = layers.split_at("second relu").unwrap();
+    let map = grad_cam_plus_plus(&at, &x, 1, &GradCam::default()).unwrap();
+    let alone = GradCam { batch: Some(1), ..Default::default() };
+    prop_assert!(close(&map, &grad_cam_plus_plus(&at, &strided, 1, &alone).unwrap()));
+    let areas = |x: &Tensor, target: &Target<_>| {
+        deletion(target, x, &map_of(x), None, 4)
+            .unwrap()
+            .iter()
+            .map(Curve::area)
+            .collect::<Vec<_>>()
+    };
+    prop_assert!(
+        areas(&x, &whole).iter().zip(areas(&strided, &whole)).all(|(a, b)| (a - b).abs() < 1e-9)
+    );
+    Ok(())
 }
 
 /// Any attribution that follows the pixels.
 fn map_of(x: &Tensor) -> Tensor {
     x.sqr().unwrap().sum(1).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(64)
+    })]
+
+    #[test]
+    fn integrated_gradients_of_a_smooth_model_are_complete(w in numbers()) {
+        check_integrated_gradients_of_a_smooth_model_are_complete(&w)?;
+    }
+
+    #[test]
+    fn relevance_is_conserved(w in numbers()) {
+        check_relevance_is_conserved(&w)?;
+    }
+
+    #[test]
+    fn relevance_that_is_lost_is_counted(w in numbers(), which in 0..3usize) {
+        check_relevance_that_is_lost_is_counted(&w, which)?;
+    }
+
+    #[test]
+    fn gradients_of_layers_are_candles(w in numbers()) {
+        check_gradients_of_layers_are_candles(&w)?;
+    }
+
+    #[test]
+    fn an_input_that_is_ignored_gets_nothing(w in numbers(), ignored in 0..4usize) {
+        check_an_input_that_is_ignored_gets_nothing(&w, ignored)?;
+    }
+
+    #[test]
+    fn equal_inputs_that_count_alike_get_the_same(w in numbers()) {
+        check_equal_inputs_that_count_alike_get_the_same(&w)?;
+    }
+
+    #[test]
+    fn inputs_are_explained_one_by_one(w in numbers()) {
+        check_inputs_are_explained_one_by_one(&w)?;
+    }
 }

@@ -1,5 +1,5 @@
-//! Images in a zip archive that is not unpacked: an index in memory, and reads at a place that any
-//! thread can make.
+//! Images in a zip archive, which is not unpacked. The index is in memory, and any thread can read
+//! an image.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,23 +9,25 @@ use std::path::{Component, Path, PathBuf};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use zip::{CompressionMethod, ZipArchive};
 
-use crate::error::{Error, Result, at};
-use crate::positioned::read_exact_at;
+use crate::error::{Error, Result, reading};
+use crate::offset_io::read_exact_at;
 
 /// An image larger than this is refused before it is read.
-const LARGEST: u64 = 64 << 20;
+const MAX_IMAGE_BYTES: u64 = 64 << 20;
+/// Deflate compresses 1032:1 at best.
+const MAX_DEFLATE_RATIO: u64 = 1032;
 
-/// Where an image lies in the archive.
+/// Where an image is in the archive.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    header: u64,
-    packed: u64,
+    header_offset: u64,
+    compressed_size: u64,
     size: u64,
-    checksum: u32,
+    crc32: u32,
     deflated: bool,
 }
 
-/// An open archive, and the entry of each image that was asked for.
+/// An open archive, and the entries of the images that the annotations list.
 #[derive(Debug)]
 pub(crate) struct Archive {
     path: PathBuf,
@@ -35,9 +37,9 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Opens an archive of these images, in whatever folders inside it.
+    /// Opens an archive of these images, in any folders inside of it.
     pub fn open<'a>(path: &Path, names: impl Iterator<Item = &'a str>) -> Result<Self> {
-        let file = File::open(path).map_err(at(path))?;
+        let file = File::open(path).map_err(reading(path))?;
         let found = index(path, &file)?;
         Ok(Self {
             path: path.into(),
@@ -47,12 +49,12 @@ impl Archive {
     }
 
     /// Whether an image is in the archive.
-    pub fn has(&self, image: usize) -> bool {
+    pub fn contains(&self, image: usize) -> bool {
         self.entries[image].is_some()
     }
 
     /// The file names of all images in the archive.
-    pub fn all(&self) -> Result<Vec<String>> {
+    pub fn file_names(&self) -> Result<Vec<String>> {
         Ok(index(&self.path, &self.file)?.into_keys().collect())
     }
 
@@ -61,87 +63,82 @@ impl Archive {
         &self.path
     }
 
-    /// The checksum of an image, as the archive's index tells it.
+    /// The CRC-32 of an image in the archive's index, or 0 for an image that is missing.
     pub fn checksum(&self, image: usize) -> u64 {
-        self.entries[image].map_or(0, |entry| entry.checksum.into())
+        self.entries[image].map_or(0, |entry| entry.crc32.into())
     }
 
-    /// Unpacks an image; says what is wrong with it.
+    /// The bytes of an image. An error says what is wrong with it.
     pub fn read(&self, image: usize) -> std::result::Result<Vec<u8>, String> {
         let entry = self.entries[image]
             .as_ref()
             .ok_or("is listed in the annotations but is not in the archive")?;
-        let damaged = |what: &str| format!("is damaged in the archive: {what}");
+        let damaged = |reason: &str| format!("is damaged in the archive: {reason}");
         let mut header = [0; 30];
-        read_exact_at(&self.file, &mut header, entry.header)
+        read_exact_at(&self.file, &mut header, entry.header_offset)
             .map_err(|e| damaged(&e.to_string()))?;
         if !header.starts_with(b"PK\x03\x04") {
             return Err(damaged("no header is where its index says"));
         }
-        let mut packed = vec![0; entry.packed as usize];
-        let start =
-            entry.header + 30 + u64::from(number(&header, 26)) + u64::from(number(&header, 28));
-        read_exact_at(&self.file, &mut packed, start).map_err(|e| damaged(&e.to_string()))?;
-        let bytes = if entry.deflated {
-            let mut out = Vec::with_capacity(entry.size as usize + 1);
-            match Decompress::new(false).decompress_vec(&packed, &mut out, FlushDecompress::Finish)
-            {
-                Ok(Status::StreamEnd) => out,
-                _ => return Err(damaged("it does not unpack")),
-            }
-        } else {
-            packed
-        };
-        let mut checksum = Crc::new();
-        checksum.update(&bytes);
-        match bytes.len() as u64 == entry.size && checksum.sum() == entry.checksum {
-            true => Ok(bytes),
-            false => Err(damaged("its checksum is wrong")),
+        let name_and_extra = u64::from(read_u16(&header, 26)) + u64::from(read_u16(&header, 28));
+        let mut data = vec![0; entry.compressed_size as usize];
+        read_exact_at(&self.file, &mut data, entry.header_offset + 30 + name_and_extra)
+            .map_err(|e| damaged(&e.to_string()))?;
+        if entry.deflated {
+            data = inflate(&data, entry.size).ok_or_else(|| damaged("it does not unpack"))?;
         }
+        let mut crc32 = Crc::new();
+        crc32.update(&data);
+        if data.len() as u64 != entry.size || crc32.sum() != entry.crc32 {
+            return Err(damaged("its checksum is wrong"));
+        }
+        Ok(data)
     }
 }
 
-fn number(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+fn inflate(data: &[u8], size: u64) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(size as usize + 1);
+    match Decompress::new(false).decompress_vec(data, &mut out, FlushDecompress::Finish) {
+        Ok(Status::StreamEnd) => Some(out),
+        _ => None,
+    }
 }
 
-/// All images of an archive by file name.
+fn read_u16(bytes: &[u8], offset: usize) -> u16 {
+    u16::from_le_bytes([bytes[offset], bytes[offset + 1]])
+}
+
+/// What to do about a damaged archive.
+const ADVICE: &str = "download the archive again, or unpack it by hand";
+
+/// The entries of all images of an archive, by file name.
 fn index(path: &Path, file: &File) -> Result<HashMap<String, Entry>> {
-    let wrong = |reason: String| Error::Inconsistent { path: path.into(), reason };
-    let again = "download the archive again, or unpack it by hand";
-    let length = file.metadata().map_err(at(path))?.len();
+    let error = |reason: String| Error::Inconsistent { path: path.into(), reason };
+    let length = file.metadata().map_err(reading(path))?.len();
     let archive = ZipArchive::new(BufReader::new(file))
-        .map_err(|e| wrong(format!("is no whole zip archive ({e}); {again}")))?;
+        .map_err(|e| error(format!("is no whole zip archive ({e}); {ADVICE}")))?;
     let metadata = archive.metadata();
     if metadata.has_duplicate_names() {
-        return Err(wrong("holds a name that is there twice; this is not CelebA's archive".into()));
+        return Err(error("holds a name that is there twice; this is not CelebA's archive".into()));
     }
-    let mut last = 0;
-    let mut found = HashMap::with_capacity(metadata.len());
+    let mut last_header = 0;
+    let mut entries = HashMap::with_capacity(metadata.len());
     for i in 0..metadata.len() {
-        let entry =
-            metadata.entry(i).map_err(|e| wrong(format!("its index is damaged ({e}); {again}")))?;
-        last = last.max(entry.central_header_start());
+        let entry = metadata
+            .entry(i)
+            .map_err(|e| error(format!("its index is damaged ({e}); {ADVICE}")))?;
+        last_header = last_header.max(entry.central_header_start());
         let name = entry
             .name()
-            .map_err(|e| wrong(format!("holds a name that cannot be read ({e}); {again}")))?;
-        let inside = !name.contains(|c: char| c == '\\' || c == ':' || c.is_control())
-            && Path::new(&*name).components().all(|c| matches!(c, Component::Normal(_)));
-        if !inside {
-            return Err(wrong(format!(
-                "holds `{name}`, which lies outside the archive's folder; this is not CelebA's archive"
-            )));
-        }
-        let own = Path::new(&*name)
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        // What macOS adds to archives.
-        if entry.is_dir() || name.starts_with("__MACOSX/") || own.starts_with("._") {
+            .map_err(|e| error(format!("holds a name that cannot be read ({e}); {ADVICE}")))?;
+        let file_name = checked_file_name(&name).map_err(error)?;
+        // macOS adds such files to archives.
+        let added = name.starts_with("__MACOSX/") || file_name.starts_with("._");
+        if added || entry.is_dir() {
             continue;
         }
         if entry.encrypted() {
-            return Err(wrong(format!(
+            return Err(error(format!(
                 "`{name}` is encrypted; unpack the archive with its password"
             )));
         }
@@ -149,40 +146,69 @@ fn index(path: &Path, file: &File) -> Result<HashMap<String, Entry>> {
             CompressionMethod::Stored => false,
             CompressionMethod::Deflated => true,
             other => {
-                return Err(wrong(format!(
-                    "`{name}` is packed by {other:?}, which is not supported; unpack the archive by hand"
+                return Err(error(format!(
+                    "`{name}` is packed by {other:?}, which is not supported; unpack the archive \
+                     by hand"
                 )));
             }
         };
-        let (header, packed, size) = (entry.header_start(), entry.compressed_size(), entry.size());
-        let unpacks = if deflated { size / 1032 <= packed } else { size == packed };
-        if size > LARGEST
-            || packed > LARGEST
-            || !unpacks
-            || header.checked_add(packed).is_none_or(|end| end > length)
-        {
-            return Err(wrong(format!("`{name}` has an impossible size; {again}")));
+        let entry = Entry {
+            header_offset: entry.header_start(),
+            compressed_size: entry.compressed_size(),
+            size: entry.size(),
+            crc32: entry.crc32(),
+            deflated,
+        };
+        if !entry.is_possible(length) {
+            return Err(error(format!("`{name}` has an impossible size; {ADVICE}")));
         }
-        if found
-            .insert(own, Entry { header, packed, size, checksum: entry.crc32(), deflated })
-            .is_some()
-        {
-            return Err(wrong(format!("`{name}` is there twice")));
+        if entries.insert(file_name, entry).is_some() {
+            return Err(error(format!("`{name}` is there twice")));
         }
     }
-    // Archives of more than 65,535 files that were made without ZIP64 count only the rest of a
-    // division by 65,536.
-    match !metadata.is_empty() && another_follows(file, last).map_err(at(path))? {
-        true => Err(wrong("holds more files than it says; unpack it by hand".into())),
-        false => Ok(found),
+    // Archives of more than 65,535 files that were made without ZIP64 count them modulo 65,536.
+    if !metadata.is_empty() && header_follows(file, last_header).map_err(reading(path))? {
+        return Err(error("holds more files than it says; unpack it by hand".into()));
+    }
+    Ok(entries)
+}
+
+impl Entry {
+    /// Whether the sizes agree with each other and with the archive's length.
+    fn is_possible(&self, archive_length: u64) -> bool {
+        let ratio = if self.deflated {
+            self.size / MAX_DEFLATE_RATIO <= self.compressed_size
+        } else {
+            self.size == self.compressed_size
+        };
+        let end = self.header_offset.checked_add(self.compressed_size);
+        ratio
+            && self.size <= MAX_IMAGE_BYTES
+            && self.compressed_size <= MAX_IMAGE_BYTES
+            && end.is_some_and(|end| end <= archive_length)
     }
 }
 
-/// Whether the index goes on after this header in it.
-fn another_follows(file: &File, header: u64) -> std::io::Result<bool> {
-    let (mut bytes, mut next) = ([0; 46], [0; 4]);
-    read_exact_at(file, &mut bytes, header)?;
-    let length = [28, 30, 32].map(|at| u64::from(number(&bytes, at))).iter().sum::<u64>();
-    read_exact_at(file, &mut next, header + 46 + length)?;
+/// The last part of an entry's path, which must lie inside of the archive's folder.
+fn checked_file_name(name: &str) -> std::result::Result<String, String> {
+    let path = Path::new(name);
+    let inside = !name.contains(|c: char| c == '\\' || c == ':' || c.is_control())
+        && path.components().all(|c| matches!(c, Component::Normal(_)));
+    if !inside {
+        return Err(format!(
+            "holds `{name}`, which lies outside the archive's folder; this is not CelebA's archive"
+        ));
+    }
+    Ok(path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default())
+}
+
+/// Whether another header follows this one in the archive's index.
+fn header_follows(file: &File, header_offset: u64) -> std::io::Result<bool> {
+    let mut header = [0; 46];
+    read_exact_at(file, &mut header, header_offset)?;
+    let variable: u64 =
+        [28, 30, 32].map(|offset| u64::from(read_u16(&header, offset))).iter().sum();
+    let mut next = [0; 4];
+    read_exact_at(file, &mut next, header_offset + 46 + variable)?;
     Ok(next == *b"PK\x01\x02")
 }

@@ -1,3 +1,5 @@
+//! The 40 attributes and the labels of a face.
+
 use crate::error::{Error, Result};
 
 /// CelebA's 40 attributes, in the order of `list_attr_celeba.txt`.
@@ -44,39 +46,39 @@ pub const ATTRIBUTES: [&str; 40] = [
     "Young",
 ];
 
-/// The index of an attribute in [`ATTRIBUTES`]; spaces stand for underscores, and case does not
-/// matter.
+/// The index of an attribute in [`ATTRIBUTES`], 0 to 39. A space may stand for an underscore, and
+/// case does not matter.
 ///
 /// # Errors
 /// [`Error::UnknownAttribute`], with the nearest name.
 pub fn attribute_index(name: &str) -> Result<usize> {
-    let wanted = normal(name);
+    let wanted = normalised(name);
     ATTRIBUTES
         .iter()
-        .position(|a| normal(a) == wanted)
-        .ok_or_else(|| Error::UnknownAttribute(name.into()))
+        .position(|attribute| normalised(attribute) == wanted)
+        .ok_or_else(|| Error::UnknownAttribute { name: name.into(), nearest: nearest(name) })
 }
 
-/// An attribute's name for display: "Mouth Slightly Open".
+/// An attribute's name for people: "Mouth Slightly Open".
 pub fn display_name(attribute: &str) -> String {
     attribute.replace('_', " ")
 }
 
-fn normal(name: &str) -> String {
+fn normalised(name: &str) -> String {
     name.trim().to_lowercase().replace(' ', "_")
 }
 
-pub(crate) fn suggestion(name: &str) -> String {
-    let wanted = normal(name);
-    let shared = |a: &str| {
-        let a = normal(a);
-        a.split('_').filter(|part| part.len() > 2 && wanted.contains(part)).count()
-            + usize::from(a.starts_with(wanted.get(..4).unwrap_or("?")))
+/// The attribute that shares most words with a name, counting an equal beginning as one more.
+fn nearest(name: &str) -> Option<&'static str> {
+    let wanted = normalised(name);
+    let similarity = |attribute: &str| {
+        let attribute = normalised(attribute);
+        attribute.split('_').filter(|word| word.len() > 2 && wanted.contains(word)).count()
+            + usize::from(attribute.starts_with(wanted.get(..4).unwrap_or("?")))
     };
-    match ATTRIBUTES.iter().map(|a| (shared(a), a)).rev().max_by_key(|(n, _)| *n) {
-        Some((n, a)) if n > 0 => format!(" (did you mean {a}?)"),
-        _ => String::new(),
-    }
+    let scored = ATTRIBUTES.into_iter().map(|attribute| (similarity(attribute), attribute));
+    let best = scored.rev().max_by_key(|(similarity, _)| *similarity)?;
+    (best.0 > 0).then_some(best.1)
 }
 
 /// Which of the 40 attributes a face has.
@@ -84,18 +86,18 @@ pub(crate) fn suggestion(name: &str) -> String {
 pub struct Labels(u64);
 
 impl Labels {
-    /// Whether the face has the attribute of this index.
+    /// Whether the face has the attribute with this index, 0 to 39.
     pub fn has(self, attribute: usize) -> bool {
         self.0 >> attribute & 1 == 1
     }
 
-    /// The same labels with one attribute set.
+    /// The same labels, with one attribute present or absent.
     #[must_use]
     pub fn with(self, attribute: usize, present: bool) -> Self {
         Self(self.0 & !(1 << attribute) | u64::from(present) << attribute)
     }
 
-    /// All 40, in order.
+    /// The 40 labels, in the order of [`ATTRIBUTES`].
     pub fn iter(self) -> impl Iterator<Item = bool> {
         (0..ATTRIBUTES.len()).map(move |k| self.has(k))
     }

@@ -1,4 +1,4 @@
-//! Batches, decoded in parallel ahead of their use.
+//! Batches, decoded in parallel and ahead of their use.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,37 +13,37 @@ use rayon::prelude::*;
 use crate::attributes::ATTRIBUTES;
 use crate::cache::Cache;
 use crate::dataset::CelebA;
-use crate::decode::{Crop, Normalisation, Preprocessing, View};
 use crate::error::Result;
+use crate::preprocessing::{Crop, Normalisation, Preprocessing, View};
 use crate::random::{Purpose, stream};
 
 /// How faces become batches.
 #[derive(Debug, Clone)]
 pub struct BatchOptions {
-    /// Which part of an image is seen. Default: the largest centred square.
+    /// The part of an image that is used. Default: the largest centred square.
     pub crop: Crop,
-    /// Height and width that it is resized to. Default 64.
+    /// Height and width of the images in pixels. Default: 64.
     pub image_size: usize,
-    /// Images in a batch; the last one can be smaller. Default 32.
+    /// Images in a batch; the last batch can be smaller. Default: 32.
     pub batch_size: usize,
-    /// Default: pixels to [-1, 1].
+    /// How pixels become numbers. Default: [-1, 1].
     pub normalisation: Normalisation,
-    /// Shuffle, and decide the mirror images and random squares, by this seed and epoch; `None`
-    /// (default) keeps the given order.
+    /// The seed and the epoch that decide the order and the augmentation. Default: `None`, which
+    /// keeps the given order and does not augment.
     pub shuffle: Option<(u64, u64)>,
-    /// Mirror each image with probability 1/2 (with `shuffle` only). Default false.
+    /// Whether to mirror each image with probability 1/2; needs `shuffle`. Default: false.
     pub flip: bool,
-    /// Cut out a random part whose sides are at least this share of what `crop` leaves, inside it
-    /// (with `shuffle` only). Default 1: all of it.
+    /// Random crops have sides of at least this share of the sides that `crop` leaves, in (0, 1];
+    /// needs `shuffle`. Default: 1, no random crops.
     pub smallest_crop: f64,
-    /// Leave out a last batch that is not full. Default false.
+    /// Whether to leave out a last batch that is not full. Default: false.
     pub drop_last: bool,
-    /// Batches to leave out from the start: an interrupted epoch goes on here, with the same
-    /// batches. Default 0.
+    /// Number of batches to leave out at the start, to resume an interrupted epoch. The batches
+    /// that follow are the same as without. Default: 0.
     pub skip: usize,
-    /// Batches that are ready ahead of use, which bounds the memory. Default 4.
+    /// Number of batches that are prepared ahead of use, which bounds the memory. Default: 4.
     pub prefetch: usize,
-    /// Where resized images are kept between epochs and runs. Default: nowhere.
+    /// Where resized images are cached between epochs and runs. Default: nowhere.
     pub cache: Option<Arc<Cache>>,
 }
 
@@ -65,7 +65,7 @@ impl Default for BatchOptions {
     }
 }
 
-/// Some faces.
+/// Images and labels of B faces.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// Normalised pixels, [B, 3, H, W], f32.
@@ -76,7 +76,28 @@ pub struct Batch {
     pub faces: Vec<usize>,
 }
 
-/// An iterator over batches, made by a thread of its own that works ahead. Dropping it ends that
+impl CelebA {
+    /// Streams these faces in batches.
+    pub fn batches(&self, faces: &[usize], options: &BatchOptions) -> Batches {
+        Batches::start(self, faces, options)
+    }
+
+    /// Streams these faces in their order and without augmentation, as for evaluation.
+    pub fn batches_in_order(
+        &self,
+        faces: &[usize],
+        preprocessing: &Preprocessing,
+        batch_size: usize,
+    ) -> Batches {
+        let Preprocessing { crop, image_size, normalisation } = *preprocessing;
+        self.batches(
+            faces,
+            &BatchOptions { crop, image_size, normalisation, batch_size, ..Default::default() },
+        )
+    }
+}
+
+/// An iterator over batches, which a thread of its own prepares. Dropping the iterator ends that
 /// thread.
 pub struct Batches {
     receiver: Receiver<Result<Batch>>,
@@ -84,9 +105,11 @@ pub struct Batches {
 }
 
 impl Batches {
-    pub(crate) fn start(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Self {
-        let (data, order) = (data.clone(), order(data, faces, options));
-        let (size, skip) = (options.batch_size.max(1), options.skip);
+    fn start(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Self {
+        let data = data.clone();
+        let order = epoch_order(&data, faces, options);
+        let size = options.batch_size.max(1);
+        let skip = options.skip;
         let batches =
             if options.drop_last { order.len() / size } else { order.len().div_ceil(size) };
         let preprocessing = Preprocessing {
@@ -136,15 +159,15 @@ impl Iterator for Batches {
     }
 }
 
-/// The faces in the order of the epoch, each as it is seen. All draws are made here, so that a
-/// skipped batch changes nothing after it.
-fn order(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Vec<(usize, View)> {
+/// The faces in the order of the epoch, each with its augmentation. All random numbers are drawn
+/// here, so that skipped batches do not change the others.
+fn epoch_order(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Vec<(usize, View)> {
     let mut order: Vec<(usize, View)> = faces.iter().map(|&face| (face, View::default())).collect();
     if let Some((seed, epoch)) = options.shuffle {
         let mut rng = stream(seed, Purpose::Order, epoch);
         match data.windows(|groups| groups.shuffle(&mut rng)) {
             None => order.shuffle(&mut rng),
-            Some(windows) => order = in_windows(windows, faces, &mut rng),
+            Some(windows) => order = shuffle_in_windows(windows, faces, &mut rng),
         }
         if options.flip {
             order.iter_mut().for_each(|(_, view)| view.flip = rng.random());
@@ -152,32 +175,34 @@ fn order(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Vec<(usize, 
         if options.smallest_crop < 1. {
             for (_, view) in &mut order {
                 view.side = rng.random_range(options.smallest_crop.max(0.01)..1.);
-                view.place = rng.random();
+                view.position = rng.random();
             }
         }
     }
     order
 }
 
-/// Faces shuffled inside of windows that are in memory together.
-fn in_windows(
+/// Shuffles faces inside of windows, each of which fits in memory. A face that `faces` lists n
+/// times comes n times.
+fn shuffle_in_windows(
     windows: Vec<Vec<Range<usize>>>,
     faces: &[usize],
     rng: &mut ChaCha8Rng,
 ) -> Vec<(usize, View)> {
-    let mut times = vec![0usize; faces.iter().max().map_or(0, |last| last + 1)];
-    faces.iter().for_each(|&face| times[face] += 1);
-    let of = |window: Vec<Range<usize>>| {
-        let inside = window.into_iter().flatten().filter(|&face| face < times.len());
-        let mut own: Vec<usize> =
-            inside.flat_map(|face| std::iter::repeat_n(face, times[face])).collect();
-        own.shuffle(rng);
-        own
+    let mut repeats = vec![0usize; faces.iter().max().map_or(0, |last| last + 1)];
+    faces.iter().for_each(|&face| repeats[face] += 1);
+    let mut shuffled = |window: Vec<Range<usize>>| {
+        let known = window.into_iter().flatten().filter(|&face| face < repeats.len());
+        let mut faces: Vec<usize> =
+            known.flat_map(|face| std::iter::repeat_n(face, repeats[face])).collect();
+        faces.shuffle(rng);
+        faces
     };
-    windows.into_iter().flat_map(of).map(|face| (face, View::default())).collect()
+    let faces = windows.into_iter().flat_map(&mut shuffled);
+    faces.map(|face| (face, View::default())).collect()
 }
 
-/// Reads faces, each as it is seen.
+/// Reads a batch.
 fn read(
     data: &CelebA,
     chunk: &[(usize, View)],
@@ -188,8 +213,8 @@ fn read(
     let mut pixels = vec![0f32; chunk.len() * 3 * size * size];
     pixels.par_chunks_exact_mut(3 * size * size).zip(chunk).try_for_each(
         |(out, (face, view))| -> Result<()> {
-            let square = data.square(*face, view, preprocessing, cache)?;
-            preprocessing.write(&square, view.flip, out);
+            let pixels = data.pixels(*face, view, preprocessing, cache)?;
+            preprocessing.normalise(&pixels, view.flip, out);
             Ok(())
         },
     )?;

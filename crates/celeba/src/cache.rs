@@ -4,24 +4,26 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::checksum::hash;
 use crate::error::{Result, writing};
-use crate::positioned::{read_exact_at, write_all_at};
+use crate::offset_io::{read_exact_at, write_all_at};
 
-/// Length of a record's checksum, which comes before its pixels.
-const CHECKSUM: usize = 8;
+/// Bytes of a record's checksum, which comes before its pixels.
+const CHECKSUM_BYTES: usize = 8;
 
-/// Pixels of the centred squares of all faces at one size, in a file that is named after the faces
-/// and the size.
+/// The cropped and resized pixels of all faces, in one file whose name depends on the faces, the
+/// crop and the size.
 ///
-/// Any number of threads and processes may read and write it at once: all write the same pixels to
-/// the same places, and a record that is not whole, because its process was killed or the disk was
-/// full, is not believed.
+/// Any number of threads and processes may read and write the file at the same time, because all of
+/// them write the same pixels to the same places. Each record has a checksum; damaged and
+/// incomplete records are ignored.
 #[derive(Debug)]
 pub struct Cache {
     path: PathBuf,
     file: File,
+    /// Bytes of a face's pixels.
     pixels: usize,
-    /// Nothing is added any more.
+    /// Whether a write failed, after which no more records are written.
     full: AtomicBool,
 }
 
@@ -38,58 +40,50 @@ impl Cache {
             .open(&path)
             .map_err(writing(&path))?;
         let pixels = 3 * image_size * image_size;
-        // On most file systems what was not written takes no room.
-        file.set_len((faces * (CHECKSUM + pixels)) as u64).map_err(writing(&path))?;
+        // On most file systems the parts that were never written take no space.
+        file.set_len((faces * (CHECKSUM_BYTES + pixels)) as u64).map_err(writing(&path))?;
         Ok(Self { path, file, pixels, full: AtomicBool::new(false) })
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    fn place(&self, face: usize) -> u64 {
-        (face * (CHECKSUM + self.pixels)) as u64
+    fn offset(&self, face: usize) -> u64 {
+        (face * (CHECKSUM_BYTES + self.pixels)) as u64
     }
 
-    /// The pixels of a face, if they are there.
+    /// The pixels of a face, if the file holds them.
     pub(crate) fn get(&self, face: usize) -> Option<Vec<u8>> {
-        let mut record = vec![0; CHECKSUM + self.pixels];
-        read_exact_at(&self.file, &mut record, self.place(face)).ok()?;
-        let pixels = record.split_off(CHECKSUM);
+        let mut record = vec![0; CHECKSUM_BYTES + self.pixels];
+        read_exact_at(&self.file, &mut record, self.offset(face)).ok()?;
+        let pixels = record.split_off(CHECKSUM_BYTES);
         (record == checksum(&pixels)).then_some(pixels)
     }
 
-    /// Where the disk is full, images are no longer kept, which is told once; it costs time and
-    /// nothing else.
+    /// Writes the pixels of a face. If that fails, as on a full disk, this warns once and the cache
+    /// is no longer written: images are then decoded again, which costs only time.
     pub(crate) fn put(&self, face: usize, pixels: &[u8]) {
         if self.full.load(Ordering::Relaxed) {
             return;
         }
         let record = [&checksum(pixels)[..], pixels].concat();
-        if let Err(e) = write_all_at(&self.file, &record, self.place(face))
+        if let Err(e) = write_all_at(&self.file, &record, self.offset(face))
             && !self.full.swap(true, Ordering::Relaxed)
         {
             tracing::warn!(
-                "{}: {e}; no more images are added to this cache and the others are decoded each time: free some space, or name another folder",
+                "{}: {e}; no more images are added to this cache and the others are decoded each \
+                 time: free some space, or name another folder",
                 self.path.display()
             );
         }
     }
 }
 
-/// Never zero, which is what an empty place holds.
-fn checksum(pixels: &[u8]) -> [u8; CHECKSUM] {
+/// Never zero, so that an empty record is not valid.
+fn checksum(pixels: &[u8]) -> [u8; CHECKSUM_BYTES] {
     (hash(pixels) | 1).to_le_bytes()
-}
-
-/// FNV-1a over words of 8 bytes: fast, and enough against accidents.
-pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    bytes.chunks(8).fold(0xcbf2_9ce4_8422_2325, |hash: u64, chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23)
-    })
 }
 
 #[cfg(test)]
@@ -97,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cache_that_cannot_be_written_is_done_without() {
+    fn a_cache_that_cannot_be_written_keeps_what_it_has() {
         let folder = tempfile::tempdir().unwrap();
         let mut cache = Cache::open(folder.path(), "key", 3, 2).unwrap();
         cache.put(1, &[7; 12]);

@@ -1,13 +1,23 @@
 use std::path::{Path, PathBuf};
 
-/// What can go wrong with a data set. Each message says where and what to do.
+use crate::split::Split;
+
+/// What can go wrong with a data set. Each message names the place and says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A folder or file that CelebA needs is not there.
-    #[error("{path} does not exist: CelebA is img_align_celeba/ (or img_align_celeba.zip), list_attr_celeba.txt and list_eval_partition.txt, Kaggle's CSVs, or parquet shards", path = .0.display())]
+    #[error(
+        "{path} does not exist: CelebA is img_align_celeba/ (or img_align_celeba.zip), \
+         list_attr_celeba.txt and list_eval_partition.txt, Kaggle's CSVs, or parquet shards",
+        path = .0.display()
+    )]
     Missing(PathBuf),
     /// A line of an annotation file cannot be right.
-    #[error("{path}, line {line}: {reason}; correct it, or take the file as it was distributed", path = .path.display(), reason = plain(reason))]
+    #[error(
+        "{path}, line {line}: {reason}; correct it, or take the file as it was distributed",
+        path = .path.display(),
+        reason = printable(reason)
+    )]
     Line {
         /// The annotation file.
         path: PathBuf,
@@ -17,7 +27,7 @@ pub enum Error {
         reason: String,
     },
     /// The files of a folder contradict each other.
-    #[error("{path}: {reason}", path = .path.display(), reason = plain(reason))]
+    #[error("{path}: {reason}", path = .path.display(), reason = printable(reason))]
     Inconsistent {
         /// The file or folder.
         path: PathBuf,
@@ -25,25 +35,42 @@ pub enum Error {
         reason: String,
     },
     /// An image is missing, empty, truncated or no image.
-    #[error("image {path}: {reason}; get it again, or leave it out", path = .path.display(), reason = plain(reason))]
+    #[error(
+        "image {path}: {reason}; get it again, or leave it out",
+        path = .path.display(),
+        reason = printable(reason)
+    )]
     Image {
         /// The image file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// A split without images was asked for.
-    #[error("{path}: no image belongs to the split `{split}`; see list_eval_partition.txt (0 = train, 1 = val, 2 = test)", path = .path.display())]
+    /// A split has no images.
+    #[error(
+        "{path}: no image belongs to the split `{split}`; see list_eval_partition.txt \
+         (0 = train, 1 = val, 2 = test)",
+        path = .path.display(),
+        split = .split.id()
+    )]
     EmptySplit {
         /// The data set's folder.
         path: PathBuf,
-        /// The split's name.
-        split: &'static str,
+        /// The split.
+        split: Split,
     },
-    /// An attribute's name that is none of the 40.
-    #[error("there is no attribute `{0}`; CelebA's are named like Mouth_Slightly_Open{suggestion}", suggestion = crate::attributes::suggestion(.0))]
-    UnknownAttribute(String),
-    /// A dataset of the hub cannot be had.
+    /// A name is not one of the 40 attributes.
+    #[error(
+        "there is no attribute `{name}`; CelebA's are named like Mouth_Slightly_Open{suggestion}",
+        suggestion = suggestion(*nearest)
+    )]
+    UnknownAttribute {
+        /// The unknown name.
+        name: String,
+        /// The attribute that has most in common with it, if any has something.
+        nearest: Option<&'static str>,
+    },
+    /// A dataset cannot be downloaded from the Hugging Face hub.
     #[error("dataset {name}: {reason}")]
     Hub {
         /// The dataset's name.
@@ -53,7 +80,7 @@ pub enum Error {
     },
     /// Reading failed.
     #[error("{path}: {error}{advice}", path = .path.display(), advice = advice(error))]
-    Io {
+    Read {
         /// The file or folder.
         path: PathBuf,
         /// The system's error.
@@ -67,7 +94,7 @@ pub enum Error {
         /// The system's error.
         error: std::io::Error,
     },
-    /// An error of candle while a batch was made.
+    /// Candle could not make the tensors of a batch.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 }
@@ -75,17 +102,25 @@ pub enum Error {
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A reason can quote a file: no more than this of it is shown, and nothing that a terminal would
-/// obey.
-const LONGEST: usize = 1000;
+/// Characters of a reason that are shown, since a reason can quote a file.
+const MAX_REASON: usize = 1000;
 
-fn plain(reason: &str) -> String {
-    let short: String =
-        reason.chars().take(LONGEST).map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect();
-    if reason.chars().nth(LONGEST).is_some() { short + "…" } else { short }
+/// A reason without control characters, which a terminal would obey, and not longer than
+/// [`MAX_REASON`].
+fn printable(reason: &str) -> String {
+    let short: String = reason
+        .chars()
+        .take(MAX_REASON)
+        .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+        .collect();
+    if reason.chars().nth(MAX_REASON).is_some() { short + "…" } else { short }
 }
 
-/// What to do about an error of the system, where that can be told.
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!(" (did you mean {name}?)")).unwrap_or_default()
+}
+
+/// What to do about an error of the operating system, for the kinds where that is known.
 fn advice(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::PermissionDenied => {
@@ -102,11 +137,11 @@ fn advice(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// Adds the path to an I/O error; "not found" becomes [`Error::Missing`].
-pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
+/// Adds the path to an error of reading; "not found" becomes [`Error::Missing`].
+pub(crate) fn reading(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
     move |error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::Missing(path.into()),
-        _ => Error::Io { path: path.into(), error },
+        _ => Error::Read { path: path.into(), error },
     }
 }
 

@@ -1,14 +1,17 @@
-//! Every random draw comes from a stream of one seed, so that no draw depends on how many others
-//! were made before it.
+//! Random number generators that are streams of one seed. A draw depends on its seed, purpose and
+//! item, and never on how many other draws came before it.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// What a stream is for: two purposes never share numbers.
+/// What random numbers are for. Two purposes never share numbers.
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose {
+    /// The order of an epoch.
     Order = 1,
+    /// How a face is drawn.
     Face = 2,
+    /// Which attributes a face has.
     Population = 3,
 }
 

@@ -1,4 +1,4 @@
-//! The loader on synthetic faces: splits, order, batches, and what it says of damaged folders.
+//! The loader on synthetic faces: splits, order, batches, and errors of damaged folders.
 
 use std::path::Path;
 
@@ -49,7 +49,7 @@ fn splits_are_the_partitions_and_the_papers() -> AnyResult {
         (paper.split(Split::Train)?.len(), paper.split(Split::Test)?),
         (27, data.split(Split::Test)?)
     );
-    assert!(matches!(paper.split(Split::Val), Err(Error::EmptySplit { split: "val", .. })));
+    assert!(matches!(paper.split(Split::Val), Err(Error::EmptySplit { split: Split::Val, .. })));
     assert!(
         synthetic::write(folder.path(), 5, 7, |_| ()).is_err(),
         "a folder that holds faces is not written over"
@@ -141,12 +141,12 @@ fn a_random_square_lies_inside_the_centred_one() -> AnyResult {
         preprocessing.read(&image, view, &mut out)?;
         Ok(out)
     };
-    let whole = read(&View::default())?;
+    let complete = read(&View::default())?;
     // The lower right quarter at twice its size: each of its pixels is where half its place says.
-    let quarter = read(&View { side: 0.5, place: [1., 1.], flip: false })?;
+    let quarter = read(&View { side: 0.5, position: [1., 1.], flip: false })?;
     let error = (0..177)
         .flat_map(|y| (0..177).map(move |x| (y, x)))
-        .map(|(y, x)| (quarter[y * 178 + x] - whole[(89 + y / 2) * 178 + 89 + x / 2]).abs());
+        .map(|(y, x)| (quarter[y * 178 + x] - complete[(89 + y / 2) * 178 + 89 + x / 2]).abs());
     assert!(error.sum::<f32>() / (177. * 177.) < 0.05);
 
     let options = |smallest_crop| BatchOptions {
@@ -156,23 +156,23 @@ fn a_random_square_lies_inside_the_centred_one() -> AnyResult {
         smallest_crop,
         ..Default::default()
     };
-    let (plain, cropped) =
-        (pixels(&data, &[3, 4, 5, 6], &options(1.))?, pixels(&data, &[3, 4, 5, 6], &options(0.8))?);
+    let plain = pixels(&data, &[3, 4, 5, 6], &options(1.))?;
+    let cropped = pixels(&data, &[3, 4, 5, 6], &options(0.8))?;
     assert_eq!((&plain[0].0, &plain[0].2), (&cropped[0].0, &cropped[0].2));
     assert!(plain[0].1 != cropped[0].1 && cropped == pixels(&data, &[3, 4, 5, 6], &options(0.8))?);
     Ok(())
 }
 
 #[test]
-fn damaged_folders_are_told() -> AnyResult {
+fn errors_of_damaged_folders_name_the_file() -> AnyResult {
     let (folder, data) = faces(20)?;
     let options = BatchOptions { image_size: 8, ..Default::default() };
     let read = || pixels(&data, &[4], &options).unwrap_err().to_string();
     let image = data.image_path(4);
-    let whole = std::fs::read(&image)?;
+    let intact = std::fs::read(&image)?;
     for (bytes, expected) in [
-        (&whole[..0], "is empty"),
-        (&whole[..900], "is truncated"),
+        (&intact[..0], "is empty"),
+        (&intact[..900], "is truncated"),
         (b"GIF89a....", "is neither a JPEG nor a PNG file"),
         (&b"\xFF\xD8\xFF\xD9"[..], "is truncated: it has no scan"),
         (&b"\xFF\xD8\xFF\xDA\xFF\xD9"[..], "cannot be decoded"),
@@ -185,33 +185,34 @@ fn damaged_folders_are_told() -> AnyResult {
     assert!(read().contains("does not exist"));
     let open = || CelebA::open(folder.path(), SplitRule::Official).unwrap_err().to_string();
     assert!(open().contains("000005.jpg") && open().contains("does not exist"));
-    // An end put back after half of the data, a part cut out, a hole: what decoders show in grey is
-    // found by a check.
+    // Half of the data with an end marker, a part cut out, a hole: decoders show these in grey, but
+    // a check finds them.
     let found = |bytes: Vec<u8>| -> AnyResult<String> {
         std::fs::write(&image, bytes)?;
-        Ok(bad_images(&data, &[4], |_| ()).pop().map(|(_, told)| told).unwrap_or_default())
+        Ok(bad_images(&data, &[4], |_| ()).pop().map(|(_, reason)| reason).unwrap_or_default())
     };
-    assert_eq!(found(whole.clone())?, "");
-    let (half, end) = (&whole[..whole.len() / 2], &b"\xFF\xD9"[..]);
+    assert_eq!(found(intact.clone())?, "");
+    let half = &intact[..intact.len() / 2];
+    let end = &b"\xFF\xD9"[..];
     assert!(
         found([half, end].concat())?
             .contains("000005.jpg: is truncated: its data ends before its last pixel")
     );
-    let cuts: Vec<usize> = (900..whole.len() - 600).step_by(97).collect();
+    let cuts: Vec<usize> = (900..intact.len() - 600).step_by(97).collect();
     let mut missed = 0;
     for &cut in &cuts {
-        assert!(found([&whole[..cut], end].concat())?.contains("is truncated"), "cut at {cut}");
-        let hole = [&whole[..cut], &[0; 512][..], &whole[cut + 512..]].concat();
-        missed += usize::from(found([&whole[..cut], &whole[cut + 512..]].concat())?.is_empty())
+        assert!(found([&intact[..cut], end].concat())?.contains("is truncated"), "cut at {cut}");
+        let hole = [&intact[..cut], &[0; 512][..], &intact[cut + 512..]].concat();
+        missed += usize::from(found([&intact[..cut], &intact[cut + 512..]].concat())?.is_empty())
             + usize::from(found(hole)?.is_empty());
     }
-    // Huffman codes fall back into step: a damage that leaves as many blocks as there were cannot
-    // be told from another picture.
+    // Huffman codes resynchronise: damage that leaves as many blocks as there were looks like
+    // another picture.
     assert!(missed * 50 < 2 * cuts.len(), "{missed} of {} were not found", 2 * cuts.len());
     // Some writers pad the end.
-    std::fs::write(&image, [whole.clone(), vec![0; 5000]].concat())?;
+    std::fs::write(&image, [intact.clone(), vec![0; 5000]].concat())?;
     assert!(pixels(&data, &[4], &options).is_ok());
-    std::fs::write(&image, whole)?;
+    std::fs::write(&image, intact)?;
 
     let partition = folder.path().join("list_eval_partition.txt");
     let text = std::fs::read_to_string(&partition)?;
@@ -223,7 +224,8 @@ fn damaged_folders_are_told() -> AnyResult {
         ),
         (
             text.lines().skip(1).map(|l| format!("{l}\n")).collect(),
-            "19 images are listed, but list_attr_celeba has 20; 000001.jpg is not listed: take both files",
+            "19 images are listed, but list_attr_celeba has 20; 000001.jpg is not listed: take \
+             both files",
         ),
         (
             format!("{text}000021.jpg 0\n"),
@@ -259,10 +261,41 @@ fn every_attribute_is_visible_somewhere_and_not_everywhere() {
 
 #[test]
 fn faces_are_decided_by_seed_and_number() {
-    let (a, b) = (Generator::new(1), Generator::new(2));
+    let a = Generator::new(1);
+    let b = Generator::new(2);
     let labels = a.labels(9);
     assert_eq!(labels, Generator::new(1).labels(9));
     assert!(a.render(9, labels) == Generator::new(1).render(9, labels));
     assert!(a.render(9, labels) != b.render(9, labels));
     assert!(a.render(9, labels) != a.render(10, labels));
+}
+
+#[test]
+fn a_fingerprint_has_a_line_for_each_face() -> AnyResult {
+    let (_folder, data) = faces(20)?;
+    let text = data.clone().without(&[1]).fingerprint_text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 20);
+    let bytes = data.image_bytes(0)?.len();
+    let labels: String = data.labels(0).iter().map(|p| char::from(b'0' + u8::from(p))).collect();
+    assert_eq!(lines[0], format!("000001.jpg {bytes} {labels} 0"));
+    assert!(lines[1].ends_with(" 255") && lines[16].ends_with(" 1") && lines[19].ends_with(" 2"));
+    Ok(())
+}
+
+#[test]
+fn batches_in_order_are_not_augmented() -> AnyResult {
+    let (_folder, data) = faces(20)?;
+    let preprocessing = Preprocessing {
+        crop: Crop::Whole,
+        image_size: 16,
+        normalisation: Normalisation { mean: [0.; 3], deviation: [1.; 3] },
+    };
+    let mut expected = vec![0.; 3 * 16 * 16];
+    preprocessing.read(&data.image_path(5), &View::default(), &mut expected)?;
+    let batches: Vec<_> =
+        data.batches_in_order(&[7, 5, 6], &preprocessing, 2).collect::<Result<_, _>>()?;
+    assert_eq!(batches.iter().map(|b| b.faces.clone()).collect::<Vec<_>>(), [vec![7, 5], vec![6]]);
+    assert_eq!(batches[0].images.get(1)?.flatten_all()?.to_vec1::<f32>()?, expected);
+    Ok(())
 }

@@ -1,5 +1,5 @@
-//! Times a step of forty attention heads: `cargo run --release -p foresee-kernels --example
-//! heads_speed -- [SIZE] [BATCH]`.
+//! Times the forward and backward pass of forty attention heads:
+//! `cargo run --release -p foresee-kernels --example heads_speed -- [SIZE] [BATCH]`.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1).map(|a| a.parse::<usize>());
     let size = arguments.next().transpose()?.unwrap_or(64);
     let batch = arguments.next().transpose()?.unwrap_or(8);
-    let (k, c) = (40, 128);
+    let k = 40;
+    let c = 128;
     // Features that lie in memory pixel by pixel, as the convolutions give them.
     let features = Var::randn(0f32, 1., (batch, size, size, c), &Device::Cpu)?;
     let weight = Var::randn(0f32, 0.1, (k * c, c, 1, 1), &Device::Cpu)?;
@@ -30,7 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let both = start.elapsed();
             let gflop = 2e-9 * (batch * size * size * k * c * c) as f64;
             println!(
-                "{precision:?}: forward {forward:.1?} ({:.0} GFLOP/s), with backward {both:.1?} ({:.0} GFLOP/s executed)",
+                "{precision:?}: forward {forward:.1?} ({:.0} GFLOP/s), with backward {both:.1?} \
+                 ({:.0} GFLOP/s executed)",
                 gflop / forward.as_secs_f64(),
                 4. * gflop / both.as_secs_f64()
             );

@@ -3,11 +3,11 @@
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Tensor, Var};
 use rayon::prelude::*;
 
+use crate::dispatch::cpu_kernel_takes;
 use crate::error::{Result, floats, shape};
-use crate::fused;
-use crate::heads::slice;
+use crate::storage::{slice, slice_mut};
 
-/// Values that a thread works on at a time.
+/// Values that a thread takes at a time.
 const BLOCK: usize = 16_384;
 
 /// The numbers of one step of AdamW (Loshchilov & Hutter, 2019), with PyTorch's names.
@@ -27,11 +27,13 @@ pub struct AdamWStep {
     pub number: usize,
 }
 
-/// Changes `value`, `first` and `second` (of one shape, as the gradient) in place:
+/// One step of AdamW in place, on a parameter v (`value`) with its gradient g and its moments m
+/// (`first`) and s (`second`), which are all of one shape:
 ///
-/// m ← β₁m + (1-β₁)g, s ← β₂s + (1-β₂)g², v ← (1 - lr·wd)v - lr·m̂/(√ŝ + ε). Other tensors than
-/// `f32` on the CPU take candle's own operations. Tensors that share the moments' storage (clones)
-/// change with them.
+/// m ← β₁m + (1-β₁)g, s ← β₂s + (1-β₂)g², v ← (1 - lr·wd)v - lr·m̂/(√ŝ + ε).
+///
+/// Clones of the moments share their storage and change with them. Tensors other than `f32` on the
+/// CPU take candle's own operations.
 ///
 /// # Errors
 /// If the shapes differ.
@@ -49,15 +51,15 @@ pub fn adamw_step(
     }
     floats("adamw_step", &[value, gradient])?;
     let AdamWStep { learning_rate, beta1, beta2, epsilon, weight_decay, number } = *step;
-    let (correct1, correct2) = (1. - beta1.powi(number as i32), 1. - beta2.powi(number as i32));
+    let correct1 = 1. - beta1.powi(number as i32);
+    let correct2 = 1. - beta2.powi(number as i32);
     let keep = 1. - learning_rate * weight_decay;
-    if !fused(&[value, gradient, first, second]) {
+    if !cpu_kernel_takes(&[value, gradient, first, second]) {
         *first = ((&*first * beta1)? + (gradient * (1. - beta1))?)?;
         *second = ((&*second * beta2)? + (gradient.sqr()? * (1. - beta2))?)?;
         let direction = ((&*first / correct1)? / ((&*second / correct2)?.sqrt()? + epsilon)?)?;
-        return Ok(
-            value.set(&((value.as_detached_tensor() * keep)? - (direction * learning_rate)?)?)?
-        );
+        let decayed = (value.as_detached_tensor() * keep)?;
+        return Ok(value.set(&(decayed - (direction * learning_rate)?)?)?);
     }
     let gradient = gradient.contiguous()?;
     first.inplace_op2(&gradient, &Average { decay: beta1, squared: false })?;
@@ -71,8 +73,8 @@ pub fn adamw_step(
     Ok(value.inplace_op3(first, second, &descend)?)
 }
 
-/// average ← decay·average + (1 - decay)·value, in place. Other tensors than `f32` on the CPU take
-/// candle's own operations.
+/// Exponential moving average in place: average ← decay·average + (1 - decay)·value. Tensors other
+/// than `f32` on the CPU take candle's own operations.
 ///
 /// # Errors
 /// If the shapes differ.
@@ -81,10 +83,9 @@ pub fn moving_average(average: &Var, value: &Tensor, decay: f64) -> Result<()> {
         return Err(shape("moving_average", "value", format!("{:?}", average.dims()), value));
     }
     floats("moving_average", &[average, value])?;
-    if !fused(&[average, value]) {
-        return Ok(average.set(
-            &((average.as_detached_tensor() * decay)? + (value.detach() * (1. - decay))?)?,
-        )?);
+    if !cpu_kernel_takes(&[average, value]) {
+        let decayed = (average.as_detached_tensor() * decay)?;
+        return Ok(average.set(&(decayed + (value.detach() * (1. - decay))?)?)?);
     }
     Ok(average.inplace_op2(&value.contiguous()?, &Average { decay, squared: false })?)
 }
@@ -108,7 +109,8 @@ impl InplaceOp2 for Average {
         gl: &Layout,
     ) -> candle_core::Result<()> {
         // 1 - β₂ has few digits left in f32.
-        let (decay, rest) = (self.decay as f32, (1. - self.decay) as f32);
+        let rest = (1. - self.decay) as f32;
+        let decay = self.decay as f32;
         let blocks = slice_mut(m, ml)?.par_chunks_mut(BLOCK).zip(slice(g, gl)?.par_chunks(BLOCK));
         match self.squared {
             true => blocks.for_each(|(m, g)| {
@@ -155,15 +157,5 @@ impl InplaceOp3 for Descend {
             }
         });
         Ok(())
-    }
-}
-
-fn slice_mut<'a>(
-    storage: &'a mut CpuStorage,
-    layout: &Layout,
-) -> candle_core::Result<&'a mut [f32]> {
-    match (layout.contiguous_offsets(), storage) {
-        (Some((start, end)), CpuStorage::F32(values)) => Ok(&mut values[start..end]),
-        _ => candle_core::bail!("a contiguous f32 tensor is needed"),
     }
 }

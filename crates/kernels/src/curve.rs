@@ -1,20 +1,20 @@
-/// A change of the attention masks between their sigmoid and their product with the features (Eq.
-/// 13 of the paper, for any function g).
+/// A function g that is applied to the attention masks between their sigmoid and their product with
+/// the features (Eq. 13 of the paper, for any g).
 pub trait ToneCurve: Send + Sync {
-    /// Replaces the mask values of `attribute` and `channel` (some pixels of one image, each in [0,
-    /// 1], or NaN) by the transformed ones.
+    /// Replaces each mask value m of `attribute` and `channel` by g(m). `mask` holds any number of
+    /// pixels of one image, with values in [0, 1] or NaN.
     ///
-    /// Must act on each value by itself: how pixels are cut into slices is not specified.
+    /// g(m) must not depend on the other pixels: how pixels are cut into slices is not specified.
     fn apply(&self, attribute: usize, channel: usize, mask: &mut [f32]);
 
-    /// True if [`apply`](Self::apply) changes nothing, which lets the operation skip it.
+    /// Whether [`apply`](Self::apply) changes nothing. Operations then skip it.
     fn is_identity(&self) -> bool {
         false
     }
 
-    /// What [`apply`](Self::apply) does to the masks of `attribute` and `channel` as numbers, if it
-    /// is g of Eq. 11 and 12 or nothing: CUDA devices then compute it where the masks are. With
-    /// `None` for any of them the masks go through the processor's memory.
+    /// The parameters of g for the masks of `attribute` and `channel`, if it is that of Eq. 11 and
+    /// 12 or the identity. CUDA devices then apply it where the masks are. If it is `None` for any
+    /// mask, the masks go through the CPU's memory.
     fn closed_form(&self, _attribute: usize, _channel: usize) -> Option<ClosedForm> {
         self.is_identity().then_some(ClosedForm::IDENTITY)
     }
@@ -24,14 +24,14 @@ pub trait ToneCurve: Send + Sync {
 /// M)/0.5)ⁿ/2 elsewhere (Eq. 12).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClosedForm {
-    /// n > 0
+    /// n > 0.
     pub n: f32,
-    /// β
+    /// β.
     pub beta: f32,
 }
 
 impl ClosedForm {
-    /// The g that changes nothing.
+    /// The parameters of the identity.
     pub const IDENTITY: Self = Self { n: 1., beta: 0. };
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn shape(
     Error::Shape { operation, tensor, expected: expected.into(), got: got.shape().clone() }
 }
 
-/// candle panics at functions such as the square of integers.
+/// Refuses integers, at whose square and similar functions candle panics.
 pub(crate) fn floats(operation: &'static str, tensors: &[&candle_core::Tensor]) -> Result<()> {
     match tensors.iter().find(|t| !t.dtype().is_float()) {
         Some(t) => Err(Error::Type { operation, got: t.dtype().as_str() }),

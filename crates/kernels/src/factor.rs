@@ -1,4 +1,5 @@
-//! What products multiply: single `f32` values, or pairs of bfloat16 ones. Sums are `f32` always.
+//! The factors of matrix products: single `f32` values, or pairs of bfloat16 values. Sums are
+//! always `f32`.
 
 use std::array::from_fn;
 
@@ -7,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::isa::Instructions;
 
-/// How the factors of matrix products are held; all else (sums, masks, statistics) is `f32` in
-/// either case.
+/// How the factors of matrix products are held. Sums, masks and statistics are `f32` in either
+/// case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -20,8 +21,7 @@ pub enum Precision {
     Bf16,
 }
 
-/// Evaluates an expression with a type named `$F` for the factors that a precision asks for and the
-/// machine has.
+/// Evaluates an expression in which `$F` is the type of factors for a precision on this machine.
 macro_rules! with_factors {
     ($precision:expr, $instructions:expr, $F:ident => $value:expr) => {
         match $precision {
@@ -45,13 +45,13 @@ pub(crate) use with_factors;
 
 /// One or more neighbouring terms of a sum of products.
 pub(crate) trait Factor: Copy + Default + Send + Sync + 'static {
-    /// How many.
+    /// How many terms a factor holds.
     const TERMS: usize;
 
-    /// From as many terms or, at the end of a row, fewer.
+    /// A factor of [`TERMS`](Self::TERMS) terms or, at the end of a row, fewer.
     fn of(terms: &[f32]) -> Self;
 
-    /// The values themselves, if they are their own factors.
+    /// The values as factors without a copy, if a factor is a single `f32` value.
     fn same(_values: &[f32]) -> Option<&[Self]> {
         None
     }
@@ -152,7 +152,8 @@ impl Factor for Pair {
         unsafe {
             let b: [S::u32s; N] =
                 from_fn(|n| b.add(n * S::F32_LANES).cast::<S::u32s>().read_unaligned());
-            let (shift, mask) = (simd.splat_u32s(16), simd.splat_u32s(0xFFFF_0000));
+            let shift = simd.splat_u32s(16);
+            let mask = simd.splat_u32s(0xFFFF_0000);
             let low: [S::f32s; N] =
                 b.map(|b| simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(b, shift)));
             let high: [S::f32s; N] = b.map(|b| simd.transmute_f32s_u32s(simd.and_u32s(b, mask)));

@@ -20,7 +20,7 @@ pub enum InstructionSet {
     Neon,
 }
 
-/// Instructions that were found on this machine.
+/// An instruction set that this machine has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Instructions {
     arch: Arch,
@@ -32,14 +32,15 @@ thread_local! {
     static CHOSEN: Cell<Option<Instructions>> = const { Cell::new(None) };
 }
 
-/// The best set of this machine, found at run time: what the kernels use unless told otherwise.
+/// The instruction set that operations called on this thread use: the best of this machine, found
+/// at run time, or that of [`with_instruction_set`].
 pub fn instruction_set() -> InstructionSet {
     Instructions::current().name()
 }
 
-/// Runs `f` with another set of instructions than the best, for comparisons and tests: operations
-/// that this thread calls in `f` use it, on all their threads. Returns `None`, without a call, if
-/// this machine does not have it.
+/// Runs `f` with the instruction set `set`, for comparisons and tests. Operations that this thread
+/// calls in `f` use it, on all their threads. Returns `None` and does not call `f` if this machine
+/// does not have it.
 pub fn with_instruction_set<R>(set: InstructionSet, f: impl FnOnce() -> R) -> Option<R> {
     struct Restore(Option<Instructions>);
     impl Drop for Restore {
@@ -53,7 +54,7 @@ pub fn with_instruction_set<R>(set: InstructionSet, f: impl FnOnce() -> R) -> Op
 }
 
 impl Instructions {
-    /// Those that operations called on this thread use.
+    /// The set that operations called on this thread use.
     pub fn current() -> Self {
         CHOSEN.get().unwrap_or_else(|| {
             Self::find(InstructionSet::Avx512Bf16)
@@ -61,22 +62,24 @@ impl Instructions {
         })
     }
 
+    /// Whether it multiplies pairs of bfloat16 values in one instruction.
     pub fn has_bf16(self) -> bool {
         self.bf16
     }
 
+    /// Runs a job with these instructions.
     #[inline(always)]
     pub fn dispatch<J: WithSimd>(self, job: J) -> J::Output {
         self.arch.dispatch(job)
     }
 
-    /// The same for jobs that multiply pairs of bfloat16 values in one instruction.
+    /// Runs a job that multiplies pairs of bfloat16 values in one instruction.
     #[cfg(target_arch = "x86_64")]
     pub fn dispatch_bf16<J: WithSimd>(self, job: J) -> J::Output {
         match self.arch {
             // SAFETY: `bf16` is set only where the processor has all of these features.
             Arch::V4(v4) if self.bf16 => unsafe { with_bf16(v4, job) },
-            _ => unreachable!("asked for only where has_bf16() is true"),
+            _ => unreachable!("called only where has_bf16() is true"),
         }
     }
 
@@ -117,7 +120,8 @@ impl Instructions {
     }
 }
 
-/// The features of `pulp::x86::V4`, without which its functions would not be inlined, and bfloat16.
+/// Runs a job with bfloat16 instructions enabled, besides the features of `pulp::x86::V4`, without
+/// which its functions would not be inlined.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(
     enable = "sse,sse2,fxsr,sse3,ssse3,sse4.1,sse4.2,popcnt,avx,avx2,bmi1,bmi2,fma,lzcnt"

@@ -1,4 +1,4 @@
-//! What this machine can do at most, for benchmarks.
+//! The highest arithmetic rate of this machine, which benchmarks compare with.
 
 use std::array::from_fn;
 use std::time::{Duration, Instant};
@@ -13,12 +13,13 @@ use crate::isa::Instructions;
 const CHAINS: usize = 12;
 const STEPS: usize = 100_000;
 
-/// Measures the highest rate of `f32` multiply-adds in registers, with all threads of rayon's pool
-/// and the kernels' instructions, for about `duration`: floating point operations a second, two for
-/// a multiply-add. The best of many short rounds.
+/// Measures the highest rate of `f32` multiply-adds in registers, in floating point operations a
+/// second (two for a multiply-add). All threads of rayon's pool work with the kernels' instructions
+/// for about `duration`; the best of many short rounds counts.
 pub fn measure_peak(duration: Duration) -> f64 {
-    let (instructions, threads, start) =
-        (Instructions::current(), rayon::current_num_threads(), Instant::now());
+    let instructions = Instructions::current();
+    let threads = rayon::current_num_threads();
+    let start = Instant::now();
     let mut best = 0f64;
     while start.elapsed() < duration {
         let round = Instant::now();
@@ -32,14 +33,14 @@ pub fn measure_peak(duration: Duration) -> f64 {
 struct MultiplyAdds;
 
 impl WithSimd for MultiplyAdds {
-    /// The operations made.
+    /// The number of floating point operations.
     type Output = f64;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
         let factor = std::hint::black_box(0.999_f32);
-        let (factor, term) =
-            (simd.splat_f32s(factor), simd.splat_f32s(std::hint::black_box(0.001)));
+        let factor = simd.splat_f32s(factor);
+        let term = simd.splat_f32s(std::hint::black_box(0.001));
         let mut sums: [S::f32s; CHAINS] = from_fn(|i| simd.splat_f32s(i as f32));
         for _ in 0..STEPS {
             sums.iter_mut().for_each(|sum| *sum = simd.mul_add_e_f32s(*sum, factor, term));

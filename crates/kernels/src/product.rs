@@ -1,4 +1,4 @@
-//! The one inner loop of all products: a tile of 8×32 sums that stays in registers.
+//! The inner loop that all matrix products share: a tile of 8×32 sums that stays in registers.
 
 use std::array::from_fn;
 
@@ -11,7 +11,7 @@ pub(crate) const ROWS: usize = 8;
 /// Columns of a tile.
 pub(crate) const COLUMNS: usize = 32;
 
-/// `n` rounded up to whole panels of columns.
+/// `n` columns, rounded up to whole panels.
 pub(crate) fn columns_padded(n: usize) -> usize {
     n.next_multiple_of(COLUMNS)
 }
@@ -141,25 +141,25 @@ pub(crate) fn pack<F: Factor>(
         for (step, out) in out.chunks_exact_mut(COLUMNS).enumerate() {
             let start = step * F::TERMS;
             for (j, out) in out.iter_mut().take(columns - first).enumerate() {
-                let mut own = [0f32; 2];
-                let own = &mut own[..F::TERMS.min(terms - start)];
-                own.iter_mut()
-                    .enumerate()
-                    .for_each(|(t, v)| *v = values[(start + t) * row + (first + j) * column]);
-                *out = F::of(own);
+                let mut factor = [0f32; 2];
+                let factor = &mut factor[..F::TERMS.min(terms - start)];
+                for (t, v) in factor.iter_mut().enumerate() {
+                    *v = values[(start + t) * row + (first + j) * column];
+                }
+                *out = F::of(factor);
             }
         }
     }
 }
 
-/// Packs a row of terms, as a left operand has them.
+/// Packs a row of terms as a row of a left operand.
 #[inline(always)]
 pub(crate) fn pack_row<F: Factor>(values: &[f32], out: &mut [F]) {
     out.iter_mut().zip(values.chunks(F::TERMS)).for_each(|(out, terms)| *out = F::of(terms));
 }
 
-/// Packs rows of terms of which each is a column: `out[step, c]` from `values[TERMS·step.., c]`,
-/// rows being `row` values apart; rows beyond `rows` are zero.
+/// Packs each column of a matrix of terms: `out[step, c]` holds `values[TERMS·step.., c]`. Rows of
+/// `values` are `row` values apart, those of `out` `out_row` factors; rows beyond `rows` are zero.
 #[inline(always)]
 pub(crate) fn pack_columns<F: Factor>(
     values: &[f32],

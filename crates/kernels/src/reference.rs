@@ -1,12 +1,13 @@
-//! The operations of this crate as plain compositions of candle operations: what tests compare
-//! with, and what tensors on other devices or of other types use. They store every mask.
+//! The operations of this crate as plain compositions of candle operations. Tests compare the
+//! kernels with them, and tensors on other devices or of other types use them. They store every
+//! mask.
 
 use candle_core::{D, Tensor};
 
 use crate::curve::ToneCurve;
 use crate::error::Result;
-use crate::heads::Pooled;
-use crate::norm::Moments;
+use crate::moments::Moments;
+use crate::pooled::Pooled;
 
 /// The masks sigmoid(conv(z) + b) of all attributes, [B, K, C, H, W]; shapes as in
 /// [`crate::attention_heads`].
@@ -17,14 +18,14 @@ pub fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     let (b, c, h, w) = z.dims4()?;
     let k = weight.dim(0)?.checked_div(c).unwrap_or(0);
     let logits = conv2d(z, weight, bias, 1)?.reshape((b, k, c, h, w))?;
-    // Not candle_nn's sigmoid: this one is finite, and so is its gradient, for every finite logit.
+    // Unlike candle_nn's, this sigmoid and its gradient are finite for every finite logit.
     let e = (logits.abs()?.neg()?).exp()?;
     let positive = logits.ge(0f64)?.to_dtype(logits.dtype())?;
     let numerator = ((&positive + ((1. - &positive)? * &e)?)?).contiguous()?;
     Ok((numerator / (e + 1.)?)?)
 }
 
-/// [`crate::attention_heads`] under a curve.
+/// [`crate::attention_heads`] under a curve, which is differentiable if the curve is the identity.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
@@ -62,8 +63,8 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: &Tensor, dilation: usize) -> Re
     Ok(y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?)?)
 }
 
-/// [`crate::norm_leaky_relu`] (no moments: those of x) and [`crate::scale_shift_leaky_relu`] (with
-/// them).
+/// [`crate::norm_leaky_relu`] without `moments` (those of x are computed), and
+/// [`crate::scale_shift_leaky_relu`] with them.
 ///
 /// # Errors
 /// If the shapes do not fit each other.

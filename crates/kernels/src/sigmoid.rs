@@ -1,5 +1,6 @@
-//! Elementwise work of the attention heads on rows of 32 channels. Plain loops of a fixed length,
-//! which the compiler turns into the vector instructions of the caller's instruction set.
+//! The elementwise part of the attention heads on rows of 32 channels: masks, their sums and their
+//! gradients. The compiler turns these loops of fixed length into the vector instructions of the
+//! caller's instruction set.
 
 use pulp::Simd;
 
@@ -50,7 +51,7 @@ pub(crate) fn masks<S: Simd>(logits: &mut Row) {
     logits.iter_mut().for_each(|a| *a = sigmoid::<S>(*a));
 }
 
-/// Adds a row of masks to their sums, and their products with the features to those.
+/// Adds a row of masks to `sums`, and its products with the features to `products`.
 #[inline(always)]
 pub(crate) fn add_sums<S: Simd>(mask: &Row, z: &Row, products: &mut Row, sums: &mut Row) {
     for j in 0..COLUMNS {

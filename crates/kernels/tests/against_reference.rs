@@ -1,19 +1,20 @@
-//! Every fused operation and gradient against the plain candle composition in f64, over shapes that
-//! fit no tile.
+//! Every fused operation and its gradients compared with the plain candle composition in f64, for
+//! shapes that do not fill whole tiles.
 
 use candle_core::{DType, Device, Tensor, Var};
 use foresee_kernels::{
     AdamWStep, Error, Identity, InstructionSet,
     Precision::{self, Bf16, F32},
-    ToneCurve, adamw_step, attention_heads, attention_heads_under, attention_masks,
-    channel_moments, conv2d, moving_average, norm_leaky_relu, pixels, reference,
+    ToneCurve, adamw_step, attention_heads, attention_heads_with_curves, attention_masks,
+    channel_moments, channels_last, conv2d, moving_average, norm_leaky_relu, reference,
     scale_shift_leaky_relu, select_channels, with_instruction_set,
 };
 use proptest::prelude::*;
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
-/// Values from a small generator of its own, so that a case is decided by its numbers alone.
+/// Values in [-scale, scale) from a small generator of its own, so that a case depends on its
+/// arguments alone.
 fn values(shape: &[usize], scale: f32, seed: u64) -> Var {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let data: Vec<f32> = (0..shape.iter().product())
@@ -68,17 +69,19 @@ fn check(
     let mut losses: Option<(Tensor, Tensor)> = None;
     for (i, (a, b)) in outputs.iter().enumerate() {
         assert!(distance(a, b) < tolerance, "{name}: output {i} is off by {}", distance(a, b));
-        let (a, b) = (weighted(a, i as u64 + 7), weighted(b, i as u64 + 7));
+        let a = weighted(a, i as u64 + 7);
+        let b = weighted(b, i as u64 + 7);
         losses = Some(match losses {
             Some((x, y)) => ((x + a)?, (y + b)?),
             None => (a, b),
         });
     }
     let (a, b) = losses.expect("an output");
-    let (a, b) = (a.backward()?, b.backward()?);
+    let a = a.backward()?;
+    let b = b.backward()?;
     for (i, (x, y)) in fused.iter().zip(plain).enumerate() {
-        let (x, y) =
-            (a.get(x.as_tensor()).expect("gradient"), b.get(y.as_tensor()).expect("gradient"));
+        let x = a.get(x.as_tensor()).expect("gradient");
+        let y = b.get(y.as_tensor()).expect("gradient");
         assert!(
             distance(x, y) < gradient_tolerance,
             "{name}: gradient {i} is off by {}",
@@ -158,20 +161,45 @@ fn norm(b: usize, c: usize, h: usize, w: usize) -> AnyResult {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn heads_match(b in 1usize..4, k in 1usize..18, c in 1usize..20, h in 1usize..24, w in 1usize..24, wide in prop::bool::ANY, half in prop::bool::ANY) {
+    fn heads_match(
+        b in 1usize..4,
+        k in 1usize..18,
+        c in 1usize..20,
+        h in 1usize..24,
+        w in 1usize..24,
+        wide in prop::bool::ANY,
+        half in prop::bool::ANY,
+    ) {
         heads(b, k, c, h, w, if wide { 3 } else { 1 }, if half { Bf16 } else { F32 }).unwrap();
     }
 
     #[test]
-    fn convolution_matches(b in 1usize..11, i in 1usize..9, o in 1usize..20, h in 1usize..24, w in 1usize..24, d in 1usize..4, half in prop::bool::ANY) {
+    fn convolution_matches(
+        b in 1usize..11,
+        i in 1usize..9,
+        o in 1usize..20,
+        h in 1usize..24,
+        w in 1usize..24,
+        d in 1usize..4,
+        half in prop::bool::ANY,
+    ) {
         conv(b, i, o, h, w, d, if half { Bf16 } else { F32 }).unwrap();
     }
 
     #[test]
-    fn norm_matches(b in 1usize..5, c in 1usize..20, h in 1usize..24, w in 1usize..24) {
+    fn norm_matches(
+        b in 1usize..5,
+        c in 1usize..20,
+        h in 1usize..24,
+        w in 1usize..24,
+    ) {
         norm(b, c, h, w).unwrap();
     }
 }
@@ -212,15 +240,13 @@ fn every_instruction_set_matches() -> AnyResult {
     Ok(())
 }
 
-/// With and without the instruction, pairs of bfloat16 values give the same sums but for their
-/// rounding in f32.
+/// Pairs of bfloat16 values give the same sums with and without the processor's instruction, except
+/// for rounding in f32.
 #[test]
 fn bf16_is_the_same_in_f32_arithmetic() -> AnyResult {
-    let (z, w, b) = (
-        values(&[2, 64, 9, 9], 1., 1),
-        values(&[3 * 64, 64, 1, 1], 0.3, 2),
-        values(&[3 * 64], 1., 3),
-    );
+    let z = values(&[2, 64, 9, 9], 1., 1);
+    let w = values(&[3 * 64, 64, 1, 1], 0.3, 2);
+    let b = values(&[3 * 64], 1., 3);
     let best = attention_heads(&z, &w, &b, Bf16)?;
     let portable =
         with_instruction_set(InstructionSet::Portable, || attention_heads(&z, &w, &b, Bf16))
@@ -261,7 +287,7 @@ fn heads_agree_with_finite_differences() -> AnyResult {
     Ok(())
 }
 
-/// m ↦ m² on one attribute, with its channel added.
+/// m ↦ m² + c on attribute 1 and channel c.
 struct Square;
 
 impl ToneCurve for Square {
@@ -274,10 +300,11 @@ impl ToneCurve for Square {
 
 #[test]
 fn curves_change_the_masks_and_the_identity_changes_no_bit() -> AnyResult {
-    let (z, w, b) =
-        (values(&[2, 5, 7, 9], 1., 1), values(&[3 * 5, 5, 1, 1], 1., 2), values(&[3 * 5], 1., 3));
+    let z = values(&[2, 5, 7, 9], 1., 1);
+    let w = values(&[3 * 5, 5, 1, 1], 1., 2);
+    let b = values(&[3 * 5], 1., 3);
     let plain = attention_heads(&z, &w, &b, F32)?;
-    let under = attention_heads_under(&z, &w, &b, &[&Identity, &Square], F32)?;
+    let under = attention_heads_with_curves(&z, &w, &b, &[&Identity, &Square], F32)?;
     assert_eq!(
         plain.features.flatten_all()?.to_vec1::<f32>()?,
         under[0].features.flatten_all()?.to_vec1::<f32>()?
@@ -302,7 +329,8 @@ fn curves_change_the_masks_and_the_identity_changes_no_bit() -> AnyResult {
 #[test]
 fn extreme_logits_stay_finite_and_nan_is_not_hidden() -> AnyResult {
     let z = values(&[1, 2, 4, 5], 1e4, 1);
-    let (w, b) = (values(&[2, 2, 1, 1], 1., 2), values(&[2], 1., 3));
+    let w = values(&[2, 2, 1, 1], 1., 2);
+    let b = values(&[2], 1., 3);
     let pooled = attention_heads(&z, &w, &b, F32)?;
     let gradients = pooled.features.sum_all()?.backward()?;
     for t in [&pooled.features, &pooled.masks, gradients.get(z.as_tensor()).expect("gradient")] {
@@ -323,18 +351,17 @@ fn extreme_logits_stay_finite_and_nan_is_not_hidden() -> AnyResult {
 #[test]
 fn non_contiguous_inputs_are_fine() -> AnyResult {
     let z = values(&[7, 5, 4, 2], 1., 1).transpose(0, 3)?;
-    let (w, b) = (values(&[10, 5, 1, 1], 1., 2), values(&[10], 1., 3));
-    let (a, c) =
-        (attention_heads(&z, &w, &b, F32)?, attention_heads(&z.contiguous()?, &w, &b, F32)?);
+    let w = values(&[10, 5, 1, 1], 1., 2);
+    let b = values(&[10], 1., 3);
+    let a = attention_heads(&z, &w, &b, F32)?;
+    let c = attention_heads(&z.contiguous()?, &w, &b, F32)?;
     assert_eq!(
         a.features.flatten_all()?.to_vec1::<f32>()?,
         c.features.flatten_all()?.to_vec1::<f32>()?
     );
     let k = values(&[3, 5, 3, 3], 1., 4);
-    let (y, x) = (
-        conv2d(&z, &k, &values(&[3], 1., 5), 1, F32)?,
-        conv2d(&z.contiguous()?, &k, &values(&[3], 1., 5), 1, F32)?,
-    );
+    let y = conv2d(&z, &k, &values(&[3], 1., 5), 1, F32)?;
+    let x = conv2d(&z.contiguous()?, &k, &values(&[3], 1., 5), 1, F32)?;
     assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, x.flatten_all()?.to_vec1::<f32>()?);
     Ok(())
 }
@@ -359,9 +386,12 @@ fn same_bits_for_any_number_of_threads() -> AnyResult {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let x = values(&[5, 4, 21, 19], 1., 1);
-            let (k, kb) = (values(&[16, 4, 3, 3], 0.5, 2), values(&[16], 1., 3));
-            let (gamma, beta) = (values(&[16], 1., 4), values(&[16], 1., 5));
-            let (w, b) = (values(&[17 * 16, 16, 1, 1], 0.5, 6), values(&[17 * 16], 1., 7));
+            let k = values(&[16, 4, 3, 3], 0.5, 2);
+            let kb = values(&[16], 1., 3);
+            let gamma = values(&[16], 1., 4);
+            let beta = values(&[16], 1., 5);
+            let w = values(&[17 * 16, 16, 1, 1], 0.5, 6);
+            let b = values(&[17 * 16], 1., 7);
             let y = conv2d(&x, &k, &kb, 2, precision).unwrap();
             let z = norm_leaky_relu(&y, &channel_moments(&y).unwrap(), &gamma, &beta, 1e-5, 0.01)
                 .unwrap();
@@ -397,8 +427,10 @@ fn adamw_in_place_is_candles_composition() -> AnyResult {
     let value = values(&[3, 7], 1., 1);
     let plain = in_f64(&value);
     let zeros = |of: &Var| of.zeros_like().map(|t| t.detach());
-    let (mut first, mut second, mut first64, mut second64) =
-        (zeros(&value)?, zeros(&value)?, zeros(&plain)?, zeros(&plain)?);
+    let mut first = zeros(&value)?;
+    let mut second = zeros(&value)?;
+    let mut first64 = zeros(&plain)?;
+    let mut second64 = zeros(&plain)?;
     for number in 1..=4 {
         let gradient = values(&[3, 7], 1., 10 + number as u64);
         let step = AdamWStep {
@@ -435,8 +467,8 @@ fn no_channels_and_integers_are_errors_and_nan_is_not_swallowed() {
     assert!(channel_moments(&zeros(&[1, 2, 3, 3], DType::U32)).is_err());
     let x = Tensor::from_vec(vec![f32::NAN, 1., 2., 3.], (1, 2, 1, 2), &Device::Cpu).unwrap();
     let moments = channel_moments(&x).unwrap();
-    let (mean, variance) =
-        (moments.mean.to_vec1::<f32>().unwrap(), moments.variance.to_vec1::<f32>().unwrap());
+    let mean = moments.mean.to_vec1::<f32>().unwrap();
+    let variance = moments.variance.to_vec1::<f32>().unwrap();
     assert!(
         mean[0].is_nan() && variance[0].is_nan() && (mean[1], variance[1]) == (2.5, 0.25),
         "{mean:?} {variance:?}"
@@ -450,8 +482,8 @@ fn channels_are_selected_in_the_order_asked_for() -> AnyResult {
     let channels = [4usize, 0, 3];
     let index = Tensor::new(&[4u32, 0, 3], &Device::Cpu)?;
     let expected = z.index_select(&index, 1)?.flatten_all()?.to_vec1::<f32>()?;
-    let pixels_first = z.permute((0, 2, 3, 1))?.contiguous()?.permute((0, 3, 1, 2))?;
-    for z in [z.as_tensor(), &pixels_first] {
+    let in_channels_last = z.permute((0, 2, 3, 1))?.contiguous()?.permute((0, 3, 1, 2))?;
+    for z in [z.as_tensor(), &in_channels_last] {
         assert_eq!(select_channels(z, &channels)?.flatten_all()?.to_vec1::<f32>()?, expected);
         let in_f64 = select_channels(&z.to_dtype(DType::F64)?, &channels)?;
         assert_eq!(in_f64.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?, expected);
@@ -463,7 +495,8 @@ fn channels_are_selected_in_the_order_asked_for() -> AnyResult {
 
 #[test]
 fn a_moving_average_is_candles_composition() -> AnyResult {
-    let (average, value) = (values(&[3, 50], 1., 1), values(&[3, 50], 1., 2));
+    let average = values(&[3, 50], 1., 1);
+    let value = values(&[3, 50], 1., 2);
     let in_f64 = in_f64(&average);
     let expected = ((in_f64.as_tensor() * 0.9)? + (value.to_dtype(DType::F64)? * 0.1)?)?;
     moving_average(&average, &value, 0.9)?;
@@ -477,19 +510,22 @@ fn a_moving_average_is_candles_composition() -> AnyResult {
 }
 
 #[test]
-fn pixels_in_a_chain_give_the_same_bits() -> AnyResult {
+fn channels_last_in_a_chain_gives_the_same_bits() -> AnyResult {
     let x = values(&[3, 4, 11, 7], 1., 1);
-    let (k, kb) = (values(&[6, 4, 3, 3], 0.5, 2), values(&[6], 1., 3));
-    let (gamma, beta) = (values(&[6], 1., 4), values(&[6], 1., 5));
+    let k = values(&[6, 4, 3, 3], 0.5, 2);
+    let kb = values(&[6], 1., 3);
+    let gamma = values(&[6], 1., 4);
+    let beta = values(&[6], 1., 5);
     for (n, precision) in [(1, F32), (1, Bf16), (3, F32)] {
-        let (w, b) = (values(&[5 * 6, 6, n, n], 0.5, 6), values(&[5 * 6], 1., 7));
+        let w = values(&[5 * 6, 6, n, n], 0.5, 6);
+        let b = values(&[5 * 6], 1., 7);
         let y = conv2d(&x, &k, &kb, 2, precision)?;
         let z = norm_leaky_relu(&y, &channel_moments(&y)?, &gamma, &beta, 1e-5, 0.01)?;
         let one = attention_heads(&z, &w, &b, precision)?;
-        let y = pixels::conv2d(&x.permute((0, 2, 3, 1))?, &k, &kb, 2, precision)?;
-        let moments = pixels::channel_moments(&y)?;
-        let z = pixels::norm_leaky_relu(&y, &moments, &gamma, &beta, 1e-5, 0.01)?;
-        let other = pixels::attention_heads(&z, &w, &b, precision)?;
+        let y = channels_last::conv2d(&x.permute((0, 2, 3, 1))?, &k, &kb, 2, precision)?;
+        let moments = channels_last::channel_moments(&y)?;
+        let z = channels_last::norm_leaky_relu(&y, &moments, &gamma, &beta, 1e-5, 0.01)?;
+        let other = channels_last::attention_heads(&z, &w, &b, precision)?;
         let bits = |t: &Tensor| {
             t.flatten_all()
                 .unwrap()
@@ -506,14 +542,16 @@ fn pixels_in_a_chain_give_the_same_bits() -> AnyResult {
         let gradients = |pooled: &foresee_kernels::Pooled| {
             (weighted(&pooled.features, 8) + weighted(&pooled.masks, 9)).unwrap().backward()
         };
-        let (one, other) = (gradients(&one)?, gradients(&other)?);
+        let one = gradients(&one)?;
+        let other = gradients(&other)?;
         for v in [&x, &k, &kb, &gamma, &beta, &w, &b] {
             let get =
                 |store: &candle_core::backprop::GradStore| store.get(v.as_tensor()).map(&bits);
             assert_eq!(get(&one), get(&other));
         }
-        let constant = pixels::scale_shift_leaky_relu(&y, &moments, &gamma, &beta, 1e-5, 0.01)?
-            .permute((0, 3, 1, 2))?;
+        let constant =
+            channels_last::scale_shift_leaky_relu(&y, &moments, &gamma, &beta, 1e-5, 0.01)?
+                .permute((0, 3, 1, 2))?;
         assert_eq!(
             bits(&constant),
             bits(&scale_shift_leaky_relu(
@@ -526,18 +564,23 @@ fn pixels_in_a_chain_give_the_same_bits() -> AnyResult {
             )?)
         );
     }
-    let doubles =
-        pixels::conv2d(&in_f64(&x).permute((0, 2, 3, 1))?, &in_f64(&k), &in_f64(&kb), 2, F32)?
-            .permute((0, 3, 1, 2))?;
+    let doubles = channels_last::conv2d(
+        &in_f64(&x).permute((0, 2, 3, 1))?,
+        &in_f64(&k),
+        &in_f64(&kb),
+        2,
+        F32,
+    )?
+    .permute((0, 3, 1, 2))?;
     assert!(distance(&conv2d(&x, &k, &kb, 2, F32)?, &doubles) < 2e-5);
-    assert!(matches!(pixels::conv2d(&x, &k, &kb, 2, F32), Err(Error::Shape { .. })));
+    assert!(matches!(channels_last::conv2d(&x, &k, &kb, 2, F32), Err(Error::Shape { .. })));
     Ok(())
 }
 
-/// Weights that are constants get no gradient, and the images' is the same; a gradient from one
+/// Detached weights get no gradient, and the images' gradient is the same. A gradient from one
 /// attribute of many is that of the plain composition.
 #[test]
-fn constant_weights_and_unread_attributes_change_no_gradient_of_the_images() -> AnyResult {
+fn detached_weights_and_unused_attributes_change_no_gradient_of_the_images() -> AnyResult {
     let x = values(&[3, 4, 11, 7], 1., 1);
     let vars = [
         values(&[6, 4, 3, 3], 0.5, 2),
@@ -574,10 +617,8 @@ fn constant_weights_and_unread_attributes_change_no_gradient_of_the_images() -> 
         assert_eq!(tracked.get(x.as_tensor()).map(bits), constant.get(x.as_tensor()).map(bits));
         assert!(constants.iter().all(|t| constant.get(t).is_none()));
         for (own, plain) in all.iter().zip(&plain) {
-            let (own, plain) = (
-                tracked.get(own.as_tensor()).expect("gradient"),
-                exact.get(plain.as_tensor()).expect("gradient"),
-            );
+            let own = tracked.get(own.as_tensor()).expect("gradient");
+            let plain = exact.get(plain.as_tensor()).expect("gradient");
             assert!(distance(own, plain) < if precision == F32 { 1e-4 } else { 3e-2 });
         }
     }

@@ -9,8 +9,8 @@ mod values;
 
 use emulator::Emulator;
 use foresee_kernels::Precision::{Bf16, F32};
+use foresee_kernels::channels_last;
 use foresee_kernels::cuda::conv::Conv;
-use foresee_kernels::pixels;
 use values::{AnyResult, assert_close, flat, values};
 
 const KERNELS: [&str; 6] =
@@ -46,7 +46,7 @@ fn convolution_is_the_cpus(emulator: &Emulator, conv: &Conv, seed: u64) -> AnyRe
     let weight = values(&[outputs, inputs, n, n], 1., 10 * seed + 2);
     let bias = values(&[outputs], 1., 10 * seed + 3);
     let g = values(&[images, h, w, outputs], 1., 10 * seed + 4);
-    let y = pixels::conv2d(&x, &weight, &bias, dilation, precision)?;
+    let y = channels_last::conv2d(&x, &weight, &bias, dilation, precision)?;
     let gradients = (&y * g.as_tensor())?.sum_all()?.backward()?;
     let expected = |of: &candle_core::Tensor| flat(gradients.get(of).expect("a gradient"));
     let [xs, ws, bs, gs] = [&x, &weight, &bias, &g].map(|t| flat(t).expect("values"));
@@ -64,7 +64,8 @@ fn convolution_is_the_cpus(emulator: &Emulator, conv: &Conv, seed: u64) -> AnyRe
 fn orders_change_no_bit(emulator: &Emulator) -> AnyResult {
     let conv =
         Conv { images: 2, h: 21, w: 17, inputs: 6, outputs: 9, n: 3, dilation: 2, precision: Bf16 };
-    let (x, g) = (flat(&values(&[2, 21, 17, 6], 1., 1))?, flat(&values(&[2, 21, 17, 9], 1., 2))?);
+    let x = flat(&values(&[2, 21, 17, 6], 1., 1))?;
+    let g = flat(&values(&[2, 21, 17, 9], 1., 2))?;
     let bits = |seed| -> Vec<u32> {
         let made = plans::run(emulator, &conv.weight_gradient(), &[&x, &g], seed);
         made[..2].iter().flatten().map(|v| v.to_bits()).collect()

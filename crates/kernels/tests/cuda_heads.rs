@@ -12,8 +12,10 @@ use candle_core::{DType, Tensor, Var};
 use emulator::Emulator;
 use foresee_kernels::Precision::{self, Bf16, F32};
 use foresee_kernels::cuda::Argument;
-use foresee_kernels::cuda::heads::{Counts, backward, forward, input_gradient, under};
-use foresee_kernels::{ToneCurve, attention_heads_under, reference};
+use foresee_kernels::cuda::heads::{
+    Counts, backward, forward, forward_with_curves, input_gradient,
+};
+use foresee_kernels::{ToneCurve, attention_heads_with_curves, reference};
 use values::{AnyResult, assert_close, flat, values};
 
 const KERNELS: [&str; 15] = [
@@ -74,6 +76,11 @@ fn case([b, k, c, h, w]: [usize; 5]) -> [Var; 5] {
     ]
 }
 
+/// The tolerances of means and of gradients. bfloat16 factors have 8 bits.
+fn tolerances(precision: Precision) -> (f32, f32) {
+    if precision == F32 { (2e-5, 1e-4) } else { (2e-2, 3e-2) }
+}
+
 /// The plan's inputs.
 fn inputs(case: &[Var; 5]) -> AnyResult<[Vec<f32>; 4]> {
     let [z, w, b, features, masks] = case;
@@ -91,7 +98,8 @@ fn heads_are_the_plain_composition(
     precision: Precision,
     seed: u64,
 ) -> AnyResult {
-    let (case, n) = (case(shape), counts(shape));
+    let case = case(shape);
+    let n = counts(shape);
     let name = format!("{shape:?} {precision:?}");
     let exact =
         case.each_ref().map(|v| Var::from_tensor(&v.to_dtype(DType::F64).unwrap()).unwrap());
@@ -100,8 +108,7 @@ fn heads_are_the_plain_composition(
     let loss = ((&pooled.features * features.as_tensor())?.sum_all()?
         + (&pooled.masks * masks.as_tensor())?.sum_all()?)?;
     let gradients = loss.backward()?;
-    let (tolerance, gradient_tolerance) =
-        if precision == F32 { (2e-5, 1e-4) } else { (2e-2, 3e-2) };
+    let (tolerance, gradient_tolerance) = tolerances(precision);
     let single = |t: &Tensor| flat(&t.to_dtype(DType::F32)?);
 
     let given = inputs(&case)?;
@@ -123,9 +130,9 @@ fn heads_are_the_plain_composition(
     );
     assert_close(&format!("{name}: dW"), &made[1], &single(&gradient(w))?, gradient_tolerance);
     assert_close(&format!("{name}: db"), &made[2], &single(&gradient(b))?, gradient_tolerance);
-    let alone = plans::run(emulator, &input_gradient(&n, precision), &given, seed);
+    let input_only = plans::run(emulator, &input_gradient(&n, precision), &given, seed);
     assert!(
-        alone[0].iter().zip(&made[0]).all(|(a, b)| a.to_bits() == b.to_bits()),
+        input_only[0].iter().zip(&made[0]).all(|(a, b)| a.to_bits() == b.to_bits()),
         "{name}: dz without the weights' gradients"
     );
     Ok(())
@@ -158,7 +165,8 @@ fn curves_are_the_cpus_and_the_identity_changes_no_bit(
     precision: Precision,
 ) -> AnyResult {
     let shape = [1, 3, 37, 9, 8];
-    let (case, n) = (case(shape), counts(shape));
+    let case = case(shape);
+    let n = counts(shape);
     let numbers =
         [(1., 0., 0..3), (2., 0.3, 0..3), (0.7, -0.2, 0..3), (3., 0., 1..2), (40., 1.5, 2..3)];
     let curves = numbers.map(|(n, beta, attributes)| Power { n, beta, attributes });
@@ -172,15 +180,11 @@ fn curves_are_the_cpus_and_the_identity_changes_no_bit(
         .flatten();
     let table: Vec<f32> = table.collect();
     let given = inputs(&case)?;
-    let made = plans::run(
-        emulator,
-        &under(&n, precision, curves.len()),
-        &[&given[0], &given[1], &given[2], &table],
-        5,
-    );
+    let plan = forward_with_curves(&n, precision, curves.len());
+    let made = plans::run(emulator, &plan, &[&given[0], &given[1], &given[2], &table], 5);
 
     let each: Vec<&dyn ToneCurve> = curves.iter().map(|c| c as &dyn ToneCurve).collect();
-    let expected = attention_heads_under(&case[0], &case[1], &case[2], &each, precision)?;
+    let expected = attention_heads_with_curves(&case[0], &case[1], &case[2], &each, precision)?;
     let stacked = expected
         .iter()
         .map(|p| Tensor::stack(&[&p.features, &p.masks], 2))
@@ -220,27 +224,29 @@ fn orders_of_blocks_and_threads_change_no_bit(
     Ok(())
 }
 
-/// What a batch should give, [B, K, 2, C] and the gradients of u, w and bias, by sums in f64 one
-/// after another.
+/// The expected means [B, K, 2, C] and gradients of u, w and bias, by sums in f64 one after
+/// another.
 fn in_f64(n: &Counts, [u, w, bias, g]: [&[f32]; 4]) -> [Vec<f32>; 4] {
-    let (c, d, pixels) = (n.channels, n.inputs, n.pixels);
+    let Counts { channels: c, inputs: d, pixels, .. } = *n;
     let mut out = [n.images * n.attributes * 2 * c, u.len(), w.len(), bias.len()]
         .map(|length| vec![0f64; length]);
     for (p, u) in u.chunks(d).enumerate() {
         for (row, w) in w.chunks(d).enumerate() {
-            let (at, own) = (p / pixels * n.attributes * 2 * c + row / c * 2 * c + row % c, p * d);
+            let at = p / pixels * n.attributes * 2 * c + row / c * 2 * c + row % c;
+            let pixel = p * d;
             let logit = u.iter().zip(w).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
                 + f64::from(bias[row]);
-            let (mask, z) = (1. / (1. + (-logit).exp()), f64::from(u[row % c]));
+            let mask = 1. / (1. + (-logit).exp());
+            let z = f64::from(u[row % c]);
             out[0][at] += mask * z / pixels as f64;
             out[0][at + c] += mask / pixels as f64;
-            let (features, masks) =
-                (f64::from(g[at]) / pixels as f64, f64::from(g[at + c]) / pixels as f64);
+            let features = f64::from(g[at]) / pixels as f64;
+            let masks = f64::from(g[at + c]) / pixels as f64;
             let da = (features * z + masks) * mask * (1. - mask);
-            out[1][own + row % c] += mask * features;
+            out[1][pixel + row % c] += mask * features;
             out[3][row] += da;
             for i in 0..d {
-                out[1][own + i] += da * f64::from(w[i]);
+                out[1][pixel + i] += da * f64::from(w[i]);
                 out[2][row * d + i] += da * f64::from(u[i]);
             }
         }
@@ -254,8 +260,7 @@ fn wide_inputs_and_many_tiles_are_the_sums_in_f64(
     emulator: &Emulator,
     precision: Precision,
 ) -> AnyResult {
-    let (tolerance, gradient_tolerance) =
-        if precision == F32 { (2e-5, 1e-4) } else { (2e-2, 3e-2) };
+    let (tolerance, gradient_tolerance) = tolerances(precision);
     // The last case takes long, and only its counts matter.
     let shapes = [[1, 66, 5, 290, 2], [1, 33, 140, 150, 1], [3, 40, 2, 3, 200]];
     for [images, pixels, channels, inputs, attributes] in
@@ -276,10 +281,8 @@ fn wide_inputs_and_many_tiles_are_the_sums_in_f64(
             .collect::<AnyResult<Vec<_>>>()?;
         let given = [&given[0][..], &given[1], &given[2], &given[3]];
         let expected = in_f64(&n, given);
-        let (means, gradients) = (
-            plans::run(emulator, &forward(&n, precision), &given[..3], 3),
-            plans::run(emulator, &backward(&n, precision), &given, 4),
-        );
+        let means = plans::run(emulator, &forward(&n, precision), &given[..3], 3);
+        let gradients = plans::run(emulator, &backward(&n, precision), &given, 4);
         assert_close(&format!("{n:?} {precision:?}: means"), &means[0], &expected[0], tolerance);
         for (i, name) in ["du", "dW", "db"].into_iter().enumerate() {
             assert_close(
@@ -310,7 +313,8 @@ fn one_block_for_all_attributes_changes_no_bit(emulator: &Emulator) -> AnyResult
         .find(|launch| launch.kernel == "forward_bf16")
         .expect("the forward kernel");
     assert_eq!((launch.grid.1, launch.arguments[7]), (3, Argument::U32(1)));
-    (launch.grid.1, launch.arguments[7]) = (1, Argument::U32(3));
+    launch.grid.1 = 1;
+    launch.arguments[7] = Argument::U32(3);
     let bits = |plan| {
         plans::run(emulator, plan, &given, 7)[0].iter().map(|v| v.to_bits()).collect::<Vec<_>>()
     };
@@ -327,8 +331,8 @@ fn extreme_logits_stay_finite_and_nan_is_not_hidden(
     given[0].iter_mut().for_each(|v| *v *= 1e4);
     let run = |given: &[Vec<f32>; 4]| {
         let given: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
-        let (means, gradients) =
-            (forward(&counts(shape), precision), backward(&counts(shape), precision));
+        let means = forward(&counts(shape), precision);
+        let gradients = backward(&counts(shape), precision);
         [
             &plans::run(emulator, &means, &given[..3], 0)[..1],
             &plans::run(emulator, &gradients, &given, 0)[..3],
@@ -352,8 +356,8 @@ fn nothing_in_a_batch_is_no_gradient(emulator: &Emulator) {
     );
 }
 
-/// What a block may ask for: 99 KiB where the compute capability is 8.6, 8.9 or 12.0, 163 KiB where
-/// it is 8.0, 227 KiB where it is 9.0.
+/// The most shared memory of a block is 99 KiB for compute capability 8.6, 8.9 and 12.0, 163 KiB
+/// for 8.0, and 227 KiB for 9.0.
 #[test]
 fn heads_of_one_chunk_fit_every_gpu_and_others_those_of_data_centres() {
     let n = |inputs| Counts { images: 2, pixels: 4096, channels: 128, inputs, attributes: 40 };
@@ -361,7 +365,7 @@ fn heads_of_one_chunk_fit_every_gpu_and_others_those_of_data_centres() {
         assert!(n(128).shared(precision) <= 99 << 10);
         let most = [
             forward(&n(1152), precision),
-            under(&n(1152), precision, 3),
+            forward_with_curves(&n(1152), precision, 3),
             backward(&n(1152), precision),
         ]
         .iter()

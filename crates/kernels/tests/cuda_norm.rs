@@ -10,7 +10,7 @@ mod values;
 use candle_core::Tensor;
 use emulator::Emulator;
 use foresee_kernels::cuda::norm::{backward, forward, input_gradient, moments};
-use foresee_kernels::pixels;
+use foresee_kernels::{BATCH_NORM_EPSILON, LEAKY_RELU_SLOPE, channels_last};
 use values::{AnyResult, assert_close, flat, values};
 
 const KERNELS: [&str; 6] = [
@@ -21,8 +21,8 @@ const KERNELS: [&str; 6] = [
     "gradient_total",
     "input_gradient",
 ];
-const EPSILON: f32 = 1e-5;
-const SLOPE: f32 = 0.01;
+const EPSILON: f32 = BATCH_NORM_EPSILON as f32;
+const SLOPE: f32 = LEAKY_RELU_SLOPE as f32;
 
 /// Shapes [B, H, W, C] that fill no block and no part.
 const SHAPES: [[usize; 4]; 5] =
@@ -41,26 +41,28 @@ fn the_kernels_are_right() -> AnyResult {
 fn norm_is_the_cpus_forward_and_backward(emulator: &Emulator) -> AnyResult {
     for (seed, shape) in SHAPES.into_iter().enumerate() {
         let [b, h, w, c] = shape;
-        let (n, name) = (b * h * w, format!("{shape:?}"));
+        let n = b * h * w;
+        let name = format!("{shape:?}");
         let x = values(&shape, 2., seed as u64 + 1).affine(1., 5.)?;
         let x = candle_core::Var::from_tensor(&x)?;
-        let (gamma, beta, g) = (values(&[c], 1., 2), values(&[c], 1., 3), values(&shape, 1., 4));
-        let own = pixels::channel_moments(&x)?;
+        let gamma = values(&[c], 1., 2);
+        let beta = values(&[c], 1., 3);
+        let g = values(&shape, 1., 4);
+        let expected = channels_last::channel_moments(&x)?;
         let made = plans::run(emulator, &moments(n, c), &[&flat(&x)?], seed as u64);
-        assert_close(&format!("{name}: mean"), &made[0], &flat(&own.mean)?, 1e-6);
-        assert_close(&format!("{name}: variance"), &made[1], &flat(&own.variance)?, 1e-5);
+        assert_close(&format!("{name}: mean"), &made[0], &flat(&expected.mean)?, 1e-6);
+        assert_close(&format!("{name}: variance"), &made[1], &flat(&expected.variance)?, 1e-5);
         for training in [true, false] {
-            let y = match training {
-                true => pixels::norm_leaky_relu(&x, &own, &gamma, &beta, EPSILON.into(), SLOPE)?,
-                false => {
-                    pixels::scale_shift_leaky_relu(&x, &own, &gamma, &beta, EPSILON.into(), SLOPE)?
-                }
+            let operation = match training {
+                true => channels_last::norm_leaky_relu,
+                false => channels_last::scale_shift_leaky_relu,
             };
+            let y = operation(&x, &expected, &gamma, &beta, EPSILON.into(), SLOPE)?;
             let gradients = (&y * g.as_tensor())?.sum_all()?.backward()?;
             let parts = [
                 flat(&x)?,
-                flat(&own.mean)?,
-                flat(&own.variance)?,
+                flat(&expected.mean)?,
+                flat(&expected.variance)?,
                 flat(&gamma)?,
                 flat(&beta)?,
                 flat(&g)?,
@@ -75,27 +77,27 @@ fn norm_is_the_cpus_forward_and_backward(emulator: &Emulator) -> AnyResult {
                 &inputs,
                 seed as u64,
             );
-            let expected = |of: &Tensor| flat(gradients.get(of).expect("a gradient"));
+            let gradient = |of: &Tensor| flat(gradients.get(of).expect("a gradient"));
             for (name, made, of) in
                 [("dx", &made[0], &x), ("dγ", &made[1], &gamma), ("dβ", &made[2], &beta)]
             {
                 assert_close(
                     &format!("{shape:?}: {name}, training {training}"),
                     made,
-                    &expected(of)?,
+                    &gradient(of)?,
                     3e-5,
                 );
             }
             if !training {
-                let alone = plans::run(
+                let input_only = plans::run(
                     emulator,
                     &input_gradient(n, c, EPSILON, SLOPE),
                     &inputs,
                     seed as u64,
                 );
-                assert_eq!(alone.len(), 1);
+                assert_eq!(input_only.len(), 1);
                 assert!(
-                    alone[0].iter().zip(&made[0]).all(|(a, b)| a.to_bits() == b.to_bits()),
+                    input_only[0].iter().zip(&made[0]).all(|(a, b)| a.to_bits() == b.to_bits()),
                     "{shape:?}: dx without those of γ and β"
                 );
             }
@@ -105,7 +107,8 @@ fn norm_is_the_cpus_forward_and_backward(emulator: &Emulator) -> AnyResult {
 }
 
 fn orders_of_blocks_and_threads_change_no_bit(emulator: &Emulator) -> AnyResult {
-    let (n, c) = (700, 37);
+    let n = 700;
+    let c = 37;
     let drawn = [vec![n, c], vec![c], vec![c], vec![c], vec![c], vec![n, c]]
         .into_iter()
         .zip(1..)

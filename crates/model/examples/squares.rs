@@ -1,10 +1,8 @@
-//! Trains a small network to tell three attributes of drawn squares (red, large, on the left), and
-//! says how well it does on new ones: `cargo run --release -p foresee-model --example squares`.
+//! Trains a small network to recognise three attributes of drawn squares (red, large, on the left)
+//! and prints its accuracy on new ones: `cargo run --release -p foresee-model --example squares`.
 
 use candle_core::{Device, Tensor};
-use foresee_model::{
-    LossConfig, Network, NetworkConfig, Predictions, Sparsity, TrainConfig, Trainer,
-};
+use foresee_model::{Network, NetworkConfig, Predictions, Sparsity, TrainConfig, Trainer};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -13,12 +11,14 @@ const ATTRIBUTES: [&str; 3] = ["red", "large", "left"];
 
 /// Images [B, 3, 16, 16] and labels [B, 3].
 fn batch(rng: &mut ChaCha8Rng, images: usize) -> candle_core::Result<(Tensor, Tensor)> {
-    let (mut pixels, mut labels) = (vec![0f32; images * 3 * SIZE * SIZE], vec![]);
+    let mut pixels = vec![0f32; images * 3 * SIZE * SIZE];
+    let mut labels = vec![];
     for image in pixels.chunks_exact_mut(3 * SIZE * SIZE) {
         let [red, large, left]: [bool; 3] = rng.random();
-        let (side, x) =
-            (if large { 7 } else { 4 }, rng.random_range(0..2) + if left { 0 } else { 7 });
-        let (y, channel) = (rng.random_range(0..8), if red { 0 } else { 2 });
+        let side = if large { 7 } else { 4 };
+        let x = rng.random_range(0..2) + if left { 0 } else { 7 };
+        let y = rng.random_range(0..8);
+        let channel = if red { 0 } else { 2 };
         for row in y..y + side {
             image[channel * SIZE * SIZE + row * SIZE + x..][..side].fill(1.);
         }
@@ -32,17 +32,16 @@ fn batch(rng: &mut ChaCha8Rng, images: usize) -> candle_core::Result<(Tensor, Te
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let network = Network::new(
-        NetworkConfig { attributes: 3, channels: 16, ..Default::default() },
-        1,
-        &Device::Cpu,
-    )?;
-    let loss = LossConfig { lambda: 1e-3, sparsity: Sparsity::Mean };
-    let mut trainer = Trainer::new(
-        network,
-        TrainConfig { epochs: 1, learning_rate: 1e-2, loss, ..Default::default() },
-        120,
-    )?;
+    let config = NetworkConfig { attributes: 3, channels: 16, ..Default::default() };
+    let network = Network::new(config, 1, &Device::Cpu)?;
+    let config = TrainConfig {
+        epochs: 1,
+        learning_rate: 1e-2,
+        lambda: 1e-3,
+        sparsity: Sparsity::Mean,
+        ..Default::default()
+    };
+    let mut trainer = Trainer::new(network, config, 120)?;
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     while !trainer.is_done() {
         let (images, labels) = batch(&mut rng, 32)?;

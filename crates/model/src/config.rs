@@ -3,14 +3,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// How a head turns its pooled channels p_k `[C]` into one logit (Table 2 does not say).
+/// How a head turns its pooled channels p_k `[C]` into one logit. Table 2 does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Readout {
     /// w_k · p_k + b_k, with learned w and b.
     #[default]
     Linear,
-    /// mean_c p_kc + b_k, with learned b: `heads.readout.weight` is 1/C throughout and is not
+    /// mean_c p_kc + b_k, with learned b. Every element of `heads.readout.weight` is 1/C and is not
     /// trained.
     Mean,
 }
@@ -19,19 +19,19 @@ pub enum Readout {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// K, the number of binary classifiers. Default 40.
+    /// K, the number of binary classifiers, 1 to 4096. Default 40.
     pub attributes: usize,
-    /// C, the channels of the last feature map and of every mask. Default 128.
+    /// C, the channels of the last feature map and of every mask, 1 to 4096. Default 128.
     pub channels: usize,
     /// Size n of the masks' n×n convolution, 1 or 3. Default 1.
     pub mask_kernel: usize,
-    /// Default [`Readout::Linear`].
+    /// How pooled channels become a logit. Default [`Readout::Linear`].
     pub readout: Readout,
-    /// Whether masks are learned (default). Without, they are all 1: the same network with plain
-    /// global average pooling, to compare with.
+    /// Whether masks are learned. Otherwise they are all 1: the same network with plain global
+    /// average pooling, as a baseline. Default true.
     pub attention: bool,
-    /// How the factors of matrix products are held; weights, sums and everything else are `f32` in
-    /// either case. Default [`Precision::F32`].
+    /// How the factors of matrix products are held. Weights and sums are `f32` in either case.
+    /// Default [`Precision::F32`].
     pub precision: Precision,
 }
 
@@ -49,8 +49,10 @@ impl Default for NetworkConfig {
 }
 
 impl NetworkConfig {
+    /// Checks that every setting is possible.
+    ///
     /// # Errors
-    /// If a value is outside its range.
+    /// [`Error::Config`] if a value is outside its range.
     pub fn check(&self) -> Result<()> {
         range("model.attributes", self.attributes, 1..=4096, "a number from 1 to 4096")?;
         range("model.channels", self.channels, 1..=4096, "a number from 1 to 4096")?;
@@ -65,50 +67,43 @@ impl NetworkConfig {
     }
 }
 
-/// Over what ‖M‖₁ of Eq. 10 is taken.
+/// How ‖M‖₁ of Eq. 10 is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sparsity {
-    /// The sum over K, C, H and W, averaged over the batch: the norm as written.
+    /// The norm as written: the sum over K, C, H and W, averaged over the batch.
     #[default]
     Sum,
     /// The mean over all entries.
     Mean,
 }
 
-/// Eq. 10's second term.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LossConfig {
-    /// λ. Default 1e-5, the paper's.
-    pub lambda: f64,
-    /// Default [`Sparsity::Sum`].
-    pub sparsity: Sparsity,
-}
-
-impl Default for LossConfig {
-    fn default() -> Self {
-        Self { lambda: 1e-5, sparsity: Sparsity::Sum }
-    }
-}
-
-/// How the network is trained. The paper says nothing but λ; these are this project's choices.
+/// How the network is trained. The paper states only λ; all defaults but λ's are this project's
+/// choices.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Passes over the training images. Default 5.
+    /// Passes over the training images, 1 to 100,000. Default 5.
     pub epochs: usize,
-    /// Highest learning rate of the one-cycle schedule. Default 3e-3.
+    /// Highest learning rate of the one-cycle schedule, 1e-9 to 10. Default 3e-3.
     pub learning_rate: f64,
-    /// Decoupled weight decay of AdamW, on convolution and readout weights only. Default 1e-4.
+    /// Decoupled weight decay of AdamW on convolution and readout weights, 0 to 10. Default 1e-4.
     pub weight_decay: f64,
-    /// Share of the steps in which the learning rate rises. Default 0.3.
+    /// Share of the steps in which the learning rate rises, 0 to 1. Default 0.3.
     pub warmup: f64,
-    /// Decay of the moving average of all weights and running moments that training ends with; 0
-    /// (default): none, the last ones.
+    /// λ of Eq. 10, 0 to 1e6. Default 1e-5, the paper's.
+    pub lambda: f64,
+    /// How ‖M‖₁ of Eq. 10 is read. Default [`Sparsity::Sum`].
+    pub sparsity: Sparsity,
+    /// Decay of the exponential moving average of all weights and running moments, which is the
+    /// result of the training; 0 to 0.999999. With 0 the last weights are the result. Default 0;
+    /// left out of files if it is 0.
+    #[serde(skip_serializing_if = "is_zero")]
     pub average: f64,
-    /// λ and its reading.
-    pub loss: LossConfig,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.
 }
 
 impl Default for TrainConfig {
@@ -118,22 +113,25 @@ impl Default for TrainConfig {
             learning_rate: 3e-3,
             weight_decay: 1e-4,
             warmup: 0.3,
+            lambda: 1e-5,
+            sparsity: Sparsity::Sum,
             average: 0.,
-            loss: LossConfig::default(),
         }
     }
 }
 
 impl TrainConfig {
+    /// Checks that every setting is possible.
+    ///
     /// # Errors
-    /// If a value is outside its range.
+    /// [`Error::Config`] if a value is outside its range.
     pub fn check(&self) -> Result<()> {
         range("train.epochs", self.epochs, 1..=100_000, "a number from 1 to 100000")?;
         range("train.learning_rate", self.learning_rate, 1e-9..=10., "a number from 1e-9 to 10")?;
         range("train.weight_decay", self.weight_decay, 0. ..=10., "a number from 0 to 10")?;
         range("train.warmup", self.warmup, 0. ..=1., "a share from 0 to 1")?;
         range("train.average", self.average, 0. ..=0.999_999, "a decay from 0 to 0.999999")?;
-        range("train.lambda", self.loss.lambda, 0. ..=1e6, "a number from 0 to 1e6")
+        range("train.lambda", self.lambda, 0. ..=1e6, "a number from 0 to 1e6")
     }
 }
 
@@ -146,5 +144,37 @@ fn range<T: PartialOrd + std::fmt::Display>(
     match range.contains(&value) {
         true => Ok(()),
         false => Err(Error::Config { key, value: value.to_string(), expected }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_section_of_settings_becomes_a_configuration() {
+        let section = json!({ "epochs": 7, "lambda": 0.5, "sparsity": "mean" });
+        let config: TrainConfig = serde_json::from_value(section).unwrap();
+        let expected =
+            TrainConfig { epochs: 7, lambda: 0.5, sparsity: Sparsity::Mean, ..Default::default() };
+        assert_eq!(config, expected);
+        config.check().unwrap();
+        assert!(serde_json::to_value(&config).unwrap().get("average").is_none());
+        let unknown = serde_json::from_value::<TrainConfig>(json!({ "epoch": 7 }));
+        assert!(unknown.unwrap_err().to_string().contains("unknown field `epoch`"));
+    }
+
+    #[test]
+    fn impossible_settings_are_refused_with_their_range() {
+        let message = |config: TrainConfig| config.check().unwrap_err().to_string();
+        assert_eq!(
+            message(TrainConfig { epochs: 0, ..Default::default() }),
+            "train.epochs = 0 is not possible: a number from 1 to 100000"
+        );
+        assert!(message(TrainConfig { lambda: f64::NAN, ..Default::default() }).contains("lambda"));
+        let wide = NetworkConfig { mask_kernel: 2, ..Default::default() };
+        assert!(wide.check().unwrap_err().to_string().contains("model.mask_kernel = 2"));
     }
 }

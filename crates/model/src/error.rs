@@ -14,7 +14,11 @@ pub enum Error {
         expected: &'static str,
     },
     /// A tensor of a file is missing or has another shape.
-    #[error("{path}: tensor `{tensor}` {reason}; this file was not made for a network of this configuration", path = .path.display())]
+    #[error(
+        "{path}: tensor `{tensor}` {reason}; this file was not made for a network of this \
+         configuration",
+        path = .path.display()
+    )]
     Tensor {
         /// The file.
         path: PathBuf,
@@ -23,7 +27,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A file is no model or checkpoint of Foresee.
+    /// A file is not a model or checkpoint of Foresee, or not one that can be used.
     #[error("{path}: {reason}", path = .path.display())]
     File {
         /// The file.
@@ -31,17 +35,13 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A model or checkpoint could not be written.
-    #[error("writing {path}: {reason}", path = .path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// Training met a number that is infinite or none at all.
+    /// A model or checkpoint could not be written. The error names the path.
+    #[error("writing {0}")]
+    Write(std::io::Error),
+    /// A training step computed a value that is infinite or NaN.
     #[error(
-        "step {step} met values that are not finite, first in {tensor} (loss {loss}): training stopped; a smaller train.learning_rate usually helps"
+        "step {step} met values that are not finite, first in {tensor} (loss {loss}): \
+         training stopped; a smaller train.learning_rate usually helps"
     )]
     NotFinite {
         /// The step, counted from 0.
@@ -51,19 +51,20 @@ pub enum Error {
         /// The loss.
         loss: f32,
     },
-    /// A stand-in for pruned channels is not of the network's shape.
+    /// A reconstruction of pruned channels does not fit the network's shape.
     #[error(
-        "the stand-in with {kept} kept channels does not fit a network of {attributes} attributes and {channels} channels"
+        "the reconstruction from {kept} kept channels does not fit a network of {attributes} \
+         attributes and {channels} channels"
     )]
-    StandIn {
-        /// K.
+    Reconstruction {
+        /// K of the network.
         attributes: usize,
-        /// C.
+        /// C of the network.
         channels: usize,
-        /// Kept channels.
+        /// The number of kept channels.
         kept: usize,
     },
-    /// Metrics were asked of no predictions at all.
+    /// Metrics need at least one prediction.
     #[error("there is no image to evaluate")]
     NoImages,
     /// An operation failed.

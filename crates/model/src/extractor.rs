@@ -1,19 +1,19 @@
 //! Table 1: the dilated feature extractor.
 
 use candle_core::{Tensor, Var};
-use foresee_kernels::{Moments, Precision};
+use foresee_kernels::{BATCH_NORM_EPSILON, LEAKY_RELU_SLOPE, Moments, Precision, channels_last};
 
 use crate::error::Result;
 use crate::initial::Initial;
-use crate::ops;
+use crate::tensor::{detach, is_finite};
 
-/// Slope of the leaky ReLU (Table 1).
-const SLOPE: f32 = 0.01;
-/// PyTorch's defaults of batch norm, which the paper does not state.
-const EPSILON: f64 = 1e-5;
+/// Slope of the leaky ReLU.
+const SLOPE: f32 = LEAKY_RELU_SLOPE as f32;
+/// Share of the batch's moments in the running ones after a step: PyTorch's default, which Table 1
+/// does not change.
 const MOMENTUM: f64 = 0.1;
 
-/// 3×3 convolution, batch norm, leaky ReLU, of [B, H, W, C].
+/// 3×3 convolution, batch norm, leaky ReLU on feature maps [B, H, W, C].
 #[derive(Debug, Clone)]
 struct Block {
     dilation: usize,
@@ -24,7 +24,7 @@ struct Block {
     beta: Var,
     running_mean: Var,
     running_var: Var,
-    /// Whether weights are constants to gradients.
+    /// Whether weights are detached in evaluation mode.
     frozen: bool,
 }
 
@@ -50,29 +50,39 @@ impl Block {
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let [weight, bias, gamma, beta] =
-            [&self.weight, &self.bias, &self.gamma, &self.beta].map(|var| seen(var, self.frozen));
-        let x = ops::dilated_conv(x, &weight, &bias, self.dilation, self.precision)?;
+            [&self.weight, &self.bias, &self.gamma, &self.beta].map(|v| detach(v, self.frozen));
+        let x = channels_last::conv2d(x, &weight, &bias, self.dilation, self.precision)?;
         let moments = Moments {
             mean: self.running_mean.as_detached_tensor(),
             variance: self.running_var.as_detached_tensor(),
             count: 0,
         };
-        ops::running_norm_leaky_relu(&x, &moments, &gamma, &beta, EPSILON, SLOPE)
+        Ok(channels_last::scale_shift_leaky_relu(
+            &x,
+            &moments,
+            &gamma,
+            &beta,
+            BATCH_NORM_EPSILON,
+            SLOPE,
+        )?)
     }
 
-    /// Uses the batch's moments, and moves the running ones towards them (with the unbiased
+    /// Uses the batch's moments, and moves the running moments towards them (with the unbiased
     /// variance, as PyTorch does).
     fn forward_train(&self, x: &Tensor) -> Result<Tensor> {
-        let x = ops::dilated_conv(x, &self.weight, &self.bias, self.dilation, self.precision)?;
-        let (y, moments) = ops::norm_leaky_relu(&x, &self.gamma, &self.beta, EPSILON, SLOPE)?;
-        let n = moments.count as f64;
-        let towards = |running: &Var, batch: &Tensor, scale: f64| -> Result<()> {
-            Ok(running.set(
-                &((running.as_tensor() * (1. - MOMENTUM))? + (batch * (MOMENTUM * scale))?)?,
-            )?)
+        let Self { weight, bias, gamma, beta, dilation, precision, .. } = self;
+        let x = channels_last::conv2d(x, weight, bias, *dilation, *precision)?;
+        let moments = channels_last::channel_moments(&x)?;
+        let y =
+            channels_last::norm_leaky_relu(&x, &moments, gamma, beta, BATCH_NORM_EPSILON, SLOPE)?;
+        let update = |running: &Var, batch: &Tensor, scale: f64| -> Result<()> {
+            let old = (running.as_tensor() * (1. - MOMENTUM))?;
+            let new = (batch * (MOMENTUM * scale))?;
+            Ok(running.set(&(old + new)?)?)
         };
-        towards(&self.running_mean, &moments.mean.detach(), 1.)?;
-        towards(&self.running_var, &moments.variance.detach(), n / (n - 1.).max(1.))?;
+        let n = moments.count as f64;
+        update(&self.running_mean, &moments.mean.detach(), 1.)?;
+        update(&self.running_var, &moments.variance.detach(), n / (n - 1.).max(1.))?;
         Ok(y)
     }
 
@@ -87,26 +97,21 @@ impl Block {
         ]
     }
 
-    /// The same block, with variables of its own that `value` makes of these.
+    /// A block with new variables, whose values `value` computes from this block's.
     fn map(&self, value: impl Fn(&Var) -> candle_core::Result<Tensor>) -> Result<Self> {
-        let own = |v: &Var| -> Result<Var> { Ok(Var::from_tensor(&value(v)?)?) };
+        let new = |v: &Var| -> Result<Var> { Ok(Var::from_tensor(&value(v)?)?) };
         Ok(Self {
             dilation: self.dilation,
             precision: self.precision,
-            weight: own(&self.weight)?,
-            bias: own(&self.bias)?,
-            gamma: own(&self.gamma)?,
-            beta: own(&self.beta)?,
-            running_mean: own(&self.running_mean)?,
-            running_var: own(&self.running_var)?,
+            weight: new(&self.weight)?,
+            bias: new(&self.bias)?,
+            gamma: new(&self.gamma)?,
+            beta: new(&self.beta)?,
+            running_mean: new(&self.running_mean)?,
+            running_var: new(&self.running_var)?,
             frozen: self.frozen,
         })
     }
-}
-
-/// A variable, or its value as a constant.
-pub(crate) fn seen(var: &Var, frozen: bool) -> Tensor {
-    if frozen { var.as_detached_tensor() } else { var.as_tensor().clone() }
 }
 
 /// Table 1: four blocks of 3×3 convolution (32, 64, 64, C channels; dilation 1, 2, 3, 2), batch
@@ -131,42 +136,38 @@ impl Extractor {
     /// # Errors
     /// If the images are not of three channels.
     pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
-        let z = self
-            .blocks
-            .iter()
-            .try_fold(images.permute((0, 2, 3, 1))?.contiguous()?, |x, block| block.forward(&x))?;
+        let pixels = images.permute((0, 2, 3, 1))?.contiguous()?;
+        let z = self.blocks.iter().try_fold(pixels, |x, block| block.forward(&x))?;
         Ok(z.permute((0, 3, 1, 2))?)
     }
 
-    /// Features in training mode, which also updates the running moments.
+    /// Features in training mode: [B, 3, H, W] → [B, C, H, W]. Updates the running moments.
     ///
     /// # Errors
     /// If the images are not of three channels.
     pub fn forward_train(&self, images: &Tensor) -> Result<Tensor> {
-        Ok(self.forward_train_pixels(images)?.permute((0, 3, 1, 2))?)
+        Ok(self.forward_train_channels_last(images)?.permute((0, 3, 1, 2))?)
     }
 
-    /// The same as [B, H, W, C], as the features lie in memory.
-    pub(crate) fn forward_train_pixels(&self, images: &Tensor) -> Result<Tensor> {
-        self.blocks.iter().try_fold(images.permute((0, 2, 3, 1))?.contiguous()?, |x, block| {
-            block.forward_train(&x)
-        })
+    /// [`forward_train`](Self::forward_train) to features [B, H, W, C], as they lie in memory.
+    pub(crate) fn forward_train_channels_last(&self, images: &Tensor) -> Result<Tensor> {
+        let pixels = images.permute((0, 2, 3, 1))?.contiguous()?;
+        self.blocks.iter().try_fold(pixels, |x, block| block.forward_train(&x))
     }
 
-    /// The first block whose output in training mode has a value that is not finite.
+    /// The number of the first block whose output in training mode has a value that is not finite.
     pub(crate) fn first_not_finite(&self, images: &Tensor) -> Result<Option<usize>> {
         let mut x = images.permute((0, 2, 3, 1))?.contiguous()?;
         for (i, block) in self.blocks.iter().enumerate() {
             x = block.forward_train(&x)?;
-            if !ops::is_finite(&x)? {
+            if !is_finite(&x)? {
                 return Ok(Some(i));
             }
         }
         Ok(None)
     }
 
-    /// Each block's convolution and norm: input channels, output channels, dilation. Table 1 is
-    /// drawn from this.
+    /// For each block of Table 1: input channels, output channels, dilation.
     pub fn plan(&self) -> Vec<(usize, usize, usize)> {
         self.blocks.iter().map(|b| (b.weight.dims()[1], b.weight.dims()[0], b.dilation)).collect()
     }
@@ -186,20 +187,15 @@ impl Extractor {
         })
     }
 
-    /// The same extractor with the same variables, which are constants to gradients.
+    /// The same variables, detached in evaluation mode.
     pub(crate) fn frozen(&self) -> Self {
-        Self {
-            blocks: self
-                .blocks
-                .iter()
-                .map(|block| Block { frozen: true, ..block.clone() })
-                .collect(),
-        }
+        let frozen = |block: &Block| Block { frozen: true, ..block.clone() };
+        Self { blocks: self.blocks.iter().map(frozen).collect() }
     }
 
-    /// The same extractor with only these channels of its last block; it shares no variable with
-    /// this one.
-    pub(crate) fn keeping(&self, channels: &Tensor) -> Result<Self> {
+    /// The extractor with only these channels of its last block. It shares no variable with this
+    /// one.
+    pub(crate) fn keep_channels(&self, channels: &Tensor) -> Result<Self> {
         let last = self.blocks.len() - 1;
         let blocks = self.blocks.iter().enumerate().map(|(i, block)| match i == last {
             true => block.map(|v| v.index_select(channels, 0)),

@@ -1,16 +1,18 @@
 //! Table 2 and Eq. 9: binary classifiers, each with an attention mask for every channel.
 
 use candle_core::{D, Tensor, Var};
-use foresee_kernels::{Pooled, Precision, ToneCurve};
+use foresee_kernels::{
+    Pooled, Precision, ToneCurve, attention_heads, attention_heads_with_curves, attention_masks,
+    channels_last,
+};
 
 use crate::config::{NetworkConfig, Readout};
 use crate::error::Result;
-use crate::extractor::seen;
 use crate::initial::Initial;
-use crate::ops;
+use crate::tensor::detach;
 
-/// K heads: masks M^k = sigmoid(conv_k(z)), average of M^k ⊗ z over the pixels, readout to one
-/// logit.
+/// K heads: masks M^k = sigmoid(conv_k(z)), the average of M^k ⊗ z over the pixels, and a readout
+/// to one logit.
 #[derive(Debug, Clone)]
 pub struct Heads {
     /// [K·C, C, n, n], row k·C + c.
@@ -21,14 +23,14 @@ pub struct Heads {
     pub(crate) readout_weight: Var,
     /// `[K]`.
     pub(crate) readout_bias: Var,
-    /// Whether masks are computed; else they are all 1.
+    /// Whether masks are computed. Otherwise they are all 1.
     pub(crate) attention: bool,
     pub(crate) precision: Precision,
-    /// Whether weights are constants to gradients.
+    /// Whether weights are detached in evaluation mode.
     pub(crate) frozen: bool,
 }
 
-/// sigmoid(40) is 1 in `f32`.
+/// The masks' biases without attention: sigmoid(40) is 1 in `f32`.
 const OPEN: f32 = 40.;
 
 impl Heads {
@@ -41,17 +43,16 @@ impl Heads {
             attention,
             precision,
         } = *config;
-        let (filters, biases) = ([k * c, c, n, n], [k * c]);
+        let filters = [k * c, c, n, n];
+        let biases = [k * c];
         Ok(Self {
-            mask_weight: if attention {
-                initial.uniform(100, &filters, c * n * n)?
-            } else {
-                initial.constant(0., &filters)?
+            mask_weight: match attention {
+                true => initial.uniform(100, &filters, c * n * n)?,
+                false => initial.constant(0., &filters)?,
             },
-            mask_bias: if attention {
-                initial.uniform(101, &biases, c * n * n)?
-            } else {
-                initial.constant(OPEN, &biases)?
+            mask_bias: match attention {
+                true => initial.uniform(101, &biases, c * n * n)?,
+                false => initial.constant(OPEN, &biases)?,
             },
             readout_weight: match readout {
                 Readout::Linear => initial.uniform(102, &[k, c], c)?,
@@ -69,56 +70,56 @@ impl Heads {
     /// # Errors
     /// If z has another number of channels.
     pub fn pool(&self, z: &Tensor) -> Result<Pooled> {
-        match self.attention {
-            true => ops::attention(
-                z,
-                &seen(&self.mask_weight, self.frozen),
-                &seen(&self.mask_bias, self.frozen),
-                self.precision,
-            ),
-            false => self.average(&z.mean((2, 3))?),
+        if !self.attention {
+            return self.pool_without_masks(&z.mean((2, 3))?);
         }
+        let weight = detach(&self.mask_weight, self.frozen);
+        let bias = detach(&self.mask_bias, self.frozen);
+        Ok(attention_heads(z, &weight, &bias, self.precision)?)
     }
 
-    /// The same of z [B, H, W, C].
-    pub(crate) fn pool_pixels(&self, z: &Tensor) -> Result<Pooled> {
-        match self.attention {
-            true => ops::attention_of_pixels(z, &self.mask_weight, &self.mask_bias, self.precision),
-            false => self.average(&z.mean((1, 2))?),
+    /// [`pool`](Self::pool) for z [B, H, W, C] and weights that are not detached.
+    pub(crate) fn pool_channels_last(&self, z: &Tensor) -> Result<Pooled> {
+        if !self.attention {
+            return self.pool_without_masks(&z.mean((1, 2))?);
         }
+        let Self { mask_weight, mask_bias, precision, .. } = self;
+        Ok(channels_last::attention_heads(z, mask_weight, mask_bias, *precision)?)
     }
 
-    /// All masks are 1: every attribute sees the channels' means [B, C].
-    fn average(&self, means: &Tensor) -> Result<Pooled> {
+    /// All masks are 1: every attribute gets the channels' means [B, C].
+    fn pool_without_masks(&self, means: &Tensor) -> Result<Pooled> {
         let (b, c) = means.dims2()?;
         let features = means.unsqueeze(1)?.broadcast_as((b, self.readout_weight.dims()[0], c))?;
         Ok(Pooled { masks: features.ones_like()?, features })
     }
 
-    /// The same with the masks transformed by each curve (Eq. 13), for evaluation only.
+    /// [`pool`](Self::pool) with the masks transformed by each curve (Eq. 13), for evaluation only:
+    /// one result for each curve.
     ///
     /// # Errors
     /// If z has another number of channels.
-    pub fn pool_under(&self, z: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Pooled>> {
-        ops::attention_under(z, &self.mask_weight, &self.mask_bias, curves, self.precision)
+    pub fn pool_with_curves(&self, z: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Pooled>> {
+        let Self { mask_weight, mask_bias, precision, .. } = self;
+        Ok(attention_heads_with_curves(z, mask_weight, mask_bias, curves, *precision)?)
     }
 
-    /// Logits [B, K] from pooled products [B, K, C].
+    /// Logits [B, K] from pooled products [B, K, C]: w_k · p_k + b_k.
     ///
     /// # Errors
     /// If the shapes do not fit.
     pub fn read_out(&self, pooled: &Tensor) -> Result<Tensor> {
-        let (weight, bias) =
-            (seen(&self.readout_weight, self.frozen), seen(&self.readout_bias, self.frozen));
+        let weight = detach(&self.readout_weight, self.frozen);
+        let bias = detach(&self.readout_bias, self.frozen);
         Ok(pooled.broadcast_mul(&weight)?.sum(D::Minus1)?.broadcast_add(&bias)?)
     }
 
-    /// The masks of chosen attributes, [B, A, C, H, W].
+    /// The masks of the chosen attributes for z [B, C, H, W]: [B, A, C, H, W].
     ///
     /// # Errors
     /// If an attribute does not exist.
     pub fn masks(&self, z: &Tensor, attributes: &[usize]) -> Result<Tensor> {
-        ops::masks(z, &self.mask_weight, &self.mask_bias, attributes)
+        Ok(attention_masks(z, &self.mask_weight, &self.mask_bias, attributes)?)
     }
 
     /// The readout weights w, [K, C].
@@ -129,8 +130,8 @@ impl Heads {
         Ok(self.readout_weight.to_vec2()?)
     }
 
-    /// WᵀW [C, C] of the masks' convolutions of all attributes: how alike two channels are to those
-    /// who read them.
+    /// The Gram matrix WᵀW [C, C] of the masks' convolutions of all attributes: how similarly the
+    /// masks weigh two channels.
     ///
     /// # Errors
     /// If candle fails.
@@ -149,8 +150,8 @@ impl Heads {
         ]
     }
 
-    /// The same heads on only these channels.
-    pub(crate) fn keeping(&self, channels: &Tensor) -> Result<Self> {
+    /// The heads on only these channels. They share no variable with these.
+    pub(crate) fn keep_channels(&self, channels: &Tensor) -> Result<Self> {
         let (k, c) = self.readout_weight.dims2()?;
         let n = self.mask_weight.dims()[2];
         let kept = channels.elem_count();
@@ -159,15 +160,14 @@ impl Heads {
             .reshape((k, c, c, n, n))?
             .index_select(channels, 1)?
             .index_select(channels, 2)?;
+        let mask_weight = mask_weight.reshape((k * kept, kept, n, n))?.contiguous()?;
         let mask_bias = self.mask_bias.reshape((k, c))?.index_select(channels, 1)?;
+        let mask_bias = mask_bias.reshape(k * kept)?.contiguous()?;
+        let readout_weight = self.readout_weight.index_select(channels, 1)?.contiguous()?;
         Ok(Self {
-            mask_weight: Var::from_tensor(
-                &mask_weight.reshape((k * kept, kept, n, n))?.contiguous()?,
-            )?,
-            mask_bias: Var::from_tensor(&mask_bias.reshape(k * kept)?.contiguous()?)?,
-            readout_weight: Var::from_tensor(
-                &self.readout_weight.index_select(channels, 1)?.contiguous()?,
-            )?,
+            mask_weight: Var::from_tensor(&mask_weight)?,
+            mask_bias: Var::from_tensor(&mask_bias)?,
+            readout_weight: Var::from_tensor(&readout_weight)?,
             readout_bias: Var::from_tensor(&self.readout_bias.as_tensor().copy()?)?,
             attention: self.attention,
             precision: self.precision,

@@ -2,7 +2,7 @@
 
 use candle_core::{Result as CandleResult, Tensor};
 
-use crate::config::{LossConfig, Sparsity};
+use crate::config::Sparsity;
 use crate::error::Result;
 use crate::network::Output;
 
@@ -17,30 +17,32 @@ pub struct Loss {
     pub sparsity: Tensor,
 }
 
-/// Eq. 8: binary cross entropy summed over the attributes and averaged over the batch, from logits
-/// x and labels y [B, K], as max(x, 0) - x·y + log(1 + exp(-|x|)), which is finite for every finite
-/// x.
+/// Binary cross entropy with logits (Eq. 8), summed over the attributes and averaged over the
+/// batch. For logits x and labels y, both [B, K], each element contributes
+/// max(x, 0) - x·y + log(1 + exp(-|x|)), which is finite for every finite x.
 ///
 /// # Errors
 /// If the shapes differ.
 pub fn bce_with_logits(logits: &Tensor, labels: &Tensor) -> CandleResult<Tensor> {
-    let each =
-        ((logits.relu()? - (logits * labels)?)? + (logits.abs()?.neg()?.exp()? + 1.)?.log()?)?;
-    each.sum_all()? / logits.dim(0)? as f64
+    let linear = (logits.relu()? - (logits * labels)?)?;
+    let log = (logits.abs()?.neg()?.exp()? + 1.)?.log()?;
+    (linear + log)?.sum_all()? / logits.dim(0)? as f64
 }
 
-/// Eq. 10 for a batch. Masks are positive, so ‖M‖₁ is their sum.
+/// The loss of a batch (Eq. 10): [`bce_with_logits`] plus λ‖M‖₁. Masks are positive, so ‖M‖₁ is
+/// their sum.
 ///
 /// # Errors
 /// If labels are not [B, K].
-pub fn loss(output: &Output, labels: &Tensor, config: &LossConfig) -> Result<Loss> {
+pub fn loss(output: &Output, labels: &Tensor, lambda: f64, sparsity: Sparsity) -> Result<Loss> {
     let classification = bce_with_logits(&output.logits, labels)?;
-    let norm = match config.sparsity {
+    let norm = match sparsity {
         Sparsity::Sum => {
-            (output.mask_means.sum_all()? * (output.pixels as f64 / output.logits.dim(0)? as f64))?
+            let images = output.logits.dim(0)? as f64;
+            (output.mask_means.sum_all()? * (output.pixels as f64 / images))?
         }
         Sparsity::Mean => output.mask_means.mean_all()?,
     };
-    let sparsity = (norm * config.lambda)?;
+    let sparsity = (norm * lambda)?;
     Ok(Loss { total: (&classification + &sparsity)?, classification, sparsity })
 }

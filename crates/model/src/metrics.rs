@@ -1,10 +1,10 @@
-//! Accuracy, and what says more when most attributes are rare.
+//! Accuracy, and measures that are more telling when most attributes are rare.
 
 use candle_core::Tensor;
 
 use crate::error::{Error, Result};
 
-/// Logits and labels of some images.
+/// Logits and labels of a set of images.
 #[derive(Debug, Clone, Default)]
 pub struct Predictions {
     attributes: usize,
@@ -12,27 +12,28 @@ pub struct Predictions {
     labels: Vec<bool>,
 }
 
-/// How one attribute is predicted.
+/// How well one attribute is predicted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AttributeMetrics {
-    /// Share of images classified rightly, a logit above 0 meaning present.
+    /// Share of images that are classified correctly. A logit above 0 means that the attribute is
+    /// present.
     pub accuracy: f64,
-    /// Mean of the shares among the images with and without the attribute; NaN if there are none of
-    /// either.
+    /// Mean of the accuracies on the images with and on those without the attribute. NaN if one of
+    /// these sets is empty.
     pub balanced_accuracy: f64,
-    /// Area under the ROC curve: how often an image with the attribute gets a higher logit than one
-    /// without. NaN if there are none of either.
+    /// Area under the ROC curve: how often an image with the attribute has a higher logit than one
+    /// without. NaN if one of these sets is empty.
     pub auc: f64,
     /// Share of the images that have the attribute.
     pub frequency: f64,
 }
 
-/// How all attributes are predicted.
+/// How well all attributes are predicted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metrics {
     /// Number of images.
     pub images: usize,
-    /// By attribute.
+    /// The metrics of each attribute.
     pub each: Vec<AttributeMetrics>,
 }
 
@@ -42,24 +43,26 @@ impl Metrics {
         mean(self.each.iter().map(|m| m.accuracy))
     }
 
-    /// Mean balanced accuracy over the attributes that have it.
+    /// Mean balanced accuracy over the attributes whose balanced accuracy is not NaN.
     pub fn balanced_accuracy(&self) -> f64 {
         mean(self.each.iter().map(|m| m.balanced_accuracy))
     }
 
-    /// Mean area under the ROC curve over the attributes that have it.
+    /// Mean area under the ROC curve over the attributes for which it is not NaN.
     pub fn auc(&self) -> f64 {
         mean(self.each.iter().map(|m| m.auc))
     }
 }
 
+/// The mean of the values that are not NaN.
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, n) = values.filter(|v| !v.is_nan()).fold((0., 0.), |(sum, n), v| (sum + v, n + 1.));
     sum / n
 }
 
 impl Predictions {
-    /// Adds a batch: logits and labels [B, K], present where the label is above 1/2.
+    /// Adds a batch of logits and labels [B, K]. An attribute is present where its label is above
+    /// 1/2.
     ///
     /// # Errors
     /// If the shapes differ.
@@ -83,62 +86,67 @@ impl Predictions {
         self.logits.len() / self.attributes.max(1)
     }
 
-    /// Probabilities, image by image.
+    /// The probabilities of the K attributes, image by image.
     pub fn probabilities(&self) -> impl Iterator<Item = Vec<f64>> {
         self.logits
             .chunks_exact(self.attributes.max(1))
             .map(|row| row.iter().map(|&x| 1. / (1. + f64::from(-x).exp())).collect())
     }
 
-    /// Metrics by attribute.
+    /// The metrics of each attribute.
     ///
     /// # Errors
-    /// [`Error::NoImages`] if there are none.
+    /// [`Error::NoImages`] if no image was added.
     pub fn metrics(&self) -> Result<Metrics> {
         if self.images() == 0 {
             return Err(Error::NoImages);
         }
-        let column = |k: usize| {
-            let every = |i: usize| {
-                (self.logits[i * self.attributes + k], self.labels[i * self.attributes + k])
-            };
-            attribute_metrics(&(0..self.images()).map(every).collect::<Vec<_>>())
+        let of_attribute = |k: usize| {
+            let pair = |i: usize| (self.logits[i], self.labels[i]);
+            let indices = (k..self.logits.len()).step_by(self.attributes);
+            attribute_metrics(&indices.map(pair).collect::<Vec<_>>())
         };
-        Ok(Metrics { images: self.images(), each: (0..self.attributes).map(column).collect() })
+        let each = (0..self.attributes).map(of_attribute).collect();
+        Ok(Metrics { images: self.images(), each })
     }
 }
 
-fn right(pairs: impl Iterator<Item = (f32, bool)>) -> f64 {
-    mean(pairs.map(|(x, y)| f64::from(u8::from((x > 0.) == y))))
+/// The share of pairs of logit and label that are classified correctly.
+fn accuracy(pairs: impl Iterator<Item = (f32, bool)>) -> f64 {
+    mean(pairs.map(|(logit, label)| f64::from(u8::from((logit > 0.) == label))))
 }
 
 fn attribute_metrics(pairs: &[(f32, bool)]) -> AttributeMetrics {
-    let of = |present: bool| right(pairs.iter().copied().filter(|p| p.1 == present));
+    let of_class = |label: bool| accuracy(pairs.iter().copied().filter(|p| p.1 == label));
     AttributeMetrics {
-        accuracy: right(pairs.iter().copied()),
-        balanced_accuracy: (of(true) + of(false)) / 2.,
+        accuracy: accuracy(pairs.iter().copied()),
+        balanced_accuracy: (of_class(true) + of_class(false)) / 2.,
         auc: auc(pairs),
         frequency: pairs.iter().filter(|p| p.1).count() as f64 / pairs.len() as f64,
     }
 }
 
-/// The Mann-Whitney form, ties counting half.
+/// The area under the ROC curve as the Mann-Whitney U statistic divided by the number of pairs of a
+/// positive and a negative image. Ties count half.
 fn auc(pairs: &[(f32, bool)]) -> f64 {
     let mut sorted = pairs.to_vec();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (mut below, mut won, mut present) = (0., 0., 0.);
+    let mut positives = 0.;
+    let mut negatives = 0.;
+    let mut u = 0.;
     for tie in sorted.chunk_by(|a, b| a.0 == b.0) {
-        let here = tie.iter().filter(|p| p.1).count() as f64;
-        let absent = tie.len() as f64 - here;
-        won += here * (below + absent / 2.);
-        below += absent;
-        present += here;
+        let tied_positives = tie.iter().filter(|p| p.1).count() as f64;
+        let tied_negatives = tie.len() as f64 - tied_positives;
+        u += tied_positives * (negatives + tied_negatives / 2.);
+        positives += tied_positives;
+        negatives += tied_negatives;
     }
-    won / (present * below)
+    u / (positives * negatives)
 }
 
-/// Mean accuracy of always answering what most training images have: `train` and `test` are the
-/// frequencies of the attributes there.
+/// Accuracy of the majority-class baseline, averaged over the attributes: it predicts for every
+/// test image what most training images have. `train` and `test` are the attributes' frequencies in
+/// the two sets.
 pub fn majority_accuracy(train: &[f64], test: &[f64]) -> f64 {
     mean(train.iter().zip(test).map(|(&a, &b)| if a > 0.5 { b } else { 1. - b }))
 }
@@ -175,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_majority_is_learned_from_training_images() {
+    fn the_majority_class_is_that_of_the_training_images() {
         assert!((majority_accuracy(&[0.9, 0.2], &[0.4, 0.3]) - 0.55).abs() < 1e-12);
     }
 }

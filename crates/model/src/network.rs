@@ -1,22 +1,25 @@
-//! The whole network (Figure 2).
+//! The network of Figure 2: extractor and heads.
+
+use std::collections::HashMap;
+use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
 
 use crate::config::{NetworkConfig, Readout};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::extractor::Extractor;
 use crate::heads::Heads;
 use crate::initial::Initial;
-use crate::ops;
+use crate::tensor::is_finite;
 
-/// What the network says of a batch.
+/// The network's output for a batch.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// [B, K]; the probability of an attribute is their sigmoid.
+    /// Logits [B, K]. Their sigmoid is the probability of an attribute.
     pub logits: Tensor,
     /// Mean over the pixels of every mask, [B, K, C].
     pub mask_means: Tensor,
-    /// H·W: with it, `mask_means` give ‖M‖₁.
+    /// H·W. ‖M‖₁ of an image is the sum of its `mask_means` times H·W.
     pub pixels: usize,
 }
 
@@ -29,7 +32,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network with initial weights that are decided by the seed alone.
+    /// A network with initial weights, which depend on the seed alone.
     ///
     /// # Errors
     /// If the configuration is impossible.
@@ -48,17 +51,18 @@ impl Network {
         &self.config
     }
 
-    /// Table 1.
+    /// The dilated feature extractor (Table 1).
     pub fn extractor(&self) -> &Extractor {
         &self.extractor
     }
 
-    /// Table 2.
+    /// The attribute heads (Table 2).
     pub fn heads(&self) -> &Heads {
         &self.heads
     }
 
-    /// Evaluation mode: images [B, 3, H, W], normalised as in training.
+    /// Forward pass in evaluation mode: images [B, 3, H, W], normalised as in training. Batch norm
+    /// uses its running moments.
     ///
     /// # Errors
     /// If the images are not of three channels.
@@ -66,10 +70,10 @@ impl Network {
         self.forward_features(&self.extractor.forward(images)?)
     }
 
-    /// The same network in the same memory, whose weights are constants to gradients in evaluation
-    /// mode: a forward pass keeps nothing for a backward one unless the images are variables, and a
-    /// backward pass to these computes no gradients of weights. What evaluates or explains a
-    /// network wants this one. Training mode is not changed.
+    /// The same network with detached weights, for evaluation and explanation. It shares memory
+    /// with this one. A forward pass keeps nothing for a backward pass unless the images are
+    /// variables, and a backward pass to these computes no gradients of weights. Training mode is
+    /// not changed.
     #[must_use]
     pub fn frozen(&self) -> Self {
         Self {
@@ -79,14 +83,15 @@ impl Network {
         }
     }
 
-    /// Training mode: batch norm uses the batch's moments and updates the running ones.
+    /// Forward pass in training mode: images [B, 3, H, W]. Batch norm uses the batch's moments and
+    /// updates its running moments.
     ///
     /// # Errors
     /// If the images are not of three channels.
     pub fn forward_train(&self, images: &Tensor) -> Result<Output> {
-        let z = self.extractor.forward_train_pixels(images)?;
+        let z = self.extractor.forward_train_channels_last(images)?;
         let heads = Heads { frozen: false, ..self.heads.clone() };
-        let pooled = heads.pool_pixels(&z)?;
+        let pooled = heads.pool_channels_last(&z)?;
         let (_, h, w, _) = z.dims4()?;
         Ok(Output {
             logits: heads.read_out(&pooled.features)?,
@@ -95,7 +100,7 @@ impl Network {
         })
     }
 
-    /// From features z [B, C, H, W] on.
+    /// The heads' part of the forward pass in evaluation mode, from features z [B, C, H, W].
     ///
     /// # Errors
     /// If z has another number of channels.
@@ -113,8 +118,8 @@ impl Network {
         self.extractor.tensors().chain(self.heads.tensors()).collect()
     }
 
-    /// The tensors that training changes by gradient: all but running moments, and the readout's
-    /// weights and the masks if they are fixed.
+    /// The tensors that training changes by gradient, by name: all but the running moments, and but
+    /// the readout's weights and the masks' if they are fixed.
     pub fn trainable(&self) -> Vec<(String, &Var)> {
         let fixed = |name: &str| match name {
             "heads.readout.weight" => self.config.readout == Readout::Mean,
@@ -129,59 +134,72 @@ impl Network {
         self.trainable().iter().map(|(_, var)| var.elem_count()).sum()
     }
 
-    /// What a training step needs in bytes, for images of this height and width: weights with
-    /// gradient and moments, what every layer keeps for the backward pass, and the gradients of the
-    /// widest. An estimate: 0.22 GB for a batch of 8 at 64 pixels and 0.65 for 32, where 0.18 and
-    /// 0.61 were measured (docs/src/performance.md).
+    /// An estimate of the bytes that a training step needs, for images of this height and width:
+    /// the weights with their gradients and moments, the activations that each layer keeps for the
+    /// backward pass, and the gradients of the widest layer. It gives 0.22 GB for a batch of 8 at
+    /// 64 pixels and 0.65 GB for a batch of 32; 0.18 GB and 0.61 GB were measured.
     pub fn training_bytes(&self, batch: usize, image_size: usize) -> u64 {
         const PROGRAM: usize = 60 << 20;
-        let kept: usize = self.extractor.plan().iter().map(|&(_, outputs, _)| 2 * outputs).sum();
-        let floats = (kept + 4 * self.config.channels) * batch * image_size * image_size
-            + 4 * self.parameters();
+        let layers = self.extractor.plan();
+        let kept: usize = layers.iter().map(|&(_, outputs, _)| 2 * outputs).sum();
+        let pixels = batch * image_size * image_size;
+        let floats = (kept + 4 * self.config.channels) * pixels + 4 * self.parameters();
         (PROGRAM + 4 * floats) as u64
     }
 
-    /// The first tensor of a training step, in the order of the computation, that has a value that
-    /// is not finite.
+    /// Which tensor of a training step is the first, in the order of the computation, with a value
+    /// that is not finite.
     pub(crate) fn first_not_finite(&self, images: &Tensor, labels: &Tensor) -> Result<String> {
         for (name, tensor) in [("the images", images), ("the labels", labels)] {
-            if !ops::is_finite(tensor)? {
+            if !is_finite(tensor)? {
                 return Ok(name.into());
             }
         }
         for (name, var) in self.trainable() {
-            if !ops::is_finite(var)? {
+            if !is_finite(var)? {
                 return Ok(name);
             }
         }
         Ok(match self.extractor.first_not_finite(images)? {
             Some(block) => format!("the output of extractor.{block}"),
-            None if ops::is_finite(&self.forward_train(images)?.logits)? => "the loss".into(),
+            None if is_finite(&self.forward_train(images)?.logits)? => "the loss".into(),
             None => "the logits".into(),
         })
     }
 
-    /// The physically smaller network that has only these channels of the last feature map. It
-    /// computes what this network computes when the features of all other channels are set to 0,
-    /// shares no weights with it, and can be trained on.
+    /// Sets all tensors to the values of a file's.
+    pub(crate) fn set_tensors(&self, path: &Path, tensors: &HashMap<String, Tensor>) -> Result<()> {
+        for (name, var) in self.tensors() {
+            let wrong = |reason: &str| Error::Tensor {
+                path: path.into(),
+                tensor: name.clone(),
+                reason: reason.into(),
+            };
+            let tensor = tensors.get(&name).ok_or_else(|| wrong("is missing"))?;
+            if !is_finite(tensor)? {
+                return Err(wrong("holds values that are not finite"));
+            }
+            if name.ends_with("running_var") && tensor.min_all()?.to_scalar::<f32>()? < 0. {
+                return Err(wrong("holds negative variances"));
+            }
+            var.set(tensor)?;
+        }
+        Ok(())
+    }
+
+    /// A smaller network with only these channels of the last feature map. It computes what this
+    /// network computes with the features of all other channels set to 0. It shares no weights with
+    /// this network and can be trained on.
     ///
     /// # Errors
     /// If `channels` is empty or one of them does not exist.
-    pub fn keeping(&self, channels: &[usize]) -> Result<Self> {
-        self.smaller(channels, |index| self.heads.keeping(index))
+    pub fn keep_channels(&self, channels: &[usize]) -> Result<Self> {
+        self.with_channels(channels, |index| self.heads.keep_channels(index))
     }
 
-    /// The same network in memory of its own.
-    pub(crate) fn copied(&self) -> Result<Self> {
-        let copy = Self::new(self.config.clone(), 0, self.heads.mask_weight.device())?;
-        for ((_, to), (_, from)) in copy.tensors().into_iter().zip(self.tensors()) {
-            to.set(from)?;
-        }
-        Ok(copy)
-    }
-
-    /// With only these channels of the extractor, and heads that `heads` makes for them.
-    pub(crate) fn smaller(
+    /// The network with only these channels of its extractor, and with the heads that `heads` makes
+    /// for them.
+    pub(crate) fn with_channels(
         &self,
         channels: &[usize],
         heads: impl FnOnce(&Tensor) -> Result<Heads>,
@@ -190,6 +208,16 @@ impl Network {
         config.check()?;
         let index: Vec<u32> = channels.iter().map(|&c| c as u32).collect();
         let index = Tensor::from_vec(index, channels.len(), self.heads.mask_weight.device())?;
-        Ok(Self { config, extractor: self.extractor.keeping(&index)?, heads: heads(&index)? })
+        let extractor = self.extractor.keep_channels(&index)?;
+        Ok(Self { config, extractor, heads: heads(&index)? })
+    }
+
+    /// The same network in memory of its own.
+    pub(crate) fn deep_copy(&self) -> Result<Self> {
+        let copy = Self::new(self.config.clone(), 0, self.heads.mask_weight.device())?;
+        for ((_, to), (_, from)) in copy.tensors().into_iter().zip(self.tensors()) {
+            to.set(from)?;
+        }
+        Ok(copy)
     }
 }

@@ -1,12 +1,12 @@
-//! AdamW whose state can be saved and restored (candle's own cannot).
+//! AdamW with a state that can be saved and restored, unlike that of candle-nn.
 
 use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+use foresee_kernels::{AdamWStep, adamw_step};
 
 use crate::error::Result;
-use crate::ops::{self, AdamWStep};
 
 /// Settings that do not change during training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,7 +15,7 @@ pub struct AdamWConfig {
     pub beta1: f64,
     /// Decay of the second moment. Default 0.999.
     pub beta2: f64,
-    /// Added to the root of the second moment. Default 1e-8.
+    /// ε, added to the root of the second moment. Default 1e-8.
     pub epsilon: f64,
     /// Decoupled weight decay, for tensors of more than one dimension. Default 0.
     pub weight_decay: f64,
@@ -27,6 +27,7 @@ impl Default for AdamWConfig {
     }
 }
 
+/// A variable with its moments.
 struct Slot {
     name: String,
     var: Var,
@@ -42,7 +43,7 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// Optimises these variables; their names are those of the saved state.
+    /// An optimizer of these variables, whose names are also those of the saved state.
     ///
     /// # Errors
     /// If candle fails.
@@ -79,41 +80,38 @@ impl AdamW {
                 weight_decay,
                 number: self.steps,
             };
-            ops::adamw_step(
-                &slot.var,
-                &gradient.detach(),
-                &mut slot.first,
-                &mut slot.second,
-                &step,
-            )?;
+            let Slot { var, first, second, .. } = slot;
+            adamw_step(var, &gradient.detach(), first, second, &step)?;
         }
         Ok(())
     }
 
     /// Names of a variable's state: `optimizer.first.<variable>`, `optimizer.second.<variable>`.
-    pub(crate) fn names(variable: &str) -> [String; 2] {
+    pub(crate) fn state_names(variable: &str) -> [String; 2] {
         ["first", "second"].map(|moment| format!("optimizer.{moment}.{variable}"))
     }
 
-    /// The state by name: `optimizer.first.<variable>`, `optimizer.second.<variable>`.
+    /// The moments by name: `optimizer.first.<variable>`, `optimizer.second.<variable>`.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let named = |slot: &Slot| {
-            let [first, second] = Self::names(&slot.name);
+            let [first, second] = Self::state_names(&slot.name);
             [(first, slot.first.clone()), (second, slot.second.clone())]
         };
         self.slots.iter().flat_map(named).collect()
     }
 
-    /// Puts a saved state back, with the number of steps it had made. Returns the name of the first
-    /// tensor that is missing or of another shape.
+    /// Restores a saved state and the number of steps that it had made.
+    ///
+    /// # Errors
+    /// The name of the first tensor that is missing or has another shape.
     pub fn restore(
         &mut self,
         steps: usize,
         state: &HashMap<String, Tensor>,
     ) -> std::result::Result<(), String> {
         for slot in &mut self.slots {
-            for (kind, moment) in [("first", &mut slot.first), ("second", &mut slot.second)] {
-                let name = format!("optimizer.{kind}.{}", slot.name);
+            let names = Self::state_names(&slot.name);
+            for (name, moment) in names.into_iter().zip([&mut slot.first, &mut slot.second]) {
                 match state.get(&name) {
                     Some(tensor) if tensor.dims() == slot.var.dims() => *moment = tensor.clone(),
                     _ => return Err(name),

@@ -1,9 +1,11 @@
 //! The learning rate over time.
 
-/// One cycle (Smith & Topin, 2018) as in PyTorch's `OneCycleLR`: from `peak`/25 by half a cosine to
-/// `peak` in the share `warmup` of all `steps`, then by half a cosine down to `peak`/250,000.
+/// The learning rate of `step` (from 0) in a one-cycle schedule (Smith & Topin, 2018) as in
+/// PyTorch's `OneCycleLR`: it rises by half a cosine from `peak`/25 to `peak` in the share `warmup`
+/// of all `steps`, then falls by half a cosine to `peak`/250,000.
 pub fn one_cycle(step: usize, steps: usize, peak: f64, warmup: f64) -> f64 {
-    let (start, end) = (peak / 25., peak / 25. / 1e4);
+    let start = peak / 25.;
+    let end = start / 1e4;
     let last = steps.saturating_sub(1).max(1) as f64;
     let top = (warmup * steps as f64 - 1.).max(0.);
     let at = (step as f64).min(last);

@@ -1,10 +1,10 @@
-//! The network against PyTorch: logits, masks, loss, every gradient, running moments and two
+//! The network compared with PyTorch: logits, masks, loss, every gradient, running moments and two
 //! optimizer steps (`fixtures/parity.py`).
 
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
-use foresee_model::{AdamW, AdamWConfig, LossConfig, Network, NetworkConfig, Sparsity, loss};
+use foresee_model::{AdamW, AdamWConfig, Network, NetworkConfig, Sparsity, loss};
 
 const TOLERANCE: f64 = 1e-4;
 
@@ -48,7 +48,8 @@ fn network() -> AnyResult<Network> {
 
 fn assert_close(name: &str, got: &Tensor, expected: &Tensor, scale: f64) {
     let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    let (got, expected) = (values(got), values(expected));
+    let got = values(got);
+    let expected = values(expected);
     assert_eq!(got.len(), expected.len(), "{name}");
     let largest = expected.iter().fold(scale, |m, v| m.max(f64::from(v.abs())));
     let off = got.iter().zip(&expected).map(|(a, b)| f64::from((a - b).abs())).fold(0., f64::max)
@@ -80,13 +81,13 @@ fn the_network_is_pytorchs() -> AnyResult {
     let masks = network.heads().masks(&network.extractor().forward(&images)?, &[1])?;
     assert_close("evaluation: masks", &masks, &expected["eval.masks"], 0.);
 
-    let config = LossConfig { lambda: 1e-3, sparsity: Sparsity::Sum };
+    let loss = |output: &foresee_model::Output| loss(output, &labels, 1e-3, Sparsity::Sum);
     let mut adam = AdamW::new(
         network.trainable(),
         AdamWConfig { epsilon: 1e-3, weight_decay: 0.1, ..Default::default() },
     )?;
     let output = network.forward_train(&images)?;
-    let first = loss(&output, &labels, &config)?;
+    let first = loss(&output)?;
     assert_close("training: logits", &output.logits, &expected["train.logits"], 0.);
     assert_close("training: ‖M‖₁", &l1(&output), &expected["train.mask_l1"], 0.);
     assert_close("training: loss", &first.total, &expected["train.loss"], 0.);
@@ -103,7 +104,7 @@ fn the_network_is_pytorchs() -> AnyResult {
         );
     }
     adam.step(&gradients, 1e-2)?;
-    let second = loss(&network.forward_train(&images)?, &labels, &config)?;
+    let second = loss(&network.forward_train(&images)?)?;
     assert_close("second step: loss", &second.total, &expected["second.loss"], 0.);
     adam.step(&second.total.backward()?, 1e-2)?;
     for (name, var) in network.tensors() {

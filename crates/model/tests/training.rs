@@ -1,9 +1,9 @@
-//! Files, checkpoints and pruned networks.
+//! Training, checkpoints, model files and pruned networks.
 
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use foresee_model::{
-    Error, LossConfig, ModelCard, Network, NetworkConfig, Readout, Sparsity, TrainConfig, Trainer,
+    Crop, Error, ModelCard, Network, NetworkConfig, Readout, Sparsity, TrainConfig, Trainer,
     bce_with_logits, loss,
 };
 
@@ -18,7 +18,7 @@ fn card(network: &Network) -> ModelCard {
         network: network.config().clone(),
         attributes: (0..network.config().attributes).map(|k| format!("attribute {k}")).collect(),
         image_size: 9,
-        crop: "square".into(),
+        crop: Crop::Square,
         mean: [0.5; 3],
         deviation: [0.5; 3],
         seed: 4,
@@ -57,15 +57,15 @@ fn training_goes_on_from_a_checkpoint_with_the_same_bits() -> AnyResult {
             3,
         )
     };
-    let mut whole = start()?;
+    let mut uninterrupted = start()?;
     for i in 0..6 {
         if i == 4 {
-            whole.save_checkpoint(&path)?;
+            uninterrupted.save_checkpoint(&path)?;
         }
         let (images, labels) = batch(i)?;
-        whole.step(&images, &labels)?;
+        uninterrupted.step(&images, &labels)?;
     }
-    assert!(whole.is_done());
+    assert!(uninterrupted.is_done());
     let mut resumed = start()?;
     resumed.resume(&path)?;
     assert_eq!(
@@ -76,9 +76,12 @@ fn training_goes_on_from_a_checkpoint_with_the_same_bits() -> AnyResult {
         let (images, labels) = batch(i)?;
         resumed.step(&images, &labels)?;
     }
-    assert!(bits(whole.network())? == bits(resumed.network())?, "resumed training ends elsewhere");
     assert!(
-        bits(whole.trained())? == bits(resumed.trained())?,
+        bits(uninterrupted.network())? == bits(resumed.network())?,
+        "resumed training ends elsewhere"
+    );
+    assert!(
+        bits(uninterrupted.trained())? == bits(resumed.trained())?,
         "the resumed average ends elsewhere"
     );
 
@@ -99,7 +102,7 @@ fn training_goes_on_from_a_checkpoint_with_the_same_bits() -> AnyResult {
 }
 
 #[test]
-fn models_are_saved_and_loaded_and_wrong_files_are_told() -> AnyResult {
+fn models_are_saved_and_loaded_and_wrong_files_are_refused() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("model.safetensors");
     let network = Network::new(config(), 4, &Device::Cpu)?;
@@ -137,6 +140,9 @@ fn models_are_saved_and_loaded_and_wrong_files_are_told() -> AnyResult {
             .contains("is not a safetensors file")
     );
     assert!(Network::load(&folder.path().join("none"), &Device::Cpu).is_err());
+    let below_a_file = folder.path().join("plain/model.safetensors");
+    let message = network.save(&below_a_file, &card(&network)).unwrap_err().to_string();
+    assert!(message.starts_with("writing ") && message.matches("plain").count() == 1, "{message}");
     Ok(())
 }
 
@@ -153,7 +159,7 @@ fn a_pruned_network_computes_what_masking_does_and_trains_on() -> AnyResult {
             &Device::Cpu,
         )?)?;
         let masked = network.forward_features(&z)?.logits.to_vec2::<f32>()?;
-        let small = network.keeping(&kept)?;
+        let small = network.keep_channels(&kept)?;
         let pruned = small.forward(&images)?.logits.to_vec2::<f32>()?;
         for (a, b) in masked.iter().flatten().zip(pruned.iter().flatten()) {
             assert!((a - b).abs() < 1e-5, "{a} and {b}");
@@ -163,7 +169,7 @@ fn a_pruned_network_computes_what_masking_does_and_trains_on() -> AnyResult {
         trainer.step(&images, &labels)?;
         assert!(
             before == bits(&network)?,
-            "training the pruned network leaves the whole one alone"
+            "training the pruned network leaves the unpruned one alone"
         );
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("pruned.safetensors");
@@ -192,9 +198,7 @@ fn the_loss_is_stable_and_both_sparsities_are_as_written() -> AnyResult {
     for (sparsity, expected) in
         [(Sparsity::Sum, (masks.sum_all()? / 4.)?), (Sparsity::Mean, masks.mean_all()?)]
     {
-        let got = loss(&output, &labels, &LossConfig { lambda: 1., sparsity })?
-            .sparsity
-            .to_scalar::<f32>()?;
+        let got = loss(&output, &labels, 1., sparsity)?.sparsity.to_scalar::<f32>()?;
         let expected = expected.to_scalar::<f32>()?;
         assert!((got - expected).abs() < 1e-5 * expected, "{got} and {expected}");
     }
@@ -268,7 +272,8 @@ fn training_ends_with_the_moving_average_of_its_weights() -> AnyResult {
             10,
         )
     };
-    let (mut plain, mut averaged) = (train(0.)?, train(0.9)?);
+    let mut plain = train(0.)?;
+    let mut averaged = train(0.9)?;
     let values = |network: &Network| {
         bits(network).map(|bits| bits.into_iter().map(f32::from_bits).collect::<Vec<_>>())
     };
@@ -300,13 +305,11 @@ fn a_frozen_network_gives_the_images_the_same_gradient_and_its_weights_none() ->
         let network = Network::new(NetworkConfig { attention, ..config() }, 4, &Device::Cpu)?;
         let (images, labels) = batch(1)?;
         let images = Var::from_tensor(&images)?;
-        let (own, frozen) =
-            (network.forward(&images)?.logits, network.frozen().forward(&images)?.logits);
+        let own = network.forward(&images)?.logits;
+        let frozen = network.frozen().forward(&images)?.logits;
         assert_eq!(own.to_vec2::<f32>()?, frozen.to_vec2::<f32>()?);
-        let (own, frozen) = (
-            own.narrow(1, 1, 1)?.sum_all()?.backward()?,
-            frozen.narrow(1, 1, 1)?.sum_all()?.backward()?,
-        );
+        let own = own.narrow(1, 1, 1)?.sum_all()?.backward()?;
+        let frozen = frozen.narrow(1, 1, 1)?.sum_all()?.backward()?;
         let of_images = |store: &GradStore| {
             store.get(&images).expect("gradient").flatten_all()?.to_vec1::<f32>()
         };

@@ -1,10 +1,10 @@
-//! A network of one's own under both operations: `cargo run --release -p foresee-perturb --example
-//! own_model`.
+//! Your own network under both operations:
+//! `cargo run --release -p foresee-perturb --example own_model`.
 
 use candle_core::{D, Device, Result, Tensor};
-use foresee_kernels::{Precision, attention_heads, attention_heads_under};
+use foresee_kernels::{Precision, attention_heads, attention_heads_with_curves};
 use foresee_perturb::{
-    AttentionModel, Cut, Error, Identity, Noise, PowerCurve, ToneCurve, prune_curves, random_order,
+    AttentionModel, Cut, Error, Identity, Noise, PowerCurve, PruneOrder, ToneCurve, prune_curves,
     transform_grid,
 };
 
@@ -32,20 +32,25 @@ impl AttentionModel for Mixtures {
             .sum(D::Minus1)
     }
 
-    fn logits_under(&self, features: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Tensor>> {
+    fn logits_with_curves(
+        &self,
+        features: &Tensor,
+        curves: &[&dyn ToneCurve],
+    ) -> Result<Vec<Tensor>> {
         let pooled =
-            attention_heads_under(features, &self.weight, &self.bias, curves, Precision::F32)
+            attention_heads_with_curves(features, &self.weight, &self.bias, curves, Precision::F32)
                 .map_err(candle_core::Error::wrap)?;
-        pooled.iter().map(|p| p.features.sum(D::Minus1)).collect()
+        pooled.iter().map(|pooled| pooled.features.sum(D::Minus1)).collect()
     }
 
     fn cut(&self, cut: &Cut) -> Result<Self> {
         let Cut::Plain(kept) = cut else {
             candle_core::bail!(
-                "these sums have no weights that a kept channel could take over with"
+                "this model has no readout weights, so kept channels cannot take over"
             )
         };
-        let (c, k) = (self.channels(), self.bias.dims()[0] / self.channels());
+        let c = self.channels();
+        let k = self.bias.dims()[0] / c;
         let index = Tensor::from_iter(kept.iter().map(|&c| c as u32), &Device::Cpu)?;
         let weight =
             self.weight.reshape((k, c, c))?.index_select(&index, 1)?.index_select(&index, 2)?;
@@ -63,17 +68,17 @@ fn main() -> std::result::Result<(), Error> {
         bias: random(&[2 * 12])?,
     };
     let images = Tensor::rand(-1f32, 1., (64, 3, 8, 8), &Device::Cpu)?;
-    // What the whole network answers counts as right: the curves show how often the perturbed one
-    // still says the same.
+    // The labels are the predictions of the unperturbed network: the accuracies below say how often
+    // the perturbed one still predicts the same.
     let labels =
         model.logits(&model.features(&images)?)?.gt(0f64)?.to_dtype(candle_core::DType::F32)?;
 
     let counts = [0, 3, 6, 9, 11];
     let batches = || std::iter::once(Ok::<_, Error>((images.clone(), labels.clone())));
-    let tallies = prune_curves(&model, &[random_order(12, 0).cuts(12, &counts)], batches())?;
+    let tallies = prune_curves(&model, &[PruneOrder::random(12, 0).cuts(12, &counts)], batches())?;
     for (count, tally) in counts.iter().zip(&tallies[0]) {
         println!(
-            "{count:2} channels pruned: {:.0} % of the answers are the same",
+            "{count:2} channels pruned: {:.0} % of the predictions are the same",
             100. * tally.accuracy()
         );
     }
@@ -83,7 +88,7 @@ fn main() -> std::result::Result<(), Error> {
         batches().map(|batch| batch.map(|(images, labels)| (images, labels, (0..64).collect())));
     let grid = transform_grid(&model, &noise, &[0., 0.3], &[&Identity, &curve], batches)?;
     println!(
-        "under noise σ = 0.3: {:.0} %, with masks transformed {:.0} %",
+        "under noise, σ = 0.3: {:.0} %, with transformed masks {:.0} %",
         100. * grid[1][0].accuracy(),
         100. * grid[1][1].accuracy()
     );

@@ -11,6 +11,16 @@ pub enum Error {
         /// What is possible.
         expected: &'static str,
     },
+    /// A text names no tone curve.
+    #[error("`{text}` is not a tone curve: {problem}; write `{examples}`")]
+    Curve {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+        /// One example of each family.
+        examples: String,
+    },
     /// A table does not fit the network.
     #[error("{what} is for {got} channels, but the network has {channels}")]
     Channels {
@@ -23,7 +33,8 @@ pub enum Error {
     },
     /// A table of channel statistics has another shape than the others.
     #[error(
-        "{what} is not for {attributes} attributes and {channels} channels, as the other channel statistics are"
+        "{what} is not for {attributes} attributes and {channels} channels, \
+         as the other channel statistics are"
     )]
     Table {
         /// The table.
@@ -33,9 +44,23 @@ pub enum Error {
         /// K.
         attributes: usize,
     },
+    /// Two sweeps that are compared do not have the same settings.
+    #[error(
+        "setting {baseline} cannot be the baseline of {validation} settings on validation images \
+         and {test} on test images"
+    )]
+    Settings {
+        /// The index of the baseline.
+        baseline: usize,
+        /// Settings that were tallied on validation images.
+        validation: usize,
+        /// Settings that were tallied on test images.
+        test: usize,
+    },
     /// A covariance cannot be inverted.
     #[error(
-        "a covariance of the channels is not finite; the network's weights or the images are damaged"
+        "a covariance of the channels is not finite; \
+         the network's weights or the images are damaged"
     )]
     NotFinite,
     /// An error of a kernel, such as a channel that the features do not have.

@@ -6,14 +6,17 @@ mod model;
 mod noise;
 mod prune;
 mod sweep;
-mod takeover;
+mod tally;
 
-pub use curve::{Only, PowerCurve};
+pub use curve::{Curve, NamedCurve, Only, PowerCurve};
 pub use error::{Error, Result};
 pub use foresee_kernels::{Identity, ToneCurve};
-pub use foresee_model::StandIn;
+pub use foresee_model::Reconstruction;
 pub use model::AttentionModel;
 pub use noise::{Noise, add_noise};
-pub use prune::{Cut, PruneOrder, PrunePlan, PruneStep, Victim, random_order};
-pub use sweep::{Tally, prune_curves, transform_grid};
-pub use takeover::{ChannelStatistics, Takeover, lasso_order};
+pub use prune::{
+    ChannelStatistics, Cut, Norm, PruneCurve, PruneInputs, PruneOrder, PrunePlan, PruneRule,
+    PruneStep, PruneStudy, Takeover, Victim,
+};
+pub use sweep::{prune_curves, transform_grid};
+pub use tally::{PairedGain, Tally, ValidationChoice};

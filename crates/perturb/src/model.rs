@@ -1,4 +1,4 @@
-//! What the operations need to know of a network.
+//! What the operations need of a network.
 
 use candle_core::{Error, Result, Tensor};
 use foresee_kernels::ToneCurve;
@@ -23,18 +23,23 @@ pub trait AttentionModel: Sized {
     /// If the features do not fit the network.
     fn logits(&self, features: &Tensor) -> Result<Tensor>;
 
-    /// Logits [B, K] from features, with the masks transformed by each of the curves (Eq. 13).
+    /// Logits [B, K] from features, with the masks transformed by each of the curves in turn (Eq.
+    /// 13): one tensor for each curve.
     ///
     /// # Errors
     /// If the features do not fit the network.
-    fn logits_under(&self, features: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Tensor>>;
+    fn logits_with_curves(
+        &self,
+        features: &Tensor,
+        curves: &[&dyn ToneCurve],
+    ) -> Result<Vec<Tensor>>;
 
-    /// The physically smaller network. [`Cut::Plain`] computes what this one does when the features
-    /// of all other channels are 0; in [`Cut::With`] the kept channels take over what the others
-    /// did (a network that cannot do that says so by an error).
+    /// The physically smaller network. With [`Cut::Plain`] it computes what this network does when
+    /// the features of all other channels are 0. With [`Cut::With`] the kept channels take over
+    /// what the others did.
     ///
     /// # Errors
-    /// If there is no such channel, or the cut is of a kind that this model does not have.
+    /// If a channel does not exist, or this model does not support a cut of this kind.
     fn cut(&self, cut: &Cut) -> Result<Self>;
 }
 
@@ -51,23 +56,23 @@ impl AttentionModel for Network {
         self.forward_features(features).map(|output| output.logits.detach()).map_err(Error::wrap)
     }
 
-    fn logits_under(&self, features: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Tensor>> {
-        let pooled = self.heads().pool_under(features, curves).map_err(Error::wrap)?;
-        pooled
-            .iter()
-            .map(|p| {
-                self.heads()
-                    .read_out(&p.features)
-                    .map(|logits| logits.detach())
-                    .map_err(Error::wrap)
-            })
-            .collect()
+    fn logits_with_curves(
+        &self,
+        features: &Tensor,
+        curves: &[&dyn ToneCurve],
+    ) -> Result<Vec<Tensor>> {
+        let pooled = self.heads().pool_with_curves(features, curves).map_err(Error::wrap)?;
+        let read_out = |features: &Tensor| {
+            let logits = self.heads().read_out(features).map_err(Error::wrap)?;
+            Ok(logits.detach())
+        };
+        pooled.iter().map(|pooled| read_out(&pooled.features)).collect()
     }
 
     fn cut(&self, cut: &Cut) -> Result<Self> {
         match cut {
-            Cut::Plain(kept) => self.keeping(kept),
-            Cut::With(stand_in) => self.keeping_with(stand_in),
+            Cut::Plain(kept) => self.keep_channels(kept),
+            Cut::With(stand_in) => self.reconstruct_channels(stand_in),
         }
         .map_err(Error::wrap)
     }

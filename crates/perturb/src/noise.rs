@@ -7,28 +7,28 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::error::{Error, Result};
 
-/// Above the numbers of images, so that no draw for another purpose under the same seed (initial
-/// weights, order of faces) shares a stream with the noise.
-const PURPOSE: u64 = 5 << 48;
+/// The first random stream of the noise. It is above the numbers of images, so that no other draw
+/// under the same seed (initial weights, order of faces) shares a stream with the noise.
+const FIRST_STREAM: u64 = 5 << 48;
 
-/// Noise and the normalisation that the images have had: noise is added to pixels in [0, 1].
+/// Gaussian noise on images, and the normalisation that the images have had: the noise is added to
+/// pixels in [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Noise {
     /// Standard deviation, in units of the pixels' range.
     pub sigma: f64,
     /// Clip noisy pixels back to [0, 1].
     pub clip: bool,
-    /// Subtracted from the pixels by colour channel.
+    /// The mean of each colour channel that the normalisation subtracted.
     pub mean: [f32; 3],
-    /// Then divided by.
+    /// The standard deviation of each colour channel that it then divided by.
     pub deviation: [f32; 3],
-    /// Decides the noise together with the image's number.
+    /// The seed, which decides an image's noise together with the image's number.
     pub seed: u64,
 }
 
-/// Adds noise to normalised images [B, 3, H, W]. The noise of an image is decided by the seed and
-/// its number in `numbers` alone, and grows with σ without changing its pattern. σ = 0 changes no
-/// bit.
+/// Adds noise to normalised images [B, 3, H, W]. The seed and an image's number in `numbers` alone
+/// decide its noise, which grows with σ without changing its pattern. σ = 0 changes no bit.
 ///
 /// # Errors
 /// If σ is negative or not finite, or there is not one number per image.
@@ -55,7 +55,7 @@ pub fn add_noise(images: &Tensor, numbers: &[usize], noise: &Noise) -> Result<Te
     let mut values = images.flatten_all()?.to_vec1::<f32>()?;
     for (image, &number) in values.chunks_exact_mut(3 * h * w).zip(numbers) {
         let mut rng = ChaCha8Rng::seed_from_u64(noise.seed);
-        rng.set_stream(PURPOSE | number as u64);
+        rng.set_stream(FIRST_STREAM | number as u64);
         for (c, plane) in image.chunks_exact_mut(h * w).enumerate() {
             let (mean, deviation) = (noise.mean[c], noise.deviation[c]);
             for value in plane {

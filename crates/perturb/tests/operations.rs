@@ -3,8 +3,8 @@
 use candle_core::{Device, Tensor};
 use foresee_model::{Network, NetworkConfig};
 use foresee_perturb::{
-    AttentionModel, Error, Identity, Noise, Only, PowerCurve, PruneOrder, PrunePlan, ToneCurve,
-    Victim, add_noise, prune_curves, random_order, transform_grid,
+    AttentionModel, Error, Identity, Noise, Norm, Only, PowerCurve, PruneOrder, PrunePlan,
+    PruneRule, ToneCurve, Victim, add_noise, prune_curves, transform_grid,
 };
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -82,7 +82,7 @@ fn the_identity_changes_no_bit_and_chosen_masks_only_are_changed() -> AnyResult 
     let identity = PowerCurve::new(1., 0.)?;
     let strong = PowerCurve::new(3., 0.5)?;
     let first = Only::new(strong, Some(vec![0]), None);
-    let under = network.logits_under(&features, &[&Identity, &identity, &strong, &first])?;
+    let under = network.logits_with_curves(&features, &[&Identity, &identity, &strong, &first])?;
     let under: Vec<_> = under.iter().map(|t| t.to_vec2::<f32>()).collect::<Result<_, _>>()?;
     assert_eq!(plain, under[0]);
     assert_eq!(plain, under[1]);
@@ -115,15 +115,18 @@ fn plans_scan_pairs_in_order_and_prune_each_channel_once() -> AnyResult {
         [0, 1, 2]
     );
     assert_eq!(PrunePlan::semantic(&correlation, &norms, Victim::Lower, true)?.order()[0], 3);
-    assert_eq!(PruneOrder::by_norm("l1", &norms).order, [3, 2, 1, 0]);
+    let by_norm = PruneOrder::by_norm(Norm::Filter, &norms);
+    assert_eq!((by_norm.rule, by_norm.order), (PruneRule::FilterNorm, vec![3, 2, 1, 0]));
+    let semantic = PruneOrder::semantic(&lower);
+    assert_eq!((semantic.rule, semantic.order), (PruneRule::Lower, vec![1, 3, 2]));
     assert!(matches!(
         PrunePlan::semantic(&correlation[..3], &norms, Victim::Lower, false),
         Err(Error::Channels { got: 3, channels: 4, .. })
     ));
 
-    let random = random_order(10, 3);
-    assert_eq!(random, random_order(10, 3));
-    assert_ne!(random.order, random_order(10, 4).order);
+    let random = PruneOrder::random(10, 3);
+    assert_eq!(random, PruneOrder::random(10, 3));
+    assert_ne!(random.order, PruneOrder::random(10, 4).order);
     let mut sorted = random.order.clone();
     sorted.sort_unstable();
     assert_eq!(sorted, (0..10).collect::<Vec<_>>());
@@ -135,7 +138,7 @@ fn plans_scan_pairs_in_order_and_prune_each_channel_once() -> AnyResult {
 fn pruning_physically_is_masking_at_every_point_of_a_curve() -> AnyResult {
     let network = network()?;
     let (images, labels, _) = batch()?;
-    let orders = [random_order(10, 1), random_order(10, 2)];
+    let orders = [PruneOrder::random(10, 1), PruneOrder::random(10, 2)];
     let counts = [0, 3, 9];
     let curves = orders.each_ref().map(|order| order.cuts(10, &counts));
     let tallies = prune_curves(

@@ -1,9 +1,9 @@
-//! Kept channels take over: what must hold exactly, and what least squares promise.
+//! Takeovers: what must hold exactly, and what least squares promise.
 
 use candle_core::{Device, Tensor};
 use foresee_model::{Network, NetworkConfig};
 use foresee_perturb::{
-    AttentionModel, ChannelStatistics, Cut, Error, PruneOrder, StandIn, Takeover, lasso_order,
+    AttentionModel, ChannelStatistics, Cut, Error, PruneOrder, PruneRule, Reconstruction, Takeover,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -73,7 +73,7 @@ fn statistics(network: &Network, z: &Tensor) -> AnyResult<ChannelStatistics> {
 }
 
 fn order(channels: &[usize]) -> PruneOrder {
-    PruneOrder { rule: "lower".into(), seed: None, order: channels.to_vec() }
+    PruneOrder { rule: PruneRule::Lower, seed: None, order: channels.to_vec() }
 }
 
 fn kept_features(z: &Tensor, kept: &[usize]) -> AnyResult<Tensor> {
@@ -86,7 +86,7 @@ fn change(network: &Network, cut: &Cut, z: &Tensor) -> AnyResult<f64> {
     Ok(f64::from((small - network.logits(z)?)?.sqr()?.mean_all()?.to_scalar::<f32>()?))
 }
 
-fn stand_in(cut: &Cut) -> AnyResult<&StandIn> {
+fn stand_in(cut: &Cut) -> AnyResult<&Reconstruction> {
     match cut {
         Cut::With(stand_in) => Ok(stand_in),
         Cut::Plain(_) => Err("a plain cut".into()),
@@ -124,7 +124,7 @@ fn pruning_a_duplicate_changes_nothing() -> AnyResult {
 }
 
 #[test]
-fn the_smaller_network_is_the_whole_one_on_reconstructed_features() -> AnyResult {
+fn the_smaller_network_is_the_unpruned_one_on_reconstructed_features() -> AnyResult {
     let network = network()?;
     let z = features(C)?;
     let statistics = statistics(&network, &z)?;
@@ -132,12 +132,12 @@ fn the_smaller_network_is_the_whole_one_on_reconstructed_features() -> AnyResult
         let cut = statistics.cuts(&order(&[1, 7, 4, 0]), &[3], takeover, true)?.remove(0);
         let stand_in = stand_in(&cut)?;
         assert_eq!(stand_in.kept, [0, 2, 3, 5, 6]);
-        // Masks from S·z_Q + t in the whole network; then the kept ones' products, pooled, and the
-        // stand-in's readout.
+        // Masks from S·z_Q + t in the unpruned network; then the products of the kept ones, pooled,
+        // and the readout of the stand-in.
         let z_q = kept_features(&z, &stand_in.kept)?;
         let s = Tensor::new(stand_in.weights.clone(), &Device::Cpu)?.unsqueeze(0)?;
         let t = Tensor::new(stand_in.offsets.clone(), &Device::Cpu)?.reshape((1, C, 1))?;
-        let near =
+        let reconstructed =
             s.broadcast_matmul(&z_q.flatten_from(2)?)?.broadcast_add(&t)?.reshape(z.shape())?;
         let bias = network
             .tensors()
@@ -148,8 +148,8 @@ fn the_smaller_network_is_the_whole_one_on_reconstructed_features() -> AnyResult
             .to_vec1::<f32>()?;
         let small = network.cut(&cut)?.logits(&z_q)?.to_vec2::<f32>()?;
         for k in 0..K {
-            let masks =
-                kept_features(&network.heads().masks(&near, &[k])?.squeeze(1)?, &stand_in.kept)?;
+            let masks = network.heads().masks(&reconstructed, &[k])?.squeeze(1)?;
+            let masks = kept_features(&masks, &stand_in.kept)?;
             let pooled = (masks * &z_q)?.mean((2, 3))?.to_vec2::<f32>()?;
             for (image, pooled) in pooled.iter().enumerate() {
                 let logit: f32 =
@@ -177,11 +177,12 @@ fn least_squares_restore_what_the_kept_channels_span() -> AnyResult {
     // Five channels span the four sources: the masks' convolution is given the same.
     let stand_in = stand_in(&cuts[1])?;
     let s = Tensor::new(stand_in.weights.clone(), &Device::Cpu)?.unsqueeze(0)?;
-    let near = s.broadcast_matmul(&kept_features(&z, &stand_in.kept)?.flatten_from(2)?)?;
-    let near = near
+    let reconstructed = s.broadcast_matmul(&kept_features(&z, &stand_in.kept)?.flatten_from(2)?)?;
+    let reconstructed = reconstructed
         .broadcast_add(&Tensor::new(stand_in.offsets.clone(), &Device::Cpu)?.reshape((1, C, 1))?)?;
-    let off = (near - z.flatten_from(2)?)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
-    assert!(off < 1e-3, "{off}");
+    let error = (reconstructed - z.flatten_from(2)?)?.abs()?.flatten_all()?.max(0)?;
+    let error = error.to_scalar::<f32>()?;
+    assert!(error < 1e-3, "{error}");
     let plain = change(
         &network,
         &statistics.cuts(&order(&[0, 3, 6]), &[3], Takeover::Nothing, false)?[0],
@@ -205,7 +206,7 @@ fn a_stand_in_that_changes_nothing_is_plain_pruning() -> AnyResult {
         .into_iter()
         .map(|row| kept.iter().map(|&q| row[q]).collect())
         .collect();
-    let plain = StandIn {
+    let plain = Reconstruction {
         kept: kept.clone(),
         weights,
         offsets: vec![0.; C],
@@ -215,7 +216,7 @@ fn a_stand_in_that_changes_nothing_is_plain_pruning() -> AnyResult {
     let z_q = kept_features(&z, &kept)?;
     let a = network.cut(&Cut::With(plain.clone()))?.logits(&z_q)?.to_vec2::<f32>()?;
     assert_eq!(a, network.cut(&Cut::Plain(kept))?.logits(&z_q)?.to_vec2::<f32>()?);
-    assert!(network.cut(&Cut::With(StandIn { offsets: vec![], ..plain })).is_err());
+    assert!(network.cut(&Cut::With(Reconstruction { offsets: vec![], ..plain })).is_err());
     Ok(())
 }
 
@@ -252,20 +253,20 @@ fn constant_and_closed_channels_are_taken_over_too() -> AnyResult {
 }
 
 #[test]
-fn the_lasso_keeps_what_the_next_layer_is_given_most_of() -> AnyResult {
+fn the_lasso_keeps_what_contributes_most_to_the_next_layer() -> AnyResult {
     // Independent channels: they enter by their share of the variance.
     let diagonal = |values: &[f64]| {
         (0..values.len())
             .map(|i| (0..values.len()).map(|j| if i == j { values[i] } else { 0. }).collect())
             .collect::<Vec<Vec<f64>>>()
     };
-    let order = lasso_order(&diagonal(&[1., 4., 2., 0.]), &diagonal(&[1., 1., 3., 1.]))?;
+    let order = PruneOrder::lasso(&diagonal(&[1., 4., 2., 0.]), &diagonal(&[1., 1., 3., 1.]))?;
     assert_eq!(order.order, [3, 0, 1, 2]);
     // Channel 0 is a copy of channel 1 at half its size: one of the two is enough, and the larger
     // is kept.
     let covariance = vec![vec![0.25, 0.5, 0.], vec![0.5, 1., 0.], vec![0., 0., 0.3]];
     let gram = vec![vec![1.; 3]; 3];
-    assert_eq!(lasso_order(&covariance, &gram)?.order[0], 0);
-    assert!(lasso_order(&covariance, &gram[..2]).is_err());
+    assert_eq!(PruneOrder::lasso(&covariance, &gram)?.order[0], 0);
+    assert!(PruneOrder::lasso(&covariance, &gram[..2]).is_err());
     Ok(())
 }

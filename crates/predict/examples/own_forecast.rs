@@ -1,8 +1,11 @@
-//! A network of one's own under an operation of one's own, scored: `cargo run --release -p
-//! foresee-predict --example own_forecast`.
+//! Forecasts for your own network under your own operation, scored:
+//! `cargo run --release -p foresee-predict --example own_forecast`.
 
 use candle_core::{Device, Result, Tensor};
-use foresee_predict::{AnyError, Budget, Forecast, Matrix, Model, Operation, Study, Unit, observe};
+use foresee_predict::{
+    AnyError, Budget, Forecast, ForecastRule, Matrix, Model, Operation, ScoreRule, Study, Unit,
+    observe,
+};
 
 /// Two layers: tanh(x·U)·V.
 #[derive(Clone)]
@@ -25,7 +28,7 @@ impl Model for Mlp {
     }
 }
 
-/// Takes this share of a hidden unit away.
+/// Fades a hidden unit out. The strength is the share that goes.
 struct Fade(usize);
 
 impl Operation<Mlp> for Fade {
@@ -46,32 +49,32 @@ fn main() -> std::result::Result<(), AnyError> {
     let values = |n: usize, f: f64| {
         Tensor::from_iter((0..n).map(|i| 2. * (f * (i * i) as f64).sin()), &Device::Cpu)
     };
-    let (model, x) = (
-        Mlp { u: values(128, 0.7)?.reshape((8, 16))?, v: values(80, 0.3)?.reshape((16, 5))? },
-        values(1600, 0.01)?.reshape((200, 8))?,
-    );
-    let changes = observe(&model, &x, &(0..16).map(Fade).collect::<Vec<_>>(), &[0.5, 1.])?;
+    let u = values(128, 0.7)?.reshape((8, 16))?;
+    let v = values(80, 0.3)?.reshape((16, 5))?;
+    let model = Mlp { u, v };
+    let x = values(1600, 0.01)?.reshape((200, 8))?;
+    let strengths = [0.5, 1.];
+    let changes = observe(&model, &x, &(0..16).map(Fade).collect::<Vec<_>>(), &strengths)?;
     let study = Study::new(&changes, 200, 0)?;
 
-    // A person who sees the second layer expects of a unit what its weights say, and twice as much
-    // of the whole unit as of half of it.
+    // Who sees the second layer expects changes in proportion to a unit's weights, and twice as
+    // much when the unit is removed as when it is halved.
     let weights: Vec<Vec<f64>> = model.v.abs()?.to_vec2()?;
-    let twice: Vec<Vec<f64>> = weights
-        .iter()
-        .flat_map(|row| [0.5, 1.].map(|s| row.iter().map(|w| s * w).collect()))
-        .collect();
-    let seen = Forecast {
-        name: "its weights".into(),
-        effects: Matrix::from_rows(&twice),
+    let scaled = |row: &Vec<f64>| strengths.map(|s| row.iter().map(|w| s * w).collect());
+    let by_weights = Forecast {
+        rule: ForecastRule::custom("its weights"),
+        effects: Matrix::from_rows(&weights.iter().flat_map(scaled).collect::<Vec<Vec<f64>>>()),
         unit: Unit::Any,
         budget: Budget { values: 80, probes: 0 },
     };
-    for forecast in [seen, Forecast::nothing(32, 5)] {
+    for forecast in [by_weights, Forecast::nothing(32, 5)] {
         let scores = study.score(&forecast)?;
-        println!(
-            "{}: skill {:.2}, shuffled {:.2}",
-            scores.forecast, scores.skill.interval.estimate, scores.skill.shuffled
-        );
+        if let Some(skill) = scores.get(ScoreRule::Skill) {
+            println!(
+                "{}: skill {:.2}, shuffled {:.2}",
+                scores.subject, skill.interval.estimate, skill.shuffled
+            );
+        }
     }
     Ok(())
 }

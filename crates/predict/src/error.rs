@@ -7,7 +7,7 @@ pub enum Error {
     /// The model under test, or an operation on it, failed.
     #[error("{what}: {source}")]
     Model {
-        /// What was done.
+        /// The operation, or the model itself.
         what: String,
         /// The model's own error.
         source: AnyError,
@@ -15,7 +15,7 @@ pub enum Error {
     /// A table has another shape than what it belongs to.
     #[error("{what}: expected {expected}, got {got}")]
     Shape {
-        /// Which table.
+        /// The table.
         what: String,
         /// The shape needed.
         expected: String,
@@ -25,24 +25,36 @@ pub enum Error {
     /// A table holds a value that it must not.
     #[error("{what} holds {value}, expected {expected}")]
     Value {
-        /// Which table.
+        /// The table.
         what: String,
         /// The value.
         value: f64,
-        /// What is expected.
+        /// The values that are possible.
         expected: &'static str,
     },
     /// A least-squares problem has no solution.
     #[error(
-        "{0} has no least-squares solution: fewer different points than coefficients, or values that are not finite"
+        "{0} has no least-squares solution: fewer different points than coefficients, \
+         or values that are not finite"
     )]
     NoFit(&'static str),
-    /// Too little to measure anything.
+    /// Too few items, operations or data sets to measure anything.
     #[error("{0}")]
     Empty(&'static str),
+    /// Two forecasts are compared, but one of them was not made.
+    #[error("there is no forecast `{0}`")]
+    NoForecast(String),
     /// An error of a statistic.
     #[error(transparent)]
-    Analysis(#[from] foresee_analysis::Error),
+    Statistics(#[from] foresee_stats::Error),
+}
+
+impl Error {
+    /// Adds what was done to an error of the model under test.
+    pub(crate) fn of_model<E: Into<AnyError>>(what: &str) -> impl FnOnce(E) -> Self {
+        let what = what.to_owned();
+        |source| Self::Model { what, source: source.into() }
+    }
 }
 
 /// The result of this crate's functions.

@@ -1,11 +1,14 @@
-//! What a person sees of a network with attention masks, and what they would say of a perturbation.
+//! What a person sees of a network with attention masks, and the forecasts that follow from it.
 
-use foresee_analysis::Matrix;
+use foresee_stats::Matrix;
 
-use crate::definition::{Budget, Forecast, Unit};
 use crate::error::{Error, Result};
+use crate::forecast::{Budget, Forecast, ForecastRule, Unit};
 
-/// The paper's pictures as numbers. C channels, K attributes.
+/// Mean masks up to this count as closed, so that they contribute nothing.
+const CLOSED_MASK: f64 = 1e-6;
+
+/// The figures of the paper as numbers. C channels, K attributes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     /// Correlation among channels [C, C] (Figure 6).
@@ -14,19 +17,75 @@ pub struct Explanation {
     pub mean_masks: Matrix,
     /// Readout weights w [K, C].
     pub readout: Matrix,
-    /// Mean |w·p| [K, C]: what a channel gives to an attribute's logit.
+    /// Mean |w·p| [K, C]: what a channel contributes to an attribute's logit.
     pub contributions: Matrix,
     /// L1 norm of each channel's filter, `[C]`.
     pub filter_norms: Vec<f64>,
 }
 
-/// What pruning one channel does to each attribute, by a rule: (name, numbers seen, effect of
-/// channel c on attribute k given the channels that are gone too).
-type Rule<'a> = (&'static str, usize, Box<dyn Fn(usize, usize, &[usize]) -> f64 + 'a>);
+/// A forecast of what pruning one channel changes.
+struct PruningForecast {
+    rule: ForecastRule,
+    /// How many numbers of the explanation it sees, given K and C.
+    values: fn(usize, usize) -> usize,
+    /// The effect of pruning channel c on attribute k when all of `pruned` are pruned, from (c, k,
+    /// pruned).
+    effect: fn(&Explanation, usize, usize, &[usize]) -> f64,
+}
+
+/// The forecasts of pruning. A new one is one entry here, and its names in [`ForecastRule`].
+const PRUNING_FORECASTS: [PruningForecast; 7] = [
+    PruningForecast {
+        rule: ForecastRule::Uniqueness,
+        values: |_, channels| pairs(channels),
+        effect: |shown, c, _, pruned| shown.uniqueness(c, pruned),
+    },
+    PruningForecast {
+        rule: ForecastRule::MeanMask,
+        values: |attributes, channels| attributes * channels,
+        effect: |shown, c, k, _| shown.mean_masks.get(k, c).abs(),
+    },
+    PruningForecast {
+        rule: ForecastRule::UniquenessTimesMask,
+        values: |attributes, channels| pairs(channels) + attributes * channels,
+        effect: |shown, c, k, pruned| {
+            shown.uniqueness(c, pruned) * shown.mean_masks.get(k, c).abs()
+        },
+    },
+    PruningForecast {
+        rule: ForecastRule::FilterNorm,
+        values: |_, channels| channels,
+        effect: |shown, c, _, _| shown.filter_norms[c],
+    },
+    PruningForecast {
+        rule: ForecastRule::ReadoutWeight,
+        values: |attributes, channels| attributes * channels,
+        effect: |shown, c, k, _| shown.readout.get(k, c).abs(),
+    },
+    PruningForecast {
+        rule: ForecastRule::Contribution,
+        values: |attributes, channels| attributes * channels,
+        effect: |shown, c, k, _| shown.contributions.get(k, c).abs(),
+    },
+    PruningForecast {
+        rule: ForecastRule::UniquenessTimesContribution,
+        values: |attributes, channels| pairs(channels) + attributes * channels,
+        effect: |shown, c, k, pruned| {
+            shown.uniqueness(c, pruned) * shown.contributions.get(k, c).abs()
+        },
+    },
+];
+
+/// Number of pairs of channels.
+fn pairs(channels: usize) -> usize {
+    channels * channels.saturating_sub(1) / 2
+}
 
 impl Explanation {
+    /// Makes sure that all tables are for one number of channels and attributes.
+    ///
     /// # Errors
-    /// If the tables are not of one number of channels and attributes.
+    /// If one is not.
     pub fn check(&self) -> Result<()> {
         let (k, c) = (self.mean_masks.rows(), self.mean_masks.columns());
         let tables = [
@@ -54,48 +113,8 @@ impl Explanation {
         }
     }
 
-    /// 1 - the highest correlation with a channel that stays: 0 for a duplicate, whose loss the
-    /// paper says one does not notice.
-    fn loneliness(&self, channel: usize, gone: &[usize]) -> f64 {
-        let others =
-            (0..self.correlation.rows()).filter(|other| *other != channel && !gone.contains(other));
-        (1. - others.map(|other| self.correlation.get(channel, other)).fold(-1., f64::max)).max(0.)
-    }
-
-    fn rules(&self) -> Vec<Rule<'_>> {
-        let (k, c) = (self.mean_masks.rows(), self.mean_masks.columns());
-        let pairs = c * (c - 1) / 2;
-        vec![
-            (
-                "a duplicate changes nothing (Figure 6)",
-                pairs,
-                Box::new(|c, _, gone| self.loneliness(c, gone)),
-            ),
-            (
-                "attributes with high mean masks change (Figure 5)",
-                k * c,
-                Box::new(|c, k, _| self.mean_masks.get(k, c).abs()),
-            ),
-            (
-                "both, multiplied (the paper)",
-                pairs + k * c,
-                Box::new(|c, k, gone| self.loneliness(c, gone) * self.mean_masks.get(k, c).abs()),
-            ),
-            ("filter norm", c, Box::new(|c, _, _| self.filter_norms[c])),
-            ("readout weights |w|", k * c, Box::new(|c, k, _| self.readout.get(k, c).abs())),
-            ("contribution |w·p|", k * c, Box::new(|c, k, _| self.contributions.get(k, c).abs())),
-            (
-                "a duplicate's contribution changes nothing |w·p|",
-                pairs + k * c,
-                Box::new(|c, k, gone| {
-                    self.loneliness(c, gone) * self.contributions.get(k, c).abs()
-                }),
-            ),
-        ]
-    }
-
-    /// Forecasts of what pruning changes: a set of channels for each perturbation, whose effects
-    /// add up.
+    /// Forecasts of what pruning changes. `pruned` holds a set of channels for each perturbation,
+    /// whose effects add up.
     ///
     /// # Errors
     /// If the tables do not fit each other, or there is no such channel.
@@ -109,27 +128,33 @@ impl Explanation {
                 got: channel.to_string(),
             });
         }
-        let make = |(name, values, rule): Rule| {
-            let effect = |gone: &Vec<usize>| {
-                (0..attributes).map(|k| gone.iter().map(|&c| rule(c, k, gone)).sum()).collect()
+        let forecast = |PruningForecast { rule, values, effect }: PruningForecast| {
+            let effects = |pruned: &Vec<usize>| {
+                let sum = |k| pruned.iter().map(|&c| effect(self, c, k, pruned)).sum();
+                (0..attributes).map(sum).collect()
             };
             Forecast {
-                name: name.into(),
-                effects: Matrix::from_rows(&pruned.iter().map(effect).collect::<Vec<Vec<f64>>>()),
+                rule,
+                effects: Matrix::from_rows(&pruned.iter().map(effects).collect::<Vec<Vec<f64>>>()),
                 unit: Unit::Any,
-                budget: Budget { values, probes: 0 },
+                budget: Budget { values: values(attributes, channels), probes: 0 },
             }
         };
-        Ok(self
-            .rules()
-            .into_iter()
-            .map(make)
-            .chain([Forecast::nothing(pruned.len(), attributes)])
-            .collect())
+        let mut forecasts: Vec<Forecast> = PRUNING_FORECASTS.into_iter().map(forecast).collect();
+        forecasts.push(Forecast::nothing(pruned.len(), attributes));
+        Ok(forecasts)
     }
 
-    /// Forecasts of what a tone curve on the masks of one channel at a time changes, for some
-    /// channels in turn. `curve` is the curve itself.
+    /// 1 - the highest correlation with a channel that is kept: 0 for a duplicate, whose loss
+    /// changes nothing, as the paper argues.
+    fn uniqueness(&self, channel: usize, pruned: &[usize]) -> f64 {
+        let kept = (0..self.correlation.rows())
+            .filter(|other| *other != channel && !pruned.contains(other));
+        (1. - kept.map(|other| self.correlation.get(channel, other)).fold(-1., f64::max)).max(0.)
+    }
+
+    /// Forecasts of what a tone curve on the masks of one channel changes, for each of `channels`
+    /// in turn. `curve` is the curve itself, from a mask to the transformed mask.
     ///
     /// # Errors
     /// If the tables do not fit each other.
@@ -141,49 +166,34 @@ impl Explanation {
         self.check()?;
         let (k, c) = (self.mean_masks.rows(), self.mean_masks.columns());
         let mask = |k: usize, c: usize| self.mean_masks.get(k, c);
-        let moved = |k: usize, c: usize| (curve(mask(k, c)) - mask(k, c)).abs();
-        let make = |name: &str, values: usize, rule: &dyn Fn(usize, usize) -> f64| Forecast {
-            name: name.into(),
-            effects: Matrix::from_rows(
-                &channels
-                    .iter()
-                    .map(|&c| (0..k).map(|k| rule(k, c)).collect())
-                    .collect::<Vec<Vec<f64>>>(),
-            ),
-            unit: Unit::Any,
-            budget: Budget { values, probes: 0 },
+        let shift = |k: usize, c: usize| (curve(mask(k, c)) - mask(k, c)).abs();
+        let contribution = |k: usize, c: usize| self.contributions.get(k, c).abs();
+        let near_half = |k: usize, c: usize| (1. - (2. * mask(k, c) - 1.).abs()).max(0.);
+        let shift_times_contribution = |k: usize, c: usize| match mask(k, c) > CLOSED_MASK {
+            true => shift(k, c) * contribution(k, c) / mask(k, c),
+            false => 0.,
+        };
+        let forecast = |rule, values, effect: &dyn Fn(usize, usize) -> f64| {
+            let effects = |&c: &usize| (0..k).map(|k| effect(k, c)).collect();
+            Forecast {
+                rule,
+                effects: Matrix::from_rows(
+                    &channels.iter().map(effects).collect::<Vec<Vec<f64>>>(),
+                ),
+                unit: Unit::Any,
+                budget: Budget { values, probes: 0 },
+            }
         };
         Ok(vec![
-            make("masks near 0.5 change most (Figure 5)", k * c, &|k, c| {
-                (1. - (2. * mask(k, c) - 1.).abs()).max(0.)
-            }),
-            make("as the curve moves the mean mask (Figure 5)", k * c, &moved),
-            make("the same, times what the channel gives |w·p|/M", 2 * k * c, &|k, c| {
-                if mask(k, c) > 1e-6 {
-                    moved(k, c) * self.contributions.get(k, c).abs() / mask(k, c)
-                } else {
-                    0.
-                }
-            }),
-            make("contribution |w·p|", k * c, &|k, c| self.contributions.get(k, c).abs()),
+            forecast(ForecastRule::MaskNearHalf, k * c, &near_half),
+            forecast(ForecastRule::CurveShift, k * c, &shift),
+            forecast(
+                ForecastRule::CurveShiftTimesContribution,
+                2 * k * c,
+                &shift_times_contribution,
+            ),
+            forecast(ForecastRule::Contribution, k * c, &contribution),
             Forecast::nothing(channels.len(), k),
         ])
     }
-}
-
-/// Which outputs change much together: the correlation [outputs, outputs] of their effects over the
-/// perturbations.
-///
-/// # Errors
-/// If there is only one perturbation.
-pub fn together(effects: &Matrix) -> Result<Matrix> {
-    if effects.rows() < 2 {
-        return Err(Error::Empty(
-            "which outputs change together shows in two perturbations at least",
-        ));
-    }
-    let columns: Vec<Vec<f64>> = (0..effects.columns())
-        .map(|k| (0..effects.rows()).map(|row| effects.get(row, k)).collect())
-        .collect();
-    Ok(foresee_analysis::row_correlation(&Matrix::from_rows(&columns))?)
 }

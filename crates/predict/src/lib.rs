@@ -4,21 +4,32 @@ mod basis;
 mod definition;
 mod error;
 mod explanation;
+mod forecast;
 mod legendre;
+#[cfg(feature = "network")]
+mod network;
+mod operation;
 mod regression;
 mod regression_study;
+mod scored;
 mod scores;
 mod study;
 
-pub use basis::{Basis, quadrature};
-pub use definition::{Budget, Change, Forecast, Model, Operation, Unit, observe};
+pub use basis::Basis;
+pub use definition::{Change, Model, Operation, observe};
 pub use error::{AnyError, Error, Result};
-pub use explanation::{Explanation, together};
-pub use foresee_analysis::{Interval, Matrix};
+pub use explanation::Explanation;
+pub use forecast::{Budget, Forecast, ForecastRule, Subject, Unit};
+pub use foresee_stats::{Interval, LEVEL, Matrix};
 pub use legendre::{binomial, legendre_all, legendre_eq5};
+#[cfg(feature = "network")]
+pub use network::{NetworkStudy, NetworkStudySettings, Progress};
+pub use operation::NetworkOperation;
 pub use regression::{Points, Regression, cross_talk};
 pub use regression_study::{BasisReport, Fits, Reading, RegressionStudy};
+pub use scored::ScoredForecast;
 pub use scores::{
-    Effects, kendall, locality, monotonicity, rank_of_operations, rank_of_outputs, skill,
+    Effects, ScoreRule, effect_correlation, locality, monotonicity, rank_of_operations,
+    rank_of_outputs, skill,
 };
 pub use study::{Score, Scores, Study};

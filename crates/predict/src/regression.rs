@@ -8,21 +8,21 @@ use rand_distr::{Distribution, StandardNormal};
 use crate::basis::Basis;
 use crate::error::{Error, Result};
 
-/// Points (x, y) with x in [-1, 1].
+/// A data set: points (x, y) with x in [-1, 1].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Points {
-    /// Where.
+    /// The x.
     pub x: Vec<f64>,
-    /// What was measured there.
+    /// The value with noise at each x.
     pub y: Vec<f64>,
-    /// The function without noise there.
+    /// The function's value without noise at each x.
     pub truth: Vec<f64>,
 }
 
 impl Points {
-    /// `count` points at random x of a random smooth function, with Gaussian noise of deviation
-    /// `noise`. The function is a sum of five bell curves at random places, of random widths and
-    /// heights: it belongs to none of the three bases.
+    /// `count` points at random x of a random smooth function, with Gaussian noise of standard
+    /// deviation `noise`. The function is a sum of five bell curves of random centres, widths and
+    /// heights, so it belongs to none of the three bases.
     pub fn draw(count: usize, noise: f64, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let bells: Vec<[f64; 3]> = (0..5)
@@ -53,7 +53,7 @@ impl Points {
     }
 }
 
-/// f(x) = Σ_i c_i·φ_i(x), fitted by least squares.
+/// A regression model f(x) = Σ_i c_i·φ_i(x).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Regression {
     basis: Basis,
@@ -87,7 +87,7 @@ impl Regression {
         Self::new(basis, coefficients)
     }
 
-    /// Fits all other coefficients anew with one of them held at a value.
+    /// Refits all other coefficients with one of them held at a value.
     ///
     /// # Errors
     /// As [`fit`](Self::fit), or if there is no such coefficient.
@@ -107,8 +107,10 @@ impl Regression {
         Self::new(self.basis, coefficients)
     }
 
-    /// The same with δ added to one coefficient, of which there are 2N+1; panics if there is no
-    /// such one.
+    /// The model with δ added to one of its 2N+1 coefficients.
+    ///
+    /// # Panics
+    /// If there is no such coefficient.
     pub fn perturbed(&self, component: usize, delta: f64) -> Self {
         let mut coefficients = self.coefficients.clone();
         coefficients[component] += delta;
@@ -130,22 +132,22 @@ impl Regression {
         self.basis.at(self.n, x).iter().zip(&self.coefficients).map(|(phi, c)| phi * c).sum()
     }
 
-    /// The components of f as one reads them off the function: `⟨f, φ_i⟩/‖φ_i‖` over [-1, 1]. In an
-    /// orthogonal basis, `c_i·‖φ_i‖`.
+    /// The components of f, which are its projections `⟨f, φ_i⟩/‖φ_i‖` over [-1, 1]. In an
+    /// orthogonal basis they are `c_i·‖φ_i‖`.
     pub fn components(&self) -> Vec<f64> {
-        self.components_under(&self.basis.gram(self.n))
+        self.components_with(&self.basis.gram(self.n))
     }
 
-    /// The same with the basis's own inner products at hand.
-    pub(crate) fn components_under(&self, gram: &DMatrix<f64>) -> Vec<f64> {
+    /// [`components`](Self::components), given the Gram matrix of the basis.
+    pub(crate) fn components_with(&self, gram: &DMatrix<f64>) -> Vec<f64> {
         let products = gram * DVector::from_column_slice(&self.coefficients);
         products.iter().enumerate().map(|(i, p)| p / gram[(i, i)].sqrt()).collect()
     }
 }
 
-/// Cross-talk of each component: with the component perturbed, the share of the squared changes of
-/// all components that lies in the others, `1 - 1/Σ_i ρ_ij²` with the cosines ρ of the basis. 0 in
-/// an orthogonal basis.
+/// Cross-talk of each component: when the component is perturbed, the share of the squared changes
+/// of all components that lies in the others. It is `1 - 1/Σ_i ρ_ij²` with the cosines ρ of the
+/// basis, and 0 in an orthogonal basis.
 pub fn cross_talk(basis: Basis, n: usize) -> Vec<f64> {
     let cosines = basis.cosines(n);
     cosines.column_iter().map(|column| 1. - 1. / column.norm_squared()).collect()

@@ -1,21 +1,21 @@
-//! Which of the three regression models is predictable, measured: the paper's example as a study.
+//! The paper's example as a study: how predictable is each of the three regression models?
 
-use foresee_analysis::Matrix;
+use foresee_stats::Matrix;
 use nalgebra::DMatrix;
 
 use crate::basis::{Basis, quadrature};
-use crate::definition::{Budget, Change, Forecast, Model, Operation, Unit, observe};
+use crate::definition::{Change, Model, Operation, observe};
 use crate::error::{AnyError, Error, Result};
+use crate::forecast::{Budget, Forecast, ForecastRule, Unit};
 use crate::regression::{Points, Regression, cross_talk};
 use crate::study::{Scores, Study};
 
-/// What one asks a regression model.
+/// The outputs of a regression model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// The components of its function, `⟨f, φ_i⟩/‖φ_i‖`: what is seen of the function through the
-    /// basis.
+    /// The components of its function, `⟨f, φ_i⟩/‖φ_i‖`: the function's projections on the basis.
     Components,
-    /// Its coefficients, each times `‖φ_i‖`: what a fit gives.
+    /// Its coefficients, each times `‖φ_i‖`: the result of the fit.
     Coefficients,
 }
 
@@ -53,7 +53,7 @@ impl Model for Fits {
 
     fn infer(&self, (): &()) -> std::result::Result<Matrix, AnyError> {
         let of = |fit: &Regression| match self.reading {
-            Reading::Components => fit.components_under(&self.gram),
+            Reading::Components => fit.components_with(&self.gram),
             Reading::Coefficients => {
                 fit.coefficients().iter().zip(&self.lengths).map(|(c, length)| c * length).collect()
             }
@@ -82,7 +82,7 @@ impl Operation<Fits> for Shift {
     }
 }
 
-/// Adds the strength to one coefficient, holds it there, and fits all others anew.
+/// Adds the strength to one coefficient, holds it there, and refits all others.
 struct ShiftAndRefit<'a> {
     component: usize,
     data: &'a [Points],
@@ -104,48 +104,48 @@ impl Operation<Fits> for ShiftAndRefit<'_> {
     }
 }
 
-/// One basis at one N.
+/// The results for one basis and one N.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BasisReport {
     /// The basis.
     pub basis: Basis,
     /// N; there are 2N+1 coefficients.
     pub n: usize,
-    /// Root mean squared error of the fit against the function without noise, at the data's x, by
-    /// data set.
+    /// Root mean squared error of the fit against the function without noise at the data's x, for
+    /// each data set.
     pub errors: Vec<f64>,
-    /// Condition number of the basis at length 1: the largest over the smallest eigenvalue of its
-    /// cosines.
+    /// Condition number of the basis with functions of length 1: the ratio of the largest to the
+    /// smallest eigenvalue of [`Basis::cosines`].
     pub condition: f64,
     /// [`cross_talk`] of each component.
     pub cross_talk: Vec<f64>,
-    /// Of each data set, the share of the change of coefficients that lies in others than the
-    /// perturbed one when these are then fitted anew: the mean over components and steps of 1 -
-    /// |Δ_i|/Σ|Δ_j|, coefficients times the lengths of their functions.
+    /// Cross-talk when the other coefficients are refitted, for each data set: the share of the
+    /// change that lies in other coefficients than the perturbed one, the mean over components and
+    /// steps of 1 - |Δ_i|/Σ|Δ_j|. Coefficients are multiplied by the lengths of their functions.
     pub refit_cross_talk: Vec<f64>,
-    /// For each component how evenly its change is spread over x, `(∫φ²)²/(2·∫φ⁴)`: 1 if it is the
-    /// same everywhere, 2/3 for a wave, near 0 for a change at a single place. Our measure of what
-    /// the paper calls easy to imagine.
+    /// How evenly the change by each component is spread over x, `(∫φ²)²/(2·∫φ⁴)`: 1 if it is the
+    /// same everywhere, 2/3 for a wave, near 0 for a change at a single place. This is our measure
+    /// of what the paper calls easy to imagine.
     pub evenness: Vec<f64>,
-    /// "Only this component changes, by this much" when a coefficient is shifted and the function
-    /// looked at through the basis.
+    /// Scores of [`ForecastRule::OneComponent`] when a coefficient is shifted and the function is
+    /// projected on the basis.
     pub shifted: Scores,
-    /// The same when the others are then fitted anew.
+    /// The same scores when all other coefficients are then refitted.
     pub refitted: Scores,
 }
 
 /// Settings of the study.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegressionStudy {
-    /// The N to look at.
+    /// The N that are compared. Default 2 to 10.
     pub n: Vec<usize>,
-    /// Data sets.
+    /// Number of data sets. Default 20.
     pub seeds: u64,
-    /// Points of a data set.
+    /// Points of a data set. Default 200.
     pub points: usize,
-    /// Deviation of their noise.
+    /// Standard deviation of the noise. Default 0.1.
     pub noise: f64,
-    /// Samples of the bootstrap.
+    /// Samples of the bootstrap. Default 500.
     pub resamples: usize,
 }
 
@@ -155,16 +155,16 @@ impl Default for RegressionStudy {
     }
 }
 
-/// Steps of a coefficient.
+/// The steps by which a coefficient is shifted.
 const STRENGTHS: [f64; 3] = [0.05, 0.1, 0.2];
 
 impl RegressionStudy {
-    /// The data sets, decided by their seeds.
+    /// The data sets of the seeds from 0.
     pub fn data(&self) -> Vec<Points> {
         (0..self.seeds).map(|seed| Points::draw(self.points, self.noise, seed)).collect()
     }
 
-    /// All bases at all N.
+    /// Measures all bases at all N.
     ///
     /// # Errors
     /// If there are fewer points than coefficients, or no data set.
@@ -176,32 +176,30 @@ impl RegressionStudy {
         self.n
             .iter()
             .flat_map(|&n| Basis::ALL.map(|basis| (basis, n)))
-            .map(|(basis, n)| self.basis(basis, n, &data))
+            .map(|(basis, n)| self.report(basis, n, &data))
             .collect()
     }
 
-    fn basis(&self, basis: Basis, n: usize, data: &[Points]) -> Result<BasisReport> {
+    fn report(&self, basis: Basis, n: usize, data: &[Points]) -> Result<BasisReport> {
         let count = 2 * n + 1;
         let fits = Fits::new(basis, n, data, Reading::Components)?;
-        let eigenvalues = basis.cosines(n).symmetric_eigenvalues();
         let shifts: Vec<Shift> = (0..count).map(|component| Shift { component }).collect();
         let shifted = observe(&fits, &(), &shifts, &STRENGTHS)?;
         let refits: Vec<ShiftAndRefit> =
             (0..count).map(|component| ShiftAndRefit { component, data }).collect();
-        let refitted = observe(
-            &Fits { reading: Reading::Coefficients, ..fits.clone() },
-            &(),
-            &refits,
-            &STRENGTHS,
-        )?;
-        let forecast = only_this(&fits.lengths);
+        let coefficients = Fits { reading: Reading::Coefficients, ..fits.clone() };
+        let refitted = observe(&coefficients, &(), &refits, &STRENGTHS)?;
+        let eigenvalues = basis.cosines(n).symmetric_eigenvalues();
+        let forecast = one_component(&fits.lengths);
         Ok(BasisReport {
             basis,
             n,
-            errors: fits.fits.iter().zip(data).map(|(fit, points)| error(fit, points)).collect(),
+            errors: fits.fits.iter().zip(data).map(|(fit, points)| rmse(fit, points)).collect(),
             condition: eigenvalues.max() / eigenvalues.min().max(f64::EPSILON),
             cross_talk: cross_talk(basis, n),
-            refit_cross_talk: (0..data.len()).map(|item| spill(&refitted, item)).collect(),
+            refit_cross_talk: (0..data.len())
+                .map(|item| share_in_others(&refitted, item))
+                .collect(),
             evenness: evenness(basis, n),
             shifted: Study::new(&shifted, self.resamples, 0)?.score(&forecast)?,
             refitted: Study::new(&refitted, self.resamples, 0)?.score(&forecast)?,
@@ -210,7 +208,7 @@ impl RegressionStudy {
 }
 
 /// "Only this component changes, by this much."
-fn only_this(lengths: &[f64]) -> Forecast {
+fn one_component(lengths: &[f64]) -> Forecast {
     let rows: Vec<Vec<f64>> = (0..lengths.len())
         .flat_map(|component| {
             STRENGTHS.map(|delta| {
@@ -221,28 +219,30 @@ fn only_this(lengths: &[f64]) -> Forecast {
         })
         .collect();
     Forecast {
-        name: "only this component changes, by this much".into(),
+        rule: ForecastRule::OneComponent,
         effects: Matrix::from_rows(&rows),
-        unit: Unit::Answers,
+        unit: Unit::Outputs,
         budget: Budget { values: 1, probes: 0 },
     }
 }
 
-/// The share of a data set's changes that lies in other components than the perturbed one, which is
-/// the operation's number.
-fn spill(changes: &[Change], item: usize) -> f64 {
-    let of = |change: &Change| {
+/// The mean over changes of the share of a data set's change that lies in other components than the
+/// perturbed one, whose index is the operation's number.
+fn share_in_others(changes: &[Change], item: usize) -> f64 {
+    let share = |change: &Change| {
         let row = change.by_item.row(item);
         1. - row[change.number].abs() / row.iter().map(|v| v.abs()).sum::<f64>()
     };
-    changes.iter().map(of).sum::<f64>() / changes.len() as f64
+    changes.iter().map(share).sum::<f64>() / changes.len() as f64
 }
 
-fn error(fit: &Regression, points: &Points) -> f64 {
+/// Root mean squared error of a fit against the function without noise.
+fn rmse(fit: &Regression, points: &Points) -> f64 {
     let squares = points.x.iter().zip(&points.truth).map(|(&x, t)| (fit.at(x) - t).powi(2));
     (squares.sum::<f64>() / points.x.len() as f64).sqrt()
 }
 
+/// `(∫φ²)²/(2·∫φ⁴)` of each function of a basis.
 fn evenness(basis: Basis, n: usize) -> Vec<f64> {
     let mut sums = DMatrix::<f64>::zeros(2 * n + 1, 2);
     for (x, weight) in quadrature(8 * n + 40) {

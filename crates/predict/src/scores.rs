@@ -1,25 +1,102 @@
-//! How good a forecast is. Each score is 1 for a perfect forecast and 0 for one that knows nothing.
+//! Scores of a forecast. Each is 1 for a perfect forecast and 0 for one that knows nothing.
 
-use foresee_analysis::Matrix;
+use foresee_stats::{Matrix, kendall, row_correlation, weighted_kendall};
 
-use crate::definition::Unit;
 use crate::error::{Error, Result};
+use crate::forecast::Unit;
+
+/// A score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ScoreRule {
+    /// [`skill`].
+    Skill,
+    /// [`rank_of_outputs`].
+    RankOfOutputs,
+    /// [`rank_of_operations`].
+    RankOfOperations,
+    /// [`locality`].
+    Locality,
+    /// [`monotonicity`], which needs no forecast.
+    Monotonicity,
+    /// Rank agreement over pairs of outputs,
+    /// [`Study::rank_of_pairs`](crate::Study::rank_of_pairs).
+    RankOfPairs,
+}
+
+/// A score of a forecast [changes, outputs], given the effects and the forecast's unit.
+pub(crate) type Measure = fn(&Effects, &Matrix, Unit) -> f64;
+
+/// The scores that every forecast has. A new score is one line here, and its names below.
+const MEASURES: [(ScoreRule, Measure); 4] = [
+    (ScoreRule::Skill, skill),
+    (ScoreRule::RankOfOutputs, |effects, forecast, _| rank_of_outputs(effects, forecast)),
+    (ScoreRule::RankOfOperations, |effects, forecast, _| rank_of_operations(effects, forecast)),
+    (ScoreRule::Locality, |effects, forecast, _| locality(effects, forecast)),
+];
+
+impl ScoreRule {
+    /// All scores.
+    pub const ALL: [Self; 6] = [
+        Self::Skill,
+        Self::RankOfOutputs,
+        Self::RankOfOperations,
+        Self::Locality,
+        Self::Monotonicity,
+        Self::RankOfPairs,
+    ];
+
+    /// The scores that every forecast has, in the order of tables.
+    pub fn of_forecasts() -> [Self; 4] {
+        MEASURES.map(|(rule, _)| rule)
+    }
+
+    /// The scores of a forecast, with their functions.
+    pub(crate) fn measures() -> [(Self, Measure); 4] {
+        MEASURES
+    }
+
+    /// The name in files.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Skill => "skill",
+            Self::RankOfOutputs => "rank of outputs",
+            Self::RankOfOperations => "rank of operations",
+            Self::Locality => "locality",
+            Self::Monotonicity => "monotonicity",
+            Self::RankOfPairs => "rank of pairs",
+        }
+    }
+
+    /// The name in figures and tables.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::RankOfOutputs => "rank agreement, attributes",
+            Self::RankOfOperations => "rank agreement, operations",
+            other => other.id(),
+        }
+    }
+
+    /// The score with this id.
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.id() == id)
+    }
+}
 
 /// What was observed of some operations: how much each change changes each output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Effects {
     /// [changes, outputs].
     pub values: Matrix,
-    /// Which operation a change is of, `[changes]`.
+    /// The operation of each change, `[changes]`.
     pub operations: Vec<usize>,
-    /// How strong it was, `[changes]`.
+    /// The strength of each change, `[changes]`.
     pub strengths: Vec<f64>,
     /// How often each operation counts, `[operations]`: 1, or how often a bootstrap drew it.
     pub weights: Vec<f64>,
 }
 
 impl Effects {
-    /// Every operation counts once.
+    /// Effects in which every operation counts once.
     ///
     /// # Errors
     /// If there is not one operation and one strength for each row.
@@ -40,7 +117,7 @@ impl Effects {
         self.weights[self.operations[change]]
     }
 
-    /// The mean of what `score` says of each change, where it says something.
+    /// The weighted mean of `score` over the changes for which it is a finite number.
     fn mean(&self, score: impl Fn(usize) -> Option<f64>) -> f64 {
         let (mut sum, mut weight) = (0., 0.);
         for change in (0..self.values.rows()).filter(|&change| self.weight(change) > 0.) {
@@ -53,45 +130,18 @@ impl Effects {
     }
 }
 
-/// Kendall's τ-b of two lists: 1 if they have the same order, -1 if the opposite one, with ties
-/// counted as such. NaN if one of them is constant.
-pub fn kendall(a: &[f64], b: &[f64]) -> f64 {
-    weighted_kendall(a, b, &vec![1.; a.len()])
-}
-
-/// Each entry stands for as many as its weight says; pairs of one entry with itself do not count.
-fn weighted_kendall(a: &[f64], b: &[f64], weights: &[f64]) -> f64 {
-    let (mut agree, mut untied_a, mut untied_b) = (0., 0., 0.);
-    for i in 0..a.len() {
-        for j in i + 1..a.len() {
-            let (x, y, weight) = (sign(a[i] - a[j]), sign(b[i] - b[j]), weights[i] * weights[j]);
-            agree += weight * x * y;
-            untied_a += weight * x.abs();
-            untied_b += weight * y.abs();
-        }
-    }
-    agree / (untied_a * untied_b).sqrt()
-}
-
-fn sign(difference: f64) -> f64 {
-    match difference {
-        d if d > 0. => 1.,
-        d if d < 0. => -1.,
-        _ => 0.,
-    }
-}
-
-/// Skill, `1 - Σ(e - f)²/Σ(e - ē)²` over all changes and outputs: how much less wrong the forecast
-/// is than the mean effect ē of all other operations, which is all that one can say without an
-/// explanation. 1 is perfect, 0 no better than that mean, and below 0 it misleads.
+/// Skill, `1 - Σ(e - f)²/Σ(e - ē)²` over all changes and outputs: how much smaller the error of the
+/// forecast f is than that of ē, the mean effect of all other operations, which is the best guess
+/// without an explanation. 1 is perfect, 0 is no better than that mean, and a forecast below 0
+/// misleads.
 ///
-/// A forecast in a unit of its own is brought into that of the effects by the line that fits best
-/// on all other operations. The line never falls: a forecast may not be read upside down. Where an
-/// operation's forecast lies far from all others, the line reaches far, and so does a mistake.
+/// A forecast in [`Unit::Any`] is first converted by the line that fits best on all other
+/// operations. The slope of the line is not negative: a forecast may not be read upside down. If an
+/// operation's forecast lies far from all others, the line extrapolates, and so does its error.
 ///
 /// NaN if there is only one operation, or all effects are equal.
 pub fn skill(effects: &Effects, forecast: &Matrix, unit: Unit) -> f64 {
-    let (mut wrong, mut wrong_mean) = (0., 0.);
+    let (mut error, mut error_of_mean) = (0., 0.);
     for (operation, &weight) in
         effects.weights.iter().enumerate().filter(|(_, weight)| **weight > 0.)
     {
@@ -99,16 +149,16 @@ pub fn skill(effects: &Effects, forecast: &Matrix, unit: Unit) -> f64 {
         for change in (0..forecast.rows()).filter(|&change| effects.operations[change] == operation)
         {
             for (e, f) in effects.values.row(change).iter().zip(forecast.row(change)) {
-                let said = if unit == Unit::Any { others.read(*f) } else { *f };
-                wrong += weight * (e - said).powi(2);
-                wrong_mean += weight * (e - others.mean).powi(2);
+                let expected = if unit == Unit::Any { others.convert(*f) } else { *f };
+                error += weight * (e - expected).powi(2);
+                error_of_mean += weight * (e - others.mean).powi(2);
             }
         }
     }
-    if wrong_mean > 0. { 1. - wrong / wrong_mean } else { f64::NAN }
+    if error_of_mean > 0. { 1. - error / error_of_mean } else { f64::NAN }
 }
 
-/// How a forecast's unit is read, learned on all operations but one.
+/// The line from a forecast's unit to that of the effects, fitted on all operations but one.
 struct Calibration {
     mean: f64,
     intercept: f64,
@@ -142,7 +192,7 @@ impl Calibration {
         Self { mean, intercept: mean - slope * mean_f, slope }
     }
 
-    fn read(&self, forecast: f64) -> f64 {
+    fn convert(&self, forecast: f64) -> f64 {
         self.intercept + self.slope * forecast
     }
 }
@@ -182,26 +232,29 @@ pub fn rank_of_operations(effects: &Effects, forecast: &Matrix) -> f64 {
     each.iter().sum::<f64>() / each.len() as f64
 }
 
-/// Locality: how much of the change lies where the forecast says, between chance (0) and as much as
-/// can lie in so many outputs (1): (share - size)/(best - size), the mean over changes. "Where the
-/// forecast says" are the fewest outputs that hold half of it, `size` is their share of all
-/// outputs, and `best` the share of the change in as many outputs that change most. Below 0 if the
-/// change avoids them. NaN for forecasts that name no place, being the same everywhere.
+/// Locality: how much of the change lies in the outputs that the forecast names, from chance (0) to
+/// as much as can lie in so many outputs (1). It is (share - size)/(best - size), the mean over
+/// changes. The forecast names the fewest outputs that hold half of it. `share` is their share of
+/// the change, `size` their share of all outputs, and `best` the share of the change in as many
+/// outputs that change most. Below 0 if the change avoids the named outputs. NaN for a forecast
+/// that is the same for all outputs.
 pub fn locality(effects: &Effects, forecast: &Matrix) -> f64 {
     effects.mean(|change| local_share(effects.values.row(change), forecast.row(change)))
 }
 
+/// The locality of one change; `None` if the forecast names no outputs, or nothing changes.
 fn local_share(effect: &[f64], forecast: &[f64]) -> Option<f64> {
-    let (all, said): (f64, f64) = (effect.iter().sum(), forecast.iter().sum());
+    let change: f64 = effect.iter().sum();
+    let forecast_sum: f64 = forecast.iter().sum();
     let mut order: Vec<usize> = (0..forecast.len()).collect();
     order.sort_by(|&a, &b| forecast[b].total_cmp(&forecast[a]));
     let (first, last) = (*order.first()?, *order.last()?);
-    if forecast[first] - forecast[last] <= 1e-12 * forecast[first].abs() || all <= 0. {
+    if forecast[first] - forecast[last] <= 1e-12 * forecast[first].abs() || change <= 0. {
         return None;
     }
     let (mut held, mut inside, mut count) = (0., 0., 0);
     for output in order {
-        if held >= 0.5 * said * (1. - 1e-12) {
+        if held >= 0.5 * forecast_sum * (1. - 1e-12) {
             break;
         }
         held += forecast[output];
@@ -210,14 +263,14 @@ fn local_share(effect: &[f64], forecast: &[f64]) -> Option<f64> {
     }
     let mut largest = effect.to_vec();
     largest.sort_by(|a, b| b.total_cmp(a));
-    let (size, best) =
-        (count as f64 / forecast.len() as f64, largest[..count].iter().sum::<f64>() / all);
-    (best > size + 1e-12).then(|| (inside / all - size) / (best - size))
+    let size = count as f64 / forecast.len() as f64;
+    let best = largest[..count].iter().sum::<f64>() / change;
+    (best > size + 1e-12).then(|| (inside / change - size) / (best - size))
 }
 
-/// Monotonicity in the strength: of all pairs of strengths of one operation, the share in which the
-/// stronger one changes more. 1 if the change only grows, 0.5 by chance. NaN if every operation has
-/// one strength only.
+/// Monotonicity in the strength: among all pairs of strengths of one operation, the share in which
+/// the stronger one changes more. 1 if the change only grows, 0.5 by chance. NaN if every operation
+/// has one strength only.
 pub fn monotonicity(effects: &Effects) -> f64 {
     let size = |change: usize| effects.values.row(change).iter().sum::<f64>();
     let strength = |change: usize| effects.strengths[change].abs();
@@ -232,4 +285,21 @@ pub fn monotonicity(effects: &Effects) -> f64 {
         }
     }
     grows / pairs
+}
+
+/// Which outputs change much under the same perturbations: the correlation [outputs, outputs] of
+/// their effects [perturbations, outputs].
+///
+/// # Errors
+/// If there is only one perturbation.
+pub fn effect_correlation(effects: &Matrix) -> Result<Matrix> {
+    if effects.rows() < 2 {
+        return Err(Error::Empty(
+            "at least two perturbations are needed to see which outputs change together",
+        ));
+    }
+    let columns: Vec<Vec<f64>> = (0..effects.columns())
+        .map(|k| (0..effects.rows()).map(|row| effects.get(row, k)).collect())
+        .collect();
+    Ok(row_correlation(&Matrix::from_rows(&columns))?)
 }

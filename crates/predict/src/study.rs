@@ -1,65 +1,69 @@
 //! Scores with their intervals and negative controls.
 
-use foresee_analysis::{Interval, Matrix};
+use foresee_stats::{Interval, LEVEL, Matrix, kendall};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::definition::{Budget, Change, Forecast};
+use crate::definition::Change;
 use crate::error::{Error, Result};
-use crate::explanation::together;
-use crate::scores::{
-    Effects, kendall, locality, monotonicity, rank_of_operations, rank_of_outputs, skill,
-};
+use crate::forecast::{Budget, Forecast, Subject};
+use crate::scores::{Effects, Measure, ScoreRule, effect_correlation, monotonicity};
 
-/// A score, its interval, and what it is for forecasts from wrong explanations. NaN where the score
-/// has no meaning for the forecast.
+/// Wrong forecasts that a negative control averages over.
+const SHUFFLES: usize = 20;
+
+/// A score, its interval, and the same score of wrong forecasts. NaN where the score has no meaning
+/// for the forecast.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {
-    /// With items and operations drawn anew.
+    /// The score with its bootstrap interval over items and operations.
     pub interval: Interval,
     /// The negative control: the mean over forecasts in which operations, and outputs, are
-    /// exchanged at random. Nothing is known any more.
+    /// exchanged at random, so that they know nothing.
     pub shuffled: f64,
-    /// The mean over forecasts in which only operations are exchanged: what is known of outputs
-    /// whatever is done.
+    /// The mean over forecasts in which only operations are exchanged: what the forecast knows of
+    /// outputs under any operation.
     pub exchanged: f64,
 }
 
-/// All scores of a forecast.
+impl Score {
+    /// A score without negative controls.
+    pub fn uncontrolled(interval: Interval) -> Self {
+        Self { interval, shuffled: f64::NAN, exchanged: f64::NAN }
+    }
+}
+
+/// All scores of a forecast, or all differences between the scores of two.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores<T = Score> {
-    /// The forecast's name.
-    pub forecast: String,
-    /// [`skill`].
-    pub skill: T,
-    /// [`rank_of_outputs`].
-    pub rank_of_outputs: T,
-    /// [`rank_of_operations`].
-    pub rank_of_operations: T,
-    /// [`locality`].
-    pub locality: T,
+    /// The forecast, or the two that are compared.
+    pub subject: Subject,
+    /// Each score of [`ScoreRule::of_forecasts`], in that order.
+    pub values: Vec<(ScoreRule, T)>,
     /// What the forecast needed to see.
     pub budget: Budget,
 }
 
-/// What was observed of a model under operations, ready to be compared with forecasts.
+impl<T> Scores<T> {
+    /// The value of one score; `None` if forecasts do not have it.
+    pub fn get(&self, rule: ScoreRule) -> Option<&T> {
+        self.values.iter().find(|(of, _)| *of == rule).map(|(_, value)| value)
+    }
+}
+
+/// The observed effects of operations on a model, ready to be compared with forecasts.
 pub struct Study {
-    whole: Effects,
+    observed: Effects,
     resamples: Vec<Effects>,
     seed: u64,
 }
 
-/// How much of the values lies in an interval.
-const LEVEL: f64 = 0.95;
-/// Forecasts of a control.
-const SHUFFLES: usize = 20;
-
 impl Study {
-    /// Prepares the effects: of all items and operations, and of `resamples` bootstrap samples in
-    /// which items and operations are both drawn with replacement. Of a single operation each
-    /// strength counts as an operation, since there are no others to learn from.
+    /// Computes the effects over all items and operations, and over `resamples` bootstrap samples
+    /// in which both items and operations are drawn with replacement. If all changes are of one
+    /// operation, each strength counts as an operation, since scores learn from other operations.
     ///
     /// # Errors
     /// If there are no changes or no items, the changes are of different shapes, or a value is not
@@ -79,36 +83,37 @@ impl Study {
                     got,
                 });
             }
-            finite(&change.by_item, 0, || format!("the change by {}", change.operation))?;
+            check_values(&change.by_item, false, || format!("the change by {}", change.operation))?;
         }
         let single = changes.iter().all(|c| c.number == first.number);
         let operations: Vec<usize> =
-            if single { (0..changes.len()).collect() } else { ranks(changes) };
+            if single { (0..changes.len()).collect() } else { operation_indices(changes) };
         let strengths: Vec<f64> = changes.iter().map(|c| c.strength).collect();
         let effects = |items: &[usize]| {
             Matrix::from_rows(&changes.iter().map(|c| c.effect(items)).collect::<Vec<_>>())
         };
-        let whole = Effects::new(effects(&(0..items).collect::<Vec<_>>()), operations, strengths)?;
+        let all_items: Vec<usize> = (0..items).collect();
+        let observed = Effects::new(effects(&all_items), operations, strengths)?;
         let resamples = (0..resamples)
             .into_par_iter()
             .map(|number| {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
                 rng.set_stream(number as u64 + 1);
-                let mut weights = vec![0.; whole.weights.len()];
+                let mut weights = vec![0.; observed.weights.len()];
                 (0..weights.len())
-                    .for_each(|_| weights[rng.random_range(0..whole.weights.len())] += 1.);
+                    .for_each(|_| weights[rng.random_range(0..observed.weights.len())] += 1.);
                 let drawn: Vec<usize> = (0..items).map(|_| rng.random_range(0..items)).collect();
-                Effects { values: effects(&drawn), weights, ..whole.clone() }
+                Effects { values: effects(&drawn), weights, ..observed.clone() }
             })
             .collect();
-        Ok(Self { whole, resamples, seed })
+        Ok(Self { observed, resamples, seed })
     }
 
-    /// [`monotonicity`] of the changes in their strength; no forecast has a part in it.
+    /// [`monotonicity`] of the changes in their strength, which needs no forecast.
     pub fn monotonicity(&self) -> Interval {
         // The strengths of a single operation count as operations elsewhere.
         let single = self
-            .whole
+            .observed
             .operations
             .iter()
             .enumerate()
@@ -121,7 +126,7 @@ impl Study {
             }),
             false => monotonicity(effects),
         };
-        interval(of(&self.whole), self.resamples.par_iter().map(of).collect(), 1.)
+        interval(of(&self.observed), self.resamples.par_iter().map(of).collect(), 1.)
     }
 
     /// Scores a forecast.
@@ -131,83 +136,74 @@ impl Study {
     /// finite.
     pub fn score(&self, forecast: &Forecast) -> Result<Scores> {
         self.check(forecast)?;
-        let control = |outputs: bool| {
-            (0..SHUFFLES)
-                .map(|number| self.shuffle(&forecast.effects, outputs, number as u64))
-                .collect::<Vec<_>>()
-        };
-        let (shuffled, exchanged) = (control(true), control(false));
-        let score = |of: &Rule| {
-            let values =
-                self.resamples.par_iter().map(|effects| of(effects, &forecast.effects)).collect();
-            let mean = |forecasts: &[Matrix]| {
-                let values: Vec<f64> = forecasts
-                    .iter()
-                    .map(|wrong| of(&self.whole, wrong))
-                    .filter(|v| v.is_finite())
-                    .collect();
-                values.iter().sum::<f64>() / values.len() as f64
+        let shuffled = self.wrong_forecasts(&forecast.effects, true);
+        let exchanged = self.wrong_forecasts(&forecast.effects, false);
+        let score = |(rule, measure): (ScoreRule, Measure)| {
+            let of = |effects: &Effects, forecast_effects: &Matrix| {
+                measure(effects, forecast_effects, forecast.unit)
             };
-            Score {
-                interval: interval(of(&self.whole, &forecast.effects), values, 1.),
-                shuffled: mean(&shuffled),
-                exchanged: mean(&exchanged),
-            }
+            let control = |forecasts: &[Matrix]| {
+                let values = forecasts.iter().map(|wrong| of(&self.observed, wrong));
+                mean_of_finite(values)
+            };
+            let resampled =
+                self.resamples.par_iter().map(|effects| of(effects, &forecast.effects)).collect();
+            let score = Score {
+                interval: interval(of(&self.observed, &forecast.effects), resampled, 1.),
+                shuffled: control(&shuffled),
+                exchanged: control(&exchanged),
+            };
+            (rule, score)
         };
         Ok(Scores {
-            forecast: forecast.name.clone(),
-            skill: score(&|e, f| skill(e, f, forecast.unit)),
-            rank_of_outputs: score(&|e, f| rank_of_outputs(e, f)),
-            rank_of_operations: score(&|e, f| rank_of_operations(e, f)),
-            locality: score(&|e, f| locality(e, f)),
+            subject: Subject::Forecast(forecast.rule.clone()),
+            values: ScoreRule::measures().map(score).into(),
             budget: forecast.budget,
         })
     }
 
-    /// How much better one forecast is than another, on the same samples: the intervals of the
-    /// differences between their scores.
+    /// How much better one forecast is than another on the same samples: the differences between
+    /// their scores, each with its interval.
     ///
     /// # Errors
     /// As [`score`](Self::score).
     pub fn difference(&self, ours: &Forecast, theirs: &Forecast) -> Result<Scores<Interval>> {
         self.check(ours)?;
         self.check(theirs)?;
-        let difference = |a: &Rule, b: &Rule| {
-            let of = |effects: &Effects| a(effects, &ours.effects) - b(effects, &theirs.effects);
-            interval(of(&self.whole), self.resamples.par_iter().map(of).collect(), f64::INFINITY)
+        let difference = |(rule, measure): (ScoreRule, Measure)| {
+            let of = |effects: &Effects| {
+                measure(effects, &ours.effects, ours.unit)
+                    - measure(effects, &theirs.effects, theirs.unit)
+            };
+            let resampled = self.resamples.par_iter().map(of).collect();
+            (rule, interval(of(&self.observed), resampled, f64::INFINITY))
         };
         Ok(Scores {
-            forecast: format!("{} minus {}", ours.name, theirs.name),
-            skill: difference(&|e, f| skill(e, f, ours.unit), &|e, f| skill(e, f, theirs.unit)),
-            rank_of_outputs: difference(&|e, f| rank_of_outputs(e, f), &|e, f| {
-                rank_of_outputs(e, f)
-            }),
-            rank_of_operations: difference(&|e, f| rank_of_operations(e, f), &|e, f| {
-                rank_of_operations(e, f)
-            }),
-            locality: difference(&|e, f| locality(e, f), &|e, f| locality(e, f)),
+            subject: Subject::Difference { ours: ours.rule.clone(), theirs: theirs.rule.clone() },
+            values: ScoreRule::measures().map(difference).into(),
             budget: ours.budget,
         })
     }
 
     fn check(&self, forecast: &Forecast) -> Result<()> {
         let shape = |m: &Matrix| format!("[{}, {}]", m.rows(), m.columns());
-        let (expected, got) = (shape(&self.whole.values), shape(&forecast.effects));
-        let what = || format!("the forecast `{}`", forecast.name);
+        let expected = shape(&self.observed.values);
+        let got = shape(&forecast.effects);
+        let what = || format!("the forecast `{}`", forecast.rule);
         if expected != got {
             return Err(Error::Shape { what: what(), expected, got });
         }
-        finite(&forecast.effects, 1, what)
+        check_values(&forecast.effects, true, what)
     }
 
-    /// Does a table [outputs, outputs] say which outputs change together? Kendall's τ-b over pairs
-    /// of outputs between the table and the correlation of their effects over perturbations
-    /// ([`together`]). In the control outputs are exchanged.
+    /// Scores a table [outputs, outputs] that says which outputs change together: Kendall's τ-b
+    /// over pairs of outputs between the table and the correlation of their effects over
+    /// perturbations ([`effect_correlation`]). The negative control exchanges outputs.
     ///
     /// # Errors
     /// If the table is not of these outputs, or there are fewer than two perturbations.
     pub fn rank_of_pairs(&self, expected: &Matrix) -> Result<Score> {
-        let outputs = self.whole.values.columns();
+        let outputs = self.observed.values.columns();
         if (expected.rows(), expected.columns()) != (outputs, outputs) {
             let got = format!("[{}, {}]", expected.rows(), expected.columns());
             return Err(Error::Shape {
@@ -223,11 +219,11 @@ impl Study {
             let drawn: Vec<Vec<f64>> = (0..effects.values.rows())
                 .flat_map(|change| vec![effects.values.row(change).to_vec(); times(&change)])
                 .collect();
-            together(&Matrix::from_rows(&drawn))
+            effect_correlation(&Matrix::from_rows(&drawn))
                 .map(|found| kendall(&pairs(&found), &pairs(expected)))
         };
         let exchange = |number: u64| {
-            let order = self.order(outputs, number);
+            let order = self.random_order(outputs, number);
             Matrix::from_rows(
                 &order
                     .iter()
@@ -236,7 +232,7 @@ impl Study {
             )
         };
         let control = (0..SHUFFLES)
-            .map(|number| of(&self.whole, &exchange(number as u64)))
+            .map(|number| of(&self.observed, &exchange(number as u64)))
             .collect::<Result<Vec<_>>>()?;
         let values = self
             .resamples
@@ -245,24 +241,29 @@ impl Study {
             .collect::<Result<Vec<_>>>()?;
         let shuffled = control.iter().sum::<f64>() / control.len() as f64;
         Ok(Score {
-            interval: interval(of(&self.whole, expected)?, values, 1.),
+            interval: interval(of(&self.observed, expected)?, values, 1.),
             shuffled,
             exchanged: f64::NAN,
         })
     }
 
-    /// The same explanation with operations exchanged, each strength for the same one, and perhaps
-    /// outputs.
+    /// The forecasts of a negative control.
+    fn wrong_forecasts(&self, forecast: &Matrix, outputs: bool) -> Vec<Matrix> {
+        (0..SHUFFLES).map(|number| self.shuffle(forecast, outputs, number as u64)).collect()
+    }
+
+    /// The forecast with operations exchanged at random, each strength for the same strength, and
+    /// with `outputs` outputs too.
     fn shuffle(&self, forecast: &Matrix, outputs: bool, number: u64) -> Matrix {
-        let mut groups: Vec<Vec<usize>> = vec![vec![]; self.whole.weights.len()];
-        self.whole
+        let mut groups: Vec<Vec<usize>> = vec![vec![]; self.observed.weights.len()];
+        self.observed
             .operations
             .iter()
             .enumerate()
             .for_each(|(change, &operation)| groups[operation].push(change));
-        let from = self.order(groups.len(), number);
+        let from = self.random_order(groups.len(), number);
         let columns = if outputs {
-            self.order(forecast.columns(), number + SHUFFLES as u64)
+            self.random_order(forecast.columns(), number + SHUFFLES as u64)
         } else {
             (0..forecast.columns()).collect()
         };
@@ -277,7 +278,7 @@ impl Study {
     }
 
     /// 0 to `count` - 1 in a random order.
-    fn order(&self, count: usize, number: u64) -> Vec<usize> {
+    fn random_order(&self, count: usize, number: u64) -> Vec<usize> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(u64::MAX - number);
         let mut order: Vec<usize> = (0..count).collect();
@@ -286,11 +287,8 @@ impl Study {
     }
 }
 
-/// What a forecast is worth on some effects.
-type Rule<'a> = dyn Fn(&Effects, &Matrix) -> f64 + Sync + 'a;
-
-/// Numbers of the operations from 0 on, in the order in which they first appear.
-fn ranks(changes: &[Change]) -> Vec<usize> {
+/// The index of each change's operation, from 0 in the order in which operations first appear.
+fn operation_indices(changes: &[Change]) -> Vec<usize> {
     let mut known: Vec<usize> = vec![];
     changes
         .iter()
@@ -303,32 +301,43 @@ fn ranks(changes: &[Change]) -> Vec<usize> {
         .collect()
 }
 
-/// Makes sure that all values are finite, and with `sign` 1 none is negative.
-fn finite(values: &Matrix, sign: i32, what: impl Fn() -> String) -> Result<()> {
-    match values.to_rows().iter().flatten().find(|v| !v.is_finite() || (sign == 1 && **v < 0.)) {
+/// Makes sure that all values are finite, and with `non_negative` that none is below 0.
+fn check_values(values: &Matrix, non_negative: bool, what: impl Fn() -> String) -> Result<()> {
+    let refused = |v: &&f64| !v.is_finite() || (non_negative && **v < 0.);
+    match values.to_rows().iter().flatten().find(refused) {
         Some(&value) => Err(Error::Value {
             what: what(),
             value,
-            expected: if sign == 1 { "a finite number from 0 up" } else { "a finite number" },
+            expected: match non_negative {
+                true => "a finite number from 0 up",
+                false => "a finite number",
+            },
         }),
         None => Ok(()),
     }
 }
 
-/// The middle of the values that are there, but at most `highest`. Samples with repetitions are
-/// noisier than the whole, which moves a score: the values are moved back by as much as their
-/// median lies off the estimate.
-fn interval(estimate: f64, values: Vec<f64>, highest: f64) -> Interval {
-    let mut values: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
+/// The mean of the finite values; NaN if there is none.
+fn mean_of_finite(values: impl Iterator<Item = f64>) -> f64 {
+    let finite: Vec<f64> = values.filter(|v| v.is_finite()).collect();
+    finite.iter().sum::<f64>() / finite.len() as f64
+}
+
+/// The interval of the middle 95 % of the finite resampled values, up to `highest`. Samples with
+/// repetitions are noisier than the full sample, which biases a score: the interval is shifted by
+/// as much as the median of the values lies off the estimate.
+fn interval(estimate: f64, resampled: Vec<f64>, highest: f64) -> Interval {
+    let mut values: Vec<f64> = resampled.into_iter().filter(|v| v.is_finite()).collect();
     if values.is_empty() || !estimate.is_finite() {
-        return Interval { estimate, low: f64::NAN, high: f64::NAN };
+        return Interval::point(estimate);
     }
     values.sort_by(f64::total_cmp);
     let at = |share: f64| values[(share * (values.len() - 1) as f64).round() as usize];
-    let off = at(0.5) - estimate;
+    let bias = at(0.5) - estimate;
     Interval {
         estimate,
-        low: at((1. - LEVEL) / 2.) - off,
-        high: (at((1. + LEVEL) / 2.) - off).min(highest.max(estimate)),
+        low: at((1. - LEVEL) / 2.) - bias,
+        high: (at((1. + LEVEL) / 2.) - bias).min(highest.max(estimate)),
+        level: LEVEL,
     }
 }

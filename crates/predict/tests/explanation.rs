@@ -1,6 +1,6 @@
-//! What a person reads off the paper's figures, by hand.
+//! Forecasts from the paper's figures, worked by hand.
 
-use foresee_predict::{Explanation, Matrix, together};
+use foresee_predict::{Explanation, Forecast, ForecastRule, Matrix};
 
 type AnyResult = Result<(), Box<dyn std::error::Error>>;
 
@@ -18,60 +18,58 @@ fn explanation() -> Explanation {
     }
 }
 
+/// The effects of one forecast.
+fn effects(forecasts: &[Forecast], rule: ForecastRule) -> Vec<Vec<f64>> {
+    let forecast = forecasts.iter().find(|f| f.rule == rule);
+    forecast.map(|f| f.effects.to_rows()).unwrap_or_default()
+}
+
+fn close(rows: &[Vec<f64>], expected: &[[f64; 2]]) -> bool {
+    let close = |(row, expected): (&Vec<f64>, &[f64; 2])| {
+        row.len() == 2 && row.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12)
+    };
+    rows.len() == expected.len() && rows.iter().zip(expected).all(close)
+}
+
 #[test]
-fn pruning_is_forecast_from_each_picture() -> AnyResult {
+fn pruning_is_forecast_from_each_figure() -> AnyResult {
     let forecasts = explanation().of_pruning(&[vec![0], vec![2], vec![0, 1]])?;
-    let of = |name: &str| {
-        forecasts
-            .iter()
-            .find(|f| f.name.contains(name))
-            .map(|f| f.effects.to_rows())
-            .ok_or("no such forecast")
+    let check = |rule: ForecastRule, expected: &[[f64; 2]]| {
+        let effects = effects(&forecasts, rule.clone());
+        assert!(close(&effects, expected), "{rule}: {effects:?}");
     };
-    let close = |a: &[Vec<f64>], b: &[[f64; 2]]| {
-        a.iter().zip(b).all(|(a, b)| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12))
-    };
-    // Channel 0 has a duplicate, 2 has none; of 0 and 1 together only channel 2 is left to stand
-    // in.
-    assert!(close(&of("a duplicate")?, &[[0.1, 0.1], [0.9, 0.9], [0.9 + 1.2, 0.9 + 1.2]]));
-    assert!(close(&of("high mean masks")?, &[[0.5, 0.1], [0.8, 0.25], [0.7, 0.7]]));
-    assert!(close(
-        &of("multiplied")?,
-        &[[0.05, 0.01], [0.72, 0.225], [0.9 * 0.5 + 1.2 * 0.2, 0.9 * 0.1 + 1.2 * 0.6]]
-    ));
-    assert!(close(&of("readout")?, &[[2., 1.], [0., 1.], [3., 2.]]));
-    assert!(close(&of("filter norm")?, &[[3., 3.], [1., 1.], [5., 5.]]));
-    assert!(close(&of("contribution")?, &[[1., 4.], [3., 6.], [3., 9.]]));
-    assert!(close(&of("nothing changes")?, &[[0.; 2]; 3]));
-    assert!(explanation().of_pruning(&[vec![3]]).is_err());
-    assert!(
-        Explanation { filter_norms: vec![1.], ..explanation() }.of_pruning(&[vec![0]]).is_err()
+    // Channel 0 has a duplicate, 2 has none; if 0 and 1 are pruned together, only 2 is kept.
+    check(ForecastRule::Uniqueness, &[[0.1, 0.1], [0.9, 0.9], [0.9 + 1.2, 0.9 + 1.2]]);
+    check(ForecastRule::MeanMask, &[[0.5, 0.1], [0.8, 0.25], [0.7, 0.7]]);
+    check(
+        ForecastRule::UniquenessTimesMask,
+        &[[0.05, 0.01], [0.72, 0.225], [0.9 * 0.5 + 1.2 * 0.2, 0.9 * 0.1 + 1.2 * 0.6]],
     );
+    check(ForecastRule::ReadoutWeight, &[[2., 1.], [0., 1.], [3., 2.]]);
+    check(ForecastRule::FilterNorm, &[[3., 3.], [1., 1.], [5., 5.]]);
+    check(ForecastRule::Contribution, &[[1., 4.], [3., 6.], [3., 9.]]);
+    check(
+        ForecastRule::UniquenessTimesContribution,
+        &[[0.1, 0.4], [2.7, 5.4], [0.9 + 1.2 * 2., 0.9 * 4. + 1.2 * 5.]],
+    );
+    check(ForecastRule::Nothing, &[[0.; 2]; 3]);
+    // Three pairs of channels, six masks.
+    let values: Vec<usize> = forecasts.iter().map(|f| f.budget.values).collect();
+    assert_eq!(values, [3, 6, 9, 3, 6, 6, 9, 0]);
+    assert!(explanation().of_pruning(&[vec![3]]).is_err());
+    let damaged = Explanation { filter_norms: vec![1.], ..explanation() };
+    assert!(damaged.of_pruning(&[vec![0]]).is_err());
     Ok(())
 }
 
 #[test]
 fn transforming_is_forecast_from_the_mean_masks() -> AnyResult {
     let forecasts = explanation().of_transforming(&[0, 2], |m| m * m)?;
-    let row = |name: &str, channel: usize| {
-        forecasts
-            .iter()
-            .find(|f| f.name.contains(name))
-            .map(|f| f.effects.row(channel).to_vec())
-            .ok_or("no such")
-    };
-    assert!(row("near 0.5", 0)?.iter().zip([1., 0.2]).all(|(a, b)| (a - b).abs() < 1e-12));
-    assert!(row("as the curve", 1)?.iter().zip([0.16, 0.1875]).all(|(a, b)| (a - b).abs() < 1e-12));
-    assert!(
-        row("the same", 1)?.iter().zip([0.2 * 3., 0.75 * 6.]).all(|(a, b)| (a - b).abs() < 1e-12)
-    );
-    Ok(())
-}
-
-#[test]
-fn outputs_that_change_under_the_same_perturbations_change_together() -> AnyResult {
-    let rho =
-        together(&Matrix::from_rows(&[vec![1., 2., 0.], vec![2., 4., -1.], vec![3., 6., -2.]]))?;
-    assert!((rho.get(0, 1) - 1.).abs() < 1e-12 && (rho.get(0, 2) + 1.).abs() < 1e-12);
+    let row = |rule: ForecastRule, at: usize| effects(&forecasts, rule)[at].clone();
+    assert!(close(&[row(ForecastRule::MaskNearHalf, 0)], &[[1., 0.2]]));
+    assert!(close(&[row(ForecastRule::CurveShift, 1)], &[[0.16, 0.1875]]));
+    let shift_times_contribution = row(ForecastRule::CurveShiftTimesContribution, 1);
+    assert!(close(&[shift_times_contribution], &[[0.2 * 3., 0.75 * 6.]]));
+    assert!(close(&[row(ForecastRule::Contribution, 0)], &[[1., 4.]]));
     Ok(())
 }

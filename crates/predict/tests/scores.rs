@@ -1,8 +1,8 @@
-//! What must hold of the scores, whatever the model.
+//! Properties of the scores that hold for any model, and scores worked by hand.
 
 use foresee_predict::{
-    Budget, Change, Effects, Forecast, Matrix, Study, Unit, kendall, locality, monotonicity,
-    rank_of_operations, rank_of_outputs, skill,
+    Budget, Change, Effects, Forecast, ForecastRule, Matrix, Score, ScoreRule, Scores, Study, Unit,
+    effect_correlation, locality, monotonicity, rank_of_operations, rank_of_outputs, skill,
 };
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -47,7 +47,17 @@ fn changes(
 }
 
 fn forecast(effects: Matrix, unit: Unit) -> Forecast {
-    Forecast { name: "under test".into(), effects, unit, budget: Budget::default() }
+    let rule = ForecastRule::custom("under test");
+    Forecast { rule, effects, unit, budget: Budget::default() }
+}
+
+fn score(scores: &Scores, rule: ScoreRule) -> Score {
+    *scores.get(rule).expect("a score of forecasts")
+}
+
+/// The four scores of a forecast.
+fn estimates(scores: &Scores) -> [f64; 4] {
+    ScoreRule::of_forecasts().map(|rule| score(scores, rule).interval.estimate)
 }
 
 fn effects(rows: &[Vec<f64>], operations: &[usize], strengths: &[f64]) -> Effects {
@@ -67,47 +77,62 @@ fn perfect(changes: &[Change]) -> Matrix {
     Matrix::from_rows(&changes.iter().map(|c| c.effect(&all(c.by_item.rows()))).collect::<Vec<_>>())
 }
 
+fn proptest_config() -> ProptestConfig {
+    ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// The matrix with `change` applied to each value.
+fn map(matrix: &Matrix, change: impl Fn(f64) -> f64) -> Matrix {
+    Matrix::from_fn(matrix.rows(), matrix.columns(), |i, j| change(matrix.get(i, j)))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(proptest_config())]
 
     #[test]
-    fn the_perfect_forecast_scores_1_in_any_unit(operations in 3usize..6, outputs in 2usize..7, scale in 0.01f64..100., seed in 0u64..1000) {
+    fn the_perfect_forecast_scores_1_in_any_unit(
+        operations in 3usize..6,
+        outputs in 2usize..7,
+        scale in 0.01f64..100.,
+        seed in 0u64..1000,
+    ) {
         let changes = changes(operations, &[0.5, 1.], 9, outputs, 0.3, seed);
         let study = Study::new(&changes, 10, 0).unwrap();
-        let scaled = Matrix::from_rows(&perfect(&changes).to_rows().into_iter().map(|r| r.into_iter().map(|v| v * scale + 3.).collect()).collect::<Vec<_>>());
-        for forecast in [forecast(perfect(&changes), Unit::Answers), forecast(scaled, Unit::Any)] {
+        let scaled = map(&perfect(&changes), |v| v * scale + 3.);
+        for forecast in [forecast(perfect(&changes), Unit::Outputs), forecast(scaled, Unit::Any)] {
             let scores = study.score(&forecast).unwrap();
-            prop_assert!((scores.skill.interval.estimate - 1.).abs() < 1e-6, "{scores:?}");
-            prop_assert!((scores.rank_of_outputs.interval.estimate - 1.).abs() < 1e-12);
-            prop_assert!((scores.rank_of_operations.interval.estimate - 1.).abs() < 1e-12);
-            if forecast.unit == Unit::Answers {
-                let locality = scores.locality.interval.estimate;
+            let [skill, outputs, operations, locality] = estimates(&scores);
+            prop_assert!((skill - 1.).abs() < 1e-6, "{scores:?}");
+            prop_assert!((outputs - 1.).abs() < 1e-12);
+            prop_assert!((operations - 1.).abs() < 1e-12);
+            if forecast.unit == Unit::Outputs {
                 prop_assert!(locality.is_nan() || (locality - 1.).abs() < 1e-9, "{locality}");
             }
             let with_itself = study.difference(&forecast, &forecast).unwrap();
-            prop_assert!(with_itself.skill.low == 0. && with_itself.skill.high == 0.);
+            let skill = with_itself.get(ScoreRule::Skill).unwrap();
+            prop_assert!(skill.low == 0. && skill.high == 0.);
+            prop_assert!(with_itself.subject.is_difference());
         }
     }
 
     #[test]
     fn a_constant_forecast_is_the_baseline(operations in 2usize..6, seed in 0u64..1000) {
         let changes = changes(operations, &[1.], 5, 4, 0.3, seed);
-        let ones = Matrix::from_rows(&vec![vec![1.; 4]; operations]);
-        let scores = Study::new(&changes, 10, 0).unwrap().score(&forecast(ones, Unit::Any)).unwrap();
-        prop_assert!(scores.skill.interval.estimate.abs() < 1e-9);
-        prop_assert!(scores.rank_of_outputs.interval.estimate.is_nan());
+        let ones = forecast(Matrix::from_fn(operations, 4, |_, _| 1.), Unit::Any);
+        let scores = Study::new(&changes, 10, 0).unwrap().score(&ones).unwrap();
+        let [skill, outputs, ..] = estimates(&scores);
+        prop_assert!(skill.abs() < 1e-9);
+        prop_assert!(outputs.is_nan());
     }
 
     #[test]
     fn scaling_the_change_changes_no_rank(scale in 0.001f64..1000., seed in 0u64..1000) {
         let before = changes(4, &[1.], 6, 5, 0.3, seed);
-        let after: Vec<Change> = before.iter().map(|c| {
-            let rows = c.by_item.to_rows().into_iter().map(|r| r.into_iter().map(|v| v * scale).collect()).collect::<Vec<_>>();
-            Change { by_item: Matrix::from_rows(&rows), ..c.clone() }
-        }).collect();
+        let scaled = |c: &Change| Change { by_item: map(&c.by_item, |v| v * scale), ..c.clone() };
+        let after: Vec<Change> = before.iter().map(scaled).collect();
         let guess = perfect(&changes(4, &[1.], 6, 5, 0.3, seed + 1));
-        let (a, b) = (perfect(&before), perfect(&after));
-        let (a, b) = (plain(&a), plain(&b));
+        let a = plain(&perfect(&before));
+        let b = plain(&perfect(&after));
         prop_assert_eq!(rank_of_outputs(&a, &guess), rank_of_outputs(&b, &guess));
         prop_assert_eq!(rank_of_operations(&a, &guess), rank_of_operations(&b, &guess));
         prop_assert!((skill(&a, &guess, Unit::Any) - skill(&b, &guess, Unit::Any)).abs() < 1e-6);
@@ -122,22 +147,20 @@ fn shuffled_explanations_fall_to_the_baseline() {
         .unwrap()
         .score(&forecast(perfect(&changes), Unit::Any))
         .unwrap();
-    assert!(scores.skill.shuffled.abs() < 0.05, "{scores:?}");
-    assert!(
-        scores.rank_of_outputs.shuffled.abs() < 0.1
-            && scores.rank_of_operations.shuffled.abs() < 0.1
-    );
-    assert!(scores.locality.shuffled.abs() < 0.1);
-    // Which outputs change most differs from operation to operation here: to know it of another one
-    // is worth nothing.
-    assert!(
-        scores.rank_of_outputs.exchanged.abs() < 0.1 && scores.skill.exchanged.abs() < 0.05,
-        "{scores:?}"
-    );
+    let shuffled = |rule| score(&scores, rule).shuffled;
+    assert!(shuffled(ScoreRule::Skill).abs() < 0.05, "{scores:?}");
+    assert!(shuffled(ScoreRule::RankOfOutputs).abs() < 0.1);
+    assert!(shuffled(ScoreRule::RankOfOperations).abs() < 0.1);
+    assert!(shuffled(ScoreRule::Locality).abs() < 0.1);
+    // Which outputs change most differs between operations here, so what is known of one operation
+    // says nothing of another.
+    let exchanged = |rule| score(&scores, rule).exchanged;
+    assert!(exchanged(ScoreRule::RankOfOutputs).abs() < 0.1, "{scores:?}");
+    assert!(exchanged(ScoreRule::Skill).abs() < 0.05, "{scores:?}");
 }
 
 #[test]
-fn what_holds_of_outputs_whatever_is_done_survives_an_exchange_of_operations() {
+fn knowledge_of_outputs_survives_an_exchange_of_operations() {
     let rows: Vec<Vec<f64>> = (0..12)
         .map(|o| (0..10).map(|k| (1. + 0.01 * o as f64) * (k + 1) as f64).collect())
         .collect();
@@ -155,27 +178,25 @@ fn what_holds_of_outputs_whatever_is_done_survives_an_exchange_of_operations() {
         .unwrap()
         .score(&forecast(perfect(&changes), Unit::Any))
         .unwrap();
-    assert!(scores.rank_of_outputs.exchanged > 0.99 && scores.skill.exchanged > 0.9, "{scores:?}");
-    assert!(
-        scores.rank_of_outputs.shuffled.abs() < 0.3 && scores.skill.shuffled < 0.3,
-        "{scores:?}"
-    );
+    let outputs = score(&scores, ScoreRule::RankOfOutputs);
+    let skill = score(&scores, ScoreRule::Skill);
+    assert!(outputs.exchanged > 0.99 && skill.exchanged > 0.9, "{scores:?}");
+    assert!(outputs.shuffled.abs() < 0.3 && skill.shuffled < 0.3, "{scores:?}");
 }
 
 #[test]
-fn the_better_forecast_is_told_from_the_worse_on_the_same_samples() {
+fn the_better_forecast_wins_on_the_same_samples() {
     let changes = changes(30, &[1.], 40, 8, 0.5, 3);
     let study = Study::new(&changes, 100, 0).unwrap();
     let good = forecast(perfect(&changes), Unit::Any);
     let constant = forecast(Matrix::from_rows(&vec![vec![1.; 8]; 30]), Unit::Any);
     let better = study.difference(&good, &constant).unwrap();
-    assert!(
-        better.skill.low > 0.5
-            && better.skill.estimate > better.skill.low
-            && better.skill.high >= better.skill.estimate,
-        "{better:?}"
-    );
-    assert!(better.locality.estimate.is_nan(), "a constant names no place");
+    let skill = better.get(ScoreRule::Skill).unwrap();
+    assert!(skill.low > 0.5, "{better:?}");
+    assert!(skill.low < skill.estimate && skill.estimate <= skill.high, "{better:?}");
+    let locality = better.get(ScoreRule::Locality).unwrap();
+    assert!(locality.estimate.is_nan(), "a constant names no outputs");
+    assert!(better.get(ScoreRule::Monotonicity).is_none());
 }
 
 #[test]
@@ -188,12 +209,11 @@ fn more_images_and_operations_narrow_the_interval() {
             .enumerate()
             .map(|(i, r)| r.into_iter().map(|v| v + (i % 3) as f64).collect())
             .collect();
-        let interval = Study::new(&changes, 200, 0)
+        let scores = Study::new(&changes, 200, 0)
             .unwrap()
             .score(&forecast(Matrix::from_rows(&guess), Unit::Any))
-            .unwrap()
-            .rank_of_outputs
-            .interval;
+            .unwrap();
+        let interval = score(&scores, ScoreRule::RankOfOutputs).interval;
         interval.high - interval.low
     };
     assert!(width(40, 200) < 0.6 * width(6, 6));
@@ -220,10 +240,6 @@ fn linear_extrapolation_is_perfect_for_what_is_linear() {
 
 #[test]
 fn scores_by_hand() {
-    assert_eq!(kendall(&[1., 2., 3., 4.], &[1., 3., 2., 4.]), 4. / 6.);
-    // One tie of b: 5 pairs agree, √(6·5).
-    assert!((kendall(&[1., 2., 3., 4.], &[1., 2., 2., 4.]) - 5. / 30f64.sqrt()).abs() < 1e-12);
-    assert!(kendall(&[1., 1.], &[1., 2.]).is_nan());
     let row = |values: &[f64]| Matrix::from_rows(&[values.to_vec()]);
     // Two of four outputs hold half of the forecast. They have 3/5 of the change, the two largest
     // 4/5, and by chance it were 1/2.
@@ -237,11 +253,11 @@ fn scores_by_hand() {
         effects(&[vec![1.], vec![3.]], &[0, 1], &[1., 1.]),
         Matrix::from_rows(&[vec![1.], vec![2.]]),
     );
-    assert!((skill(&seen, &forecasts, Unit::Answers) - (1. - 1. / 8.)).abs() < 1e-12);
+    assert!((skill(&seen, &forecasts, Unit::Outputs) - (1. - 1. / 8.)).abs() < 1e-12);
     // Drawn twice, an operation counts twice, but is not learned from: (1·0² + 2·1²) against (1·2²
     // + 2·2²).
     let drawn = Effects { weights: vec![1., 2.], ..seen };
-    assert!((skill(&drawn, &forecasts, Unit::Answers) - (1. - 2. / 12.)).abs() < 1e-12);
+    assert!((skill(&drawn, &forecasts, Unit::Outputs) - (1. - 2. / 12.)).abs() < 1e-12);
     // In any unit: the line of the first two gives 2·3 for the third operation, which was 5; their
     // mean is 3.
     let (seen, forecasts) = (
@@ -258,6 +274,14 @@ fn scores_by_hand() {
     );
     let seen = effects(&[vec![1.], vec![3.], vec![2.]], &[0, 0, 0], &[1., 2., 3.]);
     assert!((monotonicity(&seen) - 2. / 3.).abs() < 1e-12);
+}
+
+#[test]
+fn outputs_that_change_under_the_same_perturbations_correlate() {
+    let effects = [vec![1., 2., 0.], vec![2., 4., -1.], vec![3., 6., -2.]];
+    let rho = effect_correlation(&Matrix::from_rows(&effects)).unwrap();
+    assert!((rho.get(0, 1) - 1.).abs() < 1e-12 && (rho.get(0, 2) + 1.).abs() < 1e-12);
+    assert!(effect_correlation(&Matrix::from_rows(&effects[..1])).is_err());
 }
 
 #[test]

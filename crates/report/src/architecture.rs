@@ -2,9 +2,11 @@
 
 use plotters::prelude::*;
 
-use crate::canvas::{Area, Drawn, Figure, Source, centred, draw};
+use crate::canvas::{Area, Drawn, centred, draw};
 use crate::colour::category;
 use crate::error::Result;
+use crate::figure::Figure;
+use crate::source::Source;
 
 /// The network as it is built.
 #[derive(Debug, Clone)]

@@ -1,117 +1,36 @@
-//! A figure is drawn once, as SVG; PNG and PDF are made from that.
-
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once};
+//! Drawing on SVG: an area for lines and text, pictures of pixels, and a note about the source.
 
 use base64::Engine;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontStyle, register_font};
-use resvg::{tiny_skia, usvg};
+use resvg::tiny_skia;
 
 use crate::error::{Error, Result};
-use crate::frame::write_whole;
+use crate::figure::Figure;
+use crate::font;
+use crate::source::Source;
 
-const FONT: &str = "DejaVu Sans";
-/// Height of the strip at the bottom that tells what the figure ran on.
+/// Height of the strip at the bottom with the note about the source.
 const NOTE: i32 = 30;
-/// PNG pixels per unit: a figure of 660 units is 1,980 pixels wide, 600 dpi in a column of 3.3
-/// inches.
-const SCALE: f32 = 3.;
-
-/// What a figure or table was made from. It is written on its face.
-#[derive(Debug, Clone)]
-pub struct Source {
-    /// For example "8000 CelebA faces (…), 32 px, seed 0".
-    pub data: String,
-    /// Whether the faces were drawn; then the figure says that it shows nothing about CelebA.
-    pub synthetic: bool,
-}
-
-impl Source {
-    pub(crate) fn note(&self) -> String {
-        match self.synthetic {
-            true => format!("SYNTHETIC FACES: {}", self.data),
-            false => self.data.clone(),
-        }
-    }
-}
-
-/// A drawn figure.
-#[derive(Debug, Clone)]
-pub struct Figure {
-    name: String,
-    svg: String,
-    size: (u32, u32),
-}
 
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(crate) type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 
 /// Pixels that are placed in a figure as an image.
 pub(crate) struct Picture {
+    /// Left and top in SVG units.
     pub at: (i32, i32),
+    /// Width and height in SVG units.
     pub size: (i32, i32),
+    /// Columns and rows of pixels.
     pub pixels: (usize, usize),
+    /// Red, green and blue of each pixel, row by row.
     pub rgb: Vec<u8>,
 }
 
-impl Figure {
-    /// The figure's file name without extension.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The figure as SVG text.
-    pub fn svg(&self) -> &str {
-        &self.svg
-    }
-
-    /// Width and height in SVG units.
-    pub fn size(&self) -> (u32, u32) {
-        self.size
-    }
-
-    /// Writes `<name>.svg`, `.png` and `.pdf` into a folder and returns their paths.
-    ///
-    /// # Errors
-    /// If a file cannot be written.
-    pub fn save(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let failed = |reason: String| Error::Drawing { figure: self.name.clone(), reason };
-        let mut options = usvg::Options::default();
-        let fonts = Arc::make_mut(&mut options.fontdb);
-        fonts.load_font_data(dejavu::sans::regular().to_vec());
-        fonts.load_font_data(dejavu::sans::bold().to_vec());
-        let tree = usvg::Tree::from_str(&self.svg, &options).map_err(|e| failed(e.to_string()))?;
-        let pdf = svg2pdf::to_pdf(
-            &tree,
-            svg2pdf::ConversionOptions::default(),
-            svg2pdf::PageOptions::default(),
-        );
-        let pdf = pdf.map_err(|e| failed(e.to_string()))?;
-        let png = self.png(&tree).ok_or_else(|| failed("no PNG could be made".into()))?;
-        let files = [("svg", self.svg.as_bytes()), ("png", &png), ("pdf", &pdf)];
-        files
-            .into_iter()
-            .map(|(extension, bytes)| {
-                let path = folder.join(format!("{}.{extension}", self.name));
-                write_whole(&path, bytes)?;
-                Ok(path)
-            })
-            .collect()
-    }
-
-    fn png(&self, tree: &usvg::Tree) -> Option<Vec<u8>> {
-        let pixels = |v: u32| (v as f32 * SCALE) as u32;
-        let mut pixmap = tiny_skia::Pixmap::new(pixels(self.size.0), pixels(self.size.1))?;
-        resvg::render(tree, tiny_skia::Transform::from_scale(SCALE, SCALE), &mut pixmap.as_mut());
-        pixmap.encode_png().ok()
-    }
-}
-
-/// Draws a figure. `body` gets the area above the note and returns what it wants to be placed as
-/// images.
+/// Draws a figure. `body` gets the area above the note, and a list to which it adds the figure's
+/// pictures. These lie above all else.
 pub(crate) fn draw(
     name: &str,
     (width, height): (u32, u32),
@@ -119,7 +38,7 @@ pub(crate) fn draw(
     body: impl FnOnce(&Area, &mut Vec<Picture>) -> Drawn,
 ) -> Result<Figure> {
     let failed = |reason: String| Error::Drawing { figure: name.into(), reason };
-    fonts();
+    font::register();
     let height = height + NOTE as u32;
     let mut svg = String::new();
     let mut pictures = vec![];
@@ -129,11 +48,7 @@ pub(crate) fn draw(
             root.fill(&WHITE)?;
             let (top, bottom) = root.split_vertically(height as i32 - NOTE);
             body(&top, &mut pictures)?;
-            let colour = if source.synthetic { RGBColor(176, 0, 32) } else { RGBColor(90, 90, 90) };
-            // Long notes are set smaller rather than cut.
-            let note = source.note();
-            let size = (f64::from(width) / (note.chars().count() as f64 * 0.6)).clamp(7., 13.);
-            text(&bottom, &note, (8, NOTE / 2), size, colour, (HPos::Left, VPos::Center))?;
+            source_note(&bottom, width, source)?;
             root.present()?;
             Ok(())
         })();
@@ -144,12 +59,22 @@ pub(crate) fn draw(
         .map(image_element)
         .collect::<Option<String>>()
         .ok_or_else(|| failed("an image has no pixels".into()))?;
-    let svg = svg.replace(
-        &format!("font-family=\"{FONT}\""),
-        &format!("font-family=\"{FONT}, Verdana, sans-serif\""),
-    );
-    let svg = svg.replace("</svg>", &format!("{images}</svg>"));
-    Ok(Figure { name: name.into(), svg, size: (width, height) })
+    let family = font::FAMILY;
+    let svg = svg
+        .replace(
+            &format!("font-family=\"{family}\""),
+            &format!("font-family=\"{family}, Verdana, sans-serif\""),
+        )
+        .replace("</svg>", &format!("{images}</svg>"));
+    Ok(Figure::new(name, svg, (width, height)))
+}
+
+fn source_note(area: &Area, width: u32, source: &Source) -> Drawn {
+    let colour = if source.synthetic { RGBColor(176, 0, 32) } else { RGBColor(90, 90, 90) };
+    // Long notes are set smaller rather than cut.
+    let note = source.note();
+    let size = (f64::from(width) / (note.chars().count() as f64 * 0.6)).clamp(7., 13.);
+    text(area, &note, (8, NOTE / 2), size, colour, (HPos::Left, VPos::Center))
 }
 
 fn image_element(picture: &Picture) -> Option<String> {
@@ -159,25 +84,17 @@ fn image_element(picture: &Picture) -> Option<String> {
         to.copy_from_slice(&[from[0], from[1], from[2], 255]);
     }
     let data = base64::engine::general_purpose::STANDARD.encode(pixmap.encode_png().ok()?);
-    let ((x, y), (width, height)) = (picture.at, picture.size);
+    let (x, y) = picture.at;
+    let (width, height) = picture.size;
     Some(format!(
-        "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\" image-rendering=\"optimizeSpeed\" \
+        "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" \
+         preserveAspectRatio=\"none\" image-rendering=\"optimizeSpeed\" \
          style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{data}\"/>\n"
     ))
 }
 
-fn fonts() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // The fonts are compiled in; if one could not be read, plotters would say so when text is
-        // drawn.
-        let _ = register_font(FONT, FontStyle::Normal, dejavu::sans::regular());
-        let _ = register_font(FONT, FontStyle::Bold, dejavu::sans::bold());
-    });
-}
-
 pub(crate) fn style(size: f64, colour: RGBColor) -> TextStyle<'static> {
-    (FONT, size).into_font().color(&colour)
+    (font::FAMILY, size).into_font().color(&colour)
 }
 
 pub(crate) fn text(
@@ -192,44 +109,48 @@ pub(crate) fn text(
     Ok(())
 }
 
+/// Black text to the right of a place, at its height.
+pub(crate) fn right_of(area: &Area, words: &str, at: (i32, i32), size: f64) -> Drawn {
+    text(area, words, at, size, BLACK, (HPos::Left, VPos::Center))
+}
+
+/// Black text to the left of a place, at its height.
+pub(crate) fn left_of(area: &Area, words: &str, at: (i32, i32), size: f64) -> Drawn {
+    text(area, words, at, size, BLACK, (HPos::Right, VPos::Center))
+}
+
+/// Black text below a place.
+pub(crate) fn below(area: &Area, words: &str, at: (i32, i32), size: f64) -> Drawn {
+    text(area, words, at, size, BLACK, (HPos::Center, VPos::Top))
+}
+
+/// Black text around a place.
 pub(crate) fn centred(area: &Area, words: &str, at: (i32, i32), size: f64) -> Drawn {
     text(area, words, at, size, BLACK, (HPos::Center, VPos::Center))
 }
 
-/// A vertical colour bar with its ends, its middle and a title; `colour` is that of a share from 0
-/// at the bottom to 1 at the top.
-pub(crate) fn colour_bar(
-    area: &Area,
-    pictures: &mut Vec<Picture>,
-    (x, y): (i32, i32),
-    height: i32,
-    colour: impl Fn(f64) -> [u8; 3],
-    (low, high): (f64, f64),
-    title: &str,
-) -> Drawn {
-    let width = 14;
-    let rgb = (0..256).flat_map(|i| colour(1. - f64::from(i) / 255.)).collect();
-    pictures.push(Picture { at: (x, y), size: (width, height), pixels: (1, 256), rgb });
-    area.draw(&Rectangle::new([(x, y), (x + width, y + height)], BLACK))?;
-    for (share, value) in [(0., high), (0.5, (low + high) / 2.), (1., low)] {
-        let at = y + (f64::from(height) * share) as i32;
-        area.draw(&PathElement::new([(x + width, at), (x + width + 4, at)], BLACK))?;
-        text(area, &short(value), (x + width + 7, at), 13., BLACK, (HPos::Left, VPos::Center))?;
+/// Words in lines of about this many letters.
+pub(crate) fn wrapped(words: &str, letters: usize) -> Vec<String> {
+    let mut lines: Vec<String> = vec![];
+    for word in words.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() < letters => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.into()),
+        }
     }
-    let turned = style(13., BLACK)
-        .transform(FontTransform::Rotate270)
-        .pos(Pos::new(HPos::Center, VPos::Top));
-    area.draw(&Text::new(title.to_owned(), (x + width + 48, y + height / 2), turned))?;
-    Ok(())
+    lines
 }
 
-/// A number for a label: three digits that matter.
-pub(crate) fn short(value: f64) -> String {
-    match value.abs() {
-        0. => "0".into(),
-        v if v < 0.001 => format!("{value:.0e}"),
-        v if v < 0.1 => format!("{value:.3}"),
-        v if v < 10. => format!("{value:.2}"),
-        _ => format!("{value:.0}"),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_wrapped_between_words() {
+        assert_eq!(wrapped("5 o Clock Shadow", 10), ["5 o Clock", "Shadow"]);
+        assert_eq!(wrapped("Unbreakable", 4), ["Unbreakable"]);
     }
 }

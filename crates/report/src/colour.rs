@@ -13,13 +13,14 @@ const CATEGORIES: [RGBColor; 7] = [
     RGBColor(60, 60, 60),
 ];
 
+/// The colour of a curve or group, by number.
 pub(crate) fn category(i: usize) -> RGBColor {
     CATEGORIES[i % CATEGORIES.len()]
 }
 
 /// A colour map from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Map {
+pub(crate) enum ColourMap {
     /// White to dark blue (ColorBrewer's Blues): deeper means higher. Its lightness falls all the
     /// way, but not evenly.
     Blues,
@@ -28,9 +29,9 @@ pub(crate) enum Map {
     Diverging,
     /// matplotlib's inferno, for overlays: lightness grows evenly.
     Inferno,
-    /// matplotlib's viridis turned round, yellow over green to dark violet: lightness falls evenly,
-    /// and no colour is one of [`Diverging`](Self::Diverging)'s.
-    Deepening,
+    /// matplotlib's viridis_r, yellow over green to dark violet: lightness falls evenly, and no
+    /// colour is one of [`Diverging`](Self::Diverging)'s.
+    ViridisReversed,
 }
 
 const BLUES: [[u8; 3]; 6] =
@@ -73,7 +74,7 @@ const INFERNO: [[u8; 3]; 17] = [
     [242, 232, 101],
     [252, 255, 164],
 ];
-const DEEPENING: [[u8; 3]; 17] = [
+const VIRIDIS_REVERSED: [[u8; 3]; 17] = [
     [253, 231, 37],
     [213, 226, 26],
     [171, 220, 50],
@@ -93,13 +94,14 @@ const DEEPENING: [[u8; 3]; 17] = [
     [68, 1, 84],
 ];
 
-impl Map {
+impl ColourMap {
+    /// The colour of a value in [0, 1].
     pub(crate) fn at(self, value: f64) -> [u8; 3] {
         let stops: &[[u8; 3]] = match self {
             Self::Blues => &BLUES,
             Self::Diverging => &DIVERGING,
             Self::Inferno => &INFERNO,
-            Self::Deepening => &DEEPENING,
+            Self::ViridisReversed => &VIRIDIS_REVERSED,
         };
         // What is not a number is drawn grey.
         if value.is_nan() {
@@ -132,7 +134,7 @@ pub(crate) mod tests {
     fn both_arms_of_the_diverging_map_are_equally_light() {
         for i in 0..=100 {
             let [below, above] = [-1., 1.]
-                .map(|sign| lightness(Map::Diverging.at(0.5 + sign * f64::from(i) / 200.)));
+                .map(|sign| lightness(ColourMap::Diverging.at(0.5 + sign * f64::from(i) / 200.)));
             assert!((below - above).abs() < 2., "at {i} %: {below} and {above}");
         }
     }
@@ -141,10 +143,10 @@ pub(crate) mod tests {
     #[test]
     fn lightness_changes_evenly() {
         for (map, from, to) in [
-            (Map::Inferno, 0., 1.),
-            (Map::Deepening, 0., 1.),
-            (Map::Diverging, 0.5, 1.),
-            (Map::Diverging, 0.5, 0.),
+            (ColourMap::Inferno, 0., 1.),
+            (ColourMap::ViridisReversed, 0., 1.),
+            (ColourMap::Diverging, 0.5, 1.),
+            (ColourMap::Diverging, 0.5, 0.),
         ] {
             let steps: Vec<f64> = (0..=8)
                 .map(|i| lightness(map.at(from + (to - from) * f64::from(i) / 8.)))

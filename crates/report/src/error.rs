@@ -3,24 +3,41 @@ use std::path::PathBuf;
 /// What can go wrong while something is drawn, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file could not be read or written.
+    /// A file could not be written. The message names the path.
+    #[error(transparent)]
+    Write(#[from] std::io::Error),
+    /// A file could not be read, or it is no CSV.
     #[error("{path}: {reason}", path = .path.display())]
-    File {
+    Read {
         /// The file.
         path: PathBuf,
         /// Why.
         reason: String,
     },
-    /// A table lacks a column, or it is of another type.
-    #[error("the table has no column `{column}` of {kind}: {reason}")]
-    Column {
+    /// A table lacks a column.
+    #[error("there is no column `{column}`")]
+    NoColumn {
         /// The column's name.
         column: String,
-        /// What it should hold.
-        kind: &'static str,
-        /// What is there.
-        reason: String,
     },
+    /// A cell holds something else than its column should.
+    #[error("column `{column}`, row {row}: `{text}` is not a valid {kind}")]
+    Cell {
+        /// The column's name.
+        column: String,
+        /// The row, counted from 1 below the names of the columns.
+        row: usize,
+        /// The cell's text.
+        text: String,
+        /// What it should be.
+        kind: &'static str,
+    },
+    /// The rows and columns of a table do not fit together.
+    #[error("{0}")]
+    Shape(String),
+    /// An error of polars.
+    #[error(transparent)]
+    Polars(#[from] polars::prelude::PolarsError),
     /// A figure could not be drawn.
     #[error("drawing {figure}: {reason}")]
     Drawing {

@@ -3,9 +3,11 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use crate::canvas::{Area, Drawn, Figure, Source, centred, draw, text};
+use crate::canvas::{Area, Drawn, centred, draw, text};
 use crate::colour::category;
 use crate::error::Result;
+use crate::figure::Figure;
+use crate::source::Source;
 
 /// One score.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +42,8 @@ const ROW: i32 = 24;
 /// If it cannot be drawn.
 pub fn forest(name: &str, columns: &[&str], groups: &[Forest], source: &Source) -> Result<Figure> {
     let lines: i32 = groups.iter().map(|group| group.rows.len() as i32 + 2).sum();
-    let (top, height) = (34, 34 + lines * ROW + 74);
+    let top = 34;
+    let height = top + lines * ROW + 74;
     let width = NAMES + COLUMN * columns.len() as i32 + 24;
     draw(name, (width as u32, height as u32), source, |area, _| {
         for (i, column) in columns.iter().enumerate() {

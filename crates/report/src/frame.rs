@@ -1,14 +1,14 @@
-//! The numbers behind figures and tables: polars frames as CSV files.
+//! Tables as polars data frames, which are kept as CSV files. [`record!`](crate::record!) gives
+//! their columns types.
 
-use std::io::Write;
 use std::path::Path;
 
+use foresee_files::write_atomic;
 pub use polars::df;
-use polars::prelude::{
-    Column, CsvReadOptions, CsvWriter, DataType, NamedFrom, SerReader, SerWriter, Series,
-};
-pub use polars::prelude::{DataFrame, PolarsError};
+pub use polars::prelude::{Column, DataFrame, PolarsError};
+use polars::prelude::{CsvReadOptions, CsvWriter, NamedFrom, SerReader, SerWriter, Series};
 
+use crate::cell::Cell;
 use crate::error::{Error, Result};
 
 /// A column of this name.
@@ -19,96 +19,107 @@ where
     Series::new(name.into(), values).into()
 }
 
-/// Writes a frame as CSV, beside its place and then renamed; makes the folder if needed.
+/// A frame as CSV text: the names of the columns, then the rows. An empty cell is one without a
+/// value; empty text is `""`.
+///
+/// # Errors
+/// If polars fails.
+pub fn csv_text(frame: &DataFrame) -> Result<String> {
+    let mut bytes = vec![];
+    CsvWriter::new(&mut bytes).finish(&mut frame.clone())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Writes a frame as CSV; makes the folder if needed.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_csv(path: &Path, mut frame: DataFrame) -> Result<()> {
-    let mut bytes = vec![];
-    CsvWriter::new(&mut bytes).finish(&mut frame).map_err(|e| file(path, e))?;
-    write_whole(path, &bytes)
+pub fn write_csv(path: &Path, frame: &DataFrame) -> Result<()> {
+    Ok(write_atomic(path, csv_text(frame)?.as_bytes())?)
 }
 
-/// Reads a CSV file.
+/// Reads a CSV file. Every column holds text until [`values`] reads it.
 ///
 /// # Errors
 /// If the file is missing or no CSV.
 pub fn read_csv(path: &Path) -> Result<DataFrame> {
-    let bytes = std::fs::read(path).map_err(|e| file(path, e))?;
-    parse(bytes).map_err(|e| file(path, e))
+    let failed = |reason: String| Error::Read { path: path.into(), reason };
+    let bytes = std::fs::read(path).map_err(|e| failed(e.to_string()))?;
+    parse(bytes).map_err(|e| failed(e.to_string()))
 }
 
-/// Reads CSV text.
+/// Reads CSV text, as [`read_csv`] does.
 ///
 /// # Errors
 /// If it is no CSV.
 pub fn parse_csv(text: &str) -> Result<DataFrame> {
-    parse(text.as_bytes().to_vec()).map_err(|e| file(Path::new("embedded table"), e))
+    Ok(parse(text.as_bytes().to_vec())?)
 }
 
 fn parse(bytes: Vec<u8>) -> std::result::Result<DataFrame, PolarsError> {
-    let options = CsvReadOptions::default().with_infer_schema_length(None);
+    // Types are not guessed: "007" is a name, and a column of seeds may be empty.
+    let options = CsvReadOptions::default().with_infer_schema_length(Some(0));
     options.into_reader_with_file_handle(std::io::Cursor::new(bytes)).finish()
 }
 
-/// A column as numbers; what is missing is NaN.
+/// The names of the columns, in order.
+pub fn column_names(frame: &DataFrame) -> Vec<&str> {
+    frame.get_column_names().into_iter().map(|name| name.as_str()).collect()
+}
+
+/// The values of a column of a frame that was read.
 ///
 /// # Errors
-/// If there is no such column, or it holds something else.
-pub fn numbers(frame: &DataFrame, name: &str) -> Result<Vec<f64>> {
-    let wrong = |e: PolarsError| Error::Column {
-        column: name.into(),
-        kind: "numbers",
-        reason: e.to_string(),
+/// If there is no such column, or if a cell holds something else.
+pub fn values<T: Cell>(frame: &DataFrame, name: &str) -> Result<Vec<T>> {
+    values_with(frame, name, T::KIND, T::parse)
+}
+
+/// The values of a column, each read by `parse` from a cell's text, which is `None` where a value
+/// is missing. `kind` is what error messages call them: "number".
+///
+/// # Errors
+/// If there is no such column, or if `parse` gives `None`.
+pub fn values_with<T>(
+    frame: &DataFrame,
+    name: &str,
+    kind: &'static str,
+    parse: impl Fn(Option<&str>) -> Option<T>,
+) -> Result<Vec<T>> {
+    let column = frame.column(name).map_err(|_| Error::NoColumn { column: name.into() })?;
+    let value = |(row, text): (usize, Option<&str>)| {
+        parse(text).ok_or_else(|| Error::Cell {
+            column: name.into(),
+            row: row + 1,
+            text: text.unwrap_or_default().into(),
+            kind,
+        })
     };
-    let column =
-        frame.column(name).map_err(wrong)?.strict_cast(&DataType::Float64).map_err(wrong)?;
-    Ok(column.f64().map_err(wrong)?.iter().map(|v| v.unwrap_or(f64::NAN)).collect())
+    column.str()?.iter().enumerate().map(value).collect()
 }
 
-/// A column as text.
-///
-/// # Errors
-/// If there is no such column.
-pub fn texts(frame: &DataFrame, name: &str) -> Result<Vec<String>> {
-    let wrong =
-        |e: PolarsError| Error::Column { column: name.into(), kind: "text", reason: e.to_string() };
-    let column = frame.column(name).map_err(wrong)?.cast(&DataType::String).map_err(wrong)?;
-    Ok(column.str().map_err(wrong)?.iter().map(|v| v.unwrap_or_default().to_owned()).collect())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// All columns after the first `skip` as rows of numbers: a matrix with named rows.
-///
-/// # Errors
-/// If a column holds something else.
-pub fn rows(frame: &DataFrame, skip: usize) -> Result<Vec<Vec<f64>>> {
-    let names: Vec<String> =
-        frame.get_column_names().iter().skip(skip).map(|name| name.to_string()).collect();
-    let columns = names.iter().map(|name| numbers(frame, name)).collect::<Result<Vec<_>>>()?;
-    Ok((0..frame.height()).map(|r| columns.iter().map(|column| column[r]).collect()).collect())
-}
+    #[test]
+    fn text_stays_text() -> Result<()> {
+        let csv = "name,note\n007,\n1e3,\"\"\n";
+        let frame = parse_csv(csv)?;
+        assert_eq!(values::<String>(&frame, "name")?, ["007", "1e3"]);
+        assert_eq!(values::<String>(&frame, "note")?, ["", ""]);
+        assert_eq!(column_names(&frame), ["name", "note"]);
+        Ok(())
+    }
 
-fn file(path: &Path, reason: impl std::fmt::Display) -> Error {
-    Error::File { path: path.into(), reason: reason.to_string() }
-}
-
-/// Writes a file beside its place, then renames it: it is there whole or not at all. Makes the
-/// folder if needed.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|e| file(folder, e))?;
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut staging = builder.tempfile_in(folder).map_err(|e| file(folder, e))?;
-    staging.write_all(bytes).map_err(|e| file(path, e))?;
-    staging.as_file().sync_all().map_err(|e| file(path, e))?;
-    staging.persist(path).map_err(|e| file(path, e.error))?;
-    // So that a power failure does not take the new name back. Not every file system can.
-    #[cfg(unix)]
-    let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
-    Ok(())
+    #[test]
+    fn errors_name_the_cell() -> Result<()> {
+        let frame = parse_csv("a,b\n1,x\n2,y\n")?;
+        let message = |e: Error| e.to_string();
+        let missing = values::<f64>(&frame, "c").map_err(message);
+        assert_eq!(missing, Err("there is no column `c`".into()));
+        let wrong = values::<f64>(&frame, "b").map_err(message);
+        assert_eq!(wrong, Err("column `b`, row 1: `x` is not a valid number".into()));
+        Ok(())
+    }
 }

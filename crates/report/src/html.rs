@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use base64::Engine;
+use foresee_files::write_atomic;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::canvas::{Figure, Source};
 use crate::error::Result;
-use crate::frame::write_whole;
+use crate::figure::Figure;
+use crate::source::Source;
 use crate::table::Table;
 
 /// A part of the report, in the order in which it is read.
@@ -41,22 +42,37 @@ pub struct Report {
 /// Tables of more rows than this are folded.
 const FOLD_ABOVE: usize = 14;
 
+const SYNTHETIC: &str = "These results were measured on synthetic (drawn) faces. They show that \
+     everything works; they say nothing about CelebA.";
+
 const STYLE: &str = "
 :root{color-scheme:light;--ink:#1b1f24;--soft:#57606a;--line:#d8dee4;--accent:#0072b2}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:60rem;padding:1.5rem 1rem 4rem;font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;color:var(--ink);background:#fff}
-h1{font-size:1.7rem;line-height:1.25;margin:.2em 0}h2{font-size:1.25rem;margin:2.2em 0 .5em;border-bottom:1px solid var(--line);padding-bottom:.25em}
+body{margin:0 auto;max-width:60rem;padding:1.5rem 1rem 4rem;\
+font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;color:var(--ink);\
+background:#fff}
+h1{font-size:1.7rem;line-height:1.25;margin:.2em 0}h2{font-size:1.25rem;margin:2.2em 0 .5em;\
+border-bottom:1px solid var(--line);padding-bottom:.25em}
 p{max-width:44rem}.soft{color:var(--soft)}
-.synthetic{border:2px solid #b00020;color:#b00020;padding:.6em .9em;border-radius:.4em;font-weight:600}
-dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.6rem;margin:1.2em 0}
-dl div{border:1px solid var(--line);border-radius:.4em;padding:.5em .8em}dt{font-size:.82rem;color:var(--soft)}dd{margin:0;font-size:1.15rem;font-weight:600}
-figure{margin:1.2em 0;overflow-x:auto}figure img{display:block;width:100%;min-width:32rem;height:auto;margin:0 auto}
-figcaption,caption{font-size:.9rem;color:var(--soft);text-align:left;max-width:46rem;margin:.5em auto}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.88rem;font-variant-numeric:tabular-nums;margin:.4em 0}
-th,td{text-align:left;padding:.28em .8em .28em 0;border-bottom:1px solid var(--line);vertical-align:top}th{border-bottom:2px solid var(--ink)}
+.synthetic{border:2px solid #b00020;color:#b00020;padding:.6em .9em;border-radius:.4em;\
+font-weight:600}
+dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.6rem;\
+margin:1.2em 0}
+dl div{border:1px solid var(--line);border-radius:.4em;padding:.5em .8em}\
+dt{font-size:.82rem;color:var(--soft)}dd{margin:0;font-size:1.15rem;font-weight:600}
+figure{margin:1.2em 0;overflow-x:auto}figure img{display:block;width:100%;min-width:32rem;\
+height:auto;margin:0 auto}
+figcaption,caption{font-size:.9rem;color:var(--soft);text-align:left;max-width:46rem;\
+margin:.5em auto}
+.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.88rem;\
+font-variant-numeric:tabular-nums;margin:.4em 0}
+th,td{text-align:left;padding:.28em .8em .28em 0;border-bottom:1px solid var(--line);\
+vertical-align:top}th{border-bottom:2px solid var(--ink)}
 summary{cursor:pointer;color:var(--accent)}
 nav{display:flex;flex-wrap:wrap;gap:.2em 1.1em}nav a{color:var(--accent);text-decoration:none}
-@media print{figure img{min-width:0}body{max-width:none;padding:0;font-size:10.5pt}h2{break-after:avoid}figure,table{break-inside:avoid}nav{display:none}details::details-content{content-visibility:visible}}
+@media print{figure img{min-width:0}body{max-width:none;padding:0;font-size:10.5pt}\
+h2{break-after:avoid}figure,table{break-inside:avoid}nav{display:none}\
+details::details-content{content-visibility:visible}}
 ";
 
 impl Report {
@@ -65,7 +81,7 @@ impl Report {
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        write_whole(path, self.page().into_string().as_bytes())
+        Ok(write_atomic(path, self.page().into_string().as_bytes())?)
     }
 
     fn page(&self) -> Markup {
@@ -87,10 +103,18 @@ impl Report {
                     h1 { (self.title) }
                     p class="soft" { (self.source.data) }
                     @if self.source.synthetic {
-                        p class="synthetic" { "These results were measured on synthetic (drawn) faces. They show that everything works; they say nothing about CelebA." }
+                        p class="synthetic" { (SYNTHETIC) }
                     }
-                    nav { @for heading in headings() { a href={ "#" (anchor(heading)) } { (heading) } } }
-                    dl { @for (name, value) in &self.summary { div { dt { (name) } dd { (value) } } } }
+                    nav {
+                        @for heading in headings() {
+                            a href={ "#" (anchor(heading)) } { (heading) }
+                        }
+                    }
+                    dl {
+                        @for (name, value) in &self.summary {
+                            div { dt { (name) } dd { (value) } }
+                        }
+                    }
                     @for section in &self.sections { (section.markup()) }
                 }
             }
@@ -104,11 +128,15 @@ impl Section {
             Self::Heading(words) => html! { h2 id=(anchor(words)) { (words) } },
             Self::Text(words) => html! { p { (words) } },
             Self::Figure(figure, caption) => {
+                let (width, height) = figure.size();
                 let data = base64::engine::general_purpose::STANDARD.encode(figure.svg());
                 html! {
                     figure {
-                        img src={ "data:image/svg+xml;base64," (data) } width=(figure.size().0) height=(figure.size().1) alt=(caption);
-                        figcaption { (caption) " Files: figures/" (figure.name()) ".png, .svg, .pdf." }
+                        img src={ "data:image/svg+xml;base64," (data) }
+                            width=(width) height=(height) alt=(caption);
+                        figcaption {
+                            (caption) " Files: figures/" (figure.name()) ".png, .svg, .pdf."
+                        }
                     }
                 }
             }
@@ -121,11 +149,15 @@ impl Section {
 }
 
 fn folded(table: &Table, files: &str) -> Markup {
-    match table.rows.len() > FOLD_ABOVE {
-        true => {
-            html! { details { summary { (table.caption) " (" (table.rows.len()) " rows)" } (table_markup(table, files)) } }
+    let rows = table.rows.len();
+    if rows <= FOLD_ABOVE {
+        return table_markup(table, files);
+    }
+    html! {
+        details {
+            summary { (table.caption) " (" (rows) " rows)" }
+            (table_markup(table, files))
         }
-        false => table_markup(table, files),
     }
 }
 

@@ -2,23 +2,49 @@
 
 mod architecture;
 mod canvas;
+mod cell;
+mod cell_grid;
 mod colour;
+mod colour_bar;
 mod curves;
 mod error;
+mod face;
+mod face_attributions;
+mod face_masks;
+mod figure;
+mod font;
 mod forest;
 pub mod frame;
+mod heat_map;
 mod html;
-mod maps;
+mod line_style;
+mod matrix_table;
+mod plane_table;
+pub mod record;
+mod scale;
+mod source;
 mod table;
+mod wide_table;
 
 pub use architecture::{Architecture, architecture};
-pub use canvas::{Figure, Source};
+pub use cell::{Cell, Fixed, Scientific};
+pub use cell_grid::{CellGrid, cell_grids};
 pub use curves::{Band, Curve, Level, Panel, curves};
 pub use error::{Error, Result};
-pub use forest::{Dot, Forest, forest};
-pub use html::{Report, Section};
-pub use maps::{
-    AttributionMethod, AttributionRow, CellGrid, Face, FaceRow, HeatMap, Reading, cell_grids,
-    face_attributions, face_masks, heat_maps,
+pub use face::Face;
+pub use face_attributions::{
+    AttributionKind, AttributionMethod, AttributionRow, face_attributions,
 };
+pub use face_masks::{FaceRow, face_masks};
+pub use figure::Figure;
+pub use forest::{Dot, Forest, forest};
+pub use frame::{Column, DataFrame};
+pub use heat_map::{HeatMap, heat_maps};
+pub use html::{Report, Section};
+pub use line_style::LineStyle;
+pub use matrix_table::MatrixTable;
+pub use plane_table::{Plane, PlaneTable};
+pub use record::Record;
+pub use source::Source;
 pub use table::Table;
+pub use wide_table::WideTable;

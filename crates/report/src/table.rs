@@ -1,10 +1,12 @@
 //! Tables as CSV, Markdown and LaTeX.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use crate::canvas::Source;
+use foresee_files::write_atomic;
+
 use crate::error::Result;
-use crate::frame::write_whole;
+use crate::source::Source;
 
 /// A table of text.
 #[derive(Debug, Clone)]
@@ -54,7 +56,7 @@ impl Table {
             .into_iter()
             .map(|(extension, text)| {
                 let path = folder.join(format!("{}.{extension}", self.name));
-                write_whole(&path, text.as_bytes())?;
+                write_atomic(&path, text.as_bytes())?;
                 Ok(path)
             })
             .collect()
@@ -70,15 +72,12 @@ impl Table {
         let kind = self.synthetic.map(|synthetic| {
             if synthetic { "synthetic faces, not CelebA" } else { "CelebA faces" }
         });
-        let field = |text: &String| match text.contains([',', '"', '\n']) {
-            true => format!("\"{}\"", text.replace('"', "\"\"")),
-            false => text.clone(),
-        };
         let mark = |line: usize| {
             kind.map(|kind| if line == 0 { "faces of this run" } else { kind }.to_owned())
         };
         let line = |(at, row): (usize, &Vec<String>)| {
-            row.iter().chain(&mark(at)).map(field).collect::<Vec<_>>().join(",") + "\n"
+            row.iter().chain(&mark(at)).map(|text| quoted(text)).collect::<Vec<_>>().join(",")
+                + "\n"
         };
         self.lines().enumerate().map(line).collect()
     }
@@ -117,11 +116,21 @@ impl Table {
             .map(|note| format!("  \\par\\footnotesize {}\n", escaped(note)))
             .collect();
         format!(
-            "\\begin{{table}}\n  \\centering\n  \\caption{{{}}}\n  \\label{{tab:{}}}\n  \\begin{{tabular}}{{{columns}}}\n  \\toprule\n{}  \\midrule\n{rows}  \\bottomrule\n  \\end{{tabular}}\n{notes}\\end{{table}}\n",
+            "\\begin{{table}}\n  \\centering\n  \\caption{{{}}}\n  \\label{{tab:{}}}\n  \
+             \\begin{{tabular}}{{{columns}}}\n  \\toprule\n{}  \\midrule\n{rows}  \\bottomrule\n  \
+             \\end{{tabular}}\n{notes}\\end{{table}}\n",
             escaped(&self.caption),
             self.name.replace('_', "-"),
             line(&self.header)
         )
+    }
+}
+
+/// A cell's text in quotes if it holds a comma, a quote or the end of a line.
+fn quoted(text: &str) -> Cow<'_, str> {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")).into(),
+        false => text.into(),
     }
 }
 

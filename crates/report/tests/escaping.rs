@@ -1,7 +1,7 @@
 //! Names that come from files cannot break out of the page, a figure or a table.
 
 use foresee_report::{
-    AttributionMethod, AttributionRow, Face, Reading, Report, Section, Source, Table,
+    AttributionKind, AttributionMethod, AttributionRow, Face, Report, Section, Source, Table,
     face_attributions,
 };
 
@@ -18,7 +18,7 @@ fn what_comes_from_files_is_escaped() -> Result<(), Box<dyn std::error::Error>> 
         region: None,
         maps: vec![vec![1., 0., -1., 0.]],
     };
-    let method = AttributionMethod { name: HOSTILE.into(), reading: Reading::Signed };
+    let method = AttributionMethod { name: HOSTILE.into(), kind: AttributionKind::Signed };
     let figure = face_attributions("figure", &[method], &[row], &source)?;
     assert!(!figure.svg().contains("<script"));
     figure.save(folder.path())?;

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
+use foresee_attribution::Method;
 use foresee_celeba::{Crop, Normalisation, Preprocessing, View, synthetic};
-use foresee_model::{LossConfig, Network, NetworkConfig, Precision, TrainConfig, Trainer};
+use foresee_model::{Network, NetworkConfig, Precision, TrainConfig, Trainer};
 use serde::{Deserialize, Serialize};
 
-use super::attribution::{Explainer, Explanation};
-use super::machine::{peak_memory, reset_peak_memory};
+use super::attribution::{self, Explainer, METHODS};
+use super::memory::{peak_memory, reset_peak_memory};
 use super::stock::Stock;
 
 /// Attributes and channels of the paper's network.
@@ -25,7 +26,7 @@ pub enum Work {
     Train,
     Loader,
     PruneCurve,
-    Attribution(Explanation),
+    Attribution(Method),
     /// The heads alone, forward and backward, from features.
     Heads,
 }
@@ -91,8 +92,7 @@ pub fn all(gpu: bool) -> Vec<Case> {
     });
     cases.extend(heads.into_iter().filter(|_| gpu));
     cases.extend(
-        Explanation::ALL
-            .map(|explanation| other(Work::Attribution(explanation), explanation.batch(), false)),
+        METHODS.map(|method| other(Work::Attribution(method), attribution::batch(method), false)),
     );
     cases
 }
@@ -105,7 +105,7 @@ impl Case {
             Work::Heads => "heads",
             Work::Loader => return format!("loader-{}", self.size),
             Work::PruneCurve => return "prune-curve".into(),
-            Work::Attribution(explanation) => return format!("attribution-{}", explanation.name()),
+            Work::Attribution(method) => return format!("attribution-{}", method.id()),
         };
         let stock = if self.stock { "-stock" } else { "" };
         format!(
@@ -172,10 +172,10 @@ impl Case {
             (Work::Loader, _) => self.loader(device)?,
             (Work::PruneCurve, _) => self.prune_curve(device)?,
             (Work::Heads, _) => self.heads(device)?,
-            (Work::Attribution(explanation), _) => {
+            (Work::Attribution(method), _) => {
                 let explainer = Explainer::new(self.network(device)?, self.batch)?;
                 let (images, _) = self.images(device)?;
-                repeat(device, || explainer.explain(explanation, &images))?
+                repeat(device, || explainer.explain(method, &images))?
             }
             (_, false) => self.ours(device)?,
             (_, true) => self.stock(device)?,
@@ -226,7 +226,7 @@ impl Case {
             let network = self.network(device)?;
             return repeat(device, || Ok(network.forward(&images)?));
         }
-        let config = TrainConfig { epochs: 1, loss: LossConfig::default(), ..Default::default() };
+        let config = TrainConfig { epochs: 1, ..Default::default() };
         let mut trainer = Trainer::new(self.network(device)?, config, 1_000_000)?;
         repeat(device, || Ok(trainer.step(&images, &labels)?))
     }
@@ -266,7 +266,8 @@ impl Case {
     fn prune_curve(&self, device: &Device) -> Result<Vec<f64>> {
         let (images, labels) = self.images(device)?;
         let network = self.network(device)?;
-        let curve = [foresee_perturb::random_order(C, 0).cuts(C, &(0..C).collect::<Vec<_>>())];
+        let curve =
+            [foresee_perturb::PruneOrder::random(C, 0).cuts(C, &(0..C).collect::<Vec<_>>())];
         repeat(device, || {
             foresee_perturb::prune_curves(
                 &network,

@@ -8,9 +8,6 @@ use candle_core::{DType, Device, Tensor};
 use foresee_model::Precision;
 
 use super::cases::{Case, Work};
-#[cfg(feature = "cuda")]
-use crate::device::pool;
-use crate::memory;
 
 /// Rows and columns of the products that tell a GPU's peak, and bytes of the copy that tells its
 /// bandwidth.
@@ -106,24 +103,5 @@ pub fn name(device: &Device) -> Option<String> {
         #[cfg(feature = "cuda")]
         Device::Cuda(device) => device.cuda_stream().context().name().ok(),
         _ => None,
-    }
-}
-
-/// The peak since [`reset_peak_memory`] in bytes, of the process or of its tensors on a GPU, where
-/// the system tells it.
-pub fn peak_memory(device: &Device) -> Option<u64> {
-    match device {
-        #[cfg(feature = "cuda")]
-        Device::Cuda(device) => pool::peak(device),
-        Device::Cpu => memory::peak_memory(),
-        _ => None,
-    }
-}
-
-pub fn reset_peak_memory(device: &Device) {
-    match device {
-        #[cfg(feature = "cuda")]
-        Device::Cuda(device) => pool::reset_peak(device),
-        _ => memory::reset_peak_memory(),
     }
 }

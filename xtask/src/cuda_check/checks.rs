@@ -2,10 +2,10 @@
 
 use candle_core::Tensor;
 use foresee_kernels::{
-    AdamWStep, Identity, Moments, Precision, ToneCurve, adamw_step, attention_heads_under,
-    attention_masks, moving_average, pixels, select_channels,
+    AdamWStep, Identity, Moments, Precision, ToneCurve, adamw_step, attention_heads_with_curves,
+    attention_masks, channels_last, moving_average, select_channels,
 };
-use foresee_model::{LossConfig, Network, NetworkConfig, TrainConfig, Trainer};
+use foresee_model::{Network, NetworkConfig, TrainConfig, Trainer};
 use foresee_perturb::{Only, PowerCurve};
 
 use super::Check;
@@ -156,15 +156,15 @@ fn norm([b, h, w, c]: [usize; 4], training: bool, given: Given) -> Check {
     let compute = move |t: &[Tensor]| -> anyhow::Result<_> {
         let (x, gamma, beta) = given.of(t, [b, h, w, c])?;
         if training {
-            let moments = pixels::channel_moments(&x)?;
-            let y = pixels::norm_leaky_relu(&x, &moments, &gamma, &beta, EPSILON, SLOPE)?;
+            let moments = channels_last::channel_moments(&x)?;
+            let y = channels_last::norm_leaky_relu(&x, &moments, &gamma, &beta, EPSILON, SLOPE)?;
             return Ok(vec![("y", y), ("mean", moments.mean), ("variance", moments.variance)]);
         }
         let moments =
             Moments { mean: t[3].detach(), variance: (t[4].detach().sqr()? + 0.1)?, count: 0 };
         Ok(vec![(
             "y",
-            pixels::scale_shift_leaky_relu(&x, &moments, &gamma, &beta, EPSILON, SLOPE)?,
+            channels_last::scale_shift_leaky_relu(&x, &moments, &gamma, &beta, EPSILON, SLOPE)?,
         )])
     };
     check(name, Precision::F32, inputs, Box::new(compute))
@@ -183,7 +183,7 @@ fn conv([b, h, w, i, o, dilation]: [usize; 6], precision: Precision, given: Give
     ];
     let compute = move |t: &[Tensor]| {
         let (x, weight, bias) = given.of(t, [b, h, w, i])?;
-        Ok(vec![("y", pixels::conv2d(&x, &weight, &bias, dilation, precision)?)])
+        Ok(vec![("y", channels_last::conv2d(&x, &weight, &bias, dilation, precision)?)])
     };
     check(name, precision, inputs, Box::new(compute))
 }
@@ -207,7 +207,7 @@ fn heads(sizes: [usize; 5], n: usize, precision: Precision, given: Given) -> Che
     let [b, _, h, w, c] = sizes;
     let compute = move |t: &[Tensor]| {
         let (z, weight, bias) = given.of(t, [b, h, w, c])?;
-        let pooled = pixels::attention_heads(&z, &weight, &bias, precision)?;
+        let pooled = channels_last::attention_heads(&z, &weight, &bias, precision)?;
         Ok(vec![("features", pooled.features), ("masks", pooled.masks)])
     };
     let mut inputs = head_inputs(sizes, n);
@@ -248,8 +248,8 @@ fn heads_under(sizes: [usize; 5], n: usize, precision: Precision) -> Check {
         let closed: Vec<&dyn ToneCurve> = std::iter::once(&Identity as &dyn ToneCurve)
             .chain(powers.iter().map(|curve| curve as _))
             .collect();
-        let mut pooled = attention_heads_under(&z, &t[1], &t[2], &closed, precision)?;
-        pooled.extend(attention_heads_under(&z, &t[1], &t[2], &[&Square], precision)?);
+        let mut pooled = attention_heads_with_curves(&z, &t[1], &t[2], &closed, precision)?;
+        pooled.extend(attention_heads_with_curves(&z, &t[1], &t[2], &[&Square], precision)?);
         let names = [
             ("features", "masks"),
             ("features, n = 2", "masks, n = 2"),
@@ -343,7 +343,7 @@ fn steps(precision: Precision) -> Check {
     let compute = move |t: &[Tensor]| {
         let images = t[0].to_dtype(candle_core::DType::F32)?;
         let config = NetworkConfig { attributes: 5, channels: 24, precision, ..Default::default() };
-        let train = TrainConfig { epochs: 1, loss: LossConfig::default(), ..Default::default() };
+        let train = TrainConfig { epochs: 1, ..Default::default() };
         let mut trainer = Trainer::new(Network::new(config, 0, images.device())?, train, 100)?;
         let labels = images
             .narrow(1, 0, 1)?

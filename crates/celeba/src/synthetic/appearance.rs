@@ -3,12 +3,13 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::canvas::Colour;
+use super::colour::Colour;
 use crate::random::{Purpose, stream};
 
 /// What varies from face to face whatever its attributes. Lengths are in pixels, angles in degrees.
 pub(crate) struct Appearance {
-    details: (u64, u64),
+    seed: u64,
+    face: u64,
     /// Where the point between the eyes lies.
     pub centre: (f32, f32),
     pub scale: f32,
@@ -22,6 +23,7 @@ pub(crate) struct Appearance {
     pub hair_tone: f32,
     /// Length of long hair below the eyes.
     pub hair_length: f32,
+    /// Where the hair is parted, right of the centre.
     pub parting: f32,
     pub iris: Colour,
     pub eye_distance: f32,
@@ -31,10 +33,11 @@ pub(crate) struct Appearance {
     pub background_angle: f32,
     pub clothes: Colour,
     pub clothes_detail: Colour,
+    /// Depth of the neckline, 0 to 1.
     pub neckline: f32,
-    /// Colour of hats, frames, ties, lipstick…, by what they are.
+    /// Colours of hats, frames, ties, lipstick and so on.
     pub accent: [Colour; 4],
-    /// Style of hats, frames, earrings, necklaces, 0 to 1.
+    /// Styles of hats, frames, earrings and necklaces, 0 to 1.
     pub style: [f32; 4],
     pub light_angle: f32,
     pub light: f32,
@@ -44,30 +47,45 @@ pub(crate) struct Appearance {
     pub grain: f32,
 }
 
+/// A part of the drawing with random details of its own. The numbers are part of what decides a
+/// face; they must not change.
+#[derive(Clone, Copy)]
+pub(crate) enum Detail {
+    Background = 0,
+    Grain = 1,
+    Blemishes = 2,
+    Wrinkles = 3,
+    Bangs = 4,
+    Stubble = 5,
+    Beard = 6,
+}
+
 impl Appearance {
+    /// Draws the appearance of a face. The order of the fields is the order of the random numbers.
     pub fn draw(seed: u64, face: u64) -> Self {
         let mut rng = stream(seed, Purpose::Face, face << 6);
         let rng = &mut rng;
         let tone: f32 = rng.random();
         Self {
-            details: (seed, face),
-            centre: (89. + within(rng, 6.), 97. + within(rng, 5.)),
-            scale: 1. + within(rng, 0.08),
-            roll: within(rng, 9.),
-            yaw: within(rng, 1.),
+            seed,
+            face,
+            centre: (89. + jitter(rng, 6.), 97. + jitter(rng, 5.)),
+            scale: 1. + jitter(rng, 0.08),
+            roll: jitter(rng, 9.),
+            yaw: jitter(rng, 1.),
             skin: Colour(92., 58., 42.)
-                .towards(Colour(232., 190., 160.), 1. - tone * tone)
-                .lighter(within(rng, 0.05)),
-            other_hair: Colour(120., 45., 25.).towards(Colour(150., 110., 75.), rng.random()),
-            hair_tone: within(rng, 1.),
+                .mix(Colour(232., 190., 160.), 1. - tone * tone)
+                .lighter(jitter(rng, 0.05)),
+            other_hair: Colour(120., 45., 25.).mix(Colour(150., 110., 75.), rng.random()),
+            hair_tone: jitter(rng, 1.),
             hair_length: rng.random_range(38. ..95.),
-            parting: within(rng, 14.),
+            parting: jitter(rng, 14.),
             iris: [Colour(70., 45., 25.), Colour(70., 100., 140.), Colour(80., 110., 70.)]
                 [rng.random_range(0..3)]
-            .lighter(within(rng, 0.1)),
-            eye_distance: 17.5 + within(rng, 1.5),
-            face_width: within(rng, 2.),
-            mouth_height: 36. + within(rng, 2.),
+            .lighter(jitter(rng, 0.1)),
+            eye_distance: 17.5 + jitter(rng, 1.5),
+            face_width: jitter(rng, 2.),
+            mouth_height: 36. + jitter(rng, 2.),
             background: [any_colour(rng), any_colour(rng)],
             background_angle: rng.random_range(0. ..360.),
             clothes: any_colour(rng),
@@ -77,22 +95,22 @@ impl Appearance {
             style: std::array::from_fn(|_| rng.random()),
             light_angle: rng.random_range(0. ..360.),
             light: rng.random_range(0. ..0.35),
-            brightness: within(rng, 22.),
-            contrast: 1. + within(rng, 0.15),
+            brightness: jitter(rng, 22.),
+            contrast: 1. + jitter(rng, 0.15),
             tint: any_colour(rng),
             grain: rng.random_range(1. ..7.),
         }
     }
 
-    /// Random numbers for the details of one part of the drawing, whatever was drawn before it.
-    /// `part` is below 63.
-    pub fn details(&self, part: u64) -> ChaCha8Rng {
-        stream(self.details.0, Purpose::Face, (self.details.1 << 6) + 1 + part)
+    /// Random numbers for the details of one part of the drawing. They do not depend on what else
+    /// is drawn.
+    pub fn details(&self, part: Detail) -> ChaCha8Rng {
+        stream(self.seed, Purpose::Face, (self.face << 6) + 1 + part as u64)
     }
 }
 
 /// Uniform in ±reach.
-pub(crate) fn within(rng: &mut ChaCha8Rng, reach: f32) -> f32 {
+pub(crate) fn jitter(rng: &mut ChaCha8Rng, reach: f32) -> f32 {
     rng.random_range(-reach..=reach)
 }
 

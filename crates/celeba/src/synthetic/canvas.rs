@@ -1,40 +1,13 @@
-//! Drawing in a face's own coordinates: the origin between the eyes, x to the right, y down, in
-//! pixels before pose.
+//! Drawing in a face's own coordinates: the origin is between the eyes, x points right, y points
+//! down, and the unit is a pixel before the pose scales it.
 
 use tiny_skia::{
     Color, FillRule, GradientStop, LineCap, LineJoin, LinearGradient, Paint, Path, PathBuilder,
     Pixmap, Point, RadialGradient, Rect, Shader, SpreadMode, Stroke, Transform,
 };
 
+use super::colour::Colour;
 use super::{HEIGHT, WIDTH};
-
-/// Red, green and blue, 0 to 255.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Colour(pub f32, pub f32, pub f32);
-
-impl Colour {
-    pub const BLACK: Self = Self(12., 10., 10.);
-    pub const WHITE: Self = Self(248., 246., 242.);
-
-    pub fn towards(self, other: Self, share: f32) -> Self {
-        let mix = |a: f32, b: f32| a + (b - a) * share;
-        Self(mix(self.0, other.0), mix(self.1, other.1), mix(self.2, other.2))
-    }
-
-    /// Towards white (positive) or black (negative).
-    pub fn lighter(self, by: f32) -> Self {
-        self.towards(
-            if by > 0. { Self(255., 255., 255.) } else { Self(0., 0., 0.) },
-            by.abs().min(1.),
-        )
-    }
-
-    fn opaque(self, alpha: f32) -> Color {
-        let unit = |v: f32| (v / 255.).clamp(0., 1.);
-        Color::from_rgba(unit(self.0), unit(self.1), unit(self.2), alpha.clamp(0., 1.))
-            .unwrap_or(Color::BLACK)
-    }
-}
 
 pub(crate) struct Canvas {
     pixmap: Pixmap,
@@ -49,7 +22,7 @@ impl Canvas {
         }
     }
 
-    /// All that is drawn from here on is scaled, turned by `roll` degrees and moved to `centre`.
+    /// Scales what is drawn from now on, turns it by `roll` degrees and moves it to `centre`.
     pub fn set_pose(&mut self, centre: (f32, f32), scale: f32, roll: f32) {
         self.pose = Transform::from_scale(scale, scale)
             .post_concat(Transform::from_rotate(roll))
@@ -61,7 +34,7 @@ impl Canvas {
     }
 
     pub fn fill(&mut self, path: Option<Path>, colour: Colour, alpha: f32) {
-        self.shade(path, Shader::SolidColor(colour.opaque(alpha)));
+        self.fill_with(path, Shader::SolidColor(with_alpha(colour, alpha)));
     }
 
     pub fn stroke(&mut self, path: Option<Path>, colour: Colour, width: f32, alpha: f32) {
@@ -72,59 +45,56 @@ impl Canvas {
             line_join: LineJoin::Round,
             ..Stroke::default()
         };
-        self.pixmap.stroke_path(
-            &path,
-            &paint(Shader::SolidColor(colour.opaque(alpha))),
-            &stroke,
-            self.pose,
-            None,
-        );
+        let paint = paint(Shader::SolidColor(with_alpha(colour, alpha)));
+        self.pixmap.stroke_path(&path, &paint, &stroke, self.pose, None);
     }
 
     /// An ellipse whose colour fades to nothing at its edge.
     pub fn glow(&mut self, (x, y): (f32, f32), (rx, ry): (f32, f32), colour: Colour, alpha: f32) {
         let stops = vec![
-            GradientStop::new(0., colour.opaque(alpha)),
-            GradientStop::new(1., colour.opaque(0.)),
+            GradientStop::new(0., with_alpha(colour, alpha)),
+            GradientStop::new(1., with_alpha(colour, 0.)),
         ];
-        let unit = Transform::from_scale(rx, ry).post_translate(x, y);
+        let unit_circle = Transform::from_scale(rx, ry).post_translate(x, y);
         let origin = Point::from_xy(0., 0.);
-        if let Some(shader) = RadialGradient::new(origin, origin, 1., stops, SpreadMode::Pad, unit)
+        if let Some(shader) =
+            RadialGradient::new(origin, origin, 1., stops, SpreadMode::Pad, unit_circle)
         {
-            self.shade(ellipse((x, y), (rx, ry)), shader);
+            self.fill_with(ellipse((x, y), (rx, ry)), shader);
         }
     }
 
-    /// A gradient from one colour to another over the whole picture.
-    pub fn wash(&mut self, degrees: f32, from: (Colour, f32), to: (Colour, f32)) {
+    /// A gradient over the complete picture, from one colour and alpha to another, in a direction
+    /// that `degrees` gives.
+    pub fn gradient(&mut self, degrees: f32, from: (Colour, f32), to: (Colour, f32)) {
         let (sin, cos) = degrees.to_radians().sin_cos();
-        let (x, y, reach) = (WIDTH as f32 / 2., HEIGHT as f32 / 2., 120.);
+        let x = WIDTH as f32 / 2.;
+        let y = HEIGHT as f32 / 2.;
+        let reach = 120.;
         let stops = vec![
-            GradientStop::new(0., from.0.opaque(from.1)),
-            GradientStop::new(1., to.0.opaque(to.1)),
+            GradientStop::new(0., with_alpha(from.0, from.1)),
+            GradientStop::new(1., with_alpha(to.0, to.1)),
         ];
-        let (start, end) = (
-            Point::from_xy(x - cos * reach, y - sin * reach),
-            Point::from_xy(x + cos * reach, y + sin * reach),
-        );
-        let everything =
+        let start = Point::from_xy(x - cos * reach, y - sin * reach);
+        let end = Point::from_xy(x + cos * reach, y + sin * reach);
+        let picture =
             Rect::from_xywh(0., 0., WIDTH as f32, HEIGHT as f32).map(PathBuilder::from_rect);
         if let Some(shader) =
             LinearGradient::new(start, end, stops, SpreadMode::Pad, Transform::identity())
         {
             let pose = std::mem::replace(&mut self.pose, Transform::identity());
-            self.shade(everything, shader);
+            self.fill_with(picture, shader);
             self.pose = pose;
         }
     }
 
-    fn shade(&mut self, path: Option<Path>, shader: Shader<'_>) {
+    fn fill_with(&mut self, path: Option<Path>, shader: Shader<'_>) {
         if let Some(path) = path {
             self.pixmap.fill_path(&path, &paint(shader), FillRule::Winding, self.pose, None);
         }
     }
 
-    /// The picture's RGB bytes.
+    /// The picture's RGB bytes, row by row.
     pub fn rgb(&self) -> Vec<u8> {
         self.pixmap.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect()
     }
@@ -132,6 +102,12 @@ impl Canvas {
 
 fn paint(shader: Shader<'_>) -> Paint<'_> {
     Paint { shader, anti_alias: true, ..Paint::default() }
+}
+
+fn with_alpha(colour: Colour, alpha: f32) -> Color {
+    let unit = |v: f32| (v / 255.).clamp(0., 1.);
+    Color::from_rgba(unit(colour.0), unit(colour.1), unit(colour.2), alpha.clamp(0., 1.))
+        .unwrap_or(Color::BLACK)
 }
 
 pub(crate) fn ellipse((x, y): (f32, f32), (rx, ry): (f32, f32)) -> Option<Path> {
@@ -147,26 +123,27 @@ pub(crate) fn polygon(points: &[(f32, f32)]) -> Option<Path> {
     path.finish()
 }
 
-/// A smooth (Catmull-Rom) curve through points.
+/// A smooth open curve through points.
 pub(crate) fn curve(points: &[(f32, f32)]) -> Option<Path> {
-    smooth(points, false)
+    catmull_rom(points, false)
 }
 
 /// A smooth closed curve through points.
-pub(crate) fn blob(points: &[(f32, f32)]) -> Option<Path> {
-    smooth(points, true)
+pub(crate) fn closed_curve(points: &[(f32, f32)]) -> Option<Path> {
+    catmull_rom(points, true)
 }
 
-fn smooth(points: &[(f32, f32)], closed: bool) -> Option<Path> {
+/// A Catmull-Rom spline, as cubic Bézier curves.
+fn catmull_rom(points: &[(f32, f32)], closed: bool) -> Option<Path> {
     let n = points.len();
-    let at = |i: isize| {
+    let point = |i: isize| {
         points[if closed { i.rem_euclid(n as isize) } else { i.clamp(0, n as isize - 1) } as usize]
     };
     let mut path = PathBuilder::new();
     path.move_to(points.first()?.0, points[0].1);
     let segments = if closed { n } else { n - 1 };
     for i in 0..segments as isize {
-        let (a, b, c, d) = (at(i - 1), at(i), at(i + 1), at(i + 2));
+        let [a, b, c, d] = [i - 1, i, i + 1, i + 2].map(point);
         path.cubic_to(
             b.0 + (c.0 - a.0) / 6.,
             b.1 + (c.1 - a.1) / 6.,
@@ -182,7 +159,8 @@ fn smooth(points: &[(f32, f32)], closed: bool) -> Option<Path> {
     path.finish()
 }
 
-/// Points of the right half, from top to bottom, and their mirror images back up.
+/// The outline of a shape that is symmetric to the y axis: points of its right half, from top to
+/// bottom, and their mirror images back up.
 pub(crate) fn mirrored(right: &[(f32, f32)]) -> Vec<(f32, f32)> {
     let left = right.iter().rev().filter(|p| p.0 != 0.).map(|&(x, y)| (-x, y));
     right.iter().copied().chain(left).collect()

@@ -1,24 +1,24 @@
 //! Which attributes a face has: a Gaussian copula with CelebA's frequencies and correlations.
 
+use foresee_data::celeba::{ATTRIBUTE_FREQUENCIES, ATTRIBUTE_LATENT_CORRELATION};
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::attributes::{ATTRIBUTES, Labels, attribute_index};
 use crate::random::{Purpose, stream};
 
 const K: usize = ATTRIBUTES.len();
-const FREQUENCIES: &str = include_str!("../../../../data/celeba/attribute_frequencies.csv");
-const CORRELATION: &str = include_str!("../../../../data/celeba/attribute_latent_correlation.csv");
 
-/// Groups of which a drawing can show one member only.
+/// Groups of attributes of which a drawing can show only one.
 const EXCLUSIVE: [&[&str]; 2] = [
     &["Bald", "Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair"],
     &["Bald", "Straight_Hair", "Wavy_Hair"],
 ];
 
+/// The distribution of attributes: attribute k is present where the latent normal variable
+/// x = Lε, ε ~ N(0, I), has xₖ below its threshold.
 pub(crate) struct Population {
-    /// An attribute is present where its normal variable lies below this.
     thresholds: [f64; K],
-    /// Lower triangle L of the correlation matrix LLᵀ.
+    /// The lower triangle L of the latent correlation matrix LLᵀ.
     factor: Vec<[f64; K]>,
     exclusive: Vec<Vec<usize>>,
     bald: usize,
@@ -26,18 +26,15 @@ pub(crate) struct Population {
 }
 
 impl Population {
+    /// The population of CelebA.
     pub fn celeba() -> Self {
-        let rows = |text: &'static str| {
-            text.lines()
-                .skip(1)
-                .map(|line| line.split(',').skip(1).map(|v| v.parse().expect("a committed number")))
-        };
         let mut thresholds = [0.; K];
-        for (threshold, mut row) in thresholds.iter_mut().zip(rows(FREQUENCIES)) {
-            *threshold = row.nth(1).expect("a committed table");
+        for (threshold, mut row) in thresholds.iter_mut().zip(rows(ATTRIBUTE_FREQUENCIES)) {
+            *threshold = row.nth(1).expect("an embedded table");
         }
-        let correlation: Vec<Vec<f64>> = rows(CORRELATION).map(Iterator::collect).collect();
-        let index = |name: &&str| attribute_index(name).expect("an attribute");
+        let correlation: Vec<Vec<f64>> =
+            rows(ATTRIBUTE_LATENT_CORRELATION).map(Iterator::collect).collect();
+        let index = |name: &&str| attribute_index(name).expect("one of the 40 attributes");
         Self {
             thresholds,
             factor: cholesky(&correlation),
@@ -47,16 +44,17 @@ impl Population {
         }
     }
 
+    /// The attributes of a face.
     pub fn draw(&self, seed: u64, face: u64) -> Labels {
         let mut rng = stream(seed, Purpose::Population, face);
         let independent: [f64; K] = std::array::from_fn(|_| StandardNormal.sample(&mut rng));
-        // How far below its threshold each variable lies: present if positive.
+        // How far below its threshold each variable lies: the attribute is present if positive.
         let margin: [f64; K] = std::array::from_fn(|k| {
             self.thresholds[k] - (0..=k).map(|j| self.factor[k][j] * independent[j]).sum::<f64>()
         });
         let mut labels: Labels = margin.iter().map(|&m| m > 0.).collect();
         for group in &self.exclusive {
-            // Bald is in both groups: one that lost in the first does not take part in the second.
+            // Bald is in both groups. If it loses in the first one, it is absent in the second.
             let present = group.iter().copied().filter(|&k| labels.has(k));
             let Some(strongest) = present.max_by(|&a, &b| margin[a].total_cmp(&margin[b])) else {
                 continue;
@@ -65,13 +63,18 @@ impl Population {
                 labels = labels.with(k, false);
             }
         }
-        match labels.has(self.bald) {
-            true => labels.with(self.bangs, false),
-            false => labels,
-        }
+        if labels.has(self.bald) { labels.with(self.bangs, false) } else { labels }
     }
 }
 
+/// The numbers of an embedded CSV, without its header and its first column.
+fn rows(csv: &'static str) -> impl Iterator<Item = impl Iterator<Item = f64>> {
+    csv.lines()
+        .skip(1)
+        .map(|line| line.split(',').skip(1).map(|value| value.parse().expect("an embedded number")))
+}
+
+/// The lower triangle L of A = LLᵀ. Pivots are at least 10⁻⁹.
 fn cholesky(a: &[Vec<f64>]) -> Vec<[f64; K]> {
     let mut l = vec![[0.; K]; K];
     for i in 0..K {
@@ -94,14 +97,11 @@ mod tests {
         let share = |test: &dyn Fn(&Labels) -> bool| {
             faces.iter().filter(|l| test(l)).count() as f64 / faces.len() as f64
         };
-        for (k, row) in FREQUENCIES.lines().skip(1).enumerate() {
-            let expected: f64 = row.split(',').nth(1).unwrap().parse().unwrap();
-            // Attributes that exclude each other lose some.
-            assert!(
-                (share(&|l| l.has(k)) - expected).abs() < 0.05,
-                "{row}: {}",
-                share(&|l| l.has(k))
-            );
+        for (k, mut row) in rows(ATTRIBUTE_FREQUENCIES).enumerate() {
+            let expected = row.next().unwrap();
+            let found = share(&|l| l.has(k));
+            // Attributes that exclude each other lose a few faces.
+            assert!((found - expected).abs() < 0.05, "{}: {found}", ATTRIBUTES[k]);
         }
         let [male, lipstick, smiling, open] =
             ["Male", "Wearing_Lipstick", "Smiling", "Mouth_Slightly_Open"]

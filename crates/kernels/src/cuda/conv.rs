@@ -5,37 +5,40 @@ use super::Argument::{self, Buffer, U32};
 use super::{Plan, count};
 use crate::factor::Precision;
 
-/// A block's tile, and the terms of a step.
+/// Rows of a block's tile.
 const ROWS: usize = 128;
+/// Columns of a block's tile.
 const COLUMNS: usize = 64;
+/// Terms of a step.
 const DEPTH: usize = 32;
+/// Threads of a block.
 const BLOCK: (u32, u32, u32) = (256, 1, 1);
-/// Blocks, at most, of a kernel whose threads take one element after another.
+/// The most blocks of a kernel whose threads take one element after another.
 const ELEMENTWISE: usize = 1024;
-/// Blocks of the weights' gradient, about: its pixels are cut into as many parts as give this
-/// number, whatever the device, since the order of sums depends on it.
+/// About how many blocks compute the weights' gradient: its pixels are cut into as many parts as
+/// give this number, whatever the device, since the order of sums depends on it.
 const BLOCKS: usize = 512;
-/// Pixels of a part at least.
+/// The fewest pixels of a part.
 const PART: usize = 512;
 
 /// A convolution's sizes.
 #[derive(Debug, Clone, Copy)]
 pub struct Conv {
-    /// B
+    /// B.
     pub images: usize,
-    /// H
+    /// H.
     pub h: usize,
-    /// W
+    /// W.
     pub w: usize,
-    /// I
+    /// I.
     pub inputs: usize,
-    /// O
+    /// O.
     pub outputs: usize,
-    /// n, odd
+    /// n, odd.
     pub n: usize,
     /// Distance of two taps.
     pub dilation: usize,
-    /// Of the factors.
+    /// How the factors of products are held.
     pub precision: Precision,
 }
 
@@ -78,11 +81,14 @@ impl Conv {
 
     /// The weights as right operand, filled up to whole steps and tiles.
     fn pack(&self, plan: &mut Plan, weight: Argument, turned: bool) -> Argument {
-        let (rows, columns) = (self.terms().next_multiple_of(DEPTH), self.padded());
+        let rows = self.terms().next_multiple_of(DEPTH);
+        let columns = self.padded();
         let out = plan.buffer(rows * columns);
         // The weight's own sizes, whichever way it is used.
-        let (outputs, inputs) =
-            if turned { (self.inputs, self.outputs) } else { (self.outputs, self.inputs) };
+        let (outputs, inputs) = match turned {
+            true => (self.inputs, self.outputs),
+            false => (self.outputs, self.inputs),
+        };
         let arguments = [
             weight,
             count(outputs),
@@ -115,10 +121,8 @@ impl Conv {
             Precision::Bf16 => "conv_bf16",
         };
         // Without a bias the kernel reads none, so that any buffer can stand there.
-        let (first, last) = (
-            [x, weights, bias.unwrap_or(weights)],
-            [U32(bias.is_some().into()), count(self.outputs), count(self.padded()), out],
-        );
+        let first = [x, weights, bias.unwrap_or(weights)];
+        let last = [U32(bias.is_some().into()), count(self.outputs), count(self.padded()), out];
         let grid = (self.pixels().div_ceil(ROWS), self.outputs.div_ceil(COLUMNS), 1);
         plan.launch(kernel, grid, BLOCK, 0, &[&first[..], &self.sizes(), &last].concat());
     }
@@ -127,8 +131,8 @@ impl Conv {
     /// made).
     pub fn weight_gradient(&self) -> Plan {
         let mut plan = Plan::new("conv", 2);
-        let (dweight, dbias) =
-            (plan.buffer(self.outputs * self.terms()), plan.buffer(self.outputs));
+        let dweight = plan.buffer(self.outputs * self.terms());
+        let dbias = plan.buffer(self.outputs);
         let (parts, each) = self.parts();
         let all = (self.terms() + 1) * self.outputs;
         let sums = plan.buffer(parts * all);
@@ -168,6 +172,7 @@ impl Conv {
     }
 }
 
+/// The grid of a kernel whose threads take one of n elements after another.
 fn elementwise(n: usize) -> (usize, usize, usize) {
     (n.div_ceil(BLOCK.0 as usize).min(ELEMENTWISE), 1, 1)
 }

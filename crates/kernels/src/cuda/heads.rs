@@ -3,37 +3,40 @@
 
 use super::Argument::{Buffer, F32};
 use super::{Argument, Plan, count};
-use crate::Precision;
+use crate::factor::Precision;
 
 /// Threads of a block.
 const THREADS: u32 = 128;
-/// Rows (channels or inputs) of a warp and of a block; pixels of a tile, and of one in the weights'
-/// gradient; tiles of a block in the forward pass.
+/// Rows (channels or inputs) of a warp.
 const ROWS: usize = 32;
+/// Rows of a block.
 const PANEL: usize = 128;
+/// Pixels of a tile.
 const TILE: usize = 64;
+/// Pixels of a tile in the weights' gradient.
 const SHORT_TILE: usize = 32;
+/// Tiles of a block in the forward pass.
 const PASSES: usize = 2;
-/// What rows in shared memory have beyond their elements.
+/// Unused elements at the end of each row in shared memory.
 const GAP: usize = 8;
 /// How many blocks a launch should have: four for each of 132 multiprocessors (H100, H200),
 /// whatever the device, so that the order of sums is the same on all.
 const BLOCKS: usize = 528;
-/// Words of sums under curves that are kept at most.
+/// The most words of sums under curves that are kept.
 const SUMS: usize = 1 << 28;
 
 /// The counts of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// B
+    /// B.
     pub images: usize,
-    /// P
+    /// P.
     pub pixels: usize,
-    /// C
+    /// C.
     pub channels: usize,
-    /// D
+    /// D.
     pub inputs: usize,
-    /// K
+    /// K.
     pub attributes: usize,
 }
 
@@ -58,15 +61,18 @@ impl Counts {
             && self.attributes * self.channels.next_multiple_of(ROWS) * inputs < super::MOST
     }
 
-    /// Bytes of shared memory of a block, at most, that [`forward`], [`under`] and [`backward`] ask
-    /// for: more for inputs of several chunks.
+    /// The most bytes of shared memory of a block that [`forward`], [`forward_with_curves`] and
+    /// [`backward`] need: more for inputs of several chunks.
     pub fn shared(&self, precision: Precision) -> u32 {
-        let plans =
-            [forward(self, precision), under(self, precision, 1), backward(self, precision)];
+        let plans = [
+            forward(self, precision),
+            forward_with_curves(self, precision, 1),
+            backward(self, precision),
+        ];
         plans.iter().map(Plan::shared).max().unwrap_or(0)
     }
 
-    /// How many curves one [`under`] should take, so that its sums have room.
+    /// How many curves one [`forward_with_curves`] should take, so that its sums have room.
     pub fn curves_at_once(&self) -> usize {
         let each = self.images * self.pixels.div_ceil(TILE) * self.attributes * 2 * self.channels;
         (SUMS / each.max(1)).max(1)
@@ -118,7 +124,8 @@ impl Kernels {
 
     /// The inputs as factors. In `f32` they are so already where D is a multiple of 16.
     fn pack_inputs(&self, plan: &mut Plan, n: &Counts) -> Argument {
-        let (rows, padded) = (n.images * n.pixels, n.inputs.next_multiple_of(16));
+        let rows = n.images * n.pixels;
+        let padded = n.inputs.next_multiple_of(16);
         if self.bytes == 4 && padded == n.inputs {
             return Buffer(0);
         }
@@ -170,31 +177,18 @@ impl Kernels {
         )
     }
 
-    /// Launches what computes the gradient of u. The inputs and the weights as factors.
-    fn to_inputs_gradient(
-        &self,
-        plan: &mut Plan,
-        n: &Counts,
-        du: Argument,
-    ) -> (Argument, Argument) {
-        let (u, to_logits, to_inputs) =
-            (self.pack_inputs(plan, n), self.to_logits(plan, n), self.to_inputs(plan, n));
+    /// Launches what computes the gradient of u, and returns the inputs and the weights as factors.
+    fn inputs_gradient(&self, plan: &mut Plan, n: &Counts, du: Argument) -> (Argument, Argument) {
+        let u = self.pack_inputs(plan, n);
+        let to_logits = self.to_logits(plan, n);
+        let to_inputs = self.to_inputs(plan, n);
         let parts = n.pixels.div_ceil(TILE);
         let shared = self.tile(TILE * if n.chunks() == 1 { 1 } else { 2 })
             + PANEL * (TILE + GAP) * self.bytes;
-        let arguments = [
-            &[u, to_logits, to_inputs, Buffer(2), Buffer(3)][..],
-            &n.arguments(),
-            &[count(parts), du],
-        ]
-        .concat();
-        plan.launch(
-            self.inputs,
-            (n.images * parts, n.chunks(), 1),
-            (THREADS, 1, 1),
-            shared,
-            &arguments,
-        );
+        let given = [u, to_logits, to_inputs, Buffer(2), Buffer(3)];
+        let arguments = [&given[..], &n.arguments(), &[count(parts), du]].concat();
+        let grid = (n.images * parts, n.chunks(), 1);
+        plan.launch(self.inputs, grid, (THREADS, 1, 1), shared, &arguments);
         (u, to_logits)
     }
 
@@ -204,7 +198,7 @@ impl Kernels {
     }
 }
 
-/// Blocks of one thread an element, fewer where a thread has several.
+/// Blocks of one thread for each element, or fewer where a thread takes several.
 fn threads(elements: usize) -> usize {
     elements.div_ceil(THREADS as usize).min(1 << 16)
 }
@@ -215,9 +209,9 @@ pub fn forward(n: &Counts, precision: Precision) -> Plan {
     pooled(n, precision, None)
 }
 
-/// Forward under curves: u, w, bias, (n, β) [curves, K, C, 2] of g(M; n, β) → means [B, K, curves,
-/// 2, C] (the first buffer made). A curve of n = 1 and β = 0 gives the same bits as [`forward`].
-pub fn under(n: &Counts, precision: Precision, curves: usize) -> Plan {
+/// Forward under curves g(M; n, β): u, w, bias, (n, β) [curves, K, C, 2] → means [B, K, curves, 2,
+/// C] (the first buffer made). A curve of n = 1 and β = 0 gives the same bits as [`forward`].
+pub fn forward_with_curves(n: &Counts, precision: Precision, curves: usize) -> Plan {
     pooled(n, precision, Some(curves))
 }
 
@@ -230,26 +224,23 @@ fn pooled(n: &Counts, precision: Precision, curves: Option<usize>) -> Plan {
     };
     let parts = n.pixels.div_ceil(TILE * passes);
     let row = n.attributes * curves.unwrap_or(1) * 2 * n.channels;
-    let (out, sums) = (plan.buffer(n.images * row), plan.buffer(n.images * parts * row));
-    let (u, w) = (kernels.pack_inputs(&mut plan, n), kernels.to_logits(&mut plan, n));
+    let out = plan.buffer(n.images * row);
+    let sums = plan.buffer(n.images * parts * row);
+    let u = kernels.pack_inputs(&mut plan, n);
+    let w = kernels.to_logits(&mut plan, n);
     let groups = BLOCKS.div_ceil((n.images * parts).max(1)).min(n.attributes.max(1));
     let each = n.attributes.div_ceil(groups).max(1);
     let tiles = if n.chunks() == 1 { passes.min(n.pixels.div_ceil(TILE)) } else { 2 };
-    let under = curves.map(|curves| [Buffer(3), count(curves)]);
+    let curve_arguments = curves.map(|curves| [Buffer(3), count(curves)]);
     let arguments = [
         &[u, w, Buffer(2)][..],
         &n.arguments(),
         &[count(each), count(parts), sums],
-        under.as_ref().map_or(&[], |u| &u[..]),
+        curve_arguments.as_ref().map_or(&[], |arguments| &arguments[..]),
     ]
     .concat();
-    plan.launch(
-        kernel,
-        (n.images * parts, n.attributes.div_ceil(each), 1),
-        (THREADS, 1, 1),
-        kernels.tile(tiles * TILE),
-        &arguments,
-    );
+    let grid = (n.images * parts, n.attributes.div_ceil(each), 1);
+    plan.launch(kernel, grid, (THREADS, 1, 1), kernels.tile(tiles * TILE), &arguments);
     sum_parts(&mut plan, sums, (n.images, parts, row), group, 1. / n.pixels as f32, out);
     plan
 }
@@ -272,16 +263,19 @@ fn sum_parts(
 pub fn backward(n: &Counts, precision: Precision) -> Plan {
     let kernels = Kernels::of(precision);
     let mut plan = Plan::new("heads", 4);
-    let (weights, biases) = (n.attributes * n.channels * n.inputs, n.attributes * n.channels);
-    let (du, dw, db) =
-        (plan.buffer(n.images * n.pixels * n.inputs), plan.buffer(weights), plan.buffer(biases));
-    let (u, to_logits) = kernels.to_inputs_gradient(&mut plan, n, du);
+    let biases = n.attributes * n.channels;
+    let weights = biases * n.inputs;
+    let du = plan.buffer(n.images * n.pixels * n.inputs);
+    let dw = plan.buffer(weights);
+    let db = plan.buffer(biases);
+    let (u, to_logits) = kernels.inputs_gradient(&mut plan, n, du);
 
     let tiles = n.images * n.pixels.div_ceil(SHORT_TILE);
     let panels = n.panels() * n.chunks();
     let each = tiles.div_ceil((BLOCKS / (n.attributes * panels).max(1)).max(1)).max(1);
     let parts = tiles.div_ceil(each).max(1);
-    let (dw_parts, db_parts) = (plan.buffer(parts * weights), plan.buffer(parts * biases));
+    let dw_parts = plan.buffer(parts * weights);
+    let db_parts = plan.buffer(parts * biases);
     let shared = kernels.tile(SHORT_TILE * if n.chunks() == 1 { 2 } else { 3 });
     let arguments = [
         &[u, to_logits, Buffer(2), Buffer(3)][..],
@@ -289,23 +283,17 @@ pub fn backward(n: &Counts, precision: Precision) -> Plan {
         &[count(tiles), count(each), dw_parts, db_parts],
     ]
     .concat();
-    plan.launch(
-        kernels.weights,
-        (n.attributes, parts, panels),
-        (THREADS, 1, 1),
-        shared,
-        &arguments,
-    );
+    let grid = (n.attributes, parts, panels);
+    plan.launch(kernels.weights, grid, (THREADS, 1, 1), shared, &arguments);
     sum_parts(&mut plan, dw_parts, (1, parts, weights), 1, 1., dw);
     sum_parts(&mut plan, db_parts, (1, parts, biases), 1, 1., db);
     plan
 }
 
-/// [`backward`] where nobody asks for the weights' gradients: the gradient of u only (the first
-/// buffer made).
+/// [`backward`] without the weights' gradients: the gradient of u only (the first buffer made).
 pub fn input_gradient(n: &Counts, precision: Precision) -> Plan {
     let mut plan = Plan::new("heads", 4);
     let du = plan.buffer(n.images * n.pixels * n.inputs);
-    Kernels::of(precision).to_inputs_gradient(&mut plan, n, du);
+    Kernels::of(precision).inputs_gradient(&mut plan, n, du);
     plan
 }

@@ -1,7 +1,9 @@
 //! Work for a CUDA device as plain data: which kernels of `cuda/*.cu` are launched, in which order,
-//! with which grids, on which buffers. Written down apart from any device, so that the same
-//! launches run on a GPU (feature `cuda`) and, in tests, on the CPU. Every sum has an order that
-//! depends on shapes alone, and no kernel adds atomically: the same bits on every run.
+//! with which grids, on which buffers. Plans know no device: the same launches run on a GPU
+//! (feature `cuda`) and, in tests, on the CPU.
+//!
+//! Every run gives the same bits: the order of each sum depends on shapes alone, and no kernel adds
+//! atomically.
 
 pub mod conv;
 pub mod heads;
@@ -12,14 +14,14 @@ pub(crate) mod ops;
 /// Launches of one module's kernels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// `cuda/{module}.cu`
+    /// The name of the file `cuda/{module}.cu`.
     pub module: &'static str,
-    /// How many buffers are given, all of `f32`. They come first in the numbering.
+    /// The number of input buffers, all of `f32`. Buffers are numbered from these on.
     pub inputs: usize,
-    /// The lengths, in words of 4 bytes, of the buffers that are made. Their contents are undefined
-    /// before a launch writes them.
+    /// The lengths, in words of 4 bytes, of the buffers to be allocated, numbered after the inputs.
+    /// Their contents are undefined until a launch writes them.
     pub made: Vec<usize>,
-    /// One after another.
+    /// The launches, in order.
     pub launches: Vec<Launch>,
 }
 
@@ -28,13 +30,13 @@ pub struct Plan {
 pub struct Launch {
     /// The kernel's name in its module.
     pub kernel: &'static str,
-    /// Blocks.
+    /// The number of blocks in each dimension.
     pub grid: (u32, u32, u32),
-    /// Threads of a block.
+    /// The number of threads of a block in each dimension.
     pub block: (u32, u32, u32),
     /// Bytes of dynamic shared memory of a block.
     pub shared: u32,
-    /// What the kernel is called with, in its order.
+    /// The kernel's arguments, in its order.
     pub arguments: Vec<Argument>,
 }
 
@@ -50,23 +52,23 @@ pub enum Argument {
 }
 
 impl Plan {
-    /// No launch yet, of `inputs` buffers that are given.
+    /// A plan without launches that takes `inputs` buffers.
     pub fn new(module: &'static str, inputs: usize) -> Self {
         Self { module, inputs, made: vec![], launches: vec![] }
     }
 
-    /// Bytes of dynamic shared memory that a launch asks for at most.
+    /// The most bytes of dynamic shared memory that any launch needs.
     pub fn shared(&self) -> u32 {
         self.launches.iter().map(|launch| launch.shared).max().unwrap_or(0)
     }
 
-    /// A further buffer.
+    /// Adds a buffer to be allocated.
     pub fn buffer(&mut self, words: usize) -> Argument {
         self.made.push(words);
         Argument::Buffer(self.inputs + self.made.len() - 1)
     }
 
-    /// A further launch. One without any block is left out.
+    /// Adds a launch, unless it has no block.
     pub fn launch(
         &mut self,
         kernel: &'static str,
@@ -88,7 +90,8 @@ impl Plan {
     }
 }
 
-/// A count as the kernels take it, which multiply it in 64 bits only where products can be larger.
+/// A count as an argument. Kernels multiply counts in 64 bits only where products can exceed 32
+/// bits.
 ///
 /// # Panics
 /// If it is not below 2³¹.
@@ -97,5 +100,5 @@ pub(crate) fn count(n: usize) -> Argument {
     Argument::U32(n as u32)
 }
 
-/// Tensors of more elements are left to candle's own operations.
+/// Tensors of this many elements or more take candle's own operations.
 pub(crate) const MOST: usize = 1 << 31;

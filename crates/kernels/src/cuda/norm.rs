@@ -5,13 +5,14 @@ use super::{Plan, count};
 
 /// Threads of a block, which are channels × pixels.
 const BLOCK: (u32, u32, u32) = (32, 8, 1);
-/// Threads of a block that adds up what others left.
+/// Threads of a block that adds up the sums of other blocks.
 const TOTAL: (u32, u32, u32) = (32, 32, 1);
-/// Pixels that a block sums up at least, and into how many parts the pixels are cut at most.
+/// The fewest pixels that a block sums up.
 const PART: usize = 256;
+/// The most parts that the pixels are cut into.
 const PARTS: usize = 1024;
 
-/// x, mean, variance, γ, β, dL/dy
+/// x, mean, variance, γ, β, dL/dy.
 const GIVEN: [Argument; 6] = [Buffer(0), Buffer(1), Buffer(2), Buffer(3), Buffer(4), Buffer(5)];
 
 /// Groups of 32 channels.
@@ -29,9 +30,11 @@ fn parts(pixels: usize) -> (usize, usize) {
 pub fn moments(pixels: usize, channels: usize) -> Plan {
     let mut plan = Plan::new("norm", 1);
     let (parts, each) = parts(pixels);
-    let (mean, variance, sums) =
-        (plan.buffer(channels), plan.buffer(channels), plan.buffer(parts * 2 * channels));
-    let (n, c) = (count(pixels), count(channels));
+    let mean = plan.buffer(channels);
+    let variance = plan.buffer(channels);
+    let sums = plan.buffer(parts * 2 * channels);
+    let n = count(pixels);
+    let c = count(channels);
     plan.launch(
         "moments_sums",
         (groups(channels), parts, 1),
@@ -62,15 +65,18 @@ pub fn forward(pixels: usize, channels: usize, epsilon: f32, slope: f32) -> Plan
     plan
 }
 
-/// Backward: x, mean, variance, γ, β, dL/dy → dx, dγ, dβ (the first three buffers made). `own`: the
-/// moments are functions of x.
-pub fn backward(pixels: usize, channels: usize, epsilon: f32, slope: f32, own: bool) -> Plan {
+/// Backward: x, mean, variance, γ, β, dL/dy → dx, dγ, dβ (the first three buffers made). In
+/// `training` the moments are functions of x.
+pub fn backward(pixels: usize, channels: usize, epsilon: f32, slope: f32, training: bool) -> Plan {
     let mut plan = Plan::new("norm", 6);
     let (parts, each) = parts(pixels);
-    let (dx, dgamma, dbeta) =
-        (plan.buffer(pixels * channels), plan.buffer(channels), plan.buffer(channels));
-    let (sums, lines) = (plan.buffer(parts * 2 * channels), plan.buffer(2 * channels));
-    let (n, c) = (count(pixels), count(channels));
+    let dx = plan.buffer(pixels * channels);
+    let dgamma = plan.buffer(channels);
+    let dbeta = plan.buffer(channels);
+    let sums = plan.buffer(parts * 2 * channels);
+    let lines = plan.buffer(2 * channels);
+    let n = count(pixels);
+    let c = count(channels);
     let given = [&GIVEN[..], &[n, c, count(each), F32(epsilon), F32(slope)]].concat();
     let grid = (groups(channels), parts, 1);
     plan.launch("gradient_sums", grid, BLOCK, 0, &[&given[..], &[sums]].concat());
@@ -81,7 +87,7 @@ pub fn backward(pixels: usize, channels: usize, epsilon: f32, slope: f32, own: b
         c,
         count(parts),
         F32(epsilon),
-        U32(own.into()),
+        U32(training.into()),
         sums,
         dgamma,
         dbeta,
@@ -92,22 +98,17 @@ pub fn backward(pixels: usize, channels: usize, epsilon: f32, slope: f32, own: b
     plan
 }
 
-/// [`backward`] where the moments are constants and nobody asks for the gradients of γ and β: dx
-/// (the first buffer made), without any sum.
+/// [`backward`] with constant moments and without the gradients of γ and β: dx only (the first
+/// buffer made), without any sum.
 pub fn input_gradient(pixels: usize, channels: usize, epsilon: f32, slope: f32) -> Plan {
     let mut plan = Plan::new("norm", 6);
     let (parts, each) = parts(pixels);
     let dx = plan.buffer(pixels * channels);
-    let given =
-        [&GIVEN[..], &[count(pixels), count(channels), count(each), F32(epsilon), F32(slope)]]
-            .concat();
+    let n = count(pixels);
+    let c = count(channels);
     // The lines are not read, so that any buffer can stand there.
-    plan.launch(
-        "input_gradient",
-        (groups(channels), parts, 1),
-        BLOCK,
-        0,
-        &[&given[..], &[U32(0), Buffer(0), dx]].concat(),
-    );
+    let last = [n, c, count(each), F32(epsilon), F32(slope), U32(0), Buffer(0), dx];
+    let grid = (groups(channels), parts, 1);
+    plan.launch("input_gradient", grid, BLOCK, 0, &[&GIVEN[..], &last].concat());
     plan
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A program that has some kernels.
+/// A program that runs some of the kernels.
 pub struct Emulator {
     program: PathBuf,
 }
@@ -35,8 +35,8 @@ pub struct Launch {
 }
 
 impl Emulator {
-    /// Builds `cuda/{source}` with these kernels. `None`, with a word on it, where there is no
-    /// compiler.
+    /// Builds `cuda/{source}` with these kernels. Prints a message and returns `None` if there is
+    /// no compiler.
     pub fn new(source: &str, kernels: &[&str]) -> Option<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
@@ -49,7 +49,8 @@ impl Emulator {
         std::fs::create_dir_all(&folder).expect("a folder for the program");
         let list: Vec<String> = kernels.iter().map(|k| format!("KERNEL({k})")).collect();
         let main = format!(
-            "#include \"cuda_on_cpu.h\"\n#include \"{source}\"\nint main() {{ return emulation::run({{{}}}); }}\n",
+            "#include \"cuda_on_cpu.h\"\n#include \"{source}\"\n\
+             int main() {{ return emulation::run({{{}}}); }}\n",
             list.join(", ")
         );
         std::fs::write(folder.join("main.cpp"), main).expect("the program's source");
@@ -96,8 +97,8 @@ impl Emulator {
         Some(Self { program })
     }
 
-    /// Runs the launches one after another, and gives the buffers back. Blocks and threads take
-    /// turns in an order that `seed` decides (0: as they are numbered).
+    /// Runs the launches one after another and returns the buffers. Blocks and threads take turns
+    /// in an order that `seed` decides (0: as they are numbered).
     pub fn run(&self, seed: u64, buffers: &[Vec<u8>], launches: &[Launch]) -> Vec<Vec<u8>> {
         let mut input: Vec<u8> = vec![];
         let mut put = |n: u64| input.extend(n.to_le_bytes());
@@ -112,7 +113,8 @@ impl Emulator {
             input.extend((launch.kernel.len() as u64).to_le_bytes());
             input.extend(launch.kernel.as_bytes());
             let mut put = |n: u64| input.extend(n.to_le_bytes());
-            let ((gx, gy, gz), (bx, by, bz)) = (launch.grid, launch.block);
+            let (gx, gy, gz) = launch.grid;
+            let (bx, by, bz) = launch.block;
             [gx, gy, gz, bx, by, bz, launch.shared, launch.arguments.len() as u32]
                 .into_iter()
                 .for_each(|n| put(n.into()));

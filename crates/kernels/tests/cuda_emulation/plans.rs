@@ -4,7 +4,7 @@ use foresee_kernels::cuda::{self, Plan};
 
 use super::emulator::{Argument, Emulator, Launch, bytes, floats};
 
-/// What the plan makes of the inputs. Its buffers are NaN before.
+/// Runs a plan on inputs and returns the buffers that it allocated, which were NaN before.
 pub fn run(emulator: &Emulator, plan: &Plan, inputs: &[&[f32]], seed: u64) -> Vec<Vec<f32>> {
     assert_eq!(inputs.len(), plan.inputs);
     let made = plan.made.iter().map(|&words| vec![0xFF; 4 * words]);

@@ -14,17 +14,10 @@ pub(crate) struct DilatedConv {
 
 impl DilatedConv {
     fn sizes(&self, x: &Shape, weight: &Shape) -> Result<Conv> {
-        let ((images, h, w, inputs), (outputs, _, n, _)) = (x.dims4()?, weight.dims4()?);
-        Ok(Conv {
-            images,
-            h,
-            w,
-            inputs,
-            outputs,
-            n,
-            dilation: self.dilation,
-            precision: self.precision,
-        })
+        let Self { dilation, precision } = *self;
+        let (images, h, w, inputs) = x.dims4()?;
+        let (outputs, _, n, _) = weight.dims4()?;
+        Ok(Conv { images, h, w, inputs, outputs, n, dilation, precision })
     }
 }
 
@@ -68,24 +61,19 @@ impl CustomOp3 for DilatedConv {
         g: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let conv = self.sizes(x.shape(), w.shape())?;
-        let (dw, db) = match w.track_op() || b.track_op() {
-            true => {
-                let [dw, db] = run_on(
-                    &conv.weight_gradient(),
-                    &[x, g],
-                    [w.shape().clone(), b.shape().clone()],
-                )?;
-                (Some(dw), Some(db))
-            }
-            false => (None, None),
-        };
-        let dx = match x.track_op() {
-            true => {
-                let [dx] = run_on(&conv.input_gradient(), &[g, w], [x.shape().clone()])?;
-                Some(dx)
-            }
-            false => None,
-        };
+        let mut dw = None;
+        let mut db = None;
+        if w.track_op() || b.track_op() {
+            let shapes = [w.shape().clone(), b.shape().clone()];
+            let [weight, bias] = run_on(&conv.weight_gradient(), &[x, g], shapes)?;
+            dw = Some(weight);
+            db = Some(bias);
+        }
+        let mut dx = None;
+        if x.track_op() {
+            let [input] = run_on(&conv.input_gradient(), &[g, w], [x.shape().clone()])?;
+            dx = Some(input);
+        }
         Ok((dx, dw, db))
     }
 }

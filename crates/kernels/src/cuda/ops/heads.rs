@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::{first, run, run_on, view};
-use crate::cuda::heads::{Counts, backward, forward, input_gradient, under};
+use crate::cuda::heads::{self, Counts, backward, forward, input_gradient};
 use crate::curve::{ClosedForm, ToneCurve};
 use crate::factor::Precision;
 
@@ -58,7 +58,8 @@ impl CustomOp3 for Heads {
         _out: &Tensor,
         g: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (n, inputs) = (&self.counts, [u, w, b, g]);
+        let n = &self.counts;
+        let inputs = [u, w, b, g];
         if !w.track_op() && !b.track_op() {
             let [du] = run_on(&input_gradient(n, self.precision), &inputs, [u.shape().clone()])?;
             return Ok((Some(du), None, None));
@@ -69,8 +70,8 @@ impl CustomOp3 for Heads {
     }
 }
 
-/// Means [B, K, curves, 2, C] under curves, or `None` where one of them is of no closed form.
-pub(crate) fn forward_under(
+/// Means [B, K, curves, 2, C] under curves, or `None` if one of them has no closed form.
+pub(crate) fn forward_with_curves(
     u: &Tensor,
     w: &Tensor,
     bias: &Tensor,
@@ -78,21 +79,16 @@ pub(crate) fn forward_under(
     precision: Precision,
     curves: &[&dyn ToneCurve],
 ) -> Result<Option<Tensor>> {
-    let Some(forms) =
-        curves.iter().map(|curve| closed_forms(*curve, counts)).collect::<Option<Vec<_>>>()
-    else {
-        return Ok(None);
-    };
+    let forms = curves.iter().map(|curve| closed_forms(*curve, counts));
+    let Some(forms) = forms.collect::<Option<Vec<_>>>() else { return Ok(None) };
     let parts = forms.chunks(counts.curves_at_once()).map(|forms| {
-        let shape = (counts.images, counts.attributes, forms.len(), 2, counts.channels);
-        let table = Tensor::from_vec(
-            forms.concat(),
-            forms.len() * counts.attributes * counts.channels * 2,
-            u.device(),
-        )?;
-        let [out] =
-            run_on(&under(counts, precision, forms.len()), &[u, w, bias, &table], [shape.into()])?;
-        Ok(out)
+        let Counts { images, attributes, channels, .. } = *counts;
+        let values = forms.len() * attributes * channels * 2;
+        let table = Tensor::from_vec(forms.concat(), values, u.device())?;
+        let plan = heads::forward_with_curves(counts, precision, forms.len());
+        let shape = (images, attributes, forms.len(), 2, channels);
+        let [means] = run_on(&plan, &[u, w, bias, &table], [shape.into()])?;
+        Ok(means)
     });
     Ok(Some(Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 2)?))
 }

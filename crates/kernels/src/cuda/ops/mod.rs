@@ -1,12 +1,12 @@
-//! The plans run by candle's CUDA device, as differentiable operations of its tensors.
+//! Plans on candle's CUDA device, as differentiable operations of its tensors.
 
 pub(crate) mod conv;
 pub(crate) mod heads;
 pub(crate) mod norm;
 
-use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
-use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaView, LaunchConfig, PushKernelArg};
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaSlice, CudaView, LaunchConfig, PushKernelArg, sys,
+};
 use candle_core::cuda_backend::{CudaDevice, WrapErr};
 use candle_core::op::BackpropOp;
 use candle_core::{
@@ -15,10 +15,17 @@ use candle_core::{
 
 use super::{Argument, Launch, MOST, Plan};
 
-/// What a kernel may have of shared memory without asking.
+/// The most shared memory that a block can have on a device.
+const MAX_SHARED_OF_DEVICE: sys::CUdevice_attribute_enum =
+    sys::CUdevice_attribute_enum::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
+/// The most shared memory that a kernel asks for.
+const MAX_SHARED_OF_KERNEL: sys::CUfunction_attribute_enum =
+    sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+
+/// Bytes of shared memory that a kernel can have without asking for more.
 const SHARED: u32 = 48 << 10;
 
-/// Values of `f32` that the kernels read at once.
+/// Values of `f32` that a kernel reads at once.
 const ALIGNED: usize = 4;
 
 /// The modules as PTX, which the driver compiles for its device when a kernel is first used.
@@ -38,14 +45,11 @@ pub(crate) fn takes(tensors: &[&Tensor]) -> bool {
 /// compute capability 8.6, 8.9 and 12.0, more on larger ones.
 pub(crate) fn have_shared(device: &Device, bytes: u32) -> bool {
     let Device::Cuda(device) = device else { return false };
-    let most = device
-        .cuda_stream()
-        .context()
-        .attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+    let most = device.cuda_stream().context().attribute(MAX_SHARED_OF_DEVICE);
     bytes <= most.map_or(SHARED, |most| most.max(0) as u32)
 }
 
-/// Runs a plan and gives back the buffers that it made.
+/// Runs a plan and returns the buffers that it allocated.
 pub(crate) fn run(
     plan: &Plan,
     device: &CudaDevice,
@@ -76,9 +80,7 @@ fn start(
     let function =
         device.get_or_load_custom_func(launch.kernel, &format!("foresee-{module}"), ptx)?;
     if launch.shared > SHARED {
-        function
-            .set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, launch.shared as i32)
-            .w()?;
+        function.set_attribute(MAX_SHARED_OF_KERNEL, launch.shared as i32).w()?;
     }
     let mut builder = function.builder();
     for argument in &launch.arguments {
@@ -100,8 +102,8 @@ fn start(
     Ok(())
 }
 
-/// The tensor as kernels take it: contiguous, and beginning where 16 bytes do. A view of a
-/// contiguous tensor can begin elsewhere; it is copied.
+/// The tensor as kernels take it: contiguous, and beginning at a multiple of 16 bytes. A view that
+/// begins elsewhere is copied.
 pub(crate) fn aligned(t: &Tensor) -> Result<Tensor> {
     let t = t.contiguous()?;
     match t.layout().start_offset().is_multiple_of(ALIGNED) {
@@ -123,7 +125,7 @@ pub(crate) fn view<'a>(storage: &'a CudaStorage, layout: &Layout) -> Result<Cuda
     }
 }
 
-/// The same of a tensor, whose storage `stored` holds.
+/// [`view`] of a tensor's storage and layout.
 pub(crate) fn view_of<'a>(
     (storage, layout): &'a (StorageRef<'_>, &Layout),
 ) -> Result<CudaView<'a, f32>> {
@@ -133,7 +135,8 @@ pub(crate) fn view_of<'a>(
     }
 }
 
-/// Runs a plan on tensors and gives the first buffers that it makes as tensors of these shapes.
+/// Runs a plan on tensors and returns the first buffers that it allocates as tensors of these
+/// shapes.
 pub(crate) fn run_on<const N: usize>(
     plan: &Plan,
     inputs: &[&Tensor],

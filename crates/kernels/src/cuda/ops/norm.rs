@@ -4,13 +4,11 @@ use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result, Shape, Ten
 
 use super::{first, run, run_on, view, view_of};
 use crate::cuda::norm::{backward, forward, input_gradient, moments};
-use crate::norm::Moments;
 
-/// The moments of contiguous x [B, H, W, C].
-pub(crate) fn channel_moments(x: &Tensor) -> Result<Moments> {
-    let (b, h, w, c) = x.dims4()?;
-    let [mean, variance] = run_on(&moments(b * h * w, c), &[x], [c.into(), c.into()])?;
-    Ok(Moments { mean, variance, count: b * h * w })
+/// Mean and variance, `[C]` each, of contiguous x [B, H, W, C].
+pub(crate) fn channel_moments(x: &Tensor) -> Result<[Tensor; 2]> {
+    let (pixels, channels) = counts(x.shape())?;
+    run_on(&moments(pixels, channels), &[x], [channels.into(), channels.into()])
 }
 
 /// leaky_relu(γ·(x - mean)/√(variance + ε) + β, slope).
@@ -19,8 +17,8 @@ pub(crate) struct NormLeakyRelu {
     pub variance: Tensor,
     pub epsilon: f32,
     pub slope: f32,
-    /// The moments are functions of x.
-    pub own: bool,
+    /// Whether the moments are functions of x.
+    pub training: bool,
 }
 
 /// Pixels and channels of [B, H, W, C].
@@ -57,7 +55,8 @@ impl CustomOp3 for NormLeakyRelu {
     ) -> Result<(CudaStorage, Shape)> {
         let (pixels, channels) = counts(xl.shape())?;
         let plan = forward(pixels, channels, self.epsilon, self.slope);
-        let (mean, variance) = (self.mean.storage_and_layout(), self.variance.storage_and_layout());
+        let mean = self.mean.storage_and_layout();
+        let variance = self.variance.storage_and_layout();
         let inputs =
             [view(x, xl)?, view_of(&mean)?, view_of(&variance)?, view(gamma, gl)?, view(beta, bl)?];
         Ok((first(run(&plan, &x.device, &inputs)?, &x.device), xl.shape().clone()))
@@ -73,21 +72,15 @@ impl CustomOp3 for NormLeakyRelu {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (pixels, channels) = counts(x.shape())?;
         let inputs = [x, &self.mean, &self.variance, gamma, beta, g];
-        let of_weights = gamma.track_op() || beta.track_op();
-        if !self.own && !of_weights {
-            let [dx] = run_on(
-                &input_gradient(pixels, channels, self.epsilon, self.slope),
-                &inputs,
-                [x.shape().clone()],
-            )?;
+        let needs_weights = gamma.track_op() || beta.track_op();
+        if !self.training && !needs_weights {
+            let plan = input_gradient(pixels, channels, self.epsilon, self.slope);
+            let [dx] = run_on(&plan, &inputs, [x.shape().clone()])?;
             return Ok((Some(dx), None, None));
         }
-        let plan = backward(pixels, channels, self.epsilon, self.slope, self.own);
-        let [dx, dgamma, dbeta] = run_on(
-            &plan,
-            &inputs,
-            [x.shape().clone(), gamma.shape().clone(), beta.shape().clone()],
-        )?;
-        Ok((Some(dx), of_weights.then_some(dgamma), of_weights.then_some(dbeta)))
+        let plan = backward(pixels, channels, self.epsilon, self.slope, self.training);
+        let shapes = [x.shape().clone(), gamma.shape().clone(), beta.shape().clone()];
+        let [dx, dgamma, dbeta] = run_on(&plan, &inputs, shapes)?;
+        Ok((Some(dx), needs_weights.then_some(dgamma), needs_weights.then_some(dbeta)))
     }
 }

@@ -1,0 +1,72 @@
+//! Models that are cut at an activation, for the CAM family.
+
+use candle_core::Tensor;
+
+use crate::error::Result;
+use crate::target::{DEFAULT_BATCH, Target};
+
+/// A model that can be cut at an activation.
+///
+/// candle keeps no gradients of intermediate tensors, so the activation becomes a variable and the
+/// rest of the model is run from it.
+pub trait Activations {
+    /// The activation [B, C, H, W] of inputs x [B, ...].
+    ///
+    /// # Errors
+    /// If x does not fit the model.
+    fn features(&self, x: &Tensor) -> candle_core::Result<Tensor>;
+
+    /// Outputs [B, K] from the activation on.
+    ///
+    /// # Errors
+    /// If z does not fit the model.
+    fn outputs(&self, z: &Tensor) -> candle_core::Result<Tensor>;
+
+    /// Inputs at once, unless a method's options say otherwise. Default 32.
+    fn batch_size(&self) -> usize {
+        DEFAULT_BATCH
+    }
+
+    /// The activation and ∂f/∂activation, by candle's gradients unless the model knows better.
+    ///
+    /// # Errors
+    /// If the model fails, has no such output, or candle has no gradient for it.
+    fn activation_and_gradient(&self, x: &Tensor, target: usize) -> Result<(Tensor, Tensor)> {
+        let z = self.features(x)?.detach();
+        let gradient = Target::new(|z: &Tensor| self.outputs(z), target)
+            .unbatched_gradient(&z, "the activation")?;
+        Ok((z, gradient))
+    }
+}
+
+/// [`Activations`] of a model that is given as two functions: x → z and z → outputs.
+#[derive(Debug, Clone)]
+pub struct SplitModel<F, G> {
+    features: F,
+    rest: G,
+}
+
+impl<F, G> SplitModel<F, G>
+where
+    F: Fn(&Tensor) -> candle_core::Result<Tensor>,
+    G: Fn(&Tensor) -> candle_core::Result<Tensor>,
+{
+    /// The functions before and after the activation.
+    pub fn new(features: F, rest: G) -> Self {
+        Self { features, rest }
+    }
+}
+
+impl<F, G> Activations for SplitModel<F, G>
+where
+    F: Fn(&Tensor) -> candle_core::Result<Tensor>,
+    G: Fn(&Tensor) -> candle_core::Result<Tensor>,
+{
+    fn features(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        (self.features)(x)
+    }
+
+    fn outputs(&self, z: &Tensor) -> candle_core::Result<Tensor> {
+        (self.rest)(z)
+    }
+}

@@ -1,0 +1,146 @@
+//! Every method of the study in the same form: a map of pixels.
+
+use std::collections::HashMap;
+
+use candle_core::Tensor;
+
+use crate::error::{Error, Result};
+use crate::layers::Layers;
+use crate::maps::{Interpolation, Reduce, per_pixel};
+use crate::methods::{
+    Composite, GradCam, IntegratedGradients, Lime, LimeResult, MaskWeights, Method, SmoothGrad,
+    chance, grad_cam, grad_cam_plus_plus, guided_backprop, guided_grad_cam, input_x_gradient,
+    integrated_gradients, lime, lrp, sensitivity, smooth_grad,
+};
+use crate::network::FEATURES;
+use crate::parts::grid_segments;
+
+/// The settings of all methods.
+#[derive(Debug, Clone)]
+pub struct Explainer {
+    /// Noisy copies of SmoothGrad, and points on the path of integrated gradients; from 1.
+    pub steps: usize,
+    /// LIME's segments are the cells of a grid with so many rows and columns, at most one cell a
+    /// pixel; from 1.
+    pub grid: usize,
+    /// Perturbed samples of LIME for each image, from 2.
+    pub lime_samples: usize,
+    /// Decides all random numbers.
+    pub seed: u64,
+    /// The maps of [`Method::PermutationRegions`] for attributes by their numbers, [1, H, W]
+    /// ([`RegionImportance::maps`](crate::RegionImportance::maps)).
+    pub region_maps: HashMap<usize, Tensor>,
+}
+
+/// A method's maps of a batch.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    /// [B, H, W].
+    pub maps: Tensor,
+    /// R² of LIME's linear model around each image; NaN for all other methods.
+    pub local_r2: Vec<f64>,
+}
+
+impl Explainer {
+    /// Maps [B, H, W] of images x [B, C, H, W] for output `attribute` of the model. The CAM family
+    /// looks at the layer [`FEATURES`]; its maps have that layer's size. `images` are the numbers
+    /// of the images in their data set, which decide the random numbers of [`Method::Chance`] and
+    /// nothing else.
+    ///
+    /// # Errors
+    /// If the model or the settings do not allow the method, or x does not fit the model.
+    pub fn maps(
+        &self,
+        method: Method,
+        layers: &Layers,
+        x: &Tensor,
+        images: &[usize],
+        attribute: usize,
+    ) -> Result<Tensor> {
+        let target = layers.target(attribute);
+        let sum = |attribution: &Tensor| per_pixel(attribution, Reduce::Sum);
+        let cam = GradCam::default();
+        let map = match method {
+            Method::Sensitivity => per_pixel(&sensitivity(&target, x)?, Reduce::Norm)?,
+            Method::InputXGradient => sum(&input_x_gradient(&target, x)?)?,
+            Method::SmoothGrad => {
+                let options =
+                    SmoothGrad { samples: self.steps, seed: self.seed, ..SmoothGrad::default() };
+                per_pixel(&smooth_grad(|x| target.gradient(x), x, &options)?, Reduce::Norm)?
+            }
+            Method::IntegratedGradients => {
+                let options =
+                    IntegratedGradients { steps: self.steps, ..IntegratedGradients::default() };
+                sum(&integrated_gradients(&target, x, None, &options)?.attribution)?
+            }
+            Method::GuidedBackprop => sum(&guided_backprop(layers, x, attribute)?)?,
+            Method::GradCam => grad_cam(&layers.split_at(FEATURES)?, x, attribute, &cam)?,
+            Method::GradCamPlusPlus => {
+                grad_cam_plus_plus(&layers.split_at(FEATURES)?, x, attribute, &cam)?
+            }
+            Method::GuidedGradCam => {
+                let nearest = Interpolation::default();
+                sum(&guided_grad_cam(layers, FEATURES, x, attribute, nearest)?)?
+            }
+            Method::Cam => layers.cam(FEATURES, x, attribute)?,
+            Method::Lrp => {
+                sum(&lrp(layers, x, attribute, &Composite::epsilon_plus())?.attribution)?
+            }
+            Method::Lime => first_channel(&self.lime(layers, x, attribute)?.attribution)?,
+            Method::PermutationRegions => self.region_map(x, attribute)?,
+            Method::Masks => layers.mask_map(x, attribute, MaskWeights::Contribution)?,
+            Method::MeanMask => layers.mask_map(x, attribute, MaskWeights::Mean)?,
+            Method::Chance => chance(x, images, attribute, self.seed)?,
+        };
+        Ok(map.detach())
+    }
+
+    /// [`maps`](Self::maps), with the fit of LIME's models.
+    ///
+    /// # Errors
+    /// As for [`maps`](Self::maps).
+    pub fn explain(
+        &self,
+        method: Method,
+        layers: &Layers,
+        x: &Tensor,
+        images: &[usize],
+        attribute: usize,
+    ) -> Result<Explanation> {
+        if method == Method::Lime {
+            let lime = self.lime(layers, x, attribute)?;
+            return Ok(Explanation {
+                maps: first_channel(&lime.attribution)?,
+                local_r2: lime.fits.iter().map(|fit| fit.r2).collect(),
+            });
+        }
+        Ok(Explanation {
+            maps: self.maps(method, layers, x, images, attribute)?,
+            local_r2: vec![f64::NAN; x.dim(0)?],
+        })
+    }
+
+    /// LIME of images x [B, C, H, W] for output `attribute`, with segments that become 0.
+    ///
+    /// # Errors
+    /// As for [`lime`](crate::lime()).
+    pub fn lime(&self, layers: &Layers, x: &Tensor, attribute: usize) -> Result<LimeResult> {
+        let (_, _, h, w) = x.dims4()?;
+        let cells = grid_segments(h, w, self.grid.min(h), self.grid.min(w))?;
+        let options = Lime { samples: self.lime_samples, seed: self.seed, ..Lime::default() };
+        lime(&layers.target(attribute), x, &cells, None, &options)
+    }
+
+    fn region_map(&self, x: &Tensor, attribute: usize) -> Result<Tensor> {
+        let map = self.region_maps.get(&attribute).ok_or(Error::Degenerate(
+            "permutation importance was not computed for this attribute",
+        ))?;
+        let (b, _, h, w) = x.dims4()?;
+        Ok(map.broadcast_as((b, h, w))?.contiguous()?)
+    }
+}
+
+/// All channels of a segment have the same weight.
+fn first_channel(attribution: &Tensor) -> Result<Tensor> {
+    Ok(attribution.narrow(1, 0, 1)?.squeeze(1)?)
+}

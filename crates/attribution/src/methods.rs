@@ -1,0 +1,254 @@
+//! The attribution methods, one file each, and the list of those that the study compares.
+
+mod attribute_importance;
+mod attribute_surrogates;
+mod cam;
+mod chance;
+mod grad_cam;
+mod grad_cam_plus_plus;
+mod guided_backprop;
+mod guided_grad_cam;
+mod input_x_gradient;
+mod integrated_gradients;
+mod label_importance;
+mod lime;
+mod lrp;
+mod masks;
+mod partial_dependence;
+mod permutation_importance;
+mod region_importance;
+mod sensitivity;
+mod smooth_grad;
+mod surrogate;
+
+pub use attribute_importance::{attribute_importances, log_losses};
+pub use attribute_surrogates::{AttributeSurrogate, SurrogateInputs, attribute_surrogates};
+pub use cam::cam;
+pub use chance::chance;
+pub use grad_cam::{GradCam, grad_cam};
+pub use grad_cam_plus_plus::grad_cam_plus_plus;
+pub use guided_backprop::guided_backprop;
+pub use guided_grad_cam::guided_grad_cam;
+pub use input_x_gradient::input_x_gradient;
+pub use integrated_gradients::{
+    IntegratedGradients, IntegratedGradientsResult, Quadrature, integrated_gradients,
+};
+pub use label_importance::label_importances;
+pub use lime::{Distance, Lime, LimeResult, lime, lime_with_perturbations};
+pub use lrp::{Bias, Composite, LayerSum, Relevance, Rule, lrp};
+pub use masks::{MaskWeights, mask_map};
+pub use partial_dependence::{PartialDependence, partial_dependence, quantile_grid};
+pub use permutation_importance::{
+    Importance, Permutation, most_important, permutation_importance, permutation_importances,
+};
+pub use region_importance::{RegionImportance, region_importances};
+pub use sensitivity::sensitivity;
+pub use smooth_grad::{NoiseLevel, SmoothGrad, Statistic, smooth_grad, smooth_grad_with_noise};
+pub use surrogate::{
+    Fidelity, MIN_SURROGATE_ROWS, Surrogate, SurrogateKind, SurrogateModel, SurrogateOptions, Tree,
+    global_surrogate,
+};
+
+/// A way to say which pixels an answer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+pub enum Method {
+    /// Eq. 1: the norm of the gradient at each pixel.
+    Sensitivity,
+    /// Input times gradient.
+    InputXGradient,
+    /// The norm of the gradient's mean over noisy copies (Smilkov et al., 2017).
+    SmoothGrad,
+    /// Integrated gradients from grey (Sundararajan et al., 2017).
+    IntegratedGradients,
+    /// Guided backpropagation (Springenberg et al., 2015).
+    GuidedBackprop,
+    /// Grad-CAM (Selvaraju et al., 2017).
+    GradCam,
+    /// Grad-CAM++ (Chattopadhay et al., 2018).
+    GradCamPlusPlus,
+    /// Guided backpropagation times Grad-CAM.
+    GuidedGradCam,
+    /// CAM (Zhou et al., 2016), for networks without masks only.
+    Cam,
+    /// Eq. 2: layer-wise relevance propagation, z⁺ for convolutions and ε for the readout.
+    Lrp,
+    /// LIME (Ribeiro et al., 2016): a linear model of the cells of a grid that are kept or made
+    /// grey.
+    Lime,
+    /// Permutation importance of the cells of a grid, over many faces: the same map for every face.
+    PermutationRegions,
+    /// The paper's masks: Σ_c w_c·M_c·z_c, what each pixel adds to the logit.
+    Masks,
+    /// The mean of the paper's masks.
+    MeanMask,
+    /// The control: random numbers, others for each face and attribute.
+    Chance,
+}
+
+/// How the values of a method's map are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Above 0 for the attribute, below 0 against it.
+    Signed,
+    /// From 0: how much a pixel counts, not for what.
+    Unsigned,
+    /// One map for all images; how much a pixel counts, and below 0 nothing but chance.
+    Global,
+}
+
+impl Method {
+    /// All methods, in the order of tables and figures.
+    pub const ALL: [Self; 15] = [
+        Self::Sensitivity,
+        Self::InputXGradient,
+        Self::SmoothGrad,
+        Self::IntegratedGradients,
+        Self::GuidedBackprop,
+        Self::GradCam,
+        Self::GradCamPlusPlus,
+        Self::GuidedGradCam,
+        Self::Cam,
+        Self::Lrp,
+        Self::Lime,
+        Self::PermutationRegions,
+        Self::Masks,
+        Self::MeanMask,
+        Self::Chance,
+    ];
+
+    /// As in files and on the command line.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Sensitivity => "sensitivity",
+            Self::InputXGradient => "input-x-gradient",
+            Self::SmoothGrad => "smooth-grad",
+            Self::IntegratedGradients => "integrated-gradients",
+            Self::GuidedBackprop => "guided-backprop",
+            Self::GradCam => "grad-cam",
+            Self::GradCamPlusPlus => "grad-cam-plus-plus",
+            Self::GuidedGradCam => "guided-grad-cam",
+            Self::Cam => "cam",
+            Self::Lrp => "lrp",
+            Self::Lime => "lime",
+            Self::PermutationRegions => "permutation-regions",
+            Self::Masks => "masks",
+            Self::MeanMask => "mean-mask",
+            Self::Chance => "chance",
+        }
+    }
+
+    /// The method of this [`id`](Self::id).
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.id() == id)
+    }
+
+    /// The name as papers write it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Sensitivity => "sensitivity",
+            Self::InputXGradient => "input × gradient",
+            Self::SmoothGrad => "SmoothGrad",
+            Self::IntegratedGradients => "integrated gradients",
+            Self::GuidedBackprop => "guided backprop.",
+            Self::GradCam => "Grad-CAM",
+            Self::GradCamPlusPlus => "Grad-CAM++",
+            Self::GuidedGradCam => "guided Grad-CAM",
+            Self::Cam => "CAM",
+            Self::Lrp => "LRP",
+            Self::Lime => "LIME",
+            Self::PermutationRegions => "permuted regions",
+            Self::Masks => "masks",
+            Self::MeanMask => "mean mask",
+            Self::Chance => "chance",
+        }
+    }
+
+    /// How its map is to be read.
+    pub fn reading(self) -> Reading {
+        match self {
+            Self::Sensitivity
+            | Self::SmoothGrad
+            | Self::GradCam
+            | Self::GradCamPlusPlus
+            | Self::MeanMask
+            | Self::Chance => Reading::Unsigned,
+            Self::PermutationRegions => Reading::Global,
+            Self::InputXGradient
+            | Self::IntegratedGradients
+            | Self::GuidedBackprop
+            | Self::GuidedGradCam
+            | Self::Cam
+            | Self::Lrp
+            | Self::Lime
+            | Self::Masks => Reading::Signed,
+        }
+    }
+
+    /// Whether it explains one image; [`PermutationRegions`](Self::PermutationRegions) explains the
+    /// model over all images.
+    pub fn is_local(self) -> bool {
+        self != Self::PermutationRegions
+    }
+
+    /// The methods for a network with or without `masks`, and with or without permutation
+    /// importance of `regions`.
+    pub fn available(masks: bool, regions: bool) -> Vec<Self> {
+        let is_available = |method: &Self| match method {
+            Self::Masks | Self::MeanMask => masks,
+            Self::Cam => !masks,
+            Self::PermutationRegions => regions,
+            _ => true,
+        };
+        Self::ALL.into_iter().filter(is_available).collect()
+    }
+
+    /// Why a network or a run may not have it.
+    pub fn needs(self) -> &'static str {
+        match self {
+            Self::Masks | Self::MeanMask => "the network has no masks (model.attention = false)",
+            Self::Cam => {
+                "CAM needs average pooling and a linear readout behind the features, and this \
+                 network has masks there"
+            }
+            Self::PermutationRegions => {
+                "attribute.permutation_images is 0, or there are fewer than two test faces"
+            }
+            _ => "not possible",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_lead_back_to_their_methods() {
+        for method in Method::ALL {
+            assert_eq!(Method::from_id(method.id()), Some(method));
+        }
+        assert_eq!(Method::from_id("region"), None);
+    }
+
+    #[test]
+    fn a_network_has_masks_or_cam() {
+        let with_masks = Method::available(true, false);
+        assert!(with_masks.contains(&Method::Masks) && !with_masks.contains(&Method::Cam));
+        assert!(!with_masks.contains(&Method::PermutationRegions));
+        let without = Method::available(false, true);
+        assert!(without.contains(&Method::Cam) && !without.contains(&Method::MeanMask));
+        assert_eq!((with_masks.len(), without.len()), (13, 13));
+    }
+
+    #[cfg(feature = "clap")]
+    #[test]
+    fn the_command_lines_names_are_the_ids() {
+        use clap::ValueEnum;
+        assert_eq!(Method::value_variants(), Method::ALL);
+        for method in Method::ALL {
+            let value = method.to_possible_value().expect("no variant is skipped");
+            assert_eq!(value.get_name(), method.id());
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Grad-CAM (Selvaraju et al., 2017).
+
+use candle_core::Tensor;
+
+use crate::activations::Activations;
+use crate::error::{Error, Result, check};
+use crate::tensors::in_batches;
+
+/// Options of [`grad_cam`] and [`grad_cam_plus_plus`](crate::grad_cam_plus_plus).
+#[derive(Debug, Clone, PartialEq)]
+pub struct GradCam {
+    /// Whether only the positive part is kept, as in the papers. Default true. (Captum's default is
+    /// false.)
+    pub relu: bool,
+    /// Inputs at once, from 1. Default as many as the activations say ([`Activations::batch_size`];
+    /// of [`Layers`](crate::Layers) their own [`batch`](crate::Layers::batch)).
+    pub batch: Option<usize>,
+}
+
+impl Default for GradCam {
+    fn default() -> Self {
+        Self { relu: true, batch: None }
+    }
+}
+
+/// Grad-CAM (Selvaraju et al., 2017): Σ_c α_c·A_c with α_c the mean of ∂f/∂A_c over the pixels; its
+/// positive part unless the options say otherwise. [B, H, W] of the activation; see
+/// [`resize`](crate::resize).
+///
+/// # Errors
+/// If the model fails, has no such output, or candle has no gradient for it.
+pub fn grad_cam<A: Activations>(
+    model: &A,
+    x: &Tensor,
+    target: usize,
+    options: &GradCam,
+) -> Result<Tensor> {
+    weighted_sum(model, x, target, options, |_, gradient| Ok(gradient.mean_keepdim((2, 3))?))
+}
+
+/// Σ_c w_c·A_c for weights [B, C, 1, 1] that are made of the activation and the gradient in it.
+pub(crate) fn weighted_sum<A: Activations>(
+    model: &A,
+    x: &Tensor,
+    target: usize,
+    options: &GradCam,
+    weights: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let batch = options.batch.unwrap_or_else(|| model.batch_size());
+    check(batch >= 1, "batch", batch, "a number from 1")?;
+    in_batches(x, batch, |x| {
+        let (z, gradient) = model.activation_and_gradient(x, target)?;
+        if z.rank() != 4 {
+            return Err(Error::shape("the activation", z.dims(), "[B, C, H, W]"));
+        }
+        let map = z.broadcast_mul(&weights(&z, &gradient)?)?.sum(1)?;
+        Ok(if options.relu { map.relu()? } else { map })
+    })
+}

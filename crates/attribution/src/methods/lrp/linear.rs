@@ -1,0 +1,183 @@
+//! Relevance through one convolution, linear layer or readout.
+
+use candle_core::Tensor;
+
+use super::composite::Rule;
+use crate::error::{Error, Result};
+use crate::layers::Layer;
+use crate::tensors::sum_per_input;
+
+/// Relevance of a layer's inputs, and what biases and stabilisers took of each input of the batch.
+pub(super) struct Propagated {
+    pub relevance: Tensor,
+    pub bias: Vec<f64>,
+    pub stabilizer: Vec<f64>,
+}
+
+impl Propagated {
+    /// All relevance, of which nothing was lost.
+    pub fn lossless(relevance: Tensor) -> Result<Self> {
+        let zeros = vec![0.; relevance.dim(0)?];
+        Ok(Self { relevance, bias: zeros.clone(), stabilizer: zeros })
+    }
+
+    fn add(mut self, other: Self) -> Result<Self> {
+        self.relevance = (self.relevance + other.relevance)?;
+        add_to(&mut self.bias, &other.bias);
+        add_to(&mut self.stabilizer, &other.stabilizer);
+        Ok(self)
+    }
+}
+
+fn add_to(sums: &mut [f64], values: &[f64]) {
+    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+}
+
+/// s = R/(z + ε·sign z), and the relevance that is lost by it, ε·sign z·s, of each input.
+pub(super) fn stabilized_ratio(r: &Tensor, z: &Tensor, epsilon: f64) -> Result<(Tensor, Vec<f64>)> {
+    if epsilon == 0. {
+        // Relevance of a sum of 0 cannot be distributed: it is lost.
+        let is_zero = z.eq(&z.zeros_like()?)?;
+        let s = is_zero.where_cond(z, &(r / z)?)?;
+        return Ok((s, sum_per_input(&is_zero.where_cond(r, &z.zeros_like()?)?)?));
+    }
+    let signed = z.ge(&z.zeros_like()?)?.to_dtype(z.dtype())?.affine(2. * epsilon, -epsilon)?;
+    let s = (r / (z + &signed)?)?;
+    let lost = sum_per_input(&(signed * &s)?)?;
+    Ok((s, lost))
+}
+
+fn positive(t: &Tensor) -> candle_core::Result<Tensor> {
+    t.relu()
+}
+
+fn negative(t: &Tensor) -> candle_core::Result<Tensor> {
+    t.minimum(0f64)
+}
+
+/// One term of a denominator: inputs and weights that are multiplied, and the bias that is added.
+struct Term {
+    x: Tensor,
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Term {
+    fn new(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Self {
+        Self { x: x.clone(), weight: weight.clone(), bias: bias.cloned() }
+    }
+}
+
+/// A linear layer, with its bias if that takes relevance.
+pub(super) struct LinearLayer<'a> {
+    pub layer: &'a Layer,
+    pub weight: &'a Tensor,
+    pub bias: Option<&'a Tensor>,
+    pub stabilizer: f64,
+}
+
+impl LinearLayer<'_> {
+    /// Relevance r of the outputs, distributed over the inputs x.
+    pub fn propagate(&self, rule: &Rule, x: &Tensor, r: &Tensor) -> Result<Propagated> {
+        match rule {
+            Rule::Epsilon { epsilon } => {
+                self.distribute(r, &[Term::new(x, self.weight, self.bias)], *epsilon, 1.)
+            }
+            Rule::Gamma { gamma } => self.gamma(x, r, *gamma),
+            Rule::AlphaBeta { alpha, beta } => self.alpha_beta(x, r, *alpha, *beta),
+            Rule::ZBox { low, high } => self.z_box(x, r, low, high),
+            Rule::Flat => {
+                let ones = Term::new(&x.ones_like()?, &self.weight.ones_like()?, None);
+                self.distribute(r, &[ones], self.stabilizer, 1.)
+            }
+        }
+    }
+
+    fn gamma(&self, x: &Tensor, r: &Tensor, gamma: f64) -> Result<Propagated> {
+        let plus_part = |of: &Tensor, part: &Tensor| of + (part * gamma)?;
+        let up = plus_part(self.weight, &positive(self.weight)?)?;
+        let down = plus_part(self.weight, &negative(self.weight)?)?;
+        let bias_up = self.bias.map(|b| plus_part(b, &positive(b)?)).transpose()?;
+        let bias_down = self.bias.map(|b| plus_part(b, &negative(b)?)).transpose()?;
+        let (x_plus, x_minus) = (positive(x)?, negative(x)?);
+        // By the sign of the unit's output, as in zennit: with its bias, whether that takes
+        // relevance or not.
+        let z = self.layer.forward(x)?;
+        let zero = z.zeros_like()?;
+        let r_above = (r * z.gt(&zero)?.to_dtype(r.dtype())?)?;
+        let r_below = (r * z.lt(&zero)?.to_dtype(r.dtype())?)?;
+        let lost = sum_per_input(&(r - (&r_above + &r_below)?)?)?;
+        let above = [Term::new(&x_plus, &up, bias_up.as_ref()), Term::new(&x_minus, &down, None)];
+        let below = [Term::new(&x_plus, &down, bias_down.as_ref()), Term::new(&x_minus, &up, None)];
+        let above = self.distribute(&r_above, &above, self.stabilizer, 1.)?;
+        let below = self.distribute(&r_below, &below, self.stabilizer, 1.)?;
+        let mut both = above.add(below)?;
+        add_to(&mut both.stabilizer, &lost);
+        Ok(both)
+    }
+
+    fn alpha_beta(&self, x: &Tensor, r: &Tensor, alpha: f64, beta: f64) -> Result<Propagated> {
+        let (w_plus, w_minus) = (positive(self.weight)?, negative(self.weight)?);
+        let (x_plus, x_minus) = (positive(x)?, negative(x)?);
+        let bias_plus = self.bias.map(positive).transpose()?;
+        let plus =
+            [Term::new(&x_plus, &w_plus, bias_plus.as_ref()), Term::new(&x_minus, &w_minus, None)];
+        let positive_share = self.distribute(r, &plus, self.stabilizer, alpha)?;
+        if beta == 0. {
+            return Ok(positive_share);
+        }
+        let bias_minus = self.bias.map(negative).transpose()?;
+        let minus =
+            [Term::new(&x_plus, &w_minus, bias_minus.as_ref()), Term::new(&x_minus, &w_plus, None)];
+        positive_share.add(self.distribute(r, &minus, self.stabilizer, -beta)?)
+    }
+
+    /// The bias takes no part: b - b⁺ - b⁻ = 0.
+    fn z_box(&self, x: &Tensor, r: &Tensor, low: &Tensor, high: &Tensor) -> Result<Propagated> {
+        let negated = |bound: &Tensor| {
+            bound.to_dtype(x.dtype())?.broadcast_as(x.shape())?.contiguous()?.neg()
+        };
+        let terms = [
+            Term::new(x, self.weight, None),
+            Term::new(&negated(low)?, &positive(self.weight)?, None),
+            Term::new(&negated(high)?, &negative(self.weight)?, None),
+        ];
+        self.distribute(r, &terms, self.stabilizer, 1.)
+    }
+
+    /// `factor`·R distributed over the terms in proportion: s = R/(Σ terms + ε·sign), then each
+    /// term's inputs times sᵀ·weights.
+    fn distribute(
+        &self,
+        r: &Tensor,
+        terms: &[Term],
+        epsilon: f64,
+        factor: f64,
+    ) -> Result<Propagated> {
+        let mut z: Option<Tensor> = None;
+        for term in terms {
+            let product = self.layer.linear_map(&term.x, &term.weight, term.bias.as_ref())?;
+            z = Some(match z {
+                Some(z) => (z + product)?,
+                None => product,
+            });
+        }
+        let z = z.ok_or(Error::Degenerate("a rule of LRP without terms"))?;
+        let (s, stabilizer) = stabilized_ratio(&(r * factor)?, &z, epsilon)?;
+        let mut relevance = terms[0].x.zeros_like()?;
+        let mut bias_share = vec![0.; r.dim(0)?];
+        for term in terms {
+            let back = self.layer.linear_map_transposed(&s, &term.weight, &term.x)?;
+            relevance = (relevance + (&term.x * back)?)?;
+            if let Some(bias) = &term.bias {
+                // The bias is added to each output alone: its share is b·s.
+                let bias = match self.layer {
+                    Layer::Conv2d { .. } => bias.reshape((1, (), 1, 1))?,
+                    _ => bias.clone(),
+                };
+                add_to(&mut bias_share, &sum_per_input(&s.broadcast_mul(&bias)?)?);
+            }
+        }
+        Ok(Propagated { relevance, bias: bias_share, stabilizer })
+    }
+}

@@ -1,0 +1,41 @@
+//! What every method does with tensors: run them in batches, read their numbers, refuse overflow.
+
+use candle_core::{DType, Tensor};
+
+use crate::error::{Error, Result};
+
+/// Applies `f` to at most `batch` rows of x at once and concatenates the results.
+pub(crate) fn in_batches(
+    x: &Tensor,
+    batch: usize,
+    f: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
+    let n = x.dim(0)?;
+    if n <= batch {
+        return f(x);
+    }
+    let parts = (0..n)
+        .step_by(batch)
+        .map(|start| f(&x.narrow(0, start, batch.min(n - start))?))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Tensor::cat(&parts, 0)?)
+}
+
+/// The tensor itself, or an error that names it as `what` if a value is NaN or infinite.
+pub(crate) fn check_finite(t: Tensor, what: impl FnOnce() -> String) -> Result<Tensor> {
+    // 0 times a value that is not finite is not 0.
+    match (t.to_dtype(DType::F64)? * 0.)?.sum_all()?.to_scalar::<f64>()? == 0. {
+        true => Ok(t),
+        false => Err(Error::NotFinite(what())),
+    }
+}
+
+/// All entries, row by row.
+pub(crate) fn to_f64(t: &Tensor) -> Result<Vec<f64>> {
+    Ok(t.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?)
+}
+
+/// The sum of each input's entries, `[B]`.
+pub(crate) fn sum_per_input(t: &Tensor) -> Result<Vec<f64>> {
+    to_f64(&t.to_dtype(DType::F64)?.flatten_from(1)?.sum(1)?)
+}

@@ -1,0 +1,197 @@
+//! From a decoded image to the numbers that a network sees: crop, resize, normalise.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::error::{Error, Result};
+use crate::formats::{self, Rgb};
+
+thread_local! {
+    /// Reuses its buffers for the images of a thread.
+    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
+}
+
+/// x ↦ (x - mean) / deviation in each colour channel, for pixels x in [0, 1].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Normalisation {
+    /// The mean of red, green and blue.
+    pub mean: [f32; 3],
+    /// The standard deviation of red, green and blue; above 0.
+    pub deviation: [f32; 3],
+}
+
+impl Default for Normalisation {
+    /// Mean 0.5 and deviation 0.5, which map pixels to [-1, 1].
+    fn default() -> Self {
+        Self { mean: [0.5; 3], deviation: [0.5; 3] }
+    }
+}
+
+/// The part of an image that is resized to the network's square input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+pub enum Crop {
+    /// The largest centred square: rows 20 to 197 of the 218 rows of CelebA's aligned images.
+    #[default]
+    Square,
+    /// The complete image. The resizing changes its aspect ratio.
+    Whole,
+}
+
+impl Crop {
+    /// All values.
+    pub const ALL: [Self; 2] = [Self::Square, Self::Whole];
+
+    /// The name in configuration files: square or whole.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Square => "square",
+            Self::Whole => "whole",
+        }
+    }
+
+    /// The crop with this [`id`](Self::id).
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|crop| crop.id() == id)
+    }
+
+    /// Width and height of the centred part that is left of an image.
+    pub(crate) fn size<T: PartialOrd + Copy>(self, (width, height): (T, T)) -> (T, T) {
+        let side = if height < width { height } else { width };
+        match self {
+            Self::Square => (side, side),
+            Self::Whole => (width, height),
+        }
+    }
+}
+
+/// What happens to each image between its file and the network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Preprocessing {
+    /// The part of the image that is used.
+    pub crop: Crop,
+    /// Height and width of the result in pixels.
+    pub image_size: usize,
+    /// Applied last.
+    pub normalisation: Normalisation,
+}
+
+/// The augmentation of one image: a part of what [`Crop`] leaves, and whether it is mirrored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct View {
+    /// Whether left and right are exchanged.
+    pub flip: bool,
+    /// The sides of the part, as a share of the sides that [`Crop`] leaves; in (0, 1].
+    pub side: f64,
+    /// Where the part lies, horizontally and vertically: 0 is left or top, 1 is right or bottom,
+    /// and 0.5 is the centre.
+    pub position: [f64; 2],
+}
+
+impl Default for View {
+    /// No augmentation.
+    fn default() -> Self {
+        Self { flip: false, side: 1., position: [0.5; 2] }
+    }
+}
+
+impl Preprocessing {
+    /// Reads a view of an image file into `out` [3, size, size].
+    ///
+    /// # Errors
+    /// [`Error::Image`] if the file is missing, empty, truncated, too large or no image.
+    pub fn read(&self, path: &Path, view: &View, out: &mut [f32]) -> Result<()> {
+        let bytes = formats::read_file(path)?;
+        let pixels = self
+            .pixels(&bytes, view)
+            .map_err(|reason| Error::Image { path: path.into(), reason })?;
+        self.normalise(&pixels, view.flip, out);
+        Ok(())
+    }
+
+    /// The pixels of a view, RGB row by row, [size, size, 3], not mirrored. An error says what is
+    /// wrong with the image.
+    pub(crate) fn pixels(&self, bytes: &[u8], view: &View) -> std::result::Result<Vec<u8>, String> {
+        resize(&formats::decode(bytes)?, self.crop, view, self.image_size)
+    }
+
+    /// Normalises pixels, RGB row by row, into `out` [3, size, size].
+    pub(crate) fn normalise(&self, pixels: &[u8], flip: bool, out: &mut [f32]) {
+        let size = self.image_size;
+        for (channel, plane) in out.chunks_exact_mut(size * size).enumerate() {
+            let scale = 1. / (255. * self.normalisation.deviation[channel]);
+            let shift = -self.normalisation.mean[channel] / self.normalisation.deviation[channel];
+            let value: [f32; 256] = std::array::from_fn(|byte| byte as f32 * scale + shift);
+            for (row, from) in plane.chunks_exact_mut(size).zip(pixels.chunks_exact(3 * size)) {
+                let values = from.chunks_exact(3).map(|pixel| value[usize::from(pixel[channel])]);
+                if flip {
+                    row.iter_mut().rev().zip(values).for_each(|(out, v)| *out = v);
+                } else {
+                    row.iter_mut().zip(values).for_each(|(out, v)| *out = v);
+                }
+            }
+        }
+    }
+}
+
+/// Resizes a part of an image by bilinear filtering whose support grows with the scale, as in
+/// PyTorch with `antialias=True`.
+fn resize(
+    image: &Rgb,
+    crop: Crop,
+    view: &View,
+    size: usize,
+) -> std::result::Result<Vec<u8>, String> {
+    let width = image.width as f64;
+    let height = image.height as f64;
+    let (crop_width, crop_height) = crop.size((width, height));
+    let room = 1. - view.side;
+    let left = (width - crop_width) / 2. + view.position[0] * room * crop_width;
+    let top = (height - crop_height) / 2. + view.position[1] * room * crop_height;
+    let source =
+        ImageRef::new(image.width as u32, image.height as u32, &image.pixels, PixelType::U8x3)
+            .map_err(|e| e.to_string())?;
+    let mut resized = Image::new(size as u32, size as u32, PixelType::U8x3);
+    let options = ResizeOptions::new()
+        .crop(left, top, view.side * crop_width, view.side * crop_height)
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    RESIZER
+        .with_borrow_mut(|resizer| resizer.resize(&source, &mut resized, &options))
+        .map_err(|e| e.to_string())?;
+    Ok(resized.into_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crop_ids_are_read_back() {
+        assert!(Crop::ALL.into_iter().all(|crop| Crop::from_id(crop.id()) == Some(crop)));
+        assert_eq!((Crop::default().id(), Crop::from_id("Whole")), ("square", None));
+        assert_eq!(Crop::Square.size((178, 218)), (178, 178));
+        assert_eq!(Crop::Whole.size((178, 218)), (178, 218));
+    }
+
+    #[test]
+    fn pixels_become_normalised_planes() {
+        let preprocessing = Preprocessing {
+            crop: Crop::Square,
+            image_size: 2,
+            normalisation: Normalisation { mean: [0., 0.5, 1.], deviation: [1., 0.5, 0.5] },
+        };
+        // Two rows of two pixels: black and white, then (255, 0, 255) twice.
+        let pixels = [0, 0, 0, 255, 255, 255, 255, 0, 255, 255, 0, 255];
+        let normalised = |flip| {
+            let mut out = [f32::NAN; 12];
+            preprocessing.normalise(&pixels, flip, &mut out);
+            out.map(|v| (v * 1e4).round() / 1e4)
+        };
+        assert_eq!(normalised(false), [0., 1., 1., 1., -1., 1., -1., -1., -2., 0., 0., 0.]);
+        assert_eq!(normalised(true)[..4], [1., 0., 1., 1.]);
+    }
+}

@@ -1,0 +1,51 @@
+//! Tells the program which commit and which `Cargo.lock` it is built from.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn main() {
+    println!("cargo:rustc-env=FORESEE_COMMIT={}", commit());
+    println!("cargo:rustc-env=FORESEE_LOCK={}", lock().display());
+}
+
+/// The commit of the checkout, marked if what the program is built from was changed since; in a
+/// published package, the commit that it was packed from.
+fn commit() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    if !root.join(".git").exists() {
+        return packed().unwrap_or_else(|| "unknown".into());
+    }
+    let sources = ["crates", "data", "xtask", "Cargo.toml", "Cargo.lock"];
+    sources
+        .iter()
+        .for_each(|part| println!("cargo:rerun-if-changed={}", root.join(part).display()));
+    println!("cargo:rerun-if-changed={}", root.join(".git/logs/HEAD").display());
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(&root).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let changes = git(&[&["status", "--porcelain", "--"][..], &sources].concat());
+    match (git(&["rev-parse", "HEAD"]), changes) {
+        (Some(commit), Some(changes)) if changes.is_empty() => commit,
+        (Some(commit), _) => format!("{commit} with uncommitted changes"),
+        _ => "unknown".into(),
+    }
+}
+
+/// What `cargo package` writes into a package.
+fn packed() -> Option<String> {
+    let text = std::fs::read_to_string(".cargo_vcs_info.json").ok()?;
+    let hash = text.split("\"sha1\": \"").nth(1)?;
+    Some(hash.split('"').next()?.to_owned())
+}
+
+/// `Cargo.lock` of the workspace or of the package; an empty file if there is none.
+fn lock() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let places = [folder.join("../../Cargo.lock"), folder.join("Cargo.lock")];
+    places.into_iter().find(|place| place.exists()).unwrap_or_else(|| {
+        let empty = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default()).join("no.lock");
+        std::fs::write(&empty, "").expect("the build folder is writable");
+        empty
+    })
+}

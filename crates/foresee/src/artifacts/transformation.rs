@@ -1,0 +1,99 @@
+//! Mask transformation under noise (Figure 8).
+
+use foresee_celeba::ATTRIBUTES;
+use foresee_perturb::Curve;
+use foresee_report::{DataFrame, WideTable, record};
+
+use super::{Artifact, Row};
+use crate::error::Result;
+
+record! {
+    /// A point of Figure 8.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct TransformationPoint {
+        /// σ of the noise on pixels in [0, 1].
+        pub sigma: f64,
+        /// The tone curve on all masks.
+        #[id]
+        pub curve: Curve,
+        /// Test images.
+        pub images: usize,
+        /// Mean accuracy, a share.
+        pub accuracy: f64,
+        /// Of it, over images.
+        pub standard_error: f64,
+        /// Accuracy above that of untransformed masks on the same noisy images.
+        pub gain: f64,
+        /// Of it, over images.
+        pub gain_standard_error: f64,
+    }
+}
+
+/// Figure 8: all points, with the accuracy of each attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TransformationCurves {
+    /// Each point, and the accuracy of each attribute there.
+    pub points: Vec<(TransformationPoint, Vec<f64>)>,
+}
+
+impl Artifact for TransformationCurves {
+    const PATH: &'static str = "data/mask_transformation.csv";
+
+    fn to_frame(&self) -> Result<DataFrame> {
+        let mut table = WideTable::new(ATTRIBUTES);
+        table.rows.clone_from(&self.points);
+        Ok(table.to_frame()?)
+    }
+
+    fn from_frame(frame: &DataFrame) -> Result<Self> {
+        Ok(Self { points: WideTable::from_frame(frame)?.rows })
+    }
+}
+
+record! {
+    /// How many attributes of a test image are predicted correctly at a point of Figure 8.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct TransformedImage {
+        /// The image.
+        pub image: String,
+        /// σ of the noise.
+        pub sigma: f64,
+        /// The tone curve.
+        #[id]
+        pub curve: Curve,
+        /// Attributes predicted correctly.
+        pub correct: usize,
+    }
+}
+
+impl Row for TransformedImage {
+    const PATH: &'static str = "data/mask_transformation_by_image.csv";
+}
+
+record! {
+    /// For a σ the curve that is best on validation faces, judged on test faces.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct TransformationChoice {
+        /// σ of the noise.
+        pub sigma: f64,
+        /// The chosen curve.
+        #[id]
+        pub curve: Curve,
+        /// Validation images that it was chosen on.
+        pub validation_images: usize,
+        /// Its gain there over untransformed masks.
+        pub validation_gain: f64,
+        /// Test images.
+        pub test_images: usize,
+        /// Its gain there over untransformed masks.
+        pub test_gain: f64,
+        /// Of it, over images.
+        pub test_gain_standard_error: f64,
+        /// Its accuracy there.
+        pub test_accuracy: f64,
+    }
+}
+
+impl Row for TransformationChoice {
+    const PATH: &'static str = "data/mask_transformation_choice.csv";
+}

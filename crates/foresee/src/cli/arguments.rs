@@ -1,0 +1,97 @@
+//! Arguments that several commands share.
+
+use std::path::PathBuf;
+
+use candle_core::Device;
+use clap::Args;
+
+use crate::device;
+use crate::error::{Result, input};
+use crate::faces::FacesFolder;
+use crate::run::Run;
+
+/// A run's folder and a device.
+#[derive(Args)]
+pub struct RunArgs {
+    /// The run's folder, as `reproduce --out` named it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: PathBuf,
+    /// cpu, cuda or metal. Default: the run's. What other devices compute differs in the last
+    /// digits.
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+}
+
+impl RunArgs {
+    /// The run, opened to work in, and the device.
+    pub(crate) fn open(&self) -> Result<(Run, Device)> {
+        let run = Run::lock(&self.run)?;
+        let device = device::of_run(self.device.as_deref(), &run)?;
+        Ok((run, device))
+    }
+}
+
+/// A run's folder.
+#[derive(Args)]
+pub struct FolderArgs {
+    /// The run's folder, as `reproduce --out` named it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: PathBuf,
+}
+
+/// Which faces, and how they are read.
+#[derive(Args, Clone)]
+pub struct FacesArgs {
+    /// CelebA: its folder as distributed (also with img_align_celeba.zip not unpacked),
+    /// torchvision's root, Kaggle's folder, or a folder of parquet shards. Without it, synthetic
+    /// faces are drawn.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) celeba: Option<PathBuf>,
+    /// A dataset of the Hugging Face hub, such as tpremoli/CelebA-attrs (in builds with the feature
+    /// `hub`).
+    #[arg(long, value_name = "OWNER/NAME", conflicts_with = "celeba")]
+    pub(crate) hub: Option<String>,
+    /// Splits of your own: a CSV with the header image,split and train, val or test for each image.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) splits: Option<PathBuf>,
+    /// Leave out images that cannot be read, if they are no more than this share of all [default: 1
+    /// %]; they are listed in bad_images.csv.
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        num_args = 0..=1,
+        default_missing_value = "1",
+        value_parser = percent
+    )]
+    pub(crate) skip_bad: Option<f64>,
+    /// Keep resized images in a file in this folder, so that later epochs and runs need not decode
+    /// them again (for runs with train.crop = 1).
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+}
+
+fn percent(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|p| (0. ..=100.).contains(p));
+    number.ok_or_else(|| "a number from 0 to 100".into())
+}
+
+impl FacesArgs {
+    /// Where the faces are, with those of the hub downloaded; `None` if they are to be drawn.
+    pub(crate) fn folder(&self) -> Result<Option<FacesFolder>> {
+        let path = match (&self.celeba, &self.hub) {
+            (Some(folder), _) => folder.clone(),
+            (None, Some(name)) => super::hub::fetch(name)?,
+            (None, None)
+                if self.splits.is_some() || self.skip_bad.is_some() || self.cache.is_some() =>
+            {
+                return Err(input(
+                    "--splits, --skip-bad and --cache are for the faces that --celeba or --hub \
+                     names",
+                ));
+            }
+            (None, None) => return Ok(None),
+        };
+        let Self { splits, skip_bad, cache, .. } = self.clone();
+        Ok(Some(FacesFolder { path, splits, skip_bad, cache }))
+    }
+}

@@ -1,0 +1,135 @@
+//! `attribute`: the stage, and a figure of chosen methods, attributes and faces.
+
+use clap::Args;
+use foresee_attribution::Method;
+use foresee_celeba::attribute_index;
+
+use super::arguments::RunArgs;
+use crate::artifacts::{ChosenFaces, ChosenMaps};
+use crate::error::{Result, input};
+use crate::figures::attributions;
+use crate::output::print;
+use crate::run::{Run, Stage};
+use crate::session::Session;
+use crate::stages::attribute::{Comparison, Rows, Subject, available_methods, region_maps, stage};
+use crate::stages::figures;
+use crate::tables;
+
+/// The figure of what was chosen.
+const CHOSEN: &str = "attribution_chosen";
+
+#[derive(Args)]
+pub struct AttributeArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Score on so many test faces with each attribute instead of the run's attribute.images.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    images: Option<u64>,
+    /// Score with other settings of the run's section [attribute]; can be given several times. The
+    /// manifest then says so, and `reproduce` on this folder needs the same settings.
+    #[arg(long, value_name = "attribute.KEY=VALUE")]
+    set: Vec<String>,
+    /// Draw these methods only, into figures/attribution_chosen; can be given several times.
+    #[arg(long, value_enum)]
+    method: Vec<Method>,
+    /// Draw these attributes instead of the run's, such as Smiling; can be given several times.
+    #[arg(long, value_name = "NAME")]
+    attribute: Vec<String>,
+    /// Draw this image of the run's faces in every row instead of faces that have the attribute,
+    /// such as 000123.jpg.
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
+}
+
+pub(super) fn attribute(args: &AttributeArgs) -> Result<()> {
+    let (mut run, device) = args.run.open()?;
+    let images = args.images.map(|images| format!("attribute.images={images}"));
+    let set: Vec<String> = args.set.iter().cloned().chain(images).collect();
+    run.manifest.config = run.manifest.config.with_attribute(&set)?;
+    if run.manifest.config.attribute.images == 0 {
+        return Err(input(format!(
+            "{}: its setting attribute.images is 0, which leaves this stage out; give --images N",
+            run.folder().display()
+        )));
+    }
+    let session = Session::new(device);
+    // What is asked for wrongly is refused before anything is computed.
+    let chosen = Chosen::new(args, &run, &session)?;
+    stage(&mut run, &session)?;
+    if run.manifest.stages.contains_key(&Stage::Figures) {
+        figures::stage(&mut run)?;
+    }
+    match chosen {
+        Some(chosen) => draw(&chosen, &run, &session),
+        None => tables::attribution(&run)?
+            .iter()
+            .try_for_each(|table| print(&format!("{}\n", table.markdown()))),
+    }
+}
+
+/// What `--method`, `--attribute` and `--image` ask for.
+struct Chosen {
+    methods: Vec<Method>,
+    attributes: Vec<usize>,
+    face: Option<usize>,
+}
+
+impl Chosen {
+    fn new(args: &AttributeArgs, run: &Run, session: &Session) -> Result<Option<Self>> {
+        if args.method.is_empty() && args.attribute.is_empty() && args.image.is_none() {
+            return Ok(None);
+        }
+        let methods = methods(&args.method, run)?;
+        let attributes = match args.attribute.as_slice() {
+            [] => run.manifest.config.measure.attribute_indices()?,
+            names => names.iter().map(|name| Ok(attribute_index(name)?)).collect::<Result<_>>()?,
+        };
+        let face = args.image.as_ref().map(|image| face(image, run, session)).transpose()?;
+        Ok(Some(Self { methods, attributes, face }))
+    }
+}
+
+fn methods(asked: &[Method], run: &Run) -> Result<Vec<Method>> {
+    let available = available_methods(run);
+    match asked.iter().find(|method| !available.contains(method)) {
+        Some(method) => {
+            let names: Vec<&str> = available.iter().map(|method| method.id()).collect();
+            Err(input(format!(
+                "--method {}: {}; this run has {}",
+                method.id(),
+                method.needs(),
+                names.join(", ")
+            )))
+        }
+        None if asked.is_empty() => Ok(available),
+        None => Ok(asked.to_vec()),
+    }
+}
+
+fn face(image: &str, run: &Run, session: &Session) -> Result<usize> {
+    let data = session.data(run)?;
+    let found = (0..data.len()).find(|&face| data.name(face) == image);
+    found.ok_or_else(|| {
+        input(format!(
+            "--image {image}: the run's faces have no such image; their names are like {}",
+            data.name(0)
+        ))
+    })
+}
+
+fn draw(chosen: &Chosen, run: &Run, session: &Session) -> Result<()> {
+    let subject = Subject::new(run, session)?;
+    let regions = region_maps(&subject, &chosen.attributes, &chosen.methods)?;
+    let rows = Rows::choose(&subject, &chosen.attributes, chosen.face)?;
+    let explainer = subject.explainer(regions);
+    let comparison = Comparison::new(&subject, &explainer, &rows, &chosen.methods)?;
+    let faces = ChosenFaces(comparison.faces);
+    let maps = ChosenMaps(comparison.maps);
+    run.write(&faces)?;
+    run.write(&maps)?;
+    let figure = attributions(run, CHOSEN, &faces.0, &maps.0)?;
+    figure
+        .save(&run.path("figures"))?
+        .iter()
+        .try_for_each(|path| print(&format!("{}\n", path.display())))
+}

@@ -1,0 +1,158 @@
+//! `data`: make, fetch and check faces, and count their attributes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use clap::Subcommand;
+use foresee_celeba::{ATTRIBUTES, CelebA, Split, SplitRule, Status};
+use foresee_report::frame::{self, DataFrame, df};
+use foresee_stats::{Matrix, row_correlation};
+
+use super::hub;
+use crate::error::{Result, input};
+use crate::faces;
+use crate::output::print;
+use crate::progress::Progress;
+
+#[derive(Subcommand)]
+pub enum DataCommand {
+    /// Draw synthetic faces into a new folder, in CelebA's layout.
+    Synthesize {
+        /// The folder to make.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// How many faces; 80 % are training, 10 % validation, 10 % test faces.
+        #[arg(long, default_value_t = 4000)]
+        faces: usize,
+        /// Decides all of them.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// Download a dataset of the Hugging Face hub to its cache (HF_HOME); prints the folder, which
+    /// --celeba takes.
+    ///
+    ///   cargo run --release --package foresee --features hub -- \
+    ///     data fetch tpremoli/CelebA-attrs
+    #[command(verbatim_doc_comment)]
+    Fetch {
+        /// The dataset, such as tpremoli/CelebA-attrs (1.4 GB) or flwrlabs/celeba (11.7 GB).
+        #[arg(value_name = "OWNER/NAME")]
+        name: String,
+    },
+    /// Check CelebA in any of its forms: counts, checksums, splits and attributes against the
+    /// published ones. Exit status 2 if something is wrong.
+    Check {
+        /// The folder, or img_align_celeba.zip.
+        path: PathBuf,
+        /// Also decode every image, and take the archive's checksum.
+        #[arg(long)]
+        deep: bool,
+    },
+    /// Count how often attributes occur, alone and together: attribute_frequencies.csv and
+    /// attribute_correlation.csv.
+    Stats {
+        /// The folder, or img_align_celeba.zip.
+        path: PathBuf,
+        /// Where to write the two files.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Also write faces.csv there: a row for each face with its split and all annotations.
+        #[arg(long)]
+        faces: bool,
+    },
+}
+
+pub(super) fn data(command: DataCommand) -> Result<()> {
+    match command {
+        DataCommand::Synthesize { out, faces, seed } => {
+            if !(1..=999_999).contains(&faces) {
+                return Err(input(format!(
+                    "--faces {faces} is not possible: a number from 1 to 999999"
+                )));
+            }
+            faces::synthesize(&out, faces, seed)?;
+            print(&format!("{}: {faces} synthetic faces\n", out.display()))
+        }
+        DataCommand::Fetch { name } => print(&format!("{}\n", hub::fetch(&name)?.display())),
+        DataCommand::Check { path, deep } => check(&path, deep),
+        DataCommand::Stats { path, out, faces } => stats(&path, &out, faces),
+    }
+}
+
+fn check(path: &Path, deep: bool) -> Result<()> {
+    let progress = Mutex::new(None);
+    let findings = foresee_celeba::check(path, deep, |n, all| {
+        if let Ok(mut progress) = progress.lock() {
+            progress.get_or_insert_with(|| Progress::new("decoding", all, 0)).add(n, String::new);
+        }
+    });
+    drop(progress);
+    let width = findings.iter().map(|f| f.item.chars().count()).max().unwrap_or_default();
+    let mut text = format!("{}\n", path.display());
+    for finding in &findings {
+        let status = finding.status.title();
+        text.push_str(&format!("{status:<8} {:<width$}  {}\n", finding.item, finding.message));
+    }
+    if !deep {
+        text.push_str("--deep also decodes every image\n");
+    }
+    print(&text)?;
+    match findings.iter().filter(|f| f.status == Status::Wrong).count() {
+        0 => Ok(()),
+        n => {
+            Err(input(format!("{}: {n} of {} findings are wrong", path.display(), findings.len())))
+        }
+    }
+}
+
+fn stats(path: &Path, out: &Path, faces: bool) -> Result<()> {
+    let data = CelebA::open(path, SplitRule::Official)?;
+    let kind = if data.is_synthetic() { "synthetic" } else { "celeba" };
+    let mark = frame::column("data", vec![kind; ATTRIBUTES.len()]);
+    let mut counted = frequencies(&data)?;
+    counted.with_column(mark.clone())?;
+    let mut pairs = correlation(&data)?;
+    pairs.with_column(mark)?;
+    let counted_file = out.join("attribute_frequencies.csv");
+    let pairs_file = out.join("attribute_correlation.csv");
+    frame::write_csv(&counted_file, &counted)?;
+    frame::write_csv(&pairs_file, &pairs)?;
+    if faces {
+        frame::write_csv(&out.join("faces.csv"), &data.data_frame()?)?;
+    }
+    let (first, second) = (counted_file.display(), pairs_file.display());
+    print(&format!("{} faces: {first}, {second}\n", data.len()))
+}
+
+/// How often each attribute occurs, in all faces and in each split.
+fn frequencies(data: &CelebA) -> Result<DataFrame> {
+    let all: Vec<usize> = (0..data.len()).collect();
+    let shares = data.frequencies(&all);
+    let mut table = df!(
+        "attribute" => ATTRIBUTES.to_vec(),
+        "faces" => shares.map(|f| (f * data.len() as f64).round() as i64).to_vec(),
+        "frequency" => shares.to_vec(),
+    )?;
+    for split in [Split::Train, Split::Val, Split::Test] {
+        if let Ok(faces) = data.split(split) {
+            let shares = data.frequencies(&faces).to_vec();
+            table.with_column(frame::column(&format!("frequency_{}", split.id()), shares))?;
+        }
+    }
+    Ok(table)
+}
+
+/// How attributes occur together: the correlation of their labels.
+fn correlation(data: &CelebA) -> Result<DataFrame> {
+    let values = |k: usize| -> Vec<f64> {
+        (0..data.len()).map(|face| f64::from(u8::from(data.labels(face).has(k)))).collect()
+    };
+    let labels: Vec<Vec<f64>> = (0..ATTRIBUTES.len()).map(values).collect();
+    let correlation = row_correlation(&Matrix::from_rows(&labels))?;
+    let mut pairs = df!("attribute" => ATTRIBUTES.to_vec())?;
+    for (k, name) in ATTRIBUTES.into_iter().enumerate() {
+        let column: Vec<f64> = (0..ATTRIBUTES.len()).map(|i| correlation.get(i, k)).collect();
+        pairs.with_column(frame::column(name, column))?;
+    }
+    Ok(pairs)
+}

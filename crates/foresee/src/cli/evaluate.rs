@@ -1,0 +1,128 @@
+//! `evaluate`: a model file on faces of a folder.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use clap::Args;
+use foresee_celeba::{ATTRIBUTES, CelebA, Split, SplitRule};
+use foresee_files::write_atomic;
+use foresee_model::{Metrics, ModelCard, Network, Predictions, majority_accuracy};
+use foresee_report::frame::{self, df};
+
+use crate::device::device;
+use crate::error::{Result, input};
+use crate::faces;
+use crate::output::print;
+use crate::progress::Progress;
+use crate::session::preprocessing;
+use crate::stages::train::predict;
+
+#[derive(Args)]
+pub struct EvaluateArgs {
+    /// A model.safetensors of a run.
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// CelebA in any form that `reproduce --celeba` takes.
+    #[arg(long, value_name = "DIR")]
+    celeba: PathBuf,
+    /// Which faces of it.
+    #[arg(long, value_enum, default_value = "test")]
+    split: Split,
+    /// Also write the probabilities: image,<40 attribute names>.
+    #[arg(long, value_name = "FILE.csv")]
+    predictions: Option<PathBuf>,
+    /// cpu, cuda or metal.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
+
+pub(super) fn evaluate(args: &EvaluateArgs) -> Result<()> {
+    let device = device(&args.device)?;
+    if let Some(path) = &args.predictions {
+        check_target(path)?;
+    }
+    let (network, card) = load(&args.model, &device)?;
+    let (data, record) = faces::open(&args.celeba, SplitRule::Official, None, &[])?;
+    let chosen = data.split(args.split)?;
+    let progress = Progress::new("evaluating", chosen.len(), 0);
+    let predictions = predict(progress, &network, &data, &chosen, &preprocessing(&card), &device)?;
+    let (folder, split) = (args.celeba.display(), args.split.id());
+    let head = format!("{folder}: {} faces of split {split}", chosen.len());
+    print(&(head + &summary(&card, record.synthetic, &predictions.metrics()?)))?;
+    match &args.predictions {
+        Some(path) => write_predictions(path, &data, &chosen, &predictions),
+        None => Ok(()),
+    }
+}
+
+fn load(model: &Path, device: &Device) -> Result<(Network, ModelCard)> {
+    let (network, card) = Network::load(model, device)?;
+    match card.attributes == ATTRIBUTES {
+        true => Ok((network, card)),
+        false => Err(input(format!(
+            "{} predicts other attributes than CelebA's 40, in their order",
+            model.display()
+        ))),
+    }
+}
+
+/// A file that cannot be written is refused before the work.
+fn check_target(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let folder_is_file = folder.is_some_and(|folder| folder.exists() && !folder.is_dir());
+    match path.is_dir() {
+        true => Err(input(format!("--predictions {}: is a folder; name a file", path.display()))),
+        false if folder_is_file => {
+            Err(input(format!("--predictions {}: its folder is a file", path.display())))
+        }
+        false => Ok(()),
+    }
+}
+
+fn summary(card: &ModelCard, synthetic: bool, metrics: &Metrics) -> String {
+    let mut text = format!("\nmodel trained on {}\n", card.trained_on);
+    if synthetic {
+        text.push_str("These faces are synthetic: the numbers say nothing about CelebA.\n");
+    }
+    text.push_str(&format!(
+        "\n{:<22} {:>9} {:>9} {:>9} {:>7}\n",
+        "", "frequency", "accuracy", "balanced", "AUC"
+    ));
+    for (name, m) in card.attributes.iter().zip(&metrics.each) {
+        text.push_str(&format!(
+            "{name:<22} {:>9.2} {:>9.2} {:>9.2} {:>7.4}\n",
+            100. * m.frequency,
+            100. * m.accuracy,
+            100. * m.balanced_accuracy,
+            m.auc
+        ));
+    }
+    text.push_str(&format!(
+        "{:<22} {:>9} {:>9.2} {:>9.2} {:>7.4}\n",
+        "mean",
+        "",
+        100. * metrics.accuracy(),
+        100. * metrics.balanced_accuracy(),
+        metrics.auc()
+    ));
+    let frequencies: Vec<f64> = metrics.each.iter().map(|m| m.frequency).collect();
+    let majority = 100. * majority_accuracy(&frequencies, &frequencies);
+    text + &format!("Always answering what most of these faces have: {majority:.2} %\n")
+}
+
+fn write_predictions(
+    path: &Path,
+    data: &CelebA,
+    faces: &[usize],
+    predictions: &Predictions,
+) -> Result<()> {
+    let names: Vec<&str> = faces.iter().map(|&face| data.name(face)).collect();
+    let mut table = df!("image" => names)?;
+    let rows: Vec<Vec<f64>> = predictions.probabilities().collect();
+    for (k, attribute) in ATTRIBUTES.into_iter().enumerate() {
+        let column: Vec<String> = rows.iter().map(|row| format!("{:.6}", row[k])).collect();
+        table.with_column(frame::column(attribute, column))?;
+    }
+    write_atomic(path, frame::csv_text(&table)?.as_bytes())?;
+    print(&format!("probabilities: {}\n", path.display()))
+}

@@ -1,0 +1,152 @@
+//! The command line: one file a command, which parses, calls and prints.
+
+mod arguments;
+mod attribute;
+mod data;
+mod evaluate;
+mod fidelity;
+mod hub;
+mod logging;
+mod predict;
+mod prune;
+mod reproduce;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::arguments::{FolderArgs, RunArgs};
+use crate::error::{self, Result};
+use crate::interrupt;
+use crate::program::set_program;
+use crate::run::Run;
+use crate::session::Session;
+use crate::{memory, stages};
+
+const ABOUT: &str = "Reproduces \"New Perspective of Interpretability of Deep Neural Networks\" \
+                     (Kimura & Tanaka, 2020), end to end";
+
+#[derive(Parser)]
+#[command(name = "foresee", about = ABOUT, version = VERSION)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The program's version and the commit that it is built from.
+pub const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("FORESEE_COMMIT"), ")");
+
+/// The commands, to be shown and parsed by `foresee` or by another program that has more of them.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the whole paper: train, measure, prune, transform, predict, attribute, draw. Goes on
+    /// where it was interrupted.
+    ///
+    /// Without --celeba it draws synthetic faces and needs nothing else. Results are in the run
+    /// folder: open report.html.
+    ///
+    ///   foresee reproduce
+    ///   foresee reproduce --profile small --celeba ~/data/celeba --out runs/celeba
+    #[command(verbatim_doc_comment)]
+    Reproduce(reproduce::ReproduceArgs),
+    /// Stage `train` of a run: fit the network on the run's device, write model.safetensors and its
+    /// accuracy.
+    Train(FolderArgs),
+    /// Stage `measure`: channel correlation, mean masks, top channels, attribute correlation
+    /// (Figures 4 to 6, Table 4).
+    Measure(RunArgs),
+    /// Stage `prune`: plans and curves of semantic channel pruning (Figure 7). With --save also
+    /// writes a pruned network.
+    Prune(prune::PruneArgs),
+    /// Stage `transform`: the mask transformation under noise (Figure 8).
+    Transform(RunArgs),
+    /// Stage `predict`: how well forecasts from the explanation say what a perturbation changes,
+    /// with intervals and negative controls.
+    ///
+    /// With --study regression it needs no run and takes seconds: the paper's regression models
+    /// (Eq. 3 to 7).
+    ///
+    ///   foresee predict --run runs/celeba
+    ///   foresee predict --study regression --out runs/regression
+    #[command(verbatim_doc_comment)]
+    Predict(predict::PredictArgs),
+    /// Stage `attribute`: the attribution methods that the paper reviews beside its masks, on the
+    /// same faces, with scores of how good each is.
+    ///
+    ///   foresee attribute --run runs/celeba
+    ///   foresee attribute --run runs/celeba --method lrp --attribute Smiling
+    #[command(verbatim_doc_comment)]
+    Attribute(attribute::AttributeArgs),
+    /// Stage `figures`: draw all figures, tables and report.html from the run's data; needs no
+    /// training.
+    Figures(FolderArgs),
+    /// Judge a model file on faces of a folder.
+    Evaluate(evaluate::EvaluateArgs),
+    /// Do the paper's claims hold? Many runs over λ and seeds, then one analysis with intervals:
+    /// tables/claims, report.html. Hours to days; goes on where it stopped.
+    ///
+    ///   foresee fidelity --celeba ~/data/celeba --out runs/fidelity --seeds 3 --budget 480
+    #[command(verbatim_doc_comment)]
+    Fidelity(fidelity::FidelityArgs),
+    /// Make or check folders of faces.
+    #[command(subcommand)]
+    Data(data::DataCommand),
+}
+
+/// The program `foresee`: parses the arguments, runs the command, and returns the exit status.
+pub fn main() -> ExitCode {
+    set_up("foresee");
+    exit_code(run(Cli::parse().command))
+}
+
+/// Prepares the process, before its arguments are parsed: memory, signals and the log. `program` is
+/// what the user calls it, for messages that quote a command.
+pub fn set_up(program: &'static str) {
+    set_program(program);
+    memory::keep_freed_memory();
+    error::hide_caught_panics();
+    logging::start();
+    if let Err(e) = interrupt::install() {
+        tracing::warn!("Ctrl-C will end the program without saving: {e:#}");
+    }
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// The first error of the command; [`exit_code`] says what it means.
+pub fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Reproduce(args) => reproduce::reproduce(&args),
+        Command::Train(args) => {
+            one_stage(&RunArgs { run: args.run, device: None }, stages::train::stage)
+        }
+        Command::Measure(args) => one_stage(&args, stages::measure::stage),
+        Command::Prune(args) => prune::prune(&args),
+        Command::Transform(args) => one_stage(&args, stages::transform::stage),
+        Command::Predict(args) => predict::predict(&args),
+        Command::Attribute(args) => attribute::attribute(&args),
+        Command::Figures(args) => stages::figures::stage(&mut Run::lock(&args.run)?),
+        Command::Evaluate(args) => evaluate::evaluate(&args),
+        Command::Fidelity(args) => fidelity::fidelity(&args),
+        Command::Data(command) => data::data(command),
+    }
+}
+
+/// Prints the error, if there is one, and tells the exit status: 0 done, 1 the run failed, 2 the
+/// arguments or the input are wrong, 130 or 143 interrupted.
+pub fn exit_code(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e:#}");
+            ExitCode::from(error::status(&e))
+        }
+    }
+}
+
+fn one_stage(args: &RunArgs, stage: fn(&mut Run, &Session) -> Result<()>) -> Result<()> {
+    let (mut run, device) = args.open()?;
+    stage(&mut run, &Session::new(device))
+}

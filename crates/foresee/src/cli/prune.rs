@@ -1,0 +1,67 @@
+//! `prune`: the stage, and a pruned network.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use foresee_model::ModelCard;
+use foresee_perturb::{AttentionModel, Takeover, Victim};
+
+use super::arguments::RunArgs;
+use crate::artifacts::ChannelStatisticsFile;
+use crate::error::{Result, input};
+use crate::output::print;
+use crate::run::Run;
+use crate::session::Session;
+use crate::stages;
+
+#[derive(Args)]
+pub struct PruneArgs {
+    #[command(flatten)]
+    run: RunArgs,
+    /// Also write a pruned network, physically smaller, to this file; it loads like any model.
+    #[arg(long, value_name = "FILE", requires = "count")]
+    save: Option<PathBuf>,
+    /// How many channels go from the network that --save writes.
+    #[arg(long, value_name = "N", requires = "save")]
+    count: Option<usize>,
+    /// Which member of a correlated pair goes: the one with the lower or the higher norm.
+    #[arg(long, value_enum, default_value_t = Victim::Lower)]
+    rule: Victim,
+    /// What the channels that are left do in place of those that go.
+    #[arg(long, value_enum, default_value_t = Takeover::Nothing)]
+    takeover: Takeover,
+}
+
+pub(super) fn prune(args: &PruneArgs) -> Result<()> {
+    let (mut run, device) = args.run.open()?;
+    let session = Session::new(device);
+    stages::prune::stage(&mut run, &session)?;
+    match (&args.save, args.count) {
+        (Some(path), Some(count)) => save(args, &run, &session, count, path),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the network without the first `count` channels of the plan.
+fn save(args: &PruneArgs, run: &Run, session: &Session, count: usize, path: &Path) -> Result<()> {
+    let trained = session.trained(run)?;
+    let channels = trained.network.config().channels;
+    if count >= channels {
+        return Err(input(format!(
+            "--count {count} is not possible: the network has {channels} channels, of which one \
+             stays at least"
+        )));
+    }
+    let order = run.semantic_plan(args.rule)?.order();
+    let absolute = run.manifest.config.prune.absolute;
+    let statistics = ChannelStatisticsFile::read(run.folder())?;
+    let cut = statistics.cuts(&order, &[count], args.takeover, absolute)?.remove(0);
+    let pruned = trained.network.cut(&cut)?;
+    let card = ModelCard {
+        network: pruned.config().clone(),
+        kept_channels: Some(cut.kept().to_vec()),
+        ..trained.card.clone()
+    };
+    pruned.save(path, &card)?;
+    print(&format!("{}: {} of {channels} channels\n", path.display(), channels - count))
+}

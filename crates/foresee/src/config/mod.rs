@@ -1,0 +1,194 @@
+//! The settings of a run. A profile's table is put over `quick`'s, a file's and `--set`'s over
+//! both; the result is then lifted into a checked configuration.
+
+mod merge;
+mod sections;
+
+use std::path::Path;
+
+use anyhow::Context;
+use foresee_data::PROFILES;
+use foresee_model::Sparsity;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use self::merge::{merge_assignment, merge_text};
+pub(crate) use self::sections::{
+    Attribute, Data, Measure, Model, Predict, Prune, Train, Transform,
+};
+use crate::error::{Result, input};
+
+/// Everything that decides a run besides the seed, the faces and the device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub(crate) data: Data,
+    pub(crate) model: Model,
+    pub(crate) train: Train,
+    pub(crate) measure: Measure,
+    pub(crate) prune: Prune,
+    pub(crate) transform: Transform,
+    pub(crate) predict: Predict,
+    pub(crate) attribute: Attribute,
+}
+
+impl Config {
+    /// A profile, with the keys of a TOML file put over it, and assignments such as
+    /// `train.epochs=3` over both.
+    ///
+    /// # Errors
+    /// If there is no such profile, the file cannot be read, a key is unknown, or a value is of
+    /// another type or outside its range.
+    pub fn resolve(profile: &str, file: Option<&Path>, set: &[String]) -> Result<Self> {
+        let mut table = profile_table(profile)?;
+        if let Some(path) = file {
+            let named = |e: String| input(format!("configuration {}: {e}", path.display()));
+            let text = std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?;
+            merge_text(&mut table, &text).map_err(named)?;
+            typed::<Self>(&table).map_err(named)?;
+        }
+        let config: Self = assign(table, set)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// These settings with assignments such as `attribute.grid=4` put over the section
+    /// `attribute`; other sections are unknown to it.
+    pub(crate) fn with_attribute(&self, set: &[String]) -> Result<Self> {
+        #[derive(Serialize, Deserialize)]
+        struct Only {
+            attribute: Attribute,
+        }
+        let only = Only { attribute: self.attribute.clone() };
+        let Only { attribute } = assign(Table::try_from(only)?, set)?;
+        attribute.check()?;
+        Ok(Self { attribute, ..self.clone() })
+    }
+
+    /// λ of Eq. 10 and what it multiplies, as figures and tables name it.
+    pub(crate) fn sparsity_title(&self) -> String {
+        let trainer = &self.train.trainer;
+        match (self.model.attention, trainer.sparsity) {
+            (false, _) => "no masks".into(),
+            (true, Sparsity::Sum) => format!("λ = {:e} (sum)", trainer.lambda),
+            (true, Sparsity::Mean) => format!("λ = {:e} (mean)", trainer.lambda),
+        }
+    }
+}
+
+/// All keys of a profile: what it states, and what `quick` states otherwise.
+fn profile_table(profile: &str) -> Result<Table> {
+    let Some((_, text)) = PROFILES.iter().find(|(name, _)| *name == profile) else {
+        let names = PROFILES.map(|(name, _)| name).join(", ");
+        return Err(input(format!("there is no profile `{profile}`; the profiles are {names}")));
+    };
+    let mut table: Table = toml::from_str(PROFILES[0].1).context("a built-in profile")?;
+    merge_text(&mut table, text).map_err(anyhow::Error::msg).context("a built-in profile")?;
+    Ok(table)
+}
+
+/// Puts assignments over a table one by one, so that a wrong one is named.
+fn assign<T: DeserializeOwned>(mut table: Table, set: &[String]) -> Result<T> {
+    for assignment in set {
+        merge_assignment(&mut table, assignment)
+            .and_then(|()| typed::<T>(&table))
+            .map_err(|e| input(format!("--set {assignment}: {e}")))?;
+    }
+    typed(&table).map_err(|e| input(format!("configuration: {e}")))
+}
+
+/// What a table of all keys states.
+fn typed<T: DeserializeOwned>(table: &Table) -> merge::Result<T> {
+    table.clone().try_into().map_err(|e: toml::de::Error| e.to_string().trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use foresee_model::Readout;
+
+    use super::*;
+
+    fn set(values: &[&str]) -> Result<Config> {
+        let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+        Config::resolve("quick", None, &values)
+    }
+
+    proptest::proptest! {
+        // PROPTEST_CASES says how many.
+        #[test]
+        fn no_text_of_a_configuration_panics(
+            at in 0f64..1.,
+            gone in 0usize..40,
+            put in concat!(
+                "([a-z_.=\\[\\]{}\"# \n0-9eE+-]{0,24}|\\PC{0,8}|[0-9]{1,40}|",
+                "(nan|inf|-1e400|\\[\\[))"
+            ),
+            twice: bool,
+        ) {
+            let mut text: Vec<char> = PROFILES[0].1.chars().collect();
+            let at = (at * text.len() as f64) as usize;
+            let end = (at + gone).min(text.len());
+            let copy = if twice { text[at..end].to_vec() } else { vec![] };
+            text.splice(at..end, put.chars().chain(copy));
+            let mut table = profile_table("quick").unwrap();
+            if merge_text(&mut table, &text.into_iter().collect::<String>()).is_ok() {
+                let _ = assign::<Config>(table, &[]).map(|config| config.check());
+            }
+            let _ = set(&[&put]);
+        }
+    }
+
+    #[test]
+    fn all_profiles_resolve() {
+        for (name, _) in PROFILES {
+            Config::resolve(name, None, &[]).unwrap();
+        }
+    }
+
+    #[test]
+    fn profiles_state_what_differs_from_quick() {
+        let small = Config::resolve("small", None, &[]).unwrap();
+        let quick = set(&[]).unwrap();
+        assert_eq!((small.train.trainer.epochs, quick.train.trainer.epochs), (30, 6));
+        assert_eq!(small.transform.curves, quick.transform.curves);
+    }
+
+    #[test]
+    fn set_changes_one_key() {
+        let config = set(&[
+            "train.epochs=9",
+            "train.lambda=0",
+            "model.readout=mean",
+            "transform.curves=['identity', 'power n=4.5 beta=0']",
+        ])
+        .unwrap();
+        assert_eq!(config.train.trainer.epochs, 9);
+        assert_eq!(config.train.trainer.lambda, 0.);
+        assert_eq!(config.model.readout, Readout::Mean);
+        let curves: Vec<String> = config.transform.curves.iter().map(ToString::to_string).collect();
+        assert_eq!(curves, ["identity", "power n=4.5 beta=0"]);
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_its_key_and_range() {
+        let refused = |value: &str, expected: &str| {
+            let message = format!("{:#}", set(&[value]).unwrap_err());
+            assert!(message.contains(expected), "{value}: {message}");
+        };
+        refused("train.epoch=9", "there is no key `train.epoch`; the keys are");
+        refused("train.epochs=many", "is a string, expected a integer");
+        refused("train.epochs=0", "train.epochs = 0 is not possible");
+        refused("train.learning_rate=-1", "train.learning_rate = -1 is not possible");
+        refused("model.readout=max", "unknown variant `max`");
+        refused("train=1", "`train` is a section");
+        refused("epochs", "expected KEY=VALUE");
+        refused("measure.attributes=['Smile']", "did you mean Smiling");
+        refused("measure.attributes=['Bald', 'Bald']", "Bald is named twice");
+        refused("transform.sigmas=[-1.0]", "transform.sigmas");
+        refused("transform.curves=['gamma 2']", "power n=");
+        refused("transform.curves=['identity', 'identity']", "named twice");
+        let unknown = format!("{:#}", Config::resolve("fast", None, &[]).unwrap_err());
+        assert!(unknown.contains("the profiles are quick, small, paper, smoke"), "{unknown}");
+    }
+}

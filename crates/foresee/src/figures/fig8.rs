@@ -1,0 +1,71 @@
+//! Figure 8: accuracy under noise for several tone curves.
+
+use foresee_perturb::Curve as ToneCurve;
+use foresee_report::{Band, Curve, Figure, LineStyle, Panel, curves};
+
+use crate::artifacts::{TransformationCurves, TransformationPoint};
+use crate::error::Result;
+use crate::provenance::{source, test_faces};
+use crate::run::Run;
+
+/// Curves of one colour follow each other, each in a line style of its own.
+const STYLES: [LineStyle; 3] = [LineStyle::Solid, LineStyle::Dashed, LineStyle::Dotted];
+
+pub(super) fn mask_transformation(run: &Run) -> Result<Figure> {
+    let points: TransformationCurves = run.read()?;
+    let points: Vec<TransformationPoint> = points.points.into_iter().map(|(p, _)| p).collect();
+    let accuracy = |p: &TransformationPoint| 100. * p.accuracy;
+    let gain = |p: &TransformationPoint| 100. * p.gain;
+    let error = |p: &TransformationPoint| {
+        let (low, high) = (p.gain - p.gain_standard_error, p.gain + p.gain_standard_error);
+        (100. * low, 100. * high)
+    };
+    let panels = [
+        panel("accuracy", "accuracy [%]", lines(&points, accuracy, None)),
+        panel(
+            "gain over the untransformed masks (± standard error)",
+            "gain [percentage points]",
+            lines(&points, gain, Some(error)),
+        ),
+    ];
+    let source = source(run, &test_faces(points.first().map(|point| point.images)));
+    Ok(curves("fig8_mask_transformation", &panels, &source)?)
+}
+
+fn panel(title: &str, y: &str, curves: Vec<Curve>) -> Panel {
+    Panel {
+        title: title.into(),
+        x: "σ of the Gaussian noise (pixels in [0, 1])".into(),
+        y: y.into(),
+        curves,
+        levels: vec![],
+    }
+}
+
+type Value<T> = fn(&TransformationPoint) -> T;
+
+/// A line for each tone curve.
+fn lines(
+    points: &[TransformationPoint],
+    y: Value<f64>,
+    spread: Option<Value<(f64, f64)>>,
+) -> Vec<Curve> {
+    let mut tones: Vec<&ToneCurve> = vec![];
+    for point in points {
+        if !tones.contains(&&point.curve) {
+            tones.push(&point.curve);
+        }
+    }
+    let line = |(i, tone): (usize, &&ToneCurve)| {
+        let own = || points.iter().filter(|point| point.curve == **tone);
+        let values = own().map(|point| (point.sigma, y(point))).collect();
+        let style = STYLES[i % STYLES.len()];
+        let mut line = Curve::new(tone.title(), values, i / STYLES.len(), style);
+        if let Some(spread) = spread {
+            line.spread = own().map(spread).collect();
+            line.band = Band::Bars;
+        }
+        line
+    };
+    tones.iter().enumerate().map(line).collect()
+}

@@ -1,0 +1,57 @@
+//! All forecasts with their intervals and negative controls.
+
+use foresee_predict::{NetworkOperation, ScoreRule, ScoredForecast, Subject};
+use foresee_report::{Dot, Figure, Forest, forest};
+
+use crate::artifacts::PredictabilityScore;
+use crate::error::Result;
+use crate::provenance::{source, test_faces};
+use crate::run::Run;
+
+pub(crate) fn predictability(run: &Run) -> Result<Figure> {
+    let rows: Vec<PredictabilityScore> = run.read()?;
+    let rows: Vec<ScoredForecast> = rows.into_iter().map(ScoredForecast::from).collect();
+    let mut operations: Vec<NetworkOperation> = vec![];
+    for row in &rows {
+        if !operations.contains(&row.operation) {
+            operations.push(row.operation);
+        }
+    }
+    let groups: Vec<Forest> = operations.into_iter().map(|o| group(&rows, o)).collect();
+    let columns = ScoreRule::of_forecasts().map(ScoreRule::title);
+    let source = source(run, &test_faces(rows.first().map(|row| row.images)));
+    Ok(forest("predictability_scores", &columns, &groups, &source)?)
+}
+
+/// The forecasts of one operation. Differences between forecasts are in the table only.
+fn group(rows: &[ScoredForecast], operation: NetworkOperation) -> Forest {
+    let forecasts = rows.iter().filter(|row| {
+        row.operation == operation && row.score == ScoreRule::Skill && !row.subject.is_difference()
+    });
+    let line = |row: &ScoredForecast| {
+        let dots = ScoreRule::of_forecasts().map(|rule| dot(rows, operation, &row.subject, rule));
+        (row.subject.title(), dots.to_vec())
+    };
+    Forest { title: operation.title(), rows: forecasts.map(line).collect() }
+}
+
+fn dot(
+    rows: &[ScoredForecast],
+    operation: NetworkOperation,
+    subject: &Subject,
+    rule: ScoreRule,
+) -> Dot {
+    let found = rows
+        .iter()
+        .find(|r| (r.operation, &r.subject, r.score) == (operation, subject, rule))
+        .map(|row| row.value);
+    let unknown = f64::NAN;
+    match found {
+        Some(score) => Dot {
+            value: score.interval.estimate,
+            interval: (score.interval.low, score.interval.high),
+            controls: [score.shuffled, score.exchanged],
+        },
+        None => Dot { value: unknown, interval: (unknown, unknown), controls: [unknown; 2] },
+    }
+}

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+pub mod artifacts;
+pub mod cli;
+pub mod config;
+pub mod device;
+pub mod error;
+mod faces;
+mod figures;
+pub mod hash;
+mod interrupt;
+pub mod memory;
+pub mod output;
+mod pages;
+mod program;
+mod progress;
+mod provenance;
+pub mod run;
+mod session;
+mod stages;
+mod studies;
+mod tables;
+
+pub use self::stages::attribute::layers_of;

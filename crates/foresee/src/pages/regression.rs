@@ -1,0 +1,81 @@
+//! The paper's example, regression models (Eq. 3 to 7): a chapter of every run's report, and a page
+//! of its own.
+
+use std::path::Path;
+
+use foresee_predict::RegressionStudy;
+use foresee_report::{Report, Section, Source, Table};
+
+use super::REPORT;
+use crate::artifacts::{Artifact, RegressionReport};
+use crate::error::Result;
+use crate::run::write_simulated;
+use crate::{figures, tables};
+
+/// For a reader who does not know the code.
+pub(super) const TEXT: &str = "The paper's example of its definition. A function on [-1, 1] is \
+     fitted by least squares with 2N+1 coefficients in three bases; then one coefficient is \
+     perturbed. The forecast of a person who sees the coefficients is: only this component \
+     changes, by this much. It is scored in two ways: on the components that one reads off the \
+     perturbed function through the basis, and on the coefficients when all others are then \
+     fitted anew to the same points.";
+
+/// Figures with their captions.
+pub(super) const FIGURES: [(&str, &str); 4] = [
+    (
+        "predictability_regression_fits",
+        "One data set, fitted in the three bases with 11 coefficients each.",
+    ),
+    (
+        "predictability_regression_changes",
+        "What a step of 0.2 in one coefficient changes of the function.",
+    ),
+    (
+        "predictability_regression_gram",
+        "Gram matrices of the functions at length 1: off the diagonal is what one component \
+         shares with another.",
+    ),
+    (
+        "predictability_regression_cross_talk",
+        "Left: share of the change that shows in other components, mean over components (range). \
+         Right: the same of the coefficients when the others are fitted anew, mean over data sets \
+         (range).",
+    ),
+];
+
+/// What a reader must know of the data.
+pub(crate) fn source() -> Source {
+    let study = RegressionStudy::default();
+    let data = format!(
+        "simulated data: random smooth functions on [-1, 1], {} points with noise of σ = {}",
+        study.points, study.noise
+    );
+    Source { data, synthetic: false }
+}
+
+/// Writes `data/`, `figures/`, `tables/` and the page into a folder; its table.
+pub(crate) fn write(out: &Path, measured: &RegressionReport, seeds: u64) -> Result<Table> {
+    write_simulated(&out.join(RegressionReport::PATH), measured)?;
+    let source = source();
+    let figures = figures::regression(measured, &source)?;
+    for figure in &figures {
+        figure.save(&out.join("figures"))?;
+    }
+    let table = tables::regression(measured, &source);
+    table.save(&out.join("tables"))?;
+    let mut sections = vec![Section::Text(TEXT.into())];
+    let captions = FIGURES.map(|(_, caption)| caption.to_owned());
+    let shown = figures.into_iter().zip(captions);
+    sections.extend(shown.map(|(figure, caption)| Section::Figure(figure, caption)));
+    sections.push(Section::Table(table.clone()));
+    let report = Report {
+        title: "Which regression model is predictable? Kimura & Tanaka (2020), Eq. 3 to 7".into(),
+        source,
+        summary: vec![("data sets".into(), seeds.to_string())],
+        sections,
+    };
+    let path = out.join(REPORT);
+    report.save(&path)?;
+    tracing::info!("open {}", path.display());
+    Ok(table)
+}

@@ -1,0 +1,45 @@
+//! What stands on every figure and table: what the network was trained on, and what the numbers
+//! were //! measured on.
+
+use foresee_report::Source;
+
+use crate::run::Run;
+
+/// The note of a figure or table whose numbers were `measured` on this, if on anything.
+pub(crate) fn source(run: &Run, measured: &str) -> Source {
+    let m = &run.manifest;
+    let mut data = format!(
+        "{}: trained on {} at {} px, {} epochs, {}, seed {}",
+        m.data.title(),
+        first_of(m.data.train, m.config.train.limit),
+        m.config.data.image_size,
+        m.config.train.trainer.epochs,
+        m.config.sparsity_title(),
+        m.seed
+    );
+    if !measured.is_empty() {
+        data.push_str(&format!("; measured on {measured}"));
+    }
+    Source { data, synthetic: m.data.synthetic }
+}
+
+/// How many of `all` faces a setting takes, 0 meaning all.
+pub(crate) fn first_of(all: usize, limit: usize) -> usize {
+    if limit == 0 { all } else { limit.min(all) }
+}
+
+/// The training faces that the stage `measure` took its statistics over.
+pub(crate) fn measured_training_faces(run: &Run) -> String {
+    let m = &run.manifest;
+    format!("{} training faces", first_of(m.data.train, m.config.measure.images))
+}
+
+/// So many test faces; none if nothing was measured.
+pub(crate) fn test_faces(images: Option<usize>) -> String {
+    format!("{} test faces", images.unwrap_or(0))
+}
+
+/// A share in percent; a dash for what is undefined.
+pub(crate) fn percent(share: f64) -> String {
+    if share.is_nan() { "–".into() } else { format!("{:.2}", 100. * share) }
+}

@@ -1,0 +1,19 @@
+//! The files of a training's checkpoints in a run's folder.
+
+use std::path::Path;
+
+/// The last checkpoint.
+pub const NEWEST: &str = "checkpoint.safetensors";
+/// The one before it: if the newest is damaged, it is still there.
+pub const PREVIOUS: &str = "checkpoint.previous.safetensors";
+/// One that was passed over, out of the way: it must not take the place of a good one.
+pub const UNUSABLE: &str = "checkpoint.unusable.safetensors";
+/// Seconds of work that a checkpoint holds, for the manifest.
+pub const SECONDS: &str = "checkpoint.seconds";
+
+/// Removes them all.
+pub fn remove(folder: &Path) {
+    for file in [NEWEST, PREVIOUS, UNUSABLE, SECONDS] {
+        let _ = std::fs::remove_file(folder.join(file));
+    }
+}

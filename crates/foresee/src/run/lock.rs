@@ -1,0 +1,150 @@
+//! One process at a time works in a run's folder.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::error::{Result, input};
+
+/// The lock's file in the folder. The system gives the lock up when its process ends, however that
+/// ends, so that none is ever stale.
+pub(super) const FILE: &str = ".lock";
+
+/// The right to write in a folder. When it is given up its file goes, and the folder too if nothing
+/// else is in it.
+pub(crate) struct Lock {
+    path: PathBuf,
+    // Holds the lock as long as it is open.
+    _file: Option<File>,
+}
+
+impl Lock {
+    /// Takes the lock of a folder, which is made if needed, and removes what a killed process left
+    /// half written.
+    pub fn take(folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(|e| {
+            input(format!("{}: {e}; name another folder with --out", folder.display()))
+        })?;
+        let path = folder.join(FILE);
+        let failed = |e: std::io::Error| {
+            input(format!("{}: {e}; the folder must be writable", path.display()))
+        };
+        loop {
+            let mut file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) if !is_at(&file, &path) => continue,
+                Ok(()) => {
+                    file.set_len(0)
+                        .and_then(|()| file.rewind())
+                        .and_then(|()| file.write_all(holder().as_bytes()))
+                        .map_err(failed)?;
+                    remove_unfinished(folder)
+                        .with_context(|| format!("clearing {}", folder.display()))?;
+                    return Ok(Self { path, _file: Some(file) });
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let mut holder = String::new();
+                    let _ = file.read_to_string(&mut holder);
+                    let holder = if holder.is_empty() { "another process".into() } else { holder };
+                    return Err(input(format!(
+                        "{holder} is working in {}; wait for it to end, or name another folder \
+                         with --out",
+                        folder.display()
+                    )));
+                }
+                // Some network file systems have no locks.
+                Err(TryLockError::Error(e)) => {
+                    tracing::warn!(
+                        "{} cannot be locked ({e}): do not start a second process on this folder",
+                        folder.display()
+                    );
+                    return Ok(Self { path, _file: None });
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+        if let Some(folder) = self.path.parent() {
+            // Fails where there is anything else in it.
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+}
+
+fn holder() -> String {
+    #[cfg(unix)]
+    let host = format!(" on {}", rustix::system::uname().nodename().to_string_lossy());
+    #[cfg(not(unix))]
+    let host = "";
+    format!("process {}{host}", std::process::id())
+}
+
+/// Whether an open file is still the one at a path: another process may have removed it in between.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |m: std::fs::Metadata| (m.dev(), m.ino());
+    let places = (file.metadata().map(place), std::fs::metadata(path).map(place));
+    matches!(places, (Ok(a), Ok(b)) if a == b)
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+/// Removes files that were being written when a process was killed.
+fn remove_unfinished(folder: &Path) -> std::io::Result<()> {
+    for part in ["", "data", "figures", "tables"] {
+        for entry in std::fs::read_dir(folder.join(part)).into_iter().flatten() {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(foresee_files::UNFINISHED)
+                && entry.file_type()?.is_file()
+            {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_who_holds_it_and_nothing_stays() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let run = folder.path().join("run");
+        let lock = Lock::take(&run)?;
+        let refused = Lock::take(&run).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
+        std::fs::write(run.join(".tmpABC"), "half")?;
+        drop(lock);
+        drop(Lock::take(&run)?);
+        assert!(!run.exists(), "the folder held nothing but a file that was never finished");
+        Ok(())
+    }
+
+    #[test]
+    fn a_lock_file_of_a_process_that_is_gone_is_no_lock() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join(FILE), "process 1 on elsewhere")?;
+        std::fs::write(folder.path().join("manifest.json"), "{}")?;
+        drop(Lock::take(folder.path())?);
+        assert!(folder.path().join("manifest.json").exists() && !folder.path().join(FILE).exists());
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! `manifest.json`: what a run is made from, and what each stage made.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use foresee_files::write_atomic;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Stage;
+use crate::config::Config;
+use crate::error::{Result, input};
+use crate::program::program;
+
+/// The file's name in a run's folder.
+const FILE: &str = "manifest.json";
+
+/// The version of this form. It grows when a manifest of before can no longer be read.
+const FORM: u32 = 2;
+
+/// What a run is made from, and what each of its stages made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of the manifest's form.
+    form: u32,
+    /// The version of the program that began the run.
+    pub foresee: String,
+    /// The commit that this program was built from.
+    pub git_commit: String,
+    /// SHA-256 of the `Cargo.lock` that this program was built with.
+    pub cargo_lock_sha256: String,
+    /// The faces.
+    pub data: DataRecord,
+    /// The settings.
+    pub config: Config,
+    /// Decides everything that is random.
+    pub seed: u64,
+    /// The device that the network was trained on: cpu, cuda or metal.
+    pub device: String,
+    /// The stages that are done.
+    pub stages: BTreeMap<Stage, StageRecord>,
+}
+
+/// What a stage was made from, what it made, and what that took over all sessions.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// The version of the stage's outputs.
+    pub format: u32,
+    /// SHA-256 of its settings and of the files that it read.
+    pub inputs_sha256: String,
+    /// SHA-256 of each file that it made.
+    pub outputs: BTreeMap<String, String>,
+    /// Seconds.
+    pub wall_seconds: f64,
+    /// Bytes, where the system tells them.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// The faces of a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// The folder or archive.
+    pub path: PathBuf,
+    /// Whether they were drawn by this program.
+    pub synthetic: bool,
+    /// SHA-256 of the annotations and of the sizes of all images.
+    pub sha256: String,
+    /// How many.
+    pub faces: usize,
+    /// Of them in the training split.
+    pub train: usize,
+    /// Of them in the validation split.
+    pub val: usize,
+    /// Of them in the test split.
+    pub test: usize,
+    /// A list of splits of the user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub splits: Option<PathBuf>,
+    /// Images that could not be read and belong to no split.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// Where resized images are cached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
+}
+
+impl DataRecord {
+    /// The kind of faces in one word, for data files.
+    pub fn kind(&self) -> &'static str {
+        if self.synthetic { "synthetic" } else { "celeba" }
+    }
+
+    /// The kind of faces in words, for figures and tables.
+    pub fn title(&self) -> &'static str {
+        if self.synthetic { "synthetic faces, not CelebA" } else { "CelebA faces" }
+    }
+
+    /// Number, kind and splits.
+    pub fn description(&self) -> String {
+        let Self { faces, train, val, test, .. } = self;
+        format!("{faces} {} ({train} train, {val} val, {test} test)", self.title())
+    }
+}
+
+impl Manifest {
+    /// The manifest of a run that has no stage yet.
+    pub(crate) fn new(config: Config, seed: u64, device: &str, data: DataRecord) -> Self {
+        Self {
+            form: FORM,
+            foresee: env!("CARGO_PKG_VERSION").into(),
+            git_commit: env!("FORESEE_COMMIT").into(),
+            cargo_lock_sha256: crate::hash::sha256(include_bytes!(env!("FORESEE_LOCK"))),
+            data,
+            config,
+            seed,
+            device: device.into(),
+            stages: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a folder holds a run.
+    pub(crate) fn exists(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(FILE);
+        let text = std::fs::read_to_string(&path).map_err(|e| {
+            let (path, folder, program) = (path.display(), folder.display(), program());
+            input(format!(
+                "{path}: {e}; a run folder is made by `{program} reproduce --out {folder}`"
+            ))
+        })?;
+        let damaged = |e: serde_json::Error| {
+            input(format!("{} is damaged: {e}; name another folder with --out", path.display()))
+        };
+        let value: Value = serde_json::from_str(&text).map_err(damaged)?;
+        match value.get("form").map_or(1, |form| form.as_u64().unwrap_or(0)) {
+            form if form == u64::from(FORM) => serde_json::from_value(value).map_err(damaged),
+            form => Err(input(format!(
+                "{} is of form {form}, this program reads form {FORM}: another version of Foresee \
+                 made this run; name another folder with --out",
+                path.display()
+            ))),
+        }
+    }
+
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        Ok(write_atomic(&folder.join(FILE), text.as_bytes())?)
+    }
+
+    /// What makes another run of this one, in words.
+    pub(crate) fn differences(&self, other: &Self) -> Result<Vec<String>> {
+        let here = self.identity()?;
+        let there = other.identity()?;
+        let absent = "nothing".to_owned();
+        let keys = here.keys().chain(there.keys().filter(|key| !here.contains_key(*key)));
+        let different = keys.filter(|&key| here.get(key) != there.get(key)).map(|key| {
+            let old = here.get(key).unwrap_or(&absent);
+            let new = there.get(key).unwrap_or(&absent);
+            format!("{key} is {old} there, {new} here")
+        });
+        Ok(different.collect())
+    }
+
+    /// What decides a run, as `section.key` and value.
+    fn identity(&self) -> Result<BTreeMap<String, String>> {
+        let mut flat = BTreeMap::from([
+            ("data.sha256".to_owned(), self.data.sha256.clone()),
+            ("device".to_owned(), self.device.clone()),
+            ("seed".to_owned(), self.seed.to_string()),
+        ]);
+        if let Value::Object(sections) = serde_json::to_value(&self.config)? {
+            for (section, keys) in sections {
+                let keys = keys.as_object().into_iter().flatten();
+                flat.extend(keys.map(|(key, v)| (format!("{section}.{key}"), v.to_string())));
+            }
+        }
+        Ok(flat)
+    }
+}

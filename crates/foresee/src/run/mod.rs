@@ -1,0 +1,272 @@
+//! A run is a folder: its manifest, its stages, and which of them are up to date.
+
+pub(crate) mod checkpoint_files;
+mod lock;
+mod manifest;
+mod stage;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use foresee_celeba::synthetic;
+use foresee_perturb::Victim;
+use foresee_report::frame::{self, DataFrame};
+use serde::Serialize;
+
+pub(crate) use self::lock::Lock;
+pub use self::manifest::{DataRecord, Manifest, StageRecord};
+pub use self::stage::Stage;
+pub(crate) use self::stage::{Inputs, Outputs};
+use crate::artifacts::{Artifact, Row, SemanticPlan};
+use crate::config::Config;
+use crate::error::{OtherRun, Result, input};
+use crate::hash::{file_sha256, sha256};
+use crate::memory::{peak_memory, reset_peak_memory};
+use crate::program::program;
+
+/// The column of every CSV file that says what kind of faces its numbers come from.
+const MARK: &str = "data";
+
+/// Images that were left out, in a run's folder.
+pub(crate) const BAD_IMAGES: &str = "bad_images.csv";
+
+/// A run's folder, opened.
+pub struct Run {
+    folder: PathBuf,
+    /// What it is made from, and what it holds.
+    pub manifest: Manifest,
+    /// A run that is only read has none.
+    _lock: Option<Lock>,
+}
+
+impl Run {
+    /// Begins a run in a folder, or resumes the one that it holds if that is the same.
+    pub(crate) fn begin(
+        lock: Lock,
+        folder: &Path,
+        config: Config,
+        seed: u64,
+        device: &str,
+        data: DataRecord,
+    ) -> Result<Self> {
+        let fresh = Manifest::new(config, seed, device, data);
+        if !Manifest::exists(folder) {
+            Self::check_is_free(folder)?;
+            return Self::start(lock, folder, fresh);
+        }
+        let manifest = Manifest::read(folder)?;
+        let differences = manifest.differences(&fresh)?;
+        if differences.is_empty() {
+            return Ok(Self::resume(lock, folder, manifest, fresh));
+        }
+        let differences = differences.join("; ");
+        if manifest.stages.is_empty() {
+            tracing::warn!("starting afresh in {}: {differences}", folder.display());
+            checkpoint_files::remove(folder);
+            return Self::start(lock, folder, fresh);
+        }
+        Err(OtherRun(format!("{} holds another run: {differences}", folder.display())).into())
+    }
+
+    fn start(lock: Lock, folder: &Path, manifest: Manifest) -> Result<Self> {
+        manifest.write(folder)?;
+        Ok(Self { folder: folder.into(), manifest, _lock: Some(lock) })
+    }
+
+    fn resume(lock: Lock, folder: &Path, mut manifest: Manifest, fresh: Manifest) -> Self {
+        if manifest.git_commit != fresh.git_commit {
+            tracing::warn!(
+                "this run was begun by commit {}, this program is built from {}: stages are done \
+                 again if the version of their outputs has changed",
+                manifest.git_commit,
+                fresh.git_commit
+            );
+        }
+        // The folder of faces may have moved.
+        manifest.data = fresh.data;
+        Self { folder: folder.into(), manifest, _lock: Some(lock) }
+    }
+
+    /// Makes sure that faces may be drawn into a folder: it is free, or holds a run on drawn faces.
+    pub(crate) fn check_for_drawing(folder: &Path) -> Result<()> {
+        if !Manifest::exists(folder) {
+            return Self::check_is_free(folder);
+        }
+        match Manifest::read(folder)?.data.synthetic {
+            true => Ok(()),
+            false => Err(OtherRun(format!(
+                "{} holds a run on a CelebA folder, which --celeba did not name",
+                folder.display()
+            ))
+            .into()),
+        }
+    }
+
+    /// Makes sure that a new run may begin in a folder.
+    pub(crate) fn check_is_free(folder: &Path) -> Result<()> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        match entries.map(|entry| entry.file_name()).find(|name| !belongs_to_a_new_run(name)) {
+            None => Ok(()),
+            Some(name) => Err(input(format!(
+                "{} is not empty ({}) and holds no run; name a new folder with --out",
+                folder.display(),
+                name.display()
+            ))),
+        }
+    }
+
+    /// Opens a run's folder to work in it.
+    ///
+    /// # Errors
+    /// If it holds no run, or another process works in it.
+    pub fn lock(folder: &Path) -> Result<Self> {
+        // A folder that holds no run gets no lock. The manifest is read again under the lock.
+        Manifest::read(folder)?;
+        let lock = Lock::take(folder)?;
+        Ok(Self { folder: folder.into(), manifest: Manifest::read(folder)?, _lock: Some(lock) })
+    }
+
+    /// Opens a run's folder to read in it.
+    ///
+    /// # Errors
+    /// If it holds no run of this version.
+    pub fn open(folder: &Path) -> Result<Self> {
+        Ok(Self { folder: folder.into(), manifest: Manifest::read(folder)?, _lock: None })
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A file in its folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Reads one of the run's data files.
+    ///
+    /// # Errors
+    /// If it is missing, or of another form.
+    pub fn read<A: Artifact>(&self) -> Result<A> {
+        A::from_frame(&self.read_frame(A::PATH)?)
+            .with_context(|| self.path(A::PATH).display().to_string())
+    }
+
+    /// Reads the one row of a data file.
+    pub(crate) fn read_one<R: Row>(&self) -> Result<R> {
+        let rows: Vec<R> = self.read()?;
+        rows.into_iter().next().with_context(|| format!("{} is empty", R::PATH))
+    }
+
+    /// Writes a data file that is no stage's output yet.
+    pub(crate) fn write<A: Artifact>(&self, artifact: &A) -> Result<()> {
+        self.write_frame(A::PATH, artifact.to_frame()?)
+    }
+
+    /// Whether a stage that is done made a file.
+    pub(crate) fn made(&self, stage: Stage, file: &str) -> bool {
+        self.manifest.stages.get(&stage).is_some_and(|record| record.outputs.contains_key(file))
+    }
+
+    /// Writes a frame to a file. Its last column says what kind of faces the numbers come from.
+    pub(crate) fn write_frame(&self, file: &str, frame: DataFrame) -> Result<()> {
+        let frame = marked(frame, self.manifest.data.kind())?;
+        Ok(frame::write_csv(&self.path(file), &frame)?)
+    }
+
+    /// Reads the plan of semantic pruning for a victim.
+    pub(crate) fn semantic_plan(&self, victim: Victim) -> Result<SemanticPlan> {
+        SemanticPlan::from_frame(victim, &self.read_frame(SemanticPlan::path(victim))?)
+    }
+
+    /// Reads a frame without the column that [`write_frame`](Self::write_frame) adds.
+    pub(crate) fn read_frame(&self, file: &str) -> Result<DataFrame> {
+        Ok(frame::read_csv(&self.path(file))?.drop_many([MARK]))
+    }
+
+    /// Does a stage's work, unless it was done already on the same inputs and its outputs are
+    /// untouched.
+    pub(crate) fn stage(
+        &mut self,
+        inputs: &Inputs<'_, impl Serialize>,
+        work: impl FnOnce(&mut Outputs<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let stage = inputs.stage;
+        let key = self.key(inputs)?;
+        if let Some(record) = self.manifest.stages.get(&stage) {
+            if record.inputs_sha256 == key && self.is_untouched(record) {
+                tracing::info!("{stage}: up to date");
+                return Ok(());
+            }
+            if record.format != inputs.format {
+                tracing::info!("{stage}: an earlier version of this stage made its files");
+            }
+        }
+        reset_peak_memory();
+        let start = Instant::now();
+        let mut outputs = Outputs::new(self);
+        work(&mut outputs).with_context(|| format!("stage {stage}"))?;
+        let (files, earlier_seconds) = outputs.finish();
+        let hashed = files.into_iter().map(|file| {
+            let hash = file_sha256(&self.path(&file))?;
+            Ok((file, hash))
+        });
+        let record = StageRecord {
+            format: inputs.format,
+            inputs_sha256: key,
+            outputs: hashed.collect::<Result<_>>()?,
+            wall_seconds: earlier_seconds + start.elapsed().as_secs_f64(),
+            peak_memory_bytes: peak_memory(),
+        };
+        let gigabytes = |bytes| format!(", peak memory {:.2} GB", bytes as f64 / 1e9);
+        let memory = record.peak_memory_bytes.map_or(String::new(), gigabytes);
+        tracing::info!("{stage}: done in {:.0} s{memory}", record.wall_seconds);
+        self.manifest.stages.insert(stage, record);
+        self.manifest.write(&self.folder)
+    }
+
+    /// A hash of all that a stage's outputs are made from.
+    fn key(&self, inputs: &Inputs<'_, impl Serialize>) -> Result<String> {
+        let hashes = inputs.reads.iter().map(|file| file_sha256(&self.path(file)));
+        let hashes = hashes.collect::<Result<Vec<_>>>().map_err(|e| {
+            let (stage, program) = (inputs.stage, program());
+            input(format!(
+                "stage {stage} needs files of an earlier stage: {e:#}; run `{program} reproduce` \
+                 first"
+            ))
+        })?;
+        let described = (inputs.stage, inputs.format, &inputs.settings, hashes);
+        Ok(sha256(&serde_json::to_vec(&described)?))
+    }
+
+    fn is_untouched(&self, record: &StageRecord) -> bool {
+        let same = |(file, hash): (&String, &String)| {
+            file_sha256(&self.path(file)).is_ok_and(|now| now == *hash)
+        };
+        record.outputs.iter().all(same)
+    }
+}
+
+/// Writes a data file whose numbers come from no faces at all, which its last column says.
+pub(crate) fn write_simulated<A: Artifact>(path: &Path, artifact: &A) -> Result<()> {
+    Ok(frame::write_csv(path, &marked(artifact.to_frame()?, "simulated")?)?)
+}
+
+/// A frame with a last column that says what kind of data its numbers come from.
+fn marked(mut frame: DataFrame, kind: &str) -> Result<DataFrame> {
+    let mark = vec![kind; frame.height()];
+    frame.with_column(frame::column(MARK, mark))?;
+    Ok(frame)
+}
+
+/// Whether a run may begin in a folder with this entry: drawn faces and the list of unreadable
+/// images lie there before the manifest does, and what was interrupted leaves hidden names.
+fn belongs_to_a_new_run(name: &OsStr) -> bool {
+    let text = name.to_string_lossy();
+    let unfinished = [synthetic::UNFINISHED, foresee_files::UNFINISHED];
+    ["faces", BAD_IMAGES, lock::FILE].iter().any(|own| name == *own)
+        || unfinished.iter().any(|start| text.starts_with(start))
+}

@@ -1,0 +1,172 @@
+//! The comparison: maps of methods as columns, attributes as rows, each on a face of its own.
+
+use anyhow::Context;
+use candle_core::Tensor;
+use foresee_attribution::{Explainer, Method};
+use foresee_celeba::{ATTRIBUTES, CelebA, Split};
+use foresee_report::{Fixed, PlaneTable, Scientific};
+
+use super::subject::Subject;
+use crate::artifacts::{AttributionFaces, FacePixels, MapKind, MapLabel};
+use crate::error::Result;
+use crate::faces;
+
+/// Test faces that a row's face is chosen from, and how many are looked at together.
+const LOOKED_AT: usize = 36;
+const BATCH: usize = 12;
+/// The probability from which the network is sure.
+const SURE: f64 = 0.9;
+
+/// A row of the comparison.
+struct Row {
+    attribute: usize,
+    face: usize,
+    probability: f64,
+}
+
+/// The rows of the comparison.
+pub(crate) struct Rows(Vec<Row>);
+
+impl Rows {
+    /// For each attribute the face that is asked for, or else, of the first test faces that have
+    /// the attribute, the first of which the network is sure, or if it is of none, that of which it
+    /// is surest. If no test face has the attribute, all are looked at.
+    pub fn choose(subject: &Subject, attributes: &[usize], face: Option<usize>) -> Result<Self> {
+        let row = |&attribute: &usize| {
+            let faces = match face {
+                Some(face) => vec![face],
+                None => candidates(subject, attribute),
+            };
+            let (face, probability) = surest(subject, &faces, attribute)?.with_context(|| {
+                format!("there is no test face to show {} on", ATTRIBUTES[attribute])
+            })?;
+            Ok(Row { attribute, face, probability })
+        };
+        Ok(Self(attributes.iter().map(row).collect::<Result<_>>()?))
+    }
+
+    /// The faces, each once.
+    fn faces(&self) -> Vec<usize> {
+        let mut faces: Vec<usize> = self.0.iter().map(|row| row.face).collect();
+        faces.sort_unstable();
+        faces.dedup();
+        faces
+    }
+}
+
+fn candidates(subject: &Subject, attribute: usize) -> Vec<usize> {
+    let all = || subject.test.iter().copied();
+    let with = all().filter(|&face| subject.data.labels(face).has(attribute));
+    let with: Vec<usize> = with.take(LOOKED_AT).collect();
+    if with.is_empty() { all().take(LOOKED_AT).collect() } else { with }
+}
+
+/// The first of these faces with a probability above [`SURE`], or else the first with the greatest.
+fn surest(subject: &Subject, faces: &[usize], attribute: usize) -> Result<Option<(usize, f64)>> {
+    let mut best: Option<(usize, f64)> = None;
+    for batch in faces::in_order(subject.data, faces, &subject.trained.preprocessing, BATCH) {
+        let batch = batch?;
+        let images = batch.images.to_device(&subject.session.device)?;
+        let logits = subject.layers.target(attribute).values(&images)?.to_vec1::<f32>()?;
+        for (&face, logit) in batch.faces.iter().zip(logits) {
+            let p = 1. / (1. + (-f64::from(logit)).exp());
+            if p > SURE {
+                return Ok(Some((face, p)));
+            }
+            if best.is_none_or(|(_, most)| p > most) {
+                best = Some((face, p));
+            }
+        }
+    }
+    Ok(best)
+}
+
+/// Faces and maps, ready to be written.
+pub(crate) struct Comparison {
+    pub faces: FacePixels,
+    pub maps: PlaneTable<MapLabel>,
+}
+
+impl Comparison {
+    /// Maps of methods for each row, in shares of a method's greatest absolute value over the rows.
+    pub fn new(
+        subject: &Subject,
+        explainer: &Explainer,
+        rows: &Rows,
+        methods: &[Method],
+    ) -> Result<Self> {
+        let faces = rows.faces();
+        let images = &subject.trained.preprocessing;
+        let batch = faces::in_order(subject.data, &faces, images, faces.len().max(1))
+            .next()
+            .context("no face to show")??;
+        let names: Vec<&str> = faces.iter().map(|&face| subject.data.name(face)).collect();
+        let pixels = AttributionFaces::new(&names, &batch.images, &images.normalisation)?.0;
+        let x = batch.images.to_device(&subject.session.device)?;
+        let mut values = vec![];
+        for row in &rows.0 {
+            let place = faces.iter().position(|face| *face == row.face);
+            let x = x.narrow(0, place.context("a face was not read")?, 1)?;
+            values.push(maps_of_row(subject, explainer, row, &x, methods)?);
+        }
+        Ok(Self { faces: pixels, maps: table(subject, rows, methods, &values) })
+    }
+}
+
+/// Each method's map of a row's face, row by row.
+fn maps_of_row(
+    subject: &Subject,
+    explainer: &Explainer,
+    row: &Row,
+    x: &Tensor,
+    methods: &[Method],
+) -> Result<Vec<Vec<f32>>> {
+    let map = |&method: &Method| {
+        let map = explainer.maps(method, &subject.layers, x, &[row.face], row.attribute)?;
+        Ok(map.flatten_all()?.to_vec1()?)
+    };
+    methods.iter().map(map).collect()
+}
+
+/// The maps `[row][method]` with their labels, and where drawn faces have the attribute.
+fn table(
+    subject: &Subject,
+    rows: &Rows,
+    methods: &[Method],
+    maps: &[Vec<Vec<f32>>],
+) -> PlaneTable<MapLabel> {
+    let greatest = |m: usize| {
+        let values = maps.iter().flat_map(|of_row| &of_row[m]);
+        values.fold(f32::MIN_POSITIVE, |most, v| most.max(v.abs()))
+    };
+    let mut planes = PlaneTable::new(subject.image_size());
+    for (row, of_row) in rows.0.iter().zip(maps) {
+        let has = subject.data.labels(row.face).has(row.attribute);
+        let label = |kind: MapKind, greatest: f32| MapLabel {
+            attribute: ATTRIBUTES[row.attribute].into(),
+            face: subject.data.name(row.face).into(),
+            split: split_of(subject.data, row.face).into(),
+            has: if has { "yes" } else { "no" }.into(),
+            probability: Fixed(row.probability),
+            method: kind,
+            greatest: Scientific(greatest.into()),
+        };
+        if let Some(region) = subject.region(row.face, row.attribute) {
+            planes.push(label(MapKind::Region, 1.), &region);
+        }
+        for (m, (&method, map)) in methods.iter().zip(of_row).enumerate() {
+            let greatest = greatest(m);
+            let shares: Vec<f32> = map.iter().map(|v| v / greatest).collect();
+            planes.push(label(MapKind::Method(method), greatest), &shares);
+        }
+    }
+    planes
+}
+
+/// The split that a face is in.
+fn split_of(data: &CelebA, face: usize) -> &'static str {
+    let holds =
+        |split: &Split| data.split(*split).is_ok_and(|faces| faces.binary_search(&face).is_ok());
+    let splits = [Split::Train, Split::Val, Split::Test];
+    splits.iter().find(|split| holds(split)).map_or("none", |split| split.id())
+}

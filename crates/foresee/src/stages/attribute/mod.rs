@@ -1,0 +1,98 @@
+//! Stage `attribute`: the attribution methods that the paper reviews beside its own masks, on the
+//! same faces, and how good each is.
+
+mod checks;
+mod comparison;
+mod global;
+mod scores;
+mod subject;
+
+use std::fs::remove_file;
+
+use foresee_attribution::Method;
+
+pub(crate) use self::comparison::{Comparison, Rows};
+pub(crate) use self::subject::Subject;
+pub use self::subject::layers_of;
+use crate::artifacts::{
+    Artifact, AttributionCheck, AttributionFaces, AttributionMaps, AttributionScore,
+    DependencePoint, PermutedParts, RandomisedStep, Row, SurrogateRow,
+};
+use crate::error::Result;
+use crate::run::{Inputs, Outputs, Run, Stage};
+use crate::session::{MODEL, Session};
+
+const FORMAT: u32 = 3;
+
+/// All that the stage writes; which of these depends on the settings and the faces.
+pub(crate) const FILES: [&str; 8] = [
+    AttributionScore::PATH,
+    AttributionMaps::PATH,
+    AttributionFaces::PATH,
+    AttributionCheck::PATH,
+    RandomisedStep::PATH,
+    PermutedParts::PATH,
+    DependencePoint::PATH,
+    SurrogateRow::PATH,
+];
+
+/// The stage; left out if no images are asked for.
+pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
+    let config = run.manifest.config.clone();
+    if config.attribute.images == 0 {
+        tracing::info!("attribute: left out (attribute.images = 0)");
+        return Ok(());
+    }
+    let seed = run.manifest.seed;
+    let attributes = &config.measure.attributes;
+    let inputs = Inputs {
+        stage: Stage::Attribute,
+        format: FORMAT,
+        settings: (&config.data, &config.attribute, attributes, seed),
+        reads: &[MODEL],
+    };
+    run.stage(&inputs, |outputs| {
+        let subject = Subject::new(outputs.run(), session)?;
+        let methods = available_methods(outputs.run());
+        let attributes = config.measure.attribute_indices()?;
+        let regions = global::regions(&subject, &attributes, &methods)?;
+        global::write(outputs, &subject, &attributes, &regions)?;
+        let explainer = subject.explainer(regions.maps);
+        let rows = Rows::choose(&subject, &attributes, None)?;
+        let shown: Vec<Method> =
+            methods.iter().copied().filter(|method| *method != Method::Chance).collect();
+        let comparison = Comparison::new(&subject, &explainer, &rows, &shown)?;
+        outputs.write(&AttributionFaces(comparison.faces))?;
+        outputs.write(&AttributionMaps(comparison.maps))?;
+        scores::write(outputs, &subject, &explainer, &methods)?;
+        checks::write(outputs, &subject, &explainer, &methods)?;
+        remove_others(outputs);
+        Ok(())
+    })
+}
+
+/// The methods that a run's network and settings allow.
+pub(crate) fn available_methods(run: &Run) -> Vec<Method> {
+    let permutes = global::permutes(run);
+    Method::available(run.manifest.config.model.attention, permutes)
+}
+
+/// The importance maps that [`Method::PermutationRegions`] needs, if that is among the methods.
+pub(crate) fn region_maps(
+    subject: &Subject,
+    attributes: &[usize],
+    methods: &[Method],
+) -> Result<global::RegionMaps> {
+    Ok(global::regions(subject, attributes, methods)?.maps)
+}
+
+/// Removes what other settings left: files that are not made now, and the tables, which the stage
+/// `figures` makes anew.
+fn remove_others(outputs: &Outputs) {
+    let files = FILES.iter().filter(|file| !outputs.has(file)).map(|file| (*file).to_owned());
+    let tables = ["checks", "permutation", "surrogate"].into_iter().flat_map(|name| {
+        ["csv", "md", "tex"].map(|extension| format!("tables/attribution_{name}.{extension}"))
+    });
+    let run = outputs.run();
+    files.chain(tables).for_each(|file| drop(remove_file(run.path(&file))));
+}

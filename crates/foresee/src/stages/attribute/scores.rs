@@ -1,0 +1,99 @@
+//! Deletion, insertion and the pointing game for each method on each face.
+
+use candle_core::Tensor;
+use foresee_attribution::{Explainer, Method, Pointing, score};
+use foresee_celeba::ATTRIBUTES;
+use rayon::prelude::*;
+
+use super::subject::Subject;
+use crate::artifacts::AttributionScore;
+use crate::error::Result;
+use crate::faces;
+use crate::progress::Progress;
+use crate::run::Outputs;
+
+/// Faces that are explained together.
+const BATCH: usize = 8;
+
+/// A batch of faces that have an attribute.
+struct Shown<'a> {
+    x: Tensor,
+    attribute: usize,
+    faces: &'a [usize],
+    /// Where the attribute is, [B, H, W]; known of drawn faces only.
+    regions: Option<Tensor>,
+}
+
+pub(super) fn write(
+    outputs: &mut Outputs,
+    subject: &Subject,
+    explainer: &Explainer,
+    methods: &[Method],
+) -> Result<()> {
+    let attributes = subject.run.manifest.config.measure.attribute_indices()?;
+    let mut progress =
+        Progress::new("attributing", attributes.len() * subject.settings().images, 0);
+    let mut all = vec![];
+    for attribute in attributes {
+        let with = subject.faces_with(attribute);
+        for batch in faces::in_order(subject.data, &with, &subject.trained.preprocessing, BATCH) {
+            let batch = batch?;
+            let shown = Shown {
+                x: batch.images.to_device(&subject.session.device)?,
+                attribute,
+                faces: &batch.faces,
+                regions: regions(subject, &batch.faces, attribute)?,
+            };
+            // Layers use one core each.
+            let each = methods.par_iter().map(|&method| scored(subject, explainer, &shown, method));
+            all.extend(each.collect::<Result<Vec<_>>>()?.into_iter().flatten());
+            progress.add(batch.faces.len(), || ATTRIBUTES[attribute].into());
+        }
+    }
+    if all.is_empty() {
+        tracing::warn!(
+            "attribute: no test face has one of measure.attributes, so nothing is scored"
+        );
+        return Ok(());
+    }
+    outputs.write(&all)
+}
+
+/// Where the faces have the attribute, [B, H, W].
+fn regions(subject: &Subject, faces: &[usize], attribute: usize) -> Result<Option<Tensor>> {
+    let size = subject.image_size();
+    let regions: Option<Vec<Vec<f32>>> =
+        faces.iter().map(|&face| subject.region(face, attribute)).collect();
+    let Some(regions) = regions else { return Ok(None) };
+    let all = Tensor::from_iter(regions.into_iter().flatten(), &subject.session.device)?;
+    Ok(Some(all.reshape((faces.len(), size, size))?))
+}
+
+fn scored(
+    subject: &Subject,
+    explainer: &Explainer,
+    shown: &Shown,
+    method: Method,
+) -> Result<Vec<AttributionScore>> {
+    let Shown { x, attribute, faces, regions } = shown;
+    let explained = explainer.explain(method, &subject.layers, x, faces, *attribute)?;
+    let target = subject.layers.target(*attribute);
+    let steps = subject.settings().steps;
+    let scores = score(&target, x, &explained.maps, regions.as_ref(), steps)?;
+    let row = |(i, scores): (usize, foresee_attribution::Scores)| {
+        let pointing =
+            |value: fn(&Pointing) -> f64| scores.pointing.as_ref().map_or(f64::NAN, value);
+        AttributionScore {
+            method,
+            attribute: ATTRIBUTES[*attribute].into(),
+            image: subject.data.name(faces[i]).into(),
+            deletion: scores.deletion,
+            insertion: scores.insertion,
+            pointing_hit: pointing(|p| p.hit),
+            pointing_energy: pointing(|p| p.energy),
+            region_area: pointing(|p| p.area),
+            local_r2: explained.local_r2[i],
+        }
+    };
+    Ok(scores.into_iter().enumerate().map(row).collect())
+}

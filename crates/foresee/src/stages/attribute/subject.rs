@@ -1,0 +1,122 @@
+//! What is explained: the trained network as layers, and the faces that it is explained on.
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Tensor};
+use foresee_attribution::{Explainer, Layers, network_layers, randomised_cascade};
+use foresee_celeba::synthetic::{Generator, region_shares};
+use foresee_celeba::{CelebA, Split};
+use foresee_model::Network;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::Attribute;
+use crate::error::Result;
+use crate::faces;
+use crate::run::Run;
+use crate::session::{Session, Trained};
+
+/// The seed of the weights that replace trained ones is the run's and this.
+const NEW_WEIGHTS: u64 = 1;
+
+/// The network under explanation, its faces and the settings.
+pub(crate) struct Subject<'a> {
+    pub run: &'a Run,
+    pub session: &'a Session,
+    pub trained: &'a Trained,
+    pub data: &'a CelebA,
+    pub layers: Layers,
+    pub seed: u64,
+    /// Test faces in an order that the seed decides.
+    pub test: Vec<usize>,
+}
+
+impl<'a> Subject<'a> {
+    pub fn new(run: &'a Run, session: &'a Session) -> Result<Self> {
+        let trained = session.trained(run)?;
+        let data = session.data(run)?;
+        let seed = run.manifest.seed;
+        let mut test = data.split(Split::Test)?;
+        test.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let layers = layers_of(&trained.network)?;
+        Ok(Self { run, session, trained, data, layers, seed, test })
+    }
+
+    pub fn settings(&self) -> &'a Attribute {
+        &self.run.manifest.config.attribute
+    }
+
+    pub fn image_size(&self) -> usize {
+        self.trained.preprocessing.image_size
+    }
+
+    /// The settings of all methods.
+    pub fn explainer(&self, region_maps: HashMap<usize, Tensor>) -> Explainer {
+        let settings = self.settings();
+        Explainer {
+            steps: settings.steps,
+            grid: settings.grid,
+            lime_samples: settings.lime_samples,
+            seed: self.seed,
+            region_maps,
+        }
+    }
+
+    /// The first test faces that have an attribute, as many as the settings say.
+    pub fn faces_with(&self, attribute: usize) -> Vec<usize> {
+        let with = self.test.iter().copied();
+        let with = with.filter(|&face| self.data.labels(face).has(attribute));
+        with.take(self.settings().images).collect()
+    }
+
+    /// Images and labels of the first test faces, [N, 3, H, W] and [N, K].
+    pub fn test_images(&self, count: usize) -> Result<(Tensor, Tensor)> {
+        let test = faces::first(self.test.clone(), count);
+        let batch =
+            faces::in_order(self.data, &test, &self.trained.preprocessing, test.len().max(1))
+                .next()
+                .ok_or_else(|| anyhow::anyhow!("no test face"))??;
+        let device = &self.session.device;
+        let labels = batch.labels.to_dtype(DType::F32)?.to_device(device)?;
+        Ok((batch.images.to_device(device)?, labels))
+    }
+
+    /// 1 where an attribute is on a face, pixel by pixel as the network sees it; known of drawn
+    /// faces only.
+    pub fn region(&self, face: usize, attribute: usize) -> Option<Vec<f32>> {
+        if !self.data.is_synthetic() {
+            return None;
+        }
+        let region =
+            Generator::new(self.seed).region(face as u64, self.data.labels(face), attribute);
+        let shares = region_shares(&region, self.trained.preprocessing.crop, self.image_size());
+        Some(shares.into_iter().map(|share| if share >= 0.5 { 1. } else { 0. }).collect())
+    }
+
+    /// The network with more and more layers as a new network has them, from the readout back.
+    pub fn randomised(&self) -> Result<Vec<(String, Layers)>> {
+        let network = &self.trained.network;
+        let seed = self.seed.wrapping_add(NEW_WEIGHTS);
+        let new = Network::new(network.config().clone(), seed, &self.session.device)?;
+        let masks = network.config().attention;
+        Ok(randomised_cascade(tensors(network), tensors(&new), &dilations(network), masks)?)
+    }
+}
+
+/// A network as layers that attribution methods can cut and walk back.
+///
+/// # Errors
+/// If a tensor is missing, which of a network does not happen.
+pub fn layers_of(network: &Network) -> Result<Layers> {
+    Ok(network_layers(tensors(network), &dilations(network), network.config().attention)?)
+}
+
+fn tensors(network: &Network) -> Vec<(String, Tensor)> {
+    let all = network.tensors().into_iter();
+    all.map(|(name, var)| (name, var.as_detached_tensor())).collect()
+}
+
+fn dilations(network: &Network) -> Vec<usize> {
+    network.extractor().plan().iter().map(|&(_, _, dilation)| dilation).collect()
+}

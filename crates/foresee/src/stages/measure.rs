@@ -1,0 +1,193 @@
+//! Stage `measure`: statistics of features and masks over training images (Figures 4 to 6, Table
+//! 4).
+
+use candle_core::Tensor;
+use foresee_analysis::{
+    FeatureBatch, FeatureStatistics, FeatureSummary, groups, neighbours, similar_order,
+    top_channels,
+};
+use foresee_celeba::{ATTRIBUTES, CelebA, Split};
+use foresee_model::Network;
+use foresee_perturb::ChannelStatistics;
+use foresee_stats::{Matrix, row_correlation};
+
+use crate::artifacts::{
+    AttributeCorrelation, AttributeNeighbour, Channel, ChannelCorrelation, ChannelStatisticsFile,
+    Figure4Faces, Figure4Masks, GroupMember, MaskLabel, MeanContributions, MeanMasks, TopChannel,
+};
+use crate::error::Result;
+use crate::faces;
+use crate::progress::Progress;
+use crate::run::{Inputs, Outputs, Run, Stage};
+use crate::session::{MODEL, Session, Trained};
+
+const FORMAT: u32 = 1;
+
+/// Images of one batch.
+const BATCH: usize = 16;
+/// Channels shown for an attribute in Figure 4.
+const SHOWN: usize = 3;
+/// Channels listed for an attribute.
+const LISTED: usize = 10;
+
+pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
+    let config = run.manifest.config.clone();
+    let inputs = Inputs {
+        stage: Stage::Measure,
+        format: FORMAT,
+        settings: (&config.data, &config.measure),
+        reads: &[MODEL],
+    };
+    run.stage(&inputs, |outputs| {
+        let run = outputs.run();
+        let data = session.data(run)?;
+        let trained = session.trained(run)?;
+        let train = faces::first(data.split(Split::Train)?, config.measure.images);
+        let readout = trained.network.heads().readout_weights()?;
+        let statistics = collect(session, trained, data, &train, &readout)?;
+        let summary = statistics.finish(config.measure.correlation)?;
+        let of_channels = channel_statistics(&summary, &readout);
+        ChannelStatisticsFile::write(run.folder(), &of_channels)?;
+        outputs.add(ChannelStatisticsFile::PATH);
+        write_channels(outputs, &trained.network, &summary, &readout)?;
+        write_attributes(outputs, &summary)?;
+        let importance = summary.importance(config.measure.importance);
+        write_figure4(outputs, session, importance)
+    })
+}
+
+fn collect(
+    session: &Session,
+    trained: &Trained,
+    data: &CelebA,
+    faces: &[usize],
+    readout: &[Vec<f32>],
+) -> Result<FeatureStatistics> {
+    let network = &trained.network;
+    let readout = Tensor::new(readout.to_vec(), &session.device)?;
+    let mut statistics = FeatureStatistics::new(&readout)?;
+    let mut progress = Progress::new("measuring", faces.len(), 0);
+    for batch in faces::in_order(data, faces, &trained.preprocessing, BATCH) {
+        let batch = batch?;
+        let z = network.extractor().forward(&batch.images.to_device(&session.device)?)?;
+        let pooled = network.heads().pool(&z)?;
+        statistics.add(&FeatureBatch {
+            features: &z,
+            products: &pooled.features,
+            masks: &pooled.masks,
+        })?;
+        progress.add(batch.faces.len(), String::new);
+    }
+    Ok(statistics)
+}
+
+/// What takeovers of pruned channels are computed from.
+fn channel_statistics(summary: &FeatureSummary, readout: &[Vec<f32>]) -> ChannelStatistics {
+    let double = |row: &Vec<f32>| row.iter().map(|&w| f64::from(w)).collect();
+    ChannelStatistics {
+        means: summary.means.clone(),
+        covariance: summary.covariance.to_rows(),
+        mean_masks: summary.masks.to_rows(),
+        pooled_means: summary.product_means.to_rows(),
+        pooled_covariance: summary.product_covariances.iter().map(Matrix::to_rows).collect(),
+        readout: readout.iter().map(double).collect(),
+    }
+}
+
+fn write_channels(
+    outputs: &mut Outputs,
+    network: &Network,
+    summary: &FeatureSummary,
+    readout: &[Vec<f32>],
+) -> Result<()> {
+    let norms = network.extractor().filter_norms()?;
+    let mut position = vec![0; norms.len()];
+    let order = similar_order(&summary.correlation);
+    order.iter().enumerate().for_each(|(at, &channel)| position[channel] = at);
+    let channel = |c: usize| Channel {
+        channel: c,
+        mean: summary.means[c],
+        deviation: summary.standard_deviations[c],
+        filter_l1: norms[c].into(),
+        readout_l1: readout.iter().map(|row| f64::from(row[c].abs())).sum(),
+        cluster_position: position[c],
+    };
+    outputs.write(&(0..norms.len()).map(channel).collect::<Vec<_>>())?;
+    outputs.write(&ChannelCorrelation::new(&summary.correlation))
+}
+
+fn write_attributes(outputs: &mut Outputs, summary: &FeatureSummary) -> Result<()> {
+    let correlation = row_correlation(&summary.masks)?;
+    outputs.write(&MeanMasks::new(&summary.masks))?;
+    outputs.write(&MeanContributions::new(&summary.contributions))?;
+    outputs.write(&AttributeCorrelation::new(&correlation))?;
+    let each = || 0..ATTRIBUTES.len();
+    outputs.write(&each().flat_map(|k| ranked_neighbours(&correlation, k)).collect::<Vec<_>>())?;
+    outputs.write(&group_members(&correlation))?;
+    outputs.write(&each().flat_map(|k| listed_channels(summary, k)).collect::<Vec<_>>())
+}
+
+fn ranked_neighbours(correlation: &Matrix, k: usize) -> Vec<AttributeNeighbour> {
+    let others = neighbours(correlation, k, ATTRIBUTES.len() - 1);
+    let row = |(i, (other, correlation)): (usize, (usize, f64))| AttributeNeighbour {
+        attribute: ATTRIBUTES[k].into(),
+        rank: i + 1,
+        neighbour: ATTRIBUTES[other].into(),
+        correlation,
+    };
+    others.into_iter().enumerate().map(row).collect()
+}
+
+fn group_members(correlation: &Matrix) -> Vec<GroupMember> {
+    let groups = groups(correlation, GroupMember::ABOVE).into_iter().enumerate();
+    let members = groups.flat_map(|(i, members)| members.into_iter().map(move |k| (i + 1, k)));
+    members.map(|(group, k)| GroupMember { group, attribute: ATTRIBUTES[k].into() }).collect()
+}
+
+/// The channels with the highest mean masks for an attribute.
+fn listed_channels(summary: &FeatureSummary, k: usize) -> Vec<TopChannel> {
+    let by_contribution = top_channels(&summary.contributions, k, summary.means.len());
+    let row = |(i, c): (usize, usize)| TopChannel {
+        attribute: ATTRIBUTES[k].into(),
+        rank: i + 1,
+        channel: c,
+        mean_mask: summary.masks.get(k, c),
+        mean_contribution: summary.contributions.get(k, c),
+        rank_by_contribution: by_contribution.iter().take_while(|&&o| o != c).count() + 1,
+    };
+    top_channels(&summary.masks, k, LISTED).into_iter().enumerate().map(row).collect()
+}
+
+/// Figure 4: faces that have an attribute, and the masks of its top channels on them.
+fn write_figure4(outputs: &mut Outputs, session: &Session, importance: &Matrix) -> Result<()> {
+    let run = outputs.run();
+    let data = session.data(run)?;
+    let Trained { network, preprocessing, .. } = session.trained(run)?;
+    let settings = &run.manifest.config.measure;
+    let attributes = settings.attribute_indices()?;
+    let faces = data.faces_showing(&attributes, &data.split(Split::Test)?, settings.faces);
+    let batch = faces::in_order(data, &faces, preprocessing, faces.len().max(1))
+        .next()
+        .ok_or_else(|| anyhow::anyhow!("no test face to show"))??;
+    let z = network.extractor().forward(&batch.images.to_device(&session.device)?)?;
+    let names: Vec<&str> = faces.iter().map(|&face| data.name(face)).collect();
+    outputs.write(&Figure4Faces::new(&names, &batch.images, &preprocessing.normalisation)?)?;
+
+    let mut masks = Figure4Masks::new(preprocessing.image_size);
+    for k in attributes {
+        let all = network.heads().masks(&z, &[k])?.squeeze(1)?;
+        for (i, channel) in top_channels(importance, k, SHOWN).into_iter().enumerate() {
+            for (at, name) in names.iter().enumerate() {
+                let mask = all.get(at)?.get(channel)?.flatten_all()?.to_vec1::<f32>()?;
+                let label = MaskLabel {
+                    face: (*name).into(),
+                    attribute: ATTRIBUTES[k].into(),
+                    rank: i + 1,
+                    channel,
+                };
+                masks.push(label, &mask);
+            }
+        }
+    }
+    outputs.write(&masks)
+}

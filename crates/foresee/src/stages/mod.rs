@@ -1,0 +1,110 @@
+//! The stages of a run, and all of them in order.
+
+pub(crate) mod attribute;
+pub(crate) mod figures;
+pub(crate) mod measure;
+pub(crate) mod predict;
+pub(crate) mod prune;
+pub(crate) mod train;
+pub(crate) mod transform;
+
+use std::path::Path;
+
+use anyhow::Context;
+use foresee_celeba::{CelebA, synthetic};
+
+use crate::config::Config;
+use crate::device::device;
+use crate::error::Result;
+use crate::faces::{self, FacesFolder};
+use crate::run::{DataRecord, Lock, Manifest, Run};
+use crate::session::Session;
+
+/// Runs all stages, on the faces of a folder or on drawn ones. A run that is there already is
+/// resumed.
+pub(crate) fn run_all(
+    config: Config,
+    folder: Option<&FacesFolder>,
+    out: &Path,
+    seed: u64,
+    device_name: &str,
+) -> Result<Run> {
+    let device = device(device_name)?;
+    if !Manifest::exists(out) {
+        Run::check_is_free(out)?;
+    }
+    let lock = Lock::take(out)?;
+    let (data, record) = match folder {
+        Some(folder) => open_faces(folder, &config, out)?,
+        None => draw_faces(&config, out, seed)?,
+    };
+    tracing::info!("{}", record.description());
+    let mut run = Run::begin(lock, out, config, seed, device_name, record)?;
+    let session = Session::with_data(device, data);
+    train::stage(&mut run, &session)?;
+    measure::stage(&mut run, &session)?;
+    prune::stage(&mut run, &session)?;
+    transform::stage(&mut run, &session)?;
+    predict::stage(&mut run, &session)?;
+    attribute::stage(&mut run, &session)?;
+    figures::stage(&mut run)?;
+    Ok(run)
+}
+
+fn open_faces(folder: &FacesFolder, config: &Config, out: &Path) -> Result<(CelebA, DataRecord)> {
+    let rule = config.data.split;
+    let (data, record) = match left_out(out)? {
+        // What could not be read when the run began is left out for good.
+        Some(names) => faces::open(&folder.path, rule, folder.splits.as_deref(), &names)?,
+        None => faces::open_checked(folder, rule, config.train.limit, out)?,
+    };
+    Ok((data, DataRecord { cache: folder.cache.clone(), ..record }))
+}
+
+/// The images that a run in this folder leaves out, if it has finished a stage; its faces are
+/// compared later.
+fn left_out(out: &Path) -> Result<Option<Vec<String>>> {
+    if !Manifest::exists(out) {
+        return Ok(None);
+    }
+    let manifest = Manifest::read(out)?;
+    Ok((!manifest.stages.is_empty()).then_some(manifest.data.left_out))
+}
+
+/// Draws the run's own faces, unless they are there already.
+fn draw_faces(config: &Config, out: &Path, seed: u64) -> Result<(CelebA, DataRecord)> {
+    let folder = out.join("faces");
+    if !has_faces(out, &folder, config.data.synthetic_faces, seed) {
+        Run::check_for_drawing(out)?;
+        remove_unfinished(out)?;
+        if synthetic::is_synthetic(&folder) {
+            tracing::warn!(
+                "{} holds drawn faces of another count or seed: they are drawn again",
+                folder.display()
+            );
+            std::fs::remove_dir_all(&folder)
+                .with_context(|| format!("removing {}", folder.display()))?;
+        }
+        faces::synthesize(&folder, config.data.synthetic_faces, seed)?;
+    }
+    faces::open(&folder, config.data.split, None, &[])
+}
+
+/// Whether the faces need not be drawn. The faces of a run that has finished a stage are compared
+/// with the manifest's later.
+fn has_faces(out: &Path, folder: &Path, count: usize, seed: u64) -> bool {
+    let resumed = || Manifest::read(out).is_ok_and(|manifest| !manifest.stages.is_empty());
+    synthetic::is_up_to_date(folder, count, seed) || (folder.exists() && resumed())
+}
+
+/// Removes what interrupted drawings left.
+fn remove_unfinished(out: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(out).into_iter().flatten() {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(synthetic::UNFINISHED) {
+            std::fs::remove_dir_all(entry.path())
+                .with_context(|| format!("removing {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}

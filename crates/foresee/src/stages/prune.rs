@@ -1,0 +1,150 @@
+//! Stage `prune`: plans of semantic channel pruning and accuracy over the number of pruned channels
+//! (Figure 7).
+
+use candle_core::{Device, Tensor};
+use foresee_celeba::{CelebA, Split};
+use foresee_model::{Network, majority_accuracy};
+use foresee_perturb::{PruneCurve, PruneInputs, PruneStudy, Tally, prune_curves};
+
+use crate::artifacts::{
+    Artifact, Channel, ChannelCorrelation, ChannelStatisticsFile, PrunedImage, PruningCurves,
+    PruningPoint, Row, SemanticPlan,
+};
+use crate::error::Result;
+use crate::faces;
+use crate::progress::Progress;
+use crate::run::{Inputs, Outputs, Run, Stage};
+use crate::session::{MODEL, Session, Trained};
+
+const FORMAT: u32 = 2;
+
+/// Images of one batch: every smaller network is made anew for each.
+const BATCH: usize = 32;
+
+pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
+    let config = run.manifest.config.clone();
+    let inputs = Inputs {
+        stage: Stage::Prune,
+        format: FORMAT,
+        settings: (&config.data, &config.prune, run.manifest.seed),
+        reads: &[MODEL, ChannelCorrelation::PATH, Channel::PATH, ChannelStatisticsFile::PATH],
+    };
+    run.stage(&inputs, |outputs| {
+        let run = outputs.run();
+        let data = session.data(run)?;
+        let trained = session.trained(run)?;
+        let counts = PruneStudy::counts(trained.network.config().channels, config.prune.step);
+        let curves = curves(outputs, &trained.network, &counts)?;
+        let test = faces::first(data.split(Split::Test)?, config.prune.images);
+        let tallies = measure(trained, data, &test, &curves, &session.device)?;
+        let in_train = data.frequencies(&data.split(Split::Train)?);
+        let majority = majority_accuracy(&in_train, &data.frequencies(&test));
+        let points = Points { curves: &curves, counts: &counts, tallies: &tallies };
+        outputs.write(&points.table(majority))?;
+        outputs.write(&points.by_image(data, &test))
+    })
+}
+
+/// The curves that are measured. The semantic plans are written.
+fn curves(outputs: &mut Outputs, network: &Network, counts: &[usize]) -> Result<Vec<PruneCurve>> {
+    let run = outputs.run();
+    let config = &run.manifest.config.prune;
+    let correlation = run.read::<ChannelCorrelation>()?.0.rows;
+    let channels: Vec<Channel> = run.read()?;
+    let filter_norms: Vec<f64> = channels.iter().map(|c| c.filter_l1).collect();
+    let readout_norms: Vec<f64> = channels.iter().map(|c| c.readout_l1).collect();
+    let statistics = ChannelStatisticsFile::read(run.folder())?;
+    let mask_gram = if config.takeover { Some(mask_gram(network)?) } else { None };
+    let inputs = PruneInputs {
+        correlation: &correlation,
+        filter_norms: &filter_norms,
+        readout_norms: &readout_norms,
+        mask_gram: mask_gram.as_deref(),
+        statistics: &statistics,
+    };
+    let study = PruneStudy {
+        norm: config.norm,
+        absolute: config.absolute,
+        takeover: config.takeover,
+        random_orders: config.random_seeds,
+        seed: run.manifest.seed,
+    };
+    let plans = study.plans(&inputs)?;
+    for plan in &plans {
+        let file = SemanticPlan::path(plan.victim);
+        outputs.write_frame(file, SemanticPlan::new(plan).to_frame()?)?;
+    }
+    Ok(study.curves(&plans, &inputs, counts)?)
+}
+
+fn mask_gram(network: &Network) -> Result<Vec<Vec<f64>>> {
+    let rows = network.heads().mask_gram()?;
+    Ok(rows.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect())
+}
+
+/// A tally for each curve and number of pruned channels.
+fn measure(
+    trained: &Trained,
+    data: &CelebA,
+    test: &[usize],
+    curves: &[PruneCurve],
+    device: &Device,
+) -> Result<Vec<Vec<Tally>>> {
+    let networks: usize = curves.iter().map(|curve| curve.cuts.len()).sum();
+    let mut progress = Progress::new("pruning", test.len(), 0);
+    let batches = faces::in_order(data, test, &trained.preprocessing, BATCH).map(
+        |batch| -> Result<(Tensor, Tensor)> {
+            let batch = batch?;
+            progress.add(batch.faces.len(), || format!("{networks} networks"));
+            Ok((batch.images.to_device(device)?, batch.labels.to_device(device)?))
+        },
+    );
+    prune_curves(&trained.network, curves, batches)
+}
+
+/// All points of all curves.
+struct Points<'a> {
+    curves: &'a [PruneCurve],
+    counts: &'a [usize],
+    tallies: &'a [Vec<Tally>],
+}
+
+impl Points<'_> {
+    fn iter(&self) -> impl Iterator<Item = (&PruneCurve, usize, &Tally)> {
+        self.curves.iter().zip(self.tallies).flat_map(|(curve, tallies)| {
+            self.counts.iter().zip(tallies).map(move |(&count, tally)| (curve, count, tally))
+        })
+    }
+
+    fn table(&self, majority_accuracy: f64) -> PruningCurves {
+        let point = |(curve, pruned, tally): (&PruneCurve, usize, &Tally)| PruningPoint {
+            rule: curve.order.rule,
+            takeover: curve.takeover,
+            seed: curve.order.seed,
+            pruned,
+            images: tally.images(),
+            accuracy: tally.accuracy(),
+            standard_error: tally.standard_error(),
+            majority_accuracy,
+        };
+        let with_attributes =
+            |item: (&PruneCurve, usize, &Tally)| (point(item), item.2.by_attribute());
+        PruningCurves { points: self.iter().map(with_attributes).collect() }
+    }
+
+    fn by_image(&self, data: &CelebA, faces: &[usize]) -> Vec<PrunedImage> {
+        let of_point = |(curve, pruned, tally): (&PruneCurve, usize, &Tally)| {
+            let correct = tally.correct_by_image();
+            let row = |(&face, correct): (&usize, i64)| PrunedImage {
+                image: data.name(face).into(),
+                rule: curve.order.rule,
+                seed: curve.order.seed,
+                takeover: curve.takeover,
+                pruned,
+                correct: correct as usize,
+            };
+            faces.iter().zip(correct).map(row).collect::<Vec<_>>()
+        };
+        self.iter().flat_map(of_point).collect()
+    }
+}

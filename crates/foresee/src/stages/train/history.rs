@@ -1,0 +1,77 @@
+//! What happened in a training.
+
+use foresee_model::{Position, StepReport};
+
+use crate::artifacts::{TrainingStep, Validation};
+use crate::error::Result;
+use crate::run::{Outputs, Run};
+
+/// Steps that a message is the mean of.
+const RECENT: usize = 20;
+
+/// Every step, and every judgement on validation faces.
+#[derive(Default)]
+pub(super) struct History {
+    pub steps: Vec<TrainingStep>,
+    pub validation: Vec<Validation>,
+}
+
+impl History {
+    /// What happened before a checkpoint at this position.
+    pub fn read(run: &Run, at: Position) -> Result<Self> {
+        let mut steps: Vec<TrainingStep> = run.read()?;
+        steps.truncate(at.step);
+        anyhow::ensure!(
+            steps.len() == at.step,
+            "the history ends at step {}, before the checkpoint",
+            steps.len()
+        );
+        let mut validation: Vec<Validation> = run.read()?;
+        validation.retain(|v| v.epochs_done <= at.epoch);
+        Ok(Self { steps, validation })
+    }
+
+    /// Adds a step.
+    pub fn push(&mut self, at: Position, report: &StepReport) {
+        self.steps.push(TrainingStep {
+            step: at.step,
+            epoch: at.epoch,
+            loss: report.loss.into(),
+            classification_loss: report.classification.into(),
+            sparsity_loss: report.sparsity.into(),
+            batch_accuracy: report.accuracy.into(),
+            mask_mean: report.mask_mean.into(),
+            learning_rate: report.learning_rate,
+        });
+    }
+
+    /// Writes it, to be read beside a checkpoint.
+    pub fn save(&self, run: &Run) -> Result<()> {
+        run.write(&self.steps)?;
+        run.write(&self.validation)
+    }
+
+    /// Writes it as outputs of the stage.
+    pub fn write(&self, outputs: &mut Outputs) -> Result<()> {
+        outputs.write(&self.steps)?;
+        outputs.write(&self.validation)
+    }
+
+    /// Means over the last steps, for the progress bar.
+    pub fn message(&self, epochs: usize) -> String {
+        let recent = &self.steps[self.steps.len().saturating_sub(RECENT)..];
+        let mean = |value: fn(&TrainingStep) -> f64| {
+            recent.iter().map(value).sum::<f64>() / recent.len().max(1) as f64
+        };
+        format!(
+            "epoch {}/{epochs}, loss {:.3} = {:.3} + {:.3} sparsity, accuracy {:.1} %, mask mean \
+             {:.3}",
+            self.steps.last().map_or(0, |step| step.epoch) + 1,
+            mean(|s| s.loss),
+            mean(|s| s.classification_loss),
+            mean(|s| s.sparsity_loss),
+            100. * mean(|s| s.batch_accuracy),
+            mean(|s| s.mask_mean)
+        )
+    }
+}

@@ -1,0 +1,113 @@
+//! Stage `train`: faces → `model.safetensors`, the history of the training, accuracies.
+
+mod checkpoints;
+mod history;
+mod training;
+
+use candle_core::Device;
+use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
+use foresee_model::{Crop, Metrics, ModelCard, Network, Predictions, majority_accuracy};
+
+use self::training::Training;
+use crate::artifacts::{Accuracy, AttributeAccuracy};
+use crate::error::Result;
+use crate::faces;
+use crate::progress::Progress;
+use crate::run::{Inputs, Manifest, Outputs, Run, Stage, checkpoint_files};
+use crate::session::{MODEL, Session, preprocessing};
+
+const FORMAT: u32 = 1;
+
+pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
+    let Manifest { seed, device, data, config, .. } = run.manifest.clone();
+    let settings = (&config.data, &config.model, &config.train, seed, &data.sha256, &device);
+    let inputs = Inputs { stage: Stage::Train, format: FORMAT, settings, reads: &[] };
+    run.stage(&inputs, |outputs| {
+        let run = outputs.run();
+        let data = session.data(run)?;
+        let train = faces::first(data.split(Split::Train)?, config.train.limit);
+        let test = data.split(Split::Test)?;
+        let mut training = Training::start(run, data, &train, &session.device)?;
+        outputs.add_earlier_seconds(training.earlier_seconds());
+        training.run()?;
+        let network = training.trained();
+        let card = card(run, train.len());
+        network.save(&run.path(MODEL), &card)?;
+        outputs.add(MODEL);
+        training.history().write(outputs)?;
+        let progress = Progress::new("testing", test.len(), 0);
+        let images = preprocessing(&card);
+        let predictions = predict(progress, network, data, &test, &images, &session.device)?;
+        write_accuracy(outputs, data, &train, &test, &predictions.metrics()?)?;
+        checkpoint_files::remove(run.folder());
+        Ok(())
+    })
+}
+
+/// What the model file says about itself.
+fn card(run: &Run, trained: usize) -> ModelCard {
+    let manifest = &run.manifest;
+    let normalisation = Normalisation::default();
+    ModelCard {
+        network: manifest.config.model.clone(),
+        attributes: ATTRIBUTES.map(String::from).to_vec(),
+        image_size: manifest.config.data.image_size,
+        crop: match manifest.config.data.crop {
+            foresee_celeba::Crop::Square => Crop::Square,
+            foresee_celeba::Crop::Whole => Crop::Whole,
+        },
+        mean: normalisation.mean,
+        deviation: normalisation.deviation,
+        seed: manifest.seed,
+        trained_on: format!("{trained} of {}", manifest.data.description()),
+        kept_channels: None,
+    }
+}
+
+/// Logits of faces, with their labels.
+pub(crate) fn predict(
+    mut progress: Progress,
+    network: &Network,
+    data: &CelebA,
+    faces: &[usize],
+    preprocessing: &Preprocessing,
+    device: &Device,
+) -> Result<Predictions> {
+    let network = network.frozen();
+    let mut predictions = Predictions::default();
+    for batch in faces::in_order(data, faces, preprocessing, 32) {
+        let batch = batch?;
+        let output = network.forward(&batch.images.to_device(device)?)?;
+        predictions.add(&output.logits, &batch.labels)?;
+        progress.add(batch.faces.len(), String::new);
+    }
+    Ok(predictions)
+}
+
+fn write_accuracy(
+    outputs: &mut Outputs,
+    data: &CelebA,
+    train: &[usize],
+    test: &[usize],
+    metrics: &Metrics,
+) -> Result<()> {
+    let in_train = data.frequencies(train);
+    let in_test = data.frequencies(test);
+    outputs.write(&vec![Accuracy {
+        split: Split::Test.id().into(),
+        images: metrics.images,
+        accuracy: metrics.accuracy(),
+        balanced_accuracy: metrics.balanced_accuracy(),
+        auc: metrics.auc(),
+        majority_accuracy: majority_accuracy(&in_train, &in_test),
+    }])?;
+    let of_attribute = |(k, m): (usize, &foresee_model::AttributeMetrics)| AttributeAccuracy {
+        attribute: ATTRIBUTES[k].into(),
+        frequency: m.frequency,
+        accuracy: m.accuracy,
+        balanced_accuracy: m.balanced_accuracy,
+        auc: m.auc,
+        majority_accuracy: majority_accuracy(&in_train[k..=k], &in_test[k..=k]),
+    };
+    outputs.write(&metrics.each.iter().enumerate().map(of_attribute).collect::<Vec<_>>())
+}

@@ -1,0 +1,199 @@
+//! A training: epochs of steps, with checkpoints, validation and interruption.
+
+use std::sync::Arc;
+
+use candle_core::Device;
+use foresee_celeba::{BatchOptions, Cache, CelebA, Split};
+use foresee_model::{Network, Position, Trainer};
+
+use super::checkpoints::{self, Clock};
+use super::history::History;
+use super::{card, predict};
+use crate::artifacts::Validation;
+use crate::error::Result;
+use crate::faces;
+use crate::interrupt::Patience;
+use crate::memory::available_memory;
+use crate::progress::Progress;
+use crate::run::Run;
+use crate::session::preprocessing;
+
+/// Validation faces that each epoch is judged on.
+const VALIDATION_FACES: usize = 400;
+
+pub(super) struct Training<'a> {
+    run: &'a Run,
+    data: &'a CelebA,
+    train: &'a [usize],
+    device: &'a Device,
+    trainer: Trainer,
+    cache: Option<Arc<Cache>>,
+    history: History,
+    clock: Clock,
+}
+
+impl<'a> Training<'a> {
+    /// From the start, or from the newest checkpoint.
+    pub fn start(
+        run: &'a Run,
+        data: &'a CelebA,
+        train: &'a [usize],
+        device: &'a Device,
+    ) -> Result<Self> {
+        let config = &run.manifest.config;
+        let clock = Clock::start(run);
+        // The last batch of an epoch is left out if it is not full, unless it is the only one.
+        let batches = (train.len() / config.train.batch_size).max(1);
+        let fresh = || {
+            let network = Network::new(config.model.clone(), run.manifest.seed, device)?;
+            Ok(Trainer::new(network, config.train.trainer.clone(), batches)?)
+        };
+        let (trainer, history) = checkpoints::resume(run, fresh)?;
+        let size = config.data.image_size;
+        report_memory(&trainer, config.train.batch_size.min(train.len()), size, device);
+        tracing::info!(
+            "training {} parameters on {} faces at {size} px",
+            trainer.network().parameters(),
+            train.len()
+        );
+        let cache = faces::cache(&run.manifest.data, data, &config.data)?;
+        Ok(Self { run, data, train, device, trainer, cache, history, clock })
+    }
+
+    /// Seconds that earlier sessions took.
+    pub fn earlier_seconds(&self) -> f64 {
+        self.clock.earlier_seconds
+    }
+
+    /// What the training has come to.
+    pub fn trained(&self) -> &Network {
+        self.trainer.trained()
+    }
+
+    /// What happened in all sessions.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Trains to the end, or until a signal asks it to stop.
+    pub fn run(&mut self) -> Result<()> {
+        let config = &self.run.manifest.config;
+        // Behind the training a signal ends the program at once again.
+        let patience = Patience::begin();
+        let done = self.trainer.position().step * config.train.batch_size;
+        let all = self.trainer.steps() * config.train.batch_size.min(self.train.len());
+        let mut progress = Progress::new("training", all, done);
+        while !self.trainer.is_done() {
+            if let Err(e) = self.epoch(&mut progress, &patience) {
+                return Err(self.rescue(e));
+            }
+            self.validate(&progress)?;
+            self.save()?;
+            if let Some(interrupted) = patience.interrupted() {
+                self.report_saved();
+                return Err(interrupted.into());
+            }
+        }
+        self.clock.report();
+        Ok(())
+    }
+
+    fn epoch(&mut self, progress: &mut Progress, patience: &Patience) -> Result<()> {
+        let epochs = self.run.manifest.config.train.trainer.epochs;
+        for batch in self.data.batches(self.train, &self.batch_options()) {
+            let batch = batch?;
+            let at = self.trainer.position();
+            let images = batch.images.to_device(self.device)?;
+            let report = self.trainer.step(&images, &batch.labels.to_device(self.device)?)?;
+            self.history.push(at, &report);
+            progress.add(batch.faces.len(), || self.history.message(epochs));
+            // At the end of an epoch the checkpoint is written after validation.
+            if self.trainer.position().batch > 0 {
+                patience.interrupted().map_or(Ok(()), Err)?;
+                if self.clock.is_due() {
+                    self.save()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Images of the epoch under way, from the next batch on.
+    fn batch_options(&self) -> BatchOptions {
+        let config = &self.run.manifest.config;
+        let Position { epoch, batch, .. } = self.trainer.position();
+        BatchOptions {
+            crop: config.data.crop,
+            image_size: config.data.image_size,
+            batch_size: config.train.batch_size,
+            shuffle: Some((self.run.manifest.seed, epoch as u64)),
+            flip: config.train.flip,
+            smallest_crop: config.train.crop,
+            drop_last: self.train.len() > config.train.batch_size,
+            skip: batch,
+            cache: self.cache.clone(),
+            ..Default::default()
+        }
+    }
+
+    /// An error in the middle of an epoch, after what was learned in it has been saved; unless it
+    /// is the network itself that is broken.
+    fn rescue(&mut self, error: anyhow::Error) -> anyhow::Error {
+        let broken = matches!(error.downcast_ref(), Some(foresee_model::Error::NotFinite { .. }));
+        if !broken && self.trainer.position().batch > 0 {
+            match self.save() {
+                Ok(()) => self.report_saved(),
+                Err(e) => tracing::warn!("the steps since the last checkpoint are lost: {e:#}"),
+            }
+        }
+        error
+    }
+
+    fn report_saved(&self) {
+        let (step, steps) = (self.trainer.position().step, self.trainer.steps());
+        tracing::info!("saved at step {step} of {steps}");
+    }
+
+    fn validate(&mut self, progress: &Progress) -> Result<()> {
+        // The paper's split has no validation faces.
+        let Ok(val) = self.data.split(Split::Val) else { return Ok(()) };
+        let val = faces::first(val, VALIDATION_FACES);
+        let images = preprocessing(&card(self.run, self.train.len()));
+        let hidden = Progress::hidden();
+        let metrics =
+            predict(hidden, self.trainer.trained(), self.data, &val, &images, self.device)?
+                .metrics()?;
+        progress.say(&format!(
+            "{}, validation accuracy {:.2} % ({} faces)",
+            self.history.message(self.run.manifest.config.train.trainer.epochs),
+            100. * metrics.accuracy(),
+            val.len()
+        ));
+        self.history.validation.push(Validation {
+            epochs_done: self.trainer.position().epoch,
+            accuracy: metrics.accuracy(),
+            balanced_accuracy: metrics.balanced_accuracy(),
+        });
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<()> {
+        self.clock.save(self.run, &self.trainer, &self.history)
+    }
+}
+
+/// Says beforehand what memory the training needs, and warns if it is not there.
+fn report_memory(trainer: &Trainer, batch: usize, image_size: usize, device: &Device) {
+    let needed = trainer.network().training_bytes(batch, image_size) as f64 / 1e9;
+    let available = available_memory().map(|bytes| bytes as f64 / 1e9);
+    match available.filter(|_| device.is_cpu()) {
+        Some(available) if needed > available => tracing::warn!(
+            "training needs about {needed:.2} GB of memory, but {available:.2} GB are available: \
+             the system may end it; a smaller train.batch_size or data.image_size needs less"
+        ),
+        Some(available) => tracing::info!(
+            "training needs about {needed:.2} GB of memory, {available:.2} GB are available"
+        ),
+        None => tracing::info!("training needs about {needed:.2} GB of memory"),
+    }
+}

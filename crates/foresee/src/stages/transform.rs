@@ -1,0 +1,174 @@
+//! Stage `transform`: accuracy under input noise with transformed masks (Figure 8).
+
+use candle_core::{Device, Tensor};
+use foresee_celeba::{CelebA, Split};
+use foresee_perturb::{Curve, Noise, Tally, ToneCurve, ValidationChoice, transform_grid};
+
+use crate::artifacts::{
+    TransformationChoice, TransformationCurves, TransformationPoint, TransformedImage,
+};
+use crate::config::Transform;
+use crate::error::Result;
+use crate::faces;
+use crate::progress::Progress;
+use crate::run::{Inputs, Run, Stage};
+use crate::session::{MODEL, Session, Trained};
+
+const FORMAT: u32 = 2;
+
+/// Images of one batch.
+const BATCH: usize = 8;
+
+/// The place of the identity among the curves.
+const BASELINE: usize = 0;
+
+pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
+    let config = run.manifest.config.clone();
+    let seed = run.manifest.seed;
+    let inputs = Inputs {
+        stage: Stage::Transform,
+        format: FORMAT,
+        settings: (&config.data, &config.transform, seed),
+        reads: &[MODEL],
+    };
+    run.stage(&inputs, |outputs| {
+        let run = outputs.run();
+        let data = session.data(run)?;
+        let sweep = Sweep {
+            settings: &config.transform,
+            curves: config.transform.with_identity(),
+            seed,
+            trained: session.trained(run)?,
+            data,
+            device: &session.device,
+        };
+        let test = sweep.measure(Split::Test, config.transform.images)?;
+        outputs.write(&test.table())?;
+        outputs.write(&test.by_image(data))?;
+        // The paper's split has no validation faces.
+        if config.transform.validation > 0 && data.split(Split::Val).is_ok() {
+            let val = sweep.measure(Split::Val, config.transform.validation)?;
+            outputs.write(&choices(&val, &test)?)?;
+        }
+        Ok(())
+    })
+}
+
+impl Transform {
+    /// All curves; the first is the identity, which the others are compared with.
+    fn with_identity(&self) -> Vec<Curve> {
+        let others = self.curves.iter().filter(|curve| !curve.is_identity());
+        std::iter::once(Curve::identity()).chain(others.cloned()).collect()
+    }
+}
+
+/// What is measured on the faces of a split.
+struct Sweep<'a> {
+    settings: &'a Transform,
+    curves: Vec<Curve>,
+    seed: u64,
+    trained: &'a Trained,
+    data: &'a CelebA,
+    device: &'a Device,
+}
+
+impl Sweep<'_> {
+    /// Every σ under every curve, on the first `limit` faces of a split.
+    fn measure(&self, split: Split, limit: usize) -> Result<Grid<'_>> {
+        let card = &self.trained.card;
+        let curves: Vec<&dyn ToneCurve> =
+            self.curves.iter().map(|curve| curve as &dyn ToneCurve).collect();
+        let noise = Noise {
+            sigma: 0.,
+            clip: self.settings.clip,
+            mean: card.mean,
+            deviation: card.deviation,
+            seed: self.seed,
+        };
+        let faces = faces::first(self.data.split(split)?, limit);
+        let title = format!("transforming, {} faces", split.id());
+        let mut progress = Progress::new(&title, faces.len(), 0);
+        let count = self.settings.sigmas.len() * curves.len();
+        let batches = faces::in_order(self.data, &faces, &self.trained.preprocessing, BATCH).map(
+            |batch| -> Result<(Tensor, Tensor, Vec<usize>)> {
+                let batch = batch?;
+                progress.add(batch.faces.len(), || format!("{count} settings"));
+                let images = batch.images.to_device(self.device)?;
+                Ok((images, batch.labels.to_device(self.device)?, batch.faces))
+            },
+        );
+        let sigmas = &self.settings.sigmas;
+        let tallies = transform_grid(&self.trained.network, &noise, sigmas, &curves, batches)?;
+        Ok(Grid { sigmas, curves: &self.curves, faces, tallies })
+    }
+}
+
+/// A tally for every σ and curve.
+struct Grid<'a> {
+    sigmas: &'a [f64],
+    curves: &'a [Curve],
+    faces: Vec<usize>,
+    tallies: Vec<Vec<Tally>>,
+}
+
+impl Grid<'_> {
+    /// σ, curve, its tally, and that of the identity on the same noisy images.
+    fn points(&self) -> impl Iterator<Item = (f64, &Curve, &Tally, &Tally)> {
+        self.sigmas.iter().zip(&self.tallies).flat_map(|(&sigma, row)| {
+            let point = move |(curve, tally)| (sigma, curve, tally, &row[BASELINE]);
+            self.curves.iter().zip(row).map(point)
+        })
+    }
+
+    fn table(&self) -> TransformationCurves {
+        let point = |(sigma, curve, tally, baseline): (f64, &Curve, &Tally, &Tally)| {
+            let gain = tally.paired_gain(baseline);
+            TransformationPoint {
+                sigma,
+                curve: curve.clone(),
+                images: tally.images(),
+                accuracy: tally.accuracy(),
+                standard_error: tally.standard_error(),
+                gain: gain.mean,
+                gain_standard_error: gain.standard_error,
+            }
+        };
+        let with_attributes =
+            |item: (f64, &Curve, &Tally, &Tally)| (point(item), item.2.by_attribute());
+        TransformationCurves { points: self.points().map(with_attributes).collect() }
+    }
+
+    fn by_image(&self, data: &CelebA) -> Vec<TransformedImage> {
+        let of_point = |(sigma, curve, tally, _): (f64, &Curve, &Tally, &Tally)| {
+            let correct = tally.correct_by_image();
+            let row = |(&face, correct): (&usize, i64)| TransformedImage {
+                image: data.name(face).into(),
+                sigma,
+                curve: curve.clone(),
+                correct: correct as usize,
+            };
+            self.faces.iter().zip(correct).map(row).collect::<Vec<_>>()
+        };
+        self.points().flat_map(of_point).collect()
+    }
+}
+
+/// For each σ the curve that is best on validation faces, judged on test faces, which had no part
+/// in the choice.
+fn choices(val: &Grid, test: &Grid) -> Result<Vec<TransformationChoice>> {
+    let tallies = val.tallies.iter().zip(&test.tallies);
+    let rows = val.sigmas.iter().zip(tallies).map(|(&sigma, (on_val, on_test))| {
+        let choice = ValidationChoice::new(on_val, on_test, BASELINE)?;
+        Ok(TransformationChoice {
+            sigma,
+            curve: val.curves[choice.index].clone(),
+            validation_images: val.faces.len(),
+            validation_gain: choice.validation_gain.mean,
+            test_images: test.faces.len(),
+            test_gain: choice.test_gain.mean,
+            test_gain_standard_error: choice.test_gain.standard_error,
+            test_accuracy: choice.test_accuracy,
+        })
+    });
+    rows.collect()
+}

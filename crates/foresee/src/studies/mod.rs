@@ -1,0 +1,3 @@
+//! Studies over many runs.
+
+pub(crate) mod fidelity;

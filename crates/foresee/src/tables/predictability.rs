@@ -1,0 +1,76 @@
+//! Scores of forecasts: a line for each operation and forecast.
+
+use foresee_predict::{NetworkOperation, Score, ScoreRule, ScoredForecast, Subject};
+use foresee_report::Table;
+use foresee_stats::{Interval, LEVEL};
+
+use crate::artifacts::PredictabilityScore;
+use crate::error::Result;
+use crate::run::Run;
+
+/// The scores that only some lines have.
+const OTHERS: [ScoreRule; 2] = [ScoreRule::Monotonicity, ScoreRule::RankOfPairs];
+
+pub(crate) fn predictability(run: &Run) -> Result<Table> {
+    let rows: Vec<PredictabilityScore> = run.read()?;
+    let rows: Vec<ScoredForecast> = rows.into_iter().map(ScoredForecast::from).collect();
+    let mut header = vec!["operation", "forecast"];
+    header.extend(ScoreRule::of_forecasts().map(ScoreRule::title));
+    header.extend(["other", "sees (numbers + probes)", "perturbations × images"]);
+    let caption = format!(
+        "Predictability: score ({:.0} % interval); the same with operations and attributes \
+         exchanged; with operations exchanged. 1 is perfect, 0 knows nothing.",
+        100. * LEVEL
+    );
+    let mut table = Table::new("predictability", &caption, &header);
+    let mut lines: Vec<(NetworkOperation, &Subject)> = vec![];
+    for row in &rows {
+        if !lines.contains(&(row.operation, &row.subject)) {
+            lines.push((row.operation, &row.subject));
+        }
+    }
+    // Operation by operation, in the order in which each first appears.
+    let first = |operation: NetworkOperation| lines.iter().position(|line| line.0 == operation);
+    let mut ordered = lines.clone();
+    ordered.sort_by_key(|line| first(line.0));
+    table.rows = ordered.into_iter().filter_map(|line| cells(&rows, line)).collect();
+    table.notes.push(
+        "Units of forecasts are fitted on the other operations. Lines with `minus` are \
+         differences on the same samples."
+            .into(),
+    );
+    Ok(table)
+}
+
+fn cells(
+    rows: &[ScoredForecast],
+    (operation, subject): (NetworkOperation, &Subject),
+) -> Option<Vec<String>> {
+    let own: Vec<&ScoredForecast> =
+        rows.iter().filter(|row| row.operation == operation && row.subject == *subject).collect();
+    let first = own.first()?;
+    let found = |rule: ScoreRule| own.iter().find(|row| row.score == rule).map(|row| &row.value);
+    let mut cells = vec![operation.title(), subject.title()];
+    cells.extend(ScoreRule::of_forecasts().map(|rule| found(rule).map_or("–".into(), text)));
+    let other = OTHERS
+        .into_iter()
+        .filter_map(|rule| Some(format!("{} {}", rule.title(), text(found(rule)?))));
+    cells.push(other.collect());
+    cells.push(format!("{} + {}", first.budget.values, first.budget.probes));
+    cells.push(format!("{} × {}", first.perturbations, first.images));
+    Some(cells)
+}
+
+fn text(value: &Score) -> String {
+    let Interval { estimate, low, high, .. } = value.interval;
+    let controls = match (value.shuffled.is_finite(), value.exchanged.is_finite()) {
+        (_, true) => format!("; {:.2}; {:.2}", value.shuffled, value.exchanged),
+        (true, false) => format!("; {:.2}", value.shuffled),
+        (false, false) => String::new(),
+    };
+    match (estimate.is_finite(), low.is_finite()) {
+        (false, _) => "–".into(),
+        (true, false) => format!("{estimate:.2}"),
+        (true, true) => format!("{estimate:.2} ({low:.2} to {high:.2}){controls}"),
+    }
+}

@@ -1,0 +1,80 @@
+//! Table 3: accuracy, of this run and cited.
+
+use foresee_celeba::display_name;
+use foresee_report::Table;
+
+use super::published::{self, CitedAccuracy};
+use crate::artifacts::{Accuracy, AttributeAccuracy};
+use crate::error::Result;
+use crate::provenance::{percent, source, test_faces};
+use crate::run::Run;
+
+pub(super) fn accuracy(run: &Run) -> Result<Table> {
+    let caption = "Table 3. Classification accuracy: the paper's rows (cited) and this run.";
+    let header = ["method", "mean accuracy [%]", "origin", "data and remarks"];
+    let mut table = Table::new("table3_accuracy", caption, &header);
+    for CitedAccuracy { method, accuracy_percent, note } in published::table3()? {
+        let origin = "cited from the paper's Table 3";
+        table.rows.push(vec![method, format!("{accuracy_percent:.2}"), origin.into(), note]);
+    }
+    let ours: Accuracy = run.read_one()?;
+    let manifest = &run.manifest;
+    let kind = if manifest.data.synthetic { "SYNTHETIC faces" } else { "faces" };
+    let faces = format!("{} unseen {kind}", ours.images);
+    let settings = format!(
+        "{faces}; {} px, {} epochs, {}",
+        manifest.config.data.image_size,
+        manifest.config.train.trainer.epochs,
+        manifest.config.sparsity_title()
+    );
+    let mut row = |method: &str, value: String, remark: &str| {
+        table.rows.push([method, &value, "run here", remark].map(String::from).to_vec());
+    };
+    let majority = percent(ours.majority_accuracy);
+    row("always the majority of the training faces", majority, &faces);
+    row("this run", percent(ours.accuracy), &settings);
+    let balanced = "mean of the shares right with and without the attribute";
+    row("this run, balanced accuracy", percent(ours.balanced_accuracy), balanced);
+    let auc = format!("{:.4}", ours.auc);
+    row("this run, area under the ROC curve", auc, "not a percentage");
+    table.notes.push(
+        "Cited rows were not re-run here and are not like for like among each other: they used \
+         different images and crops."
+            .into(),
+    );
+    Ok(table.measured_on(&source(run, &test_faces(Some(ours.images)))))
+}
+
+pub(super) fn by_attribute(run: &Run) -> Result<Table> {
+    let abn = published::abn()?;
+    let header = [
+        "attribute",
+        "frequency [%]",
+        "accuracy [%]",
+        "majority [%]",
+        "balanced [%]",
+        "AUC",
+        "ABN, cited [%]",
+    ];
+    let caption = "Table 3 by attribute: this run, and ABN's published accuracies.";
+    let mut table = Table::new("table3_per_attribute", caption, &header);
+    for ours in run.read::<Vec<AttributeAccuracy>>()? {
+        let cited = abn.iter().find(|cited| cited.attribute == ours.attribute);
+        table.rows.push(vec![
+            display_name(&ours.attribute),
+            percent(ours.frequency),
+            percent(ours.accuracy),
+            percent(ours.majority_accuracy),
+            percent(ours.balanced_accuracy),
+            if ours.auc.is_nan() { "–".into() } else { format!("{:.4}", ours.auc) },
+            cited.map_or("–".into(), |cited| format!("{:.2}", cited.abn_accuracy_percent)),
+        ]);
+    }
+    table.notes.push(
+        "ABN: published by its authors with their code, on all of CelebA's test faces; cited, not \
+         run here."
+            .into(),
+    );
+    let images = run.read_one::<Accuracy>()?.images;
+    Ok(table.measured_on(&source(run, &test_faces(Some(images)))))
+}

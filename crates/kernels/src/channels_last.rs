@@ -1,0 +1,13 @@
+//! The same operations on feature maps [B, H, W, C], as they lie in memory.
+//!
+//! A chain of these permutes no tensor. candle's backward pass adds every gradient to zeros of the
+//! tensor's own order in memory, which costs most where a permutation lies between: in a training
+//! step of the paper's network such sums took a tenth of the time.
+
+pub use crate::conv::conv2d_channels_last as conv2d;
+pub use crate::heads::attention_heads_channels_last as attention_heads;
+pub use crate::moments::channel_moments_channels_last as channel_moments;
+pub use crate::norm::{
+    norm_leaky_relu_channels_last as norm_leaky_relu,
+    scale_shift_leaky_relu_channels_last as scale_shift_leaky_relu,
+};

@@ -1,0 +1,178 @@
+//! Dilated convolution (Table 1) and its two gradients, as products on the padded image itself: no
+//! image is unfolded.
+
+mod forward;
+mod geometry;
+mod weight_gradient;
+
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
+
+use self::geometry::Geometry;
+use self::weight_gradient::WeightGradients;
+use crate::dispatch::kernel_takes;
+use crate::error::{Result, shape};
+use crate::factor::{Precision, with_factors};
+use crate::isa::Instructions;
+use crate::layout::{to_channels_first, to_channels_last};
+use crate::reference;
+use crate::storage::{slice, with_slices};
+
+/// Convolution with stride 1, dilation `dilation` and "same" zero padding `dilation·(n-1)/2`: x [B,
+/// I, H, W], weight [O, I, n, n] with odd n, bias `[O]` → [B, O, H, W].
+///
+/// Differentiable in `x`, `weight` and `bias`. `precision` is that of the factors of the products.
+/// The result lies in memory pixel by pixel; an x that does so too is not copied.
+///
+/// Tensors other than `f32` on the CPU, or on a CUDA device with the feature `cuda`, take
+/// [`reference::conv2d`], whose precision is that of its tensors.
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    dilation: usize,
+    precision: Precision,
+) -> Result<Tensor> {
+    check(x, weight, bias)?;
+    if !kernel_takes(&[x, weight, bias]) {
+        return reference::conv2d(x, weight, bias, dilation);
+    }
+    let y = conv2d_channels_last(&to_channels_last(x)?, weight, bias, dilation, precision)?;
+    Ok(to_channels_first(&y)?)
+}
+
+/// [`conv2d`] of x [B, H, W, I] → [B, H, W, O].
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn conv2d_channels_last(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    dilation: usize,
+    precision: Precision,
+) -> Result<Tensor> {
+    if !kernel_takes(&[x, weight, bias]) || x.rank() != 4 {
+        let y = conv2d(&to_channels_first(x)?, weight, bias, dilation, precision)?;
+        return Ok(to_channels_last(&y)?);
+    }
+    check(&to_channels_first(&x.detach())?, weight, bias)?;
+    #[cfg(feature = "cuda")]
+    if crate::cuda::ops::takes(&[x, weight, bias]) {
+        use crate::cuda::ops::{aligned, conv::DilatedConv};
+        let op = DilatedConv { dilation, precision };
+        return Ok(aligned(x)?.apply_op3(&aligned(weight)?, &aligned(bias)?, op)?);
+    }
+    let op = Conv { dilation, precision, instructions: Instructions::current() };
+    Ok(x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)
+}
+
+fn check(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<()> {
+    let &[_, channels, _, _] = x.dims() else {
+        return Err(shape("conv2d", "x", "[B, I, H, W]", x));
+    };
+    match *weight.dims() {
+        [o, i, n, m] if i == channels && n == m && n % 2 == 1 && i > 0 && o > 0 => {}
+        _ => {
+            let expected = format!("[O, {channels}, n, n] with odd n, O and I at least 1");
+            return Err(shape("conv2d", "weight", expected, weight));
+        }
+    }
+    match bias.dims() == [weight.dim(0)?] {
+        true => Ok(()),
+        false => Err(shape("conv2d", "bias", format!("[{}]", weight.dim(0)?), bias)),
+    }
+}
+
+/// x [B, H, W, I], weight [O, I, n, n], bias `[O]` → [B, H, W, O].
+struct Conv {
+    dilation: usize,
+    precision: Precision,
+    instructions: Instructions,
+}
+
+impl Conv {
+    /// `weight` gives the weight of an output, an input and a tap.
+    fn forward(
+        &self,
+        geometry: &Geometry,
+        x: &[f32],
+        weight: impl Fn(usize, usize, usize) -> f32,
+        bias: &[f32],
+    ) -> Vec<f32> {
+        with_factors!(self.precision, self.instructions, F => {
+            forward::forward::<F>(geometry, self.instructions, x, weight, bias)
+        })
+    }
+
+    /// The gradient of x [B, H, W, I] from g [B, H, W, O]. It is the convolution of g with the
+    /// weights transposed and turned by 180°.
+    fn input_gradient(&self, geometry: &Geometry, w: &[f32], g: &[f32]) -> Vec<f32> {
+        let inputs = geometry.inputs;
+        let taps = geometry.taps();
+        let swapped = Geometry { inputs: geometry.outputs, outputs: inputs, ..*geometry };
+        let no_bias = vec![0f32; inputs];
+        let turned = |o: usize, i: usize, tap: usize| w[(i * inputs + o) * taps + taps - 1 - tap];
+        self.forward(&swapped, g, turned, &no_bias)
+    }
+
+    fn weight_gradients(&self, geometry: &Geometry, x: &[f32], g: &[f32]) -> WeightGradients {
+        with_factors!(self.precision, self.instructions, F => {
+            weight_gradient::weight_gradients::<F>(geometry, self.instructions, x, g)
+        })
+    }
+}
+
+impl CustomOp3 for Conv {
+    fn name(&self) -> &'static str {
+        "dilated-conv2d"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        w: &CpuStorage,
+        wl: &Layout,
+        b: &CpuStorage,
+        bl: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let geometry = Geometry::new(xl.shape(), wl.shape(), self.dilation)?;
+        let w = slice(w, wl)?;
+        let inputs = geometry.inputs;
+        let taps = geometry.taps();
+        let weight = |o: usize, i: usize, tap: usize| w[(o * inputs + i) * taps + tap];
+        let out = self.forward(&geometry, slice(x, xl)?, weight, slice(b, bl)?);
+        let Geometry { images, h, w, outputs, .. } = geometry;
+        Ok((CpuStorage::F32(out), (images, h, w, outputs).into()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        b: &Tensor,
+        _out: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let geometry = Geometry::new(x.shape(), w.shape(), self.dilation)?;
+        let tensor =
+            |values: Vec<f32>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
+        let g = &g.contiguous()?;
+        let mut dw = None;
+        let mut db = None;
+        if w.track_op() || b.track_op() {
+            let gradients = with_slices([x, g], |[x, g]| self.weight_gradients(&geometry, x, g))?;
+            dw = Some(tensor(gradients.dw, w)?);
+            db = Some(tensor(gradients.db, b)?);
+        }
+        let mut dx = None;
+        if x.track_op() {
+            let values = with_slices([w, g], |[w, g]| self.input_gradient(&geometry, w, g))?;
+            dx = Some(tensor(values, x)?);
+        }
+        Ok((dx, dw, db))
+    }
+}

@@ -1,0 +1,160 @@
+//! The sizes of a batch, and how its pixels and channels are cut into pieces.
+
+use candle_core::Tensor;
+
+#[cfg(not(feature = "cuda"))]
+use crate::dispatch::cpu_kernel_takes;
+use crate::error::{Result, shape};
+use crate::factor::Precision;
+use crate::product::{COLUMNS, columns_padded};
+
+/// Pixels of a chunk: their features, their gradients and one attribute's masks fit the
+/// second-level cache.
+pub(crate) const CHUNK: usize = 128;
+
+/// The sizes of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dims {
+    /// B.
+    pub images: usize,
+    /// K.
+    pub attributes: usize,
+    /// C.
+    pub channels: usize,
+    /// D, the inputs of a mask: C for a 1×1 convolution, n²·C for n×n. The first C of them are the
+    /// features themselves.
+    pub inputs: usize,
+    /// P = H·W.
+    pub pixels: usize,
+}
+
+impl Dims {
+    /// The sizes of features z [B, C, H, W] and the masks' convolution, if their shapes fit.
+    pub fn new(
+        operation: &'static str,
+        z: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+    ) -> Result<Self> {
+        let &[images, channels, h, w] = z.dims() else {
+            return Err(shape(operation, "z", "[B, C, H, W]", z));
+        };
+        let &[rows, inputs, n, m] = weight.dims() else {
+            return Err(shape(operation, "weight", "[K·C, C, n, n]", weight));
+        };
+        if inputs != channels || channels == 0 || rows % channels != 0 || n != m || n % 2 == 0 {
+            let expected = format!("[K·{channels}, {channels}, n, n] with odd n");
+            return Err(shape(operation, "weight", expected, weight));
+        }
+        if bias.dims() != [rows] {
+            return Err(shape(operation, "bias", format!("[{rows}]"), bias));
+        }
+        if h * w == 0 {
+            return Err(shape(operation, "z", "at least one pixel", z));
+        }
+        Ok(Self {
+            images,
+            attributes: rows / channels,
+            channels,
+            inputs: n * n * channels,
+            pixels: h * w,
+        })
+    }
+
+    /// Whether the CPU's kernels can take these tensors, whatever the precision.
+    #[cfg(not(feature = "cuda"))]
+    pub fn kernel_takes(&self, tensors: &[&Tensor], _precision: Precision) -> bool {
+        cpu_kernel_takes(tensors)
+    }
+
+    /// Whether the CPU's or a CUDA device's kernels can take these tensors.
+    #[cfg(feature = "cuda")]
+    pub fn kernel_takes(&self, tensors: &[&Tensor], precision: Precision) -> bool {
+        use crate::cuda::ops;
+        if ops::takes(tensors) {
+            let counts = self.counts();
+            return counts.fit() && ops::have_shared(tensors[0].device(), counts.shared(precision));
+        }
+        crate::dispatch::cpu_kernel_takes(tensors)
+    }
+
+    /// The same sizes as the CUDA kernels' launches name them.
+    #[cfg(feature = "cuda")]
+    pub fn counts(&self) -> crate::cuda::heads::Counts {
+        let Self { images, attributes, channels, inputs, pixels } = *self;
+        crate::cuda::heads::Counts { images, pixels, channels, inputs, attributes }
+    }
+
+    /// C in whole panels.
+    pub fn padded_channels(&self) -> usize {
+        columns_padded(self.channels)
+    }
+
+    /// D in whole panels of the features' gradient, which is also enough for whole groups of rows
+    /// of the weights' gradient.
+    pub fn padded_inputs(&self) -> usize {
+        columns_padded(self.inputs)
+    }
+
+    /// Distance of two pixels of a chunk. The odd multiple of a cache line spreads a column over
+    /// all sets of the first-level cache.
+    pub fn pitch(&self) -> usize {
+        self.padded_inputs() + 16
+    }
+
+    /// Number of panels of an attribute.
+    pub fn panels(&self) -> usize {
+        self.padded_channels() / COLUMNS
+    }
+
+    /// The panels of one attribute.
+    pub fn panels_of(&self, attribute: usize) -> impl Iterator<Item = Panel> + use<> {
+        (0..self.panels()).map(move |index| Panel { attribute, index })
+    }
+
+    /// The panels of all attributes.
+    pub fn all_panels(&self) -> impl Iterator<Item = Panel> + '_ {
+        (0..self.attributes).flat_map(|attribute| self.panels_of(attribute))
+    }
+
+    /// All chunks of a batch, image by image.
+    pub fn chunks(&self) -> Vec<Chunk> {
+        let of_image = |image: usize| {
+            (0..self.pixels).step_by(CHUNK).map(move |start| Chunk {
+                image,
+                start,
+                pixels: CHUNK.min(self.pixels - start),
+            })
+        };
+        (0..self.images).flat_map(of_image).collect()
+    }
+}
+
+/// Up to [`CHUNK`] neighbouring pixels of one image.
+#[derive(Clone, Copy)]
+pub(crate) struct Chunk {
+    pub image: usize,
+    /// The first pixel.
+    pub start: usize,
+    /// The number of pixels.
+    pub pixels: usize,
+}
+
+/// Up to 32 channels of one attribute, from channel 32·`index` on.
+#[derive(Clone, Copy)]
+pub(crate) struct Panel {
+    pub attribute: usize,
+    pub index: usize,
+}
+
+impl Panel {
+    /// The first channel.
+    pub fn first(self) -> usize {
+        self.index * COLUMNS
+    }
+
+    /// The number of channels.
+    pub fn width(self, dims: &Dims) -> usize {
+        COLUMNS.min(dims.channels - self.first())
+    }
+}

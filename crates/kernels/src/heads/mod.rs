@@ -1,0 +1,273 @@
+//! Eq. 9 and 13: K attribute heads, each with a mask for every channel, pooled over the pixels
+//! without storing a mask.
+
+mod batch;
+mod dims;
+mod tile;
+mod weights;
+
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
+
+use self::batch::Inputs;
+use self::dims::Dims;
+use self::weights::WeightGradients;
+use crate::curve::{Identity, ToneCurve};
+use crate::error::{Error, Result};
+use crate::factor::{Precision, with_factors};
+use crate::isa::Instructions;
+use crate::layout::{to_channels_first, to_channels_last};
+use crate::pooled::Pooled;
+use crate::reference;
+use crate::storage::{slice, with_slices};
+
+/// Fused multi-attribute attention (Eq. 9): with M^k = sigmoid(conv_k(z) + b_k), the averages over
+/// all pixels of M^k ⊗ z and of M^k.
+///
+/// * `z`: features [B, C, H, W].
+/// * `weight`: the masks' convolution [K·C, C, n, n], n odd (1 in the paper), row k·C + c for
+///   attribute k and channel c; stride 1, zero padding (n-1)/2.
+/// * `bias`: `[K·C]`.
+/// * `precision`: how the factors of matrix products are held in the fused operation.
+///
+/// Differentiable in `z`, `weight` and `bias`. In `f32` on the CPU, or on a CUDA device with the
+/// feature `cuda`, no mask is stored: the backward pass computes the masks again. Other tensors
+/// take [`reference::attention_heads`].
+///
+/// With n = 1, features that lie in memory pixel by pixel (what [`conv2d`](crate::conv2d) returns)
+/// are read where they are; others are copied. n > 1 makes n² shifted copies.
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn attention_heads(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    precision: Precision,
+) -> Result<Pooled> {
+    let dims = Dims::new("attention_heads", z, weight, bias)?;
+    if !dims.kernel_takes(&[z, weight, bias], precision) {
+        return reference::attention_heads(z, weight, bias, &Identity);
+    }
+    let (u, w) = as_products(z, weight)?;
+    pool(&u, &w, bias, dims, precision)
+}
+
+/// [`attention_heads`] of z [B, H, W, C].
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn attention_heads_channels_last(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    precision: Precision,
+) -> Result<Pooled> {
+    if z.rank() != 4 || weight.dims().last() != Some(&1) {
+        return attention_heads(&to_channels_first(z)?, weight, bias, precision);
+    }
+    let dims = Dims::new("attention_heads", &to_channels_first(&z.detach())?, weight, bias)?;
+    if !dims.kernel_takes(&[z, weight, bias], precision) {
+        return attention_heads(&to_channels_first(z)?, weight, bias, precision);
+    }
+    let w = weight.reshape((weight.dim(0)?, dims.channels))?.contiguous()?;
+    pool(&z.contiguous()?, &w, bias, dims, precision)
+}
+
+/// [`attention_heads`] under several transformations of the masks (Eq. 13), without gradients: one
+/// [`Pooled`] for each of `curves`. The masks are computed once for all of them.
+/// [`Pooled::masks`] holds the means of the transformed masks.
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn attention_heads_with_curves(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    curves: &[&dyn ToneCurve],
+    precision: Precision,
+) -> Result<Vec<Pooled>> {
+    let dims = Dims::new("attention_heads_with_curves", z, weight, bias)?;
+    let Some(means) = means_with_curves(z, weight, bias, dims, curves, precision)? else {
+        return curves
+            .iter()
+            .map(|curve| reference::attention_heads(z, weight, bias, *curve))
+            .collect();
+    };
+    let part = |i: usize, j: usize| {
+        means.narrow(2, i, 1)?.narrow(3, j, 1)?.squeeze(3)?.squeeze(2)?.contiguous()
+    };
+    (0..curves.len()).map(|i| Ok(Pooled { features: part(i, 0)?, masks: part(i, 1)? })).collect()
+}
+
+/// The masks of the chosen attributes, [B, A, C, H, W]. Not differentiable; products are of `f32`
+/// factors.
+///
+/// # Errors
+/// If the shapes do not fit each other or an attribute does not exist.
+pub fn attention_masks(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    attributes: &[usize],
+) -> Result<Tensor> {
+    let operation = "attention_masks";
+    let dims = Dims::new(operation, z, weight, bias)?;
+    if let Some(&index) = attributes.iter().find(|&&k| k >= dims.attributes) {
+        return Err(Error::Attribute { operation, index, attributes: dims.attributes });
+    }
+    let c = dims.channels;
+    let rows: Vec<u32> =
+        attributes.iter().flat_map(|&k| (k * c) as u32..((k + 1) * c) as u32).collect();
+    let rows = Tensor::from_vec(rows, attributes.len() * c, z.device())?;
+    reference::masks(
+        &z.detach().contiguous()?,
+        &weight.detach().index_select(&rows, 0)?,
+        &bias.detach().index_select(&rows, 0)?,
+    )
+}
+
+/// The fused operation on inputs u [B, H, W, D] and weights w [K·C, D].
+fn pool(u: &Tensor, w: &Tensor, bias: &Tensor, dims: Dims, precision: Precision) -> Result<Pooled> {
+    let means = match u.device() {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(_) => {
+            use crate::cuda::ops::{aligned, heads::Heads};
+            let op = Heads { counts: dims.counts(), precision };
+            aligned(u)?.apply_op3(&aligned(w)?, &aligned(bias)?, op)?
+        }
+        _ => {
+            let op = Heads { dims, precision, instructions: Instructions::current() };
+            u.apply_op3(w, &bias.contiguous()?, op)?
+        }
+    };
+    Ok(Pooled {
+        features: means.narrow(2, 0, 1)?.squeeze(2)?,
+        masks: means.narrow(2, 1, 1)?.squeeze(2)?,
+    })
+}
+
+/// Means [B, K, curves, 2, C] by the fused kernels, or `None` where they cannot take the tensors or
+/// the curves.
+fn means_with_curves(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    dims: Dims,
+    curves: &[&dyn ToneCurve],
+    precision: Precision,
+) -> Result<Option<Tensor>> {
+    if !dims.kernel_takes(&[z, weight, bias], precision) || curves.is_empty() {
+        return Ok(None);
+    }
+    let (u, w) = as_products(&z.detach(), &weight.detach())?;
+    #[cfg(feature = "cuda")]
+    if u.device().is_cuda() {
+        use crate::cuda::ops::heads::forward_with_curves;
+        let counts = dims.counts();
+        return Ok(forward_with_curves(&u, &w, &bias.detach(), &counts, precision, curves)?);
+    }
+    let op = Heads { dims, precision, instructions: Instructions::current() };
+    let means =
+        with_slices([&u, &w, bias], |[u, w, bias]| op.forward(Inputs { u, w, bias }, curves))?;
+    let shape = (dims.images, dims.attributes, curves.len(), 2, dims.channels);
+    Ok(Some(Tensor::from_vec(means, shape, &Device::Cpu)?))
+}
+
+/// The masks' convolution as a matrix product: inputs u [B, H, W, D] with the features in the first
+/// C of D, weights [K·C, D].
+fn as_products(z: &Tensor, weight: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (rows, c, n, _) = weight.dims4()?;
+    if n == 1 {
+        return Ok((to_channels_last(z)?, weight.reshape((rows, c))?.contiguous()?));
+    }
+    let (_, _, h, w) = z.dims4()?;
+    // The features themselves come first.
+    let centre = n * n / 2;
+    let others = (0..n * n).filter(|&tap| tap != centre);
+    let taps: Vec<usize> = std::iter::once(centre).chain(others).collect();
+    let padded = z.pad_with_zeros(2, n / 2, n / 2)?.pad_with_zeros(3, n / 2, n / 2)?;
+    let shifted = taps
+        .iter()
+        .map(|tap| padded.narrow(2, tap / n, h)?.narrow(3, tap % n, w))
+        .collect::<candle_core::Result<Vec<_>>>()?;
+    let u = to_channels_last(&Tensor::cat(&shifted, 1)?)?;
+    let order: Vec<u32> = taps.iter().map(|&tap| tap as u32).collect();
+    let order = Tensor::from_vec(order, n * n, z.device())?;
+    let weight = weight
+        .flatten_from(2)?
+        .transpose(1, 2)?
+        .contiguous()?
+        .index_select(&order, 1)?
+        .reshape((rows, n * n * c))?;
+    Ok((u, weight))
+}
+
+/// u [B, H, W, D], w [K·C, D], biases `[K·C]` → means [B, K, 2, C] of mask ⊗ feature, then of the
+/// mask.
+struct Heads {
+    dims: Dims,
+    precision: Precision,
+    instructions: Instructions,
+}
+
+impl Heads {
+    /// Means [B, K, curves, 2, C].
+    fn forward(&self, inputs: Inputs, curves: &[&dyn ToneCurve]) -> Vec<f32> {
+        with_factors!(self.precision, self.instructions, F => {
+            batch::forward::<F>(&self.dims, self.instructions, inputs, curves)
+        })
+    }
+
+    fn backward(
+        &self,
+        inputs: Inputs,
+        g: &[f32],
+        needs_weights: bool,
+    ) -> (Vec<f32>, Option<WeightGradients>) {
+        with_factors!(self.precision, self.instructions, F => {
+            batch::backward::<F>(&self.dims, self.instructions, inputs, g, needs_weights)
+        })
+    }
+}
+
+impl CustomOp3 for Heads {
+    fn name(&self) -> &'static str {
+        "attention-heads"
+    }
+
+    fn cpu_fwd(
+        &self,
+        u: &CpuStorage,
+        ul: &Layout,
+        w: &CpuStorage,
+        wl: &Layout,
+        b: &CpuStorage,
+        bl: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let inputs = Inputs { u: slice(u, ul)?, w: slice(w, wl)?, bias: slice(b, bl)? };
+        let means = self.forward(inputs, &[&Identity]);
+        let Dims { images, attributes, channels, .. } = self.dims;
+        Ok((CpuStorage::F32(means), (images, attributes, 2, channels).into()))
+    }
+
+    fn bwd(
+        &self,
+        u: &Tensor,
+        w: &Tensor,
+        b: &Tensor,
+        _out: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let needs_weights = w.track_op() || b.track_op();
+        let (du, gradients) = with_slices([u, w, b, g], |[u, w, bias, g]| {
+            self.backward(Inputs { u, w, bias }, g, needs_weights)
+        })?;
+        let tensor =
+            |values: Vec<f32>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
+        let du = tensor(du, u)?;
+        let Some(WeightGradients { dw, db }) = gradients else {
+            return Ok((Some(du), None, None));
+        };
+        Ok((Some(du), Some(tensor(dw, w)?), Some(tensor(db, b)?)))
+    }
+}

@@ -1,0 +1,157 @@
+//! `model.safetensors`: a network with a card that describes it.
+
+use std::path::Path;
+
+use candle_core::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::config::NetworkConfig;
+use crate::error::{Error, Result};
+use crate::file::{Contents, write};
+use crate::network::Network;
+
+/// The largest height and width of images that a card can have.
+const LARGEST_IMAGE: usize = 8192;
+
+/// Which part of a face image the network sees, before it is resized to a square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Crop {
+    /// The largest centred square.
+    #[default]
+    Square,
+    /// All of it, squeezed.
+    Whole,
+}
+
+impl Crop {
+    /// All crops.
+    pub const ALL: [Self; 2] = [Self::Square, Self::Whole];
+
+    /// The name for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Square => "centred squares",
+            Self::Whole => "whole images",
+        }
+    }
+
+    /// The name in files, such as a model's card.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Square => "square",
+            Self::Whole => "whole",
+        }
+    }
+
+    /// The crop of this [`id`](Self::id).
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|crop| crop.id() == id)
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a model file says about its network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// The architecture.
+    pub network: NetworkConfig,
+    /// Names of the K attributes, in the order of the logits.
+    pub attributes: Vec<String>,
+    /// Height and width of the images it was trained on.
+    pub image_size: usize,
+    /// Which part of a face the images show. Left out of the file if it is [`Crop::Square`].
+    #[serde(default, skip_serializing_if = "Crop::is_default")]
+    pub crop: Crop,
+    /// Mean that was subtracted from pixels in [0, 1], for each colour channel.
+    pub mean: [f32; 3],
+    /// Standard deviation that pixels were divided by afterwards, for each colour channel.
+    pub deviation: [f32; 3],
+    /// Seed of the initial weights and of the training.
+    pub seed: u64,
+    /// The training images, in words for people.
+    pub trained_on: String,
+    /// For a pruned network: which channels of the unpruned network it kept, in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_channels: Option<Vec<usize>>,
+}
+
+impl ModelCard {
+    /// Why this cannot be the card of a network, if it cannot.
+    fn problem(&self) -> Option<String> {
+        if self.attributes.len() != self.network.attributes {
+            return Some(format!(
+                "its card names {} attributes, but its network has {}",
+                self.attributes.len(),
+                self.network.attributes
+            ));
+        }
+        if !(1..=LARGEST_IMAGE).contains(&self.image_size) {
+            return Some(format!(
+                "its card has an image size of {}, expected 1 to {LARGEST_IMAGE}",
+                self.image_size
+            ));
+        }
+        let means = self.mean.iter().all(|m| m.is_finite());
+        let deviations = self.deviation.iter().all(|d| *d > 0. && d.is_finite());
+        (!means || !deviations).then(|| {
+            format!(
+                "its card has a normalisation by {:?} and {:?}, expected finite means and \
+                 positive deviations",
+                self.mean, self.deviation
+            )
+        })
+    }
+}
+
+impl Network {
+    /// Writes the network with its card. The file appears only when it is complete.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if the file cannot be written.
+    pub fn save(&self, path: &Path, card: &ModelCard) -> Result<()> {
+        let tensors =
+            self.tensors().into_iter().map(|(name, var)| (name, var.as_detached_tensor()));
+        write(path, tensors.collect(), card)
+    }
+
+    /// Reads a network and its card.
+    ///
+    /// A file is checked before memory is taken for what it claims: its card is compared with its
+    /// length and its tensors.
+    ///
+    /// # Errors
+    /// If the file is not a model file of Foresee, or if a tensor is missing, is not one of the
+    /// network's, has another shape or type, or holds a value that is not finite.
+    pub fn load(path: &Path, device: &Device) -> Result<(Self, ModelCard)> {
+        let file = Contents::<ModelCard>::open(path)?;
+        let card = file.card.clone();
+        if let Some(reason) = card.problem() {
+            return Err(Error::File { path: path.into(), reason });
+        }
+        card.network.check()?;
+        // The masks' weights are nearly all of a network's memory.
+        let NetworkConfig { attributes: k, channels: c, mask_kernel: n, .. } = card.network;
+        file.check_tensor("heads.mask.weight", &[k * c, c, n, n])?;
+        let network = Self::new(card.network.clone(), card.seed, device)?;
+        network.set_tensors(path, &file.tensors(network.tensors(), device)?)?;
+        Ok((network, card))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crop_is_the_same_in_every_form() {
+        for crop in Crop::ALL {
+            assert_eq!(Crop::from_id(crop.id()), Some(crop));
+            assert_eq!(serde_json::to_value(crop).unwrap(), crop.id());
+        }
+        assert_eq!(Crop::from_id("round"), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! Checkpoints of a training.
+
+use std::path::Path;
+
+use candle_core::{Tensor, Var};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{Position, Trainer};
+use crate::config::{NetworkConfig, TrainConfig};
+use crate::error::{Error, Result};
+use crate::file::{Contents, write};
+use crate::network::Network;
+use crate::optimizer::AdamW;
+
+/// The prefix of the moving average's tensors.
+const AVERAGE: &str = "average.";
+
+/// The description of a checkpoint, with configurations of the network and of the training.
+#[derive(Clone, Serialize, Deserialize)]
+struct CheckpointCard<N, T> {
+    network: N,
+    train: T,
+    batches: usize,
+    position: Position,
+    /// Of all tensors: safetensors itself would not notice a changed bit.
+    sha256: String,
+}
+
+/// A card as it is read. Configurations are read as any JSON, so that those of other versions of
+/// Foresee are refused as other configurations.
+type UncheckedCard = CheckpointCard<Value, Value>;
+
+impl Trainer {
+    /// Writes weights, running moments, optimizer state and position. The file appears only when it
+    /// is complete.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if the file cannot be written.
+    pub fn save_checkpoint(&self, path: &Path) -> Result<()> {
+        let weights = self.network.tensors().into_iter().chain(self.average_tensors());
+        let weights = weights.map(|(name, var)| (name, var.as_detached_tensor()));
+        let tensors: Vec<_> = weights.chain(self.optimizer.state()).collect();
+        let card = CheckpointCard {
+            network: self.network.config(),
+            train: &self.config,
+            batches: self.batches,
+            position: self.position,
+            sha256: digest(tensors.iter().map(|(name, tensor)| (name, tensor)))?,
+        };
+        write(path, tensors, &card)
+    }
+
+    /// Goes on from a checkpoint, which must have been made with the same configuration.
+    ///
+    /// # Errors
+    /// If the file cannot be read or belongs to another configuration. The trainer's position then
+    /// stays as it was, but its weights can have changed.
+    pub fn resume(&mut self, path: &Path) -> Result<()> {
+        let refused = |reason: String| Error::File { path: path.into(), reason };
+        let file = Contents::<UncheckedCard>::open(path)?;
+        let CheckpointCard { position, sha256, .. } = file.card.clone();
+        if !self.has_configuration_of(&file.card) {
+            return Err(refused("is a checkpoint of another configuration or data set".into()));
+        }
+        self.check_position(position).map_err(refused)?;
+        let device = self.network.tensors()[0].1.device().clone();
+        let tensors = file.tensors(self.checkpoint_tensors(), &device)?;
+        if digest(tensors.iter())? != sha256 {
+            return Err(refused("is damaged: its checksum is another".into()));
+        }
+        self.network.set_tensors(path, &tensors)?;
+        self.optimizer.restore(position.step, &tensors).map_err(|tensor| Error::Tensor {
+            path: path.into(),
+            tensor,
+            reason: "is missing or of another shape".into(),
+        })?;
+        if let Some(average) = &self.average {
+            let without_prefix = |(name, tensor): (&String, &Tensor)| {
+                Some((name.strip_prefix(AVERAGE)?.to_owned(), tensor.clone()))
+            };
+            average.set_tensors(path, &tensors.iter().filter_map(without_prefix).collect())?;
+        }
+        self.position = position;
+        Ok(())
+    }
+
+    fn has_configuration_of(&self, card: &UncheckedCard) -> bool {
+        let network = serde_json::from_value::<NetworkConfig>(card.network.clone());
+        let train = serde_json::from_value::<TrainConfig>(card.train.clone());
+        network.is_ok_and(|network| network == *self.network.config())
+            && train.is_ok_and(|train| train == self.config)
+            && card.batches == self.batches
+    }
+
+    /// Checks that a training of this configuration can be at a position, or says why it cannot.
+    fn check_position(&self, position: Position) -> std::result::Result<(), String> {
+        let Position { epoch, batch, step } = position;
+        let batches = self.batches;
+        let expected_step = epoch.checked_mul(batches).and_then(|n| n.checked_add(batch));
+        if batch < batches && epoch <= self.config.epochs && expected_step == Some(step) {
+            return Ok(());
+        }
+        Err(format!(
+            "has an impossible position: step {step} in batch {batch} of {batches}, epoch {epoch}"
+        ))
+    }
+
+    /// The moving average's tensors, if there is one, by their names in a checkpoint.
+    fn average_tensors(&self) -> impl Iterator<Item = (String, &Var)> {
+        let tensors = self.average.iter().flat_map(Network::tensors);
+        tensors.map(|(name, var)| (format!("{AVERAGE}{name}"), var))
+    }
+
+    /// The names of all tensors of a checkpoint, each with a variable of its shape.
+    fn checkpoint_tensors(&self) -> Vec<(String, &Var)> {
+        let trainable = self.network.trainable().into_iter();
+        let moments =
+            trainable.flat_map(|(name, var)| AdamW::state_names(&name).map(|name| (name, var)));
+        let weights = self.network.tensors().into_iter();
+        weights.chain(self.average_tensors()).chain(moments).collect()
+    }
+}
+
+/// SHA-256 of names and values, in the order of the names.
+fn digest<'a>(tensors: impl Iterator<Item = (&'a String, &'a Tensor)>) -> Result<String> {
+    let mut sorted: Vec<_> = tensors.collect();
+    sorted.sort_by_key(|(name, _)| *name);
+    let mut hash = Sha256::new();
+    for (name, tensor) in sorted {
+        hash.update(name);
+        for value in tensor.flatten_all()?.to_vec1::<f32>()? {
+            hash.update(value.to_le_bytes());
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,186 @@
+//! Training: one optimizer step at a time, from the start or from a checkpoint.
+
+mod checkpoint;
+
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Result as CandleResult, Tensor};
+use foresee_kernels::moving_average;
+use serde::{Deserialize, Serialize};
+
+use crate::config::TrainConfig;
+use crate::error::{Error, Result};
+use crate::loss::{Loss, loss};
+use crate::network::{Network, Output};
+use crate::optimizer::{AdamW, AdamWConfig};
+use crate::schedule::one_cycle;
+
+/// The progress of a training. Together with the seed it decides all that follows: every random
+/// draw of an epoch depends on the seed and the epoch's number only, so that there is no other
+/// generator state to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Position {
+    /// The current epoch, from 0.
+    pub epoch: usize,
+    /// Batches of this epoch that are done.
+    pub batch: usize,
+    /// Steps of all epochs that are done.
+    pub step: usize,
+}
+
+/// The results of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// L of Eq. 10.
+    pub loss: f32,
+    /// L_b of Eq. 8.
+    pub classification: f32,
+    /// λ‖M‖₁.
+    pub sparsity: f32,
+    /// Share of the batch's labels that were predicted correctly before the step.
+    pub accuracy: f32,
+    /// Mean of all masks.
+    pub mask_mean: f32,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+}
+
+/// Trains a network.
+pub struct Trainer {
+    network: Network,
+    /// The moving average, if there is one.
+    average: Option<Network>,
+    optimizer: AdamW,
+    config: TrainConfig,
+    /// Batches of an epoch.
+    batches: usize,
+    position: Position,
+}
+
+impl Trainer {
+    /// Starts the training of a network with `batches` batches an epoch.
+    ///
+    /// # Errors
+    /// If the configuration is impossible.
+    pub fn new(network: Network, config: TrainConfig, batches: usize) -> Result<Self> {
+        config.check()?;
+        let optimizer = AdamW::new(
+            network.trainable(),
+            AdamWConfig { weight_decay: config.weight_decay, ..Default::default() },
+        )?;
+        let average = (config.average > 0.).then(|| network.deep_copy()).transpose()?;
+        Ok(Self { network, average, optimizer, config, batches, position: Position::default() })
+    }
+
+    /// The network with its current weights.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The result of the training: the network with the moving average of its weights if there is
+    /// one, otherwise [`network`](Self::network).
+    pub fn trained(&self) -> &Network {
+        self.average.as_ref().unwrap_or(&self.network)
+    }
+
+    /// The progress of the training.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The number of steps of the whole training.
+    pub fn steps(&self) -> usize {
+        self.config.epochs * self.batches
+    }
+
+    /// Whether all epochs are done.
+    pub fn is_done(&self) -> bool {
+        self.position.epoch >= self.config.epochs
+    }
+
+    /// One step on images [B, 3, H, W] and labels [B, K].
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] if the loss or a gradient is not finite. The weights then stay as they
+    /// were, but running moments can have changed.
+    pub fn step(&mut self, images: &Tensor, labels: &Tensor) -> Result<StepReport> {
+        let output = self.network.forward_train(images)?;
+        let loss = loss(&output, labels, self.config.lambda, self.config.sparsity)?;
+        let gradients = loss.total.backward()?;
+        let values = self.read_back(loss, &output, labels, &gradients)?;
+        if !values.loss.is_finite() {
+            let tensor = self.network.first_not_finite(images, labels)?;
+            return Err(self.not_finite(tensor, values.loss));
+        }
+        if let Some(name) = values.broken_gradient {
+            return Err(self.not_finite(format!("the gradient of {name}"), values.loss));
+        }
+        let TrainConfig { learning_rate, warmup, .. } = self.config;
+        let learning_rate = one_cycle(self.position.step, self.steps(), learning_rate, warmup);
+        self.optimizer.step(&gradients, learning_rate)?;
+        self.position.step += 1;
+        self.update_average()?;
+        self.position.batch += 1;
+        if self.position.batch == self.batches {
+            self.position = Position { epoch: self.position.epoch + 1, batch: 0, ..self.position };
+        }
+        let ReadBack { loss, classification, sparsity, accuracy, mask_mean, .. } = values;
+        Ok(StepReport { loss, classification, sparsity, accuracy, mask_mean, learning_rate })
+    }
+
+    /// Reads all values of a step from the device at once: a GPU idles whenever it is waited for.
+    fn read_back(
+        &self,
+        loss: Loss,
+        output: &Output,
+        labels: &Tensor,
+        gradients: &GradStore,
+    ) -> Result<ReadBack> {
+        let correct = output.logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?;
+        let accuracy = correct.to_dtype(DType::F32)?.mean_all()?;
+        let mask_mean = output.mask_means.mean_all()?;
+        let mut scalars = vec![loss.total, loss.classification, loss.sparsity, accuracy, mask_mean];
+        // The sum of g·0 is NaN if a value of the gradient g is not finite.
+        let trainable = self.network.trainable();
+        let with_gradients = trainable
+            .iter()
+            .filter_map(|(name, var)| Some((name, gradients.get(var)?)))
+            .collect::<Vec<_>>();
+        let zeros = with_gradients.iter().map(|(_, g)| (g.detach() * 0.)?.sum_all());
+        scalars.extend(zeros.collect::<CandleResult<Vec<_>>>()?);
+        let detached: Vec<Tensor> = scalars.iter().map(Tensor::detach).collect();
+        let values = Tensor::stack(&detached, 0)?.to_vec1::<f32>()?;
+        let (&[loss, classification, sparsity, accuracy, mask_mean], zeros) =
+            values.split_first_chunk().expect("five scalars and more");
+        let broken = with_gradients.iter().zip(zeros).find(|(_, zero)| **zero != 0.);
+        let broken_gradient = broken.map(|((name, _), _)| (*name).clone());
+        Ok(ReadBack { loss, classification, sparsity, accuracy, mask_mean, broken_gradient })
+    }
+
+    fn not_finite(&self, tensor: String, loss: f32) -> Error {
+        Error::NotFinite { step: self.position.step, tensor, loss }
+    }
+
+    /// Moves the average towards the weights. Its decay is smaller at the start, so that it soon
+    /// forgets the initial weights.
+    fn update_average(&self) -> Result<()> {
+        let Some(average) = &self.average else { return Ok(()) };
+        let step = self.position.step as f64;
+        let decay = self.config.average.min((1. + step) / (10. + step));
+        let pairs = average.tensors().into_iter().zip(self.network.tensors());
+        for ((_, average), (_, value)) in pairs {
+            moving_average(average, &value.as_detached_tensor(), decay)?;
+        }
+        Ok(())
+    }
+}
+
+/// The values of a step that are read from the device.
+struct ReadBack {
+    loss: f32,
+    classification: f32,
+    sparsity: f32,
+    accuracy: f32,
+    mask_mean: f32,
+    /// The first tensor whose gradient has a value that is not finite.
+    broken_gradient: Option<String>,
+}

@@ -1,0 +1,208 @@
+//! Takeovers in closed form: what the kept channels do in place of the pruned ones.
+
+use foresee_model::Reconstruction;
+use nalgebra::{DMatrix, DVector};
+
+use super::cut::Cut;
+use super::order::PruneOrder;
+use super::takeover::Takeover;
+use crate::error::{Error, Result};
+
+/// Added to the diagonal of a covariance before it is inverted, relative to the diagonal's mean;
+/// more if that is not enough.
+const RIDGE: f64 = 1e-6;
+
+/// The largest ratio of two mean masks that a partner's readout weight is multiplied by: where the
+/// partner's masks are nearly closed, their mean says little.
+const LARGEST_RATIO: f64 = 10.;
+
+/// What the channels of a network do over many images, and what reads them. C channels, K
+/// attributes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChannelStatistics {
+    /// μ `[C]`, means of the features.
+    pub means: Vec<f64>,
+    /// Σ `[C][C]`, their covariance.
+    pub covariance: Vec<Vec<f64>>,
+    /// Mean masks `[K][C]` (Figure 5).
+    pub mean_masks: Vec<Vec<f64>>,
+    /// Means `[K][C]` of the pooled products p_k = mean(M^k ⊗ z).
+    pub pooled_means: Vec<Vec<f64>>,
+    /// Their covariance for each attribute, `[K][C][C]`.
+    pub pooled_covariance: Vec<Vec<Vec<f64>>>,
+    /// Readout weights `[K][C]`.
+    pub readout: Vec<Vec<f64>>,
+}
+
+impl ChannelStatistics {
+    /// Makes sure that all tables are for one number of channels and attributes.
+    ///
+    /// # Errors
+    /// If one is not.
+    pub fn check(&self) -> Result<()> {
+        let (c, k) = (self.means.len(), self.readout.len());
+        let shape = |table: &[Vec<f64>], rows: usize| {
+            table.len() == rows && table.iter().all(|row| row.len() == c)
+        };
+        let pooled = self.pooled_covariance.len() == k
+            && self.pooled_covariance.iter().all(|matrix| shape(matrix, c));
+        let checks = [
+            ("the covariance of the features", shape(&self.covariance, c)),
+            ("the table of mean masks", shape(&self.mean_masks, k)),
+            ("the table of pooled means", shape(&self.pooled_means, k)),
+            ("the covariance of the pooled products", pooled),
+            ("the readout", shape(&self.readout, k)),
+        ];
+        match checks.into_iter().find(|(_, fits)| !fits) {
+            Some((what, _)) => Err(Error::Table { what, channels: c, attributes: k }),
+            None => Ok(()),
+        }
+    }
+
+    /// The network without the `pruned` channels, the first to go first, with a takeover. A
+    /// channel's partner is the remaining one with the highest ρ, or with `absolute` the highest
+    /// |ρ|: for an order of [`PrunePlan::semantic`](crate::PrunePlan::semantic) under the same
+    /// option the partners are the pairs of the plan.
+    ///
+    /// # Errors
+    /// If the tables do not fit each other, or a covariance is not finite.
+    pub fn cut(&self, pruned: &[usize], takeover: Takeover, absolute: bool) -> Result<Cut> {
+        self.check()?;
+        let kept = || (0..self.means.len()).filter(|c| !pruned.contains(c)).collect();
+        match takeover {
+            Takeover::Nothing => Ok(Cut::Plain(kept())),
+            Takeover::Partner => Ok(Cut::With(self.partner(pruned, absolute))),
+            Takeover::LeastSquares => Ok(Cut::With(self.least_squares(kept())?)),
+        }
+    }
+
+    /// The networks of a curve: [`cut`](Self::cut) with the first channels of an order pruned, for
+    /// each of `counts`.
+    ///
+    /// # Errors
+    /// As [`cut`](Self::cut).
+    pub fn cuts(
+        &self,
+        order: &PruneOrder,
+        counts: &[usize],
+        takeover: Takeover,
+        absolute: bool,
+    ) -> Result<Vec<Cut>> {
+        counts.iter().map(|&count| self.cut(order.pruned(count), takeover, absolute)).collect()
+    }
+
+    /// One after the other, each pruned channel a hands its role to its partner b: `S[:, b] +=
+    /// s·S[:, a]`, `t += t_a·S[:, a]` with s = Σ_ab/Σ_bb and t_a = μ_a - s·μ_b; in the readout of
+    /// attribute k w_b += s·w_a·r with r = min(M̄_ka/M̄_kb, 10), and w_a·M̄_ka·μ_a -
+    /// s·w_a·r·M̄_kb·μ_b joins the bias, which is t_a·w_a·M̄_ka unless the ratio is limited.
+    fn partner(&self, pruned: &[usize], absolute: bool) -> Reconstruction {
+        let (c, k) = (self.means.len(), self.readout.len());
+        let mut weights = DMatrix::<f64>::identity(c, c);
+        let mut offsets = DVector::<f64>::zeros(c);
+        let mut readout = self.readout.clone();
+        let mut bias = vec![0.; k];
+        let mut remaining = vec![true; c];
+        for &a in pruned {
+            remaining[a] = false;
+            let Some(b) = self.most_correlated(a, &remaining, absolute) else { break };
+            let variance = self.covariance[b][b];
+            let s = if variance > 0. { self.covariance[a][b] / variance } else { 0. };
+            let t = self.means[a] - s * self.means[b];
+            let role = weights.column(a).clone_owned();
+            weights.column_mut(b).axpy(s, &role, 1.);
+            offsets.axpy(t, &role, 1.);
+            weights.column_mut(a).fill(0.);
+            for ((w, bias), masks) in readout.iter_mut().zip(&mut bias).zip(&self.mean_masks) {
+                let ratio =
+                    if masks[b] > 0. { (masks[a] / masks[b]).min(LARGEST_RATIO) } else { 0. };
+                w[b] += s * w[a] * ratio;
+                *bias += w[a] * (masks[a] * self.means[a] - s * ratio * masks[b] * self.means[b]);
+                w[a] = 0.;
+            }
+        }
+        let kept: Vec<usize> = (0..c).filter(|&c| remaining[c]).collect();
+        Reconstruction {
+            weights: (0..c)
+                .map(|row| kept.iter().map(|&q| weights[(row, q)] as f32).collect())
+                .collect(),
+            offsets: single(offsets.as_slice()),
+            readout: readout.iter().map(|w| kept.iter().map(|&q| w[q] as f32).collect()).collect(),
+            readout_offsets: single(&bias),
+            kept,
+        }
+    }
+
+    /// The remaining channel that correlates most with channel a; of equal ones the first.
+    fn most_correlated(&self, a: usize, remaining: &[bool], absolute: bool) -> Option<usize> {
+        let rho = |b: usize| {
+            let scale = (self.covariance[a][a] * self.covariance[b][b]).sqrt();
+            let rho = if scale > 0. { self.covariance[a][b] / scale } else { 0. };
+            if absolute { rho.abs() } else { rho }
+        };
+        (0..remaining.len())
+            .filter(|&b| remaining[b])
+            .max_by(|&x, &y| rho(x).total_cmp(&rho(y)).then(y.cmp(&x)))
+    }
+
+    /// `S = Σ[:, Q]·Σ[Q, Q]⁻¹`, t = μ - S·μ_Q; for each attribute `v_k = Π_k[Q, Q]⁻¹·Π_k[Q, :]·w_k`
+    /// with Π_k the covariance of its pooled products in the unpruned network, and `w_k·p̄_k -
+    /// v_k·p̄_k[Q]` joins the bias.
+    fn least_squares(&self, kept: Vec<usize>) -> Result<Reconstruction> {
+        let c = self.means.len();
+        let mut weights = vec![vec![0.; kept.len()]; c];
+        let pruned: Vec<usize> = (0..c).filter(|c| !kept.contains(c)).collect();
+        kept.iter().enumerate().for_each(|(at, &q)| weights[q][at] = 1.);
+        let with_pruned =
+            DMatrix::from_fn(kept.len(), pruned.len(), |q, a| self.covariance[kept[q]][pruned[a]]);
+        let solved = regress(&self.covariance, &kept, &with_pruned)?;
+        for (column, &a) in pruned.iter().enumerate() {
+            weights[a] = solved.column(column).iter().copied().collect();
+        }
+        let dot = |row: &[f64], values: &[f64]| {
+            kept.iter().zip(row).map(|(&q, w)| w * values[q]).sum::<f64>()
+        };
+        let offsets =
+            (0..c).map(|i| (self.means[i] - dot(&weights[i], &self.means)) as f32).collect();
+        let mut readout = vec![];
+        let mut readout_offsets = vec![];
+        for ((w, pooled), means) in
+            self.readout.iter().zip(&self.pooled_covariance).zip(&self.pooled_means)
+        {
+            let with_logit = DMatrix::from_fn(kept.len(), 1, |q, _| {
+                pooled[kept[q]].iter().zip(w).map(|(p, w)| p * w).sum::<f64>()
+            });
+            let v: Vec<f64> = regress(pooled, &kept, &with_logit)?.iter().copied().collect();
+            let mean_logit = w.iter().zip(means).map(|(w, m)| w * m).sum::<f64>();
+            readout_offsets.push((mean_logit - dot(&v, means)) as f32);
+            readout.push(single(&v));
+        }
+        let weights = weights.iter().map(|row| single(row)).collect();
+        Ok(Reconstruction { kept, weights, offsets, readout, readout_offsets })
+    }
+}
+
+/// The values in single precision.
+fn single(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&v| v as f32).collect()
+}
+
+/// `(A[Q, Q] + ridge)⁻¹·B`. Fewer samples than channels leave a covariance that is singular but for
+/// its rounding: the ridge grows until it is above that.
+fn regress(a: &[Vec<f64>], kept: &[usize], b: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+    let n = kept.len();
+    let mean: f64 = kept.iter().map(|&q| a[q][q]).sum::<f64>() / n as f64;
+    if !mean.is_finite() {
+        return Err(Error::NotFinite);
+    }
+    [1., 1e1, 1e2, 1e3, 1e4]
+        .into_iter()
+        .find_map(|times| {
+            let ridge = (times * RIDGE * mean).max(f64::MIN_POSITIVE);
+            let matrix = DMatrix::from_fn(n, n, |i, j| {
+                a[kept[i]][kept[j]] + if i == j { ridge } else { 0. }
+            });
+            matrix.cholesky()
+        })
+        .map(|cholesky| cholesky.solve(b))
+        .ok_or(Error::NotFinite)
+}

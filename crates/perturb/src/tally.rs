@@ -1,0 +1,124 @@
+//! Counts of correct predictions, and the comparison of two settings on the same images.
+
+use candle_core::Tensor;
+
+use crate::error::{Error, Result};
+
+/// How many predictions are correct under one setting. K attributes; an attribute is predicted to
+/// be present if its logit is above 0.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tally {
+    /// Correctly classified images of each attribute, `[K]`.
+    pub correct: Vec<u64>,
+    /// The accuracy on each image: the share of its attributes that are correct, in the order in
+    /// which the images came.
+    pub by_image: Vec<f32>,
+}
+
+impl Tally {
+    /// Adds logits and labels [B, K].
+    ///
+    /// # Errors
+    /// If the shapes differ.
+    pub fn add(&mut self, logits: &Tensor, labels: &Tensor) -> Result<()> {
+        let correct = logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?.to_vec2::<u8>()?;
+        for row in correct {
+            self.correct.resize(row.len(), 0);
+            self.correct.iter_mut().zip(&row).for_each(|(sum, &c)| *sum += u64::from(c));
+            self.by_image.push(row.iter().map(|&c| f32::from(c)).sum::<f32>() / row.len() as f32);
+        }
+        Ok(())
+    }
+
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.by_image.len()
+    }
+
+    /// Correct attributes of each image, in the order in which the images came.
+    pub fn correct_by_image(&self) -> Vec<i64> {
+        let attributes = self.correct.len() as f32;
+        self.by_image.iter().map(|share| (share * attributes).round() as i64).collect()
+    }
+
+    /// Accuracy of each attribute, `[K]`.
+    pub fn by_attribute(&self) -> Vec<f64> {
+        self.correct.iter().map(|&c| c as f64 / self.images() as f64).collect()
+    }
+
+    /// Mean accuracy over images and attributes.
+    pub fn accuracy(&self) -> f64 {
+        self.correct.iter().sum::<u64>() as f64 / (self.images() * self.correct.len()) as f64
+    }
+
+    /// Standard error of the mean accuracy over images.
+    pub fn standard_error(&self) -> f64 {
+        let by_image: Vec<f64> = self.by_image.iter().map(|&v| f64::from(v)).collect();
+        standard_error(&by_image, self.accuracy())
+    }
+
+    /// What this setting gains over a baseline on the same images, which must have come in the same
+    /// order.
+    pub fn paired_gain(&self, baseline: &Self) -> PairedGain {
+        let pairs = self.by_image.iter().zip(&baseline.by_image);
+        let gains: Vec<f64> = pairs.map(|(ours, theirs)| f64::from(ours - theirs)).collect();
+        let mean = gains.iter().sum::<f64>() / gains.len() as f64;
+        PairedGain { mean, standard_error: standard_error(&gains, mean) }
+    }
+}
+
+/// √(Σ (v - mean)²/(n·(n - 1))), or with n for n - 1 if there is only one value.
+fn standard_error(values: &[f64], mean: f64) -> f64 {
+    let n = values.len() as f64;
+    (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n * (n - 1.).max(1.))).sqrt()
+}
+
+/// A gain in accuracy between two settings on the same images.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairedGain {
+    /// Mean over images of the difference in accuracy.
+    pub mean: f64,
+    /// Its standard error over images.
+    pub standard_error: f64,
+}
+
+/// The setting that is best on validation images, judged on test images.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ValidationChoice {
+    /// Its index among the settings.
+    pub index: usize,
+    /// What it gains over the baseline on the validation images, on which it was chosen.
+    pub validation_gain: PairedGain,
+    /// What it gains over the baseline on the test images, which had no part in the choice.
+    pub test_gain: PairedGain,
+    /// Its accuracy on the test images.
+    pub test_accuracy: f64,
+}
+
+impl ValidationChoice {
+    /// Chooses among settings by their accuracy on validation images; of equally good ones it takes
+    /// the baseline, then the first. `validation` and `test` hold a tally for each setting, in the
+    /// same order, such as a row of [`transform_grid`](crate::transform_grid); `baseline` is an
+    /// index into both.
+    ///
+    /// # Errors
+    /// If the two lists are not of one length, or have no setting with the baseline's index.
+    pub fn new(validation: &[Tally], test: &[Tally], baseline: usize) -> Result<Self> {
+        if validation.len() != test.len() || baseline >= test.len() {
+            let (validation, test) = (validation.len(), test.len());
+            return Err(Error::Settings { baseline, validation, test });
+        }
+        let mut best = baseline;
+        for (index, tally) in validation.iter().enumerate() {
+            if tally.accuracy() > validation[best].accuracy() {
+                best = index;
+            }
+        }
+        Ok(Self {
+            index: best,
+            validation_gain: validation[best].paired_gain(&validation[baseline]),
+            test_gain: test[best].paired_gain(&test[baseline]),
+            test_accuracy: test[best].accuracy(),
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! Counts and gains worked by hand.
+
+use candle_core::{Device, Tensor};
+use foresee_perturb::{Error, PairedGain, Tally, ValidationChoice};
+
+/// A tally of two attributes whose accuracy on each image is given.
+fn tally(by_image: &[f32]) -> Tally {
+    let correct = by_image.iter().sum::<f32>() as u64;
+    Tally { correct: vec![correct; 2], by_image: by_image.to_vec() }
+}
+
+#[test]
+fn logits_above_0_predict_the_attribute() -> Result<(), Error> {
+    let logits = Tensor::new(&[[1f32, -1.], [2., 0.], [-1., -3.]], &Device::Cpu)?;
+    let labels = Tensor::new(&[[1f32, 0.], [0., 0.], [1., 0.]], &Device::Cpu)?;
+    let mut tally = Tally::default();
+    tally.add(&logits, &labels)?;
+    assert_eq!(tally.correct, [1, 3]);
+    assert_eq!(tally.by_image, [1., 0.5, 0.5]);
+    assert_eq!(tally.correct_by_image(), [2, 1, 1]);
+    assert_eq!(tally.by_attribute(), [1. / 3., 1.]);
+    assert_eq!(tally.accuracy(), 4. / 6.);
+    // Deviations 1/3, -1/6, -1/6: √((1/9 + 1/36 + 1/36)/(3·2)) = 1/6.
+    assert!((tally.standard_error() - 1. / 6.).abs() < 1e-12);
+    Ok(())
+}
+
+#[test]
+fn a_paired_gain_is_the_mean_difference_by_image() {
+    let gain = tally(&[1., 0.5, 1., 0.5]).paired_gain(&tally(&[0.5, 0.5, 0.5, 0.5]));
+    // Gains 0.5, 0, 0.5, 0: mean 0.25, standard error √(4·0.0625/(4·3)).
+    assert_eq!(gain.mean, 0.25);
+    assert!((gain.standard_error - (0.25f64 / 12.).sqrt()).abs() < 1e-12);
+    let nothing = tally(&[1., 0.5]).paired_gain(&tally(&[1., 0.5]));
+    assert_eq!(nothing, PairedGain { mean: 0., standard_error: 0. });
+    assert_eq!(tally(&[1.]).paired_gain(&tally(&[0.5])).standard_error, 0.);
+}
+
+#[test]
+fn the_best_setting_on_validation_images_is_judged_on_test_images() -> Result<(), Error> {
+    let plain = tally(&[1., 0., 0., 1.]);
+    let better = tally(&[1., 1., 0., 1.]);
+    let perfect = tally(&[1., 1., 1., 1.]);
+    let validation = [plain.clone(), better.clone(), better.clone()];
+    let test = [better.clone(), plain.clone(), perfect];
+    let choice = ValidationChoice::new(&validation, &test, 0)?;
+    assert_eq!((choice.index, choice.test_accuracy), (1, 0.5));
+    assert_eq!((choice.validation_gain.mean, choice.test_gain.mean), (0.25, -0.25));
+    // Of equally good settings the baseline is chosen.
+    let choice = ValidationChoice::new(&validation, &test, 2)?;
+    assert_eq!((choice.index, choice.test_gain.mean), (2, 0.));
+    for (test, baseline) in [(&test[..2], 0), (&test[..], 3)] {
+        assert!(matches!(
+            ValidationChoice::new(&validation, test, baseline),
+            Err(Error::Settings { validation: 3, .. })
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+/// A kind of operation on a network with attention masks whose predictability is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NetworkOperation {
+    /// Each channel alone is pruned.
+    PruneOne,
+    /// Each channel alone is pruned, and the channel that is most correlated with it takes over.
+    PruneOneWithPartner,
+    /// Many channels are pruned; the change of the logits.
+    PruneMany,
+    /// Many channels are pruned; the predictions that flip.
+    PruneManyDecisions,
+    /// The masks of each channel alone are transformed (Eq. 11 and 12) with
+    /// n = [`TRANSFORM_N`](Self::TRANSFORM_N) and β = 0.
+    TransformOne,
+    /// Gaussian noise is added to the images.
+    Noise,
+}
+
+impl NetworkOperation {
+    /// All operations, in the order in which they are measured.
+    pub const ALL: [Self; 6] = [
+        Self::PruneOne,
+        Self::PruneOneWithPartner,
+        Self::PruneMany,
+        Self::PruneManyDecisions,
+        Self::TransformOne,
+        Self::Noise,
+    ];
+
+    /// n of the tone curve of [`TransformOne`](Self::TransformOne).
+    pub const TRANSFORM_N: f64 = 2.;
+
+    /// The name in files.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::PruneOne => "prune_one",
+            Self::PruneOneWithPartner => "prune_one_with_partner",
+            Self::PruneMany => "prune_many",
+            Self::PruneManyDecisions => "prune_many_decisions",
+            Self::TransformOne => "transform_one",
+            Self::Noise => "noise",
+        }
+    }
+
+    /// The name in figures and tables.
+    pub fn title(self) -> String {
+        match self {
+            Self::PruneOne => "prune one channel".into(),
+            Self::PruneOneWithPartner => "prune one channel, its partner takes over".into(),
+            Self::PruneMany => "prune many channels".into(),
+            Self::PruneManyDecisions => "prune many channels: answers that flip".into(),
+            Self::TransformOne => {
+                format!("transform one channel's masks (n = {})", Self::TRANSFORM_N)
+            }
+            Self::Noise => "noise on the image".into(),
+        }
+    }
+
+    /// The operation with this id.
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.id() == id)
+    }
+}

@@ -1,0 +1,139 @@
+//! Intervals by resampling.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::error::{Error, Result};
+use crate::interval::Interval;
+use crate::student::half_width;
+
+/// Percentile bootstrap (Efron, 1979) of a statistic of `n` exchangeable items, such as test
+/// images. `statistic` is given n indices: for the estimate all of them, for each of the
+/// `resamples` n that are drawn with replacement. The interval holds the middle `level` (such as
+/// 0.95) of the resampled values. Equal seeds draw equal samples.
+///
+/// # Errors
+/// If there are no items or no resamples, or a value of the statistic is not finite.
+pub fn bootstrap(
+    n: usize,
+    resamples: usize,
+    level: f64,
+    seed: u64,
+    statistic: impl Fn(&[usize]) -> f64,
+) -> Result<Interval> {
+    if n == 0 || resamples == 0 {
+        return Err(Error::Empty("bootstrap"));
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut drawn: Vec<usize> = (0..n).collect();
+    let estimate = statistic(&drawn);
+    let mut values: Vec<f64> = (0..resamples)
+        .map(|_| {
+            drawn.iter_mut().for_each(|i| *i = rng.random_range(0..n));
+            statistic(&drawn)
+        })
+        .collect();
+    if !estimate.is_finite() || values.iter().any(|v| !v.is_finite()) {
+        return Err(Error::NotFinite("bootstrap"));
+    }
+    values.sort_by(f64::total_cmp);
+    let quantile =
+        |share: f64| values[((share * (resamples - 1) as f64).round() as usize).min(resamples - 1)];
+    let (low, high) = (quantile((1. - level) / 2.), quantile((1. + level) / 2.));
+    Ok(Interval { estimate, low, high, level })
+}
+
+/// Interval of a statistic that varies with two crossed factors: a few replicates and many items,
+/// where every replicate meets every item, such as trainings from three seeds that are judged on
+/// the same images. `counts` are the numbers of both, and `statistic` is given indices of both.
+///
+/// The interval reaches √(a² + b²) to each side of the estimate. a comes from the bootstrap of the
+/// items with all replicates. b = t·s/√n comes from the statistic of each of the n replicates
+/// alone: s is its standard deviation, and t Student's quantile for n - 1 degrees of freedom. (The
+/// pigeonhole bootstrap, which draws the replicates anew as well, cannot reach beyond the outermost
+/// replicate: with three of them its interval of 95 % covers the truth in 77 % of all cases.) With
+/// a single replicate the interval is the bootstrap's alone, and says nothing of other replicates.
+///
+/// # Errors
+/// If there are no replicates, no items or no resamples, or a value of the statistic is not finite.
+pub fn crossed_interval(
+    counts: [usize; 2],
+    resamples: usize,
+    level: f64,
+    seed: u64,
+    statistic: impl Fn(&[usize], &[usize]) -> f64,
+) -> Result<Interval> {
+    let [replicates, items] = counts.map(|n| (0..n).collect::<Vec<_>>());
+    if replicates.is_empty() {
+        return Err(Error::Empty("bootstrap"));
+    }
+    let by_items =
+        bootstrap(items.len(), resamples, level, seed, |drawn| statistic(&replicates, drawn))?;
+    if replicates.len() == 1 {
+        return Ok(by_items);
+    }
+    let each: Vec<f64> = replicates.iter().map(|&one| statistic(&[one], &items)).collect();
+    let by_replicates = half_width(&each, level)?;
+    let Interval { estimate, low, high, .. } = by_items;
+    Ok(Interval {
+        estimate,
+        low: estimate - (estimate - low).max(0.).hypot(by_replicates),
+        high: estimate + (high - estimate).max(0.).hypot(by_replicates),
+        level,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_hold_the_mean_as_often_as_they_say() {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let mut held = 0;
+        for trial in 0..200 {
+            let sample: Vec<f64> = (0..60)
+                .map(|_| (0..12).map(|_| rng.random_range(-0.5..0.5)).sum::<f64>())
+                .collect();
+            let mean = |drawn: &[usize]| {
+                drawn.iter().map(|&i| sample[i]).sum::<f64>() / drawn.len() as f64
+            };
+            let interval = bootstrap(60, 400, 0.9, trial, mean).unwrap();
+            assert!(interval.low <= interval.estimate && interval.estimate <= interval.high);
+            held += usize::from(interval.low <= 0. && 0. <= interval.high);
+        }
+        assert!((165..=195).contains(&held), "{held} of 200");
+        assert!(bootstrap(0, 10, 0.9, 0, |_| 0.).is_err());
+        assert!(bootstrap(3, 10, 0.9, 0, |_| f64::NAN).is_err());
+    }
+
+    /// Three trainings on the same images, of which either the trainings or the images differ more.
+    #[test]
+    fn crossed_intervals_hold_as_often_as_they_say_whatever_differs_more() {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        for (of_seeds, of_images) in [(1., 1.), (1., 0.1), (0.05, 1.)] {
+            let mut held = 0;
+            for trial in 0..200 {
+                let mut normal =
+                    |scale: f64| scale * (0..12).map(|_| rng.random_range(-0.5..0.5)).sum::<f64>();
+                let seeds: Vec<f64> = (0..3).map(|_| normal(of_seeds)).collect();
+                let images: Vec<f64> = (0..40).map(|_| normal(of_images)).collect();
+                let values: Vec<Vec<f64>> = seeds
+                    .iter()
+                    .map(|s| images.iter().map(|i| s + i + normal(of_images)).collect())
+                    .collect();
+                let mean = |replicates: &[usize], items: &[usize]| {
+                    replicates
+                        .iter()
+                        .map(|&s| items.iter().map(|&i| values[s][i]).sum::<f64>())
+                        .sum::<f64>()
+                        / (replicates.len() * items.len()) as f64
+                };
+                let interval = crossed_interval([3, 40], 200, 0.9, trial, mean).unwrap();
+                held += usize::from(interval.low <= 0. && 0. <= interval.high);
+            }
+            assert!((168..=200).contains(&held), "{held} of 200 with {of_seeds} and {of_images}");
+        }
+        assert!(crossed_interval([0, 3], 10, 0.9, 0, |_, _| 0.).is_err());
+    }
+}

@@ -1,0 +1,37 @@
+//! A straight line through points.
+
+/// A straight line, fitted by least squares.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Line {
+    /// Change of y for a step of 1 in x.
+    pub slope: f64,
+    /// R² in [0, 1], the share of y's variance that the line explains; 0 for a constant y.
+    pub r_squared: f64,
+}
+
+impl Line {
+    /// The line through the points (x, y). Its slope is NaN if there are fewer than two x.
+    pub fn fit(x: &[f64], y: &[f64]) -> Self {
+        let n = x.len() as f64;
+        let (mx, my) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
+        let sum = |f: &dyn Fn(f64, f64) -> f64| {
+            x.iter().zip(y).map(|(x, y)| f(x - mx, y - my)).sum::<f64>()
+        };
+        let (xy, xx, yy) = (sum(&|x, y| x * y), sum(&|x, _| x * x), sum(&|_, y| y * y));
+        Self { slope: xy / xx, r_squared: if yy > 0. { xy * xy / (xx * yy) } else { 0. } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_by_hand() {
+        let line = Line::fit(&[0., 1., 2., 3.], &[5., 3., 1., -1.]);
+        assert!((line.slope + 2.).abs() < 1e-12 && (line.r_squared - 1.).abs() < 1e-12);
+        // The values are symmetric about the middle: the slope is 0.
+        assert_eq!(Line::fit(&[0., 1., 2.], &[1., 0., 1.]), Line { slope: 0., r_squared: 0. });
+        assert_eq!(Line::fit(&[0., 1., 2.], &[1., 1., 1.]).r_squared, 0.);
+    }
+}

@@ -1,0 +1,64 @@
+//! Mean, range and standard error of a list of numbers.
+
+/// The mean; NaN of no values.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The lowest and the highest value. NaN values are ignored; both are NaN if nothing else is there.
+pub fn range(values: &[f64]) -> (f64, f64) {
+    values.iter().fold((f64::NAN, f64::NAN), |(low, high), &v| (v.min(low), v.max(high)))
+}
+
+/// A mean with its standard error.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeanWithError {
+    /// The mean of the finite values.
+    pub mean: f64,
+    /// s/√n, where s is the standard deviation with divisor n - 1. `None` for a single value, whose
+    /// spread is not known.
+    pub standard_error: Option<f64>,
+    /// n, the number of finite values.
+    pub count: usize,
+}
+
+/// Mean and standard error of the values that are finite; `None` if there is none.
+pub fn mean_and_standard_error(values: &[f64]) -> Option<MeanWithError> {
+    let finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    let n = finite.len() as f64;
+    let mean = mean(&finite);
+    let deviation = || (finite.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.)).sqrt();
+    match finite.len() {
+        0 => None,
+        1 => Some(MeanWithError { mean, standard_error: None, count: 1 }),
+        count => {
+            let standard_error = Some(deviation() / n.sqrt());
+            Some(MeanWithError { mean, standard_error, count })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_and_ranges_by_hand() {
+        assert_eq!(mean(&[1., 2., 6.]), 3.);
+        assert!(mean(&[]).is_nan());
+        assert_eq!(range(&[2., -1., 6.]), (-1., 6.));
+        assert_eq!(range(&[f64::NAN, 2.]), (2., 2.));
+        assert!(range(&[]).0.is_nan() && range(&[]).1.is_nan());
+    }
+
+    #[test]
+    fn standard_errors_are_of_the_finite_values() {
+        // Deviations -2, 0, 2: s² = 8/2 = 4, so s/√3 = 2/√3.
+        let found = mean_and_standard_error(&[1., f64::NAN, 3., 5.]).unwrap();
+        assert_eq!((found.mean, found.count), (3., 3));
+        assert!((found.standard_error.unwrap() - 2. / 3f64.sqrt()).abs() < 1e-15);
+        let one = mean_and_standard_error(&[4., f64::INFINITY]).unwrap();
+        assert_eq!(one, MeanWithError { mean: 4., standard_error: None, count: 1 });
+        assert_eq!(mean_and_standard_error(&[f64::NAN]), None);
+    }
+}

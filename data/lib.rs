@@ -1,0 +1,40 @@
+//! The small files of this folder, embedded as text, so that every crate that needs one of them
+//! compiles outside of the repository too. No image and no annotation row of CelebA is among them.
+
+/// Statistics of CelebA's 40 attributes, which synthetic faces are drawn with.
+pub mod celeba {
+    /// CSV: how often each attribute occurs, and the threshold of its latent normal variable.
+    pub const ATTRIBUTE_FREQUENCIES: &str = include_str!("celeba/attribute_frequencies.csv");
+    /// CSV: the correlation [40, 40] of the latent normal variables.
+    pub const ATTRIBUTE_LATENT_CORRELATION: &str =
+        include_str!("celeba/attribute_latent_correlation.csv");
+}
+
+/// Results that others published. What is shown of them is marked as cited.
+pub mod published {
+    /// CSV: Table 3 of the paper.
+    pub const TABLE3: &str = include_str!("published/table3.csv");
+    /// CSV: Table 4 of the paper.
+    pub const TABLE4: &str = include_str!("published/table4.csv");
+    /// CSV: the 40 test accuracies that the authors of ABN published with their code.
+    pub const ABN_PER_ATTRIBUTE: &str = include_str!("published/abn_per_attribute.csv");
+    /// CSV: how many of CelebA's faces have each attribute.
+    pub const ATTRIBUTE_COUNTS: &str = include_str!("published/attribute_counts.csv");
+}
+
+/// Settings of a run, as TOML: (name, text). The first states every key; each of the others states
+/// what differs from it.
+pub const PROFILES: [(&str, &str); 4] = [
+    ("quick", include_str!("profiles/quick.toml")),
+    ("small", include_str!("profiles/small.toml")),
+    ("paper", include_str!("profiles/paper.toml")),
+    ("smoke", include_str!("profiles/smoke.toml")),
+];
+
+/// Lists of runs for `foresee fidelity`, as TOML: (name, text).
+pub const STUDIES: [(&str, &str); 4] = [
+    ("fidelity", include_str!("studies/fidelity.toml")),
+    ("trained", include_str!("studies/trained.toml")),
+    ("architecture", include_str!("studies/architecture.toml")),
+    ("accuracy", include_str!("studies/accuracy.toml")),
+];

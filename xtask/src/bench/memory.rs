@@ -1,0 +1,25 @@
+//! The peak memory of a case.
+
+use candle_core::Device;
+#[cfg(feature = "cuda")]
+use foresee::device::pool;
+use foresee::memory;
+
+/// The peak since [`reset_peak_memory`] in bytes, of the process or of its tensors on a GPU, where
+/// the system tells it.
+pub fn peak_memory(device: &Device) -> Option<u64> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(device) => pool::peak(device),
+        Device::Cpu => memory::peak_memory(),
+        _ => None,
+    }
+}
+
+pub fn reset_peak_memory(device: &Device) {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(device) => pool::reset_peak(device),
+        _ => memory::reset_peak_memory(),
+    }
+}
