@@ -1,6 +1,6 @@
 //! Tells the program which commit and which `Cargo.lock` it is built from.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 fn main() {
@@ -11,7 +11,7 @@ fn main() {
 /// The commit of the checkout, marked if what the program is built from was changed since; in a
 /// published package, the commit that it was packed from.
 fn commit() -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let root = folder("CARGO_MANIFEST_DIR").join("../..");
     if !root.join(".git").exists() {
         return packed().unwrap_or_else(|| "unknown".into());
     }
@@ -39,13 +39,18 @@ fn packed() -> Option<String> {
     Some(hash.split('"').next()?.to_owned())
 }
 
-/// `Cargo.lock` of the workspace or of the package; an empty file if there is none.
+/// A copy of `Cargo.lock` of the workspace or of the package; an empty file if there is none.
 fn lock() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let places = [folder.join("../../Cargo.lock"), folder.join("Cargo.lock")];
-    places.into_iter().find(|place| place.exists()).unwrap_or_else(|| {
-        let empty = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default()).join("no.lock");
-        std::fs::write(&empty, "").expect("the build folder is writable");
-        empty
-    })
+    let package = folder("CARGO_MANIFEST_DIR");
+    let places = [package.join("../../Cargo.lock"), package.join("Cargo.lock")];
+    places.iter().for_each(|place| println!("cargo:rerun-if-changed={}", place.display()));
+    let lock = places.iter().find_map(|place| std::fs::read(place).ok()).unwrap_or_default();
+    let copy = folder("OUT_DIR").join("Cargo.lock");
+    std::fs::write(&copy, lock).expect("the build folder is writable");
+    copy
+}
+
+/// A folder that cargo tells.
+fn folder(variable: &str) -> PathBuf {
+    std::env::var_os(variable).expect("cargo sets it").into()
 }
