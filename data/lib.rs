@@ -1,5 +1,4 @@
-//! The small files of this folder, embedded as text, so that every crate that needs one of them
-//! compiles outside of the repository too. No image and no annotation row of CelebA is among them.
+#![doc = include_str!("README.md")]
 
 /// Statistics of CelebA's 40 attributes, which synthetic faces are drawn with.
 pub mod celeba {

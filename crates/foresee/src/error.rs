@@ -1,9 +1,6 @@
-//! Exit status: 2 if the arguments or the input are wrong, 1 if the run failed, 130 or 143 if it
-//! was interrupted.
+//! The program's own errors. [`exit_status`](crate::exit_status) says what each means to a shell.
 
 use std::fmt;
-
-use crate::interrupt::Interrupted;
 
 /// The result of the program's functions: an error tells its whole chain of causes.
 pub type Result<T> = anyhow::Result<T>;
@@ -36,6 +33,20 @@ impl fmt::Display for OtherRun {
 
 impl std::error::Error for OtherRun {}
 
+/// The user has asked the program to stop, and it has saved what it had.
+#[derive(Debug)]
+pub(crate) struct Interrupted {
+    pub signal: usize,
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted; give the same command again to go on from here")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 /// An input error with this message.
 pub fn input(message: impl Into<String>) -> anyhow::Error {
     InputError(message.into()).into()
@@ -50,25 +61,4 @@ pub(crate) fn hide_caught_panics() {
             others(info);
         }
     }));
-}
-
-/// The exit status that an error means.
-pub(crate) fn status(error: &anyhow::Error) -> u8 {
-    if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
-        return interrupted.status();
-    }
-    let is_input = error.chain().any(|cause| {
-        cause.is::<InputError>()
-            || cause.is::<OtherRun>()
-            || cause.downcast_ref::<foresee_celeba::Error>().is_some_and(|e| {
-                !matches!(e, foresee_celeba::Error::Candle(_) | foresee_celeba::Error::Write { .. })
-            })
-            || cause.downcast_ref::<foresee_model::Error>().is_some_and(is_model_input)
-    });
-    if is_input { 2 } else { 1 }
-}
-
-fn is_model_input(error: &foresee_model::Error) -> bool {
-    use foresee_model::Error::{Config, File, Tensor};
-    matches!(error, Config { .. } | File { .. } | Tensor { .. })
 }

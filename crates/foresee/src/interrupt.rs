@@ -1,13 +1,15 @@
 //! Ctrl-C and SIGTERM. In work that keeps nothing on its way they end the program at once; training
 //! first finishes its step and saves, unless it is asked again.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+
+use crate::error::Interrupted;
+use crate::exit_status;
 
 struct State {
     /// Whether a signal ends the program then and there.
@@ -21,19 +23,13 @@ static STATE: LazyLock<State> = LazyLock::new(|| State {
     signal: Arc::new(AtomicUsize::new(0)),
 });
 
-/// The exit status of a program that a signal ended, as shells tell it: 130 for Ctrl-C, 143 for
-/// SIGTERM.
-fn status(signal: usize) -> u8 {
-    128 + signal as u8
-}
-
 /// From here on the signals are handled as this module says.
 pub fn install() -> std::io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
         // In this order: what the first signal sets is looked at by the second.
         flag::register_conditional_shutdown(
             signal,
-            status(signal as usize).into(),
+            exit_status::of_signal(signal as usize).into(),
             STATE.at_once.clone(),
         )?;
         flag::register(signal, STATE.at_once.clone())?;
@@ -41,26 +37,6 @@ pub fn install() -> std::io::Result<()> {
     }
     Ok(())
 }
-
-/// The user has asked the program to stop, and it has saved what it had.
-#[derive(Debug)]
-pub struct Interrupted {
-    signal: usize,
-}
-
-impl Interrupted {
-    pub fn status(&self) -> u8 {
-        status(self.signal)
-    }
-}
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted; give the same command again to go on from here")
-    }
-}
-
-impl std::error::Error for Interrupted {}
 
 /// While it lives the first signal only asks.
 pub struct Patience(());

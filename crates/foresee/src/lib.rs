@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod device;
 pub mod error;
+mod exit_status;
 mod faces;
 mod figures;
 pub mod hash;

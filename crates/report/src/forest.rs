@@ -37,10 +37,17 @@ const COLUMN: i32 = 250;
 const ROW: i32 = 24;
 
 /// Draws groups of rows; `columns` are the scores' names, which all run from -0.5 (and less) to 1.
+/// `level` is that of the intervals, 0 to 1.
 ///
 /// # Errors
 /// If it cannot be drawn.
-pub fn forest(name: &str, columns: &[&str], groups: &[Forest], source: &Source) -> Result<Figure> {
+pub fn forest(
+    name: &str,
+    columns: &[&str],
+    groups: &[Forest],
+    level: f64,
+    source: &Source,
+) -> Result<Figure> {
     let lines: i32 = groups.iter().map(|group| group.rows.len() as i32 + 2).sum();
     let top = 34;
     let height = top + lines * ROW + 74;
@@ -64,7 +71,7 @@ pub fn forest(name: &str, columns: &[&str], groups: &[Forest], source: &Source) 
             }
             y += ROW;
         }
-        legend(area, height - 16)
+        legend(area, height - 16, level)
     })
 }
 
@@ -116,18 +123,12 @@ fn draw_control(area: &Area, control: usize, (x, y): (i32, i32)) -> Drawn {
     Ok(())
 }
 
-fn legend(area: &Area, y: i32) -> Drawn {
+fn legend(area: &Area, y: i32, level: f64) -> Drawn {
     let colour = category(0);
     area.draw(&PathElement::new([(20, y), (48, y)], colour.stroke_width(2)))?;
     area.draw(&Circle::new((34, y), 5, colour.filled()))?;
-    text(
-        area,
-        "forecast, 95 % interval (arrow: below -0.5)",
-        (58, y),
-        14.,
-        BLACK,
-        (HPos::Left, VPos::Center),
-    )?;
+    let forecast = format!("forecast, {} % interval (arrow: below {LOW})", 100. * level);
+    text(area, &forecast, (58, y), 14., BLACK, (HPos::Left, VPos::Center))?;
     for (control, name) in [
         "all exchanged at random: nothing is known",
         "operations exchanged: what holds whatever is done",

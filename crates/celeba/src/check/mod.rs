@@ -1,6 +1,7 @@
 //! Is this CelebA, and is it complete?
 
-mod files;
+mod annotations;
+mod checksums;
 mod frequencies;
 mod images;
 mod splits;
@@ -61,7 +62,7 @@ pub fn check(path: &Path, deep: bool, progress: impl Fn(usize, usize) + Sync) ->
         Ok(data) => check_data(&data, deep, progress, &mut findings),
         Err(e) => {
             findings.add(Status::Wrong, "form", e);
-            files::check_without_data(path, &mut findings);
+            checksums::check_without_data(path, &mut findings);
         }
     }
     findings.0
@@ -87,11 +88,11 @@ fn check_data(
     }
     splits::check(data, complete, findings);
     frequencies::check(data, complete, findings);
-    files::check_checksums(data.root(), complete, findings);
-    files::check_identities(data, complete, findings);
-    files::check_landmarks_and_boxes(data, findings);
+    checksums::check_checksums(data.root(), complete, findings);
+    annotations::check_identities(data, complete, findings);
+    annotations::check_landmarks_and_boxes(data, findings);
     if deep {
-        files::check_archive(data.root(), complete, findings);
+        checksums::check_archive(data.root(), complete, findings);
         images::check_decoding(data, progress, findings);
     }
 }

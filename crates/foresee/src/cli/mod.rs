@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 
 use self::arguments::{FolderArgs, RunArgs};
 use crate::error::{self, Result};
+use crate::exit_status;
 use crate::interrupt;
 use crate::program::set_program;
 use crate::run::Run;
@@ -141,7 +142,7 @@ pub fn exit_code(result: Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("error: {e:#}");
-            ExitCode::from(error::status(&e))
+            ExitCode::from(exit_status::of(&e))
         }
     }
 }

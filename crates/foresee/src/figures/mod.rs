@@ -4,9 +4,11 @@ mod attributions;
 mod fig4;
 mod fig5;
 mod fig6;
+mod fig7;
 mod fig8;
 mod predictability;
-mod pruning;
+mod pruning_curves;
+mod pruning_takeover;
 mod regression;
 mod training;
 
@@ -27,11 +29,11 @@ pub(crate) fn of_the_paper(run: &Run, network: &Architecture) -> Result<Vec<Figu
         fig4::attention_masks(run)?,
         fig5::mean_masks(run)?,
         fig6::channel_correlation(run)?,
-        pruning::fig7(run)?,
+        fig7::channel_pruning(run)?,
         fig8::mask_transformation(run)?,
     ];
     if run.manifest.config.prune.takeover {
-        figures.push(pruning::takeover(run)?);
+        figures.push(pruning_takeover::takeover(run)?);
     }
     Ok(figures)
 }

@@ -2,6 +2,7 @@
 
 use foresee_predict::{NetworkOperation, ScoreRule, ScoredForecast, Subject};
 use foresee_report::{Dot, Figure, Forest, forest};
+use foresee_stats::LEVEL;
 
 use crate::artifacts::PredictabilityScore;
 use crate::error::Result;
@@ -20,7 +21,7 @@ pub(crate) fn predictability(run: &Run) -> Result<Figure> {
     let groups: Vec<Forest> = operations.into_iter().map(|o| group(&rows, o)).collect();
     let columns = ScoreRule::of_forecasts().map(ScoreRule::title);
     let source = source(run, &test_faces(rows.first().map(|row| row.images)));
-    Ok(forest("predictability_scores", &columns, &groups, &source)?)
+    Ok(forest("predictability_scores", &columns, &groups, LEVEL, &source)?)
 }
 
 /// The forecasts of one operation. Differences between forecasts are in the table only.

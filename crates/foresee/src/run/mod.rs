@@ -179,7 +179,9 @@ impl Run {
 
     /// Reads the plan of semantic pruning for a victim.
     pub(crate) fn semantic_plan(&self, victim: Victim) -> Result<SemanticPlan> {
-        SemanticPlan::from_frame(victim, &self.read_frame(SemanticPlan::path(victim))?)
+        let file = SemanticPlan::path(victim);
+        SemanticPlan::from_frame(victim, &self.read_frame(file)?)
+            .with_context(|| self.path(file).display().to_string())
     }
 
     /// Reads a frame without the column that [`write_frame`](Self::write_frame) adds.

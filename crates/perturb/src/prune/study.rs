@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::cut::Cut;
 use super::order::PruneOrder;
 use super::plan::PrunePlan;
-use super::rule::{Norm, Victim};
+use super::rule::{Norm, PruneRule, Victim};
 use super::statistics::ChannelStatistics;
 use super::takeover::Takeover;
 use crate::error::Result;
@@ -90,16 +90,37 @@ impl PruneStudy {
     /// # Errors
     /// If the inputs are not for one number of channels.
     pub fn orders(&self, plans: &[PrunePlan], inputs: &PruneInputs) -> Result<Vec<PruneOrder>> {
-        let mut orders: Vec<PruneOrder> = plans.iter().map(PruneOrder::semantic).collect();
-        orders.push(PruneOrder::by_norm(Norm::Filter, inputs.filter_norms));
-        orders.push(PruneOrder::by_norm(Norm::Readout, inputs.readout_norms));
-        if let Some(gram) = inputs.mask_gram.filter(|_| self.takeover) {
-            orders.push(PruneOrder::lasso(&inputs.statistics.covariance, gram)?);
-        }
+        let orders = PruneRule::ALL.map(|rule| self.orders_of(rule, plans, inputs));
+        Ok(orders.into_iter().collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    fn orders_of(
+        &self,
+        rule: PruneRule,
+        plans: &[PrunePlan],
+        inputs: &PruneInputs,
+    ) -> Result<Vec<PruneOrder>> {
         let channels = inputs.statistics.means.len();
-        let seeds = self.seed..self.seed + self.random_orders;
-        orders.extend(seeds.map(|seed| PruneOrder::random(channels, seed)));
-        Ok(orders)
+        Ok(match rule {
+            PruneRule::Lower | PruneRule::Higher => {
+                let plans = plans.iter().filter(|plan| plan.victim.rule() == rule);
+                plans.map(PruneOrder::semantic).collect()
+            }
+            PruneRule::FilterNorm => {
+                vec![PruneOrder::by_norm(Norm::Filter, inputs.filter_norms)]
+            }
+            PruneRule::ReadoutNorm => {
+                vec![PruneOrder::by_norm(Norm::Readout, inputs.readout_norms)]
+            }
+            PruneRule::Lasso => match inputs.mask_gram.filter(|_| self.takeover) {
+                Some(gram) => vec![PruneOrder::lasso(&inputs.statistics.covariance, gram)?],
+                None => vec![],
+            },
+            PruneRule::Random => {
+                let seeds = self.seed..self.seed + self.random_orders;
+                seeds.map(|seed| PruneOrder::random(channels, seed)).collect()
+            }
+        })
     }
 
     /// The takeovers that an order is measured with: those of its rule, but none for all random

@@ -21,9 +21,8 @@ pub(crate) use self::page::write as write_page;
 pub(crate) use self::plan::Study;
 use crate::artifacts::MaskRegion;
 use crate::config::Config;
-use crate::error::{Result, input};
+use crate::error::{Interrupted, Result, input};
 use crate::faces::{self, FacesFolder};
-use crate::interrupt::Interrupted;
 use crate::run::{Run, Stage};
 use crate::stages::run_all;
 

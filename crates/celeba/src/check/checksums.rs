@@ -1,4 +1,4 @@
-//! Checksums of the distributed files, and the annotations that are optional.
+//! Checksums of the distributed files.
 
 use std::io::Read;
 use std::path::Path;
@@ -6,10 +6,9 @@ use std::path::Path;
 use md5::{Digest, Md5};
 
 use super::{Findings, Status};
-use crate::dataset::CelebA;
-use crate::error::{Error, Result, reading};
+use crate::error::{Result, reading};
 use crate::layout;
-use crate::official::{ANNOTATION_MD5, ARCHIVE_MD5, PEOPLE};
+use crate::official::{ANNOTATION_MD5, ARCHIVE_MD5};
 
 /// Checks the files of a folder that cannot be opened as CelebA.
 pub(super) fn check_without_data(root: &Path, findings: &mut Findings) {
@@ -76,38 +75,6 @@ fn md5_of(path: &Path) -> Result<String> {
             0 => return Ok(md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
             n => md5.update(&buffer[..n]),
         }
-    }
-}
-
-pub(super) fn check_identities(data: &CelebA, complete: bool, findings: &mut Findings) {
-    match data.identities() {
-        Ok(mut people) => {
-            people.sort_unstable();
-            people.dedup();
-            let wrong = complete && people.len() != PEOPLE;
-            let status = if wrong { Status::Wrong } else { Status::Right };
-            findings.add(status, "identities", format!("{} people", people.len()));
-        }
-        Err(e) => add_optional("identities", e, findings),
-    }
-}
-
-pub(super) fn check_landmarks_and_boxes(data: &CelebA, findings: &mut Findings) {
-    let landmarks = data.landmarks().map(|rows| rows.len());
-    let boxes = data.boxes().map(|rows| rows.len());
-    for (item, faces) in [("landmarks", landmarks), ("boxes", boxes)] {
-        match faces {
-            Ok(faces) => findings.add(Status::Right, item, format!("{faces} faces")),
-            Err(e) => add_optional(item, e, findings),
-        }
-    }
-}
-
-/// Optional annotations may be missing, but not wrong.
-fn add_optional(item: &str, error: Error, findings: &mut Findings) {
-    match error {
-        Error::Missing(_) => findings.add(Status::Missing, item, "no such file; it is not needed"),
-        error => findings.add(Status::Wrong, item, error),
     }
 }
 

@@ -1,0 +1,25 @@
+//! Beyond the paper: Figure 7 with kept channels that take over.
+
+use foresee_perturb::PruneRule::{Lasso, Lower, Random};
+use foresee_perturb::Takeover::{LeastSquares, Nothing, Partner};
+use foresee_report::Figure;
+use foresee_report::LineStyle::{Dashed, Dotted, Solid};
+
+use super::pruning_curves::Points;
+use crate::error::Result;
+use crate::run::Run;
+
+pub(super) fn takeover(run: &Run) -> Result<Figure> {
+    let points = Points::read(run)?;
+    let least_squares = "semantic (lower), all kept take over (least squares)";
+    let lasso = "lasso selection, least squares (after He et al., 2017)";
+    let lines = vec![
+        points.line("random, nothing takes over", (Random, Nothing), 6, Solid),
+        points.line("semantic (lower), nothing takes over", (Lower, Nothing), 0, Dotted),
+        points.line("semantic (lower), its partner takes over", (Lower, Partner), 0, Dashed),
+        points.line(least_squares, (Lower, LeastSquares), 0, Solid),
+        points.line(lasso, (Lasso, LeastSquares), 1, Dashed),
+        points.line("random, all kept take over", (Random, LeastSquares), 2, Solid),
+    ];
+    points.figure(run, "channel_pruning_takeover", lines)
+}
