@@ -43,8 +43,10 @@ fn packed() -> Option<String> {
 fn lock() -> PathBuf {
     let package = folder("CARGO_MANIFEST_DIR");
     let places = [package.join("../../Cargo.lock"), package.join("Cargo.lock")];
-    places.iter().for_each(|place| println!("cargo:rerun-if-changed={}", place.display()));
-    let lock = places.iter().find_map(|place| std::fs::read(place).ok()).unwrap_or_default();
+    // Cargo would take one that is not there for changed, and build the program at every call.
+    let found = places.iter().find(|place| place.exists());
+    found.iter().for_each(|place| println!("cargo:rerun-if-changed={}", place.display()));
+    let lock = found.and_then(|place| std::fs::read(place).ok()).unwrap_or_default();
     let copy = folder("OUT_DIR").join("Cargo.lock");
     std::fs::write(&copy, lock).expect("the build folder is writable");
     copy
