@@ -1,4 +1,4 @@
-//! The program's own errors. [`exit_status`](crate::exit_status) says what each means to a shell.
+//! The errors of the program itself. `exit_status` says what each means to a shell.
 
 use std::fmt;
 
