@@ -13,7 +13,7 @@ use crate::shell::{cargo, root, run};
 /// Checks links and commands, and builds the book with mdbook.
 pub fn book() -> Result<()> {
     check_commands()?;
-    cargo(&["test", "--release", "--package", "foresee-tests", "--test", "book"])?;
+    cargo(&["test", "--release", "--workspace", "--test", "book"])?;
     let mut mdbook = Command::new("mdbook");
     if mdbook.arg("--version").output().is_err() {
         bail!("mdbook is not installed: `cargo install mdbook --locked`, then try again");
