@@ -18,7 +18,7 @@ use foresee_tests::forms::{self, AnyError};
 
 const FACES: usize = 202_599;
 const POOL: usize = 2_000;
-/// Faces of the timed epoch: all, as the paper trains on them.
+/// Pixels a side of the images of the timed epoch, as in the paper.
 const SIZE: usize = 64;
 
 fn main() -> Result<(), AnyError> {

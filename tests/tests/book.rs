@@ -1,7 +1,7 @@
-//! Every link of the book and of the READMEs leads somewhere. (`cargo xtask book` also checks the
-//! commands.)
+//! Every link of the book and of the READMEs leads somewhere, and the table of settings is that of
+//! the profiles. (`cargo xtask book` also checks the commands.)
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
@@ -68,8 +68,12 @@ fn anchor(title: &str) -> String {
     title.trim().to_lowercase().chars().filter_map(anchored).collect()
 }
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 fn pages() -> AnyResult<Vec<PathBuf>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = root();
     let mut pages: Vec<PathBuf> =
         ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"]
             .map(|file| root.join(file))
@@ -96,12 +100,63 @@ fn every_link_leads_somewhere() -> AnyResult {
 
 #[test]
 fn every_page_of_the_book_is_in_its_summary() -> AnyResult {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/src");
+    let folder = root().join("docs/src");
     let summary = Page::read(&folder.join("SUMMARY.md"))?;
     for entry in std::fs::read_dir(&folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         let is_page = name.ends_with(".md") && name != "SUMMARY.md";
         assert!(!is_page || summary.links.contains(&name), "{name} is not in SUMMARY.md");
     }
+    Ok(())
+}
+
+/// `section.key` and value of a profile's settings.
+fn settings(profile: &str) -> AnyResult<BTreeMap<String, toml::Value>> {
+    let path = root().join(format!("data/profiles/{profile}.toml"));
+    let sections: toml::Table = toml::from_str(&std::fs::read_to_string(path)?)?;
+    let keys = sections.into_iter().flat_map(|(section, keys)| {
+        let keys = keys.as_table().cloned().unwrap_or_default();
+        keys.into_iter().map(move |(key, value)| (format!("{section}.{key}"), value))
+    });
+    Ok(keys.collect())
+}
+
+/// Whether a text of the table says a value: numbers may be written in another way, and lists in
+/// words.
+fn says(text: &str, value: &toml::Value) -> bool {
+    let text = text.trim().trim_matches('`');
+    match value {
+        toml::Value::String(value) => text == value,
+        toml::Value::Boolean(value) => text == value.to_string(),
+        toml::Value::Integer(value) => text.parse() == Ok(*value),
+        toml::Value::Float(value) => text.parse() == Ok(*value),
+        _ => !text.is_empty(),
+    }
+}
+
+#[test]
+fn the_table_of_settings_is_that_of_the_profiles() -> AnyResult {
+    let [quick, small, paper] = ["quick", "small", "paper"].map(settings);
+    let (quick, others) = (quick?, [("small", small?), ("paper", paper?)]);
+    let text = std::fs::read_to_string(root().join("docs/src/settings.md"))?;
+    let mut listed = BTreeSet::new();
+    for line in text.lines().filter(|line| line.starts_with("| `") && line.contains('.')) {
+        let cells: Vec<&str> = line.split(" | ").collect();
+        let key = cells[0].trim_start_matches("| ").trim_matches('`');
+        let Some(value) = quick.get(key) else { continue };
+        assert!(says(cells[1], value), "{key}: `quick` has {value}, the table {}", cells[1]);
+        let stated: Vec<&str> = cells[2].split(',').map(str::trim).collect();
+        for (profile, settings) in &others {
+            let stated = stated.iter().find_map(|text| text.strip_prefix(&format!("{profile} ")));
+            let agree = match (stated, settings.get(key)) {
+                (Some(text), Some(value)) => says(text, value),
+                (None, value) => value.is_none_or(|value| Some(value) == quick.get(key)),
+                (Some(_), None) => false,
+            };
+            assert!(agree, "{key} of `{profile}`: the table has {stated:?}");
+        }
+        listed.insert(key.to_owned());
+    }
+    assert_eq!(listed, quick.into_keys().collect::<BTreeSet<_>>());
     Ok(())
 }

@@ -112,9 +112,9 @@ fn a_run_leaves_all_its_files_and_is_decided_by_its_seed() -> AnyResult {
             "the model depends on the threads"
         );
         for part in ["data", "tables"] {
-            for ((name, a), (_, b)) in
-                contents(&out.join(part))?.into_iter().zip(contents(&twin.join(part))?)
-            {
+            let (one, other) = (contents(&out.join(part))?, contents(&twin.join(part))?);
+            assert!(one.iter().map(|(name, _)| name).eq(other.iter().map(|(name, _)| name)));
+            for ((name, a), (_, b)) in one.iter().zip(&other) {
                 assert!(a == b, "{part}/{name} depends on the number of threads");
             }
         }

@@ -13,11 +13,11 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("foresee-stats", &[]),
     ("foresee-kernels", &[]),
     ("foresee-report", &["foresee-files"]),
-    ("foresee-celeba", &["foresee-data", "foresee-files"]),
+    ("foresee-celeba", &["foresee-data"]),
     ("foresee-model", &["foresee-files", "foresee-kernels"]),
     ("foresee-analysis", &["foresee-stats"]),
     ("foresee-perturb", &["foresee-kernels", "foresee-model", "foresee-stats"]),
-    ("foresee-predict", &["foresee-kernels", "foresee-model", "foresee-perturb", "foresee-stats"]),
+    ("foresee-predict", &["foresee-kernels", "foresee-perturb", "foresee-stats"]),
     ("foresee-attribution", &["foresee-kernels", "foresee-model", "foresee-stats"]),
     (
         "foresee",
@@ -82,22 +82,23 @@ fn manifest(folder: &Path) -> AnyResult<toml::Table> {
     Ok(toml::from_str(&std::fs::read_to_string(folder.join("Cargo.toml"))?)?)
 }
 
-/// Names in all sections of dependencies.
+/// Names in all sections of dependencies, those of targets among them.
 fn dependencies(folder: &Path) -> AnyResult<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
-    for (section, value) in manifest(folder)? {
-        if section == "dependencies" || section == "dev-dependencies" {
-            names.extend(value.as_table().into_iter().flatten().map(|(name, _)| name.clone()));
-        }
-    }
-    Ok(names)
+    let manifest = manifest(folder)?;
+    let targets = manifest.get("target").and_then(toml::Value::as_table).into_iter().flatten();
+    let tables = targets.filter_map(|(_, target)| target.as_table()).chain([&manifest]);
+    let sections = tables.flat_map(|table| {
+        ["dependencies", "dev-dependencies", "build-dependencies"].map(|name| table.get(name))
+    });
+    let names = sections.flatten().filter_map(toml::Value::as_table).flatten();
+    Ok(names.map(|(name, _)| name.clone()).collect())
 }
 
 fn sources(folder: &Path) -> AnyResult<Vec<PathBuf>> {
     let mut files = vec![];
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+        for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);
@@ -119,9 +120,9 @@ fn arrows_between_crates_point_down() -> AnyResult {
     for (at, (name, allowed)) in ARROWS.iter().enumerate() {
         let above: Vec<&str> = ARROWS[..at].iter().map(|(name, _)| *name).collect();
         assert!(allowed.iter().all(|other| above.contains(other)), "{name} points up");
-        for other in dependencies(&members[*name])?.iter().filter(|n| found.contains(n.as_str())) {
-            assert!(allowed.contains(&other.as_str()), "{name} uses {other}");
-        }
+        let mut used = dependencies(&members[*name])?;
+        used.retain(|other| found.contains(other.as_str()));
+        assert!(used.iter().eq(allowed.iter()), "{name} uses {used:?}, listed are {allowed:?}");
     }
     Ok(())
 }
@@ -277,6 +278,10 @@ fn circle(siblings: &Siblings, start: &[String]) -> Option<Vec<Vec<String>>> {
 fn files_of_a_folder_do_not_import_each_other_in_a_circle() -> AnyResult {
     let mut circles = vec![];
     for (name, folder) in members()? {
+        // foresee-data is one file.
+        if name == "foresee-data" {
+            continue;
+        }
         let siblings = sibling_imports(&folder.join("src"))?;
         for module in siblings.keys() {
             if let Some(found) = circle(&siblings, module) {

@@ -22,13 +22,15 @@ pub fn book() -> Result<()> {
     foresee::output::print("open target/book/index.html\n")
 }
 
-/// Checks every line of a code block, in the book and in the READMEs, that starts with
-/// `cargo xtask` or `foresee`: the program must take its arguments.
+/// Checks every command of a code block, in the book and in the READMEs, that calls the program: as
+/// `cargo xtask`, as `foresee`, or as `cargo run … --`. The program must take its arguments.
 pub fn check_commands() -> Result<()> {
     let mut wrong = vec![];
     for path in pages()? {
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("reading {}", path.display()))?;
+        // A command may go on in the next line.
+        let text = text.replace("\\\n", " ");
         let blocks = text.split("```").skip(1).step_by(2);
         let problems = blocks.flat_map(str::lines).filter_map(|line| problem(line.trim()));
         wrong.extend(problems.map(|problem| format!("{}: {problem}", path.display())));
@@ -59,8 +61,20 @@ fn pages() -> Result<Vec<PathBuf>> {
 
 /// What is wrong with a command of this program.
 fn problem(line: &str) -> Option<String> {
-    let arguments = line.strip_prefix("cargo xtask ").or_else(|| line.strip_prefix("foresee "))?;
-    let words = shlex::split(arguments)?.into_iter().filter(|word| word != "…");
+    let of_cargo_run = || {
+        let (cargo, arguments) = line.split_once(" -- ")?;
+        let ours =
+            ["--package foresee ", "--package xtask "].map(|package| cargo.contains(package));
+        (cargo.starts_with("cargo run ") && ours.contains(&true)).then_some(arguments)
+    };
+    let arguments = line
+        .strip_prefix("cargo xtask ")
+        .or_else(|| line.strip_prefix("foresee "))
+        .or_else(of_cargo_run)?;
+    let Some(words) = shlex::split(arguments) else {
+        return Some(format!("{line}: a quote is not closed"));
+    };
+    let words = words.into_iter().filter(|word| word != "…");
     match Cli::try_parse_from(std::iter::once("xtask".to_owned()).chain(words)) {
         Err(e) if !matches!(e.kind(), ErrorKind::DisplayVersion | ErrorKind::DisplayHelp) => {
             Some(format!("{line}: {}", e.to_string().lines().next().unwrap_or_default()))

@@ -17,8 +17,7 @@ use foresee::cli;
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    about = "Reproduces \"New Perspective of Interpretability of Deep Neural Networks\" (Kimura & \
-             Tanaka, 2020), end to end",
+    about = cli::ABOUT,
     version = cli::VERSION
 )]
 struct Cli {

@@ -76,7 +76,16 @@ pub fn soak(args: &SoakArgs) -> Result<()> {
     };
     std::fs::create_dir_all(&folder)
         .map_err(|e| input(format!("{}: {e}; name another folder with --out", folder.display())))?;
-    let runs = Runs { folder: folder.clone(), set };
+    let kills = kill_all(args, &Runs { folder: folder.clone(), set });
+    let all_same = |kills: &Vec<Kill>| kills.iter().all(|kill| kill.different_files.is_empty());
+    if !kills.as_ref().is_ok_and(all_same) {
+        // What went wrong can be looked at.
+        temporary.map(tempfile::TempDir::keep);
+    }
+    report(&folder, &kills?)
+}
+
+fn kill_all(args: &SoakArgs, runs: &Runs) -> Result<Vec<Kill>> {
     let (expected, mut whole) = runs.reference()?;
     let mut random = ChaCha8Rng::seed_from_u64(args.seed);
     let bar = ProgressBar::new(args.kills.into()).with_style(ProgressStyle::with_template(
@@ -100,10 +109,7 @@ pub fn soak(args: &SoakArgs) -> Result<()> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    if kills.iter().any(|kill| !kill.different_files.is_empty()) {
-        temporary.map(tempfile::TempDir::keep);
-    }
-    report(&folder, &kills)
+    Ok(kills)
 }
 
 /// Small runs in folders of their own.
@@ -142,7 +148,8 @@ impl Runs {
         let start = Instant::now();
         let mut child = self.start(&name)?;
         loop {
-            if child.try_wait()?.is_some() {
+            if let Some(status) = child.try_wait()? {
+                self.succeeded(&name, status)?;
                 std::fs::remove_dir_all(&out)?;
                 return Ok(Outcome::Ended(start.elapsed()));
             }

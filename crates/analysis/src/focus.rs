@@ -118,14 +118,6 @@ impl FocusBaseline {
         }
     }
 
-    /// The baseline in files.
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::Even => "even",
-            Self::OtherAttributes => "other_attributes",
-        }
-    }
-
     /// How many times as much mass lies in the region as by the baseline.
     pub fn ratio(self, focus: &Focus) -> f64 {
         match self {
@@ -153,13 +145,13 @@ pub struct FocusOverSeeds {
 }
 
 /// Compares the masks' mass with a baseline, for networks from several `seeds`, each with the
-/// [`Focus`] of its attributes. Attributes count that every seed has and whose region is in every
-/// seed smaller than [`LARGEST_AREA`].
+/// [`Focus`] of its attributes. Attributes count that every seed has, with a ratio that is known,
+/// and whose region is in every seed smaller than [`LARGEST_AREA`].
 ///
 /// # Errors
 /// If there is no seed or no attribute that counts.
 pub fn focus_over_seeds(seeds: &[Vec<Focus>], baseline: FocusBaseline) -> Result<FocusOverSeeds> {
-    let attributes = common_attributes(seeds);
+    let attributes = common_attributes(seeds, baseline);
     // [seed][attribute]
     let logs: Vec<Vec<f64>> = seeds
         .iter()
@@ -188,11 +180,11 @@ pub fn focus_over_seeds(seeds: &[Vec<Focus>], baseline: FocusBaseline) -> Result
 }
 
 /// Numbers of the attributes that count, ascending.
-fn common_attributes(seeds: &[Vec<Focus>]) -> Vec<usize> {
+fn common_attributes(seeds: &[Vec<Focus>], baseline: FocusBaseline) -> Vec<usize> {
     let mut attributes: Vec<usize> = seeds.iter().flatten().map(|focus| focus.attribute).collect();
     attributes.sort_unstable();
     attributes.dedup();
-    attributes.retain(|&k| seeds.iter().all(|seed| located(seed, k).is_some()));
+    attributes.retain(|&k| seeds.iter().all(|seed| log_ratio(seed, k, baseline).is_some()));
     attributes
 }
 
@@ -201,8 +193,10 @@ fn located(seed: &[Focus], attribute: usize) -> Option<&Focus> {
     seed.iter().find(|focus| focus.attribute == attribute && focus.area < LARGEST_AREA)
 }
 
+/// Within ln [`SMALLEST_RATIO`] of 0; none if the ratio is not known.
 fn log_ratio(seed: &[Focus], attribute: usize, baseline: FocusBaseline) -> Option<f64> {
-    located(seed, attribute).map(|focus| baseline.ratio(focus).max(SMALLEST_RATIO).ln())
+    let ratio = baseline.ratio(located(seed, attribute)?);
+    (!ratio.is_nan()).then(|| ratio.clamp(SMALLEST_RATIO, 1. / SMALLEST_RATIO).ln())
 }
 
 fn verdict(log: &Interval, seeds: &[f64], focused: usize, attributes: usize) -> Verdict {

@@ -12,7 +12,6 @@ mod metrics;
 mod network;
 mod noise;
 mod parts;
-mod spread;
 mod target;
 mod tensors;
 

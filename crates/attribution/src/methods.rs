@@ -202,21 +202,6 @@ impl Method {
         };
         Self::ALL.into_iter().filter(is_available).collect()
     }
-
-    /// Why a network or a run may not have it.
-    pub fn needs(self) -> &'static str {
-        match self {
-            Self::Masks | Self::MeanMask => "the network has no masks (model.attention = false)",
-            Self::Cam => {
-                "CAM needs average pooling and a linear readout behind the features, and this \
-                 network has masks there"
-            }
-            Self::PermutationRegions => {
-                "attribute.permutation_images is 0, or there are fewer than two test faces"
-            }
-            _ => "not possible",
-        }
-    }
 }
 
 #[cfg(test)]

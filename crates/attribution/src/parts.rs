@@ -32,15 +32,6 @@ impl PartKind {
     pub fn from_id(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.id() == id)
     }
-
-    /// As in tables.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Region => "cell (row, column)",
-            Self::Channel => "channel",
-            Self::Attribute => "other attribute",
-        }
-    }
 }
 
 /// A part of an input: a column, a channel, a region of an image.

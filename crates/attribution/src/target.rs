@@ -36,11 +36,6 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
         self.batch
     }
 
-    /// The column.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
     /// f(x) `[B]` for x [B, ...], without gradient.
     ///
     /// # Errors

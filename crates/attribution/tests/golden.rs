@@ -7,7 +7,16 @@ use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use foresee_attribution::*;
 
 const TARGET: usize = 1;
-const TOLERANCE: f64 = 1e-5;
+
+/// The largest difference, in shares of the largest value: above `f64`'s rounding only where
+/// Captum itself computes in `f32`.
+fn tolerance(name: &str) -> f64 {
+    match name {
+        _ if name.starts_with("lime") => 1e-5,
+        _ if name.starts_with("integrated") => 1e-7,
+        _ => 1e-12,
+    }
+}
 
 type AnyResult<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -106,7 +115,7 @@ impl Golden {
         let off = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0., f64::max) / largest;
         println!("| {name} | {} | {off:.1e} |", self.network);
         assert!(
-            largest > 1e-6 && off < TOLERANCE,
+            largest > 1e-6 && off < tolerance(name),
             "{name} of {} is off by {off:e} relative to {largest:e}",
             self.network
         );

@@ -19,6 +19,7 @@ use crate::official;
 use crate::preprocessing::{Crop, Preprocessing, View};
 use crate::shards::Shards;
 use crate::split::{Split, SplitRule};
+use crate::synthetic::Generator;
 
 /// CelebA's annotations, and where its images are. Images are read when a batch needs them. A clone
 /// shares the annotations.
@@ -156,6 +157,12 @@ impl CelebA {
     /// people.
     pub fn is_synthetic(&self) -> bool {
         crate::synthetic::is_synthetic(&self.root)
+    }
+
+    /// What drew these faces, which knows where each attribute is; `None` for photographs, and
+    /// where the folder does not say the seed.
+    pub fn generator(&self) -> Option<Generator> {
+        crate::synthetic::seed(&self.root).map(Generator::new)
     }
 
     /// The folder of the annotations or shards.
@@ -332,8 +339,12 @@ impl CelebA {
         move |reason| Error::Image { path: self.image_path(face), reason }
     }
 
-    /// The faces whose images are missing.
-    pub(crate) fn missing_images(&self) -> Result<Vec<usize>> {
+    /// The faces whose images are missing, which [`open_with_missing`](Self::open_with_missing)
+    /// allows.
+    ///
+    /// # Errors
+    /// If the folder of the images cannot be read.
+    pub fn missing_images(&self) -> Result<Vec<usize>> {
         self.images.missing(&self.names)
     }
 

@@ -1,7 +1,7 @@
 //! Reads a run that `foresee reproduce` made: prints the accuracy of Figure 7 over the number of
 //! pruned channels.
 //!
-//! cargo run --release -p foresee --example read_run -- runs/reproduce
+//! cargo run --release -p foresee --example read_run -- runs/quick
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use foresee::run::Run;
 
 fn main() -> anyhow::Result<()> {
     let folder = std::env::args().nth(1).map(PathBuf::from);
-    let run = Run::open(&folder.unwrap_or_else(|| "runs/reproduce".into()))?;
+    let run = Run::open(&folder.unwrap_or_else(|| "runs/quick".into()))?;
     let curves: PruningCurves = run.read()?;
     println!("rule, takeover, pruned channels, accuracy [%] ± standard error");
     for (point, _) in &curves.points {

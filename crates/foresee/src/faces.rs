@@ -2,16 +2,15 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use foresee_celeba::{
-    BatchOptions, Batches, Cache, CelebA, Preprocessing, Split, SplitRule, bad_images, synthetic,
-};
+use foresee_celeba::{ATTRIBUTES, Cache, CelebA, Split, SplitRule, bad_images, synthetic};
 use foresee_report::frame;
 use foresee_report::record::Record;
+use foresee_stats::{Matrix, row_correlation};
 
 use crate::artifacts::BadImage;
-use crate::config::Data;
+use crate::config::{Config, Data};
 use crate::error::{Result, input};
 use crate::hash::sha256;
 use crate::progress::Progress;
@@ -31,13 +30,8 @@ pub(crate) struct FacesFolder {
 
 /// Draws faces into a folder, with a progress bar.
 pub(crate) fn synthesize(folder: &Path, count: usize, seed: u64) -> Result<()> {
-    let progress = Mutex::new(Progress::new("drawing faces", count, 0));
-    synthetic::write(folder, count, seed, |n| {
-        if let Ok(mut progress) = progress.lock() {
-            progress.add(n, String::new);
-        }
-    })?;
-    Ok(())
+    let progress = Progress::new("drawing faces", count, 0);
+    Ok(synthetic::write(folder, count, seed, |n| progress.add(n, String::new))?)
 }
 
 /// Opens what lies at a path and describes it. Faces that are `left_out` belong to no split.
@@ -47,13 +41,7 @@ pub(crate) fn open(
     splits: Option<&Path>,
     left_out: &[String],
 ) -> Result<(CelebA, DataRecord)> {
-    let mut data = match left_out {
-        [] => CelebA::open(path, rule)?,
-        _ => CelebA::open_with_missing(path, rule)?,
-    };
-    if let Some(list) = splits {
-        data = data.with_splits(list)?;
-    }
+    let mut data = with_splits(path, rule, splits, !left_out.is_empty())?;
     if !left_out.is_empty() {
         let names: HashSet<&str> = left_out.iter().map(String::as_str).collect();
         let bad: Vec<usize> =
@@ -62,6 +50,23 @@ pub(crate) fn open(
     }
     let record = describe(&data, path, splits, left_out);
     Ok((data, record))
+}
+
+/// CelebA with the user's splits, if there are any. Images may be missing, or not.
+fn with_splits(
+    path: &Path,
+    rule: SplitRule,
+    splits: Option<&Path>,
+    may_lack_images: bool,
+) -> Result<CelebA> {
+    let data = match may_lack_images {
+        true => CelebA::open_with_missing(path, rule)?,
+        false => CelebA::open(path, rule)?,
+    };
+    Ok(match splits {
+        Some(list) => data.with_splits(list)?,
+        None => data,
+    })
 }
 
 fn describe(data: &CelebA, path: &Path, splits: Option<&Path>, left_out: &[String]) -> DataRecord {
@@ -100,38 +105,53 @@ pub(crate) fn reopen(record: &DataRecord, run: &Path, rule: SplitRule) -> Result
 /// in the run's folder.
 pub(crate) fn open_checked(
     folder: &FacesFolder,
-    rule: SplitRule,
-    train_limit: usize,
+    config: &Config,
     run: &Path,
 ) -> Result<(CelebA, DataRecord)> {
     let FacesFolder { path, splits, skip_bad, .. } = folder;
     let splits = splits.as_deref();
-    let data = match (skip_bad, splits) {
-        (Some(_), None) => CelebA::open_with_missing(path, rule)?,
-        (Some(_), Some(list)) => CelebA::open_with_missing(path, rule)?.with_splits(list)?,
-        (None, _) => open(path, rule, splits, &[])?.0,
-    };
-    let read = faces_of_a_run(&data, train_limit)?;
-    let bad = unreadable(&data, &read);
-    let list = run.join(BAD_IMAGES);
+    let mut data = with_splits(path, config.data.split, splits, skip_bad.is_some())?;
+    let mut bad: Vec<(usize, String)> = vec![];
+    let mut checked = HashSet::new();
+    let mut unchecked = data.missing_images()?;
+    loop {
+        checked.extend(unchecked.iter().copied());
+        let found = unreadable(&data, &unchecked);
+        data = data.without(&found.iter().map(|(face, _)| *face).collect::<Vec<_>>());
+        bad.extend(found);
+        check_share(&bad, checked.len(), *skip_bad)?;
+        // Where the number of training faces is limited, others move up.
+        let read = faces_of_a_run(&data, config)?;
+        unchecked = read.into_iter().filter(|face| !checked.contains(face)).collect();
+        if unchecked.is_empty() {
+            break;
+        }
+    }
+    bad.sort();
+    let left_out: Vec<String> = bad.iter().map(|(face, _)| data.name(*face).into()).collect();
+    list_bad(&data, bad, checked.len(), &run.join(BAD_IMAGES))?;
+    let record = describe(&data, path, splits, &left_out);
+    Ok((data, record))
+}
+
+/// Lists the images that are left out, if there are any.
+fn list_bad(data: &CelebA, bad: Vec<(usize, String)>, all: usize, list: &Path) -> Result<()> {
     if bad.is_empty() {
         // Of an earlier attempt.
         let _ = std::fs::remove_file(list);
-        return open(path, rule, splits, &[]);
+        return Ok(());
     }
-    check_share(&bad, read.len(), *skip_bad)?;
-    frame::write_csv(&list, &BadImage::to_frame(&bad)?)?;
-    let (n, all) = (bad.len(), read.len());
-    tracing::warn!("{n} of {all} images are left out: see {}", list.display());
-    let left_out: Vec<String> = bad.into_iter().map(|bad| bad.image).collect();
-    open(path, rule, splits, &left_out)
+    tracing::warn!("{} of {all} images are left out: see {}", bad.len(), list.display());
+    let row = |(face, reason)| BadImage { image: data.name(face).to_owned(), reason };
+    let rows: Vec<BadImage> = bad.into_iter().map(row).collect();
+    Ok(frame::write_csv(list, &BadImage::to_frame(&rows)?)?)
 }
 
 /// Makes sure that no more images are unreadable than the user allows, in percent.
-fn check_share(bad: &[BadImage], all: usize, allowed: Option<f64>) -> Result<()> {
+fn check_share(bad: &[(usize, String)], all: usize, allowed: Option<f64>) -> Result<()> {
+    let Some((_, first)) = bad.first() else { return Ok(()) };
     let counted = format!("{} of {all} images cannot be read", bad.len());
     let share = 100. * bad.len() as f64 / all as f64;
-    let first = &bad[0].reason;
     match allowed {
         None => Err(input(format!("{first} ({counted}; --skip-bad leaves them out)"))),
         Some(most) if share > most => Err(input(format!(
@@ -142,21 +162,17 @@ fn check_share(bad: &[BadImage], all: usize, allowed: Option<f64>) -> Result<()>
     }
 }
 
-/// Those of the faces whose images cannot be read, with a progress bar.
-fn unreadable(data: &CelebA, faces: &[usize]) -> Vec<BadImage> {
-    let progress = Mutex::new(Progress::new("checking images", faces.len(), 0));
-    let bad = bad_images(data, faces, |n| {
-        if let Ok(mut progress) = progress.lock() {
-            progress.add(n, String::new);
-        }
-    });
-    let row = |(face, reason)| BadImage { image: data.name(face).to_owned(), reason };
-    bad.into_iter().map(row).collect()
+/// Those of the faces whose images cannot be read, and why, with a progress bar.
+fn unreadable(data: &CelebA, faces: &[usize]) -> Vec<(usize, String)> {
+    let progress = Progress::new("checking images", faces.len(), 0);
+    bad_images(data, faces, |n| progress.add(n, String::new))
 }
 
-/// The faces that a run reads.
-fn faces_of_a_run(data: &CelebA, train_limit: usize) -> Result<Vec<usize>> {
-    let mut all = first(data.split(Split::Train)?, train_limit);
+/// The faces whose images a run reads.
+fn faces_of_a_run(data: &CelebA, config: &Config) -> Result<Vec<usize>> {
+    let limits = [config.train.limit, config.measure.images];
+    let limit = if limits.contains(&0) { 0 } else { limits[0].max(limits[1]) };
+    let mut all = first(data.split(Split::Train)?, limit);
     all.extend(data.split(Split::Test)?);
     // The paper's split has no validation faces.
     all.extend(data.split(Split::Val).unwrap_or_default());
@@ -181,15 +197,11 @@ pub(crate) fn first(mut faces: Vec<usize>, limit: usize) -> Vec<usize> {
     faces
 }
 
-/// Batches of faces in their own order, for measuring.
-pub(crate) fn in_order(
-    data: &CelebA,
-    faces: &[usize],
-    preprocessing: &Preprocessing,
-    batch_size: usize,
-) -> Batches {
-    let Preprocessing { crop, image_size, normalisation } = *preprocessing;
-    let options =
-        BatchOptions { crop, image_size, normalisation, batch_size, ..Default::default() };
-    data.batches(faces, &options)
+/// The correlation [K, K] of the attributes' labels over some faces.
+pub(crate) fn label_correlation(data: &CelebA, faces: &[usize]) -> Result<Matrix> {
+    let labels = |k: usize| -> Vec<f64> {
+        faces.iter().map(|&face| f64::from(u8::from(data.labels(face).has(k)))).collect()
+    };
+    let labels: Vec<Vec<f64>> = (0..ATTRIBUTES.len()).map(labels).collect();
+    Ok(row_correlation(&Matrix::from_rows(&labels))?)
 }

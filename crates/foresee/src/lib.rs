@@ -4,6 +4,7 @@ pub mod artifacts;
 pub mod cli;
 pub mod config;
 pub mod device;
+mod distinct;
 pub mod error;
 mod exit_status;
 mod faces;

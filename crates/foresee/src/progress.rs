@@ -1,5 +1,6 @@
 //! Progress bars on a terminal; elsewhere a line now and then.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,7 +12,7 @@ const LINE_EVERY: Duration = Duration::from_secs(30);
 pub(crate) struct Progress {
     bar: ProgressBar,
     title: String,
-    last_line: Instant,
+    last_line: Mutex<Instant>,
 }
 
 impl Progress {
@@ -29,21 +30,24 @@ impl Progress {
         let bar = ProgressBar::new(total as u64).with_style(style).with_prefix(title.to_owned());
         bar.set_position(done as u64);
         bar.reset_eta();
-        Self { bar, title: title.to_owned(), last_line: Instant::now() }
+        Self { bar, title: title.to_owned(), last_line: Mutex::new(Instant::now()) }
     }
 
     /// Shows nothing: for short work inside of something that has a bar.
     pub fn hidden() -> Self {
-        Self { bar: ProgressBar::hidden(), title: String::new(), last_line: Instant::now() }
+        Self {
+            bar: ProgressBar::hidden(),
+            title: String::new(),
+            last_line: Mutex::new(Instant::now()),
+        }
     }
 
-    /// Some more are done.
-    pub fn add(&mut self, images: usize, message: impl FnOnce() -> String) {
+    /// Some more are done, on any thread.
+    pub fn add(&self, images: usize, message: impl FnOnce() -> String) {
         self.bar.inc(images as u64);
         if !self.bar.is_hidden() {
             self.bar.set_message(message());
-        } else if !self.title.is_empty() && self.last_line.elapsed() > LINE_EVERY {
-            self.last_line = Instant::now();
+        } else if !self.title.is_empty() && self.is_time_for_a_line() {
             let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
             let eta = indicatif::HumanDuration(self.bar.eta());
             tracing::info!(
@@ -53,6 +57,15 @@ impl Progress {
                 message()
             );
         }
+    }
+
+    fn is_time_for_a_line(&self) -> bool {
+        let Ok(mut last) = self.last_line.lock() else { return false };
+        let is_time = last.elapsed() > LINE_EVERY;
+        if is_time {
+            *last = Instant::now();
+        }
+        is_time
     }
 
     /// Writes a line above the bar.

@@ -1,5 +1,5 @@
 //! What stands on every figure and table: what the network was trained on, and what the numbers
-//! were //! measured on.
+//! were measured on.
 
 use foresee_report::Source;
 

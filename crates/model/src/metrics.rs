@@ -65,17 +65,20 @@ impl Predictions {
     /// 1/2.
     ///
     /// # Errors
-    /// If the shapes differ.
+    /// If the shapes differ, or earlier batches were of another K.
     pub fn add(&mut self, logits: &Tensor, labels: &Tensor) -> Result<()> {
-        self.attributes = logits.dim(1)?;
-        if logits.dims() != labels.dims() {
+        let attributes = logits.dim(1)?;
+        let others = !self.logits.is_empty() && attributes != self.attributes;
+        if logits.dims() != labels.dims() || others {
             return Err(candle_core::Error::Msg(format!(
-                "logits are {:?}, but labels {:?}",
+                "logits are {:?}, but labels {:?}, after batches of {} attributes",
                 logits.dims(),
-                labels.dims()
+                labels.dims(),
+                if self.logits.is_empty() { attributes } else { self.attributes }
             ))
             .into());
         }
+        self.attributes = attributes;
         self.logits.extend(logits.flatten_all()?.to_vec1::<f32>()?);
         self.labels.extend(labels.flatten_all()?.to_vec1::<f32>()?.iter().map(|&y| y > 0.5));
         Ok(())

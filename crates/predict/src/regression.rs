@@ -51,6 +51,17 @@ impl Points {
             .collect();
         Self { x, y, truth }
     }
+
+    fn check(&self) -> Result<()> {
+        match self.x.len() == self.y.len() {
+            true => Ok(()),
+            false => Err(Error::Shape {
+                what: "y".into(),
+                expected: format!("{}, as many as x", self.x.len()),
+                got: self.y.len().to_string(),
+            }),
+        }
+    }
 }
 
 /// A regression model f(x) = Σ_i c_i·φ_i(x).
@@ -80,8 +91,10 @@ impl Regression {
     /// Fits the 2N+1 coefficients by least squares (singular value decomposition).
     ///
     /// # Errors
-    /// If there are fewer points than coefficients, or a value is not finite.
+    /// If there are fewer points than coefficients, a value is not finite, or x and y are not of
+    /// one length.
     pub fn fit(basis: Basis, n: usize, points: &Points) -> Result<Self> {
+        points.check()?;
         let design = design(basis, n, &points.x);
         let coefficients = solve(design, DVector::from_column_slice(&points.y))?;
         Self::new(basis, coefficients)
@@ -100,6 +113,7 @@ impl Regression {
                 got: held.to_string(),
             });
         }
+        points.check()?;
         let design = design(self.basis, self.n, &points.x);
         let target = DVector::from_column_slice(&points.y) - design.column(held) * value;
         let mut coefficients = solve(design.remove_column(held), target)?;
@@ -115,11 +129,6 @@ impl Regression {
         let mut coefficients = self.coefficients.clone();
         coefficients[component] += delta;
         Self { coefficients, ..self.clone() }
-    }
-
-    /// Its basis.
-    pub fn basis(&self) -> Basis {
-        self.basis
     }
 
     /// Its 2N+1 coefficients.
@@ -159,6 +168,10 @@ fn design(basis: Basis, n: usize, x: &[f64]) -> DMatrix<f64> {
 }
 
 fn solve(design: DMatrix<f64>, target: DVector<f64>) -> Result<Vec<f64>> {
+    // A model of one coefficient that is held.
+    if design.ncols() == 0 {
+        return Ok(vec![]);
+    }
     let finite = design.iter().chain(target.iter()).all(|v| v.is_finite());
     if design.nrows() < design.ncols() || !finite {
         return Err(Error::NoFit("the regression"));

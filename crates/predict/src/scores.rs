@@ -27,7 +27,7 @@ pub enum ScoreRule {
 pub(crate) type Measure = fn(&Effects, &Matrix, Unit) -> f64;
 
 /// The scores that every forecast has. A new score is one line here, and its names below.
-const MEASURES: [(ScoreRule, Measure); 4] = [
+pub(crate) const MEASURES: [(ScoreRule, Measure); 4] = [
     (ScoreRule::Skill, skill),
     (ScoreRule::RankOfOutputs, |effects, forecast, _| rank_of_outputs(effects, forecast)),
     (ScoreRule::RankOfOperations, |effects, forecast, _| rank_of_operations(effects, forecast)),
@@ -48,11 +48,6 @@ impl ScoreRule {
     /// The scores that every forecast has, in the order of tables.
     pub fn of_forecasts() -> [Self; 4] {
         MEASURES.map(|(rule, _)| rule)
-    }
-
-    /// The scores of a forecast, with their functions.
-    pub(crate) fn measures() -> [(Self, Measure); 4] {
-        MEASURES
     }
 
     /// The name in files.

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::definition::Change;
 use crate::error::{Error, Result};
 use crate::forecast::{Budget, Forecast, Subject};
-use crate::scores::{Effects, Measure, ScoreRule, effect_correlation, monotonicity};
+use crate::scores::{Effects, MEASURES, Measure, ScoreRule, effect_correlation, monotonicity};
 
 /// Wrong forecasts that a negative control averages over.
 const SHUFFLES: usize = 20;
@@ -58,6 +58,8 @@ pub struct Study {
     observed: Effects,
     resamples: Vec<Effects>,
     seed: u64,
+    /// All changes are of one operation.
+    single: bool,
 }
 
 impl Study {
@@ -106,19 +108,13 @@ impl Study {
                 Effects { values: effects(&drawn), weights, ..observed.clone() }
             })
             .collect();
-        Ok(Self { observed, resamples, seed })
+        Ok(Self { observed, resamples, seed, single })
     }
 
     /// [`monotonicity`] of the changes in their strength, which needs no forecast.
     pub fn monotonicity(&self) -> Interval {
-        // The strengths of a single operation count as operations elsewhere.
-        let single = self
-            .observed
-            .operations
-            .iter()
-            .enumerate()
-            .all(|(change, &operation)| change == operation);
-        let of = |effects: &Effects| match single {
+        // Its strengths count as operations elsewhere.
+        let of = |effects: &Effects| match self.single {
             true => monotonicity(&Effects {
                 operations: vec![0; effects.operations.len()],
                 weights: vec![1.],
@@ -157,7 +153,7 @@ impl Study {
         };
         Ok(Scores {
             subject: Subject::Forecast(forecast.rule.clone()),
-            values: ScoreRule::measures().map(score).into(),
+            values: MEASURES.map(score).into(),
             budget: forecast.budget,
         })
     }
@@ -180,7 +176,7 @@ impl Study {
         };
         Ok(Scores {
             subject: Subject::Difference { ours: ours.rule.clone(), theirs: theirs.rule.clone() },
-            values: ScoreRule::measures().map(difference).into(),
+            values: MEASURES.map(difference).into(),
             budget: ours.budget,
         })
     }

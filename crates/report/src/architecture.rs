@@ -17,8 +17,8 @@ pub struct Architecture {
     pub blocks: Vec<(usize, usize, usize)>,
     /// K.
     pub attributes: usize,
-    /// Size of the masks' convolution.
-    pub mask_kernel: usize,
+    /// Size of the masks' convolution; `None` for a network without masks.
+    pub mask_kernel: Option<usize>,
     /// Trainable values.
     pub parameters: usize,
 }
@@ -66,29 +66,33 @@ pub fn architecture(name: &str, network: &Architecture, source: &Source) -> Resu
             (heads_x - 60, 352),
             14.,
         )?;
-        centred(
-            area,
-            "intentional attention mask transformation: M → g(M; n, β)",
-            (heads_x - 60, 374),
-            14.,
-        )?;
+        if network.mask_kernel.is_some() {
+            centred(
+                area,
+                "intentional attention mask transformation: M → g(M; n, β)",
+                (heads_x - 60, 374),
+                14.,
+            )?;
+        }
         centred(area, &format!("{} parameters", network.parameters), (100, 352), 14.)
     })
 }
 
-fn head(area: &Area, (x, y): (i32, i32), k: &str, channels: usize, kernel: usize) -> Drawn {
-    boxed(
-        area,
-        (x, y),
-        (170, 70),
-        1,
-        &[
-            &format!("mask M{}", superscript(k)),
-            &format!("σ(conv {kernel}×{kernel}), {channels} ch."),
-        ],
-    )?;
-    arrow(area, (x + 170, y + 35), (x + 190, y + 35))?;
-    boxed(area, (x + 192, y), (140, 70), 2, &["M ⊗ z", "average pooling"])?;
+fn head(
+    area: &Area,
+    (x, y): (i32, i32),
+    k: &str,
+    channels: usize,
+    mask_kernel: Option<usize>,
+) -> Drawn {
+    let mut pooled = vec!["average pooling"];
+    if let Some(n) = mask_kernel {
+        let mask = format!("mask M{}", superscript(k));
+        boxed(area, (x, y), (170, 70), 1, &[&mask, &format!("σ(conv {n}×{n}), {channels} ch.")])?;
+        arrow(area, (x + 170, y + 35), (x + 190, y + 35))?;
+        pooled.insert(0, "M ⊗ z");
+    }
+    boxed(area, (x + 192, y), (140, 70), 2, &pooled)?;
     arrow(area, (x + 332, y + 35), (x + 352, y + 35))?;
     boxed(area, (x + 354, y), (120, 70), 3, &["readout, σ", &format!("attribute {k}")])
 }

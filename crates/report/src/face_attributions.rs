@@ -25,6 +25,11 @@ const NOTE: &str = "Colours are shares of a method's 99.5th percentile of |value
      (\u{201c}1 is\u{201d}). A global map is the same for every face, and what is below 0 in it is \
      drawn as 0. An outline on a face shows where a drawn attribute is.";
 
+/// Height of a line of the note.
+const NOTE_LINE: i32 = 18;
+/// Width of a letter of the note, in the mean.
+const LETTER: f64 = 5.4;
+
 /// What the values of an attribution method mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AttributionKind {
@@ -93,13 +98,18 @@ pub fn face_attributions(
     let right = columns.left(methods.len()) + CELL + GAP;
     let below_rows = TOP + rows.len() as i32 * (CELL + GAP);
     let bottom = below_rows.max(TOP + 350);
-    draw(name, ((right + 92) as u32, (bottom + 46) as u32), source, |area, pictures| {
+    let width = right + 92;
+    let note = wrapped(NOTE, (f64::from(width - 24) / LETTER) as usize);
+    let height = bottom + 28 + NOTE_LINE * note.len() as i32;
+    draw(name, (width as u32, height as u32), source, |area, pictures| {
         columns.draw_headings(area)?;
         for (r, row) in rows.iter().enumerate() {
             columns.draw_row(area, pictures, TOP + r as i32 * (CELL + GAP), row)?;
         }
         columns.draw_scales(area, below_rows + 6)?;
-        right_of(area, NOTE, (12, bottom + 30), 13.)?;
+        for (line, words) in (0..).zip(&note) {
+            right_of(area, words, (12, bottom + 30 + NOTE_LINE * line), 13.)?;
+        }
         draw_colour_bars(area, pictures, right + 8, methods)
     })
 }

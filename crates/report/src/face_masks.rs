@@ -28,6 +28,14 @@ pub struct FaceRow {
     pub masks: Vec<Vec<(usize, Vec<f64>)>>,
 }
 
+fn heading(channels: i32) -> String {
+    match channels {
+        1 => "the most important channel, with its feature id".into(),
+        3 => "the three most important channels, with feature ids".into(),
+        n => format!("the {n} most important channels, with feature ids"),
+    }
+}
+
 /// Figure 4: attributes as rows, and for each face the attribute's top channels as columns, each a
 /// mask over the face with its feature id below.
 ///
@@ -44,8 +52,7 @@ pub fn face_masks(name: &str, faces: &[Face], rows: &[FaceRow], source: &Source)
     let height = TOP + rows.len() as i32 * ROW;
     draw(name, ((right + 92) as u32, height as u32), source, |area, pictures| {
         layout.draw_faces(area, pictures)?;
-        let heading = "the three most important channels, with feature ids";
-        centred(area, heading, ((LEFT + right) / 2, 110), 14.)?;
+        centred(area, &heading(layout.per_face), ((LEFT + right) / 2, 110), 14.)?;
         for (r, row) in rows.iter().enumerate() {
             layout.draw_masks(area, pictures, TOP + r as i32 * ROW, row)?;
         }

@@ -31,7 +31,7 @@ pub struct Agreement {
 ///
 /// # Errors
 /// If there is no pair, a table is not square, the sizes differ or are below 3, or a table is
-/// constant.
+/// constant or not finite.
 pub fn mantel(pairs: &[(&Matrix, &Matrix)], permutations: usize, seed: u64) -> Result<Agreement> {
     let n = pairs.first().ok_or(Error::Empty("Mantel's test"))?.0.rows();
     let tables = pairs.iter().map(|(a, b)| Ranked::new(a, b, n)).collect::<Result<Vec<_>>>()?;
@@ -71,6 +71,10 @@ impl Ranked {
                 expected: format!("tables of [{0}, {0}]", n.max(3)),
                 got: vec![b.rows(), b.columns()],
             });
+        }
+        let values = (0..n).flat_map(|i| (0..n).map(move |j| (i, j)));
+        if !values.flat_map(|(i, j)| [a.get(i, j), b.get(i, j)]).all(f64::is_finite) {
+            return Err(Error::NotFinite("Mantel's test"));
         }
         let pairs: Vec<(usize, usize)> =
             (0..n).flat_map(|i| (i + 1..n).map(move |j| (i, j))).collect();

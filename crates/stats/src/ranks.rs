@@ -1,6 +1,6 @@
 //! Correlation of two lists, by their values or by their order.
 
-/// Ranks from 1; equal values share the mean of their ranks.
+/// Ranks from 1; equal values share the mean of their ranks. NaN equals nothing, itself included.
 pub fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
@@ -26,8 +26,11 @@ pub fn pearson(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Spearman's rank correlation of two lists of equal length: [`pearson`] of their [`ranks`]. `None`
-/// if one of them is constant.
+/// if one of them is constant, or a value is not finite.
 pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
+    if !a.iter().chain(b).all(|value| value.is_finite()) {
+        return None;
+    }
     Some(pearson(&ranks(a), &ranks(b))).filter(|rho| rho.is_finite())
 }
 
@@ -95,6 +98,7 @@ mod tests {
         assert!((rho - 15. / 19.).abs() < 1e-12);
         assert_eq!(spearman(&[1., 2., 3.], &[4., 4., 4.]), None);
         assert_eq!(spearman(&[], &[]), None);
+        assert_eq!(spearman(&[f64::NAN; 3], &[1., 2., 3.]), None);
     }
 
     #[test]

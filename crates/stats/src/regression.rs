@@ -93,7 +93,8 @@ fn check(z: &DMatrix<f64>, y: &[f64], pi: &[f64], penalty: Penalty) -> Result<()
         });
     }
     let total: f64 = pi.iter().sum();
-    if !(total > 0. && total.is_finite() && y.iter().all(|y| y.is_finite())) {
+    let finite = z.iter().chain(y).all(|value| value.is_finite());
+    if !(total > 0. && total.is_finite() && finite) {
         return Err(Error::Degenerate(
             "a regression needs finite values and weights whose sum is above 0; \
              is the kernel too narrow for its distances?",

@@ -11,7 +11,8 @@ use crate::seeds::RESAMPLES;
 pub struct Straightness {
     /// R² of a line through the mean curve over seeds and images, in [0, 1], at [`LEVEL`].
     pub r_squared: Interval,
-    /// R² of a line through the first part of the mean curve alone, in [0, 1], at [`LEVEL`].
+    /// R² of a line through the first part of the mean curve alone, in [0, 1], at [`LEVEL`]; NaN if
+    /// that has fewer than [`LEAST_POINTS`] points.
     pub first_part: Interval,
     /// Slope of the line through the mean curve.
     pub slope: f64,
@@ -21,19 +22,31 @@ pub struct Straightness {
     pub mean_curve: Vec<f64>,
 }
 
+/// Points that a line needs for its R² to say something: through two there is always one.
+pub const LEAST_POINTS: usize = 3;
+
 /// Fits a line to the mean of `curves` `[seed][point][image]` at the places x `[point]`, and one to
 /// its points with x up to `first_part` alone. The intervals are those of [`crossed_interval`] with
 /// [`RESAMPLES`] resamples, whose own seed is 0.
 ///
 /// # Errors
-/// If there are no seeds, points or images, their numbers differ, or R² is not finite.
+/// If there are no seeds or images, fewer than [`LEAST_POINTS`] points, their numbers differ, or R²
+/// is not finite.
 pub fn straightness(x: &[f64], curves: &[Vec<Vec<f64>>], first_part: f64) -> Result<Straightness> {
     let curves = Curves::new(x, curves)?;
+    if x.len() < LEAST_POINTS {
+        return Err(Error::Degenerate("how straight a curve is needs three points at least"));
+    }
+    let of_first_part = x.iter().filter(|&&x| x <= first_part).count();
+    let first_part = match of_first_part < LEAST_POINTS {
+        true => Interval::point(f64::NAN),
+        false => curves.r_squared(first_part)?,
+    };
     let seeds: Vec<usize> = (0..curves.values.len()).collect();
     let images: Vec<usize> = (0..curves.images).collect();
     Ok(Straightness {
         r_squared: curves.r_squared(f64::INFINITY)?,
-        first_part: curves.r_squared(first_part)?,
+        first_part,
         slope: curves.line(f64::INFINITY, &seeds, &images).slope,
         seeds: seeds.iter().map(|&s| curves.line(f64::INFINITY, &[s], &images)).collect(),
         mean_curve: curves.mean(&seeds, &images),
@@ -112,7 +125,7 @@ mod tests {
     #[test]
     fn straight_curves_by_hand() {
         let lines = [[10., 9., 8., 7.], [10., 8., 6., 4.], [10., 7., 4., 1.]];
-        let found = straightness(&X, &curves(&lines), 1.).unwrap();
+        let found = straightness(&X, &curves(&lines), 2.).unwrap();
         for interval in [found.r_squared, found.first_part] {
             assert!((interval.low - 1.).abs() < 1e-12 && (interval.high - 1.).abs() < 1e-12);
         }
@@ -131,6 +144,15 @@ mod tests {
         }
         assert_eq!(found.first_part.high, 0.);
         assert!((found.slope + 1.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn two_points_are_no_line() {
+        let lines = curves(&[[10., 9., 8., 7.]]);
+        let found = straightness(&X, &lines, 1.5).unwrap();
+        assert!(found.first_part.estimate.is_nan() && found.r_squared.low > 0.99);
+        let two: Vec<Vec<Vec<f64>>> = lines.iter().map(|curve| curve[..2].to_vec()).collect();
+        assert!(matches!(straightness(&X[..2], &two, 9.), Err(Error::Degenerate(_))));
     }
 
     #[test]

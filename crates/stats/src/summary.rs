@@ -22,17 +22,25 @@ pub struct MeanWithError {
     pub count: usize,
 }
 
+/// √(Σ (v - mean)²/(n - 1)); NaN for fewer than two values.
+pub fn standard_deviation(values: &[f64]) -> f64 {
+    if values.len() < 2 {
+        return f64::NAN;
+    }
+    let mean = mean(values);
+    (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64).sqrt()
+}
+
 /// Mean and standard error of the values that are finite; `None` if there is none.
 pub fn mean_and_standard_error(values: &[f64]) -> Option<MeanWithError> {
     let finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
     let n = finite.len() as f64;
     let mean = mean(&finite);
-    let deviation = || (finite.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.)).sqrt();
     match finite.len() {
         0 => None,
         1 => Some(MeanWithError { mean, standard_error: None, count: 1 }),
         count => {
-            let standard_error = Some(deviation() / n.sqrt());
+            let standard_error = Some(standard_deviation(&finite) / n.sqrt());
             Some(MeanWithError { mean, standard_error, count })
         }
     }
@@ -44,6 +52,8 @@ mod tests {
 
     #[test]
     fn means_and_ranges_by_hand() {
+        assert_eq!(standard_deviation(&[1., 2., 6.]), 7f64.sqrt());
+        assert!(standard_deviation(&[1.]).is_nan() && standard_deviation(&[]).is_nan());
         assert_eq!(mean(&[1., 2., 6.]), 3.);
         assert!(mean(&[]).is_nan());
         assert_eq!(range(&[2., -1., 6.]), (-1., 6.));

@@ -110,7 +110,7 @@ impl Verdict {
     /// some seeds' values are within the limit, and it does not hold if none is.
     pub fn of_limit(interval: &Interval, seeds: &[f64], limit: f64) -> Self {
         match Self::of_limit_by_seed(seeds, limit) {
-            Self::Holds if interval.high > limit => Self::NotDecided,
+            Self::Holds if interval.high > limit || interval.high.is_nan() => Self::NotDecided,
             verdict => verdict,
         }
     }
@@ -131,6 +131,7 @@ impl Verdict {
     pub fn of_test(p: f64, seeds: &[f64]) -> Self {
         match seeds.iter().sum::<f64>() {
             _ if seeds.len() < SEEDS_NEEDED => Self::NotDecided,
+            sum if sum.is_nan() || p.is_nan() => Self::NotDecided,
             sum if sum <= 0. => Self::DoesNotHold,
             _ if p > SIGNIFICANCE => Self::NotDecided,
             _ if seeds.iter().all(|&s| s > 0.) => Self::Holds,

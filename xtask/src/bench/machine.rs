@@ -1,4 +1,4 @@
-//! The device that is measured: what it can do at most, its memory, and when its work is done.
+//! The device that is measured: its name, and what it can do at most.
 
 use std::time::{Duration, Instant};
 

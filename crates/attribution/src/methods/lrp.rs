@@ -63,11 +63,9 @@ pub fn lrp(layers: &Layers, x: &Tensor, target: usize, composite: &Composite) ->
         return Err(Error::Layer { method: "LRP", layer: named.name.clone(), reason });
     }
     let (narrow, index) = layers.with_one_output(target)?;
-    let first = narrow
-        .sequence
-        .iter()
-        .find(|named| matches!(named.layer, Layer::Conv2d { .. } | Layer::Linear { .. }))
-        .map_or("", |named| &named.name);
+    let is_weighted =
+        |named: &NamedLayer| matches!(named.layer, Layer::Conv2d { .. } | Layer::Linear { .. });
+    let first = find_by(&narrow.sequence, &is_weighted).map_or("", |named| &named.name);
     let pass = BackwardPass { composite, first };
     let mut attributions = vec![];
     let mut output = vec![];

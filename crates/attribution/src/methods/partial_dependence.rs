@@ -2,11 +2,10 @@
 //! 2015).
 
 use candle_core::Tensor;
-use foresee_stats::mean;
+use foresee_stats::{mean, standard_deviation};
 
 use crate::error::{Result, check};
 use crate::parts::Part;
-use crate::spread::standard_deviation;
 use crate::target::Target;
 use crate::tensors::to_f64;
 

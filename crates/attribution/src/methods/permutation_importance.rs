@@ -1,14 +1,13 @@
 //! Permutation feature importance (Fisher, Rudin & Dominici, 2018).
 
 use candle_core::Tensor;
-use foresee_stats::mean;
+use foresee_stats::{mean, standard_deviation};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Result, check};
 use crate::parts::Part;
-use crate::spread::standard_deviation;
 use crate::target::DEFAULT_BATCH;
 use crate::tensors::in_batches;
 
@@ -49,11 +48,6 @@ impl Importance {
     /// Standard deviation of the increase over the permutations (n - 1).
     pub fn standard_deviation(&self) -> f64 {
         standard_deviation(&self.permuted)
-    }
-
-    /// Mean error with permutation over the error as it is, Fisher et al.'s model reliance.
-    pub fn ratio(&self) -> f64 {
-        mean(&self.permuted) / self.error
     }
 }
 

@@ -117,9 +117,12 @@ fn split(face: usize, count: usize) -> Split {
     }
 }
 
+/// What stands before the seed in the marker.
+const SEED: &str = ", seed ";
+
 fn marker(count: usize, seed: u64) -> String {
     format!(
-        "{count} faces drawn by foresee-celeba {}, seed {seed}. These are not photographs.\n",
+        "{count} faces drawn by foresee-celeba {}{SEED}{seed}. These are not photographs.\n",
         env!("CARGO_PKG_VERSION")
     )
 }
@@ -127,6 +130,12 @@ fn marker(count: usize, seed: u64) -> String {
 /// Whether `folder` holds what [`write()`] of this version writes for this count and seed.
 pub fn is_up_to_date(folder: &Path, count: usize, seed: u64) -> bool {
     std::fs::read_to_string(folder.join(MARKER)).is_ok_and(|text| text == marker(count, seed))
+}
+
+/// The seed of the faces in a folder, if they are synthetic.
+pub(crate) fn seed(folder: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(folder.join(MARKER)).ok()?;
+    text.split_once(SEED)?.1.split_once('.')?.0.parse().ok()
 }
 
 /// Whether `folder` holds synthetic faces, of any version, count and seed.
@@ -144,6 +153,7 @@ mod tests {
         assert!(!is_synthetic(folder.path()));
         std::fs::write(folder.path().join(MARKER), marker(5, 7))?;
         assert!(is_synthetic(folder.path()) && is_up_to_date(folder.path(), 5, 7));
+        assert_eq!(seed(folder.path()), Some(7));
         assert!(!is_up_to_date(folder.path(), 6, 7) && !is_up_to_date(folder.path(), 5, 8));
         Ok(())
     }

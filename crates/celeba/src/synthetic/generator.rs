@@ -2,8 +2,10 @@
 
 use super::appearance::Appearance;
 use super::population::Population;
+use super::region::region_shares;
 use super::render::render;
 use crate::attributes::Labels;
+use crate::preprocessing::Crop;
 
 /// A channel must differ by more than this, of 255, for a pixel to belong to a region.
 const VISIBLE: u8 = 12;
@@ -41,5 +43,22 @@ impl Generator {
         let without = self.render(face, labels.with(attribute, false));
         let pixels = with.chunks_exact(3).zip(without.chunks_exact(3));
         pixels.map(|(a, b)| a.iter().zip(b).any(|(a, b)| a.abs_diff(*b) > VISIBLE)).collect()
+    }
+
+    /// The share of [`region`](Self::region) in each pixel of the network's input [size, size], row
+    /// by row, in [0, 1].
+    ///
+    /// Pixel (x, y) of the w×h pixels that `crop` leaves belongs to cell (⌊x·size/w⌋, ⌊y·size/h⌋),
+    /// and the share of a cell is the mean over its pixels. Cells without pixels, which occur where
+    /// size exceeds w or h, have share 0.
+    pub fn region_shares(
+        &self,
+        face: u64,
+        labels: Labels,
+        attribute: usize,
+        crop: Crop,
+        size: usize,
+    ) -> Vec<f64> {
+        region_shares(&self.region(face, labels, attribute), crop, size)
     }
 }

@@ -16,9 +16,9 @@ mod population;
 mod region;
 mod render;
 
+pub(crate) use dataset::seed;
 pub use dataset::{UNFINISHED, is_synthetic, is_up_to_date, write};
 pub use generator::Generator;
-pub use region::region_shares;
 
 /// Width of a synthetic face in pixels, as of CelebA's aligned images.
 pub const WIDTH: usize = 178;

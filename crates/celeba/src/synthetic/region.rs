@@ -5,14 +5,8 @@ use crate::preprocessing::Crop;
 
 /// The share of a region in each pixel of the network's input [size, size], row by row, in [0, 1].
 ///
-/// `region` [[`HEIGHT`], [`WIDTH`]] comes from [`Generator::region`](super::Generator::region).
-/// Pixel (x, y) of the w×h pixels that `crop` leaves belongs to cell (⌊x·size/w⌋, ⌊y·size/h⌋), and
-/// the share of a cell is the mean over its pixels. Cells without pixels, which occur where size
-/// exceeds w or h, have share 0.
-///
-/// # Panics
-/// If `region` has fewer than [`HEIGHT`]·[`WIDTH`] elements.
-pub fn region_shares(region: &[bool], crop: Crop, size: usize) -> Vec<f64> {
+/// `region` is [[`HEIGHT`], [`WIDTH`]].
+pub(super) fn region_shares(region: &[bool], crop: Crop, size: usize) -> Vec<f64> {
     let (width, height) = crop.size((WIDTH, HEIGHT));
     let left = (WIDTH - width) / 2;
     let top = (HEIGHT - height) / 2;

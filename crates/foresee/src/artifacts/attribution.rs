@@ -1,12 +1,10 @@
 //! What the stage `attribute` finds about attribution methods.
 
-use candle_core::Tensor;
 use foresee_attribution::{Method, PartKind, SurrogateInputs, SurrogateKind};
-use foresee_celeba::Normalisation;
 use foresee_report::{DataFrame, Fixed, PlaneTable, Scientific, WideTable, record};
 
 use super::faces::FacePixels;
-use super::{Artifact, Row};
+use super::{Artifact, Row, table_file};
 use crate::error::Result;
 
 record! {
@@ -234,52 +232,22 @@ record! {
 /// Maps of attribution methods, as shares of each method's greatest |value|.
 pub type Maps = PlaneTable<MapLabel>;
 
-/// The maps of the comparison that every run makes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AttributionMaps(pub Maps);
-
-/// The maps that `attribute --method`, `--attribute` or `--image` asked for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChosenMaps(pub Maps);
-
-/// The faces of [`AttributionMaps`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct AttributionFaces(pub FacePixels);
-
-/// The faces of [`ChosenMaps`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChosenFaces(pub FacePixels);
-
-/// A file that wraps another type's table.
-macro_rules! wrapper_file {
-    ($name:ident, $inner:ty, $path:literal) => {
-        // One of the two inner types has this error type already, the other has not.
-        #[allow(clippy::needless_question_mark)]
-        impl Artifact for $name {
-            const PATH: &'static str = $path;
-
-            fn to_frame(&self) -> Result<DataFrame> {
-                Ok(self.0.to_frame()?)
-            }
-
-            fn from_frame(frame: &DataFrame) -> Result<Self> {
-                Ok(Self(<$inner>::from_frame(frame)?))
-            }
-        }
-    };
+table_file! {
+    /// The maps of the comparison that every run makes.
+    AttributionMaps(Maps), "data/attribution_maps.csv"
 }
 
-wrapper_file!(AttributionMaps, Maps, "data/attribution_maps.csv");
-wrapper_file!(ChosenMaps, Maps, "data/attribution_chosen_maps.csv");
-wrapper_file!(AttributionFaces, FacePixels, "data/attribution_faces.csv");
-wrapper_file!(ChosenFaces, FacePixels, "data/attribution_chosen_faces.csv");
+table_file! {
+    /// The maps that `attribute --method`, `--attribute` or `--image` asked for.
+    ChosenMaps(Maps), "data/attribution_chosen_maps.csv"
+}
 
-impl AttributionFaces {
-    /// Of normalised images [B, 3, H, W] of faces with these names.
-    ///
-    /// # Errors
-    /// If candle fails.
-    pub fn new(names: &[&str], images: &Tensor, normalisation: &Normalisation) -> Result<Self> {
-        Ok(Self(FacePixels::new(names, images, normalisation)?))
-    }
+table_file! {
+    /// The faces of [`AttributionMaps`].
+    AttributionFaces(FacePixels), "data/attribution_faces.csv"
+}
+
+table_file! {
+    /// The faces of [`ChosenMaps`].
+    ChosenFaces(FacePixels), "data/attribution_chosen_faces.csv"
 }

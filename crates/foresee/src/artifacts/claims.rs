@@ -3,6 +3,8 @@
 use foresee_report::record;
 use foresee_stats::Verdict;
 
+use super::Row;
+
 record! {
     /// A claim tested for one variant.
     #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +35,6 @@ record! {
     }
 }
 
-impl ClaimRow {
-    /// The file's place in the study's folder.
-    pub const PATH: &'static str = "data/claims.csv";
+impl Row for ClaimRow {
+    const PATH: &'static str = "data/claims.csv";
 }

@@ -1,13 +1,10 @@
 //! The masks: means over images (Figure 5), top channels, and masks on faces (Figure 4).
 
-use candle_core::Tensor;
-use foresee_celeba::Normalisation;
-use foresee_report::{DataFrame, PlaneTable, record};
+use foresee_report::{PlaneTable, record};
 use foresee_stats::Matrix;
 
 use super::faces::FacePixels;
-use super::{Artifact, Row, attribute_rows, channel_names, matrix_file};
-use crate::error::Result;
+use super::{Row, attribute_rows, channel_names, matrix_file, table_file};
 
 matrix_file! {
     /// Figure 5: mean masks [K, C].
@@ -56,30 +53,9 @@ impl Row for TopChannel {
     const PATH: &'static str = "data/top_channels.csv";
 }
 
-/// The faces of Figure 4.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Figure4Faces(pub FacePixels);
-
-impl Figure4Faces {
-    /// Of normalised images [B, 3, H, W] of faces with these names.
-    ///
-    /// # Errors
-    /// If candle fails.
-    pub fn new(names: &[&str], images: &Tensor, normalisation: &Normalisation) -> Result<Self> {
-        Ok(Self(FacePixels::new(names, images, normalisation)?))
-    }
-}
-
-impl Artifact for Figure4Faces {
-    const PATH: &'static str = "data/figure4_faces.csv";
-
-    fn to_frame(&self) -> Result<DataFrame> {
-        self.0.to_frame()
-    }
-
-    fn from_frame(frame: &DataFrame) -> Result<Self> {
-        Ok(Self(FacePixels::from_frame(frame)?))
-    }
+table_file! {
+    /// The faces of Figure 4.
+    Figure4Faces(FacePixels), "data/figure4_faces.csv"
 }
 
 record! {
@@ -97,30 +73,7 @@ record! {
     }
 }
 
-/// The masks of Figure 4.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Figure4Masks(pub PlaneTable<MaskLabel>);
-
-impl Figure4Masks {
-    /// None yet, for square images of this size.
-    pub fn new(size: usize) -> Self {
-        Self(PlaneTable::new(size))
-    }
-
-    /// Adds a mask, row by row.
-    pub fn push(&mut self, label: MaskLabel, mask: &[f32]) {
-        self.0.push(label, mask);
-    }
-}
-
-impl Artifact for Figure4Masks {
-    const PATH: &'static str = "data/figure4_masks.csv";
-
-    fn to_frame(&self) -> Result<DataFrame> {
-        Ok(self.0.to_frame()?)
-    }
-
-    fn from_frame(frame: &DataFrame) -> Result<Self> {
-        Ok(Self(PlaneTable::from_frame(frame)?))
-    }
+table_file! {
+    /// The masks of Figure 4.
+    Figure4Masks(PlaneTable<MaskLabel>), "data/figure4_masks.csv"
 }

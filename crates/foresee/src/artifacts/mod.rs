@@ -17,7 +17,7 @@ mod training;
 mod transformation;
 
 use foresee_celeba::ATTRIBUTES;
-use foresee_report::{DataFrame, MatrixTable, Record};
+use foresee_report::{DataFrame, MatrixTable, Record, WideTable};
 use foresee_stats::Matrix;
 
 pub use self::accuracy::{Accuracy, AttributeAccuracy};
@@ -32,7 +32,7 @@ pub use self::faces::{BadImage, FacePixels, PixelLabel};
 pub use self::masks::{
     Figure4Faces, Figure4Masks, MaskLabel, MeanContributions, MeanMasks, TopChannel,
 };
-pub use self::predictability::PredictabilityScore;
+pub use self::predictability::ScoredForecasts;
 pub use self::pruning::{PlannedStep, PrunedImage, PruningCurves, PruningPoint, SemanticPlan};
 pub use self::regression::{RegressionReport, RegressionRow, RegressionScore, ScoreColumns};
 pub use self::statistics::ChannelStatisticsFile;
@@ -80,6 +80,51 @@ impl<R: Row> Artifact for Vec<R> {
         Ok(<R as Record>::from_frame(frame)?)
     }
 }
+
+/// Records with a number for each of CelebA's attributes, in columns of its name, as a data file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PerAttribute<R> {
+    /// Each record, and its 40 numbers.
+    pub points: Vec<(R, Vec<f64>)>,
+}
+
+impl<R: Row + Clone> Artifact for PerAttribute<R> {
+    const PATH: &'static str = R::PATH;
+
+    fn to_frame(&self) -> Result<DataFrame> {
+        let mut table = WideTable::new(ATTRIBUTES);
+        table.rows.clone_from(&self.points);
+        Ok(table.to_frame()?)
+    }
+
+    fn from_frame(frame: &DataFrame) -> Result<Self> {
+        Ok(Self { points: WideTable::from_frame(frame)?.rows })
+    }
+}
+
+/// A type that is another type's table, as a data file.
+macro_rules! table_file {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $path:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name(pub $inner);
+
+        // Some of the inner types have this error type already, others have not.
+        #[allow(clippy::needless_question_mark)]
+        impl $crate::artifacts::Artifact for $name {
+            const PATH: &'static str = $path;
+
+            fn to_frame(&self) -> $crate::error::Result<::foresee_report::DataFrame> {
+                Ok(self.0.to_frame()?)
+            }
+
+            fn from_frame(frame: &::foresee_report::DataFrame) -> $crate::error::Result<Self> {
+                Ok(Self(<$inner>::from_frame(frame)?))
+            }
+        }
+    };
+}
+pub(crate) use table_file;
 
 /// A type that is a matrix with named rows and columns, as a data file.
 macro_rules! matrix_file {

@@ -1,47 +1,83 @@
 //! Scores of forecasts of what operations change.
 
 use foresee_predict::{Budget, NetworkOperation, Score, ScoreRule, ScoredForecast, Subject};
-use foresee_report::record;
+use foresee_report::{DataFrame, Record, record};
 use foresee_stats::{Interval, LEVEL};
 
-use super::Row;
+use super::Artifact;
+use crate::distinct::distinct;
+use crate::error::Result;
 
 record! {
     /// One score of one forecast for one kind of operation.
     #[derive(Debug, Clone, PartialEq)]
-    pub struct PredictabilityScore {
+    struct PredictabilityScore {
         /// What is done to the network.
         #[id]
-        pub operation: NetworkOperation,
+        operation: NetworkOperation,
         /// What is forecast, or which forecasts are compared.
         #[id]
-        pub forecast: Subject,
+        forecast: Subject,
         /// How it is scored.
         #[id]
-        pub score: ScoreRule,
+        score: ScoreRule,
         /// The score.
-        pub estimate: f64,
+        estimate: f64,
         /// Lower end of the interval.
-        pub low: f64,
+        low: f64,
         /// Upper end of the interval.
-        pub high: f64,
+        high: f64,
         /// The score with operations and outputs exchanged.
-        pub shuffled: f64,
+        shuffled: f64,
         /// The score with operations exchanged.
-        pub operations_exchanged: f64,
+        operations_exchanged: f64,
         /// Numbers of the explanation that the forecast sees.
-        pub budget_values: usize,
+        budget_values: usize,
         /// Perturbed networks that it sees.
-        pub budget_probes: usize,
+        budget_probes: usize,
         /// How many perturbations were forecast.
-        pub perturbations: usize,
+        perturbations: usize,
         /// Test images on which changes were observed.
-        pub images: usize,
+        images: usize,
     }
 }
 
-impl Row for PredictabilityScore {
+/// All scores of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoredForecasts(pub Vec<ScoredForecast>);
+
+impl Artifact for ScoredForecasts {
     const PATH: &'static str = "data/predictability.csv";
+
+    fn to_frame(&self) -> Result<DataFrame> {
+        let rows: Vec<PredictabilityScore> = self.0.iter().map(PredictabilityScore::from).collect();
+        Ok(PredictabilityScore::to_frame(&rows)?)
+    }
+
+    fn from_frame(frame: &DataFrame) -> Result<Self> {
+        let rows = PredictabilityScore::from_frame(frame)?;
+        Ok(Self(rows.into_iter().map(ScoredForecast::from).collect()))
+    }
+}
+
+impl ScoredForecasts {
+    /// The operations, each once, in the order of the file.
+    pub fn operations(&self) -> Vec<NetworkOperation> {
+        distinct(self.0.iter().map(|row| row.operation))
+    }
+
+    /// Operations and forecasts, each pair once, operation by operation.
+    pub fn lines(&self) -> Vec<(NetworkOperation, &Subject)> {
+        let operations = self.operations();
+        let mut lines = distinct(self.0.iter().map(|row| (row.operation, &row.subject)));
+        lines.sort_by_key(|line| operations.iter().position(|operation| *operation == line.0));
+        lines
+    }
+
+    /// Test images on which changes were observed.
+    pub fn images(&self) -> Option<usize> {
+        self.0.first().map(|row| row.images)
+    }
 }
 
 impl From<&ScoredForecast> for PredictabilityScore {

@@ -1,10 +1,9 @@
 //! Semantic channel pruning: plans, and accuracy over the number of pruned channels.
 
-use foresee_celeba::ATTRIBUTES;
 use foresee_perturb::{PruneOrder, PrunePlan, PruneRule, PruneStep, Takeover, Victim};
-use foresee_report::{DataFrame, Record, WideTable, record};
+use foresee_report::{DataFrame, Record, record};
 
-use super::{Artifact, Row};
+use super::{PerAttribute, Row};
 use crate::error::Result;
 
 record! {
@@ -103,26 +102,12 @@ record! {
     }
 }
 
-/// Figure 7: all points, with the accuracy of each attribute.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PruningCurves {
-    /// Each point, and the accuracy of each attribute there.
-    pub points: Vec<(PruningPoint, Vec<f64>)>,
-}
-
-impl Artifact for PruningCurves {
+impl Row for PruningPoint {
     const PATH: &'static str = "data/channel_pruning.csv";
-
-    fn to_frame(&self) -> Result<DataFrame> {
-        let mut table = WideTable::new(ATTRIBUTES);
-        table.rows.clone_from(&self.points);
-        Ok(table.to_frame()?)
-    }
-
-    fn from_frame(frame: &DataFrame) -> Result<Self> {
-        Ok(Self { points: WideTable::from_frame(frame)?.rows })
-    }
 }
+
+/// Figure 7: all points, with the accuracy of each attribute.
+pub type PruningCurves = PerAttribute<PruningPoint>;
 
 record! {
     /// How many attributes of a test image are predicted correctly at a point of Figure 7.

@@ -3,9 +3,9 @@
 
 use foresee_perturb::{PruneRule, Takeover};
 use foresee_predict::{NetworkOperation, ScoreRule, Subject};
-use foresee_report::{DataFrame, WideTable, record};
+use foresee_report::{WideTable, record};
 
-use crate::error::Result;
+use super::Row;
 
 record! {
     /// What decides the runs of a variant.
@@ -23,24 +23,7 @@ record! {
 }
 
 /// The variants compared: mean, lowest and highest of each statistic over seeds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Variants {
-    /// Names of the statistics' columns.
-    pub names: Vec<String>,
-    /// Each variant, and its statistics.
-    pub rows: Vec<(VariantRow, Vec<f64>)>,
-}
-
-impl Variants {
-    /// What is written.
-    ///
-    /// # Errors
-    /// If a variant has another number of statistics than there are names.
-    pub fn to_frame(&self) -> Result<DataFrame> {
-        let Self { names, rows } = self.clone();
-        Ok(WideTable { names, rows }.to_frame()?)
-    }
-}
+pub type Variants = WideTable<VariantRow>;
 
 record! {
     /// A point of Figure 7 over seeds and orders.
@@ -65,9 +48,8 @@ record! {
     }
 }
 
-impl PruningOverSeeds {
-    /// The file's place in the study's folder.
-    pub const PATH: &'static str = "data/pruning_over_seeds.csv";
+impl Row for PruningOverSeeds {
+    const PATH: &'static str = "data/pruning_over_seeds.csv";
 }
 
 record! {
@@ -93,9 +75,8 @@ record! {
     }
 }
 
-impl MaskRegion {
-    /// The file's place in the study's folder.
-    pub const PATH: &'static str = "data/mask_regions.csv";
+impl Row for MaskRegion {
+    const PATH: &'static str = "data/mask_regions.csv";
 }
 
 record! {
@@ -126,7 +107,6 @@ record! {
     }
 }
 
-impl PredictabilityOverSeeds {
-    /// The file's place in the study's folder.
-    pub const PATH: &'static str = "data/predictability_over_seeds.csv";
+impl Row for PredictabilityOverSeeds {
+    const PATH: &'static str = "data/predictability_over_seeds.csv";
 }

@@ -1,11 +1,9 @@
 //! Mask transformation under noise (Figure 8).
 
-use foresee_celeba::ATTRIBUTES;
 use foresee_perturb::Curve;
-use foresee_report::{DataFrame, WideTable, record};
+use foresee_report::record;
 
-use super::{Artifact, Row};
-use crate::error::Result;
+use super::{PerAttribute, Row};
 
 record! {
     /// A point of Figure 8.
@@ -29,26 +27,12 @@ record! {
     }
 }
 
-/// Figure 8: all points, with the accuracy of each attribute.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TransformationCurves {
-    /// Each point, and the accuracy of each attribute there.
-    pub points: Vec<(TransformationPoint, Vec<f64>)>,
-}
-
-impl Artifact for TransformationCurves {
+impl Row for TransformationPoint {
     const PATH: &'static str = "data/mask_transformation.csv";
-
-    fn to_frame(&self) -> Result<DataFrame> {
-        let mut table = WideTable::new(ATTRIBUTES);
-        table.rows.clone_from(&self.points);
-        Ok(table.to_frame()?)
-    }
-
-    fn from_frame(frame: &DataFrame) -> Result<Self> {
-        Ok(Self { points: WideTable::from_frame(frame)?.rows })
-    }
 }
+
+/// Figure 8: all points, with the accuracy of each attribute.
+pub type TransformationCurves = PerAttribute<TransformationPoint>;
 
 record! {
     /// How many attributes of a test image are predicted correctly at a point of Figure 8.

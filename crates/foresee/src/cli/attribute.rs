@@ -9,7 +9,7 @@ use crate::artifacts::{ChosenFaces, ChosenMaps};
 use crate::error::{Result, input};
 use crate::figures::attributions;
 use crate::output::print;
-use crate::run::{Run, Stage};
+use crate::run::Run;
 use crate::session::Session;
 use crate::stages::attribute::{Comparison, Rows, Subject, available_methods, region_maps, stage};
 use crate::stages::figures;
@@ -56,9 +56,7 @@ pub(super) fn attribute(args: &AttributeArgs) -> Result<()> {
     // What is asked for wrongly is refused before anything is computed.
     let chosen = Chosen::new(args, &run, &session)?;
     stage(&mut run, &session)?;
-    if run.manifest.stages.contains_key(&Stage::Figures) {
-        figures::stage(&mut run)?;
-    }
+    figures::renew(&mut run)?;
     match chosen {
         Some(chosen) => draw(&chosen, &run, &session),
         None => tables::attribution(&run)?
@@ -97,12 +95,27 @@ fn methods(asked: &[Method], run: &Run) -> Result<Vec<Method>> {
             Err(input(format!(
                 "--method {}: {}; this run has {}",
                 method.id(),
-                method.needs(),
+                needs(*method),
                 names.join(", ")
             )))
         }
         None if asked.is_empty() => Ok(available),
         None => Ok(asked.to_vec()),
+    }
+}
+
+/// Why a network or a run may not have a method.
+fn needs(method: Method) -> &'static str {
+    match method {
+        Method::Masks | Method::MeanMask => "the network has no masks (model.attention = false)",
+        Method::Cam => {
+            "CAM needs average pooling and a linear readout behind the features, and this network \
+             has masks there"
+        }
+        Method::PermutationRegions => {
+            "attribute.permutation_images is 0, or there are fewer than two test faces"
+        }
+        _ => "not possible",
     }
 }
 

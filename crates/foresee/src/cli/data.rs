@@ -1,12 +1,11 @@
 //! `data`: make, fetch and check faces, and count their attributes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::OnceLock;
 
 use clap::Subcommand;
 use foresee_celeba::{ATTRIBUTES, CelebA, Split, SplitRule, Status};
 use foresee_report::frame::{self, DataFrame, df};
-use foresee_stats::{Matrix, row_correlation};
 
 use super::hub;
 use crate::error::{Result, input};
@@ -80,11 +79,9 @@ pub(super) fn data(command: DataCommand) -> Result<()> {
 }
 
 fn check(path: &Path, deep: bool) -> Result<()> {
-    let progress = Mutex::new(None);
+    let progress = OnceLock::new();
     let findings = foresee_celeba::check(path, deep, |n, all| {
-        if let Ok(mut progress) = progress.lock() {
-            progress.get_or_insert_with(|| Progress::new("decoding", all, 0)).add(n, String::new);
-        }
+        progress.get_or_init(|| Progress::new("decoding", all, 0)).add(n, String::new);
     });
     drop(progress);
     let width = findings.iter().map(|f| f.item.chars().count()).max().unwrap_or_default();
@@ -133,7 +130,7 @@ fn frequencies(data: &CelebA) -> Result<DataFrame> {
         "faces" => shares.map(|f| (f * data.len() as f64).round() as i64).to_vec(),
         "frequency" => shares.to_vec(),
     )?;
-    for split in [Split::Train, Split::Val, Split::Test] {
+    for split in Split::DISJOINT {
         if let Ok(faces) = data.split(split) {
             let shares = data.frequencies(&faces).to_vec();
             table.with_column(frame::column(&format!("frequency_{}", split.id()), shares))?;
@@ -144,11 +141,8 @@ fn frequencies(data: &CelebA) -> Result<DataFrame> {
 
 /// How attributes occur together: the correlation of their labels.
 fn correlation(data: &CelebA) -> Result<DataFrame> {
-    let values = |k: usize| -> Vec<f64> {
-        (0..data.len()).map(|face| f64::from(u8::from(data.labels(face).has(k)))).collect()
-    };
-    let labels: Vec<Vec<f64>> = (0..ATTRIBUTES.len()).map(values).collect();
-    let correlation = row_correlation(&Matrix::from_rows(&labels))?;
+    let all: Vec<usize> = (0..data.len()).collect();
+    let correlation = faces::label_correlation(data, &all)?;
     let mut pairs = df!("attribute" => ATTRIBUTES.to_vec())?;
     for (k, name) in ATTRIBUTES.into_iter().enumerate() {
         let column: Vec<f64> = (0..ATTRIBUTES.len()).map(|i| correlation.get(i, k)).collect();

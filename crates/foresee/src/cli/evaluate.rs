@@ -66,7 +66,7 @@ fn load(model: &Path, device: &Device) -> Result<(Network, ModelCard)> {
     }
 }
 
-/// A file that cannot be written is refused before the work.
+/// A target that is a folder, or lies below a file, is refused before the work.
 fn check_target(path: &Path) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
     let folder_is_file = folder.is_some_and(|folder| folder.exists() && !folder.is_dir());

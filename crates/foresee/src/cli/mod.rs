@@ -24,8 +24,9 @@ use crate::run::Run;
 use crate::session::Session;
 use crate::{memory, stages};
 
-const ABOUT: &str = "Reproduces \"New Perspective of Interpretability of Deep Neural Networks\" \
-                     (Kimura & Tanaka, 2020), end to end";
+/// What the program does, in a sentence.
+pub const ABOUT: &str = "Reproduces \"New Perspective of Interpretability of Deep Neural \
+                         Networks\" (Kimura & Tanaka, 2020), end to end";
 
 #[derive(Parser)]
 #[command(name = "foresee", about = ABOUT, version = VERSION)]

@@ -31,7 +31,12 @@ pub struct PredictArgs {
     #[arg(long, value_name = "DIR", requires = "study")]
     out: Option<PathBuf>,
     /// Data sets of the study.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(
+        long,
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u64).range(1..=10_000),
+        requires = "study"
+    )]
     seeds: u64,
 }
 
@@ -62,11 +67,11 @@ fn of_run_at(folder: &Path, args: &PredictArgs) -> Result<()> {
         )));
     }
     let device = of_run(args.device.as_deref(), &run)?;
+    let other = args.against.as_deref().map(Run::open).transpose()?;
     predict::stage(&mut run, &Session::new(device))?;
-    figures::stage(&mut run)?;
+    figures::renew(&mut run)?;
     let mut shown = tables::predictability(&run)?.markdown();
-    if let Some(other) = &args.against {
-        let other = Run::open(other)?;
+    if let Some(other) = other {
         shown.push_str(&format!("\n{}\n", other.folder().display()));
         shown.push_str(&tables::predictability(&other)?.markdown());
     }

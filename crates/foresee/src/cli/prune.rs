@@ -25,15 +25,22 @@ pub struct PruneArgs {
     #[arg(long, value_name = "N", requires = "save")]
     count: Option<usize>,
     /// Which member of a correlated pair goes: the one with the lower or the higher norm.
-    #[arg(long, value_enum, default_value_t = Victim::Lower)]
+    #[arg(long, value_enum, default_value_t = Victim::Lower, requires = "save")]
     rule: Victim,
     /// What the channels that are left do in place of those that go.
-    #[arg(long, value_enum, default_value_t = Takeover::Nothing)]
+    #[arg(long, value_enum, default_value_t = Takeover::Nothing, requires = "save")]
     takeover: Takeover,
 }
 
 pub(super) fn prune(args: &PruneArgs) -> Result<()> {
     let (mut run, device) = args.run.open()?;
+    let channels = run.manifest.config.model.channels;
+    if let Some(count) = args.count.filter(|&count| count >= channels) {
+        return Err(input(format!(
+            "--count {count} is not possible: the network has {channels} channels, of which one \
+             stays at least"
+        )));
+    }
     let session = Session::new(device);
     stages::prune::stage(&mut run, &session)?;
     match (&args.save, args.count) {
@@ -46,12 +53,6 @@ pub(super) fn prune(args: &PruneArgs) -> Result<()> {
 fn save(args: &PruneArgs, run: &Run, session: &Session, count: usize, path: &Path) -> Result<()> {
     let trained = session.trained(run)?;
     let channels = trained.network.config().channels;
-    if count >= channels {
-        return Err(input(format!(
-            "--count {count} is not possible: the network has {channels} channels, of which one \
-             stays at least"
-        )));
-    }
     let order = run.semantic_plan(args.rule)?.order();
     let absolute = run.manifest.config.prune.absolute;
     let statistics = ChannelStatisticsFile::read(run.folder())?;

@@ -7,6 +7,7 @@ use clap::Args;
 use super::arguments::FacesArgs;
 use crate::config::Config;
 use crate::error::{OtherRun, Result};
+use crate::pages::REPORT;
 use crate::stages::run_all;
 
 #[derive(Args)]
@@ -46,7 +47,7 @@ pub(super) fn reproduce(args: &ReproduceArgs) -> Result<()> {
     for number in 2.. {
         match run_all(config.clone(), faces.as_ref(), &folder, args.seed, &args.device) {
             Ok(run) => {
-                tracing::info!("open {}", run.path("report.html").display());
+                tracing::info!("open {}", run.path(REPORT).display());
                 break;
             }
             Err(e) if args.force && e.is::<OtherRun>() => {

@@ -49,7 +49,8 @@ fn merge(base: &mut Table, over: Table, path: &str) -> Result<()> {
             (Some(slot), value) => {
                 let (given, expected) = (value.type_str(), slot.type_str());
                 return Err(format!(
-                    "`{path}{key}` = {value} is a {given}, expected a {expected} such as {slot}"
+                    "`{path}{key}` = {value} is of type {given}, \
+                     expected {expected}, such as {slot}"
                 ));
             }
         }

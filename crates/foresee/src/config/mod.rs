@@ -48,8 +48,9 @@ impl Config {
             merge_text(&mut table, &text).map_err(named)?;
             typed::<Self>(&table).map_err(named)?;
         }
-        let config: Self = assign(table, set)?;
+        let mut config: Self = assign(table, set)?;
         config.check()?;
+        config.measure.name_attributes()?;
         Ok(config)
     }
 
@@ -64,6 +65,16 @@ impl Config {
         let Only { attribute } = assign(Table::try_from(only)?, set)?;
         attribute.check()?;
         Ok(Self { attribute, ..self.clone() })
+    }
+
+    /// All settings as `section.key` and value.
+    pub(crate) fn keys(&self) -> Result<Vec<(String, String)>> {
+        let mut keys = vec![];
+        for (section, values) in serde_json::to_value(self)?.as_object().into_iter().flatten() {
+            let values = values.as_object().into_iter().flatten();
+            keys.extend(values.map(|(key, v)| (format!("{section}.{key}"), v.to_string())));
+        }
+        Ok(keys)
     }
 
     /// λ of Eq. 10 and what it multiplies, as figures and tables name it.
@@ -171,13 +182,19 @@ mod tests {
     }
 
     #[test]
+    fn attributes_are_written_as_celeba_does() {
+        let config = set(&["measure.attributes=['smiling', 'black hair']"]).unwrap();
+        assert_eq!(config.measure.attributes, ["Smiling", "Black_Hair"]);
+    }
+
+    #[test]
     fn a_wrong_value_is_refused_with_its_key_and_range() {
         let refused = |value: &str, expected: &str| {
             let message = format!("{:#}", set(&[value]).unwrap_err());
             assert!(message.contains(expected), "{value}: {message}");
         };
         refused("train.epoch=9", "there is no key `train.epoch`; the keys are");
-        refused("train.epochs=many", "is a string, expected a integer");
+        refused("train.epochs=many", "is of type string, expected integer");
         refused("train.epochs=0", "train.epochs = 0 is not possible");
         refused("train.learning_rate=-1", "train.learning_rate = -1 is not possible");
         refused("model.readout=max", "unknown variant `max`");
@@ -186,6 +203,8 @@ mod tests {
         refused("measure.attributes=['Smile']", "did you mean Smiling");
         refused("measure.attributes=['Bald', 'Bald']", "Bald is named twice");
         refused("transform.sigmas=[-1.0]", "transform.sigmas");
+        refused("transform.sigmas=[0.0, 0.1, 0.1]", "transform.sigmas: 0.1 is named twice");
+        refused("measure.attributes=['Smiling', 'smiling']", "smiling is named twice");
         refused("transform.curves=['gamma 2']", "power n=");
         refused("transform.curves=['identity', 'identity']", "named twice");
         let unknown = format!("{:#}", Config::resolve("fast", None, &[]).unwrap_err());

@@ -1,7 +1,7 @@
 //! The sections of a configuration. `data/profiles/quick.toml` says what each key means.
 
 use foresee_analysis::{CorrelationSamples, Importance};
-use foresee_celeba::{Crop, SplitRule, attribute_index};
+use foresee_celeba::{ATTRIBUTES, Crop, SplitRule, attribute_index};
 use foresee_model::{NetworkConfig, TrainConfig};
 use foresee_perturb::{Curve, Norm};
 use serde::{Deserialize, Serialize};
@@ -124,12 +124,15 @@ impl Measure {
     fn check(&self) -> Result<()> {
         between("measure.faces", self.faces, 1, 16)?;
         between("measure.attributes (their number)", self.attributes.len(), 1, 12)?;
-        for (i, name) in self.attributes.iter().enumerate() {
-            attribute_index(name).map_err(|e| input(format!("measure.attributes: {e}")))?;
-            if self.attributes[..i].contains(name) {
-                return Err(input(format!("measure.attributes: {name} is named twice")));
-            }
-        }
+        let indices =
+            self.attribute_indices().map_err(|e| input(format!("measure.attributes: {e}")))?;
+        none_twice("measure.attributes", &indices, |i| self.attributes[i].clone())
+    }
+
+    /// Writes the attributes as CelebA does: the setting may differ in case.
+    pub(super) fn name_attributes(&mut self) -> Result<()> {
+        let indices = self.attribute_indices()?;
+        self.attributes = indices.into_iter().map(|k| ATTRIBUTES[k].to_owned()).collect();
         Ok(())
     }
 
@@ -144,12 +147,11 @@ impl Transform {
         if self.sigmas.is_empty() || self.sigmas.iter().any(|s| !(0. ..=10.).contains(s)) {
             return Err(input("transform.sigmas: at least one number, each from 0 to 10"));
         }
-        let repeated = |(i, curve): &(usize, &Curve)| self.curves[..*i].contains(curve);
-        match self.curves.iter().enumerate().find(repeated) {
-            _ if self.curves.is_empty() => Err(input("transform.curves: at least one curve")),
-            Some((_, curve)) => Err(input(format!("transform.curves: {curve} is named twice"))),
-            None => Ok(()),
+        none_twice("transform.sigmas", &self.sigmas, |i| self.sigmas[i].to_string())?;
+        if self.curves.is_empty() {
+            return Err(input("transform.curves: at least one curve"));
         }
+        none_twice("transform.curves", &self.curves, |i| self.curves[i].to_string())
     }
 }
 
@@ -162,6 +164,13 @@ impl Attribute {
         between("attribute.repeats", self.repeats, 2, 1000)?;
         none_or_from("attribute.permutation_images", self.permutation_images, 2)?;
         none_or_from("attribute.surrogate_images", self.surrogate_images, 10)
+    }
+}
+
+fn none_twice<T: PartialEq>(key: &str, values: &[T], name: impl Fn(usize) -> String) -> Result<()> {
+    match (0..values.len()).find(|&i| values[..i].contains(&values[i])) {
+        Some(i) => Err(input(format!("{key}: {} is named twice", name(i)))),
+        None => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@ use foresee_perturb::Curve as ToneCurve;
 use foresee_report::{Band, Curve, Figure, LineStyle, Panel, curves};
 
 use crate::artifacts::{TransformationCurves, TransformationPoint};
+use crate::distinct::distinct;
 use crate::error::Result;
 use crate::provenance::{source, test_faces};
 use crate::run::Run;
@@ -50,12 +51,7 @@ fn lines(
     y: Value<f64>,
     spread: Option<Value<(f64, f64)>>,
 ) -> Vec<Curve> {
-    let mut tones: Vec<&ToneCurve> = vec![];
-    for point in points {
-        if !tones.contains(&&point.curve) {
-            tones.push(&point.curve);
-        }
-    }
+    let tones = distinct(points.iter().map(|point| &point.curve));
     let line = |(i, tone): (usize, &&ToneCurve)| {
         let own = || points.iter().filter(|point| point.curve == **tone);
         let values = own().map(|point| (point.sigma, y(point))).collect();

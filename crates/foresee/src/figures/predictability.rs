@@ -4,23 +4,17 @@ use foresee_predict::{NetworkOperation, ScoreRule, ScoredForecast, Subject};
 use foresee_report::{Dot, Figure, Forest, forest};
 use foresee_stats::LEVEL;
 
-use crate::artifacts::PredictabilityScore;
+use crate::artifacts::ScoredForecasts;
 use crate::error::Result;
 use crate::provenance::{source, test_faces};
 use crate::run::Run;
 
 pub(crate) fn predictability(run: &Run) -> Result<Figure> {
-    let rows: Vec<PredictabilityScore> = run.read()?;
-    let rows: Vec<ScoredForecast> = rows.into_iter().map(ScoredForecast::from).collect();
-    let mut operations: Vec<NetworkOperation> = vec![];
-    for row in &rows {
-        if !operations.contains(&row.operation) {
-            operations.push(row.operation);
-        }
-    }
-    let groups: Vec<Forest> = operations.into_iter().map(|o| group(&rows, o)).collect();
+    let scores: ScoredForecasts = run.read()?;
+    let groups: Vec<Forest> =
+        scores.operations().into_iter().map(|operation| group(&scores.0, operation)).collect();
     let columns = ScoreRule::of_forecasts().map(ScoreRule::title);
-    let source = source(run, &test_faces(rows.first().map(|row| row.images)));
+    let source = source(run, &test_faces(scores.images()));
     Ok(forest("predictability_scores", &columns, &groups, LEVEL, &source)?)
 }
 

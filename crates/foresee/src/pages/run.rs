@@ -2,7 +2,6 @@
 
 use foresee_report::{Figure, Report, Section, Table};
 use foresee_stats::mean;
-use serde_json::Value;
 
 use super::{REPORT, regression};
 use crate::artifacts::{Accuracy, GroupMember, MeanMasks};
@@ -224,13 +223,7 @@ fn made_with(run: &Run) -> Result<Vec<Section>> {
         stages.rows.push(vec![name.to_string(), format!("{:.0}", record.wall_seconds), memory]);
     }
     let mut settings = Table::new("settings", "All settings.", &["key", "value"]);
-    if let Value::Object(sections) = serde_json::to_value(&m.config)? {
-        for (section, keys) in sections {
-            for (key, value) in keys.as_object().into_iter().flatten() {
-                settings.rows.push(vec![format!("{section}.{key}"), value.to_string()]);
-            }
-        }
-    }
+    settings.rows.extend(m.config.keys()?.into_iter().map(|(key, value)| vec![key, value]));
     let text = format!(
         "Foresee {}, commit {}, seed {}, device {}. The numbers behind every figure are in data/, \
          and manifest.json has the hashes of all files.",

@@ -57,7 +57,7 @@ pub struct StageRecord {
 }
 
 /// The faces of a run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataRecord {
     /// The folder or archive.
     pub path: PathBuf,
@@ -152,14 +152,14 @@ impl Manifest {
 
     /// What makes another run of this one, in words.
     pub(crate) fn differences(&self, other: &Self) -> Result<Vec<String>> {
-        let here = self.identity()?;
-        let there = other.identity()?;
+        let held = self.identity()?;
+        let asked = other.identity()?;
         let absent = "nothing".to_owned();
-        let keys = here.keys().chain(there.keys().filter(|key| !here.contains_key(*key)));
-        let different = keys.filter(|&key| here.get(key) != there.get(key)).map(|key| {
-            let old = here.get(key).unwrap_or(&absent);
-            let new = there.get(key).unwrap_or(&absent);
-            format!("{key} is {old} there, {new} here")
+        let keys = held.keys().chain(asked.keys().filter(|key| !held.contains_key(*key)));
+        let different = keys.filter(|&key| held.get(key) != asked.get(key)).map(|key| {
+            let there = held.get(key).unwrap_or(&absent);
+            let here = asked.get(key).unwrap_or(&absent);
+            format!("{key} is {there} there, {here} here")
         });
         Ok(different.collect())
     }
@@ -171,12 +171,7 @@ impl Manifest {
             ("device".to_owned(), self.device.clone()),
             ("seed".to_owned(), self.seed.to_string()),
         ]);
-        if let Value::Object(sections) = serde_json::to_value(&self.config)? {
-            for (section, keys) in sections {
-                let keys = keys.as_object().into_iter().flatten();
-                flat.extend(keys.map(|(key, v)| (format!("{section}.{key}"), v.to_string())));
-            }
-        }
+        flat.extend(self.config.keys()?);
         Ok(flat)
     }
 }

@@ -59,7 +59,7 @@ impl Run {
         let manifest = Manifest::read(folder)?;
         let differences = manifest.differences(&fresh)?;
         if differences.is_empty() {
-            return Ok(Self::resume(lock, folder, manifest, fresh));
+            return Self::resume(lock, folder, manifest, fresh);
         }
         let differences = differences.join("; ");
         if manifest.stages.is_empty() {
@@ -75,7 +75,7 @@ impl Run {
         Ok(Self { folder: folder.into(), manifest, _lock: Some(lock) })
     }
 
-    fn resume(lock: Lock, folder: &Path, mut manifest: Manifest, fresh: Manifest) -> Self {
+    fn resume(lock: Lock, folder: &Path, mut manifest: Manifest, fresh: Manifest) -> Result<Self> {
         if manifest.git_commit != fresh.git_commit {
             tracing::warn!(
                 "this run was begun by commit {}, this program is built from {}: stages are done \
@@ -85,8 +85,11 @@ impl Run {
             );
         }
         // The folder of faces may have moved.
-        manifest.data = fresh.data;
-        Self { folder: folder.into(), manifest, _lock: Some(lock) }
+        if manifest.data != fresh.data {
+            manifest.data = fresh.data;
+            manifest.write(folder)?;
+        }
+        Ok(Self { folder: folder.into(), manifest, _lock: Some(lock) })
     }
 
     /// Makes sure that faces may be drawn into a folder: it is free, or holds a run on drawn faces.
@@ -226,8 +229,18 @@ impl Run {
         let gigabytes = |bytes| format!(", peak memory {:.2} GB", bytes as f64 / 1e9);
         let memory = record.peak_memory_bytes.map_or(String::new(), gigabytes);
         tracing::info!("{stage}: done in {:.0} s{memory}", record.wall_seconds);
-        self.manifest.stages.insert(stage, record);
-        self.manifest.write(&self.folder)
+        let earlier = self.manifest.stages.insert(stage, record);
+        self.manifest.write(&self.folder)?;
+        self.remove_what_is_gone(stage, earlier);
+        Ok(())
+    }
+
+    /// Removes files that a stage made before, with other settings, and does not make now.
+    fn remove_what_is_gone(&self, stage: Stage, earlier: Option<StageRecord>) {
+        let files = earlier.into_iter().flat_map(|record| record.outputs.into_keys());
+        files
+            .filter(|file| !self.made(stage, file))
+            .for_each(|file| drop(std::fs::remove_file(self.path(&file))));
     }
 
     /// A hash of all that a stage's outputs are made from.

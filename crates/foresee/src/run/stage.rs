@@ -1,6 +1,7 @@
 //! The stages of a run, and what each is given and leaves.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use foresee_report::frame::DataFrame;
 use serde::{Deserialize, Serialize};
@@ -67,7 +68,7 @@ pub(crate) struct Inputs<'a, S> {
     /// The version of its outputs: it grows with every change of what the stage computes or how it
     /// writes that, so that runs of before do the stage again.
     pub format: u32,
-    /// Settings, seed and faces.
+    /// Settings and seed; of `train` also the faces, which all others have from its model.
     pub settings: S,
     /// Files that earlier stages made.
     pub reads: &'a [&'a str],
@@ -114,9 +115,10 @@ impl<'a> Outputs<'a> {
         self.files.push(file.into());
     }
 
-    /// Whether a file was written.
-    pub fn has(&self, file: &str) -> bool {
-        self.files.iter().any(|made| made == file)
+    /// Records files that are written already.
+    pub fn add_written(&mut self, paths: Vec<PathBuf>) {
+        let own = |path: &PathBuf| path.strip_prefix(self.run.folder()).ok().map(Path::to_owned);
+        self.files.extend(paths.iter().filter_map(own).map(|path| path.display().to_string()));
     }
 
     /// Adds what earlier, interrupted sessions took.

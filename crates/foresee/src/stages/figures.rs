@@ -8,17 +8,16 @@ use foresee_report::{Architecture, Figure, Table};
 use super::attribute;
 use crate::artifacts::{
     Accuracy, Artifact, AttributeAccuracy, AttributeNeighbour, AttributionFaces, AttributionMaps,
-    Channel, ChannelCorrelation, Figure4Faces, Figure4Masks, GroupMember, MeanMasks,
-    PredictabilityScore, PruningCurves, RegressionReport, Row, TopChannel, TrainingStep,
-    TransformationCurves, Validation,
+    Channel, ChannelCorrelation, Figure4Faces, Figure4Masks, GroupMember, MeanMasks, PruningCurves,
+    RegressionReport, Row, ScoredForecasts, TopChannel, TrainingStep, TransformationCurves,
+    Validation,
 };
 use crate::error::Result;
-use crate::provenance::{source, test_faces};
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::MODEL;
 use crate::{figures, pages, tables};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The files that every run's figures are drawn from.
 const READS: [&str; 15] = [
@@ -42,13 +41,21 @@ const READS: [&str; 15] = [
 /// The figure of all methods on faces.
 const COMPARISON: &str = "attribution_comparison";
 
+/// Draws anew what is drawn already, after a stage was done by itself.
+pub(crate) fn renew(run: &mut Run) -> Result<()> {
+    match run.manifest.stages.contains_key(&Stage::Figures) {
+        true => stage(run),
+        false => Ok(()),
+    }
+}
+
 pub(crate) fn stage(run: &mut Run) -> Result<()> {
     let manifest = run.manifest.clone();
     let predicted = manifest.config.predict.images > 0;
     let attributed = manifest.stages.contains_key(&Stage::Attribute);
     let mut reads = READS.to_vec();
     if predicted {
-        reads.extend([PredictabilityScore::PATH, RegressionReport::PATH]);
+        reads.extend([ScoredForecasts::PATH, RegressionReport::PATH]);
     }
     if attributed {
         let made = |file: &&str| run.made(Stage::Attribute, file);
@@ -82,10 +89,8 @@ struct Drawn {
 impl Drawn {
     /// What the stage `predict` found.
     fn predictability(&mut self, run: &Run) -> Result<()> {
-        let scores: Vec<PredictabilityScore> = run.read()?;
-        let images = test_faces(scores.first().map(|score| score.images));
         self.figures.push(figures::predictability(run)?);
-        self.tables.push(tables::predictability(run)?.measured_on(&source(run, &images)));
+        self.tables.push(tables::predictability(run)?);
         let report: RegressionReport = run.read()?;
         let source = pages::regression::source();
         self.figures.extend(figures::regression(&report, &source)?);
@@ -106,16 +111,10 @@ impl Drawn {
         let run = outputs.run();
         outputs.add(pages::REPORT);
         for figure in &self.figures {
-            figure.save(&run.path("figures"))?;
-            for extension in ["png", "svg", "pdf"] {
-                outputs.add(format!("figures/{}.{extension}", figure.name()));
-            }
+            outputs.add_written(figure.save(&run.path("figures"))?);
         }
         for table in &self.tables {
-            table.save(&run.path("tables"))?;
-            for extension in ["csv", "md", "tex"] {
-                outputs.add(format!("tables/{}.{extension}", table.name));
-            }
+            outputs.add_written(table.save(&run.path("tables"))?);
         }
         pages::run::write(run, &self.figures, &self.tables)
     }
@@ -123,11 +122,12 @@ impl Drawn {
 
 fn architecture(run: &Run) -> Result<Architecture> {
     let (network, _) = Network::load(&run.path(MODEL), &Device::Cpu)?;
+    let config = network.config();
     Ok(Architecture {
         image_size: run.manifest.config.data.image_size,
         blocks: network.extractor().plan(),
         attributes: ATTRIBUTES.len(),
-        mask_kernel: network.config().mask_kernel,
+        mask_kernel: config.attention.then_some(config.mask_kernel),
         parameters: network.parameters(),
     })
 }

@@ -9,11 +9,13 @@ use foresee_analysis::{
 use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_model::Network;
 use foresee_perturb::ChannelStatistics;
+use foresee_report::PlaneTable;
 use foresee_stats::{Matrix, row_correlation};
 
 use crate::artifacts::{
     AttributeCorrelation, AttributeNeighbour, Channel, ChannelCorrelation, ChannelStatisticsFile,
-    Figure4Faces, Figure4Masks, GroupMember, MaskLabel, MeanContributions, MeanMasks, TopChannel,
+    FacePixels, Figure4Faces, Figure4Masks, GroupMember, MaskLabel, MeanContributions, MeanMasks,
+    TopChannel,
 };
 use crate::error::Result;
 use crate::faces;
@@ -66,8 +68,8 @@ fn collect(
     let network = &trained.network;
     let readout = Tensor::new(readout.to_vec(), &session.device)?;
     let mut statistics = FeatureStatistics::new(&readout)?;
-    let mut progress = Progress::new("measuring", faces.len(), 0);
-    for batch in faces::in_order(data, faces, &trained.preprocessing, BATCH) {
+    let progress = Progress::new("measuring", faces.len(), 0);
+    for batch in data.batches_in_order(faces, &trained.preprocessing, BATCH) {
         let batch = batch?;
         let z = network.extractor().forward(&batch.images.to_device(&session.device)?)?;
         let pooled = network.heads().pool(&z)?;
@@ -166,14 +168,19 @@ fn write_figure4(outputs: &mut Outputs, session: &Session, importance: &Matrix) 
     let settings = &run.manifest.config.measure;
     let attributes = settings.attribute_indices()?;
     let faces = data.faces_showing(&attributes, &data.split(Split::Test)?, settings.faces);
-    let batch = faces::in_order(data, &faces, preprocessing, faces.len().max(1))
+    let batch = data
+        .batches_in_order(&faces, preprocessing, faces.len().max(1))
         .next()
         .ok_or_else(|| anyhow::anyhow!("no test face to show"))??;
     let z = network.extractor().forward(&batch.images.to_device(&session.device)?)?;
     let names: Vec<&str> = faces.iter().map(|&face| data.name(face)).collect();
-    outputs.write(&Figure4Faces::new(&names, &batch.images, &preprocessing.normalisation)?)?;
+    outputs.write(&Figure4Faces(FacePixels::new(
+        &names,
+        &batch.images,
+        &preprocessing.normalisation,
+    )?))?;
 
-    let mut masks = Figure4Masks::new(preprocessing.image_size);
+    let mut masks = PlaneTable::new(preprocessing.image_size);
     for k in attributes {
         let all = network.heads().masks(&z, &[k])?.squeeze(1)?;
         for (i, channel) in top_channels(importance, k, SHOWN).into_iter().enumerate() {
@@ -189,5 +196,5 @@ fn write_figure4(outputs: &mut Outputs, session: &Session, importance: &Matrix) 
             }
         }
     }
-    outputs.write(&masks)
+    outputs.write(&Figure4Masks(masks))
 }

@@ -56,7 +56,7 @@ fn open_faces(folder: &FacesFolder, config: &Config, out: &Path) -> Result<(Cele
     let (data, record) = match left_out(out)? {
         // What could not be read when the run began is left out for good.
         Some(names) => faces::open(&folder.path, rule, folder.splits.as_deref(), &names)?,
-        None => faces::open_checked(folder, rule, config.train.limit, out)?,
+        None => faces::open_checked(folder, config, out)?,
     };
     Ok((data, DataRecord { cache: folder.cache.clone(), ..record }))
 }

@@ -1,6 +1,6 @@
 //! Stage `predict`: how well forecasts that a person could make say what a perturbation changes.
 
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use candle_core::Tensor;
 use foresee_celeba::Split;
@@ -10,7 +10,7 @@ use foresee_stats::Matrix;
 
 use crate::artifacts::{
     Artifact, AttributeCorrelation, Channel, ChannelCorrelation, ChannelStatisticsFile,
-    MeanContributions, MeanMasks, PredictabilityScore, RegressionReport, Row, SemanticPlan,
+    MeanContributions, MeanMasks, RegressionReport, Row, ScoredForecasts, SemanticPlan,
 };
 use crate::error::Result;
 use crate::faces;
@@ -35,7 +35,14 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     let inputs = Inputs {
         stage: Stage::Predict,
         format: FORMAT,
-        settings: (&config.data, &config.predict, sigmas, run.manifest.seed),
+        settings: (
+            &config.data,
+            &config.predict,
+            sigmas,
+            config.transform.clip,
+            config.prune.absolute,
+            run.manifest.seed,
+        ),
         reads: &[
             MODEL,
             ChannelStatisticsFile::PATH,
@@ -67,9 +74,9 @@ fn write_scores(outputs: &mut Outputs, session: &Session) -> Result<()> {
     let trained = session.trained(run)?;
     let batches = batches(run, session, trained)?;
     let statistics = ChannelStatisticsFile::read(run.folder())?;
-    let progress: OnceLock<Mutex<Progress>> = OnceLock::new();
+    let progress: OnceLock<Progress> = OnceLock::new();
     let step = |images: usize| {
-        if let Some(Ok(mut progress)) = progress.get().map(Mutex::lock) {
+        if let Some(progress) = progress.get() {
             progress.add(images, String::new);
         }
     };
@@ -84,16 +91,16 @@ fn write_scores(outputs: &mut Outputs, session: &Session) -> Result<()> {
         progress: &step,
     };
     let images = study.images_to_run();
-    progress.get_or_init(|| Mutex::new(Progress::new("predicting", images, 0)));
+    progress.get_or_init(|| Progress::new("predicting", images, 0));
     let scored = study.run()?;
-    outputs.write(&scored.iter().map(PredictabilityScore::from).collect::<Vec<_>>())
+    outputs.write(&ScoredForecasts(scored))
 }
 
 /// Test images on the session's device, with their numbers.
 fn batches(run: &Run, session: &Session, trained: &Trained) -> Result<Vec<(Tensor, Vec<usize>)>> {
     let data = session.data(run)?;
     let test = faces::first(data.split(Split::Test)?, run.manifest.config.predict.images);
-    let batches = faces::in_order(data, &test, &trained.preprocessing, BATCH);
+    let batches = data.batches_in_order(&test, &trained.preprocessing, BATCH);
     batches
         .map(|batch| {
             let batch = batch?;

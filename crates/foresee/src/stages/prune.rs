@@ -91,8 +91,8 @@ fn measure(
     device: &Device,
 ) -> Result<Vec<Vec<Tally>>> {
     let networks: usize = curves.iter().map(|curve| curve.cuts.len()).sum();
-    let mut progress = Progress::new("pruning", test.len(), 0);
-    let batches = faces::in_order(data, test, &trained.preprocessing, BATCH).map(
+    let progress = Progress::new("pruning", test.len(), 0);
+    let batches = data.batches_in_order(test, &trained.preprocessing, BATCH).map(
         |batch| -> Result<(Tensor, Tensor)> {
             let batch = batch?;
             progress.add(batch.faces.len(), || format!("{networks} networks"));

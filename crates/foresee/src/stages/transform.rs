@@ -87,9 +87,9 @@ impl Sweep<'_> {
         };
         let faces = faces::first(self.data.split(split)?, limit);
         let title = format!("transforming, {} faces", split.id());
-        let mut progress = Progress::new(&title, faces.len(), 0);
+        let progress = Progress::new(&title, faces.len(), 0);
         let count = self.settings.sigmas.len() * curves.len();
-        let batches = faces::in_order(self.data, &faces, &self.trained.preprocessing, BATCH).map(
+        let batches = self.data.batches_in_order(&faces, &self.trained.preprocessing, BATCH).map(
             |batch| -> Result<(Tensor, Tensor, Vec<usize>)> {
                 let batch = batch?;
                 progress.add(batch.faces.len(), || format!("{count} settings"));

@@ -9,6 +9,7 @@ use crate::artifacts::{
     Artifact, AttributionCheck, AttributionScore, DependencePoint, PermutedPart, PermutedParts,
     RandomisedStep, Row, SurrogateRow,
 };
+use crate::distinct::distinct;
 use crate::error::Result;
 use crate::provenance::{first_of, source};
 use crate::run::{Run, Stage};
@@ -30,17 +31,6 @@ pub(crate) fn all(run: &Run) -> Result<Vec<Table>> {
         tables.push(surrogate(run)?);
     }
     Ok(tables)
-}
-
-/// The methods, in the order of the file.
-fn distinct(methods: impl Iterator<Item = Method>) -> Vec<Method> {
-    let mut all: Vec<Method> = vec![];
-    for method in methods {
-        if !all.contains(&method) {
-            all.push(method);
-        }
-    }
-    all
 }
 
 /// How good each method is: means over faces and attributes, with their standard errors.

@@ -4,16 +4,16 @@ use foresee_predict::{NetworkOperation, Score, ScoreRule, ScoredForecast, Subjec
 use foresee_report::Table;
 use foresee_stats::{Interval, LEVEL};
 
-use crate::artifacts::PredictabilityScore;
+use crate::artifacts::ScoredForecasts;
 use crate::error::Result;
+use crate::provenance::{source, test_faces};
 use crate::run::Run;
 
 /// The scores that only some lines have.
 const OTHERS: [ScoreRule; 2] = [ScoreRule::Monotonicity, ScoreRule::RankOfPairs];
 
 pub(crate) fn predictability(run: &Run) -> Result<Table> {
-    let rows: Vec<PredictabilityScore> = run.read()?;
-    let rows: Vec<ScoredForecast> = rows.into_iter().map(ScoredForecast::from).collect();
+    let scores: ScoredForecasts = run.read()?;
     let mut header = vec!["operation", "forecast"];
     header.extend(ScoreRule::of_forecasts().map(ScoreRule::title));
     header.extend(["other", "sees (numbers + probes)", "perturbations × images"]);
@@ -23,23 +23,13 @@ pub(crate) fn predictability(run: &Run) -> Result<Table> {
         100. * LEVEL
     );
     let mut table = Table::new("predictability", &caption, &header);
-    let mut lines: Vec<(NetworkOperation, &Subject)> = vec![];
-    for row in &rows {
-        if !lines.contains(&(row.operation, &row.subject)) {
-            lines.push((row.operation, &row.subject));
-        }
-    }
-    // Operation by operation, in the order in which each first appears.
-    let first = |operation: NetworkOperation| lines.iter().position(|line| line.0 == operation);
-    let mut ordered = lines.clone();
-    ordered.sort_by_key(|line| first(line.0));
-    table.rows = ordered.into_iter().filter_map(|line| cells(&rows, line)).collect();
+    table.rows = scores.lines().into_iter().filter_map(|line| cells(&scores.0, line)).collect();
     table.notes.push(
         "Units of forecasts are fitted on the other operations. Lines with `minus` are \
          differences on the same samples."
             .into(),
     );
-    Ok(table)
+    Ok(table.measured_on(&source(run, &test_faces(scores.images()))))
 }
 
 fn cells(

@@ -7,7 +7,6 @@ use crate::run::Run;
 
 pub(super) fn classifier(run: &Run, network: &Architecture) -> Table {
     let channels = network.blocks.last().map_or(0, |b| b.1).to_string();
-    let n = network.mask_kernel;
     let caption =
         format!("Table 2. Architecture of each of the {} binary classifiers.", network.attributes);
     let mut table = Table::new("table2_classifier", &caption, &["layer", "channels"]);
@@ -15,17 +14,15 @@ pub(super) fn classifier(run: &Run, network: &Architecture) -> Table {
         Readout::Linear => "linear readout",
         Readout::Mean => "mean over channels, learned bias",
     };
-    let mask = format!("attention mask: sigmoid of a {n} × {n} convolution of z");
-    table.rows = [
-        ["features z", &channels],
-        [&mask, &channels],
-        ["element-wise product with z", &channels],
-        ["global average pooling", &channels],
-        [readout, "1"],
-        ["sigmoid", "1"],
-    ]
-    .map(|row| row.map(String::from).to_vec())
-    .to_vec();
+    let mask = network
+        .mask_kernel
+        .map(|n| format!("attention mask: sigmoid of a {n} × {n} convolution of z"));
+    let mut rows: Vec<[&str; 2]> = vec![["features z", channels.as_str()]];
+    if let Some(mask) = &mask {
+        rows.extend([[mask.as_str(), &channels], ["element-wise product with z", &channels]]);
+    }
+    rows.extend([["global average pooling", &channels], [readout, "1"], ["sigmoid", "1"]]);
+    table.rows = rows.into_iter().map(|row| row.map(String::from).to_vec()).collect();
     table.notes.push(
         "The paper does not say how 128 pooled channels become one answer; the readout is this \
          project's reading."

@@ -59,16 +59,6 @@ impl PowerCurve {
         Ok(Self { n: n as f32, beta: beta as f32 + 0. })
     }
 
-    /// n of Eq. 12.
-    pub fn n(&self) -> f64 {
-        f64::from(self.n)
-    }
-
-    /// β of Eq. 11.
-    pub fn beta(&self) -> f64 {
-        f64::from(self.beta)
-    }
-
     /// Applies Eq. 11 and 12 to each mask, with `power` for t ↦ tⁿ.
     #[inline]
     fn transform(self, masks: &mut [f32], power: impl Fn(f32) -> f32) {

@@ -65,9 +65,18 @@ impl ChannelStatistics {
     /// option the partners are the pairs of the plan.
     ///
     /// # Errors
-    /// If the tables do not fit each other, or a covariance is not finite.
+    /// If the tables do not fit each other, there is no such channel, or a covariance is not
+    /// finite.
     pub fn cut(&self, pruned: &[usize], takeover: Takeover, absolute: bool) -> Result<Cut> {
         self.check()?;
+        let channels = self.means.len();
+        if let Some(&channel) = pruned.iter().find(|&&channel| channel >= channels) {
+            return Err(Error::Channels {
+                what: "the pruned channels",
+                got: channel + 1,
+                channels,
+            });
+        }
         let kept = || (0..self.means.len()).filter(|c| !pruned.contains(c)).collect();
         match takeover {
             Takeover::Nothing => Ok(Cut::Plain(kept())),

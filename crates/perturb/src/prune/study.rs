@@ -6,7 +6,7 @@ use super::plan::PrunePlan;
 use super::rule::{Norm, PruneRule, Victim};
 use super::statistics::ChannelStatistics;
 use super::takeover::Takeover;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Random orders that are measured with every takeover; the others with none.
 const TAKEOVER_ORDERS: u64 = 3;
@@ -90,8 +90,23 @@ impl PruneStudy {
     /// # Errors
     /// If the inputs are not for one number of channels.
     pub fn orders(&self, plans: &[PrunePlan], inputs: &PruneInputs) -> Result<Vec<PruneOrder>> {
+        self.check(inputs)?;
         let orders = PruneRule::ALL.map(|rule| self.orders_of(rule, plans, inputs));
         Ok(orders.into_iter().collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    fn check(&self, inputs: &PruneInputs) -> Result<()> {
+        let channels = inputs.statistics.means.len();
+        let tables = [
+            ("the correlation matrix", inputs.correlation.len()),
+            ("the filter norms", inputs.filter_norms.len()),
+            ("the readout norms", inputs.readout_norms.len()),
+            ("the masks' Gram matrix", inputs.mask_gram.map_or(channels, <[_]>::len)),
+        ];
+        match tables.into_iter().find(|(_, got)| *got != channels) {
+            Some((what, got)) => Err(Error::Channels { what, got, channels }),
+            None => Ok(()),
+        }
     }
 
     fn orders_of(
@@ -117,7 +132,7 @@ impl PruneStudy {
                 None => vec![],
             },
             PruneRule::Random => {
-                let seeds = self.seed..self.seed + self.random_orders;
+                let seeds = (0..self.random_orders).map(|i| self.seed.wrapping_add(i));
                 seeds.map(|seed| PruneOrder::random(channels, seed)).collect()
             }
         })
@@ -126,7 +141,8 @@ impl PruneStudy {
     /// The takeovers that an order is measured with: those of its rule, but none for all random
     /// orders after the third.
     pub fn takeovers(&self, order: &PruneOrder) -> &'static [Takeover] {
-        let too_many = order.seed.is_some_and(|seed| seed >= self.seed + TAKEOVER_ORDERS);
+        let too_many =
+            order.seed.is_some_and(|seed| seed.wrapping_sub(self.seed) >= TAKEOVER_ORDERS);
         match self.takeover && !too_many {
             true => order.rule.takeovers(),
             false => &[Takeover::Nothing],

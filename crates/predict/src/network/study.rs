@@ -253,8 +253,11 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
             self.prune(order.rule.id().to_owned(), order.order.clone(), Takeover::Nothing)
         });
         let random = (0..RANDOM_ORDERS).map(|number| {
-            let order =
-                PruneOrder::random(self.network.channels(), self.settings.seed + number).order;
+            let order = PruneOrder::random(
+                self.network.channels(),
+                self.settings.seed.wrapping_add(number),
+            )
+            .order;
             self.prune(format!("random {number}"), order, Takeover::Nothing)
         });
         semantic.chain(random).collect()
@@ -288,8 +291,9 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
         let NetworkStudySettings { clip, mean, deviation, seed, .. } = self.settings;
         let noise = Noise { sigma: 0., clip, mean, deviation, seed };
         let model = NoisyImages { network: self.network, noise, progress: self.progress };
-        let draws: Vec<AddNoise> = (0..DRAWS).map(|draw| AddNoise { seed: seed + draw }).collect();
-        let probe_draw = AddNoise { seed: seed + DRAWS };
+        let draws: Vec<AddNoise> =
+            (0..DRAWS).map(|draw| AddNoise { seed: seed.wrapping_add(draw) }).collect();
+        let probe_draw = AddNoise { seed: seed.wrapping_add(DRAWS) };
         let probe = observe(&model, self.batches, &[probe_draw], &[PROBE * smallest])?;
         let linear = linear_from_one_probe(probe, draws.len(), &sigmas)?;
         let perturbations = draws.len() * sigmas.len();

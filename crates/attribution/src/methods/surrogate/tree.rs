@@ -98,7 +98,9 @@ fn best_split(
             let gain = sum * sum * (1. / below as f64 + 1. / above as f64);
             if gain > greatest {
                 greatest = gain;
-                best = Some((column, low + (high - low) / 2.));
+                // Between neighbouring numbers there is none.
+                let middle = low + (high - low) / 2.;
+                best = Some((column, if middle < high { middle } else { low }));
             }
         }
     }

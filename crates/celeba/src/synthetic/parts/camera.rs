@@ -36,6 +36,8 @@ fn resize(rgb: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
         .expect("three bytes for each pixel");
     let mut resized = Image::new(to.0 as u32, to.1 as u32, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    Resizer::new().resize(&source, &mut resized, &options).expect("sizes above 0");
+    Resizer::new()
+        .resize(&source, &mut resized, &options)
+        .expect("sizes above 0 and one type of pixel");
     resized.into_vec()
 }

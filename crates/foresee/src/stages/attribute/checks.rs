@@ -10,7 +10,6 @@ use rayon::prelude::*;
 use super::subject::Subject;
 use crate::artifacts::{AttributionCheck, RandomisedStep};
 use crate::error::Result;
-use crate::faces;
 use crate::progress::Progress;
 use crate::run::Outputs;
 
@@ -37,7 +36,7 @@ pub(super) fn write(
         return Ok(());
     }
     let cascade = subject.randomised()?;
-    let mut progress = Progress::new("checking attributions", pairs.len(), 0);
+    let progress = Progress::new("checking attributions", pairs.len(), 0);
     let mut checks = vec![];
     let mut steps = vec![];
     for pair in &pairs {
@@ -68,7 +67,7 @@ fn pairs(subject: &Subject) -> Result<Vec<Pair>> {
     let mut pairs = vec![];
     for (face, attribute) in chosen {
         let images = &subject.trained.preprocessing;
-        let Some(batch) = faces::in_order(subject.data, &[face], images, 1).next() else {
+        let Some(batch) = subject.data.batches_in_order(&[face], images, 1).next() else {
             continue;
         };
         let x = batch?.images.to_device(&subject.session.device)?;

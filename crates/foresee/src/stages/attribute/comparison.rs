@@ -7,9 +7,8 @@ use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_report::{Fixed, PlaneTable, Scientific};
 
 use super::subject::Subject;
-use crate::artifacts::{AttributionFaces, FacePixels, MapKind, MapLabel};
+use crate::artifacts::{FacePixels, MapKind, MapLabel};
 use crate::error::Result;
-use crate::faces;
 
 /// Test faces that a row's face is chosen from, and how many are looked at together.
 const LOOKED_AT: usize = 36;
@@ -64,7 +63,7 @@ fn candidates(subject: &Subject, attribute: usize) -> Vec<usize> {
 /// The first of these faces with a probability above [`SURE`], or else the first with the greatest.
 fn surest(subject: &Subject, faces: &[usize], attribute: usize) -> Result<Option<(usize, f64)>> {
     let mut best: Option<(usize, f64)> = None;
-    for batch in faces::in_order(subject.data, faces, &subject.trained.preprocessing, BATCH) {
+    for batch in subject.data.batches_in_order(faces, &subject.trained.preprocessing, BATCH) {
         let batch = batch?;
         let images = batch.images.to_device(&subject.session.device)?;
         let logits = subject.layers.target(attribute).values(&images)?.to_vec1::<f32>()?;
@@ -97,11 +96,13 @@ impl Comparison {
     ) -> Result<Self> {
         let faces = rows.faces();
         let images = &subject.trained.preprocessing;
-        let batch = faces::in_order(subject.data, &faces, images, faces.len().max(1))
+        let batch = subject
+            .data
+            .batches_in_order(&faces, images, faces.len().max(1))
             .next()
             .context("no face to show")??;
         let names: Vec<&str> = faces.iter().map(|&face| subject.data.name(face)).collect();
-        let pixels = AttributionFaces::new(&names, &batch.images, &images.normalisation)?.0;
+        let pixels = FacePixels::new(&names, &batch.images, &images.normalisation)?;
         let x = batch.images.to_device(&subject.session.device)?;
         let mut values = vec![];
         for row in &rows.0 {

@@ -45,7 +45,7 @@ pub(super) fn regions(
     }
     let (x, labels) = subject.test_images(subject.settings().permutation_images)?;
     let grid = subject.settings().grid.min(subject.image_size());
-    let mut progress = Progress::new("permuting", grid * grid, 0);
+    let progress = Progress::new("permuting", grid * grid, 0);
     let network = &subject.trained.network;
     let model = |x: &Tensor| Ok(network.forward(x).map_err(CandleError::wrap)?.logits);
     let step = |part: &Part| progress.add(1, || part.name.clone());
@@ -112,7 +112,7 @@ fn channels(
     labels: &Tensor,
 ) -> Result<Vec<Vec<Importance>>> {
     let parts = Part::channels(&z.dims()[1..], subject.settings().channels)?;
-    let mut progress = Progress::new("permuting", parts.len(), 0);
+    let progress = Progress::new("permuting", parts.len(), 0);
     let model = |z: &Tensor| logits(subject, z);
     let step = |part: &Part| progress.add(1, || part.name.clone());
     let options = options(subject);
@@ -132,7 +132,7 @@ fn other_labels(subject: &Subject, attributes: &[usize]) -> Result<Vec<Vec<Impor
     };
     let train = rows(&faces::first(data.split(Split::Train)?, LABELLED))?;
     let test = rows(&data.split(Split::Test)?)?;
-    let mut progress = Progress::new("permuting", ATTRIBUTES.len(), 0);
+    let progress = Progress::new("permuting", ATTRIBUTES.len(), 0);
     let step = |part: &Part| progress.add(1, || part.name.clone());
     Ok(label_importances(&train, &test, &ATTRIBUTES, attributes, &options(subject), step)?)
 }
@@ -204,7 +204,7 @@ fn surrogates(subject: &Subject, attributes: &[usize]) -> Result<Vec<SurrogateRo
     let mut logits = vec![];
     let columns: Vec<u32> = attributes.iter().map(|&k| k as u32).collect();
     let columns = Tensor::new(columns, &subject.session.device)?;
-    for batch in faces::in_order(subject.data, &test, &subject.trained.preprocessing, BATCH) {
+    for batch in subject.data.batches_in_order(&test, &subject.trained.preprocessing, BATCH) {
         let images = batch?.images.to_device(&subject.session.device)?;
         let z = network.extractor().forward(&images)?;
         let output = network.forward_features(&z)?;

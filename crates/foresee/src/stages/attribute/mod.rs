@@ -7,8 +7,6 @@ mod global;
 mod scores;
 mod subject;
 
-use std::fs::remove_file;
-
 use foresee_attribution::Method;
 
 pub(crate) use self::comparison::{Comparison, Rows};
@@ -19,10 +17,10 @@ use crate::artifacts::{
     DependencePoint, PermutedParts, RandomisedStep, Row, SurrogateRow,
 };
 use crate::error::Result;
-use crate::run::{Inputs, Outputs, Run, Stage};
+use crate::run::{Inputs, Run, Stage};
 use crate::session::{MODEL, Session};
 
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// All that the stage writes; which of these depends on the settings and the faces.
 pub(crate) const FILES: [&str; 8] = [
@@ -66,7 +64,6 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         outputs.write(&AttributionMaps(comparison.maps))?;
         scores::write(outputs, &subject, &explainer, &methods)?;
         checks::write(outputs, &subject, &explainer, &methods)?;
-        remove_others(outputs);
         Ok(())
     })
 }
@@ -84,15 +81,4 @@ pub(crate) fn region_maps(
     methods: &[Method],
 ) -> Result<global::RegionMaps> {
     Ok(global::regions(subject, attributes, methods)?.maps)
-}
-
-/// Removes what other settings left: files that are not made now, and the tables, which the stage
-/// `figures` makes anew.
-fn remove_others(outputs: &Outputs) {
-    let files = FILES.iter().filter(|file| !outputs.has(file)).map(|file| (*file).to_owned());
-    let tables = ["checks", "permutation", "surrogate"].into_iter().flat_map(|name| {
-        ["csv", "md", "tex"].map(|extension| format!("tables/attribution_{name}.{extension}"))
-    });
-    let run = outputs.run();
-    files.chain(tables).for_each(|file| drop(remove_file(run.path(&file))));
 }

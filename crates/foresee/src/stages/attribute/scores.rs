@@ -8,7 +8,6 @@ use rayon::prelude::*;
 use super::subject::Subject;
 use crate::artifacts::AttributionScore;
 use crate::error::Result;
-use crate::faces;
 use crate::progress::Progress;
 use crate::run::Outputs;
 
@@ -31,12 +30,11 @@ pub(super) fn write(
     methods: &[Method],
 ) -> Result<()> {
     let attributes = subject.run.manifest.config.measure.attribute_indices()?;
-    let mut progress =
-        Progress::new("attributing", attributes.len() * subject.settings().images, 0);
+    let progress = Progress::new("attributing", attributes.len() * subject.settings().images, 0);
     let mut all = vec![];
     for attribute in attributes {
         let with = subject.faces_with(attribute);
-        for batch in faces::in_order(subject.data, &with, &subject.trained.preprocessing, BATCH) {
+        for batch in subject.data.batches_in_order(&with, &subject.trained.preprocessing, BATCH) {
             let batch = batch?;
             let shown = Shown {
                 x: batch.images.to_device(&subject.session.device)?,

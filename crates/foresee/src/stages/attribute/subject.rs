@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::{DType, Tensor};
 use foresee_attribution::{Explainer, Layers, network_layers, randomised_cascade};
-use foresee_celeba::synthetic::{Generator, region_shares};
+use foresee_celeba::synthetic::Generator;
 use foresee_celeba::{CelebA, Split};
 use foresee_model::Network;
 use rand::SeedableRng;
@@ -30,6 +30,8 @@ pub(crate) struct Subject<'a> {
     pub seed: u64,
     /// Test faces in an order that the seed decides.
     pub test: Vec<usize>,
+    /// What drew the faces, if they are drawn.
+    generator: Option<Generator>,
 }
 
 impl<'a> Subject<'a> {
@@ -40,7 +42,8 @@ impl<'a> Subject<'a> {
         let mut test = data.split(Split::Test)?;
         test.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let layers = layers_of(&trained.network)?;
-        Ok(Self { run, session, trained, data, layers, seed, test })
+        let generator = data.generator();
+        Ok(Self { run, session, trained, data, layers, seed, test, generator })
     }
 
     pub fn settings(&self) -> &'a Attribute {
@@ -73,10 +76,11 @@ impl<'a> Subject<'a> {
     /// Images and labels of the first test faces, [N, 3, H, W] and [N, K].
     pub fn test_images(&self, count: usize) -> Result<(Tensor, Tensor)> {
         let test = faces::first(self.test.clone(), count);
-        let batch =
-            faces::in_order(self.data, &test, &self.trained.preprocessing, test.len().max(1))
-                .next()
-                .ok_or_else(|| anyhow::anyhow!("no test face"))??;
+        let batch = self
+            .data
+            .batches_in_order(&test, &self.trained.preprocessing, test.len().max(1))
+            .next()
+            .ok_or_else(|| anyhow::anyhow!("no test face"))??;
         let device = &self.session.device;
         let labels = batch.labels.to_dtype(DType::F32)?.to_device(device)?;
         Ok((batch.images.to_device(device)?, labels))
@@ -85,12 +89,15 @@ impl<'a> Subject<'a> {
     /// 1 where an attribute is on a face, pixel by pixel as the network sees it; known of drawn
     /// faces only.
     pub fn region(&self, face: usize, attribute: usize) -> Option<Vec<f32>> {
-        if !self.data.is_synthetic() {
-            return None;
-        }
-        let region =
-            Generator::new(self.seed).region(face as u64, self.data.labels(face), attribute);
-        let shares = region_shares(&region, self.trained.preprocessing.crop, self.image_size());
+        let labels = self.data.labels(face);
+        let crop = self.trained.preprocessing.crop;
+        let shares = self.generator.as_ref()?.region_shares(
+            face as u64,
+            labels,
+            attribute,
+            crop,
+            self.image_size(),
+        );
         Some(shares.into_iter().map(|share| if share >= 0.5 { 1. } else { 0. }).collect())
     }
 

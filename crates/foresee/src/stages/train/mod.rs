@@ -66,7 +66,7 @@ fn card(run: &Run, trained: usize) -> ModelCard {
 
 /// Logits of faces, with their labels.
 pub(crate) fn predict(
-    mut progress: Progress,
+    progress: Progress,
     network: &Network,
     data: &CelebA,
     faces: &[usize],
@@ -75,7 +75,7 @@ pub(crate) fn predict(
 ) -> Result<Predictions> {
     let network = network.frozen();
     let mut predictions = Predictions::default();
-    for batch in faces::in_order(data, faces, preprocessing, 32) {
+    for batch in data.batches_in_order(faces, preprocessing, 32) {
         let batch = batch?;
         let output = network.forward(&batch.images.to_device(device)?)?;
         predictions.add(&output.logits, &batch.labels)?;

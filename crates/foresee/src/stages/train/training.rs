@@ -80,11 +80,12 @@ impl<'a> Training<'a> {
         let config = &self.run.manifest.config;
         // Behind the training a signal ends the program at once again.
         let patience = Patience::begin();
-        let done = self.trainer.position().step * config.train.batch_size;
-        let all = self.trainer.steps() * config.train.batch_size.min(self.train.len());
-        let mut progress = Progress::new("training", all, done);
+        let batch = config.train.batch_size.min(self.train.len());
+        let done = self.trainer.position().step * batch;
+        let all = self.trainer.steps() * batch;
+        let progress = Progress::new("training", all, done);
         while !self.trainer.is_done() {
-            if let Err(e) = self.epoch(&mut progress, &patience) {
+            if let Err(e) = self.epoch(&progress, &patience) {
                 return Err(self.rescue(e));
             }
             self.validate(&progress)?;
@@ -98,7 +99,7 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    fn epoch(&mut self, progress: &mut Progress, patience: &Patience) -> Result<()> {
+    fn epoch(&mut self, progress: &Progress, patience: &Patience) -> Result<()> {
         let epochs = self.run.manifest.config.train.trainer.epochs;
         for batch in self.data.batches(self.train, &self.batch_options()) {
             let batch = batch?;

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use foresee_report::{Figure, Record, Report, Section, Source, Table, frame};
+use foresee_report::{Figure, Report, Section, Source, Table, frame};
 use foresee_stats::{Interval, LEVEL, MARGIN, SEEDS_NEEDED};
 
 use super::variants::{self, Compared};
-use super::{Claim, ClaimKind, Failed, Finished, Group, predictability, pruning, test_claims};
-use crate::artifacts::{ClaimRow, MaskRegion, PredictabilityOverSeeds, PruningOverSeeds};
+use super::{Claim, Failed, Finished, Group, predictability, pruning, test_claims};
+use crate::artifacts::{ClaimRow, PredictabilityOverSeeds, PruningOverSeeds, Row};
+use crate::distinct::distinct;
 use crate::error::Result;
+use crate::pages::REPORT;
 
 /// Variants whose pruning curves are drawn.
 const PANELS: usize = 3;
@@ -17,9 +19,11 @@ pub(crate) fn write(out: &Path, finished: &Finished, with_claims: bool) -> Resul
     let Finished { groups, failed, planned } = finished;
     let planned = *planned;
     if groups.is_empty() {
-        tracing::warn!(
-            "no run is done: there is nothing to analyse; allow more time with --budget"
-        );
+        if failed.is_empty() {
+            tracing::warn!(
+                "no run is done: there is nothing to analyse; allow more time with --budget"
+            );
+        }
         return Ok(());
     }
     let page = Page { out, groups, source: source(groups, planned) };
@@ -27,7 +31,9 @@ pub(crate) fn write(out: &Path, finished: &Finished, with_claims: bool) -> Resul
     let mut claims = vec![];
     if with_claims {
         let tested = test_claims(groups)?;
-        page.write_regions(&tested.regions)?;
+        if !tested.regions.is_empty() {
+            page.write(&tested.regions)?;
+        }
         claims = tested.claims;
         sections.extend(page.claims(&claims)?);
     }
@@ -81,17 +87,14 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn write_regions(&self, regions: &[MaskRegion]) -> Result<()> {
-        if !regions.is_empty() {
-            let path = self.out.join(MaskRegion::PATH);
-            frame::write_csv(&path, &MaskRegion::to_frame(regions)?)?;
-        }
-        Ok(())
+    /// Writes a data file of the study.
+    fn write<R: Row>(&self, rows: &[R]) -> Result<()> {
+        Ok(frame::write_csv(&self.out.join(<R as Row>::PATH), &R::to_frame(rows)?)?)
     }
 
     fn claims(&self, claims: &[Claim]) -> Result<Vec<Section>> {
         let rows: Vec<ClaimRow> = claims.iter().map(|claim| self.claim_row(claim)).collect();
-        frame::write_csv(&self.out.join(ClaimRow::PATH), &ClaimRow::to_frame(&rows)?)?;
+        self.write(&rows)?;
         let table = self.claims_table(claims);
         self.save_table(&table)?;
         let statistics = rows.iter().filter(|row| row.estimate.is_finite()).count();
@@ -145,13 +148,7 @@ impl Page<'_> {
             "remark",
         ];
         let mut table = Table::new("claims", "The paper's claims, tested.", &header);
-        let mut order: Vec<ClaimKind> = vec![];
-        for claim in claims {
-            if !order.contains(&claim.kind) {
-                order.push(claim.kind);
-            }
-        }
-        for kind in order {
+        for kind in distinct(claims.iter().map(|claim| claim.kind)) {
             let of_kind = claims.iter().filter(|claim| claim.kind == kind);
             table.rows.extend(of_kind.map(|claim| self.claim_cells(claim)));
         }
@@ -218,8 +215,7 @@ impl Page<'_> {
         if points.is_empty() {
             return Ok(vec![]);
         }
-        let path = self.out.join(PruningOverSeeds::PATH);
-        frame::write_csv(&path, &PruningOverSeeds::to_frame(&points)?)?;
+        self.write(&points)?;
         let figure = pruning::figure(&points, &titles, &self.source)?;
         self.save_figure(&figure)?;
         let caption = "Accuracy over pruned channels (Figure 7): mean over seeds; bars and the \
@@ -235,8 +231,7 @@ impl Page<'_> {
         if rows.is_empty() {
             return Ok(vec![]);
         }
-        let path = self.out.join(PredictabilityOverSeeds::PATH);
-        frame::write_csv(&path, &PredictabilityOverSeeds::to_frame(&rows)?)?;
+        self.write(&rows)?;
         let table = predictability::table(&rows, &self.source);
         self.save_table(&table)?;
         Ok(vec![Section::Heading("Human predictability".into()), Section::Table(table)])
@@ -261,7 +256,7 @@ impl Page<'_> {
             summary: summary.map(|(name, value)| (name.to_owned(), value)).to_vec(),
             sections,
         };
-        let path = self.out.join("report.html");
+        let path = self.out.join(REPORT);
         report.save(&path)?;
         tracing::info!("open {}", path.display());
         Ok(())

@@ -58,8 +58,8 @@ impl Study {
             let usable = !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain);
             if !usable || self.variants[..i].iter().any(|other| other.name == *name) {
                 return Err(input(format!(
-                    "study: the variant's name `{name}` must be its own, of letters, digits, - \
-                     and _"
+                    "study: the variant's name `{name}` must be its own, of letters, digits, -, _ \
+                     and ., which is not the first"
                 )));
             }
         }

@@ -5,8 +5,10 @@ use foresee_report::{Source, Table};
 use foresee_stats::{mean, range};
 
 use super::Group;
-use crate::artifacts::{PredictabilityOverSeeds, PredictabilityScore};
+use crate::artifacts::{PredictabilityOverSeeds, ScoredForecasts};
+use crate::distinct::distinct;
 use crate::error::Result;
+use crate::run::Run;
 
 /// The scores that are compared; the others are in each run's own table.
 const COMPARED: [ScoreRule; 5] = [
@@ -23,19 +25,12 @@ pub(crate) fn rows(group: &Group) -> Result<Vec<PredictabilityOverSeeds>> {
     if group.runs.iter().any(|run| run.manifest.config.predict.images == 0) {
         return Ok(vec![]);
     }
-    let each = group
-        .runs
-        .iter()
-        .map(|run| {
-            let rows: Vec<PredictabilityScore> = run.read()?;
-            Ok(rows.into_iter().map(ScoredForecast::from).collect())
-        })
-        .collect::<Result<Vec<Vec<ScoredForecast>>>>()?;
+    let each = group.runs.iter().map(Run::read).collect::<Result<Vec<ScoredForecasts>>>()?;
     let mut rows = vec![];
-    for (operation, subject) in lines(&each[0]) {
+    for (operation, subject) in each[0].lines() {
         for score in COMPARED {
             let estimates: Option<Vec<f64>> =
-                each.iter().map(|run| estimate(run, operation, subject, score)).collect();
+                each.iter().map(|run| estimate(&run.0, operation, subject, score)).collect();
             let finite = |values: &Vec<f64>| values.iter().all(|v| v.is_finite());
             let Some(estimates) = estimates.filter(finite) else { continue };
             let (lowest, highest) = range(&estimates);
@@ -55,22 +50,6 @@ pub(crate) fn rows(group: &Group) -> Result<Vec<PredictabilityOverSeeds>> {
     Ok(rows)
 }
 
-/// Operations and forecasts, each once: operation by operation, in the order of the file.
-fn lines(rows: &[ScoredForecast]) -> Vec<(NetworkOperation, &Subject)> {
-    let mut operations: Vec<NetworkOperation> = vec![];
-    let mut lines: Vec<(NetworkOperation, &Subject)> = vec![];
-    for row in rows {
-        if !operations.contains(&row.operation) {
-            operations.push(row.operation);
-        }
-        if !lines.contains(&(row.operation, &row.subject)) {
-            lines.push((row.operation, &row.subject));
-        }
-    }
-    lines.sort_by_key(|line| operations.iter().position(|operation| *operation == line.0));
-    lines
-}
-
 fn estimate(
     rows: &[ScoredForecast],
     operation: NetworkOperation,
@@ -85,18 +64,9 @@ fn estimate(
 
 /// A line for each operation, forecast and score, a column for each variant.
 pub(crate) fn table(rows: &[PredictabilityOverSeeds], source: &Source) -> Table {
-    let mut variants: Vec<(&str, bool)> = vec![];
-    let mut keys: Vec<(NetworkOperation, &Subject, ScoreRule)> = vec![];
-    for row in rows {
-        let variant = (row.variant.as_str(), row.data == "synthetic");
-        if !variants.contains(&variant) {
-            variants.push(variant);
-        }
-        let key = (row.operation, &row.forecast, row.score);
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
+    let variants: Vec<(&str, bool)> =
+        distinct(rows.iter().map(|row| (row.variant.as_str(), row.data == "synthetic")));
+    let keys = distinct(rows.iter().map(|row| (row.operation, &row.forecast, row.score)));
     let name = |(variant, synthetic): &(&str, bool)| match synthetic {
         true => format!("{variant} (SYNTHETIC)"),
         false => (*variant).to_owned(),

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context;
 use candle_core::Device;
 use foresee_analysis::{Focus, RegionFocus, mean_map, top_channels};
-use foresee_celeba::synthetic::{Generator, region_shares};
 use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_stats::Matrix;
 
 use crate::artifacts::{MaskRegion, MeanMasks};
 use crate::error::Result;
-use crate::faces;
 use crate::progress::Progress;
 use crate::run::Run;
 use crate::session::{Session, Trained};
@@ -64,11 +63,12 @@ pub(crate) fn measure(run: &Run) -> Result<SeedFocus> {
     faces.dedup();
     let importance = run.read::<MeanMasks>()?.matrix();
     let maps = maps(trained, data, &faces, &importance)?;
-    let generator = Generator::new(seed);
+    let generator = data.generator().context("the folder of the faces does not say their seed")?;
     let images = trained.preprocessing;
     let of_face = |k: usize, face: usize| {
-        let region = generator.region(face as u64, data.labels(face), k);
-        let region = region_shares(&region, images.crop, images.image_size);
+        let labels = data.labels(face);
+        let region =
+            generator.region_shares(face as u64, labels, k, images.crop, images.image_size);
         RegionFocus::new(&maps[&face], &region, k)
     };
     let focus = shown.iter().enumerate().filter_map(|(k, faces)| {
@@ -86,9 +86,9 @@ fn maps(
     importance: &Matrix,
 ) -> Result<BTreeMap<usize, Vec<Vec<f64>>>> {
     let network = &trained.network;
-    let mut progress = Progress::new("looking where masks are", faces.len(), 0);
+    let progress = Progress::new("looking where masks are", faces.len(), 0);
     let mut maps = BTreeMap::new();
-    for batch in faces::in_order(data, faces, &trained.preprocessing, BATCH) {
+    for batch in data.batches_in_order(faces, &trained.preprocessing, BATCH) {
         let batch = batch?;
         let z = network.extractor().forward(&batch.images)?;
         for k in 0..ATTRIBUTES.len() {

@@ -5,6 +5,7 @@ use foresee_stats::{Verdict, mean, mean_over_seeds};
 use super::super::claim::{Claim, ClaimKind, Evidence};
 use crate::artifacts::Accuracy;
 use crate::error::Result;
+use crate::provenance::first_of;
 use crate::run::Run;
 
 /// Accuracy above that of the majority class, in points, of each run.
@@ -28,9 +29,7 @@ pub(super) fn claim(variant: &str, runs: &[&Run]) -> Claim {
 fn test(runs: &[&Run]) -> Result<Evidence> {
     let gains = gains(runs)?;
     let manifest = &runs[0].manifest;
-    let limit = manifest.config.train.limit;
-    let all = manifest.data.train;
-    let trained = if limit > 0 { limit.min(all) } else { all };
+    let trained = first_of(manifest.data.train, manifest.config.train.limit);
     Ok(Evidence {
         statistic: "accuracy above the majority's [points]".into(),
         interval: mean_over_seeds(&gains),

@@ -1,8 +1,8 @@
 //! Table 4: which attributes have similar masks, and whether that means something.
 
 use foresee_analysis::{cohesion_over_seeds, expected_common_channels, sharing};
-use foresee_celeba::{ATTRIBUTES, CelebA, Split, attribute_index};
-use foresee_stats::{Matrix, RESAMPLES, Verdict, mantel, mean_over_seeds, row_correlation};
+use foresee_celeba::{Split, attribute_index};
+use foresee_stats::{Matrix, RESAMPLES, Verdict, mantel, mean_over_seeds};
 
 use super::super::claim::{Claim, ClaimKind, Evidence};
 use crate::artifacts::{AttributeCorrelation, MeanMasks};
@@ -32,9 +32,10 @@ pub(super) fn claims(variant: &str, runs: &[&Run]) -> Vec<Claim> {
         Claim::new(ClaimKind::SharedChannels(a, b), variant, shared_channels(runs, a, b))
     };
     let mut claims: Vec<Claim> = PAIRS.into_iter().map(shared).collect();
-    let together = occur_together(runs, |rho| rho);
+    let correlations = correlations(runs);
+    let together = occur_together(&correlations, |rho| rho);
     claims.push(Claim::new(ClaimKind::OccurTogether, variant, together));
-    let either = occur_together(runs, f64::abs);
+    let either = occur_together(&correlations, f64::abs);
     claims.push(Claim::new(ClaimKind::OccurTogetherOrNever, variant, either));
     claims.push(Claim::new(ClaimKind::Groups, variant, groups(runs)));
     claims
@@ -70,16 +71,30 @@ fn shared_channels(runs: &[&Run], a: &str, b: &str) -> Result<Evidence> {
     })
 }
 
-/// Do mean masks correlate as labels do?
-fn occur_together(runs: &[&Run], of_labels: fn(f64) -> f64) -> Result<Evidence> {
-    let mut tables = vec![];
-    for run in runs {
+/// The correlations among the attributes' mean masks and among their labels in the training split,
+/// for each run.
+fn correlations(runs: &[&Run]) -> Result<Vec<(Matrix, Matrix)>> {
+    let of_run = |run: &&Run| {
         let manifest = &run.manifest;
         let data = faces::reopen(&manifest.data, run.folder(), manifest.config.data.split)?;
-        let masks = run.read::<AttributeCorrelation>()?.matrix();
-        tables.push((masks, label_correlation(&data, of_labels)?));
-    }
-    let pairs: Vec<(&Matrix, &Matrix)> = tables.iter().map(|(a, b)| (a, b)).collect();
+        let labels = faces::label_correlation(&data, &data.split(Split::Train)?)?;
+        Ok((run.read::<AttributeCorrelation>()?.matrix(), labels))
+    };
+    runs.iter().map(of_run).collect()
+}
+
+/// Do mean masks correlate as labels do?
+fn occur_together(
+    correlations: &Result<Vec<(Matrix, Matrix)>>,
+    of_labels: fn(f64) -> f64,
+) -> Result<Evidence> {
+    let correlations = correlations.as_ref().map_err(|e| anyhow::anyhow!("{e:#}"))?;
+    let labels = correlations.iter().map(|(_, rho)| {
+        Matrix::from_fn(rho.rows(), rho.columns(), |i, j| of_labels(rho.get(i, j)))
+    });
+    let labels: Vec<Matrix> = labels.collect();
+    let pairs: Vec<(&Matrix, &Matrix)> =
+        correlations.iter().zip(&labels).map(|((masks, _), labels)| (masks, labels)).collect();
     let agreement = mantel(&pairs, RESAMPLES, 0)?;
     Ok(Evidence {
         statistic: "rank correlation between mean masks' and labels' correlation over 780 pairs"
@@ -89,17 +104,6 @@ fn occur_together(runs: &[&Run], of_labels: fn(f64) -> f64) -> Result<Evidence> 
         seeds: agreement.each,
         remark: p_value(agreement.p),
     })
-}
-
-/// A function of the correlation among the attributes' labels in the training split.
-fn label_correlation(data: &CelebA, function: fn(f64) -> f64) -> Result<Matrix> {
-    let train = data.split(Split::Train)?;
-    let labels = |k: usize| -> Vec<f64> {
-        train.iter().map(|&face| f64::from(u8::from(data.labels(face).has(k)))).collect()
-    };
-    let labels: Vec<Vec<f64>> = (0..ATTRIBUTES.len()).map(labels).collect();
-    let rho = row_correlation(&Matrix::from_rows(&labels))?;
-    Ok(Matrix::from_fn(rho.rows(), rho.columns(), |i, j| function(rho.get(i, j))))
 }
 
 fn p_value(p: f64) -> String {

@@ -132,6 +132,10 @@ fn linear(tables: &[PruningByImage]) -> Result<Evidence> {
     let half = (HALF * (last + 1) as f64) as usize;
     let found = straightness(&x, &curves, half as f64)?;
     let Interval { estimate, low, high, .. } = found.first_part;
+    let first_part = match estimate.is_nan() {
+        true => "has too few points".into(),
+        false => format!("{estimate:.2} ({low:.2} to {high:.2})"),
+    };
     let points = counts.iter().zip(&found.mean_curve).map(|(c, v)| format!("{c}: {v:.1}"));
     Ok(Evidence {
         statistic: "R² of a straight line (holds from 0.95, in part if up to half of the \
@@ -141,7 +145,7 @@ fn linear(tables: &[PruningByImage]) -> Result<Evidence> {
         interval: found.r_squared,
         seeds: found.seeds.iter().map(|line| line.r_squared).collect(),
         remark: format!(
-            "up to {half} channels {estimate:.2} ({low:.2} to {high:.2}); slope {:.3} points a \
+            "up to {half} channels {first_part}; slope {:.3} points a \
              channel; mean curve: {}",
             found.slope,
             points.collect::<Vec<_>>().join(", ")
