@@ -20,6 +20,7 @@ mod official;
 mod offset_io;
 mod preprocessing;
 mod random;
+mod resize;
 mod selection;
 mod shards;
 mod split;

@@ -1,18 +1,12 @@
 //! From a decoded image to the numbers that a network sees: crop, resize, normalise.
 
-use std::cell::RefCell;
 use std::path::Path;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 
 use crate::error::{Error, Result};
 use crate::formats::{self, Rgb};
-
-thread_local! {
-    /// Reuses its buffers for the images of a thread.
-    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
-}
+use crate::resize::resize;
 
 /// x ↦ (x - mean) / deviation in each colour channel, for pixels x in [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -116,7 +110,7 @@ impl Preprocessing {
     /// The pixels of a view, RGB row by row, [size, size, 3], not mirrored. An error says what is
     /// wrong with the image.
     pub(crate) fn pixels(&self, bytes: &[u8], view: &View) -> std::result::Result<Vec<u8>, String> {
-        resize(&formats::decode(bytes)?, self.crop, view, self.image_size)
+        crop_and_resize(&formats::decode(bytes)?, self.crop, view, self.image_size)
     }
 
     /// Normalises pixels, RGB row by row, into `out` [3, size, size].
@@ -140,7 +134,7 @@ impl Preprocessing {
 
 /// Resizes a part of an image by bilinear filtering whose support grows with the scale, as in
 /// PyTorch with `antialias=True`.
-fn resize(
+fn crop_and_resize(
     image: &Rgb,
     crop: Crop,
     view: &View,
@@ -152,17 +146,10 @@ fn resize(
     let room = 1. - view.side;
     let left = (width - crop_width) / 2. + view.position[0] * room * crop_width;
     let top = (height - crop_height) / 2. + view.position[1] * room * crop_height;
-    let source =
-        ImageRef::new(image.width as u32, image.height as u32, &image.pixels, PixelType::U8x3)
-            .map_err(|e| e.to_string())?;
-    let mut resized = Image::new(size as u32, size as u32, PixelType::U8x3);
     let options = ResizeOptions::new()
         .crop(left, top, view.side * crop_width, view.side * crop_height)
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    RESIZER
-        .with_borrow_mut(|resizer| resizer.resize(&source, &mut resized, &options))
-        .map_err(|e| e.to_string())?;
-    Ok(resized.into_vec())
+    resize(&image.pixels, (image.width, image.height), (size, size), &options)
 }
 
 #[cfg(test)]

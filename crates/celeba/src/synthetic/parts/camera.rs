@@ -1,8 +1,8 @@
 //! What a camera adds: exposure, grain and blur (Blurry).
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 
+use crate::resize::resize;
 use crate::synthetic::appearance::{Detail, jitter};
 use crate::synthetic::canvas::Canvas;
 use crate::synthetic::look::Look;
@@ -28,16 +28,8 @@ pub(crate) fn expose(canvas: &Canvas, look: &Look) -> Vec<u8> {
     }
     let full = (WIDTH, HEIGHT);
     let small = (WIDTH / BLUR, HEIGHT / BLUR);
-    resize(&resize(&rgb, full, small), small, full)
-}
-
-fn resize(rgb: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
-    let source = ImageRef::new(from.0 as u32, from.1 as u32, rgb, PixelType::U8x3)
-        .expect("three bytes for each pixel");
-    let mut resized = Image::new(to.0 as u32, to.1 as u32, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    Resizer::new()
-        .resize(&source, &mut resized, &options)
-        .expect("sizes above 0 and one type of pixel");
-    resized.into_vec()
+    let blurred = resize(&rgb, full, small, &options)
+        .and_then(|blurred| resize(&blurred, small, full, &options));
+    blurred.expect("three bytes for each pixel")
 }
