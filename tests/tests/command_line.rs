@@ -111,7 +111,7 @@ fn a_run_leaves_all_its_files_and_is_decided_by_its_seed() -> AnyResult {
                 == std::fs::read(twin.join("model.safetensors"))?,
             "the model depends on the threads"
         );
-        for part in ["data", "tables"] {
+        for part in ["data", "tables", "figures"] {
             let (one, other) = (contents(&out.join(part))?, contents(&twin.join(part))?);
             assert!(one.iter().map(|(name, _)| name).eq(other.iter().map(|(name, _)| name)));
             for ((name, a), (_, b)) in one.iter().zip(&other) {

@@ -7,6 +7,7 @@ use resvg::{tiny_skia, usvg};
 
 use crate::error::{Error, Result};
 use crate::font;
+use crate::pdf::pdf;
 
 /// PNG pixels per SVG unit: a figure of 660 units is 1,980 pixels wide, 600 dpi in a column of 3.3
 /// inches.
@@ -49,12 +50,7 @@ impl Figure {
         let failed = |reason: String| Error::Drawing { figure: self.name.clone(), reason };
         let tree = usvg::Tree::from_str(&self.svg, &font::svg_options())
             .map_err(|e| failed(e.to_string()))?;
-        let pdf = svg2pdf::to_pdf(
-            &tree,
-            svg2pdf::ConversionOptions::default(),
-            svg2pdf::PageOptions::default(),
-        );
-        let pdf = pdf.map_err(|e| failed(e.to_string()))?;
+        let pdf = pdf(&tree).map_err(failed)?;
         let png = self.png(&tree).ok_or_else(|| failed("no PNG could be made".into()))?;
         let files = [("svg", self.svg.as_bytes()), ("png", &png), ("pdf", &pdf)];
         files

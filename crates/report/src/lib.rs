@@ -19,6 +19,7 @@ mod heat_map;
 mod html;
 mod line_style;
 mod matrix_table;
+mod pdf;
 mod plane_table;
 pub mod record;
 mod scale;
