@@ -8,6 +8,9 @@ use crate::error::Result;
 use crate::figure::Figure;
 use crate::source::Source;
 
+/// From a classifier's mask to its pooling.
+const MASK_STEP: i32 = 192;
+
 /// The network as it is built.
 #[derive(Debug, Clone)]
 pub struct Architecture {
@@ -32,7 +35,8 @@ pub fn architecture(name: &str, network: &Architecture, source: &Source) -> Resu
     let blocks = network.blocks.len() as i32;
     let heads_x = 96 + step * blocks + 24;
     let channels = network.blocks.last().map_or(0, |b| b.1);
-    draw(name, ((heads_x + 500) as u32, 400), source, |area, _| {
+    let masks_width = network.mask_kernel.map_or(0, |_| MASK_STEP);
+    draw(name, ((heads_x + masks_width + 308) as u32, 400), source, |area, _| {
         centred(area, "Feature extractor", (96 + step * blocks / 2, 22), 18.)?;
         boxed(area, (12, 150), (64, 90), 6, &["image", &format!("3×{0}×{0}", network.image_size)])?;
         for (i, &(inputs, outputs, dilation)) in network.blocks.iter().enumerate() {
@@ -52,7 +56,7 @@ pub fn architecture(name: &str, network: &Architecture, source: &Source) -> Resu
         centred(
             area,
             &format!("{} binary classifiers", network.attributes),
-            (heads_x + 240, 22),
+            (heads_x + masks_width / 2 + 144, 22),
             18.,
         )?;
         for (y, k) in
@@ -80,7 +84,7 @@ pub fn architecture(name: &str, network: &Architecture, source: &Source) -> Resu
 
 fn head(
     area: &Area,
-    (x, y): (i32, i32),
+    (mut x, y): (i32, i32),
     k: &str,
     channels: usize,
     mask_kernel: Option<usize>,
@@ -91,10 +95,11 @@ fn head(
         boxed(area, (x, y), (170, 70), 1, &[&mask, &format!("σ(conv {n}×{n}), {channels} ch.")])?;
         arrow(area, (x + 170, y + 35), (x + 190, y + 35))?;
         pooled.insert(0, "M ⊗ z");
+        x += MASK_STEP;
     }
-    boxed(area, (x + 192, y), (140, 70), 2, &pooled)?;
-    arrow(area, (x + 332, y + 35), (x + 352, y + 35))?;
-    boxed(area, (x + 354, y), (120, 70), 3, &["readout, σ", &format!("attribute {k}")])
+    boxed(area, (x, y), (140, 70), 2, &pooled)?;
+    arrow(area, (x + 140, y + 35), (x + 160, y + 35))?;
+    boxed(area, (x + 162, y), (120, 70), 3, &["readout, σ", &format!("attribute {k}")])
 }
 
 fn superscript(k: &str) -> String {
