@@ -267,7 +267,7 @@ fn forecasts_are_scored(run: &Path, other: &Path) -> AnyResult {
     for (forecast, score) in [
         ("contribution", "skill"),
         ("monotone", "monotonicity"),
-        ("similar_masks", "rank of pairs"),
+        ("similar_masks", "rank_of_pairs"),
     ] {
         assert!(
             scores.lines().any(|line| line.contains(forecast) && line.contains(score)),

@@ -74,7 +74,9 @@ fn problem(line: &str) -> Option<String> {
     let Some(words) = shlex::split(arguments) else {
         return Some(format!("{line}: a quote is not closed"));
     };
-    let words = words.into_iter().filter(|word| word != "…");
+    // What follows is for the shell.
+    let words = words.into_iter().take_while(|word| !["2>&1", "|", ">"].contains(&word.as_str()));
+    let words = words.filter(|word| word != "…");
     match Cli::try_parse_from(std::iter::once("xtask".to_owned()).chain(words)) {
         Err(e) if !matches!(e.kind(), ErrorKind::DisplayVersion | ErrorKind::DisplayHelp) => {
             Some(format!("{line}: {}", e.to_string().lines().next().unwrap_or_default()))

@@ -19,10 +19,10 @@ impl PartKind {
     /// All kinds.
     pub const ALL: [Self; 3] = [Self::Region, Self::Channel, Self::Attribute];
 
-    /// As in files; it says how the part's name is to be read.
+    /// As in files.
     pub fn id(self) -> &'static str {
         match self {
-            Self::Region => "region (row, column)",
+            Self::Region => "region",
             Self::Channel => "channel",
             Self::Attribute => "attribute",
         }

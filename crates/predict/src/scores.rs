@@ -54,11 +54,11 @@ impl ScoreRule {
     pub fn id(self) -> &'static str {
         match self {
             Self::Skill => "skill",
-            Self::RankOfOutputs => "rank of outputs",
-            Self::RankOfOperations => "rank of operations",
+            Self::RankOfOutputs => "rank_of_outputs",
+            Self::RankOfOperations => "rank_of_operations",
             Self::Locality => "locality",
             Self::Monotonicity => "monotonicity",
-            Self::RankOfPairs => "rank of pairs",
+            Self::RankOfPairs => "rank_of_pairs",
         }
     }
 
@@ -67,6 +67,7 @@ impl ScoreRule {
         match self {
             Self::RankOfOutputs => "rank agreement, attributes",
             Self::RankOfOperations => "rank agreement, operations",
+            Self::RankOfPairs => "rank of pairs",
             other => other.id(),
         }
     }

@@ -22,8 +22,8 @@ impl SurrogateInputs {
     /// As in files.
     pub fn id(self) -> &'static str {
         match self {
-            Self::MeanMasks => "mean masks",
-            Self::MeanFeatures => "mean features",
+            Self::MeanMasks => "mean_masks",
+            Self::MeanFeatures => "mean_features",
         }
     }
 
@@ -34,7 +34,10 @@ impl SurrogateInputs {
 
     /// As in tables.
     pub fn title(self) -> &'static str {
-        self.id()
+        match self {
+            Self::MeanMasks => "mean masks",
+            Self::MeanFeatures => "mean features",
+        }
     }
 }
 

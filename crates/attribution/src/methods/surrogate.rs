@@ -47,7 +47,7 @@ impl SurrogateKind {
     /// As in files, whatever the size.
     pub fn id(self) -> &'static str {
         match self {
-            Self::Sparse { .. } => "sparse linear",
+            Self::Sparse { .. } => "sparse_linear",
             Self::Tree { .. } => "tree",
         }
     }
@@ -59,7 +59,10 @@ impl SurrogateKind {
 
     /// As in tables.
     pub fn title(self) -> &'static str {
-        self.id()
+        match self {
+            Self::Sparse { .. } => "sparse linear",
+            Self::Tree { .. } => "tree",
+        }
     }
 
     fn check(self) -> Result<()> {

@@ -111,10 +111,10 @@ fn surrogates_of_masks_have_a_control() -> AnyResult {
     let order: Vec<_> = found.iter().map(|s| (s.attribute, s.inputs.id(), s.kind.id())).collect();
     let of = |attribute| {
         [
-            (attribute, "mean masks", "sparse linear"),
-            (attribute, "mean masks", "tree"),
-            (attribute, "mean features", "sparse linear"),
-            (attribute, "mean features", "tree"),
+            (attribute, "mean_masks", "sparse_linear"),
+            (attribute, "mean_masks", "tree"),
+            (attribute, "mean_features", "sparse_linear"),
+            (attribute, "mean_features", "tree"),
         ]
     };
     assert_eq!(order, [of(0), of(2)].concat());

@@ -17,7 +17,7 @@ use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::MODEL;
 use crate::{figures, pages, tables};
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// The files that every run's figures are drawn from.
 const READS: [&str; 15] = [

@@ -86,7 +86,7 @@ pub(crate) fn table(rows: &[PredictabilityOverSeeds], source: &Source) -> Table 
                 format!("{:.2} ({:.2} to {:.2})", row.mean, row.lowest, row.highest)
             })
         };
-        let fixed = [operation.title(), forecast.title(), score.id().into()];
+        let fixed = [operation.title(), forecast.title(), score.title().into()];
         table.rows.push(fixed.into_iter().chain(variants.iter().map(cell)).collect());
     }
     table.measured_on(source)
