@@ -29,12 +29,15 @@ pub fn xtask<T: AsRef<OsStr>>(
     arguments: &[T],
     environment: &[(&str, &str)],
 ) -> Result<Output, AnyError> {
+    Ok(xtask_command(arguments).envs(environment.iter().copied()).output()?)
+}
+
+/// The command line as a user types it, to be started.
+pub fn xtask_command<T: AsRef<OsStr>>(arguments: &[T]) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.args(["run", "--quiet", "--release", "--package", "xtask", "--"]).args(arguments);
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     command
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .envs(environment.iter().copied());
-    Ok(command.output()?)
 }
 
 /// What a command wrote to stderr: its log and its error.

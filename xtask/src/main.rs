@@ -15,12 +15,10 @@ use clap::{Parser, Subcommand};
 use foresee::cli;
 
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    about = cli::ABOUT,
-    version = cli::VERSION
-)]
+#[command(name = "cargo xtask", about = cli::ABOUT, version = cli::VERSION)]
 struct Cli {
+    #[command(flatten)]
+    log: cli::LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -60,8 +58,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    cli::set_up("cargo xtask");
-    cli::exit_code(run(Cli::parse().command))
+    let cli = Cli::parse();
+    cli::set_up("cargo xtask", &cli.log);
+    cli::exit_code(run(cli.command))
 }
 
 fn run(command: Command) -> Result<()> {

@@ -246,10 +246,6 @@ fn hashes(run: &Path) -> Result<BTreeMap<String, String>> {
             .with_context(|| format!("{} of {}", part, run.display()))?
         {
             let path = entry?.path();
-            // A PDF lists its parts in no fixed order.
-            if path.extension().is_some_and(|extension| extension == "pdf") {
-                continue;
-            }
             found.insert(path.strip_prefix(run)?.display().to_string(), file_sha256(&path)?);
         }
     }

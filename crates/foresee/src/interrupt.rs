@@ -1,10 +1,12 @@
-//! Ctrl-C and SIGTERM. In work that keeps nothing on its way they end the program at once; training
-//! first finishes its step and saves, unless it is asked again.
+//! Ctrl-C, SIGTERM, and SIGHUP (its terminal is closed). In work that keeps nothing on its way they
+//! end the program at once; training first finishes its step and saves, unless it is asked again.
 
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+#[cfg(unix)]
+use signal_hook::consts::SIGHUP;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -25,7 +27,13 @@ static STATE: LazyLock<State> = LazyLock::new(|| State {
 
 /// From here on the signals are handled as this module says.
 pub fn install() -> std::io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
+    let mut signals = vec![SIGINT, SIGTERM];
+    // `nohup` ignores it.
+    #[cfg(unix)]
+    if !is_ignored(SIGHUP) {
+        signals.push(SIGHUP);
+    }
+    for signal in signals {
         // In this order: what the first signal sets is looked at by the second.
         flag::register_conditional_shutdown(
             signal,
@@ -36,6 +44,18 @@ pub fn install() -> std::io::Result<()> {
         flag::register_usize(signal, STATE.signal.clone(), signal as usize)?;
     }
     Ok(())
+}
+
+/// Whether the process was started with a signal ignored.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: without a new action, sigaction only writes the present one where it is told to; all
+    // zeros are a valid one if it fails.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
 }
 
 /// While it lives the first signal only asks.

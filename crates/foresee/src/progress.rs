@@ -1,12 +1,34 @@
 //! Progress bars on a terminal; elsewhere a line now and then.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(30);
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// Bars.
+    Bars,
+    /// A line of the log now and then.
+    Lines,
+    /// Such a line, with its numbers as fields.
+    Json,
+}
+
+static SHOWN: OnceLock<Shown> = OnceLock::new();
+
+/// Chooses how progress is shown. The first call counts; without one there are lines.
+pub(crate) fn show(shown: Shown) {
+    let _ = SHOWN.set(shown);
+}
+
+fn shown() -> Shown {
+    SHOWN.get().copied().unwrap_or(Shown::Lines)
+}
 
 /// Progress through a known number of images.
 pub(crate) struct Progress {
@@ -27,7 +49,13 @@ impl Progress {
                 let _ = write!(out, "{:.1} img/s", state.per_sec());
             },
         );
-        let bar = ProgressBar::new(total as u64).with_style(style).with_prefix(title.to_owned());
+        let target = match shown() {
+            Shown::Bars => ProgressDrawTarget::stderr(),
+            Shown::Lines | Shown::Json => ProgressDrawTarget::hidden(),
+        };
+        let bar = ProgressBar::with_draw_target(Some(total as u64), target)
+            .with_style(style)
+            .with_prefix(title.to_owned());
         bar.set_position(done as u64);
         bar.reset_eta();
         Self { bar, title: title.to_owned(), last_line: Mutex::new(Instant::now()) }
@@ -48,14 +76,20 @@ impl Progress {
         if !self.bar.is_hidden() {
             self.bar.set_message(message());
         } else if !self.title.is_empty() && self.is_time_for_a_line() {
-            let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
-            let eta = indicatif::HumanDuration(self.bar.eta());
-            tracing::info!(
-                "{}: {done}/{total}, {:.1} img/s, {eta} left {}",
-                self.title,
-                self.bar.per_sec(),
-                message()
-            );
+            self.write_line(&message());
+        }
+    }
+
+    fn write_line(&self, message: &str) {
+        let title = &self.title;
+        let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
+        let (per_second, left) = (self.bar.per_sec(), self.bar.eta());
+        if shown() == Shown::Json {
+            let seconds_left = left.as_secs();
+            tracing::info!(title, done, total, per_second, seconds_left, "{message}");
+        } else {
+            let left = indicatif::HumanDuration(left);
+            tracing::info!("{title}: {done}/{total}, {per_second:.1} img/s, {left} left {message}");
         }
     }
 

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::arguments::{FolderArgs, RunArgs};
+pub use self::logging::LogArgs;
 use crate::error::{self, Result};
 use crate::exit_status;
 use crate::interrupt;
@@ -31,6 +32,8 @@ pub const ABOUT: &str = "Reproduces \"New Perspective of Interpretability of Dee
 #[derive(Parser)]
 #[command(name = "foresee", about = ABOUT, version = VERSION)]
 struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -98,17 +101,18 @@ pub enum Command {
 
 /// The program `foresee`: parses the arguments, runs the command, and returns the exit status.
 pub fn main() -> ExitCode {
-    set_up("foresee");
-    exit_code(run(Cli::parse().command))
+    let cli = Cli::parse();
+    set_up("foresee", &cli.log);
+    exit_code(run(cli.command))
 }
 
-/// Prepares the process, before its arguments are parsed: memory, signals and the log. `program` is
-/// what the user calls it, for messages that quote a command.
-pub fn set_up(program: &'static str) {
+/// Prepares the process: memory, signals and the log. `program` is what the user calls it, for
+/// messages that quote a command.
+pub fn set_up(program: &'static str, log: &LogArgs) {
     set_program(program);
     memory::keep_freed_memory();
     error::hide_caught_panics();
-    logging::start();
+    logging::start(log);
     if let Err(e) = interrupt::install() {
         tracing::warn!("Ctrl-C will end the program without saving: {e:#}");
     }
@@ -137,12 +141,13 @@ pub fn run(command: Command) -> Result<()> {
 }
 
 /// Prints the error, if there is one, and tells the exit status: 0 done, 1 the run failed, 2 the
-/// arguments or the input are wrong, 130 or 143 interrupted.
+/// arguments or the input are wrong, 130, 143 or 129
+/// interrupted.
 pub fn exit_code(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {e:#}");
+            logging::say(&format!("error: {e:#}"));
             ExitCode::from(exit_status::of(&e))
         }
     }

@@ -208,6 +208,10 @@ impl Run {
             }
             if record.format != inputs.format {
                 tracing::info!("{stage}: an earlier version of this stage made its files");
+            } else if record.inputs_sha256 != key {
+                tracing::debug!("{stage}: done again, since its settings or inputs changed");
+            } else {
+                tracing::debug!("{stage}: done again, since a file of it is gone or was changed");
             }
         }
         reset_peak_memory();

@@ -112,13 +112,15 @@ impl<'a> Outputs<'a> {
 
     /// Records a file that is written already, by its place in the run's folder.
     pub fn add(&mut self, file: impl Into<String>) {
-        self.files.push(file.into());
+        let file = file.into();
+        tracing::debug!("wrote {file}");
+        self.files.push(file);
     }
 
     /// Records files that are written already.
     pub fn add_written(&mut self, paths: Vec<PathBuf>) {
         let own = |path: &PathBuf| path.strip_prefix(self.run.folder()).ok().map(Path::to_owned);
-        self.files.extend(paths.iter().filter_map(own).map(|path| path.display().to_string()));
+        paths.iter().filter_map(own).for_each(|path| self.add(path.display().to_string()));
     }
 
     /// Adds what earlier, interrupted sessions took.

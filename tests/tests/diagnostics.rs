@@ -1,0 +1,68 @@
+//! The log is for people: whatever becomes of it, the work and its exit status are the same.
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+
+use foresee_tests::{message, small_run, xtask, xtask_command};
+
+type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
+
+/// Runs a command whose log nobody reads.
+fn unread(arguments: &[&str]) -> AnyResult<ExitStatus> {
+    let mut child =
+        xtask_command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    drop(child.stderr.take());
+    Ok(child.wait()?)
+}
+
+#[test]
+fn a_log_that_cannot_be_written_changes_nothing() -> AnyResult {
+    assert_eq!(unread(&["data", "check", "nowhere"])?.code(), Some(2));
+    assert_eq!(unread(&["figures", "--run", "nowhere"])?.code(), Some(2));
+
+    let folder = tempfile::tempdir()?;
+    let run = |name: &str| small_run(&folder.path().join(name), &[]);
+    let arguments = run("unread")?;
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    assert!(unread(&arguments)?.success());
+    assert!(folder.path().join("unread/report.html").is_file());
+
+    let full = Path::new("/dev/full");
+    if full.exists() {
+        let log = std::fs::OpenOptions::new().write(true).open(full)?;
+        let status = xtask_command(&run("full")?).stdout(Stdio::null()).stderr(log).status()?;
+        assert!(status.success());
+        assert!(folder.path().join("full/report.html").is_file());
+    }
+    Ok(())
+}
+
+#[test]
+fn options_and_the_environment_choose_what_is_shown() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run");
+    let log = |more: &[&str], environment: &[(&str, &str)]| -> AnyResult<String> {
+        let output = xtask(&small_run(&out, more)?, environment)?;
+        assert!(output.status.success(), "{}", message(&output));
+        Ok(message(&output))
+    };
+    let first = log(&["-v"], &[("RUST_LOG", "")])?;
+    assert!(first.contains("train: done") && first.contains("wrote data/"), "{first}");
+    assert!(!first.contains('\u{1b}'), "a pipe gets no colours: {first:?}");
+
+    // All stages are up to date from here on.
+    let plain = log(&[], &[("RUST_LOG", "")])?;
+    assert!(plain.contains("train: up to date") && !plain.contains("wrote"), "{plain}");
+    assert_eq!(log(&["--quiet"], &[])?, "");
+    assert!(log(&[], &[("CLICOLOR_FORCE", "1")])?.contains('\u{1b}'));
+    let no_colour = [("NO_COLOR", "1"), ("CLICOLOR_FORCE", "0")];
+    assert!(!log(&[], &no_colour)?.contains('\u{1b}'));
+    let json = log(&["--log-json"], &[("CLICOLOR_FORCE", "1")])?;
+    let lines: Vec<serde_json::Value> =
+        json.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    assert!(lines.iter().any(|line| line["message"] == "train: up to date"), "{json}");
+    assert!(lines.iter().all(|line| line["timestamp"].is_string() && line["level"].is_string()));
+    let timed = log(&["--timestamps"], &[])?;
+    assert!(timed.lines().all(|line| line.starts_with("20") && line.contains('Z')), "{timed}");
+    Ok(())
+}
