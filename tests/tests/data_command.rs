@@ -2,8 +2,8 @@
 
 use std::process::Output;
 
-use foresee_celeba::{CelebA, SplitRule, synthetic};
-use foresee_tests::{message, text, xtask};
+use foresee_celeba::{CelebA, Split, SplitRule, synthetic};
+use foresee_tests::{message, small_run, text, xtask};
 
 type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
 
@@ -201,5 +201,34 @@ fn bad_images_are_left_out_where_that_is_asked_for() -> AnyResult {
         "{}",
         told(&again)
     );
+    Ok(())
+}
+
+#[test]
+fn missing_images_count_if_the_run_reads_them() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let faces = folder.path().join("faces");
+    synthetic::write(&faces, 60, 1, |_| ())?;
+    let data = CelebA::open(&faces, SplitRule::Official)?;
+    let training = data.split(Split::Train)?;
+    let (first, last) = (training[0], training[training.len() - 1]);
+    std::fs::remove_file(data.image_path(first))?;
+    std::fs::remove_file(data.image_path(last))?;
+    let out = folder.path().join("run");
+    let run = |allowed: &str| -> AnyResult<Output> {
+        let more = ["--celeba", text(&faces)?, "--skip-bad", allowed];
+        let limits = ["--set", "train.limit=10", "--set", "measure.images=10"];
+        xtask(&small_run(&out, &[&more[..], &limits[..]].concat())?, &[])
+    };
+    // It reads 10 training faces and one that moves up, and 6 validation and 6 test faces.
+    let refused = run("1")?;
+    assert_eq!(refused.status.code(), Some(2), "{}", told(&refused));
+    assert!(told(&refused).contains("1 of 22 images"), "{}", told(&refused));
+    let done = run("5")?;
+    assert!(done.status.success(), "{}", told(&done));
+    let listed = std::fs::read_to_string(out.join("bad_images.csv"))?;
+    assert!([first, last].iter().all(|&face| listed.contains(data.name(face))), "{listed}");
+    let again = run("5")?;
+    assert!(told(&again).contains("train: up to date"), "{}", told(&again));
     Ok(())
 }

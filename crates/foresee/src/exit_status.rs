@@ -7,8 +7,7 @@ const FAILED: u8 = 1;
 /// The arguments or the input are wrong.
 const INPUT: u8 = 2;
 
-/// A signal ended the program, as shells tell it: 130 for Ctrl-C, 143 for SIGTERM, 129
-/// for SIGHUP.
+/// A signal ended the program, as shells tell it: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
 pub(crate) fn of_signal(signal: usize) -> u8 {
     128 + signal as u8
 }

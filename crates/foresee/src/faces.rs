@@ -110,28 +110,49 @@ pub(crate) fn open_checked(
 ) -> Result<(CelebA, DataRecord)> {
     let FacesFolder { path, splits, skip_bad, .. } = folder;
     let splits = splits.as_deref();
-    let mut data = with_splits(path, config.data.split, splits, skip_bad.is_some())?;
-    let mut bad: Vec<(usize, String)> = vec![];
-    let mut checked = HashSet::new();
-    let mut unchecked = data.missing_images()?;
-    loop {
-        checked.extend(unchecked.iter().copied());
-        let found = unreadable(&data, &unchecked);
-        data = data.without(&found.iter().map(|(face, _)| *face).collect::<Vec<_>>());
-        bad.extend(found);
-        check_share(&bad, checked.len(), *skip_bad)?;
-        // Where the number of training faces is limited, others move up.
-        let read = faces_of_a_run(&data, config)?;
-        unchecked = read.into_iter().filter(|face| !checked.contains(face)).collect();
-        if unchecked.is_empty() {
-            break;
-        }
-    }
+    let data = with_splits(path, config.data.split, splits, skip_bad.is_some())?;
+    let Checked { data, mut bad, checked } = leave_out(data, config, *skip_bad)?;
     bad.sort();
     let left_out: Vec<String> = bad.iter().map(|(face, _)| data.name(*face).into()).collect();
     list_bad(&data, bad, checked.len(), &run.join(BAD_IMAGES))?;
     let record = describe(&data, path, splits, &left_out);
     Ok((data, record))
+}
+
+struct Checked {
+    /// Without those whose images cannot be read.
+    data: CelebA,
+    /// The faces left out, and why.
+    bad: Vec<(usize, String)>,
+    /// The faces looked at.
+    checked: HashSet<usize>,
+}
+
+/// Takes out the faces whose images cannot be read, if those that the run reads are no more than
+/// the user allows.
+fn leave_out(mut data: CelebA, config: &Config, skip_bad: Option<f64>) -> Result<Checked> {
+    let mut bad: Vec<(usize, String)> = vec![];
+    let mut checked = HashSet::new();
+    loop {
+        // Where the number of training faces is limited, others move up for those left out.
+        let mut unchecked = faces_of_a_run(&data, config)?;
+        unchecked.retain(|face| !checked.contains(face));
+        if unchecked.is_empty() {
+            break;
+        }
+        checked.extend(unchecked.iter().copied());
+        let found = unreadable(&data, &unchecked);
+        data = data.without(&found.iter().map(|(face, _)| *face).collect::<Vec<_>>());
+        bad.extend(found);
+        check_share(&bad, checked.len(), skip_bad)?;
+    }
+    // The run is opened again without what is left out, so that has to name every missing image.
+    let mut missing = data.missing_images()?;
+    missing.retain(|face| !checked.contains(face));
+    checked.extend(missing.iter().copied());
+    bad.extend(unreadable(&data, &missing));
+    let data = data.without(&missing);
+    Ok(Checked { data, bad, checked })
 }
 
 /// Lists the images that are left out, if there are any.

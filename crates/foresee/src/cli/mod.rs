@@ -141,8 +141,7 @@ pub fn run(command: Command) -> Result<()> {
 }
 
 /// Prints the error, if there is one, and tells the exit status: 0 done, 1 the run failed, 2 the
-/// arguments or the input are wrong, 130, 143 or 129
-/// interrupted.
+/// arguments or the input are wrong, 130, 143 or 129 interrupted.
 pub fn exit_code(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
