@@ -33,6 +33,32 @@ pub enum Error {
         /// The type given.
         got: &'static str,
     },
+    /// Windows of a pool do not fit an image.
+    #[error(
+        "{operation}: windows of {kernel} pixels, {stride} apart, with a padding of {padding} do \
+         not fit {inputs} pixels: the kernel and the stride are at least 1, the padding at most \
+         half of the kernel, and a window no longer than the padded image"
+    )]
+    Pool {
+        /// The operation called.
+        operation: &'static str,
+        /// Pixels in this direction.
+        inputs: usize,
+        /// Pixels of a window.
+        kernel: usize,
+        /// From one window to the next.
+        stride: usize,
+        /// On each side.
+        padding: usize,
+    },
+    /// An image would have no pixels.
+    #[error("{operation}: a size of {size:?} was asked for, but both are at least 1")]
+    Size {
+        /// The operation called.
+        operation: &'static str,
+        /// The height and width asked for.
+        size: (usize, usize),
+    },
     /// An error of candle itself, such as tensors on different devices.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

@@ -1,0 +1,62 @@
+//! Upsampling with gradients: candle's `upsample_nearest2d` forgets what else flowed into its input,
+//! and its `upsample_bilinear2d` has none.
+
+use candle_core::Tensor;
+
+use crate::error::{Error, Result};
+use crate::separable::{AxisWeights, apply, image_size};
+
+/// Pixel ⌊p·H/H'⌋ for each pixel p of the new height, likewise the width: [B, C, H, W] → [B, C, H',
+/// W'], as PyTorch's `interpolate` by default. A value that is not finite makes all pixels of its
+/// rows and columns NaN.
+///
+/// # Errors
+/// If x is no batch of images with a fraction, or a size is 0.
+pub fn upsample_nearest2d(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
+    resample("upsample_nearest2d", x, (height, width), |inputs, outputs| {
+        let mut weights = AxisWeights::zeros(inputs, outputs);
+        (0..outputs).for_each(|p| weights.add(p, p * inputs / outputs, 1.));
+        weights
+    })
+}
+
+/// Bilinear interpolation, as PyTorch's `interpolate(mode="bilinear")`: pixel centres are at p + ½,
+/// or with `align_corners` the corner pixels stay where they are.
+///
+/// # Errors
+/// If x is no batch of images with a fraction, or a size is 0.
+pub fn upsample_bilinear2d(
+    x: &Tensor,
+    height: usize,
+    width: usize,
+    align_corners: bool,
+) -> Result<Tensor> {
+    resample("upsample_bilinear2d", x, (height, width), |inputs, outputs| {
+        let mut weights = AxisWeights::zeros(inputs, outputs);
+        for p in 0..outputs {
+            let at = match align_corners {
+                true if outputs == 1 => 0.,
+                true => p as f64 * (inputs - 1) as f64 / (outputs - 1) as f64,
+                false => ((p as f64 + 0.5) * inputs as f64 / outputs as f64 - 0.5).max(0.),
+            };
+            let before = (at as usize).min(inputs - 1);
+            let share = at - before as f64;
+            weights.add(p, before, 1. - share);
+            weights.add(p, (before + 1).min(inputs - 1), share);
+        }
+        weights
+    })
+}
+
+fn resample(
+    operation: &'static str,
+    x: &Tensor,
+    size: (usize, usize),
+    weights: impl Fn(usize, usize) -> AxisWeights,
+) -> Result<Tensor> {
+    let (h, w) = image_size(operation, x)?;
+    if size.0 == 0 || size.1 == 0 {
+        return Err(Error::Size { operation, size });
+    }
+    apply(x, weights(h, size.0), weights(w, size.1))
+}
