@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use crate::error::Result;
+use crate::gradient_check::ModelChecks;
 use crate::target::{DEFAULT_BATCH, Target};
 
 /// A model that can be cut at an activation.
@@ -27,14 +28,22 @@ pub trait Activations {
         DEFAULT_BATCH
     }
 
-    /// The activation and ∂f/∂activation, by candle's gradients unless the model knows better.
+    /// What is known of the model. A model that keeps its checks is checked once, not each time.
+    fn checks(&self) -> ModelChecks {
+        ModelChecks::default()
+    }
+
+    /// The activation and ∂f/∂activation, by candle's gradients, which are compared with the
+    /// model's differences as by [`Target`], unless the model knows better.
     ///
     /// # Errors
-    /// If the model fails, has no such output, or candle has no gradient for it.
+    /// As for [`Target::gradient`].
     fn activation_and_gradient(&self, x: &Tensor, target: usize) -> Result<(Tensor, Tensor)> {
         let z = self.features(x)?.detach();
         let gradient = Target::new(|z: &Tensor| self.outputs(z), target)
-            .unbatched_gradient(&z, "the activation")?;
+            .batch(z.dim(0)?)
+            .with_checks(self.checks())
+            .gradient_in(&z, "the activation")?;
         Ok((z, gradient))
     }
 }
@@ -44,6 +53,7 @@ pub trait Activations {
 pub struct SplitModel<F, G> {
     features: F,
     rest: G,
+    checks: ModelChecks,
 }
 
 impl<F, G> SplitModel<F, G>
@@ -53,7 +63,12 @@ where
 {
     /// The functions before and after the activation.
     pub fn new(features: F, rest: G) -> Self {
-        Self { features, rest }
+        Self { features, rest, checks: ModelChecks::default() }
+    }
+
+    /// Without the checks, as [`Target::unchecked`].
+    pub fn unchecked(self) -> Self {
+        Self { checks: ModelChecks::off(), ..self }
     }
 }
 
@@ -68,5 +83,9 @@ where
 
     fn outputs(&self, z: &Tensor) -> candle_core::Result<Tensor> {
         (self.rest)(z)
+    }
+
+    fn checks(&self) -> ModelChecks {
+        self.checks.clone()
     }
 }

@@ -22,6 +22,37 @@ pub enum Error {
         /// The result's shape.
         shape: Vec<usize>,
     },
+    /// The model has not one row of outputs for each input.
+    #[error(
+        "the model's result for {inputs} inputs has the shape {shape:?}; [{inputs}, K] is needed, \
+         a row for each input"
+    )]
+    Rows {
+        /// Inputs that were given.
+        inputs: usize,
+        /// The result's shape.
+        shape: Vec<usize>,
+    },
+    /// The rows of a batch influence each other, or the model is random.
+    #[error(
+        "the model gives {batch} for an input in a batch, and {alone} for the input alone: the \
+         rows of a batch must not influence each other (is batch norm or dropout in training \
+         mode?); `Target::unchecked` goes on"
+    )]
+    RowsDepend {
+        /// f in the batch.
+        batch: f64,
+        /// f alone.
+        alone: f64,
+    },
+    /// Integers were given.
+    #[error("{what} is of type {got}, which cannot hold a perturbation: f32 or f64 is needed")]
+    Type {
+        /// The tensor.
+        what: &'static str,
+        /// Its type.
+        got: &'static str,
+    },
     /// A tensor does not fit the others.
     #[error("{what} has the shape {got:?}; {expected} is needed")]
     Shape {
@@ -38,6 +69,50 @@ pub enum Error {
          operation whose gradient candle drops"
     )]
     NoGradient(&'static str),
+    /// The gradient is not that of the model.
+    #[error(
+        "the gradient in {what} is {percent:.0} % off the differences of the model's own values. \
+         candle 0.11 has wrong gradients, or none, for max_pool2d, avg_pool2d of sizes that it \
+         does not divide, upsample_nearest1d and 2d, LayerNorm, RmsNorm, softmax_last_dim, rope, \
+         scatter, conv1d of several rows, and max over equal values: call foresee_kernels' \
+         max_pool2d, avg_pool2d, upsample_nearest2d, layer_norm, rms_norm, softmax_last_dim, or \
+         candle_nn's rope_slow. `Target::unchecked` (`SplitModel::unchecked`, \
+         `Layers::unchecked`) goes on without this comparison"
+    )]
+    GradientOff {
+        /// In what.
+        what: &'static str,
+        /// The distance, relative to the larger of the two.
+        percent: f64,
+    },
+    /// Whether the gradient is right cannot be told.
+    #[error(
+        "whether the gradient in {0} is right cannot be told: the differences of the model's own \
+         values do not agree for any two steps. The model jumps there, or its rounding is too \
+         coarse: try f64 (or f32). `Target::unchecked` (`SplitModel::unchecked`, \
+         `Layers::unchecked`) goes on without this comparison"
+    )]
+    GradientUnclear(&'static str),
+    /// An attribution does not add up.
+    #[error(
+        "integrated gradients of input {input} add up to {sum:.4}, but f(x) - f(baseline) is \
+         {expected:.4}: the gap is {percent:.0} % of what is distributed, and {steps} steps are \
+         allowed {allowed:.0} %. Take more steps, or allow a greater `IntegratedGradients::max_gap`"
+    )]
+    Incomplete {
+        /// Its number.
+        input: usize,
+        /// Σ of the attribution.
+        sum: f64,
+        /// f(x) - f(baseline).
+        expected: f64,
+        /// Relative to the sum of the attribution's sizes.
+        percent: f64,
+        /// Points on the path.
+        steps: usize,
+        /// What the options allow.
+        allowed: f64,
+    },
     /// The model or a method overflows somewhere between the input and its output.
     #[error(
         "{0} has values that are not finite: the model, the gradient of one of its operations, or \

@@ -8,9 +8,9 @@ use crate::error::{Error, Result};
 use crate::layers::Layers;
 use crate::maps::{Interpolation, Reduce, per_pixel};
 use crate::methods::{
-    Composite, GradCam, IntegratedGradients, Lime, LimeResult, MaskWeights, Method, SmoothGrad,
-    chance, grad_cam, grad_cam_plus_plus, guided_backprop, guided_grad_cam, input_x_gradient,
-    integrated_gradients, lime, lrp, sensitivity, smooth_grad,
+    Bias, Composite, GradCam, IntegratedGradients, IntegratedGradientsResult, Lime, LimeResult,
+    MaskWeights, Method, SmoothGrad, chance, grad_cam, grad_cam_plus_plus, guided_backprop,
+    guided_grad_cam, input_x_gradient, integrated_gradients, lime, lrp, sensitivity, smooth_grad,
 };
 use crate::network::FEATURES;
 use crate::parts::grid_segments;
@@ -39,6 +39,8 @@ pub struct Explanation {
     pub maps: Tensor,
     /// R² of LIME's linear model around each image; NaN for all other methods.
     pub local_r2: Vec<f64>,
+    /// [`IntegratedGradientsResult::gap`] of each image; NaN for all other methods.
+    pub completeness_gap: Vec<f64>,
 }
 
 impl Explainer {
@@ -69,9 +71,7 @@ impl Explainer {
                 per_pixel(&smooth_grad(|x| target.gradient(x), x, &options)?, Reduce::Norm)?
             }
             Method::IntegratedGradients => {
-                let options =
-                    IntegratedGradients { steps: self.steps, ..IntegratedGradients::default() };
-                sum(&integrated_gradients(&target, x, None, &options)?.attribution)?
+                sum(&self.integrated_gradients(layers, x, attribute)?.attribution)?
             }
             Method::GuidedBackprop => sum(&guided_backprop(layers, x, attribute)?)?,
             Method::GradCam => grad_cam(&layers.split_at(FEATURES)?, x, attribute, &cam)?,
@@ -84,7 +84,8 @@ impl Explainer {
             }
             Method::Cam => layers.cam(FEATURES, x, attribute)?,
             Method::Lrp => {
-                sum(&lrp(layers, x, attribute, &Composite::epsilon_plus())?.attribution)?
+                let composite = Composite { bias: Bias::Ignore, ..Composite::epsilon_plus() };
+                sum(&lrp(layers, x, attribute, &composite)?.attribution)?
             }
             Method::Lime => first_channel(&self.lime(layers, x, attribute)?.attribution)?,
             Method::PermutationRegions => self.region_map(x, attribute)?,
@@ -95,7 +96,7 @@ impl Explainer {
         Ok(map.detach())
     }
 
-    /// [`maps`](Self::maps), with the fit of LIME's models.
+    /// [`maps`](Self::maps), with the fit of LIME's models and the gap of integrated gradients.
     ///
     /// # Errors
     /// As for [`maps`](Self::maps).
@@ -107,17 +108,45 @@ impl Explainer {
         images: &[usize],
         attribute: usize,
     ) -> Result<Explanation> {
-        if method == Method::Lime {
-            let lime = self.lime(layers, x, attribute)?;
-            return Ok(Explanation {
-                maps: first_channel(&lime.attribution)?,
-                local_r2: lime.fits.iter().map(|fit| fit.r2).collect(),
-            });
-        }
-        Ok(Explanation {
-            maps: self.maps(method, layers, x, images, attribute)?,
-            local_r2: vec![f64::NAN; x.dim(0)?],
+        let none = vec![f64::NAN; x.dim(0)?];
+        Ok(match method {
+            Method::Lime => {
+                let lime = self.lime(layers, x, attribute)?;
+                Explanation {
+                    maps: first_channel(&lime.attribution)?,
+                    local_r2: lime.fits.iter().map(|fit| fit.r2).collect(),
+                    completeness_gap: none,
+                }
+            }
+            Method::IntegratedGradients => {
+                let found = self.integrated_gradients(layers, x, attribute)?;
+                Explanation {
+                    maps: per_pixel(&found.attribution, Reduce::Sum)?.detach(),
+                    local_r2: none,
+                    completeness_gap: found.gap,
+                }
+            }
+            _ => Explanation {
+                maps: self.maps(method, layers, x, images, attribute)?,
+                local_r2: none.clone(),
+                completeness_gap: none,
+            },
         })
+    }
+
+    /// A gap is told, however large: few `steps` are for a quick look.
+    fn integrated_gradients(
+        &self,
+        layers: &Layers,
+        x: &Tensor,
+        attribute: usize,
+    ) -> Result<IntegratedGradientsResult> {
+        let options = IntegratedGradients {
+            steps: self.steps,
+            max_gap: f64::INFINITY,
+            ..IntegratedGradients::default()
+        };
+        integrated_gradients(&layers.target(attribute), x, None, &options)
     }
 
     /// LIME of images x [B, C, H, W] for output `attribute`, with segments that become 0.

@@ -17,6 +17,7 @@ pub(crate) use ops::{masks, max_pool_gradient, pool_windows, unpool};
 use candle_core::Tensor;
 
 use crate::error::{Error, Result};
+use crate::gradient_check::ModelChecks;
 use crate::target::{DEFAULT_BATCH, Target};
 use crate::tensors::in_batches;
 
@@ -29,11 +30,12 @@ use crate::tensors::in_batches;
 pub struct Layers {
     pub(crate) sequence: Vec<NamedLayer>,
     pub(crate) batch: usize,
+    checks: ModelChecks,
 }
 
 impl Default for Layers {
     fn default() -> Self {
-        Self { sequence: vec![], batch: DEFAULT_BATCH }
+        Self { sequence: vec![], batch: DEFAULT_BATCH, checks: ModelChecks::default() }
     }
 }
 
@@ -52,6 +54,22 @@ impl Layers {
     /// With at most `batch` inputs at once; at least 1.
     pub fn batch(self, batch: usize) -> Self {
         Self { batch: batch.max(1), ..self }
+    }
+
+    /// Without the checks of layers put in by [`other`](Self::other), as
+    /// [`Target::unchecked`].
+    pub fn unchecked(self) -> Self {
+        Self { checks: ModelChecks::off(), ..self }
+    }
+
+    /// What is to be checked of these layers: nothing where each is known, since tests compare them
+    /// with PyTorch.
+    pub(crate) fn checks_of(&self, layers: &[NamedLayer]) -> ModelChecks {
+        let is_other = |named: &NamedLayer| matches!(named.layer, Layer::Other { .. });
+        match find_by(layers, &is_other) {
+            Some(_) => self.checks.clone(),
+            None => ModelChecks::off(),
+        }
     }
 
     /// Inputs at once.
@@ -80,8 +98,8 @@ impl Layers {
         index: usize,
     ) -> Target<impl Fn(&Tensor) -> candle_core::Result<Tensor> + Clone + use<>> {
         let (layers, index) = self.with_one_output(index).unwrap_or_else(|_| (self.clone(), index));
-        let batch = self.batch;
-        Target::new(move |x: &Tensor| layers.forward(x), index).batch(batch)
+        let (batch, checks) = (self.batch, self.checks_of(&self.sequence));
+        Target::new(move |x: &Tensor| layers.forward(x), index).batch(batch).with_checks(checks)
     }
 
     /// The output of the layer of this name.

@@ -5,6 +5,7 @@ mod baseline;
 mod cascade;
 mod error;
 mod explainer;
+mod gradient_check;
 mod layers;
 mod maps;
 mod methods;
@@ -21,6 +22,7 @@ pub use cascade::randomised_cascade;
 pub use error::{Error, Result};
 pub use explainer::{Explainer, Explanation};
 pub use foresee_stats::{Fit, Penalty};
+pub use gradient_check::ModelChecks;
 pub use layers::{BatchNorm, Conv2d, Layers, SplitLayers};
 pub use maps::{Interpolation, Reduce, per_pixel, resize};
 pub use methods::{

@@ -21,6 +21,23 @@ pub(crate) fn in_batches(
     Ok(Tensor::cat(&parts, 0)?)
 }
 
+/// Refuses inputs that are no batch [B, ...], and types that cannot hold a perturbation.
+pub(crate) fn check_input(x: &Tensor) -> Result<()> {
+    check_float("the input", x)?;
+    match x.rank() {
+        0 | 1 => Err(Error::shape("the input", x.dims(), "a batch [B, ...]")),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses integers: they cannot hold a perturbation, a gradient, or a share of either.
+pub(crate) fn check_float(what: &'static str, t: &Tensor) -> Result<()> {
+    match t.dtype().is_float() {
+        true => Ok(()),
+        false => Err(Error::Type { what, got: t.dtype().as_str() }),
+    }
+}
+
 /// The tensor itself, or an error that names it as `what` if a value is NaN or infinite.
 pub(crate) fn check_finite(t: Tensor, what: impl FnOnce() -> String) -> Result<Tensor> {
     // 0 times a value that is not finite is not 0.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use candle_core::{DType, Device, Result as CandleResult, Tensor};
+use candle_core::{DType, Device, Tensor};
 use foresee_attribution::*;
 
 const TARGET: usize = 1;
@@ -155,13 +155,14 @@ fn gradients(golden: &Golden, layers: &Layers, x: &Tensor, baseline: &Tensor) ->
     let target = layers.target(TARGET).batch(3);
     golden.agrees("gradient", &target.gradient(x)?);
     golden.agrees("gradient", &layers.gradient(x, TARGET)?);
-    assert!(target.gradient_error(x, 40, 1e-6)? < 1e-6);
+    assert!(target.gradient_error(x)? < 1e-6);
     golden.agrees("sensitivity", &sensitivity(&target, x)?);
     golden.agrees("input_x_gradient", &input_x_gradient(&target, x)?);
     let integrated =
         integrated_gradients(&target, x, Some(baseline), &IntegratedGradients::default())?;
     golden.agrees("integrated", &integrated.attribution);
-    let midpoint = IntegratedGradients { steps: 20, quadrature: Quadrature::Midpoint };
+    let midpoint =
+        IntegratedGradients { steps: 20, quadrature: Quadrature::Midpoint, max_gap: f64::INFINITY };
     golden.agrees(
         "integrated.midpoint",
         &integrated_gradients(&target, x, Some(baseline), &midpoint)?.attribution,
@@ -322,52 +323,5 @@ fn free_limes_are_distributed_as_captums() -> AnyResult {
             assert!(d < 0.217, "{network}, segment {segment}: {d}");
         }
     }
-    Ok(())
-}
-
-/// candle's own operations that plain models are built of here have right gradients, by central
-/// differences.
-#[test]
-fn gradients_of_candles_operations_are_right() -> AnyResult {
-    let values = |n: usize| {
-        Tensor::from_iter((0..n).map(|i| (1.3 * (i * i) as f64 + 0.4).sin()), &Device::Cpu)
-    };
-    let x = values(2 * 2 * 6 * 6)?.reshape((2, 2, 6, 6))?;
-    let kernel = values(3 * 2 * 9)?.reshape((3, 2, 3, 3))?;
-    let columns = |y: Tensor| y.flatten_from(1);
-    type Operation<'a> = (&'a str, Box<dyn Fn(&Tensor) -> CandleResult<Tensor> + 'a>);
-    let operations: [Operation; 12] = [
-        ("conv2d", Box::new(|x| x.conv2d(&kernel, 1, 1, 1, 1))),
-        ("conv2d, dilated", Box::new(|x| x.conv2d(&kernel, 2, 1, 2, 1))),
-        ("conv2d, stride 2", Box::new(|x| x.conv2d(&kernel, 1, 2, 1, 1))),
-        ("mean", Box::new(|x| x.mean((2, 3))?.sqr())),
-        ("sigmoid by exp and recip", Box::new(|x| (x.neg()?.exp()? + 1.)?.recip())),
-        ("tanh", Box::new(|x| x.tanh())),
-        ("relu", Box::new(|x| x.relu())),
-        ("division", Box::new(|x| x.broadcast_div(&(x.sqr()?.sum_keepdim(1)? + 1.)?))),
-        ("max", Box::new(|x| x.flatten_from(2)?.max(2))),
-        (
-            "matmul",
-            Box::new(|x| x.flatten_from(1)?.matmul(&values(72 * 3)?.reshape((72, 3))?)?.sqr()),
-        ),
-        (
-            "narrow and cat",
-            Box::new(|x| Tensor::cat(&[x.narrow(2, 1, 2)?, x.narrow(2, 3, 3)?], 2)?.sqr()),
-        ),
-        ("permute and reshape", Box::new(|x| x.permute((0, 2, 1, 3))?.reshape((2, 12, 6))?.exp())),
-    ];
-    for (name, operation) in &operations {
-        // The first column, and one in the middle.
-        let outputs = columns(operation(&x)?)?.dims()[1];
-        for column in [0, outputs / 2] {
-            let target = Target::new(|x: &Tensor| columns(operation(x)?), column);
-            let error = target.gradient_error(&x, 72, 1e-5)?;
-            assert!(error < 1e-7, "{name}, column {column}: {error:e}");
-        }
-    }
-    // The check finds a gradient that is known to be wrong: that of max_pool2d is divided by the
-    // size of the square.
-    let wrong = Target::new(|x: &Tensor| columns(x.max_pool2d(2)?), 0);
-    assert!(wrong.gradient_error(&x, 72, 1e-5)? > 0.5);
     Ok(())
 }

@@ -85,7 +85,8 @@ fn layers_of_its_tensors_are_the_network() -> AnyResult {
 #[test]
 fn relevance_is_conserved_through_the_masks() -> AnyResult {
     let (_, layers, x) = network(1)?;
-    let found = lrp(&layers, &x, TARGET, &Composite::epsilon(1e-6))?;
+    let composite = Composite { bias: Bias::Ignore, ..Composite::epsilon(1e-6) };
+    let found = lrp(&layers, &x, TARGET, &composite)?;
     let moving = found.attribution.abs()?.flatten_from(1)?.sum(1)?.to_vec1::<f32>()?;
     assert_eq!(found.layers.len(), 11);
     for layer in &found.layers {

@@ -9,7 +9,7 @@ use super::ops::{
     Conv2d, convolve_transposed, leaky_relu_gradient, masks, max_pool_gradient, unpool,
 };
 use crate::error::{Error, Result};
-use crate::tensors::in_batches;
+use crate::tensors::{check_input, in_batches};
 
 /// What a ReLU lets through on the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +25,22 @@ impl Layers {
     /// gives, with less work.
     ///
     /// # Errors
-    /// If the input does not fit a layer or there is no such output.
+    /// If the input does not fit a layer or there is no such output; with layers put in by
+    /// [`other`](Self::other), also as for [`Target::gradient`](crate::Target::gradient).
     pub fn gradient(&self, x: &Tensor, target: usize) -> Result<Tensor> {
+        self.check_others(x, target)?;
         self.backward(x, target, ReluGradient::Plain)
     }
 
+    /// Compares the gradient with the model's differences if a layer was put in by
+    /// [`other`](Self::other).
+    pub(crate) fn check_others(&self, x: &Tensor, target: usize) -> Result<()> {
+        let gradient = |x: &Tensor| self.backward(x, target, ReluGradient::Plain);
+        self.target(target).check_gradient_by(x, "the input", gradient)
+    }
+
     pub(crate) fn backward(&self, x: &Tensor, target: usize, relu: ReluGradient) -> Result<Tensor> {
+        check_input(x)?;
         let (layers, index) = self.with_one_output(target)?;
         in_batches(x, self.batch, |x| {
             let inputs = layer_inputs(&layers.sequence, x)?;
@@ -101,7 +111,7 @@ impl Layer {
             Self::Residual(branch) => {
                 (g + backward_all(branch, &layer_inputs(branch, x)?, g, relu)?)?
             }
-            Self::Other(function) => {
+            Self::Other { function, .. } => {
                 let x = Var::from_tensor(x)?;
                 let gradients = (function(&x)? * g)?.sum_all()?.backward()?;
                 gradients

@@ -195,8 +195,9 @@ impl Layers {
         self.push(name, Layer::Residual(branch.sequence))
     }
 
-    /// Any other differentiable function of x. Gradients go through it; LRP does not, and its error
-    /// has this name.
+    /// Any other differentiable function of x. Gradients go through it, and are compared with the
+    /// model's differences first (see [`Target`](crate::Target)); LRP and guided backpropagation do
+    /// not, and their errors have this name.
     ///
     /// # Errors
     /// If the name is taken.
@@ -205,7 +206,20 @@ impl Layers {
         name: &str,
         function: impl Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync + 'static,
     ) -> Result<Self> {
-        self.push(name, Layer::Other(Arc::new(function)))
+        self.push(name, Layer::Other { function: Arc::new(function), may_have_relus: true })
+    }
+
+    /// [`other`](Self::other) of a function that has no ReLU inside: guided backpropagation passes
+    /// its plain gradient.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn other_without_relu(
+        self,
+        name: &str,
+        function: impl Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        self.push(name, Layer::Other { function: Arc::new(function), may_have_relus: false })
     }
 }
 

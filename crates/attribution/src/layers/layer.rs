@@ -46,7 +46,11 @@ pub(crate) enum Layer {
     },
     /// x + branch(x).
     Residual(Vec<NamedLayer>),
-    Other(Function),
+    Other {
+        function: Function,
+        /// Whether it may contain ReLUs, which guided backpropagation would have to see.
+        may_have_relus: bool,
+    },
 }
 
 /// A layer and its name.
@@ -91,7 +95,7 @@ impl Layer {
             Self::Flatten => x.flatten_from(1),
             Self::Gate { weight, bias } => masks(x, weight, bias)?.broadcast_mul(&x.unsqueeze(1)?),
             Self::Residual(branch) => x + forward_all(branch, x)?,
-            Self::Other(function) => function(x),
+            Self::Other { function, .. } => function(x),
         }
     }
 

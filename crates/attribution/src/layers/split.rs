@@ -7,6 +7,8 @@ use super::backward::{ReluGradient, backward_all, layer_inputs, one_hot};
 use super::layer::forward_all;
 use crate::activations::Activations;
 use crate::error::Result;
+use crate::gradient_check::ModelChecks;
+use crate::target::Target;
 
 /// [`Layers`] cut after one of them, by [`Layers::split_at`].
 #[derive(Debug, Clone, Copy)]
@@ -38,12 +40,26 @@ impl Activations for SplitLayers<'_> {
         self.layers.batch
     }
 
+    fn checks(&self) -> ModelChecks {
+        self.layers.checks_of(&self.layers.sequence[self.position + 1..])
+    }
+
     fn activation_and_gradient(&self, x: &Tensor, target: usize) -> Result<(Tensor, Tensor)> {
+        let z = self.features(x)?.detach();
+        let rest = Target::new(|z: &Tensor| self.outputs(z), target).with_checks(self.checks());
+        let gradient = |z: &Tensor| self.gradient(z, target);
+        rest.check_gradient_by(&z, "the activation", gradient)?;
+        Ok((z.clone(), gradient(&z)?))
+    }
+}
+
+impl SplitLayers<'_> {
+    /// ∂f/∂z of output `target`.
+    fn gradient(&self, z: &Tensor, target: usize) -> Result<Tensor> {
         let (layers, index) = self.layers.with_one_output(target)?;
-        let (before, after) = layers.sequence.split_at(self.position + 1);
-        let z = forward_all(before, x)?.detach();
-        let inputs = layer_inputs(after, &z)?;
+        let (_, after) = layers.sequence.split_at(self.position + 1);
+        let inputs = layer_inputs(after, z)?;
         let one = one_hot(&inputs[after.len()], index, target)?;
-        Ok((z, backward_all(after, &inputs, &one, ReluGradient::Plain)?))
+        backward_all(after, &inputs, &one, ReluGradient::Plain)
     }
 }

@@ -4,9 +4,9 @@ use candle_core::{Shape, Tensor};
 use foresee_stats::gauss_legendre;
 
 use crate::baseline::baseline_like;
-use crate::error::{Result, check};
+use crate::error::{Error, Result, check};
 use crate::target::Target;
-use crate::tensors::sum_per_input;
+use crate::tensors::{check_input, sum_per_input, to_f64};
 
 /// How the integral over the path becomes a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,11 +25,14 @@ pub struct IntegratedGradients {
     pub steps: usize,
     /// Default Gauss-Legendre.
     pub quadrature: Quadrature,
+    /// The greatest [`gap`](IntegratedGradientsResult::gap) that is not refused; infinity refuses
+    /// none. Default 0.1.
+    pub max_gap: f64,
 }
 
 impl Default for IntegratedGradients {
     fn default() -> Self {
-        Self { steps: 50, quadrature: Quadrature::GaussLegendre }
+        Self { steps: 50, quadrature: Quadrature::GaussLegendre, max_gap: 0.1 }
     }
 }
 
@@ -41,15 +44,20 @@ pub struct IntegratedGradientsResult {
     /// For each input, the sum of its attribution minus (f(x) - f(baseline)): 0 for an exact
     /// integral.
     pub convergence_delta: Vec<f64>,
+    /// The size of that gap, relative to the greatest of f(x) - f(baseline), the attribution's sum,
+    /// and a tenth of the sum of its sizes.
+    pub gap: Vec<f64>,
 }
 
 /// (x - x') ⊗ ∫₀¹ ∂f(x' + α(x - x'))/∂x dα for a baseline x' of x's shape, or of one input's shape
 /// for all; `None` is 0.
 ///
-/// Steps × inputs points are evaluated, no more at once than the target's batch.
+/// Steps × inputs points are evaluated, no more at once than the target's batch. An entry that is
+/// the baseline's gets 0, whatever the model makes of it.
 ///
 /// # Errors
-/// If an option is outside its range, the baseline does not fit, or as for [`Target::gradient`].
+/// If an option is outside its range, the baseline does not fit, as for [`Target::gradient`], or if
+/// the attribution of an input does not add up to f(x) - f(baseline).
 pub fn integrated_gradients<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     target: &Target<F>,
     x: &Tensor,
@@ -57,6 +65,9 @@ pub fn integrated_gradients<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     options: &IntegratedGradients,
 ) -> Result<IntegratedGradientsResult> {
     check(options.steps >= 1, "steps", options.steps, "a number from 1")?;
+    check(options.max_gap >= 0., "max_gap", options.max_gap, "a number from 0")?;
+    check_input(x)?;
+    target.check_gradient(x, "the input")?;
     let x = &x.detach().contiguous()?;
     let baseline = baseline_like(x, baseline)?;
     let difference = (x - &baseline)?;
@@ -78,18 +89,38 @@ pub fn integrated_gradients<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
         let weights = column(|(_, weight)| *weight)?;
         let on_path = (baseline.index_select(&inputs, 0)?
             + difference.index_select(&inputs, 0)?.broadcast_mul(&alphas)?)?;
-        let gradient = target.unbatched_gradient(&on_path, "the input")?.broadcast_mul(&weights)?;
+        let gradient = target.unchecked_gradient(&on_path, "the input")?.broadcast_mul(&weights)?;
         integral = integral.index_add(&inputs, &gradient.contiguous()?, 0)?;
     }
     let attribution = (difference * integral)?;
-    let at_x = target.numbers(x)?;
-    let at_baseline = target.numbers(&baseline)?;
-    let convergence_delta = sum_per_input(&attribution)?
-        .iter()
-        .zip(at_x.iter().zip(at_baseline))
-        .map(|(sum, (x, b))| sum - (x - b))
-        .collect();
-    Ok(IntegratedGradientsResult { attribution, convergence_delta })
+    let change = (target.values(x)? - target.values(&baseline)?)?;
+    complete(attribution, &to_f64(&change)?, options)
+}
+
+/// The attribution with its gaps, unless one is too large.
+fn complete(
+    attribution: Tensor,
+    change: &[f64],
+    options: &IntegratedGradients,
+) -> Result<IntegratedGradientsResult> {
+    let sums = sum_per_input(&attribution)?;
+    let sizes = sum_per_input(&attribution.abs()?)?;
+    let convergence_delta: Vec<f64> = sums.iter().zip(change).map(|(s, c)| s - c).collect();
+    let scale = |i: usize| sums[i].abs().max(change[i].abs()).max(sizes[i] / 10.);
+    let relative =
+        |(i, delta): (usize, &f64)| if *delta == 0. { 0. } else { delta.abs() / scale(i) };
+    let gap: Vec<f64> = convergence_delta.iter().enumerate().map(relative).collect();
+    if let Some(input) = gap.iter().position(|&gap| gap > options.max_gap) {
+        return Err(Error::Incomplete {
+            input,
+            sum: sums[input],
+            expected: change[input],
+            percent: 100. * gap[input],
+            steps: options.steps,
+            allowed: 100. * options.max_gap,
+        });
+    }
+    Ok(IntegratedGradientsResult { attribution, convergence_delta, gap })
 }
 
 /// Points α in [0, 1] and their weights, whose sum is 1.

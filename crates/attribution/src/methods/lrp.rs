@@ -57,7 +57,7 @@ pub fn lrp(layers: &Layers, x: &Tensor, target: usize, composite: &Composite) ->
         find(&layers.sequence, name)
             .ok_or_else(|| Error::NoLayer { name: name.clone(), layers: layers.names() })?;
     }
-    let is_other = |named: &NamedLayer| matches!(named.layer, Layer::Other(_));
+    let is_other = |named: &NamedLayer| matches!(named.layer, Layer::Other { .. });
     if let Some(named) = find_by(&layers.sequence, &is_other) {
         let reason = "no rule is known for it; build it of layers that have one".into();
         return Err(Error::Layer { method: "LRP", layer: named.name.clone(), reason });
@@ -171,7 +171,7 @@ impl BackwardPass<'_> {
                 // What the layers of the branch took is counted there.
                 without_bias(((x * s)? + through)?, lost)
             }
-            Layer::Other(_) => unreachable!("`lrp` refuses these layers"),
+            Layer::Other { .. } => unreachable!("`lrp` refuses these layers"),
         }
     }
 }

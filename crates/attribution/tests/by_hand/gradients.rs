@@ -14,8 +14,12 @@ fn gradients() -> AnyResult {
     assert_near(&values(&input_x_gradient(&target, &x)?), &[-2., 5.]);
     // Over α the mean gradient is (x₀ - x₁/2, 3 - x₀/2) = (-0.5, 2).
     for quadrature in [Quadrature::GaussLegendre, Quadrature::Midpoint] {
-        let integrated =
-            integrated_gradients(&target, &x, None, &IntegratedGradients { steps: 3, quadrature })?;
+        let integrated = integrated_gradients(
+            &target,
+            &x,
+            None,
+            &IntegratedGradients { steps: 3, quadrature, ..Default::default() },
+        )?;
         assert_near(&values(&integrated.attribution), &[-1., 10.]);
         assert_near(&integrated.convergence_delta, &[0.]);
     }

@@ -14,7 +14,7 @@ fn what_cannot_be_done_is_named() -> AnyResult {
         "{error}"
     );
     // Gradients do go through.
-    assert!(layers.target(0).gradient_error(&row(&[0.3, -0.1]), 2, 1e-5)? < 1e-8);
+    assert!(layers.target(0).gradient_error(&row(&[0.3, -0.1]))? < 1e-8);
     assert_near(
         &values(&layers.gradient(&row(&[0.3, -0.1]), 0)?),
         &values(&layers.target(0).gradient(&row(&[0.3, -0.1]))?),
@@ -84,9 +84,8 @@ fn what_cannot_be_done_is_named() -> AnyResult {
     }
     assert!(Layers::new().residual("sum", Layers::new().relu("inner")?)?.relu("inner").is_err());
     assert!(pointing_game(&tensor(&[], &[1, 0, 2]), &tensor(&[], &[1, 0, 2]), 0.).is_err());
-    assert!(target.gradient_error(&x, 0, 1e-5).is_err());
     // A model that is not a number beside x has no gradient error that is small.
     let edge = Target::new(|x: &Tensor| x.sqrt()?.sum_keepdim(1), 0);
-    assert!(matches!(edge.gradient_error(&row(&[1., 1e-6]), 2, 1e-5), Err(Error::NotFinite(_))));
+    assert!(matches!(edge.gradient_error(&row(&[1., 1e-12])), Err(Error::NotFinite(_))));
     Ok(())
 }

@@ -30,6 +30,9 @@ record! {
         pub region_area: f64,
         /// How well LIME's linear model fits around the face.
         pub local_r2: f64,
+        /// By how much integrated gradients miss f(x) - f(grey), relative to the greatest of it,
+        /// their sum, and a tenth of the sum of their sizes.
+        pub completeness_gap: f64,
     }
 }
 

@@ -45,13 +45,15 @@ pub enum Rule {
 /// What a bias does with relevance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Bias {
-    /// It is left out of the sums, and relevance is conserved: each layer's sum is f(x), up to what
-    /// stabilisers take (zennit: `zero_params="bias"`).
+    /// It takes its share, as in Captum and, by default, zennit;
+    /// [`LayerSum::bias`](crate::LayerSum::bias) says how much.
     #[default]
-    Ignore,
-    /// It takes its share, as zennit does by default; [`LayerSum::bias`](crate::LayerSum::bias)
-    /// says how much.
     Absorb,
+    /// It is left out of the sums, and relevance is conserved: each layer's sum is f(x), up to what
+    /// stabilisers take (zennit: `zero_params="bias"`). With [`Rule::Epsilon`] in several layers
+    /// relevance can then be thousands of times f(x): a sum without its bias may be near 0 where
+    /// the unit's output is not.
+    Ignore,
 }
 
 /// A rule for every layer.
@@ -68,7 +70,7 @@ pub struct Composite {
     /// ε of the denominators of all rules but [`Rule::Epsilon`], and of average pooling and sums.
     /// Default 1e-6.
     pub stabilizer: f64,
-    /// Default [`Bias::Ignore`].
+    /// Default [`Bias::Absorb`].
     pub bias: Bias,
 }
 

@@ -91,6 +91,7 @@ fn scored(
             pointing_energy: pointing(|p| p.energy),
             region_area: pointing(|p| p.area),
             local_r2: explained.local_r2[i],
+            completeness_gap: explained.completeness_gap[i],
         }
     };
     Ok(scores.into_iter().enumerate().map(row).collect())
