@@ -41,7 +41,6 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "foresee",
             "foresee-attribution",
             "foresee-celeba",
-            "foresee-files",
             "foresee-kernels",
             "foresee-model",
             "foresee-perturb",

@@ -13,14 +13,13 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use clap::Args;
-use foresee_files::write_atomic;
 use foresee_model::Precision;
 use serde::{Deserialize, Serialize};
 
 use cases::{Case, Measurement, Work};
 use foresee::device::device;
 use foresee::error::input;
-use foresee::output::print;
+use foresee::output::{Kind, OutputFile, OverwriteArgs, print};
 use machine::Peaks;
 
 #[derive(Args)]
@@ -28,6 +27,8 @@ pub struct BenchArgs {
     /// Also write the table as an array of objects.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
     /// A Python with PyTorch (Pillow and NumPy for the loader, Captum for attribution): runs the
     /// same case there, in turn with ours. The best of eager, channels-last and compiled counts.
     #[arg(long, value_name = "PYTHON")]
@@ -98,6 +99,8 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
             names.join(", ")
         )));
     }
+    let ours = Kind::Text("[\n  {\n    \"case\"");
+    let json = OutputFile::again("--json", args.json.as_deref(), ours, args.overwrite)?;
     let threads = rayon::current_num_threads();
     let peaks = Peaks::measure(&device)?;
     let machine = machine::name(&device)
@@ -128,8 +131,8 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
         let row = Row { ours, peer, ratio };
         print(&line(&row))?;
         rows.push(row);
-        if let Some(path) = &args.json {
-            write_atomic(path, (serde_json::to_string_pretty(&rows)? + "\n").as_bytes())?;
+        if let Some(json) = &json {
+            json.write((serde_json::to_string_pretty(&rows)? + "\n").as_bytes())?;
         }
     }
     ensure!(failed.is_empty(), "these cases failed: {}", failed.join(", "));

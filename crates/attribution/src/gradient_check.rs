@@ -12,8 +12,8 @@ use crate::tensors::{sum_per_input, to_f64};
 /// Directions that are tried, each from a point of its own and all in one batch: candle has
 /// gradients that are right for one row only.
 const DIRECTIONS: usize = 8;
-/// Directions of the largest differences, which do not count: a kink such as a ReLU's or a maximum's
-/// may be near a point.
+/// Directions of the largest differences, which do not count: a kink such as a ReLU's or a
+/// maximum's may be near a point.
 const LEFT_OUT: usize = 2;
 /// By how much the points lie beside the inputs, in their root mean square: at 0, where images are
 /// often, a ReLU has no derivative to compare with.

@@ -145,8 +145,8 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
         in_batches(x, self.batch, |x| self.unchecked_gradient(x, what))
     }
 
-    /// How far candle's gradient is from central differences of f along eight random directions near
-    /// x [B, ...], relative to the larger of the two; at the step, of several for the numbers'
+    /// How far candle's gradient is from central differences of f along eight random directions,
+    /// near x [B, ...], relative to the larger of the two; at the step, of several for the numbers'
     /// type, where it is least. Of a right gradient rounding leaves about 1e-9 in `f64` and up to
     /// 0.03 in `f32`.
     ///

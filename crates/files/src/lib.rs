@@ -1,32 +1,121 @@
 #![doc = include_str!("../README.md")]
 
-use std::io::{Error, Result, Write};
+use std::fs::{Metadata, OpenOptions};
+use std::io::{Error, ErrorKind, Result, Write};
 use std::path::Path;
+
+use tempfile::NamedTempFile;
 
 /// How the name of a file that is still being written begins. What a killed process leaves under
 /// such a name can be removed.
 pub const UNFINISHED: &str = ".tmp";
 
-/// Writes a file beside its final place, syncs it, and renames it: it is there whole or not at all.
-/// Makes the folder if needed. The file gets the permissions that the process gives to new files.
+/// Writes a file, wherever the path leads:
+///
+/// - A plain file is written beside its place, synced, and renamed: it is there whole or not at all.
+///   One that is there keeps its permissions and its owner. The folder is made if needed.
+/// - A symbolic link stays; the file that it names is written.
+/// - Into a pipe, a device, or an open descriptor (`/dev/stdout`, `/dev/fd/63`) the bytes are written
+///   as they come. It is no error if a pipe's reader has gone.
 ///
 /// # Errors
-/// If the folder or the file cannot be written; the message names the path.
+/// If the folder or the file cannot be written, or the path is a folder; the message names the path.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(at(path, &ErrorKind::IsADirectory.into())),
+        Ok(found) if is_stream(path, &found) => stream(path, bytes).map_err(|e| at(path, &e)),
+        Ok(found) if path.is_symlink() => {
+            let linked = std::fs::canonicalize(path).map_err(|e| at(path, &e))?;
+            replace(&linked, bytes, Some(&found))
+        }
+        Ok(found) => replace(path, bytes, Some(&found)),
+        Err(e) if e.kind() == ErrorKind::NotFound => match std::fs::read_link(path) {
+            Ok(linked) => write_atomic(&folder_of(path).join(linked), bytes),
+            Err(_) => replace(path, bytes, None),
+        },
+        Err(e) => Err(at(path, &e)),
+    }
+}
+
+/// Whether the path is a pipe, a device, or an open descriptor, which no file can take the place of.
+///
+/// # Errors
+/// If it is there and cannot be looked at.
+pub fn leads_to_stream(path: &Path) -> Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(is_stream(path, &found)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(at(path, &e)),
+    }
+}
+
+fn is_stream(path: &Path, found: &Metadata) -> bool {
+    let is_descriptor = ["/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/proc"]
+        .iter()
+        .any(|folder| path.starts_with(folder));
+    !found.is_dir() && (!found.is_file() || is_descriptor)
+}
+
+fn stream(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut open = OpenOptions::new().append(true).open(path)?;
+    match open.write_all(bytes).and_then(|()| open.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a path's folder and sees whether a file can be made there, before work whose result goes
+/// there.
+///
+/// # Errors
+/// If not; the message names the path.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let folder = folder_of(path);
+    std::fs::create_dir_all(folder).map_err(|e| at(path, &e))?;
+    staging_in(folder, None).map_err(|e| at(path, &reason(&e))).map(drop)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn replace(path: &Path, bytes: &[u8], before: Option<&Metadata>) -> Result<()> {
+    let folder = folder_of(path);
     std::fs::create_dir_all(folder).map_err(|e| at(folder, &e))?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut staging = builder.tempfile_in(folder).map_err(|e| at(folder, &e))?;
-    staging.write_all(bytes).map_err(|e| at(path, &e))?;
-    staging.as_file().sync_all().map_err(|e| at(path, &e))?;
-    staging.persist(path).map_err(|e| at(path, &e.error))?;
+    let failed = |e: Error| at(path, &reason(&e));
+    let mut staging = staging_in(folder, before).map_err(failed)?;
+    staging.write_all(bytes).map_err(failed)?;
+    staging.as_file().sync_all().map_err(failed)?;
+    staging.persist(path).map_err(|e| failed(e.error))?;
     // So that a power failure does not take the new name back. Not every file system can.
     #[cfg(unix)]
     let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
+}
+
+/// A new file with the permissions and owner of the one that it replaces, or else with those that
+/// the process gives to new files.
+fn staging_in(folder: &Path, before: Option<&Metadata>) -> Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let staging = builder.tempfile_in(folder)?;
+    if let Some(before) = before {
+        staging.as_file().set_permissions(before.permissions())?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt, fchown};
+            // Only root can give a file away.
+            let _ = fchown(staging.as_file(), Some(before.uid()), Some(before.gid()));
+        }
+    }
+    Ok(staging)
+}
+
+/// The reason alone: tempfile adds the name of the temporary file, which says nothing.
+fn reason(e: &Error) -> Error {
+    e.raw_os_error().map_or_else(|| e.kind().into(), Error::from_raw_os_error)
 }
 
 /// The same error, naming the path.
@@ -49,6 +138,50 @@ mod tests {
         Ok(())
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn links_stay_and_files_keep_their_permissions() -> Result<()> {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir()?;
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        let dangling = folder.path().join("dangling");
+        write_atomic(&file, b"first")?;
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600))?;
+        symlink("file", &link)?;
+        symlink("below/new", &dangling)?;
+        write_atomic(&link, b"second")?;
+        write_atomic(&dangling, b"third")?;
+        assert!(link.is_symlink() && dangling.is_symlink());
+        assert_eq!(std::fs::read(&file)?, b"second");
+        assert_eq!(std::fs::metadata(&file)?.permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read(folder.path().join("below/new"))?, b"third");
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_and_devices_are_written_into() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let fifo = folder.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        if made.is_ok_and(|status| status.success()) {
+            let reader = std::thread::spawn({
+                let fifo = fifo.clone();
+                move || std::fs::read(fifo)
+            });
+            write_atomic(&fifo, b"through")?;
+            assert_eq!(reader.join().expect("no panic")?, b"through");
+            assert!(leads_to_stream(&fifo)?);
+        }
+        write_atomic(Path::new("/dev/null"), b"nothing")?;
+        assert!(leads_to_stream(Path::new("/dev/null"))?);
+        assert!(!std::fs::metadata("/dev/null")?.is_file());
+        if Path::new("/dev/full").exists() {
+            assert!(write_atomic(Path::new("/dev/full"), b"no room").is_err());
+        }
+        Ok(())
+    }
+
     #[test]
     fn an_error_names_the_path() -> Result<()> {
         let folder = tempfile::tempdir()?;
@@ -56,6 +189,10 @@ mod tests {
         write_atomic(&file, b"")?;
         let error = write_atomic(&file.join("below"), b"").expect_err("a file is no folder");
         assert!(error.to_string().contains("file"), "{error}");
+        let error = check_writable(&file.join("below")).expect_err("a file is no folder");
+        let message = error.to_string().replace(&folder.path().display().to_string(), "");
+        assert!(message.contains("below") && !message.contains(UNFINISHED), "{message}");
+        assert!(write_atomic(folder.path(), b"").is_err());
         Ok(())
     }
 }

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use candle_core::Device;
+use foresee_files::write_atomic;
 use serde::{Deserialize, Serialize};
 
 use crate::config::NetworkConfig;
 use crate::error::{Error, Result};
-use crate::file::{Contents, write};
+use crate::file::{Contents, encode};
 use crate::network::Network;
 
 /// The largest height and width of images that a card can have.
@@ -107,15 +108,33 @@ impl ModelCard {
     }
 }
 
+impl ModelCard {
+    /// The card of a model file, without its tensors.
+    ///
+    /// # Errors
+    /// If the file is not a model file of Foresee.
+    pub fn read(path: &Path) -> Result<Self> {
+        Ok(Contents::open(path)?.card)
+    }
+}
+
 impl Network {
     /// Writes the network with its card. The file appears only when it is complete.
     ///
     /// # Errors
     /// [`Error::Write`] if the file cannot be written.
     pub fn save(&self, path: &Path, card: &ModelCard) -> Result<()> {
+        write_atomic(path, &self.to_bytes(card)?).map_err(Error::Write)
+    }
+
+    /// The bytes of the file that [`save`](Self::save) writes.
+    ///
+    /// # Errors
+    /// [`Error::Write`] if the tensors cannot be read.
+    pub fn to_bytes(&self, card: &ModelCard) -> Result<Vec<u8>> {
         let tensors =
             self.tensors().into_iter().map(|(name, var)| (name, var.as_detached_tensor()));
-        write(path, tensors.collect(), card)
+        encode(tensors.collect(), card)
     }
 
     /// Reads a network and its card.

@@ -29,13 +29,17 @@ pub(crate) fn write<T: Serialize>(
     tensors: Vec<(String, Tensor)>,
     description: &T,
 ) -> Result<()> {
-    let failed =
-        |reason: String| Error::Write(io::Error::other(format!("{}: {reason}", path.display())));
-    let description = serde_json::to_string(description).map_err(|e| failed(e.to_string()))?;
-    let metadata = HashMap::from([(KEY.to_owned(), description)]);
-    let bytes =
-        safetensors::serialize(tensors, Some(metadata)).map_err(|e| failed(e.to_string()))?;
-    write_atomic(path, &bytes).map_err(Error::Write)
+    write_atomic(path, &encode(tensors, description)?).map_err(Error::Write)
+}
+
+/// The bytes of such a file.
+pub(crate) fn encode<T: Serialize>(
+    tensors: Vec<(String, Tensor)>,
+    description: &T,
+) -> Result<Vec<u8>> {
+    let description = serde_json::to_string(description).map_err(io::Error::other);
+    let metadata = HashMap::from([(KEY.to_owned(), description.map_err(Error::Write)?)]);
+    safetensors::serialize(tensors, Some(metadata)).map_err(|e| Error::Write(io::Error::other(e)))
 }
 
 /// The header and the description of a file of [`write()`]. Its tensors are not read yet.

@@ -1,5 +1,7 @@
 //! All of a run on one page that opens from disk.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use base64::Engine;
@@ -75,6 +77,16 @@ h2{break-after:avoid}figure,table{break-inside:avoid}nav{display:none}\
 details::details-content{content-visibility:visible}}
 ";
 
+/// How a page of [`Report::save`] says what made it.
+const GENERATOR: &str = concat!("foresee-report ", env!("CARGO_PKG_VERSION"));
+
+/// Whether a file is a page that [`Report::save`] wrote.
+pub fn is_report(path: &Path) -> bool {
+    let mut start = vec![];
+    let read = File::open(path).and_then(|file| file.take(1000).read_to_end(&mut start));
+    read.is_ok() && String::from_utf8_lossy(&start).contains("content=\"foresee-report ")
+}
+
 impl Report {
     /// Writes the page.
     ///
@@ -95,6 +107,7 @@ impl Report {
             html lang="en" {
                 head {
                     meta charset="utf-8";
+                    meta name="generator" content=(GENERATOR);
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     title { (self.title) }
                     style { (PreEscaped(STYLE)) }

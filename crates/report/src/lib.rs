@@ -41,7 +41,7 @@ pub use figure::Figure;
 pub use forest::{Dot, Forest, forest};
 pub use frame::{Column, DataFrame};
 pub use heat_map::{HeatMap, heat_maps};
-pub use html::{Report, Section};
+pub use html::{Report, Section, is_report};
 pub use line_style::LineStyle;
 pub use matrix_table::MatrixTable;
 pub use plane_table::{Plane, PlaneTable};

@@ -14,8 +14,8 @@ use crate::layers::{Layer, Layers, ReluGradient, find_by};
 /// gradient.
 ///
 /// # Errors
-/// If the model has no layer [`Layers::leaky_relu`], or one put in by [`Layers::other`], whose ReLUs
-/// would stay unseen; if the input does not fit a layer, or there is no such output.
+/// If the model has no layer [`Layers::leaky_relu`], or one put in by [`Layers::other`], whose
+/// ReLUs would stay unseen; if the input does not fit a layer, or there is no such output.
 pub fn guided_backprop(layers: &Layers, x: &Tensor, target: usize) -> Result<Tensor> {
     let is_relu = |layer: &Layer| matches!(layer, Layer::LeakyRelu { .. });
     check(

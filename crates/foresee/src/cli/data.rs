@@ -10,7 +10,7 @@ use foresee_report::frame::{self, DataFrame, df};
 use super::hub;
 use crate::error::{Result, input};
 use crate::faces;
-use crate::output::print;
+use crate::output::{Kind, OutputFile, OverwriteArgs, print};
 use crate::progress::Progress;
 
 #[derive(Subcommand)]
@@ -58,6 +58,8 @@ pub enum DataCommand {
         /// Also write faces.csv there: a row for each face with its split and all annotations.
         #[arg(long)]
         faces: bool,
+        #[command(flatten)]
+        overwrite: OverwriteArgs,
     },
 }
 
@@ -74,7 +76,7 @@ pub(super) fn data(command: DataCommand) -> Result<()> {
         }
         DataCommand::Fetch { name } => print(&format!("{}\n", hub::fetch(&name)?.display())),
         DataCommand::Check { path, deep } => check(&path, deep),
-        DataCommand::Stats { path, out, faces } => stats(&path, &out, faces),
+        DataCommand::Stats { path, out, faces, overwrite } => stats(&path, &out, faces, overwrite),
     }
 }
 
@@ -102,7 +104,13 @@ fn check(path: &Path, deep: bool) -> Result<()> {
     }
 }
 
-fn stats(path: &Path, out: &Path, faces: bool) -> Result<()> {
+fn stats(path: &Path, out: &Path, faces: bool, overwrite: OverwriteArgs) -> Result<()> {
+    let file = |name: &str, start: &'static str| {
+        OutputFile::new("--out", &out.join(name), Kind::Text(start), &[path], overwrite)
+    };
+    let counted_file = file("attribute_frequencies.csv", "attribute,faces,frequency")?;
+    let pairs_file = file("attribute_correlation.csv", "attribute,5_o_Clock_Shadow,")?;
+    let faces_file = faces.then(|| file("faces.csv", "image,")).transpose()?;
     let data = CelebA::open(path, SplitRule::Official)?;
     let kind = if data.is_synthetic() { "synthetic" } else { "celeba" };
     let mark = frame::column("data", vec![kind; ATTRIBUTES.len()]);
@@ -110,14 +118,12 @@ fn stats(path: &Path, out: &Path, faces: bool) -> Result<()> {
     counted.with_column(mark.clone())?;
     let mut pairs = correlation(&data)?;
     pairs.with_column(mark)?;
-    let counted_file = out.join("attribute_frequencies.csv");
-    let pairs_file = out.join("attribute_correlation.csv");
-    frame::write_csv(&counted_file, &counted)?;
-    frame::write_csv(&pairs_file, &pairs)?;
-    if faces {
-        frame::write_csv(&out.join("faces.csv"), &data.data_frame()?)?;
+    counted_file.write(frame::csv_text(&counted)?.as_bytes())?;
+    pairs_file.write(frame::csv_text(&pairs)?.as_bytes())?;
+    if let Some(file) = faces_file {
+        file.write(frame::csv_text(&data.data_frame()?)?.as_bytes())?;
     }
-    let (first, second) = (counted_file.display(), pairs_file.display());
+    let (first, second) = (counted_file.path().display(), pairs_file.path().display());
     print(&format!("{} faces: {first}, {second}\n", data.len()))
 }
 

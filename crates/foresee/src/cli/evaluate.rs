@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use clap::Args;
 use foresee_celeba::{ATTRIBUTES, CelebA, Split, SplitRule};
-use foresee_files::write_atomic;
 use foresee_model::{Metrics, ModelCard, Network, Predictions, majority_accuracy};
 use foresee_report::frame::{self, df};
 
 use crate::device::device;
 use crate::error::{Result, input};
 use crate::faces;
-use crate::output::print;
+use crate::output::{Kind, OutputFile, OverwriteArgs, print};
 use crate::progress::Progress;
 use crate::session::preprocessing;
 use crate::stages::train::predict;
@@ -28,9 +27,12 @@ pub struct EvaluateArgs {
     /// Which faces of it.
     #[arg(long, value_enum, default_value = "test")]
     split: Split,
-    /// Also write the probabilities: image,<40 attribute names>.
+    /// Also write the probabilities: image,<40 attribute names>. A pipe or device is written into;
+    /// - is the standard output, and everything else goes to the standard error then.
     #[arg(long, value_name = "FILE.csv")]
     predictions: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
     /// cpu, cuda or metal.
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -38,9 +40,7 @@ pub struct EvaluateArgs {
 
 pub(super) fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let device = device(&args.device)?;
-    if let Some(path) = &args.predictions {
-        check_target(path)?;
-    }
+    let file = args.predictions.as_deref().map(|path| file(args, path)).transpose()?;
     let (network, card) = load(&args.model, &device)?;
     let (data, record) = faces::open(&args.celeba, SplitRule::Official, None, &[])?;
     let chosen = data.split(args.split)?;
@@ -48,11 +48,16 @@ pub(super) fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let predictions = predict(progress, &network, &data, &chosen, &preprocessing(&card), &device)?;
     let (folder, split) = (args.celeba.display(), args.split.id());
     let head = format!("{folder}: {} faces of split {split}", chosen.len());
-    print(&(head + &summary(&card, record.synthetic, &predictions.metrics()?)))?;
-    match &args.predictions {
-        Some(path) => write_predictions(path, &data, &chosen, &predictions),
-        None => Ok(()),
-    }
+    let text = head + &summary(&card, record.synthetic, &predictions.metrics()?);
+    let Some(file) = file else { return print(&text) };
+    file.print_beside(&text)?;
+    file.write(table(&data, &chosen, &predictions)?.as_bytes())
+}
+
+fn file(args: &EvaluateArgs, path: &Path) -> Result<OutputFile> {
+    let kind = Kind::Text("image,5_o_Clock_Shadow,");
+    let reads = [args.model.as_path(), args.celeba.as_path()];
+    OutputFile::new("--predictions", path, kind, &reads, args.overwrite)
 }
 
 fn load(model: &Path, device: &Device) -> Result<(Network, ModelCard)> {
@@ -63,19 +68,6 @@ fn load(model: &Path, device: &Device) -> Result<(Network, ModelCard)> {
             "{} predicts other attributes than CelebA's 40, in their order",
             model.display()
         ))),
-    }
-}
-
-/// A target that is a folder, or lies below a file, is refused before the work.
-fn check_target(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-    let folder_is_file = folder.is_some_and(|folder| folder.exists() && !folder.is_dir());
-    match path.is_dir() {
-        true => Err(input(format!("--predictions {}: is a folder; name a file", path.display()))),
-        false if folder_is_file => {
-            Err(input(format!("--predictions {}: its folder is a file", path.display())))
-        }
-        false => Ok(()),
     }
 }
 
@@ -110,12 +102,8 @@ fn summary(card: &ModelCard, synthetic: bool, metrics: &Metrics) -> String {
     text + &format!("Always answering what most of these faces have: {majority:.2} %\n")
 }
 
-fn write_predictions(
-    path: &Path,
-    data: &CelebA,
-    faces: &[usize],
-    predictions: &Predictions,
-) -> Result<()> {
+/// The probabilities as CSV.
+fn table(data: &CelebA, faces: &[usize], predictions: &Predictions) -> Result<String> {
     let names: Vec<&str> = faces.iter().map(|&face| data.name(face)).collect();
     let mut table = df!("image" => names)?;
     let rows: Vec<Vec<f64>> = predictions.probabilities().collect();
@@ -123,6 +111,5 @@ fn write_predictions(
         let column: Vec<String> = rows.iter().map(|row| format!("{:.6}", row[k])).collect();
         table.with_column(frame::column(attribute, column))?;
     }
-    write_atomic(path, frame::csv_text(&table)?.as_bytes())?;
-    print(&format!("probabilities: {}\n", path.display()))
+    Ok(frame::csv_text(&table)?)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::error::Result;
+use crate::output::{OverwriteArgs, check_folder};
 use crate::studies::fidelity::{Request, Study, budget, run_study, write_page};
 
 #[derive(Args)]
@@ -33,10 +34,13 @@ pub struct FidelityArgs {
     /// Replaces one setting in every run, such as data.image_size=24; can be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
 }
 
 pub(super) fn fidelity(args: &FidelityArgs) -> Result<()> {
     let study = Study::read(&args.study)?;
+    check_folder("--out", &args.out, args.overwrite)?;
     let finished = run_study(&Request {
         study: &study,
         celeba: &args.celeba,

@@ -70,11 +70,6 @@ fn colours() -> bool {
     anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }
 
-/// Prints a line to the standard error, if that can be written.
-pub(super) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
 /// The standard error, which may be full, closed, or a pipe that nobody reads: no error.
 struct StandardError;
 

@@ -20,6 +20,7 @@ pub use self::logging::LogArgs;
 use crate::error::{self, Result};
 use crate::exit_status;
 use crate::interrupt;
+use crate::output::say;
 use crate::program::set_program;
 use crate::run::Run;
 use crate::session::Session;
@@ -146,7 +147,7 @@ pub fn exit_code(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            logging::say(&format!("error: {e:#}"));
+            say(&format!("error: {e:#}"));
             ExitCode::from(exit_status::of(&e))
         }
     }

@@ -7,7 +7,7 @@ use foresee_predict::RegressionStudy;
 
 use crate::device::of_run;
 use crate::error::{Result, input};
-use crate::output::print;
+use crate::output::{OverwriteArgs, check_folder, print};
 use crate::run::Run;
 use crate::session::Session;
 use crate::stages::{figures, predict};
@@ -30,6 +30,8 @@ pub struct PredictArgs {
     /// The study's folder.
     #[arg(long, value_name = "DIR", requires = "study")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
     /// Data sets of the study.
     #[arg(
         long,
@@ -47,7 +49,10 @@ enum StudyName {
 
 pub(super) fn predict(args: &PredictArgs) -> Result<()> {
     match (args.study, &args.out, &args.run) {
-        (Some(StudyName::Regression), Some(out), _) => regression(out, args.seeds),
+        (Some(StudyName::Regression), Some(out), _) => {
+            check_folder("--out", out, args.overwrite)?;
+            regression(out, args.seeds)
+        }
         (_, _, Some(folder)) => of_run_at(folder, args),
         _ => Err(input("name a run with --run")),
     }

@@ -1,6 +1,6 @@
 //! `prune`: the stage, and a pruned network.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use foresee_model::ModelCard;
@@ -9,7 +9,7 @@ use foresee_perturb::{AttentionModel, Takeover, Victim};
 use super::arguments::RunArgs;
 use crate::artifacts::ChannelStatisticsFile;
 use crate::error::{Result, input};
-use crate::output::print;
+use crate::output::{Kind, OutputFile, OverwriteArgs};
 use crate::run::Run;
 use crate::session::Session;
 use crate::stages;
@@ -18,9 +18,12 @@ use crate::stages;
 pub struct PruneArgs {
     #[command(flatten)]
     run: RunArgs,
-    /// Also write a pruned network, physically smaller, to this file; it loads like any model.
+    /// Also write a pruned network, physically smaller, to this file; it loads like any model. A
+    /// pipe or device is written into; - is the standard output.
     #[arg(long, value_name = "FILE", requires = "count")]
     save: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
     /// How many channels go from the network that --save writes.
     #[arg(long, value_name = "N", requires = "save")]
     count: Option<usize>,
@@ -41,16 +44,27 @@ pub(super) fn prune(args: &PruneArgs) -> Result<()> {
              stays at least"
         )));
     }
+    let file = args
+        .save
+        .as_deref()
+        .map(|path| OutputFile::new("--save", path, Kind::Model, &[], args.overwrite));
+    let file = file.transpose()?;
     let session = Session::new(device);
     stages::prune::stage(&mut run, &session)?;
-    match (&args.save, args.count) {
-        (Some(path), Some(count)) => save(args, &run, &session, count, path),
+    match (file, args.count) {
+        (Some(file), Some(count)) => save(args, &run, &session, count, &file),
         _ => Ok(()),
     }
 }
 
 /// Writes the network without the first `count` channels of the plan.
-fn save(args: &PruneArgs, run: &Run, session: &Session, count: usize, path: &Path) -> Result<()> {
+fn save(
+    args: &PruneArgs,
+    run: &Run,
+    session: &Session,
+    count: usize,
+    file: &OutputFile,
+) -> Result<()> {
     let trained = session.trained(run)?;
     let channels = trained.network.config().channels;
     let order = run.semantic_plan(args.rule)?.order();
@@ -63,6 +77,7 @@ fn save(args: &PruneArgs, run: &Run, session: &Session, count: usize, path: &Pat
         kept_channels: Some(cut.kept().to_vec()),
         ..trained.card.clone()
     };
-    pruned.save(path, &card)?;
-    print(&format!("{}: {} of {channels} channels\n", path.display(), channels - count))
+    file.write(&pruned.to_bytes(&card)?)?;
+    let path = file.path().display();
+    file.print_beside(&format!("{path}: {} of {channels} channels\n", channels - count))
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::arguments::FacesArgs;
 use crate::config::Config;
 use crate::error::{OtherRun, Result};
-use crate::pages::REPORT;
+use crate::run::REPORT;
 use crate::stages::run_all;
 
 #[derive(Args)]

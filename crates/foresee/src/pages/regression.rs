@@ -6,10 +6,9 @@ use std::path::Path;
 use foresee_predict::RegressionStudy;
 use foresee_report::{Report, Section, Source, Table};
 
-use super::REPORT;
 use crate::artifacts::{Artifact, RegressionReport};
 use crate::error::Result;
-use crate::run::write_simulated;
+use crate::run::{REPORT, write_simulated};
 use crate::{figures, tables};
 
 /// For a reader who does not know the code.

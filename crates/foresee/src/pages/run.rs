@@ -3,11 +3,11 @@
 use foresee_report::{Figure, Report, Section, Table};
 use foresee_stats::mean;
 
-use super::{REPORT, regression};
+use super::regression;
 use crate::artifacts::{Accuracy, GroupMember, MeanMasks};
 use crate::error::Result;
 use crate::provenance::{percent, source};
-use crate::run::Run;
+use crate::run::{REPORT, Run};
 
 pub(crate) fn write(run: &Run, figures: &[Figure], tables: &[Table]) -> Result<()> {
     let mut sections = vec![];

@@ -13,7 +13,7 @@ use crate::error::{Result, input};
 use crate::program::program;
 
 /// The file's name in a run's folder.
-const FILE: &str = "manifest.json";
+pub(super) const FILE: &str = "manifest.json";
 
 /// The version of this form. It grows when a manifest of before can no longer be read.
 const FORM: u32 = 2;

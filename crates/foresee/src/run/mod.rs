@@ -29,6 +29,9 @@ use crate::program::program;
 /// The column of every CSV file that says what kind of faces its numbers come from.
 const MARK: &str = "data";
 
+/// The page in the folder of a run or a study.
+pub(crate) const REPORT: &str = "report.html";
+
 /// Images that were left out, in a run's folder.
 pub(crate) const BAD_IMAGES: &str = "bad_images.csv";
 
@@ -283,6 +286,27 @@ fn marked(mut frame: DataFrame, kind: &str) -> Result<DataFrame> {
 
 /// Whether a run may begin in a folder with this entry: drawn faces and the list of unreadable
 /// images lie there before the manifest does, and what was interrupted leaves hidden names.
+/// The run that a file or folder belongs to, if its manifest or one of its stages may write there.
+pub(crate) fn owner(place: &Path) -> Option<&Path> {
+    place.ancestors().skip(1).find(|folder| {
+        let first = place.strip_prefix(folder).ok().and_then(|below| below.iter().next());
+        first.is_some_and(belongs_to_a_run) && Manifest::exists(folder)
+    })
+}
+
+/// The run that a folder holds or belongs to.
+pub(crate) fn holder(folder: &Path) -> Option<&Path> {
+    if Manifest::exists(folder) { Some(folder) } else { owner(folder) }
+}
+
+fn belongs_to_a_run(name: &OsStr) -> bool {
+    let files = [manifest::FILE, REPORT, "model.safetensors", "data", "tables", "figures"];
+    let text = name.to_string_lossy();
+    files.iter().any(|own| name == *own)
+        || text.starts_with("checkpoint.")
+        || belongs_to_a_new_run(name)
+}
+
 fn belongs_to_a_new_run(name: &OsStr) -> bool {
     let text = name.to_string_lossy();
     let unfinished = [synthetic::UNFINISHED, foresee_files::UNFINISHED];

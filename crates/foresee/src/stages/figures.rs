@@ -13,11 +13,11 @@ use crate::artifacts::{
     Validation,
 };
 use crate::error::Result;
-use crate::run::{Inputs, Outputs, Run, Stage};
+use crate::run::{Inputs, Outputs, REPORT, Run, Stage};
 use crate::session::MODEL;
 use crate::{figures, pages, tables};
 
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// The files that every run's figures are drawn from.
 const READS: [&str; 15] = [
@@ -109,7 +109,7 @@ impl Drawn {
 
     fn save(&self, outputs: &mut Outputs) -> Result<()> {
         let run = outputs.run();
-        outputs.add(pages::REPORT);
+        outputs.add(REPORT);
         for figure in &self.figures {
             outputs.add_written(figure.save(&run.path("figures"))?);
         }

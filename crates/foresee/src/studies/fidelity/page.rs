@@ -10,7 +10,7 @@ use super::{Claim, Failed, Finished, Group, predictability, pruning, test_claims
 use crate::artifacts::{ClaimRow, PredictabilityOverSeeds, PruningOverSeeds, Row};
 use crate::distinct::distinct;
 use crate::error::Result;
-use crate::pages::REPORT;
+use crate::run::REPORT;
 
 /// Variants whose pruning curves are drawn.
 const PANELS: usize = 3;
