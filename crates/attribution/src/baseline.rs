@@ -3,9 +3,14 @@
 use candle_core::Tensor;
 
 use crate::error::{Error, Result, check};
+use crate::tensors::{check_float, check_input, check_like};
 
 /// A baseline of x's shape, from one of x's or of one input's shape; `None` is 0.
 pub(crate) fn baseline_like(x: &Tensor, baseline: Option<&Tensor>) -> Result<Tensor> {
+    check_input(x)?;
+    if let Some(baseline) = baseline {
+        check_like("the baseline", baseline, x)?;
+    }
     match baseline {
         None => Ok(x.zeros_like()?),
         Some(b)
@@ -35,6 +40,7 @@ pub fn blur(x: &Tensor, deviation: f64) -> Result<Tensor> {
         deviation,
         "a number of pixels above 0",
     )?;
+    check_float("the images", x)?;
     let &[_, _, h, w] = x.dims() else {
         return Err(Error::shape("the images", x.dims(), "[B, C, H, W]"));
     };

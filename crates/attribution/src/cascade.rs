@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layers::Layers;
 use crate::network::network_layers;
 
@@ -29,6 +29,9 @@ pub fn randomised_cascade(
     masks: bool,
 ) -> Result<Vec<(String, Layers)>> {
     let pairs: Vec<_> = trained.into_iter().zip(untrained).collect();
+    if let Some(((name, _), _)) = pairs.iter().find(|((name, _), (other, _))| name != other) {
+        return Err(Error::NoTensor { name: format!("{name} at the same place of both networks") });
+    }
     let steps = (1..=FROM_THE_OUTPUT.len()).map(|count| FROM_THE_OUTPUT.split_at(count).0);
     let steps = steps.filter(|randomised| masks || !randomised.ends_with(&[MASKS]));
     steps

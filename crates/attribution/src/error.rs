@@ -45,13 +45,21 @@ pub enum Error {
         /// f alone.
         alone: f64,
     },
-    /// Integers were given.
-    #[error("{what} is of type {got}, which cannot hold a perturbation: f32 or f64 is needed")]
+    /// A tensor has numbers of another type than is needed: integers cannot hold a perturbation.
+    #[error("{what} is of type {got}, but {expected} is needed: convert it by `to_dtype`")]
     Type {
         /// The tensor.
         what: &'static str,
         /// Its type.
         got: &'static str,
+        /// What is needed.
+        expected: &'static str,
+    },
+    /// A tensor is on another device than the input.
+    #[error("{what} is on another device than the input: move it by `to_device`")]
+    Device {
+        /// The tensor.
+        what: &'static str,
     },
     /// A tensor does not fit the others.
     #[error("{what} has the shape {got:?}; {expected} is needed")]
@@ -142,6 +150,17 @@ pub enum Error {
     NoTensor {
         /// Its name.
         name: String,
+    },
+    /// All samples of LIME are too far away.
+    #[error(
+        "the kernel of width {width} gives the nearest sample a weight of {greatest:.0e}, so that \
+         nothing would be fitted: take a width of the size of the distances"
+    )]
+    FarSamples {
+        /// The options' width.
+        width: f64,
+        /// The greatest weight.
+        greatest: f64,
     },
     /// A fit or a comparison has no solution.
     #[error("{0}")]

@@ -2,7 +2,8 @@
 
 use candle_core::Tensor;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check};
+use crate::tensors::check_float;
 
 /// How the channels of a pixel become one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +26,7 @@ pub fn per_pixel(attribution: &Tensor, reduce: Reduce) -> Result<Tensor> {
     if attribution.rank() != 4 {
         return Err(Error::shape("the attribution", attribution.dims(), "[B, C, H, W]"));
     }
+    check_float("the attribution", attribution)?;
     Ok(match reduce {
         Reduce::Norm => attribution.sqr()?.sum(1)?.sqrt()?,
         Reduce::Sum => attribution.sum(1)?,
@@ -45,7 +47,7 @@ pub enum Interpolation {
 /// Maps [B, h, w] at another size, [B, height, width].
 ///
 /// # Errors
-/// If the maps have not three dimensions.
+/// If the maps have not three dimensions of at least one, or the size is 0.
 pub fn resize(
     maps: &Tensor,
     height: usize,
@@ -55,6 +57,9 @@ pub fn resize(
     if maps.rank() != 3 {
         return Err(Error::shape("the maps", maps.dims(), "[B, h, w]"));
     }
+    check_float("the maps", maps)?;
+    let has_pixels = maps.elem_count() > 0 && height > 0 && width > 0;
+    check(has_pixels, "size", format!("{height} × {width}"), "at least one pixel")?;
     if maps.dims()[1..] == [height, width] {
         return Ok(maps.clone());
     }

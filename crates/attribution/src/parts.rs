@@ -119,7 +119,7 @@ impl Part {
 
     /// `inside` within this part, `outside` elsewhere; both [B, ...].
     pub(crate) fn mix(&self, inside: &Tensor, outside: &Tensor) -> Result<Tensor> {
-        if outside.dims()[1..] != *self.mask.dims() {
+        if outside.dims().get(1..) != Some(self.mask.dims()) {
             let expected =
                 format!("a batch of {:?}, for which part {:?} is,", self.mask.dims(), self.name);
             return Err(Error::shape("the input", outside.dims(), expected));

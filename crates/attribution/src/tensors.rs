@@ -21,11 +21,14 @@ pub(crate) fn in_batches(
     Ok(Tensor::cat(&parts, 0)?)
 }
 
-/// Refuses inputs that are no batch [B, ...], and types that cannot hold a perturbation.
+/// Refuses inputs that are no batch [B, ...] of at least one, and types that cannot hold a
+/// perturbation.
 pub(crate) fn check_input(x: &Tensor) -> Result<()> {
     check_float("the input", x)?;
-    match x.rank() {
-        0 | 1 => Err(Error::shape("the input", x.dims(), "a batch [B, ...]")),
+    match *x.dims() {
+        [] | [_] | [0, ..] => {
+            Err(Error::shape("the input", x.dims(), "a batch [B, ...], B from 1,"))
+        }
         _ => Ok(()),
     }
 }
@@ -34,7 +37,27 @@ pub(crate) fn check_input(x: &Tensor) -> Result<()> {
 pub(crate) fn check_float(what: &'static str, t: &Tensor) -> Result<()> {
     match t.dtype().is_float() {
         true => Ok(()),
-        false => Err(Error::Type { what, got: t.dtype().as_str() }),
+        false => Err(Error::Type { what, got: t.dtype().as_str(), expected: "f32 or f64" }),
+    }
+}
+
+/// Refuses what cannot be added to x or multiplied by it: another type or another device.
+pub(crate) fn check_like(what: &'static str, t: &Tensor, x: &Tensor) -> Result<()> {
+    if t.dtype() != x.dtype() {
+        let expected = x.dtype().as_str();
+        return Err(Error::Type { what, got: t.dtype().as_str(), expected });
+    }
+    match t.device().same_device(x.device()) {
+        true => Ok(()),
+        false => Err(Error::Device { what }),
+    }
+}
+
+/// Refuses results that have not one row for each input.
+pub(crate) fn check_rows(result: &Tensor, inputs: usize) -> Result<()> {
+    match result.dims().first() {
+        Some(&rows) if rows == inputs => Ok(()),
+        _ => Err(Error::Rows { inputs, shape: result.dims().to_vec() }),
     }
 }
 

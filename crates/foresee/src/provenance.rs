@@ -41,5 +41,10 @@ pub(crate) fn test_faces(images: Option<usize>) -> String {
 
 /// A share in percent; a dash for what is undefined.
 pub(crate) fn percent(share: f64) -> String {
-    if share.is_nan() { "–".into() } else { format!("{:.2}", 100. * share) }
+    number(100. * share, 2)
+}
+
+/// A number with so many digits behind the point; a dash for what is undefined.
+pub(crate) fn number(value: f64, digits: usize) -> String {
+    if value.is_finite() { format!("{value:.digits$}") } else { "–".into() }
 }

@@ -1,6 +1,7 @@
 //! Counts of correct predictions, and the comparison of two settings on the same images.
 
 use candle_core::Tensor;
+use foresee_stats::{mean, standard_deviation};
 
 use crate::error::{Error, Result};
 
@@ -51,10 +52,10 @@ impl Tally {
         self.correct.iter().sum::<u64>() as f64 / (self.images() * self.correct.len()) as f64
     }
 
-    /// Standard error of the mean accuracy over images.
+    /// Standard error of the mean accuracy over images; NaN of one image.
     pub fn standard_error(&self) -> f64 {
         let by_image: Vec<f64> = self.by_image.iter().map(|&v| f64::from(v)).collect();
-        standard_error(&by_image, self.accuracy())
+        standard_error(&by_image)
     }
 
     /// What this setting gains over a baseline on the same images, which must have come in the same
@@ -62,15 +63,13 @@ impl Tally {
     pub fn paired_gain(&self, baseline: &Self) -> PairedGain {
         let pairs = self.by_image.iter().zip(&baseline.by_image);
         let gains: Vec<f64> = pairs.map(|(ours, theirs)| f64::from(ours - theirs)).collect();
-        let mean = gains.iter().sum::<f64>() / gains.len() as f64;
-        PairedGain { mean, standard_error: standard_error(&gains, mean) }
+        PairedGain { mean: mean(&gains), standard_error: standard_error(&gains) }
     }
 }
 
-/// √(Σ (v - mean)²/(n·(n - 1))), or with n for n - 1 if there is only one value.
-fn standard_error(values: &[f64], mean: f64) -> f64 {
-    let n = values.len() as f64;
-    (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n * (n - 1.).max(1.))).sqrt()
+/// √(Σ (v - mean)²/(n·(n - 1))); the spread of one value is not known.
+fn standard_error(values: &[f64]) -> f64 {
+    standard_deviation(values) / (values.len() as f64).sqrt()
 }
 
 /// A gain in accuracy between two settings on the same images.
@@ -78,7 +77,7 @@ fn standard_error(values: &[f64], mean: f64) -> f64 {
 pub struct PairedGain {
     /// Mean over images of the difference in accuracy.
     pub mean: f64,
-    /// Its standard error over images.
+    /// Its standard error over images; NaN of one image.
     pub standard_error: f64,
 }
 

@@ -1,5 +1,7 @@
 //! Scores of a forecast. Each is 1 for a perfect forecast and 0 for one that knows nothing.
 
+use std::cmp::Ordering;
+
 use foresee_stats::{Matrix, kendall, row_correlation, weighted_kendall};
 
 use crate::error::{Error, Result};
@@ -137,7 +139,7 @@ impl Effects {
 ///
 /// NaN if there is only one operation, or all effects are equal.
 pub fn skill(effects: &Effects, forecast: &Matrix, unit: Unit) -> f64 {
-    let (mut error, mut error_of_mean) = (0., 0.);
+    let (mut error, mut error_of_mean, mut size) = (0., 0., 0.);
     for (operation, &weight) in
         effects.weights.iter().enumerate().filter(|(_, weight)| **weight > 0.)
     {
@@ -148,10 +150,12 @@ pub fn skill(effects: &Effects, forecast: &Matrix, unit: Unit) -> f64 {
                 let expected = if unit == Unit::Any { others.convert(*f) } else { *f };
                 error += weight * (e - expected).powi(2);
                 error_of_mean += weight * (e - others.mean).powi(2);
+                size += weight * e.powi(2);
             }
         }
     }
-    if error_of_mean > 0. { 1. - error / error_of_mean } else { f64::NAN }
+    // Effects that are equal but for rounding are equal.
+    if error_of_mean > 1e-24 * size { 1. - error / error_of_mean } else { f64::NAN }
 }
 
 /// The line from a forecast's unit to that of the effects, fitted on all operations but one.
@@ -265,7 +269,8 @@ fn local_share(effect: &[f64], forecast: &[f64]) -> Option<f64> {
 }
 
 /// Monotonicity in the strength: among all pairs of strengths of one operation, the share in which
-/// the stronger one changes more. 1 if the change only grows, 0.5 by chance. NaN if every operation
+/// the stronger one changes more; equal changes count half. 1 if the change only grows, 0.5 by
+/// chance. NaN if every operation
 /// has one strength only.
 pub fn monotonicity(effects: &Effects) -> f64 {
     let size = |change: usize| effects.values.row(change).iter().sum::<f64>();
@@ -275,7 +280,12 @@ pub fn monotonicity(effects: &Effects) -> f64 {
         for j in i + 1..effects.strengths.len() {
             if effects.operations[i] == effects.operations[j] && strength(i) != strength(j) {
                 let (weak, strong) = if strength(i) < strength(j) { (i, j) } else { (j, i) };
-                grows += effects.weight(i) * f64::from(u8::from(size(weak) < size(strong)));
+                let share = match size(weak).total_cmp(&size(strong)) {
+                    Ordering::Less => 1.,
+                    Ordering::Equal => 0.5,
+                    Ordering::Greater => 0.,
+                };
+                grows += effects.weight(i) * share;
                 pairs += effects.weight(i);
             }
         }

@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use crate::canvas::{Area, Drawn, centred, draw};
+use crate::canvas::{Area, Drawn, centred, draw, fitted};
 use crate::colour::category;
 use crate::error::Result;
 use crate::figure::Figure;
@@ -36,7 +36,8 @@ pub fn architecture(name: &str, network: &Architecture, source: &Source) -> Resu
     let heads_x = 96 + step * blocks + 24;
     let channels = network.blocks.last().map_or(0, |b| b.1);
     let masks_width = network.mask_kernel.map_or(0, |_| MASK_STEP);
-    draw(name, ((heads_x + masks_width + 308) as u32, 400), source, |area, _| {
+    let width = heads_x + masks_width + 308;
+    draw(name, (width as u32, 400), source, |area, _| {
         centred(area, "Feature extractor", (96 + step * blocks / 2, 22), 18.)?;
         boxed(area, (12, 150), (64, 90), 6, &["image", &format!("3×{0}×{0}", network.image_size)])?;
         for (i, &(inputs, outputs, dilation)) in network.blocks.iter().enumerate() {
@@ -64,19 +65,11 @@ pub fn architecture(name: &str, network: &Architecture, source: &Source) -> Resu
         {
             head(area, (heads_x, y), &k, channels, network.mask_kernel)?;
         }
-        centred(
-            area,
-            "semantic channel pruning: take out one of two correlated channels of z",
-            (heads_x - 60, 352),
-            14.,
-        )?;
+        // Right of the number of parameters.
+        let note = |words, y| fitted(words, 14., width - 220).centred(area, ((200 + width) / 2, y));
+        note("semantic channel pruning: take out one of two correlated channels of z", 352)?;
         if network.mask_kernel.is_some() {
-            centred(
-                area,
-                "intentional attention mask transformation: M → g(M; n, β)",
-                (heads_x - 60, 374),
-                14.,
-            )?;
+            note("intentional attention mask transformation: M → g(M; n, β)", 378)?;
         }
         centred(area, &format!("{} parameters", network.parameters), (100, 352), 14.)
     })

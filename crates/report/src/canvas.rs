@@ -39,16 +39,19 @@ pub(crate) fn draw(
 ) -> Result<Figure> {
     let failed = |reason: String| Error::Drawing { figure: name.into(), reason };
     font::register();
-    let height = height + NOTE as u32;
+    let note = source_note(width, source);
+    let strip = NOTE + note.line_height() * (note.lines.len() as i32 - 1);
+    let height = height + strip as u32;
     let mut svg = String::new();
     let mut pictures = vec![];
     {
         let root = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
         let result = (|| -> Drawn {
             root.fill(&WHITE)?;
-            let (top, bottom) = root.split_vertically(height as i32 - NOTE);
+            let (top, bottom) = root.split_vertically(height as i32 - strip);
             body(&top, &mut pictures)?;
-            source_note(&bottom, width, source)?;
+            let colour = if source.synthetic { RGBColor(176, 0, 32) } else { RGBColor(90, 90, 90) };
+            note.draw(&bottom, (8, NOTE / 2), colour, HPos::Left)?;
             root.present()?;
             Ok(())
         })();
@@ -69,12 +72,8 @@ pub(crate) fn draw(
     Ok(Figure::new(name, svg, (width, height)))
 }
 
-fn source_note(area: &Area, width: u32, source: &Source) -> Drawn {
-    let colour = if source.synthetic { RGBColor(176, 0, 32) } else { RGBColor(90, 90, 90) };
-    // Long notes are set smaller rather than cut.
-    let note = source.note();
-    let size = (f64::from(width) / (note.chars().count() as f64 * 0.6)).clamp(7., 13.);
-    text(area, &note, (8, NOTE / 2), size, colour, (HPos::Left, VPos::Center))
+fn source_note(width: u32, source: &Source) -> Fitted {
+    fitted(&source.note(), 13., width as i32 - 16)
 }
 
 fn image_element(picture: &Picture) -> Option<String> {
@@ -129,19 +128,108 @@ pub(crate) fn centred(area: &Area, words: &str, at: (i32, i32), size: f64) -> Dr
     text(area, words, at, size, BLACK, (HPos::Center, VPos::Center))
 }
 
-/// Words in lines of about this many letters.
-pub(crate) fn wrapped(words: &str, letters: usize) -> Vec<String> {
+/// Words that fit into a width: in one line if need be somewhat smaller, else in several.
+pub(crate) struct Fitted {
+    pub lines: Vec<String>,
+    pub size: f64,
+}
+
+/// How much smaller letters may be before a second line is begun.
+const SMALLEST: f64 = 0.75;
+
+/// Fits words of this size into this width.
+pub(crate) fn fitted(words: &str, size: f64, width: i32) -> Fitted {
+    let width = f64::from(width.max(1));
+    let one_line = size * (width / width_of(words, size)).min(1.);
+    if one_line >= SMALLEST * size {
+        return Fitted { lines: vec![words.into()], size: one_line };
+    }
+    let size = SMALLEST * size;
+    Fitted { lines: lines(words, size, width as i32), size }
+}
+
+/// Words in lines of this size that are no wider than this.
+pub(crate) fn lines(words: &str, size: f64, width: i32) -> Vec<String> {
+    let width = f64::from(width.max(1));
     let mut lines: Vec<String> = vec![];
-    for word in words.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.len() + word.len() < letters => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.into()),
+    for word in words.split(' ').flat_map(|word| pieces(word, size, width)) {
+        let longer = lines.last().map(|line| format!("{line} {word}"));
+        match (longer.filter(|longer| width_of(longer, size) <= width), lines.last_mut()) {
+            (Some(longer), Some(line)) => *line = longer,
+            _ => lines.push(word),
         }
     }
     lines
+}
+
+/// No more than so many lines; what is left out is told by dots.
+pub(crate) fn shortened(mut lines: Vec<String>, most: usize) -> Vec<String> {
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            last.pop();
+            last.push('…');
+        }
+    }
+    lines
+}
+
+/// A word, or, if it is wider than a line, its parts.
+fn pieces(word: &str, size: f64, width: f64) -> Vec<String> {
+    let mut pieces = vec![];
+    let mut piece = String::new();
+    for letter in word.chars() {
+        piece.push(letter);
+        if piece.chars().count() > 1 && width_of(&piece, size) > width {
+            piece.pop();
+            pieces.push(std::mem::replace(&mut piece, letter.into()));
+        }
+    }
+    pieces.push(piece);
+    pieces
+}
+
+/// The width of text. A word without a letter that the font has counts by its letters.
+pub(crate) fn width_of(words: &str, size: f64) -> f64 {
+    font::register();
+    let measured = (font::FAMILY, size).into_font().box_size(words);
+    measured.map_or(words.chars().count() as f64 * 0.6 * size, |(width, _)| f64::from(width))
+}
+
+impl Fitted {
+    /// From a line to the next.
+    pub fn line_height(&self) -> i32 {
+        (1.25 * self.size).ceil() as i32
+    }
+
+    /// Height of all lines but the first.
+    pub fn more(&self) -> i32 {
+        self.line_height() * (self.lines.len() as i32 - 1)
+    }
+
+    /// Draws the lines, of which the first is centred at a height.
+    pub fn draw(&self, area: &Area, (x, y): (i32, i32), colour: RGBColor, h: HPos) -> Drawn {
+        for (line, words) in (0..).zip(&self.lines) {
+            let at = (x, y + line * self.line_height());
+            text(area, words, at, self.size, colour, (h.clone(), VPos::Center))?;
+        }
+        Ok(())
+    }
+
+    /// Draws black lines around a place.
+    pub fn centred(&self, area: &Area, (x, y): (i32, i32)) -> Drawn {
+        self.draw(area, (x, y - self.more() / 2), BLACK, HPos::Center)
+    }
+
+    /// Draws black lines that end at a place.
+    pub fn left_of(&self, area: &Area, at: (i32, i32)) -> Drawn {
+        self.draw(area, at, BLACK, HPos::Right)
+    }
+
+    /// Draws black lines that begin at a place.
+    pub fn right_of(&self, area: &Area, at: (i32, i32)) -> Drawn {
+        self.draw(area, at, BLACK, HPos::Left)
+    }
 }
 
 #[cfg(test)]
@@ -149,8 +237,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_wrapped_between_words() {
-        assert_eq!(wrapped("5 o Clock Shadow", 10), ["5 o Clock", "Shadow"]);
-        assert_eq!(wrapped("Unbreakable", 4), ["Unbreakable"]);
+    fn fitted_words_are_no_wider_than_their_place() {
+        let long = "x".repeat(300);
+        let many = "several words that go on and on ".repeat(9);
+        for words in ["short", "a somewhat longer title", &long, &many, "", "ééé \u{4e2d}\u{6587}"]
+        {
+            for width in [40, 160, 400] {
+                let found = fitted(words, 16., width);
+                assert!((12. ..=16.).contains(&found.size), "{words}: {}", found.size);
+                for line in &found.lines {
+                    let wide = width_of(line, found.size);
+                    assert!(wide <= f64::from(width) + 1., "{line:?}: {wide} of {width}");
+                }
+                let kept: String = found.lines.concat().split(' ').collect();
+                assert_eq!(kept, words.split(' ').collect::<String>());
+            }
+        }
+        assert_eq!(fitted("short", 16., 400).size, 16.);
     }
 }

@@ -2,12 +2,12 @@
 
 use plotters::prelude::*;
 
-use crate::canvas::{Area, Drawn, Picture, centred, draw, right_of};
+use crate::canvas::{Area, Drawn, Picture, draw, fitted, right_of, shortened};
 use crate::colour::ColourMap;
 use crate::colour_bar::colour_bar;
 use crate::error::Result;
 use crate::figure::Figure;
-use crate::scale::upper_end;
+use crate::scale::{share, upper_end};
 use crate::source::Source;
 
 const COLOURS: ColourMap = ColourMap::Blues;
@@ -57,7 +57,8 @@ pub fn cell_grids(name: &str, grids: &[CellGrid], legend: &str, source: &Source)
     let step_x = WIDTH + GAP;
     let step_y = cells.height + 30;
     let width = GAP + step_x * COLUMNS as i32 + 84;
-    let height = grids.len().div_ceil(COLUMNS) as i32 * step_y + 40;
+    // The colour bar needs as much.
+    let height = (grids.len().div_ceil(COLUMNS) as i32 * step_y + 40).max(190);
     let high = upper_end(grids.iter().flat_map(|grid| grid.values.iter().copied()));
     draw(name, (width as u32, height as u32), source, |area, pictures| {
         let layout = format!(
@@ -90,8 +91,10 @@ fn panel(
     cells: &Cells,
     high: f64,
 ) -> Drawn {
-    centred(area, &grid.title, (x + WIDTH / 2, y - 10), 14.)?;
-    let colours = grid.values.iter().map(|v| COLOURS.at(v / high));
+    let mut title = fitted(&grid.title, 14., WIDTH);
+    title.lines = shortened(title.lines, 1);
+    title.centred(area, (x + WIDTH / 2, y - 10))?;
+    let colours = grid.values.iter().map(|v| COLOURS.at(share(*v, high)));
     let padded = colours.chain(std::iter::repeat([255; 3]));
     let rgb = padded.take(cells.across * cells.down).flatten().collect();
     let pixels = (cells.across, cells.down);

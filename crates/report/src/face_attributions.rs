@@ -3,13 +3,15 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use crate::canvas::{Area, Drawn, Picture, centred, draw, left_of, right_of, text, wrapped};
+use crate::canvas::{
+    Area, Drawn, Picture, centred, draw, left_of, lines, right_of, shortened, text, width_of,
+};
 use crate::colour::ColourMap;
 use crate::colour_bar::{colour_bar, number_label};
 use crate::error::Result;
 use crate::face::{Face, MID_GREY, blend, byte, luminance};
 use crate::figure::Figure;
-use crate::scale::upper_end;
+use crate::scale::{share, upper_end};
 use crate::source::Source;
 
 /// Height and width of a picture.
@@ -27,8 +29,6 @@ const NOTE: &str = "Colours are shares of a method's 99.5th percentile of |value
 
 /// Height of a line of the note.
 const NOTE_LINE: i32 = 18;
-/// Width of a letter of the note, in the mean.
-const LETTER: f64 = 5.4;
 
 /// What the values of an attribution method mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +99,7 @@ pub fn face_attributions(
     let below_rows = TOP + rows.len() as i32 * (CELL + GAP);
     let bottom = below_rows.max(TOP + 350);
     let width = right + 92;
-    let note = wrapped(NOTE, (f64::from(width - 24) / LETTER) as usize);
+    let note = lines(NOTE, 13., width - 24);
     let height = bottom + 28 + NOTE_LINE * note.len() as i32;
     draw(name, (width as u32, height as u32), source, |area, pictures| {
         columns.draw_headings(area)?;
@@ -147,9 +147,11 @@ impl<'a> Columns<'a> {
     fn draw_headings(&self, area: &Area) -> Drawn {
         for (at, (_, method, _)) in self.methods.iter().enumerate() {
             if self.begins_kind(at) {
-                let has_room = self.methods.iter().filter(|m| m.1.kind == method.kind).count() > 1;
+                let columns = self.methods.iter().filter(|m| m.1.kind == method.kind).count();
                 let title = method.kind.title();
                 let short = title.split(':').next().unwrap_or_default();
+                let room = f64::from(columns as i32 * (CELL + GAP));
+                let has_room = columns > 1 && width_of(title, 13.) <= room;
                 text(
                     area,
                     if has_room { title } else { short },
@@ -162,7 +164,7 @@ impl<'a> Columns<'a> {
         }
         let names = self.methods.iter().map(|(_, method, _)| method.name.as_str());
         for (i, name) in std::iter::once("face").chain(names).enumerate() {
-            for (part, line) in wrapped(name, 11).iter().enumerate() {
+            for (part, line) in lines(name, 13., CELL + 4).iter().enumerate() {
                 centred(area, line, (self.left(i) + CELL / 2, 34 + 16 * part as i32), 13.)?;
             }
         }
@@ -177,8 +179,9 @@ impl<'a> Columns<'a> {
         y: i32,
         row: &AttributionRow,
     ) -> Drawn {
-        for (part, line) in row.name.lines().flat_map(|line| wrapped(line, 18)).enumerate() {
-            left_of(area, &line, (LEFT - 12, y + 10 + 16 * part as i32), 13.)?;
+        let name = row.name.lines().flat_map(|line| lines(line, 13., LEFT - 20));
+        for (part, line) in shortened(name.collect(), 5).iter().enumerate() {
+            left_of(area, line, (LEFT - 12, y + 10 + 16 * part as i32), 13.)?;
         }
         let mut place = |column: usize, side: usize, rgb: Vec<u8>| {
             let at = (self.left(column), y);
@@ -189,8 +192,8 @@ impl<'a> Columns<'a> {
         for (at, (m, method, scale)) in self.methods.iter().enumerate() {
             let Some(map) = row.maps.get(*m) else { continue };
             let pixels = row.face.rgb.iter().zip(map);
-            let rgb =
-                pixels.flat_map(|(p, value)| method.kind.overlaid(luminance(p), value / scale));
+            let rgb = pixels
+                .flat_map(|(p, value)| method.kind.overlaid(luminance(p), share(*value, *scale)));
             place(at + 1, row.face.size, rgb.collect());
         }
         Ok(())
@@ -200,7 +203,8 @@ impl<'a> Columns<'a> {
     fn draw_scales(&self, area: &Area, y: i32) -> Drawn {
         left_of(area, "1 is", (LEFT - 12, y), 13.)?;
         for (at, (_, _, scale)) in self.methods.iter().enumerate() {
-            centred(area, &number_label(*scale), (self.left(at + 1) + CELL / 2, y), 13.)?;
+            let words = if *scale > 0. { number_label(*scale) } else { "–".into() };
+            centred(area, &words, (self.left(at + 1) + CELL / 2, y), 13.)?;
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! Faces with masks over them (Figure 4).
 
-use crate::canvas::{Area, Drawn, Picture, centred, draw, left_of, wrapped};
+use crate::canvas::{Area, Drawn, Picture, centred, draw, fitted, left_of, lines};
 use crate::colour::ColourMap;
 use crate::colour_bar::colour_bar;
 use crate::error::Result;
 use crate::face::{Face, MID_GREY, blend, byte, luminance};
 use crate::figure::Figure;
-use crate::scale::upper_end;
+use crate::scale::{share, upper_end};
 use crate::source::Source;
 
 const COLOURS: ColourMap = ColourMap::Inferno;
@@ -52,7 +52,8 @@ pub fn face_masks(name: &str, faces: &[Face], rows: &[FaceRow], source: &Source)
     let height = TOP + rows.len() as i32 * ROW;
     draw(name, ((right + 92) as u32, height as u32), source, |area, pictures| {
         layout.draw_faces(area, pictures)?;
-        centred(area, &heading(layout.per_face), ((LEFT + right) / 2, 110), 14.)?;
+        let place = right - LEFT + 80;
+        fitted(&heading(layout.per_face), 14., place).centred(area, ((LEFT + right) / 2, 110))?;
         for (r, row) in rows.iter().enumerate() {
             layout.draw_masks(area, pictures, TOP + r as i32 * ROW, row)?;
         }
@@ -96,14 +97,15 @@ impl Layout<'_> {
 
     /// An attribute's name and its masks over the faces.
     fn draw_masks(&self, area: &Area, pictures: &mut Vec<Picture>, y: i32, row: &FaceRow) -> Drawn {
-        for (part, line) in wrapped(&row.name, 14).iter().enumerate() {
+        for (part, line) in lines(&row.name, 16., LEFT - 20).iter().enumerate() {
             left_of(area, line, (LEFT - 12, y + CELL / 2 - 8 + 18 * part as i32), 16.)?;
         }
         for (i, (face, masks)) in self.faces.iter().zip(&row.masks).enumerate() {
             for (rank, (channel, mask)) in masks.iter().enumerate() {
                 let x = self.column(i, rank as i32);
                 let pixels = face.rgb.iter().zip(mask);
-                let rgb = pixels.flat_map(|(p, value)| overlaid(luminance(p), value / self.high));
+                let rgb =
+                    pixels.flat_map(|(p, value)| overlaid(luminance(p), share(*value, self.high)));
                 pictures.push(picture((x, y), face, rgb.collect()));
                 centred(area, &channel.to_string(), (x + CELL / 2, y + CELL + 10), 14.)?;
             }

@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use crate::canvas::{Area, Drawn, centred, draw, text};
+use crate::canvas::{Area, Drawn, draw, fitted, shortened, text};
 use crate::colour::category;
 use crate::error::Result;
 use crate::figure::Figure;
@@ -35,6 +35,8 @@ const LOW: f64 = -0.5;
 const NAMES: i32 = 400;
 const COLUMN: i32 = 250;
 const ROW: i32 = 24;
+/// Width of the legend.
+const LEGEND: i32 = 1130;
 
 /// Draws groups of rows; `columns` are the scores' names, which all run from -0.5 (and less) to 1.
 /// `level` is that of the intervals, 0 to 1.
@@ -51,19 +53,22 @@ pub fn forest(
     let lines: i32 = groups.iter().map(|group| group.rows.len() as i32 + 2).sum();
     let top = 34;
     let height = top + lines * ROW + 74;
-    let width = NAMES + COLUMN * columns.len() as i32 + 24;
+    let width = (NAMES + COLUMN * columns.len() as i32 + 24).max(LEGEND);
     draw(name, (width as u32, height as u32), source, |area, _| {
         for (i, column) in columns.iter().enumerate() {
             let left = NAMES + COLUMN * i as i32;
-            centred(area, column, (left + COLUMN / 2, 16), 16.)?;
+            fitted(column, 16., COLUMN - 8).centred(area, (left + COLUMN / 2, 16))?;
             axis(area, left, (top, top + lines * ROW))?;
         }
         let mut y = top + ROW / 2;
         for group in groups {
-            text(area, &group.title, (10, y), 16., BLACK, (HPos::Left, VPos::Center))?;
+            fitted(&group.title, 16., width - 20).right_of(area, (10, y))?;
             y += ROW;
             for (name, dots) in &group.rows {
-                text(area, name, (NAMES - 14, y), 14., BLACK, (HPos::Right, VPos::Center))?;
+                // Names of several lines stay within their row.
+                let mut name = fitted(name, 14., NAMES - 24);
+                name.lines = shortened(name.lines, 2);
+                name.left_of(area, (NAMES - 14, y - name.more() / 2))?;
                 for (i, dot) in dots.iter().enumerate() {
                     mark(area, NAMES + COLUMN * i as i32, y, dot)?;
                 }

@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use crate::canvas::{Area, Drawn, Picture, below, centred, draw, left_of};
+use crate::canvas::{Area, Drawn, Picture, below, draw, fitted, left_of, shortened};
 use crate::colour::ColourMap;
 use crate::colour_bar::colour_bar;
 use crate::error::Result;
@@ -52,11 +52,15 @@ pub fn heat_maps(name: &str, maps: &[HeatMap], scale: &str, source: &Source) -> 
 
 fn panel(area: &Area, pictures: &mut Vec<Picture>, x: i32, map: &HeatMap) -> Drawn {
     let n = map.rows.len();
-    centred(area, &map.title, (x + SIDE / 2, TOP - 18), 17.)?;
+    let mut title = fitted(&map.title, 17., SIDE);
+    title.lines = shortened(title.lines, 2);
+    title.centred(area, (x + SIDE / 2, TOP - 18))?;
     let rgb = map.rows.iter().flatten().flat_map(|v| COLOURS.at((v + 1.) / 2.)).collect();
     pictures.push(Picture { at: (x, TOP), size: (SIDE, SIDE), pixels: (n, n), rgb });
     area.draw(&Rectangle::new([(x - 1, TOP - 1), (x + SIDE, TOP + SIDE)], BLACK))?;
-    for tick in (0..=4).map(|quarter| quarter * n / 4) {
+    let mut ticks: Vec<usize> = (0..=4).map(|quarter| quarter * n / 4).collect();
+    ticks.dedup();
+    for tick in ticks {
         let at = SIDE * tick as i32 / n.max(1) as i32;
         let bottom = TOP + SIDE;
         area.draw(&PathElement::new([(x + at, bottom), (x + at, bottom + 5)], BLACK))?;

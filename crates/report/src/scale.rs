@@ -1,12 +1,19 @@
 //! Where a colour scale ends.
 
 /// The upper end of a scale from 0: the 99.5th percentile, so that single values do not hide the
-/// rest. 1 if that is not above 0.
+/// rest; the greatest value if the percentile is 0, as in a map of few pixels. 0 if nothing is
+/// above 0: there is no scale. Values that are not finite do not count.
 pub(crate) fn upper_end(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
+    let mut values: Vec<f64> = values.filter(|v| v.is_finite()).collect();
     values.sort_by(f64::total_cmp);
     let at = (values.len() as f64 * 0.995) as usize;
-    values.get(at.min(values.len().saturating_sub(1))).copied().filter(|v| *v > 0.).unwrap_or(1.)
+    let percentile = values.get(at.min(values.len().saturating_sub(1))).filter(|v| **v > 0.);
+    percentile.or(values.last()).copied().unwrap_or(0.).max(0.)
+}
+
+/// A value as a share of a scale that ends at `high`; 0 where there is no scale.
+pub(crate) fn share(value: f64, high: f64) -> f64 {
+    if high > 0. { value / high } else { 0. }
 }
 
 #[cfg(test)]
@@ -16,8 +23,15 @@ mod tests {
     #[test]
     fn a_scale_does_not_end_at_a_single_value() {
         let values = (0..500).map(|i| f64::from(i % 10)).chain([1e6]).chain(vec![0.; 499]);
-        assert_eq!(upper_end(values), 9.);
-        assert_eq!(upper_end([0.; 4].into_iter()), 1.);
-        assert_eq!(upper_end(std::iter::empty()), 1.);
+        assert_eq!(upper_end(values.chain([f64::NAN, f64::INFINITY])), 9.);
+    }
+
+    #[test]
+    fn few_pixels_have_a_scale_and_no_pixels_have_none() {
+        assert_eq!(upper_end([vec![0.; 1000], vec![1e-3]].concat().into_iter()), 1e-3);
+        assert_eq!(upper_end([0.; 4].into_iter()), 0.);
+        assert_eq!(upper_end([-1., f64::NAN].into_iter()), 0.);
+        assert_eq!(upper_end(std::iter::empty()), 0.);
+        assert_eq!((share(3., 0.), share(3., 6.)), (0., 0.5));
     }
 }

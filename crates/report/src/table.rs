@@ -1,11 +1,11 @@
 //! Tables as CSV, Markdown and LaTeX.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use foresee_files::write_atomic;
 
 use crate::error::Result;
+use crate::frame::{DataFrame, column, csv_text};
 use crate::source::Source;
 
 /// A table of text.
@@ -52,7 +52,7 @@ impl Table {
     /// # Errors
     /// If a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        [("csv", self.csv()), ("md", self.markdown()), ("tex", self.latex())]
+        [("csv", self.csv()?), ("md", self.markdown()), ("tex", self.latex())]
             .into_iter()
             .map(|(extension, text)| {
                 let path = folder.join(format!("{}.{extension}", self.name));
@@ -62,37 +62,26 @@ impl Table {
             .collect()
     }
 
-    fn lines(&self) -> impl Iterator<Item = &Vec<String>> {
-        std::iter::once(&self.header).chain(&self.rows)
-    }
-
     /// Header and rows. Notes are left to the other forms, but a last column says what kind of
     /// faces a table of measurements was measured on.
-    pub fn csv(&self) -> String {
-        let kind = self.synthetic.map(|synthetic| {
-            if synthetic { "synthetic faces, not CelebA" } else { "CelebA faces" }
+    ///
+    /// # Errors
+    /// If two columns have the same name.
+    pub fn csv(&self) -> Result<String> {
+        let cells = |at: usize| -> Vec<&str> { self.rows.iter().map(|row| &*row[at]).collect() };
+        let columns = self.header.iter().enumerate().map(|(at, name)| column(name, cells(at)));
+        let mark = self.synthetic.map(|synthetic| {
+            let kind = if synthetic { "synthetic faces, not CelebA" } else { "CelebA faces" };
+            column("faces of this run", vec![kind; self.rows.len()])
         });
-        let mark = |line: usize| {
-            kind.map(|kind| if line == 0 { "faces of this run" } else { kind }.to_owned())
-        };
-        let line = |(at, row): (usize, &Vec<String>)| {
-            row.iter().chain(&mark(at)).map(|text| quoted(text)).collect::<Vec<_>>().join(",")
-                + "\n"
-        };
-        self.lines().enumerate().map(line).collect()
+        csv_text(&DataFrame::new_infer_height(columns.chain(mark).collect())?)
     }
 
     /// Caption, table, notes.
     pub fn markdown(&self) -> String {
-        let plain = |text: &String| text.replace('<', "&lt;");
         let line = |row: &Vec<String>| {
-            format!(
-                "| {} |\n",
-                row.iter()
-                    .map(|text| plain(text).replace('|', "\\|"))
-                    .collect::<Vec<_>>()
-                    .join(" | ")
-            )
+            let cells: Vec<String> = row.iter().map(|text| markdown_cell(text)).collect();
+            format!("| {} |\n", cells.join(" | "))
         };
         let rule = format!("|{}\n", " --- |".repeat(self.header.len()));
         let rows: String = self.rows.iter().map(line).collect();
@@ -100,86 +89,218 @@ impl Table {
         format!("**{}**\n\n{}{rule}{rows}{notes}", plain(&self.caption), line(&self.header))
     }
 
-    /// A `table` environment that needs the package booktabs.
+    /// A `table` environment that needs the package booktabs. All of it is ASCII but for letters
+    /// with accents.
     pub fn latex(&self) -> String {
         let line = |row: &Vec<String>| {
-            format!(
-                "  {} \\\\\n",
-                row.iter().map(|text| escaped(text)).collect::<Vec<_>>().join(" & ")
-            )
+            let cells: Vec<String> = row.iter().map(|text| escaped(text)).collect();
+            format!("  {} \\\\\n", cells.join(" & "))
         };
-        let columns = "l".repeat(self.header.len());
+        let is_wide = |at: usize| self.rows.iter().any(|row| row[at].chars().count() > WIDE);
+        let columns: String = (0..self.header.len())
+            .map(|at| if is_wide(at) { "p{0.35\\linewidth}" } else { "l" })
+            .collect();
         let rows: String = self.rows.iter().map(line).collect();
         let notes: String = self
             .notes
             .iter()
-            .map(|note| format!("  \\par\\footnotesize {}\n", escaped(note)))
+            .map(|note| format!("  \\par\\footnotesize {}\n", prose(note)))
             .collect();
         format!(
             "\\begin{{table}}\n  \\centering\n  \\caption{{{}}}\n  \\label{{tab:{}}}\n  \
              \\begin{{tabular}}{{{columns}}}\n  \\toprule\n{}  \\midrule\n{rows}  \\bottomrule\n  \
              \\end{{tabular}}\n{notes}\\end{{table}}\n",
-            escaped(&self.caption),
+            prose(&self.caption),
             self.name.replace('_', "-"),
             line(&self.header)
         )
     }
 }
 
-/// A cell's text in quotes if it holds a comma, a quote or the end of a line.
-fn quoted(text: &str) -> Cow<'_, str> {
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")).into(),
-        false => text.into(),
-    }
+/// Letters of a cell of LaTeX from which on its column breaks lines.
+const WIDE: usize = 40;
+
+/// Our own sentences in Markdown: they have no HTML.
+fn plain(text: &str) -> String {
+    text.replace('<', "&lt;")
 }
 
+/// A cell's text in Markdown, of which nothing is markup.
+fn markdown_cell(text: &str) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let is_word = |at: Option<usize>| {
+        at.and_then(|at| letters.get(at)).is_some_and(|letter| letter.is_alphanumeric())
+    };
+    let one = |(at, &letter): (usize, &char)| match letter {
+        '<' => "&lt;".into(),
+        '&' => "&amp;".into(),
+        '\n' | '\r' => " ".into(),
+        // Within a word it is no markup.
+        '_' if is_word(at.checked_sub(1)) && is_word(Some(at + 1)) => "_".into(),
+        '|' | '\\' | '`' | '*' | '_' | '[' | '~' => format!("\\{letter}"),
+        other => other.to_string(),
+    };
+    letters.iter().enumerate().map(one).collect()
+}
+
+/// Our own sentences in LaTeX, in which `code` is marked as in Markdown.
+fn prose(text: &str) -> String {
+    let part = |(at, part): (usize, &str)| match at % 2 {
+        0 => escaped(part),
+        _ => format!("\\texttt{{{}}}", escaped(part)),
+    };
+    text.split('`').enumerate().map(part).collect()
+}
+
+/// Text in LaTeX, of which nothing is markup or joined to other signs.
 fn escaped(text: &str) -> String {
-    let one = |c: char| match c {
-        '&' | '%' | '$' | '#' | '_' | '{' | '}' => format!("\\{c}"),
+    text.chars().map(latex_sign).collect::<String>().replace("--", "-{}-")
+}
+
+fn latex_sign(sign: char) -> String {
+    match sign {
+        '&' | '%' | '$' | '#' | '_' | '{' | '}' => format!("\\{sign}"),
         '~' => "\\textasciitilde{}".into(),
         '^' => "\\textasciicircum{}".into(),
         '\\' => "\\textbackslash{}".into(),
-        'λ' => "$\\lambda$".into(),
-        'ρ' => "$\\rho$".into(),
-        'σ' => "$\\sigma$".into(),
-        'β' => "$\\beta$".into(),
-        '×' => "$\\times$".into(),
-        '→' => "$\\to$".into(),
-        '±' => "$\\pm$".into(),
-        '∈' => "$\\in$".into(),
-        other => other.to_string(),
-    };
-    text.chars().map(one).collect()
+        '<' => "\\textless{}".into(),
+        '>' => "\\textgreater{}".into(),
+        '|' => "\\textbar{}".into(),
+        '`' => "\\textasciigrave{}".into(),
+        '"' => "''".into(),
+        // Behind the end of a row they would be its options.
+        '[' | ']' | '*' => format!("{{{sign}}}"),
+        '\n' | '\r' | '\t' => " ".into(),
+        ' '..='~' => sign.into(),
+        '–' => "\\textendash{}".into(),
+        '—' => "\\textemdash{}".into(),
+        '“' => "\\textquotedblleft{}".into(),
+        '”' => "\\textquotedblright{}".into(),
+        '‘' | '’' => "'".into(),
+        '…' => "\\dots{}".into(),
+        '−' => "$-$".into(),
+        'À'..='ÿ' if !"ÐðÞþ×÷".contains(sign) => sign.into(),
+        other => match SIGNS.iter().find(|(of, _)| *of == other) {
+            Some((_, command)) => format!("${command}$"),
+            None => format!("{{[}}U+{:04X}{{]}}", other as u32),
+        },
+    }
 }
+
+/// Signs in LaTeX's mathematics.
+const SIGNS: [(char, &str); 61] = [
+    ('α', "\\alpha"),
+    ('β', "\\beta"),
+    ('γ', "\\gamma"),
+    ('δ', "\\delta"),
+    ('ε', "\\varepsilon"),
+    ('ζ', "\\zeta"),
+    ('η', "\\eta"),
+    ('θ', "\\theta"),
+    ('κ', "\\kappa"),
+    ('λ', "\\lambda"),
+    ('μ', "\\mu"),
+    ('µ', "\\mu"),
+    ('ν', "\\nu"),
+    ('ξ', "\\xi"),
+    ('π', "\\pi"),
+    ('ρ', "\\rho"),
+    ('σ', "\\sigma"),
+    ('τ', "\\tau"),
+    ('φ', "\\varphi"),
+    ('χ', "\\chi"),
+    ('ψ', "\\psi"),
+    ('ω', "\\omega"),
+    ('Γ', "\\Gamma"),
+    ('Δ', "\\Delta"),
+    ('Θ', "\\Theta"),
+    ('Λ', "\\Lambda"),
+    ('Π', "\\Pi"),
+    ('Σ', "\\Sigma"),
+    ('Φ', "\\Phi"),
+    ('Ψ', "\\Psi"),
+    ('Ω', "\\Omega"),
+    ('×', "\\times"),
+    ('÷', "\\div"),
+    ('·', "\\cdot"),
+    ('±', "\\pm"),
+    ('→', "\\to"),
+    ('←', "\\leftarrow"),
+    ('∈', "\\in"),
+    ('≤', "\\leq"),
+    ('≥', "\\geq"),
+    ('≠', "\\neq"),
+    ('≈', "\\approx"),
+    ('∞', "\\infty"),
+    ('√', "\\surd"),
+    ('∂', "\\partial"),
+    ('∫', "\\int"),
+    ('⊗', "\\otimes"),
+    ('‖', "\\|"),
+    ('°', "^\\circ"),
+    ('½', "\\frac{1}{2}"),
+    ('⁰', "^0"),
+    ('¹', "^1"),
+    ('²', "^2"),
+    ('³', "^3"),
+    ('⁺', "^+"),
+    ('⁻', "^-"),
+    ('₀', "_0"),
+    ('₁', "_1"),
+    ('₂', "_2"),
+    ('₃', "_3"),
+    ('ᵏ', "^k"),
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn each_form_escapes_its_own() {
+    fn each_form_escapes_its_own() -> Result<()> {
         let mut table = Table::new("t_1", "Shares & such", &["name", "share [%]"]);
         table.rows.push(vec!["a|b, \"c\"".into(), "50 %".into()]);
         table.notes.push("λ_1".into());
-        assert_eq!(table.csv(), "name,share [%]\n\"a|b, \"\"c\"\"\",50 %\n");
+        assert_eq!(table.csv()?, "name,share [%]\n\"a|b, \"\"c\"\"\",50 %\n");
         let measured = table.clone().measured_on(&Source { data: "faces".into(), synthetic: true });
         assert!(
             measured
-                .csv()
+                .csv()?
                 .lines()
                 .skip(1)
                 .all(|line| line.ends_with("\"synthetic faces, not CelebA\"")),
             "{}",
-            measured.csv()
+            measured.csv()?
         );
         assert!(table.markdown().contains("| a\\|b, \"c\" | 50 % |"));
         let latex = table.latex();
         assert!(
             latex.contains("Shares \\& such")
-                && latex.contains("50 \\% \\\\")
+                && latex.contains("a\\textbar{}b, ''c'' & 50 \\% \\\\")
                 && latex.contains("$\\lambda$\\_1")
                 && latex.contains("{tab:t-1}")
         );
+        let twice = Table::new("t", "", &["a", "a"]);
+        assert!(twice.csv().is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn no_sign_is_markup_or_unknown_to_latex() {
+        let of = |text: &str| escaped(text);
+        assert_eq!(of("|w·p| < 2²"), "\\textbar{}w$\\cdot$p\\textbar{} \\textless{} 2$^2$");
+        assert_eq!(of("[a] *b*"), "{[}a{]} {*}b{*}");
+        assert_eq!(of("--celeba"), "-{}-celeba");
+        assert_eq!(of("中é"), "{[}U+4E2D{]}é");
+        assert_eq!(prose("see `a_b`"), "see \\texttt{a\\_b}");
+        let every: String = (' '..='~').chain(SIGNS.map(|(sign, _)| sign)).collect();
+        assert!(of(&every).is_ascii());
+    }
+
+    #[test]
+    fn no_sign_of_a_cell_is_markdown() {
+        assert_eq!(markdown_cell("5_o_Clock_Shadow"), "5_o_Clock_Shadow");
+        assert_eq!(markdown_cell("_a_ *b* `c` [d]\ne"), "\\_a\\_ \\*b\\* \\`c\\` \\[d] e");
+        assert_eq!(markdown_cell("a&lt;<b|"), "a&amp;lt;&lt;b\\|");
     }
 }

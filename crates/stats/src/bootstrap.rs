@@ -10,7 +10,8 @@ use crate::student::half_width;
 /// Percentile bootstrap (Efron, 1979) of a statistic of `n` exchangeable items, such as test
 /// images. `statistic` is given n indices: for the estimate all of them, for each of the
 /// `resamples` n that are drawn with replacement. The interval holds the middle `level` (such as
-/// 0.95) of the resampled values. Equal seeds draw equal samples.
+/// 0.95) of the resampled values. Equal seeds draw equal samples. Of a single item the spread is not
+/// known, and the interval has no ends ([`Interval::point`]).
 ///
 /// # Errors
 /// If there are no items or no resamples, or a value of the statistic is not finite.
@@ -27,6 +28,9 @@ pub fn bootstrap(
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut drawn: Vec<usize> = (0..n).collect();
     let estimate = statistic(&drawn);
+    if n == 1 && estimate.is_finite() {
+        return Ok(Interval { level, ..Interval::point(estimate) });
+    }
     let mut values: Vec<f64> = (0..resamples)
         .map(|_| {
             drawn.iter_mut().for_each(|i| *i = rng.random_range(0..n));
@@ -52,7 +56,8 @@ pub fn bootstrap(
 /// alone: s is its standard deviation, and t Student's quantile for n - 1 degrees of freedom. (The
 /// pigeonhole bootstrap, which draws the replicates anew as well, cannot reach beyond the outermost
 /// replicate: with three of them its interval of 95 % covers the truth in 77 % of all cases.) With
-/// a single replicate the interval is the bootstrap's alone, and says nothing of other replicates.
+/// a single replicate the interval is the bootstrap's alone, and says nothing of other replicates;
+/// with a single item it has no ends.
 ///
 /// # Errors
 /// If there are no replicates, no items or no resamples, or a value of the statistic is not finite.
@@ -69,7 +74,7 @@ pub fn crossed_interval(
     }
     let by_items =
         bootstrap(items.len(), resamples, level, seed, |drawn| statistic(&replicates, drawn))?;
-    if replicates.len() == 1 {
+    if replicates.len() == 1 || items.len() == 1 {
         return Ok(by_items);
     }
     let each: Vec<f64> = replicates.iter().map(|&one| statistic(&[one], &items)).collect();
@@ -104,6 +109,11 @@ mod tests {
         }
         assert!((165..=195).contains(&held), "{held} of 200");
         assert!(bootstrap(0, 10, 0.9, 0, |_| 0.).is_err());
+        let one = bootstrap(1, 10, 0.9, 0, |_| 2.).unwrap();
+        assert!(one.estimate == 2. && one.low.is_nan() && one.high.is_nan());
+        assert!(!one.excludes_zero());
+        let crossed = crossed_interval([3, 1], 10, 0.9, 0, |seeds, _| seeds[0] as f64).unwrap();
+        assert!(crossed.low.is_nan() && crossed.high.is_nan());
         assert!(bootstrap(3, 10, 0.9, 0, |_| f64::NAN).is_err());
     }
 

@@ -3,12 +3,12 @@
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
 
-/// A row or column whose scale is below this does not vary.
-const CONSTANT: f64 = 1e-12;
+/// What varies by less than this share of its size is constant: it is rounding.
+const ROUNDING: f64 = 1e-12;
 
 /// The correlation matrix Σ_ij/√(Σ_ii·Σ_jj) of a covariance matrix Σ, or of any positive multiple
-/// of one, with values in [-1, 1]. What does not vary (√(Σ_ii·Σ_jj) up to 1e-12) correlates with
-/// nothing: 0, and 1 with itself. `None` if a value is not finite.
+/// of one, with values in [-1, 1]. What does not vary (Σ_ii = 0) correlates with nothing: 0, and 1
+/// with itself. `None` if a value is not finite.
 pub fn correlation_of_covariance(covariance: &Matrix) -> Option<Matrix> {
     let n = covariance.rows();
     let scale: Vec<f64> = (0..n).map(|i| covariance.get(i, i).max(0.).sqrt()).collect();
@@ -21,8 +21,9 @@ pub fn correlation_of_covariance(covariance: &Matrix) -> Option<Matrix> {
             }
             out.row_mut(i)[j] = match () {
                 () if i == j => 1.,
-                () if by > CONSTANT => (value / by).clamp(-1., 1.),
-                () => 0.,
+                () if scale[i] == 0. || scale[j] == 0. => 0.,
+                () if by >= f64::MIN_POSITIVE => (value / by).clamp(-1., 1.),
+                () => (value / scale[i] / scale[j]).clamp(-1., 1.),
             };
         }
     }
@@ -30,7 +31,7 @@ pub fn correlation_of_covariance(covariance: &Matrix) -> Option<Matrix> {
 }
 
 /// Pearson's correlation between the rows of a table. Table 4 of the paper takes an attribute's
-/// mean masks (Figure 5) as one row. What does not vary is treated as in
+/// mean masks (Figure 5) as one row. What does not vary, but for rounding, is treated as in
 /// [`correlation_of_covariance`].
 ///
 /// # Errors
@@ -41,8 +42,14 @@ pub fn row_correlation(table: &Matrix) -> Result<Matrix> {
     }
     let centred: Vec<Vec<f64>> = (0..table.rows())
         .map(|r| {
-            let mean = table.row(r).iter().sum::<f64>() / table.columns() as f64;
-            table.row(r).iter().map(|v| v - mean).collect()
+            let row = table.row(r);
+            let mean = row.iter().sum::<f64>() / table.columns() as f64;
+            let size = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>().sqrt();
+            let centred: Vec<f64> = row.iter().map(|v| v - mean).collect();
+            match size(&centred) <= ROUNDING * size(row) {
+                true => vec![0.; row.len()],
+                false => centred,
+            }
         })
         .collect();
     let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
@@ -70,6 +77,18 @@ mod tests {
         assert!(row_correlation(&Matrix::zeros(0, 3)).is_err());
         let damaged = Matrix::from_rows(&[vec![1., f64::NAN]]);
         assert_eq!(row_correlation(&damaged), Err(Error::NotFinite("row correlation")));
+    }
+
+    /// Whatever the unit, and with rounding that looks like a variation.
+    #[test]
+    fn small_rows_correlate_and_constant_ones_do_not() {
+        for unit in [1e-9, 1., 1e9] {
+            let row = |values: [f64; 3]| values.map(|v| v * unit).to_vec();
+            let table = [row([1., 2., 3.]), row([2., 1., 3.]), row([0.1, 0.1, 0.1])];
+            let found = row_correlation(&Matrix::from_rows(&table)).unwrap();
+            assert!((found.get(0, 1) - 0.5).abs() < 1e-12, "{unit}");
+            assert_eq!(found.get(0, 2), 0., "{unit}");
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@
 pub struct Line {
     /// Change of y for a step of 1 in x.
     pub slope: f64,
-    /// R² in [0, 1], the share of y's variance that the line explains; 0 for a constant y.
+    /// R² in [0, 1], the share of y's variance that the line explains; 0 for a y that is constant
+    /// but for rounding.
     pub r_squared: f64,
 }
 
@@ -18,7 +19,9 @@ impl Line {
             x.iter().zip(y).map(|(x, y)| f(x - mx, y - my)).sum::<f64>()
         };
         let (xy, xx, yy) = (sum(&|x, y| x * y), sum(&|x, _| x * x), sum(&|_, y| y * y));
-        Self { slope: xy / xx, r_squared: if yy > 0. { xy * xy / (xx * yy) } else { 0. } }
+        let size: f64 = y.iter().map(|y| y * y).sum();
+        let varies = yy > 1e-24 * size;
+        Self { slope: xy / xx, r_squared: if varies { xy * xy / (xx * yy) } else { 0. } }
     }
 }
 
@@ -33,5 +36,7 @@ mod tests {
         // The values are symmetric about the middle: the slope is 0.
         assert_eq!(Line::fit(&[0., 1., 2.], &[1., 0., 1.]), Line { slope: 0., r_squared: 0. });
         assert_eq!(Line::fit(&[0., 1., 2.], &[1., 1., 1.]).r_squared, 0.);
+        let flat = [85., 85f64.next_up(), 85f64.next_down()];
+        assert_eq!(Line::fit(&[0., 1., 2.], &flat).r_squared, 0.);
     }
 }

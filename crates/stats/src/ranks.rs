@@ -22,6 +22,10 @@ pub fn pearson(a: &[f64], b: &[f64]) -> f64 {
     let product = |x: &[f64], mx: f64, y: &[f64], my: f64| {
         x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum::<f64>()
     };
+    let is_constant = |values: &[f64]| values.iter().all(|v| *v == values[0]);
+    if is_constant(a) || is_constant(b) {
+        return f64::NAN;
+    }
     product(a, ma, b, mb) / (product(a, ma, a, ma) * product(b, mb, b, mb)).sqrt()
 }
 
@@ -88,6 +92,8 @@ mod tests {
         // Deviations -1, 0, 1 and 0, -1, 1: 1/√(2·2).
         assert!((pearson(&[1., 2., 3.], &[2., 1., 3.]) - 0.5).abs() < 1e-15);
         assert!(pearson(&[1., 1.], &[1., 2.]).is_nan());
+        // Their mean is rounded.
+        assert!(pearson(&[0.1; 3], &[0.1; 3]).is_nan());
     }
 
     #[test]

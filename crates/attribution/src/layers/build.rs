@@ -8,6 +8,7 @@ use super::Layers;
 use super::layer::{Layer, NamedLayer, find, find_by};
 use super::ops::Conv2d;
 use crate::error::{Error, Result, check};
+use crate::tensors::{check_float, check_like};
 
 /// Batch norm in evaluation mode; all tensors `[C]`.
 #[derive(Debug, Clone)]
@@ -85,6 +86,9 @@ impl Layers {
         else {
             return Err(unsupported(&previous.name));
         };
+        for t in [&norm.weight, &norm.bias, &norm.mean, &norm.variance] {
+            check_like("the batch norm", t, weight)?;
+        }
         let scale = (norm.weight.detach() / (norm.variance.detach() + norm.epsilon)?.sqrt()?)?;
         if scale.dims() != bias.dims() {
             let expected = format!("{:?}", bias.dims());
@@ -224,6 +228,10 @@ impl Layers {
 }
 
 fn bias_or_zero(weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    check_float("the weight", weight)?;
+    if let Some(bias) = bias {
+        check_like("the bias", bias, weight)?;
+    }
     let outputs = weight.dims()[0];
     match bias {
         None => Ok(Tensor::zeros(outputs, weight.dtype(), weight.device())?),

@@ -3,14 +3,15 @@
 use candle_core::{DType, Tensor};
 
 use super::permutation_importance::{Importance, Permutation, importances_with_progress};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check};
 use crate::parts::Part;
+use crate::tensors::to_f64;
 
 /// The mean log loss (binary cross entropy) of each attribute, mean_n log(1 + exp(z)) - y·z, for
 /// logits z [N, K] and labels y [N, K] of 0 and 1; in `f64`.
 ///
 /// # Errors
-/// If the shapes differ.
+/// If the shapes differ, there is no row, or a label is neither 0 nor 1.
 pub fn log_losses(logits: &Tensor, labels: &Tensor) -> Result<Vec<f64>> {
     if logits.rank() != 2 || labels.dims() != logits.dims() {
         let expected = format!("{:?}, the logits' shape [N, K],", logits.dims());
@@ -18,6 +19,9 @@ pub fn log_losses(logits: &Tensor, labels: &Tensor) -> Result<Vec<f64>> {
     }
     let logits = logits.to_dtype(DType::F64)?;
     let labels = labels.to_dtype(DType::F64)?;
+    let wrong = to_f64(&labels)?.into_iter().find(|label| ![0., 1.].contains(label));
+    check(wrong.is_none(), "labels", wrong.unwrap_or_default(), "0 and 1")?;
+    check(logits.dim(0)? >= 1, "inputs", 0, "at least 1")?;
     // log(1 + exp(z)) = log(1 + exp(-|z|)) + max(z, 0).
     let softplus = ((logits.abs()?.neg()?.exp()? + 1.)?.log()? + logits.relu()?)?;
     Ok((softplus - (labels * logits)?)?.mean(0)?.to_vec1::<f64>()?)

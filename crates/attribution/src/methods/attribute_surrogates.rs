@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::surrogate::{Surrogate, SurrogateKind, SurrogateOptions, global_surrogate};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What a surrogate of a logit takes as inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,16 @@ pub fn attribute_surrogates(
     attributes: &[usize],
     seed: u64,
 ) -> Result<Vec<AttributeSurrogate>> {
+    if let Some(masks) = mean_masks
+        && (masks.rank() != 3 || masks.dims()[1] != attributes.len())
+    {
+        let expected = format!("[N, {}, C], a row for each attribute,", attributes.len());
+        return Err(Error::shape("the mean masks", masks.dims(), expected));
+    }
+    let outputs = logits.dims().get(1).copied().unwrap_or(0);
+    if let Some(&target) = attributes.iter().find(|&&attribute| attribute >= outputs) {
+        return Err(Error::Target { target, shape: logits.dims().to_vec() });
+    }
     let mut fits = vec![];
     for (row, &attribute) in attributes.iter().enumerate() {
         let y = logits.narrow(1, attribute, 1)?.squeeze(1)?;

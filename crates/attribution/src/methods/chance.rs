@@ -11,11 +11,13 @@ use crate::error::{Error, Result, check};
 /// the attribute (below 256) decide them.
 ///
 /// # Errors
-/// If x has not four dimensions, or there is not one number for each image.
+/// If x has not four dimensions, the attribute is no number below 256, or there is not one number
+/// for each image.
 pub fn chance(x: &Tensor, images: &[usize], attribute: usize, seed: u64) -> Result<Tensor> {
     let &[b, _, h, w] = x.dims() else {
         return Err(Error::shape("the images", x.dims(), "[B, C, H, W]"));
     };
+    check(attribute < 256, "attribute", attribute, "a number below 256")?;
     check(images.len() == b, "images", images.len(), "one number for each image")?;
     let mut values: Vec<f32> = Vec::with_capacity(b * h * w);
     for &image in images {

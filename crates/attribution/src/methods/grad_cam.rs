@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use crate::activations::Activations;
 use crate::error::{Error, Result, check};
-use crate::tensors::in_batches;
+use crate::tensors::{check_rows, in_batches};
 
 /// Options of [`grad_cam`] and [`grad_cam_plus_plus`](crate::grad_cam_plus_plus).
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +50,7 @@ pub(crate) fn weighted_sum<A: Activations>(
     check(batch >= 1, "batch", batch, "a number from 1")?;
     in_batches(x, batch, |x| {
         let (z, gradient) = model.activation_and_gradient(x, target)?;
+        check_rows(&z, x.dim(0)?)?;
         if z.rank() != 4 {
             return Err(Error::shape("the activation", z.dims(), "[B, C, H, W]"));
         }

@@ -1,7 +1,7 @@
 //! Permutation importance of labels as inputs of a model of another label: what do the other
 //! attributes of an image say about one of them?
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use foresee_stats::Fit;
 use rayon::prelude::*;
 
@@ -21,7 +21,7 @@ const MAX_PROBABILITY: f64 = 0.99;
 /// The model of a label is linear in the K - 1 others (chosen by the lasso, fitted again by least
 /// squares as in [`global_surrogate`](crate::global_surrogate)) on the rows of `train` [N, K], cut
 /// to a probability from 0.01 to 0.99; the other labels are permuted among the rows of `test` [M,
-/// K]. Labels are 0 and 1 in `f64`. `names` are those of the K attributes. The options' batch is
+/// K]. Labels are 0 and 1. `names` are those of the K attributes. The options' batch is
 /// not used. `progress` is called after each permuted label.
 ///
 /// Empty if there are fewer than [`MIN_SURROGATE_ROWS`] rows to train or two to test.
@@ -41,6 +41,12 @@ pub fn label_importances(
             let expected = format!("[N, {}]", names.len());
             return Err(Error::shape("the labels", labels.dims(), expected));
         }
+    }
+    // The models are linear, in f64, on the CPU.
+    let in_f64 = |labels: &Tensor| labels.to_device(&Device::Cpu)?.to_dtype(DType::F64);
+    let (train, test) = (&in_f64(train)?, &in_f64(test)?);
+    if let Some(&target) = attributes.iter().find(|&&k| k >= names.len()) {
+        return Err(Error::Target { target, shape: train.dims().to_vec() });
     }
     if train.dim(0)? < MIN_SURROGATE_ROWS || test.dim(0)? < 2 {
         return Ok(vec![]);

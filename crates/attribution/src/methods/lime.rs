@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::baseline::baseline_like;
 use crate::error::{Error, Result, check};
 use crate::target::Target;
-use crate::tensors::to_f64;
+use crate::tensors::{check_input, to_f64};
 
 /// How far a perturbed sample is from the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +75,7 @@ pub fn lime<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     options: &Lime,
 ) -> Result<LimeResult> {
     check(options.samples >= 2, "samples", options.samples, "a number from 2")?;
+    check_input(x)?;
     let (_, count) = segment_of_entries(x, segments)?;
     let kept = |input: usize| perturbations(options.samples, count, options.seed, input);
     lime_with_perturbations(target, x, segments, baseline, kept, options)
@@ -102,6 +103,7 @@ pub fn lime_with_perturbations<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
 ) -> Result<LimeResult> {
     let width = options.width;
     check(width > 0. && width.is_finite(), "width", width, "a number above 0")?;
+    check_input(x)?;
     let x = &x.detach().contiguous()?;
     let baseline = baseline_like(x, baseline)?;
     let (segments, count) = segment_of_entries(x, segments)?;
@@ -123,6 +125,10 @@ pub fn lime_with_perturbations<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
             options,
         };
         let (y, pi) = neighbourhood.evaluate(target, &kept)?;
+        let greatest = pi.iter().copied().fold(0f64, f64::max);
+        if greatest < LEAST_WEIGHT {
+            return Err(Error::FarSamples { width, greatest });
+        }
         let z = DMatrix::from_fn(kept.len(), count, |i, j| f64::from(u8::from(kept[i][j])));
         let fit = fit(&z, &y, &pi, options.penalty)?;
         attribution.extend(segments.iter().map(|&s| fit.weights[s as usize]));
@@ -137,6 +143,8 @@ pub fn lime_with_perturbations<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
 /// The segment of each entry of one input, and the number of segments.
 fn segment_of_entries(x: &Tensor, segments: &Tensor) -> Result<(Vec<u32>, usize)> {
     let input = &x.dims()[1..];
+    let fraction = to_f64(segments)?.into_iter().find(|s| s.fract() != 0. || *s < 0.);
+    check(fraction.is_none(), "segments", fraction.unwrap_or_default(), "whole numbers from 0")?;
     if segments.dims() != input && !(input.len() == 3 && segments.dims() == &input[1..]) {
         let expected = format!("{input:?}, or [H, W] of it,");
         return Err(Error::shape("the segments", segments.dims(), expected));
@@ -155,6 +163,9 @@ fn segment_of_entries(x: &Tensor, segments: &Tensor) -> Result<(Vec<u32>, usize)
     )?;
     Ok((segments, numbers.len()))
 }
+
+/// The weight that the nearest sample has at least: with less, the penalty is all that is fitted.
+const LEAST_WEIGHT: f64 = 1e-6;
 
 /// One input, and how samples around it are made.
 struct Neighbourhood<'a> {

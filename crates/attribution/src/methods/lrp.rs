@@ -12,7 +12,7 @@ use crate::layers::{
     Layer, Layers, NamedLayer, find, find_by, forward_all, layer_inputs, max_pool_gradient,
     one_hot, pool_windows, unpool,
 };
-use crate::tensors::{check_finite, sum_per_input};
+use crate::tensors::{check_finite, check_input, sum_per_input};
 use linear::{LinearLayer, Propagated, stabilized_ratio};
 
 /// Where relevance went at a layer, one number for each input of the batch. The relevance of the
@@ -53,6 +53,7 @@ pub struct Relevance {
 /// rule (the error names it), or the relevance is not finite.
 pub fn lrp(layers: &Layers, x: &Tensor, target: usize, composite: &Composite) -> Result<Relevance> {
     composite.check()?;
+    check_input(x)?;
     for (name, _) in &composite.named {
         find(&layers.sequence, name)
             .ok_or_else(|| Error::NoLayer { name: name.clone(), layers: layers.names() })?;

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::cam::cam;
 use crate::error::{Error, Result};
 use crate::layers::{Layer, Layers, forward_all, masks};
-use crate::tensors::in_batches;
+use crate::tensors::{check_float, check_like, in_batches};
 
 /// How the masks of all channels become one map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +35,8 @@ pub fn mask_map(
         let expected = format!("{:?}, the features' shape [B, C, H, W],", features.dims());
         return Err(Error::shape("the masks", masks.dims(), expected));
     }
+    check_float("the masks", masks)?;
+    check_like("the features", features, masks)?;
     match weights {
         MaskWeights::Mean => Ok(masks.mean(1)?),
         MaskWeights::Readout => cam(masks, readout),

@@ -7,7 +7,7 @@ use foresee_stats::{mean, standard_deviation};
 use crate::error::{Result, check};
 use crate::parts::Part;
 use crate::target::Target;
-use crate::tensors::to_f64;
+use crate::tensors::{check_input, to_f64};
 
 /// f as one part of the inputs takes the values of a grid.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +60,7 @@ pub fn partial_dependence<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
         format!("{grid:?}"),
         "at least one value, all finite",
     )?;
+    check_input(x)?;
     let n = x.dim(0)?;
     let x = &x.detach().contiguous()?;
     let mut curves = vec![Vec::with_capacity(grid.len()); n];

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::error::{Result, check};
 use crate::parts::Part;
 use crate::target::DEFAULT_BATCH;
-use crate::tensors::in_batches;
+use crate::tensors::{check_rows, in_batches};
 
 /// Options of [`permutation_importance`].
 #[derive(Debug, Clone, PartialEq)]
@@ -105,15 +105,22 @@ pub(super) fn importances_with_progress(
     let n = x.dim(0)?;
     let x = &x.detach().contiguous()?;
     check(n >= 2, "inputs", n, "at least 2")?;
-    let unpermuted = errors(&in_batches(x, options.batch, |x| Ok(model(x)?.detach()))?)?;
+    let outputs = |x: &Tensor| {
+        let outputs = model(x)?.detach();
+        check_rows(&outputs, x.dim(0)?)?;
+        Ok(outputs)
+    };
+    let unpermuted = errors(&in_batches(x, options.batch, outputs)?)?;
     let all = Tensor::arange(0, n as u32, x.device())?;
     let permuted_errors = |part: &Part, repeat: usize| {
         let order = Tensor::from_vec(permutation(n, options.seed, repeat), n, x.device())?;
         let outputs = in_batches(&all, options.batch, |rows| {
             let others = x.index_select(&order.index_select(rows, 0)?, 0)?;
-            Ok(model(&part.mix(&others, &x.index_select(rows, 0)?)?)?.detach())
+            outputs(&part.mix(&others, &x.index_select(rows, 0)?)?)
         })?;
-        errors(&outputs)
+        let found = errors(&outputs)?;
+        check(found.len() == unpermuted.len(), "errors", found.len(), "as many each time")?;
+        Ok(found)
     };
     let mut importances = Vec::with_capacity(parts.len());
     for part in parts {

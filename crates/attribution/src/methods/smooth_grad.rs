@@ -2,9 +2,9 @@
 
 use candle_core::Tensor;
 
-use crate::error::{Result, check};
+use crate::error::{Error, Result, check};
 use crate::noise::gaussian;
-use crate::tensors::to_f64;
+use crate::tensors::{check_input, check_like, to_f64};
 
 /// What is computed from the attributions of the noisy copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +55,7 @@ pub fn smooth_grad(
     x: &Tensor,
     options: &SmoothGrad,
 ) -> Result<Tensor> {
+    check_input(x)?;
     check(options.samples >= 1, "samples", options.samples, "a number from 1")?;
     let (NoiseLevel::Absolute(level) | NoiseLevel::OfRange(level)) = options.noise;
     check(level >= 0. && level.is_finite(), "noise", level, "a number from 0")?;
@@ -82,11 +83,18 @@ pub fn smooth_grad_with_noise(
     noise: impl IntoIterator<Item = Result<Tensor>>,
     statistic: Statistic,
 ) -> Result<Tensor> {
+    check_input(x)?;
     let mut sum = x.zeros_like()?;
     let mut squares = x.zeros_like()?;
     let mut n = 0;
     for noise in noise {
-        let attribution = explain(&(x + noise?)?)?;
+        let noise = noise?;
+        check_like("the noise", &noise, x)?;
+        let attribution = explain(&(x + noise)?)?;
+        if attribution.dims() != x.dims() {
+            let expected = format!("{:?}, the input's shape,", x.dims());
+            return Err(Error::shape("the attribution", attribution.dims(), expected));
+        }
         match statistic {
             Statistic::Mean => sum = (sum + attribution)?,
             Statistic::MeanSquare => squares = (squares + attribution.sqr()?)?,

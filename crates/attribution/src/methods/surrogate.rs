@@ -221,17 +221,22 @@ impl SplitRows {
     fn fidelity(&self, model: &SurrogateModel, rows: &[usize]) -> Fidelity {
         let n = rows.len() as f64;
         let mean = rows.iter().map(|&i| self.y[i]).sum::<f64>() / n;
-        let mut residual = 0.;
-        let mut variance = 0.;
+        let (mut residual, mut variance, mut size) = (0., 0., 0.);
         let mut same_sign = 0.;
         for &i in rows {
             let (y, predicted) = (self.y[i], model.predict(&self.x[i]));
             residual += (y - predicted).powi(2);
             variance += (y - mean).powi(2);
+            size += y.powi(2);
             same_sign += f64::from(u8::from((y > 0.) == (predicted > 0.)));
         }
         Fidelity {
-            r2: if variance > 0. { 1. - residual / variance } else { 1. },
+            // Of equal values there is no share to explain.
+            r2: match (variance > 1e-24 * size, residual <= 1e-24 * size) {
+                (true, _) => 1. - residual / variance,
+                (false, true) => 1.,
+                (false, false) => f64::NAN,
+            },
             agreement: same_sign / n,
             rows: rows.len(),
         }

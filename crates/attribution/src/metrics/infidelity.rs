@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use crate::error::{Error, Result, check};
 use crate::noise::gaussian;
 use crate::target::Target;
-use crate::tensors::sum_per_input;
+use crate::tensors::{check_finite, check_float, check_input, check_like, sum_per_input};
 
 /// The factor of an attribution before infidelity compares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,6 +63,7 @@ pub fn infidelity<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     attribution: &Tensor,
     options: &Infidelity,
 ) -> Result<Vec<f64>> {
+    check_input(x)?;
     check(options.samples >= 1, "samples", options.samples, "a number from 1")?;
     check(
         options.deviation > 0. && options.deviation.is_finite(),
@@ -106,6 +107,11 @@ pub fn infidelity_from_changes(
     scaling: Scaling,
 ) -> Result<Vec<f64>> {
     // Sums of a², ab and b² for a = Iᵀφ and b = f(x) - f(x - I).
+    check_float("the attribution", attribution)?;
+    let attribution = &check_finite(attribution.clone(), || "the attribution".into())?;
+    if attribution.rank() < 2 {
+        return Err(Error::shape("the attribution", attribution.dims(), "[B, ...]"));
+    }
     let mut moments = vec![[0f64; 3]; attribution.dim(0)?];
     let mut n = 0;
     for change in changes {
@@ -114,6 +120,7 @@ pub fn infidelity_from_changes(
             let expected = format!("{:?}, as the inputs have,", perturbation.dims());
             return Err(Error::shape("the attribution", attribution.dims(), expected));
         }
+        check_like("a perturbation", &perturbation, attribution)?;
         check(b.len() == moments.len(), "changes", b.len(), "one for each input")?;
         let a = sum_per_input(&(&perturbation * attribution)?)?;
         for (moments, (a, b)) in moments.iter_mut().zip(a.iter().zip(&b)) {
@@ -128,7 +135,8 @@ pub fn infidelity_from_changes(
         .into_iter()
         .map(|[aa, ab, bb]| {
             let scale = scaling.factor(aa, ab);
-            (scale * scale * aa - 2. * scale * ab + bb) / f64::from(n)
+            // Rounding alone can make it negative.
+            ((scale * scale * aa - 2. * scale * ab + bb) / f64::from(n)).max(0.)
         })
         .collect())
 }

@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 
 use crate::error::{Error, Result, check};
 use crate::noise::uniform;
-use crate::tensors::sum_per_input;
+use crate::tensors::{check_input, check_rows, sum_per_input};
 
 /// Options of [`max_sensitivity`].
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,7 @@ pub fn max_sensitivity(
     x: &Tensor,
     options: &MaxSensitivity,
 ) -> Result<Vec<f64>> {
+    check_input(x)?;
     check(options.samples >= 1, "samples", options.samples, "a number from 1")?;
     check(
         options.radius > 0. && options.radius.is_finite(),
@@ -55,7 +56,9 @@ pub fn max_sensitivity_with_perturbations(
     x: &Tensor,
     perturbations: impl IntoIterator<Item = Result<Tensor>>,
 ) -> Result<Vec<f64>> {
+    check_input(x)?;
     let at_x = explain(x)?;
+    check_rows(&at_x, x.dim(0)?)?;
     let own = norms(&at_x)?;
     let mut greatest: Option<Vec<f64>> = None;
     for perturbation in perturbations {

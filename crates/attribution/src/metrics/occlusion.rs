@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::infidelity::{Scaling, infidelity_from_changes};
 use crate::error::{Error, Result};
 use crate::target::Target;
-use crate::tensors::to_f64;
+use crate::tensors::{check_float, to_f64};
 
 /// Patches of an image.
 const PATCHES: usize = 40;
@@ -34,9 +34,11 @@ impl Occlusions {
         seed: u64,
         stream: u64,
     ) -> Result<Self> {
-        let &[1, _, h, w] = x.dims() else {
-            return Err(Error::shape("the image", x.dims(), "[1, C, H, W]"));
+        let (h, w) = match *x.dims() {
+            [1, c, h, w] if c * h * w > 0 => (h, w),
+            _ => return Err(Error::shape("the image", x.dims(), "[1, C, H, W]")),
         };
+        check_float("the image", x)?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
         let patches = (0..PATCHES)

@@ -13,6 +13,7 @@ use crate::error::{Result, input};
 use crate::faces;
 use crate::output::{Kind, OutputFile, OverwriteArgs, print};
 use crate::progress::Progress;
+use crate::provenance::{number, percent};
 use crate::session::preprocessing;
 use crate::stages::train::predict;
 
@@ -82,20 +83,20 @@ fn summary(card: &ModelCard, synthetic: bool, metrics: &Metrics) -> String {
     ));
     for (name, m) in card.attributes.iter().zip(&metrics.each) {
         text.push_str(&format!(
-            "{name:<22} {:>9.2} {:>9.2} {:>9.2} {:>7.4}\n",
-            100. * m.frequency,
-            100. * m.accuracy,
-            100. * m.balanced_accuracy,
-            m.auc
+            "{name:<22} {:>9} {:>9} {:>9} {:>7}\n",
+            percent(m.frequency),
+            percent(m.accuracy),
+            percent(m.balanced_accuracy),
+            number(m.auc, 4)
         ));
     }
     text.push_str(&format!(
-        "{:<22} {:>9} {:>9.2} {:>9.2} {:>7.4}\n",
+        "{:<22} {:>9} {:>9} {:>9} {:>7}\n",
         "mean",
         "",
-        100. * metrics.accuracy(),
-        100. * metrics.balanced_accuracy(),
-        metrics.auc()
+        percent(metrics.accuracy()),
+        percent(metrics.balanced_accuracy()),
+        number(metrics.auc(), 4)
     ));
     let frequencies: Vec<f64> = metrics.each.iter().map(|m| m.frequency).collect();
     let majority = 100. * majority_accuracy(&frequencies, &frequencies);

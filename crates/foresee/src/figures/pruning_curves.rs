@@ -44,8 +44,12 @@ impl Points {
         let mut line = Curve::new(name, points, colour, style);
         if way.0 == PruneRule::Random {
             let orders = self.at(way, self.counts[0]).len();
-            line.name = format!("{name}, mean and range ({orders} orders)");
-            line.spread = counts().map(|count| range(&self.at(way, count))).collect();
+            if orders > 1 {
+                line.name = format!("{name}, mean and range ({orders} orders)");
+                line.spread = counts().map(|count| range(&self.at(way, count))).collect();
+            } else {
+                line.name = format!("{name}, one order");
+            }
         }
         line
     }

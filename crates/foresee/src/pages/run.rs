@@ -6,7 +6,7 @@ use foresee_stats::mean;
 use super::regression;
 use crate::artifacts::{Accuracy, GroupMember, MeanMasks};
 use crate::error::Result;
-use crate::provenance::{percent, source};
+use crate::provenance::{number, percent, source};
 use crate::run::{REPORT, Run};
 
 pub(crate) fn write(run: &Run, figures: &[Figure], tables: &[Table]) -> Result<()> {
@@ -183,8 +183,8 @@ fn summary(run: &Run) -> Result<Vec<(String, String)>> {
         ("mean accuracy, unseen faces", format!("{} %", percent(accuracy.accuracy))),
         ("always the majority", format!("{} %", percent(accuracy.majority_accuracy))),
         ("balanced accuracy", format!("{} %", percent(accuracy.balanced_accuracy))),
-        ("area under the ROC curve", format!("{:.3}", accuracy.auc)),
-        ("mean of the masks", format!("{:.3}", mean(&masks))),
+        ("area under the ROC curve", number(accuracy.auc, 3)),
+        ("mean of the masks", number(mean(&masks), 3)),
         ("unseen faces", accuracy.images.to_string()),
     ];
     Ok(rows.map(|(name, value)| (name.to_owned(), value)).to_vec())

@@ -11,7 +11,7 @@ use crate::artifacts::{
 };
 use crate::distinct::distinct;
 use crate::error::Result;
-use crate::provenance::{first_of, source};
+use crate::provenance::{first_of, number, source};
 use crate::run::{Run, Stage};
 
 /// Those that the run's settings ask for.
@@ -141,12 +141,12 @@ fn permutation(run: &Run) -> Result<Table> {
         "attribute",
         "log loss",
         "cell (row, column)",
-        "increase",
+        "increase by cell",
         "channel",
-        "increase",
+        "increase by channel",
         "log loss by labels",
         "other attribute",
-        "increase",
+        "increase by label",
         "logit, least → greatest",
         "change",
     ];
@@ -229,9 +229,9 @@ fn surrogate(run: &Run) -> Result<Table> {
             display_name(&row.attribute),
             row.inputs.title().into(),
             row.surrogate.title().into(),
-            format!("{:.3}", row.r2_fitted),
-            format!("{:.3}", row.r2_held_out),
-            format!("{:.3}", row.agreement_held_out),
+            number(row.r2_fitted, 3),
+            number(row.r2_held_out, 3),
+            number(row.agreement_held_out, 3),
             row.faces_held_out.to_string(),
         ]);
     }
@@ -261,10 +261,19 @@ fn with_count(values: &[f64]) -> String {
     }
 }
 
-/// The spread of a single value is not known.
+/// The spread of a single value is not known. Small errors keep their first digit.
 fn with_error(found: &MeanWithError) -> String {
+    let shown = |value: f64, digits: usize| {
+        let text = format!("{value:.digits$}");
+        let is_zero = text.trim_start_matches('-').chars().all(|c| matches!(c, '0' | '.'));
+        if is_zero { text.trim_start_matches('-').to_owned() } else { text }
+    };
     match found.standard_error {
-        Some(error) => format!("{:.3} ± {error:.3}", found.mean),
-        None => format!("{:.3}", found.mean),
+        Some(error) if error > 0. && error < 5e-4 => {
+            let digits = (1. - error.log10()).floor().clamp(3., 9.) as usize;
+            format!("{} ± {error:.digits$}", shown(found.mean, digits))
+        }
+        Some(error) => format!("{} ± {error:.3}", shown(found.mean, 3)),
+        None => shown(found.mean, 3),
     }
 }

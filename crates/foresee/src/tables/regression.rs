@@ -4,6 +4,7 @@ use foresee_report::{Source, Table};
 use foresee_stats::LEVEL;
 
 use crate::artifacts::{RegressionReport, RegressionRow, RegressionScore, ScoreColumns};
+use crate::provenance::number;
 
 pub(crate) fn regression(report: &RegressionReport, source: &Source) -> Table {
     let header = [
@@ -47,16 +48,18 @@ fn cells(row: &RegressionRow, skill: &RegressionScore, refit: &RegressionScore) 
 }
 
 fn plain(value: f64, digits: usize) -> String {
-    if value >= 1e5 { format!("{value:.1e}") } else { format!("{value:.digits$}") }
+    if value >= 1e5 && value.is_finite() { format!("{value:.1e}") } else { number(value, digits) }
 }
 
 fn short(value: f64, digits: usize) -> String {
-    if value.abs() >= 1e4 { format!("{value:.1e}") } else { format!("{value:.digits$}") }
+    let is_long = value.abs() >= 1e4 && value.is_finite();
+    if is_long { format!("{value:.1e}") } else { number(value, digits) }
 }
 
+/// With the range or interval, if there is more than one value.
 fn spread(middle: f64, low: f64, high: f64, digits: usize) -> String {
-    let [middle, low, high] = [middle, low, high].map(|value| short(value, digits));
-    format!("{middle} ({low} to {high})")
+    let [shown, from, to] = [middle, low, high].map(|value| short(value, digits));
+    if low < high { format!("{shown} ({from} to {to})") } else { shown }
 }
 
 fn score(score: &RegressionScore) -> String {

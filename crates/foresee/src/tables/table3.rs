@@ -6,7 +6,7 @@ use foresee_report::Table;
 use super::published::{self, CitedAccuracy};
 use crate::artifacts::{Accuracy, AttributeAccuracy};
 use crate::error::Result;
-use crate::provenance::{percent, source, test_faces};
+use crate::provenance::{number, percent, source, test_faces};
 use crate::run::Run;
 
 pub(super) fn accuracy(run: &Run) -> Result<Table> {
@@ -35,7 +35,7 @@ pub(super) fn accuracy(run: &Run) -> Result<Table> {
     row("this run", percent(ours.accuracy), &settings);
     let balanced = "mean of the shares right with and without the attribute";
     row("this run, balanced accuracy", percent(ours.balanced_accuracy), balanced);
-    let auc = format!("{:.4}", ours.auc);
+    let auc = number(ours.auc, 4);
     row("this run, area under the ROC curve", auc, "not a percentage");
     table.notes.push(
         "Cited rows were not re-run here and are not like for like among each other: they used \
@@ -66,7 +66,7 @@ pub(super) fn by_attribute(run: &Run) -> Result<Table> {
             percent(ours.accuracy),
             percent(ours.majority_accuracy),
             percent(ours.balanced_accuracy),
-            if ours.auc.is_nan() { "–".into() } else { format!("{:.4}", ours.auc) },
+            number(ours.auc, 4),
             cited.map_or("–".into(), |cited| format!("{:.2}", cited.abn_accuracy_percent)),
         ]);
     }

@@ -138,7 +138,7 @@ fn table(
 ) -> PlaneTable<MapLabel> {
     let greatest = |m: usize| {
         let values = maps.iter().flat_map(|of_row| &of_row[m]);
-        values.fold(f32::MIN_POSITIVE, |most, v| most.max(v.abs()))
+        values.fold(0f32, |most, v| most.max(v.abs()))
     };
     let mut planes = PlaneTable::new(subject.image_size());
     for (row, of_row) in rows.0.iter().zip(maps) {
@@ -157,7 +157,8 @@ fn table(
         }
         for (m, (&method, map)) in methods.iter().zip(of_row).enumerate() {
             let greatest = greatest(m);
-            let shares: Vec<f32> = map.iter().map(|v| v / greatest).collect();
+            let share = |v: &f32| if greatest > 0. { v / greatest } else { 0. };
+            let shares: Vec<f32> = map.iter().map(share).collect();
             planes.push(label(MapKind::Method(method), greatest), &shares);
         }
     }

@@ -10,6 +10,7 @@ use super::{Claim, Failed, Finished, Group, predictability, pruning, test_claims
 use crate::artifacts::{ClaimRow, PredictabilityOverSeeds, PruningOverSeeds, Row};
 use crate::distinct::distinct;
 use crate::error::Result;
+use crate::provenance::number;
 use crate::run::REPORT;
 
 /// Variants whose pruning curves are drawn.
@@ -156,15 +157,14 @@ impl Page<'_> {
     }
 
     fn claim_cells(&self, claim: &Claim) -> Vec<String> {
-        let number = |v: f64| if v.is_finite() { format!("{v:.2}") } else { "–".into() };
-        let seeds: Vec<String> = claim.seeds.iter().map(|seed| format!("{seed:.2}")).collect();
+        let seeds: Vec<String> = claim.seeds.iter().map(|seed| number(*seed, 2)).collect();
         let Interval { estimate, low, high, .. } = claim.interval;
         vec![
             claim.kind.title(),
             claim.variant.clone(),
             if self.synthetic(&claim.variant) { "SYNTHETIC" } else { "CelebA" }.into(),
             claim.statistic.clone(),
-            number(estimate),
+            number(estimate, 2),
             if low.is_finite() { format!("{low:.2} to {high:.2}") } else { "–".into() },
             seeds.join(", "),
             claim.verdict.title().into(),

@@ -8,6 +8,7 @@ use super::Group;
 use crate::artifacts::{PredictabilityOverSeeds, ScoredForecasts};
 use crate::distinct::distinct;
 use crate::error::Result;
+use crate::provenance::number;
 use crate::run::Run;
 
 /// The scores that are compared; the others are in each run's own table.
@@ -82,8 +83,10 @@ pub(crate) fn table(rows: &[PredictabilityOverSeeds], source: &Source) -> Table 
                 row.variant == *variant
                     && (row.operation, &row.forecast, row.score) == (operation, forecast, score)
             });
-            row.map_or("–".into(), |row| {
-                format!("{:.2} ({:.2} to {:.2})", row.mean, row.lowest, row.highest)
+            row.map_or("–".into(), |row| match row.lowest < row.highest {
+                true => format!("{:.2} ({:.2} to {:.2})", row.mean, row.lowest, row.highest),
+                // One seed, whose spread is not known, or seeds that agree.
+                false => number(row.mean, 2),
             })
         };
         let fixed = [operation.title(), forecast.title(), score.title().into()];
