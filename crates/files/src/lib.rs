@@ -12,14 +12,15 @@ pub const UNFINISHED: &str = ".tmp";
 
 /// Writes a file, wherever the path leads:
 ///
-/// - A plain file is written beside its place, synced, and renamed: it is there whole or not at all.
-///   One that is there keeps its permissions and its owner. The folder is made if needed.
+/// - A plain file is written beside its place, synced, and renamed: it is there whole or not at
+///   all. One that is there keeps its permissions and its owner. The folder is made if needed.
 /// - A symbolic link stays; the file that it names is written.
-/// - Into a pipe, a device, or an open descriptor (`/dev/stdout`, `/dev/fd/63`) the bytes are written
-///   as they come. It is no error if a pipe's reader has gone.
+/// - Into a pipe, a device, or an open descriptor (`/dev/stdout`, `/dev/fd/63`) the bytes are
+///   written as they come. It is no error if a pipe's reader has gone.
 ///
 /// # Errors
-/// If the folder or the file cannot be written, or the path is a folder; the message names the path.
+/// If the folder or the file cannot be written, or the path is a folder; the message names the
+/// path.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(at(path, &ErrorKind::IsADirectory.into())),
@@ -37,7 +38,8 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// Whether the path is a pipe, a device, or an open descriptor, which no file can take the place of.
+/// Whether the path is a pipe, a device, or an open descriptor, which no file can take the place
+/// of.
 ///
 /// # Errors
 /// If it is there and cannot be looked at.

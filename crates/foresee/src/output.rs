@@ -69,8 +69,8 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
-    /// Looks at the place before the work. `option` is what the user calls it; `reads` are the files
-    /// and folders that the command reads.
+    /// Looks at the place before the work. `option` is what the user calls it; `reads` are the
+    /// files and folders that the command reads.
     ///
     /// # Errors
     /// If it is a folder or cannot be written; if it is a file that the command reads, one that

@@ -1,5 +1,5 @@
-//! Upsampling with gradients: candle's `upsample_nearest2d` forgets what else flowed into its input,
-//! and its `upsample_bilinear2d` has none.
+//! Upsampling with gradients: candle's `upsample_nearest2d` forgets what else flowed into its
+//! input, and its `upsample_bilinear2d` has none.
 
 use candle_core::Tensor;
 

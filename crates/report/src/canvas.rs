@@ -211,7 +211,7 @@ impl Fitted {
     pub fn draw(&self, area: &Area, (x, y): (i32, i32), colour: RGBColor, h: HPos) -> Drawn {
         for (line, words) in (0..).zip(&self.lines) {
             let at = (x, y + line * self.line_height());
-            text(area, words, at, self.size, colour, (h.clone(), VPos::Center))?;
+            text(area, words, at, self.size, colour, (h, VPos::Center))?;
         }
         Ok(())
     }

@@ -10,8 +10,8 @@ use crate::student::half_width;
 /// Percentile bootstrap (Efron, 1979) of a statistic of `n` exchangeable items, such as test
 /// images. `statistic` is given n indices: for the estimate all of them, for each of the
 /// `resamples` n that are drawn with replacement. The interval holds the middle `level` (such as
-/// 0.95) of the resampled values. Equal seeds draw equal samples. Of a single item the spread is not
-/// known, and the interval has no ends ([`Interval::point`]).
+/// 0.95) of the resampled values. Equal seeds draw equal samples. Of a single item the spread is
+/// not known, and the interval has no ends ([`Interval::point`]).
 ///
 /// # Errors
 /// If there are no items or no resamples, or a value of the statistic is not finite.
