@@ -56,6 +56,19 @@ fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
         assert!(moved.contains(expected), "{expected}: {moved}");
     }
     std::fs::rename(images.join("000099.jpg"), images.join("000009.jpg"))?;
+    // The same image under another ending is told once, not as if it had to be got again.
+    std::fs::rename(images.join("000009.jpg"), images.join("000009.JPG"))?;
+    std::fs::rename(images.join("000010.jpg"), images.join("000010.png"))?;
+    let endings = told(&xtask(&["data", "check", text(&faces)?, "--deep"], &[])?);
+    let found =
+        "2 of 40 images are missing, of which 2 are there under another name (000009.JPG for";
+    assert!(endings.contains(found), "{endings}");
+    assert!(!endings.contains("000010.jpg"), "{endings}");
+    let opened = CelebA::open(&faces, SplitRule::Official).unwrap_err().to_string();
+    assert!(opened.contains("under another name (000009.JPG for 000009.jpg)"), "{opened}");
+    std::fs::rename(images.join("000009.JPG"), images.join("000009.jpg"))?;
+    std::fs::rename(images.join("000010.png"), images.join("000010.jpg"))?;
+    std::fs::write(images.join("._000001.jpg"), "")?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

@@ -66,3 +66,48 @@ fn options_and_the_environment_choose_what_is_shown() -> AnyResult {
     assert!(timed.lines().all(|line| line.starts_with("20") && line.contains('Z')), "{timed}");
     Ok(())
 }
+
+/// A limit of the process bounds what is available, and is told before the training.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_of_the_process_is_seen() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let arguments = small_run(&folder.path().join("run"), &[])?;
+    let started = xtask_command(&arguments);
+    let line: Vec<String> = std::iter::once(started.get_program())
+        .chain(started.get_args())
+        .map(|argument| format!("'{}'", argument.to_string_lossy()))
+        .collect();
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", &format!("ulimit -v 6000000 && exec {}", line.join(" "))]);
+    limited.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let output = limited.output()?;
+    let told = message(&output);
+    let available = told.split("of memory, ").nth(1).and_then(|rest| rest.split(' ').next());
+    let available: f64 = available.ok_or("no figure")?.parse()?;
+    assert!(available < 6.2, "{told}");
+    Ok(())
+}
+
+/// A path that the manifest cannot hold is refused by its name, before the faces are looked at.
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf8_are_refused_first() -> AnyResult {
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir()?;
+    let odd = folder.path().join(OsStr::from_bytes(b"f\xFF"));
+    for option in ["--celeba", "--out"] {
+        let arguments: Vec<OsString> = ["reproduce", "--profile", "smoke", option]
+            .iter()
+            .map(OsString::from)
+            .chain([odd.clone().into_os_string()])
+            .collect();
+        let output = xtask(&arguments, &[])?;
+        assert_eq!(output.status.code(), Some(2), "{}", message(&output));
+        let told = message(&output);
+        assert!(told.contains(option) && told.contains("is not UTF-8"), "{told}");
+        assert!(!odd.exists());
+    }
+    Ok(())
+}

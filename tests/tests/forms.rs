@@ -233,6 +233,8 @@ fn damaged_archives_are_told() -> AnyResult {
         (vec![], "is no whole zip archive"),
         (renamed(b"../align_celeba/"), "lies outside the archive's folder"),
         (renamed(b"/etc/align_celeb/"), "lies outside the archive's folder"),
+        (renamed(b"..\\align_celeba\\"), "lies outside the archive's folder"),
+        (renamed(b"C:\\_align_celeba\\"), "lies outside the archive's folder"),
         (renamed(b"img_align_celeba/000004.jpg"), "holds a name that is there twice"),
         (
             renamed(b"img_align_celeba/other3.jpg"),
@@ -257,6 +259,36 @@ fn damaged_archives_are_told() -> AnyResult {
         .ok_or("the damage was not found")?
         .to_string();
     assert!(bad.contains("img_align_celeba.zip/000001.jpg: is damaged in the archive"), "{bad}");
+    Ok(())
+}
+
+/// Programs for Windows write `\\` between the parts of a name, others begin with `./`, and systems
+/// leave files of their own, some of them more than once.
+#[test]
+fn archives_of_other_systems_are_read() -> AnyResult {
+    use std::io::Write;
+    let folder = tempfile::tempdir()?;
+    let plain = faces(&folder.path().join("plain"), 20)?;
+    let options = BatchOptions { image_size: 8, ..Default::default() };
+    let expected = pixels(&plain, &options)?;
+    for start in ["img_align_celeba\\", "./img_align_celeba/", "", "CelebA\\Img\\"] {
+        let root = folder.path().join(format!("zip{}", start.len()));
+        forms::archive(&plain, &root)?;
+        let file = std::fs::File::create(root.join("img_align_celeba.zip"))?;
+        let mut zip = zip::ZipWriter::new(file);
+        let stored = zip::write::SimpleFileOptions::default();
+        for other in ["a/.DS_Store", "b/.DS_Store", "Thumbs.db", "__MACOSX/._000001.jpg", "~$x"] {
+            zip.start_file(other, stored)?;
+            zip.write_all(b"not an image")?;
+        }
+        for face in 0..plain.len() {
+            zip.start_file(format!("{start}{}", plain.name(face)), stored)?;
+            zip.write_all(&std::fs::read(plain.image_path(face))?)?;
+        }
+        zip.finish()?;
+        let data = CelebA::open(&root, SplitRule::Official)?;
+        assert!(pixels(&data, &options)? == expected, "{start:?}");
+    }
     Ok(())
 }
 

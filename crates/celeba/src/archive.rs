@@ -10,6 +10,7 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::{Error, Result, reading};
+use crate::formats::is_image_name;
 use crate::offset_io::read_exact_at;
 
 /// An image larger than this is refused before it is read.
@@ -132,9 +133,9 @@ fn index(path: &Path, file: &File) -> Result<HashMap<String, Entry>> {
             .name()
             .map_err(|e| error(format!("holds a name that cannot be read ({e}); {ADVICE}")))?;
         let file_name = checked_file_name(&name).map_err(error)?;
-        // macOS adds such files to archives.
+        // Operating systems and editors add other files to archives.
         let added = name.starts_with("__MACOSX/") || file_name.starts_with("._");
-        if added || entry.is_dir() {
+        if added || entry.is_dir() || !is_image_name(&file_name) {
             continue;
         }
         if entry.encrypted() {
@@ -189,11 +190,13 @@ impl Entry {
     }
 }
 
-/// The last part of an entry's path, which must lie inside of the archive's folder.
+/// The last part of an entry's path, which must lie inside of the archive's folder. Some programs
+/// for Windows write `\` between the parts.
 fn checked_file_name(name: &str) -> std::result::Result<String, String> {
-    let path = Path::new(name);
-    let inside = !name.contains(|c: char| c == '\\' || c == ':' || c.is_control())
-        && path.components().all(|c| matches!(c, Component::Normal(_)));
+    let with_slashes = name.replace('\\', "/");
+    let path = Path::new(&with_slashes);
+    let inside = !name.contains(|c: char| c == ':' || c.is_control())
+        && path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
     if !inside {
         return Err(format!(
             "holds `{name}`, which lies outside the archive's folder; this is not CelebA's archive"

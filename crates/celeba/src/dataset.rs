@@ -59,6 +59,9 @@ impl CelebA {
         let data = Self::open_with_missing(root, rule)?;
         let missing = data.missing_images()?;
         let Some(&first) = missing.first() else { return Ok(data) };
+        if let Some(reason) = data.under_another_name(&missing) {
+            return Err(Error::Inconsistent { path: data.image_path(first), reason });
+        }
         let others = match missing.len() {
             1 => String::new(),
             n => format!(", as do {} others", n - 1),
@@ -300,7 +303,7 @@ impl CelebA {
     /// # Errors
     /// If the file cannot be made.
     pub fn cache(&self, folder: impl AsRef<Path>, crop: Crop, image_size: usize) -> Result<Cache> {
-        let mut key = format!("1 {crop:?} {image_size}\n");
+        let mut key = format!("2 {crop:?} {image_size}\n");
         for (face, name) in self.names.iter().enumerate() {
             let fingerprint = self.image_fingerprint(face);
             let modified = self.images.modified(face, &self.names);
@@ -331,8 +334,35 @@ impl CelebA {
     }
 
     /// Makes sure that a face's image decodes and that none of its data is missing or damaged.
-    pub(crate) fn validate_image(&self, face: usize) -> Result<()> {
+    /// Returns whether it is turned as its EXIF data say.
+    pub(crate) fn validate_image(&self, face: usize) -> Result<bool> {
         formats::validate(&self.image_bytes(face)?).map_err(self.image_error(face))
+    }
+
+    /// Whether images that are missing are there under another ending, or in other letters that
+    /// look alike: `.JPG` or `.png` for `.jpg`, upper for lower case.
+    pub(crate) fn under_another_name(&self, missing: &[usize]) -> Option<String> {
+        let stem = |name: &str| {
+            Path::new(name).file_stem().map(|stem| stem.to_string_lossy().to_lowercase())
+        };
+        let unlisted = self.unlisted_images().ok()?;
+        let present: HashMap<_, &String> =
+            unlisted.iter().filter_map(|name| Some((stem(name)?, name))).collect();
+        let found: Vec<(&str, &String)> = missing
+            .iter()
+            .filter_map(|&face| {
+                let name = self.name(face);
+                Some((name, *present.get(&stem(name)?)?))
+            })
+            .collect();
+        let (listed, there) = found.first()?;
+        Some(format!(
+            "{} of {} images are missing, of which {} are there under another name ({there} for \
+             {listed}): rename them, or write their names into the annotations",
+            missing.len(),
+            self.len(),
+            found.len()
+        ))
     }
 
     fn image_error(&self, face: usize) -> impl FnOnce(String) -> Error + '_ {

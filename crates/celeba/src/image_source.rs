@@ -76,7 +76,10 @@ impl ImageSource {
         Ok(match self {
             Self::Folder(folder) => {
                 let present: HashSet<OsString> = file_names(folder)?.into_iter().collect();
-                faces.filter(|&face| !present.contains(OsStr::new(&names[face]))).collect()
+                // Where upper and lower case are the same, the system finds more than is listed.
+                let is_there =
+                    |name: &str| present.contains(OsStr::new(name)) || folder.join(name).is_file();
+                faces.filter(|&face| !is_there(&names[face])).collect()
             }
             Self::Zip(archive) => faces.filter(|&face| !archive.contains(face)).collect(),
             Self::Parquet(_) => vec![],
@@ -96,7 +99,8 @@ impl ImageSource {
         let listed: HashSet<&str> = names.iter().map(String::as_str).collect();
         let mut unlisted: Vec<String> = present
             .into_iter()
-            .filter(|name| formats::is_image_name(name) && !listed.contains(name.as_str()))
+            .filter(|name| formats::is_image_name(name) && !name.starts_with('.'))
+            .filter(|name| !listed.contains(name.as_str()))
             .collect();
         unlisted.sort();
         Ok(unlisted)

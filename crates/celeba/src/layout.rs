@@ -147,6 +147,11 @@ fn find_shards(root: &Path) -> Result<Vec<PathBuf>> {
     while let Some((folder, depth)) = folders.pop() {
         for entry in std::fs::read_dir(&folder).map_err(reading(&folder))? {
             let path = entry.map_err(reading(&folder))?.path();
+            // Operating systems and editors leave hidden files.
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with('.') {
+                continue;
+            }
             if path.is_dir() {
                 if depth < SHARD_DEPTH {
                     folders.push((path, depth + 1));

@@ -127,6 +127,38 @@ fn an_image_arrives_upright_and_mirrored_ones_are_mirrored() -> AnyResult {
     Ok(())
 }
 
+/// A JPEG that lies on its side and says so is the same image to a reader.
+#[test]
+fn an_image_is_turned_as_its_exif_data_say() -> AnyResult {
+    let (folder, data) = faces(20)?;
+    let options = BatchOptions { image_size: 24, ..Default::default() };
+    let upright = pixels(&data, &[3], &options)?;
+    let rgb = Generator::new(7).render(3, data.labels(3));
+    // Orientation 6: the first row of the file is the right-hand side of the image.
+    let mut turned = vec![0u8; rgb.len()];
+    for y in 0..HEIGHT {
+        for x in 0..WIDTH {
+            let (row, column) = (WIDTH - 1 - x, y);
+            let at = 3 * (row * HEIGHT + column);
+            turned[at..at + 3].copy_from_slice(&rgb[3 * (y * WIDTH + x)..][..3]);
+        }
+    }
+    let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    let mut jpeg = vec![];
+    let mut encoder = jpeg_encoder::Encoder::new(&mut jpeg, 95);
+    encoder.add_exif_metadata(exif)?;
+    encoder.encode(&turned, HEIGHT as u16, WIDTH as u16, jpeg_encoder::ColorType::Rgb)?;
+    std::fs::write(data.image_path(3), jpeg)?;
+    let found = pixels(&data, &[3], &options)?;
+    let apart: f32 = upright[0].1.iter().zip(&found[0].1).map(|(a, b)| (a - b).abs()).sum();
+    assert!(apart / (upright[0].1.len() as f32) < 0.02, "{apart}");
+    let findings = foresee_celeba::check(folder.path(), true, |_, _| ());
+    let note = findings.iter().find(|finding| finding.item == "orientation");
+    let message = note.map(|note| note.message.as_str()).unwrap_or_default();
+    assert!(message.starts_with("1 of 20 lie on their side") && message.contains("000004.jpg"));
+    Ok(())
+}
+
 #[test]
 fn a_random_square_lies_inside_the_centred_one() -> AnyResult {
     let (_folder, data) = faces(20)?;

@@ -82,7 +82,9 @@ impl<T: DeserializeOwned> Contents<T> {
         }
         let description = header.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| {
             failed(format!(
-                "is a safetensors file, but not Foresee's: its metadata has no key `{KEY}`"
+                "is a safetensors file, but not Foresee's: its metadata has no key `{KEY}`. A model \
+                 that went through PyTorch keeps it by `save_file(tensors, path, \
+                 metadata=safe_open(original, \"pt\").metadata())`"
             ))
         })?;
         let card = serde_json::from_str(description)
@@ -96,12 +98,22 @@ impl<T: DeserializeOwned> Contents<T> {
         let bad = |reason: String| {
             Err(Error::Tensor { path: self.path.clone(), tensor: name.to_owned(), reason })
         };
-        let Some(info) = self.header.info(name) else { return bad("is missing".into()) };
+        let Some(info) = self.header.info(name) else {
+            let prefix = ["module.", "_orig_mod."]
+                .into_iter()
+                .find(|prefix| self.header.info(&format!("{prefix}{name}")).is_some());
+            return bad(prefix.map_or("is missing".into(), |prefix| {
+                format!("is missing, but `{prefix}{name}` is there: take `{prefix}` off all names")
+            }));
+        };
         if info.shape != shape {
             return bad(format!("has shape {:?}, expected {shape:?}", info.shape));
         }
         if info.dtype != Dtype::F32 {
-            return bad(format!("is of type {:?}, expected F32", info.dtype));
+            return bad(format!(
+                "is of type {:?}, expected F32: save it as float32 (`tensor.float()`)",
+                info.dtype
+            ));
         }
         Ok(())
     }
@@ -118,7 +130,11 @@ impl<T: DeserializeOwned> Contents<T> {
             names.insert(name);
         }
         let failed = |reason: String| wrong(&self.path, &reason);
-        let others = self.header.offset_keys().into_iter().find(|name| !names.contains(name));
+        let others = self
+            .header
+            .offset_keys()
+            .into_iter()
+            .find(|name| !names.contains(name) && !is_batch_count(name));
         if let Some(other) = others {
             return Err(failed(format!(
                 "holds a tensor `{other}`, which its network does not have"
@@ -129,9 +145,16 @@ impl<T: DeserializeOwned> Contents<T> {
             .rewind()
             .and_then(|()| self.file.read_to_end(&mut bytes))
             .map_err(|e| failed(e.to_string()))?;
-        candle_core::safetensors::load_buffer(&bytes, device)
-            .map_err(|e| failed(format!("is damaged: {e}")))
+        let mut tensors = candle_core::safetensors::load_buffer(&bytes, device)
+            .map_err(|e| failed(format!("is damaged: {e}")))?;
+        tensors.retain(|name, _| names.contains(name));
+        Ok(tensors)
     }
+}
+
+/// PyTorch counts the batches of each batch norm, which nothing uses.
+fn is_batch_count(name: &str) -> bool {
+    name.ends_with(".num_batches_tracked")
 }
 
 /// The error of a file that cannot be used. Control characters, which a terminal would obey, are

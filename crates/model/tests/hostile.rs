@@ -92,6 +92,48 @@ fn load(path: &Path) -> Option<String> {
     Network::load(path, &Device::Cpu).err().map(|e| e.to_string())
 }
 
+/// What PyTorch adds to a file and takes from it: the counts of batch norms are left out, and what
+/// else is another is told with what to do.
+#[test]
+fn files_that_went_through_pytorch_are_read() -> AnyResult {
+    let _alone = alone();
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("model.safetensors");
+    network()?.save(&path, &card())?;
+    let file = std::fs::read(&path)?;
+    let mut counted = Parts::of(&file)?;
+    let end = counted.tensors.len();
+    counted.header["extractor.0.bn.num_batches_tracked"] =
+        json!({ "dtype": "I64", "shape": [], "data_offsets": [end, end + 8] });
+    counted.tensors.extend([0; 8]);
+    std::fs::write(&path, counted.file()?)?;
+    assert_eq!(load(&path), None);
+
+    let mut parallel = Parts::of(&file)?;
+    let header = parallel.header.as_object_mut().ok_or("no header")?;
+    let names: Vec<String> = header.keys().filter(|k| *k != "__metadata__").cloned().collect();
+    for name in names {
+        let entry = header.remove(&name).ok_or("no entry")?;
+        header.insert(format!("module.{name}"), entry);
+    }
+    let mut bare = Parts::of(&file)?;
+    bare.header["__metadata__"] = json!({ "format": "pt" });
+    for (bytes, expected) in [
+        (parallel.file()?, "take `module.` off all names"),
+        (bare.file()?, "metadata=safe_open(original, \"pt\").metadata()"),
+        (
+            Parts::of(&file)?
+                .tensor("heads.readout.bias", |entry| entry["dtype"] = json!("I32"))?,
+            "save it as float32",
+        ),
+    ] {
+        std::fs::write(&path, bytes)?;
+        let told = load(&path).ok_or("it was loaded")?;
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    Ok(())
+}
+
 #[test]
 fn what_a_model_file_claims_is_not_believed() -> AnyResult {
     let _alone = alone();

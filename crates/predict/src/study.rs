@@ -323,8 +323,10 @@ fn mean_of_finite(values: impl Iterator<Item = f64>) -> f64 {
 /// repetitions are noisier than the full sample, which biases a score: the interval is shifted by
 /// as much as the median of the values lies off the estimate.
 fn interval(estimate: f64, resampled: Vec<f64>, highest: f64) -> Interval {
+    let drawn = resampled.len();
     let mut values: Vec<f64> = resampled.into_iter().filter(|v| v.is_finite()).collect();
-    if values.is_empty() || !estimate.is_finite() {
+    // Of few samples that are defined the spread is not known.
+    if values.len() < 2 || 2 * values.len() < drawn || !estimate.is_finite() {
         return Interval::point(estimate);
     }
     values.sort_by(f64::total_cmp);

@@ -104,7 +104,10 @@ pub(crate) fn text(
     colour: RGBColor,
     (h, v): (HPos, VPos),
 ) -> Drawn {
-    area.draw(&Text::new(words.to_owned(), at, style(size, colour).pos(Pos::new(h, v))))?;
+    // XML has no such signs.
+    let is_unknown = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
+    let words = words.replace(is_unknown, "\u{FFFD}");
+    area.draw(&Text::new(words, at, style(size, colour).pos(Pos::new(h, v))))?;
     Ok(())
 }
 

@@ -50,14 +50,14 @@ impl Cell for f32 {
     }
 }
 
-/// Whole numbers and what is missing of them.
+/// Whole numbers and what is missing of them, in columns of this type.
 macro_rules! whole_numbers {
-    ($($type:ty),*) => {$(
+    ($column:ty: $($type:ty),*) => {$(
         impl Cell for $type {
             const KIND: &'static str = "whole number";
 
             fn column<'a>(name: &str, values: impl Iterator<Item = &'a Self>) -> Column {
-                series(name, values.map(|&value| value as i64).collect::<Vec<_>>())
+                series(name, values.map(|&value| value as $column).collect::<Vec<_>>())
             }
 
             fn parse(text: Option<&str>) -> Option<Self> {
@@ -69,7 +69,7 @@ macro_rules! whole_numbers {
             const KIND: &'static str = <$type>::KIND;
 
             fn column<'a>(name: &str, values: impl Iterator<Item = &'a Self>) -> Column {
-                series(name, values.map(|value| value.map(|v| v as i64)).collect::<Vec<_>>())
+                series(name, values.map(|value| value.map(|v| v as $column)).collect::<Vec<_>>())
             }
 
             fn parse(text: Option<&str>) -> Option<Self> {
@@ -79,7 +79,8 @@ macro_rules! whole_numbers {
     )*};
 }
 
-whole_numbers!(usize, u64, i64);
+whole_numbers!(u64: usize, u64);
+whole_numbers!(i64: i64);
 
 impl Cell for String {
     const KIND: &'static str = "text";

@@ -57,6 +57,16 @@ pub fn parse_csv(text: &str) -> Result<DataFrame> {
 }
 
 fn parse(bytes: Vec<u8>) -> std::result::Result<DataFrame, PolarsError> {
+    // polars fills a row that is cut off; this reader tells it.
+    let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..]);
+    let mut row = csv::ByteRecord::new();
+    loop {
+        match rows.read_byte_record(&mut row) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(e) => return Err(PolarsError::ComputeError(e.to_string().into())),
+        }
+    }
     // Types are not guessed: "007" is a name, and a column of seeds may be empty.
     let options = CsvReadOptions::default().with_infer_schema_length(Some(0));
     options.into_reader_with_file_handle(std::io::Cursor::new(bytes)).finish()
@@ -110,6 +120,12 @@ mod tests {
         assert_eq!(values::<String>(&frame, "note")?, ["", ""]);
         assert_eq!(column_names(&frame), ["name", "note"]);
         Ok(())
+    }
+
+    #[test]
+    fn a_row_that_is_cut_off_is_told() {
+        let error = parse_csv("a,b\n1,x\n2").unwrap_err().to_string();
+        assert!(error.contains("2") && error.contains("fields"), "{error}");
     }
 
     #[test]

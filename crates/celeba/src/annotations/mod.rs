@@ -3,6 +3,7 @@
 
 mod table;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -33,11 +34,23 @@ pub const BOX: [&str; 4] = ["x_1", "y_1", "width", "height"];
 /// The rows of `list_attr_celeba`.
 pub(crate) fn read_attributes(path: &Path) -> Result<Vec<(String, Labels)>> {
     let schema = Schema { columns: &ATTRIBUTES, has_header: true, noun: "attribute" };
+    // Files that were saved anew may have 0 or False in place of -1: all through, or it is wrong.
+    let absent = Cell::new(None);
     table::read(path, &schema, |name, values| {
-        let labels = values.iter().zip(ATTRIBUTES).map(|(&value, attribute)| match value {
-            "1" => Ok(true),
-            "-1" => Ok(false),
-            _ => Err(format!("{name}: `{value}` for {attribute} is neither 1 nor -1")),
+        let labels = values.iter().zip(ATTRIBUTES).map(|(&value, attribute)| {
+            let wrong = |why: &str| Err(format!("{name}: `{value}` for {attribute} {why}"));
+            let kind = match value {
+                "1" | "1.0" | "True" | "TRUE" | "true" => return Ok(true),
+                "-1" | "-1.0" => "-1",
+                "0" | "0.0" | "False" | "FALSE" | "false" => "0",
+                _ => return wrong("is neither 1 nor -1"),
+            };
+            match absent.replace(Some(kind)) {
+                Some(before) if before != kind => {
+                    wrong(&format!("stands beside {before} for others: is it 1 or not?"))
+                }
+                _ => Ok(false),
+            }
         });
         labels.collect()
     })
@@ -46,7 +59,8 @@ pub(crate) fn read_attributes(path: &Path) -> Result<Vec<(String, Labels)>> {
 /// The rows of `list_eval_partition`, or of a list of the user's own, whose column may be called
 /// `split`: 0 or train, 1 or val, 2 or test.
 pub(crate) fn read_partition(path: &Path) -> Result<Vec<(String, Split)>> {
-    let named_split = table::last_csv_column(path)?.is_some_and(|column| column == "split");
+    let last = table::last_csv_column(path)?;
+    let named_split = last.is_some_and(|column| column.eq_ignore_ascii_case("split"));
     let columns = if named_split { ["split"] } else { ["partition"] };
     let schema = Schema { columns: &columns, has_header: false, noun: "column" };
     table::read(path, &schema, |name, values| match values[0] {
@@ -149,8 +163,8 @@ mod tests {
         );
         assert!(message(&file("1", &[("1.jpg", vec!["1"; 41])])).contains("has 41 values"));
         assert!(
-            message(&file("1", &[("1.jpg", vec!["0"; 40])]))
-                .contains("`0` for 5_o_Clock_Shadow is neither 1 nor -1")
+            message(&file("1", &[("1.jpg", vec!["2"; 40])]))
+                .contains("`2` for 5_o_Clock_Shadow is neither 1 nor -1")
         );
         assert!(
             message(&file("2", &[("1.jpg", vec!["1"; 40])]))
@@ -189,15 +203,13 @@ mod tests {
         let error = |text: &str| {
             read_attributes(&write("list_attr_celeba.csv", text)).unwrap_err().to_string()
         };
-        assert!(error("").contains("line 1: the header has 0 columns"));
+        assert!(error("").contains("line 1: the file is empty"));
         assert!(
             error(&csv(&[]).replace("Smiling", "Smyling"))
                 .contains("line 1: attribute 32 is `Smyling`, expected `Smiling`")
         );
-        assert!(
-            error(&csv(&[row("a.jpg").replace(",1", ",0")]))
-                .contains("line 2: a.jpg: `0` for Young")
-        );
+        let mixed = error(&csv(&[row("a.jpg").replace(",1", ",0")]));
+        assert!(mixed.contains("line 2: a.jpg: `0` for Young stands beside -1"), "{mixed}");
 
         let parts = read_partition(&write(
             "list_eval_partition.csv",
@@ -220,6 +232,56 @@ mod tests {
         )
         .unwrap();
         assert_eq!(boxes, [("000001.jpg".into(), [95, 71, 226, 313])]);
+    }
+
+    /// What Excel, R, pandas and editors make of the same rows.
+    #[test]
+    fn files_that_were_saved_anew_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let values = |absent: &str, present: &str, by: &str| {
+            [vec![absent; 39], vec![present]].concat().join(by)
+        };
+        let header = |by: &str| ATTRIBUTES.join(by);
+        let quoted: Vec<String> = ATTRIBUTES.iter().map(|a| format!("\"{a}\"")).collect();
+        let r_names = header(",").replace("5_o_Clock", "X5_o_Clock");
+        let (commas, semicolons) = (values("-1", "1", ","), values("-1", "1", ";"));
+        let spaces = values("-1", "1", "  ");
+        let files = [
+            ("csv", format!("\u{feff}image_id;{}\r\na.jpg;{semicolons}\r\n\r\n", header(";"))),
+            ("csv", format!("\"\",\"image_id\",{}\n\"1\",\"a.jpg\",{commas}\n", quoted.join(","))),
+            ("csv", format!("Unnamed: 0,image_id,{}\n0,a.jpg,{commas}\n", header(","))),
+            ("csv", format!("image_id,{r_names}\na.jpg,{}\n", values("-1.0", "1.0", ","))),
+            ("csv", format!("image_id,{}\na.jpg,{}\n", header(","), values("0", "1", ","))),
+            ("csv", format!("Image_ID,{}\na.jpg,{}\n", header(","), values("FALSE", "TRUE", ","))),
+            ("csv", format!("image_id,{},,\na.jpg,{commas},,\n,,,\n", header(","))),
+            ("txt", format!("1\r\n{}\r\na.jpg {spaces}\r\n\r\n", header(" "))),
+            ("txt", format!("{}\na.jpg\t{}\n", header("\t"), values("-1", "1", "\t"))),
+        ];
+        for (number, (extension, text)) in files.iter().enumerate() {
+            let path = folder.path().join(format!("{number}.{extension}"));
+            std::fs::write(&path, text).unwrap();
+            let rows = read_attributes(&path).unwrap_or_else(|e| panic!("{number}: {e}"));
+            assert_eq!(rows, [("a.jpg".into(), Labels::default().with(39, true))], "{number}");
+        }
+        // Names with a comma, a quote or a space.
+        let path = folder.path().join("names.csv");
+        let names = ["smith,john_041.jpg", "a\"b\".jpg", "=1+1.jpg"];
+        let rows: String = names
+            .iter()
+            .map(|name| format!("\"{}\",{commas}\n", name.replace('"', "\"\"")))
+            .collect();
+        std::fs::write(&path, format!("image_id,{}\n{rows}", header(","))).unwrap();
+        let found = read_attributes(&path).unwrap();
+        assert!(found.iter().map(|(name, _)| name).eq(names));
+        let path = folder.path().join("names.txt");
+        std::fs::write(&path, format!("1\n{}\nmy photo.jpg {spaces}\n", header(" "))).unwrap();
+        assert_eq!(read_attributes(&path).unwrap()[0].0, "my photo.jpg");
+        let path = folder.path().join("utf16.csv");
+        std::fs::write(&path, b"\xFF\xFEi\0m\0").unwrap();
+        assert!(read_attributes(&path).unwrap_err().to_string().contains("save the file as UTF-8"));
+        let path = folder.path().join("mine.csv");
+        std::fs::write(&path, "\"image\";\"Split\"\n\"a.jpg\";\"test\"\n").unwrap();
+        assert_eq!(read_partition(&path).unwrap(), [("a.jpg".into(), Split::Test)]);
     }
 
     #[test]

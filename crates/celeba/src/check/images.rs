@@ -18,22 +18,32 @@ pub fn bad_images(
     faces: &[usize],
     progress: impl Fn(usize) + Sync,
 ) -> Vec<(usize, String)> {
+    let found = validated(data, faces, progress);
+    found.into_iter().filter_map(|(face, found)| Some((face, found.err()?))).collect()
+}
+
+/// Whether each image is turned as its EXIF data say, or what is wrong with it.
+fn validated(
+    data: &CelebA,
+    faces: &[usize],
+    progress: impl Fn(usize) + Sync,
+) -> Vec<(usize, Result<bool, String>)> {
     let validate = |&face: &usize| {
-        let error = data.validate_image(face).err().map(|e| (face, e.to_string()));
+        let found = data.validate_image(face).map_err(|e| e.to_string());
         progress(1);
-        error
+        (face, found)
     };
     // Row groups of shards one after the other, each on all cores.
     let Some(windows) = data.windows(|_| ()) else {
-        return faces.par_iter().filter_map(validate).collect();
+        return faces.par_iter().map(validate).collect();
     };
     let wanted: HashSet<usize> = faces.iter().copied().collect();
-    let mut bad = vec![];
+    let mut all = vec![];
     for group in windows.into_iter().flatten() {
         let faces: Vec<usize> = group.filter(|face| wanted.contains(face)).collect();
-        bad.extend(faces.par_iter().filter_map(validate).collect::<Vec<_>>());
+        all.extend(faces.par_iter().map(validate).collect::<Vec<_>>());
     }
-    bad
+    all
 }
 
 pub(super) fn check_unlisted(data: &CelebA, findings: &mut Findings) {
@@ -61,6 +71,9 @@ pub(super) fn check_missing(data: &CelebA, findings: &mut Findings) {
     if missing.is_empty() {
         return;
     }
+    if let Some(message) = data.under_another_name(&missing) {
+        return findings.add(Status::Wrong, "images exist", message);
+    }
     for &face in missing.iter().take(NAMED) {
         let path = data.image_path(face);
         let message = format!("{} is listed in the annotations but does not exist", path.display());
@@ -80,8 +93,31 @@ pub(super) fn check_decoding(
     findings: &mut Findings,
 ) {
     let all: Vec<usize> = (0..data.len()).collect();
-    let bad = bad_images(data, &all, |n| progress(n, all.len()));
-    for (_, reason) in bad.iter().take(NAMED) {
+    let found = validated(data, &all, |n| progress(n, all.len()));
+    let mut bad = vec![];
+    let mut turned = vec![];
+    for (face, found) in found {
+        match found {
+            Ok(true) => turned.push(face),
+            Ok(false) => {}
+            Err(reason) => bad.push((face, reason)),
+        }
+    }
+    if let Some(&first) = turned.first() {
+        let message = format!(
+            "{} of {} lie on their side or are mirrored, and are turned as their EXIF data say: \
+             {}{}",
+            turned.len(),
+            all.len(),
+            data.name(first),
+            if turned.len() > 1 { ", …" } else { "" }
+        );
+        findings.add(Status::Note, "orientation", message);
+    }
+    // What is missing was told already.
+    let missing = data.missing_images().unwrap_or_default();
+    let is_there = |(face, _): &&(usize, String)| !missing.contains(face);
+    for (_, reason) in bad.iter().filter(is_there).take(NAMED) {
         findings.add(Status::Wrong, "image", reason);
     }
     match bad.len() {

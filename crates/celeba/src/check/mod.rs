@@ -83,9 +83,7 @@ fn check_data(
         format!("{} of CelebA's {}", data.len(), official::FACES),
     );
     images::check_unlisted(data, findings);
-    if !deep {
-        images::check_missing(data, findings);
-    }
+    images::check_missing(data, findings);
     splits::check(data, complete, findings);
     frequencies::check(data, complete, findings);
     checksums::check_checksums(data.root(), complete, findings);

@@ -6,6 +6,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use super::limits::check_size;
+use super::orientation::{orientation, upright};
 use super::{Decoded, Rgb};
 
 /// Pixels of a byte at most: a block of 8×8 pixels takes a bit or more.
@@ -28,7 +29,15 @@ pub(super) fn decode(bytes: &[u8]) -> Decoded {
     if pixels.len() != 3 * width * height || pixels.is_empty() {
         return Err("does not decode to RGB pixels".into());
     }
-    Ok(Rgb { pixels, width, height })
+    let orientation = orientation(decoder.exif().map(|exif| &exif[..]));
+    Ok(upright(Rgb { pixels, width, height }, orientation))
+}
+
+/// The orientation that the file tells.
+pub(super) fn told_orientation(bytes: &[u8]) -> u8 {
+    let mut decoder = JpegDecoder::new(ZCursor::new(bytes));
+    let headers = decoder.decode_headers();
+    headers.map_or(1, |()| orientation(decoder.exif().map(|exif| &exif[..])))
 }
 
 /// Finds truncated files: a complete one has an end marker after the start of its last scan. Some

@@ -4,6 +4,7 @@
 mod jpeg;
 mod jpeg_scan;
 mod limits;
+mod orientation;
 mod png;
 
 use std::path::Path;
@@ -36,6 +37,8 @@ struct Format {
     decode: fn(&[u8]) -> Decoded,
     /// Finds damage that the decoder does not report. It runs on images that decode.
     check: fn(&[u8]) -> Checked,
+    /// The EXIF orientation, by which the decoder turns the image.
+    orientation: fn(&[u8]) -> u8,
 }
 
 const FORMATS: [Format; 2] = [
@@ -45,6 +48,7 @@ const FORMATS: [Format; 2] = [
         magic: &[0xFF, 0xD8],
         decode: jpeg::decode,
         check: jpeg_scan::check,
+        orientation: jpeg::told_orientation,
     },
     Format {
         name: "a PNG",
@@ -52,6 +56,7 @@ const FORMATS: [Format; 2] = [
         magic: b"\x89PNG",
         decode: png::decode,
         check: |_| Ok(()),
+        orientation: png::told_orientation,
     },
 ];
 
@@ -76,16 +81,18 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Decodes an image whose format its first bytes tell, whatever its name. Grey and CMYK images
-/// are converted to RGB.
+/// are converted to RGB, and an image is turned as its EXIF data say.
 pub(crate) fn decode(bytes: &[u8]) -> Decoded {
     (format_of(bytes)?.decode)(bytes)
 }
 
-/// Makes sure that an image decodes and that none of its data is missing or damaged.
-pub(crate) fn validate(bytes: &[u8]) -> Checked {
+/// Makes sure that an image decodes and that none of its data is missing or damaged. Returns
+/// whether it is turned as its EXIF data say.
+pub(crate) fn validate(bytes: &[u8]) -> std::result::Result<bool, String> {
     let format = format_of(bytes)?;
     (format.decode)(bytes)?;
-    (format.check)(bytes)
+    (format.check)(bytes)?;
+    Ok((format.orientation)(bytes) > 1)
 }
 
 fn format_of(bytes: &[u8]) -> std::result::Result<&'static Format, String> {

@@ -3,11 +3,13 @@
 use std::io::Cursor;
 
 use super::limits::{MAX_PIXELS, check_size};
+use super::orientation::{orientation, upright};
 use super::{Decoded, Rgb};
 
 /// Pixels of a byte at most: deflate packs 1:1032 at best, and a bit can be a pixel.
 const PIXELS_PER_BYTE: usize = 8 * 1032;
 
+/// Decodes to eight bits. What is transparent keeps its colour.
 pub(super) fn decode(bytes: &[u8]) -> Decoded {
     let failed = |e: png::DecodingError| format!("cannot be decoded: {e}");
     let limits = png::Limits { bytes: 8 * MAX_PIXELS };
@@ -26,5 +28,12 @@ pub(super) fn decode(bytes: &[u8]) -> Decoded {
         png::ColorType::GrayscaleAlpha => pixels.chunks_exact(2).flat_map(|p| [p[0]; 3]).collect(),
         png::ColorType::Indexed => return Err("has a palette that was not resolved".into()),
     };
-    Ok(Rgb { pixels, width, height })
+    let orientation = orientation(reader.info().exif_metadata.as_deref());
+    Ok(upright(Rgb { pixels, width, height }, orientation))
+}
+
+/// The orientation that the file tells.
+pub(super) fn told_orientation(bytes: &[u8]) -> u8 {
+    let reader = png::Decoder::new(Cursor::new(bytes)).read_info();
+    reader.map_or(1, |reader| orientation(reader.info().exif_metadata.as_deref()))
 }

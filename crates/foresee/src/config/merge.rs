@@ -14,8 +14,7 @@ pub fn merge_text(table: &mut Table, text: &str) -> Result<()> {
 pub fn merge_assignment(table: &mut Table, assignment: &str) -> Result<()> {
     let expected = "expected KEY=VALUE, such as train.epochs=3";
     let (key, text) = assignment.split_once('=').ok_or(expected)?;
-    let parsed = toml::from_str::<Table>(&format!("v = {text}")).ok();
-    let value = parsed.and_then(|mut t| t.remove("v")).unwrap_or_else(|| text.into());
+    let value = text.trim().parse::<Value>().unwrap_or_else(|_| text.into());
     let mut parts: Vec<&str> = key.trim().split('.').collect();
     let last = parts.pop().unwrap_or_default();
     let leaf = Table::from_iter([(last.to_owned(), value)]);

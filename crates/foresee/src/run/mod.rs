@@ -310,6 +310,8 @@ fn belongs_to_a_run(name: &OsStr) -> bool {
 fn belongs_to_a_new_run(name: &OsStr) -> bool {
     let text = name.to_string_lossy();
     let unfinished = [synthetic::UNFINISHED, foresee_files::UNFINISHED];
-    ["faces", BAD_IMAGES, lock::FILE].iter().any(|own| name == *own)
+    // What operating systems leave in folders that one looks at.
+    let left = [".DS_Store", "Thumbs.db", "desktop.ini", ".directory"];
+    ["faces", BAD_IMAGES, lock::FILE].iter().chain(&left).any(|own| name == *own)
         || unfinished.iter().any(|start| text.starts_with(start))
 }

@@ -15,7 +15,7 @@ use foresee_celeba::{CelebA, synthetic};
 
 use crate::config::Config;
 use crate::device::device;
-use crate::error::Result;
+use crate::error::{Result, input};
 use crate::faces::{self, FacesFolder};
 use crate::run::{DataRecord, Lock, Manifest, Run};
 use crate::session::Session;
@@ -30,6 +30,7 @@ pub(crate) fn run_all(
     device_name: &str,
 ) -> Result<Run> {
     let device = device(device_name)?;
+    check_names(folder, out)?;
     if !Manifest::exists(out) {
         Run::check_is_free(out)?;
     }
@@ -49,6 +50,24 @@ pub(crate) fn run_all(
     attribute::stage(&mut run, &session)?;
     figures::stage(&mut run)?;
     Ok(run)
+}
+
+/// A manifest is JSON, which has no name that is not UTF-8.
+fn check_names(folder: Option<&FacesFolder>, out: &Path) -> Result<()> {
+    let faces = folder.map(|f| ("--celeba", Some(f.path.as_path())));
+    let splits = folder.map(|f| ("--splits", f.splits.as_deref()));
+    let cache = folder.map(|f| ("--cache", f.cache.as_deref()));
+    for (option, path) in [faces, splits, cache, Some(("--out", Some(out)))].into_iter().flatten() {
+        let absolute = path.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.into()));
+        if let Some(path) = absolute.filter(|path| path.to_str().is_none()) {
+            return Err(input(format!(
+                "{option} {}: its name is not UTF-8, as the run's manifest is; rename it, or give a \
+                 link to it",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn open_faces(folder: &FacesFolder, config: &Config, out: &Path) -> Result<(CelebA, DataRecord)> {

@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Images of one batch: every smaller network is made anew for each.
 const BATCH: usize = 32;

@@ -191,7 +191,10 @@ fn permutation_row(
     let other = most(PartKind::Attribute);
     let low = points().max_by(|a, b| (-a.value).total_cmp(&-b.value))?;
     let high = points().max_by(|a, b| a.value.total_cmp(&b.value))?;
-    let spread = |part: &PermutedPart| format!("{:.3} ± {:.3}", part.increase, part.deviation);
+    let spread = |part: &PermutedPart| {
+        let (mean, standard_error) = (part.increase, Some(part.deviation));
+        with_error(&MeanWithError { mean, standard_error, count: 2 })
+    };
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "–".into());
     Some(vec![
         display_name(attribute),

@@ -186,13 +186,14 @@ impl<'a> Training<'a> {
 /// Says beforehand what memory the training needs, and warns if it is not there.
 fn report_memory(trainer: &Trainer, batch: usize, image_size: usize, device: &Device) {
     let needed = trainer.network().training_bytes(batch, image_size) as f64 / 1e9;
-    let available = available_memory().map(|bytes| bytes as f64 / 1e9);
-    match available.filter(|_| device.is_cpu()) {
-        Some(available) if needed > available => tracing::warn!(
+    let found = available_memory().filter(|_| device.is_cpu());
+    let found = found.map(|found| (found.bytes as f64 / 1e9, found.bound.consequence()));
+    match found {
+        Some((available, consequence)) if needed > available => tracing::warn!(
             "training needs about {needed:.2} GB of memory, but {available:.2} GB are available: \
-             the system may end it; a smaller train.batch_size or data.image_size needs less"
+             {consequence}; a smaller train.batch_size or data.image_size needs less"
         ),
-        Some(available) => tracing::info!(
+        Some((available, _)) => tracing::info!(
             "training needs about {needed:.2} GB of memory, {available:.2} GB are available"
         ),
         None => tracing::info!("training needs about {needed:.2} GB of memory"),
