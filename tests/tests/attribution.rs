@@ -30,15 +30,12 @@ fn attribute(run: &Path, more: &[&str]) -> AnyResult<Output> {
     xtask(&arguments, &[])
 }
 
-/// A column of a CSV file without commas in its first columns.
+/// A column of a CSV file.
 fn column(file: &Path, name: &str) -> AnyResult<Vec<String>> {
-    let content = std::fs::read_to_string(file)?;
-    let mut lines = content.lines();
-    let place = lines
-        .next()
-        .and_then(|header| header.split(',').position(|h| h == name))
-        .ok_or_else(|| format!("{}: no {name}", file.display()))?;
-    lines.map(|line| Ok(line.split(',').nth(place).ok_or("a short line")?.to_owned())).collect()
+    let mut reader = csv::Reader::from_path(file)?;
+    let place = reader.headers()?.iter().position(|h| h == name);
+    let place = place.ok_or_else(|| format!("{}: no {name}", file.display()))?;
+    reader.records().map(|row| Ok(row?.get(place).ok_or("a short line")?.to_owned())).collect()
 }
 
 fn numbers(file: &Path, name: &str) -> AnyResult<Vec<f64>> {

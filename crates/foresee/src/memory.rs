@@ -103,7 +103,7 @@ fn mount_of(line: &str, is_second: bool) -> Option<(PathBuf, PathBuf)> {
     let (before, after) = line.split_once(" - ")?;
     let before: Vec<&str> = before.split(' ').collect();
     let mut after = after.split(' ');
-    let (kind, options) = (after.next()?, after.last()?);
+    let (kind, options) = (after.next()?, after.next_back()?);
     let fits = match is_second {
         true => kind == "cgroup2",
         false => kind == "cgroup" && options.split(',').any(|option| option == "memory"),

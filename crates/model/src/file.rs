@@ -82,8 +82,8 @@ impl<T: DeserializeOwned> Contents<T> {
         }
         let description = header.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or_else(|| {
             failed(format!(
-                "is a safetensors file, but not Foresee's: its metadata has no key `{KEY}`. A model \
-                 that went through PyTorch keeps it by `save_file(tensors, path, \
+                "is a safetensors file, but not Foresee's: its metadata has no key `{KEY}`. A \
+                 model that went through PyTorch keeps it by `save_file(tensors, path, \
                  metadata=safe_open(original, \"pt\").metadata())`"
             ))
         })?;

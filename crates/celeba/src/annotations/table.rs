@@ -102,8 +102,8 @@ impl<T, P: Fn(&str, &[&str]) -> std::result::Result<T, String>> Rows<'_, T, P> {
         self.line_of.reserve(count.min(self.capacity));
     }
 
-    /// As Kaggle, pandas, R and spreadsheets write it: separated by commas, semicolons or tabs, with
-    /// or without quotes, a first column of row numbers, and empty cells at the end.
+    /// As Kaggle, pandas, R and spreadsheets write it: separated by commas, semicolons or tabs,
+    /// with or without quotes, a first column of row numbers, and empty cells at the end.
     fn read_csv(&mut self, text: &str) -> std::result::Result<(), LineError> {
         let mut reader = csv_reader(text);
         let mut record = csv::StringRecord::new();

@@ -61,8 +61,8 @@ fn check_names(folder: Option<&FacesFolder>, out: &Path) -> Result<()> {
         let absolute = path.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.into()));
         if let Some(path) = absolute.filter(|path| path.to_str().is_none()) {
             return Err(input(format!(
-                "{option} {}: its name is not UTF-8, as the run's manifest is; rename it, or give a \
-                 link to it",
+                "{option} {}: its name is not UTF-8, as the run's manifest is; rename it, or give \
+                 a link to it",
                 path.display()
             )));
         }
