@@ -46,5 +46,13 @@ pub(crate) fn percent(share: f64) -> String {
 
 /// A number with so many digits behind the point; a dash for what is undefined.
 pub(crate) fn number(value: f64, digits: usize) -> String {
-    if value.is_finite() { format!("{value:.digits$}") } else { "–".into() }
+    if !value.is_finite() {
+        return "–".into();
+    }
+    let text = format!("{value:.digits$}");
+    // Nothing below 0 that rounds to it is -0.
+    match text.strip_prefix('-') {
+        Some(rest) if rest.chars().all(|c| matches!(c, '0' | '.')) => rest.into(),
+        _ => text,
+    }
 }

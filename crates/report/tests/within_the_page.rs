@@ -83,7 +83,12 @@ fn maps_of_few_methods_and_attributes_are_not_cut_off() -> AnyResult {
         for per_face in [1, 3] {
             let masks = vec![(123_456, vec![0.; 4]); per_face];
             let row = FaceRow { name: name.clone(), masks: vec![masks] };
-            let figure = face_masks("masks", &[face.clone()], &[row.clone(), row], &source(&name))?;
+            let figure = face_masks(
+                "masks",
+                std::slice::from_ref(&face),
+                &[row.clone(), row],
+                &source(&name),
+            )?;
             check(&figure)?;
         }
     }

@@ -198,16 +198,20 @@ fn permutation_row(
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "–".into());
     Some(vec![
         display_name(attribute),
-        format!("{:.3}", cell.log_loss),
+        number(cell.log_loss, 3),
         cell.part.clone(),
         spread(cell),
         channel.part.clone(),
         spread(channel),
-        or_none(other.map(|part| format!("{:.3}", part.log_loss))),
+        or_none(other.map(|part| number(part.log_loss, 3))),
         or_none(other.map(|part| display_name(&part.part))),
         or_none(other.map(spread)),
-        format!("{:.2} → {:.2}", low.mean_logit, high.mean_logit),
-        format!("{:.2} ± {:.2}", high.mean_logit - low.mean_logit, high.deviation_of_change),
+        format!("{} → {}", number(low.mean_logit, 2), number(high.mean_logit, 2)),
+        format!(
+            "{} ± {}",
+            number(high.mean_logit - low.mean_logit, 2),
+            number(high.deviation_of_change, 2)
+        ),
     ])
 }
 
@@ -266,17 +270,12 @@ fn with_count(values: &[f64]) -> String {
 
 /// The spread of a single value is not known. Small errors keep their first digit.
 fn with_error(found: &MeanWithError) -> String {
-    let shown = |value: f64, digits: usize| {
-        let text = format!("{value:.digits$}");
-        let is_zero = text.trim_start_matches('-').chars().all(|c| matches!(c, '0' | '.'));
-        if is_zero { text.trim_start_matches('-').to_owned() } else { text }
-    };
     match found.standard_error {
         Some(error) if error > 0. && error < 5e-4 => {
             let digits = (1. - error.log10()).floor().clamp(3., 9.) as usize;
-            format!("{} ± {error:.digits$}", shown(found.mean, digits))
+            format!("{} ± {error:.digits$}", number(found.mean, digits))
         }
-        Some(error) => format!("{} ± {error:.3}", shown(found.mean, 3)),
-        None => shown(found.mean, 3),
+        Some(error) => format!("{} ± {error:.3}", number(found.mean, 3)),
+        None => number(found.mean, 3),
     }
 }

@@ -6,7 +6,7 @@ use foresee_stats::{Interval, LEVEL};
 
 use crate::artifacts::ScoredForecasts;
 use crate::error::Result;
-use crate::provenance::{source, test_faces};
+use crate::provenance::{number, source, test_faces};
 use crate::run::Run;
 
 /// The scores that only some lines have.
@@ -54,13 +54,15 @@ fn cells(
 fn text(value: &Score) -> String {
     let Interval { estimate, low, high, .. } = value.interval;
     let controls = match (value.shuffled.is_finite(), value.exchanged.is_finite()) {
-        (_, true) => format!("; {:.2}; {:.2}", value.shuffled, value.exchanged),
-        (true, false) => format!("; {:.2}", value.shuffled),
+        (_, true) => format!("; {}; {}", number(value.shuffled, 2), number(value.exchanged, 2)),
+        (true, false) => format!("; {}", number(value.shuffled, 2)),
         (false, false) => String::new(),
     };
     match (estimate.is_finite(), low.is_finite()) {
         (false, _) => "–".into(),
-        (true, false) => format!("{estimate:.2}"),
-        (true, true) => format!("{estimate:.2} ({low:.2} to {high:.2}){controls}"),
+        (true, false) => number(estimate, 2),
+        (true, true) => {
+            format!("{} ({} to {}){controls}", number(estimate, 2), number(low, 2), number(high, 2))
+        }
     }
 }

@@ -6,7 +6,7 @@ use foresee_report::Table;
 use super::published::{self, CitedNeighbour};
 use crate::artifacts::AttributeNeighbour;
 use crate::error::Result;
-use crate::provenance::{measured_training_faces, source};
+use crate::provenance::{measured_training_faces, number, source};
 use crate::run::Run;
 
 /// Neighbours listed for an attribute, as in the paper.
@@ -47,8 +47,9 @@ fn attributes(cited: &[CitedNeighbour]) -> Vec<&str> {
 }
 
 fn row(name: &str, own: &[&AttributeNeighbour], theirs: &[&str]) -> Vec<String> {
-    let listed =
-        own.iter().map(|n| format!("{} ({:.2})", display_name(&n.neighbour), n.correlation));
+    let listed = own
+        .iter()
+        .map(|n| format!("{} ({})", display_name(&n.neighbour), number(n.correlation, 2)));
     let shared = own.iter().filter(|n| theirs.contains(&n.neighbour.as_str())).count();
     let (paper, both) = match theirs {
         [] => ("–".into(), "–".into()),

@@ -165,7 +165,11 @@ impl Page<'_> {
             if self.synthetic(&claim.variant) { "SYNTHETIC" } else { "CelebA" }.into(),
             claim.statistic.clone(),
             number(estimate, 2),
-            if low.is_finite() { format!("{low:.2} to {high:.2}") } else { "–".into() },
+            if low.is_finite() {
+                format!("{} to {}", number(low, 2), number(high, 2))
+            } else {
+                "–".into()
+            },
             seeds.join(", "),
             claim.verdict.title().into(),
             claim.remark.clone(),

@@ -84,7 +84,12 @@ pub(crate) fn table(rows: &[PredictabilityOverSeeds], source: &Source) -> Table 
                     && (row.operation, &row.forecast, row.score) == (operation, forecast, score)
             });
             row.map_or("–".into(), |row| match row.lowest < row.highest {
-                true => format!("{:.2} ({:.2} to {:.2})", row.mean, row.lowest, row.highest),
+                true => format!(
+                    "{} ({} to {})",
+                    number(row.mean, 2),
+                    number(row.lowest, 2),
+                    number(row.highest, 2)
+                ),
                 // One seed, whose spread is not known, or seeds that agree.
                 false => number(row.mean, 2),
             })
