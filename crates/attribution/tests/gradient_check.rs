@@ -52,7 +52,7 @@ fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
 }
 
 fn ours(y: kernels::Result<Tensor>) -> Result<Tensor> {
-    y.map_err(candle_core::Error::wrap)
+    Ok(y?)
 }
 
 fn mean_pixels(x: &Tensor) -> Result<Tensor> {
@@ -181,7 +181,7 @@ fn masks(w: &Weights) -> Model {
         let z = kernels::conv2d(x, &conv, &zero, 1, kernels::Precision::F32);
         let z = ours(z)?.contiguous()?.relu()?;
         let pooled = kernels::reference::attention_heads(&z, &mask, &bias, &kernels::Identity);
-        pooled.map_err(candle_core::Error::wrap)?.features.broadcast_mul(&readout)?.sum(D::Minus1)
+        pooled?.features.broadcast_mul(&readout)?.sum(D::Minus1)
     })
 }
 

@@ -86,7 +86,7 @@ fn replace(path: &Path, bytes: &[u8], before: Option<&Metadata>) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|e| at(folder, &e))?;
     let failed = |e: Error| at(path, &reason(&e));
     let mut staging = staging_in(folder, before).map_err(failed)?;
-    staging.write_all(bytes).map_err(failed)?;
+    staging.as_file_mut().write_all(bytes).map_err(failed)?;
     staging.as_file().sync_all().map_err(failed)?;
     staging.persist(path).map_err(|e| failed(e.error))?;
     // So that a power failure does not take the new name back. Not every file system can.

@@ -64,6 +64,16 @@ pub enum Error {
     Candle(#[from] candle_core::Error),
 }
 
+/// So that these operations stand where candle's own would, in functions of candle's result.
+impl From<Error> for candle_core::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Candle(error) => error,
+            error => Self::wrap(error),
+        }
+    }
+}
+
 /// The result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
 

@@ -9,7 +9,8 @@ use candle_nn::{Activation, VarBuilder, loss, ops, rotary_emb};
 use super::{Fixture, Operation, Verdict};
 
 /// What to call instead of an operation whose gradient is not right.
-const INSTEAD: [(&str, &str); 24] = [
+const INSTEAD: [(&str, &str); 25] = [
+    ("matmul of transposed with", "`contiguous` before, or `broadcast_matmul`"),
     ("max_pool2d", "`foresee_kernels::max_pool2d`"),
     ("avg_pool2d", "`foresee_kernels::avg_pool2d`"),
     ("upsample_nearest1d", "`foresee_kernels::upsample_nearest2d` of height 1"),
@@ -132,6 +133,10 @@ fn of_several() -> Vec<(&'static str, Operation)> {
         ("matmul", two(Tensor::matmul)),
         ("matmul of batches", two(Tensor::matmul)),
         ("matmul of transposed", two(|a, b| a.t()?.matmul(&b.t()?))),
+        (
+            "matmul of transposed with a broadcast",
+            two(|x, w| x.transpose(1, 2)?.matmul(&w.broadcast_as((2, 4, 5))?)),
+        ),
         ("broadcast_matmul", two(Tensor::broadcast_matmul)),
         ("linear", op(|x| candle_nn::Linear::new(x[1].clone(), Some(x[2].clone())).forward(&x[0]))),
     ]
