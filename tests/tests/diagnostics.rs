@@ -89,6 +89,29 @@ fn a_limit_of_the_process_is_seen() -> AnyResult {
     Ok(())
 }
 
+/// A limit of file sizes is an error that names the file, and leaves no half file.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_of_file_sizes_is_told() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let arguments = small_run(&folder.path().join("run"), &[])?;
+    let started = xtask_command(&arguments);
+    let line: Vec<String> = std::iter::once(started.get_program())
+        .chain(started.get_args())
+        .map(|argument| format!("'{}'", argument.to_string_lossy()))
+        .collect();
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", &format!("ulimit -f 100 && exec {}", line.join(" "))]);
+    limited.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let output = limited.output()?;
+    assert_eq!(output.status.code(), Some(1), "{}", message(&output));
+    assert!(message(&output).contains("File too large"), "{}", message(&output));
+    let left = std::fs::read_dir(folder.path().join("run"))?.flatten();
+    let half = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(".tmp"));
+    assert_eq!(half.count(), 0);
+    Ok(())
+}
+
 /// A path that the manifest cannot hold is refused by its name, before the faces are looked at.
 #[cfg(unix)]
 #[test]

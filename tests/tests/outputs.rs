@@ -84,6 +84,13 @@ fn results_go_where_the_path_leads() -> AnyResult {
         assert_eq!(fs::read_to_string(&file)?, table);
         assert!(made.evaluate(Path::new("/dev/stdout"), &[])?.output()?.stdout == table.as_bytes());
 
+        // A link to the standard output is the standard output.
+        let standard = made.path("standard");
+        std::os::unix::fs::symlink("/dev/stdout", &standard)?;
+        let piped = fs::File::create(made.path("piped"))?;
+        assert!(made.evaluate(&standard, &[])?.stdout(piped).status()?.success());
+        assert_eq!(fs::read_to_string(made.path("piped"))?, table);
+
         // A pipe is written into, and so is a device.
         let fifo = made.path("fifo");
         if Command::new("mkfifo").arg(&fifo).status().is_ok_and(|status| status.success()) {
@@ -151,6 +158,42 @@ fn what_must_not_be_replaced_is_refused_before_the_work() -> AnyResult {
     fs::set_permissions(&notes, permissions)?;
     refused(&made.prune(&notes, &[])?, "read-only");
 
+    // By a way that would lead elsewhere once its folder is made; into a folder that is read; what
+    // links in such a folder lead to; another model; labels with the header of predictions.
+    let back = made.path("none/../run/model.safetensors");
+    refused(&made.evaluate(&back, &["--overwrite"])?.output()?, "goes back by `..`");
+    refused(&made.prune(&back, &["--overwrite"])?, "goes back by `..`");
+    assert!(!made.path("none").exists());
+    let inside = made.path("run/faces/new/p.csv");
+    refused(&made.evaluate(&inside, &[])?.output()?, "reads it");
+    assert!(!made.path("run/faces/new").exists());
+    refused(&made.evaluate(&made.path("new/"), &[])?.output()?, "name a file");
+    let whole = made.path("best.safetensors");
+    fs::copy(made.path("run/model.safetensors"), &whole)?;
+    refused(&made.prune(&whole, &[])?, "--overwrite");
+    let labels = made.path("labels.csv");
+    let names = fs::read_to_string(made.path("run/faces/list_attr_celeba.txt"))?;
+    let names = names.lines().nth(1).ok_or("no names")?.split_whitespace();
+    let header: Vec<&str> = ["image"].into_iter().chain(names).collect();
+    fs::write(&labels, format!("{}\na.jpg{}\n", header.join(","), ",1".repeat(40)))?;
+    refused(&made.evaluate(&labels, &[])?.output()?, "--overwrite");
+    #[cfg(unix)]
+    {
+        let (annotations, elsewhere) =
+            (made.path("run/faces/list_attr_celeba.txt"), made.path("attr"));
+        fs::rename(&annotations, &elsewhere)?;
+        std::os::unix::fs::symlink(&elsewhere, &annotations)?;
+        refused(&made.evaluate(&elsewhere, &["--overwrite"])?.output()?, "reads it");
+        fs::remove_file(&annotations)?;
+        fs::rename(&elsewhere, &annotations)?;
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let opened = fs::File::open(&notes)?;
+        let reading = made.evaluate(Path::new("/dev/stdin"), &[])?.stdin(opened).output()?;
+        refused(&reading, "reading only");
+    }
+
     // Folders of studies.
     let study = |out: &Path, more: &[&str]| -> AnyResult<Output> {
         let start = ["predict", "--study", "regression", "--seeds", "1", "--out", text(out)?];
@@ -163,6 +206,10 @@ fn what_must_not_be_replaced_is_refused_before_the_work() -> AnyResult {
     refused(&study(&made.path("run"), &["--overwrite"])?, "the run");
     let own = made.path("own");
     assert!(study(&own, &[])?.status.success() && study(&own, &[])?.status.success());
+    let kept = made.path("kept");
+    fs::create_dir(&kept)?;
+    fs::copy(made.path("run/report.html"), kept.join("report.html"))?;
+    refused(&study(&kept, &[])?, "--overwrite");
     let stats = |out: &Path| {
         let faces = made.path("run/faces");
         xtask(&["data", "stats", text(&faces)?, "--out", text(out)?], &[])

@@ -2,7 +2,7 @@
 
 use std::fs::{Metadata, OpenOptions};
 use std::io::{Error, ErrorKind, Result, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
@@ -22,40 +22,80 @@ pub const UNFINISHED: &str = ".tmp";
 /// If the folder or the file cannot be written, or the path is a folder; the message names the
 /// path.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    match std::fs::metadata(path) {
+    let place = place_of(path)?;
+    match std::fs::metadata(&place) {
         Ok(found) if found.is_dir() => Err(at(path, &ErrorKind::IsADirectory.into())),
-        Ok(found) if is_stream(path, &found) => stream(path, bytes).map_err(|e| at(path, &e)),
-        Ok(found) if path.is_symlink() => {
-            let linked = std::fs::canonicalize(path).map_err(|e| at(path, &e))?;
-            replace(&linked, bytes, Some(&found))
-        }
-        Ok(found) => replace(path, bytes, Some(&found)),
-        Err(e) if e.kind() == ErrorKind::NotFound => match std::fs::read_link(path) {
-            Ok(linked) => write_atomic(&folder_of(path).join(linked), bytes),
-            Err(_) => replace(path, bytes, None),
-        },
+        Ok(found) if is_stream(&place, &found) => stream(&place, bytes).map_err(|e| at(path, &e)),
+        Ok(found) => replace(&place, bytes, Some(&found)),
+        Err(e) if e.kind() == ErrorKind::NotFound => replace(&place, bytes, None),
         Err(e) => Err(at(path, &e)),
     }
 }
 
-/// Whether the path is a pipe, a device, or an open descriptor, which no file can take the place
-/// of.
+/// Where a path leads: without links, but for those of open descriptors (`/dev/stdout`), which lead
+/// to no name. What does not exist yet follows the last folder that does.
+///
+/// # Errors
+/// If links lead in a circle, or the path goes back by `..` from a folder that does not exist: it
+/// would lead elsewhere once the folder is made.
+pub fn place_of(path: &Path) -> Result<PathBuf> {
+    let mut path = std::path::absolute(path).map_err(|e| at(path, &e))?;
+    for _ in 0..MOST_LINKS {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return std::fs::canonicalize(&path).map_err(|e| at(&path, &e));
+        };
+        path = real_folder(folder)?.join(name);
+        match std::fs::read_link(&path) {
+            Ok(linked) if !is_descriptor(&path) => path = folder_of(&path).join(linked),
+            _ => return Ok(path),
+        }
+    }
+    Err(at(&path, &Error::other("its links lead in a circle")))
+}
+
+/// As many as Linux follows.
+const MOST_LINKS: usize = 40;
+
+/// A folder without links; what does not exist of it is left as it is.
+fn real_folder(folder: &Path) -> Result<PathBuf> {
+    match (std::fs::canonicalize(folder), folder.parent(), folder.file_name()) {
+        (Ok(real), _, _) => Ok(real),
+        (Err(e), Some(above), Some(name)) if e.kind() == ErrorKind::NotFound => {
+            Ok(real_folder(above)?.join(name))
+        }
+        (Err(e), Some(_), None) if e.kind() == ErrorKind::NotFound => Err(at(
+            folder,
+            &Error::new(
+                ErrorKind::InvalidInput,
+                "goes back by `..` from a folder that is not there",
+            ),
+        )),
+        (Err(e), ..) => Err(at(folder, &e)),
+    }
+}
+
+/// Whether a path leads to a pipe, a device, or an open descriptor, which no file can take the
+/// place of.
 ///
 /// # Errors
 /// If it is there and cannot be looked at.
 pub fn leads_to_stream(path: &Path) -> Result<bool> {
-    match std::fs::metadata(path) {
-        Ok(found) => Ok(is_stream(path, &found)),
+    let place = place_of(path)?;
+    match std::fs::metadata(&place) {
+        Ok(found) => Ok(is_stream(&place, &found)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
         Err(e) => Err(at(path, &e)),
     }
 }
 
-fn is_stream(path: &Path, found: &Metadata) -> bool {
-    let is_descriptor = ["/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/proc"]
-        .iter()
-        .any(|folder| path.starts_with(folder));
-    !found.is_dir() && (!found.is_file() || is_descriptor)
+fn is_stream(place: &Path, found: &Metadata) -> bool {
+    !found.is_dir() && (!found.is_file() || is_descriptor(place))
+}
+
+/// Whether a place stands for a file that a process has open.
+fn is_descriptor(place: &Path) -> bool {
+    let names = ["/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
+    names.iter().any(|name| place.starts_with(name))
 }
 
 fn stream(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -157,6 +197,10 @@ mod tests {
         assert_eq!(std::fs::read(&file)?, b"second");
         assert_eq!(std::fs::metadata(&file)?.permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read(folder.path().join("below/new"))?, b"third");
+        symlink("circle", folder.path().join("circle"))?;
+        assert!(write_atomic(&folder.path().join("circle"), b"").is_err());
+        symlink("/dev/stdout", folder.path().join("out"))?;
+        assert!(leads_to_stream(&folder.path().join("out"))?);
         Ok(())
     }
 
@@ -195,6 +239,8 @@ mod tests {
         let message = error.to_string().replace(&folder.path().display().to_string(), "");
         assert!(message.contains("below") && !message.contains(UNFINISHED), "{message}");
         assert!(write_atomic(folder.path(), b"").is_err());
+        let back = folder.path().join("none/../file");
+        assert!(write_atomic(&back, b"").is_err() && !folder.path().join("none").exists());
         Ok(())
     }
 }

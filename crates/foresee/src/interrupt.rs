@@ -33,6 +33,9 @@ pub fn install() -> std::io::Result<()> {
     if !is_ignored(SIGHUP) {
         signals.push(SIGHUP);
     }
+    // A limit of file sizes is an error of the write then, which is told.
+    #[cfg(unix)]
+    flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     for signal in signals {
         // In this order: what the first signal sets is looked at by the second.
         flag::register_conditional_shutdown(

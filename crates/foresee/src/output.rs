@@ -4,8 +4,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use foresee_files::{check_writable, leads_to_stream, write_atomic};
+use foresee_celeba::ATTRIBUTES;
+use foresee_files::{check_writable, leads_to_stream, place_of, write_atomic};
 use foresee_model::ModelCard;
+use foresee_report::{frame, is_report};
 
 use crate::error::{Result, input};
 use crate::run::{self, REPORT};
@@ -43,8 +45,10 @@ pub struct OverwriteArgs {
 /// What a command writes into a file, and may replace there.
 #[derive(Clone, Copy)]
 pub enum Kind {
-    /// A model file.
-    Model,
+    /// A pruned model.
+    PrunedModel,
+    /// Probabilities of the 40 attributes of images.
+    Predictions,
     /// Text that begins so.
     Text(&'static str),
 }
@@ -52,7 +56,10 @@ pub enum Kind {
 impl Kind {
     fn is_in(self, path: &Path) -> bool {
         match self {
-            Self::Model => ModelCard::read(path).is_ok(),
+            Self::PrunedModel => {
+                ModelCard::read(path).is_ok_and(|card| card.kept_channels.is_some())
+            }
+            Self::Predictions => are_predictions(path),
             Self::Text(start) => {
                 let mut bytes = vec![];
                 let read = std::fs::File::open(path)
@@ -61,6 +68,19 @@ impl Kind {
             }
         }
     }
+}
+
+/// Whether a file has such a header, and numbers with six digits behind the point below it: labels
+/// may have the same header.
+fn are_predictions(path: &Path) -> bool {
+    let rows = frame::read_csv(path);
+    let header = ["image"].into_iter().chain(ATTRIBUTES);
+    rows.is_ok_and(|rows| {
+        let first = |name: &str| frame::values::<String>(&rows, name).ok()?.into_iter().next();
+        let is_share = |text: String| text.split_once('.').is_some_and(|(_, d)| d.len() == 6);
+        frame::column_names(&rows).into_iter().filter(|name| *name != "data").eq(header)
+            && (rows.height() == 0 || first(ATTRIBUTES[0]).is_some_and(is_share))
+    })
 }
 
 /// Where one result goes: a file, a pipe or device, or `-`, the standard output.
@@ -82,15 +102,21 @@ impl OutputFile {
         reads: &[&Path],
         args: OverwriteArgs,
     ) -> Result<Self> {
-        let output = Self { path: path.into() };
         let refuse = |reason: String| input(format!("{option} {}: {reason}", path.display()));
-        if path.is_dir() {
+        if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(refuse("is a folder; name a file".into()));
         }
-        if output.is_standard() || leads_to_stream(path).map_err(|e| refuse(e.to_string()))? {
+        let output = Self { path: path.into() };
+        if output.is_standard() {
             return Ok(output);
         }
-        let place = resolved(path);
+        let place = place_of(path).map_err(|e| refuse(e.to_string()))?;
+        if leads_to_stream(path).map_err(|e| refuse(e.to_string()))? {
+            return match is_open_for_reading_only(&place) {
+                true => Err(refuse("is open for reading only".into())),
+                false => Ok(output),
+            };
+        }
         if let Some(read) = reads.iter().find(|read| is_read(&place, read)) {
             return Err(refuse(format!(
                 "this command reads it ({}); name another",
@@ -148,9 +174,9 @@ impl OutputFile {
 
     /// Whether the bytes go where [`print`] does.
     pub fn is_standard(&self) -> bool {
-        ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]
-            .iter()
-            .any(|name| self.path == Path::new(name))
+        let own = PathBuf::from(format!("/proc/{}/fd/1", std::process::id()));
+        let is_own = |place: PathBuf| place == Path::new("/dev/stdout") || place == own;
+        self.path == Path::new("-") || place_of(&self.path).is_ok_and(is_own)
     }
 
     /// Writes the result.
@@ -179,16 +205,20 @@ impl OutputFile {
     }
 }
 
-/// Makes sure that a command may write `data/`, `tables/`, `figures/` and its page into a folder.
+/// Makes sure that a command may write `data/`, `tables/`, `figures/` and its page, whose title
+/// begins so, into a folder.
 ///
 /// # Errors
 /// If a run is in it, or, unless they may be overwritten, files that no such command wrote.
-pub fn check_folder(option: &str, folder: &Path, args: OverwriteArgs) -> Result<()> {
+pub fn check_folder(option: &str, folder: &Path, title: &str, args: OverwriteArgs) -> Result<()> {
     let refuse = |reason: &str| input(format!("{option} {}: {reason}", folder.display()));
+    if folder == Path::new("-") {
+        return Err(refuse("several files are written; name a folder"));
+    }
     if folder.exists() && !folder.is_dir() {
         return Err(refuse("is a file; name a folder"));
     }
-    let place = resolved(folder);
+    let place = place_of(folder).map_err(|e| refuse(&e.to_string()))?;
     if let Some(run) = run::holder(&place) {
         return Err(input(format!(
             "{option} {}: the run in {} is there; name another folder",
@@ -199,35 +229,49 @@ pub fn check_folder(option: &str, folder: &Path, args: OverwriteArgs) -> Result<
     let is_there = |name: &&str| folder.join(name).exists();
     let found = [REPORT, "data", "tables", "figures"].iter().find(|name| is_there(name));
     match found {
-        Some(name) if !args.overwrite && !foresee_report::is_report(&folder.join(REPORT)) => {
-            Err(refuse(&format!(
-                "its {name} is not of this program; name another folder, or give --overwrite"
-            )))
-        }
+        Some(name) if !args.overwrite && !is_report(&folder.join(REPORT), title) => Err(refuse(
+            &format!("its {name} is not of this command; name another folder, or give --overwrite"),
+        )),
         _ => check_writable(&folder.join(REPORT)).map_err(|e| refuse(&e.to_string())),
     }
 }
 
-/// The path without links, of the last folder that exists.
-fn resolved(path: &Path) -> PathBuf {
-    if let Ok(real) = std::fs::canonicalize(path) {
-        return real;
-    }
-    let linked = std::fs::read_link(path).ok();
-    let (Some(name), folder) = (path.file_name(), path.parent()) else { return path.into() };
-    let folder = folder.filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match linked {
-        Some(linked) => resolved(&folder.join(linked)),
-        None => resolved(folder).join(name),
-    }
+/// Whether a place is a descriptor that another program has opened for reading only, where the
+/// system tells it (Linux).
+fn is_open_for_reading_only(place: &Path) -> bool {
+    let number = match place.file_name().and_then(|name| name.to_str()) {
+        Some("stdin") => "0",
+        Some("stderr") => "2",
+        Some(name) => name,
+        None => return false,
+    };
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    // In octal; the last two bits are 0 for reading, 1 for writing, 2 for both.
+    let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & 3 == 0)
 }
 
-/// Whether a place is a file that is read, under any name, or one in a folder that is read.
+/// Whether a place is a file that is read, under any name, or in a folder that is read. An archive
+/// is read with the annotations beside it.
 fn is_read(place: &Path, read: &Path) -> bool {
-    if !place.exists() {
-        return false;
-    }
-    let read = resolved(read);
-    same_file::is_same_file(place, &read).unwrap_or(false)
-        || (read.is_dir() && place.starts_with(read))
+    let Ok(read) = place_of(read) else { return false };
+    let is_archive = read.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip"));
+    let folder = if is_archive { read.parent().unwrap_or(&read) } else { &read };
+    let is_same = |path: &Path| same_file::is_same_file(place, path).unwrap_or(false);
+    is_same(&read)
+        || (folder.is_dir()
+            && (place.starts_with(folder) || links_in(folder, 2).any(|link| is_same(&link))))
+}
+
+/// The links in a folder and in the folders in it.
+fn links_in(folder: &Path, depth: usize) -> Box<dyn Iterator<Item = PathBuf>> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    Box::new(entries.flat_map(move |entry| -> Box<dyn Iterator<Item = PathBuf>> {
+        match entry.file_type() {
+            Ok(kind) if kind.is_symlink() => Box::new(std::iter::once(entry.path())),
+            Ok(kind) if kind.is_dir() && depth > 1 => links_in(&entry.path(), depth - 1),
+            _ => Box::new(std::iter::empty()),
+        }
+    }))
 }

@@ -26,6 +26,11 @@ pub(crate) fn show(shown: Shown) {
     let _ = SHOWN.set(shown);
 }
 
+/// Whether each line of the log is a JSON object.
+pub(crate) fn is_json() -> bool {
+    shown() == Shown::Json
+}
+
 fn shown() -> Shown {
     SHOWN.get().copied().unwrap_or(Shown::Lines)
 }

@@ -19,8 +19,9 @@ const CELL: i32 = 84;
 const GAP: i32 = 8;
 const LEFT: i32 = 150;
 const TOP: i32 = 76;
-/// Height of a colour bar.
+/// Height of a colour bar, and from one to the next.
 const BAR: i32 = 150;
+const BAR_STEP: i32 = 190;
 
 /// What is written below the maps.
 const NOTE: &str = "Colours are shares of a method's 99.5th percentile of |value| over all rows \
@@ -97,7 +98,8 @@ pub fn face_attributions(
     let columns = Columns::new(methods, rows);
     let right = columns.left(methods.len()) + CELL + GAP;
     let below_rows = TOP + rows.len() as i32 * (CELL + GAP);
-    let bottom = below_rows.max(TOP + 350);
+    // The colour bars need as much.
+    let bottom = below_rows.max(TOP + BAR_STEP * bars(methods) - 30);
     let width = right + 92;
     let note = lines(NOTE, 13., width - 24);
     let height = bottom + 28 + NOTE_LINE * note.len() as i32;
@@ -210,6 +212,12 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// How many colour bars the methods need: one for those with a sign, one for those without.
+fn bars(methods: &[AttributionMethod]) -> i32 {
+    let signed = methods.iter().filter(|method| method.kind == AttributionKind::Signed).count();
+    i32::from(signed > 0) + i32::from(signed < methods.len())
+}
+
 /// A colour bar for methods without a sign, and one for those with a sign, where there are such.
 fn draw_colour_bars(
     area: &Area,
@@ -224,7 +232,8 @@ fn draw_colour_bars(
     }
     if methods.iter().any(|method| method.kind == AttributionKind::Signed) {
         let colour = |share: f64| AttributionKind::Signed.overlaid(MID_GREY, 2. * share - 1.);
-        colour_bar(area, pictures, (x, TOP + 190), BAR, colour, (-1., 1.), title)?;
+        let y = TOP + BAR_STEP * (bars(methods) - 1);
+        colour_bar(area, pictures, (x, y), BAR, colour, (-1., 1.), title)?;
     }
     Ok(())
 }

@@ -248,6 +248,7 @@ mod tests {
         let spaces = values("-1", "1", "  ");
         let files = [
             ("csv", format!("\u{feff}image_id;{}\r\na.jpg;{semicolons}\r\n\r\n", header(";"))),
+            ("csv", format!("sep=;\r\nimage_id;{}\r\na.jpg;{semicolons}\r\n", header(";"))),
             ("csv", format!("\"\",\"image_id\",{}\n\"1\",\"a.jpg\",{commas}\n", quoted.join(","))),
             ("csv", format!("Unnamed: 0,image_id,{}\n0,a.jpg,{commas}\n", header(","))),
             ("csv", format!("image_id,{r_names}\na.jpg,{}\n", values("-1.0", "1.0", ","))),

@@ -105,11 +105,14 @@ impl<T, P: Fn(&str, &[&str]) -> std::result::Result<T, String>> Rows<'_, T, P> {
     /// As Kaggle, pandas, R and spreadsheets write it: separated by commas, semicolons or tabs,
     /// with or without quotes, a first column of row numbers, and empty cells at the end.
     fn read_csv(&mut self, text: &str) -> std::result::Result<(), LineError> {
+        let rows = without_hint(text);
+        let hints = usize::from(rows.len() < text.len());
+        let text = rows;
         let mut reader = csv_reader(text);
         let mut record = csv::StringRecord::new();
         let expected = self.schema.columns.len() + 1;
         let mut is_numbered = None;
-        let mut lines = Lines { text, byte: 0, number: 0 };
+        let mut lines = Lines { text, byte: 0, number: hints };
         while reader.read_record(&mut record).map_err(|e| (0, e.to_string()))? {
             let number = lines.number_at(record.position().map_or(0, |at| at.byte() as usize));
             let mut fields: Vec<&str> = record.iter().collect();
@@ -227,6 +230,14 @@ fn split_name<'t, 'f>(
     }
 }
 
+/// The text without a first line by which Excel is told the separator.
+fn without_hint(text: &str) -> &str {
+    match text.split_once('\n') {
+        Some((first, rest)) if first.starts_with("sep=") => rest,
+        _ => text,
+    }
+}
+
 /// A reader of CSV text by the separator that its header has most.
 fn csv_reader(text: &str) -> csv::Reader<&[u8]> {
     let header = text.lines().next().unwrap_or_default();
@@ -249,7 +260,8 @@ pub(super) fn last_csv_column(path: &Path) -> Result<Option<String>> {
     let text = String::from_utf8_lossy(&bytes);
     let mut header = csv::StringRecord::new();
     // What cannot be read is told when the rows are.
-    let _ = csv_reader(text.trim_start_matches('\u{feff}')).read_record(&mut header);
+    let text = without_hint(text.trim_start_matches('\u{feff}'));
+    let _ = csv_reader(text).read_record(&mut header);
     Ok(header.iter().rfind(|column| !column.is_empty()).map(str::to_owned))
 }
 

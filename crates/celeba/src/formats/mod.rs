@@ -70,7 +70,12 @@ pub(crate) fn is_image_name(name: &str) -> bool {
 
 /// The bytes of an image file, if it is not too large.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
-    let length = std::fs::metadata(path).map_err(reading(path))?.len();
+    let found = std::fs::metadata(path).map_err(reading(path))?;
+    if !found.is_file() {
+        // A pipe or a device may have no end.
+        return Err(Error::Image { path: path.into(), reason: "is no plain file".into() });
+    }
+    let length = found.len();
     if length > MAX_FILE_BYTES {
         return Err(Error::Image {
             path: path.into(),

@@ -110,7 +110,7 @@ fn stats(path: &Path, out: &Path, faces: bool, overwrite: OverwriteArgs) -> Resu
     };
     let counted_file = file("attribute_frequencies.csv", "attribute,faces,frequency")?;
     let pairs_file = file("attribute_correlation.csv", "attribute,5_o_Clock_Shadow,")?;
-    let faces_file = faces.then(|| file("faces.csv", "image,")).transpose()?;
+    let faces_file = faces.then(|| file("faces.csv", "image,split,")).transpose()?;
     let data = CelebA::open(path, SplitRule::Official)?;
     let kind = if data.is_synthetic() { "synthetic" } else { "celeba" };
     let mark = frame::column("data", vec![kind; ATTRIBUTES.len()]);

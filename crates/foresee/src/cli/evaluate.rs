@@ -45,6 +45,7 @@ pub(super) fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let (network, card) = load(&args.model, &device)?;
     let (data, record) = faces::open(&args.celeba, SplitRule::Official, None, &[])?;
     let chosen = data.split(args.split)?;
+    check_images(&data, &chosen)?;
     let progress = Progress::new("evaluating", chosen.len(), 0);
     let predictions = predict(progress, &network, &data, &chosen, &preprocessing(&card), &device)?;
     let (folder, split) = (args.celeba.display(), args.split.id());
@@ -55,10 +56,23 @@ pub(super) fn evaluate(args: &EvaluateArgs) -> Result<()> {
     file.write(table(&data, &chosen, &predictions)?.as_bytes())
 }
 
+/// An image that is damaged would be judged by what the decoder makes of it.
+fn check_images(data: &CelebA, chosen: &[usize]) -> Result<()> {
+    let progress = Progress::new("checking images", chosen.len(), 0);
+    let bad = foresee_celeba::bad_images(data, chosen, |n| progress.add(n, String::new));
+    match bad.first() {
+        None => Ok(()),
+        Some((_, first)) => Err(input(format!(
+            "{} of {} images cannot be used; the first: {first}",
+            bad.len(),
+            chosen.len()
+        ))),
+    }
+}
+
 fn file(args: &EvaluateArgs, path: &Path) -> Result<OutputFile> {
-    let kind = Kind::Text("image,5_o_Clock_Shadow,");
     let reads = [args.model.as_path(), args.celeba.as_path()];
-    OutputFile::new("--predictions", path, kind, &reads, args.overwrite)
+    OutputFile::new("--predictions", path, Kind::Predictions, &reads, args.overwrite)
 }
 
 fn load(model: &Path, device: &Device) -> Result<(Network, ModelCard)> {
@@ -73,7 +87,9 @@ fn load(model: &Path, device: &Device) -> Result<(Network, ModelCard)> {
 }
 
 fn summary(card: &ModelCard, synthetic: bool, metrics: &Metrics) -> String {
-    let mut text = format!("\nmodel trained on {}\n", card.trained_on);
+    // A file can say anything, and a terminal would obey control characters.
+    let trained_on = card.trained_on.replace(char::is_control, "\u{FFFD}");
+    let mut text = format!("\nmodel trained on {trained_on}\n");
     if synthetic {
         text.push_str("These faces are synthetic: the numbers say nothing about CelebA.\n");
     }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::error::Result;
 use crate::output::{OverwriteArgs, check_folder};
-use crate::studies::fidelity::{Request, Study, budget, run_study, write_page};
+use crate::studies::fidelity::{Request, Study, budget, page_title, run_study, write_page};
 
 #[derive(Args)]
 pub struct FidelityArgs {
@@ -40,7 +40,7 @@ pub struct FidelityArgs {
 
 pub(super) fn fidelity(args: &FidelityArgs) -> Result<()> {
     let study = Study::read(&args.study)?;
-    check_folder("--out", &args.out, args.overwrite)?;
+    check_folder("--out", &args.out, page_title(study.claims), args.overwrite)?;
     let finished = run_study(&Request {
         study: &study,
         celeba: &args.celeba,

@@ -12,6 +12,7 @@ mod prune;
 mod reproduce;
 
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{Parser, Subcommand};
 
@@ -22,6 +23,7 @@ use crate::exit_status;
 use crate::interrupt;
 use crate::output::say;
 use crate::program::set_program;
+use crate::progress;
 use crate::run::Run;
 use crate::session::Session;
 use crate::{memory, stages};
@@ -124,6 +126,8 @@ pub fn set_up(program: &'static str, log: &LogArgs) {
 /// # Errors
 /// The first error of the command; [`exit_code`] says what it means.
 pub fn run(command: Command) -> Result<()> {
+    // Where no more threads may be started, this is told here and not by a panic later.
+    start_threads()?;
     match command {
         Command::Reproduce(args) => reproduce::reproduce(&args),
         Command::Train(args) => {
@@ -141,13 +145,25 @@ pub fn run(command: Command) -> Result<()> {
     }
 }
 
+fn start_threads() -> Result<()> {
+    static STARTED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+    let start = || rayon::ThreadPoolBuilder::new().build_global().map_err(|e| e.to_string());
+    STARTED
+        .get_or_init(start)
+        .clone()
+        .map_err(|e| anyhow::anyhow!("threads cannot be started ({e}): see `ulimit -u`"))
+}
+
 /// Prints the error, if there is one, and tells the exit status: 0 done, 1 the run failed, 2 the
 /// arguments or the input are wrong, 130, 143 or 129 interrupted.
 pub fn exit_code(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            say(&format!("error: {e:#}"));
+            match progress::is_json() {
+                true => tracing::error!("{e:#}"),
+                false => say(&format!("error: {e:#}")),
+            }
             ExitCode::from(exit_status::of(&e))
         }
     }

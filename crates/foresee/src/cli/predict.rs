@@ -50,7 +50,7 @@ enum StudyName {
 pub(super) fn predict(args: &PredictArgs) -> Result<()> {
     match (args.study, &args.out, &args.run) {
         (Some(StudyName::Regression), Some(out), _) => {
-            check_folder("--out", out, args.overwrite)?;
+            check_folder("--out", out, pages::regression::TITLE, args.overwrite)?;
             regression(out, args.seeds)
         }
         (_, _, Some(folder)) => of_run_at(folder, args),

@@ -1,6 +1,6 @@
 //! `prune`: the stage, and a pruned network.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use foresee_model::ModelCard;
@@ -44,10 +44,13 @@ pub(super) fn prune(args: &PruneArgs) -> Result<()> {
              stays at least"
         )));
     }
+    let data = &run.manifest.data;
+    let reads = [Some(&data.path), data.splits.as_ref(), data.cache.as_ref()];
+    let reads: Vec<&Path> = reads.into_iter().flatten().map(PathBuf::as_path).collect();
     let file = args
         .save
         .as_deref()
-        .map(|path| OutputFile::new("--save", path, Kind::Model, &[], args.overwrite));
+        .map(|path| OutputFile::new("--save", path, Kind::PrunedModel, &reads, args.overwrite));
     let file = file.transpose()?;
     let session = Session::new(device);
     stages::prune::stage(&mut run, &session)?;

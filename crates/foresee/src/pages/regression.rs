@@ -11,6 +11,9 @@ use crate::error::Result;
 use crate::run::{REPORT, write_simulated};
 use crate::{figures, tables};
 
+/// How the page's title begins.
+pub(crate) const TITLE: &str = "Which regression model is predictable?";
+
 /// For a reader who does not know the code.
 pub(super) const TEXT: &str = "The paper's example of its definition. A function on [-1, 1] is \
      fitted by least squares with 2N+1 coefficients in three bases; then one coefficient is \
@@ -68,7 +71,7 @@ pub(crate) fn write(out: &Path, measured: &RegressionReport, seeds: u64) -> Resu
     sections.extend(shown.map(|(figure, caption)| Section::Figure(figure, caption)));
     sections.push(Section::Table(table.clone()));
     let report = Report {
-        title: "Which regression model is predictable? Kimura & Tanaka (2020), Eq. 3 to 7".into(),
+        title: format!("{TITLE} Kimura & Tanaka (2020), Eq. 3 to 7"),
         source,
         summary: vec![("data sets".into(), seeds.to_string())],
         sections,

@@ -271,10 +271,10 @@ fn with_count(values: &[f64]) -> String {
 /// The spread of a single value is not known. Small errors keep their first digit.
 fn with_error(found: &MeanWithError) -> String {
     match found.standard_error {
-        Some(error) if error > 0. && error < 5e-4 => {
-            let digits = (1. - error.log10()).floor().clamp(3., 9.) as usize;
-            format!("{} ± {error:.digits$}", number(found.mean, digits))
+        Some(error) if error > 1e-12 && error < 5e-4 => {
+            format!("{} ± {error:.0e}", number(found.mean, 3))
         }
+        Some(error) if error <= 1e-12 => format!("{} ± 0", number(found.mean, 3)),
         Some(error) => format!("{} ± {error:.3}", number(found.mean, 3)),
         None => number(found.mean, 3),
     }

@@ -4,13 +4,13 @@ mod checkpoints;
 mod history;
 mod training;
 
-use candle_core::Device;
+use candle_core::{DType, Device};
 use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
 use foresee_model::{Crop, Metrics, ModelCard, Network, Predictions, majority_accuracy};
 
 use self::training::Training;
 use crate::artifacts::{Accuracy, AttributeAccuracy};
-use crate::error::Result;
+use crate::error::{Result, input};
 use crate::faces;
 use crate::progress::Progress;
 use crate::run::{Inputs, Manifest, Outputs, Run, Stage, checkpoint_files};
@@ -78,6 +78,15 @@ pub(crate) fn predict(
     for batch in data.batches_in_order(faces, preprocessing, 32) {
         let batch = batch?;
         let output = network.forward(&batch.images.to_device(device)?)?;
+        // Not a number is neither yes nor no.
+        let sum = (output.logits.detach() * 0.)?.sum_all()?.to_dtype(DType::F32)?;
+        if sum.to_scalar::<f32>()? != 0. {
+            return Err(input(format!(
+                "the network's answers to {} or an image near it are not finite: its weights, or \
+                 the mean and deviation of its card, overflow",
+                data.name(batch.faces[0])
+            )));
+        }
         predictions.add(&output.logits, &batch.labels)?;
         progress.add(batch.faces.len(), String::new);
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use foresee_celeba::SplitRule;
 
 pub(crate) use self::claim::Claim;
-pub(crate) use self::page::write as write_page;
+pub(crate) use self::page::{title as page_title, write as write_page};
 pub(crate) use self::plan::Study;
 use crate::artifacts::MaskRegion;
 use crate::config::Config;

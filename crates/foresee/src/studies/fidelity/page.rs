@@ -46,6 +46,14 @@ pub(crate) fn write(out: &Path, finished: &Finished, with_claims: bool) -> Resul
     page.report(sections, planned, with_claims)
 }
 
+/// The page's title.
+pub(crate) fn title(with_claims: bool) -> &'static str {
+    match with_claims {
+        true => "Do the claims of Kimura & Tanaka (2020) hold?",
+        false => "What the settings change",
+    }
+}
+
 fn not_done(run: &Failed) -> Section {
     Section::Text(format!("Not done: {}, seed {}: {}", run.variant, run.seed, run.reason))
 }
@@ -250,12 +258,8 @@ impl Page<'_> {
             ("variants", self.groups.len().to_string()),
             ("time of the runs", format!("{:.1} h", seconds / 3600.)),
         ];
-        let title = match with_claims {
-            true => "Do the claims of Kimura & Tanaka (2020) hold?",
-            false => "What the settings change",
-        };
         let report = Report {
-            title: title.into(),
+            title: title(with_claims).into(),
             source: self.source.clone(),
             summary: summary.map(|(name, value)| (name.to_owned(), value)).to_vec(),
             sections,
