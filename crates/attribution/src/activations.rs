@@ -41,8 +41,8 @@ pub trait Activations {
     fn activation_and_gradient(&self, x: &Tensor, target: usize) -> Result<(Tensor, Tensor)> {
         let z = self.features(x)?.detach();
         let gradient = Target::new(|z: &Tensor| self.outputs(z), target)
-            .batch(z.dim(0)?)
-            .with_checks(self.checks())
+            .batch(self.batch_size())
+            .with_checks(self.checks(), (0, 0))
             .gradient_in(&z, "the activation")?;
         Ok((z, gradient))
     }

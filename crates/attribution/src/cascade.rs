@@ -30,7 +30,7 @@ pub fn randomised_cascade(
 ) -> Result<Vec<(String, Layers)>> {
     let pairs: Vec<_> = trained.into_iter().zip(untrained).collect();
     if let Some(((name, _), _)) = pairs.iter().find(|((name, _), (other, _))| name != other) {
-        return Err(Error::NoTensor { name: format!("{name} at the same place of both networks") });
+        return Err(Error::OtherNetwork { name: name.clone() });
     }
     let steps = (1..=FROM_THE_OUTPUT.len()).map(|count| FROM_THE_OUTPUT.split_at(count).0);
     let steps = steps.filter(|randomised| masks || !randomised.ends_with(&[MASKS]));

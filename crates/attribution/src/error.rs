@@ -82,7 +82,7 @@ pub enum Error {
         "the gradient in {what} is {percent:.0} % off the differences of the model's own values. \
          candle 0.11 has wrong gradients, or none, for max_pool2d, avg_pool2d of sizes that it \
          does not divide, upsample_nearest1d and 2d, LayerNorm, RmsNorm, softmax_last_dim, rope, \
-         scatter, conv1d of several rows, and max over equal values: call foresee_kernels' \
+         scatter, and conv1d of several rows: call foresee_kernels' \
          max_pool2d, avg_pool2d, upsample_nearest2d, layer_norm, rms_norm, softmax_last_dim, or \
          candle_nn's rope_slow. `Target::unchecked` (`SplitModel::unchecked`, \
          `Layers::unchecked`) goes on without this comparison"
@@ -104,8 +104,8 @@ pub enum Error {
     /// An attribution does not add up.
     #[error(
         "integrated gradients of input {input} add up to {sum:.4}, but f(x) - f(baseline) is \
-         {expected:.4}: the gap is {percent:.0} % of what is distributed, and {steps} steps are \
-         allowed {allowed:.0} %. Take more steps, or allow a greater `IntegratedGradients::max_gap`"
+         {expected:.4}: with {steps} steps the gap is {percent:.0} %, and {allowed:.0} % are \
+         allowed. Take more steps, or allow a greater `IntegratedGradients::max_gap`"
     )]
     Incomplete {
         /// Its number.
@@ -114,7 +114,7 @@ pub enum Error {
         sum: f64,
         /// f(x) - f(baseline).
         expected: f64,
-        /// Relative to the sum of the attribution's sizes.
+        /// As in [`IntegratedGradientsResult::gap`](crate::IntegratedGradientsResult::gap).
         percent: f64,
         /// Points on the path.
         steps: usize,
@@ -149,6 +149,15 @@ pub enum Error {
     #[error("there is no tensor {name:?}; the paper's network needs it")]
     NoTensor {
         /// Its name.
+        name: String,
+    },
+    /// Two networks are not of one architecture.
+    #[error(
+        "the tensor {name:?} of the trained network has none of its name at its place in the \
+         untrained one: both must be of one architecture, in one order"
+    )]
+    OtherNetwork {
+        /// The tensor's name.
         name: String,
     },
     /// All samples of LIME are too far away.

@@ -1,7 +1,8 @@
 //! Whether a model's gradient is that of its values: candle has wrong gradients for some operations
 //! and none for others, and says nothing where another path goes past them.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{DType, Tensor};
 
@@ -15,7 +16,7 @@ const DIRECTIONS: usize = 8;
 /// Directions of the largest differences, which do not count: a kink such as a ReLU's or a
 /// maximum's may be near a point.
 const LEFT_OUT: usize = 2;
-/// By how much the points lie beside the inputs, in their root mean square: at 0, where images are
+/// By how much the points lie beside the inputs, in their entries' sizes: at 0, where images are
 /// often, a ReLU has no derivative to compare with.
 const BESIDE: f64 = 0.3;
 /// A distance that is right whatever the rounding.
@@ -25,13 +26,37 @@ const NEAR: f64 = 0.05;
 /// How much farther than these the gradient may be.
 const TIMES: f64 = 4.;
 
-/// What has been found of a model, which copies of a [`Target`](crate::Target) share: that its
-/// gradient is right, and that the rows of a batch do not influence each other.
+/// What has been found of a model, which copies of a [`Target`](crate::Target) share: for which
+/// outputs, inputs and numbers of rows its gradient is right, and that the rows of a batch do not
+/// influence each other.
 #[derive(Debug, Clone, Default)]
 pub struct ModelChecks {
     off: bool,
-    gradient: Arc<OnceLock<()>>,
-    rows: Arc<OnceLock<()>>,
+    known: Arc<Mutex<HashSet<Known>>>,
+}
+
+/// What a finding is for. candle can be right for some shapes and numbers of rows only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Known {
+    /// The gradient, in so many rows at once; or that rows do not influence each other.
+    pub gradient_of: Option<usize>,
+    /// The first layer that is differentiated, and the number of layers; 0 of other models.
+    pub part: (usize, usize),
+    pub output: usize,
+    shape: Vec<usize>,
+    dtype: DType,
+}
+
+impl Known {
+    pub fn new(
+        gradient_of: Option<usize>,
+        part: (usize, usize),
+        output: usize,
+        x: &Tensor,
+    ) -> Self {
+        let gradient_of = gradient_of.map(|rows| rows.min(DIRECTIONS));
+        Self { gradient_of, part, output, shape: x.dims()[1..].to_vec(), dtype: x.dtype() }
+    }
 }
 
 impl ModelChecks {
@@ -40,31 +65,29 @@ impl ModelChecks {
         Self { off: true, ..Self::default() }
     }
 
-    pub(crate) fn wants_gradient(&self) -> bool {
-        !self.off && self.gradient.get().is_none()
+    pub(crate) fn wants(&self, known: &Known) -> bool {
+        // A thread that panicked while it held the lock has changed nothing by halves.
+        !self.off && !self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(known)
     }
 
-    pub(crate) fn wants_rows(&self) -> bool {
-        !self.off && self.rows.get().is_none()
+    pub(crate) fn set(&self, known: Known) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(known);
     }
+}
 
-    pub(crate) fn set_gradient(&self) {
-        self.gradient.get_or_init(|| ());
-    }
-
-    /// Compares f of an input in a batch with f of the input alone.
-    pub(crate) fn compare_rows(&self, batch: &Tensor, alone: &Tensor) -> Result<()> {
-        let (batch, alone, dtype) = (to_f64(batch)?, to_f64(alone)?[0], batch.dtype());
-        let scale = batch.iter().fold(alone.abs(), |a, b| a.max(b.abs()));
-        let away = (batch[0] - alone).abs();
-        if away > epsilon(dtype).sqrt() * scale {
-            return Err(Error::RowsDepend { batch: batch[0], alone });
+/// Compares f of the first and the last input in a batch with f of each alone. Whether the batch's
+/// values differ, so that it says something.
+pub(crate) fn compare_rows(batch: &Tensor, first: &Tensor, last: &Tensor) -> Result<bool> {
+    let (values, dtype) = (to_f64(batch)?, batch.dtype());
+    let scale = values.iter().fold(0f64, |a, b| a.max(b.abs()));
+    let ends = [(values[0], first), (values[values.len() - 1], last)];
+    for (batch, alone) in ends {
+        let alone = to_f64(alone)?[0];
+        if (batch - alone).abs() > epsilon(dtype).sqrt() * scale.max(alone.abs()) {
+            return Err(Error::RowsDepend { batch, alone });
         }
-        if away.is_finite() {
-            self.rows.get_or_init(|| ());
-        }
-        Ok(())
     }
+    Ok(values.iter().any(|value| *value != values[0]))
 }
 
 /// Relative rounding of a type.
@@ -77,7 +100,7 @@ fn epsilon(dtype: DType) -> f64 {
     }
 }
 
-/// Steps of the differences, in the inputs' root mean square, the most promising first.
+/// Steps of the differences, in the entries' sizes, the most promising first.
 fn steps(dtype: DType) -> &'static [f64] {
     match dtype {
         DType::F64 => &[1e-5, 1e-4, 1e-6, 1e-3, 1e-2],
@@ -90,7 +113,8 @@ fn steps(dtype: DType) -> &'static [f64] {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Finding {
     Right,
-    /// f does not change by more than its rounding.
+    /// The gradient says that f does not change by more than its rounding, and no differences
+    /// contradict.
     Flat,
     /// The gradient's distance from the differences, relative to the larger of the two.
     Off(f64),
@@ -123,16 +147,20 @@ impl Comparison {
         let rows = (0..DIRECTIONS).map(|i| (i % x.dim(0).unwrap_or(1).max(1)) as u32);
         let inputs =
             x.detach().contiguous()?.index_select(&Tensor::from_iter(rows, x.device())?, 0)?;
-        let square = to_f64(&inputs.to_dtype(DType::F64)?.sqr()?.mean_all()?)?[0];
-        let scale = if square > 0. { square.sqrt() } else { 1. };
-        let beside = (&inputs + gaussian(&inputs, 0, 1, |_| BESIDE * scale)?)?;
+        let scales = scales(&inputs)?;
+        let noise =
+            |sample| -> Result<Tensor> { Ok((gaussian(&inputs, 0, sample, |_| 1.)? * &scales)?) };
+        let beside = (&inputs + (noise(1)? * BESIDE)?)?;
         // Beside its inputs a function such as a square root may not be defined.
         let is_defined = values(&beside)?.iter().all(|f| f.is_finite());
-        let points = if is_defined { beside } else { inputs };
-        let directions = gaussian(&points, 0, 0, |_| scale)?;
-        let along = sum_per_input(
-            &(gradient(&points)?.to_dtype(DType::F64)? * directions.to_dtype(DType::F64)?)?,
-        )?;
+        let found = if is_defined { gradient(&beside) } else { gradient(&inputs) };
+        let (points, gradient) = match found {
+            Err(Error::NotFinite(_)) if is_defined => (inputs.clone(), gradient(&inputs)?),
+            found => (if is_defined { beside } else { inputs.clone() }, found?),
+        };
+        let directions = noise(0)?;
+        let along =
+            sum_per_input(&(gradient.to_dtype(DType::F64)? * directions.to_dtype(DType::F64)?)?)?;
         Ok(Self { points, directions, along, tried: vec![] })
     }
 
@@ -151,7 +179,7 @@ impl Comparison {
         let best = agreeing.min_by(|&i, &j| self.apart(i).total_cmp(&self.apart(j)));
         Ok(match best {
             Some(i) => Finding::Off(self.away(i)),
-            None if (0..self.tried.len()).any(|i| self.is_flat(i)) => Finding::Flat,
+            None if (0..self.tried.len()).all(|i| self.gradient_is_flat(i)) => Finding::Flat,
             None => Finding::Unclear,
         })
     }
@@ -204,9 +232,26 @@ impl Comparison {
 
     /// Whether both may be rounding alone.
     fn is_flat(&self, i: usize) -> bool {
-        let step = &self.tried[i];
-        size(&step.quotients).max(size(&self.along)) <= step.rounding * (DIRECTIONS as f64).sqrt()
+        self.gradient_is_flat(i) && size(&self.tried[i].quotients) <= self.rounding(i)
     }
+
+    /// Whether f would change along the gradient by no more than its rounding.
+    fn gradient_is_flat(&self, i: usize) -> bool {
+        size(&self.along) <= self.rounding(i)
+    }
+
+    fn rounding(&self, i: usize) -> f64 {
+        self.tried[i].rounding * (DIRECTIONS as f64).sqrt()
+    }
+}
+
+/// The size of each entry, or where it is 0 the root mean square of all: columns of a table can
+/// have very different units.
+fn scales(inputs: &Tensor) -> Result<Tensor> {
+    let square = to_f64(&inputs.to_dtype(DType::F64)?.sqr()?.mean_all()?)?[0];
+    let scale = if square > 0. { square.sqrt() } else { 1. };
+    let sizes = inputs.abs()?;
+    Ok(sizes.eq(0f64)?.where_cond(&(inputs.ones_like()? * scale)?, &sizes)?)
 }
 
 fn size(values: &[f64]) -> f64 {

@@ -99,7 +99,10 @@ impl Layers {
     ) -> Target<impl Fn(&Tensor) -> candle_core::Result<Tensor> + Clone + use<>> {
         let (layers, index) = self.with_one_output(index).unwrap_or_else(|_| (self.clone(), index));
         let (batch, checks) = (self.batch, self.checks_of(&self.sequence));
-        Target::new(move |x: &Tensor| layers.forward(x), index).batch(batch).with_checks(checks)
+        let part = (0, self.sequence.len());
+        Target::new(move |x: &Tensor| layers.forward(x), index)
+            .batch(batch)
+            .with_checks(checks, part)
     }
 
     /// The output of the layer of this name.

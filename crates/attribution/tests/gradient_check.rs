@@ -371,9 +371,21 @@ fn every_method_of_gradients_compares() -> std::result::Result<(), Box<dyn std::
     assert!(refused(grad_cam(&layers.split_at("relu")?, &x, 1, &GradCam::default())));
     let unchecked = layers.clone().unchecked();
     assert!(unchecked.gradient(&x, 1).is_ok() && guided_backprop(&unchecked, &x, 1).is_ok());
-    // One row at a time candle's conv1d is right.
+    // One row at a time candle's conv1d is right; what is known of that is not known of more.
     let tokens = w.uniform(&[2, 6, 16], 1.);
-    assert!(Target::new(conv1d(&w), 0).batch(1).gradient(&tokens).is_ok());
+    let one_by_one = Target::new(conv1d(&w), 0).batch(1);
+    assert!(one_by_one.gradient(&tokens).is_ok());
+    assert!(refused(one_by_one.batch(32).gradient(&tokens)));
+    // What is known of one shape, or of the layers behind a cut, is not known of others.
+    let pooled = Target::new(|x: &Tensor| x.avg_pool2d(2)?.sqr()?.flatten_from(1), 0);
+    assert!(pooled.gradient(&w.uniform(&[2, 1, 4, 4], 1.)).is_ok());
+    assert!(refused(pooled.gradient(&w.uniform(&[2, 1, 5, 5], 1.))));
+    let layers = Layers::new()
+        .other_without_relu("bad", |x| x.max_pool2d(2))?
+        .relu("relu")?
+        .other_without_relu("good", |x| x.sqr()?.flatten_from(1))?;
+    assert!(grad_cam(&layers.split_at("relu")?, &x, 1, &GradCam::default()).is_ok());
+    assert!(refused(layers.gradient(&x, 1)));
     Ok(())
 }
 
@@ -399,6 +411,23 @@ fn integrated_gradients_that_do_not_add_up_are_refused() -> foresee_attribution:
     assert!(integrated_gradients(&steep, &x, None, &allowed)?.gap[0] > 0.1);
     let fine = IntegratedGradients { steps: 400, ..IntegratedGradients::default() };
     assert!(integrated_gradients(&steep, &x, None, &fine)?.gap[0] < 1e-3);
+    Ok(())
+}
+
+/// A network cut behind its masks has the gradient of its own output, not of another's.
+#[test]
+fn a_cut_behind_the_masks_keeps_the_output() -> foresee_attribution::Result<()> {
+    let w = Weights::new(2, DType::F64);
+    let layers = Layers::new()
+        .gate("masks", &w.layer(&[6, 3, 1, 1]), &w.uniform(&[6], 1.))?
+        .global_average_pool("pool")?
+        .readout("readout", &w.layer(&[2, 3]), &w.uniform(&[2], 1.))?;
+    let x = w.uniform(&[1, 3, 4, 4], 1.);
+    for target in [0, 1] {
+        let (_, gradient) = layers.split_at("pool")?.activation_and_gradient(&x, target)?;
+        let found: Vec<f64> = gradient.abs()?.sum(2)?.squeeze(0)?.to_vec1()?;
+        assert!(found[target] > 0. && found[1 - target] == 0., "{found:?}");
+    }
     Ok(())
 }
 

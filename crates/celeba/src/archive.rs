@@ -132,10 +132,12 @@ fn index(path: &Path, file: &File) -> Result<HashMap<String, Entry>> {
         let name = entry
             .name()
             .map_err(|e| error(format!("holds a name that cannot be read ({e}); {ADVICE}")))?;
-        let file_name = checked_file_name(&name).map_err(error)?;
         // Operating systems and editors add other files to archives.
-        let added = name.starts_with("__MACOSX/") || file_name.starts_with("._");
-        if added || entry.is_dir() || !is_image_name(&file_name) {
+        if entry.is_dir() || name.starts_with("__MACOSX/") || !is_image_name(&name) {
+            continue;
+        }
+        let file_name = checked_file_name(&name).map_err(error)?;
+        if file_name.starts_with("._") {
             continue;
         }
         if entry.encrypted() {

@@ -13,7 +13,8 @@ pub const UNFINISHED: &str = ".tmp";
 /// Writes a file, wherever the path leads:
 ///
 /// - A plain file is written beside its place, synced, and renamed: it is there whole or not at
-///   all. One that is there keeps its permissions and its owner. The folder is made if needed.
+///   all. One that is there keeps its permissions, and its owner where the system allows it. The
+///   folder is made if needed.
 /// - A symbolic link stays; the file that it names is written.
 /// - Into a pipe, a device, or an open descriptor (`/dev/stdout`, `/dev/fd/63`) the bytes are
 ///   written as they come. It is no error if a pipe's reader has gone.
@@ -148,8 +149,10 @@ fn staging_in(folder: &Path, before: Option<&Metadata>) -> Result<NamedTempFile>
         #[cfg(unix)]
         {
             use std::os::unix::fs::{MetadataExt, fchown};
-            // Only root can give a file away.
-            let _ = fchown(staging.as_file(), Some(before.uid()), Some(before.gid()));
+            // Only root can give a file away; one's own groups can be kept.
+            if fchown(staging.as_file(), Some(before.uid()), Some(before.gid())).is_err() {
+                let _ = fchown(staging.as_file(), None, Some(before.gid()));
+            }
         }
     }
     Ok(staging)

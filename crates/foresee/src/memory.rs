@@ -142,7 +142,12 @@ pub fn reset_peak_memory() {
 
 /// Tells glibc's allocator to keep large blocks that are freed: every training step needs the same
 /// ones again, and getting them from the system anew costs a page fault for every 4 KiB.
+///
+/// Under a limit of the address space it would be kept from others.
 pub(crate) fn keep_freed_memory() {
+    if left_to_process().is_some() {
+        return;
+    }
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt only sets parameters of the allocator, and no other thread runs yet.
     unsafe {

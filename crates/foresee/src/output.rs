@@ -226,19 +226,23 @@ pub fn check_folder(option: &str, folder: &Path, title: &str, args: OverwriteArg
             run.display()
         )));
     }
-    let is_there = |name: &&str| folder.join(name).exists();
-    let found = [REPORT, "data", "tables", "figures"].iter().find(|name| is_there(name));
-    match found {
-        Some(name) if !args.overwrite && !is_report(&folder.join(REPORT), title) => Err(refuse(
-            &format!("its {name} is not of this command; name another folder, or give --overwrite"),
-        )),
-        _ => check_writable(&folder.join(REPORT)).map_err(|e| refuse(&e.to_string())),
+    let page = folder.join(REPORT);
+    match page.exists() && !args.overwrite && !is_report(&page, title) {
+        true => Err(refuse(&format!(
+            "its {REPORT} is not of this command; name another folder, or give --overwrite"
+        ))),
+        false => check_writable(&page).map_err(|e| refuse(&e.to_string())),
     }
 }
 
 /// Whether a place is a descriptor that another program has opened for reading only, where the
 /// system tells it (Linux).
 fn is_open_for_reading_only(place: &Path) -> bool {
+    let own = PathBuf::from(format!("/proc/{}/fd", std::process::id()));
+    let folders = [own.as_path(), Path::new("/dev/fd"), Path::new("/dev")];
+    if !place.parent().is_some_and(|folder| folders.contains(&folder)) {
+        return false;
+    }
     let number = match place.file_name().and_then(|name| name.to_str()) {
         Some("stdin") => "0",
         Some("stderr") => "2",
@@ -252,16 +256,28 @@ fn is_open_for_reading_only(place: &Path) -> bool {
     flags.is_some_and(|flags| flags & 3 == 0)
 }
 
-/// Whether a place is a file that is read, under any name, or in a folder that is read. An archive
-/// is read with the annotations beside it.
+/// Whether a place is a file that is read, under any name, or would change what is read.
 fn is_read(place: &Path, read: &Path) -> bool {
     let Ok(read) = place_of(read) else { return false };
-    let is_archive = read.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip"));
-    let folder = if is_archive { read.parent().unwrap_or(&read) } else { &read };
     let is_same = |path: &Path| same_file::is_same_file(place, path).unwrap_or(false);
-    is_same(&read)
-        || (folder.is_dir()
-            && (place.starts_with(folder) || links_in(folder, 2).any(|link| is_same(&link))))
+    if is_same(&read) {
+        return true;
+    }
+    if !read.is_dir() {
+        return is_beside_archive(place, &read);
+    }
+    let is_new = !place.exists();
+    let makes_folder = is_new && place.parent().is_some_and(|folder| !folder.exists());
+    (place.starts_with(&read) && (!is_new || makes_folder))
+        || links_in(&read, 2).any(|link| is_same(&link))
+}
+
+/// Annotations are looked for beside an archive, and in folders beside its folder.
+fn is_beside_archive(place: &Path, archive: &Path) -> bool {
+    let near = archive.ancestors().skip(1).take(2).any(|folder| place.starts_with(folder));
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    let is_annotation = name.starts_with("list_") || name.starts_with("identity_");
+    near && is_annotation && place.exists()
 }
 
 /// The links in a folder and in the folders in it.

@@ -43,7 +43,7 @@ fn normalised_from(operation: &'static str, x: &Tensor, gamma: &Tensor) -> Resul
 }
 
 /// x in at least single precision.
-fn widened(x: &Tensor) -> candle_core::Result<Tensor> {
+pub(crate) fn widened(x: &Tensor) -> candle_core::Result<Tensor> {
     match x.dtype() {
         DType::F64 => Ok(x.clone()),
         _ => x.to_dtype(DType::F32),

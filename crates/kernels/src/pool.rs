@@ -130,7 +130,8 @@ pub fn avg_pool2d(x: &Tensor, pool: &Pool2d) -> Result<Tensor> {
     apply(x, rows.means(pool.count_include_pad), columns.means(pool.count_include_pad))
 }
 
-/// The mean of each of `size` windows that cover the image, as PyTorch's `adaptive_avg_pool2d`.
+/// The mean of each of `size` windows that cover the image, as PyTorch's `adaptive_avg_pool2d`. A
+/// value that is not finite makes all windows of its rows and columns NaN.
 ///
 /// # Errors
 /// If x is no batch of images with a fraction, or a size is 0.

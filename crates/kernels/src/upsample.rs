@@ -21,7 +21,8 @@ pub fn upsample_nearest2d(x: &Tensor, height: usize, width: usize) -> Result<Ten
 }
 
 /// Bilinear interpolation, as PyTorch's `interpolate(mode="bilinear")`: pixel centres are at p + ½,
-/// or with `align_corners` the corner pixels stay where they are.
+/// or with `align_corners` the corner pixels stay where they are. A value that is not finite makes
+/// all pixels of its rows and columns NaN.
 ///
 /// # Errors
 /// If x is no batch of images with a fraction, or a size is 0.

@@ -80,14 +80,12 @@ details::details-content{content-visibility:visible}}
 /// How a page of [`Report::save`] says what made it.
 const GENERATOR: &str = concat!("foresee-report ", env!("CARGO_PKG_VERSION"));
 
-/// Whether a file is a page that [`Report::save`] wrote, with a title that begins so.
+/// Whether a file is a page with a title that begins so.
 pub fn is_report(path: &Path, title: &str) -> bool {
     let mut start = vec![];
     let read = File::open(path).and_then(|file| file.take(1000).read_to_end(&mut start));
     let start = String::from_utf8_lossy(&start);
-    read.is_ok()
-        && start.contains("content=\"foresee-report ")
-        && start.contains(&format!("<title>{}", title.replace('&', "&amp;")))
+    read.is_ok() && start.contains(&format!("<title>{}", title.replace('&', "&amp;")))
 }
 
 impl Report {

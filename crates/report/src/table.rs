@@ -154,7 +154,9 @@ fn prose(text: &str) -> String {
 
 /// Text in LaTeX, of which nothing is markup or joined to other signs.
 fn escaped(text: &str) -> String {
-    text.chars().map(latex_sign).collect::<String>().replace("--", "-{}-")
+    let signs: String = text.chars().map(latex_sign).collect();
+    // Twice: the second of three is the first of the last two.
+    signs.replace("--", "-{}-").replace("--", "-{}-")
 }
 
 fn latex_sign(sign: char) -> String {
@@ -290,7 +292,7 @@ mod tests {
         let of = |text: &str| escaped(text);
         assert_eq!(of("|w·p| < 2²"), "\\textbar{}w$\\cdot$p\\textbar{} \\textless{} 2$^2$");
         assert_eq!(of("[a] *b*"), "{[}a{]} {*}b{*}");
-        assert_eq!(of("--celeba"), "-{}-celeba");
+        assert_eq!(of("--celeba ---"), "-{}-celeba -{}-{}-");
         assert_eq!(of("中é"), "{[}U+4E2D{]}é");
         assert_eq!(prose("see `a_b`"), "see \\texttt{a\\_b}");
         let every: String = (' '..='~').chain(SIGNS.map(|(sign, _)| sign)).collect();

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::Layers;
-use super::backward::{ReluGradient, backward_all, layer_inputs, one_hot};
+use super::backward::ReluGradient;
 use super::layer::forward_all;
 use crate::activations::Activations;
 use crate::error::Result;
@@ -46,7 +46,10 @@ impl Activations for SplitLayers<'_> {
 
     fn activation_and_gradient(&self, x: &Tensor, target: usize) -> Result<(Tensor, Tensor)> {
         let z = self.features(x)?.detach();
-        let rest = Target::new(|z: &Tensor| self.outputs(z), target).with_checks(self.checks());
+        let part = (self.position + 1, self.layers.sequence.len());
+        let rest = Target::new(|z: &Tensor| self.outputs(z), target)
+            .batch(self.layers.batch)
+            .with_checks(self.checks(), part);
         let gradient = |z: &Tensor| self.gradient(z, target);
         rest.check_gradient_by(&z, "the activation", gradient)?;
         Ok((z.clone(), gradient(&z)?))
@@ -56,10 +59,8 @@ impl Activations for SplitLayers<'_> {
 impl SplitLayers<'_> {
     /// ∂f/∂z of output `target`.
     fn gradient(&self, z: &Tensor, target: usize) -> Result<Tensor> {
-        let (layers, index) = self.layers.with_one_output(target)?;
-        let (_, after) = layers.sequence.split_at(self.position + 1);
-        let inputs = layer_inputs(after, z)?;
-        let one = one_hot(&inputs[after.len()], index, target)?;
-        backward_all(after, &inputs, &one, ReluGradient::Plain)
+        let sequence = self.layers.sequence[self.position + 1..].to_vec();
+        let after = Layers { sequence, ..self.layers.clone() };
+        after.backward(z, target, ReluGradient::Plain)
     }
 }

@@ -1,12 +1,12 @@
 //! Integrated gradients (Sundararajan et al., 2017).
 
-use candle_core::{Shape, Tensor};
+use candle_core::{DType, Shape, Tensor};
 use foresee_stats::gauss_legendre;
 
 use crate::baseline::baseline_like;
 use crate::error::{Error, Result, check};
 use crate::target::Target;
-use crate::tensors::{check_input, sum_per_input, to_f64};
+use crate::tensors::{check_finite, check_input, sum_per_input, to_f64};
 
 /// How the integral over the path becomes a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,7 +45,7 @@ pub struct IntegratedGradientsResult {
     /// integral.
     pub convergence_delta: Vec<f64>,
     /// The size of that gap, relative to the greatest of f(x) - f(baseline), the attribution's sum,
-    /// and a tenth of the sum of its sizes.
+    /// and a tenth of the sum of its sizes; 0 within the rounding of f.
     pub gap: Vec<f64>,
 }
 
@@ -93,28 +93,36 @@ pub fn integrated_gradients<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
         integral = integral.index_add(&inputs, &gradient.contiguous()?, 0)?;
     }
     let attribution = (difference * integral)?;
-    let change = (target.values(x)? - target.values(&baseline)?)?;
-    complete(attribution, &to_f64(&change)?, options)
+    let ends = [target.values(x)?, target.values(&baseline)?];
+    let rounding = if x.dtype() == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) };
+    let [at_x, at_baseline] = ends.map(|f| check_finite(f, || "the model".into()));
+    let (at_x, at_baseline) = (to_f64(&at_x?)?, to_f64(&at_baseline?)?);
+    // The change, and what rounding can make of it.
+    let change = at_x.iter().zip(&at_baseline);
+    let change = change.map(|(x, b)| (x - b, 32. * rounding * x.abs().max(b.abs())));
+    complete(attribution, &change.collect::<Vec<_>>(), options)
 }
 
 /// The attribution with its gaps, unless one is too large.
 fn complete(
     attribution: Tensor,
-    change: &[f64],
+    change: &[(f64, f64)],
     options: &IntegratedGradients,
 ) -> Result<IntegratedGradientsResult> {
     let sums = sum_per_input(&attribution)?;
     let sizes = sum_per_input(&attribution.abs()?)?;
-    let convergence_delta: Vec<f64> = sums.iter().zip(change).map(|(s, c)| s - c).collect();
-    let scale = |i: usize| sums[i].abs().max(change[i].abs()).max(sizes[i] / 10.);
-    let relative =
-        |(i, delta): (usize, &f64)| if *delta == 0. { 0. } else { delta.abs() / scale(i) };
+    let convergence_delta: Vec<f64> =
+        sums.iter().zip(change).map(|(sum, (change, _))| sum - change).collect();
+    let scale = |i: usize| sums[i].abs().max(change[i].0.abs()).max(sizes[i] / 10.);
+    let relative = |(i, delta): (usize, &f64)| {
+        if delta.abs() <= change[i].1 { 0. } else { delta.abs() / scale(i) }
+    };
     let gap: Vec<f64> = convergence_delta.iter().enumerate().map(relative).collect();
     if let Some(input) = gap.iter().position(|&gap| gap > options.max_gap) {
         return Err(Error::Incomplete {
             input,
             sum: sums[input],
-            expected: change[input],
+            expected: change[input].0,
             percent: 100. * gap[input],
             steps: options.steps,
             allowed: 100. * options.max_gap,

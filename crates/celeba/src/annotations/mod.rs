@@ -46,9 +46,9 @@ pub(crate) fn read_attributes(path: &Path) -> Result<Vec<(String, Labels)>> {
                 _ => return wrong("is neither 1 nor -1"),
             };
             match absent.replace(Some(kind)) {
-                Some(before) if before != kind => {
-                    wrong(&format!("stands beside {before} for others: is it 1 or not?"))
-                }
+                Some(before) if before != kind => wrong(&format!(
+                    "stands beside {before}: one of them must mean absent throughout"
+                )),
                 _ => Ok(false),
             }
         });

@@ -105,7 +105,7 @@ pub(super) fn check_decoding(
     }
     if let Some(&first) = turned.first() {
         let message = format!(
-            "{} of {} lie on their side or are mirrored, and are turned as their EXIF data say: \
+            "{} of {} do not lie upright, and are turned as their EXIF data say: \
              {}{}",
             turned.len(),
             all.len(),

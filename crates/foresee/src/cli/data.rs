@@ -105,6 +105,9 @@ fn check(path: &Path, deep: bool) -> Result<()> {
 }
 
 fn stats(path: &Path, out: &Path, faces: bool, overwrite: OverwriteArgs) -> Result<()> {
+    if out == Path::new("-") {
+        return Err(input("--out -: several files are written; name a folder"));
+    }
     let file = |name: &str, start: &'static str| {
         OutputFile::new("--out", &out.join(name), Kind::Text(start), &[path], overwrite)
     };

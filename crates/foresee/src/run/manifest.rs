@@ -123,6 +123,14 @@ impl Manifest {
         folder.join(FILE).exists()
     }
 
+    /// Whether that manifest is a run's, of whatever version: other programs write files of this
+    /// name, too.
+    pub(crate) fn is_of_a_run(folder: &Path) -> bool {
+        let text = std::fs::read(folder.join(FILE)).unwrap_or_default();
+        let value: Option<Value> = serde_json::from_slice(&text).ok();
+        value.is_some_and(|value| value.get("foresee").is_some() && value.get("stages").is_some())
+    }
+
     pub(crate) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
         let text = std::fs::read_to_string(&path).map_err(|e| {

@@ -284,19 +284,17 @@ fn marked(mut frame: DataFrame, kind: &str) -> Result<DataFrame> {
     Ok(frame)
 }
 
-/// Whether a run may begin in a folder with this entry: drawn faces and the list of unreadable
-/// images lie there before the manifest does, and what was interrupted leaves hidden names.
 /// The run that a file or folder belongs to, if its manifest or one of its stages may write there.
 pub(crate) fn owner(place: &Path) -> Option<&Path> {
     place.ancestors().skip(1).find(|folder| {
         let first = place.strip_prefix(folder).ok().and_then(|below| below.iter().next());
-        first.is_some_and(belongs_to_a_run) && Manifest::exists(folder)
+        first.is_some_and(belongs_to_a_run) && Manifest::is_of_a_run(folder)
     })
 }
 
 /// The run that a folder holds or belongs to.
 pub(crate) fn holder(folder: &Path) -> Option<&Path> {
-    if Manifest::exists(folder) { Some(folder) } else { owner(folder) }
+    if Manifest::is_of_a_run(folder) { Some(folder) } else { owner(folder) }
 }
 
 fn belongs_to_a_run(name: &OsStr) -> bool {
@@ -307,6 +305,8 @@ fn belongs_to_a_run(name: &OsStr) -> bool {
         || belongs_to_a_new_run(name)
 }
 
+/// Whether a run may begin in a folder with this entry: drawn faces and the list of unreadable
+/// images lie there before the manifest does, and what was interrupted leaves hidden names.
 fn belongs_to_a_new_run(name: &OsStr) -> bool {
     let text = name.to_string_lossy();
     let unfinished = [synthetic::UNFINISHED, foresee_files::UNFINISHED];
