@@ -177,6 +177,15 @@ fn what_must_not_be_replaced_is_refused_before_the_work() -> AnyResult {
     let header: Vec<&str> = ["image"].into_iter().chain(names).collect();
     fs::write(&labels, format!("{}\na.jpg{}\n", header.join(","), ",1".repeat(40)))?;
     refused(&made.evaluate(&labels, &[])?.output()?, "--overwrite");
+    let archive = made.path("run/faces/img_align_celeba.zip");
+    fs::write(&archive, "")?;
+    let model = made.path("run/model.safetensors");
+    let beside = made.path("run/faces/list_attr_celeba.txt");
+    let arguments = ["evaluate", "--model", text(&model)?, "--celeba", text(&archive)?];
+    let output =
+        xtask(&[&arguments[..], &["--overwrite", "--predictions", text(&beside)?]].concat(), &[])?;
+    refused(&output, "img_align_celeba.zip");
+    fs::remove_file(&archive)?;
     #[cfg(unix)]
     {
         let (annotations, elsewhere) =

@@ -264,7 +264,8 @@ fn is_read(place: &Path, read: &Path) -> bool {
         return true;
     }
     if !read.is_dir() {
-        return is_beside_archive(place, &read);
+        let is_archive = read.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip"));
+        return is_archive && is_beside_archive(place, &read);
     }
     let is_new = !place.exists();
     let makes_folder = is_new && place.parent().is_some_and(|folder| !folder.exists());
