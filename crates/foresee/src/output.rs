@@ -172,7 +172,7 @@ impl OutputFile {
         &self.path
     }
 
-    /// Whether the bytes go where [`print`] does.
+    /// Whether the bytes go where [`print()`] does.
     pub fn is_standard(&self) -> bool {
         let own = PathBuf::from(format!("/proc/{}/fd/1", std::process::id()));
         let is_own = |place: PathBuf| place == Path::new("/dev/stdout") || place == own;
@@ -193,7 +193,7 @@ impl OutputFile {
     /// Prints text beside the result: to the standard error if the result has the standard output.
     ///
     /// # Errors
-    /// As for [`print`].
+    /// As for [`print()`].
     pub fn print_beside(&self, text: &str) -> Result<()> {
         match self.is_standard() {
             true => {
