@@ -83,7 +83,8 @@ pub(crate) fn compare_rows(batch: &Tensor, first: &Tensor, last: &Tensor) -> Res
     let ends = [(values[0], first), (values[values.len() - 1], last)];
     for (batch, alone) in ends {
         let alone = to_f64(alone)?[0];
-        if (batch - alone).abs() > epsilon(dtype).sqrt() * scale.max(alone.abs()) {
+        // A softmax that is shut makes much of the rounding before it.
+        if (batch - alone).abs() > epsilon(dtype).cbrt() * scale.max(alone.abs()) {
             return Err(Error::RowsDepend { batch, alone });
         }
     }
