@@ -67,21 +67,27 @@ fn options_and_the_environment_choose_what_is_shown() -> AnyResult {
     Ok(())
 }
 
+/// Runs a command in a shell after a limit is set.
+#[cfg(target_os = "linux")]
+fn under(limit: &str, arguments: &[String]) -> AnyResult<std::process::Output> {
+    let started = xtask_command(arguments);
+    let line: Vec<String> = std::iter::once(started.get_program())
+        .chain(started.get_args())
+        .map(|argument| format!("'{}'", argument.to_string_lossy()))
+        .collect();
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", &format!("{limit} && exec {}", line.join(" "))]);
+    limited.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    Ok(limited.output()?)
+}
+
 /// A limit of the process bounds what is available, and is told before the training.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_limit_of_the_process_is_seen() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let arguments = small_run(&folder.path().join("run"), &[])?;
-    let started = xtask_command(&arguments);
-    let line: Vec<String> = std::iter::once(started.get_program())
-        .chain(started.get_args())
-        .map(|argument| format!("'{}'", argument.to_string_lossy()))
-        .collect();
-    let mut limited = std::process::Command::new("sh");
-    limited.args(["-c", &format!("ulimit -v 6000000 && exec {}", line.join(" "))]);
-    limited.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let output = limited.output()?;
+    let output = under("ulimit -v 6000000", &arguments)?;
     let told = message(&output);
     let available = told.split("of memory, ").nth(1).and_then(|rest| rest.split(' ').next());
     let available: f64 = available.ok_or("no figure")?.parse()?;
@@ -95,15 +101,7 @@ fn a_limit_of_the_process_is_seen() -> AnyResult {
 fn a_limit_of_file_sizes_is_told() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let arguments = small_run(&folder.path().join("run"), &[])?;
-    let started = xtask_command(&arguments);
-    let line: Vec<String> = std::iter::once(started.get_program())
-        .chain(started.get_args())
-        .map(|argument| format!("'{}'", argument.to_string_lossy()))
-        .collect();
-    let mut limited = std::process::Command::new("sh");
-    limited.args(["-c", &format!("ulimit -f 100 && exec {}", line.join(" "))]);
-    limited.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let output = limited.output()?;
+    let output = under("ulimit -f 100", &arguments)?;
     assert_eq!(output.status.code(), Some(1), "{}", message(&output));
     assert!(message(&output).contains("File too large"), "{}", message(&output));
     let left = std::fs::read_dir(folder.path().join("run"))?.flatten();

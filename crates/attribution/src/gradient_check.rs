@@ -39,10 +39,10 @@ pub struct ModelChecks {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Known {
     /// The gradient, in so many rows at once; or that rows do not influence each other.
-    pub gradient_of: Option<usize>,
+    gradient_of: Option<usize>,
     /// The first layer that is differentiated, and the number of layers; 0 of other models.
-    pub part: (usize, usize),
-    pub output: usize,
+    part: (usize, usize),
+    output: usize,
     shape: Vec<usize>,
     dtype: DType,
 }
@@ -63,6 +63,11 @@ impl ModelChecks {
     /// Nothing is checked.
     pub fn off() -> Self {
         Self { off: true, ..Self::default() }
+    }
+
+    /// Those of another model: nothing is known of it yet.
+    pub(crate) fn renewed(&self) -> Self {
+        Self { off: self.off, known: Arc::default() }
     }
 
     pub(crate) fn wants(&self, known: &Known) -> bool {
@@ -92,7 +97,7 @@ pub(crate) fn compare_rows(batch: &Tensor, first: &Tensor, last: &Tensor) -> Res
 }
 
 /// Relative rounding of a type.
-fn epsilon(dtype: DType) -> f64 {
+pub(crate) fn epsilon(dtype: DType) -> f64 {
     match dtype {
         DType::F64 => f64::EPSILON,
         DType::F32 => f64::from(f32::EPSILON),
@@ -154,10 +159,13 @@ impl Comparison {
         let beside = (&inputs + (noise(1)? * BESIDE)?)?;
         // Beside its inputs a function such as a square root may not be defined.
         let is_defined = values(&beside)?.iter().all(|f| f.is_finite());
-        let found = if is_defined { gradient(&beside) } else { gradient(&inputs) };
+        let found = match is_defined.then(|| gradient(&beside)) {
+            None | Some(Err(Error::NotFinite(_))) => None,
+            Some(found) => Some((beside, found?)),
+        };
         let (points, gradient) = match found {
-            Err(Error::NotFinite(_)) if is_defined => (inputs.clone(), gradient(&inputs)?),
-            found => (if is_defined { beside } else { inputs.clone() }, found?),
+            Some(found) => found,
+            None => (inputs.clone(), gradient(&inputs)?),
         };
         let directions = noise(0)?;
         let along =

@@ -30,7 +30,7 @@ use crate::tensors::in_batches;
 pub struct Layers {
     pub(crate) sequence: Vec<NamedLayer>,
     pub(crate) batch: usize,
-    checks: ModelChecks,
+    pub(crate) checks: ModelChecks,
 }
 
 impl Default for Layers {

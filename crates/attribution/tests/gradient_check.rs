@@ -386,6 +386,12 @@ fn every_method_of_gradients_compares() -> std::result::Result<(), Box<dyn std::
         .other_without_relu("good", |x| x.sqr()?.flatten_from(1))?;
     assert!(grad_cam(&layers.split_at("relu")?, &x, 1, &GradCam::default()).is_ok());
     assert!(refused(layers.gradient(&x, 1)));
+    // Nor is what is known of layers known of others that begin alike.
+    let start = Layers::new().relu("start")?;
+    let good = start.clone().other("end", |x| x.sqr()?.flatten_from(1))?;
+    let bad = start.other("end", |x| x.max_pool2d(2)?.flatten_from(1))?;
+    assert!(good.gradient(&x, 1).is_ok());
+    assert!(refused(bad.gradient(&x, 1)));
     Ok(())
 }
 

@@ -78,7 +78,7 @@ fn are_predictions(path: &Path) -> bool {
     rows.is_ok_and(|rows| {
         let first = |name: &str| frame::values::<String>(&rows, name).ok()?.into_iter().next();
         let is_share = |text: String| text.split_once('.').is_some_and(|(_, d)| d.len() == 6);
-        frame::column_names(&rows).into_iter().filter(|name| *name != "data").eq(header)
+        frame::column_names(&rows).into_iter().eq(header)
             && (rows.height() == 0 || first(ATTRIBUTES[0]).is_some_and(is_share))
     })
 }
@@ -209,7 +209,7 @@ impl OutputFile {
 /// begins so, into a folder.
 ///
 /// # Errors
-/// If a run is in it, or, unless they may be overwritten, files that no such command wrote.
+/// If a run is in it, or, unless it may be overwritten, a page that no such command wrote.
 pub fn check_folder(option: &str, folder: &Path, title: &str, args: OverwriteArgs) -> Result<()> {
     let refuse = |reason: &str| input(format!("{option} {}: {reason}", folder.display()));
     if folder == Path::new("-") {

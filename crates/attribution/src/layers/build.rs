@@ -30,6 +30,8 @@ impl Layers {
         let is_new = find(&self.sequence, name).is_none();
         check(is_new, "name", name, "a name that no other layer has")?;
         self.sequence.push(NamedLayer { name: name.into(), layer });
+        // What is known of the layers before is not known of these.
+        self.checks = self.checks.renewed();
         Ok(self)
     }
 

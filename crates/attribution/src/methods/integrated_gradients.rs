@@ -1,12 +1,13 @@
 //! Integrated gradients (Sundararajan et al., 2017).
 
-use candle_core::{DType, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 use foresee_stats::gauss_legendre;
 
 use crate::baseline::baseline_like;
 use crate::error::{Error, Result, check};
+use crate::gradient_check::epsilon;
 use crate::target::Target;
-use crate::tensors::{check_finite, check_input, sum_per_input, to_f64};
+use crate::tensors::{check_finite, sum_per_input, to_f64};
 
 /// How the integral over the path becomes a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,7 +67,6 @@ pub fn integrated_gradients<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
 ) -> Result<IntegratedGradientsResult> {
     check(options.steps >= 1, "steps", options.steps, "a number from 1")?;
     check(options.max_gap >= 0., "max_gap", options.max_gap, "a number from 0")?;
-    check_input(x)?;
     target.check_gradient(x, "the input")?;
     let x = &x.detach().contiguous()?;
     let baseline = baseline_like(x, baseline)?;
@@ -94,7 +94,7 @@ pub fn integrated_gradients<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     }
     let attribution = (difference * integral)?;
     let ends = [target.values(x)?, target.values(&baseline)?];
-    let rounding = if x.dtype() == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) };
+    let rounding = epsilon(x.dtype());
     let [at_x, at_baseline] = ends.map(|f| check_finite(f, || "the model".into()));
     let (at_x, at_baseline) = (to_f64(&at_x?)?, to_f64(&at_baseline?)?);
     // The change, and what rounding can make of it.
