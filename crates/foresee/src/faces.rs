@@ -34,6 +34,20 @@ pub(crate) fn synthesize(folder: &Path, count: usize, seed: u64) -> Result<()> {
     Ok(synthetic::write(folder, count, seed, |n| progress.add(n, String::new))?)
 }
 
+/// The faces of these images, by their names.
+pub(crate) fn named(data: &CelebA, images: &[String]) -> Result<Vec<usize>> {
+    let of = |image: &String| {
+        let found = (0..data.len()).find(|&face| data.name(face) == image);
+        found.ok_or_else(|| {
+            input(format!(
+                "{image}: the run's faces have no such image; their names are like {}",
+                data.name(0)
+            ))
+        })
+    };
+    images.iter().map(of).collect()
+}
+
 /// Opens what lies at a path and describes it. Faces that are `left_out` belong to no split.
 pub(crate) fn open(
     path: &Path,

@@ -7,7 +7,7 @@ use clap::Args;
 use foresee_celeba::ATTRIBUTES;
 use foresee_files::{check_writable, leads_to_stream, place_of, write_atomic};
 use foresee_model::ModelCard;
-use foresee_report::{frame, is_report};
+use foresee_report::{Format, frame, is_figure, is_report};
 
 use crate::error::{Result, input};
 use crate::run::{self, REPORT};
@@ -233,6 +233,46 @@ pub fn check_folder(option: &str, folder: &Path, title: &str, args: OverwriteArg
         ))),
         false => check_writable(&page).map_err(|e| refuse(&e.to_string())),
     }
+}
+
+/// Makes sure that a command may write figures of these names, in any format, into a folder of the
+/// user's own.
+///
+/// # Errors
+/// If it belongs to a run or cannot be written, or, unless it may be overwritten, if a file of such
+/// a name is there that is no figure of ours.
+pub fn check_figures(
+    option: &str,
+    folder: &Path,
+    names: &[&str],
+    args: OverwriteArgs,
+) -> Result<()> {
+    let refuse = |reason: &str| input(format!("{option} {}: {reason}", folder.display()));
+    if folder == Path::new("-") || (folder.exists() && !folder.is_dir()) {
+        return Err(refuse("several files are written; name a folder"));
+    }
+    let place = place_of(folder).map_err(|e| refuse(&e.to_string()))?;
+    if let Some(run) = run::holder(&place) {
+        return Err(refuse(&format!("it belongs to the run in {}", run.display())));
+    }
+    for name in names {
+        let path = |extension: &str| folder.join(format!("{name}.{extension}"));
+        let (own, others): (Vec<PathBuf>, Vec<PathBuf>) = Format::ALL
+            .map(|format| path(format.extension()))
+            .into_iter()
+            .filter(|path| path.exists())
+            .partition(|path| is_figure(path));
+        // A caption is text without a mark: it is ours if a figure of ours is beside it.
+        let caption = Some(path("txt")).filter(|path| path.exists() && own.is_empty());
+        if let Some(other) = others.into_iter().chain(caption).next().filter(|_| !args.overwrite) {
+            return Err(refuse(&format!(
+                "{} is there, and this command did not write it; name another folder, or give \
+                 --overwrite",
+                other.display()
+            )));
+        }
+    }
+    check_writable(&folder.join("figure.txt")).map_err(|e| refuse(&e.to_string()))
 }
 
 /// Whether a place is a descriptor that another program has opened for reading only, where the

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use foresee_report::{Curve, LineStyle, Panel, Record, Source, curves, frame, record};
+use foresee_report::{Curve, LineStyle, Panel, Record, Source, Style, curves, frame, record};
 
 record! {
     /// A point of Figure 7. Each attribute's accuracy stands in a further column.
@@ -39,7 +39,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         data: format!("semantic pruning (lower norm), {}", run.display()),
         synthetic: run.join("faces").exists(),
     };
-    for file in curves("pruning_by_attribute", &[panel], &source)?.save(&run.join("figures"))? {
+    for file in curves("pruning_by_attribute", &[panel], &source, &Style::default())?
+        .save(&run.join("figures"))?
+    {
         println!("{}", file.display());
     }
     Ok(())

@@ -2,14 +2,25 @@
 
 use plotters::prelude::*;
 
-use crate::canvas::{Area, Drawn, centred, draw, fitted};
-use crate::colour::category;
+use crate::canvas::{Canvas, Drawn, MARGIN, draw};
 use crate::error::Result;
 use crate::figure::Figure;
 use crate::source::Source;
+use crate::style::{BODY, SMALL, Style, TITLE};
 
-/// From a classifier's mask to its pooling.
-const MASK_STEP: i32 = 192;
+/// Room of an arrow between two boxes.
+const ARROW: i32 = 16;
+/// Width of the image, least and greatest width of a block, and their height.
+const IMAGE: i32 = 58;
+const BLOCKS: (i32, i32) = (68, 92);
+const TALL: i32 = 130;
+/// Height of a classifier's boxes, and from one classifier to the next.
+const HEAD: i32 = 70;
+const HEAD_STEP: i32 = 86;
+/// Widths of a classifier's boxes where there is room for all of them.
+const MASK: i32 = 170;
+const POOL: i32 = 140;
+const READOUT: i32 = 120;
 
 /// The network as it is built.
 #[derive(Debug, Clone)]
@@ -27,22 +38,118 @@ pub struct Architecture {
 }
 
 /// Draws the network (Figure 2) with the two operations (Figure 1's perturbations) where they act.
+/// The classifiers stand beside the extractor, or below it where there is no room beside it.
 ///
 /// # Errors
 /// If it cannot be drawn.
-pub fn architecture(name: &str, network: &Architecture, source: &Source) -> Result<Figure> {
-    let step = 112;
-    let blocks = network.blocks.len() as i32;
-    let heads_x = 96 + step * blocks + 24;
-    let channels = network.blocks.last().map_or(0, |b| b.1);
-    let masks_width = network.mask_kernel.map_or(0, |_| MASK_STEP);
-    let width = heads_x + masks_width + 308;
-    draw(name, (width as u32, 400), source, |area, _| {
-        centred(area, "Feature extractor", (96 + step * blocks / 2, 22), 18.)?;
-        boxed(area, (12, 150), (64, 90), 6, &["image", &format!("3×{0}×{0}", network.image_size)])?;
+pub fn architecture(
+    name: &str,
+    network: &Architecture,
+    source: &Source,
+    style: &Style,
+) -> Result<Figure> {
+    let layout = Layout::new(network, style.units());
+    let room = style.units() - 2 * MARGIN;
+    let notes: Vec<_> = network.notes().iter().map(|n| style.fitted(n, SMALL, room)).collect();
+    let bottom = layout.bottom();
+    let height = bottom + notes.iter().map(|note| note.height() + 4).sum::<i32>();
+    draw(name, height, source, style, |canvas| {
+        layout.extractor(canvas, network)?;
+        layout.heads(canvas, network)?;
+        let mut y = bottom;
+        for note in &notes {
+            note.right_of(canvas, (MARGIN, y + note.line_height() / 2))?;
+            y += note.height() + 4;
+        }
+        Ok(())
+    })
+}
+
+impl Architecture {
+    fn notes(&self) -> Vec<String> {
+        let pruned = "Semantic channel pruning: take out one of two correlated channels of z.";
+        let transformed = "Intentional attention mask transformation: M → g(M; n, β).";
+        let transformed = self.mask_kernel.map(|_| transformed.to_owned());
+        [pruned.to_owned()]
+            .into_iter()
+            .chain(transformed)
+            .chain([format!("{} parameters.", self.parameters)])
+            .collect()
+    }
+}
+
+/// Where the parts are.
+struct Layout {
+    /// Blocks in the first row of the extractor, and in all further ones.
+    first: usize,
+    further: usize,
+    blocks: usize,
+    /// Width of a block.
+    block: i32,
+    /// Left end and top of the classifiers.
+    heads: (i32, i32),
+    /// Widths of a classifier's boxes.
+    mask: Option<i32>,
+    pool: i32,
+    readout: i32,
+}
+
+/// Top of the first boxes.
+const TOP: i32 = 40;
+
+impl Layout {
+    fn new(network: &Architecture, width: i32) -> Self {
+        let blocks = network.blocks.len();
+        let even = (width - 2 * MARGIN - IMAGE) / blocks.max(1) as i32 - ARROW;
+        let block = even.clamp(BLOCKS.0, BLOCKS.1);
+        let step = block + ARROW;
+        let fits = |room: i32| (room / step).max(1) as usize;
+        let first = fits(width - 2 * MARGIN - IMAGE).min(blocks.max(1));
+        let further = fits(width - 2 * MARGIN);
+        let has_masks = network.mask_kernel.is_some();
+        let full = POOL + READOUT + ARROW + if has_masks { MASK + ARROW } else { 0 };
+        let extractor = MARGIN + IMAGE + step * blocks as i32;
+        let is_beside = first == blocks && extractor + 2 * ARROW + full + MARGIN <= width;
+        let rows = 1 + blocks.saturating_sub(first).div_ceil(further) as i32;
+        let heads = match is_beside {
+            true => (extractor + 2 * ARROW, TOP),
+            false => (MARGIN + 2 * ARROW, TOP + rows * (TALL + 14) + 30),
+        };
+        let share = (f64::from(width - MARGIN - heads.0) / f64::from(full)).min(1.);
+        let scaled = |width: i32| (f64::from(width) * share) as i32;
+        let mask = has_masks.then(|| scaled(MASK));
+        Self {
+            first,
+            further,
+            blocks,
+            block,
+            heads,
+            mask,
+            pool: scaled(POOL),
+            readout: scaled(READOUT),
+        }
+    }
+
+    fn bottom(&self) -> i32 {
+        let rows = 1 + self.blocks.saturating_sub(self.first).div_ceil(self.further) as i32;
+        (TOP + rows * (TALL + 14)).max(self.heads.1 + 3 * HEAD_STEP) + 4
+    }
+
+    /// The image and the blocks, in as many rows as they need.
+    fn extractor(&self, canvas: &Canvas, network: &Architecture) -> Drawn {
+        let across = IMAGE + (self.first as i32) * (self.block + ARROW);
+        canvas.centred("Feature extractor", (MARGIN + across / 2, 20), TITLE)?;
+        let size = format!("3×{0}×{0}", network.image_size);
+        let place = (MARGIN, TOP + 20);
+        boxed(canvas, place, (IMAGE, TALL - 40), 6, &["image", &size])?;
         for (i, &(inputs, outputs, dilation)) in network.blocks.iter().enumerate() {
-            let x = 96 + step * i as i32;
-            arrow(area, (x - 20, 195), (x - 2, 195))?;
+            let (row, column, left) = match i.checked_sub(self.first) {
+                None => (0, i, MARGIN + IMAGE),
+                Some(later) => (1 + later / self.further, later % self.further, MARGIN),
+            };
+            let x = left + ARROW + column as i32 * (self.block + ARROW);
+            let y = TOP + row as i32 * (TALL + 14);
+            arrow(canvas, (x - ARROW + 2, y + TALL / 2), (x - 2, y + TALL / 2))?;
             let lines = [
                 "conv 3×3".to_owned(),
                 format!("{inputs} → {outputs}"),
@@ -50,49 +157,54 @@ pub fn architecture(name: &str, network: &Architecture, source: &Source) -> Resu
                 "BatchNorm".into(),
                 "LeakyReLU".into(),
             ];
-            boxed(area, (x, 130), (step - 20, 130), 0, &lines.each_ref().map(String::as_str))?;
+            boxed(canvas, (x, y), (self.block, TALL), 0, &lines.each_ref().map(String::as_str))?;
         }
-        arrow(area, (heads_x - 44, 195), (heads_x - 4, 195))?;
-        centred(area, "z", (heads_x - 30, 180), 17.)?;
-        centred(
-            area,
-            &format!("{} binary classifiers", network.attributes),
-            (heads_x + masks_width / 2 + 144, 22),
-            18.,
-        )?;
-        for (y, k) in
-            [(60, "1".to_owned()), (152, "k".to_owned()), (244, network.attributes.to_string())]
-        {
-            head(area, (heads_x, y), &k, channels, network.mask_kernel)?;
-        }
-        // Right of the number of parameters.
-        let note = |words, y| fitted(words, 14., width - 220).centred(area, ((200 + width) / 2, y));
-        note("semantic channel pruning: take out one of two correlated channels of z", 352)?;
-        if network.mask_kernel.is_some() {
-            note("intentional attention mask transformation: M → g(M; n, β)", 378)?;
-        }
-        centred(area, &format!("{} parameters", network.parameters), (100, 352), 14.)
-    })
-}
-
-fn head(
-    area: &Area,
-    (mut x, y): (i32, i32),
-    k: &str,
-    channels: usize,
-    mask_kernel: Option<usize>,
-) -> Drawn {
-    let mut pooled = vec!["average pooling"];
-    if let Some(n) = mask_kernel {
-        let mask = format!("mask M{}", superscript(k));
-        boxed(area, (x, y), (170, 70), 1, &[&mask, &format!("σ(conv {n}×{n}), {channels} ch.")])?;
-        arrow(area, (x + 170, y + 35), (x + 190, y + 35))?;
-        pooled.insert(0, "M ⊗ z");
-        x += MASK_STEP;
+        Ok(())
     }
-    boxed(area, (x, y), (140, 70), 2, &pooled)?;
-    arrow(area, (x + 140, y + 35), (x + 160, y + 35))?;
-    boxed(area, (x + 162, y), (120, 70), 3, &["readout, σ", &format!("attribute {k}")])
+
+    /// The first, any, and the last classifier.
+    fn heads(&self, canvas: &Canvas, network: &Architecture) -> Drawn {
+        let (x, y) = self.heads;
+        let middle = y + HEAD_STEP + HEAD / 2;
+        arrow(canvas, (x - 2 * ARROW + 4, middle), (x - 4, middle))?;
+        canvas.centred("z", (x - ARROW, middle - 14), BODY)?;
+        let across = self.mask.map_or(0, |mask| mask + ARROW) + self.pool + ARROW + self.readout;
+        let title = format!("{} binary classifiers", network.attributes);
+        canvas
+            .style
+            .shortened(&title, TITLE, across, 1)
+            .centred(canvas, (x + across / 2, y - 20))?;
+        let channels = network.blocks.last().map_or(0, |b| b.1);
+        let names = ["1".to_owned(), "k".into(), network.attributes.to_string()];
+        for (i, k) in (0..).zip(&names) {
+            self.head(canvas, (x, y + i * HEAD_STEP), k, channels, network.mask_kernel)?;
+        }
+        Ok(())
+    }
+
+    fn head(
+        &self,
+        canvas: &Canvas,
+        (mut x, y): (i32, i32),
+        k: &str,
+        channels: usize,
+        mask_kernel: Option<usize>,
+    ) -> Drawn {
+        let between = |x: i32| arrow(canvas, (x + 1, y + HEAD / 2), (x + ARROW - 1, y + HEAD / 2));
+        let mut pooled = vec!["average pooling"];
+        if let (Some(width), Some(n)) = (self.mask, mask_kernel) {
+            let mask = format!("mask M{}", superscript(k));
+            let sizes = format!("σ(conv {n}×{n}), {channels} ch.");
+            boxed(canvas, (x, y), (width, HEAD), 1, &[&mask, &sizes])?;
+            between(x + width)?;
+            pooled.insert(0, "M ⊗ z");
+            x += width + ARROW;
+        }
+        boxed(canvas, (x, y), (self.pool, HEAD), 2, &pooled)?;
+        between(x + self.pool)?;
+        x += self.pool + ARROW;
+        boxed(canvas, (x, y), (self.readout, HEAD), 3, &["readout, σ", &format!("attribute {k}")])
+    }
 }
 
 fn superscript(k: &str) -> String {
@@ -113,23 +225,28 @@ fn superscript(k: &str) -> String {
 }
 
 fn boxed(
-    area: &Area,
+    canvas: &Canvas,
     (x, y): (i32, i32),
     (w, h): (i32, i32),
     colour: usize,
     lines: &[&str],
 ) -> Drawn {
-    area.draw(&Rectangle::new([(x, y), (x + w, y + h)], category(colour).mix(0.15).filled()))?;
-    area.draw(&Rectangle::new([(x, y), (x + w, y + h)], category(colour).stroke_width(2)))?;
-    for (i, line) in lines.iter().enumerate() {
-        let offset = 19 * i as i32 - 19 * (lines.len() as i32 - 1) / 2;
-        centred(area, line, (x + w / 2, y + h / 2 + offset), 14.)?;
+    let colour = canvas.style.palette.curve(colour);
+    let corners = [(x, y), (x + w, y + h)];
+    canvas.area.draw(&Rectangle::new(corners, colour.mix(0.15).filled()))?;
+    canvas.area.draw(&Rectangle::new(corners, colour.stroke_width(2)))?;
+    let lines: Vec<String> =
+        lines.iter().flat_map(|line| canvas.style.fitted(line, SMALL, w - 3).lines).collect();
+    for (i, line) in (0..).zip(&lines) {
+        let offset = 18 * i - 9 * (lines.len() as i32 - 1);
+        canvas.centred(line, (x + w / 2, y + h / 2 + offset), SMALL)?;
     }
     Ok(())
 }
 
-fn arrow(area: &Area, from: (i32, i32), to: (i32, i32)) -> Drawn {
-    area.draw(&PathElement::new([from, to], BLACK.stroke_width(2)))?;
-    area.draw(&Polygon::new([to, (to.0 - 8, to.1 - 5), (to.0 - 8, to.1 + 5)], BLACK.filled()))?;
+fn arrow(canvas: &Canvas, from: (i32, i32), to: (i32, i32)) -> Drawn {
+    canvas.area.draw(&PathElement::new([from, to], BLACK.stroke_width(2)))?;
+    let head = [to, (to.0 - 8, to.1 - 5), (to.0 - 8, to.1 + 5)];
+    canvas.area.draw(&Polygon::new(head, BLACK.filled()))?;
     Ok(())
 }

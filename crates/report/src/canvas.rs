@@ -1,5 +1,7 @@
 //! Drawing on SVG: an area for lines and text, pictures of pixels, and a note about the source.
 
+use std::cell::RefCell;
+
 use base64::Engine;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -8,20 +10,19 @@ use resvg::tiny_skia;
 
 use crate::error::{Error, Result};
 use crate::figure::Figure;
-use crate::font;
 use crate::source::Source;
+use crate::style::{SMALL, Style};
 
-/// Height of the strip at the bottom with the note about the source.
-const NOTE: i32 = 30;
+/// Between the edge of a figure and what is drawn.
+pub(crate) const MARGIN: i32 = 8;
 
-pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(crate) type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 
 /// Pixels that are placed in a figure as an image.
 pub(crate) struct Picture {
-    /// Left and top in SVG units.
+    /// Left and top in units.
     pub at: (i32, i32),
-    /// Width and height in SVG units.
+    /// Width and height in units.
     pub size: (i32, i32),
     /// Columns and rows of pixels.
     pub pixels: (usize, usize),
@@ -29,51 +30,71 @@ pub(crate) struct Picture {
     pub rgb: Vec<u8>,
 }
 
-/// Draws a figure. `body` gets the area above the note, and a list to which it adds the figure's
-/// pictures. These lie above all else.
+/// What is drawn on: an SVG of a style's width, lines above it, and the pictures that lie above all
+/// else.
+pub(crate) struct Canvas<'s, 'a> {
+    pub area: DrawingArea<SVGBackend<'s>, Shift>,
+    pub style: &'a Style,
+    lines: RefCell<String>,
+    pictures: RefCell<Vec<Picture>>,
+}
+
+/// Draws a figure of this height, without the note below it.
 pub(crate) fn draw(
     name: &str,
-    (width, height): (u32, u32),
+    height: i32,
     source: &Source,
-    body: impl FnOnce(&Area, &mut Vec<Picture>) -> Drawn,
+    style: &Style,
+    body: impl FnOnce(&Canvas) -> Drawn,
 ) -> Result<Figure> {
+    style.check()?;
     let failed = |reason: String| Error::Drawing { figure: name.into(), reason };
-    font::register();
-    let note = source_note(width, source);
-    let strip = NOTE + note.line_height() * (note.lines.len() as i32 - 1);
-    let height = height + strip as u32;
+    let width = style.units();
+    let note = style.fitted(&source.note(), SMALL, width - 2 * MARGIN);
+    let strip = if style.note { note.height() + 2 * MARGIN } else { 0 };
+    let size = (width as u32, (height + strip) as u32);
     let mut svg = String::new();
-    let mut pictures = vec![];
-    {
-        let root = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
+    let (lines, pictures) = {
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        let (lines, pictures) = (RefCell::default(), RefCell::default());
+        let canvas = Canvas { area, style, lines, pictures };
         let result = (|| -> Drawn {
-            root.fill(&WHITE)?;
-            let (top, bottom) = root.split_vertically(height as i32 - strip);
-            body(&top, &mut pictures)?;
-            let colour = if source.synthetic { RGBColor(176, 0, 32) } else { RGBColor(90, 90, 90) };
-            note.draw(&bottom, (8, NOTE / 2), colour, HPos::Left)?;
-            root.present()?;
+            canvas.area.fill(&WHITE)?;
+            body(&canvas)?;
+            if style.note {
+                let colour =
+                    if source.synthetic { RGBColor(176, 0, 32) } else { RGBColor(90, 90, 90) };
+                let top = height + MARGIN + note.line_height() / 2;
+                note.draw(&canvas, (MARGIN, top), colour, HPos::Left)?;
+            }
+            canvas.area.present()?;
             Ok(())
         })();
         result.map_err(|e| failed(e.to_string()))?;
-    }
+        (canvas.lines.into_inner(), canvas.pictures.into_inner())
+    };
     let images = pictures
         .iter()
         .map(image_element)
         .collect::<Option<String>>()
         .ok_or_else(|| failed("an image has no pixels".into()))?;
-    let family = font::FAMILY;
-    let svg = svg
-        .replace(
-            &format!("font-family=\"{family}\""),
-            &format!("font-family=\"{family}, Verdana, sans-serif\""),
-        )
-        .replace("</svg>", &format!("{images}</svg>"));
-    Ok(Figure::new(name, svg, (width, height)))
+    let svg = on_paper(&svg, size, style).replace("</svg>", &format!("{lines}{images}</svg>"));
+    Ok(Figure::new(name, svg, size, source, style))
 }
 
-fn source_note(width: u32, source: &Source) -> Fitted {
-    fitted(&source.note(), 13., width as i32 - 16)
+/// The SVG with its size in millimetres, and with fonts to take where its own is missing.
+fn on_paper(svg: &str, (width, height): (u32, u32), style: &Style) -> String {
+    let family = style.font.family();
+    let (wide, high) = (style.millimetres(width), style.millimetres(height));
+    svg.replacen(
+        &format!("width=\"{width}\" height=\"{height}\""),
+        &format!("width=\"{wide:.3}mm\" height=\"{high:.3}mm\""),
+        1,
+    )
+    .replace(
+        &format!("font-family=\"{family}\""),
+        &format!("font-family=\"{family}, DejaVu Sans, Verdana, sans-serif\""),
+    )
 }
 
 fn image_element(picture: &Picture) -> Option<String> {
@@ -92,43 +113,80 @@ fn image_element(picture: &Picture) -> Option<String> {
     ))
 }
 
-pub(crate) fn style(size: f64, colour: RGBColor) -> TextStyle<'static> {
-    (font::FAMILY, size).into_font().color(&colour)
+impl Canvas<'_, '_> {
+    /// Places a picture above all else.
+    pub fn place(&self, picture: Picture) {
+        self.pictures.borrow_mut().push(picture);
+    }
+
+    /// Draws a line through points, which need not lie on whole units as plotters' do; if it is
+    /// dashed, over these lengths and not over those.
+    pub fn polyline(
+        &self,
+        points: &[(f64, f64)],
+        RGBColor(red, green, blue): RGBColor,
+        width: f64,
+        dashes: Option<(f64, f64)>,
+    ) {
+        let places: Vec<String> = points.iter().map(|(x, y)| format!("{x:.2},{y:.2}")).collect();
+        let dashes =
+            dashes.map_or(String::new(), |(on, off)| format!(" stroke-dasharray=\"{on} {off}\""));
+        self.lines.borrow_mut().push_str(&format!(
+            "<polyline fill=\"none\" stroke=\"#{red:02X}{green:02X}{blue:02X}\" \
+             stroke-width=\"{width}\" stroke-linejoin=\"round\"{dashes} points=\"{}\"/>\n",
+            places.join(" ")
+        ));
+    }
+
+    /// A font of this height for plotters.
+    pub fn font(&self, size: f64, colour: RGBColor) -> TextStyle<'_> {
+        (self.style.font.family(), size).into_font().color(&colour)
+    }
+
+    /// Text at a place.
+    pub fn text(
+        &self,
+        words: &str,
+        at: (i32, i32),
+        size: f64,
+        colour: RGBColor,
+        (h, v): (HPos, VPos),
+    ) -> Drawn {
+        let font = self.font(size, colour).pos(Pos::new(h, v));
+        self.area.draw(&Text::new(drawable(words), at, font))?;
+        Ok(())
+    }
+
+    /// Black text that is turned to read from the bottom to the top, around a place.
+    pub fn turned(&self, words: &str, at: (i32, i32), size: f64) -> Drawn {
+        let font = self
+            .font(size, BLACK)
+            .transform(FontTransform::Rotate270)
+            .pos(Pos::new(HPos::Center, VPos::Center));
+        self.area.draw(&Text::new(drawable(words), at, font))?;
+        Ok(())
+    }
+
+    /// Black text to the left of a place, at its height.
+    pub fn left_of(&self, words: &str, at: (i32, i32), size: f64) -> Drawn {
+        self.text(words, at, size, BLACK, (HPos::Right, VPos::Center))
+    }
+
+    /// Black text below a place.
+    pub fn below(&self, words: &str, at: (i32, i32), size: f64) -> Drawn {
+        self.text(words, at, size, BLACK, (HPos::Center, VPos::Top))
+    }
+
+    /// Black text around a place.
+    pub fn centred(&self, words: &str, at: (i32, i32), size: f64) -> Drawn {
+        self.text(words, at, size, BLACK, (HPos::Center, VPos::Center))
+    }
 }
 
-pub(crate) fn text(
-    area: &Area,
-    words: &str,
-    at: (i32, i32),
-    size: f64,
-    colour: RGBColor,
-    (h, v): (HPos, VPos),
-) -> Drawn {
-    // XML has no such signs.
+/// Text without the signs that XML lacks.
+fn drawable(words: &str) -> String {
     let is_unknown = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
-    let words = words.replace(is_unknown, "\u{FFFD}");
-    area.draw(&Text::new(words, at, style(size, colour).pos(Pos::new(h, v))))?;
-    Ok(())
-}
-
-/// Black text to the right of a place, at its height.
-pub(crate) fn right_of(area: &Area, words: &str, at: (i32, i32), size: f64) -> Drawn {
-    text(area, words, at, size, BLACK, (HPos::Left, VPos::Center))
-}
-
-/// Black text to the left of a place, at its height.
-pub(crate) fn left_of(area: &Area, words: &str, at: (i32, i32), size: f64) -> Drawn {
-    text(area, words, at, size, BLACK, (HPos::Right, VPos::Center))
-}
-
-/// Black text below a place.
-pub(crate) fn below(area: &Area, words: &str, at: (i32, i32), size: f64) -> Drawn {
-    text(area, words, at, size, BLACK, (HPos::Center, VPos::Top))
-}
-
-/// Black text around a place.
-pub(crate) fn centred(area: &Area, words: &str, at: (i32, i32), size: f64) -> Drawn {
-    text(area, words, at, size, BLACK, (HPos::Center, VPos::Center))
+    words.replace(is_unknown, "\u{FFFD}")
 }
 
 /// Words that fit into a width: in one line if need be somewhat smaller, else in several.
@@ -137,32 +195,58 @@ pub(crate) struct Fitted {
     pub size: f64,
 }
 
-/// How much smaller letters may be before a second line is begun.
-const SMALLEST: f64 = 0.75;
-
-/// Fits words of this size into this width.
-pub(crate) fn fitted(words: &str, size: f64, width: i32) -> Fitted {
-    let width = f64::from(width.max(1));
-    let one_line = size * (width / width_of(words, size)).min(1.);
-    if one_line >= SMALLEST * size {
-        return Fitted { lines: vec![words.into()], size: one_line };
-    }
-    let size = SMALLEST * size;
-    Fitted { lines: lines(words, size, width as i32), size }
-}
-
-/// Words in lines of this size that are no wider than this.
-pub(crate) fn lines(words: &str, size: f64, width: i32) -> Vec<String> {
-    let width = f64::from(width.max(1));
-    let mut lines: Vec<String> = vec![];
-    for word in words.split(' ').flat_map(|word| pieces(word, size, width)) {
-        let longer = lines.last().map(|line| format!("{line} {word}"));
-        match (longer.filter(|longer| width_of(longer, size) <= width), lines.last_mut()) {
-            (Some(longer), Some(line)) => *line = longer,
-            _ => lines.push(word),
+impl Style {
+    /// Fits words of this size into this width. No letter becomes smaller than the smallest text.
+    pub(crate) fn fitted(&self, words: &str, size: f64, width: i32) -> Fitted {
+        let room = f64::from(width.max(1));
+        let one_line = size * (room / self.width_of(words, size)).min(1.);
+        if one_line >= SMALL {
+            return Fitted { lines: vec![words.into()], size: one_line };
         }
+        Fitted { lines: self.lines(words, SMALL, width), size: SMALL }
     }
-    lines
+
+    /// The same with no more than so many lines; dots tell what is left out.
+    pub(crate) fn shortened(&self, words: &str, size: f64, width: i32, most: usize) -> Fitted {
+        let fitted = self.fitted(words, size, width);
+        Fitted { lines: shortened(fitted.lines, most), size: fitted.size }
+    }
+
+    /// Words in lines of this size that are no wider than this.
+    pub(crate) fn lines(&self, words: &str, size: f64, width: i32) -> Vec<String> {
+        let room = f64::from(width.max(1));
+        let mut lines: Vec<String> = vec![];
+        for word in words.split(' ').flat_map(|word| self.pieces(word, size, room)) {
+            let longer = lines.last().map(|line| format!("{line} {word}"));
+            let fits = |longer: &String| self.width_of(longer, size) <= room;
+            match (longer.filter(fits), lines.last_mut()) {
+                (Some(longer), Some(line)) => *line = longer,
+                _ => lines.push(word),
+            }
+        }
+        lines
+    }
+
+    /// A word, or, if it is wider than a line, its parts.
+    fn pieces(&self, word: &str, size: f64, width: f64) -> Vec<String> {
+        let mut pieces = vec![];
+        let mut piece = String::new();
+        for letter in word.chars() {
+            piece.push(letter);
+            if piece.chars().count() > 1 && self.width_of(&piece, size) > width {
+                piece.pop();
+                pieces.push(std::mem::replace(&mut piece, letter.into()));
+            }
+        }
+        pieces.push(piece);
+        pieces
+    }
+
+    /// The width of text. A word without a letter that the font has counts by its letters.
+    pub(crate) fn width_of(&self, words: &str, size: f64) -> f64 {
+        let measured = (self.font.family(), size).into_font().box_size(words);
+        measured.map_or(words.chars().count() as f64 * 0.6 * size, |(width, _)| f64::from(width))
+    }
 }
 
 /// No more than so many lines; what is left out is told by dots.
@@ -177,61 +261,44 @@ pub(crate) fn shortened(mut lines: Vec<String>, most: usize) -> Vec<String> {
     lines
 }
 
-/// A word, or, if it is wider than a line, its parts.
-fn pieces(word: &str, size: f64, width: f64) -> Vec<String> {
-    let mut pieces = vec![];
-    let mut piece = String::new();
-    for letter in word.chars() {
-        piece.push(letter);
-        if piece.chars().count() > 1 && width_of(&piece, size) > width {
-            piece.pop();
-            pieces.push(std::mem::replace(&mut piece, letter.into()));
-        }
-    }
-    pieces.push(piece);
-    pieces
-}
-
-/// The width of text. A word without a letter that the font has counts by its letters.
-pub(crate) fn width_of(words: &str, size: f64) -> f64 {
-    font::register();
-    let measured = (font::FAMILY, size).into_font().box_size(words);
-    measured.map_or(words.chars().count() as f64 * 0.6 * size, |(width, _)| f64::from(width))
-}
-
 impl Fitted {
     /// From a line to the next.
     pub fn line_height(&self) -> i32 {
         (1.25 * self.size).ceil() as i32
     }
 
+    /// Height of all lines.
+    pub fn height(&self) -> i32 {
+        self.line_height() * self.lines.len() as i32
+    }
+
     /// Height of all lines but the first.
     pub fn more(&self) -> i32 {
-        self.line_height() * (self.lines.len() as i32 - 1)
+        self.height() - self.line_height()
     }
 
     /// Draws the lines, of which the first is centred at a height.
-    pub fn draw(&self, area: &Area, (x, y): (i32, i32), colour: RGBColor, h: HPos) -> Drawn {
+    pub fn draw(&self, canvas: &Canvas, (x, y): (i32, i32), colour: RGBColor, h: HPos) -> Drawn {
         for (line, words) in (0..).zip(&self.lines) {
             let at = (x, y + line * self.line_height());
-            text(area, words, at, self.size, colour, (h, VPos::Center))?;
+            canvas.text(words, at, self.size, colour, (h, VPos::Center))?;
         }
         Ok(())
     }
 
     /// Draws black lines around a place.
-    pub fn centred(&self, area: &Area, (x, y): (i32, i32)) -> Drawn {
-        self.draw(area, (x, y - self.more() / 2), BLACK, HPos::Center)
+    pub fn centred(&self, canvas: &Canvas, (x, y): (i32, i32)) -> Drawn {
+        self.draw(canvas, (x, y - self.more() / 2), BLACK, HPos::Center)
     }
 
     /// Draws black lines that end at a place.
-    pub fn left_of(&self, area: &Area, at: (i32, i32)) -> Drawn {
-        self.draw(area, at, BLACK, HPos::Right)
+    pub fn left_of(&self, canvas: &Canvas, at: (i32, i32)) -> Drawn {
+        self.draw(canvas, at, BLACK, HPos::Right)
     }
 
     /// Draws black lines that begin at a place.
-    pub fn right_of(&self, area: &Area, at: (i32, i32)) -> Drawn {
-        self.draw(area, at, BLACK, HPos::Left)
+    pub fn right_of(&self, canvas: &Canvas, at: (i32, i32)) -> Drawn {
+        self.draw(canvas, at, BLACK, HPos::Left)
     }
 }
 
@@ -241,21 +308,22 @@ mod tests {
 
     #[test]
     fn fitted_words_are_no_wider_than_their_place() {
+        let style = Style::default();
         let long = "x".repeat(300);
         let many = "several words that go on and on ".repeat(9);
         for words in ["short", "a somewhat longer title", &long, &many, "", "ééé \u{4e2d}\u{6587}"]
         {
             for width in [40, 160, 400] {
-                let found = fitted(words, 16., width);
-                assert!((12. ..=16.).contains(&found.size), "{words}: {}", found.size);
+                let found = style.fitted(words, 16., width);
+                assert!((SMALL..=16.).contains(&found.size), "{words}: {}", found.size);
                 for line in &found.lines {
-                    let wide = width_of(line, found.size);
+                    let wide = style.width_of(line, found.size);
                     assert!(wide <= f64::from(width) + 1., "{line:?}: {wide} of {width}");
                 }
                 let kept: String = found.lines.concat().split(' ').collect();
                 assert_eq!(kept, words.split(' ').collect::<String>());
             }
         }
-        assert_eq!(fitted("short", 16., 400).size, 16.);
+        assert_eq!(style.fitted("short", 16., 400).size, 16.);
     }
 }

@@ -2,8 +2,10 @@
 
 use plotters::style::RGBColor;
 
+use crate::style::Palette;
+
 /// Okabe & Ito (2008), in the order in which curves take them.
-const CATEGORIES: [RGBColor; 7] = [
+const OKABE_ITO: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -12,10 +14,44 @@ const CATEGORIES: [RGBColor; 7] = [
     RGBColor(86, 180, 233),
     RGBColor(60, 60, 60),
 ];
+/// Tol's bright scheme (technical note SRON/EPS/TN/09-002, 2021).
+const TOL_BRIGHT: [RGBColor; 7] = [
+    RGBColor(68, 119, 170),
+    RGBColor(238, 102, 119),
+    RGBColor(34, 136, 51),
+    RGBColor(170, 51, 119),
+    RGBColor(204, 187, 68),
+    RGBColor(102, 204, 238),
+    RGBColor(187, 187, 187),
+];
+const GREYS: [RGBColor; 7] = [
+    RGBColor(0, 0, 0),
+    RGBColor(110, 110, 110),
+    RGBColor(75, 75, 75),
+    RGBColor(140, 140, 140),
+    RGBColor(40, 40, 40),
+    RGBColor(125, 125, 125),
+    RGBColor(165, 165, 165),
+];
 
-/// The colour of a curve or group, by number.
-pub(crate) fn category(i: usize) -> RGBColor {
-    CATEGORIES[i % CATEGORIES.len()]
+impl Palette {
+    /// The colour of a curve or group, by number.
+    pub(crate) fn curve(self, i: usize) -> RGBColor {
+        let colours = match self {
+            Self::OkabeIto => OKABE_ITO,
+            Self::TolBright => TOL_BRIGHT,
+            Self::Grey => GREYS,
+        };
+        colours[i % colours.len()]
+    }
+
+    /// The colours of cells: deeper means higher.
+    pub(crate) fn cells(self) -> ColourMap {
+        match self {
+            Self::OkabeIto | Self::TolBright => ColourMap::Blues,
+            Self::Grey => ColourMap::Greys,
+        }
+    }
 }
 
 /// A colour map from 0 to 1.
@@ -24,6 +60,8 @@ pub(crate) enum ColourMap {
     /// White to dark blue (ColorBrewer's Blues): deeper means higher. Its lightness falls all the
     /// way, but not evenly.
     Blues,
+    /// White to black: lightness falls evenly.
+    Greys,
     /// Blue over near-white to red (CET-D1 of Kovesi, 2015), for values on both sides of 0:
     /// lightness falls evenly and alike to both ends.
     Diverging,
@@ -99,6 +137,7 @@ impl ColourMap {
     pub(crate) fn at(self, value: f64) -> [u8; 3] {
         let stops: &[[u8; 3]] = match self {
             Self::Blues => &BLUES,
+            Self::Greys => &[[255; 3], [0; 3]],
             Self::Diverging => &DIVERGING,
             Self::Inferno => &INFERNO,
             Self::ViridisReversed => &VIRIDIS_REVERSED,

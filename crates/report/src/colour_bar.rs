@@ -1,38 +1,55 @@
 //! The legend of a colour map.
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::{HPos, VPos};
 
-use crate::canvas::{Area, Drawn, Picture, right_of, style};
+use crate::canvas::{Canvas, Drawn, Picture};
+use crate::style::{SMALL, Style};
 
-const WIDTH: i32 = 14;
+const BAR: i32 = 12;
+/// Widest bar.
+const WIDEST: i32 = 320;
 
-/// Draws a vertical colour bar with its ends, its middle and a title; `colour` is that of a share
-/// from 0 at the bottom to 1 at the top.
-pub(crate) fn colour_bar(
-    area: &Area,
-    pictures: &mut Vec<Picture>,
-    (x, y): (i32, i32),
-    height: i32,
-    colour: impl Fn(f64) -> [u8; 3],
-    (low, high): (f64, f64),
-    title: &str,
-) -> Drawn {
-    let rgb = (0..256).flat_map(|i| colour(1. - f64::from(i) / 255.)).collect();
-    pictures.push(Picture { at: (x, y), size: (WIDTH, height), pixels: (1, 256), rgb });
-    area.draw(&Rectangle::new([(x, y), (x + WIDTH, y + height)], BLACK))?;
-    // Without a scale there is nothing but its lower end.
-    let labels = [(1., low), (0.5, low / 2. + high / 2.), (0., high)];
-    for (share, value) in labels.into_iter().take(if high > low { 3 } else { 1 }) {
-        let at = y + (f64::from(height) * share) as i32;
-        area.draw(&PathElement::new([(x + WIDTH, at), (x + WIDTH + 4, at)], BLACK))?;
-        right_of(area, &number_label(value), (x + WIDTH + 7, at), 13.)?;
+/// A horizontal bar with its ends and its middle below it, and its title above.
+pub(crate) struct ColourBar<'a, F> {
+    /// The colour of a share from 0, at the left, to 1.
+    pub colour: F,
+    /// The values at the ends.
+    pub ends: (f64, f64),
+    /// What the colours are.
+    pub title: &'a str,
+}
+
+/// Height of a bar with this title in this width.
+pub(crate) fn height(style: &Style, title: &str, width: i32) -> i32 {
+    style.fitted(title, SMALL, width).height() + BAR + 26
+}
+
+impl<F: Fn(f64) -> [u8; 3]> ColourBar<'_, F> {
+    /// Draws it with its left and top end at a place.
+    pub fn draw(&self, canvas: &Canvas, (x, y): (i32, i32), width: i32) -> Drawn {
+        let title = canvas.style.fitted(self.title, SMALL, width);
+        title.right_of(canvas, (x, y + title.line_height() / 2))?;
+        let y = y + title.height() + 2;
+        let wide = width.min(WIDEST);
+        let rgb = (0..256).flat_map(|i| (self.colour)(f64::from(i) / 255.)).collect();
+        canvas.place(Picture { at: (x, y), size: (wide, BAR), pixels: (256, 1), rgb });
+        canvas.area.draw(&Rectangle::new([(x - 1, y - 1), (x + wide, y + BAR)], BLACK))?;
+        let (low, high) = self.ends;
+        let labels = [
+            (0., low, HPos::Left),
+            (0.5, low / 2. + high / 2., HPos::Center),
+            (1., high, HPos::Right),
+        ];
+        // Without a scale there is nothing but its lower end.
+        for (share, value, anchor) in labels.into_iter().take(if high > low { 3 } else { 1 }) {
+            let at = x + (f64::from(wide) * share) as i32;
+            canvas.area.draw(&PathElement::new([(at, y + BAR), (at, y + BAR + 3)], BLACK))?;
+            let label = number_label(value);
+            canvas.text(&label, (at, y + BAR + 5), SMALL, BLACK, (anchor, VPos::Top))?;
+        }
+        Ok(())
     }
-    let turned = style(13., BLACK)
-        .transform(FontTransform::Rotate270)
-        .pos(Pos::new(HPos::Center, VPos::Top));
-    area.draw(&Text::new(title.to_owned(), (x + WIDTH + 48, y + height / 2), turned))?;
-    Ok(())
 }
 
 /// A number for a label: about three digits that matter; a dash for what is undefined.

@@ -1,15 +1,17 @@
 //! Accuracy over the strength of an operation (Figures 7 and 8, training).
 
+use plotters::coord::ranged1d::Ranged;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
+use plotters::style::text_anchor::HPos;
 
-use crate::canvas::{Area, Drawn, Fitted, centred, draw, fitted, style, text};
-use crate::colour::category;
+use crate::canvas::{Canvas, Drawn, Fitted, MARGIN, draw};
 use crate::error::Result;
 use crate::figure::Figure;
 use crate::line_style::LineStyle;
 use crate::source::Source;
+use crate::style::{BODY, SMALL, Style, TITLE};
+use crate::tikz::tikz;
 
 /// How the spread around a curve is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,24 +50,31 @@ impl Curve {
         Self { name: name.into(), points, spread: vec![], band: Band::Filled, colour, style }
     }
 
-    fn colour(&self) -> RGBColor {
-        category(self.colour)
+    pub(crate) fn colour(&self, style: &Style) -> RGBColor {
+        style.palette.curve(self.colour)
     }
 
     /// Points that lie close together are a line without markers.
-    fn has_markers(&self) -> bool {
+    pub(crate) fn has_markers(&self) -> bool {
         self.points.len() <= 40 || self.style == LineStyle::Points
     }
 
-    fn spread_at_points(&self) -> impl DoubleEndedIterator<Item = (f64, f64, (f64, f64))> {
-        self.points.iter().zip(&self.spread).map(|(&(x, y), &spread)| (x, y, spread))
+    /// The points with a place.
+    pub(crate) fn defined_points(&self) -> impl Iterator<Item = &(f64, f64)> {
+        self.points.iter().filter(|p| p.0.is_finite() && p.1.is_finite())
+    }
+
+    /// x, y, and the ends of the spread, where all of them are defined.
+    pub(crate) fn defined_spread(&self) -> impl Iterator<Item = (f64, f64, (f64, f64))> {
+        let all = self.points.iter().zip(&self.spread).map(|(&(x, y), &spread)| (x, y, spread));
+        all.filter(|(x, y, (low, high))| [x, y, low, high].iter().all(|v| v.is_finite()))
     }
 }
 
 /// A horizontal line.
 #[derive(Debug, Clone)]
 pub struct Level {
-    /// Its name, written at its left end.
+    /// Its name in the legend.
     pub name: String,
     /// Its height.
     pub y: f64,
@@ -86,33 +95,85 @@ pub struct Panel {
     pub levels: Vec<Level>,
 }
 
-/// Height of the axes, without the legend.
-const HEIGHT: i32 = 430;
-/// Width of a panel.
-const WIDTH: i32 = 640;
+/// Narrowest panel beside another.
+const NARROWEST: i32 = 240;
+/// Heights of a panel.
+const LOWEST: i32 = 230;
+const HIGHEST: i32 = 400;
 /// Width of a line's sample in the legend, with its gap.
 const SAMPLE: i32 = 42;
+/// From a tick's label to the axis.
+const TICK: i32 = 8;
 
-/// Draws panels side by side, with one legend below for all of them.
+/// Draws panels beside and below each other over the style's width, with one legend below for all
+/// of them.
 ///
 /// # Errors
 /// If it cannot be drawn.
-pub fn curves(name: &str, panels: &[Panel], source: &Source) -> Result<Figure> {
-    let width = WIDTH as u32 * panels.len() as u32;
-    let legend = Legend::new(panels, width);
-    let height = HEIGHT + 12 + legend.height();
-    draw(name, (width, height as u32), source, |area, _| {
-        let (plots, below) = area.split_vertically(HEIGHT);
-        for (panel, plot) in panels.iter().zip(plots.split_evenly((1, panels.len()))) {
-            axes(&plot, panel)?;
+pub fn curves(name: &str, panels: &[Panel], source: &Source, style: &Style) -> Result<Figure> {
+    let places = places(panels, style);
+    let bottom = places.last().map_or(0, |(_, y, _, height)| y + height);
+    let legend = Legend::new(panels, style);
+    let figure = draw(name, bottom + legend.height(), source, style, |canvas| {
+        for (panel, place) in panels.iter().zip(&places) {
+            axes(canvas, panel, *place)?;
         }
-        legend.draw(&below)
-    })
+        legend.draw(canvas, bottom)
+    })?;
+    Ok(figure.with_tikz(tikz(name, panels, style)))
 }
 
-/// The names of all panels' curves, each once.
+/// Left, top, width and height of a panel.
+type Place = (i32, i32, i32, i32);
+
+/// Where the panels are: as many in a row as there is room for, rows as even as can be, each as
+/// wide as the figure and as high as its longest title needs.
+fn places(panels: &[Panel], style: &Style) -> Vec<Place> {
+    let width = style.units();
+    let most = (width / NARROWEST).max(1) as usize;
+    let rows = panels.len().div_ceil(most).max(1);
+    let mut places = vec![];
+    let mut y = 0;
+    let mut rest = panels;
+    for row in 0..rows {
+        // The first rows have one more where they cannot be even.
+        let count = panels.len() / rows + usize::from(row < panels.len() % rows);
+        let (here, further) = rest.split_at(count);
+        rest = further;
+        let wide = width / count.max(1) as i32;
+        let titles = here.iter().map(|panel| title(panel, style, wide).height());
+        let high = (wide * 2 / 3).clamp(LOWEST, HIGHEST) + titles.max().unwrap_or(0);
+        places.extend((0..count as i32).map(|i| (i * wide, y, wide, high)));
+        y += high;
+    }
+    places
+}
+
+fn title(panel: &Panel, style: &Style, width: i32) -> Fitted {
+    match panel.title.as_str() {
+        "" => Fitted { lines: vec![], size: TITLE },
+        words => style.fitted(words, TITLE, width - 2 * MARGIN),
+    }
+}
+
+/// An entry of the legend.
+enum Entry<'a> {
+    Curve(&'a Curve),
+    Level(&'a Level),
+}
+
+impl Entry<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Curve(curve) => &curve.name,
+            Self::Level(level) => &level.name,
+        }
+    }
+}
+
+/// The names of all panels' curves and levels, each once.
 struct Legend<'a> {
-    curves: Vec<&'a Curve>,
+    entries: Vec<Entry<'a>>,
     names: Vec<Fitted>,
     columns: usize,
     /// Width of a column.
@@ -122,37 +183,46 @@ struct Legend<'a> {
 }
 
 impl<'a> Legend<'a> {
-    fn new(panels: &'a [Panel], width: u32) -> Self {
-        let mut curves: Vec<&Curve> = vec![];
-        for curve in panels.iter().flat_map(|panel| &panel.curves) {
-            if !curves.iter().any(|known| known.name == curve.name) {
-                curves.push(curve);
+    fn new(panels: &'a [Panel], style: &Style) -> Self {
+        let mut entries: Vec<Entry<'a>> = vec![];
+        let curves = panels.iter().flat_map(|panel| panel.curves.iter().map(Entry::Curve));
+        let levels = panels.iter().flat_map(|panel| panel.levels.iter().map(Entry::Level));
+        for entry in curves.chain(levels) {
+            if !entries.iter().any(|known| known.name() == entry.name()) {
+                entries.push(entry);
             }
         }
-        // A name takes about 7 pixels a letter, after its sample.
-        let widths = curves.iter().map(|curve| SAMPLE as usize + 7 * curve.name.chars().count());
-        let most = if panels.len() > 1 { 3 } else { 2 };
-        let columns = ((width as usize - 80) / widths.max().unwrap_or(1)).clamp(1, most);
-        let step = (width as i32 - 80) / columns as i32;
-        let names: Vec<Fitted> =
-            curves.iter().map(|curve| fitted(&curve.name, 15., step - SAMPLE - 8)).collect();
-        let row = 24 + names.iter().map(Fitted::more).max().unwrap_or(0);
-        Self { curves, names, columns, step, row }
+        let room = style.units() - 2 * MARGIN;
+        let widest = entries.iter().map(|entry| style.width_of(entry.name(), BODY));
+        let widest = SAMPLE + 16 + widest.fold(0., f64::max).ceil() as i32;
+        let columns = (room / widest).clamp(1, 4).min(entries.len().max(1) as i32);
+        let step = room / columns;
+        let name = |entry: &Entry| style.fitted(entry.name(), BODY, step - SAMPLE - 8);
+        let names: Vec<Fitted> = entries.iter().map(name).collect();
+        let row = 4 + names.iter().map(Fitted::height).max().unwrap_or(0);
+        Self { entries, names, columns: columns as usize, step, row }
     }
 
     fn height(&self) -> i32 {
-        self.row * self.curves.len().div_ceil(self.columns) as i32
+        self.row * self.entries.len().div_ceil(self.columns) as i32
     }
 
-    fn draw(&self, area: &Area) -> Drawn {
-        for (i, (curve, name)) in self.curves.iter().zip(&self.names).enumerate() {
-            let x = 80 + self.step * (i % self.columns) as i32;
-            let y = 14 + self.row * (i / self.columns) as i32;
-            curve.style.line(area, &[(x, y), (x + 34, y)], curve.colour())?;
-            if curve.has_markers() {
-                curve.style.marker(area, (x + 17, y), curve.colour())?;
+    fn draw(&self, canvas: &Canvas, top: i32) -> Drawn {
+        for (i, (entry, name)) in self.entries.iter().zip(&self.names).enumerate() {
+            let x = MARGIN + self.step * (i % self.columns) as i32;
+            let y = top + self.row * (i / self.columns) as i32 + name.line_height() / 2;
+            let sample = [x, x + 34].map(|x| (f64::from(x), f64::from(y)));
+            match entry {
+                Entry::Curve(curve) => {
+                    let colour = curve.colour(canvas.style);
+                    curve.style.line(canvas, &sample, colour);
+                    if curve.has_markers() {
+                        curve.style.marker(canvas, (x + 17, y), colour)?;
+                    }
+                }
+                Entry::Level(_) => level_line(canvas, &sample),
             }
-            name.right_of(area, (x + SAMPLE, y))?;
+            name.right_of(canvas, (x + SAMPLE, y))?;
         }
         Ok(())
     }
@@ -160,78 +230,150 @@ impl<'a> Legend<'a> {
 
 type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-fn axes(area: &Area, panel: &Panel) -> Drawn {
+fn axes(canvas: &Canvas, panel: &Panel, (x, y, width, height): Place) -> Drawn {
+    let style = canvas.style;
+    let ((left, right), (low, high)) = ranges(panel)?;
+    let y_words = style.shortened(&panel.y, BODY, height - 60, 3);
+    let x_words = style.shortened(&panel.x, BODY, width - 90, 3);
+    let title = style.fitted(&panel.title, TITLE, width - 2 * MARGIN);
+    let above = if panel.title.is_empty() { 0 } else { title.height() };
+    if above > 0 {
+        title.draw(
+            canvas,
+            (x + width / 2, y + 4 + title.line_height() / 2),
+            BLACK,
+            HPos::Center,
+        )?;
+    }
+    let (beside, below) = (y_words.height() + 4, x_words.height() + 6);
+    let plot_height = height - above - below;
+    let y_ticks = Ticks::new(style, (low, high), |t| t.height_with_gaps() <= plot_height - 38);
+    let label_width = (y_ticks.widest + TICK).min(width / 3);
+    let plot_width = width - beside - label_width - 26;
+    let x_ticks = Ticks::new(style, (left, right), |t| t.width_with_gaps() <= plot_width);
+    let area = canvas.area.clone().shrink((x + beside, y + above), (width - beside, plot_height));
+    let mut chart = ChartBuilder::on(&area)
+        .margin_top(12)
+        .margin_right(8 + x_ticks.widest / 2)
+        .x_label_area_size(26)
+        .y_label_area_size(label_width)
+        .build_cartesian_2d(left..right, low..high)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(RGBColor(225, 225, 225))
+        .label_style(canvas.font(SMALL, BLACK))
+        .x_labels(x_ticks.most)
+        .y_labels(y_ticks.most)
+        .x_label_formatter(&|v| tick(*v, (left, right), x_ticks.most))
+        .y_label_formatter(&|v| tick(*v, (low, high), y_ticks.most))
+        .draw()?;
+    let (plot_x, plot_y) = chart.plotting_area().get_pixel_range();
+    let middle = ((plot_x.start + plot_x.end) / 2, (plot_y.start + plot_y.end) / 2);
+    let bottom = y + height - below + x_words.line_height() / 2;
+    x_words.draw(canvas, (middle.0, bottom), BLACK, HPos::Center)?;
+    for (line, words) in (0..).zip(&y_words.lines) {
+        let at = x + 4 + y_words.line_height() * line + y_words.line_height() / 2;
+        canvas.turned(words, (at, middle.1), y_words.size)?;
+    }
+    let plot = Plot { x: (left, right), y: (low, high), across: plot_x, down: plot_y };
+    for level in &panel.levels {
+        level_line(canvas, &[left, right].map(|x| plot.place(&(x, level.y))));
+    }
+    for curve in &panel.curves {
+        draw_spread(style, &mut chart, curve)?;
+    }
+    for curve in &panel.curves {
+        draw_curve(canvas, &plot, curve)?;
+    }
+    Ok(())
+}
+
+/// The area between the axes.
+struct Plot {
+    x: Range,
+    y: Range,
+    /// Its places in units.
+    across: std::ops::Range<i32>,
+    down: std::ops::Range<i32>,
+}
+
+impl Plot {
+    /// Where a point is.
+    fn place(&self, &(x, y): &(f64, f64)) -> (f64, f64) {
+        let share = |value: f64, (low, high): Range| (value - low) / (high - low);
+        let along = |share: f64, range: &std::ops::Range<i32>| {
+            let (start, end) = (f64::from(range.start), f64::from(range.end));
+            start + share * (end - start)
+        };
+        (along(share(x, self.x), &self.across), along(1. - share(y, self.y), &self.down))
+    }
+}
+
+/// The least and the greatest value of an axis.
+type Range = (f64, f64);
+
+/// The ranges of both axes.
+fn ranges(panel: &Panel) -> std::result::Result<(Range, Range), String> {
     let x_values = panel.curves.iter().flat_map(|c| c.points.iter().map(|p| p.0));
     let y_values = panel
         .curves
         .iter()
         .flat_map(|c| c.points.iter().map(|p| p.1).chain(c.spread.iter().flat_map(|s| [s.0, s.1])))
         .chain(panel.levels.iter().map(|level| level.y));
-    let (left, right) = range(x_values, 0.02)?;
-    let (low, high) = range(y_values, 0.06)?;
-    let title = fitted(&panel.title, 18., WIDTH - 60);
-    let (last, above) = title.lines.split_last().map_or(("", &[][..]), |(l, a)| (l.as_str(), a));
-    for (line, words) in (0..).zip(above) {
-        centred(area, words, (WIDTH / 2, 16 + line * title.line_height()), title.size)?;
-    }
-    let mut chart = ChartBuilder::on(area)
-        .caption(last, style(title.size, BLACK))
-        .margin(8)
-        .margin_top(8 + title.more())
-        .margin_right(26)
-        .x_label_area_size(52)
-        .y_label_area_size(72)
-        .build_cartesian_2d(left..right, low..high)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(RGBColor(225, 225, 225))
-        .label_style(style(15., BLACK))
-        .axis_desc_style(style(17., BLACK))
-        .x_desc(&panel.x)
-        .y_desc(&panel.y)
-        .x_labels(TICKS)
-        .y_labels(TICKS)
-        .x_label_formatter(&|v| tick(*v, (left, right)))
-        .y_label_formatter(&|v| tick(*v, (low, high)))
-        .draw()?;
-    for level in &panel.levels {
-        draw_level(area, &mut chart, (left, right), level)?;
-    }
-    for curve in &panel.curves {
-        draw_spread(&mut chart, curve)?;
-    }
-    for curve in &panel.curves {
-        draw_curve(area, &chart, curve)?;
-    }
-    Ok(())
+    Ok((range(x_values, 0.02)?, range(y_values, 0.06)?))
 }
 
-/// A dashed line with its name at the left, where curves begin high above it.
-fn draw_level(area: &Area, chart: &mut Chart, (left, right): (f64, f64), level: &Level) -> Drawn {
-    let grey = RGBColor(110, 110, 110);
-    let ends = [(left, level.y), (right, level.y)];
-    chart.draw_series(DashedLineSeries::new(ends, 3, 4, grey.stroke_width(1)))?;
-    let (x, y) = pixel(area, chart, &(left, level.y));
-    text(area, &level.name, (x + 4, y - 3), 13., grey, (HPos::Left, VPos::Bottom))
+/// The labels of an axis.
+struct Ticks {
+    /// So many of them at most.
+    most: usize,
+    /// How many there are.
+    count: usize,
+    /// Width of the widest.
+    widest: i32,
+}
+
+impl Ticks {
+    /// As many as an axis of this range can have, so that they fit.
+    fn new(style: &Style, range: (f64, f64), fits: impl Fn(&Self) -> bool) -> Self {
+        let of = |most: usize| {
+            let axis: RangedCoordf64 = (range.0..range.1).into();
+            let labels = axis.key_points(most).into_iter().map(|v| tick(v, range, most));
+            let widths: Vec<f64> = labels.map(|label| style.width_of(&label, SMALL)).collect();
+            let widest = widths.iter().copied().fold(0., f64::max).ceil() as i32;
+            Self { most, count: widths.len(), widest }
+        };
+        (2..=TICKS).rev().map(of).find(fits).unwrap_or_else(|| of(2))
+    }
+
+    fn width_with_gaps(&self) -> i32 {
+        self.count as i32 * (self.widest + SMALL as i32)
+    }
+
+    fn height_with_gaps(&self) -> i32 {
+        self.count as i32 * 2 * SMALL as i32
+    }
+}
+
+/// A dashed grey line between two points.
+fn level_line(canvas: &Canvas, ends: &[(f64, f64)]) {
+    canvas.polyline(ends, RGBColor(110, 110, 110), 1., Some((3., 4.)));
 }
 
 /// Points whose spread is not defined have none.
-fn draw_spread(chart: &mut Chart, curve: &Curve) -> Drawn {
-    let defined: Vec<_> = curve
-        .spread_at_points()
-        .filter(|(x, y, (low, high))| [x, y, low, high].iter().all(|v| v.is_finite()))
-        .collect();
+fn draw_spread(style: &Style, chart: &mut Chart, curve: &Curve) -> Drawn {
+    let defined: Vec<_> = curve.defined_spread().collect();
     match curve.band {
         Band::Filled if !defined.is_empty() => {
             let lower = defined.iter().rev().map(|&(x, _, (low, _))| (x, low));
             let upper = defined.iter().map(|&(x, _, (_, high))| (x, high));
             let outline: Vec<_> = upper.chain(lower).collect();
-            let fill = curve.colour().mix(0.18);
+            let fill = curve.colour(style).mix(0.18);
             chart.draw_series(std::iter::once(Polygon::new(outline, fill)))?;
         }
         Band::Bars => {
-            let bar = curve.colour().stroke_width(1);
+            let bar = curve.colour(style).stroke_width(1);
             let bars = defined.into_iter();
             chart.draw_series(
                 bars.map(|(x, y, (low, high))| ErrorBar::new_vertical(x, low, y, high, bar, 6)),
@@ -242,23 +384,16 @@ fn draw_spread(chart: &mut Chart, curve: &Curve) -> Drawn {
     Ok(())
 }
 
-fn draw_curve(area: &Area, chart: &Chart, curve: &Curve) -> Drawn {
-    let finite = curve.points.iter().filter(|p| p.0.is_finite() && p.1.is_finite());
-    let points: Vec<(i32, i32)> = finite.map(|p| pixel(area, chart, p)).collect();
-    curve.style.line(area, &points, curve.colour())?;
+fn draw_curve(canvas: &Canvas, plot: &Plot, curve: &Curve) -> Drawn {
+    let points: Vec<(f64, f64)> = curve.defined_points().map(|p| plot.place(p)).collect();
+    let colour = curve.colour(canvas.style);
+    curve.style.line(canvas, &points, colour);
     if curve.has_markers() {
-        for &at in &points {
-            curve.style.marker(area, at, curve.colour())?;
+        for &(x, y) in &points {
+            curve.style.marker(canvas, (x.round() as i32, y.round() as i32), colour)?;
         }
     }
     Ok(())
-}
-
-/// Where a point of the chart is in the area.
-fn pixel(area: &Area, chart: &Chart, point: &(f64, f64)) -> (i32, i32) {
-    let (x, y) = chart.backend_coord(point);
-    let (left, top) = area.get_base_pixel();
-    (x - left, y - top)
 }
 
 /// The range of some values with a margin; never empty. Values that differ by their rounding alone
@@ -291,9 +426,10 @@ const LARGEST: f64 = 1e100;
 /// Ticks of an axis, at most.
 const TICKS: usize = 7;
 
-/// The label of a tick on an axis of this range: as many digits as tell it from the next.
-fn tick(value: f64, (low, high): (f64, f64)) -> String {
-    let step = (high - low) / TICKS as f64;
+/// The label of a tick on an axis of this range with so many ticks: as many digits as tell it from
+/// the next.
+fn tick(value: f64, (low, high): (f64, f64), ticks: usize) -> String {
+    let step = (high - low) / ticks as f64;
     let value = if value.abs() < 1e-6 * step { 0. } else { value };
     let digits = 1 - step.log10().floor() as i32;
     let largest = low.abs().max(high.abs());
@@ -351,7 +487,7 @@ mod tests {
             let labels: Vec<String> = (first..)
                 .map(|i| i as f64 * step)
                 .take_while(|v| *v <= high)
-                .map(|v| tick(v, (low, high)))
+                .map(|v| tick(v, (low, high), TICKS))
                 .collect();
             let mut distinct = labels.clone();
             distinct.dedup();
@@ -359,9 +495,9 @@ mod tests {
             let is_short = |l: &String| l.len() <= 9 && l != "-0" && !l.ends_with(".0");
             assert!(labels.iter().all(is_short), "{low} to {high}: {labels:?}");
         }
-        let labels = [1e-12, 0.5, 100., -0.25].map(|value| tick(value, (-1., 1.)));
+        let labels = [1e-12, 0.5, 100., -0.25].map(|value| tick(value, (-1., 1.), TICKS));
         assert_eq!(labels, ["0", "0.5", "100", "-0.25"]);
-        assert_eq!(tick(1.5e6, (0., 2e6)), "1.5e6");
+        assert_eq!(tick(1.5e6, (0., 2e6), TICKS), "1.5e6");
     }
 
     #[test]
@@ -378,10 +514,10 @@ mod tests {
             levels: vec![],
         };
         let source = Source { data: "none".into(), synthetic: false };
-        let drawn = curves("test", &[panel(vec![curve])], &source)?;
+        let drawn = curves("test", &[panel(vec![curve])], &source, &Style::default())?;
         assert!(!drawn.svg().contains("NaN"), "{}", drawn.svg());
         let huge = Curve::new("a", vec![(0., -1e308), (1., 1e308)], 0, LineStyle::Solid);
-        assert!(curves("test", &[panel(vec![huge])], &source).is_err());
+        assert!(curves("test", &[panel(vec![huge])], &source, &Style::default()).is_err());
         Ok(())
     }
 }

@@ -38,6 +38,17 @@ pub enum Error {
     /// An error of polars.
     #[error(transparent)]
     Polars(#[from] polars::prelude::PolarsError),
+    /// A style is not possible.
+    #[error("{0}")]
+    Style(String),
+    /// A font cannot be used.
+    #[error("font {name}: {reason}")]
+    Font {
+        /// The name that was asked for.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// A figure could not be drawn.
     #[error("drawing {figure}: {reason}")]
     Drawing {
@@ -50,3 +61,9 @@ pub enum Error {
 
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub(crate) fn font(name: &str, reason: String) -> Self {
+        Self::Font { name: name.into(), reason }
+    }
+}

@@ -3,33 +3,31 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use crate::canvas::{
-    Area, Drawn, Picture, centred, draw, left_of, lines, right_of, shortened, text, width_of,
-};
+use crate::canvas::{Canvas, Drawn, Fitted, MARGIN, Picture, draw, shortened};
 use crate::colour::ColourMap;
-use crate::colour_bar::{colour_bar, number_label};
+use crate::colour_bar::{self, ColourBar, number_label};
 use crate::error::Result;
 use crate::face::{Face, MID_GREY, blend, byte, luminance};
 use crate::figure::Figure;
 use crate::scale::{share, upper_end};
 use crate::source::Source;
+use crate::style::{SMALL, Style};
 
-/// Height and width of a picture.
-const CELL: i32 = 84;
-const GAP: i32 = 8;
-const LEFT: i32 = 150;
-const TOP: i32 = 76;
-/// Height of a colour bar, and from one to the next.
-const BAR: i32 = 150;
-const BAR_STEP: i32 = 190;
+/// Smallest and largest side of a picture.
+const SIDES: (i32, i32) = (40, 64);
+const GAP: i32 = 6;
+/// Height of the line above the methods of a kind.
+const KIND: i32 = 20;
+/// What a colour bar is named.
+const SCALE: &str = "share of a method's scale, over mid grey";
+/// Lines of a column's name and of a method's name, at most.
+const COLUMN_LINES: usize = 7;
+const METHOD_LINES: usize = 3;
 
 /// What is written below the maps.
-const NOTE: &str = "Colours are shares of a method's 99.5th percentile of |value| over all rows \
+const NOTE: &str = "Colours are shares of a method's 99.5th percentile of |value| over all faces \
      (\u{201c}1 is\u{201d}). A global map is the same for every face, and what is below 0 in it is \
      drawn as 0. An outline on a face shows where a drawn attribute is.";
-
-/// Height of a line of the note.
-const NOTE_LINE: i32 = 18;
 
 /// What the values of an attribution method mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,11 +41,12 @@ pub enum AttributionKind {
 }
 
 impl AttributionKind {
+    /// What its colours mean.
     fn title(self) -> &'static str {
         match self {
             Self::Unsigned => "unsigned: how much a pixel counts",
             Self::Signed => "signed: for (red) and against (blue)",
-            Self::Global => "global",
+            Self::Global => "global: one map for all faces",
         }
     }
 
@@ -61,18 +60,18 @@ impl AttributionKind {
     }
 }
 
-/// A column of [`face_attributions`].
+/// A row of [`face_attributions`].
 #[derive(Debug, Clone)]
 pub struct AttributionMethod {
     /// Its name.
     pub name: String,
-    /// What its values mean. Columns of a kind stand together.
+    /// What its values mean. Methods of a kind stand together.
     pub kind: AttributionKind,
 }
 
-/// The attributions of one attribute.
+/// The attributions of one attribute, a column of [`face_attributions`].
 #[derive(Debug, Clone)]
-pub struct AttributionRow {
+pub struct AttributionColumn {
     /// The attribute, and what the model says of it.
     pub name: String,
     /// The face that is explained.
@@ -83,54 +82,99 @@ pub struct AttributionRow {
     pub maps: Vec<Vec<f64>>,
 }
 
-/// Attribution methods as columns and attributes as rows, each over a face of its own. A method's
-/// colours are shares of one scale for all rows, the 99.5th percentile of |value|, which is written
-/// below it. Methods come in the order unsigned, signed, global.
+/// Attribution methods as rows and attributes as columns, each over a face of its own. Attributes
+/// for which there is no room stand below the others. A method's colours are shares of one scale
+/// for all faces, the 99.5th percentile of |value|, which is written below its name. Methods come
+/// in the order unsigned, signed, global.
 ///
 /// # Errors
 /// If it cannot be drawn.
 pub fn face_attributions(
     name: &str,
     methods: &[AttributionMethod],
-    rows: &[AttributionRow],
+    columns: &[AttributionColumn],
     source: &Source,
+    style: &Style,
 ) -> Result<Figure> {
-    let columns = Columns::new(methods, rows);
-    let right = columns.left(methods.len()) + CELL + GAP;
-    let below_rows = TOP + rows.len() as i32 * (CELL + GAP);
-    // The colour bars need as much.
-    let bottom = below_rows.max(TOP + BAR_STEP * bars(methods) - 30);
-    let width = right + 92;
-    let note = lines(NOTE, 13., width - 24);
-    let height = bottom + 28 + NOTE_LINE * note.len() as i32;
-    draw(name, (width as u32, height as u32), source, |area, pictures| {
-        columns.draw_headings(area)?;
-        for (r, row) in rows.iter().enumerate() {
-            columns.draw_row(area, pictures, TOP + r as i32 * (CELL + GAP), row)?;
+    let layout = Layout::new(methods, columns, style);
+    let blocks = columns.chunks(layout.in_block);
+    let bottom = blocks.len() as i32 * layout.block();
+    let room = style.units() - 2 * MARGIN;
+    let note = style.fitted(NOTE, SMALL, room);
+    let bar = colour_bar::height(style, SCALE, room / 2 - 16);
+    draw(name, bottom + bar + note.height() + 6, source, style, |canvas| {
+        for (block, y) in blocks.zip((0..).map(|i| i * layout.block())) {
+            layout.draw_names(canvas, y)?;
+            for (column, x) in block.iter().zip((0..).map(|i| layout.left + i * layout.step)) {
+                layout.draw_column(canvas, (x, y), column)?;
+            }
         }
-        columns.draw_scales(area, below_rows + 6)?;
-        for (line, words) in (0..).zip(&note) {
-            right_of(area, words, (12, bottom + 30 + NOTE_LINE * line), 13.)?;
-        }
-        draw_colour_bars(area, pictures, right + 8, methods)
+        draw_colour_bars(canvas, bottom, methods)?;
+        note.right_of(canvas, (MARGIN, bottom + bar + 4 + note.line_height() / 2))
     })
 }
 
-/// The methods in the order in which they are drawn.
-struct Columns<'a> {
-    /// Each method's place among the maps of a row, the method, and the upper end of its scale.
+/// The methods in the order in which they are drawn, and where.
+struct Layout<'a> {
+    /// Each method's place among the maps of a column, the method, and the upper end of its scale.
     methods: Vec<(usize, &'a AttributionMethod, f64)>,
+    /// The methods' names with what 1 is on their scales.
+    names: Vec<Fitted>,
+    /// Top of each method's row in its block.
+    tops: Vec<i32>,
+    /// Columns beside each other.
+    in_block: usize,
+    /// Width of the methods' names, and from a column to the next.
+    left: i32,
+    step: i32,
+    /// Side of a picture.
+    side: i32,
+    /// Height of the columns' names.
+    above: i32,
+    /// Height of a row.
+    row: i32,
 }
 
-impl<'a> Columns<'a> {
-    fn new(methods: &'a [AttributionMethod], rows: &[AttributionRow]) -> Self {
-        let scale = |m: usize| {
-            upper_end(rows.iter().filter_map(|row| row.maps.get(m)).flatten().map(|v| v.abs()))
+impl<'a> Layout<'a> {
+    fn new(methods: &'a [AttributionMethod], columns: &[AttributionColumn], style: &Style) -> Self {
+        let methods = in_order(methods, columns);
+        let left = (style.units() / 5).clamp(80, 150);
+        let room = style.units() - left - MARGIN;
+        let most = (room / (SIDES.0 + GAP)).max(1) as usize;
+        let blocks = columns.len().div_ceil(most).max(1);
+        let in_block = columns.len().div_ceil(blocks).max(1);
+        let step = (room / in_block as i32).min(2 * SIDES.1);
+        let side = (step - GAP).clamp(8, SIDES.1);
+        let name = |(_, method, scale): &(usize, &AttributionMethod, f64)| {
+            let mut lines = shortened(style.lines(&method.name, SMALL, left - 10), METHOD_LINES);
+            let scale = if *scale > 0. { number_label(*scale) } else { "–".into() };
+            lines.push(format!("1 is {scale}"));
+            Fitted { lines, size: SMALL }
         };
-        let mut methods: Vec<_> =
-            methods.iter().enumerate().map(|(m, method)| (m, method, scale(m))).collect();
-        methods.sort_by_key(|(_, method, _)| method.kind);
-        Self { methods }
+        let names: Vec<Fitted> = methods.iter().map(name).collect();
+        let heads = columns.iter().map(|column| column_name(column, style, step).height());
+        let above = heads.max().unwrap_or(0) + 8;
+        let row = side.max(names.iter().map(Fitted::height).max().unwrap_or(0)) + GAP;
+        let mut layout =
+            Self { methods, names, tops: vec![], in_block, left, step, side, above, row };
+        layout.tops = layout.tops();
+        layout
+    }
+
+    /// Rows follow each other below the faces; above the first of a kind is a line.
+    fn tops(&self) -> Vec<i32> {
+        let mut y = self.above + self.side + 4;
+        let top = |at: usize| {
+            y += if self.begins_kind(at) { KIND } else { 0 };
+            y += self.row;
+            y - self.row
+        };
+        (0..self.methods.len()).map(top).collect()
+    }
+
+    /// Height of a block.
+    fn block(&self) -> i32 {
+        self.tops.last().map_or(self.above + self.side, |top| top + self.row) + 8
     }
 
     /// Whether a method is the first of its kind.
@@ -138,102 +182,85 @@ impl<'a> Columns<'a> {
         at == 0 || self.methods[at].1.kind != self.methods[at - 1].1.kind
     }
 
-    /// Left end of a column: the face is column 0, then come the methods. Kinds stand apart from
-    /// each other and from the face.
-    fn left(&self, column: usize) -> i32 {
-        let kinds = (0..column).filter(|&at| self.begins_kind(at)).count();
-        LEFT + column as i32 * (CELL + GAP) + 14 * kinds as i32
-    }
-
-    /// The names of columns, and what a kind's colours mean above its first.
-    fn draw_headings(&self, area: &Area) -> Drawn {
-        for (at, (_, method, _)) in self.methods.iter().enumerate() {
+    /// The methods' names, and what a kind's colours mean above its first.
+    fn draw_names(&self, canvas: &Canvas, y: i32) -> Drawn {
+        canvas.left_of("face", (self.left - 8, y + self.above + self.side / 2), SMALL)?;
+        for (at, (name, top)) in self.names.iter().zip(&self.tops).enumerate() {
+            let y = y + top;
             if self.begins_kind(at) {
-                let columns = self.methods.iter().filter(|m| m.1.kind == method.kind).count();
-                let title = method.kind.title();
-                let short = title.split(':').next().unwrap_or_default();
-                let room = f64::from(columns as i32 * (CELL + GAP));
-                let has_room = columns > 1 && width_of(title, 13.) <= room;
-                text(
-                    area,
-                    if has_room { title } else { short },
-                    (self.left(at + 1), 12),
-                    13.,
-                    RGBColor(90, 90, 90),
-                    (HPos::Left, VPos::Center),
-                )?;
+                let grey = RGBColor(90, 90, 90);
+                let title = self.methods[at].1.kind.title();
+                let place = (self.left, y - KIND / 2);
+                canvas.text(title, place, SMALL, grey, (HPos::Left, VPos::Center))?;
             }
-        }
-        let names = self.methods.iter().map(|(_, method, _)| method.name.as_str());
-        for (i, name) in std::iter::once("face").chain(names).enumerate() {
-            for (part, line) in lines(name, 13., CELL + 4).iter().enumerate() {
-                centred(area, line, (self.left(i) + CELL / 2, 34 + 16 * part as i32), 13.)?;
-            }
+            name.left_of(canvas, (self.left - 8, y + self.side / 2 - name.more() / 2))?;
         }
         Ok(())
     }
 
     /// An attribute's name, its face, and the methods' maps over the face.
-    fn draw_row(
+    fn draw_column(
         &self,
-        area: &Area,
-        pictures: &mut Vec<Picture>,
-        y: i32,
-        row: &AttributionRow,
+        canvas: &Canvas,
+        (x, y): (i32, i32),
+        column: &AttributionColumn,
     ) -> Drawn {
-        let name = row.name.lines().flat_map(|line| lines(line, 13., LEFT - 20));
-        for (part, line) in shortened(name.collect(), 5).iter().enumerate() {
-            left_of(area, line, (LEFT - 12, y + 10 + 16 * part as i32), 13.)?;
-        }
-        let mut place = |column: usize, side: usize, rgb: Vec<u8>| {
-            let at = (self.left(column), y);
-            pictures.push(Picture { at, size: (CELL, CELL), pixels: (side, side), rgb });
+        let name = column_name(column, canvas.style, self.step);
+        let top = y + self.above - 4 - name.height() + name.line_height() / 2;
+        name.draw(canvas, (x + self.side / 2, top), BLACK, HPos::Center)?;
+        let place = |y: i32, pixels: usize, rgb: Vec<u8>| {
+            let size = (self.side, self.side);
+            canvas.place(Picture { at: (x, y), size, pixels: (pixels, pixels), rgb });
         };
-        let (side, rgb) = outlined(&row.face, row.region.as_deref());
-        place(0, side, rgb);
-        for (at, (m, method, scale)) in self.methods.iter().enumerate() {
-            let Some(map) = row.maps.get(*m) else { continue };
-            let pixels = row.face.rgb.iter().zip(map);
+        let (side, rgb) = outlined(&column.face, column.region.as_deref());
+        place(y + self.above, side, rgb);
+        for ((m, method, scale), top) in self.methods.iter().zip(&self.tops) {
+            let Some(map) = column.maps.get(*m) else { continue };
+            let pixels = column.face.rgb.iter().zip(map);
             let rgb = pixels
                 .flat_map(|(p, value)| method.kind.overlaid(luminance(p), share(*value, *scale)));
-            place(at + 1, row.face.size, rgb.collect());
-        }
-        Ok(())
-    }
-
-    /// What 1 is on each method's scale.
-    fn draw_scales(&self, area: &Area, y: i32) -> Drawn {
-        left_of(area, "1 is", (LEFT - 12, y), 13.)?;
-        for (at, (_, _, scale)) in self.methods.iter().enumerate() {
-            let words = if *scale > 0. { number_label(*scale) } else { "–".into() };
-            centred(area, &words, (self.left(at + 1) + CELL / 2, y), 13.)?;
+            place(y + top, column.face.size, rgb.collect());
         }
         Ok(())
     }
 }
 
-/// How many colour bars the methods need: one for those with a sign, one for those without.
-fn bars(methods: &[AttributionMethod]) -> i32 {
-    let signed = methods.iter().filter(|method| method.kind == AttributionKind::Signed).count();
-    i32::from(signed > 0) + i32::from(signed < methods.len())
+/// A column's name in lines that are as wide as the column.
+fn column_name(column: &AttributionColumn, style: &Style, width: i32) -> Fitted {
+    let lines = column.name.lines().flat_map(|line| style.lines(line, SMALL, width));
+    Fitted { lines: shortened(lines.collect(), COLUMN_LINES), size: SMALL }
 }
 
-/// A colour bar for methods without a sign, and one for those with a sign, where there are such.
-fn draw_colour_bars(
-    area: &Area,
-    pictures: &mut Vec<Picture>,
-    x: i32,
-    methods: &[AttributionMethod],
-) -> Drawn {
-    let title = "share, over mid grey";
-    if methods.iter().any(|method| method.kind != AttributionKind::Signed) {
+/// Each method's place, the method, and the upper end of its scale, by kind.
+fn in_order<'a>(
+    methods: &'a [AttributionMethod],
+    columns: &[AttributionColumn],
+) -> Vec<(usize, &'a AttributionMethod, f64)> {
+    let scale = |m: usize| {
+        upper_end(columns.iter().filter_map(|column| column.maps.get(m)).flatten().map(|v| v.abs()))
+    };
+    let mut methods: Vec<_> =
+        methods.iter().enumerate().map(|(m, method)| (m, method, scale(m))).collect();
+    methods.sort_by_key(|(_, method, _)| method.kind);
+    methods
+}
+
+/// A colour bar for methods without a sign, and one beside it for those with a sign, where there
+/// are such.
+fn draw_colour_bars(canvas: &Canvas, y: i32, methods: &[AttributionMethod]) -> Drawn {
+    let half = canvas.style.units() / 2;
+    let is_signed = |method: &AttributionMethod| method.kind == AttributionKind::Signed;
+    let mut x = MARGIN;
+    if methods.iter().any(|method| !is_signed(method)) {
         let colour = |share: f64| AttributionKind::Unsigned.overlaid(MID_GREY, share);
-        colour_bar(area, pictures, (x, TOP), BAR, colour, (0., 1.), title)?;
+        let bar = ColourBar { colour, ends: (0., 1.), title: SCALE };
+        bar.draw(canvas, (x, y), half - 24)?;
+        x += half;
     }
-    if methods.iter().any(|method| method.kind == AttributionKind::Signed) {
+    if methods.iter().any(is_signed) {
         let colour = |share: f64| AttributionKind::Signed.overlaid(MID_GREY, 2. * share - 1.);
-        let y = TOP + BAR_STEP * (bars(methods) - 1);
-        colour_bar(area, pictures, (x, y), BAR, colour, (-1., 1.), title)?;
+        let bar = ColourBar { colour, ends: (-1., 1.), title: SCALE };
+        bar.draw(canvas, (x, y), half - 24)?;
     }
     Ok(())
 }
@@ -303,14 +330,14 @@ mod tests {
     #[test]
     fn a_scale_is_that_of_absolute_values_over_all_rows() {
         let method = AttributionMethod { name: "a".into(), kind: AttributionKind::Signed };
-        let row = |map: Vec<f64>| AttributionRow {
+        let column = |map: Vec<f64>| AttributionColumn {
             name: String::new(),
             face: Face { size: 1, rgb: vec![[0.; 3]] },
             region: None,
             maps: vec![map],
         };
         let first: Vec<f64> = (0..500).map(|i| -f64::from(i % 10)).collect();
-        let rows = [row(first), row([vec![1e6], vec![0.; 499]].concat())];
-        assert_eq!(Columns::new(&[method], &rows).methods[0].2, 9.);
+        let columns = [column(first), column([vec![1e6], vec![0.; 499]].concat())];
+        assert_eq!(in_order(&[method], &columns)[0].2, 9.);
     }
 }

@@ -1,23 +1,25 @@
 //! Faces with masks over them (Figure 4).
 
-use crate::canvas::{Area, Drawn, Picture, centred, draw, fitted, left_of, lines};
+use crate::canvas::{Canvas, Drawn, MARGIN, Picture, draw};
 use crate::colour::ColourMap;
-use crate::colour_bar::colour_bar;
+use crate::colour_bar::{self, ColourBar};
 use crate::error::Result;
 use crate::face::{Face, MID_GREY, blend, byte, luminance};
 use crate::figure::Figure;
 use crate::scale::{share, upper_end};
 use crate::source::Source;
+use crate::style::{BODY, SMALL, Style};
 
 const COLOURS: ColourMap = ColourMap::Inferno;
+const SCALE: &str = "mask value (over mid grey)";
 
-/// Height and width of a picture.
-const CELL: i32 = 84;
-const GAP: i32 = 8;
-const LEFT: i32 = 150;
-const TOP: i32 = 128;
-/// Height of a row: a picture, and the feature id below it.
-const ROW: i32 = CELL + 26;
+/// Smallest and largest side of a picture.
+const SIDES: (i32, i32) = (40, 110);
+const GAP: i32 = 5;
+/// Between the masks of a face and those of the next.
+const BETWEEN: i32 = 14;
+/// Height of a channel's number below its mask.
+const NUMBER: i32 = 20;
 
 /// The masks of one attribute: for each face, its top channels.
 #[derive(Debug, Clone)]
@@ -30,92 +32,140 @@ pub struct FaceRow {
 
 fn heading(channels: i32) -> String {
     match channels {
-        1 => "the most important channel, with its feature id".into(),
-        3 => "the three most important channels, with feature ids".into(),
-        n => format!("the {n} most important channels, with feature ids"),
+        1 => "Each face: the most important channel, with its feature id".into(),
+        3 => "Each face: the three most important channels, with feature ids".into(),
+        n => format!("Each face: the {n} most important channels, with feature ids"),
     }
 }
 
 /// Figure 4: attributes as rows, and for each face the attribute's top channels as columns, each a
-/// mask over the face with its feature id below.
+/// mask over the face with its feature id below. Faces for which there is no room stand below the
+/// others.
 ///
 /// # Errors
 /// If it cannot be drawn.
-pub fn face_masks(name: &str, faces: &[Face], rows: &[FaceRow], source: &Source) -> Result<Figure> {
-    let masks = rows.iter().flat_map(|row| row.masks.iter().flatten());
-    let layout = Layout {
-        faces,
-        per_face: rows.first().and_then(|row| row.masks.first()).map_or(0, Vec::len) as i32,
-        high: upper_end(masks.flat_map(|(_, mask)| mask.iter().copied())),
-    };
-    let right = layout.column(faces.len().saturating_sub(1), layout.per_face);
-    let height = TOP + rows.len() as i32 * ROW;
-    draw(name, ((right + 92) as u32, height as u32), source, |area, pictures| {
-        layout.draw_faces(area, pictures)?;
-        let place = right - LEFT + 80;
-        fitted(&heading(layout.per_face), 14., place).centred(area, ((LEFT + right) / 2, 110))?;
-        for (r, row) in rows.iter().enumerate() {
-            layout.draw_masks(area, pictures, TOP + r as i32 * ROW, row)?;
+pub fn face_masks(
+    name: &str,
+    faces: &[Face],
+    rows: &[FaceRow],
+    source: &Source,
+    style: &Style,
+) -> Result<Figure> {
+    let layout = Layout::new(faces.len(), rows, style);
+    let room = style.units() - 2 * MARGIN;
+    let heading = style.fitted(&heading(layout.per_face), SMALL, room);
+    let top = heading.height() + 8;
+    let bottom = top + faces.len().div_ceil(layout.in_block) as i32 * layout.block();
+    let height = bottom + colour_bar::height(style, SCALE, room);
+    draw(name, height, source, style, |canvas| {
+        heading.right_of(canvas, (MARGIN, 4 + heading.line_height() / 2))?;
+        for (i, block) in (0..).zip(faces.chunks(layout.in_block)) {
+            let first = i as usize * layout.in_block;
+            layout.draw_block(canvas, top + i * layout.block(), block, first, rows)?;
         }
-        colour_bar(
-            area,
-            pictures,
-            (right + 8, TOP),
-            (height - TOP - 30).min(300),
-            |share| overlaid(MID_GREY, share),
-            (0., layout.high),
-            "mask value",
-        )
+        let colour = |share| overlaid(MID_GREY, share);
+        let bar = ColourBar { colour, ends: (0., layout.high), title: SCALE };
+        bar.draw(canvas, (MARGIN, bottom), room)
     })
 }
 
-/// What all rows share.
-struct Layout<'a> {
-    faces: &'a [Face],
+/// Where everything is.
+struct Layout {
     /// Masks of each face in a row.
     per_face: i32,
+    /// Faces beside each other.
+    in_block: usize,
+    /// Width of the attributes' names.
+    left: i32,
+    /// Side of a picture.
+    side: i32,
+    /// Height of a row.
+    row: i32,
+    rows: i32,
     /// The mask value at the upper end of the colour scale.
     high: f64,
 }
 
-impl Layout<'_> {
+impl Layout {
+    fn new(faces: usize, rows: &[FaceRow], style: &Style) -> Self {
+        let masks = rows.iter().flat_map(|row| row.masks.iter().flatten());
+        let high = upper_end(masks.flat_map(|(_, mask)| mask.iter().copied()));
+        let per_face = rows.first().and_then(|row| row.masks.first()).map_or(1, Vec::len) as i32;
+        let per_face = per_face.max(1);
+        let left = (style.units() / 5).clamp(80, 150);
+        let room = style.units() - left - MARGIN;
+        let side = |faces: i32| (room / faces - BETWEEN) / per_face - GAP;
+        let most = (1..=faces.max(1) as i32).rev().find(|&n| side(n) >= SIDES.0).unwrap_or(1);
+        let blocks = faces.max(1).div_ceil(most as usize);
+        let in_block = faces.max(1).div_ceil(blocks);
+        let side = side(in_block as i32).clamp(8, SIDES.1);
+        let names = rows.iter().map(|row| style.shortened(&row.name, BODY, left - 16, 4).height());
+        let row = (side + NUMBER + 4).max(names.max().unwrap_or(0) + 4);
+        Self { per_face, in_block, left, side, row, rows: rows.len() as i32, high }
+    }
+
+    /// Height of a block of faces.
+    fn block(&self) -> i32 {
+        self.side + 10 + self.rows * self.row + 8
+    }
+
     /// Left end of a face's mask of this rank.
     fn column(&self, face: usize, rank: i32) -> i32 {
-        LEFT + face as i32 * (self.per_face * (CELL + GAP) + 18) + rank * (CELL + GAP)
+        let step = self.side + GAP;
+        self.left + face as i32 * (self.per_face * step + BETWEEN) + rank * step
     }
 
-    /// The faces, each above the middle of its masks.
-    fn draw_faces(&self, area: &Area, pictures: &mut Vec<Picture>) -> Drawn {
-        left_of(area, "face", (LEFT - 12, 14 + CELL / 2), 16.)?;
-        for (i, face) in self.faces.iter().enumerate() {
-            let x = self.column(i, 0) + (self.per_face * (CELL + GAP) - GAP - CELL) / 2;
+    /// Faces, each above the middle of its masks, and all rows of masks below.
+    fn draw_block(
+        &self,
+        canvas: &Canvas,
+        y: i32,
+        faces: &[Face],
+        first: usize,
+        rows: &[FaceRow],
+    ) -> Drawn {
+        canvas.left_of("face", (self.left - 10, y + self.side / 2), BODY)?;
+        let step = self.side + GAP;
+        for (i, face) in faces.iter().enumerate() {
+            let x = self.column(i, 0) + (self.per_face * step - GAP - self.side) / 2;
             let rgb = face.rgb.iter().flat_map(|p| p.map(byte)).collect();
-            pictures.push(picture((x, 8), face, rgb));
+            canvas.place(self.picture((x, y), face, rgb));
         }
-        Ok(())
-    }
-
-    /// An attribute's name and its masks over the faces.
-    fn draw_masks(&self, area: &Area, pictures: &mut Vec<Picture>, y: i32, row: &FaceRow) -> Drawn {
-        for (part, line) in lines(&row.name, 16., LEFT - 20).iter().enumerate() {
-            left_of(area, line, (LEFT - 12, y + CELL / 2 - 8 + 18 * part as i32), 16.)?;
-        }
-        for (i, (face, masks)) in self.faces.iter().zip(&row.masks).enumerate() {
-            for (rank, (channel, mask)) in masks.iter().enumerate() {
-                let x = self.column(i, rank as i32);
-                let pixels = face.rgb.iter().zip(mask);
-                let rgb =
-                    pixels.flat_map(|(p, value)| overlaid(luminance(p), share(*value, self.high)));
-                pictures.push(picture((x, y), face, rgb.collect()));
-                centred(area, &channel.to_string(), (x + CELL / 2, y + CELL + 10), 14.)?;
+        for (r, row) in (0..).zip(rows) {
+            let y = y + self.side + 10 + r * self.row;
+            let name = canvas.style.shortened(&row.name, BODY, self.left - 16, 4);
+            name.left_of(canvas, (self.left - 10, y + self.side / 2 - name.more() / 2))?;
+            for (i, (face, masks)) in faces.iter().zip(row.masks.iter().skip(first)).enumerate() {
+                self.draw_masks(canvas, (i, y), face, masks)?;
             }
         }
         Ok(())
     }
-}
 
-fn picture(at: (i32, i32), face: &Face, rgb: Vec<u8>) -> Picture {
-    Picture { at, size: (CELL, CELL), pixels: (face.size, face.size), rgb }
+    /// An attribute's masks over a face.
+    fn draw_masks(
+        &self,
+        canvas: &Canvas,
+        (i, y): (usize, i32),
+        face: &Face,
+        masks: &[(usize, Vec<f64>)],
+    ) -> Drawn {
+        for (rank, (channel, mask)) in (0..).zip(masks) {
+            let x = self.column(i, rank);
+            let pixels = face.rgb.iter().zip(mask);
+            let rgb =
+                pixels.flat_map(|(p, value)| overlaid(luminance(p), share(*value, self.high)));
+            canvas.place(self.picture((x, y), face, rgb.collect()));
+            let at = (x + self.side / 2, y + self.side + NUMBER / 2);
+            let number = canvas.style.shortened(&channel.to_string(), SMALL, self.side + GAP, 1);
+            number.centred(canvas, at)?;
+        }
+        Ok(())
+    }
+
+    fn picture(&self, at: (i32, i32), face: &Face, rgb: Vec<u8>) -> Picture {
+        Picture { at, size: (self.side, self.side), pixels: (face.size, face.size), rgb }
+    }
 }
 
 /// A grey pixel of this luminance under a mask, whose value is a share in [0, 1] of the scale: the

@@ -6,12 +6,48 @@ use foresee_files::write_atomic;
 use resvg::{tiny_skia, usvg};
 
 use crate::error::{Error, Result};
-use crate::font;
 use crate::pdf::pdf;
+use crate::source::Source;
+use crate::style::{Format, Style};
 
-/// PNG pixels per SVG unit: a figure of 660 units is 1,980 pixels wide, 600 dpi in a column of 3.3
-/// inches.
-const PIXELS_PER_UNIT: f32 = 3.;
+/// Millimetres of an inch.
+const INCH: f64 = 25.4;
+
+/// What a figure's files say about it beside the drawing.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// What the figure shows.
+    pub caption: String,
+    /// The data files that it was drawn from.
+    pub data: Vec<String>,
+    /// The command that draws it again.
+    pub command: String,
+}
+
+impl About {
+    /// How [`CREATOR`](Self::CREATOR) begins in every version.
+    const MARK: &str = "foresee-report ";
+    /// The program that made a file, as its metadata name it.
+    pub(crate) const CREATOR: &str = concat!("foresee-report ", env!("CARGO_PKG_VERSION"));
+
+    /// The data files and the command, as far as they are known.
+    pub(crate) fn made_from(&self) -> String {
+        let data = match self.data.is_empty() {
+            true => String::new(),
+            false => format!("data: {}\n", self.data.join(", ")),
+        };
+        match self.command.is_empty() {
+            true => data,
+            false => format!("{data}command: {}\n", self.command),
+        }
+    }
+}
+
+/// Whether a file is a figure that [`Figure::save`] wrote, in any format.
+pub fn is_figure(path: &Path) -> bool {
+    let mark = About::MARK.as_bytes();
+    std::fs::read(path).is_ok_and(|bytes| bytes.windows(mark.len()).any(|part| part == mark))
+}
 
 /// A drawn figure.
 #[derive(Debug, Clone)]
@@ -19,12 +55,36 @@ pub struct Figure {
     name: String,
     svg: String,
     size: (u32, u32),
+    /// The note about the data.
+    note: String,
+    style: Style,
+    about: About,
+    /// The figure as LaTeX with pgfplots, where there is one.
+    tikz: Option<String>,
 }
 
 impl Figure {
-    /// A figure from SVG text of this width and height.
-    pub(crate) fn new(name: &str, svg: String, size: (u32, u32)) -> Self {
-        Self { name: name.into(), svg, size }
+    /// A figure from SVG text of this width and height in units.
+    pub(crate) fn new(
+        name: &str,
+        svg: String,
+        size: (u32, u32),
+        source: &Source,
+        style: &Style,
+    ) -> Self {
+        let (name, note) = (name.into(), source.note());
+        let (style, about) = (style.clone(), About::default());
+        Self { name, svg, size, note, style, about, tikz: None }
+    }
+
+    /// The same figure, which also has a form in LaTeX.
+    pub(crate) fn with_tikz(self, tikz: String) -> Self {
+        Self { tikz: Some(tikz), ..self }
+    }
+
+    /// The same figure with what its files say about it.
+    pub fn about(self, about: About) -> Self {
+        Self { about, ..self }
     }
 
     /// The figure's file name without extension.
@@ -32,42 +92,139 @@ impl Figure {
         &self.name
     }
 
-    /// The figure as SVG text.
-    pub fn svg(&self) -> &str {
-        &self.svg
+    /// The figure's caption, and the note about the data, which stands there also if the figure has
+    /// none.
+    pub fn caption(&self) -> String {
+        let note = match self.note.ends_with('.') {
+            true => self.note.clone(),
+            false => format!("{}.", self.note),
+        };
+        match self.about.caption.as_str() {
+            "" => note,
+            caption => format!("{caption} {note}"),
+        }
     }
 
-    /// Width and height in SVG units.
+    /// The caption without the note.
+    pub(crate) fn short_caption(&self) -> &str {
+        &self.about.caption
+    }
+
+    /// The figure as SVG text, with its caption, data and command as metadata.
+    pub fn svg(&self) -> String {
+        let metadata = format!(
+            ">\n<title>{}</title>\n<desc>{}</desc>\n<metadata>{}\n{}</metadata>\n",
+            escaped(&self.name),
+            escaped(&self.caption()),
+            About::CREATOR,
+            escaped(&self.about.made_from())
+        );
+        self.svg.replacen(">\n", &metadata, 1)
+    }
+
+    /// Width and height in units; the width in millimetres is the style's.
     pub fn size(&self) -> (u32, u32) {
         self.size
     }
 
-    /// Writes `<name>.svg`, `.png` and `.pdf` into a folder and returns their paths.
+    /// Whether the figure can be saved as this format: only curves have TikZ.
+    pub fn has(&self, format: Format) -> bool {
+        format != Format::Tikz || self.tikz.is_some()
+    }
+
+    /// The formats in which [`save`](Self::save) writes it.
+    pub fn formats(&self) -> impl Iterator<Item = Format> {
+        self.style.formats.iter().copied().filter(|format| self.has(*format))
+    }
+
+    /// Writes the figure in the formats of its style that it [`has`](Self::has), and its caption as
+    /// `<name>.txt`, into a folder. Returns the paths.
     ///
     /// # Errors
     /// If a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let failed = |reason: String| Error::Drawing { figure: self.name.clone(), reason };
-        let tree = usvg::Tree::from_str(&self.svg, &font::svg_options())
+        let tree = usvg::Tree::from_str(&self.svg, &self.style.font.svg_options())
             .map_err(|e| failed(e.to_string()))?;
-        let pdf = pdf(&tree).map_err(failed)?;
-        let png = self.png(&tree).ok_or_else(|| failed("no PNG could be made".into()))?;
-        let files = [("svg", self.svg.as_bytes()), ("png", &png), ("pdf", &pdf)];
-        files
-            .into_iter()
-            .map(|(extension, bytes)| {
-                let path = folder.join(format!("{}.{extension}", self.name));
-                write_atomic(&path, bytes)?;
-                Ok(path)
-            })
-            .collect()
+        let mut files = vec![];
+        for format in self.formats() {
+            let bytes = match format {
+                Format::Svg => self.svg().into_bytes(),
+                Format::Png => self.png(&tree).map_err(failed)?,
+                Format::Pdf => pdf(&tree, &self.name, &self.described()).map_err(failed)?,
+                Format::Tikz => self.latex().into_bytes(),
+            };
+            files.push((format.extension(), bytes));
+        }
+        files.push(("txt", format!("{}\n", self.caption()).into_bytes()));
+        let write = |(extension, bytes): (&str, Vec<u8>)| {
+            let path = folder.join(format!("{}.{extension}", self.name));
+            write_atomic(&path, &bytes)?;
+            Ok(path)
+        };
+        files.into_iter().map(write).collect()
     }
 
-    fn png(&self, tree: &usvg::Tree) -> Option<Vec<u8>> {
-        let pixels = |units: u32| (units as f32 * PIXELS_PER_UNIT) as u32;
-        let mut pixmap = tiny_skia::Pixmap::new(pixels(self.size.0), pixels(self.size.1))?;
-        let transform = tiny_skia::Transform::from_scale(PIXELS_PER_UNIT, PIXELS_PER_UNIT);
-        resvg::render(tree, transform, &mut pixmap.as_mut());
-        pixmap.encode_png().ok()
+    fn described(&self) -> About {
+        About { caption: self.caption(), ..self.about.clone() }
     }
+
+    fn png(&self, tree: &usvg::Tree) -> std::result::Result<Vec<u8>, String> {
+        let wide = self.style.width / INCH * self.style.dpi;
+        let scale = wide / f64::from(tree.size().width());
+        let high = scale * f64::from(tree.size().height());
+        let mut pixmap = tiny_skia::Pixmap::new(wide.round() as u32, high.round() as u32)
+            .ok_or("the PNG has too many pixels: lower its resolution")?;
+        let transform = tiny_skia::Transform::from_scale(scale as f32, scale as f32);
+        resvg::render(tree, transform, &mut pixmap.as_mut());
+        self.encoded(&pixmap).map_err(|e| e.to_string())
+    }
+
+    /// The bytes of a PNG: every pixel is opaque.
+    fn encoded(
+        &self,
+        pixmap: &tiny_skia::Pixmap,
+    ) -> std::result::Result<Vec<u8>, png::EncodingError> {
+        let mut bytes = vec![];
+        let mut encoder = png::Encoder::new(&mut bytes, pixmap.width(), pixmap.height());
+        encoder.set_color(png::ColorType::Rgb);
+        let per_metre = (self.style.dpi / INCH * 1000.).round() as u32;
+        encoder.set_pixel_dims(Some(png::PixelDimensions {
+            xppu: per_metre,
+            yppu: per_metre,
+            unit: png::Unit::Meter,
+        }));
+        let texts = [
+            ("Title", self.name.clone()),
+            ("Description", self.caption()),
+            ("Software", About::CREATOR.into()),
+            ("Source", self.about.made_from()),
+        ];
+        for (keyword, text) in texts {
+            encoder.add_itxt_chunk(keyword.into(), text)?;
+        }
+        let rgb: Vec<u8> = pixmap.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
+        encoder.write_header()?.write_image_data(&rgb)?;
+        Ok(bytes)
+    }
+
+    /// The LaTeX, below what is said about the figure as comments.
+    fn latex(&self) -> String {
+        let about = format!("{}\n{}{}", self.caption(), self.about.made_from(), About::CREATOR);
+        let comments: String = about.lines().map(|line| format!("% {line}\n")).collect();
+        format!("{comments}{}", self.tikz.as_deref().unwrap_or_default())
+    }
+}
+
+/// Text that stands for itself in XML.
+fn escaped(text: &str) -> String {
+    let sign = |c: char| match c {
+        '&' => "&amp;".into(),
+        '<' => "&lt;".into(),
+        '>' => "&gt;".into(),
+        '\n' => "\n".into(),
+        c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => "\u{FFFD}".into(),
+        c => String::from(c),
+    };
+    text.chars().map(sign).collect()
 }

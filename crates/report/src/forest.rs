@@ -1,13 +1,12 @@
 //! Scores with their intervals, one below the other ("forest plot").
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
 
-use crate::canvas::{Area, Drawn, draw, fitted, shortened, text};
-use crate::colour::category;
+use crate::canvas::{Canvas, Drawn, Fitted, MARGIN, draw};
 use crate::error::Result;
 use crate::figure::Figure;
 use crate::source::Source;
+use crate::style::{BODY, SMALL, Style};
 
 /// One score.
 #[derive(Debug, Clone, Copy)]
@@ -31,12 +30,9 @@ pub struct Forest {
 
 /// Left end of every axis: values below are drawn at it as an arrow.
 const LOW: f64 = -0.5;
-/// Widths of the names and of a column.
-const NAMES: i32 = 400;
-const COLUMN: i32 = 250;
-const ROW: i32 = 24;
-/// Width of the legend.
-const LEGEND: i32 = 1130;
+/// Width of a sample in the legend, with its gap.
+const SAMPLE: i32 = 40;
+const GREY: RGBColor = RGBColor(110, 110, 110);
 
 /// Draws groups of rows; `columns` are the scores' names, which all run from -0.5 (and less) to 1.
 /// `level` is that of the intervals, 0 to 1.
@@ -49,101 +45,178 @@ pub fn forest(
     groups: &[Forest],
     level: f64,
     source: &Source,
+    style: &Style,
 ) -> Result<Figure> {
-    let lines: i32 = groups.iter().map(|group| group.rows.len() as i32 + 2).sum();
-    let top = 34;
-    let height = top + lines * ROW + 74;
-    let width = (NAMES + COLUMN * columns.len() as i32 + 24).max(LEGEND);
-    draw(name, (width as u32, height as u32), source, |area, _| {
-        for (i, column) in columns.iter().enumerate() {
-            let left = NAMES + COLUMN * i as i32;
-            fitted(column, 16., COLUMN - 8).centred(area, (left + COLUMN / 2, 16))?;
-            axis(area, left, (top, top + lines * ROW))?;
+    let layout = Layout::new(columns, groups, style);
+    let legend = Legend::new(level, style);
+    let bottom = layout.top + layout.lines.iter().map(Line::height).sum::<i32>() + 6;
+    draw(name, bottom + 26 + legend.height(), source, style, |canvas| {
+        for (i, title) in (0..).zip(&layout.titles) {
+            let left = layout.names + layout.column * i;
+            let y = layout.top - 6 - title.height() / 2;
+            title.centred(canvas, (left + layout.column / 2, y))?;
+            layout.axis(canvas, left, bottom)?;
         }
-        let mut y = top + ROW / 2;
-        for group in groups {
-            fitted(&group.title, 16., width - 20).right_of(area, (10, y))?;
-            y += ROW;
-            for (name, dots) in &group.rows {
-                // Names of several lines stay within their row.
-                let mut name = fitted(name, 14., NAMES - 24);
-                name.lines = shortened(name.lines, 2);
-                name.left_of(area, (NAMES - 14, y - name.more() / 2))?;
-                for (i, dot) in dots.iter().enumerate() {
-                    mark(area, NAMES + COLUMN * i as i32, y, dot)?;
-                }
-                y += ROW;
-            }
-            y += ROW;
+        let mut y = layout.top;
+        for line in &layout.lines {
+            layout.draw_line(canvas, line, y)?;
+            y += line.height();
         }
-        legend(area, height - 16, level)
+        legend.draw(canvas, bottom + 26)
     })
 }
 
-/// Where a value is in a column.
-fn place(left: i32, value: f64) -> i32 {
-    left + 12 + ((value.clamp(LOW, 1.) - LOW) / (1. - LOW) * f64::from(COLUMN - 30)) as i32
+/// A group's title, or a row with its name.
+enum Line<'a> {
+    Title(Fitted),
+    Row(Fitted, &'a [Dot]),
 }
 
-fn axis(area: &Area, left: i32, (top, bottom): (i32, i32)) -> Drawn {
-    let grey = RGBColor(215, 215, 215);
-    for tick in [LOW, 0., 0.5, 1.] {
-        let x = place(left, tick);
-        let line = if tick == 0. { BLACK.stroke_width(1) } else { grey.stroke_width(1) };
-        area.draw(&PathElement::new([(x, top), (x, bottom)], line))?;
-        text(area, &tick.to_string(), (x, bottom + 6), 14., BLACK, (HPos::Center, VPos::Top))?;
+impl Line<'_> {
+    fn height(&self) -> i32 {
+        match self {
+            Self::Title(words) => words.height() + 12,
+            Self::Row(name, _) => name.height().max(16) + 5,
+        }
     }
-    Ok(())
 }
 
-fn mark(area: &Area, left: i32, y: i32, dot: &Dot) -> Drawn {
-    for (control, value) in
-        dot.controls.into_iter().enumerate().filter(|(_, value)| value.is_finite())
-    {
-        draw_control(area, control, (place(left, value), y))?;
-    }
-    if !dot.value.is_finite() {
-        return Ok(());
-    }
-    let colour = category(0);
-    if dot.interval.0.is_finite() {
-        let ends = [(place(left, dot.interval.0), y), (place(left, dot.interval.1), y)];
-        area.draw(&PathElement::new(ends, colour.stroke_width(2)))?;
-    }
-    let x = place(left, dot.value);
-    if dot.value < LOW {
-        area.draw(&Polygon::new([(x - 6, y), (x + 5, y - 6), (x + 5, y + 6)], colour.filled()))?;
-    } else {
-        area.draw(&Circle::new((x, y), 5, colour.filled()))?;
-    }
-    Ok(())
+struct Layout<'a> {
+    /// Widths of the names and of a column.
+    names: i32,
+    column: i32,
+    /// The columns' names, and the height of what is above the rows.
+    titles: Vec<Fitted>,
+    top: i32,
+    lines: Vec<Line<'a>>,
 }
 
-fn draw_control(area: &Area, control: usize, (x, y): (i32, i32)) -> Drawn {
-    let grey = RGBColor(110, 110, 110);
+impl<'a> Layout<'a> {
+    fn new(columns: &[&str], groups: &'a [Forest], style: &Style) -> Self {
+        let width = style.units();
+        let names = (width / 3).min(400);
+        let column = (width - names - MARGIN) / columns.len().max(1) as i32;
+        let title = |words: &&str| style.shortened(words, BODY, column - 2, 4);
+        let titles: Vec<Fitted> = columns.iter().map(title).collect();
+        let top = titles.iter().map(Fitted::height).max().unwrap_or(0) + 12;
+        let mut lines = vec![];
+        for group in groups {
+            lines.push(Line::Title(style.shortened(&group.title, BODY, width - 2 * MARGIN, 3)));
+            lines.extend(group.rows.iter().map(|(name, dots)| {
+                Line::Row(style.shortened(name, SMALL, names - MARGIN - 12, 4), dots)
+            }));
+        }
+        Self { names, column, titles, top, lines }
+    }
+
+    /// Where a value is in a column.
+    fn place(&self, left: i32, value: f64) -> i32 {
+        let share = (value.clamp(LOW, 1.) - LOW) / (1. - LOW);
+        left + 14 + (share * f64::from(self.column - 30)) as i32
+    }
+
+    fn axis(&self, canvas: &Canvas, left: i32, bottom: i32) -> Drawn {
+        for tick in [LOW, 0., 0.5, 1.] {
+            let x = self.place(left, tick);
+            let line = if tick == 0. { BLACK } else { RGBColor(215, 215, 215) };
+            let ends = [(x, self.top), (x, bottom)];
+            canvas.area.draw(&PathElement::new(ends, line.stroke_width(1)))?;
+            // A narrow column has room for two numbers.
+            if self.column >= 110 || tick == 0. || tick == 1. {
+                canvas.below(&tick.to_string(), (x, bottom + 4), SMALL)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn draw_line(&self, canvas: &Canvas, line: &Line, y: i32) -> Drawn {
+        match line {
+            Line::Title(words) => {
+                // Lines of axes behind it would cross its letters.
+                let wide = words.lines.iter().map(|l| canvas.style.width_of(l, words.size));
+                let right = MARGIN + 4 + wide.fold(0., f64::max) as i32;
+                let behind = [(0, y + 4), (right, y + 8 + words.height())];
+                canvas.area.draw(&Rectangle::new(behind, WHITE.filled()))?;
+                words.right_of(canvas, (MARGIN, y + 6 + words.line_height() / 2))
+            }
+            Line::Row(name, dots) => {
+                let y = y + line.height() / 2;
+                name.left_of(canvas, (self.names - 10, y - name.more() / 2))?;
+                for (i, dot) in (0..).zip(*dots) {
+                    self.mark(canvas, self.names + self.column * i, y, dot)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn mark(&self, canvas: &Canvas, left: i32, y: i32, dot: &Dot) -> Drawn {
+        for (control, value) in dot.controls.into_iter().enumerate() {
+            if value.is_finite() {
+                draw_control(canvas, control, (self.place(left, value), y))?;
+            }
+        }
+        if !dot.value.is_finite() {
+            return Ok(());
+        }
+        let colour = canvas.style.palette.curve(0);
+        if dot.interval.0.is_finite() {
+            let ends = [dot.interval.0, dot.interval.1].map(|v| (self.place(left, v), y));
+            canvas.area.draw(&PathElement::new(ends, colour.stroke_width(2)))?;
+        }
+        let x = self.place(left, dot.value);
+        if dot.value < LOW {
+            let arrow = [(x - 6, y), (x + 5, y - 6), (x + 5, y + 6)];
+            canvas.area.draw(&Polygon::new(arrow, colour.filled()))?;
+        } else {
+            canvas.area.draw(&Circle::new((x, y), 5, colour.filled()))?;
+        }
+        Ok(())
+    }
+}
+
+fn draw_control(canvas: &Canvas, control: usize, (x, y): (i32, i32)) -> Drawn {
     match control {
-        0 => area.draw(&Circle::new((x, y), 5, grey.stroke_width(1)))?,
-        _ => area.draw(&PathElement::new([(x, y - 7), (x, y + 7)], grey.stroke_width(2)))?,
+        0 => canvas.area.draw(&Circle::new((x, y), 5, GREY.stroke_width(1)))?,
+        _ => canvas.area.draw(&PathElement::new([(x, y - 7), (x, y + 7)], GREY.stroke_width(2)))?,
     }
     Ok(())
 }
 
-fn legend(area: &Area, y: i32, level: f64) -> Drawn {
-    let colour = category(0);
-    area.draw(&PathElement::new([(20, y), (48, y)], colour.stroke_width(2)))?;
-    area.draw(&Circle::new((34, y), 5, colour.filled()))?;
-    let forecast = format!("forecast, {} % interval (arrow: below {LOW})", 100. * level);
-    text(area, &forecast, (58, y), 14., BLACK, (HPos::Left, VPos::Center))?;
-    for (control, name) in [
-        "all exchanged at random: nothing is known",
-        "operations exchanged: what holds whatever is done",
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let x = 404 + 350 * control as i32;
-        draw_control(area, control, (x, y))?;
-        text(area, name, (x + 14, y), 14., BLACK, (HPos::Left, VPos::Center))?;
+/// What the marks are: the forecast's, and those of its two controls.
+struct Legend(Vec<Fitted>);
+
+impl Legend {
+    fn new(level: f64, style: &Style) -> Self {
+        let names = [
+            &format!("forecast, {} % interval (arrow: below {LOW})", 100. * level),
+            "all exchanged at random: nothing is known",
+            "operations exchanged: what holds whatever is done",
+        ];
+        let room = style.units() - 2 * MARGIN - SAMPLE;
+        Self(names.iter().map(|name| style.fitted(name, SMALL, room)).collect())
     }
-    Ok(())
+
+    fn height(&self) -> i32 {
+        self.0.iter().map(|name| name.height() + 4).sum()
+    }
+
+    fn draw(&self, canvas: &Canvas, top: i32) -> Drawn {
+        let colour = canvas.style.palette.curve(0);
+        let mut y = top;
+        for (i, name) in self.0.iter().enumerate() {
+            let at = (MARGIN + 14, y + name.line_height() / 2);
+            match i {
+                0 => {
+                    let ends = [(at.0 - 14, at.1), (at.0 + 14, at.1)];
+                    canvas.area.draw(&PathElement::new(ends, colour.stroke_width(2)))?;
+                    canvas.area.draw(&Circle::new(at, 5, colour.filled()))?;
+                }
+                control => draw_control(canvas, control - 1, at)?,
+            }
+            name.right_of(canvas, (MARGIN + SAMPLE, at.1))?;
+            y += name.height() + 4;
+        }
+        Ok(())
+    }
 }

@@ -20,8 +20,8 @@ pub enum Section {
     Heading(String),
     /// A paragraph.
     Text(String),
-    /// A figure with what it shows.
-    Figure(Figure, String),
+    /// A figure with its caption.
+    Figure(Figure),
     /// A table that was saved; long ones are folded.
     Table(Table),
     /// A table that is in the report only; long ones are folded.
@@ -141,15 +141,18 @@ impl Section {
         match self {
             Self::Heading(words) => html! { h2 id=(anchor(words)) { (words) } },
             Self::Text(words) => html! { p { (words) } },
-            Self::Figure(figure, caption) => {
+            Self::Figure(figure) => {
                 let (width, height) = figure.size();
                 let data = base64::engine::general_purpose::STANDARD.encode(figure.svg());
+                let caption = figure.short_caption();
+                let files: Vec<String> =
+                    figure.formats().map(|format| format!(".{}", format.extension())).collect();
                 html! {
                     figure {
                         img src={ "data:image/svg+xml;base64," (data) }
                             width=(width) height=(height) alt=(caption);
                         figcaption {
-                            (caption) " Files: figures/" (figure.name()) ".png, .svg, .pdf."
+                            (caption) " Files: figures/" (figure.name()) (files.join(", ")) "."
                         }
                     }
                 }

@@ -17,6 +17,7 @@ mod forest;
 pub mod frame;
 mod heat_map;
 mod html;
+mod latex;
 mod line_style;
 mod matrix_table;
 mod pdf;
@@ -24,7 +25,9 @@ mod plane_table;
 pub mod record;
 mod scale;
 mod source;
+mod style;
 mod table;
+mod tikz;
 mod wide_table;
 
 pub use architecture::{Architecture, architecture};
@@ -34,10 +37,11 @@ pub use curves::{Band, Curve, Level, Panel, curves};
 pub use error::{Error, Result};
 pub use face::Face;
 pub use face_attributions::{
-    AttributionKind, AttributionMethod, AttributionRow, face_attributions,
+    AttributionColumn, AttributionKind, AttributionMethod, face_attributions,
 };
 pub use face_masks::{FaceRow, face_masks};
-pub use figure::Figure;
+pub use figure::{About, Figure, is_figure};
+pub use font::Font;
 pub use forest::{Dot, Forest, forest};
 pub use frame::{Column, DataFrame};
 pub use heat_map::{HeatMap, heat_maps};
@@ -47,5 +51,6 @@ pub use matrix_table::MatrixTable;
 pub use plane_table::{Plane, PlaneTable};
 pub use record::Record;
 pub use source::Source;
+pub use style::{Format, Palette, Preset, Style};
 pub use table::Table;
 pub use wide_table::WideTable;

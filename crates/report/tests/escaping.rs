@@ -1,8 +1,8 @@
 //! Names that come from files cannot break out of the page, a figure or a table.
 
 use foresee_report::{
-    AttributionKind, AttributionMethod, AttributionRow, Face, Report, Section, Source, Table,
-    face_attributions,
+    About, AttributionColumn, AttributionKind, AttributionMethod, Face, Report, Section, Source,
+    Style, Table, face_attributions,
 };
 
 const HOSTILE: &str = "<script>alert('x')</script>\"& \\input{x} $|";
@@ -12,14 +12,17 @@ fn what_comes_from_files_is_escaped() -> Result<(), Box<dyn std::error::Error>> 
     let folder = tempfile::tempdir()?;
     let source = Source { data: HOSTILE.into(), synthetic: true };
     let face = Face { size: 2, rgb: vec![[0.5; 3]; 4] };
-    let row = AttributionRow {
+    let row = AttributionColumn {
         name: HOSTILE.into(),
         face,
         region: None,
         maps: vec![vec![1., 0., -1., 0.]],
     };
     let method = AttributionMethod { name: HOSTILE.into(), kind: AttributionKind::Signed };
-    let figure = face_attributions("figure", &[method], &[row], &source)?;
+    let figure = face_attributions("figure", &[method], &[row], &source, &Style::default())?;
+    let about =
+        About { caption: HOSTILE.into(), data: vec![HOSTILE.into()], command: HOSTILE.into() };
+    let figure = figure.about(about);
     assert!(!figure.svg().contains("<script"));
     figure.save(folder.path())?;
 
@@ -37,7 +40,7 @@ fn what_comes_from_files_is_escaped() -> Result<(), Box<dyn std::error::Error>> 
     let sections = vec![
         Section::Heading(HOSTILE.into()),
         Section::Text(HOSTILE.into()),
-        Section::Figure(figure, HOSTILE.into()),
+        Section::Figure(figure),
         Section::Table(table.clone()),
         Section::Plain(table),
     ];

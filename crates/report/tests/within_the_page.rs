@@ -1,39 +1,76 @@
-//! Nothing that is written in a figure reaches beyond its page, whatever names people give.
+//! In every style, nothing that is written in a figure reaches beyond its page, is too small, or
+//! crosses what else is written, whatever names people give.
 
 use std::sync::Arc;
 
 use foresee_report::{
-    Architecture, AttributionKind, AttributionMethod, AttributionRow, CellGrid, Curve, Dot, Face,
-    FaceRow, Figure, Forest, HeatMap, LineStyle, Panel, Source, architecture, cell_grids, curves,
-    face_attributions, face_masks, forest, heat_maps,
+    Architecture, AttributionColumn, AttributionKind, AttributionMethod, CellGrid, Curve, Dot,
+    Face, FaceRow, Figure, Forest, HeatMap, Level, LineStyle, Panel, Preset, Result, Source, Style,
+    architecture, cell_grids, curves, face_attributions, face_masks, forest, heat_maps,
 };
+use resvg::tiny_skia::Rect;
 use resvg::usvg;
 
-type AnyResult = Result<(), Box<dyn std::error::Error>>;
+type AnyResult = std::result::Result<(), Box<dyn std::error::Error>>;
 
-/// Every text's box lies within the page.
-fn check(figure: &Figure) -> AnyResult {
-    let mut options = usvg::Options::default();
-    let fonts = Arc::make_mut(&mut options.fontdb);
-    fonts.load_font_data(dejavu::sans::regular().to_vec());
-    let tree = usvg::Tree::from_str(figure.svg(), &options)?;
-    let (width, height) = figure.size();
-    let mut texts = 0;
-    visit(tree.root(), &mut |text| {
-        let found = text.abs_bounding_box();
-        texts += 1;
-        let words: String = text.chunks().iter().map(|chunk| chunk.text()).collect();
-        assert!(
-            found.left() >= 0.
-                && found.top() >= 0.
-                && found.right() <= width as f32
-                && found.bottom() <= height as f32,
-            "{}: {words:?} is at {found:?} of {width} × {height}",
-            figure.name()
-        );
-    });
-    assert!(texts > 0, "{} has text", figure.name());
+/// The styles in which every figure is looked at: all presets, and the narrowest figures.
+fn styles() -> Vec<Style> {
+    let narrow = Style { width: 72.6, ..Style::new(Preset::PaperColumn) };
+    Preset::ALL.map(Style::new).into_iter().chain([narrow]).collect()
+}
+
+/// Draws a figure in every style. Every text's ink lies within the page, is no smaller than the
+/// smallest text, and crosses no other text.
+fn check(figure: impl Fn(&Style) -> Result<Figure>) -> AnyResult {
+    for style in styles() {
+        let figure = figure(&style)?;
+        let mut options = usvg::Options::default();
+        let fonts = Arc::make_mut(&mut options.fontdb);
+        fonts.load_font_data(dejavu::sans::regular().to_vec());
+        let tree = usvg::Tree::from_str(&figure.svg(), &options)?;
+        let named = |words: &str| format!("{} of {} mm: {words:?}", figure.name(), style.width);
+        // usvg gives 96 pixels to an inch.
+        let millimetres = f64::from(tree.size().width()) / 96. * 25.4;
+        assert!((millimetres - style.width).abs() < 0.01, "{millimetres} mm");
+        let mut texts: Vec<(String, Rect)> = vec![];
+        visit(tree.root(), &mut |text| {
+            let words: String = text.chunks().iter().map(|chunk| chunk.text()).collect();
+            let scale = text.abs_transform().get_scale().0;
+            for span in text.chunks().iter().flat_map(|chunk| chunk.spans()) {
+                let points = f64::from(span.font_size().get() * scale) * 72. / 96.;
+                let least = style.smallest_text() - 0.02;
+                assert!(points > least, "{}: {points} pt", named(&words));
+            }
+            let ink = text.flattened().bounding_box().transform(text.abs_transform());
+            let Some(ink) = ink else { return };
+            let (width, height) = (tree.size().width(), tree.size().height());
+            assert!(
+                ink.left() >= 0.
+                    && ink.top() >= 0.
+                    && ink.right() <= width
+                    && ink.bottom() <= height,
+                "{} is at {ink:?} of {:?}",
+                named(&words),
+                tree.size()
+            );
+            if !words.trim().is_empty() {
+                texts.push((words, ink));
+            }
+        });
+        assert!(!texts.is_empty(), "{} has text", figure.name());
+        for (i, (words, ink)) in texts.iter().enumerate() {
+            let crossed = texts[..i].iter().find(|(_, other)| cross(ink, other));
+            assert!(crossed.is_none(), "{} and {:?}", named(words), crossed);
+        }
+    }
     Ok(())
+}
+
+/// Whether two boxes share more than a hair.
+fn cross(a: &Rect, b: &Rect) -> bool {
+    let wide = a.right().min(b.right()) - a.left().max(b.left());
+    let high = a.bottom().min(b.bottom()) - a.top().max(b.top());
+    wide > 0.3 && high > 0.3
 }
 
 fn visit(group: &usvg::Group, see: &mut impl FnMut(&usvg::Text)) {
@@ -71,25 +108,22 @@ fn maps_of_few_methods_and_attributes_are_not_cut_off() -> AnyResult {
             let methods: Vec<AttributionMethod> = (0..methods)
                 .map(|m| AttributionMethod { name: name.clone(), kind: kinds[m % 3] })
                 .collect();
-            let row = AttributionRow {
+            let row = AttributionColumn {
                 name: format!("{name}\n{name}"),
                 face: Face { size: 2, rgb: vec![[0.5; 3]; 4] },
                 region: None,
                 maps: vec![vec![1., 0., -1., 0.]; methods.len()],
             };
-            check(&face_attributions("maps", &methods, &vec![row; rows], &source(&name))?)?;
+            let rows = vec![row; rows];
+            check(|style| face_attributions("maps", &methods, &rows, &source(&name), style))?;
         }
         let face = Face { size: 2, rgb: vec![[0.5; 3]; 4] };
-        for per_face in [1, 3] {
+        for (faces, per_face) in [(1, 1), (1, 3), (2, 3), (16, 3)] {
             let masks = vec![(123_456, vec![0.; 4]); per_face];
-            let row = FaceRow { name: name.clone(), masks: vec![masks] };
-            let figure = face_masks(
-                "masks",
-                std::slice::from_ref(&face),
-                &[row.clone(), row],
-                &source(&name),
-            )?;
-            check(&figure)?;
+            let row = FaceRow { name: name.clone(), masks: vec![masks; faces] };
+            let faces = vec![face.clone(); faces];
+            let rows = [row.clone(), row];
+            check(|style| face_masks("masks", &faces, &rows, &source(&name), style))?;
         }
     }
     Ok(())
@@ -108,9 +142,10 @@ fn curves_and_scores_are_not_cut_off() -> AnyResult {
                 x: "channels taken away".into(),
                 y: "accuracy [%]".into(),
                 curves: lines.collect(),
-                levels: vec![],
+                levels: vec![Level { name: format!("{name} level"), y: 5e-4 }],
             };
-            check(&curves("curves", &vec![panel; count], &source(&name))?)?;
+            let panels = vec![panel; count];
+            check(|style| curves("curves", &panels, &source(&name), style))?;
         }
         let dot = Dot { value: 0.5, interval: (0.2, 0.7), controls: [0.1, f64::NAN] };
         let group = |columns| Forest {
@@ -119,7 +154,8 @@ fn curves_and_scores_are_not_cut_off() -> AnyResult {
         };
         for columns in [1, 3] {
             let titles = vec!["share of the effect that is foreseen"; columns];
-            check(&forest("forest", &titles, &[group(columns)], 0.95, &source(&name))?)?;
+            let groups = [group(columns)];
+            check(|style| forest("forest", &titles, &groups, 0.95, &source(&name), style))?;
         }
     }
     Ok(())
@@ -130,10 +166,12 @@ fn grids_matrices_and_the_network_are_not_cut_off() -> AnyResult {
     for name in names() {
         for cells in [1, 7, 128] {
             let grid = CellGrid { title: name.clone(), values: vec![0.; cells] };
-            check(&cell_grids("grids", &[grid], "mean mask", &source(&name))?)?;
+            let grids = vec![grid; 7];
+            check(|style| cell_grids("grids", &grids, "mean mask", &source(&name), style))?;
         }
         let map = HeatMap { title: name.clone(), rows: vec![vec![1.]], axis: "channel".into() };
-        check(&heat_maps("matrix", &[map], "correlation", &source(&name))?)?;
+        let maps = vec![map; 3];
+        check(|style| heat_maps("matrix", &maps, "correlation", &source(&name), style))?;
         for (blocks, mask_kernel) in [(1, None), (1, Some(3)), (4, Some(1)), (9, None)] {
             let network = Architecture {
                 image_size: 64,
@@ -142,7 +180,7 @@ fn grids_matrices_and_the_network_are_not_cut_off() -> AnyResult {
                 mask_kernel,
                 parameters: 123_456_789,
             };
-            check(&architecture("network", &network, &source(&name))?)?;
+            check(|style| architecture("network", &network, &source(&name), style))?;
         }
     }
     Ok(())

@@ -7,11 +7,12 @@ use foresee_celeba::attribute_index;
 use super::arguments::RunArgs;
 use crate::artifacts::{ChosenFaces, ChosenMaps};
 use crate::error::{Result, input};
+use crate::faces;
 use crate::figures::attributions;
 use crate::output::print;
 use crate::run::Run;
 use crate::session::Session;
-use crate::stages::attribute::{Comparison, Rows, Subject, available_methods, region_maps, stage};
+use crate::stages::attribute::{available_methods, compare, stage};
 use crate::stages::figures;
 use crate::tables;
 
@@ -56,7 +57,7 @@ pub(super) fn attribute(args: &AttributeArgs) -> Result<()> {
     // What is asked for wrongly is refused before anything is computed.
     let chosen = Chosen::new(args, &run, &session)?;
     stage(&mut run, &session)?;
-    figures::renew(&mut run)?;
+    figures::renew(&mut run, &session)?;
     match chosen {
         Some(chosen) => draw(&chosen, &run, &session),
         None => tables::attribution(&run)?
@@ -69,7 +70,7 @@ pub(super) fn attribute(args: &AttributeArgs) -> Result<()> {
 struct Chosen {
     methods: Vec<Method>,
     attributes: Vec<usize>,
-    face: Option<usize>,
+    faces: Vec<usize>,
 }
 
 impl Chosen {
@@ -82,8 +83,12 @@ impl Chosen {
             [] => run.manifest.config.measure.attribute_indices()?,
             names => names.iter().map(|name| Ok(attribute_index(name)?)).collect::<Result<_>>()?,
         };
-        let face = args.image.as_ref().map(|image| face(image, run, session)).transpose()?;
-        Ok(Some(Self { methods, attributes, face }))
+        let faces = match &args.image {
+            Some(image) => faces::named(session.data(run)?, std::slice::from_ref(image))
+                .map_err(|e| input(format!("--image {e}")))?,
+            None => vec![],
+        };
+        Ok(Some(Self { methods, attributes, faces }))
     }
 }
 
@@ -119,28 +124,15 @@ fn needs(method: Method) -> &'static str {
     }
 }
 
-fn face(image: &str, run: &Run, session: &Session) -> Result<usize> {
-    let data = session.data(run)?;
-    let found = (0..data.len()).find(|&face| data.name(face) == image);
-    found.ok_or_else(|| {
-        input(format!(
-            "--image {image}: the run's faces have no such image; their names are like {}",
-            data.name(0)
-        ))
-    })
-}
-
 fn draw(chosen: &Chosen, run: &Run, session: &Session) -> Result<()> {
-    let subject = Subject::new(run, session)?;
-    let regions = region_maps(&subject, &chosen.attributes, &chosen.methods)?;
-    let rows = Rows::choose(&subject, &chosen.attributes, chosen.face)?;
-    let explainer = subject.explainer(regions);
-    let comparison = Comparison::new(&subject, &explainer, &rows, &chosen.methods)?;
+    let Chosen { methods, attributes, faces } = chosen;
+    let comparison = compare(run, session, attributes, faces, methods)?;
     let faces = ChosenFaces(comparison.faces);
     let maps = ChosenMaps(comparison.maps);
     run.write(&faces)?;
     run.write(&maps)?;
-    let figure = attributions(run, CHOSEN, &faces.0, &maps.0)?;
+    let style = run.manifest.config.figures.style()?;
+    let figure = attributions(run, CHOSEN, &faces.0, &maps.0, &style)?;
     figure
         .save(&run.path("figures"))?
         .iter()

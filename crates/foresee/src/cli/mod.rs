@@ -5,6 +5,7 @@ mod attribute;
 mod data;
 mod evaluate;
 mod fidelity;
+mod figures;
 mod hub;
 mod logging;
 mod predict;
@@ -88,7 +89,15 @@ pub enum Command {
     Attribute(attribute::AttributeArgs),
     /// Stage `figures`: draw all figures, tables and report.html from the run's data; needs no
     /// training.
-    Figures(FolderArgs),
+    ///
+    /// With options, shapes figures for a paper, slides or a poster, and leaves those of the report
+    /// as they are.
+    ///
+    ///   foresee figures --run runs/celeba
+    ///   foresee figures --run runs/celeba --figure fig7 fig8 --style paper-column --format pdf
+    ///   foresee figures --run runs/celeba --figure fig4 --attributes Bald,Smiling --no-note
+    #[command(verbatim_doc_comment)]
+    Figures(figures::FiguresArgs),
     /// Judge a model file on faces of a folder.
     Evaluate(evaluate::EvaluateArgs),
     /// Do the paper's claims hold? Many runs over λ and seeds, then one analysis with intervals:
@@ -138,7 +147,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Transform(args) => one_stage(&args, stages::transform::stage),
         Command::Predict(args) => predict::predict(&args),
         Command::Attribute(args) => attribute::attribute(&args),
-        Command::Figures(args) => stages::figures::stage(&mut Run::lock(&args.run)?),
+        Command::Figures(args) => figures::figures(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Fidelity(args) => fidelity::fidelity(&args),
         Command::Data(command) => data::data(command),

@@ -73,8 +73,9 @@ fn of_run_at(folder: &Path, args: &PredictArgs) -> Result<()> {
     }
     let device = of_run(args.device.as_deref(), &run)?;
     let other = args.against.as_deref().map(Run::open).transpose()?;
-    predict::stage(&mut run, &Session::new(device))?;
-    figures::renew(&mut run)?;
+    let session = Session::new(device);
+    predict::stage(&mut run, &session)?;
+    figures::renew(&mut run, &session)?;
     let mut shown = tables::predictability(&run)?.markdown();
     if let Some(other) = other {
         shown.push_str(&format!("\n{}\n", other.folder().display()));

@@ -15,7 +15,7 @@ use toml::Table;
 
 use self::merge::{merge_assignment, merge_text};
 pub(crate) use self::sections::{
-    Attribute, Data, Measure, Model, Predict, Prune, Train, Transform,
+    Attribute, Data, Figures, Measure, Model, Predict, Prune, Train, Transform,
 };
 use crate::error::{Result, input};
 
@@ -31,6 +31,8 @@ pub struct Config {
     pub(crate) transform: Transform,
     pub(crate) predict: Predict,
     pub(crate) attribute: Attribute,
+    #[serde(default)]
+    pub(crate) figures: Figures,
 }
 
 impl Config {
@@ -67,6 +69,13 @@ impl Config {
         Ok(Self { attribute, ..self.clone() })
     }
 
+    /// What decides a run, as `section.key` and value: all settings but those of the figures.
+    pub(crate) fn identity(&self) -> Result<Vec<(String, String)>> {
+        let mut keys = self.keys()?;
+        keys.retain(|(key, _)| !key.starts_with("figures."));
+        Ok(keys)
+    }
+
     /// All settings as `section.key` and value.
     pub(crate) fn keys(&self) -> Result<Vec<(String, String)>> {
         let mut keys = vec![];
@@ -86,6 +95,16 @@ impl Config {
             (true, Sparsity::Mean) => format!("λ = {:e} (mean)", trainer.lambda),
         }
     }
+}
+
+/// The section `figures` of the profile `quick`.
+fn figures_of_quick() -> Figures {
+    #[derive(Deserialize)]
+    struct Only {
+        figures: Figures,
+    }
+    let quick: std::result::Result<Only, _> = toml::from_str(PROFILES[0].1);
+    quick.expect("the built-in profile `quick` has all sections").figures
 }
 
 /// All keys of a profile: what it states, and what `quick` states otherwise.

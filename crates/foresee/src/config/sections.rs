@@ -4,6 +4,7 @@ use foresee_analysis::{CorrelationSamples, Importance};
 use foresee_celeba::{ATTRIBUTES, Crop, SplitRule, attribute_index};
 use foresee_model::{NetworkConfig, TrainConfig};
 use foresee_perturb::{Curve, Norm};
+use foresee_report::{Font, Format, Palette, Preset, Style};
 use serde::{Deserialize, Serialize};
 
 use super::Config;
@@ -84,6 +85,22 @@ pub(crate) struct Attribute {
     pub surrogate_images: usize,
 }
 
+/// How figures look. It is no part of a run's identity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Figures {
+    pub style: String,
+    pub width: f64,
+    pub font: String,
+    pub font_size: f64,
+    pub palette: String,
+    pub formats: Vec<String>,
+    pub dpi: f64,
+    pub note: bool,
+    pub attributes: Vec<String>,
+    pub faces: Vec<String>,
+}
+
 impl Config {
     /// Makes sure that every setting is in its range.
     pub(super) fn check(&self) -> Result<()> {
@@ -95,7 +112,8 @@ impl Config {
         between("prune.random_seeds", self.prune.random_seeds as usize, 1, 1000)?;
         self.transform.check()?;
         between("predict.resamples", self.predict.resamples, 0, 100_000)?;
-        self.attribute.check()
+        self.attribute.check()?;
+        self.figures.check()
     }
 }
 
@@ -152,6 +170,96 @@ impl Transform {
             return Err(input("transform.curves: at least one curve"));
         }
         none_twice("transform.curves", &self.curves, |i| self.curves[i].to_string())
+    }
+}
+
+impl Default for Figures {
+    /// As in the profile `quick`: runs of before this section have none.
+    fn default() -> Self {
+        super::figures_of_quick()
+    }
+}
+
+impl Figures {
+    pub(crate) fn check(&self) -> Result<()> {
+        let indices = self.attribute_indices()?;
+        none_twice("figures.attributes", &indices, |i| self.attributes[i].clone())?;
+        none_twice("figures.faces", &self.faces, |i| self.faces[i].clone())?;
+        self.style().map(drop)
+    }
+
+    /// The style that the settings describe.
+    pub fn style(&self) -> Result<Style> {
+        let preset = Preset::from_id(&self.style);
+        let preset = preset
+            .ok_or_else(|| self.unknown("style", &self.style, &Preset::ALL.map(Preset::id)))?;
+        let palette = Palette::from_id(&self.palette);
+        let palette = palette.ok_or_else(|| {
+            self.unknown("palette", &self.palette, &Palette::ALL.map(Palette::id))
+        })?;
+        let format = |id: &String| {
+            Format::from_id(id)
+                .ok_or_else(|| self.unknown("formats", id, &Format::ALL.map(Format::id)))
+        };
+        let mut style = Style::new(preset);
+        if self.width != 0. {
+            style.width = self.width;
+        }
+        if self.font_size != 0. {
+            style.font_size = self.font_size;
+        }
+        style.palette = palette;
+        style.formats = self.formats.iter().map(format).collect::<Result<_>>()?;
+        style.dpi = self.dpi;
+        style.note = self.note;
+        let failed = |e: foresee_report::Error| input(format!("figures: {e}"));
+        style.font = Font::find(&self.font).map_err(failed)?;
+        style.check().map_err(failed)?;
+        Ok(style)
+    }
+
+    fn unknown(&self, key: &str, value: &str, known: &[&str]) -> anyhow::Error {
+        input(format!("figures.{key} = {value} is not possible: one of {}", known.join(", ")))
+    }
+
+    /// The places of the attributes among CelebA's 40.
+    pub fn attribute_indices(&self) -> Result<Vec<usize>> {
+        let index = |name: &String| {
+            attribute_index(name).map_err(|e| input(format!("figures.attributes: {e}")))
+        };
+        self.attributes.iter().map(index).collect()
+    }
+
+    /// The options of the command `figures` that choose these settings in a run of the profile
+    /// `quick`.
+    pub fn as_options(&self) -> String {
+        let usual = Self::default();
+        let mut options = vec![];
+        let mut option = |name: &str, value: String, is_usual: bool| {
+            if !is_usual {
+                options.push(format!(" --{name} {}", quoted(&value)));
+            }
+        };
+        option("style", self.style.clone(), self.style == usual.style);
+        option("width", self.width.to_string(), self.width == usual.width);
+        option("font", self.font.clone(), self.font == usual.font);
+        option("font-size", self.font_size.to_string(), self.font_size == usual.font_size);
+        option("palette", self.palette.clone(), self.palette == usual.palette);
+        option("format", self.formats.join(","), self.formats == usual.formats);
+        option("dpi", self.dpi.to_string(), self.dpi == usual.dpi);
+        option("attributes", self.attributes.join(","), self.attributes.is_empty());
+        option("faces", self.faces.join(","), self.faces.is_empty());
+        let note = if self.note { "" } else { " --no-note" };
+        options.concat() + note
+    }
+}
+
+/// A value as a shell takes it.
+fn quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-,/".contains(c);
+    match value.chars().all(is_plain) {
+        true => value.into(),
+        false => format!("'{}'", value.replace('\'', "'\\''")),
     }
 }
 

@@ -1,70 +1,110 @@
-//! Attribution methods as columns, attributes as rows.
+//! Attribution methods as rows, attributes as columns.
+
+use std::path::Path;
 
 use anyhow::Context;
 use foresee_attribution::{Method, Reading};
 use foresee_celeba::display_name;
 use foresee_report::{
-    AttributionKind, AttributionMethod, AttributionRow, Face, Figure, PlaneTable, face_attributions,
+    AttributionColumn, AttributionKind, AttributionMethod, Face, Figure, PlaneTable, Style,
+    face_attributions,
 };
 
-use crate::artifacts::{FacePixels, MapKind, MapLabel};
+use super::{Drawing, Request, Takes};
+use crate::artifacts::{
+    Artifact, AttributionFaces, AttributionMaps, FacePixels, MapKind, MapLabel,
+};
 use crate::error::Result;
+use crate::faces;
 use crate::provenance::source;
-use crate::run::Run;
+use crate::run::{Run, Stage};
+use crate::stages::attribute::{compare, shown_methods};
 
+pub(super) const DRAWING: Drawing = Drawing {
+    name: "attribution_comparison",
+    caption: "Each attribute on a face that has it and of which the network is sure, if there is \
+              one. Of signed methods red speaks for the attribute and blue against it; of the \
+              others the deeper colour counts more. A method has one scale for all faces.",
+    data: &[AttributionMaps::PATH, AttributionFaces::PATH],
+    takes: Takes::AttributesAndFaces,
+    is_in: |run| run.manifest.stages.contains_key(&Stage::Attribute),
+    draw,
+};
+
+/// The maps that the stage `attribute` made, or, for other attributes and faces, those of its
+/// methods on these.
+fn draw(request: &Request, name: &str) -> Result<Figure> {
+    let (run, settings) = (request.run, request.settings);
+    if settings.attributes.is_empty() && settings.faces.is_empty() {
+        let (faces, maps): (AttributionFaces, AttributionMaps) = (run.read()?, run.read()?);
+        return attributions(run, name, &faces.0, &maps.0, &request.style);
+    }
+    let mut attributes = settings.attribute_indices()?;
+    if attributes.is_empty() {
+        attributes = run.manifest.config.measure.attribute_indices()?;
+    }
+    let faces = faces::named(request.session.data(run)?, &settings.faces)?;
+    let methods = shown_methods(run);
+    let comparison = compare(run, request.session, &attributes, &faces, &methods)?;
+    attributions(run, name, &comparison.faces, &comparison.maps, &request.style)
+}
+
+/// The figure of these maps.
 pub(crate) fn attributions(
     run: &Run,
     name: &str,
     faces: &FacePixels,
     maps: &PlaneTable<MapLabel>,
+    style: &Style,
 ) -> Result<Figure> {
     let faces = faces.faces();
     let mut methods: Vec<Method> = vec![];
     let mut splits: Vec<&str> = vec![];
-    let mut rows: Vec<(&MapLabel, AttributionRow)> = vec![];
+    let mut columns: Vec<(&MapLabel, AttributionColumn)> = vec![];
     for plane in &maps.planes {
         let label = &plane.label;
         let same =
             |first: &MapLabel| (&first.attribute, &first.face) == (&label.attribute, &label.face);
-        if rows.last().is_none_or(|(first, _)| !same(first)) {
-            rows.push((label, row(label, &faces)?));
+        if columns.last().is_none_or(|(first, _)| !same(first)) {
+            columns.push((label, column_of(label, &faces)?));
             splits.push(&label.split);
         }
-        let Some((_, row)) = rows.last_mut() else { continue };
+        let Some((_, column)) = columns.last_mut() else { continue };
         match label.method {
             MapKind::Region => {
-                row.region = Some(plane.values.iter().map(|&inside| inside > 0.5).collect());
+                column.region = Some(plane.values.iter().map(|&inside| inside > 0.5).collect());
             }
             MapKind::Method(method) => {
                 if !methods.contains(&method) {
                     methods.push(method);
                 }
                 let greatest = label.greatest.0;
-                row.maps.push(plane.values.iter().map(|share| share * greatest).collect());
+                column.maps.push(plane.values.iter().map(|share| share * greatest).collect());
             }
         }
     }
     splits.sort_unstable();
     splits.dedup();
-    let methods: Vec<AttributionMethod> = methods.into_iter().map(column).collect();
-    let rows: Vec<AttributionRow> = rows.into_iter().map(|(_, row)| row).collect();
+    let methods: Vec<AttributionMethod> = methods.into_iter().map(described).collect();
+    let columns: Vec<AttributionColumn> = columns.into_iter().map(|(_, column)| column).collect();
     let source = source(run, &format!("the {} faces named", splits.join(" and ")));
-    Ok(face_attributions(name, &methods, &rows, &source)?)
+    Ok(face_attributions(name, &methods, &columns, &source, style)?)
 }
 
-fn row(label: &MapLabel, faces: &[(String, Face)]) -> Result<AttributionRow> {
+fn column_of(label: &MapLabel, faces: &[(String, Face)]) -> Result<AttributionColumn> {
     let (_, face) = faces
         .iter()
         .find(|(name, _)| *name == label.face)
         .with_context(|| format!("the pixels of {} are missing", label.face))?;
     let absent = if label.has == "no" { "\n(it has it not)" } else { "" };
     let attribute = display_name(&label.attribute);
-    let name =
-        format!("{attribute}\np\u{a0}=\u{a0}{:.2}\n{}{absent}", label.probability.0, label.face);
-    Ok(AttributionRow { name, face: face.clone(), region: None, maps: vec![] })
+    // Columns are narrow.
+    let file = Path::new(&label.face).file_stem().unwrap_or_default().display();
+    let name = format!("{attribute}\np\u{a0}=\u{a0}{:.2}\n{file}{absent}", label.probability.0);
+    Ok(AttributionColumn { name, face: face.clone(), region: None, maps: vec![] })
 }
 
-fn column(method: Method) -> AttributionMethod {
+fn described(method: Method) -> AttributionMethod {
     let kind = match method.reading() {
         Reading::Signed => AttributionKind::Signed,
         Reading::Unsigned => AttributionKind::Unsigned,

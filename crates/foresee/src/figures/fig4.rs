@@ -3,16 +3,33 @@
 use foresee_celeba::display_name;
 use foresee_report::{Face, FaceRow, Figure, face_masks};
 
-use crate::artifacts::{Figure4Faces, Figure4Masks};
+use super::{Drawing, Request, Takes, always};
+use crate::artifacts::{Artifact, Figure4Faces, Figure4Masks};
 use crate::error::Result;
-use crate::provenance::source;
-use crate::run::Run;
+use crate::stages::measure::figure4;
 
-pub(super) fn attention_masks(run: &Run) -> Result<Figure> {
-    let (names, faces): (Vec<String>, Vec<Face>) =
-        run.read::<Figure4Faces>()?.0.faces().into_iter().unzip();
+pub(super) const DRAWING: Drawing = Drawing {
+    name: "fig4_attention_masks",
+    caption: "Figure 4: attention masks over faces; the number below each is the channel (feature \
+              id).",
+    data: &[Figure4Faces::PATH, Figure4Masks::PATH],
+    takes: Takes::AttributesAndFaces,
+    is_in: always,
+    draw,
+};
+
+/// The masks that the stage `measure` kept, or, for other attributes and faces, those that the
+/// network computes.
+fn draw(request: &Request, name: &str) -> Result<Figure> {
+    let (run, settings) = (request.run, request.settings);
+    let (faces, masks) = if settings.attributes.is_empty() && settings.faces.is_empty() {
+        (run.read::<Figure4Faces>()?, run.read::<Figure4Masks>()?)
+    } else {
+        figure4(run, request.session, &settings.attribute_indices()?, &settings.faces)?
+    };
+    let (names, faces): (Vec<String>, Vec<Face>) = faces.0.faces().into_iter().unzip();
     let mut rows: Vec<FaceRow> = vec![];
-    for plane in run.read::<Figure4Masks>()?.0.planes {
+    for plane in masks.0.planes {
         let name = display_name(&plane.label.attribute);
         if rows.last().is_none_or(|row| row.name != name) {
             rows.push(FaceRow { name, masks: vec![vec![]; names.len()] });
@@ -22,6 +39,6 @@ pub(super) fn attention_masks(run: &Run) -> Result<Figure> {
             row.masks[face].push((plane.label.channel, plane.values));
         }
     }
-    let source = source(run, "these test faces");
-    Ok(face_masks("fig4_attention_masks", &faces, &rows, &source)?)
+    let source = request.source("these faces");
+    Ok(face_masks(name, &faces, &rows, &source, &request.style)?)
 }

@@ -1,19 +1,28 @@
 //! Figure 8: accuracy under noise for several tone curves.
 
 use foresee_perturb::Curve as ToneCurve;
-use foresee_report::{Band, Curve, Figure, LineStyle, Panel, curves};
+use foresee_report::{Band, Curve, Figure, LineStyle, Panel};
 
-use crate::artifacts::{TransformationCurves, TransformationPoint};
+use super::{Drawing, Request, Takes, always};
+use crate::artifacts::{Artifact, TransformationCurves, TransformationPoint};
 use crate::distinct::distinct;
 use crate::error::Result;
-use crate::provenance::{source, test_faces};
-use crate::run::Run;
+use crate::provenance::test_faces;
 
 /// Curves of one colour follow each other, each in a line style of its own.
 const STYLES: [LineStyle; 3] = [LineStyle::Solid, LineStyle::Dashed, LineStyle::Dotted];
 
-pub(super) fn mask_transformation(run: &Run) -> Result<Figure> {
-    let points: TransformationCurves = run.read()?;
+pub(super) const DRAWING: Drawing = Drawing {
+    name: "fig8_mask_transformation",
+    caption: "Figure 8: accuracy under noise for several n and β.",
+    data: &[TransformationCurves::PATH],
+    takes: Takes::Panels,
+    is_in: always,
+    draw,
+};
+
+fn draw(request: &Request, name: &str) -> Result<Figure> {
+    let points: TransformationCurves = request.run.read()?;
     let points: Vec<TransformationPoint> = points.points.into_iter().map(|(p, _)| p).collect();
     let accuracy = |p: &TransformationPoint| 100. * p.accuracy;
     let gain = |p: &TransformationPoint| 100. * p.gain;
@@ -21,7 +30,7 @@ pub(super) fn mask_transformation(run: &Run) -> Result<Figure> {
         let (low, high) = (p.gain - p.gain_standard_error, p.gain + p.gain_standard_error);
         (100. * low, 100. * high)
     };
-    let panels = [
+    let panels = vec![
         panel("accuracy", "accuracy [%]", lines(&points, accuracy, None)),
         panel(
             "gain over the untransformed masks (± standard error)",
@@ -29,8 +38,8 @@ pub(super) fn mask_transformation(run: &Run) -> Result<Figure> {
             lines(&points, gain, Some(error)),
         ),
     ];
-    let source = source(run, &test_faces(points.first().map(|point| point.images)));
-    Ok(curves("fig8_mask_transformation", &panels, &source)?)
+    let source = request.source(&test_faces(points.first().map(|point| point.images)));
+    request.curves(name, panels, &source)
 }
 
 fn panel(title: &str, y: &str, curves: Vec<Curve>) -> Panel {

@@ -1,5 +1,7 @@
-//! The figures of a run, one file each, from its data files alone.
+//! The figures of a run, one file each. Each says what it shows and which data files it is drawn
+//! from.
 
+pub(crate) mod architecture;
 mod attributions;
 mod fig4;
 mod fig5;
@@ -12,28 +14,124 @@ mod pruning_takeover;
 mod regression;
 mod training;
 
-use foresee_report::{Architecture, Figure, architecture};
+use foresee_report::{About, Figure, Panel, Source, Style};
 
 pub(crate) use self::attributions::attributions;
-pub(crate) use self::predictability::predictability;
 pub(crate) use self::regression::regression;
-use crate::error::Result;
+use crate::config::Figures;
+use crate::error::{Result, input};
 use crate::provenance::source;
 use crate::run::Run;
+use crate::session::Session;
 
-/// Figures 1 to 8, the course of the training, and pruning with takeover.
-pub(crate) fn of_the_paper(run: &Run, network: &Architecture) -> Result<Vec<Figure>> {
-    let mut figures = vec![
-        architecture("fig2_architecture", network, &source(run, ""))?,
-        training::training(run)?,
-        fig4::attention_masks(run)?,
-        fig5::mean_masks(run)?,
-        fig6::channel_correlation(run)?,
-        fig7::channel_pruning(run)?,
-        fig8::mask_transformation(run)?,
-    ];
-    if run.manifest.config.prune.takeover {
-        figures.push(pruning_takeover::takeover(run)?);
+/// All figures, in the order in which they are drawn.
+const ALL: [&Drawing; 14] = [
+    &architecture::DRAWING,
+    &training::DRAWING,
+    &fig4::DRAWING,
+    &fig5::DRAWING,
+    &fig6::DRAWING,
+    &fig7::DRAWING,
+    &fig8::DRAWING,
+    &pruning_takeover::DRAWING,
+    &predictability::DRAWING,
+    &regression::FITS,
+    &regression::CHANGES,
+    &regression::GRAM,
+    &regression::CROSS_TALK,
+    &attributions::DRAWING,
+];
+
+/// A figure that runs have.
+pub(crate) struct Drawing {
+    /// Its file name without extension.
+    pub name: &'static str,
+    /// What it shows.
+    pub caption: &'static str,
+    /// The run's files that it is drawn from.
+    pub data: &'static [&'static str],
+    /// Which of a request's choices it takes.
+    pub takes: Takes,
+    /// Whether a run has it.
+    is_in: fn(&Run) -> bool,
+    draw: fn(&Request, &str) -> Result<Figure>,
+}
+
+/// Which choices a figure takes.
+#[derive(Clone, Copy)]
+pub(crate) enum Takes {
+    Nothing,
+    Attributes,
+    AttributesAndFaces,
+    Panels,
+}
+
+/// How a figure is to be drawn.
+pub(crate) struct Request<'a> {
+    pub run: &'a Run,
+    pub session: &'a Session,
+    /// The settings that the style, the attributes and the faces are from.
+    pub settings: &'a Figures,
+    pub style: Style,
+    /// Panels by number from 1, in the order in which they are to be drawn; empty: all.
+    pub panels: &'a [usize],
+}
+
+/// The figures that a run has.
+pub(crate) fn of(run: &Run) -> Vec<&'static Drawing> {
+    ALL.into_iter().filter(|drawing| (drawing.is_in)(run)).collect()
+}
+
+impl Drawing {
+    /// Draws it, with what its files say about it.
+    pub fn draw(&self, request: &Request) -> Result<Figure> {
+        let figure = (self.draw)(request, self.name)?;
+        Ok(figure.about(About {
+            caption: self.caption.into(),
+            data: self.data.iter().map(ToString::to_string).collect(),
+            command: self.command(request),
+        }))
     }
-    Ok(figures)
+
+    /// The command that draws it in the run's folder.
+    fn command(&self, request: &Request) -> String {
+        let mut command = format!("foresee figures --run . --figure {}", self.name);
+        command += &request.settings.as_options();
+        if !request.panels.is_empty() {
+            let panels: Vec<String> = request.panels.iter().map(usize::to_string).collect();
+            command += &format!(" --panel {}", panels.join(","));
+        }
+        command
+    }
+}
+
+impl Request<'_> {
+    /// The note of a figure whose numbers were `measured` on this, if on anything.
+    fn source(&self, measured: &str) -> Source {
+        source(self.run, measured)
+    }
+
+    /// The panels that are asked for, in their order.
+    fn panels<T: Clone>(&self, figure: &str, all: Vec<T>) -> Result<Vec<T>> {
+        if self.panels.is_empty() {
+            return Ok(all);
+        }
+        let panel = |&number: &usize| {
+            let found = number.checked_sub(1).and_then(|at| all.get(at)).cloned();
+            let count = all.len();
+            found
+                .ok_or_else(|| input(format!("--panel {number}: {figure} has panels 1 to {count}")))
+        };
+        self.panels.iter().map(panel).collect()
+    }
+
+    /// Curves in the panels that are asked for.
+    fn curves(&self, name: &str, panels: Vec<Panel>, source: &Source) -> Result<Figure> {
+        let panels = self.panels(name, panels)?;
+        Ok(foresee_report::curves(name, &panels, source, &self.style)?)
+    }
+}
+
+fn always(_: &Run) -> bool {
+    true
 }

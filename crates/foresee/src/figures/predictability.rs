@@ -4,18 +4,27 @@ use foresee_predict::{NetworkOperation, ScoreRule, ScoredForecast, Subject};
 use foresee_report::{Dot, Figure, Forest, forest};
 use foresee_stats::LEVEL;
 
-use crate::artifacts::ScoredForecasts;
+use super::{Drawing, Request, Takes};
+use crate::artifacts::{Artifact, ScoredForecasts};
 use crate::error::Result;
-use crate::provenance::{source, test_faces};
-use crate::run::Run;
+use crate::provenance::test_faces;
 
-pub(crate) fn predictability(run: &Run) -> Result<Figure> {
-    let scores: ScoredForecasts = run.read()?;
+pub(super) const DRAWING: Drawing = Drawing {
+    name: "predictability_scores",
+    caption: "Forecasts of what perturbations change, scored.",
+    data: &[ScoredForecasts::PATH],
+    takes: Takes::Nothing,
+    is_in: |run| run.manifest.config.predict.images > 0,
+    draw,
+};
+
+fn draw(request: &Request, name: &str) -> Result<Figure> {
+    let scores: ScoredForecasts = request.run.read()?;
     let groups: Vec<Forest> =
         scores.operations().into_iter().map(|operation| group(&scores.0, operation)).collect();
     let columns = ScoreRule::of_forecasts().map(ScoreRule::title);
-    let source = source(run, &test_faces(scores.images()));
-    Ok(forest("predictability_scores", &columns, &groups, LEVEL, &source)?)
+    let source = request.source(&test_faces(scores.images()));
+    Ok(forest(name, &columns, &groups, LEVEL, &source, &request.style)?)
 }
 
 /// The forecasts of one operation. Differences between forecasts are in the table only.

@@ -1,12 +1,13 @@
 //! Accuracy over the number of pruned channels, as Figure 7 and the figure of takeovers draw it.
 
 use foresee_perturb::{PruneRule, Takeover};
-use foresee_report::{Curve, Figure, Level, LineStyle, Panel, curves};
+use foresee_report::{Curve, Figure, Level, LineStyle, Panel};
 use foresee_stats::{mean, range};
 
+use super::Request;
 use crate::artifacts::{PruningCurves, PruningPoint};
 use crate::error::Result;
-use crate::provenance::{source, test_faces};
+use crate::provenance::test_faces;
 use crate::run::Run;
 
 /// All points, and the numbers of pruned channels among them.
@@ -54,7 +55,7 @@ impl Points {
         line
     }
 
-    pub fn figure(&self, run: &Run, name: &str, lines: Vec<Curve>) -> Result<Figure> {
+    pub fn figure(&self, request: &Request, name: &str, lines: Vec<Curve>) -> Result<Figure> {
         let first = self.all.first();
         // The same for every point.
         let majority = first.map_or(f64::NAN, |point| 100. * point.majority_accuracy);
@@ -65,7 +66,7 @@ impl Points {
             curves: lines,
             levels: vec![Level { name: "always the majority".into(), y: majority }],
         };
-        let source = source(run, &test_faces(first.map(|point| point.images)));
-        Ok(curves(name, &[panel], &source)?)
+        let source = request.source(&test_faces(first.map(|point| point.images)));
+        request.curves(name, vec![panel], &source)
     }
 }

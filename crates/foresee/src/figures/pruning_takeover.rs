@@ -6,11 +6,22 @@ use foresee_report::Figure;
 use foresee_report::LineStyle::{Dashed, Dotted, Solid};
 
 use super::pruning_curves::Points;
+use super::{Drawing, Request, Takes};
+use crate::artifacts::{Artifact, PruningCurves};
 use crate::error::Result;
-use crate::run::Run;
 
-pub(super) fn takeover(run: &Run) -> Result<Figure> {
-    let points = Points::read(run)?;
+pub(super) const DRAWING: Drawing = Drawing {
+    name: "channel_pruning_takeover",
+    caption: "Accuracy over the number of pruned channels when kept channels take over the role \
+              of pruned ones.",
+    data: &[PruningCurves::PATH],
+    takes: Takes::Nothing,
+    is_in: |run| run.manifest.config.prune.takeover,
+    draw,
+};
+
+fn draw(request: &Request, name: &str) -> Result<Figure> {
+    let points = Points::read(request.run)?;
     let least_squares = "semantic (lower), all kept take over (least squares)";
     let lasso = "lasso selection, least squares (after He et al., 2017)";
     let lines = vec![
@@ -21,5 +32,5 @@ pub(super) fn takeover(run: &Run) -> Result<Figure> {
         points.line(lasso, (Lasso, LeastSquares), 1, Dashed),
         points.line("random, all kept take over", (Random, LeastSquares), 2, Solid),
     ];
-    points.figure(run, "channel_pruning_takeover", lines)
+    points.figure(request, name, lines)
 }

@@ -2,10 +2,13 @@
 
 use foresee_predict::{Basis, Points, Regression, RegressionStudy};
 use foresee_report::LineStyle::{self, Dashed, Solid};
-use foresee_report::{Band, Curve, Figure, HeatMap, Panel, Source, curves, heat_maps};
+use foresee_report::{About, Band, Curve, Figure, HeatMap, Panel, Style, curves, heat_maps};
 
-use crate::artifacts::{RegressionReport, RegressionRow};
+use super::{Drawing, Request, Takes};
+use crate::artifacts::{Artifact, RegressionReport, RegressionRow};
 use crate::error::Result;
+use crate::pages::regression::source;
+use crate::run::Run;
 
 /// N of the figures that show one N.
 const SHOWN: usize = 5;
@@ -19,9 +22,58 @@ const PLACES: usize = 201;
 /// One style for each basis or component.
 const STYLES: [LineStyle; 3] = [LineStyle::Solid, LineStyle::Dashed, LineStyle::Dotted];
 
-/// All of them, with the numbers of a study.
-pub(crate) fn regression(report: &RegressionReport, source: &Source) -> Result<Vec<Figure>> {
-    Ok(vec![fits(source)?, changes(source)?, gram(source)?, cross_talk(report, source)?])
+/// The figures of the regression study. Runs have them beside their forecasts.
+const fn drawing(
+    name: &'static str,
+    caption: &'static str,
+    draw: fn(&Request, &str) -> Result<Figure>,
+) -> Drawing {
+    let is_in = |run: &Run| run.manifest.config.predict.images > 0;
+    let data = &[RegressionReport::PATH];
+    Drawing { name, caption, data, takes: Takes::Panels, is_in, draw }
+}
+
+pub(super) const FITS: Drawing = drawing(
+    "predictability_regression_fits",
+    "One data set, fitted in the three bases with 11 coefficients each.",
+    |request, name| request.curves(name, fits()?, &source()),
+);
+pub(super) const CHANGES: Drawing = drawing(
+    "predictability_regression_changes",
+    "What a step of 0.2 in one coefficient changes of the function.",
+    |request, name| request.curves(name, changes(), &source()),
+);
+pub(super) const GRAM: Drawing = drawing(
+    "predictability_regression_gram",
+    "Gram matrices of the functions at length 1: off the diagonal is what one component shares \
+     with another.",
+    |request, name| {
+        let maps = request.panels(name, gram())?;
+        Ok(heat_maps(name, &maps, "cosine", &source(), &request.style)?)
+    },
+);
+pub(super) const CROSS_TALK: Drawing = drawing(
+    "predictability_regression_cross_talk",
+    "First panel: share of the change that shows in other components, mean over components \
+     (range). Second panel: the same of the coefficients when the others are fitted anew, mean \
+     over data sets (range).",
+    |request, name| request.curves(name, cross_talk(&request.run.read()?), &source()),
+);
+
+/// All of them outside of a run, with the numbers of a study.
+pub(crate) fn regression(report: &RegressionReport) -> Result<Vec<Figure>> {
+    let (source, style) = (source(), Style::default());
+    let of = |drawing: &Drawing, figure: foresee_report::Result<Figure>| -> Result<Figure> {
+        let data = drawing.data.iter().map(ToString::to_string).collect();
+        let command = "foresee predict --study regression --out .".into();
+        Ok(figure?.about(About { caption: drawing.caption.into(), data, command }))
+    };
+    Ok(vec![
+        of(&FITS, curves(FITS.name, &fits()?, &source, &style))?,
+        of(&CHANGES, curves(CHANGES.name, &changes(), &source, &style))?,
+        of(&GRAM, heat_maps(GRAM.name, &gram(), "cosine", &source, &style))?,
+        of(&CROSS_TALK, curves(CROSS_TALK.name, &cross_talk(report), &source, &style))?,
+    ])
 }
 
 fn panel(title: &str, x: &str, y: &str, curves: Vec<Curve>) -> Panel {
@@ -32,7 +84,7 @@ fn places() -> impl Iterator<Item = f64> {
     (0..PLACES).map(|i| -1. + 2. * i as f64 / (PLACES - 1) as f64)
 }
 
-fn fits(source: &Source) -> Result<Figure> {
+fn fits() -> Result<Vec<Panel>> {
     let study = RegressionStudy::default();
     let points = Points::draw(study.points, study.noise, 0);
     let mut truth: Vec<(f64, f64)> =
@@ -49,11 +101,10 @@ fn fits(source: &Source) -> Result<Figure> {
         ];
         Ok(panel(basis.title(), "x", "f(x)", curves))
     });
-    let panels = panels.collect::<Result<Vec<_>>>()?;
-    Ok(curves("predictability_regression_fits", &panels, source)?)
+    panels.collect()
 }
 
-fn changes(source: &Source) -> Result<Figure> {
+fn changes() -> Vec<Panel> {
     let panel = |&basis: &Basis| {
         let curve = |(i, &component): (usize, &usize)| {
             let points = places().map(|x| (x, STEP * basis.at(SHOWN, x)[component])).collect();
@@ -63,11 +114,10 @@ fn changes(source: &Source) -> Result<Figure> {
         let title = format!("{}: {labels}", basis.title());
         panel(&title, "x", "change of f(x)", MOVED.iter().enumerate().map(curve).collect())
     };
-    let panels: Vec<Panel> = Basis::ALL.iter().map(panel).collect();
-    Ok(curves("predictability_regression_changes", &panels, source)?)
+    Basis::ALL.iter().map(panel).collect()
 }
 
-fn gram(source: &Source) -> Result<Figure> {
+fn gram() -> Vec<HeatMap> {
     let map = |&basis: &Basis| {
         let cosines = basis.cosines(SHOWN);
         HeatMap {
@@ -76,14 +126,13 @@ fn gram(source: &Source) -> Result<Figure> {
             axis: "coefficient".into(),
         }
     };
-    let maps: Vec<HeatMap> = Basis::ALL.iter().map(map).collect();
-    Ok(heat_maps("predictability_regression_gram", &maps, "cosine", source)?)
+    Basis::ALL.iter().map(map).collect()
 }
 
 /// Mean, lowest and highest of a row.
 type Spread = fn(&RegressionRow) -> (f64, f64, f64);
 
-fn cross_talk(report: &RegressionReport, source: &Source) -> Result<Figure> {
+fn cross_talk(report: &RegressionReport) -> Vec<Panel> {
     let curves_of = |spread: Spread| -> Vec<Curve> {
         let curve = |(i, basis): (usize, &Basis)| {
             let own = || report.rows().filter(|row| row.basis == *basis);
@@ -100,7 +149,7 @@ fn cross_talk(report: &RegressionReport, source: &Source) -> Result<Figure> {
     let of_coefficients = curves_of(|row| {
         (row.refit_cross_talk, row.refit_cross_talk_lowest, row.refit_cross_talk_highest)
     });
-    let panels = [
+    vec![
         panel("cross-talk", "N", "share of the change in other components", of_components),
         panel(
             "cross-talk when the others are fitted anew",
@@ -108,6 +157,5 @@ fn cross_talk(report: &RegressionReport, source: &Source) -> Result<Figure> {
             "share of the change in other coefficients",
             of_coefficients,
         ),
-    ];
-    Ok(curves("predictability_regression_cross_talk", &panels, source)?)
+    ]
 }

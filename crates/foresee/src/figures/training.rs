@@ -1,18 +1,28 @@
 //! The course of the training.
 
 use foresee_report::LineStyle::{Dashed, Solid};
-use foresee_report::{Curve, Figure, Panel, curves};
+use foresee_report::{Curve, Figure, Panel};
 use foresee_stats::mean;
 
-use crate::artifacts::{TrainingStep, Validation};
+use super::{Drawing, Request, Takes, always};
+use crate::artifacts::{Row, TrainingStep, Validation};
 use crate::error::Result;
-use crate::provenance::source;
-use crate::run::Run;
 
 /// Points of a curve, at most; each is the mean of as many steps.
 const POINTS: usize = 40;
 
-pub(super) fn training(run: &Run) -> Result<Figure> {
+pub(super) const DRAWING: Drawing = Drawing {
+    name: "training",
+    caption: "Loss and its two parts, and accuracy, over the training; each point is the mean of \
+              several steps.",
+    data: &[<TrainingStep as Row>::PATH, <Validation as Row>::PATH],
+    takes: Takes::Panels,
+    is_in: always,
+    draw,
+};
+
+fn draw(request: &Request, name: &str) -> Result<Figure> {
+    let run = request.run;
     let steps: Vec<TrainingStep> = run.read()?;
     let losses = vec![
         Curve::new("L, Eq. 10", smoothed(&steps, |s| s.loss), 6, Solid),
@@ -34,8 +44,8 @@ pub(super) fn training(run: &Run) -> Result<Figure> {
         let points = validation.iter().map(point).collect();
         accuracy.push(Curve::new("validation faces", points, 3, Dashed));
     }
-    let panels = [panel("loss", losses), panel("accuracy [%]", accuracy)];
-    Ok(curves("training", &panels, &source(run, "batches and validation faces"))?)
+    let panels = vec![panel("loss", losses), panel("accuracy [%]", accuracy)];
+    request.curves(name, panels, &request.source("batches and validation faces"))
 }
 
 fn smoothed(steps: &[TrainingStep], value: fn(&TrainingStep) -> f64) -> Vec<(f64, f64)> {

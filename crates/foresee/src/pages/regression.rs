@@ -22,29 +22,6 @@ pub(super) const TEXT: &str = "The paper's example of its definition. A function
      perturbed function through the basis, and on the coefficients when all others are then \
      fitted anew to the same points.";
 
-/// Figures with their captions.
-pub(super) const FIGURES: [(&str, &str); 4] = [
-    (
-        "predictability_regression_fits",
-        "One data set, fitted in the three bases with 11 coefficients each.",
-    ),
-    (
-        "predictability_regression_changes",
-        "What a step of 0.2 in one coefficient changes of the function.",
-    ),
-    (
-        "predictability_regression_gram",
-        "Gram matrices of the functions at length 1: off the diagonal is what one component \
-         shares with another.",
-    ),
-    (
-        "predictability_regression_cross_talk",
-        "Left: share of the change that shows in other components, mean over components (range). \
-         Right: the same of the coefficients when the others are fitted anew, mean over data sets \
-         (range).",
-    ),
-];
-
 /// What a reader must know of the data.
 pub(crate) fn source() -> Source {
     let study = RegressionStudy::default();
@@ -59,16 +36,14 @@ pub(crate) fn source() -> Source {
 pub(crate) fn write(out: &Path, measured: &RegressionReport, seeds: u64) -> Result<Table> {
     write_simulated(&out.join(RegressionReport::PATH), measured)?;
     let source = source();
-    let figures = figures::regression(measured, &source)?;
+    let figures = figures::regression(measured)?;
     for figure in &figures {
         figure.save(&out.join("figures"))?;
     }
     let table = tables::regression(measured, &source);
     table.save(&out.join("tables"))?;
     let mut sections = vec![Section::Text(TEXT.into())];
-    let captions = FIGURES.map(|(_, caption)| caption.to_owned());
-    let shown = figures.into_iter().zip(captions);
-    sections.extend(shown.map(|(figure, caption)| Section::Figure(figure, caption)));
+    sections.extend(figures.into_iter().map(Section::Figure));
     sections.push(Section::Table(table.clone()));
     let report = Report {
         title: format!("{TITLE} Kimura & Tanaka (2020), Eq. 3 to 7"),

@@ -13,7 +13,7 @@ pub(crate) fn write(run: &Run, figures: &[Figure], tables: &[Table]) -> Result<(
     let mut sections = vec![];
     for &(heading, text, parts) in CHAPTERS {
         let shown: Vec<Section> =
-            parts.iter().flat_map(|part| part_sections(part, figures, tables)).collect();
+            parts.iter().flat_map(|name| part_sections(name, figures, tables)).collect();
         if !shown.is_empty() {
             sections.extend([Section::Heading(heading.into()), Section::Text(text.into())]);
             sections.extend(shown);
@@ -27,18 +27,14 @@ pub(crate) fn write(run: &Run, figures: &[Figure], tables: &[Table]) -> Result<(
 }
 
 /// The figure or table of a name, if the run has it.
-fn part_sections(
-    &(name, caption): &(&str, &str),
-    figures: &[Figure],
-    tables: &[Table],
-) -> Vec<Section> {
-    let figure = figures.iter().find(|figure| figure.name() == name);
-    let table = tables.iter().find(|table| table.name == name);
-    let figure = figure.map(|figure| Section::Figure(figure.clone(), caption.to_owned()));
-    figure.into_iter().chain(table.map(|table| Section::Table(table.clone()))).collect()
+fn part_sections(name: &str, figures: &[Figure], tables: &[Table]) -> Vec<Section> {
+    let figure = figures.iter().find(|figure| figure.name() == name).cloned();
+    let table = tables.iter().find(|table| table.name == name).cloned();
+    figure.map(Section::Figure).into_iter().chain(table.map(Section::Table)).collect()
 }
 
-type Chapter = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+/// Heading, text, and the names of figures and tables.
+type Chapter = (&'static str, &'static str, &'static [&'static str]);
 
 const CHAPTERS: &[Chapter] = &[
     (
@@ -47,63 +43,34 @@ const CHAPTERS: &[Chapter] = &[
          mask of its own for every channel. Two operations act on the trained network: channels \
          are pruned, and masks are transformed. The paper asks whether one can say beforehand what \
          they will do.",
-        &[
-            (
-                "fig2_architecture",
-                "Figure 2 (and 1): the network as it is built, and where the operations act.",
-            ),
-            ("table1_extractor", ""),
-            ("table2_classifier", ""),
-        ],
+        &["fig2_architecture", "table1_extractor", "table2_classifier"],
     ),
     (
         "Training and accuracy",
         "Eq. 10: binary cross entropy summed over the attributes, plus λ times the L1 norm of the \
          masks. Faces that the network was not trained on judge it.",
-        &[
-            (
-                "training",
-                "Loss and its two parts, and accuracy, over the training; each point is the mean \
-                 of several steps.",
-            ),
-            ("table3_accuracy", ""),
-            ("table3_per_attribute", ""),
-        ],
+        &["training", "table3_accuracy", "table3_per_attribute"],
     ),
     (
         "What the masks look at",
         "The three most important channels of each attribute (by mean mask, unless \
          measure.importance says otherwise), on faces of the test split. Bright: the mask lets the \
          channel through there.",
-        &[
-            (
-                "fig4_attention_masks",
-                "Figure 4: attention masks over faces; the number below each is the channel \
-                 (feature id).",
-            ),
-            (
-                "fig5_mean_masks",
-                "Figure 5: mean of each channel's mask by attribute. Deeper is higher.",
-            ),
-            ("table4_attribute_correlation", ""),
-        ],
+        &["fig4_attention_masks", "fig5_mean_masks", "table4_attribute_correlation"],
     ),
     (
         "Correlated channels",
         "Pearson correlation between channels over the training images that were measured: over \
          all their positions, or over their averages if measure.correlation says so. Pairs of deep \
          red play the same role.",
-        &[(
-            "fig6_channel_correlation",
-            "Figure 6: correlation among the channels of the feature map.",
-        )],
+        &["fig6_channel_correlation"],
     ),
     (
         "Semantic channel pruning",
         "Pairs are scanned from the highest correlation down, and one member of each is pruned. \
          The paper says in one place that the member with the lower norm goes, in another the one \
          with the higher: both are drawn, beside chance and beside plain pruning by norm.",
-        &[("fig7_channel_pruning", "Figure 7: accuracy over the number of pruned channels.")],
+        &["fig7_channel_pruning"],
     ),
     (
         "Beyond the paper: kept channels take over",
@@ -111,17 +78,13 @@ const CHAPTERS: &[Chapter] = &[
          one is its duplicate. Here the kept channels take over its share in closed form, without \
          training: either its partner of the pair, by their regression, or all kept channels, by \
          least squares.",
-        &[(
-            "channel_pruning_takeover",
-            "Accuracy over the number of pruned channels when kept channels take over the role of \
-             pruned ones.",
-        )],
+        &["channel_pruning_takeover"],
     ),
     (
         "Intentional attention mask transformation",
         "g(M; n, β) of Eq. 11 and 12 on all masks, while Gaussian noise is added to the images. \
-         The right panel shows what a setting gains over n = 1, β = 0 on the same noisy images.",
-        &[("fig8_mask_transformation", "Figure 8: accuracy under noise for several n and β.")],
+         The second panel shows what a setting gains over n = 1, β = 0 on the same noisy images.",
+        &["fig8_mask_transformation"],
     ),
     (
         "Human predictability",
@@ -136,10 +99,7 @@ const CHAPTERS: &[Chapter] = &[
          attributes of the explanation are exchanged at random: what lies near it knows nothing. \
          For a grey bar only operations are: it shows what is known of attributes whatever is \
          done.",
-        &[
-            ("predictability_scores", "Forecasts of what perturbations change, scored."),
-            ("predictability", ""),
-        ],
+        &["predictability_scores", "predictability"],
     ),
     (
         "The masks beside other attribution methods",
@@ -151,27 +111,22 @@ const CHAPTERS: &[Chapter] = &[
          it is when the face hardly changes, and change when the network's weights are drawn \
          anew.",
         &[
-            (
-                "attribution_comparison",
-                "Each attribute on a face that has it and of which the network is sure, if there \
-                 is one. Of signed methods red speaks for the attribute and blue against it; of \
-                 the others the deeper colour counts more. A method has one scale for all faces.",
-            ),
-            ("attribution_scores", ""),
-            ("attribution_checks", ""),
-            ("attribution_permutation", ""),
-            ("attribution_surrogate", ""),
+            "attribution_comparison",
+            "attribution_scores",
+            "attribution_checks",
+            "attribution_permutation",
+            "attribution_surrogate",
         ],
     ),
     (
         "The paper's example: regression models (Eq. 3 to 7)",
         regression::TEXT,
         &[
-            regression::FIGURES[0],
-            regression::FIGURES[1],
-            regression::FIGURES[2],
-            regression::FIGURES[3],
-            ("predictability_regression", ""),
+            "predictability_regression_fits",
+            "predictability_regression_changes",
+            "predictability_regression_gram",
+            "predictability_regression_cross_talk",
+            "predictability_regression",
         ],
     ),
 ];

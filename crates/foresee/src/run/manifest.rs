@@ -179,7 +179,7 @@ impl Manifest {
             ("device".to_owned(), self.device.clone()),
             ("seed".to_owned(), self.seed.to_string()),
         ]);
-        flat.extend(self.config.keys()?);
+        flat.extend(self.config.identity()?);
         Ok(flat)
     }
 }

@@ -87,9 +87,10 @@ impl Run {
                 fresh.git_commit
             );
         }
-        // The folder of faces may have moved.
-        if manifest.data != fresh.data {
+        // The folder of faces may have moved, and figures may be wanted in another style.
+        if manifest.data != fresh.data || manifest.config != fresh.config {
             manifest.data = fresh.data;
+            manifest.config = fresh.config;
             manifest.write(folder)?;
         }
         Ok(Self { folder: folder.into(), manifest, _lock: Some(lock) })

@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 use foresee_analysis::{
-    FeatureBatch, FeatureStatistics, FeatureSummary, groups, neighbours, similar_order,
+    FeatureBatch, FeatureStatistics, FeatureSummary, Importance, groups, neighbours, similar_order,
     top_channels,
 };
 use foresee_celeba::{ATTRIBUTES, CelebA, Split};
@@ -160,28 +160,63 @@ fn listed_channels(summary: &FeatureSummary, k: usize) -> Vec<TopChannel> {
     top_channels(&summary.masks, k, LISTED).into_iter().enumerate().map(row).collect()
 }
 
-/// Figure 4: faces that have an attribute, and the masks of its top channels on them.
+/// Figure 4 for the run's attributes.
 fn write_figure4(outputs: &mut Outputs, session: &Session, importance: &Matrix) -> Result<()> {
     let run = outputs.run();
+    let attributes = run.manifest.config.measure.attribute_indices()?;
+    let (faces, masks) = masks_on_faces(run, session, importance, &attributes, &[])?;
+    outputs.write(&faces)?;
+    outputs.write(&masks)
+}
+
+/// Figure 4 for other attributes and faces than the run's, of a run whose statistics are measured;
+/// without attributes, the run's.
+pub(crate) fn figure4(
+    run: &Run,
+    session: &Session,
+    attributes: &[usize],
+    faces: &[String],
+) -> Result<(Figure4Faces, Figure4Masks)> {
+    let settings = &run.manifest.config.measure;
+    let rows = match settings.importance {
+        Importance::Mask => run.read::<MeanMasks>()?.0.rows,
+        Importance::Contribution => run.read::<MeanContributions>()?.0.rows,
+    };
+    let importance = Matrix::from_rows(&rows);
+    let own = settings.attribute_indices()?;
+    let attributes = if attributes.is_empty() { &own } else { attributes };
+    let faces = faces::named(session.data(run)?, faces)?;
+    masks_on_faces(run, session, &importance, attributes, &faces)
+}
+
+/// The masks of attributes' top channels on these faces, or, if none are given, on test faces that
+/// have the attributes.
+fn masks_on_faces(
+    run: &Run,
+    session: &Session,
+    importance: &Matrix,
+    attributes: &[usize],
+    faces: &[usize],
+) -> Result<(Figure4Faces, Figure4Masks)> {
     let data = session.data(run)?;
     let Trained { network, preprocessing, .. } = session.trained(run)?;
-    let settings = &run.manifest.config.measure;
-    let attributes = settings.attribute_indices()?;
-    let faces = data.faces_showing(&attributes, &data.split(Split::Test)?, settings.faces);
+    let faces = match faces {
+        [] => {
+            let count = run.manifest.config.measure.faces;
+            data.faces_showing(attributes, &data.split(Split::Test)?, count)
+        }
+        faces => faces.to_vec(),
+    };
     let batch = data
         .batches_in_order(&faces, preprocessing, faces.len().max(1))
         .next()
         .ok_or_else(|| anyhow::anyhow!("no test face to show"))??;
     let z = network.extractor().forward(&batch.images.to_device(&session.device)?)?;
     let names: Vec<&str> = faces.iter().map(|&face| data.name(face)).collect();
-    outputs.write(&Figure4Faces(FacePixels::new(
-        &names,
-        &batch.images,
-        &preprocessing.normalisation,
-    )?))?;
+    let pixels = FacePixels::new(&names, &batch.images, &preprocessing.normalisation)?;
 
     let mut masks = PlaneTable::new(preprocessing.image_size);
-    for k in attributes {
+    for &k in attributes {
         let all = network.heads().masks(&z, &[k])?.squeeze(1)?;
         for (i, channel) in top_channels(importance, k, SHOWN).into_iter().enumerate() {
             for (at, name) in names.iter().enumerate() {
@@ -196,5 +231,5 @@ fn write_figure4(outputs: &mut Outputs, session: &Session, importance: &Matrix) 
             }
         }
     }
-    outputs.write(&Figure4Masks(masks))
+    Ok((Figure4Faces(pixels), Figure4Masks(masks)))
 }

@@ -48,7 +48,7 @@ pub(crate) fn run_all(
     transform::stage(&mut run, &session)?;
     predict::stage(&mut run, &session)?;
     attribute::stage(&mut run, &session)?;
-    figures::stage(&mut run)?;
+    figures::stage(&mut run, &session)?;
     Ok(run)
 }
 

@@ -27,21 +27,23 @@ struct Row {
 pub(crate) struct Rows(Vec<Row>);
 
 impl Rows {
-    /// For each attribute the face that is asked for, or else, of the first test faces that have
+    /// For each attribute the faces that are asked for, or else, of the first test faces that have
     /// the attribute, the first of which the network is sure, or if it is of none, that of which it
     /// is surest. If no test face has the attribute, all are looked at.
-    pub fn choose(subject: &Subject, attributes: &[usize], face: Option<usize>) -> Result<Self> {
-        let row = |&attribute: &usize| {
-            let faces = match face {
-                Some(face) => vec![face],
-                None => candidates(subject, attribute),
-            };
-            let (face, probability) = surest(subject, &faces, attribute)?.with_context(|| {
+    pub fn choose(subject: &Subject, attributes: &[usize], faces: &[usize]) -> Result<Self> {
+        let row = |attribute: usize, faces: &[usize]| {
+            let (face, probability) = surest(subject, faces, attribute)?.with_context(|| {
                 format!("there is no test face to show {} on", ATTRIBUTES[attribute])
             })?;
             Ok(Row { attribute, face, probability })
         };
-        Ok(Self(attributes.iter().map(row).collect::<Result<_>>()?))
+        let rows = attributes.iter().flat_map(|&attribute| -> Vec<Result<Row>> {
+            match faces {
+                [] => vec![row(attribute, &candidates(subject, attribute))],
+                faces => faces.iter().map(|&face| row(attribute, &[face])).collect(),
+            }
+        });
+        Ok(Self(rows.collect::<Result<_>>()?))
     }
 
     /// The faces, each once.

@@ -1,8 +1,6 @@
 //! What explains the network over many faces: permutation importance, partial dependence, and
 //! surrogates.
 
-use std::collections::HashMap;
-
 use anyhow::Context;
 use candle_core::{Device, Error as CandleError, Result as CandleResult, Tensor};
 use foresee_attribution::{
@@ -25,9 +23,6 @@ const BATCH: usize = 16;
 const GRID: usize = 5;
 /// Training faces whose labels models of labels are fitted to, at most.
 const LABELLED: usize = 20_000;
-
-/// The increase of the log loss of each attribute as a map [1, H, W].
-pub(crate) type RegionMaps = HashMap<usize, Tensor>;
 
 /// Whether the settings ask for permutations, and there are faces to permute.
 pub(super) fn permutes(run: &Run) -> bool {

@@ -9,8 +9,8 @@ mod subject;
 
 use foresee_attribution::Method;
 
-pub(crate) use self::comparison::{Comparison, Rows};
-pub(crate) use self::subject::Subject;
+use self::comparison::{Comparison, Rows};
+use self::subject::Subject;
 pub use self::subject::layers_of;
 use crate::artifacts::{
     Artifact, AttributionCheck, AttributionFaces, AttributionMaps, AttributionScore,
@@ -56,10 +56,9 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let regions = global::regions(&subject, &attributes, &methods)?;
         global::write(outputs, &subject, &attributes, &regions)?;
         let explainer = subject.explainer(regions.maps);
-        let rows = Rows::choose(&subject, &attributes, None)?;
-        let shown: Vec<Method> =
-            methods.iter().copied().filter(|method| *method != Method::Chance).collect();
-        let comparison = Comparison::new(&subject, &explainer, &rows, &shown)?;
+        let rows = Rows::choose(&subject, &attributes, &[])?;
+        let comparison =
+            Comparison::new(&subject, &explainer, &rows, &shown_methods(outputs.run()))?;
         outputs.write(&AttributionFaces(comparison.faces))?;
         outputs.write(&AttributionMaps(comparison.maps))?;
         scores::write(outputs, &subject, &explainer, &methods)?;
@@ -74,11 +73,21 @@ pub(crate) fn available_methods(run: &Run) -> Vec<Method> {
     Method::available(run.manifest.config.model.attention, permutes)
 }
 
-/// The importance maps that [`Method::PermutationRegions`] needs, if that is among the methods.
-pub(crate) fn region_maps(
-    subject: &Subject,
+/// The methods that the figure of all methods shows.
+pub(crate) fn shown_methods(run: &Run) -> Vec<Method> {
+    available_methods(run).into_iter().filter(|method| *method != Method::Chance).collect()
+}
+
+/// Maps of methods for attributes on these faces, or, if none are given, on faces that have them.
+pub(crate) fn compare(
+    run: &Run,
+    session: &Session,
     attributes: &[usize],
+    faces: &[usize],
     methods: &[Method],
-) -> Result<global::RegionMaps> {
-    Ok(global::regions(subject, attributes, methods)?.maps)
+) -> Result<Comparison> {
+    let subject = Subject::new(run, session)?;
+    let regions = global::regions(&subject, attributes, methods)?.maps;
+    let rows = Rows::choose(&subject, attributes, faces)?;
+    Comparison::new(&subject, &subject.explainer(regions), &rows, methods)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use foresee_report::{Figure, Report, Section, Source, Table, frame};
+use foresee_report::{About, Figure, Report, Section, Source, Table, frame};
 use foresee_stats::{Interval, LEVEL, MARGIN, SEEDS_NEEDED};
 
 use super::variants::{self, Compared};
@@ -86,9 +86,13 @@ impl Page<'_> {
         self.groups.iter().any(|group| group.variant == variant && is_synthetic(group))
     }
 
-    fn save_figure(&self, figure: &Figure) -> Result<()> {
+    /// Saves a figure and shows it on the page.
+    fn figure(&self, figure: Figure, caption: &str, data: &str) -> Result<Section> {
+        let data = vec![data.into()];
+        let command = "foresee fidelity --out .".into();
+        let figure = figure.about(About { caption: caption.into(), data, command });
         figure.save(&self.out.join("figures"))?;
-        Ok(())
+        Ok(Section::Figure(figure))
     }
 
     fn save_table(&self, table: &Table) -> Result<()> {
@@ -202,9 +206,8 @@ impl Page<'_> {
         self.save_table(&table)?;
         let mut sections = vec![Section::Heading(caption.into()), Section::Table(table)];
         if let Some(figure) = variants::figure(&rows, &self.source)?.filter(|_| with_claims) {
-            self.save_figure(&figure)?;
             let caption = "Accuracy, pruning and transformation over the mean of the masks.";
-            sections.push(Section::Figure(figure, caption.into()));
+            sections.push(self.figure(figure, caption, &format!("data/{name}.csv"))?);
         }
         Ok(sections)
     }
@@ -229,10 +232,9 @@ impl Page<'_> {
         }
         self.write(&points)?;
         let figure = pruning::figure(&points, &titles, &self.source)?;
-        self.save_figure(&figure)?;
         let caption = "Accuracy over pruned channels (Figure 7): mean over seeds; bars and the \
                        band from the lowest to the highest. Not shown: a single channel left.";
-        Ok(vec![Section::Figure(figure, caption.into())])
+        Ok(vec![self.figure(figure, caption, <PruningOverSeeds as Row>::PATH)?])
     }
 
     fn predictability(&self) -> Result<Vec<Section>> {

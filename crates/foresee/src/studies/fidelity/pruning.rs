@@ -1,7 +1,7 @@
 //! Figure 7 over seeds: a panel for each variant.
 
 use foresee_perturb::{PruneRule, Takeover};
-use foresee_report::{Band, Curve, Figure, LineStyle, Panel, Source, curves};
+use foresee_report::{Band, Curve, Figure, LineStyle, Panel, Source, Style, curves};
 use foresee_stats::{mean, range};
 
 use super::Group;
@@ -92,7 +92,7 @@ pub(crate) fn figure(
         levels: vec![],
     };
     let panels: Vec<Panel> = titles.iter().map(panel).collect();
-    Ok(curves("pruning_over_seeds", &panels, source)?)
+    Ok(curves("pruning_over_seeds", &panels, source, &Style::default())?)
 }
 
 fn curve(points: &[PruningOverSeeds], variant: &str, line: &Line) -> Option<Curve> {

@@ -2,7 +2,7 @@
 
 use foresee_celeba::Crop;
 use foresee_model::{Precision, Readout};
-use foresee_report::{Band, Curve, Figure, Level, LineStyle, Panel, Source, Table, curves};
+use foresee_report::{Band, Curve, Figure, Level, LineStyle, Panel, Source, Style, Table, curves};
 use foresee_stats::{mean, range};
 
 use super::Group;
@@ -297,5 +297,5 @@ pub(crate) fn figure(rows: &[Compared], source: &Source) -> Result<Option<Figure
             vec![],
         ),
     ];
-    Ok(Some(curves("over_lambda", &panels, source)?))
+    Ok(Some(curves("over_lambda", &panels, source, &Style::default())?))
 }
