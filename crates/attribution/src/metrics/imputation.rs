@@ -13,8 +13,8 @@ const CORNER: f64 = 1. / 12.;
 /// Fills removed pixels of images x [B, C, H, W] from those around them: the value of each is the
 /// weighted mean of its eight neighbours, removed ones included, so that all follow from one linear
 /// system. Neighbours at an edge weigh 1/6 and those at a corner 1/12; at the border the weights of
-/// the pixels inside of the image are scaled to the sum 1. Pixels are removed where `removed` [B, H,
-/// W] is above 0, in all channels.
+/// the pixels inside of the image are scaled to the sum 1. Pixels are removed where `removed` [B,
+/// H, W] is above 0, in all channels.
 ///
 /// This is the imputation of [`road`](crate::road()) without its noise, as in the authors' code,
 /// Quantus and pytorch-grad-cam. Its system is solved by Cholesky's method for band matrices, in

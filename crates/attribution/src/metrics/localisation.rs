@@ -9,8 +9,8 @@ use crate::error::Result;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Localisation {
     /// Relevance mass accuracy (Arras et al.), which is the attribution localisation μ of
-    /// Kohlbrenner et al.: the share of the map's positive values that is within the region. NaN for
-    /// a map without positive values.
+    /// Kohlbrenner et al.: the share of the map's positive values that is within the region. NaN
+    /// for a map without positive values.
     pub mass: f64,
     /// The weighted attribution localisation (Kohlbrenner et al.): `mass`/`area`, how many times as
     /// much as chance. From 0 to 1/`area`.
@@ -29,8 +29,9 @@ pub struct Localisation {
 /// their absolute values first if they mean relevance, too.
 ///
 /// Quantus sums signed values, so that its shares may be below 0 or above 1; for maps from 0 it has
-/// the same `mass` and `rank`. Its weighted localisation multiplies by a share of the whole batch
-/// where the paper divides by the region's share of its image; here it is the paper's.
+/// the same `mass` and `rank`. Its weighted localisation multiplies by the region's size in shares
+/// of all but the first two images of the batch, where the paper divides by the share of its own
+/// image; here it is the paper's.
 ///
 /// ```
 /// use candle_core::{Device, Tensor};

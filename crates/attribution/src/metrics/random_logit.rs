@@ -22,11 +22,11 @@ pub struct LogitSimilarity {
 
 /// The random-logit check: explains output number `output` of a model with `outputs` outputs for
 /// inputs x, and, for each of them, another output that is drawn; compares the two explanations.
-/// Both measures are in [-1, 1]. Lower is better: an explanation that is similar whatever it explains
-/// does not say why this output is as it is.
+/// Both measures are in [-1, 1]. Lower is better: an explanation that is similar whatever it
+/// explains does not say why this output is as it is.
 ///
-/// `explain` makes maps [B, H, W], or rows [B, D], of an output's number and inputs, such as `|k, x|
-/// per_pixel(&layers.gradient(x, k)?, Reduce::Sum)`. Quantus flattens the maps before SSIM; see
+/// `explain` makes maps [B, H, W], or rows [B, D], of an output's number and inputs, such as `|k,
+/// x| per_pixel(&layers.gradient(x, k)?, Reduce::Sum)`. Quantus flattens the maps before SSIM; see
 /// [`structural_similarity`].
 ///
 /// # Errors

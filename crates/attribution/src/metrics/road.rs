@@ -14,7 +14,8 @@ use crate::tensors::{check_input, check_like};
 pub struct Road {
     /// Shares of the pixels that are removed, from 0 to below 1. Default 0.1, 0.2, ... 0.9.
     pub shares: Vec<f64>,
-    /// Standard deviation of the noise on imputed pixels in the input's units, from 0. Default 0.01.
+    /// Standard deviation of the noise on imputed pixels in the input's units, from 0. Default
+    /// 0.01.
     pub deviation: f64,
     /// Decides the noise together with the input's position in the batch. Default 0.
     pub seed: u64,
@@ -37,9 +38,9 @@ pub struct RoadCurves {
 }
 
 impl RoadCurves {
-    /// Half of the mean by which f is higher without the least relevant pixels than without the most
-    /// relevant ones, as pytorch-grad-cam's `ROADCombined`. Higher is better; 0 is chance, as a map
-    /// of one value gets on average.
+    /// Half of the mean by which f is higher without the least relevant pixels than without the
+    /// most relevant ones, as pytorch-grad-cam's `ROADCombined`. Higher is better; 0 is chance, as
+    /// a map of one value gets on average.
     pub fn combined(&self) -> f64 {
         let sum = |values: &[f64]| values.iter().sum::<f64>();
         let count = self.most_relevant_first.len() as f64;
@@ -49,20 +50,20 @@ impl RoadCurves {
 
 /// ROAD: f of images x [B, C, H, W] as a share of their pixels is removed, by maps [B, H, W]: the
 /// greatest values first, and the lowest first. Removed pixels are imputed from those around them
-/// ([`linear_imputation`](crate::linear_imputation())) with Gaussian noise added. So an image has no
-/// edges where pixels are missing, from which a model could tell what was removed, and which make
-/// [`deletion`](crate::deletion()) depend on its baseline. A share of n pixels is rounded to whole
-/// ones. Equal values are removed in a pseudo-random order that is the same for every map.
+/// ([`linear_imputation`](crate::linear_imputation())) with Gaussian noise added. So an image has
+/// no edges where pixels are missing, from which a model could tell what was removed, and which
+/// make [`deletion`](crate::deletion()) depend on its baseline. A share of n pixels is rounded to
+/// whole ones. Equal values are removed in a pseudo-random order that is the same for every map.
 ///
 /// The paper and Quantus report the share of images whose class is still the right one: that is the
 /// share of inputs for which f keeps its side, if f is a logit or a logit's lead over the others.
 /// Quantus numbers pixels among the entries of all channels, so that its ROAD does not work for
-/// images of several channels. pytorch-grad-cam reports f less f(x), and its percentile is the share
-/// that is kept.
+/// images of several channels. pytorch-grad-cam reports f less f(x), and its percentile is the
+/// share that is kept.
 ///
 /// # Errors
-/// If an option is outside its range, a share leaves no pixel, the shapes do not fit, a value is not
-/// finite, or the model fails.
+/// If an option is outside its range, a share leaves no pixel, the shapes do not fit, a value is
+/// not finite, or the model fails.
 pub fn road<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     target: &Target<F>,
     x: &Tensor,

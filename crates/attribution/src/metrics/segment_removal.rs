@@ -18,8 +18,8 @@ pub(super) enum Pool {
     Sum,
 }
 
-/// f of each input, and after each removal of one more segment, which becomes the baseline: those of
-/// the greatest attribution first, equal ones in a pseudo-random order that is the same for all.
+/// f of each input, and after each removal of one more segment, which becomes the baseline: those
+/// of the greatest attribution first, equal ones in a pseudo-random order that is the same for all.
 pub(super) fn segment_curves<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     target: &Target<F>,
     x: &Tensor,

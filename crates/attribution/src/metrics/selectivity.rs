@@ -13,9 +13,9 @@ use crate::target::Target;
 /// lower is better. The area is in f's unit: compare attributions of one input with each other.
 ///
 /// The attribution is of x's shape, or [B, H, W] for pixels with all channels; `segments` as in
-/// [`lime`](crate::lime()), such as the cells of [`grid_segments`](crate::grid_segments); `baseline`
-/// as in [`integrated_gradients`](crate::integrated_gradients()). Segments of equal sums go in a
-/// pseudo-random order that is the same for every input and attribution.
+/// [`lime`](crate::lime()), such as the cells of [`grid_segments`](crate::grid_segments);
+/// `baseline` as in [`integrated_gradients`](crate::integrated_gradients()). Segments of equal sums
+/// go in a pseudo-random order that is the same for every input and attribution.
 ///
 /// Quantus has the values after the removals only. Here f(x) comes first, as in the paper's
 /// algorithm. Quantus fills up an image that its patches do not divide; here segments are given.
@@ -35,8 +35,8 @@ use crate::target::Target;
 /// ```
 ///
 /// # Errors
-/// If the shapes do not fit, the segments are not numbered from 0 without a gap, the attribution has
-/// a value that is not finite, or the model fails.
+/// If the shapes do not fit, the segments are not numbered from 0 without a gap, the attribution
+/// has a value that is not finite, or the model fails.
 pub fn selectivity<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     target: &Target<F>,
     x: &Tensor,

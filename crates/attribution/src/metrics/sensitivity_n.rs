@@ -32,20 +32,22 @@ impl Default for SensitivityN {
 
 /// Sensitivity-n: Pearson's correlation, over random subsets S of n features, between the sum of
 /// their attributions, Σ_{i∈S} φ_i, and the fall of f without them, f(x) - f(x with S at the
-/// baseline). In [-1, 1]; higher is better, and 1 means that the attribution tells the falls up to a
-/// factor and a constant. `None` where the sums or the falls are all equal, so that there is nothing
-/// to correlate. The paper draws it for n from 1 to most of the features: one call for each.
+/// baseline). In [-1, 1]; higher is better, and 1 means that the attribution tells the falls up to
+/// a factor and a constant. `None` where the sums or the falls are all equal, so that there is
+/// nothing to correlate. The paper draws it for n from 1 to most of the features: one call for
+/// each.
 ///
 /// The attribution is of x's shape, and features are its entries, or [B, H, W], and features are
-/// pixels with all channels. `baseline` as in [`integrated_gradients`](crate::integrated_gradients()).
+/// pixels with all channels. `baseline` as in
+/// [`integrated_gradients`](crate::integrated_gradients()).
 ///
 /// Quantus has something else under this name: it removes features in the order of the attribution,
 /// compares the fall by all that are removed with the attribution of the last ones only, and
 /// correlates over the images of a batch. Here the formula is the paper's.
 ///
 /// # Errors
-/// If n is not from 1 to below the number of features, there are fewer than 3 subsets, the shapes do
-/// not fit, the attribution has a value that is not finite, or the model fails.
+/// If n is not from 1 to below the number of features, there are fewer than 3 subsets, the shapes
+/// do not fit, the attribution has a value that is not finite, or the model fails.
 pub fn sensitivity_n<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     target: &Target<F>,
     x: &Tensor,
@@ -73,8 +75,8 @@ fn random_subsets(
     (0..options.subsets).map(|_| order.partial_shuffle(&mut rng, n).0.to_vec()).collect()
 }
 
-/// [`sensitivity_n`] with given subsets: for the number of an input, lists of n features each, which
-/// are numbered row by row from 0.
+/// [`sensitivity_n`] with given subsets: for the number of an input, lists of n features each,
+/// which are numbered row by row from 0.
 ///
 /// # Errors
 /// As for [`sensitivity_n`], and if the subsets differ in size, or name a feature twice or one that

@@ -7,8 +7,8 @@ use crate::error::Result;
 
 /// Sparseness: the Gini index of the absolute values of each input's attribution [B, ...]. With |φ|
 /// in ascending order, v₁ ≤ ... ≤ v_d, it is Σ_k (2k - d - 1)·v_k/(d·Σ v). 0 if all are equal, 1 -
-/// 1/d if one entry has everything; higher is sparser, which is better for two explanations that are
-/// equally right. `None` for an attribution that is 0 everywhere, which has no shares.
+/// 1/d if one entry has everything; higher is sparser, which is better for two explanations that
+/// are equally right. `None` for an attribution that is 0 everywhere, which has no shares.
 ///
 /// All entries count: for pixels, sum the channels first ([`per_pixel`](crate::per_pixel)). Quantus
 /// adds 1e-7 to every value, so that small attributions look alike in it; here the unit does not

@@ -11,11 +11,11 @@ const WINDOW: usize = 7;
 const C1: f64 = 0.01 * 0.01;
 const C2: f64 = 0.03 * 0.03;
 
-/// SSIM of two batches of maps [B, H, W], the mean over all windows of 7×7 pixels inside of the maps
-/// of (2·μ_a·μ_b + C₁)(2·σ_ab + C₂)/((μ_a² + μ_b² + C₁)(σ_a² + σ_b² + C₂)), with means μ, and
-/// variances σ with divisor 48. C₁ = (0.01·R)² and C₂ = (0.03·R)², where R is the range of both maps
-/// together. In [-1, 1], and 1 for equal maps. `None` where R is 0: both maps are one same constant.
-/// This is scikit-image's `structural_similarity`.
+/// SSIM of two batches of maps [B, H, W], the mean over all windows of 7×7 pixels inside of the
+/// maps of (2·μ_a·μ_b + C₁)(2·σ_ab + C₂)/((μ_a² + μ_b² + C₁)(σ_a² + σ_b² + C₂)), with means μ, and
+/// variances σ with divisor 48. C₁ = (0.01·R)² and C₂ = (0.03·R)², where R is the range of both
+/// maps together. In [-1, 1], and 1 for equal maps. `None` where R is 0: both maps are one same
+/// constant. This is scikit-image's `structural_similarity`.
 ///
 /// Rows of numbers [B, D] have windows of 7 numbers. So does Quantus with maps, which it flattens
 /// first: its windows then lie in one row of pixels, or across the end of one.
