@@ -13,6 +13,7 @@ mod metrics;
 mod network;
 mod noise;
 mod parts;
+mod segments;
 mod target;
 mod tensors;
 
@@ -38,10 +39,13 @@ pub use methods::{
     sensitivity, smooth_grad, smooth_grad_with_noise,
 };
 pub use metrics::{
-    CascadeStep, Curve, Infidelity, MaxSensitivity, MethodChecks, Occlusions, Pointing, Scaling,
-    Scores, check_method, deletion, infidelity, infidelity_from_changes,
-    infidelity_with_perturbations, insertion, max_sensitivity, max_sensitivity_with_perturbations,
-    pointing_game, randomisation_check, rank_correlation, score,
+    CascadeStep, Curve, Infidelity, Localisation, LogitSimilarity, MaxSensitivity, MethodChecks,
+    Occlusions, Pointing, Road, RoadCurves, Scaling, Scores, SensitivityN, check_method,
+    complexity, deletion, infidelity, infidelity_from_changes, infidelity_with_perturbations,
+    insertion, irof, linear_imputation, localisation, max_sensitivity,
+    max_sensitivity_with_perturbations, pointing_game, random_logit, random_logit_with_others,
+    randomisation_check, rank_correlation, road, road_with_noise, score, selectivity,
+    sensitivity_n, sensitivity_n_with_subsets, sparseness, structural_similarity,
 };
 pub use network::{FEATURES, attention_network, network_layers, pooling_network};
 pub use parts::{Part, PartKind, grid_segments};

@@ -1,34 +1,31 @@
 //! The comparison that every gradient method makes before it believes candle: no false alarm on
 //! networks whose gradients are right, and no network passes whose gradients are not.
 
+use std::cell::RefCell;
+
 use candle_core::{D, DType, Device, Module, Result, Tensor};
 use candle_nn::{ops, rnn::RNN, rotary_emb};
 use foresee_attribution::*;
 use foresee_kernels as kernels;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
-/// Weights by their order, from a small generator of its own.
+/// Weights by their order, from one random stream.
 struct Weights {
-    state: std::cell::Cell<u64>,
+    rng: RefCell<ChaCha8Rng>,
     dtype: DType,
 }
 
 impl Weights {
     fn new(seed: u64, dtype: DType) -> Self {
-        Self { state: (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1).into(), dtype }
+        Self { rng: ChaCha8Rng::seed_from_u64(seed).into(), dtype }
     }
 
     /// In [-scale, scale).
     fn uniform(&self, shape: &[usize], scale: f64) -> Tensor {
-        let mut state = self.state.get();
-        let values: Vec<f64> = (0..shape.iter().product())
-            .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                ((state >> 11) as f64 / (1u64 << 53) as f64 - 0.5) * 2. * scale
-            })
-            .collect();
-        self.state.set(state);
+        let mut rng = self.rng.borrow_mut();
+        let values: Vec<f64> =
+            (0..shape.iter().product()).map(|_| scale * rng.random_range(-1f64..1.)).collect();
         let t = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
         t.to_dtype(self.dtype).unwrap()
     }

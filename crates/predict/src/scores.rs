@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use foresee_stats::{Matrix, kendall, row_correlation, weighted_kendall};
+use foresee_stats::{Matrix, is_rounding, kendall, row_correlation, weighted_kendall};
 
 use crate::error::{Error, Result};
 use crate::forecast::Unit;
@@ -155,7 +155,7 @@ pub fn skill(effects: &Effects, forecast: &Matrix, unit: Unit) -> f64 {
         }
     }
     // Effects that are equal but for rounding are equal.
-    if error_of_mean > 1e-24 * size { 1. - error / error_of_mean } else { f64::NAN }
+    if is_rounding(error_of_mean, size) { f64::NAN } else { 1. - error / error_of_mean }
 }
 
 /// The line from a forecast's unit to that of the effects, fitted on all operations but one.

@@ -2,9 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::matrix::Matrix;
-
-/// What varies by less than this share of its size is constant: it is rounding.
-const ROUNDING: f64 = 1e-12;
+use crate::rounding::is_rounding;
 
 /// The correlation matrix Σ_ij/√(Σ_ii·Σ_jj) of a covariance matrix Σ, or of any positive multiple
 /// of one, with values in [-1, 1]. What does not vary (Σ_ii = 0) correlates with nothing: 0, and 1
@@ -44,9 +42,9 @@ pub fn row_correlation(table: &Matrix) -> Result<Matrix> {
         .map(|r| {
             let row = table.row(r);
             let mean = row.iter().sum::<f64>() / table.columns() as f64;
-            let size = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>().sqrt();
+            let size = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>();
             let centred: Vec<f64> = row.iter().map(|v| v - mean).collect();
-            match size(&centred) <= ROUNDING * size(row) {
+            match is_rounding(size(&centred), size(row)) {
                 true => vec![0.; row.len()],
                 false => centred,
             }

@@ -1,12 +1,14 @@
 //! A straight line through points.
 
+use crate::rounding::is_rounding;
+
 /// A straight line, fitted by least squares.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Line {
     /// Change of y for a step of 1 in x.
     pub slope: f64,
     /// R² in [0, 1], the share of y's variance that the line explains; 0 for a y that is constant
-    /// but for rounding.
+    /// but for rounding. NaN if a value is not finite.
     pub r_squared: f64,
 }
 
@@ -20,8 +22,8 @@ impl Line {
         };
         let (xy, xx, yy) = (sum(&|x, y| x * y), sum(&|x, _| x * x), sum(&|_, y| y * y));
         let size: f64 = y.iter().map(|y| y * y).sum();
-        let varies = yy > 1e-24 * size;
-        Self { slope: xy / xx, r_squared: if varies { xy * xy / (xx * yy) } else { 0. } }
+        let r_squared = if is_rounding(yy, size) { 0. } else { xy * xy / (xx * yy) };
+        Self { slope: xy / xx, r_squared }
     }
 }
 
@@ -38,5 +40,6 @@ mod tests {
         assert_eq!(Line::fit(&[0., 1., 2.], &[1., 1., 1.]).r_squared, 0.);
         let flat = [85., 85f64.next_up(), 85f64.next_down()];
         assert_eq!(Line::fit(&[0., 1., 2.], &flat).r_squared, 0.);
+        assert!(Line::fit(&[0., 1., 2.], &[1., f64::NAN, 2.]).r_squared.is_nan());
     }
 }

@@ -8,8 +8,9 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::baseline::baseline_like;
 use crate::error::{Error, Result, check};
+use crate::segments::segment_of_entries;
 use crate::target::Target;
-use crate::tensors::{check_input, to_f64};
+use crate::tensors::to_f64;
 
 /// How far a perturbed sample is from the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +76,6 @@ pub fn lime<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     options: &Lime,
 ) -> Result<LimeResult> {
     check(options.samples >= 2, "samples", options.samples, "a number from 2")?;
-    check_input(x)?;
     let (_, count) = segment_of_entries(x, segments)?;
     let kept = |input: usize| perturbations(options.samples, count, options.seed, input);
     lime_with_perturbations(target, x, segments, baseline, kept, options)
@@ -103,7 +103,6 @@ pub fn lime_with_perturbations<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
 ) -> Result<LimeResult> {
     let width = options.width;
     check(width > 0. && width.is_finite(), "width", width, "a number above 0")?;
-    check_input(x)?;
     let x = &x.detach().contiguous()?;
     let baseline = baseline_like(x, baseline)?;
     let (segments, count) = segment_of_entries(x, segments)?;
@@ -138,30 +137,6 @@ pub fn lime_with_perturbations<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
         attribution: Tensor::from_vec(attribution, x.shape(), x.device())?.to_dtype(x.dtype())?,
         fits,
     })
-}
-
-/// The segment of each entry of one input, and the number of segments.
-fn segment_of_entries(x: &Tensor, segments: &Tensor) -> Result<(Vec<u32>, usize)> {
-    let input = &x.dims()[1..];
-    let fraction = to_f64(segments)?.into_iter().find(|s| s.fract() != 0. || *s < 0.);
-    check(fraction.is_none(), "segments", fraction.unwrap_or_default(), "whole numbers from 0")?;
-    if segments.dims() != input && !(input.len() == 3 && segments.dims() == &input[1..]) {
-        let expected = format!("{input:?}, or [H, W] of it,");
-        return Err(Error::shape("the segments", segments.dims(), expected));
-    }
-    let segments: Vec<u32> =
-        segments.to_dtype(DType::U32)?.broadcast_as(input)?.flatten_all()?.to_vec1()?;
-    let mut numbers: Vec<u32> = segments.clone();
-    numbers.sort_unstable();
-    numbers.dedup();
-    let gap = numbers.iter().enumerate().find(|(i, s)| *i as u32 != **s);
-    check(
-        gap.is_none(),
-        "segments",
-        format!("{} numbers up to {}", numbers.len(), numbers.last().unwrap_or(&0)),
-        "every number from 0 to the greatest",
-    )?;
-    Ok((segments, numbers.len()))
 }
 
 /// The weight that the nearest sample has at least: with less, the penalty is all that is fitted.

@@ -8,7 +8,7 @@ pub use tree::Tree;
 use std::fmt;
 
 use candle_core::Tensor;
-use foresee_stats::Fit;
+use foresee_stats::{Fit, is_rounding};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -232,10 +232,10 @@ impl SplitRows {
         }
         Fidelity {
             // Of equal values there is no share to explain.
-            r2: match (variance > 1e-24 * size, residual <= 1e-24 * size) {
-                (true, _) => 1. - residual / variance,
-                (false, true) => 1.,
-                (false, false) => f64::NAN,
+            r2: match (is_rounding(variance, size), is_rounding(residual, size)) {
+                (false, _) => 1. - residual / variance,
+                (true, true) => 1.,
+                (true, false) => f64::NAN,
             },
             agreement: same_sign / n,
             rows: rows.len(),

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use crate::error::{Error, Result, check};
 use crate::noise::gaussian;
 use crate::target::Target;
-use crate::tensors::{check_finite, check_float, check_input, check_like, sum_per_input};
+use crate::tensors::{check_finite, check_float, check_like, sum_per_input};
 
 /// The factor of an attribution before infidelity compares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,7 +63,6 @@ pub fn infidelity<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     attribution: &Tensor,
     options: &Infidelity,
 ) -> Result<Vec<f64>> {
-    check_input(x)?;
     check(options.samples >= 1, "samples", options.samples, "a number from 1")?;
     check(
         options.deviation > 0. && options.deviation.is_finite(),

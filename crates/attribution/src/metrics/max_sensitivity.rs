@@ -34,7 +34,6 @@ pub fn max_sensitivity(
     x: &Tensor,
     options: &MaxSensitivity,
 ) -> Result<Vec<f64>> {
-    check_input(x)?;
     check(options.samples >= 1, "samples", options.samples, "a number from 1")?;
     check(
         options.radius > 0. && options.radius.is_finite(),

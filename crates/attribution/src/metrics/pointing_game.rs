@@ -37,6 +37,16 @@ pub fn pointing_game(
         tolerance,
         "a number of pixels from 0",
     )?;
+    let (maps, regions, [h, w]) = maps_and_regions(maps, regions)?;
+    let pairs = maps.chunks(h * w).zip(regions.chunks(h * w));
+    Ok(pairs.map(|(map, region)| pointing(map, region, w, tolerance)).collect())
+}
+
+/// The values of maps and regions, both [B, H, W], and the height and width of each.
+pub(super) fn maps_and_regions(
+    maps: &Tensor,
+    regions: &Tensor,
+) -> Result<(Vec<f64>, Vec<f64>, [usize; 2])> {
     let &[_, h, w] = maps.dims() else {
         return Err(Error::shape("the maps", maps.dims(), "[B, H, W]"));
     };
@@ -52,11 +62,7 @@ pub fn pointing_game(
         "a value that is not finite",
         "finite values",
     )?;
-    Ok(maps
-        .chunks(h * w)
-        .zip(regions.chunks(h * w))
-        .map(|(map, region)| pointing(map, region, w, tolerance))
-        .collect())
+    Ok((maps, regions, [h, w]))
 }
 
 fn pointing(map: &[f64], region: &[f64], w: usize, tolerance: f64) -> Option<Pointing> {
