@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::baseline::baseline_like;
 use crate::error::{Error, Result, check};
+use crate::segments::{keep_entries, segment_of_entries};
 use crate::target::Target;
 use crate::tensors::{check_input, to_f64};
 
@@ -140,30 +141,6 @@ pub fn lime_with_perturbations<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     })
 }
 
-/// The segment of each entry of one input, and the number of segments.
-fn segment_of_entries(x: &Tensor, segments: &Tensor) -> Result<(Vec<u32>, usize)> {
-    let input = &x.dims()[1..];
-    let fraction = to_f64(segments)?.into_iter().find(|s| s.fract() != 0. || *s < 0.);
-    check(fraction.is_none(), "segments", fraction.unwrap_or_default(), "whole numbers from 0")?;
-    if segments.dims() != input && !(input.len() == 3 && segments.dims() == &input[1..]) {
-        let expected = format!("{input:?}, or [H, W] of it,");
-        return Err(Error::shape("the segments", segments.dims(), expected));
-    }
-    let segments: Vec<u32> =
-        segments.to_dtype(DType::U32)?.broadcast_as(input)?.flatten_all()?.to_vec1()?;
-    let mut numbers: Vec<u32> = segments.clone();
-    numbers.sort_unstable();
-    numbers.dedup();
-    let gap = numbers.iter().enumerate().find(|(i, s)| *i as u32 != **s);
-    check(
-        gap.is_none(),
-        "segments",
-        format!("{} numbers up to {}", numbers.len(), numbers.last().unwrap_or(&0)),
-        "every number from 0 to the greatest",
-    )?;
-    Ok((segments, numbers.len()))
-}
-
 /// The weight that the nearest sample has at least: with less, the penalty is all that is fitted.
 const LEAST_WEIGHT: f64 = 1e-6;
 
@@ -199,17 +176,11 @@ impl Neighbourhood<'_> {
 
     /// The input with the segments that are kept, the baseline elsewhere.
     fn samples(&self, kept: &[Vec<bool>]) -> Result<Tensor> {
-        let mut dims = self.x.dims().to_vec();
-        dims[0] = kept.len();
-        let mask: Vec<u8> = kept
+        let entries = kept
             .iter()
             .flat_map(|kept| self.segments.iter().map(|&s| u8::from(kept[s as usize])))
             .collect();
-        let mask = Tensor::from_vec(mask, &dims[..], self.x.device())?;
-        Ok(mask.where_cond(
-            &self.x.broadcast_as(&dims[..])?.contiguous()?,
-            &self.baseline.broadcast_as(&dims[..])?.contiguous()?,
-        )?)
+        keep_entries(&self.x, &self.baseline, kept.len(), entries)
     }
 
     fn distances(&self, kept: &[Vec<bool>], samples: &Tensor) -> Result<Vec<f64>> {

@@ -1,7 +1,7 @@
 //! `attribute`: the stage, and a figure of chosen methods, attributes and faces.
 
 use clap::Args;
-use foresee_attribution::Method;
+use foresee_attribution::{Explainer, Method};
 use foresee_celeba::attribute_index;
 
 use super::arguments::RunArgs;
@@ -11,7 +11,9 @@ use crate::figures::attributions;
 use crate::output::print;
 use crate::run::Run;
 use crate::session::Session;
-use crate::stages::attribute::{Comparison, Rows, Subject, available_methods, region_maps, stage};
+use crate::stages::attribute::{
+    Comparison, Rows, Subject, available_methods, region_maps, stage, studied_methods,
+};
 use crate::stages::figures;
 use crate::tables;
 
@@ -29,7 +31,8 @@ pub struct AttributeArgs {
     /// manifest then says so, and `reproduce` on this folder needs the same settings.
     #[arg(long, value_name = "attribute.KEY=VALUE")]
     set: Vec<String>,
-    /// Draw these methods only, into figures/attribution_chosen; can be given several times.
+    /// Draw these methods only, into figures/attribution_chosen; can be given several times. Also
+    /// methods that the stage does not compare.
     #[arg(long, value_enum)]
     method: Vec<Method>,
     /// Draw these attributes instead of the run's, such as Smiling; can be given several times.
@@ -99,7 +102,7 @@ fn methods(asked: &[Method], run: &Run) -> Result<Vec<Method>> {
                 names.join(", ")
             )))
         }
-        None if asked.is_empty() => Ok(available),
+        None if asked.is_empty() => Ok(studied_methods(run)),
         None => Ok(asked.to_vec()),
     }
 }
@@ -134,7 +137,8 @@ fn draw(chosen: &Chosen, run: &Run, session: &Session) -> Result<()> {
     let subject = Subject::new(run, session)?;
     let regions = region_maps(&subject, &chosen.attributes, &chosen.methods)?;
     let rows = Rows::choose(&subject, &chosen.attributes, chosen.face)?;
-    let explainer = subject.explainer(regions);
+    let references = subject.references(&chosen.methods)?;
+    let explainer = Explainer { references, ..subject.explainer(regions) };
     let comparison = Comparison::new(&subject, &explainer, &rows, &chosen.methods)?;
     let faces = ChosenFaces(comparison.faces);
     let maps = ChosenMaps(comparison.maps);

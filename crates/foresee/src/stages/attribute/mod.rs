@@ -51,7 +51,7 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     };
     run.stage(&inputs, |outputs| {
         let subject = Subject::new(outputs.run(), session)?;
-        let methods = available_methods(outputs.run());
+        let methods = studied_methods(outputs.run());
         let attributes = config.measure.attribute_indices()?;
         let regions = global::regions(&subject, &attributes, &methods)?;
         global::write(outputs, &subject, &attributes, &regions)?;
@@ -70,8 +70,12 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
 
 /// The methods that a run's network and settings allow.
 pub(crate) fn available_methods(run: &Run) -> Vec<Method> {
-    let permutes = global::permutes(run);
-    Method::available(run.manifest.config.model.attention, permutes)
+    Method::available(run.manifest.config.model.attention, global::permutes(run))
+}
+
+/// Those of the available methods that the stage compares.
+pub(crate) fn studied_methods(run: &Run) -> Vec<Method> {
+    Method::studied(run.manifest.config.model.attention, global::permutes(run))
 }
 
 /// The importance maps that [`Method::PermutationRegions`] needs, if that is among the methods.
