@@ -160,15 +160,15 @@ fn expected_gradients_agree_with_captum_and_shap() -> AnyResult {
 
     let numbers = golden.numbers("expected_gradients.references")?;
     let alphas = golden.get("expected_gradients.alphas").to_vec2::<f64>()?;
-    let draws =
-        |input: usize| numbers[input].iter().copied().zip(alphas[input].iter().copied()).collect();
+    let draws = |input: usize| {
+        numbers[input].iter().copied().zip(alphas[input].iter().copied()).collect::<Vec<_>>()
+    };
     let found = expected_gradients_with_draws(&target, x, references, draws)?;
     golden.agrees("expected_gradients", &found, EXACT);
     Ok(())
 }
 
-/// f = x₀² is integrated exactly by no single point, but its expectation is known: from references
-/// 0 and 2 the point 4 gets the mean of 16 - 0 and 16 - 4.
+/// f = x²: from the references 0 and 2 the input 4 gets the mean of 16 - 0 and 16 - 4.
 #[test]
 fn drawn_gradients_have_the_right_mean() -> AnyResult {
     let target = Target::new(|x: &Tensor| x.sqr(), 0).batch(100);
@@ -192,7 +192,7 @@ fn rise_weighs_masks_as_its_authors() -> AnyResult {
     let all = || (0..9).map(|i| Ok(masks.get(i)?));
     golden.agrees("rise", &rise_with_masks(&target, x, None, all(), 0.4, false)?, EXACT);
     // Without its mean, f of a constant model says nothing.
-    let constant = Target::new(|x: &Tensor| x.flatten_from(1)?.sum_keepdim(1)? * 0. + 3., 0);
+    let constant = Target::new(|x: &Tensor| x.flatten_from(1)?.sum_keepdim(1)?.affine(0., 3.), 0);
     let found = rise_with_masks(&constant, x, None, all(), 0.4, true)?;
     assert_near(&values(&found), &[0.; 128]);
     // f = the first pixel, which every mask weighs by m₀: (Σ m₀·m)/(N·p).
@@ -293,7 +293,7 @@ fn lifted() -> DeepLift {
     DeepLift::default()
 }
 
-/// Figure 3 of the paper: min(i₁, i₂) = i₁ - ReLU(i₁ - i₂). Rescale gives all to the smaller one,
+/// The paper's example min(i₁, i₂) = i₁ - ReLU(i₁ - i₂). Rescale gives all to the smaller one,
 /// reveal-cancel half to each.
 #[test]
 fn reveal_cancel_shares_a_minimum() -> AnyResult {
