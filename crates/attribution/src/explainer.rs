@@ -23,8 +23,8 @@ use crate::parts::grid_segments;
 /// The settings of all methods.
 #[derive(Debug, Clone)]
 pub struct Explainer {
-    /// Noisy copies of SmoothGrad and gradient SHAP, points on the path of integrated gradients, and
-    /// points of expected gradients; from 1.
+    /// Noisy copies of SmoothGrad and gradient SHAP, points on the path of integrated gradients,
+    /// and points of expected gradients; from 1.
     pub steps: usize,
     /// LIME's segments are the cells of a grid with so many rows and columns, at most one cell a
     /// pixel; from 1. So are those of the other methods of segments. RISE's masks are enlarged from
@@ -236,8 +236,7 @@ impl Explainer {
     /// # Errors
     /// As for [`lime`](crate::lime()).
     pub fn lime(&self, layers: &Layers, x: &Tensor, attribute: usize) -> Result<LimeResult> {
-        let (_, _, h, w) = x.dims4()?;
-        let cells = grid_segments(h, w, self.grid.min(h), self.grid.min(w))?;
+        let cells = self.cells(x)?;
         let options = Lime { samples: self.lime_samples, seed: self.seed, ..Lime::default() };
         lime(&layers.target(attribute), x, &cells, None, &options)
     }

@@ -44,7 +44,8 @@ impl Default for Slic {
 /// use foresee_attribution::{Slic, slic};
 ///
 /// // Black and white, with the edge at column 5 of 8.
-/// let image = Tensor::from_iter((0..64).map(|i| if i % 8 < 5 { 0f64 } else { 1. }), &Device::Cpu)?;
+/// let pixels = (0..64).map(|i| if i % 8 < 5 { 0f64 } else { 1. });
+/// let image = Tensor::from_iter(pixels, &Device::Cpu)?;
 /// let options = Slic { segments: 4, compactness: 0.01, ..Slic::default() };
 /// let found = slic(&image.reshape((1, 8, 8))?, &options)?.to_vec2::<u32>()?;
 /// let is_split = |row: &Vec<u32>| row[..5].iter().all(|s| *s == row[0]) && row[4] != row[5];
