@@ -1,4 +1,4 @@
-//! Every method of the study in the same form: a map of pixels.
+//! Every method of [`Method`] in the same form: a map of pixels.
 
 use std::collections::HashMap;
 
@@ -12,24 +12,36 @@ use crate::methods::{
     MaskWeights, Method, SmoothGrad, chance, grad_cam, grad_cam_plus_plus, guided_backprop,
     guided_grad_cam, input_x_gradient, integrated_gradients, lime, lrp, sensitivity, smooth_grad,
 };
+use crate::methods::{
+    DeepLift, ExpectedGradients, GradientShap, KernelShap, NoiseLevel, Occlusion, Rise,
+    ShapleySampling, deep_lift, expected_gradients, feature_ablation, gradient_shap, kernel_shap,
+    occlusion, rise, shapley_sampling,
+};
 use crate::network::FEATURES;
 use crate::parts::grid_segments;
 
 /// The settings of all methods.
 #[derive(Debug, Clone)]
 pub struct Explainer {
-    /// Noisy copies of SmoothGrad, and points on the path of integrated gradients; from 1.
+    /// Noisy copies of SmoothGrad and gradient SHAP, points on the path of integrated gradients,
+    /// and points of expected gradients; from 1.
     pub steps: usize,
     /// LIME's segments are the cells of a grid with so many rows and columns, at most one cell a
-    /// pixel; from 1.
+    /// pixel; from 1. So are those of the other methods of segments. RISE's masks are enlarged from
+    /// such a grid, and occlusion covers squares of a cell's size in steps of half of it.
     pub grid: usize,
-    /// Perturbed samples of LIME for each image, from 2.
+    /// Perturbed samples of LIME for each image, from 2; also masks of RISE, coalitions of Kernel
+    /// SHAP (at least four for each segment, fewer decide nothing), and for Shapley sampling the
+    /// evaluations from which the number of permutations follows (at least two).
     pub lime_samples: usize,
     /// Decides all random numbers.
     pub seed: u64,
     /// The maps of [`Method::PermutationRegions`] for attributes by their numbers, [1, H, W]
     /// ([`RegionImportance::maps`](crate::RegionImportance::maps)).
     pub region_maps: HashMap<usize, Tensor>,
+    /// Images [R, C, H, W] that [`Method::GradientShap`] and [`Method::ExpectedGradients`] start
+    /// from; the other methods do without.
+    pub references: Option<Tensor>,
 }
 
 /// A method's maps of a batch.
@@ -92,8 +104,78 @@ impl Explainer {
             Method::Masks => layers.mask_map(x, attribute, MaskWeights::Contribution)?,
             Method::MeanMask => layers.mask_map(x, attribute, MaskWeights::Mean)?,
             Method::Chance => chance(x, images, attribute, self.seed)?,
+            Method::Occlusion => {
+                first_channel(&occlusion(&target, x, None, &self.window_of_a_cell(x)?)?)?
+            }
+            Method::FeatureAblation => {
+                first_channel(&feature_ablation(&target, x, &self.cells(x)?, None)?)?
+            }
+            Method::GradientShap => {
+                let options = GradientShap {
+                    samples: self.steps,
+                    noise: NoiseLevel::OfRange(0.15),
+                    seed: self.seed,
+                };
+                sum(&gradient_shap(&target, x, self.references()?, &options)?)?
+            }
+            Method::ExpectedGradients => {
+                let options = ExpectedGradients { samples: self.steps, seed: self.seed };
+                sum(&expected_gradients(&target, x, self.references()?, &options)?)?
+            }
+            Method::KernelShap => self.kernel_shap(layers, x, attribute)?,
+            Method::ShapleySampling => self.shapley_sampling(layers, x, attribute)?,
+            Method::Rise => {
+                let options = Rise {
+                    masks: self.lime_samples,
+                    cells: self.grid,
+                    centred: true,
+                    seed: self.seed,
+                    ..Rise::default()
+                };
+                rise(&target, x, None, &options)?
+            }
+            Method::DeepLift => {
+                sum(&deep_lift(layers, x, attribute, None, &DeepLift::default())?.attribution)?
+            }
         };
         Ok(map.detach())
+    }
+
+    /// The cells of the grid as segments [H, W].
+    fn cells(&self, x: &Tensor) -> Result<Tensor> {
+        let (_, _, h, w) = x.dims4()?;
+        grid_segments(h, w, self.grid.min(h), self.grid.min(w))
+    }
+
+    /// All channels of a square as large as a cell, in steps of half of it.
+    fn window_of_a_cell(&self, x: &Tensor) -> Result<Occlusion> {
+        let (_, c, h, w) = x.dims4()?;
+        let side = h.min(w).div_ceil(self.grid.max(1)).max(1);
+        let step = side.div_ceil(2);
+        Ok(Occlusion { window: vec![c, side, side], strides: vec![c, step, step] })
+    }
+
+    fn references(&self) -> Result<&Tensor> {
+        self.references.as_ref().ok_or(Error::Degenerate(
+            "gradient SHAP and expected gradients need images to start from: set \
+             `Explainer::references`",
+        ))
+    }
+
+    fn kernel_shap(&self, layers: &Layers, x: &Tensor, attribute: usize) -> Result<Tensor> {
+        let cells = self.cells(x)?;
+        let samples = self.lime_samples.max(4 * self.grid * self.grid);
+        let options = KernelShap { samples, seed: self.seed };
+        let found = kernel_shap(&layers.target(attribute), x, &cells, None, &options)?;
+        first_channel(&found.attribution)
+    }
+
+    fn shapley_sampling(&self, layers: &Layers, x: &Tensor, attribute: usize) -> Result<Tensor> {
+        let cells = self.cells(x)?;
+        let permutations = (self.lime_samples / (self.grid * self.grid).max(1)).max(2);
+        let options = ShapleySampling { permutations, seed: self.seed };
+        let found = shapley_sampling(&layers.target(attribute), x, &cells, None, &options)?;
+        first_channel(&found.attribution)
     }
 
     /// [`maps`](Self::maps), with the fit of LIME's models and the gap of integrated gradients.
@@ -154,8 +236,7 @@ impl Explainer {
     /// # Errors
     /// As for [`lime`](crate::lime()).
     pub fn lime(&self, layers: &Layers, x: &Tensor, attribute: usize) -> Result<LimeResult> {
-        let (_, _, h, w) = x.dims4()?;
-        let cells = grid_segments(h, w, self.grid.min(h), self.grid.min(w))?;
+        let cells = self.cells(x)?;
         let options = Lime { samples: self.lime_samples, seed: self.seed, ..Lime::default() };
         lime(&layers.target(attribute), x, &cells, None, &options)
     }

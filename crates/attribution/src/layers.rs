@@ -12,7 +12,7 @@ pub use split::SplitLayers;
 
 pub(crate) use backward::{ReluGradient, layer_inputs, one_hot};
 pub(crate) use layer::{Layer, NamedLayer, find, find_by, forward_all};
-pub(crate) use ops::{masks, max_pool_gradient, pool_windows, unpool};
+pub(crate) use ops::{leaky_relu_gradient, masks, max_pool_gradient, pool_windows, unpool};
 
 use candle_core::Tensor;
 

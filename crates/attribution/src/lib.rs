@@ -14,6 +14,7 @@ mod network;
 mod noise;
 mod parts;
 mod segments;
+mod superpixels;
 mod target;
 mod tensors;
 
@@ -38,6 +39,15 @@ pub use methods::{
     permutation_importance, permutation_importances, quantile_grid, region_importances,
     sensitivity, smooth_grad, smooth_grad_with_noise,
 };
+// By perturbation, by references, and by differences from a baseline.
+pub use methods::{
+    Coalition, DeepLift, DeepLiftResult, DeepLiftRule, ExpectedGradients, GradientShap,
+    GradientShapDraw, KernelShap, KernelShapResult, Occlusion, Rise, ShapleySampling,
+    ShapleySamplingResult, deep_lift, expected_gradients, expected_gradients_with_draws,
+    feature_ablation, gradient_shap, gradient_shap_with_draws, kernel_shap,
+    kernel_shap_with_coalitions, occlusion, rise, rise_with_masks, shapley_sampling,
+    shapley_sampling_with_permutations,
+};
 pub use metrics::{
     CascadeStep, Curve, Infidelity, Localisation, LogitSimilarity, MaxSensitivity, MethodChecks,
     Occlusions, Pointing, Road, RoadCurves, Scaling, Scores, SensitivityN, check_method,
@@ -49,4 +59,5 @@ pub use metrics::{
 };
 pub use network::{FEATURES, attention_network, network_layers, pooling_network};
 pub use parts::{Part, PartKind, grid_segments};
+pub use superpixels::{Slic, slic};
 pub use target::Target;

@@ -1,23 +1,32 @@
-//! The attribution methods, one file each, and the list of those that the study compares.
+//! The attribution methods, one file each, and the lists of them: all, and those that the study
+//! compares.
 
 mod attribute_importance;
 mod attribute_surrogates;
 mod cam;
 mod chance;
+mod deep_lift;
+mod expected_gradients;
+mod feature_ablation;
 mod grad_cam;
 mod grad_cam_plus_plus;
+mod gradient_shap;
 mod guided_backprop;
 mod guided_grad_cam;
 mod input_x_gradient;
 mod integrated_gradients;
+mod kernel_shap;
 mod label_importance;
 mod lime;
 mod lrp;
 mod masks;
+mod occlusion;
 mod partial_dependence;
 mod permutation_importance;
 mod region_importance;
+mod rise;
 mod sensitivity;
+mod shapley_sampling;
 mod smooth_grad;
 mod surrogate;
 
@@ -25,24 +34,38 @@ pub use attribute_importance::{attribute_importances, log_losses};
 pub use attribute_surrogates::{AttributeSurrogate, SurrogateInputs, attribute_surrogates};
 pub use cam::cam;
 pub use chance::chance;
+pub use deep_lift::{DeepLift, DeepLiftResult, DeepLiftRule, deep_lift};
+pub use expected_gradients::{
+    ExpectedGradients, expected_gradients, expected_gradients_with_draws,
+};
+pub use feature_ablation::feature_ablation;
 pub use grad_cam::{GradCam, grad_cam};
 pub use grad_cam_plus_plus::grad_cam_plus_plus;
+pub use gradient_shap::{GradientShap, GradientShapDraw, gradient_shap, gradient_shap_with_draws};
 pub use guided_backprop::guided_backprop;
 pub use guided_grad_cam::guided_grad_cam;
 pub use input_x_gradient::input_x_gradient;
 pub use integrated_gradients::{
     IntegratedGradients, IntegratedGradientsResult, Quadrature, integrated_gradients,
 };
+pub use kernel_shap::{
+    Coalition, KernelShap, KernelShapResult, kernel_shap, kernel_shap_with_coalitions,
+};
 pub use label_importance::label_importances;
 pub use lime::{Distance, Lime, LimeResult, lime, lime_with_perturbations};
 pub use lrp::{Bias, Composite, LayerSum, Relevance, Rule, lrp};
 pub use masks::{MaskWeights, mask_map};
+pub use occlusion::{Occlusion, occlusion};
 pub use partial_dependence::{PartialDependence, partial_dependence, quantile_grid};
 pub use permutation_importance::{
     Importance, Permutation, most_important, permutation_importance, permutation_importances,
 };
 pub use region_importance::{RegionImportance, region_importances};
+pub use rise::{Rise, rise, rise_with_masks};
 pub use sensitivity::sensitivity;
+pub use shapley_sampling::{
+    ShapleySampling, ShapleySamplingResult, shapley_sampling, shapley_sampling_with_permutations,
+};
 pub use smooth_grad::{NoiseLevel, SmoothGrad, Statistic, smooth_grad, smooth_grad_with_noise};
 pub use surrogate::{
     Fidelity, MIN_SURROGATE_ROWS, Surrogate, SurrogateKind, SurrogateModel, SurrogateOptions, Tree,
@@ -84,6 +107,22 @@ pub enum Method {
     MeanMask,
     /// The control: random numbers, others for each face and attribute.
     Chance,
+    /// Occlusion (Zeiler & Fergus, 2014) by squares that overlap by half.
+    Occlusion,
+    /// What making each cell of a grid grey takes from the output.
+    FeatureAblation,
+    /// Gradient SHAP (Lundberg & Lee, 2017) of noisy copies, from faces.
+    GradientShap,
+    /// Expected gradients (Erion et al., 2021) from faces.
+    ExpectedGradients,
+    /// Kernel SHAP (Lundberg & Lee, 2017) of the cells of a grid.
+    KernelShap,
+    /// Shapley values of the cells of a grid by permutations (Castro et al., 2009).
+    ShapleySampling,
+    /// RISE (Petsiuk et al., 2018).
+    Rise,
+    /// DeepLIFT (Shrikumar et al., 2017) by the rescale rule, from grey.
+    DeepLift,
 }
 
 /// How the values of a method's map are to be read.
@@ -98,8 +137,8 @@ pub enum Reading {
 }
 
 impl Method {
-    /// All methods, in the order of tables and figures.
-    pub const ALL: [Self; 15] = [
+    /// The methods that the study compares, in the order of tables and figures.
+    pub const STUDY: [Self; 15] = [
         Self::Sensitivity,
         Self::InputXGradient,
         Self::SmoothGrad,
@@ -115,6 +154,33 @@ impl Method {
         Self::Masks,
         Self::MeanMask,
         Self::Chance,
+    ];
+
+    /// All methods: those of the study first, then others that can be asked for by name.
+    pub const ALL: [Self; 23] = [
+        Self::Sensitivity,
+        Self::InputXGradient,
+        Self::SmoothGrad,
+        Self::IntegratedGradients,
+        Self::GuidedBackprop,
+        Self::GradCam,
+        Self::GradCamPlusPlus,
+        Self::GuidedGradCam,
+        Self::Cam,
+        Self::Lrp,
+        Self::Lime,
+        Self::PermutationRegions,
+        Self::Masks,
+        Self::MeanMask,
+        Self::Chance,
+        Self::Occlusion,
+        Self::FeatureAblation,
+        Self::GradientShap,
+        Self::ExpectedGradients,
+        Self::KernelShap,
+        Self::ShapleySampling,
+        Self::Rise,
+        Self::DeepLift,
     ];
 
     /// As in files and on the command line.
@@ -135,6 +201,14 @@ impl Method {
             Self::Masks => "masks",
             Self::MeanMask => "mean-mask",
             Self::Chance => "chance",
+            Self::Occlusion => "occlusion",
+            Self::FeatureAblation => "feature-ablation",
+            Self::GradientShap => "gradient-shap",
+            Self::ExpectedGradients => "expected-gradients",
+            Self::KernelShap => "kernel-shap",
+            Self::ShapleySampling => "shapley-sampling",
+            Self::Rise => "rise",
+            Self::DeepLift => "deep-lift",
         }
     }
 
@@ -161,6 +235,14 @@ impl Method {
             Self::Masks => "masks",
             Self::MeanMask => "mean mask",
             Self::Chance => "chance",
+            Self::Occlusion => "occlusion",
+            Self::FeatureAblation => "feature ablation",
+            Self::GradientShap => "gradient SHAP",
+            Self::ExpectedGradients => "expected gradients",
+            Self::KernelShap => "Kernel SHAP",
+            Self::ShapleySampling => "Shapley sampling",
+            Self::Rise => "RISE",
+            Self::DeepLift => "DeepLIFT",
         }
     }
 
@@ -182,6 +264,14 @@ impl Method {
             | Self::Lrp
             | Self::Lime
             | Self::Masks => Reading::Signed,
+            Self::Occlusion
+            | Self::FeatureAblation
+            | Self::GradientShap
+            | Self::ExpectedGradients
+            | Self::KernelShap
+            | Self::ShapleySampling
+            | Self::Rise
+            | Self::DeepLift => Reading::Signed,
         }
     }
 
@@ -191,16 +281,29 @@ impl Method {
         self != Self::PermutationRegions
     }
 
-    /// The methods for a network with or without `masks`, and with or without permutation
+    /// Whether its maps need [`Explainer::references`](crate::Explainer::references).
+    pub fn needs_references(self) -> bool {
+        matches!(self, Self::GradientShap | Self::ExpectedGradients)
+    }
+
+    /// All methods for a network with or without `masks`, and with or without permutation
     /// importance of `regions`.
     pub fn available(masks: bool, regions: bool) -> Vec<Self> {
-        let is_available = |method: &Self| match method {
+        Self::ALL.into_iter().filter(|method| method.is_available(masks, regions)).collect()
+    }
+
+    /// Those of [`available`](Self::available) that the study compares.
+    pub fn studied(masks: bool, regions: bool) -> Vec<Self> {
+        Self::STUDY.into_iter().filter(|method| method.is_available(masks, regions)).collect()
+    }
+
+    fn is_available(self, masks: bool, regions: bool) -> bool {
+        match self {
             Self::Masks | Self::MeanMask => masks,
             Self::Cam => !masks,
             Self::PermutationRegions => regions,
             _ => true,
-        };
-        Self::ALL.into_iter().filter(is_available).collect()
+        }
     }
 }
 
@@ -218,12 +321,20 @@ mod tests {
 
     #[test]
     fn a_network_has_masks_or_cam() {
-        let with_masks = Method::available(true, false);
+        let with_masks = Method::studied(true, false);
         assert!(with_masks.contains(&Method::Masks) && !with_masks.contains(&Method::Cam));
         assert!(!with_masks.contains(&Method::PermutationRegions));
-        let without = Method::available(false, true);
+        let without = Method::studied(false, true);
         assert!(without.contains(&Method::Cam) && !without.contains(&Method::MeanMask));
         assert_eq!((with_masks.len(), without.len()), (13, 13));
+    }
+
+    #[test]
+    fn the_study_comes_first() {
+        assert_eq!(Method::ALL[..Method::STUDY.len()], Method::STUDY);
+        let asked = Method::available(true, false);
+        assert_eq!(asked[..13], Method::studied(true, false));
+        assert!(asked.contains(&Method::Occlusion) && !asked.contains(&Method::Cam));
     }
 
     #[cfg(feature = "clap")]

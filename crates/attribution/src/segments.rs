@@ -1,12 +1,14 @@
-//! Segments of an input that are kept or removed together.
+//! Segments of an input, and copies of it in which segments are replaced by a baseline.
 
 use candle_core::{DType, Tensor};
 
+use crate::baseline::baseline_like;
 use crate::error::{Error, Result, check};
-use crate::tensors::to_f64;
+use crate::target::Target;
+use crate::tensors::{check_finite, check_input, to_f64};
 
-/// The segment of each entry of one input of x, and the number of segments. They are numbered from
-/// 0, and given in one input's shape, or [H, W] for all channels of images.
+/// The segment of each entry of one input, and the number of segments. `segments` numbers them from
+/// 0: of one input's shape, or [H, W] for all channels of images.
 pub(crate) fn segment_of_entries(x: &Tensor, segments: &Tensor) -> Result<(Vec<u32>, usize)> {
     let input = x.dims().get(1..).unwrap_or_default();
     let fraction = to_f64(segments)?.into_iter().find(|s| s.fract() != 0. || *s < 0.);
@@ -28,4 +30,93 @@ pub(crate) fn segment_of_entries(x: &Tensor, segments: &Tensor) -> Result<(Vec<u
         "every number from 0 to the greatest",
     )?;
     Ok((segments, numbers.len()))
+}
+
+/// Copies [copies, ...] of one input x [1, ...]: its entries where `kept` is 1, those of the
+/// baseline [1, ...] where it is 0. `kept` has all entries of the first copy, then of the second.
+pub(crate) fn keep_entries(
+    x: &Tensor,
+    baseline: &Tensor,
+    copies: usize,
+    kept: Vec<u8>,
+) -> Result<Tensor> {
+    let mut dims = x.dims().to_vec();
+    dims[0] = copies;
+    let mask = Tensor::from_vec(kept, &dims[..], x.device())?;
+    Ok(mask.where_cond(
+        &x.broadcast_as(&dims[..])?.contiguous()?,
+        &baseline.broadcast_as(&dims[..])?.contiguous()?,
+    )?)
+}
+
+/// A batch of inputs whose segments can be replaced by a baseline.
+pub(crate) struct Segmented {
+    x: Tensor,
+    baseline: Tensor,
+    /// The segment of each entry of one input.
+    of_entries: Vec<u32>,
+    /// The number of segments, from 1.
+    pub count: usize,
+}
+
+impl Segmented {
+    /// Inputs x [B, ...], segments as in [`lime`](crate::lime()), and a baseline as in
+    /// [`integrated_gradients`](crate::integrated_gradients()).
+    pub fn new(x: &Tensor, segments: &Tensor, baseline: Option<&Tensor>) -> Result<Self> {
+        check_input(x)?;
+        let x = x.detach().contiguous()?;
+        let baseline = baseline_like(&x, baseline)?;
+        let (of_entries, count) = segment_of_entries(&x, segments)?;
+        check(count >= 1, "segments", count, "at least one segment")?;
+        Ok(Self { x, baseline, of_entries, count })
+    }
+
+    /// The number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.x.dims()[0]
+    }
+
+    /// f of each input, and of its baseline.
+    pub fn ends<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
+        &self,
+        target: &Target<F>,
+    ) -> Result<Vec<(f64, f64)>> {
+        let whole = target.numbers(&self.x)?;
+        let none = target.numbers(&self.baseline)?;
+        Ok(whole.into_iter().zip(none).collect())
+    }
+
+    /// f of copies of input number `input`, each of which keeps the segments for which it is true.
+    pub fn numbers<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
+        &self,
+        target: &Target<F>,
+        input: usize,
+        kept: impl IntoIterator<Item = Vec<bool>>,
+    ) -> Result<Vec<f64>> {
+        let x = self.x.narrow(0, input, 1)?;
+        let baseline = self.baseline.narrow(0, input, 1)?;
+        let mut kept = kept.into_iter();
+        let mut values = vec![];
+        loop {
+            let copies: Vec<Vec<bool>> = kept.by_ref().take(target.batch_size()).collect();
+            if copies.is_empty() {
+                return Ok(values);
+            }
+            let entries = copies
+                .iter()
+                .flat_map(|kept| self.of_entries.iter().map(|&s| u8::from(kept[s as usize])))
+                .collect();
+            values.extend(target.numbers(&keep_entries(&x, &baseline, copies.len(), entries)?)?);
+        }
+    }
+
+    /// A tensor of x's shape, in which each entry has the value of its input's segment.
+    pub fn spread(&self, values: &[Vec<f64>]) -> Result<Tensor> {
+        let entries: Vec<f64> = values
+            .iter()
+            .flat_map(|of_input| self.of_entries.iter().map(|&s| of_input[s as usize]))
+            .collect();
+        let spread = Tensor::from_vec(entries, self.x.shape(), self.x.device())?;
+        check_finite(spread.to_dtype(self.x.dtype())?, || "the attribution".into())
+    }
 }

@@ -75,6 +75,13 @@ pub(crate) fn to_f64(t: &Tensor) -> Result<Vec<f64>> {
     Ok(t.flatten_all()?.to_dtype(DType::F64)?.to_vec1()?)
 }
 
+/// One number for each row of a batch of x's rank, [n, 1, ..., 1].
+pub(crate) fn column(values: Vec<f64>, x: &Tensor) -> Result<Tensor> {
+    let mut dims = vec![1; x.rank()];
+    dims[0] = values.len();
+    Ok(Tensor::from_vec(values, dims, x.device())?.to_dtype(x.dtype())?)
+}
+
 /// The sum of each input's entries, `[B]`.
 pub(crate) fn sum_per_input(t: &Tensor) -> Result<Vec<f64>> {
     to_f64(&t.to_dtype(DType::F64)?.flatten_from(1)?.sum(1)?)

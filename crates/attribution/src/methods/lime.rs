@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::baseline::baseline_like;
 use crate::error::{Error, Result, check};
-use crate::segments::segment_of_entries;
+use crate::segments::{keep_entries, segment_of_entries};
 use crate::target::Target;
 use crate::tensors::to_f64;
 
@@ -174,17 +174,11 @@ impl Neighbourhood<'_> {
 
     /// The input with the segments that are kept, the baseline elsewhere.
     fn samples(&self, kept: &[Vec<bool>]) -> Result<Tensor> {
-        let mut dims = self.x.dims().to_vec();
-        dims[0] = kept.len();
-        let mask: Vec<u8> = kept
+        let entries = kept
             .iter()
             .flat_map(|kept| self.segments.iter().map(|&s| u8::from(kept[s as usize])))
             .collect();
-        let mask = Tensor::from_vec(mask, &dims[..], self.x.device())?;
-        Ok(mask.where_cond(
-            &self.x.broadcast_as(&dims[..])?.contiguous()?,
-            &self.baseline.broadcast_as(&dims[..])?.contiguous()?,
-        )?)
+        keep_entries(&self.x, &self.baseline, kept.len(), entries)
     }
 
     fn distances(&self, kept: &[Vec<bool>], samples: &Tensor) -> Result<Vec<f64>> {

@@ -57,9 +57,18 @@ pub fn smooth_grad(
 ) -> Result<Tensor> {
     check_input(x)?;
     check(options.samples >= 1, "samples", options.samples, "a number from 1")?;
-    let (NoiseLevel::Absolute(level) | NoiseLevel::OfRange(level)) = options.noise;
+    let deviations = deviations(x, options.noise)?;
+    let noise = (0..options.samples)
+        .map(|sample| gaussian(x, options.seed, sample, |input| deviations[input]));
+    smooth_grad_with_noise(explain, x, noise, options.statistic)
+}
+
+/// The standard deviation of the noise of each input.
+pub(super) fn deviations(x: &Tensor, noise: NoiseLevel) -> Result<Vec<f64>> {
+    check_input(x)?;
+    let (NoiseLevel::Absolute(level) | NoiseLevel::OfRange(level)) = noise;
     check(level >= 0. && level.is_finite(), "noise", level, "a number from 0")?;
-    let deviations: Vec<f64> = match options.noise {
+    Ok(match noise {
         NoiseLevel::Absolute(level) => vec![level; x.dim(0)?],
         NoiseLevel::OfRange(level) => {
             let flat = x.flatten_from(1)?;
@@ -67,10 +76,7 @@ pub fn smooth_grad(
             let high = to_f64(&flat.max(1)?)?;
             low.iter().zip(high).map(|(low, high)| level * (high - low)).collect()
         }
-    };
-    let noise = (0..options.samples)
-        .map(|sample| gaussian(x, options.seed, sample, |input| deviations[input]));
-    smooth_grad_with_noise(explain, x, noise, options.statistic)
+    })
 }
 
 /// [`smooth_grad`] with given noise: each item has x's shape and is added to it.

@@ -23,7 +23,14 @@ fn with_masks() -> Result<Layers> {
 }
 
 fn explainer() -> Explainer {
-    Explainer { steps: 4, grid: 2, lime_samples: 50, seed: 7, region_maps: HashMap::new() }
+    Explainer {
+        steps: 4,
+        grid: 2,
+        lime_samples: 50,
+        seed: 7,
+        region_maps: HashMap::new(),
+        references: None,
+    }
 }
 
 #[test]

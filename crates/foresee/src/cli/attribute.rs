@@ -12,7 +12,7 @@ use crate::figures::attributions;
 use crate::output::print;
 use crate::run::Run;
 use crate::session::Session;
-use crate::stages::attribute::{available_methods, compare, stage};
+use crate::stages::attribute::{available_methods, compare, stage, studied_methods};
 use crate::stages::figures;
 use crate::tables;
 
@@ -30,7 +30,8 @@ pub struct AttributeArgs {
     /// manifest then says so, and `reproduce` on this folder needs the same settings.
     #[arg(long, value_name = "attribute.KEY=VALUE")]
     set: Vec<String>,
-    /// Draw these methods only, into figures/attribution_chosen; can be given several times.
+    /// Draw these methods only, into figures/attribution_chosen; can be given several times. Also
+    /// methods that the stage does not compare.
     #[arg(long, value_enum)]
     method: Vec<Method>,
     /// Draw these attributes instead of the run's, such as Smiling; can be given several times.
@@ -104,7 +105,7 @@ fn methods(asked: &[Method], run: &Run) -> Result<Vec<Method>> {
                 names.join(", ")
             )))
         }
-        None if asked.is_empty() => Ok(available),
+        None if asked.is_empty() => Ok(studied_methods(run)),
         None => Ok(asked.to_vec()),
     }
 }

@@ -7,7 +7,7 @@ mod global;
 mod scores;
 mod subject;
 
-use foresee_attribution::Method;
+use foresee_attribution::{Explainer, Method};
 
 use self::comparison::{Comparison, Rows};
 use self::subject::Subject;
@@ -51,7 +51,7 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     };
     run.stage(&inputs, |outputs| {
         let subject = Subject::new(outputs.run(), session)?;
-        let methods = available_methods(outputs.run());
+        let methods = studied_methods(outputs.run());
         let attributes = config.measure.attribute_indices()?;
         let regions = global::regions(&subject, &attributes, &methods)?;
         global::write(outputs, &subject, &attributes, &regions)?;
@@ -69,13 +69,17 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
 
 /// The methods that a run's network and settings allow.
 pub(crate) fn available_methods(run: &Run) -> Vec<Method> {
-    let permutes = global::permutes(run);
-    Method::available(run.manifest.config.model.attention, permutes)
+    Method::available(run.manifest.config.model.attention, global::permutes(run))
+}
+
+/// Those of the available methods that the stage compares.
+pub(crate) fn studied_methods(run: &Run) -> Vec<Method> {
+    Method::studied(run.manifest.config.model.attention, global::permutes(run))
 }
 
 /// The methods that the figure of all methods shows.
 pub(crate) fn shown_methods(run: &Run) -> Vec<Method> {
-    available_methods(run).into_iter().filter(|method| *method != Method::Chance).collect()
+    studied_methods(run).into_iter().filter(|method| *method != Method::Chance).collect()
 }
 
 /// Maps of methods for attributes on these faces, or, if none are given, on faces that have them.
@@ -89,5 +93,7 @@ pub(crate) fn compare(
     let subject = Subject::new(run, session)?;
     let regions = global::regions(&subject, attributes, methods)?.maps;
     let rows = Rows::choose(&subject, attributes, faces)?;
-    Comparison::new(&subject, &subject.explainer(regions), &rows, methods)
+    let references = subject.references(methods)?;
+    let explainer = Explainer { references, ..subject.explainer(regions) };
+    Comparison::new(&subject, &explainer, &rows, methods)
 }

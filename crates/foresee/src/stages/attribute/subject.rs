@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use candle_core::{DType, Tensor};
-use foresee_attribution::{Explainer, Layers, network_layers, randomised_cascade};
+use foresee_attribution::{Explainer, Layers, Method, network_layers, randomised_cascade};
 use foresee_celeba::synthetic::Generator;
 use foresee_celeba::{CelebA, Split};
 use foresee_model::Network;
@@ -63,6 +63,16 @@ impl<'a> Subject<'a> {
             lime_samples: settings.lime_samples,
             seed: self.seed,
             region_maps,
+            references: None,
+        }
+    }
+
+    /// The images that some methods start from, as many test faces as the settings have steps;
+    /// `None` if no method is such a one.
+    pub fn references(&self, methods: &[Method]) -> Result<Option<Tensor>> {
+        match methods.iter().any(|method| method.needs_references()) {
+            true => Ok(Some(self.test_images(self.settings().steps)?.0)),
+            false => Ok(None),
         }
     }
 
