@@ -9,8 +9,9 @@ use crate::layers::Layers;
 use crate::maps::{Interpolation, Reduce, per_pixel};
 use crate::methods::{
     Bias, Composite, GradCam, IntegratedGradients, IntegratedGradientsResult, Lime, LimeResult,
-    MaskWeights, Method, SmoothGrad, chance, grad_cam, grad_cam_plus_plus, guided_backprop,
-    guided_grad_cam, input_x_gradient, integrated_gradients, lime, lrp, sensitivity, smooth_grad,
+    MaskWeights, Method, SmoothGrad, chance, eigen_cam, grad_cam, grad_cam_plus_plus,
+    guided_backprop, guided_grad_cam, hires_cam, input_x_gradient, integrated_gradients, layer_cam,
+    lime, lrp, score_cam, sensitivity, smooth_grad, xgrad_cam,
 };
 use crate::network::FEATURES;
 use crate::parts::grid_segments;
@@ -92,6 +93,11 @@ impl Explainer {
             Method::Masks => layers.mask_map(x, attribute, MaskWeights::Contribution)?,
             Method::MeanMask => layers.mask_map(x, attribute, MaskWeights::Mean)?,
             Method::Chance => chance(x, images, attribute, self.seed)?,
+            Method::LayerCam => layer_cam(&layers.split_at(FEATURES)?, x, attribute, &cam)?,
+            Method::HiresCam => hires_cam(&layers.split_at(FEATURES)?, x, attribute, &cam)?,
+            Method::XgradCam => xgrad_cam(&layers.split_at(FEATURES)?, x, attribute, &cam)?,
+            Method::ScoreCam => score_cam(&layers.split_at(FEATURES)?, x, attribute, &cam)?,
+            Method::EigenCam => eigen_cam(&layers.split_at(FEATURES)?, x, &cam)?,
         };
         Ok(map.detach())
     }

@@ -4,36 +4,45 @@ mod attribute_importance;
 mod attribute_surrogates;
 mod cam;
 mod chance;
+mod eigen_cam;
 mod grad_cam;
 mod grad_cam_plus_plus;
 mod guided_backprop;
 mod guided_grad_cam;
+mod hires_cam;
 mod input_x_gradient;
 mod integrated_gradients;
 mod label_importance;
+mod layer_cam;
 mod lime;
 mod lrp;
 mod masks;
 mod partial_dependence;
 mod permutation_importance;
 mod region_importance;
+mod score_cam;
 mod sensitivity;
 mod smooth_grad;
 mod surrogate;
+mod tcav;
+mod xgrad_cam;
 
 pub use attribute_importance::{attribute_importances, log_losses};
 pub use attribute_surrogates::{AttributeSurrogate, SurrogateInputs, attribute_surrogates};
 pub use cam::cam;
 pub use chance::chance;
+pub use eigen_cam::eigen_cam;
 pub use grad_cam::{GradCam, grad_cam};
 pub use grad_cam_plus_plus::grad_cam_plus_plus;
 pub use guided_backprop::guided_backprop;
 pub use guided_grad_cam::guided_grad_cam;
+pub use hires_cam::hires_cam;
 pub use input_x_gradient::input_x_gradient;
 pub use integrated_gradients::{
     IntegratedGradients, IntegratedGradientsResult, Quadrature, integrated_gradients,
 };
 pub use label_importance::label_importances;
+pub use layer_cam::layer_cam;
 pub use lime::{Distance, Lime, LimeResult, lime, lime_with_perturbations};
 pub use lrp::{Bias, Composite, LayerSum, Relevance, Rule, lrp};
 pub use masks::{MaskWeights, mask_map};
@@ -42,12 +51,17 @@ pub use permutation_importance::{
     Importance, Permutation, most_important, permutation_importance, permutation_importances,
 };
 pub use region_importance::{RegionImportance, region_importances};
+pub use score_cam::score_cam;
 pub use sensitivity::sensitivity;
 pub use smooth_grad::{NoiseLevel, SmoothGrad, Statistic, smooth_grad, smooth_grad_with_noise};
 pub use surrogate::{
     Fidelity, MIN_SURROGATE_ROWS, Surrogate, SurrogateKind, SurrogateModel, SurrogateOptions, Tree,
     global_surrogate,
 };
+pub use tcav::{
+    ConceptVector, Tcav, TcavResult, TcavRun, TcavScore, TcavTest, tcav, tcav_with_vectors,
+};
+pub use xgrad_cam::xgrad_cam;
 
 /// A way to say which pixels an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,6 +98,16 @@ pub enum Method {
     MeanMask,
     /// The control: random numbers, others for each face and attribute.
     Chance,
+    /// LayerCAM (Jiang et al., 2021).
+    LayerCam,
+    /// HiResCAM (Draelos & Carin, 2020).
+    HiresCam,
+    /// XGrad-CAM (Fu et al., 2020).
+    XgradCam,
+    /// Score-CAM (Wang et al., 2020): one evaluation of the network for each channel.
+    ScoreCam,
+    /// Eigen-CAM (Muhammad & Yeasin, 2020): the same map for every attribute.
+    EigenCam,
 }
 
 /// How the values of a method's map are to be read.
@@ -99,7 +123,7 @@ pub enum Reading {
 
 impl Method {
     /// All methods, in the order of tables and figures.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::Sensitivity,
         Self::InputXGradient,
         Self::SmoothGrad,
@@ -115,6 +139,11 @@ impl Method {
         Self::Masks,
         Self::MeanMask,
         Self::Chance,
+        Self::LayerCam,
+        Self::HiresCam,
+        Self::XgradCam,
+        Self::ScoreCam,
+        Self::EigenCam,
     ];
 
     /// As in files and on the command line.
@@ -135,6 +164,11 @@ impl Method {
             Self::Masks => "masks",
             Self::MeanMask => "mean-mask",
             Self::Chance => "chance",
+            Self::LayerCam => "layer-cam",
+            Self::HiresCam => "hires-cam",
+            Self::XgradCam => "xgrad-cam",
+            Self::ScoreCam => "score-cam",
+            Self::EigenCam => "eigen-cam",
         }
     }
 
@@ -161,6 +195,11 @@ impl Method {
             Self::Masks => "masks",
             Self::MeanMask => "mean mask",
             Self::Chance => "chance",
+            Self::LayerCam => "LayerCAM",
+            Self::HiresCam => "HiResCAM",
+            Self::XgradCam => "XGrad-CAM",
+            Self::ScoreCam => "Score-CAM",
+            Self::EigenCam => "Eigen-CAM",
         }
     }
 
@@ -172,7 +211,12 @@ impl Method {
             | Self::GradCam
             | Self::GradCamPlusPlus
             | Self::MeanMask
-            | Self::Chance => Reading::Unsigned,
+            | Self::Chance
+            | Self::LayerCam
+            | Self::HiresCam
+            | Self::XgradCam
+            | Self::ScoreCam
+            | Self::EigenCam => Reading::Unsigned,
             Self::PermutationRegions => Reading::Global,
             Self::InputXGradient
             | Self::IntegratedGradients
@@ -223,7 +267,7 @@ mod tests {
         assert!(!with_masks.contains(&Method::PermutationRegions));
         let without = Method::available(false, true);
         assert!(without.contains(&Method::Cam) && !without.contains(&Method::MeanMask));
-        assert_eq!((with_masks.len(), without.len()), (13, 13));
+        assert_eq!((with_masks.len(), without.len()), (18, 18));
     }
 
     #[cfg(feature = "clap")]
