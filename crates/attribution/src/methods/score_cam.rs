@@ -16,9 +16,10 @@ const STABILIZER: f64 = 1e-8;
 /// masked images. Its positive part unless the options say otherwise. [B, H, W] of the activation,
 /// for images x [B, I, H', W'].
 ///
-/// This is what pytorch-grad-cam computes: bilinear with the corners aligned, (A - min)/(max - min
-/// + 1e-8), and the softmax of logits. The paper first subtracts f of an empty image, which a
-/// softmax does not see. Where logits differ by much, the softmax leaves one channel.
+/// This is what pytorch-grad-cam computes: enlarged bilinearly with the corners aligned, scaled as
+/// `(A - min)/(max - min + 1e-8)`, and the softmax of logits. The paper first subtracts f of an
+/// empty image, which a softmax does not see. Where logits differ by much, the softmax leaves one
+/// channel.
 ///
 /// It needs C values of f for each image, at most [`GradCam::batch`] masked images at once.
 ///

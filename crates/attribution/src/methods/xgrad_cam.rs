@@ -19,7 +19,7 @@ const ROUNDINGS: f64 = 64.;
 /// The 1e-7 is pytorch-grad-cam's; the paper has none. The weights are made for activations A ≥ 0,
 /// after a ReLU. A leaky ReLU lets ΣA come near 0 where the terms do not, and α then is large: this
 /// is the method's, and nothing is cut. But where the terms cancel to within their rounding (64
-/// roundings of Σ|A|), α is not defined, and counts as 0.
+/// roundings of Σ|A|), α is not known, and counts as 0.
 ///
 /// # Errors
 /// As for [`grad_cam`](crate::grad_cam()).
@@ -30,10 +30,11 @@ pub fn xgrad_cam<A: Activations>(
     options: &GradCam,
 ) -> Result<Tensor> {
     weighted_sum(model, x, target, options, |z, gradient| {
-        let sum = (z.sum_keepdim((2, 3))? + STABILIZER)?;
+        let sum = z.sum_keepdim((2, 3))?;
+        let divisor = (&sum + STABILIZER)?;
         let rounding = (z.abs()?.sum_keepdim((2, 3))? * (ROUNDINGS * epsilon(z.dtype())))?;
-        let is_lost = sum.abs()?.le(&rounding)?;
-        let weights = ((gradient * z)?.sum_keepdim((2, 3))? / &sum)?;
+        let is_lost = sum.abs()?.minimum(&divisor.abs()?)?.le(&rounding)?;
+        let weights = ((gradient * z)?.sum_keepdim((2, 3))? / &divisor)?;
         Ok(is_lost.where_cond(&weights.zeros_like()?, &weights)?)
     })
 }
