@@ -24,9 +24,9 @@ const ROUNDINGS: f64 = 64.;
 /// sees.
 ///
 /// The means are subtracted as in pytorch-grad-cam; the paper does not. The sign of a singular
-/// vector is arbitrary. Here it makes the entry of the greatest size positive, as pytorch-grad-cam's
-/// `get_2d_projection_with_sign_correction` (Chung & Ying, 2025); its `EigenCAM` leaves the sign to
-/// LAPACK, so that the two maps are equal or opposite.
+/// vector is arbitrary. Here it makes the entry of the greatest size positive, as does
+/// pytorch-grad-cam's `get_2d_projection_with_sign_correction` (Chung & Ying, 2025). Its `EigenCAM`
+/// leaves the sign to LAPACK, so that the two maps are equal or opposite.
 ///
 /// # Errors
 /// If the model fails; or where the map would be chance: if no channel varies over the pixels, two
