@@ -6,6 +6,9 @@ use crate::error::Result;
 use crate::gradient_check::ModelChecks;
 use crate::target::{DEFAULT_BATCH, Target};
 
+/// What is known of a model before and after its cut together; no part of it has this number.
+const WHOLE: (usize, usize) = (0, usize::MAX);
+
 /// A model that can be cut at an activation.
 ///
 /// candle keeps no gradients of intermediate tensors, so the activation becomes a variable and the
@@ -45,6 +48,17 @@ pub trait Activations {
             .with_checks(self.checks(), (0, 0))
             .gradient_in(&z, "the activation")?;
         Ok((z, gradient))
+    }
+
+    /// f(x) `[B]`, output `target` of the whole model, at most `batch` inputs at once.
+    ///
+    /// # Errors
+    /// As for [`Target::values`].
+    fn values(&self, x: &Tensor, target: usize, batch: usize) -> Result<Tensor> {
+        Target::new(|x: &Tensor| self.outputs(&self.features(x)?), target)
+            .batch(batch)
+            .with_checks(self.checks(), WHOLE)
+            .values(x)
     }
 }
 

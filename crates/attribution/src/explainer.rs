@@ -9,8 +9,9 @@ use crate::layers::Layers;
 use crate::maps::{Interpolation, Reduce, per_pixel};
 use crate::methods::{
     Bias, Composite, GradCam, IntegratedGradients, IntegratedGradientsResult, Lime, LimeResult,
-    MaskWeights, Method, SmoothGrad, chance, grad_cam, grad_cam_plus_plus, guided_backprop,
-    guided_grad_cam, input_x_gradient, integrated_gradients, lime, lrp, sensitivity, smooth_grad,
+    MaskWeights, Method, SmoothGrad, chance, eigen_cam, grad_cam, grad_cam_plus_plus,
+    guided_backprop, guided_grad_cam, hires_cam, input_x_gradient, integrated_gradients, layer_cam,
+    lime, lrp, score_cam, sensitivity, smooth_grad, xgrad_cam,
 };
 use crate::methods::{
     DeepLift, ExpectedGradients, GradientShap, KernelShap, NoiseLevel, Occlusion, Rise,
@@ -137,6 +138,11 @@ impl Explainer {
             Method::DeepLift => {
                 sum(&deep_lift(layers, x, attribute, None, &DeepLift::default())?.attribution)?
             }
+            Method::LayerCam => layer_cam(&layers.split_at(FEATURES)?, x, attribute, &cam)?,
+            Method::HiresCam => hires_cam(&layers.split_at(FEATURES)?, x, attribute, &cam)?,
+            Method::XgradCam => xgrad_cam(&layers.split_at(FEATURES)?, x, attribute, &cam)?,
+            Method::ScoreCam => score_cam(&layers.split_at(FEATURES)?, x, attribute, &cam)?,
+            Method::EigenCam => eigen_cam(&layers.split_at(FEATURES)?, x, &cam)?,
         };
         Ok(map.detach())
     }

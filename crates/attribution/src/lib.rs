@@ -28,16 +28,17 @@ pub use gradient_check::ModelChecks;
 pub use layers::{BatchNorm, Conv2d, Layers, SplitLayers};
 pub use maps::{Interpolation, Reduce, per_pixel, resize};
 pub use methods::{
-    AttributeSurrogate, Bias, Composite, Distance, Fidelity, GradCam, Importance,
+    AttributeSurrogate, Bias, Composite, ConceptVector, Distance, Fidelity, GradCam, Importance,
     IntegratedGradients, IntegratedGradientsResult, LayerSum, Lime, LimeResult, MIN_SURROGATE_ROWS,
     MaskWeights, Method, NoiseLevel, PartialDependence, Permutation, Quadrature, Reading,
     RegionImportance, Relevance, Rule, SmoothGrad, Statistic, Surrogate, SurrogateInputs,
-    SurrogateKind, SurrogateModel, SurrogateOptions, Tree, attribute_importances,
-    attribute_surrogates, cam, chance, global_surrogate, grad_cam, grad_cam_plus_plus,
-    guided_backprop, guided_grad_cam, input_x_gradient, integrated_gradients, label_importances,
-    lime, lime_with_perturbations, log_losses, lrp, mask_map, most_important, partial_dependence,
-    permutation_importance, permutation_importances, quantile_grid, region_importances,
-    sensitivity, smooth_grad, smooth_grad_with_noise,
+    SurrogateKind, SurrogateModel, SurrogateOptions, Tcav, TcavResult, TcavRun, TcavScore,
+    TcavTest, Tree, attribute_importances, attribute_surrogates, cam, chance, eigen_cam,
+    global_surrogate, grad_cam, grad_cam_plus_plus, guided_backprop, guided_grad_cam, hires_cam,
+    input_x_gradient, integrated_gradients, label_importances, layer_cam, lime,
+    lime_with_perturbations, log_losses, lrp, mask_map, most_important, partial_dependence,
+    permutation_importance, permutation_importances, quantile_grid, region_importances, score_cam,
+    sensitivity, smooth_grad, smooth_grad_with_noise, tcav, tcav_with_vectors, xgrad_cam,
 };
 // By perturbation, by references, and by differences from a baseline.
 pub use methods::{

@@ -8,15 +8,18 @@ mod chance;
 mod deep_lift;
 mod expected_gradients;
 mod feature_ablation;
+mod eigen_cam;
 mod grad_cam;
 mod grad_cam_plus_plus;
 mod gradient_shap;
 mod guided_backprop;
 mod guided_grad_cam;
+mod hires_cam;
 mod input_x_gradient;
 mod integrated_gradients;
 mod kernel_shap;
 mod label_importance;
+mod layer_cam;
 mod lime;
 mod lrp;
 mod masks;
@@ -25,10 +28,13 @@ mod partial_dependence;
 mod permutation_importance;
 mod region_importance;
 mod rise;
+mod score_cam;
 mod sensitivity;
 mod shapley_sampling;
 mod smooth_grad;
 mod surrogate;
+mod tcav;
+mod xgrad_cam;
 
 pub use attribute_importance::{attribute_importances, log_losses};
 pub use attribute_surrogates::{AttributeSurrogate, SurrogateInputs, attribute_surrogates};
@@ -39,11 +45,13 @@ pub use expected_gradients::{
     ExpectedGradients, expected_gradients, expected_gradients_with_draws,
 };
 pub use feature_ablation::feature_ablation;
+pub use eigen_cam::eigen_cam;
 pub use grad_cam::{GradCam, grad_cam};
 pub use grad_cam_plus_plus::grad_cam_plus_plus;
 pub use gradient_shap::{GradientShap, GradientShapDraw, gradient_shap, gradient_shap_with_draws};
 pub use guided_backprop::guided_backprop;
 pub use guided_grad_cam::guided_grad_cam;
+pub use hires_cam::hires_cam;
 pub use input_x_gradient::input_x_gradient;
 pub use integrated_gradients::{
     IntegratedGradients, IntegratedGradientsResult, Quadrature, integrated_gradients,
@@ -52,6 +60,7 @@ pub use kernel_shap::{
     Coalition, KernelShap, KernelShapResult, kernel_shap, kernel_shap_with_coalitions,
 };
 pub use label_importance::label_importances;
+pub use layer_cam::layer_cam;
 pub use lime::{Distance, Lime, LimeResult, lime, lime_with_perturbations};
 pub use lrp::{Bias, Composite, LayerSum, Relevance, Rule, lrp};
 pub use masks::{MaskWeights, mask_map};
@@ -62,6 +71,7 @@ pub use permutation_importance::{
 };
 pub use region_importance::{RegionImportance, region_importances};
 pub use rise::{Rise, rise, rise_with_masks};
+pub use score_cam::score_cam;
 pub use sensitivity::sensitivity;
 pub use shapley_sampling::{
     ShapleySampling, ShapleySamplingResult, shapley_sampling, shapley_sampling_with_permutations,
@@ -71,6 +81,10 @@ pub use surrogate::{
     Fidelity, MIN_SURROGATE_ROWS, Surrogate, SurrogateKind, SurrogateModel, SurrogateOptions, Tree,
     global_surrogate,
 };
+pub use tcav::{
+    ConceptVector, Tcav, TcavResult, TcavRun, TcavScore, TcavTest, tcav, tcav_with_vectors,
+};
+pub use xgrad_cam::xgrad_cam;
 
 /// A way to say which pixels an answer comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -123,6 +137,16 @@ pub enum Method {
     Rise,
     /// DeepLIFT (Shrikumar et al., 2017) by the rescale rule, from grey.
     DeepLift,
+    /// LayerCAM (Jiang et al., 2021).
+    LayerCam,
+    /// HiResCAM (Draelos & Carin, 2020).
+    HiresCam,
+    /// XGrad-CAM (Fu et al., 2020).
+    XgradCam,
+    /// Score-CAM (Wang et al., 2020): one evaluation of the network for each channel.
+    ScoreCam,
+    /// Eigen-CAM (Muhammad & Yeasin, 2020): the same map for every attribute.
+    EigenCam,
 }
 
 /// How the values of a method's map are to be read.
@@ -157,7 +181,7 @@ impl Method {
     ];
 
     /// All methods: those of the study first, then others that can be asked for by name.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 28] = [
         Self::Sensitivity,
         Self::InputXGradient,
         Self::SmoothGrad,
@@ -181,6 +205,11 @@ impl Method {
         Self::ShapleySampling,
         Self::Rise,
         Self::DeepLift,
+        Self::LayerCam,
+        Self::HiresCam,
+        Self::XgradCam,
+        Self::ScoreCam,
+        Self::EigenCam,
     ];
 
     /// As in files and on the command line.
@@ -209,6 +238,11 @@ impl Method {
             Self::ShapleySampling => "shapley-sampling",
             Self::Rise => "rise",
             Self::DeepLift => "deep-lift",
+            Self::LayerCam => "layer-cam",
+            Self::HiresCam => "hires-cam",
+            Self::XgradCam => "xgrad-cam",
+            Self::ScoreCam => "score-cam",
+            Self::EigenCam => "eigen-cam",
         }
     }
 
@@ -243,6 +277,11 @@ impl Method {
             Self::ShapleySampling => "Shapley sampling",
             Self::Rise => "RISE",
             Self::DeepLift => "DeepLIFT",
+            Self::LayerCam => "LayerCAM",
+            Self::HiresCam => "HiResCAM",
+            Self::XgradCam => "XGrad-CAM",
+            Self::ScoreCam => "Score-CAM",
+            Self::EigenCam => "Eigen-CAM",
         }
     }
 
@@ -254,7 +293,12 @@ impl Method {
             | Self::GradCam
             | Self::GradCamPlusPlus
             | Self::MeanMask
-            | Self::Chance => Reading::Unsigned,
+            | Self::Chance
+            | Self::LayerCam
+            | Self::HiresCam
+            | Self::XgradCam
+            | Self::ScoreCam
+            | Self::EigenCam => Reading::Unsigned,
             Self::PermutationRegions => Reading::Global,
             Self::InputXGradient
             | Self::IntegratedGradients

@@ -17,6 +17,7 @@ mod straightness;
 mod student;
 mod summary;
 mod verdict;
+mod welch;
 
 pub use bootstrap::{bootstrap, crossed_interval};
 pub use correlation::{correlation_of_covariance, row_correlation};
@@ -35,3 +36,4 @@ pub use straightness::{LEAST_POINTS, Straightness, straightness};
 pub use student::student_interval;
 pub use summary::{MeanWithError, mean, mean_and_standard_error, range, standard_deviation};
 pub use verdict::{BENT_R2, MARGIN, SEEDS_NEEDED, SIGNIFICANCE, STRAIGHT_R2, Verdict};
+pub use welch::welch_test;

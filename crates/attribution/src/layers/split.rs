@@ -54,6 +54,11 @@ impl Activations for SplitLayers<'_> {
         rest.check_gradient_by(&z, "the activation", gradient)?;
         Ok((z.clone(), gradient(&z)?))
     }
+
+    /// Without the outputs that are not asked for.
+    fn values(&self, x: &Tensor, target: usize, batch: usize) -> Result<Tensor> {
+        self.layers.target(target).batch(batch).values(x)
+    }
 }
 
 impl SplitLayers<'_> {

@@ -4,9 +4,12 @@ use candle_core::Tensor;
 
 use crate::activations::Activations;
 use crate::error::{Error, Result, check};
-use crate::tensors::{check_rows, in_batches};
+use crate::tensors::{check_finite, check_rows, in_batches};
 
-/// Options of [`grad_cam`] and [`grad_cam_plus_plus`](crate::grad_cam_plus_plus).
+/// Options of [`grad_cam`] and its relatives: [`grad_cam_plus_plus`](crate::grad_cam_plus_plus),
+/// [`layer_cam`](crate::layer_cam()), [`hires_cam`](crate::hires_cam()),
+/// [`xgrad_cam`](crate::xgrad_cam()), [`score_cam`](crate::score_cam()) and
+/// [`eigen_cam`](crate::eigen_cam()).
 #[derive(Debug, Clone, PartialEq)]
 pub struct GradCam {
     /// Whether only the positive part is kept, as in the papers. Default true. (Captum's default is
@@ -38,7 +41,8 @@ pub fn grad_cam<A: Activations>(
     weighted_sum(model, x, target, options, |_, gradient| Ok(gradient.mean_keepdim((2, 3))?))
 }
 
-/// Σ_c w_c·A_c for weights [B, C, 1, 1] that are made of the activation and the gradient in it.
+/// Σ_c w_c·A_c for weights [B, C, 1, 1] or [B, C, H, W] that are made of the activation and the
+/// gradient in it.
 pub(crate) fn weighted_sum<A: Activations>(
     model: &A,
     x: &Tensor,
@@ -54,7 +58,21 @@ pub(crate) fn weighted_sum<A: Activations>(
         if z.rank() != 4 {
             return Err(Error::shape("the activation", z.dims(), "[B, C, H, W]"));
         }
-        let map = z.broadcast_mul(&weights(&z, &gradient)?)?.sum(1)?;
-        Ok(if options.relu { map.relu()? } else { map })
+        positive_part(z.broadcast_mul(&weights(&z, &gradient)?)?.sum(1)?, options)
     })
+}
+
+/// The map, or its positive part, as the options say.
+pub(crate) fn positive_part(map: Tensor, options: &GradCam) -> Result<Tensor> {
+    Ok(if options.relu { map.relu()? } else { map })
+}
+
+/// The activation [B, C, H, W] of inputs, for methods without a gradient in it.
+pub(crate) fn activation_maps<A: Activations>(model: &A, x: &Tensor) -> Result<Tensor> {
+    let z = model.features(x)?.detach();
+    check_rows(&z, x.dim(0)?)?;
+    if z.rank() != 4 || z.elem_count() == 0 {
+        return Err(Error::shape("the activation", z.dims(), "[B, C, H, W]"));
+    }
+    check_finite(z, || "the activation".into())
 }
