@@ -13,6 +13,7 @@ mod metrics;
 mod network;
 mod noise;
 mod parts;
+mod tap;
 mod target;
 mod tensors;
 
@@ -23,7 +24,7 @@ pub use error::{Error, Result};
 pub use explainer::{Explainer, Explanation};
 pub use foresee_stats::{Fit, Penalty};
 pub use gradient_check::ModelChecks;
-pub use layers::{BatchNorm, Conv2d, Layers, SplitLayers};
+pub use layers::{BatchNorm, Conv2d, LayerKind, Layers, SplitLayers, Weights};
 pub use maps::{Interpolation, Reduce, per_pixel, resize};
 pub use methods::{
     AttributeSurrogate, Bias, Composite, Distance, Fidelity, GradCam, Importance,
@@ -45,4 +46,5 @@ pub use metrics::{
 };
 pub use network::{FEATURES, attention_network, network_layers, pooling_network};
 pub use parts::{Part, PartKind, grid_segments};
+pub use tap::{Tap, TappedModel};
 pub use target::Target;
