@@ -85,12 +85,13 @@ impl Tap {
     }
 
     /// The model cut at this place, which the methods take that need [`Activations`]. `x` is a
-    /// batch of which the first input is tried: five runs of the model tell whether the place is
-    /// reached, and whether it is a cut.
+    /// batch of which the first input is tried: up to four runs of the model tell whether the place
+    /// is reached, and whether it is a cut.
     ///
     /// # Errors
     /// If the model fails; if it does not reach the place (the error has the places that it does
-    /// reach), or reaches it twice in one run; if its output does not change with what is put there.
+    /// reach), or reaches it twice in one run; if its output does not change with what is put
+    /// there.
     pub fn cut<F>(&self, place: &str, model: F, x: &Tensor) -> Result<TappedModel<F>>
     where
         F: Fn(&Tensor) -> candle_core::Result<Tensor>,
