@@ -160,3 +160,25 @@ fn the_table_of_settings_is_that_of_the_profiles() -> AnyResult {
     assert_eq!(listed, quick.into_keys().collect::<BTreeSet<_>>());
     Ok(())
 }
+
+/// The Rust code of the page "Your CNN from PyTorch" is that of its example, which is compiled; lines
+/// may be indented in another way.
+#[test]
+fn the_code_of_your_cnn_is_that_of_its_example() -> AnyResult {
+    let trimmed = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+    let page = std::fs::read_to_string(root().join("docs/src/your_cnn.md"))?;
+    let example = root().join("crates/attribution/examples/your_cnn.rs");
+    let example = trimmed(&std::fs::read_to_string(example)?);
+    let blocks: Vec<Vec<String>> = page
+        .split("```rust,ignore\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .map(|block| trimmed(block.trim_end()))
+        .collect();
+    assert!(blocks.len() >= 8, "{} blocks", blocks.len());
+    for block in blocks {
+        let is_there = example.windows(block.len()).any(|lines| lines == block);
+        assert!(is_there, "not in the example:\n{}", block.join("\n"));
+    }
+    Ok(())
+}

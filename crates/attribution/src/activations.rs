@@ -7,7 +7,7 @@ use crate::gradient_check::ModelChecks;
 use crate::target::{DEFAULT_BATCH, Target};
 
 /// What is known of a model before and after its cut together; no part of it has this number.
-const WHOLE: (usize, usize) = (0, usize::MAX);
+pub(crate) const WHOLE: (usize, usize) = (0, usize::MAX);
 
 /// A model that can be cut at an activation.
 ///

@@ -137,6 +137,76 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
+    /// What is given for a layer is not possible.
+    #[error("layer {layer:?}: {error}")]
+    InLayer {
+        /// The layer's name.
+        layer: String,
+        /// Why.
+        error: Box<Error>,
+    },
+    /// A layer does not fit the one before it.
+    #[error("layer {layer:?} needs {needs}, but {before} gives {gives}")]
+    LayersApart {
+        /// The layer's name.
+        layer: String,
+        /// The shape that it takes; B is the batch, `?` what is not known yet.
+        needs: String,
+        /// What comes before it.
+        before: String,
+        /// The shape that this gives.
+        gives: String,
+    },
+    /// A file of weights cannot be read.
+    #[error("the weights in {file} cannot be read: {reason}", file = .path.display())]
+    WeightsFile {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// The weights do not have a tensor that a layer needs.
+    #[error(
+        "layer {layer:?} needs the tensor {name:?}, which the weights do not have{alike}",
+        alike = nearest_names(.nearest)
+    )]
+    NoWeight {
+        /// The layer's name.
+        layer: String,
+        /// The tensor's name.
+        name: String,
+        /// The names most like it, if the source of the weights lists its names.
+        nearest: Vec<String>,
+    },
+    /// The weights have tensors that no layer uses.
+    #[error(
+        "no layer uses {listed} of the weights: is a layer missing, or its name another? \
+         `Layers::load_with_unused` goes on and returns these names",
+        listed = some_names(.names)
+    )]
+    UnusedWeights {
+        /// The tensors' names.
+        names: Vec<String>,
+    },
+    /// A model does not reach a place that is asked of a [`Tap`](crate::Tap).
+    #[error(
+        "the model does not reach a place {name:?}; it reaches {places:?}. (A place counts on the \
+         thread that runs the model.)"
+    )]
+    NoPlace {
+        /// The name that was asked for.
+        name: String,
+        /// The names that the model reached, in order.
+        places: Vec<String>,
+    },
+    /// A place of a [`Tap`](crate::Tap) cannot be used.
+    #[error("the place {name:?}: {reason}")]
+    Place {
+        /// Its name.
+        name: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A model has no layer of this name.
     #[error("there is no layer {name:?}; there are {layers:?}")]
     NoLayer {
@@ -188,6 +258,26 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     pub(crate) fn shape(what: &'static str, got: &[usize], expected: impl Into<String>) -> Self {
         Self::Shape { what, got: got.to_vec(), expected: expected.into() }
+    }
+
+    pub(crate) fn in_layer(self, layer: &str) -> Self {
+        Self::InLayer { layer: layer.into(), error: Box::new(self) }
+    }
+}
+
+fn nearest_names(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        names => format!("; the names most like it are {names:?}"),
+    }
+}
+
+/// The first of many names.
+fn some_names(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => format!("{names:?}"),
+        Some(more) => format!("{:?} and {more} more", &names[..SHOWN]),
     }
 }
 

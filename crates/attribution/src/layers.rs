@@ -3,12 +3,17 @@
 mod backward;
 mod build;
 mod layer;
+mod load;
 mod ops;
+mod shapes;
 mod split;
+mod weights;
 
 pub use build::BatchNorm;
+pub use load::LayerKind;
 pub use ops::Conv2d;
 pub use split::SplitLayers;
+pub use weights::Weights;
 
 pub(crate) use backward::{ReluGradient, layer_inputs, one_hot};
 pub(crate) use layer::{Layer, NamedLayer, find, find_by, forward_all};

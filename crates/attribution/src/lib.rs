@@ -15,6 +15,7 @@ mod noise;
 mod parts;
 mod segments;
 mod superpixels;
+mod tap;
 mod target;
 mod tensors;
 
@@ -25,7 +26,7 @@ pub use error::{Error, Result};
 pub use explainer::{Explainer, Explanation};
 pub use foresee_stats::{Fit, Penalty};
 pub use gradient_check::ModelChecks;
-pub use layers::{BatchNorm, Conv2d, Layers, SplitLayers};
+pub use layers::{BatchNorm, Conv2d, LayerKind, Layers, SplitLayers, Weights};
 pub use maps::{Interpolation, Reduce, per_pixel, resize};
 pub use methods::{
     AttributeSurrogate, Bias, Composite, ConceptVector, Distance, Fidelity, GradCam, Importance,
@@ -61,4 +62,5 @@ pub use metrics::{
 pub use network::{FEATURES, attention_network, network_layers, pooling_network};
 pub use parts::{Part, PartKind, grid_segments};
 pub use superpixels::{Slic, slic};
+pub use tap::{Tap, TappedModel};
 pub use target::Target;

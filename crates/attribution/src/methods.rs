@@ -6,9 +6,9 @@ mod attribute_surrogates;
 mod cam;
 mod chance;
 mod deep_lift;
+mod eigen_cam;
 mod expected_gradients;
 mod feature_ablation;
-mod eigen_cam;
 mod grad_cam;
 mod grad_cam_plus_plus;
 mod gradient_shap;
@@ -41,11 +41,11 @@ pub use attribute_surrogates::{AttributeSurrogate, SurrogateInputs, attribute_su
 pub use cam::cam;
 pub use chance::chance;
 pub use deep_lift::{DeepLift, DeepLiftResult, DeepLiftRule, deep_lift};
+pub use eigen_cam::eigen_cam;
 pub use expected_gradients::{
     ExpectedGradients, expected_gradients, expected_gradients_with_draws,
 };
 pub use feature_ablation::feature_ablation;
-pub use eigen_cam::eigen_cam;
 pub use grad_cam::{GradCam, grad_cam};
 pub use grad_cam_plus_plus::grad_cam_plus_plus;
 pub use gradient_shap::{GradientShap, GradientShapDraw, gradient_shap, gradient_shap_with_draws};

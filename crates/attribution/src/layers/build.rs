@@ -1,4 +1,4 @@
-//! Building [`Layers`] one after the other.
+//! Building [`Layers`] one after the other. What does not fit is refused here, by the layer's name.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use candle_core::Tensor;
 use super::Layers;
 use super::layer::{Layer, NamedLayer, find, find_by};
 use super::ops::Conv2d;
+use super::shapes::check_layers;
 use crate::error::{Error, Result, check};
 use crate::tensors::{check_float, check_like};
 
@@ -30,6 +31,7 @@ impl Layers {
         let is_new = find(&self.sequence, name).is_none();
         check(is_new, "name", name, "a name that no other layer has")?;
         self.sequence.push(NamedLayer { name: name.into(), layer });
+        check_layers(&self.sequence)?;
         // What is known of the layers before is not known of these.
         self.checks = self.checks.renewed();
         Ok(self)
@@ -38,7 +40,8 @@ impl Layers {
     /// Convolution: weight [O, I, n, m], bias `[O]` or none.
     ///
     /// # Errors
-    /// If the shapes do not fit each other, an option is 0, or the name is taken.
+    /// If the shapes do not fit each other or the layer before, an option is 0, or the name is
+    /// taken.
     pub fn conv2d(
         self,
         name: &str,
@@ -46,24 +49,23 @@ impl Layers {
         bias: Option<&Tensor>,
         options: Conv2d,
     ) -> Result<Self> {
-        check(options.stride >= 1, "stride", options.stride, "a number from 1")?;
-        check(options.dilation >= 1, "dilation", options.dilation, "a number from 1")?;
-        if weight.rank() != 4 {
-            return Err(Error::shape("the convolution's weight", weight.dims(), "[O, I, n, m]"));
-        }
-        let bias = bias_or_zero(weight, bias)?;
+        let named = |error: Error| error.in_layer(name);
+        check(options.stride >= 1, "stride", options.stride, "a number from 1").map_err(named)?;
+        check(options.dilation >= 1, "dilation", options.dilation, "a number from 1")
+            .map_err(named)?;
+        check_rank("the convolution's weight", weight, 4, "[O, I, n, m]").map_err(named)?;
+        let bias = bias_or_zero(weight, bias).map_err(named)?;
         self.push(name, Layer::Conv2d { weight: weight.detach().contiguous()?, bias, options })
     }
 
     /// Linear layer: weight [O, I], bias `[O]` or none.
     ///
     /// # Errors
-    /// If the shapes do not fit each other or the name is taken.
+    /// If the shapes do not fit each other or the layer before, or the name is taken.
     pub fn linear(self, name: &str, weight: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
-        if weight.rank() != 2 {
-            return Err(Error::shape("the linear layer's weight", weight.dims(), "[O, I]"));
-        }
-        let bias = bias_or_zero(weight, bias)?;
+        let named = |error: Error| error.in_layer(name);
+        check_rank("the linear layer's weight", weight, 2, "[O, I]").map_err(named)?;
+        let bias = bias_or_zero(weight, bias).map_err(named)?;
         self.push(name, Layer::Linear { weight: weight.detach().contiguous()?, bias })
     }
 
@@ -88,18 +90,7 @@ impl Layers {
         else {
             return Err(unsupported(&previous.name));
         };
-        for t in [&norm.weight, &norm.bias, &norm.mean, &norm.variance] {
-            check_like("the batch norm", t, weight)?;
-        }
-        let scale = (norm.weight.detach() / (norm.variance.detach() + norm.epsilon)?.sqrt()?)?;
-        if scale.dims() != bias.dims() {
-            let expected = format!("{:?}", bias.dims());
-            return Err(Error::shape("the batch norm", scale.dims(), expected));
-        }
-        let mut rows = vec![1; weight.rank()];
-        rows[0] = scale.elem_count();
-        *bias = ((&*bias - norm.mean.detach())? * &scale)?.broadcast_add(&norm.bias.detach())?;
-        *weight = weight.broadcast_mul(&scale.reshape(rows)?)?;
+        merge(weight, bias, norm).map_err(|error| error.in_layer(name))?;
         Ok(self)
     }
 
@@ -161,14 +152,15 @@ impl Layers {
     /// # Errors
     /// If the shapes do not fit each other or the name is taken.
     pub fn gate(self, name: &str, weight: &Tensor, bias: &Tensor) -> Result<Self> {
+        let named = |error: Error| error.in_layer(name);
         match *weight.dims() {
             [rows, c, n, m] if c > 0 && rows % c == 0 && n == m && n % 2 == 1 => {}
             _ => {
                 let expected = "[K·C, C, n, n] with n odd";
-                return Err(Error::shape("the masks' weight", weight.dims(), expected));
+                return Err(named(Error::shape("the masks' weight", weight.dims(), expected)));
             }
         }
-        let bias = bias_or_zero(weight, Some(bias))?;
+        let bias = bias_or_zero(weight, Some(bias)).map_err(named)?;
         self.push(name, Layer::Gate { weight: weight.detach().contiguous()?, bias })
     }
 
@@ -177,17 +169,17 @@ impl Layers {
     /// # Errors
     /// If the shapes do not fit each other or the name is taken.
     pub fn readout(self, name: &str, weight: &Tensor, bias: &Tensor) -> Result<Self> {
-        if weight.rank() != 2 {
-            return Err(Error::shape("the readout's weight", weight.dims(), "[K, C]"));
-        }
-        let bias = bias_or_zero(weight, Some(bias))?;
+        let named = |error: Error| error.in_layer(name);
+        check_rank("the readout's weight", weight, 2, "[K, C]").map_err(named)?;
+        let bias = bias_or_zero(weight, Some(bias)).map_err(named)?;
         self.push(name, Layer::Readout { weight: weight.detach().contiguous()?, bias })
     }
 
     /// x + branch(x).
     ///
     /// # Errors
-    /// If the name, or one inside of the branch, is taken.
+    /// If the name, or one inside of the branch, is taken, or the branch does not give the shape
+    /// that it takes.
     pub fn residual(self, name: &str, branch: Layers) -> Result<Self> {
         let taken = find_by(&branch.sequence, &|inner| {
             inner.name == name || find(&self.sequence, &inner.name).is_some()
@@ -227,6 +219,35 @@ impl Layers {
     ) -> Result<Self> {
         self.push(name, Layer::Other { function: Arc::new(function), may_have_relus: false })
     }
+}
+
+fn check_rank(
+    what: &'static str,
+    weight: &Tensor,
+    rank: usize,
+    expected: &'static str,
+) -> Result<()> {
+    match weight.rank() == rank {
+        true => Ok(()),
+        false => Err(Error::shape(what, weight.dims(), expected)),
+    }
+}
+
+/// The weight and bias of a convolution or linear layer with the norm behind it.
+fn merge(weight: &mut Tensor, bias: &mut Tensor, norm: &BatchNorm) -> Result<()> {
+    for t in [&norm.weight, &norm.bias, &norm.mean, &norm.variance] {
+        check_like("the batch norm", t, weight)?;
+        if t.dims() != bias.dims() {
+            let expected = format!("{:?}, as of the layer before,", bias.dims());
+            return Err(Error::shape("the batch norm", t.dims(), expected));
+        }
+    }
+    let scale = (norm.weight.detach() / (norm.variance.detach() + norm.epsilon)?.sqrt()?)?;
+    let mut rows = vec![1; weight.rank()];
+    rows[0] = scale.elem_count();
+    *bias = ((&*bias - norm.mean.detach())? * &scale)?.broadcast_add(&norm.bias.detach())?;
+    *weight = weight.broadcast_mul(&scale.reshape(rows)?)?;
+    Ok(())
 }
 
 fn bias_or_zero(weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {

@@ -6,7 +6,8 @@ use candle_core::{D, Tensor};
 
 use super::ops::{Conv2d, convolve, convolve_transposed, leaky_relu, masks, pool_windows};
 
-type Function = Arc<dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync>;
+/// A layer that is given as a function.
+pub type Function = Arc<dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync>;
 
 /// What a layer computes.
 #[derive(Clone)]

@@ -211,7 +211,12 @@ mod tests {
     /// (i + 1/2)/3 - 1/2 between the cells' middles.
     #[test]
     fn grids_are_enlarged_bilinearly() {
-        let found: Vec<f64> = (0..6).map(|at| Between::new(at, 2, 2).of(0., 1.)).collect();
+        let cells = [0., 1.];
+        let at = |at: usize| {
+            let between = Between::new(at, 2, 2);
+            between.of(cells[between.low], cells[between.high])
+        };
+        let found: Vec<f64> = (0..6).map(at).collect();
         let expected = [0., 0., 1. / 3., 2. / 3., 1., 1.];
         assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
     }

@@ -6,6 +6,7 @@ use super::multipliers::{Multipliers, by_sign, parts};
 use super::{DeepLift, DeepLiftRule, METHOD};
 use crate::error::{Error, Result};
 use crate::gradient_check::epsilon;
+use crate::layers::leaky_relu_gradient;
 use crate::layers::{Conv2d, Layer, NamedLayer, layer_inputs, masks, max_pool_gradient, unpool};
 
 /// A difference below which a multiplier is the derivative, as in Captum.
