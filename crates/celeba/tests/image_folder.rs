@@ -111,7 +111,7 @@ fn random_splits_keep_the_shares_of_each_class() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let files: Vec<String> =
         (0..30).map(|i| format!("{}/{i:02}.png", if i < 20 { "many" } else { "few" })).collect();
-    write(folder.path(), &files.iter().map(|file| (file.as_str(), 1)).collect::<Vec<_>>())?;
+    write(folder.path(), &files.iter().map(|file| (file.as_str(), 1u8)).collect::<Vec<_>>())?;
     let data = ImageFolder::open(folder.path())?;
     assert_eq!(data.split(Split::Train)?.len(), 30);
     let told = data.split(Split::Test).unwrap_err().to_string();
@@ -135,16 +135,16 @@ fn random_splits_keep_the_shares_of_each_class() -> AnyResult {
 fn what_is_no_folder_of_classes_is_refused() -> AnyResult {
     for (files, expected) in [
         (&[("a.png", 1)][..], "holds no folder of a class"),
-        (&[("cat/a.png", 1), ("dog/notes.txt", 1)], "dog: is the folder of a class without an"),
+        (&[("cat/a.png", 1), ("dog/notes.txt", 1)][..], "dog: is the folder of a class without an"),
         (
-            &[("train/cat/a.png", 1), ("extra/cat/a.png", 1)],
+            &[("train/cat/a.png", 1), ("extra/cat/a.png", 1)][..],
             "holds `train`, which is the name of a split, beside `extra`",
         ),
         (
-            &[("train/cat/a.png", 1), ("test/cats/a.png", 1)],
+            &[("train/cat/a.png", 1), ("test/cats/a.png", 1)][..],
             "test/cats/a.png is of the class cats, of which train has no image",
         ),
-        (&[("cat/1/2/3/4/5/6/7/8/9/a.png", 1)], "lies more than 8 folders below its class"),
+        (&[("cat/1/2/3/4/5/6/7/8/9/a.png", 1)][..], "lies more than 8 folders below its class"),
     ] {
         let folder = tempfile::tempdir()?;
         write(folder.path(), files)?;
