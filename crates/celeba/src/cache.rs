@@ -73,8 +73,9 @@ impl Cache {
         Some((pixels, (number(width)?, number(height)?)))
     }
 
-    /// Writes the pixels of a face and the size of its original image. If that fails, as on a full disk, this warns once and the cache
-    /// is no longer written: images are then decoded again, which costs only time.
+    /// Writes the pixels of a face and the size of its original image. If that fails, as on a full
+    /// disk, this warns once and the cache is no longer written: images are then decoded again,
+    /// which costs only time.
     pub(crate) fn put(&self, face: usize, pixels: &[u8], (width, height): (usize, usize)) {
         if self.full.load(Ordering::Relaxed) {
             return;

@@ -6,15 +6,16 @@ use crate::landmarks::Landmarks;
 /// then perhaps mirrored.
 ///
 /// Points are [x, y] in pixels, x to the right and y down. Whole numbers are the centres of pixels,
-/// as in CelebA's landmarks and in the indices of a tensor: [0, 0] is the centre of the first pixel,
-/// whose area reaches from -1/2 to 1/2. The original image is the decoded one, turned as its EXIF
+/// as in CelebA's landmarks and in the indices of a tensor: [0, 0] is the centre of the first
+/// pixel, whose area reaches from -1/2 to 1/2. The original image is the decoded one, turned as its EXIF
 /// data say.
 ///
 /// ```
 /// use foresee_celeba::View;
 ///
 /// // Columns 50 to 99 and rows 20 to 69, at half the size, mirrored.
-/// let part = View { left: 50., top: 20., width: 50., height: 50., mirrored: false, image_size: 25 };
+/// let (left, top, width, height) = (50., 20., 50., 50.);
+/// let part = View { left, top, width, height, mirrored: false, image_size: 25 };
 /// let view = View { mirrored: true, ..part };
 /// // The centre of pixel 60 lies 10.5 pixels right of the part's edge, so at 5.25 in the result,
 /// // whose pixel 0 has its centre at 0.5.
