@@ -7,8 +7,8 @@ use crate::landmarks::Landmarks;
 ///
 /// Points are [x, y] in pixels, x to the right and y down. Whole numbers are the centres of pixels,
 /// as in CelebA's landmarks and in the indices of a tensor: [0, 0] is the centre of the first
-/// pixel, whose area reaches from -1/2 to 1/2. The original image is the decoded one, turned as its EXIF
-/// data say.
+/// pixel, whose area reaches from -1/2 to 1/2. The original image is the decoded one, turned as its
+/// EXIF data say.
 ///
 /// ```
 /// use foresee_celeba::View;

@@ -103,8 +103,8 @@ impl ClassPredictions {
 
 /// The rank of each image's class among its logits [B, K], from 0: the number of classes with a
 /// larger logit, and of those with the same logit and a lower number. So the class that `argmax`
-/// takes, the first of equals, has rank 0, and the class is among the k largest if its rank is below
-/// k. `classes` are whole numbers `[B]`.
+/// takes, the first of equals, has rank 0, and the class is among the k largest if its rank is
+/// below k. `classes` are whole numbers `[B]`.
 ///
 /// # Errors
 /// If the shapes do not fit, [`Error::Class`] if a class is not from 0 to K - 1, and
@@ -182,7 +182,7 @@ mod tests {
     ];
 
     fn tensor(rows: &[[f32; 4]]) -> Tensor {
-        Tensor::new(rows, &Device::Cpu).unwrap()
+        Tensor::from_vec(rows.concat(), (rows.len(), 4), &Device::Cpu).unwrap()
     }
 
     fn classes(numbers: &[u32]) -> Tensor {
