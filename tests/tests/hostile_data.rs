@@ -9,8 +9,8 @@
 use std::path::{Path, PathBuf};
 
 use foresee_celeba::{
-    ATTRIBUTES, BOX, CelebA, Crop, LANDMARKS, Normalisation, Preprocessing, Split, SplitRule, View,
-    bad_images, check,
+    ATTRIBUTES, Augmentation, BOX, CelebA, Crop, LANDMARKS, Normalisation, Preprocessing, Split,
+    SplitRule, bad_images, check,
 };
 use foresee_tests::forms::{self, AnyError};
 use foresee_tests::hostile::{Counting, alone, survives};
@@ -261,7 +261,7 @@ fn images() -> AnyResult {
     let read = |bytes: &[u8]| {
         std::fs::write(&place, bytes).unwrap();
         let mut out = vec![f32::NAN; 3 * 8 * 8];
-        let refused = told(preprocessing.read(&place, &View::default(), &mut out));
+        let refused = told(preprocessing.read(&place, &Augmentation::default(), &mut out));
         assert!(refused.is_some() || out.iter().all(|v| (-1. ..=1.).contains(v)));
         refused
     };

@@ -29,6 +29,10 @@ fn real_faces_are_read_batch_by_batch() -> Result<(), Box<dyn std::error::Error>
     for batch in data.batches(&test[..256.min(test.len())], &options) {
         let batch = batch?;
         seen += batch.faces.len();
+        for view in &batch.views {
+            // The centred square of 178×218 pixels.
+            assert_eq!((view.left, view.top, view.width, view.height), (0., 20., 178., 178.));
+        }
         let images = batch.images.flatten_all()?.to_vec1::<f32>()?;
         let mean = images.iter().sum::<f32>() / images.len() as f32;
         assert!((-0.5..0.3).contains(&mean), "photographs are neither black nor white: {mean}");

@@ -1,19 +1,26 @@
 //! Pearson's correlation among channels, streamed over batches (Figure 6).
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use foresee_stats::{Matrix, correlation_of_covariance};
 
 use crate::error::{Error, Result};
 
-/// Samples whose products are summed in f32 before they join the f64 sums.
+/// Samples that are converted to f64 at a time, which bounds the memory.
 const CHUNK: usize = 8192;
 
-/// Pearson's correlation among channels, where every position of every image is a sample. One pass:
-/// each batch is centred on its own mean, and its co-moments are merged into the total as in Chan,
-/// Golub & LeVeque (1983).
+/// Pearson's correlation among channels, where every position of every image is a sample. One pass
+/// in f64, whatever the type of the features: each part of a batch is centred on its own mean, and
+/// its co-moments are merged into the total as in Chan, Golub & LeVeque (1983). Before that, a
+/// channel's first sample is taken from all its samples, so a large mean costs no digits, and a
+/// channel that never changes has a variance of exactly 0.
 #[derive(Debug, Clone)]
 pub struct ChannelCorrelation {
     count: f64,
+    /// The first sample of each channel.
+    origin: Vec<f64>,
+    /// The mean of each channel less its origin.
+    offset: Vec<f64>,
+    /// The mean of each channel.
     mean: Vec<f64>,
     /// Σ (x - mean)(x - mean)ᵀ over all samples so far.
     co_moments: Matrix,
@@ -22,7 +29,14 @@ pub struct ChannelCorrelation {
 impl ChannelCorrelation {
     /// For features of this many channels.
     pub fn new(channels: usize) -> Self {
-        Self { count: 0., mean: vec![0.; channels], co_moments: Matrix::zeros(channels, channels) }
+        let zeros = vec![0.; channels];
+        Self {
+            count: 0.,
+            origin: zeros.clone(),
+            offset: zeros.clone(),
+            mean: zeros,
+            co_moments: Matrix::zeros(channels, channels),
+        }
     }
 
     /// Adds features [B, C, H, W].
@@ -39,7 +53,11 @@ impl ChannelCorrelation {
                 got: features.dims().to_vec(),
             });
         }
-        let samples = features.detach().transpose(0, 1)?.flatten_from(1)?.contiguous()?;
+        let mut samples = features.detach().transpose(0, 1)?.flatten_from(1)?.contiguous()?;
+        if samples.device().is_metal() {
+            // It has no f64.
+            samples = samples.to_device(&Device::Cpu)?;
+        }
         let n = samples.dim(1)?;
         for start in (0..n).step_by(CHUNK) {
             self.add_chunk(&samples.narrow(1, start, CHUNK.min(n - start))?)?;
@@ -50,29 +68,27 @@ impl ChannelCorrelation {
     /// Adds samples [C, n].
     fn add_chunk(&mut self, samples: &Tensor) -> Result<()> {
         let n = samples.dim(1)? as f64;
-        let near = samples.mean_keepdim(D::Minus1)?;
-        let centred = samples.broadcast_sub(&near)?.contiguous()?;
-        // The mean in f32 is a little off; the mean of the centred samples says by how much.
-        let rest = centred.mean(D::Minus1)?.to_vec1::<f32>()?;
-        let products = centred.matmul(&centred.t()?.contiguous()?)?.to_vec2::<f32>()?;
-        let mean: Vec<f64> = near
-            .squeeze(1)?
-            .to_vec1::<f32>()?
-            .iter()
-            .zip(&rest)
-            .map(|(&m, &r)| f64::from(m) + f64::from(r))
-            .collect();
-        let delta: Vec<f64> = mean.iter().zip(&self.mean).map(|(a, b)| a - b).collect();
+        let samples = samples.to_dtype(DType::F64)?;
+        if self.count == 0. {
+            self.origin = samples.narrow(1, 0, 1)?.squeeze(1)?.to_vec1::<f64>()?;
+        }
+        let origin = Tensor::from_slice(&self.origin, (self.origin.len(), 1), samples.device())?;
+        let moved = samples.broadcast_sub(&origin)?;
+        let mean = moved.mean_keepdim(D::Minus1)?;
+        let centred = moved.broadcast_sub(&mean)?.contiguous()?;
+        let products = centred.matmul(&centred.t()?.contiguous()?)?.to_vec2::<f64>()?;
+        let mean = mean.squeeze(1)?.to_vec1::<f64>()?;
+        let delta: Vec<f64> = mean.iter().zip(&self.offset).map(|(a, b)| a - b).collect();
         let total = self.count + n;
         let weight = self.count * n / total;
         for (i, row) in products.iter().enumerate() {
-            for (j, (entry, &product)) in self.co_moments.row_mut(i).iter_mut().zip(row).enumerate()
-            {
-                *entry += f64::from(product) - n * f64::from(rest[i]) * f64::from(rest[j])
-                    + weight * delta[i] * delta[j];
+            let entries = self.co_moments.row_mut(i).iter_mut();
+            for ((entry, product), other) in entries.zip(row).zip(&delta) {
+                *entry += product + weight * delta[i] * other;
             }
         }
-        self.mean.iter_mut().zip(&delta).for_each(|(m, d)| *m += d * n / total);
+        self.offset.iter_mut().zip(&delta).for_each(|(offset, d)| *offset += d * n / total);
+        self.mean = self.origin.iter().zip(&self.offset).map(|(a, b)| a + b).collect();
         self.count = total;
         Ok(())
     }

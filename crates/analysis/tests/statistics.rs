@@ -51,6 +51,54 @@ fn two_pass(batches: &[Tensor]) -> AnyResult<Vec<Vec<f64>>> {
         .collect())
 }
 
+/// The means are a million times the spread, which leaves four binary digits of the spread in f32.
+#[test]
+fn a_large_mean_costs_no_digits() -> AnyResult {
+    let draw = |i: usize, a: usize| ((i * a) % 10_007) as f64 / 10_007.;
+    let channel = |c: usize, i: usize| match c {
+        0 => 1e6 + draw(i, 7919),
+        1 => -1e6 + draw(i, 7919) - 2. * draw(i, 104_729),
+        2 => 1e6 + draw(i, 1_299_709),
+        _ => f64::from(0.1f32),
+    };
+    // Two images of 100×100 positions, so parts of other lengths, in f32 as a network has them.
+    let (images, positions) = (2, 100 * 100);
+    let value = |image: usize, c: usize, i: usize| channel(c, image * positions + i) as f32;
+    let mut streamed = ChannelCorrelation::new(4);
+    let mut samples = vec![vec![]; 4];
+    for image in 0..images {
+        let mut values: Vec<f32> = vec![];
+        for (c, samples) in samples.iter_mut().enumerate() {
+            values.extend((0..positions).map(|i| value(image, c, i)));
+            samples.extend((0..positions).map(|i| f64::from(value(image, c, i))));
+        }
+        streamed.add(&Tensor::from_vec(values, (1, 4, 100, 100), &Device::Cpu)?)?;
+    }
+    let n = (images * positions) as f64;
+    let means: Vec<f64> = samples.iter().map(|x| x[0] + mean_from(x, x[0])).collect();
+    let covariance = streamed.covariance();
+    for i in 0..3 {
+        assert!((streamed.means()[i] - means[i]).abs() < 1e-9, "{i}");
+        for j in 0..3 {
+            let pairs = samples[i].iter().zip(&samples[j]);
+            let sum: f64 = pairs.map(|(x, y)| (x - means[i]) * (y - means[j])).sum();
+            let (found, expected) = (covariance.get(i, j), sum / n);
+            assert!((found - expected).abs() < 1e-13, "{i} {j}: {found} and {expected}");
+        }
+    }
+    // 0.1 is no sum of a few powers of 2, so its mean is rounded; its variance is not.
+    let found = streamed.finish()?;
+    assert_eq!(covariance.row(3), [0.; 4]);
+    assert_eq!(found.row(3), [0., 0., 0., 1.]);
+    assert_eq!(streamed.means()[3], f64::from(0.1f32));
+    Ok(())
+}
+
+/// The mean of values less an origin.
+fn mean_from(values: &[f64], origin: f64) -> f64 {
+    values.iter().map(|value| value - origin).sum::<f64>() / values.len() as f64
+}
+
 #[test]
 fn channel_correlation_is_the_two_pass_one() -> AnyResult {
     let batches = (0..4).map(features).collect::<AnyResult<Vec<_>>>()?;
@@ -71,7 +119,7 @@ fn channel_correlation_is_the_two_pass_one() -> AnyResult {
                 );
             } else {
                 assert!(
-                    (got.get(i, j) - expected).abs() < 1e-4,
+                    (got.get(i, j) - expected).abs() < 1e-11,
                     "{i} {j}: {} and {expected}",
                     got.get(i, j)
                 );

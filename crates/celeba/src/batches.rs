@@ -10,14 +10,15 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::attributes::ATTRIBUTES;
 use crate::cache::Cache;
-use crate::dataset::CelebA;
-use crate::error::Result;
-use crate::preprocessing::{Crop, Normalisation, Preprocessing, View};
+use crate::error::{Error, Result};
+use crate::images::Images;
+use crate::landmarks::Landmarks;
+use crate::preprocessing::{Augmentation, Crop, Normalisation, Preprocessing};
 use crate::random::{Purpose, stream};
+use crate::view::View;
 
-/// How faces become batches.
+/// How images become batches.
 #[derive(Debug, Clone)]
 pub struct BatchOptions {
     /// The part of an image that is used. Default: the largest centred square.
@@ -65,35 +66,73 @@ impl Default for BatchOptions {
     }
 }
 
-/// Images and labels of B faces.
+impl BatchOptions {
+    /// Images in their order and without augmentation, as for evaluation.
+    pub fn in_order(preprocessing: &Preprocessing, batch_size: usize) -> Self {
+        let Preprocessing { crop, image_size, normalisation } = *preprocessing;
+        Self { crop, image_size, normalisation, batch_size, ..Default::default() }
+    }
+
+    fn preprocessing(&self) -> Preprocessing {
+        Preprocessing {
+            crop: self.crop,
+            image_size: self.image_size,
+            normalisation: self.normalisation,
+        }
+    }
+}
+
+/// Images and labels of B faces, or of B images of classes.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// Normalised pixels, [B, 3, H, W], f32.
     pub images: Tensor,
-    /// 1 where a face has the attribute, else 0; [B, 40], f32.
+    /// Of [`CelebA`](crate::CelebA): 1 where a face has the attribute, else 0; [B, 40], f32. Of an
+    /// [`ImageFolder`](crate::ImageFolder): the index of each image's class; `[B]`, u32.
     pub labels: Tensor,
-    /// The faces' indices in their [`CelebA`].
+    /// The images' indices in their data set.
     pub faces: Vec<usize>,
+    /// What the network sees of each original image, `[B]`: where it was cropped, how it was
+    /// resized, and whether it was mirrored.
+    pub views: Vec<View>,
 }
 
-impl CelebA {
-    /// Streams these faces in batches.
-    pub fn batches(&self, faces: &[usize], options: &BatchOptions) -> Batches {
-        Batches::start(self, faces, options)
+impl Batch {
+    /// The rows of the batch's images in a table that has one row for each image of the data set,
+    /// such as [`CelebA::identities`](crate::CelebA::identities).
+    ///
+    /// # Errors
+    /// [`Error::Rows`] if the table has no row for an image.
+    pub fn select<T: Clone>(&self, table: &[T]) -> Result<Vec<T>> {
+        let row = |&image: &usize| {
+            table.get(image).cloned().ok_or(Error::Rows { rows: table.len(), image })
+        };
+        self.faces.iter().map(row).collect()
     }
 
-    /// Streams these faces in their order and without augmentation, as for evaluation.
-    pub fn batches_in_order(
-        &self,
-        faces: &[usize],
-        preprocessing: &Preprocessing,
-        batch_size: usize,
-    ) -> Batches {
-        let Preprocessing { crop, image_size, normalisation } = *preprocessing;
-        self.batches(
-            faces,
-            &BatchOptions { crop, image_size, normalisation, batch_size, ..Default::default() },
-        )
+    /// Where the landmarks of each face are in the pixels of [`images`](Self::images), from
+    /// [`CelebA::landmarks`](crate::CelebA::landmarks). On a mirrored image left and right exchange
+    /// their names ([`View::apply_landmarks`]). Those that were cropped away lie outside of the
+    /// image.
+    ///
+    /// # Errors
+    /// As [`select`](Self::select).
+    pub fn landmarks(&self, table: &[[i32; 10]]) -> Result<Vec<Landmarks>> {
+        let rows = self.select(table)?;
+        let moved = self.views.iter().zip(rows);
+        Ok(moved.map(|(view, row)| view.apply_landmarks(&row.into())).collect())
+    }
+
+    /// Where the box of each image is in the pixels of [`images`](Self::images), from boxes [x, y,
+    /// width, height] in pixels of the images that were read, such as
+    /// [`CelebA::aligned_boxes`](crate::CelebA::aligned_boxes). They are not clipped.
+    ///
+    /// # Errors
+    /// As [`select`](Self::select).
+    pub fn boxes(&self, table: &[Option<[f64; 4]>]) -> Result<Vec<Option<[f64; 4]>>> {
+        let rows = self.select(table)?;
+        let moved = self.views.iter().zip(rows);
+        Ok(moved.map(|(view, row)| row.map(|row| view.apply_box(row))).collect())
     }
 }
 
@@ -105,24 +144,26 @@ pub struct Batches {
 }
 
 impl Batches {
-    fn start(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Self {
-        let data = data.clone();
-        let order = epoch_order(&data, faces, options);
+    /// `labels` makes the labels of a batch's images.
+    pub(crate) fn start(
+        images: &Images,
+        chosen: &[usize],
+        options: &BatchOptions,
+        labels: impl Fn(&[usize]) -> candle_core::Result<Tensor> + Send + 'static,
+    ) -> Self {
+        let images = images.clone();
+        let order = epoch_order(&images, chosen, options);
         let size = options.batch_size.max(1);
         let skip = options.skip;
         let batches =
             if options.drop_last { order.len() / size } else { order.len().div_ceil(size) };
-        let preprocessing = Preprocessing {
-            crop: options.crop,
-            image_size: options.image_size,
-            normalisation: options.normalisation,
-        };
+        let preprocessing = options.preprocessing();
         let cache = options.cache.clone();
         let (sender, receiver) = sync_channel(options.prefetch);
         let remaining = batches.saturating_sub(skip);
         std::thread::spawn(move || {
             for chunk in order.chunks(size).take(batches).skip(skip) {
-                let batch = read(&data, chunk, &preprocessing, cache.as_deref());
+                let batch = read(&images, chunk, &preprocessing, cache.as_deref(), &labels);
                 let failed = batch.is_err();
                 if sender.send(batch).is_err() || failed {
                     break;
@@ -159,73 +200,78 @@ impl Iterator for Batches {
     }
 }
 
-/// The faces in the order of the epoch, each with its augmentation. All random numbers are drawn
+/// The images in the order of the epoch, each with its augmentation. All random numbers are drawn
 /// here, so that skipped batches do not change the others.
-fn epoch_order(data: &CelebA, faces: &[usize], options: &BatchOptions) -> Vec<(usize, View)> {
-    let mut order: Vec<(usize, View)> = faces.iter().map(|&face| (face, View::default())).collect();
+fn epoch_order(
+    images: &Images,
+    chosen: &[usize],
+    options: &BatchOptions,
+) -> Vec<(usize, Augmentation)> {
+    let mut order: Vec<(usize, Augmentation)> =
+        chosen.iter().map(|&image| (image, Augmentation::default())).collect();
     if let Some((seed, epoch)) = options.shuffle {
         let mut rng = stream(seed, Purpose::Order, epoch);
-        match data.windows(|groups| groups.shuffle(&mut rng)) {
+        match images.windows(|groups| groups.shuffle(&mut rng)) {
             None => order.shuffle(&mut rng),
-            Some(windows) => order = shuffle_in_windows(windows, faces, &mut rng),
+            Some(windows) => order = shuffle_in_windows(windows, chosen, &mut rng),
         }
         if options.flip {
-            order.iter_mut().for_each(|(_, view)| view.flip = rng.random());
+            order.iter_mut().for_each(|(_, augmentation)| augmentation.flip = rng.random());
         }
         if options.smallest_crop < 1. {
-            for (_, view) in &mut order {
-                view.side = rng.random_range(options.smallest_crop.max(0.01)..1.);
-                view.position = rng.random();
+            for (_, augmentation) in &mut order {
+                augmentation.side = rng.random_range(options.smallest_crop.max(0.01)..1.);
+                augmentation.position = rng.random();
             }
         }
     }
     order
 }
 
-/// Shuffles faces inside of windows, each of which fits in memory. A face that `faces` lists n
+/// Shuffles images inside of windows, each of which fits in memory. An image that `chosen` lists n
 /// times comes n times.
 fn shuffle_in_windows(
     windows: Vec<Vec<Range<usize>>>,
-    faces: &[usize],
+    chosen: &[usize],
     rng: &mut ChaCha8Rng,
-) -> Vec<(usize, View)> {
-    let mut repeats = vec![0usize; faces.iter().max().map_or(0, |last| last + 1)];
-    faces.iter().for_each(|&face| repeats[face] += 1);
+) -> Vec<(usize, Augmentation)> {
+    let mut repeats = vec![0usize; chosen.iter().max().map_or(0, |last| last + 1)];
+    chosen.iter().for_each(|&image| repeats[image] += 1);
     let mut shuffled = |window: Vec<Range<usize>>| {
-        let known = window.into_iter().flatten().filter(|&face| face < repeats.len());
-        let mut faces: Vec<usize> =
-            known.flat_map(|face| std::iter::repeat_n(face, repeats[face])).collect();
-        faces.shuffle(rng);
-        faces
+        let known = window.into_iter().flatten().filter(|&image| image < repeats.len());
+        let mut images: Vec<usize> =
+            known.flat_map(|image| std::iter::repeat_n(image, repeats[image])).collect();
+        images.shuffle(rng);
+        images
     };
-    let faces = windows.into_iter().flat_map(&mut shuffled);
-    faces.map(|face| (face, View::default())).collect()
+    let images = windows.into_iter().flat_map(&mut shuffled);
+    images.map(|image| (image, Augmentation::default())).collect()
 }
 
 /// Reads a batch.
 fn read(
-    data: &CelebA,
-    chunk: &[(usize, View)],
+    images: &Images,
+    chunk: &[(usize, Augmentation)],
     preprocessing: &Preprocessing,
     cache: Option<&Cache>,
+    labels: &impl Fn(&[usize]) -> candle_core::Result<Tensor>,
 ) -> Result<Batch> {
     let size = preprocessing.image_size;
     let mut pixels = vec![0f32; chunk.len() * 3 * size * size];
-    pixels.par_chunks_exact_mut(3 * size * size).zip(chunk).try_for_each(
-        |(out, (face, view))| -> Result<()> {
-            let pixels = data.pixels(*face, view, preprocessing, cache)?;
-            preprocessing.normalise(&pixels, view.flip, out);
-            Ok(())
-        },
-    )?;
-    let labels: Vec<f32> = chunk
-        .iter()
-        .flat_map(|&(face, _)| data.labels(face).iter())
-        .map(|present| f32::from(u8::from(present)))
-        .collect();
+    let views = pixels
+        .par_chunks_exact_mut(3 * size * size)
+        .zip(chunk)
+        .map(|(out, (image, augmentation))| {
+            let (pixels, view) = images.pixels(*image, augmentation, preprocessing, cache)?;
+            preprocessing.normalise(&pixels, view.mirrored, out);
+            Ok(view)
+        })
+        .collect::<Result<Vec<View>>>()?;
+    let faces: Vec<usize> = chunk.iter().map(|&(image, _)| image).collect();
     Ok(Batch {
         images: Tensor::from_vec(pixels, (chunk.len(), 3, size, size), &Device::Cpu)?,
-        labels: Tensor::from_vec(labels, (chunk.len(), ATTRIBUTES.len()), &Device::Cpu)?,
-        faces: chunk.iter().map(|&(face, _)| face).collect(),
+        labels: labels(&faces)?,
+        faces,
+        views,
     })
 }

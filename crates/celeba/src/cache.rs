@@ -8,21 +8,24 @@ use crate::checksum::hash;
 use crate::error::{Result, writing};
 use crate::offset_io::{read_exact_at, write_all_at};
 
-/// Bytes of a record's checksum, which comes before its pixels.
+/// Bytes of a record's checksum, which comes first.
 const CHECKSUM_BYTES: usize = 8;
+/// Bytes of the original image's width and height, which come before its pixels.
+const SIZE_BYTES: usize = 8;
 
 /// The cropped and resized pixels of all faces, in one file whose name depends on the faces, the
 /// crop and the size.
 ///
 /// Any number of threads and processes may read and write the file at the same time, because all of
 /// them write the same pixels to the same places. Each record has a checksum; damaged and
-/// incomplete records are ignored.
+/// incomplete records are ignored. A record also has the size of the original image, so that what
+/// is seen of it is known without decoding it.
 #[derive(Debug)]
 pub struct Cache {
     path: PathBuf,
     file: File,
-    /// Bytes of a face's pixels.
-    pixels: usize,
+    /// Bytes of a record.
+    record: usize,
     /// Whether a write failed, after which no more records are written.
     full: AtomicBool,
 }
@@ -39,10 +42,10 @@ impl Cache {
             .truncate(false)
             .open(&path)
             .map_err(writing(&path))?;
-        let pixels = 3 * image_size * image_size;
+        let record = CHECKSUM_BYTES + SIZE_BYTES + 3 * image_size * image_size;
         // On most file systems the parts that were never written take no space.
-        file.set_len((faces * (CHECKSUM_BYTES + pixels)) as u64).map_err(writing(&path))?;
-        Ok(Self { path, file, pixels, full: AtomicBool::new(false) })
+        file.set_len((faces * record) as u64).map_err(writing(&path))?;
+        Ok(Self { path, file, record, full: AtomicBool::new(false) })
     }
 
     /// The path of the file.
@@ -51,24 +54,36 @@ impl Cache {
     }
 
     fn offset(&self, face: usize) -> u64 {
-        (face * (CHECKSUM_BYTES + self.pixels)) as u64
+        (face * self.record) as u64
     }
 
-    /// The pixels of a face, if the file holds them.
-    pub(crate) fn get(&self, face: usize) -> Option<Vec<u8>> {
-        let mut record = vec![0; CHECKSUM_BYTES + self.pixels];
+    /// The pixels of a face, and the width and height of its original image, if the file holds
+    /// them.
+    pub(crate) fn get(&self, face: usize) -> Option<(Vec<u8>, (usize, usize))> {
+        let mut record = vec![0; self.record];
         read_exact_at(&self.file, &mut record, self.offset(face)).ok()?;
-        let pixels = record.split_off(CHECKSUM_BYTES);
-        (record == checksum(&pixels)).then_some(pixels)
+        let mut rest = record.split_off(CHECKSUM_BYTES);
+        if record != checksum(&rest) {
+            return None;
+        }
+        let pixels = rest.split_off(SIZE_BYTES);
+        let (width, height) = rest.split_first_chunk::<4>()?;
+        let height = height.first_chunk::<4>()?;
+        let number = |bytes: &[u8; 4]| usize::try_from(u32::from_le_bytes(*bytes)).ok();
+        Some((pixels, (number(width)?, number(height)?)))
     }
 
-    /// Writes the pixels of a face. If that fails, as on a full disk, this warns once and the cache
-    /// is no longer written: images are then decoded again, which costs only time.
-    pub(crate) fn put(&self, face: usize, pixels: &[u8]) {
+    /// Writes the pixels of a face and the size of its original image. If that fails, as on a full
+    /// disk, this warns once and the cache is no longer written: images are then decoded again,
+    /// which costs only time.
+    pub(crate) fn put(&self, face: usize, pixels: &[u8], (width, height): (usize, usize)) {
         if self.full.load(Ordering::Relaxed) {
             return;
         }
-        let record = [&checksum(pixels)[..], pixels].concat();
+        // No decoder makes an image of 2³² pixels a side.
+        let size = [width, height].map(|side| (side as u32).to_le_bytes()).concat();
+        let rest = [&size[..], pixels].concat();
+        let record = [&checksum(&rest)[..], &rest].concat();
         if let Err(e) = write_all_at(&self.file, &record, self.offset(face))
             && !self.full.swap(true, Ordering::Relaxed)
         {
@@ -82,8 +97,8 @@ impl Cache {
 }
 
 /// Never zero, so that an empty record is not valid.
-fn checksum(pixels: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    (hash(pixels) | 1).to_le_bytes()
+fn checksum(rest: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    (hash(rest) | 1).to_le_bytes()
 }
 
 #[cfg(test)]
@@ -94,11 +109,12 @@ mod tests {
     fn a_cache_that_cannot_be_written_keeps_what_it_has() {
         let folder = tempfile::tempdir().unwrap();
         let mut cache = Cache::open(folder.path(), "key", 3, 2).unwrap();
-        cache.put(1, &[7; 12]);
+        cache.put(1, &[7; 12], (300, 5));
         // Writes fail as on a full disk.
         cache.file = File::open(&cache.path).unwrap();
-        cache.put(2, &[9; 12]);
+        cache.put(2, &[9; 12], (4, 4));
         assert!(cache.full.load(Ordering::Relaxed));
-        assert_eq!((cache.get(0), cache.get(1), cache.get(2)), (None, Some(vec![7; 12]), None));
+        let kept = Some((vec![7; 12], (300, 5)));
+        assert_eq!((cache.get(0), cache.get(1), cache.get(2)), (None, kept, None));
     }
 }

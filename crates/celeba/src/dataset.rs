@@ -1,22 +1,25 @@
 //! CelebA in any of its forms.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use candle_core::{Device, Tensor};
+
+use crate::alignment::Alignment;
 use crate::annotations::{
     BOX, LANDMARKS, in_order_of, read_attributes, read_identities, read_partition, read_pixels,
 };
 use crate::archive::Archive;
 use crate::attributes::{ATTRIBUTES, Labels};
+use crate::batches::{BatchOptions, Batches};
 use crate::cache::Cache;
 use crate::error::{Error, Result};
-use crate::formats;
 use crate::image_source::ImageSource;
+use crate::images::Images;
 use crate::layout::{self, Files, ImageLocation, Layout};
 use crate::official;
-use crate::preprocessing::{Crop, Preprocessing, View};
+use crate::preprocessing::{Crop, Preprocessing};
 use crate::shards::Shards;
 use crate::split::{Split, SplitRule};
 use crate::synthetic::Generator;
@@ -29,8 +32,7 @@ use crate::synthetic::Generator;
 pub struct CelebA {
     root: PathBuf,
     layout: Layout,
-    images: ImageSource,
-    names: Arc<[String]>,
+    images: Images,
     labels: Arc<[Labels]>,
     /// Train, val or test; `None` for faces that the partition does not list.
     partition: Arc<[Option<Split>]>,
@@ -82,7 +84,7 @@ impl CelebA {
             Files::Annotated { layout, root, attributes, images } => {
                 let (names, labels): (Vec<_>, Vec<_>) =
                     read_attributes(&attributes)?.into_iter().unzip();
-                let images = match images {
+                let source = match images {
                     ImageLocation::Folder(folder) => ImageSource::Folder(folder.into()),
                     ImageLocation::Zip(path) => {
                         let archive = Archive::open(&path, names.iter().map(String::as_str))?;
@@ -93,8 +95,7 @@ impl CelebA {
                 Ok(Self {
                     root,
                     layout,
-                    images,
-                    names: names.into(),
+                    images: Images::new(source, names),
                     labels: labels.into(),
                     partition,
                     identities: None,
@@ -106,8 +107,7 @@ impl CelebA {
                 Ok(Self {
                     root,
                     layout: Layout::Parquet,
-                    images: ImageSource::Parquet(Arc::new(shards)),
-                    names: rows.names.into(),
+                    images: Images::new(ImageSource::Parquet(Arc::new(shards)), rows.names),
                     labels: rows.labels.into(),
                     partition: rows.splits.into_iter().map(Some).collect(),
                     identities: rows.identities.map(Arc::from),
@@ -125,9 +125,14 @@ impl CelebA {
     /// If the file cannot be read, or lists an image that is not there.
     pub fn with_splits(mut self, list: impl AsRef<Path>) -> Result<Self> {
         let path = list.as_ref();
-        let face_of: HashMap<&str, usize> =
-            self.names.iter().enumerate().map(|(face, name)| (name.as_str(), face)).collect();
-        let mut partition = vec![None; self.names.len()];
+        let face_of: HashMap<&str, usize> = self
+            .images
+            .names()
+            .iter()
+            .enumerate()
+            .map(|(face, name)| (name.as_str(), face))
+            .collect();
+        let mut partition = vec![None; self.len()];
         for (name, split) in read_partition(path)? {
             let face = face_of.get(name.as_str()).ok_or_else(|| Error::Inconsistent {
                 path: path.into(),
@@ -175,17 +180,21 @@ impl CelebA {
 
     /// The number of faces, in all splits and in none.
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.names().len()
     }
 
     /// Whether there is no face at all.
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.names().is_empty()
     }
 
     /// The file name of a face.
     pub fn name(&self, face: usize) -> &str {
-        &self.names[face]
+        &self.names()[face]
+    }
+
+    fn names(&self) -> &[String] {
+        self.images.names()
     }
 
     /// The attributes of a face.
@@ -221,8 +230,9 @@ impl CelebA {
         })
     }
 
-    /// The person in each image, from `identity_CelebA` or the shards' column `celeb_id`. The
-    /// complete CelebA shows 10,177 people.
+    /// The person in each image, from `identity_CelebA` or the shards' column `celeb_id`, counted
+    /// from 1. The complete CelebA shows 10,177 people.
+    /// [`Batch::select`](crate::Batch::select) takes those of a batch.
     ///
     /// # Errors
     /// If there is no such file, a line is malformed or a face is not listed.
@@ -234,7 +244,8 @@ impl CelebA {
     }
 
     /// The ten coordinates [`LANDMARKS`] of each face, in pixels of the aligned image of 178×218,
-    /// from `list_landmarks_align_celeba`.
+    /// from `list_landmarks_align_celeba`. [`Landmarks`](crate::Landmarks) gives them names, and
+    /// [`Batch::landmarks`](crate::Batch::landmarks) moves them with a batch's images.
     ///
     /// # Errors
     /// As [`identities`](Self::identities).
@@ -243,12 +254,36 @@ impl CelebA {
     }
 
     /// The bounding box of each face in the uncropped image: x, y, width and height in pixels, from
-    /// `list_bbox_celeba`.
+    /// `list_bbox_celeba`. These are not pixels of the aligned images that are read;
+    /// [`aligned_boxes`](Self::aligned_boxes) are.
     ///
     /// # Errors
     /// As [`identities`](Self::identities).
     pub fn boxes(&self) -> Result<Vec<[i32; 4]>> {
         self.annotations(layout::BOX_FILE, |path| read_pixels(path, &BOX))
+    }
+
+    /// The bounding box of each face in its aligned image: x, y, width and height in pixels. It is
+    /// the smallest upright box around the box of `list_bbox_celeba` after that was turned, scaled
+    /// and moved as the uncropped image was. How it was is told by the landmarks before
+    /// (`list_landmarks_celeba`) and after (`list_landmarks_align_celeba`), by least squares. A box
+    /// may reach beyond its image.
+    ///
+    /// A face has `None` if its box has no area, or if its two rows of landmarks are more than 3
+    /// pixels apart after the alignment.
+    ///
+    /// # Errors
+    /// As [`identities`](Self::identities), for each of the three files.
+    pub fn aligned_boxes(&self) -> Result<Vec<Option<[f64; 4]>>> {
+        let uncropped = self
+            .annotations(layout::UNCROPPED_LANDMARK_FILE, |path| read_pixels(path, &LANDMARKS))?;
+        let landmarks = uncropped.into_iter().zip(self.landmarks()?);
+        let faces = landmarks.zip(self.boxes()?);
+        Ok(faces
+            .map(|((from, to), face)| {
+                Alignment::fit(&from.into(), &to.into())?.upright_box(face.map(f64::from))
+            })
+            .collect())
     }
 
     /// The rows of an annotation file in the order of the faces.
@@ -259,12 +294,12 @@ impl CelebA {
     ) -> Result<Vec<T>> {
         let path = layout::annotation_file(&self.root, file)
             .ok_or_else(|| Error::Missing(self.root.join(format!("{file}.txt"))))?;
-        in_order_of(&self.names, read(&path)?, &path)
+        in_order_of(self.names(), read(&path)?, &path)
     }
 
     /// Where a face's image is: a file, or a place in an archive or a shard, for messages.
     pub fn image_path(&self, face: usize) -> PathBuf {
-        self.images.path(face, &self.names)
+        self.images.path(face)
     }
 
     /// The bytes of a face's image file.
@@ -272,13 +307,13 @@ impl CelebA {
     /// # Errors
     /// [`Error::Image`] if they are missing or damaged.
     pub fn image_bytes(&self, face: usize) -> Result<Vec<u8>> {
-        self.images.read(face, &self.names)
+        self.images.bytes(face)
     }
 
     /// A number that another image most likely does not have, without reading the image: its
     /// length in a folder, its checksum in an archive, its shard's fingerprint in a shard.
     pub fn image_fingerprint(&self, face: usize) -> u64 {
-        self.images.fingerprint(face, &self.names)
+        self.images.fingerprint(face)
     }
 
     /// A text that identifies the data: one line for each face with its name,
@@ -292,7 +327,7 @@ impl CelebA {
                 self.labels[face].iter().map(|present| if present { '1' } else { '0' }).collect();
             let split = self.partition[face].map_or(u8::MAX, |split| split as u8);
             let image = self.image_fingerprint(face);
-            text.push_str(&format!("{} {image} {labels} {split}\n", self.names[face]));
+            text.push_str(&format!("{} {image} {labels} {split}\n", self.name(face)));
         }
         text
     }
@@ -303,40 +338,27 @@ impl CelebA {
     /// # Errors
     /// If the file cannot be made.
     pub fn cache(&self, folder: impl AsRef<Path>, crop: Crop, image_size: usize) -> Result<Cache> {
-        let mut key = format!("2 {crop:?} {image_size}\n");
-        for (face, name) in self.names.iter().enumerate() {
-            let fingerprint = self.image_fingerprint(face);
-            let modified = self.images.modified(face, &self.names);
-            key.push_str(&format!("{name} {fingerprint} {modified:?}\n"));
-        }
-        Cache::open(folder.as_ref(), &key, self.len(), image_size)
+        self.images.cache(folder.as_ref(), crop, image_size)
     }
 
-    /// The pixels of a view, RGB row by row, not mirrored. They come from the cache if it holds
-    /// this view.
-    pub(crate) fn pixels(
+    /// Streams these faces in batches, with labels [B, 40].
+    pub fn batches(&self, faces: &[usize], options: &BatchOptions) -> Batches {
+        let labels = self.labels.clone();
+        Batches::start(&self.images, faces, options, move |faces| {
+            let present = faces.iter().flat_map(|&face| labels[face].iter());
+            let values: Vec<f32> = present.map(|present| f32::from(u8::from(present))).collect();
+            Tensor::from_vec(values, (faces.len(), ATTRIBUTES.len()), &Device::Cpu)
+        })
+    }
+
+    /// Streams these faces in their order and without augmentation, as for evaluation.
+    pub fn batches_in_order(
         &self,
-        face: usize,
-        view: &View,
+        faces: &[usize],
         preprocessing: &Preprocessing,
-        cache: Option<&Cache>,
-    ) -> Result<Vec<u8>> {
-        let cache = cache.filter(|_| View { flip: false, ..*view } == View::default());
-        if let Some(pixels) = cache.and_then(|cache| cache.get(face)) {
-            return Ok(pixels);
-        }
-        let bytes = self.image_bytes(face)?;
-        let pixels = preprocessing.pixels(&bytes, view).map_err(self.image_error(face))?;
-        if let Some(cache) = cache {
-            cache.put(face, &pixels);
-        }
-        Ok(pixels)
-    }
-
-    /// Makes sure that a face's image decodes and that none of its data is missing or damaged.
-    /// Returns whether it is turned as its EXIF data say.
-    pub(crate) fn validate_image(&self, face: usize) -> Result<bool> {
-        formats::validate(&self.image_bytes(face)?).map_err(self.image_error(face))
+        batch_size: usize,
+    ) -> Batches {
+        self.batches(faces, &BatchOptions::in_order(preprocessing, batch_size))
     }
 
     /// Whether images that are missing are there under another ending, or in other letters that
@@ -345,7 +367,7 @@ impl CelebA {
         let stem = |name: &str| {
             Path::new(name).file_stem().map(|stem| stem.to_string_lossy().to_lowercase())
         };
-        let unlisted = self.unlisted_images().ok()?;
+        let unlisted = self.images.unlisted().ok()?;
         let present: HashMap<_, &String> =
             unlisted.iter().filter_map(|name| Some((stem(name)?, name))).collect();
         let found: Vec<(&str, &String)> = missing
@@ -365,31 +387,18 @@ impl CelebA {
         ))
     }
 
-    fn image_error(&self, face: usize) -> impl FnOnce(String) -> Error + '_ {
-        move |reason| Error::Image { path: self.image_path(face), reason }
-    }
-
     /// The faces whose images are missing, which [`open_with_missing`](Self::open_with_missing)
     /// allows.
     ///
     /// # Errors
     /// If the folder of the images cannot be read.
     pub fn missing_images(&self) -> Result<Vec<usize>> {
-        self.images.missing(&self.names)
+        self.images.missing()
     }
 
-    /// The sorted names of images that no row of the annotations lists.
-    pub(crate) fn unlisted_images(&self) -> Result<Vec<String>> {
-        self.images.unlisted(&self.names)
-    }
-
-    /// Groups of faces that are read together, in windows that fit in memory, or `None` where any
-    /// order of reading is as fast. `shuffle` decides the order of the groups.
-    pub(crate) fn windows(
-        &self,
-        shuffle: impl FnMut(&mut [usize]),
-    ) -> Option<Vec<Vec<Range<usize>>>> {
-        self.images.windows(shuffle)
+    /// The images alone.
+    pub(crate) fn images(&self) -> &Images {
+        &self.images
     }
 }
 

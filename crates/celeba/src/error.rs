@@ -70,6 +70,17 @@ pub enum Error {
         /// The attribute that has most in common with it, if any has something.
         nearest: Option<&'static str>,
     },
+    /// A table lacks the row of an image.
+    #[error(
+        "a table of {rows} rows has none for image {image}: give one with a row for each image of \
+         the data set, in its order"
+    )]
+    Rows {
+        /// The table's rows.
+        rows: usize,
+        /// The image's index in its data set.
+        image: usize,
+    },
     /// A dataset cannot be downloaded from the Hugging Face hub.
     #[error("dataset {name}: {reason}")]
     Hub {

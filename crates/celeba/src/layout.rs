@@ -9,6 +9,7 @@ pub(crate) const ATTRIBUTE_FILE: &str = "list_attr_celeba";
 pub(crate) const PARTITION_FILE: &str = "list_eval_partition";
 pub(crate) const IDENTITY_FILE: &str = "identity_CelebA";
 pub(crate) const LANDMARK_FILE: &str = "list_landmarks_align_celeba";
+pub(crate) const UNCROPPED_LANDMARK_FILE: &str = "list_landmarks_celeba";
 pub(crate) const BOX_FILE: &str = "list_bbox_celeba";
 /// Name of the folder of images, and of their archive without `.zip`.
 pub(crate) const IMAGES: &str = "img_align_celeba";

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod alignment;
 mod annotations;
 mod archive;
 mod attributes;
@@ -14,7 +15,10 @@ mod error;
 mod formats;
 #[cfg(feature = "hub")]
 pub mod hub;
+mod image_folder;
 mod image_source;
+mod images;
+mod landmarks;
 mod layout;
 mod official;
 mod offset_io;
@@ -25,6 +29,7 @@ mod selection;
 mod shards;
 mod split;
 pub mod synthetic;
+mod view;
 
 pub use annotations::{BOX, LANDMARKS};
 pub use attributes::{ATTRIBUTES, Labels, attribute_index, display_name};
@@ -33,6 +38,9 @@ pub use cache::Cache;
 pub use check::{Finding, Status, bad_images, check};
 pub use dataset::CelebA;
 pub use error::{Error, Result};
+pub use image_folder::ImageFolder;
+pub use landmarks::Landmarks;
 pub use layout::Layout;
-pub use preprocessing::{Crop, Normalisation, Preprocessing, View};
+pub use preprocessing::{Augmentation, Crop, Normalisation, Preprocessing};
 pub use split::{Split, SplitRule};
+pub use view::View;

@@ -7,6 +7,7 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
 use crate::error::{Error, Result};
 use crate::formats::{self, Rgb};
 use crate::resize::resize;
+use crate::view::View;
 
 /// x ↦ (x - mean) / deviation in each colour channel, for pixels x in [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -76,7 +77,7 @@ pub struct Preprocessing {
 
 /// The augmentation of one image: a part of what [`Crop`] leaves, and whether it is mirrored.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct View {
+pub struct Augmentation {
     /// Whether left and right are exchanged.
     pub flip: bool,
     /// The sides of the part, as a share of the sides that [`Crop`] leaves; in (0, 1].
@@ -86,7 +87,7 @@ pub struct View {
     pub position: [f64; 2],
 }
 
-impl Default for View {
+impl Default for Augmentation {
     /// No augmentation.
     fn default() -> Self {
         Self { flip: false, side: 1., position: [0.5; 2] }
@@ -94,23 +95,45 @@ impl Default for View {
 }
 
 impl Preprocessing {
-    /// Reads a view of an image file into `out` [3, size, size].
+    /// What is seen of an image of this width and height in pixels.
+    pub fn view(&self, (width, height): (usize, usize), augmentation: &Augmentation) -> View {
+        let (width, height) = (width as f64, height as f64);
+        let (crop_width, crop_height) = self.crop.size((width, height));
+        let Augmentation { flip, side, position } = *augmentation;
+        let room = 1. - side;
+        View {
+            left: (width - crop_width) / 2. + position[0] * room * crop_width,
+            top: (height - crop_height) / 2. + position[1] * room * crop_height,
+            width: side * crop_width,
+            height: side * crop_height,
+            mirrored: flip,
+            image_size: self.image_size,
+        }
+    }
+
+    /// Reads an augmented image file into `out` [3, size, size]. Returns what is seen of it.
     ///
     /// # Errors
     /// [`Error::Image`] if the file is missing, empty, truncated, too large or no image.
-    pub fn read(&self, path: &Path, view: &View, out: &mut [f32]) -> Result<()> {
+    pub fn read(&self, path: &Path, augmentation: &Augmentation, out: &mut [f32]) -> Result<View> {
         let bytes = formats::read_file(path)?;
-        let pixels = self
-            .pixels(&bytes, view)
+        let (pixels, size) = self
+            .pixels(&bytes, augmentation)
             .map_err(|reason| Error::Image { path: path.into(), reason })?;
-        self.normalise(&pixels, view.flip, out);
-        Ok(())
+        self.normalise(&pixels, augmentation.flip, out);
+        Ok(self.view(size, augmentation))
     }
 
-    /// The pixels of a view, RGB row by row, [size, size, 3], not mirrored. An error says what is
-    /// wrong with the image.
-    pub(crate) fn pixels(&self, bytes: &[u8], view: &View) -> std::result::Result<Vec<u8>, String> {
-        crop_and_resize(&formats::decode(bytes)?, self.crop, view, self.image_size)
+    /// The pixels of an augmented image, RGB row by row, [size, size, 3], not mirrored yet, and
+    /// the width and height of the original. An error says what is wrong with the image.
+    pub(crate) fn pixels(
+        &self,
+        bytes: &[u8],
+        augmentation: &Augmentation,
+    ) -> std::result::Result<(Vec<u8>, (usize, usize)), String> {
+        let image = formats::decode(bytes)?;
+        let size = (image.width, image.height);
+        Ok((crop_and_resize(&image, &self.view(size, augmentation))?, size))
     }
 
     /// Normalises pixels, RGB row by row, into `out` [3, size, size].
@@ -134,22 +157,12 @@ impl Preprocessing {
 
 /// Resizes a part of an image by bilinear filtering whose support grows with the scale, as in
 /// PyTorch with `antialias=True`.
-fn crop_and_resize(
-    image: &Rgb,
-    crop: Crop,
-    view: &View,
-    size: usize,
-) -> std::result::Result<Vec<u8>, String> {
-    let width = image.width as f64;
-    let height = image.height as f64;
-    let (crop_width, crop_height) = crop.size((width, height));
-    let room = 1. - view.side;
-    let left = (width - crop_width) / 2. + view.position[0] * room * crop_width;
-    let top = (height - crop_height) / 2. + view.position[1] * room * crop_height;
+fn crop_and_resize(image: &Rgb, view: &View) -> std::result::Result<Vec<u8>, String> {
     let options = ResizeOptions::new()
-        .crop(left, top, view.side * crop_width, view.side * crop_height)
+        .crop(view.left, view.top, view.width, view.height)
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    resize(&image.pixels, (image.width, image.height), (size, size), &options)
+    let size = (view.image_size, view.image_size);
+    resize(&image.pixels, (image.width, image.height), size, &options)
 }
 
 #[cfg(test)]
@@ -162,6 +175,28 @@ mod tests {
         assert_eq!((Crop::default().id(), Crop::from_id("Whole")), ("square", None));
         assert_eq!(Crop::Square.size((178, 218)), (178, 178));
         assert_eq!(Crop::Whole.size((178, 218)), (178, 218));
+    }
+
+    #[test]
+    fn views_by_hand() {
+        let view = |crop, augmentation: &Augmentation| {
+            let normalisation = Normalisation::default();
+            Preprocessing { crop, image_size: 50, normalisation }.view((100, 140), augmentation)
+        };
+        // The centred square of 100×140 pixels begins in row 20.
+        let square = view(Crop::Square, &Augmentation::default());
+        let expected =
+            View { left: 0., top: 20., width: 100., height: 100., mirrored: false, image_size: 50 };
+        assert_eq!(square, expected);
+        // 9.5/2 - 0.5 and (29.5 - 20)/2 - 0.5.
+        assert_eq!(square.apply([9., 29.]), [4.25, 4.25]);
+        // Half of its sides, at its right and its upper edge.
+        let corner = Augmentation { flip: true, side: 0.5, position: [1., 0.] };
+        let part = View { left: 50., width: 50., height: 50., mirrored: true, ..expected };
+        assert_eq!(view(Crop::Square, &corner), part);
+        assert_eq!(part.apply([60., 30.]), [39., 10.]);
+        let whole = View { top: 0., height: 140., ..expected };
+        assert_eq!(view(Crop::Whole, &Augmentation::default()), whole);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(crate) enum Purpose {
     Face = 2,
     /// Which attributes a face has.
     Population = 3,
+    /// Which images of a class are in which split.
+    Split = 4,
 }
 
 /// The generator of a seed for one purpose and one item of it (an epoch, a face).

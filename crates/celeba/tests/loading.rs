@@ -4,8 +4,8 @@ use std::path::Path;
 
 use foresee_celeba::synthetic::{self, Generator, HEIGHT, WIDTH};
 use foresee_celeba::{
-    ATTRIBUTES, BatchOptions, CelebA, Crop, Error, Labels, Normalisation, Preprocessing, Split,
-    SplitRule, View, bad_images,
+    ATTRIBUTES, Augmentation, BatchOptions, CelebA, Crop, Error, Labels, Normalisation,
+    Preprocessing, Split, SplitRule, bad_images,
 };
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -168,14 +168,14 @@ fn a_random_square_lies_inside_the_centred_one() -> AnyResult {
         image_size: 178,
         normalisation: Normalisation::default(),
     };
-    let read = |view: &View| -> AnyResult<Vec<f32>> {
+    let read = |augmentation: &Augmentation| -> AnyResult<Vec<f32>> {
         let mut out = vec![0.; 3 * 178 * 178];
-        preprocessing.read(&image, view, &mut out)?;
+        preprocessing.read(&image, augmentation, &mut out)?;
         Ok(out)
     };
-    let complete = read(&View::default())?;
+    let complete = read(&Augmentation::default())?;
     // The lower right quarter at twice its size: each of its pixels is where half its place says.
-    let quarter = read(&View { side: 0.5, position: [1., 1.], flip: false })?;
+    let quarter = read(&Augmentation { side: 0.5, position: [1., 1.], flip: false })?;
     let error = (0..177)
         .flat_map(|y| (0..177).map(move |x| (y, x)))
         .map(|(y, x)| (quarter[y * 178 + x] - complete[(89 + y / 2) * 178 + 89 + x / 2]).abs());
@@ -324,7 +324,7 @@ fn batches_in_order_are_not_augmented() -> AnyResult {
         normalisation: Normalisation { mean: [0.; 3], deviation: [1.; 3] },
     };
     let mut expected = vec![0.; 3 * 16 * 16];
-    preprocessing.read(&data.image_path(5), &View::default(), &mut expected)?;
+    preprocessing.read(&data.image_path(5), &Augmentation::default(), &mut expected)?;
     let batches: Vec<_> =
         data.batches_in_order(&[7, 5, 6], &preprocessing, 2).collect::<Result<_, _>>()?;
     assert_eq!(batches.iter().map(|b| b.faces.clone()).collect::<Vec<_>>(), [vec![7, 5], vec![6]]);

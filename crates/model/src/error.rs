@@ -64,6 +64,30 @@ pub enum Error {
         /// The number of kept channels.
         kept: usize,
     },
+    /// The class of an image is none of the network's.
+    #[error(
+        "image {image} of the batch is of class {class}, but the classes are 0 to K - 1 for \
+         K = {count}"
+    )]
+    Class {
+        /// The image's index in its batch.
+        image: usize,
+        /// Its class.
+        class: i64,
+        /// K, the number of classes.
+        count: usize,
+    },
+    /// A logit is NaN.
+    #[error(
+        "the logit of class {class} for image {image} of the batch is NaN: the network's weights \
+         or the image are damaged"
+    )]
+    NanLogit {
+        /// The image's index in its batch.
+        image: usize,
+        /// The class.
+        class: usize,
+    },
     /// Metrics need at least one prediction.
     #[error("there is no image to evaluate")]
     NoImages,

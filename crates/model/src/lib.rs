@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod card;
+mod class_metrics;
 mod config;
 mod error;
 mod extractor;
@@ -17,6 +18,7 @@ mod tensor;
 mod train;
 
 pub use card::{Crop, ModelCard};
+pub use class_metrics::{ClassPredictions, class_ranks, one_hot};
 pub use config::{NetworkConfig, Readout, Sparsity, TrainConfig};
 pub use error::{Error, Result};
 pub use extractor::Extractor;

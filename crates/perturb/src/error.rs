@@ -57,6 +57,12 @@ pub enum Error {
         /// Settings that were tallied on test images.
         test: usize,
     },
+    /// Labels are of another kind than those that were counted before.
+    #[error(
+        "a tally counts attributes with labels [B, K] or images of one class each with classes \
+         [B]: {0}"
+    )]
+    Labels(&'static str),
     /// A covariance cannot be inverted.
     #[error(
         "a covariance of the channels is not finite; \
@@ -66,6 +72,9 @@ pub enum Error {
     /// An error of a kernel, such as a channel that the features do not have.
     #[error(transparent)]
     Kernel(#[from] foresee_kernels::Error),
+    /// An error of the model's metrics, such as a logit that is NaN.
+    #[error(transparent)]
+    Model(#[from] foresee_model::Error),
     /// An error of candle or of the model.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

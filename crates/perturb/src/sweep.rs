@@ -15,7 +15,8 @@ use crate::tally::Tally;
 /// once.
 ///
 /// A curve is a list of cuts, such as a `Vec<Cut>` or a [`PruneCurve`](crate::PruneCurve).
-/// `batches` yields images [B, 3, H, W] and labels [B, K].
+/// `batches` yields images [B, 3, H, W] and labels [B, K], or classes `[B]` as [`Tally::add`] takes
+/// them.
 ///
 /// # Errors
 /// The first error of a batch or of the model.
@@ -54,8 +55,8 @@ fn cut_logits<M: AttentionModel>(model: &M, features: &Tensor, cut: &Cut) -> Res
 /// Classifies images with noise of each σ under each tone curve. Returns a tally for each curve at
 /// each σ, `[σ][curve]`. For each σ the features and masks are computed once for all curves.
 ///
-/// `noise.sigma` is not used. `batches` yields images [B, 3, H, W], labels [B, K] and the images'
-/// numbers, which decide their noise.
+/// `noise.sigma` is not used. `batches` yields images [B, 3, H, W], labels [B, K] or classes
+/// `[B]`, and the images' numbers, which decide their noise.
 ///
 /// # Errors
 /// The first error of a batch or of the model.

@@ -1,27 +1,41 @@
 //! Counts of correct predictions, and the comparison of two settings on the same images.
 
 use candle_core::Tensor;
+use foresee_model::class_ranks;
 use foresee_stats::{mean, standard_deviation};
 
 use crate::error::{Error, Result};
 
-/// How many predictions are correct under one setting. K attributes; an attribute is predicted to
-/// be present if its logit is above 0.
+/// How many predictions are correct under one setting. Either there are K attributes, of which one
+/// is predicted to be present if its logit is above 0; or each image has one of K classes, and the
+/// one with the largest logit is predicted.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tally {
-    /// Correctly classified images of each attribute, `[K]`.
+    /// Correctly classified images of each attribute, `[K]`; of images of one class each, the
+    /// correctly classified ones, `[1]`.
     pub correct: Vec<u64>,
-    /// The accuracy on each image: the share of its attributes that are correct, in the order in
-    /// which the images came.
+    /// The accuracy on each image, in the order in which the images came: the share of its
+    /// attributes that are correct; 1 or 0 if it has one class.
     pub by_image: Vec<f32>,
+    /// Of images of one class each, the rank of the class among the logits
+    /// ([`class_ranks`](foresee_model::class_ranks)), from 0; else empty.
+    pub ranks: Vec<u32>,
 }
 
 impl Tally {
-    /// Adds logits and labels [B, K].
+    /// Adds logits [B, K], with labels [B, K] of attributes or with classes `[B]`, whole numbers
+    /// from 0 to K - 1. Of equal logits the class with the lower number is predicted.
     ///
     /// # Errors
-    /// If the shapes differ.
+    /// If the shapes do not fit, or labels of the other kind were added before. With classes, also
+    /// if a logit is NaN or there is no such class.
     pub fn add(&mut self, logits: &Tensor, labels: &Tensor) -> Result<()> {
+        if labels.rank() == 1 {
+            return self.add_classes(logits, labels);
+        }
+        if !self.ranks.is_empty() {
+            return Err(Error::Labels("labels came after classes"));
+        }
         let correct = logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?.to_vec2::<u8>()?;
         for row in correct {
             self.correct.resize(row.len(), 0);
@@ -29,6 +43,35 @@ impl Tally {
             self.by_image.push(row.iter().map(|&c| f32::from(c)).sum::<f32>() / row.len() as f32);
         }
         Ok(())
+    }
+
+    fn add_classes(&mut self, logits: &Tensor, classes: &Tensor) -> Result<()> {
+        if self.ranks.len() != self.by_image.len() {
+            return Err(Error::Labels("classes came after labels"));
+        }
+        let ranks = class_ranks(logits, classes)?;
+        let right = ranks.iter().filter(|&&rank| rank == 0).count() as u64;
+        self.correct = vec![self.correct.first().copied().unwrap_or_default() + right];
+        self.by_image.extend(ranks.iter().map(|&rank| f32::from(u8::from(rank == 0))));
+        self.ranks.extend(ranks.into_iter().map(|rank| rank as u32));
+        Ok(())
+    }
+
+    /// The tally of the same images, each of one class, where a prediction is correct if the class
+    /// is among the k largest logits. k = 1 is what is counted first.
+    ///
+    /// # Errors
+    /// [`Error::Labels`] if attributes were counted.
+    pub fn top_k(&self, k: usize) -> Result<Self> {
+        if self.ranks.is_empty() && !self.by_image.is_empty() {
+            return Err(Error::Labels("top-k accuracy needs classes"));
+        }
+        let is_right = |rank: &u32| (*rank as usize) < k;
+        Ok(Self {
+            correct: vec![self.ranks.iter().filter(|rank| is_right(rank)).count() as u64],
+            by_image: self.ranks.iter().map(|rank| f32::from(u8::from(is_right(rank)))).collect(),
+            ranks: self.ranks.clone(),
+        })
     }
 
     /// Number of images.

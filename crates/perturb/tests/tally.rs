@@ -6,7 +6,7 @@ use foresee_perturb::{Error, PairedGain, Tally, ValidationChoice};
 /// A tally of two attributes whose accuracy on each image is given.
 fn tally(by_image: &[f32]) -> Tally {
     let correct = by_image.iter().sum::<f32>() as u64;
-    Tally { correct: vec![correct; 2], by_image: by_image.to_vec() }
+    Tally { correct: vec![correct; 2], by_image: by_image.to_vec(), ranks: vec![] }
 }
 
 #[test]
@@ -22,6 +22,48 @@ fn logits_above_0_predict_the_attribute() -> Result<(), Error> {
     assert_eq!(tally.accuracy(), 4. / 6.);
     // Deviations 1/3, -1/6, -1/6: √((1/9 + 1/36 + 1/36)/(3·2)) = 1/6.
     assert!((tally.standard_error() - 1. / 6.).abs() < 1e-12);
+    Ok(())
+}
+
+#[test]
+fn classes_are_counted_by_their_ranks() -> Result<(), Error> {
+    let logits = Tensor::new(
+        &[[0.1f32, 0.9, 0.5], [3., 1., 3.], [-2., -1., -3.], [0., 0., 0.]],
+        &Device::Cpu,
+    )?;
+    let classes = Tensor::new(&[1u32, 2, 2, 0], &Device::Cpu)?;
+    let mut tally = Tally::default();
+    // In two batches.
+    tally.add(&logits.narrow(0, 0, 3)?, &classes.narrow(0, 0, 3)?)?;
+    tally.add(&logits.narrow(0, 3, 1)?, &classes.narrow(0, 3, 1)?)?;
+    // Of equal logits the lower number comes first.
+    assert_eq!(tally.ranks, [0, 1, 2, 0]);
+    assert_eq!((tally.images(), tally.accuracy()), (4, 0.5));
+    assert_eq!((&tally.correct[..], &tally.by_image[..]), (&[2u64][..], &[1f32, 0., 0., 1.][..]));
+    assert_eq!((tally.by_attribute(), tally.correct_by_image()), (vec![0.5], vec![1, 0, 0, 1]));
+    // Deviations of 1/2: √(4·(1/4)/(4·3)).
+    assert!((tally.standard_error() - (1f64 / 12.).sqrt()).abs() < 1e-12);
+    let two = tally.top_k(2)?;
+    assert_eq!((two.accuracy(), tally.top_k(3)?.accuracy()), (0.75, 1.));
+    assert_eq!((two.paired_gain(&tally).mean, two.top_k(1)?), (0.25, tally.clone()));
+    Ok(())
+}
+
+#[test]
+fn attributes_and_classes_are_not_mixed() -> Result<(), Error> {
+    let logits = Tensor::new(&[[1f32, -1.]], &Device::Cpu)?;
+    let labels = Tensor::new(&[[1f32, 0.]], &Device::Cpu)?;
+    let classes = Tensor::new(&[0u32], &Device::Cpu)?;
+    let mut attributes = Tally::default();
+    attributes.add(&logits, &labels)?;
+    assert!(matches!(attributes.add(&logits, &classes), Err(Error::Labels(_))));
+    assert!(matches!(attributes.top_k(1), Err(Error::Labels(_))));
+    let mut tally = Tally::default();
+    tally.add(&logits, &classes)?;
+    assert!(matches!(tally.add(&logits, &labels), Err(Error::Labels(_))));
+    let nan = (&logits * f64::NAN)?;
+    assert!(matches!(tally.add(&nan, &classes), Err(Error::Model(_))));
+    assert_eq!(tally.images(), 1);
     Ok(())
 }
 

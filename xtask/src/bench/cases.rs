@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use foresee_attribution::Method;
-use foresee_celeba::{Crop, Normalisation, Preprocessing, View, synthetic};
+use foresee_celeba::{Augmentation, Crop, Normalisation, Preprocessing, synthetic};
 use foresee_model::{Network, NetworkConfig, Precision, TrainConfig, Trainer};
 use serde::{Deserialize, Serialize};
 
@@ -254,11 +254,12 @@ impl Case {
             image_size: self.size,
             normalisation: Normalisation::default(),
         };
+        let plain = Augmentation::default();
         let mut out = vec![0f32; 3 * self.size * self.size];
         repeat(device, || {
             Ok(paths
                 .iter()
-                .try_for_each(|path| preprocessing.read(path, &View::default(), &mut out))?)
+                .try_for_each(|path| preprocessing.read(path, &plain, &mut out).map(|_| ()))?)
         })
     }
 

@@ -71,17 +71,18 @@ pub(crate) fn read_partition(path: &Path) -> Result<Vec<(String, Split)>> {
     })
 }
 
-/// The rows of `identity_CelebA`: the number of the person in each image.
+/// The rows of `identity_CelebA`: the number of the person in each image, counted from 1.
 pub(crate) fn read_identities(path: &Path) -> Result<Vec<(String, u32)>> {
     let schema = Schema { columns: &["identity"], has_header: false, noun: "column" };
     table::read(path, &schema, |name, values| {
-        values[0]
-            .parse()
-            .map_err(|_| format!("{name}: `{}` is not the number of a person", values[0]))
+        values[0].parse::<u32>().ok().filter(|&person| person > 0).ok_or_else(|| {
+            format!("{name}: `{}` is not the number of a person, counted from 1", values[0])
+        })
     })
 }
 
-/// The rows of `list_landmarks_align_celeba` or `list_bbox_celeba`: N coordinates in pixels.
+/// The rows of `list_landmarks_align_celeba`, `list_landmarks_celeba` or `list_bbox_celeba`: N
+/// coordinates in pixels.
 pub(crate) fn read_pixels<const N: usize>(
     path: &Path,
     columns: &[&str; N],
@@ -312,6 +313,14 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(odd.contains("line 2: is not UTF-8 text"), "{odd}");
+        for person in ["0", "-3", "x", "4294967296"] {
+            let rows = format!("000001.jpg 2880\n000002.jpg {person}\n");
+            let told = read_identities(&write("identity_CelebA.txt", rows.as_bytes()))
+                .unwrap_err()
+                .to_string();
+            let reason = format!("line 2: 000002.jpg: `{person}` is not the number of a person");
+            assert!(told.contains("identity_CelebA.txt") && told.contains(&reason), "{told}");
+        }
     }
 
     #[test]

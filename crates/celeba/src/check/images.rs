@@ -1,9 +1,5 @@
 //! Images that are missing, not listed, or damaged.
 
-use std::collections::HashSet;
-
-use rayon::prelude::*;
-
 use super::{Findings, Status};
 use crate::dataset::CelebA;
 
@@ -18,36 +14,11 @@ pub fn bad_images(
     faces: &[usize],
     progress: impl Fn(usize) + Sync,
 ) -> Vec<(usize, String)> {
-    let found = validated(data, faces, progress);
-    found.into_iter().filter_map(|(face, found)| Some((face, found.err()?))).collect()
-}
-
-/// Whether each image is turned as its EXIF data say, or what is wrong with it.
-fn validated(
-    data: &CelebA,
-    faces: &[usize],
-    progress: impl Fn(usize) + Sync,
-) -> Vec<(usize, Result<bool, String>)> {
-    let validate = |&face: &usize| {
-        let found = data.validate_image(face).map_err(|e| e.to_string());
-        progress(1);
-        (face, found)
-    };
-    // Row groups of shards one after the other, each on all cores.
-    let Some(windows) = data.windows(|_| ()) else {
-        return faces.par_iter().map(validate).collect();
-    };
-    let wanted: HashSet<usize> = faces.iter().copied().collect();
-    let mut all = vec![];
-    for group in windows.into_iter().flatten() {
-        let faces: Vec<usize> = group.filter(|face| wanted.contains(face)).collect();
-        all.extend(faces.par_iter().map(validate).collect::<Vec<_>>());
-    }
-    all
+    data.images().bad(faces, progress)
 }
 
 pub(super) fn check_unlisted(data: &CelebA, findings: &mut Findings) {
-    match data.unlisted_images() {
+    match data.images().unlisted() {
         Ok(unlisted) if unlisted.is_empty() => {}
         Ok(unlisted) => {
             let named: Vec<&str> = unlisted.iter().take(NAMED).map(String::as_str).collect();
@@ -93,7 +64,7 @@ pub(super) fn check_decoding(
     findings: &mut Findings,
 ) {
     let all: Vec<usize> = (0..data.len()).collect();
-    let found = validated(data, &all, |n| progress(n, all.len()));
+    let found = data.images().validated(&all, |n| progress(n, all.len()));
     let mut bad = vec![];
     let mut turned = vec![];
     for (face, found) in found {

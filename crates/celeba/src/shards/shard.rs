@@ -111,9 +111,13 @@ impl Shard {
         let Some(column) = self.file.find("celeb_id") else { return Ok(None) };
         let error = self.column_error("celeb_id");
         let numbers = self.file.numbers(group, column).map_err(&error)?;
-        let person =
-            |v: i64| u32::try_from(v).map_err(|_| error(format!("{v} is no number of a person")));
-        numbers.into_iter().map(person).collect::<Result<_>>().map(Some)
+        let person = |(row, v): (usize, i64)| {
+            u32::try_from(v).ok().filter(|&person| person > 0).ok_or_else(|| {
+                let place = format!("row {row} of row group {group}");
+                error(format!("{place} holds {v}, which is no number of a person, from 1"))
+            })
+        };
+        numbers.into_iter().enumerate().map(person).collect::<Result<_>>().map(Some)
     }
 
     /// Reads the labels of attribute k, which are 1 and 0, or 1 and -1.

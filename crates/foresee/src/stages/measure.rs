@@ -23,7 +23,7 @@ use crate::progress::Progress;
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Images of one batch.
 const BATCH: usize = 16;
