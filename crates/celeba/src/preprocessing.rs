@@ -107,6 +107,15 @@ impl Preprocessing {
         Ok(())
     }
 
+    /// Makes the input `out` [3, size, size] of the bytes of an image file, without augmentation.
+    ///
+    /// # Errors
+    /// With what is wrong with the image.
+    pub fn read_bytes(&self, bytes: &[u8], out: &mut [f32]) -> std::result::Result<(), String> {
+        self.normalise(&self.pixels(bytes, &View::default())?, false, out);
+        Ok(())
+    }
+
     /// The pixels of a view, RGB row by row, [size, size, 3], not mirrored. An error says what is
     /// wrong with the image.
     pub(crate) fn pixels(&self, bytes: &[u8], view: &View) -> std::result::Result<Vec<u8>, String> {
@@ -133,7 +142,8 @@ impl Preprocessing {
 }
 
 /// Resizes a part of an image by bilinear filtering whose support grows with the scale, as in
-/// PyTorch with `antialias=True`.
+/// PyTorch with `antialias=True`: rows first, then columns, each rounded to bytes. The exported
+/// `preprocess` (crate foresee, `export/templates`) computes the same bytes.
 fn crop_and_resize(
     image: &Rgb,
     crop: Crop,

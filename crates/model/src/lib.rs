@@ -2,6 +2,7 @@
 
 mod card;
 mod config;
+mod conventions;
 mod error;
 mod extractor;
 mod file;
@@ -18,6 +19,7 @@ mod train;
 
 pub use card::{Crop, ModelCard};
 pub use config::{NetworkConfig, Readout, Sparsity, TrainConfig};
+pub use conventions::{ChannelOrder, Conventions, ResizeFilter};
 pub use error::{Error, Result};
 pub use extractor::Extractor;
 pub use foresee_kernels::Precision;
