@@ -177,7 +177,12 @@ fn wrong_input_is_refused_before_anything_is_written() -> AnyResult {
     refused(&made.export(&["--pytorch", "-"])?, "name a folder");
     refused(&made.export(&["--pytorch", text(&run)?, "--overwrite"])?, "the run");
     let inside = run.join("faces/network");
-    refused(&made.export(&["--pytorch", text(&inside)?])?, "reads");
+    refused(&made.export(&["--pytorch", text(&inside)?])?, "belongs to the run");
+    let faces = run.join("faces");
+    let arguments = ["export", "--model", text(&model)?, "--celeba", text(&faces)?];
+    let around = made.path("run/..");
+    let more = ["--pytorch", text(&around)?, "--overwrite"];
+    refused(&xtask(&[&arguments[..], &more].concat(), &[])?, "reads");
     refused(&made.export(&["--onnx", text(&model)?, "--overwrite"])?, "reads it");
     refused(&made.export(&["--onnx", text(&other)?])?, "--overwrite");
     assert!(!out.exists() && !inside.exists());
