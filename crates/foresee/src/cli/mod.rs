@@ -92,7 +92,8 @@ pub enum Command {
     Figures(FolderArgs),
     /// Judge a model file on faces of a folder.
     Evaluate(evaluate::EvaluateArgs),
-    /// Write a trained network for PyTorch (a folder with a module and a test) or for ONNX runtimes.
+    /// Write a trained network for PyTorch (a folder with a module and a test), or for ONNX
+    /// runtimes.
     ///
     ///   foresee export --run runs/celeba --pytorch network --onnx network.onnx
     #[command(verbatim_doc_comment)]
