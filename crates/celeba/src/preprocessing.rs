@@ -124,6 +124,15 @@ impl Preprocessing {
         Ok(self.view(size, augmentation))
     }
 
+    /// Makes the input `out` [3, size, size] of the bytes of an image file, without augmentation.
+    ///
+    /// # Errors
+    /// With what is wrong with the image.
+    pub fn read_bytes(&self, bytes: &[u8], out: &mut [f32]) -> std::result::Result<(), String> {
+        self.normalise(&self.pixels(bytes, &Augmentation::default())?.0, false, out);
+        Ok(())
+    }
+
     /// The pixels of an augmented image, RGB row by row, [size, size, 3], not mirrored yet, and
     /// the width and height of the original. An error says what is wrong with the image.
     pub(crate) fn pixels(
@@ -156,7 +165,8 @@ impl Preprocessing {
 }
 
 /// Resizes a part of an image by bilinear filtering whose support grows with the scale, as in
-/// PyTorch with `antialias=True`.
+/// PyTorch with `antialias=True`: rows first, then columns, each rounded to bytes. The exported
+/// `preprocess` (crate foresee, `export/templates`) computes the same bytes.
 fn crop_and_resize(image: &Rgb, view: &View) -> std::result::Result<Vec<u8>, String> {
     let options = ResizeOptions::new()
         .crop(view.left, view.top, view.width, view.height)

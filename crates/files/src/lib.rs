@@ -4,7 +4,7 @@ use std::fs::{Metadata, OpenOptions};
 use std::io::{Error, ErrorKind, Result, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 
 /// How the name of a file that is still being written begins. What a killed process leaves under
 /// such a name can be removed.
@@ -118,6 +118,64 @@ pub fn check_writable(path: &Path) -> Result<()> {
     staging_in(folder, None).map_err(|e| at(path, &reason(&e))).map(drop)
 }
 
+/// Writes a folder of files, each with its path in the folder: the folder is there whole or not at
+/// all. It is written beside its place, synced, and renamed. What is there already, with all that
+/// it holds, is replaced; a symbolic link stays, and what it names is replaced.
+///
+/// # Errors
+/// If a file cannot be written, or the folder cannot take its place; the message names the path.
+pub fn write_folder(path: &Path, files: &[(String, Vec<u8>)]) -> Result<()> {
+    let place = place_of(path)?;
+    let above = folder_of(&place);
+    let failed = |e: Error| at(path, &reason(&e));
+    std::fs::create_dir_all(above).map_err(failed)?;
+    let staging = staging_folder(above).map_err(failed)?;
+    for (name, bytes) in files {
+        write_new(&staging.path().join(name), bytes).map_err(failed)?;
+    }
+    // The old folder, which goes with the one that it is moved into.
+    let aside = staging_folder(above).map_err(failed)?;
+    let old = aside.path().join("old");
+    let replaces = place.exists();
+    if replaces {
+        std::fs::rename(&place, &old).map_err(failed)?;
+    }
+    if let Err(e) = std::fs::rename(staging.path(), &place) {
+        if replaces {
+            std::fs::rename(&old, &place).map_err(failed)?;
+        }
+        return Err(failed(e));
+    }
+    // Nothing is left to be removed there.
+    let _ = staging.keep();
+    sync_folder(above);
+    Ok(())
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::create_dir_all(folder_of(path))?;
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// A new folder with the permissions that the process gives to new folders.
+fn staging_folder(above: &Path) -> Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+    builder.tempdir_in(above)
+}
+
+/// So that a power failure does not take a new name back. Not every file system can.
+fn sync_folder(folder: &Path) {
+    #[cfg(unix)]
+    let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    #[cfg(not(unix))]
+    let _ = folder;
+}
+
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -130,9 +188,7 @@ fn replace(path: &Path, bytes: &[u8], before: Option<&Metadata>) -> Result<()> {
     staging.as_file_mut().write_all(bytes).map_err(failed)?;
     staging.as_file().sync_all().map_err(failed)?;
     staging.persist(path).map_err(|e| failed(e.error))?;
-    // So that a power failure does not take the new name back. Not every file system can.
-    #[cfg(unix)]
-    let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    sync_folder(folder);
     Ok(())
 }
 
@@ -228,6 +284,23 @@ mod tests {
         if Path::new("/dev/full").exists() {
             assert!(write_atomic(Path::new("/dev/full"), b"no room").is_err());
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_folder_takes_the_place_of_another_as_a_whole() -> Result<()> {
+        let root = tempfile::tempdir()?;
+        let path = root.path().join("above/folder");
+        let named = |name: &str, text: &[u8]| (name.to_owned(), text.to_vec());
+        write_folder(&path, &[named("a", b"1"), named("b/c", b"2")])?;
+        assert_eq!(std::fs::read(path.join("b/c"))?, b"2");
+        write_folder(&path, &[named("a", b"3")])?;
+        assert_eq!(std::fs::read(path.join("a"))?, b"3");
+        assert!(!path.join("b").exists());
+        // One that cannot be written leaves the other as it was, and nothing beside it.
+        assert!(write_folder(&path, &[named("a", b"4"), named("a", b"5")]).is_err());
+        assert_eq!(std::fs::read(path.join("a"))?, b"3");
+        assert_eq!(std::fs::read_dir(root.path().join("above"))?.count(), 1);
         Ok(())
     }
 

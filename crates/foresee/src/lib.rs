@@ -7,6 +7,7 @@ pub mod device;
 mod distinct;
 pub mod error;
 mod exit_status;
+mod export;
 mod faces;
 mod figures;
 pub mod hash;

@@ -275,6 +275,56 @@ pub fn check_figures(
     check_writable(&folder.join("figure.txt")).map_err(|e| refuse(&e.to_string()))
 }
 
+/// Makes sure that a command may write a new folder, or replace one that only holds what it wrote
+/// before.
+///
+/// # Errors
+/// If the place is not free, and is not to be overwritten or `is_own` denies that the command wrote
+/// it; if it is inside of, or around, what the command reads; if it belongs to a run; or if it
+/// cannot be written.
+pub fn check_new_folder(
+    option: &str,
+    folder: &Path,
+    is_own: fn(&Path) -> bool,
+    reads: &[&Path],
+    args: OverwriteArgs,
+) -> Result<()> {
+    let refuse = |reason: &str| input(format!("{option} {}: {reason}", folder.display()));
+    if folder == Path::new("-") || leads_to_stream(folder).map_err(|e| refuse(&e.to_string()))? {
+        return Err(refuse("several files are written; name a folder"));
+    }
+    let place = place_of(folder).map_err(|e| refuse(&e.to_string()))?;
+    if let Some(run) = run::holder(&place) {
+        return Err(refuse(&format!(
+            "it belongs to the run in {}; name another folder",
+            run.display()
+        )));
+    }
+    let is_near = |read: &Path| {
+        place_of(read).is_ok_and(|read| {
+            read.starts_with(&place) || (read.is_dir() && place.starts_with(&read))
+        })
+    };
+    if let Some(read) = reads.iter().find(|read| is_near(read)) {
+        return Err(refuse(&format!(
+            "this command reads {}; name a folder apart from it",
+            read.display()
+        )));
+    }
+    if place.exists() && !place.is_dir() {
+        return Err(refuse("is a file; name a new folder"));
+    }
+    let is_empty = || std::fs::read_dir(&place).is_ok_and(|mut entries| entries.next().is_none());
+    let is_free = !place.exists() || is_empty();
+    match (is_free, is_own(&place), args.overwrite) {
+        (true, ..) | (_, true, true) => check_writable(&place).map_err(|e| refuse(&e.to_string())),
+        (_, true, false) => Err(refuse("is there; name a new folder, or give --overwrite")),
+        (_, false, _) => {
+            Err(refuse("holds files that this command did not write; name a new folder"))
+        }
+    }
+}
+
 /// Whether a place is a descriptor that another program has opened for reading only, where the
 /// system tells it (Linux).
 fn is_open_for_reading_only(place: &Path) -> bool {

@@ -7,6 +7,7 @@ use foresee_files::write_atomic;
 use serde::{Deserialize, Serialize};
 
 use crate::config::NetworkConfig;
+use crate::conventions::Conventions;
 use crate::error::{Error, Result};
 use crate::file::{Contents, encode};
 use crate::network::Network;
@@ -49,10 +50,6 @@ impl Crop {
     pub fn from_id(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|crop| crop.id() == id)
     }
-
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// What a model file says about its network.
@@ -64,13 +61,16 @@ pub struct ModelCard {
     pub attributes: Vec<String>,
     /// Height and width of the images it was trained on.
     pub image_size: usize,
-    /// Which part of a face the images show. Left out of the file if it is [`Crop::Square`].
-    #[serde(default, skip_serializing_if = "Crop::is_default")]
+    /// Which part of a face the images show. Older files leave out [`Crop::Square`].
+    #[serde(default)]
     pub crop: Crop,
     /// Mean that was subtracted from pixels in [0, 1], for each colour channel.
     pub mean: [f32; 3],
     /// Standard deviation that pixels were divided by afterwards, for each colour channel.
     pub deviation: [f32; 3],
+    /// The rest of the preprocessing, and the threshold. Older files leave it out.
+    #[serde(default)]
+    pub conventions: Conventions,
     /// Seed of the initial weights and of the training.
     pub seed: u64,
     /// The training images, in words for people.
@@ -94,6 +94,13 @@ impl ModelCard {
             return Some(format!(
                 "its card has an image size of {}, expected 1 to {LARGEST_IMAGE}",
                 self.image_size
+            ));
+        }
+        if self.conventions != Conventions::default() {
+            return Some(format!(
+                "its card asks for {:?}, but this version of Foresee knows {:?} only",
+                self.conventions,
+                Conventions::default()
             ));
         }
         let means = self.mean.iter().all(|m| m.is_finite());
@@ -163,6 +170,8 @@ impl Network {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -172,5 +181,30 @@ mod tests {
             assert_eq!(serde_json::to_value(crop).unwrap(), crop.id());
         }
         assert_eq!(Crop::from_id("round"), None);
+    }
+
+    #[test]
+    fn a_card_states_its_preprocessing_and_older_cards_mean_the_same() {
+        let older = json!({
+            "network": NetworkConfig { attributes: 1, ..Default::default() },
+            "attributes": ["Smiling"], "image_size": 32, "mean": [0.5, 0.5, 0.5],
+            "deviation": [0.5, 0.5, 0.5], "seed": 0, "trained_on": "nothing"
+        });
+        let card: ModelCard = serde_json::from_value(older).unwrap();
+        assert_eq!(card.problem(), None);
+        let now = serde_json::to_value(&card).unwrap();
+        assert_eq!(now["crop"], "square");
+        let conventions = json!({
+            "channel_order": "RGB", "value_range": [0., 1.], "filter": "bilinear_antialias",
+            "threshold": 0.5
+        });
+        assert_eq!(now["conventions"], conventions);
+        let mut others = now.clone();
+        others["conventions"]["threshold"] = json!(0.25);
+        let card: ModelCard = serde_json::from_value(others).unwrap();
+        assert!(card.problem().unwrap().contains("threshold: 0.25"));
+        let mut unknown = now;
+        unknown["conventions"]["filter"] = json!("nearest");
+        assert!(serde_json::from_value::<ModelCard>(unknown).is_err());
     }
 }

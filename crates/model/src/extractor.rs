@@ -193,6 +193,12 @@ impl Extractor {
         Self { blocks: self.blocks.iter().map(frozen).collect() }
     }
 
+    /// The same variables, with factors of another precision.
+    pub(crate) fn with_precision(&self, precision: Precision) -> Self {
+        let with = |block: &Block| Block { precision, ..block.clone() };
+        Self { blocks: self.blocks.iter().map(with).collect() }
+    }
+
     /// The extractor with only these channels of its last block. It shares no variable with this
     /// one.
     pub(crate) fn keep_channels(&self, channels: &Tensor) -> Result<Self> {

@@ -3,6 +3,7 @@
 mod card;
 mod class_metrics;
 mod config;
+mod conventions;
 mod error;
 mod extractor;
 mod file;
@@ -20,6 +21,7 @@ mod train;
 pub use card::{Crop, ModelCard};
 pub use class_metrics::{ClassPredictions, class_ranks, one_hot};
 pub use config::{NetworkConfig, Readout, Sparsity, TrainConfig};
+pub use conventions::{ChannelOrder, Conventions, ResizeFilter};
 pub use error::{Error, Result};
 pub use extractor::Extractor;
 pub use foresee_kernels::Precision;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
+use foresee_kernels::Precision;
 
 use crate::config::{NetworkConfig, Readout};
 use crate::error::{Error, Result};
@@ -80,6 +81,17 @@ impl Network {
             config: self.config.clone(),
             extractor: self.extractor.frozen(),
             heads: Heads { frozen: true, ..self.heads.clone() },
+        }
+    }
+
+    /// The same network with factors of matrix products in another precision. It shares memory with
+    /// this one.
+    #[must_use]
+    pub fn with_precision(&self, precision: Precision) -> Self {
+        Self {
+            config: NetworkConfig { precision, ..self.config.clone() },
+            extractor: self.extractor.with_precision(precision),
+            heads: Heads { precision, ..self.heads.clone() },
         }
     }
 

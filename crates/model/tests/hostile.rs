@@ -39,6 +39,7 @@ fn card() -> ModelCard {
         crop: Crop::Square,
         mean: [0.5; 3],
         deviation: [0.5; 3],
+        conventions: Default::default(),
         seed: 4,
         trained_on: "nothing".into(),
         kept_channels: None,

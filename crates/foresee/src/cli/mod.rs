@@ -4,6 +4,7 @@ mod arguments;
 mod attribute;
 mod data;
 mod evaluate;
+mod export;
 mod fidelity;
 mod figures;
 mod hub;
@@ -100,6 +101,12 @@ pub enum Command {
     Figures(figures::FiguresArgs),
     /// Judge a model file on faces of a folder.
     Evaluate(evaluate::EvaluateArgs),
+    /// Write a trained network for PyTorch (a folder with a module and a test), or for ONNX
+    /// runtimes.
+    ///
+    ///   foresee export --run runs/celeba --pytorch network --onnx network.onnx
+    #[command(verbatim_doc_comment)]
+    Export(export::ExportArgs),
     /// Do the paper's claims hold? Many runs over λ and seeds, then one analysis with intervals:
     /// tables/claims, report.html. Hours to days; goes on where it stopped.
     ///
@@ -149,6 +156,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Attribute(args) => attribute::attribute(&args),
         Command::Figures(args) => figures::figures(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args),
+        Command::Export(args) => export::export(&args),
         Command::Fidelity(args) => fidelity::fidelity(&args),
         Command::Data(command) => data::data(command),
     }

@@ -16,6 +16,8 @@ use crate::progress::Progress;
 use crate::run::{Inputs, Manifest, Outputs, Run, Stage, checkpoint_files};
 use crate::session::{MODEL, Session, preprocessing};
 
+/// The model's card came to state its conventions and a square crop without a new number: an older
+/// card is read as saying the same, so an older model is still what this stage makes.
 const FORMAT: u32 = 1;
 
 pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
@@ -58,6 +60,7 @@ fn card(run: &Run, trained: usize) -> ModelCard {
         },
         mean: normalisation.mean,
         deviation: normalisation.deviation,
+        conventions: Default::default(),
         seed: manifest.seed,
         trained_on: format!("{trained} of {}", manifest.data.description()),
         kept_channels: None,
