@@ -1,15 +1,18 @@
 //! `attribute`: the stage, and a figure of chosen methods, attributes and faces.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use foresee_attribution::Method;
 use foresee_celeba::attribute_index;
 
 use super::arguments::RunArgs;
+use super::json::{JsonArgs, RunDocument, path_text, print_json};
 use crate::artifacts::{ChosenFaces, ChosenMaps};
 use crate::error::{Result, input};
 use crate::figures::attributions;
 use crate::output::print;
-use crate::run::Run;
+use crate::run::{Run, Stage};
 use crate::session::Session;
 use crate::stages::attribute::{Comparison, Rows, Subject, available_methods, region_maps, stage};
 use crate::stages::figures;
@@ -39,6 +42,8 @@ pub struct AttributeArgs {
     /// such as 000123.jpg.
     #[arg(long, value_name = "NAME")]
     image: Option<String>,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 pub(super) fn attribute(args: &AttributeArgs) -> Result<()> {
@@ -57,8 +62,14 @@ pub(super) fn attribute(args: &AttributeArgs) -> Result<()> {
     let chosen = Chosen::new(args, &run, &session)?;
     stage(&mut run, &session)?;
     figures::renew(&mut run)?;
-    match chosen {
-        Some(chosen) => draw(&chosen, &run, &session),
+    let drawn = chosen.map(|chosen| draw(&chosen, &run, &session)).transpose()?;
+    if args.json.is_asked() {
+        let figures = drawn.map(|paths| paths.iter().map(|path| path_text(path)).collect());
+        let document = RunDocument::of_stage(&run, Stage::Attribute)?;
+        return print_json(&RunDocument { figures, ..document });
+    }
+    match drawn {
+        Some(paths) => paths.iter().try_for_each(|path| print(&format!("{}\n", path.display()))),
         None => tables::attribution(&run)?
             .iter()
             .try_for_each(|table| print(&format!("{}\n", table.markdown()))),
@@ -130,7 +141,8 @@ fn face(image: &str, run: &Run, session: &Session) -> Result<usize> {
     })
 }
 
-fn draw(chosen: &Chosen, run: &Run, session: &Session) -> Result<()> {
+/// Draws it; the files.
+fn draw(chosen: &Chosen, run: &Run, session: &Session) -> Result<Vec<PathBuf>> {
     let subject = Subject::new(run, session)?;
     let regions = region_maps(&subject, &chosen.attributes, &chosen.methods)?;
     let rows = Rows::choose(&subject, &chosen.attributes, chosen.face)?;
@@ -141,8 +153,5 @@ fn draw(chosen: &Chosen, run: &Run, session: &Session) -> Result<()> {
     run.write(&faces)?;
     run.write(&maps)?;
     let figure = attributions(run, CHOSEN, &faces.0, &maps.0)?;
-    figure
-        .save(&run.path("figures"))?
-        .iter()
-        .try_for_each(|path| print(&format!("{}\n", path.display())))
+    Ok(figure.save(&run.path("figures"))?)
 }

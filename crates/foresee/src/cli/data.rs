@@ -11,7 +11,7 @@ use super::hub;
 use crate::error::{Result, input};
 use crate::faces;
 use crate::output::{Kind, OutputFile, OverwriteArgs, print};
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 
 #[derive(Subcommand)]
 pub enum DataCommand {
@@ -83,7 +83,8 @@ pub(super) fn data(command: DataCommand) -> Result<()> {
 fn check(path: &Path, deep: bool) -> Result<()> {
     let progress = OnceLock::new();
     let findings = foresee_celeba::check(path, deep, |n, all| {
-        progress.get_or_init(|| Progress::new("decoding", all, 0)).add(n, String::new);
+        let progress = progress.get_or_init(|| Progress::new("decoding", Unit::Images, all, 0));
+        progress.add(n, String::new);
     });
     drop(progress);
     let width = findings.iter().map(|f| f.item.chars().count()).max().unwrap_or_default();

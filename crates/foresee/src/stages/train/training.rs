@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::faces;
 use crate::interrupt::Patience;
 use crate::memory::available_memory;
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 use crate::run::Run;
 use crate::session::preprocessing;
 
@@ -83,7 +83,7 @@ impl<'a> Training<'a> {
         let batch = config.train.batch_size.min(self.train.len());
         let done = self.trainer.position().step * batch;
         let all = self.trainer.steps() * batch;
-        let progress = Progress::new("training", all, done);
+        let progress = Progress::new("training", Unit::Images, all, done);
         while !self.trainer.is_done() {
             if let Err(e) = self.epoch(&progress, &patience) {
                 return Err(self.rescue(e));
