@@ -69,6 +69,13 @@ pub(super) struct Faces {
     test: usize,
 }
 
+impl Faces {
+    /// Number and kind.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.total, self.kind)
+    }
+}
+
 impl From<&DataRecord> for Faces {
     fn from(data: &DataRecord) -> Self {
         Self {

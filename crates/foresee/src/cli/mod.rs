@@ -16,6 +16,7 @@ mod reproduce;
 mod runs;
 mod stage;
 mod threads;
+mod time;
 
 use std::process::ExitCode;
 
