@@ -119,6 +119,18 @@ pub(crate) fn open_checked(
     Ok((data, record))
 }
 
+/// The faces for a run that is only planned: no image is read.
+pub(crate) fn open_unchecked(
+    folder: &FacesFolder,
+    config: &Config,
+) -> Result<(CelebA, DataRecord)> {
+    let FacesFolder { path, splits, skip_bad, .. } = folder;
+    let splits = splits.as_deref();
+    let data = with_splits(path, config.data.split, splits, skip_bad.is_some())?;
+    let record = describe(&data, path, splits, &[]);
+    Ok((data, record))
+}
+
 struct Checked {
     /// Without those whose images cannot be read.
     data: CelebA,

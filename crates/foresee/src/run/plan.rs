@@ -40,8 +40,7 @@ impl fmt::Display for StageState {
             Self::OtherVersion => "an earlier version of this stage made its files",
             Self::OtherInputs => "its settings or inputs changed",
             Self::FilesChanged => "a file of it is gone or was changed",
-            Self::Follows => "it reads what an earlier stage makes again, and is done if that \
-                              has changed",
+            Self::Follows => "done if what an earlier stage makes again is not the same",
         })
     }
 }

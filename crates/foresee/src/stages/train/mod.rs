@@ -9,6 +9,7 @@ use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
 use foresee_model::{Crop, Metrics, ModelCard, Network, Predictions, majority_accuracy};
 
 use self::training::Training;
+pub(crate) use self::training::{MemoryNeed, VALIDATION_FACES};
 use crate::artifacts::{Accuracy, AttributeAccuracy};
 use crate::error::{Result, input};
 use crate::faces;
