@@ -4,6 +4,7 @@ mod arguments;
 mod attribute;
 mod completions;
 mod data;
+mod dry_run;
 mod environment;
 mod evaluate;
 mod fidelity;

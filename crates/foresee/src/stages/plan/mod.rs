@@ -8,7 +8,7 @@ use std::path::Path;
 use candle_core::Device;
 use foresee_celeba::{CelebA, Split, SplitRule, synthetic};
 
-pub(crate) use self::cost::{Basis, Cost, Disk, Memory, StageTime, Training};
+pub(crate) use self::cost::Cost;
 use super::{all, check_names, has_faces, left_out};
 use crate::config::Config;
 use crate::device::device;
