@@ -176,7 +176,8 @@ impl Described {
             ),
             settings: config.differing(quick)?,
             stages: manifest.stages.keys().copied().collect(),
-            wall_seconds: manifest.stages.values().map(|stage| stage.wall_seconds).sum(),
+            // The sum of nothing is -0.
+            wall_seconds: 0. + manifest.stages.values().map(|s| s.wall_seconds).sum::<f64>(),
             accuracy: measured(folder),
         })
     }

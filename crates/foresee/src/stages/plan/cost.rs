@@ -141,7 +141,8 @@ impl Cost {
         };
         let stages: Vec<StageTime> = done.iter().filter_map(time).collect();
         Ok(Self {
-            seconds: stages.iter().map(|time| time.seconds).sum(),
+            // The sum of nothing is -0.
+            seconds: 0. + stages.iter().map(|time| time.seconds).sum::<f64>(),
             stages,
             measured_batch: pace.map(|pace| pace.batch),
             memory: Memory {
