@@ -30,15 +30,13 @@ pub struct BenchArgs {
     #[command(flatten)]
     overwrite: OverwriteArgs,
     /// A Python with PyTorch (Pillow and NumPy for the loader, Captum for attribution): runs the
-    /// same case there, in turn with ours. The best of eager, channels-last and compiled counts.
+    /// same case there with as many threads, in turn with ours. The best of eager, channels-last
+    /// and compiled counts.
     #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
     /// Only cases whose name contains this; can be given several times.
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
-    /// Threads of both sides. Default: all cores.
-    #[arg(long)]
-    threads: Option<usize>,
     /// cpu, cuda or metal. On a GPU there are cases of larger batches, and PyTorch runs there too
     /// (eager, compiled, TF32 in place of f32).
     #[arg(long, default_value = "cpu")]
@@ -75,10 +73,6 @@ struct Peer {
 }
 
 pub fn bench(args: &BenchArgs) -> Result<()> {
-    if let Some(threads) = args.threads {
-        ensure!(threads > 0, input("--threads 0 is not possible: a number from 1"));
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
-    }
     let device = device(&args.device)?;
     if let Some(case) = &args.case {
         return one(&case[0], &case[1], &device);

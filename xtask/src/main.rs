@@ -16,9 +16,10 @@ use foresee::cli;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = cli::ABOUT, version = cli::VERSION)]
+#[command(after_help = cli::ENVIRONMENT)]
 struct Cli {
     #[command(flatten)]
-    log: cli::LogArgs,
+    global: cli::GlobalArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -29,6 +30,7 @@ enum Command {
     Foresee(cli::Command),
     /// Check everything that CI checks: format, clippy, tests, docs, the book, packages, a smoke
     /// run.
+    #[command(after_help = "Environment: FORESEE_CELEBA (real faces), PROPTEST_CASES, CXX")]
     Test,
     /// Build the book into target/book, and check its links and the commands that it shows.
     Book,
@@ -59,7 +61,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    cli::set_up("cargo xtask", &cli.log);
+    cli::set_up("cargo xtask", &cli.global);
     cli::exit_code(run(cli.command))
 }
 

@@ -13,7 +13,7 @@ use crate::artifacts::BadImage;
 use crate::config::{Config, Data};
 use crate::error::{Result, input};
 use crate::hash::sha256;
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 use crate::run::{BAD_IMAGES, DataRecord};
 
 /// CelebA at a path, and how it is read.
@@ -30,7 +30,7 @@ pub(crate) struct FacesFolder {
 
 /// Draws faces into a folder, with a progress bar.
 pub(crate) fn synthesize(folder: &Path, count: usize, seed: u64) -> Result<()> {
-    let progress = Progress::new("drawing faces", count, 0);
+    let progress = Progress::new("drawing faces", Unit::Images, count, 0);
     Ok(synthetic::write(folder, count, seed, |n| progress.add(n, String::new))?)
 }
 
@@ -133,6 +133,18 @@ pub(crate) fn open_checked(
     Ok((data, record))
 }
 
+/// The faces for a run that is only planned: no image is read.
+pub(crate) fn open_unchecked(
+    folder: &FacesFolder,
+    config: &Config,
+) -> Result<(CelebA, DataRecord)> {
+    let FacesFolder { path, splits, skip_bad, .. } = folder;
+    let splits = splits.as_deref();
+    let data = with_splits(path, config.data.split, splits, skip_bad.is_some())?;
+    let record = describe(&data, path, splits, &[]);
+    Ok((data, record))
+}
+
 struct Checked {
     /// Without those whose images cannot be read.
     data: CelebA,
@@ -199,7 +211,7 @@ fn check_share(bad: &[(usize, String)], all: usize, allowed: Option<f64>) -> Res
 
 /// Those of the faces whose images cannot be read, and why, with a progress bar.
 fn unreadable(data: &CelebA, faces: &[usize]) -> Vec<(usize, String)> {
-    let progress = Progress::new("checking images", faces.len(), 0);
+    let progress = Progress::new("checking images", Unit::Images, faces.len(), 0);
     bad_images(data, faces, |n| progress.add(n, String::new))
 }
 

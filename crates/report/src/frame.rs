@@ -5,8 +5,11 @@ use std::path::Path;
 
 use foresee_files::write_atomic;
 pub use polars::df;
+use polars::prelude::{
+    AnyValue, CsvReadOptions, CsvWriter, NamedFrom, SerReader, SerWriter, Series,
+};
 pub use polars::prelude::{Column, DataFrame, PolarsError};
-use polars::prelude::{CsvReadOptions, CsvWriter, NamedFrom, SerReader, SerWriter, Series};
+use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::cell::Cell;
 use crate::error::{Error, Result};
@@ -106,6 +109,66 @@ pub fn values_with<T>(
         })
     };
     column.str()?.iter().enumerate().map(value).collect()
+}
+
+/// The rows of a frame for serde: a list with an object for each row, whose fields are the columns
+/// in their order. Numbers are as exact as the frame's; an empty cell is null, and so is in JSON a
+/// number that is not finite.
+///
+/// ```
+/// use foresee_report::frame::{Rows, df};
+///
+/// let frame = df!("name" => ["a", "b"], "share" => [0.1, f64::NAN], "seed" => [Some(7u64), None])?;
+/// let json = serde_json::to_string(&Rows(frame))?;
+/// let expected = r#"[{"name":"a","share":0.1,"seed":7},{"name":"b","share":null,"seed":null}]"#;
+/// assert_eq!(json, expected);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Rows(pub DataFrame);
+
+impl Serialize for Rows {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut rows = serializer.serialize_seq(Some(self.0.height()))?;
+        for at in 0..self.0.height() {
+            rows.serialize_element(&Row { frame: &self.0, at })?;
+        }
+        rows.end()
+    }
+}
+
+/// One row of a frame.
+struct Row<'a> {
+    frame: &'a DataFrame,
+    at: usize,
+}
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let columns = self.frame.columns();
+        let mut row = serializer.serialize_map(Some(columns.len()))?;
+        for column in columns {
+            let name = column.name().as_str();
+            row.serialize_key(name)?;
+            match column.get(self.at).map_err(S::Error::custom)? {
+                AnyValue::Null => row.serialize_value(&())?,
+                AnyValue::Boolean(value) => row.serialize_value(&value)?,
+                AnyValue::UInt32(value) => row.serialize_value(&value)?,
+                AnyValue::UInt64(value) => row.serialize_value(&value)?,
+                AnyValue::Int32(value) => row.serialize_value(&value)?,
+                AnyValue::Int64(value) => row.serialize_value(&value)?,
+                AnyValue::Float32(value) => row.serialize_value(&value)?,
+                AnyValue::Float64(value) => row.serialize_value(&value)?,
+                AnyValue::String(value) => row.serialize_value(value)?,
+                AnyValue::StringOwned(value) => row.serialize_value(value.as_str())?,
+                other => {
+                    let kind = other.dtype();
+                    return Err(S::Error::custom(format!("column `{name}` holds {kind:?}")));
+                }
+            }
+        }
+        row.end()
+    }
 }
 
 #[cfg(test)]

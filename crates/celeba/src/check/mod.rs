@@ -16,6 +16,8 @@ pub use images::bad_images;
 
 /// What a finding means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum Status {
     /// As it should be.
     Right,
@@ -41,6 +43,7 @@ impl Status {
 
 /// One line of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Finding {
     /// What it means.
     pub status: Status,

@@ -107,10 +107,17 @@ fn attribute_table(labels: &[Labels]) -> String {
     table
 }
 
+/// How many of so many faces [`write()`] puts in train, val and test.
+pub fn split_sizes(count: usize) -> [usize; 3] {
+    let (train, train_and_val) = (count * 8 / 10, count * 9 / 10);
+    [train, train_and_val - train, count - train_and_val]
+}
+
 fn split(face: usize, count: usize) -> Split {
-    if face < count * 8 / 10 {
+    let [train, val, _] = split_sizes(count);
+    if face < train {
         Split::Train
-    } else if face < count * 9 / 10 {
+    } else if face < train + val {
         Split::Val
     } else {
         Split::Test

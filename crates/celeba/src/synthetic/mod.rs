@@ -17,7 +17,7 @@ mod region;
 mod render;
 
 pub(crate) use dataset::seed;
-pub use dataset::{UNFINISHED, is_synthetic, is_up_to_date, write};
+pub use dataset::{UNFINISHED, is_synthetic, is_up_to_date, split_sizes, write};
 pub use generator::Generator;
 
 /// Width of a synthetic face in pixels, as of CelebA's aligned images.

@@ -1,16 +1,19 @@
 //! `attribute`: the stage, and a figure of chosen methods, attributes and faces.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use foresee_attribution::Method;
 use foresee_celeba::attribute_index;
 
 use super::arguments::RunArgs;
+use super::json::{JsonArgs, RunDocument, path_text, print_json};
 use crate::artifacts::{ChosenFaces, ChosenMaps};
 use crate::error::{Result, input};
 use crate::faces;
 use crate::figures::attributions;
 use crate::output::print;
-use crate::run::Run;
+use crate::run::{Run, Stage};
 use crate::session::Session;
 use crate::stages::attribute::{available_methods, compare, stage, studied_methods};
 use crate::stages::figures;
@@ -41,6 +44,8 @@ pub struct AttributeArgs {
     /// such as 000123.jpg.
     #[arg(long, value_name = "NAME")]
     image: Option<String>,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 pub(super) fn attribute(args: &AttributeArgs) -> Result<()> {
@@ -59,8 +64,15 @@ pub(super) fn attribute(args: &AttributeArgs) -> Result<()> {
     let chosen = Chosen::new(args, &run, &session)?;
     stage(&mut run, &session)?;
     figures::renew(&mut run, &session)?;
-    match chosen {
-        Some(chosen) => draw(&chosen, &run, &session),
+    let drawn = chosen.map(|chosen| draw(&chosen, &run, &session)).transpose()?;
+    if args.json.is_asked() {
+        let figures = drawn.map(|paths| paths.iter().map(|path| path_text(path)).collect());
+        let mut document = RunDocument::of_stage(&run, Stage::Attribute)?;
+        document.figures = figures;
+        return print_json(&document);
+    }
+    match drawn {
+        Some(paths) => paths.iter().try_for_each(|path| print(&format!("{}\n", path.display()))),
         None => tables::attribution(&run)?
             .iter()
             .try_for_each(|table| print(&format!("{}\n", table.markdown()))),
@@ -125,7 +137,8 @@ fn needs(method: Method) -> &'static str {
     }
 }
 
-fn draw(chosen: &Chosen, run: &Run, session: &Session) -> Result<()> {
+/// Draws it; the files.
+fn draw(chosen: &Chosen, run: &Run, session: &Session) -> Result<Vec<PathBuf>> {
     let Chosen { methods, attributes, faces } = chosen;
     let comparison = compare(run, session, attributes, faces, methods)?;
     let faces = ChosenFaces(comparison.faces);
@@ -134,8 +147,5 @@ fn draw(chosen: &Chosen, run: &Run, session: &Session) -> Result<()> {
     run.write(&maps)?;
     let style = run.manifest.config.figures.style()?;
     let figure = attributions(run, CHOSEN, &faces.0, &maps.0, &style)?;
-    figure
-        .save(&run.path("figures"))?
-        .iter()
-        .try_for_each(|path| print(&format!("{}\n", path.display())))
+    Ok(figure.save(&run.path("figures"))?)
 }

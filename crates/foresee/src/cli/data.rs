@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use clap::Subcommand;
-use foresee_celeba::{ATTRIBUTES, CelebA, Split, SplitRule, Status};
-use foresee_report::frame::{self, DataFrame, df};
+use foresee_celeba::{ATTRIBUTES, CelebA, Finding, Split, SplitRule, Status};
+use foresee_report::frame::{self, DataFrame, Rows, df};
+use serde::Serialize;
 
+use super::environment::HUB_ENVIRONMENT;
 use super::hub;
+use super::json::{JsonArgs, path_text, print_json};
 use crate::error::{Result, input};
 use crate::faces;
 use crate::output::{Kind, OutputFile, OverwriteArgs, print};
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 
 #[derive(Subcommand)]
 pub enum DataCommand {
@@ -26,13 +29,15 @@ pub enum DataCommand {
         /// Decides all of them.
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        #[command(flatten)]
+        json: JsonArgs,
     },
     /// Download a dataset of the Hugging Face hub to its cache (HF_HOME); prints the folder, which
     /// --celeba takes.
     ///
     ///   cargo run --release --package foresee --features hub -- \
     ///     data fetch tpremoli/CelebA-attrs
-    #[command(verbatim_doc_comment)]
+    #[command(verbatim_doc_comment, after_help = HUB_ENVIRONMENT)]
     Fetch {
         /// The dataset, such as tpremoli/CelebA-attrs (1.4 GB) or flwrlabs/celeba (11.7 GB).
         #[arg(value_name = "OWNER/NAME")]
@@ -46,6 +51,8 @@ pub enum DataCommand {
         /// Also decode every image, and take the archive's checksum.
         #[arg(long)]
         deep: bool,
+        #[command(flatten)]
+        json: JsonArgs,
     },
     /// Count how often attributes occur, alone and together: attribute_frequencies.csv and
     /// attribute_correlation.csv.
@@ -60,43 +67,82 @@ pub enum DataCommand {
         faces: bool,
         #[command(flatten)]
         overwrite: OverwriteArgs,
+        #[command(flatten)]
+        json: JsonArgs,
     },
+}
+
+/// Faces that were drawn, as `--json` prints them.
+#[derive(Serialize)]
+struct Drawn {
+    folder: String,
+    faces: usize,
+    seed: u64,
+}
+
+/// A check, as `--json` prints it.
+#[derive(Serialize)]
+struct Checked<'a> {
+    path: String,
+    deep: bool,
+    findings: &'a [Finding],
+    /// How many of these are wrong.
+    wrong: usize,
+}
+
+/// Counts, as `--json` prints them.
+#[derive(Serialize)]
+struct Counted {
+    path: String,
+    faces: usize,
+    files: Vec<String>,
+    /// Rows of the files of these names.
+    attribute_frequencies: Rows,
+    attribute_correlation: Rows,
 }
 
 pub(super) fn data(command: DataCommand) -> Result<()> {
     match command {
-        DataCommand::Synthesize { out, faces, seed } => {
+        DataCommand::Synthesize { out, faces, seed, json } => {
             if !(1..=999_999).contains(&faces) {
                 return Err(input(format!(
                     "--faces {faces} is not possible: a number from 1 to 999999"
                 )));
             }
             faces::synthesize(&out, faces, seed)?;
+            if json.is_asked() {
+                return print_json(&Drawn { folder: path_text(&out), faces, seed });
+            }
             print(&format!("{}: {faces} synthetic faces\n", out.display()))
         }
         DataCommand::Fetch { name } => print(&format!("{}\n", hub::fetch(&name)?.display())),
-        DataCommand::Check { path, deep } => check(&path, deep),
-        DataCommand::Stats { path, out, faces, overwrite } => stats(&path, &out, faces, overwrite),
+        DataCommand::Check { path, deep, json } => check(&path, deep, json),
+        DataCommand::Stats { path, out, faces, overwrite, json } => {
+            let counted = stats(&path, &out, faces, overwrite)?;
+            match json.is_asked() {
+                true => print_json(&counted),
+                false => {
+                    let files = counted.files[..2].join(", ");
+                    print(&format!("{} faces: {files}\n", counted.faces))
+                }
+            }
+        }
     }
 }
 
-fn check(path: &Path, deep: bool) -> Result<()> {
+fn check(path: &Path, deep: bool, json: JsonArgs) -> Result<()> {
     let progress = OnceLock::new();
     let findings = foresee_celeba::check(path, deep, |n, all| {
-        progress.get_or_init(|| Progress::new("decoding", all, 0)).add(n, String::new);
+        let progress = progress.get_or_init(|| Progress::new("decoding", Unit::Images, all, 0));
+        progress.add(n, String::new);
     });
     drop(progress);
-    let width = findings.iter().map(|f| f.item.chars().count()).max().unwrap_or_default();
-    let mut text = format!("{}\n", path.display());
-    for finding in &findings {
-        let status = finding.status.title();
-        text.push_str(&format!("{status:<8} {:<width$}  {}\n", finding.item, finding.message));
+    let wrong = findings.iter().filter(|f| f.status == Status::Wrong).count();
+    match json.is_asked() {
+        true => print_json(&Checked { path: path_text(path), deep, findings: &findings, wrong })?,
+        false => print(&findings_text(path, deep, &findings))?,
     }
-    if !deep {
-        text.push_str("--deep also decodes every image\n");
-    }
-    print(&text)?;
-    match findings.iter().filter(|f| f.status == Status::Wrong).count() {
+    match wrong {
         0 => Ok(()),
         n => {
             Err(input(format!("{}: {n} of {} findings are wrong", path.display(), findings.len())))
@@ -104,7 +150,21 @@ fn check(path: &Path, deep: bool) -> Result<()> {
     }
 }
 
-fn stats(path: &Path, out: &Path, faces: bool, overwrite: OverwriteArgs) -> Result<()> {
+fn findings_text(path: &Path, deep: bool, findings: &[Finding]) -> String {
+    let width = findings.iter().map(|f| f.item.chars().count()).max().unwrap_or_default();
+    let mut text = format!("{}\n", path.display());
+    for finding in findings {
+        let status = finding.status.title();
+        text.push_str(&format!("{status:<8} {:<width$}  {}\n", finding.item, finding.message));
+    }
+    if !deep {
+        text.push_str("--deep also decodes every image\n");
+    }
+    text
+}
+
+/// Counts, and writes the files.
+fn stats(path: &Path, out: &Path, faces: bool, overwrite: OverwriteArgs) -> Result<Counted> {
     if out == Path::new("-") {
         return Err(input("--out -: several files are written; name a folder"));
     }
@@ -123,11 +183,17 @@ fn stats(path: &Path, out: &Path, faces: bool, overwrite: OverwriteArgs) -> Resu
     pairs.with_column(mark)?;
     counted_file.write(frame::csv_text(&counted)?.as_bytes())?;
     pairs_file.write(frame::csv_text(&pairs)?.as_bytes())?;
-    if let Some(file) = faces_file {
+    if let Some(file) = &faces_file {
         file.write(frame::csv_text(&data.data_frame()?)?.as_bytes())?;
     }
-    let (first, second) = (counted_file.path().display(), pairs_file.path().display());
-    print(&format!("{} faces: {first}, {second}\n", data.len()))
+    let files = [Some(&counted_file), Some(&pairs_file), faces_file.as_ref()];
+    Ok(Counted {
+        path: path_text(path),
+        faces: data.len(),
+        files: files.into_iter().flatten().map(|file| path_text(file.path())).collect(),
+        attribute_frequencies: Rows(counted),
+        attribute_correlation: Rows(pairs),
+    })
 }
 
 /// How often each attribute occurs, in all faces and in each split.

@@ -5,14 +5,18 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use clap::Args;
 use foresee_celeba::{ATTRIBUTES, CelebA, Split, SplitRule};
-use foresee_model::{Metrics, ModelCard, Network, Predictions, majority_accuracy};
+use foresee_model::{
+    AttributeMetrics, Metrics, ModelCard, Network, Predictions, majority_accuracy,
+};
 use foresee_report::frame::{self, df};
+use serde::Serialize;
 
+use super::json::{JsonArgs, path_text, print_json};
 use crate::device::device;
 use crate::error::{Result, input};
 use crate::faces;
 use crate::output::{Kind, OutputFile, OverwriteArgs, print};
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 use crate::provenance::{number, percent};
 use crate::session::preprocessing;
 use crate::stages::train::predict;
@@ -37,28 +41,102 @@ pub struct EvaluateArgs {
     /// cpu, cuda or metal.
     #[arg(long, default_value = "cpu")]
     device: String,
+    #[command(flatten)]
+    json: JsonArgs,
+}
+
+/// The results as `--json` prints them.
+#[derive(Serialize)]
+struct Document<'a> {
+    model: String,
+    trained_on: &'a str,
+    faces: String,
+    /// `synthetic` or `celeba`.
+    kind: &'static str,
+    split: &'static str,
+    images: usize,
+    /// Means over the attributes.
+    accuracy: f64,
+    balanced_accuracy: f64,
+    auc: f64,
+    /// Of always answering what most of these faces have.
+    majority_accuracy: f64,
+    attributes: Vec<OfAttribute<'a>>,
+    predictions: Option<String>,
+}
+
+#[derive(Serialize)]
+struct OfAttribute<'a> {
+    attribute: &'a str,
+    frequency: f64,
+    accuracy: f64,
+    balanced_accuracy: f64,
+    auc: f64,
 }
 
 pub(super) fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let device = device(&args.device)?;
     let file = args.predictions.as_deref().map(|path| file(args, path)).transpose()?;
+    args.json.check("--predictions", file.as_ref())?;
     let (network, card) = load(&args.model, &device)?;
     let (data, record) = faces::open(&args.celeba, SplitRule::Official, None, &[])?;
     let chosen = data.split(args.split)?;
     check_images(&data, &chosen)?;
-    let progress = Progress::new("evaluating", chosen.len(), 0);
+    let progress = Progress::new("evaluating", Unit::Images, chosen.len(), 0);
     let predictions = predict(progress, &network, &data, &chosen, &preprocessing(&card), &device)?;
+    let metrics = predictions.metrics()?;
+    if args.json.is_asked() {
+        if let Some(file) = file {
+            file.write(table(&data, &chosen, &predictions)?.as_bytes())?;
+        }
+        return print_json(&document(args, &card, record.kind(), &metrics));
+    }
     let (folder, split) = (args.celeba.display(), args.split.id());
     let head = format!("{folder}: {} faces of split {split}", chosen.len());
-    let text = head + &summary(&card, record.synthetic, &predictions.metrics()?);
+    let text = head + &summary(&card, record.synthetic, &metrics);
     let Some(file) = file else { return print(&text) };
     file.print_beside(&text)?;
     file.write(table(&data, &chosen, &predictions)?.as_bytes())
 }
 
+fn document<'a>(
+    args: &EvaluateArgs,
+    card: &'a ModelCard,
+    kind: &'static str,
+    metrics: &Metrics,
+) -> Document<'a> {
+    let of_attribute = |(name, m): (&'a String, &AttributeMetrics)| OfAttribute {
+        attribute: name,
+        frequency: m.frequency,
+        accuracy: m.accuracy,
+        balanced_accuracy: m.balanced_accuracy,
+        auc: m.auc,
+    };
+    Document {
+        model: path_text(&args.model),
+        trained_on: &card.trained_on,
+        faces: path_text(&args.celeba),
+        kind,
+        split: args.split.id(),
+        images: metrics.images,
+        accuracy: metrics.accuracy(),
+        balanced_accuracy: metrics.balanced_accuracy(),
+        auc: metrics.auc(),
+        majority_accuracy: majority(metrics),
+        attributes: card.attributes.iter().zip(&metrics.each).map(of_attribute).collect(),
+        predictions: args.predictions.as_deref().map(path_text),
+    }
+}
+
+/// The accuracy of always answering what most of these faces have.
+fn majority(metrics: &Metrics) -> f64 {
+    let frequencies: Vec<f64> = metrics.each.iter().map(|m| m.frequency).collect();
+    majority_accuracy(&frequencies, &frequencies)
+}
+
 /// An image that is damaged would be judged by what the decoder makes of it.
 fn check_images(data: &CelebA, chosen: &[usize]) -> Result<()> {
-    let progress = Progress::new("checking images", chosen.len(), 0);
+    let progress = Progress::new("checking images", Unit::Images, chosen.len(), 0);
     let bad = foresee_celeba::bad_images(data, chosen, |n| progress.add(n, String::new));
     match bad.first() {
         None => Ok(()),
@@ -114,8 +192,7 @@ fn summary(card: &ModelCard, synthetic: bool, metrics: &Metrics) -> String {
         percent(metrics.balanced_accuracy()),
         number(metrics.auc(), 4)
     ));
-    let frequencies: Vec<f64> = metrics.each.iter().map(|m| m.frequency).collect();
-    let majority = 100. * majority_accuracy(&frequencies, &frequencies);
+    let majority = 100. * majority(metrics);
     text + &format!("Always answering what most of these faces have: {majority:.2} %\n")
 }
 

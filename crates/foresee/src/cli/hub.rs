@@ -7,19 +7,10 @@ use crate::error::Result;
 /// Downloads a dataset, with a progress bar; its folder.
 #[cfg(feature = "hub")]
 pub(super) fn fetch(name: &str) -> Result<PathBuf> {
-    use indicatif::{ProgressBar, ProgressStyle};
+    use crate::progress::{Progress, Unit};
 
-    let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template(
-        "fetching {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}",
-    )?);
-    let shown = bar.clone();
-    let folder = foresee_celeba::hub::fetch(name, move |done, all| {
-        shown.set_length(all);
-        shown.set_position(done);
-    })?;
-    bar.finish_and_clear();
-    Ok(folder)
+    let progress = Progress::new("fetching", Unit::Bytes, 0, 0);
+    Ok(foresee_celeba::hub::fetch(name, move |done, all| progress.set(done, all))?)
 }
 
 /// Refuses, with the way to build a program that can.

@@ -2,32 +2,40 @@
 
 mod arguments;
 mod attribute;
+mod completions;
 mod data;
+mod dry_run;
+mod environment;
 mod evaluate;
 mod export;
 mod fidelity;
 mod figures;
 mod hub;
+mod json;
 mod logging;
 mod predict;
 mod prune;
 mod reproduce;
+mod runs;
+mod stage;
+mod threads;
+mod time;
 
 use std::process::ExitCode;
-use std::sync::OnceLock;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-use self::arguments::{FolderArgs, RunArgs};
+pub use self::environment::ENVIRONMENT;
+use self::environment::HUB_ENVIRONMENT;
 pub use self::logging::LogArgs;
+pub use self::threads::ThreadArgs;
 use crate::error::{self, Result};
 use crate::exit_status;
 use crate::interrupt;
 use crate::output::say;
 use crate::program::set_program;
 use crate::progress;
-use crate::run::Run;
-use crate::session::Session;
+use crate::run::Stage;
 use crate::{memory, stages};
 
 /// What the program does, in a sentence.
@@ -35,10 +43,10 @@ pub const ABOUT: &str = "Reproduces \"New Perspective of Interpretability of Dee
                          Networks\" (Kimura & Tanaka, 2020), end to end";
 
 #[derive(Parser)]
-#[command(name = "foresee", about = ABOUT, version = VERSION)]
+#[command(name = "foresee", about = ABOUT, version = VERSION, after_help = ENVIRONMENT)]
 struct Cli {
     #[command(flatten)]
-    log: LogArgs,
+    global: GlobalArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -46,6 +54,15 @@ struct Cli {
 /// The program's version and the commit that it is built from.
 pub const VERSION: &str =
     concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("FORESEE_COMMIT"), ")");
+
+/// What every command takes.
+#[derive(Args, Debug, Clone, Default)]
+pub struct GlobalArgs {
+    #[command(flatten)]
+    threads: ThreadArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
 
 /// The commands, to be shown and parsed by `foresee` or by another program that has more of them.
 #[derive(Subcommand)]
@@ -58,19 +75,20 @@ pub enum Command {
     ///
     ///   foresee reproduce
     ///   foresee reproduce --profile small --celeba ~/data/celeba --out runs/celeba
-    #[command(verbatim_doc_comment)]
+    ///   foresee reproduce --profile paper --celeba ~/data/celeba --dry-run
+    #[command(verbatim_doc_comment, after_help = HUB_ENVIRONMENT)]
     Reproduce(reproduce::ReproduceArgs),
     /// Stage `train` of a run: fit the network on the run's device, write model.safetensors and its
     /// accuracy.
-    Train(FolderArgs),
+    Train(stage::TrainArgs),
     /// Stage `measure`: channel correlation, mean masks, top channels, attribute correlation
     /// (Figures 4 to 6, Table 4).
-    Measure(RunArgs),
+    Measure(stage::StageArgs),
     /// Stage `prune`: plans and curves of semantic channel pruning (Figure 7). With --save also
     /// writes a pruned network.
     Prune(prune::PruneArgs),
     /// Stage `transform`: the mask transformation under noise (Figure 8).
-    Transform(RunArgs),
+    Transform(stage::StageArgs),
     /// Stage `predict`: how well forecasts from the explanation say what a perturbation changes,
     /// with intervals and negative controls.
     ///
@@ -116,22 +134,37 @@ pub enum Command {
     /// Make or check folders of faces.
     #[command(subcommand)]
     Data(data::DataCommand),
+    /// List the runs below a folder: faces, settings, accuracy, stages that are done, size.
+    Runs(runs::RunsArgs),
+    /// Print the completions of `foresee` for a shell.
+    ///
+    ///   foresee completions bash > ~/.local/share/bash-completion/completions/foresee
+    ///   foresee completions zsh > ~/.zfunc/_foresee
+    ///   foresee completions fish > ~/.config/fish/completions/foresee.fish
+    #[command(verbatim_doc_comment)]
+    Completions(completions::CompletionsArgs),
+    /// Write a manual page for `foresee` and each of its commands.
+    ///
+    ///   foresee man --out ~/.local/share/man/man1
+    #[command(verbatim_doc_comment)]
+    Man(completions::ManArgs),
 }
 
 /// The program `foresee`: parses the arguments, runs the command, and returns the exit status.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    set_up("foresee", &cli.log);
+    set_up("foresee", &cli.global);
     exit_code(run(cli.command))
 }
 
-/// Prepares the process: memory, signals and the log. `program` is what the user calls it, for
-/// messages that quote a command.
-pub fn set_up(program: &'static str, log: &LogArgs) {
+/// Prepares the process: memory, signals, the log and the threads. It is called before any other
+/// thread is started. `program` is what the user calls it, for messages that quote a command.
+pub fn set_up(program: &'static str, global: &GlobalArgs) {
     set_program(program);
     memory::keep_freed_memory();
     error::hide_caught_panics();
-    logging::start(log);
+    logging::start(&global.log);
+    threads::start(global.threads);
     if let Err(e) = interrupt::install() {
         tracing::warn!("Ctrl-C will end the program without saving: {e:#}");
     }
@@ -142,16 +175,13 @@ pub fn set_up(program: &'static str, log: &LogArgs) {
 /// # Errors
 /// The first error of the command; [`exit_code`] says what it means.
 pub fn run(command: Command) -> Result<()> {
-    // Where no more threads may be started, this is told here and not by a panic later.
-    start_threads()?;
+    threads::check()?;
     match command {
         Command::Reproduce(args) => reproduce::reproduce(&args),
-        Command::Train(args) => {
-            one_stage(&RunArgs { run: args.run, device: None }, stages::train::stage)
-        }
-        Command::Measure(args) => one_stage(&args, stages::measure::stage),
+        Command::Train(args) => stage::train(&args),
+        Command::Measure(args) => stage::stage(&args, Stage::Measure, stages::measure::stage),
         Command::Prune(args) => prune::prune(&args),
-        Command::Transform(args) => one_stage(&args, stages::transform::stage),
+        Command::Transform(args) => stage::stage(&args, Stage::Transform, stages::transform::stage),
         Command::Predict(args) => predict::predict(&args),
         Command::Attribute(args) => attribute::attribute(&args),
         Command::Figures(args) => figures::figures(&args),
@@ -159,16 +189,10 @@ pub fn run(command: Command) -> Result<()> {
         Command::Export(args) => export::export(&args),
         Command::Fidelity(args) => fidelity::fidelity(&args),
         Command::Data(command) => data::data(command),
+        Command::Runs(args) => runs::runs(&args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => completions::man(&args),
     }
-}
-
-fn start_threads() -> Result<()> {
-    static STARTED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
-    let start = || rayon::ThreadPoolBuilder::new().build_global().map_err(|e| e.to_string());
-    STARTED
-        .get_or_init(start)
-        .clone()
-        .map_err(|e| anyhow::anyhow!("threads cannot be started ({e}): see `ulimit -u`"))
 }
 
 /// Prints the error, if there is one, and tells the exit status: 0 done, 1 the run failed, 2 the
@@ -184,9 +208,4 @@ pub fn exit_code(result: Result<()>) -> ExitCode {
             ExitCode::from(exit_status::of(&e))
         }
     }
-}
-
-fn one_stage(args: &RunArgs, stage: fn(&mut Run, &Session) -> Result<()>) -> Result<()> {
-    let (mut run, device) = args.open()?;
-    stage(&mut run, &Session::new(device))
 }

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use foresee_predict::RegressionStudy;
+use foresee_report::frame::Rows;
+use serde::Serialize;
 
+use super::json::{JsonArgs, RunDocument, path_text, print_json, rows};
 use crate::device::of_run;
 use crate::error::{Result, input};
 use crate::output::{OverwriteArgs, check_folder, print};
-use crate::run::Run;
+use crate::run::{Run, Stage};
 use crate::session::Session;
 use crate::stages::{figures, predict};
 use crate::{pages, tables};
@@ -40,6 +43,17 @@ pub struct PredictArgs {
         requires = "study"
     )]
     seeds: u64,
+    #[command(flatten)]
+    json: JsonArgs,
+}
+
+/// The study's results as `--json` prints them.
+#[derive(Serialize)]
+struct RegressionDocument {
+    folder: String,
+    data_sets: u64,
+    /// Rows of data/predictability_regression.csv.
+    predictability_regression: Rows,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -51,16 +65,24 @@ pub(super) fn predict(args: &PredictArgs) -> Result<()> {
     match (args.study, &args.out, &args.run) {
         (Some(StudyName::Regression), Some(out), _) => {
             check_folder("--out", out, pages::regression::TITLE, args.overwrite)?;
-            regression(out, args.seeds)
+            regression(out, args.seeds, args.json)
         }
         (_, _, Some(folder)) => of_run_at(folder, args),
         _ => Err(input("name a run with --run")),
     }
 }
 
-fn regression(out: &Path, seeds: u64) -> Result<()> {
+fn regression(out: &Path, seeds: u64, json: JsonArgs) -> Result<()> {
     let measured = predict::regression_study(seeds, RegressionStudy::default().resamples)?;
-    print(&pages::regression::write(out, &measured, seeds)?.markdown())
+    let table = pages::regression::write(out, &measured, seeds)?;
+    match json.is_asked() {
+        true => print_json(&RegressionDocument {
+            folder: path_text(out),
+            data_sets: seeds,
+            predictability_regression: rows(&measured)?,
+        }),
+        false => print(&table.markdown()),
+    }
 }
 
 fn of_run_at(folder: &Path, args: &PredictArgs) -> Result<()> {
@@ -76,6 +98,12 @@ fn of_run_at(folder: &Path, args: &PredictArgs) -> Result<()> {
     let session = Session::new(device);
     predict::stage(&mut run, &session)?;
     figures::renew(&mut run, &session)?;
+    if args.json.is_asked() {
+        let mut document = RunDocument::of_stage(&run, Stage::Predict)?;
+        let of_other = |other: &Run| RunDocument::of_stage(other, Stage::Predict).map(Box::new);
+        document.against = other.as_ref().map(of_other).transpose()?;
+        return print_json(&document);
+    }
     let mut shown = tables::predictability(&run)?.markdown();
     if let Some(other) = other {
         shown.push_str(&format!("\n{}\n", other.folder().display()));

@@ -7,10 +7,11 @@ use foresee_model::ModelCard;
 use foresee_perturb::{AttentionModel, Takeover, Victim};
 
 use super::arguments::RunArgs;
+use super::json::{JsonArgs, RunDocument, Saved, path_text, print_json};
 use crate::artifacts::ChannelStatisticsFile;
 use crate::error::{Result, input};
 use crate::output::{Kind, OutputFile, OverwriteArgs};
-use crate::run::Run;
+use crate::run::{Run, Stage};
 use crate::session::Session;
 use crate::stages;
 
@@ -33,6 +34,8 @@ pub struct PruneArgs {
     /// What the channels that are left do in place of those that go.
     #[arg(long, value_enum, default_value_t = Takeover::Nothing, requires = "save")]
     takeover: Takeover,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 pub(super) fn prune(args: &PruneArgs) -> Result<()> {
@@ -52,11 +55,23 @@ pub(super) fn prune(args: &PruneArgs) -> Result<()> {
         .as_deref()
         .map(|path| OutputFile::new("--save", path, Kind::PrunedModel, &reads, args.overwrite));
     let file = file.transpose()?;
+    args.json.check("--save", file.as_ref())?;
     let session = Session::new(device);
     stages::prune::stage(&mut run, &session)?;
-    match (file, args.count) {
-        (Some(file), Some(count)) => save(args, &run, &session, count, &file),
-        _ => Ok(()),
+    let saved = match (&file, args.count) {
+        (Some(file), Some(count)) => Some(save(args, &run, &session, count, file)?),
+        _ => None,
+    };
+    if args.json.is_asked() {
+        let mut document = RunDocument::of_stage(&run, Stage::Prune)?;
+        document.saved = saved;
+        return print_json(&document);
+    }
+    match file.zip(saved) {
+        Some((file, Saved { file: path, channels, channels_of_run, .. })) => {
+            file.print_beside(&format!("{path}: {channels} of {channels_of_run} channels\n"))
+        }
+        None => Ok(()),
     }
 }
 
@@ -67,7 +82,7 @@ fn save(
     session: &Session,
     count: usize,
     file: &OutputFile,
-) -> Result<()> {
+) -> Result<Saved> {
     let trained = session.trained(run)?;
     let channels = trained.network.config().channels;
     let order = run.semantic_plan(args.rule)?.order();
@@ -81,6 +96,10 @@ fn save(
         ..trained.card.clone()
     };
     file.write(&pruned.to_bytes(&card)?)?;
-    let path = file.path().display();
-    file.print_beside(&format!("{path}: {} of {channels} channels\n", channels - count))
+    Ok(Saved {
+        file: path_text(file.path()),
+        channels: channels - count,
+        channels_of_run: channels,
+        kept_channels: cut.kept().to_vec(),
+    })
 }

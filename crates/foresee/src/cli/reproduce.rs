@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::arguments::FacesArgs;
+use super::dry_run::{self, PlanDocument};
+use super::json::{JsonArgs, RunDocument, print_json};
 use crate::config::Config;
 use crate::error::{OtherRun, Result};
-use crate::run::REPORT;
+use crate::output::print;
+use crate::run::{REPORT, Run, Stage};
+use crate::stages::plan::{Plan, plan};
 use crate::stages::run_all;
 
 #[derive(Args)]
@@ -37,27 +41,60 @@ pub struct ReproduceArgs {
     /// (PROFILE-2, PROFILE-3, …). Nothing is ever written over.
     #[arg(long)]
     force: bool,
+    /// Write nothing: say which stages would be done and why, and estimate time, memory and disk.
+    /// Takes some seconds, in which training steps of the run's size are measured.
+    #[arg(long, conflicts_with = "hub")]
+    dry_run: bool,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 pub(super) fn reproduce(args: &ReproduceArgs) -> Result<()> {
     let config = Config::resolve(&args.profile, args.config.as_deref(), &args.set)?;
-    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&args.profile));
     let faces = args.faces.folder()?;
+    if args.dry_run {
+        let planned = in_free_folder(args, |folder| {
+            plan(config.clone(), faces.as_ref(), folder, args.seed, &args.device)
+        })?;
+        return report_plan(&planned, args.json);
+    }
+    let run = in_free_folder(args, |folder| {
+        run_all(config.clone(), faces.as_ref(), folder, args.seed, &args.device)
+    })?;
+    report(&run, args.json)
+}
+
+/// Does it in the run's folder, or with `--force`, if that holds another run, in the first folder
+/// beside it that does not.
+fn in_free_folder<T>(args: &ReproduceArgs, work: impl Fn(&Path) -> Result<T>) -> Result<T> {
+    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&args.profile));
     let mut folder = out.clone();
-    for number in 2.. {
-        match run_all(config.clone(), faces.as_ref(), &folder, args.seed, &args.device) {
-            Ok(run) => {
-                tracing::info!("open {}", run.path(REPORT).display());
-                break;
-            }
+    let mut number = 2;
+    loop {
+        match work(&folder) {
             Err(e) if args.force && e.is::<OtherRun>() => {
                 folder = numbered_sibling(&out, number);
+                number += 1;
                 tracing::warn!("{}: trying {}", e.downcast::<OtherRun>()?.0, folder.display());
             }
-            Err(e) => return Err(e),
+            done => return done,
         }
     }
-    Ok(())
+}
+
+fn report_plan(plan: &Plan, json: JsonArgs) -> Result<()> {
+    match json.is_asked() {
+        true => print_json(&PlanDocument::new(plan)),
+        false => print(&dry_run::text(plan)),
+    }
+}
+
+fn report(run: &Run, json: JsonArgs) -> Result<()> {
+    tracing::info!("open {}", run.path(REPORT).display());
+    match json.is_asked() {
+        true => print_json(&RunDocument::new(run, &Stage::ALL).with_results(run, Stage::Train)?),
+        false => Ok(()),
+    }
 }
 
 /// `runs/quick` → `runs/quick-2`.

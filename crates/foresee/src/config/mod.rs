@@ -4,6 +4,7 @@
 mod merge;
 mod sections;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -11,6 +12,7 @@ use foresee_data::PROFILES;
 use foresee_model::Sparsity;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use toml::Table;
 
 use self::merge::{merge_assignment, merge_text};
@@ -84,6 +86,15 @@ impl Config {
             keys.extend(values.map(|(key, v)| (format!("{section}.{key}"), v.to_string())));
         }
         Ok(keys)
+    }
+
+    /// The settings that have another value in another configuration, as `section.key` with the
+    /// value here.
+    pub(crate) fn differing(&self, other: &Self) -> Result<BTreeMap<String, Value>> {
+        let others: BTreeMap<String, String> = other.keys()?.into_iter().collect();
+        let own = self.keys()?.into_iter();
+        let differing = own.filter(|(key, value)| others.get(key) != Some(value));
+        differing.map(|(key, value)| Ok((key, serde_json::from_str(&value)?))).collect()
     }
 
     /// λ of Eq. 10 and what it multiplies, as figures and tables name it.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use foresee_files::write_atomic;
 use serde::{Deserialize, Serialize};
@@ -139,18 +140,38 @@ impl Manifest {
                 "{path}: {e}; a run folder is made by `{program} reproduce --out {folder}`"
             ))
         })?;
-        let damaged = |e: serde_json::Error| {
-            input(format!("{} is damaged: {e}; name another folder with --out", path.display()))
-        };
-        let value: Value = serde_json::from_str(&text).map_err(damaged)?;
+        Self::parse(&text).map_err(|reason| {
+            input(format!("{} {reason}; name another folder with --out", path.display()))
+        })
+    }
+
+    /// A manifest from its text, or why it is none.
+    fn parse(text: &str) -> std::result::Result<Self, String> {
+        let damaged = |e: serde_json::Error| format!("is damaged: {e}");
+        let value: Value = serde_json::from_str(text).map_err(damaged)?;
         match value.get("form").map_or(1, |form| form.as_u64().unwrap_or(0)) {
             form if form == u64::from(FORM) => serde_json::from_value(value).map_err(damaged),
-            form => Err(input(format!(
-                "{} is of form {form}, this program reads form {FORM}: another version of Foresee \
-                 made this run; name another folder with --out",
-                path.display()
-            ))),
+            form => Err(format!(
+                "is of form {form}, this program reads form {FORM}: another version of Foresee \
+                 made this run"
+            )),
         }
+    }
+
+    /// The manifest of a folder, or why it cannot be read, for a list of whatever is there.
+    pub(crate) fn look(folder: &Path) -> std::result::Result<Self, String> {
+        let text =
+            std::fs::read_to_string(folder.join(FILE)).map_err(|e| format!("{FILE}: {e}"))?;
+        let is_json = serde_json::from_str::<Value>(&text).is_ok();
+        if is_json && !Self::is_of_a_run(folder) {
+            return Err(format!("{FILE} is of another program"));
+        }
+        Self::parse(&text).map_err(|reason| format!("{FILE} {reason}"))
+    }
+
+    /// When the manifest of a folder was last written.
+    pub(crate) fn written(folder: &Path) -> Option<SystemTime> {
+        std::fs::metadata(folder.join(FILE)).ok()?.modified().ok()
     }
 
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {

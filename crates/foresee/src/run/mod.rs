@@ -3,6 +3,7 @@
 pub(crate) mod checkpoint_files;
 mod lock;
 mod manifest;
+mod plan;
 mod stage;
 
 use std::ffi::OsStr;
@@ -17,6 +18,7 @@ use serde::Serialize;
 
 pub(crate) use self::lock::Lock;
 pub use self::manifest::{DataRecord, Manifest, StageRecord};
+pub(crate) use self::plan::{PlannedStage, StageState};
 pub use self::stage::Stage;
 pub(crate) use self::stage::{Inputs, Outputs};
 use crate::artifacts::{Artifact, Row, SemanticPlan};
@@ -42,6 +44,18 @@ pub struct Run {
     pub manifest: Manifest,
     /// A run that is only read has none.
     _lock: Option<Lock>,
+    /// What the stages would do, if none is to be done.
+    plan: Option<Vec<PlannedStage>>,
+}
+
+/// What a folder holds, for a run that is to begin there.
+enum Held {
+    /// No run.
+    Nothing,
+    /// The same run.
+    Same(Box<Manifest>),
+    /// Another one that has finished no stage, with what differs.
+    Unfinished(String),
 }
 
 impl Run {
@@ -55,27 +69,61 @@ impl Run {
         data: DataRecord,
     ) -> Result<Self> {
         let fresh = Manifest::new(config, seed, device, data);
+        match Self::held(folder, &fresh)? {
+            Held::Nothing => Self::start(lock, folder, fresh),
+            Held::Same(manifest) => Self::resume(lock, folder, *manifest, fresh),
+            Held::Unfinished(differences) => {
+                tracing::warn!("starting afresh in {}: {differences}", folder.display());
+                checkpoint_files::remove(folder);
+                Self::start(lock, folder, fresh)
+            }
+        }
+    }
+
+    /// The run that [`begin`](Self::begin) would give, of which no stage is ever done: each only
+    /// says what it would do, which [`planned`](Self::planned) gives. Nothing is written or locked.
+    pub(crate) fn plan(
+        folder: &Path,
+        config: Config,
+        seed: u64,
+        device: &str,
+        data: DataRecord,
+    ) -> Result<Self> {
+        let fresh = Manifest::new(config, seed, device, data);
+        let mut manifest = match Self::held(folder, &fresh)? {
+            Held::Same(manifest) => *manifest,
+            Held::Nothing | Held::Unfinished(_) => fresh.clone(),
+        };
+        // Figures may be wanted in another style.
+        manifest.config = fresh.config;
+        Ok(Self { folder: folder.into(), manifest, _lock: None, plan: Some(vec![]) })
+    }
+
+    /// What the stages of a run that is only planned would do, in their order.
+    pub(crate) fn planned(&self) -> &[PlannedStage] {
+        self.plan.as_deref().unwrap_or_default()
+    }
+
+    fn held(folder: &Path, fresh: &Manifest) -> Result<Held> {
         if !Manifest::exists(folder) {
             Self::check_is_free(folder)?;
-            return Self::start(lock, folder, fresh);
+            return Ok(Held::Nothing);
         }
         let manifest = Manifest::read(folder)?;
-        let differences = manifest.differences(&fresh)?;
-        if differences.is_empty() {
-            return Self::resume(lock, folder, manifest, fresh);
+        let differences = manifest.differences(fresh)?;
+        match (differences.is_empty(), manifest.stages.is_empty()) {
+            (true, _) => Ok(Held::Same(Box::new(manifest))),
+            (false, true) => Ok(Held::Unfinished(differences.join("; "))),
+            (false, false) => {
+                let (folder, differences) = (folder.display(), differences.join("; "));
+                Err(OtherRun(format!("{folder} holds another run: {differences}")).into())
+            }
         }
-        let differences = differences.join("; ");
-        if manifest.stages.is_empty() {
-            tracing::warn!("starting afresh in {}: {differences}", folder.display());
-            checkpoint_files::remove(folder);
-            return Self::start(lock, folder, fresh);
-        }
-        Err(OtherRun(format!("{} holds another run: {differences}", folder.display())).into())
     }
 
     fn start(lock: Lock, folder: &Path, manifest: Manifest) -> Result<Self> {
         manifest.write(folder)?;
-        Ok(Self { folder: folder.into(), manifest, _lock: Some(lock) })
+        Ok(Self { folder: folder.into(), manifest, _lock: Some(lock), plan: None })
     }
 
     fn resume(lock: Lock, folder: &Path, mut manifest: Manifest, fresh: Manifest) -> Result<Self> {
@@ -93,7 +141,7 @@ impl Run {
             manifest.config = fresh.config;
             manifest.write(folder)?;
         }
-        Ok(Self { folder: folder.into(), manifest, _lock: Some(lock) })
+        Ok(Self { folder: folder.into(), manifest, _lock: Some(lock), plan: None })
     }
 
     /// Makes sure that faces may be drawn into a folder: it is free, or holds a run on drawn faces.
@@ -132,7 +180,8 @@ impl Run {
         // A folder that holds no run gets no lock. The manifest is read again under the lock.
         Manifest::read(folder)?;
         let lock = Lock::take(folder)?;
-        Ok(Self { folder: folder.into(), manifest: Manifest::read(folder)?, _lock: Some(lock) })
+        let manifest = Manifest::read(folder)?;
+        Ok(Self { folder: folder.into(), manifest, _lock: Some(lock), plan: None })
     }
 
     /// Opens a run's folder to read in it.
@@ -140,7 +189,8 @@ impl Run {
     /// # Errors
     /// If it holds no run of this version.
     pub fn open(folder: &Path) -> Result<Self> {
-        Ok(Self { folder: folder.into(), manifest: Manifest::read(folder)?, _lock: None })
+        let manifest = Manifest::read(folder)?;
+        Ok(Self { folder: folder.into(), manifest, _lock: None, plan: None })
     }
 
     /// Its folder.
@@ -197,26 +247,26 @@ impl Run {
     }
 
     /// Does a stage's work, unless it was done already on the same inputs and its outputs are
-    /// untouched.
+    /// untouched. Of a run that is only planned it notes what it would do.
     pub(crate) fn stage(
         &mut self,
         inputs: &Inputs<'_, impl Serialize>,
         work: impl FnOnce(&mut Outputs<'_>) -> Result<()>,
     ) -> Result<()> {
         let stage = inputs.stage;
+        if self.plan.is_some() {
+            self.note(inputs);
+            return Ok(());
+        }
         let key = self.key(inputs)?;
-        if let Some(record) = self.manifest.stages.get(&stage) {
-            if record.inputs_sha256 == key && self.is_untouched(record) {
+        match self.state(inputs, &key) {
+            StageState::UpToDate => {
                 tracing::info!("{stage}: up to date");
                 return Ok(());
             }
-            if record.format != inputs.format {
-                tracing::info!("{stage}: an earlier version of this stage made its files");
-            } else if record.inputs_sha256 != key {
-                tracing::debug!("{stage}: done again, since its settings or inputs changed");
-            } else {
-                tracing::debug!("{stage}: done again, since a file of it is gone or was changed");
-            }
+            StageState::New => {}
+            StageState::OtherVersion => tracing::info!("{stage}: {}", StageState::OtherVersion),
+            other => tracing::debug!("{stage}: done again, since {other}"),
         }
         reset_peak_memory();
         let start = Instant::now();

@@ -19,7 +19,7 @@ use crate::artifacts::{
 };
 use crate::error::Result;
 use crate::faces;
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
 
@@ -68,7 +68,7 @@ fn collect(
     let network = &trained.network;
     let readout = Tensor::new(readout.to_vec(), &session.device)?;
     let mut statistics = FeatureStatistics::new(&readout)?;
-    let progress = Progress::new("measuring", faces.len(), 0);
+    let progress = Progress::new("measuring", Unit::Images, faces.len(), 0);
     for batch in data.batches_in_order(faces, &trained.preprocessing, BATCH) {
         let batch = batch?;
         let z = network.extractor().forward(&batch.images.to_device(&session.device)?)?;

@@ -3,6 +3,7 @@
 pub(crate) mod attribute;
 pub(crate) mod figures;
 pub(crate) mod measure;
+pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod prune;
 pub(crate) mod train;
@@ -41,15 +42,19 @@ pub(crate) fn run_all(
     };
     tracing::info!("{}", record.description());
     let mut run = Run::begin(lock, out, config, seed, device_name, record)?;
-    let session = Session::with_data(device, data);
-    train::stage(&mut run, &session)?;
-    measure::stage(&mut run, &session)?;
-    prune::stage(&mut run, &session)?;
-    transform::stage(&mut run, &session)?;
-    predict::stage(&mut run, &session)?;
-    attribute::stage(&mut run, &session)?;
-    figures::stage(&mut run, &session)?;
+    all(&mut run, &Session::with_data(device, data))?;
     Ok(run)
+}
+
+/// All stages in order.
+fn all(run: &mut Run, session: &Session) -> Result<()> {
+    train::stage(run, session)?;
+    measure::stage(run, session)?;
+    prune::stage(run, session)?;
+    transform::stage(run, session)?;
+    predict::stage(run, session)?;
+    attribute::stage(run, session)?;
+    figures::stage(run, session)
 }
 
 /// A manifest is JSON, which has no name that is not UTF-8.

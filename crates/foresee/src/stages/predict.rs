@@ -14,7 +14,7 @@ use crate::artifacts::{
 };
 use crate::error::Result;
 use crate::faces;
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
 
@@ -91,7 +91,7 @@ fn write_scores(outputs: &mut Outputs, session: &Session) -> Result<()> {
         progress: &step,
     };
     let images = study.images_to_run();
-    progress.get_or_init(|| Progress::new("predicting", images, 0));
+    progress.get_or_init(|| Progress::new("predicting", Unit::Passes, images, 0));
     let scored = study.run()?;
     outputs.write(&ScoredForecasts(scored))
 }

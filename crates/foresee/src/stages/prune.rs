@@ -2,7 +2,7 @@
 //! (Figure 7).
 
 use candle_core::{Device, Tensor};
-use foresee_celeba::{CelebA, Split};
+use foresee_celeba::{Batch, CelebA, Split};
 use foresee_model::{Network, majority_accuracy};
 use foresee_perturb::{PruneCurve, PruneInputs, PruneStudy, Tally, prune_curves};
 
@@ -12,7 +12,7 @@ use crate::artifacts::{
 };
 use crate::error::Result;
 use crate::faces;
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit, counted};
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
 
@@ -91,14 +91,15 @@ fn measure(
     device: &Device,
 ) -> Result<Vec<Vec<Tally>>> {
     let networks: usize = curves.iter().map(|curve| curve.cuts.len()).sum();
-    let progress = Progress::new("pruning", test.len(), 0);
-    let batches = data.batches_in_order(test, &trained.preprocessing, BATCH).map(
-        |batch| -> Result<(Tensor, Tensor)> {
+    let progress = Progress::new("pruning", Unit::Images, test.len(), 0);
+    let batches = data.batches_in_order(test, &trained.preprocessing, BATCH);
+    let size = |batch: &foresee_celeba::Result<Batch>| batch.as_ref().map_or(0, |b| b.faces.len());
+    let each = || format!("each through {networks} networks");
+    let batches =
+        counted(batches, &progress, size, each).map(|batch| -> Result<(Tensor, Tensor)> {
             let batch = batch?;
-            progress.add(batch.faces.len(), || format!("{networks} networks"));
             Ok((batch.images.to_device(device)?, batch.labels.to_device(device)?))
-        },
-    );
+        });
     prune_curves(&trained.network, curves, batches)
 }
 

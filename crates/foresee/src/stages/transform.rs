@@ -1,7 +1,7 @@
 //! Stage `transform`: accuracy under input noise with transformed masks (Figure 8).
 
 use candle_core::{Device, Tensor};
-use foresee_celeba::{CelebA, Split};
+use foresee_celeba::{Batch, CelebA, Split};
 use foresee_perturb::{Curve, Noise, Tally, ToneCurve, ValidationChoice, transform_grid};
 
 use crate::artifacts::{
@@ -10,7 +10,7 @@ use crate::artifacts::{
 use crate::config::Transform;
 use crate::error::Result;
 use crate::faces;
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit, counted};
 use crate::run::{Inputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
 
@@ -87,12 +87,15 @@ impl Sweep<'_> {
         };
         let faces = faces::first(self.data.split(split)?, limit);
         let title = format!("transforming, {} faces", split.id());
-        let progress = Progress::new(&title, faces.len(), 0);
+        let progress = Progress::new(&title, Unit::Images, faces.len(), 0);
         let count = self.settings.sigmas.len() * curves.len();
-        let batches = self.data.batches_in_order(&faces, &self.trained.preprocessing, BATCH).map(
+        let each = || format!("each with {count} settings");
+        let size =
+            |batch: &foresee_celeba::Result<Batch>| batch.as_ref().map_or(0, |b| b.faces.len());
+        let batches = self.data.batches_in_order(&faces, &self.trained.preprocessing, BATCH);
+        let batches = counted(batches, &progress, size, each).map(
             |batch| -> Result<(Tensor, Tensor, Vec<usize>)> {
                 let batch = batch?;
-                progress.add(batch.faces.len(), || format!("{count} settings"));
                 let images = batch.images.to_device(self.device)?;
                 Ok((images, batch.labels.to_device(self.device)?, batch.faces))
             },

@@ -149,6 +149,22 @@ impl PruneStudy {
         }
     }
 
+    /// How many curves there are of a network whose masks have a Gram matrix.
+    pub fn curve_count(&self) -> usize {
+        let of = |rule: PruneRule| {
+            let takeovers = if self.takeover { rule.takeovers().len() } else { 1 };
+            match rule {
+                PruneRule::Random => {
+                    let with = self.random_orders.min(TAKEOVER_ORDERS) as usize;
+                    with * takeovers + self.random_orders as usize - with
+                }
+                PruneRule::Lasso if !self.takeover => 0,
+                _ => takeovers,
+            }
+        };
+        PruneRule::ALL.into_iter().map(of).sum()
+    }
+
     /// The curves that are measured: every order with each of its takeovers, pruned to each of
     /// `counts`. [`prune_curves`](crate::prune_curves) takes them.
     ///

@@ -65,6 +65,36 @@ pub struct NetworkStudySettings {
     pub deviation: [f32; 3],
 }
 
+impl NetworkStudySettings {
+    /// How often [`NetworkStudy::run`] runs each image through a network of so many channels, or
+    /// through its heads, with so many semantic orders.
+    pub fn passes(&self, channels: usize, semantic_orders: usize) -> usize {
+        let one_at_a_time = 1 + evenly_spaced(channels, self.channels).len();
+        let mut passes = 0;
+        if channels > 1 {
+            let orders = semantic_orders + RANDOM_ORDERS as usize;
+            passes += 2 * one_at_a_time + 2 * (1 + orders * counts(channels).len());
+        }
+        if self.attention {
+            passes += one_at_a_time;
+        }
+        match self.noise().len() {
+            0 => {}
+            // The probe and its baseline, then the draws and theirs.
+            sigmas => passes += 2 + 1 + DRAWS as usize * sigmas,
+        }
+        passes
+    }
+
+    /// The σ above 0, ascending.
+    fn noise(&self) -> Vec<f64> {
+        let mut sigmas: Vec<f64> = self.sigmas.iter().copied().filter(|s| *s > 0.).collect();
+        sigmas.sort_by(f64::total_cmp);
+        sigmas.dedup();
+        sigmas
+    }
+}
+
 /// How predictable a network is: its operations, and what its explanation forecasts of them.
 pub struct NetworkStudy<'a, M> {
     /// The network.
@@ -118,20 +148,7 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
 
     /// How many images [`run`](Self::run) runs through networks, all operations together.
     pub fn images_to_run(&self) -> usize {
-        let one_at_a_time = 1 + self.channels().len();
-        let mut passes = 0;
-        if self.can_prune() {
-            let orders = self.semantic_orders.len() + RANDOM_ORDERS as usize;
-            passes += 2 * one_at_a_time + 2 * (1 + orders * self.counts().len());
-        }
-        if self.settings.attention {
-            passes += one_at_a_time;
-        }
-        match self.sigmas().len() {
-            0 => {}
-            // The probe and its baseline, then the draws and theirs.
-            sigmas => passes += 2 + 1 + DRAWS as usize * sigmas,
-        }
+        let passes = self.settings.passes(self.network.channels(), self.semantic_orders.len());
         passes * self.images()
     }
 
@@ -150,20 +167,12 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
 
     /// How many channels are pruned when many are.
     fn counts(&self) -> Vec<usize> {
-        let channels = self.network.channels();
-        let count = |share: &f64| ((share * channels as f64) as usize).clamp(1, channels - 1);
-        let mut counts: Vec<usize> = SHARES.iter().map(count).collect();
-        counts.dedup();
-        counts
+        counts(self.network.channels())
     }
 
     /// The σ above 0, ascending.
     fn sigmas(&self) -> Vec<f64> {
-        let mut sigmas: Vec<f64> =
-            self.settings.sigmas.iter().copied().filter(|s| *s > 0.).collect();
-        sigmas.sort_by(f64::total_cmp);
-        sigmas.dedup();
-        sigmas
+        self.settings.noise()
     }
 
     fn heads(&self) -> Heads<'_, M> {
@@ -313,6 +322,14 @@ fn linear_from_one_probe(probe: Vec<Change>, draws: usize, sigmas: &[f64]) -> Re
     let linear = Forecast::linear(&repeated, sigmas)?;
     let values = linear.budget.values / draws;
     Ok(Forecast { budget: Budget { values, probes }, ..linear })
+}
+
+/// How many of these channels are pruned when many are.
+fn counts(channels: usize) -> Vec<usize> {
+    let count = |share: &f64| ((share * channels as f64) as usize).clamp(1, channels - 1);
+    let mut counts: Vec<usize> = SHARES.iter().map(count).collect();
+    counts.dedup();
+    counts
 }
 
 /// `n` of `all` indices, evenly spaced; all for 0.

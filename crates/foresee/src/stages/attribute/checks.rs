@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::subject::Subject;
 use crate::artifacts::{AttributionCheck, RandomisedStep};
 use crate::error::Result;
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 use crate::run::Outputs;
 
 /// A face, an attribute that it has, and what all methods on it share.
@@ -36,7 +36,7 @@ pub(super) fn write(
         return Ok(());
     }
     let cascade = subject.randomised()?;
-    let progress = Progress::new("checking attributions", pairs.len(), 0);
+    let progress = Progress::new("checking attributions", Unit::Pairs, pairs.len(), 0);
     let mut checks = vec![];
     let mut steps = vec![];
     for pair in &pairs {

@@ -14,7 +14,7 @@ use super::subject::Subject;
 use crate::artifacts::{DependencePoint, PermutedPart, PermutedParts, SurrogateRow};
 use crate::error::Result;
 use crate::faces;
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 use crate::run::{Outputs, Run};
 
 /// Inputs at once through the whole network.
@@ -40,7 +40,7 @@ pub(super) fn regions(
     }
     let (x, labels) = subject.test_images(subject.settings().permutation_images)?;
     let grid = subject.settings().grid.min(subject.image_size());
-    let progress = Progress::new("permuting", grid * grid, 0);
+    let progress = Progress::new("permuting cells", Unit::Cells, grid * grid, 0);
     let network = &subject.trained.network;
     let model = |x: &Tensor| Ok(network.forward(x).map_err(CandleError::wrap)?.logits);
     let step = |part: &Part| progress.add(1, || part.name.clone());
@@ -107,7 +107,7 @@ fn channels(
     labels: &Tensor,
 ) -> Result<Vec<Vec<Importance>>> {
     let parts = Part::channels(&z.dims()[1..], subject.settings().channels)?;
-    let progress = Progress::new("permuting", parts.len(), 0);
+    let progress = Progress::new("permuting channels", Unit::Channels, parts.len(), 0);
     let model = |z: &Tensor| logits(subject, z);
     let step = |part: &Part| progress.add(1, || part.name.clone());
     let options = options(subject);
@@ -127,7 +127,7 @@ fn other_labels(subject: &Subject, attributes: &[usize]) -> Result<Vec<Vec<Impor
     };
     let train = rows(&faces::first(data.split(Split::Train)?, LABELLED))?;
     let test = rows(&data.split(Split::Test)?)?;
-    let progress = Progress::new("permuting", ATTRIBUTES.len(), 0);
+    let progress = Progress::new("permuting labels", Unit::Labels, ATTRIBUTES.len(), 0);
     let step = |part: &Part| progress.add(1, || part.name.clone());
     Ok(label_importances(&train, &test, &ATTRIBUTES, attributes, &options(subject), step)?)
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::subject::Subject;
 use crate::artifacts::AttributionScore;
 use crate::error::Result;
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 use crate::run::Outputs;
 
 /// Faces that are explained together.
@@ -30,10 +30,13 @@ pub(super) fn write(
     methods: &[Method],
 ) -> Result<()> {
     let attributes = subject.run.manifest.config.measure.attribute_indices()?;
-    let progress = Progress::new("attributing", attributes.len() * subject.settings().images, 0);
+    // Of a rare attribute there may be fewer faces than the settings ask for.
+    let shown: Vec<(usize, Vec<usize>)> =
+        attributes.into_iter().map(|k| (k, subject.faces_with(k))).collect();
+    let pairs: usize = shown.iter().map(|(_, faces)| faces.len()).sum();
+    let progress = Progress::new("attributing", Unit::Pairs, pairs, 0);
     let mut all = vec![];
-    for attribute in attributes {
-        let with = subject.faces_with(attribute);
+    for (attribute, with) in shown {
         for batch in subject.data.batches_in_order(&with, &subject.trained.preprocessing, BATCH) {
             let batch = batch?;
             let shown = Shown {

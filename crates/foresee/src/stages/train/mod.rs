@@ -9,10 +9,11 @@ use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
 use foresee_model::{Crop, Metrics, ModelCard, Network, Predictions, majority_accuracy};
 
 use self::training::Training;
+pub(crate) use self::training::{MemoryNeed, VALIDATION_FACES};
 use crate::artifacts::{Accuracy, AttributeAccuracy};
 use crate::error::{Result, input};
 use crate::faces;
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 use crate::run::{Inputs, Manifest, Outputs, Run, Stage, checkpoint_files};
 use crate::session::{MODEL, Session, preprocessing};
 
@@ -37,7 +38,7 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         network.save(&run.path(MODEL), &card)?;
         outputs.add(MODEL);
         training.history().write(outputs)?;
-        let progress = Progress::new("testing", test.len(), 0);
+        let progress = Progress::new("testing", Unit::Images, test.len(), 0);
         let images = preprocessing(&card);
         let predictions = predict(progress, network, data, &test, &images, &session.device)?;
         write_accuracy(outputs, data, &train, &test, &predictions.metrics()?)?;

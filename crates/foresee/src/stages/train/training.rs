@@ -13,13 +13,13 @@ use crate::artifacts::Validation;
 use crate::error::Result;
 use crate::faces;
 use crate::interrupt::Patience;
-use crate::memory::available_memory;
-use crate::progress::Progress;
+use crate::memory::{Available, available_memory};
+use crate::progress::{Progress, Unit};
 use crate::run::Run;
 use crate::session::preprocessing;
 
 /// Validation faces that each epoch is judged on.
-const VALIDATION_FACES: usize = 400;
+pub(crate) const VALIDATION_FACES: usize = 400;
 
 pub(super) struct Training<'a> {
     run: &'a Run,
@@ -83,7 +83,7 @@ impl<'a> Training<'a> {
         let batch = config.train.batch_size.min(self.train.len());
         let done = self.trainer.position().step * batch;
         let all = self.trainer.steps() * batch;
-        let progress = Progress::new("training", all, done);
+        let progress = Progress::new("training", Unit::Images, all, done);
         while !self.trainer.is_done() {
             if let Err(e) = self.epoch(&progress, &patience) {
                 return Err(self.rescue(e));
@@ -183,14 +183,36 @@ impl<'a> Training<'a> {
     }
 }
 
-/// What the stages after training need at least, in GB: drawing figures took 0.22 in a smoke run.
-const OTHER_STAGES: f64 = 0.25;
+/// Bytes that the stages after training need at least: drawing figures took 0.22 GB in a smoke run.
+const OTHER_STAGES: u64 = 250_000_000;
+
+/// What memory a run needs, and what there is.
+pub(crate) struct MemoryNeed {
+    /// Bytes of a training step, an estimate.
+    pub training: u64,
+    /// Bytes of the run: of its training, or what the other stages need at least.
+    pub needed: u64,
+    /// What a process can still have, where the system tells it and the device is the CPU.
+    pub available: Option<Available>,
+}
+
+impl MemoryNeed {
+    /// Of training a network on batches of images of this height and width.
+    pub fn new(network: &Network, batch: usize, image_size: usize, device: &Device) -> Self {
+        let training = network.training_bytes(batch, image_size);
+        Self {
+            training,
+            needed: training.max(OTHER_STAGES),
+            available: available_memory().filter(|_| device.is_cpu()),
+        }
+    }
+}
 
 /// Says beforehand what memory the training needs, and warns if it is not there.
 fn report_memory(trainer: &Trainer, batch: usize, image_size: usize, device: &Device) {
-    let training = trainer.network().training_bytes(batch, image_size) as f64 / 1e9;
-    let needed = training.max(OTHER_STAGES);
-    let found = available_memory().filter(|_| device.is_cpu());
+    let need = MemoryNeed::new(trainer.network(), batch, image_size, device);
+    let [training, needed] = [need.training, need.needed].map(|bytes| bytes as f64 / 1e9);
+    let found = need.available;
     let found = found.map(|found| (found.bytes as f64 / 1e9, found.bound.consequence()));
     match found {
         Some((available, consequence)) if needed > available => tracing::warn!(

@@ -10,7 +10,7 @@ use foresee_stats::Matrix;
 
 use crate::artifacts::{MaskRegion, MeanMasks};
 use crate::error::Result;
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 use crate::run::Run;
 use crate::session::{Session, Trained};
 
@@ -86,7 +86,7 @@ fn maps(
     importance: &Matrix,
 ) -> Result<BTreeMap<usize, Vec<Vec<f64>>>> {
     let network = &trained.network;
-    let progress = Progress::new("looking where masks are", faces.len(), 0);
+    let progress = Progress::new("looking where masks are", Unit::Images, faces.len(), 0);
     let mut maps = BTreeMap::new();
     for batch in data.batches_in_order(faces, &trained.preprocessing, BATCH) {
         let batch = batch?;
