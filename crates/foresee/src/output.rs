@@ -49,6 +49,8 @@ pub enum Kind {
     PrunedModel,
     /// Probabilities of the 40 attributes of images.
     Predictions,
+    /// A figure.
+    Figure,
     /// Text that begins so.
     Text(&'static str),
 }
@@ -60,6 +62,7 @@ impl Kind {
                 ModelCard::read(path).is_ok_and(|card| card.kept_channels.is_some())
             }
             Self::Predictions => are_predictions(path),
+            Self::Figure => is_figure(path),
             Self::Text(start) => {
                 let mut bytes = vec![];
                 let read = std::fs::File::open(path)

@@ -42,7 +42,7 @@ pub enum AttributionKind {
 
 impl AttributionKind {
     /// What its colours mean.
-    fn title(self) -> &'static str {
+    pub fn title(self) -> &'static str {
         match self {
             Self::Unsigned => "unsigned: how much a pixel counts",
             Self::Signed => "signed: for (red) and against (blue)",
@@ -51,7 +51,7 @@ impl AttributionKind {
     }
 
     /// A light grey face's pixel of this luminance under a share in [-1, 1] of the method's scale.
-    fn overlaid(self, luminance: f64, share: f64) -> [u8; 3] {
+    pub(crate) fn overlaid(self, luminance: f64, share: f64) -> [u8; 3] {
         let (strength, colour) = match self {
             Self::Signed => (share.abs(), ColourMap::Diverging.at((share + 1.) / 2.)),
             Self::Unsigned | Self::Global => (share.max(0.), ColourMap::ViridisReversed.at(share)),

@@ -7,6 +7,7 @@ use resvg::{tiny_skia, usvg};
 
 use crate::error::{Error, Result};
 use crate::pdf::pdf;
+use crate::png::png;
 use crate::source::Source;
 use crate::style::{Format, Style};
 
@@ -177,35 +178,11 @@ impl Figure {
             .ok_or("the PNG has too many pixels: lower its resolution")?;
         let transform = tiny_skia::Transform::from_scale(scale as f32, scale as f32);
         resvg::render(tree, transform, &mut pixmap.as_mut());
-        self.encoded(&pixmap).map_err(|e| e.to_string())
-    }
-
-    /// The bytes of a PNG: every pixel is opaque.
-    fn encoded(
-        &self,
-        pixmap: &tiny_skia::Pixmap,
-    ) -> std::result::Result<Vec<u8>, png::EncodingError> {
-        let mut bytes = vec![];
-        let mut encoder = png::Encoder::new(&mut bytes, pixmap.width(), pixmap.height());
-        encoder.set_color(png::ColorType::Rgb);
-        let per_metre = (self.style.dpi / INCH * 1000.).round() as u32;
-        encoder.set_pixel_dims(Some(png::PixelDimensions {
-            xppu: per_metre,
-            yppu: per_metre,
-            unit: png::Unit::Meter,
-        }));
-        let texts = [
-            ("Title", self.name.clone()),
-            ("Description", self.caption()),
-            ("Software", About::CREATOR.into()),
-            ("Source", self.about.made_from()),
-        ];
-        for (keyword, text) in texts {
-            encoder.add_itxt_chunk(keyword.into(), text)?;
-        }
+        // Every pixel is opaque.
         let rgb: Vec<u8> = pixmap.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
-        encoder.write_header()?.write_image_data(&rgb)?;
-        Ok(bytes)
+        let size = (pixmap.width(), pixmap.height());
+        png(size, &rgb, Some(self.style.dpi), &self.name, &self.described())
+            .map_err(|e| e.to_string())
     }
 
     /// The LaTeX, below what is said about the figure as comments.

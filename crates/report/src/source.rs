@@ -11,7 +11,7 @@ pub struct Source {
 
 impl Source {
     /// The text below a figure or table.
-    pub(crate) fn note(&self) -> String {
+    pub fn note(&self) -> String {
         match self.synthetic {
             true => format!("SYNTHETIC FACES: {}", self.data),
             false => self.data.clone(),

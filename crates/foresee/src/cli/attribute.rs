@@ -1,10 +1,11 @@
 //! `attribute`: the stage, and a figure of chosen methods, attributes and faces.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use foresee_attribution::Method;
-use foresee_celeba::attribute_index;
+use foresee_celeba::{ATTRIBUTES, attribute_index};
+use foresee_files::write_atomic;
 
 use super::arguments::RunArgs;
 use super::json::{JsonArgs, RunDocument, path_text, print_json};
@@ -12,10 +13,10 @@ use crate::artifacts::{ChosenFaces, ChosenMaps};
 use crate::error::{Result, input};
 use crate::faces;
 use crate::figures::attributions;
-use crate::output::print;
+use crate::output::{Kind, OutputFile, OverwriteArgs, print};
 use crate::run::{Run, Stage};
 use crate::session::Session;
-use crate::stages::attribute::{available_methods, compare, stage, studied_methods};
+use crate::stages::attribute::{Overlay, available_methods, compare, stage, studied_methods};
 use crate::stages::figures;
 use crate::tables;
 
@@ -40,16 +41,28 @@ pub struct AttributeArgs {
     /// Draw these attributes instead of the run's, such as Smiling; can be given several times.
     #[arg(long, value_name = "NAME")]
     attribute: Vec<String>,
-    /// Draw this image of the run's faces in every row instead of faces that have the attribute,
-    /// such as 000123.jpg.
+    /// Draw this image of the run's faces for every attribute instead of faces that have it, such
+    /// as 000123.jpg. With --overlay also the file of any image.
     #[arg(long, value_name = "NAME")]
     image: Option<String>,
+    /// Write one PNG: the map of one --method for one --attribute over one --image.
+    #[arg(long, requires = "image", requires = "method", requires = "attribute")]
+    overlay: bool,
+    /// Where the overlay goes. Default: figures/overlay_METHOD_ATTRIBUTE_IMAGE.png in the run's
+    /// folder.
+    #[arg(long, value_name = "FILE", requires = "overlay")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
     #[command(flatten)]
     json: JsonArgs,
 }
 
 pub(super) fn attribute(args: &AttributeArgs) -> Result<()> {
     let (mut run, device) = args.run.open()?;
+    if args.overlay {
+        return draw_overlay(args, &run, &Session::new(device));
+    }
     let images = args.images.map(|images| format!("attribute.images={images}"));
     let set: Vec<String> = args.set.iter().cloned().chain(images).collect();
     run.manifest.config = run.manifest.config.with_attribute(&set)?;
@@ -119,6 +132,38 @@ fn methods(asked: &[Method], run: &Run) -> Result<Vec<Method>> {
         }
         None if asked.is_empty() => Ok(studied_methods(run)),
         None => Ok(asked.to_vec()),
+    }
+}
+
+fn draw_overlay(args: &AttributeArgs, run: &Run, session: &Session) -> Result<()> {
+    let ([method], [attribute], Some(image)) =
+        (args.method.as_slice(), args.attribute.as_slice(), &args.image)
+    else {
+        return Err(input("--overlay is of one --method, one --attribute and one --image"));
+    };
+    methods(&[*method], run)?;
+    let overlay = Overlay { method: *method, attribute: attribute_index(attribute)?, image };
+    let file = match &args.out {
+        Some(out) => {
+            let reads = [Path::new(image)];
+            Some(OutputFile::new("--out", out, Kind::Figure, &reads, args.overwrite)?)
+        }
+        None => None,
+    };
+    let png = overlay.draw(run, session)?;
+    match file {
+        Some(file) => {
+            file.write(&png)?;
+            file.print_beside(&format!("{}\n", file.path().display()))
+        }
+        None => {
+            let image = Path::new(image).file_stem().unwrap_or_default().display();
+            let attribute = ATTRIBUTES[overlay.attribute];
+            let name = format!("figures/overlay_{}_{attribute}_{image}.png", method.id());
+            let path = run.path(&name);
+            write_atomic(&path, &png)?;
+            print(&format!("{}\n", path.display()))
+        }
     }
 }
 

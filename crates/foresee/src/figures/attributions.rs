@@ -105,10 +105,14 @@ fn column_of(label: &MapLabel, faces: &[(String, Face)]) -> Result<AttributionCo
 }
 
 fn described(method: Method) -> AttributionMethod {
-    let kind = match method.reading() {
+    AttributionMethod { name: method.title().into(), kind: kind_of(method) }
+}
+
+/// What a method's values mean.
+pub(crate) fn kind_of(method: Method) -> AttributionKind {
+    match method.reading() {
         Reading::Signed => AttributionKind::Signed,
         Reading::Unsigned => AttributionKind::Unsigned,
         Reading::Global => AttributionKind::Global,
-    };
-    AttributionMethod { name: method.title().into(), kind }
+    }
 }

@@ -16,7 +16,7 @@ mod training;
 
 use foresee_report::{About, Figure, Panel, Source, Style};
 
-pub(crate) use self::attributions::attributions;
+pub(crate) use self::attributions::{attributions, kind_of};
 pub(crate) use self::regression::regression;
 use crate::config::Figures;
 use crate::error::{Result, input};

@@ -4,12 +4,14 @@
 mod checks;
 mod comparison;
 mod global;
+mod overlay;
 mod scores;
 mod subject;
 
 use foresee_attribution::{Explainer, Method};
 
 use self::comparison::{Comparison, Rows};
+pub(crate) use self::overlay::Overlay;
 use self::subject::Subject;
 pub use self::subject::layers_of;
 use crate::artifacts::{
