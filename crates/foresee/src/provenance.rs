@@ -1,6 +1,7 @@
 //! What stands on every figure and table: what the network was trained on, and what the numbers
 //! were measured on.
 
+use foresee_predict::RegressionStudy;
 use foresee_report::Source;
 
 use crate::run::Run;
@@ -21,6 +22,16 @@ pub(crate) fn source(run: &Run, measured: &str) -> Source {
         data.push_str(&format!("; measured on {measured}"));
     }
     Source { data, synthetic: m.data.synthetic }
+}
+
+/// The note of figures and tables of the regression models.
+pub(crate) fn simulated() -> Source {
+    let study = RegressionStudy::default();
+    let data = format!(
+        "simulated data: random smooth functions on [-1, 1], {} points with noise of σ = {}",
+        study.points, study.noise
+    );
+    Source { data, synthetic: false }
 }
 
 /// How many of `all` faces a setting takes, 0 meaning all.

@@ -8,92 +8,10 @@ use plotters::style::text_anchor::HPos;
 use crate::canvas::{Canvas, Drawn, Fitted, MARGIN, draw};
 use crate::error::Result;
 use crate::figure::Figure;
-use crate::line_style::LineStyle;
+use crate::panel::{Band, Curve, Level, Panel};
 use crate::source::Source;
 use crate::style::{BODY, SMALL, Style, TITLE};
 use crate::tikz::tikz;
-
-/// How the spread around a curve is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Band {
-    /// A filled band.
-    Filled,
-    /// A bar at each point.
-    Bars,
-}
-
-/// One curve.
-#[derive(Debug, Clone)]
-pub struct Curve {
-    /// Its name in the legend.
-    pub name: String,
-    /// (x, y), from left to right.
-    pub points: Vec<(f64, f64)>,
-    /// Lower and upper end of its spread at each point; empty for none.
-    pub spread: Vec<(f64, f64)>,
-    /// How the spread is drawn.
-    pub band: Band,
-    /// Its colour: a number in a list of seven.
-    pub colour: usize,
-    /// Its line and markers.
-    pub style: LineStyle,
-}
-
-impl Curve {
-    /// A curve without a spread.
-    pub fn new(
-        name: impl Into<String>,
-        points: Vec<(f64, f64)>,
-        colour: usize,
-        style: LineStyle,
-    ) -> Self {
-        Self { name: name.into(), points, spread: vec![], band: Band::Filled, colour, style }
-    }
-
-    pub(crate) fn colour(&self, style: &Style) -> RGBColor {
-        style.palette.curve(self.colour)
-    }
-
-    /// Points that lie close together are a line without markers.
-    pub(crate) fn has_markers(&self) -> bool {
-        self.points.len() <= 40 || self.style == LineStyle::Points
-    }
-
-    /// The points with a place.
-    pub(crate) fn defined_points(&self) -> impl Iterator<Item = &(f64, f64)> {
-        self.points.iter().filter(|p| p.0.is_finite() && p.1.is_finite())
-    }
-
-    /// x, y, and the ends of the spread, where all of them are defined.
-    pub(crate) fn defined_spread(&self) -> impl Iterator<Item = (f64, f64, (f64, f64))> {
-        let all = self.points.iter().zip(&self.spread).map(|(&(x, y), &spread)| (x, y, spread));
-        all.filter(|(x, y, (low, high))| [x, y, low, high].iter().all(|v| v.is_finite()))
-    }
-}
-
-/// A horizontal line.
-#[derive(Debug, Clone)]
-pub struct Level {
-    /// Its name in the legend.
-    pub name: String,
-    /// Its height.
-    pub y: f64,
-}
-
-/// One pair of axes.
-#[derive(Debug, Clone)]
-pub struct Panel {
-    /// Written above.
-    pub title: String,
-    /// The x axis, with its unit.
-    pub x: String,
-    /// The y axis, with its unit.
-    pub y: String,
-    /// The curves.
-    pub curves: Vec<Curve>,
-    /// Horizontal lines.
-    pub levels: Vec<Level>,
-}
 
 /// Narrowest panel beside another.
 const NARROWEST: i32 = 240;
@@ -453,6 +371,7 @@ fn tick(value: f64, (low, high): (f64, f64), ticks: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line_style::LineStyle;
 
     #[test]
     fn a_range_is_never_empty() {

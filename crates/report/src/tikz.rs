@@ -2,9 +2,9 @@
 
 use plotters::style::RGBColor;
 
-use crate::curves::{Band, Curve, Panel};
 use crate::latex::escaped;
 use crate::line_style::LineStyle;
+use crate::panel::{Band, Curve, Panel};
 use crate::style::Style;
 
 /// What a document needs in its preamble.
@@ -176,7 +176,7 @@ fn legend(panels: &[Panel], names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::curves::Level;
+    use crate::panel::Level;
 
     #[test]
     fn curves_bars_and_levels_are_written() {

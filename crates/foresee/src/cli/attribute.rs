@@ -6,10 +6,11 @@ use clap::Args;
 use foresee_attribution::Method;
 use foresee_celeba::{ATTRIBUTES, attribute_index};
 use foresee_files::write_atomic;
+use foresee_report::About;
 
 use super::arguments::RunArgs;
 use super::json::{JsonArgs, RunDocument, path_text, print_json};
-use crate::artifacts::{ChosenFaces, ChosenMaps};
+use crate::artifacts::{Artifact, ChosenFaces, ChosenMaps};
 use crate::error::{Result, input};
 use crate::faces;
 use crate::figures::attributions;
@@ -191,6 +192,12 @@ fn draw(chosen: &Chosen, run: &Run, session: &Session) -> Result<Vec<PathBuf>> {
     run.write(&faces)?;
     run.write(&maps)?;
     let style = run.manifest.config.figures.style()?;
-    let figure = attributions(run, CHOSEN, &faces.0, &maps.0, &style)?;
+    let figure = attributions(run, CHOSEN, &faces.0, &maps.0, &style)?.about(About {
+        caption: "Chosen attribution methods. Of signed methods red speaks for the attribute and \
+                  blue against it; of the others the deeper colour counts more."
+            .into(),
+        data: vec![ChosenMaps::PATH.into(), ChosenFaces::PATH.into()],
+        command: String::new(),
+    });
     Ok(figure.save(&run.path("figures"))?)
 }

@@ -12,7 +12,7 @@ use crate::figures::{self, Drawing, Request, Takes};
 use crate::output::{OverwriteArgs, check_figures, print};
 use crate::run::Run;
 use crate::session::Session;
-use crate::stages;
+use crate::stages::figures::{computed, stage};
 
 /// Where figures that are shaped by hand go, in the run's folder.
 const CHOSEN: &str = "figures/chosen";
@@ -76,7 +76,7 @@ pub(super) fn figures(args: &FiguresArgs) -> Result<()> {
     let (mut run, device) = args.run.open()?;
     let session = Session::new(device);
     match args.is_plain() {
-        true => stages::figures::stage(&mut run, &session),
+        true => stage(&mut run, &session),
         false => shaped(args, &run, &session),
     }
 }
@@ -186,7 +186,8 @@ fn shaped(args: &FiguresArgs, run: &Run, session: &Session) -> Result<()> {
     let settings = args.settings(run)?;
     let drawings = args.drawings(run)?;
     let style = settings.style()?;
-    let request = Request { run, session, settings: &settings, style, panels: &args.panel };
+    let computed = computed(run, session, &settings, &drawings)?;
+    let request = Request { run, computed, settings: &settings, style, panels: &args.panel };
     let folder = match &args.out {
         Some(out) => out.clone(),
         None => run.path(CHOSEN),

@@ -15,6 +15,7 @@ pub(super) const DRAWING: Drawing = Drawing {
     caption: "Figure 2 (and 1): the network as it is built, and where the operations act.",
     data: &[MODEL],
     takes: Takes::Nothing,
+    needs: None,
     is_in: always,
     draw,
 };

@@ -10,15 +10,13 @@ use foresee_report::{
     face_attributions,
 };
 
-use super::{Drawing, Request, Takes};
+use super::{Drawing, Needs, Request, Takes};
 use crate::artifacts::{
     Artifact, AttributionFaces, AttributionMaps, FacePixels, MapKind, MapLabel,
 };
 use crate::error::Result;
-use crate::faces;
 use crate::provenance::source;
 use crate::run::{Run, Stage};
-use crate::stages::attribute::{compare, shown_methods};
 
 pub(super) const DRAWING: Drawing = Drawing {
     name: "attribution_comparison",
@@ -27,26 +25,18 @@ pub(super) const DRAWING: Drawing = Drawing {
               others the deeper colour counts more. A method has one scale for all faces.",
     data: &[AttributionMaps::PATH, AttributionFaces::PATH],
     takes: Takes::AttributesAndFaces,
+    needs: Some(Needs::Maps),
     is_in: |run| run.manifest.stages.contains_key(&Stage::Attribute),
     draw,
 };
 
-/// The maps that the stage `attribute` made, or, for other attributes and faces, those of its
-/// methods on these.
 fn draw(request: &Request, name: &str) -> Result<Figure> {
-    let (run, settings) = (request.run, request.settings);
-    if settings.attributes.is_empty() && settings.faces.is_empty() {
-        let (faces, maps): (AttributionFaces, AttributionMaps) = (run.read()?, run.read()?);
-        return attributions(run, name, &faces.0, &maps.0, &request.style);
+    let (run, style) = (request.run, &request.style);
+    if let Some((faces, maps)) = &request.computed.comparison {
+        return attributions(run, name, faces, maps, style);
     }
-    let mut attributes = settings.attribute_indices()?;
-    if attributes.is_empty() {
-        attributes = run.manifest.config.measure.attribute_indices()?;
-    }
-    let faces = faces::named(request.session.data(run)?, &settings.faces)?;
-    let methods = shown_methods(run);
-    let comparison = compare(run, request.session, &attributes, &faces, &methods)?;
-    attributions(run, name, &comparison.faces, &comparison.maps, &request.style)
+    let (faces, maps): (AttributionFaces, AttributionMaps) = (run.read()?, run.read()?);
+    attributions(run, name, &faces.0, &maps.0, style)
 }
 
 /// The figure of these maps.

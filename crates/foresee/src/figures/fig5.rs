@@ -13,6 +13,7 @@ pub(super) const DRAWING: Drawing = Drawing {
     caption: "Figure 5: mean of each channel's mask by attribute. Deeper is higher.",
     data: &[MeanMasks::PATH],
     takes: Takes::Attributes,
+    needs: None,
     is_in: always,
     draw,
 };

@@ -12,6 +12,7 @@ pub(super) const DRAWING: Drawing = Drawing {
     caption: "Figure 6: correlation among the channels of the feature map.",
     data: &[ChannelCorrelation::PATH, <Channel as Row>::PATH],
     takes: Takes::Panels,
+    needs: None,
     is_in: always,
     draw,
 };

@@ -15,6 +15,7 @@ pub(super) const DRAWING: Drawing = Drawing {
     caption: "Figure 7: accuracy over the number of pruned channels.",
     data: &[PruningCurves::PATH],
     takes: Takes::Nothing,
+    needs: None,
     is_in: always,
     draw,
 };

@@ -17,6 +17,7 @@ pub(super) const DRAWING: Drawing = Drawing {
     caption: "Figure 8: accuracy under noise for several n and β.",
     data: &[TransformationCurves::PATH],
     takes: Takes::Panels,
+    needs: None,
     is_in: always,
     draw,
 };

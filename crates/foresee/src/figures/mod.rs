@@ -14,15 +14,15 @@ mod pruning_takeover;
 mod regression;
 mod training;
 
-use foresee_report::{About, Figure, Panel, Source, Style};
+use foresee_report::{About, Figure, Panel, PlaneTable, Source, Style};
 
 pub(crate) use self::attributions::{attributions, kind_of};
 pub(crate) use self::regression::regression;
+use crate::artifacts::{FacePixels, Figure4Faces, Figure4Masks, MapLabel};
 use crate::config::Figures;
 use crate::error::{Result, input};
 use crate::provenance::source;
 use crate::run::Run;
-use crate::session::Session;
 
 /// All figures, in the order in which they are drawn.
 const ALL: [&Drawing; 14] = [
@@ -52,6 +52,8 @@ pub(crate) struct Drawing {
     pub data: &'static [&'static str],
     /// Which of a request's choices it takes.
     pub takes: Takes,
+    /// What has to be computed for other attributes or faces.
+    pub needs: Option<Needs>,
     /// Whether a run has it.
     is_in: fn(&Run) -> bool,
     draw: fn(&Request, &str) -> Result<Figure>,
@@ -66,15 +68,30 @@ pub(crate) enum Takes {
     Panels,
 }
 
+/// What the network has to compute for a figure of other attributes or faces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Masks,
+    Maps,
+}
+
 /// How a figure is to be drawn.
 pub(crate) struct Request<'a> {
     pub run: &'a Run,
-    pub session: &'a Session,
+    /// What was computed for the settings' attributes and faces, if they name any.
+    pub computed: Computed,
     /// The settings that the style, the attributes and the faces are from.
     pub settings: &'a Figures,
     pub style: Style,
     /// Panels by number from 1, in the order in which they are to be drawn; empty: all.
     pub panels: &'a [usize],
+}
+
+/// Masks and maps of other attributes and faces than the run's.
+#[derive(Default)]
+pub(crate) struct Computed {
+    pub figure4: Option<(Figure4Faces, Figure4Masks)>,
+    pub comparison: Option<(FacePixels, PlaneTable<MapLabel>)>,
 }
 
 /// The figures that a run has.

@@ -14,6 +14,7 @@ pub(super) const DRAWING: Drawing = Drawing {
     caption: "Forecasts of what perturbations change, scored.",
     data: &[ScoredForecasts::PATH],
     takes: Takes::Nothing,
+    needs: None,
     is_in: |run| run.manifest.config.predict.images > 0,
     draw,
 };

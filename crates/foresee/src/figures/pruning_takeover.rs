@@ -16,6 +16,7 @@ pub(super) const DRAWING: Drawing = Drawing {
               of pruned ones.",
     data: &[PruningCurves::PATH],
     takes: Takes::Nothing,
+    needs: None,
     is_in: |run| run.manifest.config.prune.takeover,
     draw,
 };

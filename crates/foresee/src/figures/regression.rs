@@ -7,7 +7,7 @@ use foresee_report::{About, Band, Curve, Figure, HeatMap, Panel, Style, curves, 
 use super::{Drawing, Request, Takes};
 use crate::artifacts::{Artifact, RegressionReport, RegressionRow};
 use crate::error::Result;
-use crate::pages::regression::source;
+use crate::provenance::simulated;
 use crate::run::Run;
 
 /// N of the figures that show one N.
@@ -30,18 +30,18 @@ const fn drawing(
 ) -> Drawing {
     let is_in = |run: &Run| run.manifest.config.predict.images > 0;
     let data = &[RegressionReport::PATH];
-    Drawing { name, caption, data, takes: Takes::Panels, is_in, draw }
+    Drawing { name, caption, data, takes: Takes::Panels, needs: None, is_in, draw }
 }
 
 pub(super) const FITS: Drawing = drawing(
     "predictability_regression_fits",
     "One data set, fitted in the three bases with 11 coefficients each.",
-    |request, name| request.curves(name, fits()?, &source()),
+    |request, name| request.curves(name, fits()?, &simulated()),
 );
 pub(super) const CHANGES: Drawing = drawing(
     "predictability_regression_changes",
     "What a step of 0.2 in one coefficient changes of the function.",
-    |request, name| request.curves(name, changes(), &source()),
+    |request, name| request.curves(name, changes(), &simulated()),
 );
 pub(super) const GRAM: Drawing = drawing(
     "predictability_regression_gram",
@@ -49,7 +49,7 @@ pub(super) const GRAM: Drawing = drawing(
      with another.",
     |request, name| {
         let maps = request.panels(name, gram())?;
-        Ok(heat_maps(name, &maps, "cosine", &source(), &request.style)?)
+        Ok(heat_maps(name, &maps, "cosine", &simulated(), &request.style)?)
     },
 );
 pub(super) const CROSS_TALK: Drawing = drawing(
@@ -57,12 +57,12 @@ pub(super) const CROSS_TALK: Drawing = drawing(
     "First panel: share of the change that shows in other components, mean over components \
      (range). Second panel: the same of the coefficients when the others are fitted anew, mean \
      over data sets (range).",
-    |request, name| request.curves(name, cross_talk(&request.run.read()?), &source()),
+    |request, name| request.curves(name, cross_talk(&request.run.read()?), &simulated()),
 );
 
 /// All of them outside of a run, with the numbers of a study.
 pub(crate) fn regression(report: &RegressionReport) -> Result<Vec<Figure>> {
-    let (source, style) = (source(), Style::default());
+    let (source, style) = (simulated(), Style::default());
     let of = |drawing: &Drawing, figure: foresee_report::Result<Figure>| -> Result<Figure> {
         let data = drawing.data.iter().map(ToString::to_string).collect();
         let command = "foresee predict --study regression --out .".into();

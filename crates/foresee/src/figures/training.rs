@@ -17,6 +17,7 @@ pub(super) const DRAWING: Drawing = Drawing {
               several steps.",
     data: &[<TrainingStep as Row>::PATH, <Validation as Row>::PATH],
     takes: Takes::Panels,
+    needs: None,
     is_in: always,
     draw,
 };

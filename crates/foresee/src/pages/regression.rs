@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use foresee_predict::RegressionStudy;
-use foresee_report::{Report, Section, Source, Table};
+use foresee_report::{Report, Section, Table};
 
 use crate::artifacts::{Artifact, RegressionReport};
 use crate::error::Result;
+use crate::provenance::simulated;
 use crate::run::{REPORT, write_simulated};
 use crate::{figures, tables};
 
@@ -22,20 +22,10 @@ pub(super) const TEXT: &str = "The paper's example of its definition. A function
      perturbed function through the basis, and on the coefficients when all others are then \
      fitted anew to the same points.";
 
-/// What a reader must know of the data.
-pub(crate) fn source() -> Source {
-    let study = RegressionStudy::default();
-    let data = format!(
-        "simulated data: random smooth functions on [-1, 1], {} points with noise of σ = {}",
-        study.points, study.noise
-    );
-    Source { data, synthetic: false }
-}
-
 /// Writes `data/`, `figures/`, `tables/` and the page into a folder; its table.
 pub(crate) fn write(out: &Path, measured: &RegressionReport, seeds: u64) -> Result<Table> {
     write_simulated(&out.join(RegressionReport::PATH), measured)?;
-    let source = source();
+    let source = simulated();
     let figures = figures::regression(measured)?;
     for figure in &figures {
         figure.save(&out.join("figures"))?;

@@ -2,14 +2,17 @@
 
 use foresee_report::{Figure, Table};
 
-use super::attribute;
+use super::{attribute, measure};
 use crate::artifacts::{
     Accuracy, Artifact, AttributeAccuracy, AttributeNeighbour, Channel, GroupMember, MeanMasks,
     RegressionReport, Row, ScoredForecasts, TopChannel,
 };
+use crate::config::Figures;
 use crate::error::Result;
+use crate::faces;
 use crate::figures::architecture::architecture;
-use crate::figures::{self, Request};
+use crate::figures::{self, Computed, Drawing, Needs, Request};
+use crate::provenance::simulated;
 use crate::run::{Inputs, Outputs, REPORT, Run, Stage};
 use crate::session::{MODEL, Session};
 use crate::{pages, tables};
@@ -45,11 +48,42 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let run = outputs.run();
         let settings = &manifest.config.figures;
         let style = settings.style()?;
-        let request = Request { run, session, settings, style, panels: &[] };
-        let figures = figures::of(run).into_iter().map(|drawing| drawing.draw(&request));
+        let drawings = figures::of(run);
+        let computed = computed(run, session, settings, &drawings)?;
+        let request = Request { run, computed, settings, style, panels: &[] };
+        let figures = drawings.into_iter().map(|drawing| drawing.draw(&request));
         let figures = figures.collect::<Result<Vec<Figure>>>()?;
         save(outputs, &figures, &all_tables(run)?)
     })
+}
+
+/// What the drawings need for the attributes and faces that the settings name; nothing if they name
+/// none.
+pub(crate) fn computed(
+    run: &Run,
+    session: &Session,
+    settings: &Figures,
+    drawings: &[&Drawing],
+) -> Result<Computed> {
+    let mut computed = Computed::default();
+    if settings.attributes.is_empty() && settings.faces.is_empty() {
+        return Ok(computed);
+    }
+    let attributes = match settings.attribute_indices()? {
+        none if none.is_empty() => run.manifest.config.measure.attribute_indices()?,
+        named => named,
+    };
+    let faces = faces::named(session.data(run)?, &settings.faces)?;
+    let draws = |subject| drawings.iter().any(|drawing| drawing.needs == Some(subject));
+    if draws(Needs::Masks) {
+        computed.figure4 = Some(measure::figure4(run, session, &attributes, &faces)?);
+    }
+    if draws(Needs::Maps) {
+        let methods = attribute::shown_methods(run);
+        let comparison = attribute::compare(run, session, &attributes, &faces, &methods)?;
+        computed.comparison = Some((comparison.faces, comparison.maps));
+    }
+    Ok(computed)
 }
 
 /// The files that a run's figures and tables are made from, each once.
@@ -75,7 +109,7 @@ fn all_tables(run: &Run) -> Result<Vec<Table>> {
     if run.manifest.config.predict.images > 0 {
         all.push(tables::predictability(run)?);
         let report: RegressionReport = run.read()?;
-        all.push(tables::regression(&report, &pages::regression::source()));
+        all.push(tables::regression(&report, &simulated()));
     }
     if run.manifest.stages.contains_key(&Stage::Attribute) {
         all.extend(tables::attribution(run)?);

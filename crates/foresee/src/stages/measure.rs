@@ -170,23 +170,18 @@ fn write_figure4(outputs: &mut Outputs, session: &Session, importance: &Matrix) 
 }
 
 /// Figure 4 for other attributes and faces than the run's, of a run whose statistics are measured;
-/// without attributes, the run's.
-pub(crate) fn figure4(
+/// without faces, on test faces that have the attributes.
+pub(super) fn figure4(
     run: &Run,
     session: &Session,
     attributes: &[usize],
-    faces: &[String],
+    faces: &[usize],
 ) -> Result<(Figure4Faces, Figure4Masks)> {
-    let settings = &run.manifest.config.measure;
-    let rows = match settings.importance {
+    let rows = match run.manifest.config.measure.importance {
         Importance::Mask => run.read::<MeanMasks>()?.0.rows,
         Importance::Contribution => run.read::<MeanContributions>()?.0.rows,
     };
-    let importance = Matrix::from_rows(&rows);
-    let own = settings.attribute_indices()?;
-    let attributes = if attributes.is_empty() { &own } else { attributes };
-    let faces = faces::named(session.data(run)?, faces)?;
-    masks_on_faces(run, session, &importance, attributes, &faces)
+    masks_on_faces(run, session, &Matrix::from_rows(&rows), attributes, faces)
 }
 
 /// The masks of attributes' top channels on these faces, or, if none are given, on test faces that
