@@ -3,8 +3,20 @@
 /// Statistics of CelebA's 40 attributes, which synthetic faces are drawn with.
 pub mod celeba {
     /// CSV: how often each attribute occurs, and the threshold of its latent normal variable.
+    ///
+    /// ```
+    /// let mut rows = foresee_data::celeba::ATTRIBUTE_FREQUENCIES.lines();
+    /// assert_eq!(rows.next(), Some("attribute,frequency,threshold,faces"));
+    /// assert_eq!(rows.count(), 40);
+    /// ```
     pub const ATTRIBUTE_FREQUENCIES: &str = include_str!("celeba/attribute_frequencies.csv");
     /// CSV: the correlation [40, 40] of the latent normal variables.
+    ///
+    /// ```
+    /// let mut rows = foresee_data::celeba::ATTRIBUTE_LATENT_CORRELATION.lines();
+    /// // The attribute's name, then 40 numbers.
+    /// assert!(rows.all(|row| row.split(',').count() == 41));
+    /// ```
     pub const ATTRIBUTE_LATENT_CORRELATION: &str =
         include_str!("celeba/attribute_latent_correlation.csv");
 }
@@ -14,6 +26,11 @@ pub mod published {
     /// CSV: Table 3 of the paper.
     pub const TABLE3: &str = include_str!("published/table3.csv");
     /// CSV: Table 4 of the paper.
+    ///
+    /// ```
+    /// let first = foresee_data::published::TABLE4.lines().nth(1);
+    /// assert_eq!(first, Some("Black_Hair,1,Blond_Hair"));
+    /// ```
     pub const TABLE4: &str = include_str!("published/table4.csv");
     /// CSV: the 40 test accuracies that the authors of ABN published with their code.
     pub const ABN_PER_ATTRIBUTE: &str = include_str!("published/abn_per_attribute.csv");
