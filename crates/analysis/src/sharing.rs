@@ -29,7 +29,7 @@ pub struct Sharing {
 ///     vec![0.8, 1.0, 0.2],
 ///     vec![0.1, 0.2, 1.0],
 /// ]);
-/// // Their top channels are 0 and 1, and 0 and 2; no pair correlates as much.
+/// // Their top channels are 0 and 1, and 0 and 2; no other pair correlates as much.
 /// assert_eq!(sharing(&masks, &rho, 0, 1, 2), Sharing { rank: 1. / 3., common: 1 });
 /// ```
 pub fn sharing(masks: &Matrix, correlation: &Matrix, a: usize, b: usize, top: usize) -> Sharing {

@@ -97,7 +97,7 @@ impl Regression {
     /// let y = vec![-1., 0., 2., 3.];
     /// let points = Points { x: vec![-1., -0.5, 0.5, 1.], y: y.clone(), truth: y };
     /// let line = Regression::fit(Basis::Naive, 1, &points)?;
-    /// let expected = [1., 2., 0.];
+    /// let expected = [1f64, 2., 0.];
     /// assert!(line.coefficients().iter().zip(expected).all(|(c, e)| (c - e).abs() < 1e-9));
     /// assert!((line.at(0.25) - 1.5).abs() < 1e-9);
     /// # Ok::<(), foresee_predict::Error>(())
