@@ -39,7 +39,7 @@ pub struct Noise {
 /// let both = add_noise(&images, &[7, 8], &noise)?;
 /// // Image 8 has the same noise in any batch.
 /// let alone = add_noise(&images.narrow(0, 1, 1)?, &[8], &noise)?;
-/// let values = |images: &Tensor| images.flatten_all()?.to_vec1::<f32>();
+/// let values = |images: &Tensor| images.flatten_all().and_then(|all| all.to_vec1::<f32>());
 /// assert_eq!(values(&both.narrow(0, 1, 1)?)?, values(&alone)?);
 /// assert_ne!(values(&both.narrow(0, 0, 1)?)?, values(&alone)?);
 /// # Ok::<(), foresee_perturb::Error>(())
