@@ -88,7 +88,7 @@ impl Figure {
     /// use foresee_report::{About, Style};
     ///
     /// # use foresee_report::{HeatMap, Source, heat_maps};
-    /// # let map = HeatMap { title: "before".into(), rows: vec![vec![1.]], axis: "channel".into() };
+    /// # let map = HeatMap { title: "before".into(), rows: vec![vec![1.]], axis: "c".into() };
     /// # let source = Source { data: "40 drawn faces".into(), synthetic: true };
     /// # let figure = heat_maps("fig6", &[map], "correlation", &source, &Style::default())?;
     /// let figure = figure.about(About {
@@ -162,7 +162,7 @@ impl Figure {
     /// use foresee_report::{Format, Style, is_figure};
     ///
     /// # use foresee_report::{HeatMap, Source, heat_maps};
-    /// # let map = HeatMap { title: "before".into(), rows: vec![vec![1.]], axis: "channel".into() };
+    /// # let map = HeatMap { title: "before".into(), rows: vec![vec![1.]], axis: "c".into() };
     /// # let source = Source { data: "40 drawn faces".into(), synthetic: true };
     /// # let folder = tempfile::tempdir()?;
     /// let style = Style { formats: vec![Format::Svg], ..Style::default() };

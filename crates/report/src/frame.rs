@@ -131,8 +131,8 @@ pub fn values_with<T>(
 /// ```
 /// use foresee_report::frame::{Rows, df};
 ///
-/// let frame = df!("name" => ["a", "b"], "share" => [0.1, f64::NAN], "seed" => [Some(7u64), None])?;
-/// let json = serde_json::to_string(&Rows(frame))?;
+/// let data = df!("name" => ["a", "b"], "share" => [0.1, f64::NAN], "seed" => [Some(7u64), None])?;
+/// let json = serde_json::to_string(&Rows(data))?;
 /// let expected = r#"[{"name":"a","share":0.1,"seed":7},{"name":"b","share":null,"seed":null}]"#;
 /// assert_eq!(json, expected);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
