@@ -11,6 +11,19 @@ fn dendrogram(correlation: &Matrix) -> Dendrogram<f64> {
 }
 
 /// An order in which similar rows are side by side: that of the dendrogram's leaves.
+///
+/// ```
+/// use foresee_analysis::{Matrix, similar_order};
+///
+/// // Rows 0 and 2 are alike.
+/// let rho = Matrix::from_rows(&[
+///     vec![1.0, 0.1, 0.8],
+///     vec![0.1, 1.0, 0.2],
+///     vec![0.8, 0.2, 1.0],
+/// ]);
+/// let order = similar_order(&rho);
+/// assert!(order.windows(2).any(|pair| pair == [0, 2] || pair == [2, 0]));
+/// ```
 pub fn similar_order(correlation: &Matrix) -> Vec<usize> {
     let n = correlation.rows();
     if n < 2 {
@@ -27,6 +40,19 @@ pub fn similar_order(correlation: &Matrix) -> Vec<usize> {
 
 /// Groups of rows whose members correlate by more than `correlation_above` on average, the largest
 /// group first. A row that joins none is a group of its own.
+///
+/// ```
+/// use foresee_analysis::{Matrix, groups};
+///
+/// let rho = Matrix::from_rows(&[
+///     vec![1.0, 0.8, 0.1],
+///     vec![0.8, 1.0, 0.2],
+///     vec![0.1, 0.2, 1.0],
+/// ]);
+/// assert_eq!(groups(&rho, 0.5), [vec![0, 1], vec![2]]);
+/// // On average rows 0 and 1 correlate by 0.15 with row 2.
+/// assert_eq!(groups(&rho, 0.14), [vec![0, 1, 2]]);
+/// ```
 pub fn groups(correlation: &Matrix, correlation_above: f64) -> Vec<Vec<usize>> {
     let n = correlation.rows();
     let mut clusters: Vec<Vec<usize>> = (0..n).map(|i| vec![i]).collect();

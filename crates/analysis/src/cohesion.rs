@@ -16,6 +16,20 @@ pub struct Cohesion {
 
 /// [`Cohesion`] of groups `0..groups`, given the group of each row of a correlation matrix.
 ///
+/// ```
+/// use foresee_analysis::{Matrix, cohesion};
+///
+/// let rho = Matrix::from_rows(&[
+///     vec![1.0, 0.8, 0.1],
+///     vec![0.8, 1.0, 0.2],
+///     vec![0.1, 0.2, 1.0],
+/// ]);
+/// // Rows 0 and 1 are a group, and row 2 is another one.
+/// let found = cohesion(&rho, &[0, 0, 1], 2);
+/// assert!((found.all - (0.8 - 0.15)).abs() < 1e-12);
+/// assert!(found.groups[1].is_nan());
+/// ```
+///
 /// # Panics
 /// If the matrix is smaller than `group_of`, or a group is not below `groups`.
 pub fn cohesion(correlation: &Matrix, group_of: &[usize], groups: usize) -> Cohesion {

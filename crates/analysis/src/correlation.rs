@@ -13,6 +13,20 @@ const CHUNK: usize = 8192;
 /// its co-moments are merged into the total as in Chan, Golub & LeVeque (1983). Before that, a
 /// channel's first sample is taken from all its samples, so a large mean costs no digits, and a
 /// channel that never changes has a variance of exactly 0.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_analysis::ChannelCorrelation;
+///
+/// // One image of 1 × 3 positions: channel 0 is 1, 2, 3, and channel 1 is 2, 1, 3.
+/// let features = Tensor::new(&[[[[1f32, 2., 3.]], [[2., 1., 3.]]]], &Device::Cpu)?;
+/// let mut correlation = ChannelCorrelation::new(2);
+/// correlation.add(&features)?;
+/// assert_eq!((correlation.samples(), correlation.means()), (3, &[2., 2.][..]));
+/// // Deviations -1, 0, 1 and 0, -1, 1: 1/√(2·2).
+/// assert!((correlation.finish()?.get(0, 1) - 0.5).abs() < 1e-9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ChannelCorrelation {
     count: f64,

@@ -57,6 +57,25 @@ pub struct FeatureBatch<'a> {
 }
 
 /// Statistics of features and masks that are collected batch by batch, in constant memory.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_analysis::{CorrelationSamples, FeatureBatch, FeatureStatistics};
+///
+/// // One image of 1 × 2 positions, one attribute, two channels.
+/// let mut statistics = FeatureStatistics::new(&Tensor::new(&[[2f32, -1.]], &Device::Cpu)?)?;
+/// statistics.add(&FeatureBatch {
+///     features: &Tensor::new(&[[[[0f32, 2.]], [[1., 3.]]]], &Device::Cpu)?,
+///     products: &Tensor::new(&[[[0.5f32, 2.]]], &Device::Cpu)?,
+///     masks: &Tensor::new(&[[[0.5f32, 1.]]], &Device::Cpu)?,
+/// })?;
+/// let found = statistics.finish(CorrelationSamples::Positions)?;
+/// assert_eq!(found.means, [1., 2.]);
+/// assert_eq!(found.masks.row(0), [0.5, 1.]);
+/// // |2·0.5| and |-1·2|.
+/// assert_eq!(found.contributions.row(0), [1., 2.]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct FeatureStatistics {
     /// Readout weights w `[K, C]`.

@@ -19,6 +19,17 @@ const SMALLEST_RATIO: f64 = 1e-6;
 /// The mean of some channels of masks [C, H, W], each divided by its sum: `[H·W]`, row by row. Its
 /// mass is 1, or less if masks are 0 everywhere.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_analysis::mean_map;
+///
+/// // Two masks of 1 × 2 positions.
+/// let masks = Tensor::new(&[[[1f32, 3.]], [[2., 2.]]], &Device::Cpu)?;
+/// assert_eq!(mean_map(&masks, &[0])?, [0.25, 0.75]);
+/// assert_eq!(mean_map(&masks, &[0, 1])?, [0.375, 0.625]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If there is no such channel or candle fails.
 pub fn mean_map(masks: &Tensor, channels: &[usize]) -> Result<Vec<f64>> {

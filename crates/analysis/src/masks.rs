@@ -6,6 +6,17 @@ use foresee_stats::{Matrix, mean};
 use crate::error::{Error, Result};
 
 /// The mean of every mask over positions and images, [K, C], for K attributes and C channels.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_analysis::MeanMasks;
+///
+/// // Two images, one attribute, two channels.
+/// let mut means = MeanMasks::new(1, 2);
+/// means.add(&Tensor::new(&[[[0.5f32, 0.]], [[1., 0.5]]], &Device::Cpu)?)?;
+/// assert_eq!(means.finish()?.row(0), [0.75, 0.25]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct MeanMasks {
     images: f64,
@@ -65,6 +76,15 @@ impl MeanMasks {
 /// share of the area, mean(r). It is 1 if the mask is spread evenly, and 0 if all of it lies
 /// elsewhere. `region` r says for each position how much of it belongs to the region, 0 to 1.
 /// `None` for an empty region or an empty mask.
+///
+/// ```
+/// use foresee_analysis::concentration;
+///
+/// // Three quarters of the mass lie in a quarter of the area.
+/// assert_eq!(concentration(&[3., 1., 0., 0.], &[1., 0., 0., 0.]), Some(3.));
+/// assert_eq!(concentration(&[1.; 4], &[1., 0., 0., 0.]), Some(1.));
+/// assert_eq!(concentration(&[0.; 4], &[1., 0., 0., 0.]), None);
+/// ```
 pub fn concentration(mask: &[f64], region: &[f64]) -> Option<f64> {
     let mass: f64 = mask.iter().sum();
     let area = mean(region);

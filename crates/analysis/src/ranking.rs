@@ -4,11 +4,30 @@ use foresee_stats::Matrix;
 
 /// The `n` columns of a row with the highest values, highest first. Of equal values the column with
 /// the lower number comes first.
+///
+/// ```
+/// use foresee_analysis::{Matrix, top_channels};
+///
+/// let mean_masks = Matrix::from_rows(&[vec![0.2, 0.9, 0.5]]);
+/// assert_eq!(top_channels(&mean_masks, 0, 2), [1, 2]);
+/// ```
 pub fn top_channels(importance: &Matrix, row: usize, n: usize) -> Vec<usize> {
     by_value(importance.row(row)).into_iter().take(n).collect()
 }
 
 /// The `n` other attributes that correlate most with one, highest first, each with its correlation.
+///
+/// ```
+/// use foresee_analysis::{Matrix, neighbours};
+///
+/// let rho = Matrix::from_rows(&[
+///     vec![1.0, 0.8, 0.1],
+///     vec![0.8, 1.0, 0.2],
+///     vec![0.1, 0.2, 1.0],
+/// ]);
+/// assert_eq!(neighbours(&rho, 2, 1), [(1, 0.2)]);
+/// assert_eq!(neighbours(&rho, 0, 2), [(1, 0.8), (2, 0.1)]);
+/// ```
 pub fn neighbours(correlation: &Matrix, attribute: usize, n: usize) -> Vec<(usize, f64)> {
     let row = correlation.row(attribute);
     by_value(row).into_iter().filter(|&k| k != attribute).take(n).map(|k| (k, row[k])).collect()

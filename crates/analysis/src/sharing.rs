@@ -15,6 +15,23 @@ pub struct Sharing {
 
 /// How far attributes a and b share channels, by the mean masks `[K, C]`, their correlation among
 /// attributes `[K, K]`, and the `top` channels of either attribute.
+///
+/// ```
+/// use foresee_analysis::{Matrix, Sharing, sharing};
+///
+/// let masks = Matrix::from_rows(&[
+///     vec![0.9, 0.5, 0.1],
+///     vec![0.8, 0.1, 0.3],
+///     vec![0.1, 0.2, 0.3],
+/// ]);
+/// let rho = Matrix::from_rows(&[
+///     vec![1.0, 0.8, 0.1],
+///     vec![0.8, 1.0, 0.2],
+///     vec![0.1, 0.2, 1.0],
+/// ]);
+/// // Their top channels are 0 and 1, and 0 and 2; no other pair correlates as much.
+/// assert_eq!(sharing(&masks, &rho, 0, 1, 2), Sharing { rank: 1. / 3., common: 1 });
+/// ```
 pub fn sharing(masks: &Matrix, correlation: &Matrix, a: usize, b: usize, top: usize) -> Sharing {
     let other = top_channels(masks, b, top);
     let common = top_channels(masks, a, top).iter().filter(|c| other.contains(c)).count();

@@ -19,6 +19,17 @@ pub const UNFINISHED: &str = ".tmp";
 /// - Into a pipe, a device, or an open descriptor (`/dev/stdout`, `/dev/fd/63`) the bytes are
 ///   written as they come. It is no error if a pipe's reader has gone.
 ///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("results/accuracy.csv");
+/// foresee_files::write_atomic(&path, b"accuracy\n0.5\n")?;
+/// foresee_files::write_atomic(&path, b"accuracy\n0.887\n")?;
+/// assert_eq!(std::fs::read(&path)?, b"accuracy\n0.887\n");
+/// // Nothing else is left in the folder.
+/// assert_eq!(std::fs::read_dir(folder.path().join("results"))?.count(), 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 /// If the folder or the file cannot be written, or the path is a folder; the message names the
 /// path.
@@ -35,6 +46,14 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Where a path leads: without links, but for those of open descriptors (`/dev/stdout`), which lead
 /// to no name. What does not exist yet follows the last folder that does.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// let place = foresee_files::place_of(&folder.path().join("new/./file"))?;
+/// assert_eq!(place, folder.path().canonicalize()?.join("new/file"));
+/// assert!(foresee_files::place_of(&folder.path().join("new/../file")).is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 /// If links lead in a circle, or the path goes back by `..` from a folder that does not exist: it
@@ -78,6 +97,16 @@ fn real_folder(folder: &Path) -> Result<PathBuf> {
 /// Whether a path leads to a pipe, a device, or an open descriptor, which no file can take the
 /// place of.
 ///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// use foresee_files::leads_to_stream;
+///
+/// assert!(!leads_to_stream(&folder.path().join("new"))?);
+/// # #[cfg(unix)]
+/// assert!(leads_to_stream("/dev/null".as_ref())?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 /// If it is there and cannot be looked at.
 pub fn leads_to_stream(path: &Path) -> Result<bool> {
@@ -110,6 +139,19 @@ fn stream(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Makes a path's folder and sees whether a file can be made there, before work whose result goes
 /// there.
 ///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// use foresee_files::{check_writable, write_atomic};
+///
+/// let file = folder.path().join("results/file");
+/// check_writable(&file)?;
+/// assert!(!file.exists() && folder.path().join("results").is_dir());
+/// // A file cannot hold another one.
+/// write_atomic(&file, b"")?;
+/// assert!(check_writable(&file.join("below")).is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 /// If not; the message names the path.
 pub fn check_writable(path: &Path) -> Result<()> {
@@ -121,6 +163,21 @@ pub fn check_writable(path: &Path) -> Result<()> {
 /// Writes a folder of files, each with its path in the folder: the folder is there whole or not at
 /// all. It is written beside its place, synced, and renamed. What is there already, with all that
 /// it holds, is replaced; a symbolic link stays, and what it names is replaced.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// use foresee_files::write_folder;
+///
+/// let path = folder.path().join("model");
+/// let file = |name: &str, text: &str| (name.to_owned(), text.as_bytes().to_vec());
+/// write_folder(&path, &[file("card.md", "first"), file("weights/1", "0")])?;
+/// assert_eq!(std::fs::read(path.join("weights/1"))?, b"0");
+/// // The whole folder is replaced.
+/// write_folder(&path, &[file("card.md", "second")])?;
+/// assert_eq!(std::fs::read(path.join("card.md"))?, b"second");
+/// assert!(!path.join("weights").exists());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 /// If a file cannot be written, or the folder cannot take its place; the message names the path.

@@ -30,6 +30,21 @@ pub struct Noise {
 /// Adds noise to normalised images [B, 3, H, W]. The seed and an image's number in `numbers` alone
 /// decide its noise, which grows with σ without changing its pattern. σ = 0 changes no bit.
 ///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use foresee_perturb::{Noise, add_noise};
+///
+/// let images = Tensor::zeros((2, 3, 4, 4), DType::F32, &Device::Cpu)?;
+/// let noise = Noise { sigma: 0.1, clip: false, mean: [0.; 3], deviation: [1.; 3], seed: 0 };
+/// let both = add_noise(&images, &[7, 8], &noise)?;
+/// // Image 8 has the same noise in any batch.
+/// let alone = add_noise(&images.narrow(0, 1, 1)?, &[8], &noise)?;
+/// let values = |images: &Tensor| images.flatten_all().and_then(|all| all.to_vec1::<f32>());
+/// assert_eq!(values(&both.narrow(0, 1, 1)?)?, values(&alone)?);
+/// assert_ne!(values(&both.narrow(0, 0, 1)?)?, values(&alone)?);
+/// # Ok::<(), foresee_perturb::Error>(())
+/// ```
+///
 /// # Errors
 /// If σ is negative or not finite, or there is not one number per image.
 pub fn add_noise(images: &Tensor, numbers: &[usize], noise: &Noise) -> Result<Tensor> {

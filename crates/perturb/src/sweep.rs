@@ -18,6 +18,42 @@ use crate::tally::Tally;
 /// `batches` yields images [B, 3, H, W] and labels [B, K], or classes `[B]` as [`Tally::add`] takes
 /// them.
 ///
+/// ```
+/// use candle_core::{Device, Result, Tensor};
+/// use foresee_perturb::{AttentionModel, Cut, Error, ToneCurve, prune_curves};
+///
+/// /// Its features are the image's channels, and its one logit is their sum.
+/// struct Sum(usize);
+///
+/// impl AttentionModel for Sum {
+///     fn channels(&self) -> usize {
+///         self.0
+///     }
+///     fn features(&self, images: &Tensor) -> Result<Tensor> {
+///         Ok(images.clone())
+///     }
+///     fn logits(&self, features: &Tensor) -> Result<Tensor> {
+///         features.mean((2, 3))?.sum_keepdim(1)
+///     }
+///     fn logits_with_curves(&self, z: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Tensor>> {
+///         curves.iter().map(|_| self.logits(z)).collect()
+///     }
+///     fn cut(&self, cut: &Cut) -> Result<Self> {
+///         Ok(Self(cut.kept().len()))
+///     }
+/// }
+///
+/// let image = Tensor::new(&[-1f32, 2., -0.5], &Device::Cpu)?.reshape((1, 3, 1, 1))?;
+/// let label = Tensor::new(&[[1f32]], &Device::Cpu)?;
+/// let batches = vec![Ok::<_, Error>((image, label))];
+/// let curve = vec![Cut::Plain(vec![0, 1, 2]), Cut::Plain(vec![0, 2])];
+/// let tallies = prune_curves(&Sum(3), &[curve], batches.into_iter())?;
+/// // -1 + 2 - 0.5 is above 0, as the label says; -1 - 0.5 is not.
+/// assert_eq!(tallies[0][0].accuracy(), 1.);
+/// assert_eq!(tallies[0][1].accuracy(), 0.);
+/// # Ok::<(), Error>(())
+/// ```
+///
 /// # Errors
 /// The first error of a batch or of the model.
 pub fn prune_curves<M: AttentionModel, E: From<crate::Error>>(

@@ -26,6 +26,21 @@ impl Tally {
     /// Adds logits [B, K], with labels [B, K] of attributes or with classes `[B]`, whole numbers
     /// from 0 to K - 1. Of equal logits the class with the lower number is predicted.
     ///
+    /// ```
+    /// use candle_core::{Device, Tensor};
+    /// use foresee_perturb::Tally;
+    ///
+    /// let logits = Tensor::new(&[[2f32, -1.], [-1., -3.]], &Device::Cpu)?;
+    /// let labels = Tensor::new(&[[1f32, 1.], [0., 0.]], &Device::Cpu)?;
+    /// let mut tally = Tally::default();
+    /// tally.add(&logits, &labels)?;
+    /// // The second attribute of the first image is missed.
+    /// assert_eq!(tally.by_image, [0.5, 1.]);
+    /// assert_eq!(tally.by_attribute(), [1., 0.5]);
+    /// assert_eq!(tally.accuracy(), 0.75);
+    /// # Ok::<(), foresee_perturb::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the shapes do not fit, or labels of the other kind were added before. With classes, also
     /// if a logit is NaN or there is no such class.
@@ -103,6 +118,18 @@ impl Tally {
 
     /// What this setting gains over a baseline on the same images, which must have come in the same
     /// order.
+    ///
+    /// ```
+    /// use foresee_perturb::Tally;
+    ///
+    /// // Two images with one attribute.
+    /// let both = Tally { correct: vec![2], by_image: vec![1., 1.], ranks: vec![] };
+    /// let one = Tally { correct: vec![1], by_image: vec![0., 1.], ranks: vec![] };
+    /// let gain = both.paired_gain(&one);
+    /// // The gains are 1 and 0: their standard deviation is √(1/2), and that over √2 is 1/2.
+    /// assert_eq!(gain.mean, 0.5);
+    /// assert!((gain.standard_error - 0.5).abs() < 1e-12);
+    /// ```
     pub fn paired_gain(&self, baseline: &Self) -> PairedGain {
         let pairs = self.by_image.iter().zip(&baseline.by_image);
         let gains: Vec<f64> = pairs.map(|(ours, theirs)| f64::from(ours - theirs)).collect();

@@ -45,6 +45,15 @@ impl Basis {
     }
 
     /// The 2N+1 functions at x.
+    ///
+    /// ```
+    /// use foresee_predict::Basis;
+    ///
+    /// assert_eq!(Basis::Naive.at(1, 0.5), [1., 0.5, 0.25]);
+    /// // P₂(x) = (3·x² - 1)/2.
+    /// assert_eq!(Basis::Legendre.at(1, 0.5), [1., 0.5, -0.125]);
+    /// assert_eq!(Basis::Fourier.at(1, 0.), [0.5, 1., 0.]);
+    /// ```
     pub fn at(self, n: usize, x: f64) -> Vec<f64> {
         match self {
             Self::Naive => (0..=2 * n).map(|power| x.powi(power as i32)).collect(),

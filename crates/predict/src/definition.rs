@@ -50,6 +50,19 @@ pub struct Change {
 impl Change {
     /// How much each output changes, `[outputs]`: the mean of |change| over items. `items` lists
     /// the items that count; an item that is listed twice counts twice.
+    ///
+    /// ```
+    /// use foresee_predict::{Change, Matrix};
+    ///
+    /// let change = Change {
+    ///     number: 0,
+    ///     operation: "prune channel 7".into(),
+    ///     strength: 1.,
+    ///     by_item: Matrix::from_rows(&[vec![1., -2.], vec![3., 0.]]),
+    /// };
+    /// assert_eq!(change.effect(&[0, 1]), [2., 1.]);
+    /// assert_eq!(change.effect(&[0]), [1., 2.]);
+    /// ```
     pub fn effect(&self, items: &[usize]) -> Vec<f64> {
         let mut sums = vec![0.; self.by_item.columns()];
         for &item in items {

@@ -116,6 +116,27 @@ impl Explanation {
     /// Forecasts of what pruning changes. `pruned` holds a set of channels for each perturbation,
     /// whose effects add up.
     ///
+    /// ```
+    /// use foresee_predict::{Explanation, ForecastRule, Matrix};
+    ///
+    /// // Two channels that correlate by 0.75, and one attribute.
+    /// let explanation = Explanation {
+    ///     correlation: Matrix::from_rows(&[vec![1., 0.75], vec![0.75, 1.]]),
+    ///     mean_masks: Matrix::from_rows(&[vec![0.8, 0.4]]),
+    ///     readout: Matrix::from_rows(&[vec![1., -1.]]),
+    ///     contributions: Matrix::from_rows(&[vec![0.5, 0.1]]),
+    ///     filter_norms: vec![1., 2.],
+    /// };
+    /// // Either channel alone is pruned.
+    /// let forecasts = explanation.of_pruning(&[vec![0], vec![1]])?;
+    /// let of = |rule: ForecastRule| forecasts.iter().find(|f| f.rule == rule).map(|f| &f.effects);
+    /// let masks = Matrix::from_rows(&[vec![0.8], vec![0.4]]);
+    /// assert_eq!(of(ForecastRule::MeanMask), Some(&masks));
+    /// let unique = Matrix::from_rows(&[vec![0.25], vec![0.25]]);
+    /// assert_eq!(of(ForecastRule::Uniqueness), Some(&unique));
+    /// # Ok::<(), foresee_predict::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the tables do not fit each other, or there is no such channel.
     pub fn of_pruning(&self, pruned: &[Vec<usize>]) -> Result<Vec<Forecast>> {

@@ -242,6 +242,22 @@ impl Forecast {
     /// in proportion to the strength. `probes` holds the change of each operation at the probe's
     /// strength; the forecast is for each of `strengths`.
     ///
+    /// ```
+    /// use foresee_predict::{Change, Forecast, Matrix};
+    ///
+    /// let probe = Change {
+    ///     number: 0,
+    ///     operation: "noise".into(),
+    ///     strength: 0.5,
+    ///     by_item: Matrix::from_rows(&[vec![1., -2.]]),
+    /// };
+    /// let forecast = Forecast::linear(&[probe], &[1., 2.])?;
+    /// // At twice the strength twice the change, whatever its sign.
+    /// assert_eq!(forecast.effects, Matrix::from_rows(&[vec![2., 4.], vec![4., 8.]]));
+    /// assert_eq!(forecast.budget.probes, 1);
+    /// # Ok::<(), foresee_predict::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If a probe has the strength 0.
     pub fn linear(probes: &[Change], strengths: &[f64]) -> Result<Self> {

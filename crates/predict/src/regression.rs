@@ -90,6 +90,19 @@ impl Regression {
 
     /// Fits the 2N+1 coefficients by least squares (singular value decomposition).
     ///
+    /// ```
+    /// use foresee_predict::{Basis, Points, Regression};
+    ///
+    /// // Four points of y = 1 + 2·x.
+    /// let y = vec![-1., 0., 2., 3.];
+    /// let points = Points { x: vec![-1., -0.5, 0.5, 1.], y: y.clone(), truth: y };
+    /// let line = Regression::fit(Basis::Naive, 1, &points)?;
+    /// let expected = [1f64, 2., 0.];
+    /// assert!(line.coefficients().iter().zip(expected).all(|(c, e)| (c - e).abs() < 1e-9));
+    /// assert!((line.at(0.25) - 1.5).abs() < 1e-9);
+    /// # Ok::<(), foresee_predict::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If there are fewer points than coefficients, a value is not finite, or x and y are not of
     /// one length.
@@ -122,6 +135,14 @@ impl Regression {
     }
 
     /// The model with δ added to one of its 2N+1 coefficients.
+    ///
+    /// ```
+    /// use foresee_predict::{Basis, Regression};
+    ///
+    /// let line = Regression::new(Basis::Naive, vec![1., 2., 0.])?;
+    /// assert_eq!(line.perturbed(1, 0.5).at(1.), 3.5);
+    /// # Ok::<(), foresee_predict::Error>(())
+    /// ```
     ///
     /// # Panics
     /// If there is no such coefficient.
@@ -157,6 +178,15 @@ impl Regression {
 /// Cross-talk of each component: when the component is perturbed, the share of the squared changes
 /// of all components that lies in the others. It is `1 - 1/Σ_i ρ_ij²` with the cosines ρ of the
 /// basis, and 0 in an orthogonal basis.
+///
+/// ```
+/// use foresee_predict::{Basis, cross_talk};
+///
+/// // 1 and x² have the cosine ρ = (2/3)/√(2·2/5), so ρ² = 5/9, and x is orthogonal to both.
+/// let naive = cross_talk(Basis::Naive, 1);
+/// assert!((naive[0] - (1. - 9. / 14.)).abs() < 1e-9 && naive[1].abs() < 1e-9);
+/// assert!(cross_talk(Basis::Legendre, 1).iter().all(|share| share.abs() < 1e-9));
+/// ```
 pub fn cross_talk(basis: Basis, n: usize) -> Vec<f64> {
     let cosines = basis.cosines(n);
     cosines.column_iter().map(|column| 1. - 1. / column.norm_squared()).collect()

@@ -138,6 +138,20 @@ impl Effects {
 /// operation's forecast lies far from all others, the line extrapolates, and so does its error.
 ///
 /// NaN if there is only one operation, or all effects are equal.
+///
+/// ```
+/// use foresee_predict::{Effects, Matrix, Unit, skill};
+///
+/// // Three operations that change one output by 1, 2 and 3.
+/// let values = Matrix::from_rows(&[vec![1.], vec![2.], vec![3.]]);
+/// let effects = Effects::new(values.clone(), vec![0, 1, 2], vec![1.; 3])?;
+/// assert_eq!(skill(&effects, &values, Unit::Outputs), 1.);
+/// // The means of the other two are 2.5, 2 and 1.5: their squared errors add up to 4.5, those of
+/// // "nothing changes" to 1 + 4 + 9.
+/// let nothing = skill(&effects, &Matrix::zeros(3, 1), Unit::Outputs);
+/// assert!((nothing - (1. - 14. / 4.5)).abs() < 1e-12);
+/// # Ok::<(), foresee_predict::Error>(())
+/// ```
 pub fn skill(effects: &Effects, forecast: &Matrix, unit: Unit) -> f64 {
     let (mut error, mut error_of_mean, mut size) = (0., 0., 0.);
     for (operation, &weight) in
@@ -200,6 +214,16 @@ impl Calibration {
 /// Rank agreement over outputs: the mean over changes of Kendall's τ-b between forecast and effect.
 /// Does the forecast say which outputs change most? NaN if no change has effects and forecasts that
 /// differ between outputs.
+///
+/// ```
+/// use foresee_predict::{Effects, Matrix, rank_of_outputs};
+///
+/// let effects = Effects::new(Matrix::from_rows(&[vec![1., 2., 3.]]), vec![0], vec![1.])?;
+/// // Two of three pairs of outputs are in the right order, one is not.
+/// let forecast = Matrix::from_rows(&[vec![10., 30., 20.]]);
+/// assert!((rank_of_outputs(&effects, &forecast) - 1. / 3.).abs() < 1e-12);
+/// # Ok::<(), foresee_predict::Error>(())
+/// ```
 pub fn rank_of_outputs(effects: &Effects, forecast: &Matrix) -> f64 {
     effects.mean(|change| Some(kendall(effects.values.row(change), forecast.row(change))))
 }
@@ -238,6 +262,18 @@ pub fn rank_of_operations(effects: &Effects, forecast: &Matrix) -> f64 {
 /// the change, `size` their share of all outputs, and `best` the share of the change in as many
 /// outputs that change most. Below 0 if the change avoids the named outputs. NaN for a forecast
 /// that is the same for all outputs.
+///
+/// ```
+/// use foresee_predict::{Effects, Matrix, locality};
+///
+/// let changed = Matrix::from_rows(&[vec![0., 0., 1., 0.]]);
+/// let effects = Effects::new(changed.clone(), vec![0], vec![1.])?;
+/// assert!((locality(&effects, &changed) - 1.).abs() < 1e-12);
+/// // One output of four is named, and none of the change lies there: (0 - 1/4)/(1 - 1/4).
+/// let elsewhere = Matrix::from_rows(&[vec![1., 0., 0., 0.]]);
+/// assert!((locality(&effects, &elsewhere) + 1. / 3.).abs() < 1e-12);
+/// # Ok::<(), foresee_predict::Error>(())
+/// ```
 pub fn locality(effects: &Effects, forecast: &Matrix) -> f64 {
     effects.mean(|change| local_share(effects.values.row(change), forecast.row(change)))
 }
@@ -272,6 +308,16 @@ fn local_share(effect: &[f64], forecast: &[f64]) -> Option<f64> {
 /// the stronger one changes more; equal changes count half. 1 if the change only grows, 0.5 by
 /// chance. NaN if every operation
 /// has one strength only.
+///
+/// ```
+/// use foresee_predict::{Effects, Matrix, monotonicity};
+///
+/// // One operation at three strengths: 2 and 3 change more than 1, but 3 less than 2.
+/// let values = Matrix::from_rows(&[vec![1.], vec![5.], vec![4.]]);
+/// let effects = Effects::new(values, vec![0; 3], vec![1., 2., 3.])?;
+/// assert!((monotonicity(&effects) - 2. / 3.).abs() < 1e-12);
+/// # Ok::<(), foresee_predict::Error>(())
+/// ```
 pub fn monotonicity(effects: &Effects) -> f64 {
     let size = |change: usize| effects.values.row(change).iter().sum::<f64>();
     let strength = |change: usize| effects.strengths[change].abs();

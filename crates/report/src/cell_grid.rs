@@ -90,6 +90,18 @@ fn arrangement(cells: usize) -> (usize, usize) {
 /// Figure 5: a panel for each attribute with a cell for each channel, deeper meaning higher, on one
 /// scale.
 ///
+/// ```
+/// use foresee_report::{CellGrid, Source, Style, cell_grids};
+///
+/// // The mean masks of one attribute in 16 channels.
+/// let values = (0..16).map(|channel| f64::from(channel) / 16.).collect();
+/// let grid = CellGrid { title: "Smiling".into(), values };
+/// let source = Source { data: "40 drawn faces".into(), synthetic: true };
+/// let figure = cell_grids("fig5", &[grid], "mean mask", &source, &Style::default())?;
+/// assert!(figure.svg().contains("Smiling") && figure.svg().contains("8 × 2 channels"));
+/// # Ok::<(), foresee_report::Error>(())
+/// ```
+///
 /// # Errors
 /// If it cannot be drawn.
 pub fn cell_grids(

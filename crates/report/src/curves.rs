@@ -26,6 +26,25 @@ const TICK: i32 = 8;
 /// Draws panels beside and below each other over the style's width, with one legend below for all
 /// of them.
 ///
+/// ```
+/// use foresee_report::{Curve, Format, Level, LineStyle, Panel, Source, Style, curves};
+///
+/// let points = vec![(0., 90.), (16., 88.), (32., 80.)];
+/// let panel = Panel {
+///     title: String::new(),
+///     x: "pruned channels".into(),
+///     y: "accuracy [%]".into(),
+///     curves: vec![Curve::new("semantic", points, 0, LineStyle::Solid)],
+///     levels: vec![Level { name: "guessing".into(), y: 50. }],
+/// };
+/// let source = Source { data: "40 drawn faces".into(), synthetic: true };
+/// let figure = curves("fig7", &[panel], &source, &Style::default())?;
+/// // The legend names the curve and the level.
+/// assert!(figure.svg().contains("semantic") && figure.svg().contains("guessing"));
+/// assert!(figure.has(Format::Tikz));
+/// # Ok::<(), foresee_report::Error>(())
+/// ```
+///
 /// # Errors
 /// If it cannot be drawn.
 pub fn curves(name: &str, panels: &[Panel], source: &Source, style: &Style) -> Result<Figure> {

@@ -42,6 +42,21 @@ fn heading(channels: i32) -> String {
 /// mask over the face with its feature id below. Faces for which there is no room stand below the
 /// others.
 ///
+/// ```
+/// use foresee_report::{Face, FaceRow, Source, Style, face_masks};
+///
+/// // A grey face of 2 × 2 pixels; of its masks that of channel 17 is the most important one.
+/// let face = Face { size: 2, rgb: vec![[0.5; 3]; 4] };
+/// let masks = vec![(17, vec![0.9, 0.1, 0.1, 0.1])];
+/// let row = FaceRow { name: "Smiling".into(), masks: vec![masks] };
+/// let source = Source { data: "40 drawn faces".into(), synthetic: true };
+/// let figure = face_masks("fig4", &[face], &[row], &source, &Style::default())?;
+/// assert!(figure.svg().contains("Smiling") && figure.svg().contains("17"));
+/// // The face and its mask are pictures.
+/// assert!(figure.svg().matches("<image").count() >= 2);
+/// # Ok::<(), foresee_report::Error>(())
+/// ```
+///
 /// # Errors
 /// If it cannot be drawn.
 pub fn face_masks(

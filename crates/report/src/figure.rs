@@ -84,6 +84,24 @@ impl Figure {
     }
 
     /// The same figure with what its files say about it.
+    ///
+    /// ```
+    /// use foresee_report::{About, Style};
+    ///
+    /// # use foresee_report::{HeatMap, Source, heat_maps};
+    /// # let map = HeatMap { title: "before".into(), rows: vec![vec![1.]], axis: "c".into() };
+    /// # let source = Source { data: "40 drawn faces".into(), synthetic: true };
+    /// # let figure = heat_maps("fig6", &[map], "correlation", &source, &Style::default())?;
+    /// let figure = figure.about(About {
+    ///     caption: "Correlation of channels.".into(),
+    ///     data: vec!["correlation.csv".into()],
+    ///     command: "foresee figures".into(),
+    /// });
+    /// let caption = "Correlation of channels. SYNTHETIC FACES: 40 drawn faces.";
+    /// assert_eq!(figure.caption(), caption);
+    /// assert!(figure.svg().contains("data: correlation.csv\ncommand: foresee figures"));
+    /// # Ok::<(), foresee_report::Error>(())
+    /// ```
     pub fn about(self, about: About) -> Self {
         Self { about, ..self }
     }
@@ -140,6 +158,21 @@ impl Figure {
 
     /// Writes the figure in the formats of its style that it [`has`](Self::has), and its caption as
     /// `<name>.txt`, into a folder. Returns the paths.
+    ///
+    /// ```
+    /// use foresee_report::{Format, Style, is_figure};
+    ///
+    /// # use foresee_report::{HeatMap, Source, heat_maps};
+    /// # let map = HeatMap { title: "before".into(), rows: vec![vec![1.]], axis: "c".into() };
+    /// # let source = Source { data: "40 drawn faces".into(), synthetic: true };
+    /// # let folder = tempfile::tempdir()?;
+    /// let style = Style { formats: vec![Format::Svg], ..Style::default() };
+    /// let figure = heat_maps("fig6", &[map], "correlation", &source, &style)?;
+    /// let files = figure.save(folder.path())?;
+    /// assert_eq!(files, ["fig6.svg", "fig6.txt"].map(|name| folder.path().join(name)));
+    /// assert!(is_figure(&files[0]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If a file cannot be written.

@@ -26,6 +26,23 @@ impl Font {
     /// A font of this machine by its family, such as `Times New Roman`, or, if the name ends in
     /// `.ttf` or `.otf`, the font in this file. Its bytes stay in memory until the program ends.
     ///
+    /// ```
+    /// use foresee_report::{Font, Style};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// // A font that you have as a file.
+    /// let file = folder.path().join("serif.ttf");
+    /// std::fs::write(&file, dejavu::serif::regular())?;
+    /// let font = Font::find(&file.display().to_string())?;
+    /// assert_eq!(font.family(), "DejaVu Serif");
+    /// let style = Style { font, ..Style::default() };
+    /// # style.check()?;
+    /// // The embedded font is on every machine.
+    /// assert_eq!(Font::find("DejaVu Sans")?, Font::default());
+    /// assert!(Font::find("nowhere/font.ttf").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If there is no such font, or it cannot be read.
     pub fn find(name: &str) -> Result<Self> {

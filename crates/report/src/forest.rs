@@ -37,6 +37,18 @@ const GREY: RGBColor = RGBColor(110, 110, 110);
 /// Draws groups of rows; `columns` are the scores' names, which all run from -0.5 (and less) to 1.
 /// `level` is that of the intervals, 0 to 1.
 ///
+/// ```
+/// use foresee_report::{Dot, Forest, Source, Style, forest};
+///
+/// let dot = Dot { value: 0.7, interval: (0.6, 0.8), controls: [0.05, f64::NAN] };
+/// let rows = vec![("filter norm".to_owned(), vec![dot])];
+/// let group = Forest { title: "pruning".into(), rows };
+/// let source = Source { data: "40 drawn faces".into(), synthetic: true };
+/// let figure = forest("scores", &["skill"], &[group], 0.95, &source, &Style::default())?;
+/// assert!(["skill", "pruning", "filter norm"].iter().all(|name| figure.svg().contains(*name)));
+/// # Ok::<(), foresee_report::Error>(())
+/// ```
+///
 /// # Errors
 /// If it cannot be drawn.
 pub fn forest(

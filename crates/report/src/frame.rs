@@ -82,6 +82,19 @@ pub fn column_names(frame: &DataFrame) -> Vec<&str> {
 
 /// The values of a column of a frame that was read.
 ///
+/// ```
+/// use foresee_report::frame;
+///
+/// let table = frame::parse_csv("pruned,accuracy\n0,0.9\n32,\n")?;
+/// assert_eq!(frame::values::<usize>(&table, "pruned")?, [0, 32]);
+/// // A number that is missing reads as NaN.
+/// let accuracy: Vec<f64> = frame::values(&table, "accuracy")?;
+/// assert!(accuracy[0] == 0.9 && accuracy[1].is_nan());
+/// let error = frame::values::<usize>(&table, "accuracy").unwrap_err().to_string();
+/// assert_eq!(error, "column `accuracy`, row 1: `0.9` is not a valid whole number");
+/// # Ok::<(), foresee_report::Error>(())
+/// ```
+///
 /// # Errors
 /// If there is no such column, or if a cell holds something else.
 pub fn values<T: Cell>(frame: &DataFrame, name: &str) -> Result<Vec<T>> {
@@ -118,8 +131,8 @@ pub fn values_with<T>(
 /// ```
 /// use foresee_report::frame::{Rows, df};
 ///
-/// let frame = df!("name" => ["a", "b"], "share" => [0.1, f64::NAN], "seed" => [Some(7u64), None])?;
-/// let json = serde_json::to_string(&Rows(frame))?;
+/// let data = df!("name" => ["a", "b"], "share" => [0.1, f64::NAN], "seed" => [Some(7u64), None])?;
+/// let json = serde_json::to_string(&Rows(data))?;
 /// let expected = r#"[{"name":"a","share":0.1,"seed":7},{"name":"b","share":null,"seed":null}]"#;
 /// assert_eq!(json, expected);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -33,6 +33,23 @@ pub struct HeatMap {
 
 /// Figure 6: matrices beside and below each other, on a scale from -1 to 1 that is named `scale`.
 ///
+/// ```
+/// use foresee_report::{Format, HeatMap, Source, Style, heat_maps};
+///
+/// let map = HeatMap {
+///     title: "before".into(),
+///     rows: vec![vec![1., 0.5], vec![0.5, 1.]],
+///     axis: "channel".into(),
+/// };
+/// let source = Source { data: "40 drawn faces".into(), synthetic: true };
+/// let figure = heat_maps("fig6", &[map], "correlation", &source, &Style::default())?;
+/// assert_eq!(figure.name(), "fig6");
+/// assert!(figure.svg().contains("before") && figure.svg().contains("correlation"));
+/// // Only curves have a form in LaTeX.
+/// assert!(!figure.has(Format::Tikz));
+/// # Ok::<(), foresee_report::Error>(())
+/// ```
+///
 /// # Errors
 /// If it cannot be drawn.
 pub fn heat_maps(

@@ -29,6 +29,25 @@ pub enum Section {
 }
 
 /// The report of a run.
+///
+/// ```
+/// use foresee_report::{Report, Section, Source, Table, is_report};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let mut table = Table::new("accuracy", "Accuracy on test images.", &["attribute", "accuracy"]);
+/// table.rows.push(vec!["Smiling".into(), "90 %".into()]);
+/// let report = Report {
+///     title: "A first run".into(),
+///     source: Source { data: "40 drawn faces".into(), synthetic: true },
+///     summary: vec![("accuracy".into(), "90 %".into())],
+///     sections: vec![Section::Heading("Results".into()), Section::Plain(table)],
+/// };
+/// let path = folder.path().join("report.html");
+/// report.save(&path)?;
+/// assert!(is_report(&path, "A first run"));
+/// assert!(std::fs::read_to_string(&path)?.contains("<td>Smiling</td><td>90 %</td>"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Report {
     /// The page's title.

@@ -10,6 +10,17 @@ use crate::latex::escaped;
 use crate::source::Source;
 
 /// A table of text.
+///
+/// ```
+/// use foresee_report::Table;
+///
+/// let mut table = Table::new("accuracy", "Accuracy.", &["attribute", "accuracy [%]"]);
+/// table.rows.push(vec!["Smiling".into(), "90.5".into()]);
+/// assert_eq!(table.csv()?, "attribute,accuracy [%]\nSmiling,90.5\n");
+/// assert!(table.markdown().contains("| Smiling | 90.5 |"));
+/// assert!(table.latex().contains("Smiling & 90.5 \\\\"));
+/// # Ok::<(), foresee_report::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Table {
     /// File name without extension.
@@ -41,6 +52,18 @@ impl Table {
     }
 
     /// Adds what tells on which faces the numbers were measured: a note, and in CSV a column.
+    ///
+    /// ```
+    /// use foresee_report::{Source, Table};
+    ///
+    /// let source = Source { data: "40 drawn faces".into(), synthetic: true };
+    /// let mut table = Table::new("accuracy", "Accuracy.", &["attribute", "accuracy [%]"]);
+    /// table.rows.push(vec!["Smiling".into(), "90.5".into()]);
+    /// let table = table.measured_on(&source);
+    /// assert_eq!(table.notes, ["SYNTHETIC FACES: 40 drawn faces"]);
+    /// assert!(table.csv()?.contains("synthetic faces, not CelebA"));
+    /// # Ok::<(), foresee_report::Error>(())
+    /// ```
     #[must_use]
     pub fn measured_on(mut self, source: &Source) -> Self {
         self.notes.push(source.note());

@@ -13,6 +13,20 @@ use crate::student::half_width;
 /// 0.95) of the resampled values. Equal seeds draw equal samples. Of a single item the spread is
 /// not known, and the interval has no ends ([`Interval::point`]).
 ///
+/// ```
+/// use foresee_stats::bootstrap;
+///
+/// // 80 of 100 images are classified correctly.
+/// let is_correct: Vec<f64> = (0..100).map(|i| if i < 80 { 1. } else { 0. }).collect();
+/// let found = bootstrap(100, 1000, 0.95, 7, |drawn| {
+///     drawn.iter().map(|&i| is_correct[i]).sum::<f64>() / drawn.len() as f64
+/// })?;
+/// assert_eq!(found.estimate, 0.8);
+/// // The standard error is √(0.8·0.2/100) = 0.04, and 1.96 of them are 0.08.
+/// assert!((found.low - 0.72).abs() < 0.025 && (found.high - 0.88).abs() < 0.025);
+/// # Ok::<(), foresee_stats::Error>(())
+/// ```
+///
 /// # Errors
 /// If there are no items or no resamples, or a value of the statistic is not finite.
 pub fn bootstrap(
@@ -58,6 +72,21 @@ pub fn bootstrap(
 /// replicate: with three of them its interval of 95 % covers the truth in 77 % of all cases.) With
 /// a single replicate the interval is the bootstrap's alone, and says nothing of other replicates;
 /// with a single item it has no ends.
+///
+/// ```
+/// use foresee_stats::crossed_interval;
+///
+/// // The accuracies of three trainings on four images: only the trainings differ.
+/// let values = [[0.80; 4], [0.82; 4], [0.84; 4]];
+/// let found = crossed_interval([3, 4], 100, 0.95, 0, |seeds, images| {
+///     seeds.iter().map(|&s| images.iter().map(|&i| values[s][i]).sum::<f64>()).sum::<f64>()
+///         / (seeds.len() * images.len()) as f64
+/// })?;
+/// assert!((found.estimate - 0.82).abs() < 1e-12);
+/// // s = 0.02, and t for 2 degrees of freedom is 4.303: t·s/√3 = 0.0497.
+/// assert!((found.high - 0.82 - 0.0497).abs() < 1e-4);
+/// # Ok::<(), foresee_stats::Error>(())
+/// ```
 ///
 /// # Errors
 /// If there are no replicates, no items or no resamples, or a value of the statistic is not finite.

@@ -14,6 +14,13 @@ pub struct Line {
 
 impl Line {
     /// The line through the points (x, y). Its slope is NaN if there are fewer than two x.
+    ///
+    /// ```
+    /// use foresee_stats::Line;
+    ///
+    /// let line = Line::fit(&[0., 1., 2., 3.], &[5., 3., 1., -1.]);
+    /// assert!((line.slope + 2.).abs() < 1e-12 && (line.r_squared - 1.).abs() < 1e-12);
+    /// ```
     pub fn fit(x: &[f64], y: &[f64]) -> Self {
         let n = x.len() as f64;
         let (mx, my) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);

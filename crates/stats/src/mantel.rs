@@ -29,6 +29,19 @@ pub struct Agreement {
 /// permutation is applied to all of them, and the mean correlation counts. Equal seeds draw equal
 /// permutations.
 ///
+/// ```
+/// use foresee_stats::{Matrix, mantel};
+///
+/// // How alike three things are by two measures: 1, 2, 3 and 10, 30, 20 above the diagonal.
+/// let a = Matrix::from_rows(&[vec![0., 1., 2.], vec![1., 0., 3.], vec![2., 3., 0.]]);
+/// let b = Matrix::from_rows(&[vec![0., 10., 30.], vec![10., 0., 20.], vec![30., 20., 0.]]);
+/// let found = mantel(&[(&a, &b)], 999, 0)?;
+/// assert!((found.rho - 0.5).abs() < 1e-12);
+/// // Of the six orders of three things, three agree as well as this one or better.
+/// assert!((found.p - 0.5).abs() < 0.1);
+/// # Ok::<(), foresee_stats::Error>(())
+/// ```
+///
 /// # Errors
 /// If there is no pair, a table is not square, the sizes differ or are below 3, or a table is
 /// constant or not finite.

@@ -1,6 +1,10 @@
 //! Correlation of two lists, by their values or by their order.
 
 /// Ranks from 1; equal values share the mean of their ranks. NaN equals nothing, itself included.
+///
+/// ```
+/// assert_eq!(foresee_stats::ranks(&[10., 20., 20., 5.]), [2., 3.5, 3.5, 1.]);
+/// ```
 pub fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
@@ -31,6 +35,16 @@ pub fn pearson(a: &[f64], b: &[f64]) -> f64 {
 
 /// Spearman's rank correlation of two lists of equal length: [`pearson`] of their [`ranks`]. `None`
 /// if one of them is constant, or a value is not finite.
+///
+/// ```
+/// use foresee_stats::{pearson, spearman};
+///
+/// // x³ grows with x, but not along a line.
+/// let (x, cubes) = ([1., 2., 3., 4.], [1., 8., 27., 64.]);
+/// assert!(spearman(&x, &cubes).is_some_and(|rho| (rho - 1.).abs() < 1e-12));
+/// assert!(pearson(&x, &cubes) < 0.96);
+/// assert_eq!(spearman(&x, &[5.; 4]), None);
+/// ```
 pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     if !a.iter().chain(b).all(|value| value.is_finite()) {
         return None;
@@ -42,6 +56,14 @@ pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
 /// if the opposite one. With s_ij the sign of the difference of entries i and j, it is
 /// Σ s_ij(a)·s_ij(b)/√(Σ|s_ij(a)|·Σ|s_ij(b)|) over all pairs; ties have s = 0. NaN if one of the
 /// lists is constant.
+///
+/// ```
+/// use foresee_stats::kendall;
+///
+/// // Of six pairs five have the same order in both lists, and one has the opposite order.
+/// let tau = kendall(&[1., 2., 3., 4.], &[1., 3., 2., 4.]);
+/// assert!((tau - (5. - 1.) / 6.).abs() < 1e-12);
+/// ```
 ///
 /// # Panics
 /// If b is shorter than a.

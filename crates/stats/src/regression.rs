@@ -45,6 +45,23 @@ impl Fit {
 /// Fits y `[n]` to the rows of z `[n, d]`, which have the sample weights `pi` `[n]` (π ≥ 0). The
 /// ridge is solved by Cholesky's decomposition, the lasso by [`lasso`] with [`Descent::default`].
 ///
+/// ```
+/// use foresee_stats::{Penalty, fit};
+/// use nalgebra::DMatrix;
+///
+/// // y = 1 + 2·z.
+/// let z = DMatrix::from_column_slice(3, 1, &[0., 1., 2.]);
+/// let of = |penalty| fit(&z, &[1., 3., 5.], &[1.; 3], penalty);
+/// let ridge = of(Penalty::Ridge { alpha: 2. })?;
+/// // Of the centred z, Σz² = 2 and Σz·y = 4: w = 4/(2 + α) = 1, and b = 3 - 1·1.
+/// assert!((ridge.weights[0] - 1.).abs() < 1e-12 && (ridge.intercept - 2.).abs() < 1e-12);
+/// assert!((ridge.predict(&[5.]) - 7.).abs() < 1e-12);
+/// // The means of the same sums: w = (4/3 - α)/(2/3) = 1.5.
+/// let lasso = of(Penalty::Lasso { alpha: 1. / 3. })?;
+/// assert!((lasso.weights[0] - 1.5).abs() < 1e-12);
+/// # Ok::<(), foresee_stats::Error>(())
+/// ```
+///
 /// # Errors
 /// If α is negative, the lengths differ, a value is not finite, the sample weights add up to 0, or
 /// a ridge has no unique solution.
@@ -142,6 +159,17 @@ impl Default for Descent {
 /// The lasso by coordinate descent: the w `[d]` that minimises ½·wᵀGw - mᵀw + α·‖w‖₁ for the Gram
 /// matrix G `[d, d]`, `moments` m `[d]` and α ≥ 0. It begins at `start`, such as the solution for a
 /// stronger α.
+///
+/// ```
+/// use foresee_stats::{Descent, lasso};
+/// use nalgebra::{DMatrix, DVector};
+///
+/// // Where G is the identity, each moment moves by α towards 0, and those within α of it become 0.
+/// let gram = DMatrix::identity(3, 3);
+/// let moments = DVector::from_vec(vec![1., 0.125, -0.5]);
+/// let w = lasso(&gram, &moments, 0.25, DVector::zeros(3), &Descent::default());
+/// assert_eq!(w.as_slice(), [0.75, 0., -0.25]);
+/// ```
 ///
 /// # Panics
 /// If the sizes differ.

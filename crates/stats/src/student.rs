@@ -9,6 +9,15 @@ use crate::summary::mean;
 /// Mean of n values with Student's interval: mean ± t·s/√n, where s is their standard deviation and
 /// t the quantile of Student's distribution with n - 1 degrees of freedom at (1 + `level`)/2.
 ///
+/// ```
+/// use foresee_stats::student_interval;
+///
+/// // s = 1, and t for 2 degrees of freedom and 95 % is 4.3027: half the width is 4.3027/√3.
+/// let found = student_interval(&[1., 2., 3.], 0.95)?;
+/// assert!(found.estimate == 2. && (found.high - 2. - 2.4841).abs() < 1e-3);
+/// # Ok::<(), foresee_stats::Error>(())
+/// ```
+///
 /// # Errors
 /// If there are fewer than two values, or one is not finite.
 pub fn student_interval(values: &[f64], level: f64) -> Result<Interval> {

@@ -10,6 +10,15 @@ use crate::summary::{mean, standard_deviation};
 ///
 /// t = (ā - b̄)/√(s_a²/n_a + s_b²/n_b), with the degrees of freedom of Welch and Satterthwaite.
 ///
+/// ```
+/// use foresee_stats::welch_test;
+///
+/// // s² = 2 of both, so t = -3/√2 with 2 degrees of freedom: p = 1 - |t|/√(2 + t²) = 1 - 3/√13.
+/// let p = welch_test(&[0., 2.], &[3., 5.])?;
+/// assert!((p - (1. - 3. / 13f64.sqrt())).abs() < 1e-9);
+/// # Ok::<(), foresee_stats::Error>(())
+/// ```
+///
 /// # Errors
 /// If one has fewer than two values, a value is not finite, or neither varies.
 pub fn welch_test(a: &[f64], b: &[f64]) -> Result<f64> {

@@ -45,6 +45,16 @@ pub trait NamedCurve: ToneCurve + fmt::Debug {
 /// parse.
 ///
 /// With the feature `serde` a curve is stored as its id.
+///
+/// ```
+/// use foresee_perturb::{Curve, PowerCurve};
+///
+/// let curve: Curve = "power beta=0.5 n=2".parse()?;
+/// assert_eq!(curve, Curve::new(PowerCurve::new(2., 0.5)?));
+/// assert_eq!(curve.to_string(), "power n=2 beta=0.5");
+/// assert!("gamma n=2".parse::<Curve>().is_err());
+/// # Ok::<(), foresee_perturb::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Curve(Arc<dyn NamedCurve>);
 

@@ -12,6 +12,17 @@ pub struct Only<T> {
 
 impl<T: ToneCurve> Only<T> {
     /// `curve` on these attributes and channels; `None` means all.
+    ///
+    /// ```
+    /// use foresee_perturb::{Only, PowerCurve, ToneCurve};
+    ///
+    /// let curve = Only::new(PowerCurve::new(2., 0.)?, None, Some(vec![3]));
+    /// let mut masks = [[0.25f32], [0.25]];
+    /// curve.apply(0, 3, &mut masks[0]);
+    /// curve.apply(0, 4, &mut masks[1]);
+    /// assert_eq!(masks, [[0.125], [0.25]]);
+    /// # Ok::<(), foresee_perturb::Error>(())
+    /// ```
     pub fn new(curve: T, attributes: Option<Vec<usize>>, channels: Option<Vec<usize>>) -> Self {
         Self { curve, attributes, channels }
     }

@@ -38,6 +38,17 @@ impl PowerCurve {
 
     /// The curve of 0 < n ≤ 1000 and any finite β, both rounded to single precision.
     ///
+    /// ```
+    /// use foresee_perturb::{PowerCurve, ToneCurve};
+    ///
+    /// let mut masks = [0.25f32, 0.5, 0.75];
+    /// PowerCurve::new(2., 0.)?.apply(0, 0, &mut masks);
+    /// // (0.25/0.5)²/2, then 1 - (0.5/0.5)²/2, then 1 - (0.25/0.5)²/2.
+    /// assert_eq!(masks, [0.125, 0.5, 0.875]);
+    /// assert!(PowerCurve::new(-1., 0.).is_err());
+    /// # Ok::<(), foresee_perturb::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If n or β is outside its range.
     pub fn new(n: f64, beta: f64) -> Result<Self> {

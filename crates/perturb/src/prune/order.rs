@@ -35,6 +35,15 @@ impl PruneOrder {
     }
 
     /// Plain pruning by a norm of the channels, lowest first: the usual baseline.
+    ///
+    /// ```
+    /// use foresee_perturb::{Norm, PruneOrder};
+    ///
+    /// let order = PruneOrder::by_norm(Norm::Filter, &[2., 1., 3.]);
+    /// assert_eq!(order.order, [1, 0, 2]);
+    /// assert_eq!(order.pruned(2), [1, 0]);
+    /// assert_eq!(order.kept(3, 1), [0, 2]);
+    /// ```
     pub fn by_norm(norm: Norm, norms: &[f64]) -> Self {
         let mut order: Vec<usize> = (0..norms.len()).collect();
         order.sort_by(|&a, &b| norms[a].total_cmp(&norms[b]));
@@ -76,6 +85,16 @@ impl PruneOrder {
     }
 
     /// A random order of all channels, decided by its seed.
+    ///
+    /// ```
+    /// use foresee_perturb::PruneOrder;
+    ///
+    /// let order = PruneOrder::random(5, 7);
+    /// assert_eq!(order, PruneOrder::random(5, 7));
+    /// let mut channels = order.order;
+    /// channels.sort_unstable();
+    /// assert_eq!(channels, [0, 1, 2, 3, 4]);
+    /// ```
     pub fn random(channels: usize, seed: u64) -> Self {
         let mut order: Vec<usize> = (0..channels).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -35,6 +35,18 @@ impl PrunePlan {
     /// If the norms of a pair are equal, its second channel goes. If the correlations of two pairs
     /// are equal, the pair with the smaller indices comes first.
     ///
+    /// ```
+    /// use foresee_perturb::{PrunePlan, Victim};
+    ///
+    /// let correlation = [vec![1., 0.9, 0.1], vec![0.9, 1., 0.3], vec![0.1, 0.3, 1.]];
+    /// let plan = PrunePlan::semantic(&correlation, &[2., 1., 3.], Victim::Lower, false)?;
+    /// // Of channels 0 and 1 the latter has the lower norm, of 0 and 2 the former.
+    /// assert_eq!(plan.order(), [1, 0]);
+    /// assert_eq!((plan.steps[0].pair, plan.steps[0].correlation), ([0, 1], 0.9));
+    /// assert_eq!((plan.steps[1].pair, plan.steps[1].correlation), ([0, 2], 0.1));
+    /// # Ok::<(), foresee_perturb::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the correlation matrix is not square, or is not for as many channels as there are norms.
     pub fn semantic(

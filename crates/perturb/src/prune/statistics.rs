@@ -64,6 +64,27 @@ impl ChannelStatistics {
     /// |ρ|: for an order of [`PrunePlan::semantic`](crate::PrunePlan::semantic) under the same
     /// option the partners are the pairs of the plan.
     ///
+    /// ```
+    /// use foresee_perturb::{ChannelStatistics, Cut, Takeover};
+    ///
+    /// // One attribute and two channels, of which the second always is twice the first.
+    /// let covariance = vec![vec![1., 2.], vec![2., 4.]];
+    /// let statistics = ChannelStatistics {
+    ///     means: vec![1., 2.],
+    ///     covariance: covariance.clone(),
+    ///     mean_masks: vec![vec![0.5, 0.5]],
+    ///     pooled_means: vec![vec![0.5, 1.]],
+    ///     pooled_covariance: vec![covariance],
+    ///     readout: vec![vec![1., 1.]],
+    /// };
+    /// assert_eq!(statistics.cut(&[1], Takeover::Nothing, false)?, Cut::Plain(vec![0]));
+    /// // The first channel stands for 1 + 2 times itself.
+    /// let cut = statistics.cut(&[1], Takeover::Partner, false)?;
+    /// assert!(matches!(&cut, Cut::With(stand_in) if stand_in.readout == [[3.]]));
+    /// assert_eq!(cut.kept(), [0]);
+    /// # Ok::<(), foresee_perturb::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the tables do not fit each other, there is no such channel, or a covariance is not
     /// finite.
