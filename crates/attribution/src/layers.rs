@@ -31,6 +31,19 @@ use crate::tensors::in_batches;
 /// Layers must not let the rows of a batch influence each other. At most [`batch`](Self::batch)
 /// inputs go through at once. Weights are used without gradient: gradients of the input cost no
 /// more than they must.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::Layers;
+///
+/// let weight = Tensor::new(&[[1f64, -1.], [2., 0.]], &Device::Cpu)?;
+/// let layers = Layers::new().linear("hidden", &weight, None)?.relu("relu")?;
+/// assert_eq!(layers.names(), ["hidden", "relu"]);
+/// let x = Tensor::new(&[[3f64, 5.]], &Device::Cpu)?;
+/// assert_eq!(layers.activation("hidden", &x)?.to_vec2::<f64>()?, [[-2., 6.]]);
+/// assert_eq!(layers.forward(&x)?.to_vec2::<f64>()?, [[0., 6.]]);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Layers {
     pub(crate) sequence: Vec<NamedLayer>,

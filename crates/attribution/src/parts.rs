@@ -146,6 +146,15 @@ fn grid_cells(h: usize, w: usize, rows: usize, columns: usize) -> Result<Vec<u32
 
 /// A segment map [H, W] for [`lime`](crate::lime()): the cells of a grid, as equal as possible.
 ///
+/// ```
+/// use foresee_attribution::grid_segments;
+///
+/// // 2×4 pixels in 1 row of 2 cells.
+/// let segments = grid_segments(2, 4, 1, 2)?;
+/// assert_eq!(segments.to_vec2::<u32>()?, [[0, 0, 1, 1], [0, 0, 1, 1]]);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If there are more cells than pixels in a direction, or none.
 pub fn grid_segments(height: usize, width: usize, rows: usize, columns: usize) -> Result<Tensor> {

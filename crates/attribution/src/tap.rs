@@ -74,6 +74,24 @@ impl Tap {
     /// The place of this name: x itself, or, while a method looks at this place, the tensor that
     /// the method puts there. Go on with what it returns.
     ///
+    /// ```
+    /// use candle_core::{Device, Tensor};
+    /// use foresee_attribution::{Activations, Tap};
+    ///
+    /// let tap = Tap::new();
+    /// let model = |x: &Tensor| {
+    ///     let z = tap.at("doubled", &(x * 2.)?)?;
+    ///     z.sum_keepdim(1)
+    /// };
+    /// let x = Tensor::new(&[[1f64, 2.]], &Device::Cpu)?;
+    /// assert_eq!(model(&x)?.to_vec2::<f64>()?, [[6.]]);
+    /// // Cut at this place, the model goes on with what it is given.
+    /// let cut = tap.cut("doubled", &model, &x)?;
+    /// let z = Tensor::new(&[[5f64, 6.]], &Device::Cpu)?;
+    /// assert_eq!(cut.outputs(&z)?.to_vec2::<f64>()?, [[11.]]);
+    /// # Ok::<(), foresee_attribution::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Only while a method looks at this place: if it is reached twice in one run, or if what the
     /// method puts there has another shape or type than x.

@@ -35,6 +35,22 @@ pub struct Target<F> {
 
 impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
     /// Output `index` of a model, at most 32 inputs at once.
+    ///
+    /// ```
+    /// use candle_core::{Device, Tensor};
+    /// use foresee_attribution::Target;
+    ///
+    /// // Two outputs, x₀·x₁ and x₀ + x₁. The first is to be explained.
+    /// let model = |x: &Tensor| {
+    ///     let (a, b) = (x.narrow(1, 0, 1)?, x.narrow(1, 1, 1)?);
+    ///     Tensor::cat(&[(&a * &b)?, (&a + &b)?], 1)
+    /// };
+    /// let target = Target::new(model, 0);
+    /// let x = Tensor::new(&[[2f64, 3.]], &Device::Cpu)?;
+    /// assert_eq!(target.values(&x)?.to_vec1::<f64>()?, [6.]);
+    /// assert_eq!(target.gradient(&x)?.to_vec2::<f64>()?, [[3., 2.]]);
+    /// # Ok::<(), foresee_attribution::Error>(())
+    /// ```
     pub fn new(model: F, index: usize) -> Self {
         Self { model, index, batch: DEFAULT_BATCH, checks: ModelChecks::default(), part: (0, 0) }
     }

@@ -49,6 +49,16 @@ pub const ATTRIBUTES: [&str; 40] = [
 /// The index of an attribute in [`ATTRIBUTES`], 0 to 39. A space may stand for an underscore, and
 /// case does not matter.
 ///
+/// ```
+/// use foresee_celeba::{ATTRIBUTES, attribute_index};
+///
+/// assert_eq!(attribute_index("Smiling")?, 31);
+/// assert_eq!(ATTRIBUTES[attribute_index("mouth slightly open")?], "Mouth_Slightly_Open");
+/// let unknown = attribute_index("Mouse_Slightly_Open").unwrap_err();
+/// assert!(unknown.to_string().contains("did you mean Mouth_Slightly_Open?"));
+/// # Ok::<(), foresee_celeba::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::UnknownAttribute`], with the nearest name.
 pub fn attribute_index(name: &str) -> Result<usize> {
@@ -82,6 +92,16 @@ fn nearest(name: &str) -> Option<&'static str> {
 }
 
 /// Which of the 40 attributes a face has.
+///
+/// ```
+/// use foresee_celeba::{Labels, attribute_index};
+///
+/// let smiling = attribute_index("Smiling")?;
+/// let labels = Labels::default().with(smiling, true);
+/// assert!(labels.has(smiling));
+/// assert_eq!(labels.iter().filter(|present| *present).count(), 1);
+/// # Ok::<(), foresee_celeba::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Labels(u64);
 

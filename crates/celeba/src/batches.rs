@@ -19,6 +19,27 @@ use crate::random::{Purpose, stream};
 use crate::view::View;
 
 /// How images become batches.
+///
+/// ```
+/// use foresee_celeba::{BatchOptions, CelebA, Result, SplitRule, synthetic};
+///
+/// let folder = tempfile::tempdir()?;
+/// synthetic::write(folder.path(), 5, 7, |_| ())?;
+/// let faces = CelebA::open(folder.path(), SplitRule::Official)?;
+/// let order = |epoch: u64| -> Result<Vec<usize>> {
+///     let shuffle = Some((7, epoch));
+///     let options = BatchOptions { image_size: 16, batch_size: 2, shuffle, ..Default::default() };
+///     let batches = faces.batches(&[0, 1, 2, 3, 4], &options).collect::<Result<Vec<_>>>()?;
+///     assert_eq!(batches.len(), 3);
+///     Ok(batches.into_iter().flat_map(|batch| batch.faces).collect())
+/// };
+/// // The seed and the epoch decide the order, in which each face comes once.
+/// let mut first = order(0)?;
+/// assert_eq!(first, order(0)?);
+/// first.sort();
+/// assert_eq!(first, [0, 1, 2, 3, 4]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct BatchOptions {
     /// The part of an image that is used. Default: the largest centred square.
@@ -100,6 +121,22 @@ pub struct Batch {
 impl Batch {
     /// The rows of the batch's images in a table that has one row for each image of the data set,
     /// such as [`CelebA::identities`](crate::CelebA::identities).
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use foresee_celeba::Batch;
+    ///
+    /// // A batch of faces 2 and 0.
+    /// let batch = Batch {
+    ///     images: Tensor::zeros((2, 3, 8, 8), DType::F32, &Device::Cpu)?,
+    ///     labels: Tensor::zeros((2, 40), DType::F32, &Device::Cpu)?,
+    ///     faces: vec![2, 0],
+    ///     views: vec![],
+    /// };
+    /// assert_eq!(batch.select(&["first", "second", "third"])?, ["third", "first"]);
+    /// assert!(batch.select(&["first", "second"]).is_err());
+    /// # Ok::<(), foresee_celeba::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Rows`] if the table has no row for an image.

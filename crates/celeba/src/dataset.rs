@@ -55,6 +55,19 @@ impl CelebA {
     /// Images are JPEG or PNG files of any size, and the partition can have any length. Without a
     /// partition file, 202,599 images get CelebA's official splits.
     ///
+    /// ```
+    /// use foresee_celeba::{CelebA, Split, SplitRule, synthetic};
+    ///
+    /// // Ten drawn faces, of which eight are for training.
+    /// let folder = tempfile::tempdir()?;
+    /// synthetic::write(folder.path(), 10, 7, |_| ())?;
+    /// let faces = CelebA::open(folder.path(), SplitRule::Official)?;
+    /// assert_eq!((faces.len(), faces.name(0)), (10, "000001.jpg"));
+    /// assert_eq!(faces.split(Split::Train)?.len(), 8);
+    /// assert!(faces.is_synthetic());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If a file or a listed image is missing, a line is malformed, or files contradict each other.
     pub fn open(root: impl AsRef<Path>, rule: SplitRule) -> Result<Self> {
@@ -120,6 +133,20 @@ impl CelebA {
     /// Replaces the splits by those of a file: a CSV with the header `image,split` and rows such as
     /// `000001.jpg,train` (train, val, test, or 0, 1, 2), or a text file in the form of
     /// `list_eval_partition.txt`. Faces that it does not list belong to no split.
+    ///
+    /// ```
+    /// use foresee_celeba::{CelebA, Split, SplitRule, synthetic};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// synthetic::write(folder.path(), 5, 7, |_| ())?;
+    /// let list = folder.path().join("splits.csv");
+    /// std::fs::write(&list, "image,split\n000002.jpg,train\n000005.jpg,test\n")?;
+    /// let faces = CelebA::open(folder.path(), SplitRule::Official)?.with_splits(&list)?;
+    /// assert_eq!(faces.split(Split::Train)?, [1]);
+    /// assert_eq!(faces.split(Split::Test)?, [4]);
+    /// assert_eq!(faces.partition(0), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the file cannot be read, or lists an image that is not there.
@@ -223,6 +250,18 @@ impl CelebA {
     }
 
     /// The share of these faces that have each attribute, in [0, 1].
+    ///
+    /// ```
+    /// use foresee_celeba::{CelebA, SplitRule, attribute_index, synthetic};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// synthetic::write(folder.path(), 5, 7, |_| ())?;
+    /// let faces = CelebA::open(folder.path(), SplitRule::Official)?;
+    /// let male = attribute_index("Male")?;
+    /// let count = (0..5).filter(|&face| faces.labels(face).has(male)).count();
+    /// assert_eq!(faces.frequencies(&[0, 1, 2, 3, 4])[male], count as f64 / 5.);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn frequencies(&self, faces: &[usize]) -> [f64; ATTRIBUTES.len()] {
         std::array::from_fn(|k| {
             faces.iter().filter(|&&face| self.labels[face].has(k)).count() as f64

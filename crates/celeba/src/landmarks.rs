@@ -4,6 +4,15 @@
 ///
 /// Left and right are the viewer's: CelebA's `lefteye` is the eye at the left of the image, which
 /// is the person's right eye if the person faces the camera.
+///
+/// ```
+/// use foresee_celeba::Landmarks;
+///
+/// // A row of `CelebA::landmarks`.
+/// let face = Landmarks::from([60, 30, 90, 31, 75, 50, 62, 70, 88, 71]);
+/// assert_eq!((face.left_eye, face.nose), ([60., 30.], [75., 50.]));
+/// assert_eq!(face.exchanged().left_eye, [90., 31.]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Landmarks {
     /// The eye at the left of the image.

@@ -113,6 +113,22 @@ impl Preprocessing {
 
     /// Reads an augmented image file into `out` [3, size, size]. Returns what is seen of it.
     ///
+    /// ```
+    /// use foresee_celeba::{Augmentation, Crop, Normalisation, Preprocessing, synthetic};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// synthetic::write(folder.path(), 1, 7, |_| ())?;
+    /// let path = folder.path().join("img_align_celeba/000001.jpg");
+    /// let normalisation = Normalisation::default();
+    /// let preprocessing = Preprocessing { crop: Crop::Square, image_size: 16, normalisation };
+    /// let mut pixels = vec![9f32; 3 * 16 * 16];
+    /// let view = preprocessing.read(&path, &Augmentation::default(), &mut pixels)?;
+    /// // The square in the middle of 178×218 pixels, as numbers from -1 to 1.
+    /// assert_eq!((view.left, view.top, view.width, view.height), (0., 20., 178., 178.));
+    /// assert!(pixels.iter().all(|value| value.abs() < 1.001));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Image`] if the file is missing, empty, truncated, too large or no image.
     pub fn read(&self, path: &Path, augmentation: &Augmentation, out: &mut [f32]) -> Result<View> {

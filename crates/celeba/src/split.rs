@@ -1,6 +1,13 @@
 //! Names of CelebA's splits, and the two rules by which they are used.
 
 /// A set of faces.
+///
+/// ```
+/// use foresee_celeba::Split;
+///
+/// assert_eq!(Split::from_id("val"), Some(Split::Val));
+/// assert_eq!(Split::DISJOINT.map(Split::id), ["train", "val", "test"]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Split {
     /// To fit the network (0 in `list_eval_partition.txt`).
@@ -49,6 +56,19 @@ impl clap::ValueEnum for Split {
 }
 
 /// How CelebA's partition becomes train, val and test.
+///
+/// ```
+/// use foresee_celeba::{CelebA, Split, SplitRule, synthetic};
+///
+/// // Of ten faces the partition file has 8 in train, and one each in val and test.
+/// let folder = tempfile::tempdir()?;
+/// synthetic::write(folder.path(), 10, 7, |_| ())?;
+/// let faces = CelebA::open(folder.path(), SplitRule::Paper)?;
+/// assert_eq!(faces.split(Split::Train)?.len(), 9);
+/// assert!(faces.split(Split::Val).is_err());
+/// assert_eq!(faces.split(Split::Test)?, [9]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]

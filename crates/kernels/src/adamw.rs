@@ -35,6 +35,28 @@ pub struct AdamWStep {
 /// Clones of the moments share their storage and change with them. Tensors other than `f32` on the
 /// CPU take candle's own operations.
 ///
+/// ```
+/// use candle_core::{Device, Tensor, Var};
+/// use foresee_kernels::{AdamWStep, adamw_step};
+///
+/// let value = Var::new(&[1f32], &Device::Cpu)?;
+/// let gradient = Tensor::new(&[4f32], &Device::Cpu)?;
+/// let mut first = Tensor::new(&[0f32], &Device::Cpu)?;
+/// let mut second = Tensor::new(&[0f32], &Device::Cpu)?;
+/// let step = AdamWStep {
+///     learning_rate: 0.1,
+///     beta1: 0.9,
+///     beta2: 0.999,
+///     epsilon: 1e-8,
+///     weight_decay: 0.,
+///     number: 1,
+/// };
+/// adamw_step(&value, &gradient, &mut first, &mut second, &step)?;
+/// // The first step goes by the learning rate against the gradient, however large that is.
+/// assert!((value.to_vec1::<f32>()?[0] - 0.9).abs() < 1e-5);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes differ.
 pub fn adamw_step(
@@ -75,6 +97,16 @@ pub fn adamw_step(
 
 /// Exponential moving average in place: average ← decay·average + (1 - decay)·value. Tensors other
 /// than `f32` on the CPU take candle's own operations.
+///
+/// ```
+/// use candle_core::{Device, Tensor, Var};
+/// use foresee_kernels::moving_average;
+///
+/// let average = Var::new(&[1f32], &Device::Cpu)?;
+/// moving_average(&average, &Tensor::new(&[3f32], &Device::Cpu)?, 0.75)?;
+/// assert_eq!(average.to_vec1::<f32>()?, [1.5]);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the shapes differ.

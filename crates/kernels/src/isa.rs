@@ -41,6 +41,14 @@ pub fn instruction_set() -> InstructionSet {
 /// Runs `f` with the instruction set `set`, for comparisons and tests. Operations that this thread
 /// calls in `f` use it, on all their threads. Returns `None` and does not call `f` if this machine
 /// does not have it.
+///
+/// ```
+/// use foresee_kernels::{InstructionSet, instruction_set, with_instruction_set};
+///
+/// // Every machine has the portable code.
+/// let inside = with_instruction_set(InstructionSet::Portable, instruction_set);
+/// assert_eq!(inside, Some(InstructionSet::Portable));
+/// ```
 pub fn with_instruction_set<R>(set: InstructionSet, f: impl FnOnce() -> R) -> Option<R> {
     struct Restore(Option<Instructions>);
     impl Drop for Restore {

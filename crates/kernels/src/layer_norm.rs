@@ -7,6 +7,18 @@ use crate::error::{Result, floats, shape};
 /// Layer norm: γ·(x - mean)/√(variance + ε) + β over the last dimensions, which are those of γ and
 /// β; x [..., D].
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_kernels::layer_norm;
+///
+/// // The mean is 2 and the variance 1.
+/// let x = Tensor::new(&[[1f64, 3.]], &Device::Cpu)?;
+/// let gamma = Tensor::new(&[1f64, 2.], &Device::Cpu)?;
+/// let beta = Tensor::new(&[0f64, 10.], &Device::Cpu)?;
+/// assert_eq!(layer_norm(&x, &gamma, &beta, 0.)?.to_vec2::<f64>()?, [[-1., 12.]]);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes do not fit each other or a tensor has no fraction.
 pub fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64) -> Result<Tensor> {
@@ -23,6 +35,18 @@ pub fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64) -> Re
 }
 
 /// RMS norm: γ·x/√(mean of x² + ε) over the last dimensions, which are those of γ; x [..., D].
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_kernels::rms_norm;
+///
+/// // The mean of 1² and 7² is 5².
+/// let x = Tensor::new(&[[1f64, 7.]], &Device::Cpu)?;
+/// let gamma = Tensor::new(&[5f64, 10.], &Device::Cpu)?;
+/// let y = rms_norm(&x, &gamma, 0.)?.to_vec2::<f64>()?;
+/// assert!((y[0][0] - 1.).abs() < 1e-12 && (y[0][1] - 14.).abs() < 1e-12);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the shapes do not fit each other or a tensor has no fraction.

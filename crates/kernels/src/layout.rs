@@ -25,6 +25,17 @@ pub(crate) fn to_channels_first(x: &Tensor) -> candle_core::Result<Tensor> {
 /// The channels `channels` of z [B, C, H, W], in that order: the features that a network pruned to
 /// these channels reads. Not differentiable.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_kernels::select_channels;
+///
+/// // Three channels of one pixel.
+/// let z = Tensor::new(&[1f32, 2., 3.], &Device::Cpu)?.reshape((1, 3, 1, 1))?;
+/// let selected = select_channels(&z, &[2, 0])?;
+/// assert_eq!(selected.flatten_all()?.to_vec1::<f32>()?, [3., 1.]);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
+///
 /// # Errors
 /// If z is not of four dimensions or does not have one of the channels.
 pub fn select_channels(z: &Tensor, channels: &[usize]) -> Result<Tensor> {

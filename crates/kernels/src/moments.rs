@@ -28,6 +28,19 @@ pub struct Moments {
 /// sums in `f64`. Not differentiable: [`norm_leaky_relu`](crate::norm_leaky_relu) counts the
 /// gradient through the moments itself.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_kernels::channel_moments;
+///
+/// // Two channels of two pixels.
+/// let x = Tensor::new(&[[[[1f32, 3.]], [[5., 5.]]]], &Device::Cpu)?;
+/// let moments = channel_moments(&x)?;
+/// assert_eq!(moments.mean.to_vec1::<f32>()?, [2., 5.]);
+/// assert_eq!(moments.variance.to_vec1::<f32>()?, [1., 0.]);
+/// assert_eq!(moments.count, 2);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
+///
 /// # Errors
 /// If x is not of four dimensions, is empty, or holds integers.
 pub fn channel_moments(x: &Tensor) -> Result<Moments> {

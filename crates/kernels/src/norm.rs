@@ -23,6 +23,19 @@ pub const BATCH_NORM_EPSILON: f64 = 1e-5;
 /// slope) for x [B, C, H, W] and γ and β `[C]`, where `moments` are those of x itself. The gradient
 /// of x includes the way through them.
 ///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use foresee_kernels::{channel_moments, norm_leaky_relu};
+///
+/// let x = Tensor::new(&[[[[1f32, 3.]]]], &Device::Cpu)?;
+/// let gamma = Tensor::ones(1, DType::F32, &Device::Cpu)?;
+/// let beta = Tensor::zeros(1, DType::F32, &Device::Cpu)?;
+/// // The mean is 2 and the variance 1: -1 and 1, of which the first is negative.
+/// let y = norm_leaky_relu(&x, &channel_moments(&x)?, &gamma, &beta, 0., 0.25)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [-0.25, 1.]);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes do not fit each other.
 pub fn norm_leaky_relu(

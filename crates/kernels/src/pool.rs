@@ -123,6 +123,16 @@ impl Axis {
 /// The mean of each window, [B, C, H, W] → [B, C, H', W'], as PyTorch's `avg_pool2d`. A value that
 /// is not finite makes all windows of its rows and columns NaN.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_kernels::{Pool2d, avg_pool2d};
+///
+/// let x = Tensor::arange(0f32, 16., &Device::Cpu)?.reshape((1, 1, 4, 4))?;
+/// let y = avg_pool2d(&x, &Pool2d::new(2))?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [2.5, 4.5, 10.5, 12.5]);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
+///
 /// # Errors
 /// If x is no batch of images with a fraction, or the windows do not fit.
 pub fn avg_pool2d(x: &Tensor, pool: &Pool2d) -> Result<Tensor> {
@@ -132,6 +142,17 @@ pub fn avg_pool2d(x: &Tensor, pool: &Pool2d) -> Result<Tensor> {
 
 /// The mean of each of `size` windows that cover the image, as PyTorch's `adaptive_avg_pool2d`. A
 /// value that is not finite makes all windows of its rows and columns NaN.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_kernels::adaptive_avg_pool2d;
+///
+/// // Three pixels in two windows: the middle one is in both.
+/// let x = Tensor::new(&[[[[1f32, 3., 5.]]]], &Device::Cpu)?;
+/// let y = adaptive_avg_pool2d(&x, (1, 2))?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [2., 4.]);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
 ///
 /// # Errors
 /// If x is no batch of images with a fraction, or a size is 0.
@@ -143,6 +164,20 @@ pub fn adaptive_avg_pool2d(x: &Tensor, size: (usize, usize)) -> Result<Tensor> {
 /// The maximum of each window, [B, C, H, W] → [B, C, H', W'], as PyTorch's `max_pool2d`. The
 /// gradient goes to the maximum; of equal ones to the first, row by row. NaN is greater than
 /// everything.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_kernels::{Pool2d, max_pool2d};
+///
+/// let x = Tensor::arange(0f32, 16., &Device::Cpu)?.reshape((1, 1, 4, 4))?;
+/// let y = max_pool2d(&x, &Pool2d::new(2))?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [5., 7., 13., 15.]);
+/// // Windows of 3 pixels that overlap.
+/// let overlapping = Pool2d { stride: (1, 1), ..Pool2d::new(3) };
+/// let y = max_pool2d(&x, &overlapping)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [10., 11., 14., 15.]);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
 ///
 /// # Errors
 /// If x is no batch of images with a fraction, or the windows do not fit.

@@ -7,6 +7,17 @@ use crate::layer_norm::widened;
 
 /// exp(x_i)/Σ_j exp(x_j) over the last dimension.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_kernels::softmax_last_dim;
+///
+/// // exp is 1 and 3.
+/// let x = Tensor::new(&[[0f64, 3f64.ln()]], &Device::Cpu)?;
+/// let y = softmax_last_dim(&x)?.to_vec2::<f64>()?;
+/// assert!((y[0][0] - 0.25).abs() < 1e-12 && (y[0][1] - 0.75).abs() < 1e-12);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
+///
 /// # Errors
 /// If x has no dimension or no fraction.
 pub fn softmax_last_dim(x: &Tensor) -> Result<Tensor> {

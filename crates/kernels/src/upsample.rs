@@ -10,6 +10,16 @@ use crate::separable::{AxisWeights, apply, image_size};
 /// W'], as PyTorch's `interpolate` by default. A value that is not finite makes all pixels of its
 /// rows and columns NaN.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_kernels::upsample_nearest2d;
+///
+/// let x = Tensor::new(&[[[[1f32, 2.]]]], &Device::Cpu)?;
+/// let y = upsample_nearest2d(&x, 2, 4)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [1., 1., 2., 2., 1., 1., 2., 2.]);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
+///
 /// # Errors
 /// If x is no batch of images with a fraction, or a size is 0.
 pub fn upsample_nearest2d(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
@@ -23,6 +33,17 @@ pub fn upsample_nearest2d(x: &Tensor, height: usize, width: usize) -> Result<Ten
 /// Bilinear interpolation, as PyTorch's `interpolate(mode="bilinear")`: pixel centres are at p + ½,
 /// or with `align_corners` the corner pixels stay where they are. A value that is not finite makes
 /// all pixels of its rows and columns NaN.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_kernels::upsample_bilinear2d;
+///
+/// // The new centres lie at -1/4, 1/4, 3/4 and 5/4 of the old pixels.
+/// let x = Tensor::new(&[[[[0f32, 4.]]]], &Device::Cpu)?;
+/// let y = upsample_bilinear2d(&x, 1, 4, false)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [0., 1., 3., 4.]);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
 ///
 /// # Errors
 /// If x is no batch of images with a fraction, or a size is 0.

@@ -128,6 +128,33 @@ impl ModelCard {
 impl Network {
     /// Writes the network with its card. The file appears only when it is complete.
     ///
+    /// ```
+    /// use candle_core::Device;
+    /// use foresee_model::{Conventions, Crop, ModelCard, Network, NetworkConfig};
+    ///
+    /// let config = NetworkConfig { attributes: 1, channels: 4, ..Default::default() };
+    /// let network = Network::new(config.clone(), 7, &Device::Cpu)?;
+    /// let card = ModelCard {
+    ///     network: config,
+    ///     attributes: vec!["Smiling".into()],
+    ///     image_size: 32,
+    ///     crop: Crop::Square,
+    ///     mean: [0.5; 3],
+    ///     deviation: [0.5; 3],
+    ///     conventions: Conventions::default(),
+    ///     seed: 7,
+    ///     trained_on: "nothing".into(),
+    ///     kept_channels: None,
+    /// };
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("model.safetensors");
+    /// network.save(&path, &card)?;
+    /// let (loaded, its_card) = Network::load(&path, &Device::Cpu)?;
+    /// assert_eq!(its_card, card);
+    /// assert_eq!(loaded.heads().readout_weights()?, network.heads().readout_weights()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Write`] if the file cannot be written.
     pub fn save(&self, path: &Path, card: &ModelCard) -> Result<()> {

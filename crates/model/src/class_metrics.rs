@@ -106,6 +106,17 @@ impl ClassPredictions {
 /// takes, the first of equals, has rank 0, and the class is among the k largest if its rank is
 /// below k. `classes` are whole numbers `[B]`.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_model::class_ranks;
+///
+/// let logits = Tensor::new(&[[0.1f32, 0.9, 0.5], [3., 1., 3.]], &Device::Cpu)?;
+/// let classes = Tensor::new(&[2u32, 2], &Device::Cpu)?;
+/// // One logit is larger than 0.5; an equal one has a lower number.
+/// assert_eq!(class_ranks(&logits, &classes)?, [1, 1]);
+/// # Ok::<(), foresee_model::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes do not fit, [`Error::Class`] if a class is not from 0 to K - 1, and
 /// [`Error::NanLogit`] if a logit is NaN, which has no order.
@@ -115,6 +126,15 @@ pub fn class_ranks(logits: &Tensor, classes: &Tensor) -> Result<Vec<usize>> {
 
 /// Labels [B, K], f32, with which a [`Trainer`](crate::Trainer) learns classes as attributes that
 /// exclude each other: 1 at the class of the image, else 0. `classes` are whole numbers `[B]`.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_model::one_hot;
+///
+/// let classes = Tensor::new(&[2u32, 0], &Device::Cpu)?;
+/// assert_eq!(one_hot(&classes, 3)?.to_vec2::<f32>()?, [[0., 0., 1.], [1., 0., 0.]]);
+/// # Ok::<(), foresee_model::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::Class`] if a class is not from 0 to `count` - 1.

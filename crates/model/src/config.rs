@@ -80,6 +80,15 @@ pub enum Sparsity {
 
 /// How the network is trained. The paper states only λ; all defaults but λ's are this project's
 /// choices.
+///
+/// ```
+/// use foresee_model::TrainConfig;
+///
+/// let config = TrainConfig { epochs: 3, lambda: 0., ..Default::default() };
+/// assert!(config.check().is_ok());
+/// let refused = TrainConfig { epochs: 0, ..config }.check();
+/// assert!(refused.unwrap_err().to_string().contains("train.epochs = 0"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {

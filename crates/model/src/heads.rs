@@ -116,6 +116,20 @@ impl Heads {
 
     /// The masks of the chosen attributes for z [B, C, H, W]: [B, A, C, H, W].
     ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use foresee_model::{Network, NetworkConfig};
+    ///
+    /// let config = NetworkConfig { attributes: 3, channels: 4, ..Default::default() };
+    /// let network = Network::new(config, 7, &Device::Cpu)?;
+    /// let images = Tensor::zeros((1, 3, 8, 8), DType::F32, &Device::Cpu)?;
+    /// let z = network.extractor().forward(&images)?;
+    /// // The masks of attributes 2 and 0.
+    /// let masks = network.heads().masks(&z, &[2, 0])?;
+    /// assert_eq!(masks.dims(), [1, 2, 4, 8, 8]);
+    /// # Ok::<(), foresee_model::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If an attribute does not exist.
     pub fn masks(&self, z: &Tensor, attributes: &[usize]) -> Result<Tensor> {

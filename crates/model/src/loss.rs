@@ -21,6 +21,18 @@ pub struct Loss {
 /// batch. For logits x and labels y, both [B, K], each element contributes
 /// max(x, 0) - x·y + log(1 + exp(-|x|)), which is finite for every finite x.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_model::bce_with_logits;
+///
+/// // A logit of 0 is a probability of 1/2: ln 2 for each of two attributes.
+/// let logits = Tensor::new(&[[0f32, 0.]], &Device::Cpu)?;
+/// let labels = Tensor::new(&[[1f32, 0.]], &Device::Cpu)?;
+/// let loss = bce_with_logits(&logits, &labels)?.to_scalar::<f32>()?;
+/// assert!((loss - 2. * 2f32.ln()).abs() < 1e-6);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes differ.
 pub fn bce_with_logits(logits: &Tensor, labels: &Tensor) -> CandleResult<Tensor> {
@@ -31,6 +43,23 @@ pub fn bce_with_logits(logits: &Tensor, labels: &Tensor) -> CandleResult<Tensor>
 
 /// The loss of a batch (Eq. 10): [`bce_with_logits`] plus λ‖M‖₁. Masks are positive, so ‖M‖₁ is
 /// their sum.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_model::{Output, Sparsity, loss};
+///
+/// // One attribute with one mask of 4 pixels, 1/2 on average: ‖M‖₁ = 2.
+/// let output = Output {
+///     logits: Tensor::new(&[[0f32]], &Device::Cpu)?,
+///     mask_means: Tensor::new(&[[[0.5f32]]], &Device::Cpu)?,
+///     pixels: 4,
+/// };
+/// let labels = Tensor::new(&[[1f32]], &Device::Cpu)?;
+/// let loss = loss(&output, &labels, 0.1, Sparsity::Sum)?;
+/// assert!((loss.sparsity.to_scalar::<f32>()? - 0.2).abs() < 1e-6);
+/// assert!((loss.total.to_scalar::<f32>()? - (2f32.ln() + 0.2)).abs() < 1e-6);
+/// # Ok::<(), foresee_model::Error>(())
+/// ```
 ///
 /// # Errors
 /// If labels are not [B, K].

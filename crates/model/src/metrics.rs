@@ -5,6 +5,22 @@ use candle_core::Tensor;
 use crate::error::{Error, Result};
 
 /// Logits and labels of a set of images.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_model::Predictions;
+///
+/// // One attribute, of four images.
+/// let logits = Tensor::new(&[[2f32], [-1.], [0.5], [-2.]], &Device::Cpu)?;
+/// let labels = Tensor::new(&[[1f32], [1.], [0.], [0.]], &Device::Cpu)?;
+/// let mut predictions = Predictions::default();
+/// predictions.add(&logits, &labels)?;
+/// let metrics = predictions.metrics()?;
+/// // The first and the last are right. Of the four pairs of a positive and a negative image, the
+/// // positive one has the higher logit in three.
+/// assert_eq!((metrics.accuracy(), metrics.auc()), (0.5, 0.75));
+/// # Ok::<(), foresee_model::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Predictions {
     attributes: usize,
@@ -150,6 +166,14 @@ fn auc(pairs: &[(f32, bool)]) -> f64 {
 /// Accuracy of the majority-class baseline, averaged over the attributes: it predicts for every
 /// test image what most training images have. `train` and `test` are the attributes' frequencies in
 /// the two sets.
+///
+/// ```
+/// use foresee_model::majority_accuracy;
+///
+/// // It predicts the first attribute, which is most often there, for all, and the second for none.
+/// let accuracy = majority_accuracy(&[0.9, 0.2], &[0.4, 0.3]);
+/// assert!((accuracy - (0.4 + 0.7) / 2.).abs() < 1e-12);
+/// ```
 pub fn majority_accuracy(train: &[f64], test: &[f64]) -> f64 {
     mean(train.iter().zip(test).map(|(&a, &b)| if a > 0.5 { b } else { 1. - b }))
 }

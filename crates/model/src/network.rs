@@ -35,6 +35,22 @@ pub struct Network {
 impl Network {
     /// A network with initial weights, which depend on the seed alone.
     ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use foresee_model::{Network, NetworkConfig};
+    ///
+    /// let config = NetworkConfig { attributes: 2, channels: 4, ..Default::default() };
+    /// let network = Network::new(config, 7, &Device::Cpu)?;
+    /// let images = Tensor::zeros((1, 3, 8, 8), DType::F32, &Device::Cpu)?;
+    /// let output = network.forward(&images)?;
+    /// assert_eq!(output.logits.dims(), [1, 2]);
+    /// assert_eq!(output.mask_means.dims(), [1, 2, 4]);
+    /// // Masks do not reach 0 or 1.
+    /// let means = output.mask_means.flatten_all()?.to_vec1::<f32>()?;
+    /// assert!(means.iter().all(|mean| (0. ..1.).contains(mean)));
+    /// # Ok::<(), foresee_model::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the configuration is impossible.
     pub fn new(config: NetworkConfig, seed: u64, device: &Device) -> Result<Self> {
@@ -202,6 +218,21 @@ impl Network {
     /// A smaller network with only these channels of the last feature map. It computes what this
     /// network computes with the features of all other channels set to 0. It shares no weights with
     /// this network and can be trained on.
+    ///
+    /// ```
+    /// use candle_core::Device;
+    /// use foresee_model::{Network, NetworkConfig};
+    ///
+    /// let config = NetworkConfig { attributes: 2, channels: 4, ..Default::default() };
+    /// let network = Network::new(config, 7, &Device::Cpu)?;
+    /// let pruned = network.keep_channels(&[0, 3])?;
+    /// assert_eq!(pruned.config().channels, 2);
+    /// // The channels' weights in the readout are the same.
+    /// let (all, kept) = (network.heads().readout_weights()?, pruned.heads().readout_weights()?);
+    /// assert_eq!(kept[1], [all[1][0], all[1][3]]);
+    /// assert!(network.keep_channels(&[4]).is_err());
+    /// # Ok::<(), foresee_model::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If `channels` is empty or one of them does not exist.

@@ -36,6 +36,19 @@ struct Slot {
 }
 
 /// AdamW (Loshchilov & Hutter, 2019) as in PyTorch: v ← v - lr·wd·v, then v ← v - lr·m̂/(√ŝ + ε).
+///
+/// ```
+/// use candle_core::{Device, Var};
+/// use foresee_model::{AdamW, AdamWConfig};
+///
+/// let v = Var::new(&[1f32], &Device::Cpu)?;
+/// let mut optimizer = AdamW::new(vec![("v".into(), &v)], AdamWConfig::default())?;
+/// let gradients = v.sqr()?.sum_all()?.backward()?;
+/// optimizer.step(&gradients, 0.1)?;
+/// // The first step goes by the learning rate against the gradient.
+/// assert!((v.to_vec1::<f32>()?[0] - 0.9).abs() < 1e-5);
+/// # Ok::<(), foresee_model::Error>(())
+/// ```
 pub struct AdamW {
     config: AdamWConfig,
     steps: usize,

@@ -3,6 +3,15 @@
 /// The learning rate of `step` (from 0) in a one-cycle schedule (Smith & Topin, 2018) as in
 /// PyTorch's `OneCycleLR`: it rises by half a cosine from `peak`/25 to `peak` in the share `warmup`
 /// of all `steps`, then falls by half a cosine to `peak`/250,000.
+///
+/// ```
+/// use foresee_model::one_cycle;
+///
+/// // 10 steps, of which the first 3 rise to a peak of 1.
+/// assert!((one_cycle(0, 10, 1., 0.3) - 0.04).abs() < 1e-12);
+/// assert!((one_cycle(2, 10, 1., 0.3) - 1.).abs() < 1e-12);
+/// assert!((one_cycle(9, 10, 1., 0.3) - 4e-6).abs() < 1e-12);
+/// ```
 pub fn one_cycle(step: usize, steps: usize, peak: f64, warmup: f64) -> f64 {
     let start = peak / 25.;
     let end = start / 1e4;

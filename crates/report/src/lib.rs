@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod about;
 mod architecture;
 mod canvas;
 mod cell;
@@ -33,6 +34,7 @@ mod table;
 mod tikz;
 mod wide_table;
 
+pub use about::About;
 pub use architecture::{Architecture, architecture};
 pub use cell::{Cell, Fixed, Scientific};
 pub use cell_grid::{CellGrid, cell_grids};
@@ -43,7 +45,7 @@ pub use face_attributions::{
     AttributionColumn, AttributionKind, AttributionMethod, face_attributions,
 };
 pub use face_masks::{FaceRow, face_masks};
-pub use figure::{About, Figure, is_figure};
+pub use figure::{Figure, is_figure};
 pub use font::Font;
 pub use forest::{Dot, Forest, forest};
 pub use frame::{Column, DataFrame};

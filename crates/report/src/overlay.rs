@@ -1,9 +1,9 @@
 //! One map over one image.
 
+use crate::about::About;
 use crate::error::{Error, Result};
 use crate::face::{Face, luminance};
 use crate::face_attributions::AttributionKind;
-use crate::figure::About;
 use crate::png::png;
 use crate::scale::{share, upper_end};
 

@@ -3,7 +3,7 @@
 use pdf_writer::{Content, Name, Pdf, Rect, Ref, TextStr};
 use resvg::usvg;
 
-use crate::figure::About;
+use crate::about::About;
 
 /// SVG pixels of a point.
 const PIXELS: f32 = 96. / 72.;

@@ -1,6 +1,6 @@
 //! PNG files that say what they show.
 
-use crate::figure::About;
+use crate::about::About;
 
 /// Millimetres of an inch.
 const INCH: f64 = 25.4;

@@ -32,8 +32,8 @@ pub(crate) fn tikz(name: &str, panels: &[Panel], style: &Style) -> String {
          grid=major, grid style={{black!12}}, tick align=outside, tick pos=left,\n  \
          scaled ticks=false, title style={{align=center, text width={:.1}mm}}, ylabel \
          style={{align=center, text width={:.1}mm}},\n  \
-         legend columns={}, legend cell align=left, legend style={{draw=none, /tikz/every even column/.append \
-         style={{column sep=2mm}}}}]\n",
+         legend columns={}, legend cell align=left,\n  legend style={{draw=none, /tikz/every even \
+         column/.append style={{column sep=2mm}}}}]\n",
         width - 14. * (columns as f64 - 1.) / columns as f64,
         0.75 * width,
         width - 16.,

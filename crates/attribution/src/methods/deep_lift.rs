@@ -83,6 +83,22 @@ pub struct DeepLiftResult {
 /// In Captum a multiplier of a maximum's input without a difference is that of the first input of
 /// the batch; here it is its own.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::{DeepLift, Layers, deep_lift};
+///
+/// // f(x) = max(x₀ + x₁ - 1, 0).
+/// let weight = Tensor::new(&[[1f64, 1.]], &Device::Cpu)?;
+/// let bias = Tensor::new(&[-1f64], &Device::Cpu)?;
+/// let layers = Layers::new().linear("sum", &weight, Some(&bias))?.relu("relu")?;
+/// // From 0 to x the ReLU's input goes from -1 to 1, and f from 0 to 1: a multiplier of 1/2.
+/// let x = Tensor::new(&[[1f64, 1.]], &Device::Cpu)?;
+/// let found = deep_lift(&layers, &x, 0, None, &DeepLift::default())?;
+/// assert_eq!(found.attribution.to_vec2::<f64>()?, [[0.5, 0.5]]);
+/// assert_eq!(found.convergence_delta, [0.]);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If a layer was put in by [`Layers::other`], a rule is for a layer that is no ReLU or not there,
 /// the baseline does not fit, there is no such output, or the attribution is not finite.

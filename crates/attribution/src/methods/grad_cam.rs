@@ -30,6 +30,25 @@ impl Default for GradCam {
 /// positive part unless the options say otherwise. [B, H, W] of the activation; see
 /// [`resize`](crate::resize).
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::{GradCam, SplitModel, grad_cam};
+///
+/// // Channels A₀ = 2·x and A₁ = -x; f is 3 times the mean of A₀ plus the mean of A₁.
+/// let weight = Tensor::new(&[[[[2f64]]], [[[-1.]]]], &Device::Cpu)?;
+/// let readout = Tensor::new(&[[3f64], [1.]], &Device::Cpu)?;
+/// let model = SplitModel::new(
+///     |x: &Tensor| x.conv2d(&weight, 0, 1, 1, 1),
+///     |z: &Tensor| z.mean((2, 3))?.matmul(&readout),
+/// );
+/// // Of two pixels: α = (3/2, 1/2), A₀ = (2, -6) and A₁ = (-1, 3).
+/// let x = Tensor::new(&[[[[1f64, -3.]]]], &Device::Cpu)?;
+/// let signed = GradCam { relu: false, ..GradCam::default() };
+/// assert_eq!(grad_cam(&model, &x, 0, &signed)?.to_vec3::<f64>()?, [[[2.5, -7.5]]]);
+/// assert_eq!(grad_cam(&model, &x, 0, &GradCam::default())?.to_vec3::<f64>()?, [[[2.5, 0.]]]);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If the model fails, has no such output, or candle has no gradient for it.
 pub fn grad_cam<A: Activations>(

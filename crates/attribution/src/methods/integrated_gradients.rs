@@ -56,6 +56,23 @@ pub struct IntegratedGradientsResult {
 /// Steps × inputs points are evaluated, no more at once than the target's batch. An entry that is
 /// the baseline's gets 0, whatever the model makes of it.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::{IntegratedGradients, Target, integrated_gradients};
+///
+/// // f(x) = x₀·x₁. On the way from 0 to x the gradient grows from 0 to (x₁, x₀): it is half of
+/// // that on average.
+/// let model = |x: &Tensor| x.narrow(1, 0, 1)? * x.narrow(1, 1, 1)?;
+/// let x = Tensor::new(&[[2f64, 3.]], &Device::Cpu)?;
+/// let options = IntegratedGradients::default();
+/// let found = integrated_gradients(&Target::new(model, 0), &x, None, &options)?;
+/// let shares = found.attribution.to_vec2::<f64>()?;
+/// assert!(shares[0].iter().all(|share| (share - 3.).abs() < 1e-9));
+/// // They add up to f(x) - f(0) = 6.
+/// assert!(found.convergence_delta[0].abs() < 1e-9);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If an option is outside its range, the baseline does not fit, as for [`Target::gradient`], or if
 /// the attribution of an input does not add up to f(x) - f(baseline).

@@ -65,6 +65,23 @@ pub struct LimeResult {
 /// ([`grid_segments`](crate::grid_segments)). `baseline` as in
 /// [`integrated_gradients`](crate::integrated_gradients()).
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::{Lime, Penalty, Target, lime};
+///
+/// // f(x) = 3·x₀ - 2·x₁: without x₀ = 1 it falls by 3, and without x₁ = 5 by -10.
+/// let weights = Tensor::new(&[[3f64], [-2.]], &Device::Cpu)?;
+/// let target = Target::new(|x: &Tensor| x.matmul(&weights), 0);
+/// let x = Tensor::new(&[[1f64, 5.]], &Device::Cpu)?;
+/// // Each entry is a segment. Without a penalty the fit of this f is exact.
+/// let segments = Tensor::new(&[0u32, 1], &Device::Cpu)?;
+/// let options = Lime { samples: 50, penalty: Penalty::Ridge { alpha: 0. }, ..Lime::default() };
+/// let found = lime(&target, &x, &segments, None, &options)?;
+/// let weights = &found.fits[0].weights;
+/// assert!((weights[0] - 3.).abs() < 1e-9 && (weights[1] + 10.).abs() < 1e-9);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If an option is outside its range, segments or baseline do not fit x, a number between 0 and the
 /// greatest is of no segment, the regression has no solution, or the model fails.

@@ -48,6 +48,24 @@ pub struct Relevance {
 /// the signal z takes all relevance of M ⊗ z and the gate M none, as in gated units (Arras et al.,
 /// 2017).
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::{Composite, Layers, lrp};
+///
+/// // f(x) = max(x₀ + x₁, 0) - max(x₀ - x₁, 0).
+/// let hidden = Tensor::new(&[[1f64, 1.], [1., -1.]], &Device::Cpu)?;
+/// let output = Tensor::new(&[[1f64, -1.]], &Device::Cpu)?;
+/// let layers = Layers::new().linear("hidden", &hidden, None)?.relu("relu")?;
+/// let layers = layers.linear("output", &output, None)?;
+/// // Hidden units 4 and 2 get relevance 4 and -2. Of these x₀ = 3 gets 3/4·4 + 3/2·(-2), and
+/// // x₁ = 1 gets 1/4·4 - 1/2·(-2).
+/// let x = Tensor::new(&[[3f64, 1.]], &Device::Cpu)?;
+/// let found = lrp(&layers, &x, 0, &Composite::epsilon(0.))?;
+/// assert_eq!(found.attribution.to_vec2::<f64>()?, [[0., 2.]]);
+/// assert_eq!(found.output, [2.]);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If an option is outside its range, a name is of no layer, the input does not fit, a layer has no
 /// rule (the error names it), or the relevance is not finite.

@@ -61,6 +61,22 @@ pub fn most_important(parts: &[Importance]) -> Option<usize> {
 /// error of outputs [N, K] for x [N, ...]; x may as well be features (channels are parts) or the
 /// attributes that another model takes as inputs (columns are).
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::{Part, Permutation, Result, permutation_importance};
+///
+/// // The model reads x₀ only, and is right about the labels.
+/// let model = |x: &Tensor| x.narrow(1, 0, 1);
+/// let x = Tensor::new(&[[0f64, 9.], [1., 7.], [2., 8.], [3., 6.]], &Device::Cpu)?;
+/// let labels = Tensor::new(&[[0f64], [1.], [2.], [3.]], &Device::Cpu)?;
+/// let error = |y: &Tensor| -> Result<f64> { Ok((y - &labels)?.sqr()?.mean_all()?.to_scalar()?) };
+/// let parts = [Part::index("x₀", &[2], 0)?, Part::index("x₁", &[2], 1)?];
+/// let found = permutation_importance(model, error, &x, &parts, &Permutation::default())?;
+/// assert!(found[0].increase() > 0.);
+/// assert_eq!(found[1].increase(), 0.);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If an option is outside its range, there are fewer than two inputs, a part does not fit, or the
 /// model or `error` fails.

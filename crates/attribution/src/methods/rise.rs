@@ -43,6 +43,20 @@ impl Default for Rise {
 /// than the image, of which a part of the image's size is taken at a random place. At the border
 /// of the grid the outermost cells go on.
 ///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use foresee_attribution::{Rise, Target, rise};
+///
+/// // f is the pixel in the upper left corner of 4×4.
+/// let model = |x: &Tensor| x.narrow(2, 0, 1)?.narrow(3, 0, 1)?.flatten_from(1);
+/// let x = Tensor::ones((1, 1, 4, 4), DType::F64, &Device::Cpu)?;
+/// let options = Rise { masks: 200, cells: 2, ..Rise::default() };
+/// let map = rise(&Target::new(model, 0), &x, None, &options)?.to_vec3::<f64>()?;
+/// // It counts more than the pixel in the opposite corner.
+/// assert!(map[0][0][0] > map[0][3][3]);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If an option is outside its range, x are no images, the baseline does not fit, or the model
 /// fails.
@@ -65,6 +79,21 @@ pub fn rise<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
 
 /// [`rise`] with given masks [H, W] of x's type, whose values have the mean `keep`; `centred` as in
 /// [`Rise`].
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::{Result, Target, rise_with_masks};
+///
+/// // f is the sum of two pixels. The masks show one of them each.
+/// let target = Target::new(|x: &Tensor| x.sum((2, 3)), 0);
+/// let x = Tensor::new(&[[[[3f64, 1.]]]], &Device::Cpu)?;
+/// let mask = |pixels: [f64; 2]| -> Result<Tensor> { Ok(Tensor::new(&[pixels], &Device::Cpu)?) };
+/// let masks = [mask([1., 0.]), mask([0., 1.])];
+/// let map = rise_with_masks(&target, &x, None, masks, 0.5, false)?;
+/// // 1/(2·0.5) · (3·(1, 0) + 1·(0, 1)).
+/// assert_eq!(map.to_vec3::<f64>()?, [[[3., 1.]]]);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
 ///
 /// # Errors
 /// As for [`rise`], and if there is no mask or one does not fit x.

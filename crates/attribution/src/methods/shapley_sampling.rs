@@ -43,6 +43,26 @@ pub struct ShapleySamplingResult {
 ///
 /// An input takes permutations × (segments - 1) evaluations and two more.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::{ShapleySampling, Target, shapley_sampling};
+///
+/// // f(x) = x₀·x₁ + x₂, and each entry is a segment.
+/// let model = |x: &Tensor| {
+///     let column = |i| x.narrow(1, i, 1);
+///     (column(0)? * column(1)?)? + column(2)?
+/// };
+/// let x = Tensor::new(&[[2f64, 3., 5.]], &Device::Cpu)?;
+/// let segments = Tensor::new(&[0u32, 1, 2], &Device::Cpu)?;
+/// let options = ShapleySampling::default();
+/// let found = shapley_sampling(&Target::new(model, 0), &x, &segments, None, &options)?;
+/// // x₂ adds 5 in every order. x₀ and x₁ share 6, which the later one of them adds.
+/// let values = &found.values[0];
+/// assert_eq!(values[2], 5.);
+/// assert!((values[0] + values[1] - 6.).abs() < 1e-12);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If an option is outside its range, segments or baseline do not fit x, a number between 0 and the
 /// greatest is of no segment, or the model fails.

@@ -48,6 +48,19 @@ impl Default for SmoothGrad {
 
 /// SmoothGrad of any attribution `explain`, such as `|x| target.gradient(x)`, of x's shape.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::{SmoothGrad, Target, smooth_grad};
+///
+/// // The gradient of f(x) = 3·x₀ - 2·x₁ is the same at every noisy copy.
+/// let weights = Tensor::new(&[[3f64], [-2.]], &Device::Cpu)?;
+/// let target = Target::new(|x: &Tensor| x.matmul(&weights), 0);
+/// let x = Tensor::new(&[[1f64, 5.]], &Device::Cpu)?;
+/// let found = smooth_grad(|x| target.gradient(x), &x, &SmoothGrad::default())?.to_vec2::<f64>()?;
+/// assert!((found[0][0] - 3.).abs() < 1e-9 && (found[0][1] + 2.).abs() < 1e-9);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If an option is outside its range, or `explain` fails.
 pub fn smooth_grad(

@@ -17,6 +17,24 @@ use crate::target::Target;
 /// attribution of a size: maps after a ReLU are 0 nearly everywhere, and row by row the score would
 /// depend on where the pixels lie.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::{Target, deletion};
+///
+/// // f(x) = 3·x₀ + x₁.
+/// let weights = Tensor::new(&[[3f64], [1.]], &Device::Cpu)?;
+/// let target = Target::new(|x: &Tensor| x.matmul(&weights), 0);
+/// let x = Tensor::new(&[[1f64, 1.]], &Device::Cpu)?;
+/// let right = Tensor::new(&[[3f64, 1.]], &Device::Cpu)?;
+/// let curves = deletion(&target, &x, &right, None, 2)?;
+/// assert_eq!(curves[0].values, [4., 1., 0.]);
+/// assert_eq!(curves[0].area(), 1.5);
+/// // An attribution that takes x₁ for greater brings f down later.
+/// let wrong = Tensor::new(&[[1f64, 3.]], &Device::Cpu)?;
+/// assert_eq!(deletion(&target, &x, &wrong, None, 2)?[0].area(), 2.5);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If there are no steps, the shapes do not fit, the attribution has a value that is not finite, or
 /// the model fails.

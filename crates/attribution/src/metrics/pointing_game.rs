@@ -23,6 +23,18 @@ pub struct Pointing {
 /// A hit may be outside by up to `tolerance` pixels (15 in the paper). `None` for an image without
 /// a region, which does not count.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::{Pointing, pointing_game};
+///
+/// let map = Tensor::new(&[[[1f64, 3.], [0., 0.]]], &Device::Cpu)?;
+/// let region = Tensor::new(&[[[0f64, 1.], [0., 0.]]], &Device::Cpu)?;
+/// // The greatest value is inside, as are 3 of 4, in a quarter of the image.
+/// let found = pointing_game(&map, &region, 0.)?;
+/// assert_eq!(found, [Some(Pointing { hit: 1., energy: 0.75, area: 0.25 })]);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes differ, the maps have no pixels or a value that is not finite, or the tolerance is
 /// not a number from 0.

@@ -61,6 +61,23 @@ impl RoadCurves {
 /// images of several channels. pytorch-grad-cam reports f less f(x), and its percentile is the
 /// share that is kept.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::{Road, Target, road};
+///
+/// // 4×4 pixels, black but for one; f is that pixel, and the map knows it.
+/// let pixels = (0..16).map(|i| if i == 5 { 1f64 } else { 0. });
+/// let x = Tensor::from_iter(pixels, &Device::Cpu)?.reshape((1, 1, 4, 4))?;
+/// let model = |x: &Tensor| x.narrow(2, 1, 1)?.narrow(3, 1, 1)?.flatten_from(1);
+/// let options = Road { shares: vec![0.25], deviation: 0., ..Road::default() };
+/// let found = road(&Target::new(model, 0), &x, &x.squeeze(1)?, &options)?;
+/// // Imputed from its black neighbours it is black; else it stays as it is.
+/// assert_eq!(found[0].most_relevant_first, [0.]);
+/// assert_eq!(found[0].least_relevant_first, [1.]);
+/// assert_eq!(found[0].combined(), 0.5);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If an option is outside its range, a share leaves no pixel, the shapes do not fit, a value is
 /// not finite, or the model fails.

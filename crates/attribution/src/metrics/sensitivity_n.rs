@@ -45,6 +45,20 @@ impl Default for SensitivityN {
 /// compares the fall by all that are removed with the attribution of the last ones only, and
 /// correlates over the images of a batch. Here the formula is the paper's.
 ///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_attribution::{SensitivityN, Target, sensitivity_n};
+///
+/// // f(x) = 3·x₀ - 2·x₁ + x₂ falls by exactly w_i·x_i without x_i.
+/// let weights = Tensor::new(&[[3f64], [-2.], [1.]], &Device::Cpu)?;
+/// let target = Target::new(|x: &Tensor| x.matmul(&weights), 0);
+/// let x = Tensor::new(&[[1f64, 5., 2.]], &Device::Cpu)?;
+/// let attribution = Tensor::new(&[[3f64, -10., 2.]], &Device::Cpu)?;
+/// let found = sensitivity_n(&target, &x, &attribution, None, 2, &SensitivityN::default())?;
+/// assert!(found[0].is_some_and(|correlation| (correlation - 1.).abs() < 1e-9));
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
 /// # Errors
 /// If n is not from 1 to below the number of features, there are fewer than 3 subsets, the shapes
 /// do not fit, the attribution has a value that is not finite, or the model fails.

@@ -25,6 +25,24 @@ pub const UNFINISHED: &str = ".faces-";
 /// test, in order. `progress` receives the number of faces that were drawn since it was last
 /// called. The folder appears only when it is complete.
 ///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// use foresee_celeba::synthetic::{is_synthetic, write};
+///
+/// let parent = tempfile::tempdir()?;
+/// let folder = parent.path().join("faces");
+/// let drawn = AtomicUsize::new(0);
+/// write(&folder, 5, 7, |faces| {
+///     drawn.fetch_add(faces, Ordering::Relaxed);
+/// })?;
+/// assert_eq!(drawn.into_inner(), 5);
+/// assert!(is_synthetic(&folder) && folder.join("list_attr_celeba.txt").exists());
+/// // It writes over nothing.
+/// assert!(write(&folder, 5, 7, |_| ()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If the folder holds something already or cannot be written.
 pub fn write(
@@ -108,6 +126,13 @@ fn attribute_table(labels: &[Labels]) -> String {
 }
 
 /// How many of so many faces [`write()`] puts in train, val and test.
+///
+/// ```
+/// use foresee_celeba::synthetic::split_sizes;
+///
+/// assert_eq!(split_sizes(10), [8, 1, 1]);
+/// assert_eq!(split_sizes(25), [20, 2, 3]);
+/// ```
 pub fn split_sizes(count: usize) -> [usize; 3] {
     let (train, train_and_val) = (count * 8 / 10, count * 9 / 10);
     [train, train_and_val - train, count - train_and_val]

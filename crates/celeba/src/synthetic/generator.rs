@@ -12,6 +12,21 @@ const VISIBLE: u8 = 12;
 
 /// Draws the faces of one seed. Faces are numbered from 0; a face depends on nothing but the seed
 /// and its number.
+///
+/// ```
+/// use foresee_celeba::attribute_index;
+/// use foresee_celeba::synthetic::{Generator, HEIGHT, WIDTH};
+///
+/// let generator = Generator::new(7);
+/// let eyeglasses = attribute_index("Eyeglasses")?;
+/// let labels = generator.labels(0).with(eyeglasses, true);
+/// assert_eq!(generator.render(0, labels).len(), 3 * HEIGHT * WIDTH);
+/// // Where the glasses are.
+/// let region = generator.region(0, labels, eyeglasses);
+/// let pixels = region.iter().filter(|inside| **inside).count();
+/// assert!(pixels > 0 && pixels < HEIGHT * WIDTH / 2);
+/// # Ok::<(), foresee_celeba::Error>(())
+/// ```
 pub struct Generator {
     seed: u64,
     population: Population,

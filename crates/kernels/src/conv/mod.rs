@@ -26,6 +26,22 @@ use crate::storage::{slice, with_slices};
 /// Tensors other than `f32` on the CPU, or on a CUDA device with the feature `cuda`, take
 /// [`reference::conv2d`], whose precision is that of its tensors.
 ///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use foresee_kernels::{Precision, conv2d};
+///
+/// // Ones in an image of 3×3 and in the filter: each pixel counts its neighbours in the image.
+/// let x = Tensor::ones((1, 1, 3, 3), DType::F32, &Device::Cpu)?;
+/// let weight = Tensor::ones((1, 1, 3, 3), DType::F32, &Device::Cpu)?;
+/// let bias = Tensor::zeros(1, DType::F32, &Device::Cpu)?;
+/// let y = conv2d(&x, &weight, &bias, 1, Precision::F32)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [4., 6., 4., 6., 9., 6., 4., 6., 4.]);
+/// // With dilation 2 only the pixels two columns and rows away are neighbours.
+/// let y = conv2d(&x, &weight, &bias, 2, Precision::F32)?;
+/// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [4., 2., 4., 2., 1., 2., 4., 2., 4.]);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes do not fit each other.
 pub fn conv2d(

@@ -36,6 +36,22 @@ use crate::storage::{slice, with_slices};
 /// With n = 1, features that lie in memory pixel by pixel (what [`conv2d`](crate::conv2d) returns)
 /// are read where they are; others are copied. n > 1 makes n² shifted copies.
 ///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use foresee_kernels::{Precision, attention_heads};
+///
+/// // One channel of two pixels, and one attribute whose masks are sigmoid(0) = 1/2 everywhere.
+/// let z = Tensor::new(&[[[[2f32, 4.]]]], &Device::Cpu)?;
+/// let weight = Tensor::zeros((1, 1, 1, 1), DType::F32, &Device::Cpu)?;
+/// let bias = Tensor::zeros(1, DType::F32, &Device::Cpu)?;
+/// let pooled = attention_heads(&z, &weight, &bias, Precision::F32)?;
+/// // The mean of 1/2·2 and 1/2·4.
+/// let feature = pooled.features.to_vec3::<f32>()?[0][0][0];
+/// let mask = pooled.masks.to_vec3::<f32>()?[0][0][0];
+/// assert!((feature - 1.5).abs() < 1e-5 && (mask - 0.5).abs() < 1e-5);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes do not fit each other.
 pub fn attention_heads(
@@ -101,6 +117,22 @@ pub fn attention_heads_with_curves(
 
 /// The masks of the chosen attributes, [B, A, C, H, W]. Not differentiable; products are of `f32`
 /// factors.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use foresee_kernels::attention_masks;
+///
+/// // One channel of two pixels, and two attributes with the logits z and -z.
+/// let z = Tensor::new(&[[[[0f32, 3.]]]], &Device::Cpu)?;
+/// let weight = Tensor::new(&[1f32, -1.], &Device::Cpu)?.reshape((2, 1, 1, 1))?;
+/// let bias = Tensor::zeros(2, DType::F32, &Device::Cpu)?;
+/// // Those of the second attribute: sigmoid(0) and sigmoid(-3).
+/// let masks = attention_masks(&z, &weight, &bias, &[1])?;
+/// assert_eq!(masks.dims(), [1, 1, 1, 1, 2]);
+/// let masks = masks.flatten_all()?.to_vec1::<f32>()?;
+/// assert!((masks[0] - 0.5).abs() < 1e-5 && (masks[1] - 0.047426).abs() < 1e-5);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
 ///
 /// # Errors
 /// If the shapes do not fit each other or an attribute does not exist.

@@ -36,6 +36,30 @@ impl Trainer {
     /// Writes weights, running moments, optimizer state and position. The file appears only when it
     /// is complete.
     ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use foresee_model::{Network, NetworkConfig, TrainConfig, Trainer};
+    ///
+    /// let start = || {
+    ///     let config = NetworkConfig { attributes: 1, channels: 4, ..Default::default() };
+    ///     Trainer::new(Network::new(config, 7, &Device::Cpu)?, TrainConfig::default(), 10)
+    /// };
+    /// let images = Tensor::randn(0f32, 1., (2, 3, 8, 8), &Device::Cpu)?;
+    /// let labels = Tensor::ones((2, 1), DType::F32, &Device::Cpu)?;
+    /// let mut trainer = start()?;
+    /// trainer.step(&images, &labels)?;
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("checkpoint.safetensors");
+    /// trainer.save_checkpoint(&path)?;
+    ///
+    /// let mut resumed = start()?;
+    /// resumed.resume(&path)?;
+    /// assert_eq!(resumed.position(), trainer.position());
+    /// // It goes on as the first would have.
+    /// assert_eq!(resumed.step(&images, &labels)?, trainer.step(&images, &labels)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Write`] if the file cannot be written.
     pub fn save_checkpoint(&self, path: &Path) -> Result<()> {

@@ -45,6 +45,25 @@ pub struct StepReport {
 }
 
 /// Trains a network.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use foresee_model::{Network, NetworkConfig, TrainConfig, Trainer};
+///
+/// let config = NetworkConfig { attributes: 1, channels: 4, ..Default::default() };
+/// let network = Network::new(config, 7, &Device::Cpu)?;
+/// // 2 epochs of 1 batch.
+/// let settings = TrainConfig { epochs: 2, ..Default::default() };
+/// let mut trainer = Trainer::new(network, settings, 1)?;
+/// let images = Tensor::randn(0f32, 1., (2, 3, 8, 8), &Device::Cpu)?;
+/// let labels = Tensor::ones((2, 1), DType::F32, &Device::Cpu)?;
+/// while !trainer.is_done() {
+///     let report = trainer.step(&images, &labels)?;
+///     assert!(report.loss > 0.);
+/// }
+/// assert_eq!((trainer.position().epoch, trainer.position().step), (2, 2));
+/// # Ok::<(), foresee_model::Error>(())
+/// ```
 pub struct Trainer {
     network: Network,
     /// The moving average, if there is one.
