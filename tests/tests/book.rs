@@ -161,8 +161,8 @@ fn the_table_of_settings_is_that_of_the_profiles() -> AnyResult {
     Ok(())
 }
 
-/// The Rust code of the page "Your CNN from PyTorch" is that of its example, which is compiled; lines
-/// may be indented in another way.
+/// The Rust code of the page "Your CNN from PyTorch" is that of its example, which is compiled;
+/// lines may be indented in another way.
 #[test]
 fn the_code_of_your_cnn_is_that_of_its_example() -> AnyResult {
     let trimmed = |text: &str| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();

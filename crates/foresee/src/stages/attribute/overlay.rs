@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use candle_core::Tensor;
-use foresee_attribution::{Explainer, Method};
-use foresee_celeba::{ATTRIBUTES, Augmentation, Crop, display_name};
+use candle_core::{Device, Tensor};
+use foresee_attribution::{Explainer, Interpolation, Method, resize};
+use foresee_celeba::{ATTRIBUTES, Augmentation, Crop, Preprocessing, display_name};
 use foresee_report::{About, overlay};
 
 use super::subject::Subject;
@@ -24,51 +24,71 @@ pub(crate) struct Overlay<'a> {
     pub image: &'a str,
 }
 
+/// Pixels a side of the PNG.
+const SIDE: usize = 512;
+
 impl Overlay<'_> {
-    /// The bytes of a PNG: the image as the network sees it, and the method's map over it.
+    /// The bytes of a PNG: the part of the image that the network sees, with more pixels than it
+    /// sees, and the method's map over it.
     pub fn draw(&self, run: &Run, session: &Session) -> Result<Vec<u8>> {
         let subject = Subject::new(run, session)?;
-        let (x, face) = self.input(&subject)?;
+        let preprocessing = &subject.trained.preprocessing;
+        let face = self.face(&subject)?;
+        let x = self.read(&subject, face, preprocessing)?.to_device(&session.device)?;
+        let shown = Preprocessing { image_size: SIDE, ..*preprocessing };
+        let shown = self.read(&subject, face, &shown)?;
+
         let methods = [self.method];
         let regions = super::global::regions(&subject, &[self.attribute], &methods)?.maps;
         let references = subject.references(&methods)?;
         let explainer = Explainer { references, ..subject.explainer(regions) };
-        let on_device = x.to_device(&session.device)?;
-        let map =
-            explainer.maps(self.method, &subject.layers, &on_device, &[face], self.attribute)?;
+        // Of an image of the user's own the number behind the last.
+        let number = face.unwrap_or(subject.data.len());
+        let map = explainer.maps(self.method, &subject.layers, &x, &[number], self.attribute)?;
+        let map = resize(&map, SIDE, SIDE, Interpolation::Bilinear)?;
         let map: Vec<f64> =
             map.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect();
-        let normalisation = &subject.trained.preprocessing.normalisation;
-        let pixels = FacePixels::new(&[self.image], &x, normalisation)?.faces();
-        let about = self.about(&subject, &on_device)?;
+        let pixels = FacePixels::new(&[self.image], &shown, &preprocessing.normalisation)?.faces();
+        let about = self.about(&subject, &x)?;
         Ok(overlay(&pixels[0].1, kind_of(self.method), &map, &about)?)
     }
 
-    /// The image as the network sees it, [1, 3, H, W], and its number among the run's faces; the
-    /// number behind the last for an image of the user's own.
-    fn input(&self, subject: &Subject) -> Result<(Tensor, usize)> {
-        let (data, preprocessing) = (subject.data, &subject.trained.preprocessing);
-        let path = Path::new(self.image);
-        let size = preprocessing.image_size;
-        if !path.is_file() {
-            let named = faces::named(data, &[self.image.to_owned()]);
-            let face = named.map_err(|e| input(format!("--image {e}; no such file is there")))?[0];
-            let mut batches = data.batches_in_order(&[face], preprocessing, 1);
-            let batch = batches.next().ok_or_else(|| anyhow::anyhow!("no face was read"))??;
-            return Ok((batch.images, face));
+    /// The image's number among the run's faces; none for a file of the user's own.
+    fn face(&self, subject: &Subject) -> Result<Option<usize>> {
+        if !Path::new(self.image).is_file() {
+            let named = faces::named(subject.data, &[self.image.to_owned()]);
+            return Ok(named
+                .map_err(|e| input(format!("--image {e}; no such file is there")))?
+                .first()
+                .copied());
         }
-        if preprocessing.crop == Crop::Square {
+        if subject.trained.preprocessing.crop == Crop::Square {
             tracing::warn!(
                 "{}: the largest centred square is taken; a face that is not framed as the run's \
                  faces are is not what the network was trained on",
-                path.display()
+                self.image
             );
         }
+        Ok(None)
+    }
+
+    /// The image as the preprocessing leaves it, [1, 3, H, W].
+    fn read(
+        &self,
+        subject: &Subject,
+        face: Option<usize>,
+        preprocessing: &Preprocessing,
+    ) -> Result<Tensor> {
+        if let Some(face) = face {
+            let mut batches = subject.data.batches_in_order(&[face], preprocessing, 1);
+            let batch = batches.next().ok_or_else(|| anyhow::anyhow!("no face was read"))??;
+            return Ok(batch.images);
+        }
+        let size = preprocessing.image_size;
         let mut pixels = vec![0f32; 3 * size * size];
-        let read = preprocessing.read(path, &Augmentation::default(), &mut pixels);
+        let read = preprocessing.read(Path::new(self.image), &Augmentation::default(), &mut pixels);
         read.map_err(|e| input(format!("--image: {e}")))?;
-        let x = Tensor::from_vec(pixels, (1, 3, size, size), &candle_core::Device::Cpu)?;
-        Ok((x, data.len()))
+        Ok(Tensor::from_vec(pixels, (1, 3, size, size), &Device::Cpu)?)
     }
 
     fn about(&self, subject: &Subject, x: &Tensor) -> Result<About> {
