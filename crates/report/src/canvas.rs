@@ -227,16 +227,26 @@ impl Style {
         lines
     }
 
-    /// A word, or, if it is wider than a line, its parts.
+    /// A word, or, if it is wider than a line, its parts: broken behind its own hyphens if that is
+    /// enough, else anywhere, with a hyphen between letters.
     fn pieces(&self, word: &str, size: f64, width: f64) -> Vec<String> {
+        let fits = |words: &str| self.width_of(words, size) <= width;
+        if fits(word) {
+            return vec![word.into()];
+        }
+        let parts: Vec<&str> = word.split_inclusive('-').collect();
+        if parts.len() > 1 && parts.iter().all(|part| fits(part)) {
+            return parts.into_iter().map(str::to_owned).collect();
+        }
         let mut pieces = vec![];
         let mut piece = String::new();
         for letter in word.chars() {
-            piece.push(letter);
-            if piece.chars().count() > 1 && self.width_of(&piece, size) > width {
-                piece.pop();
-                pieces.push(std::mem::replace(&mut piece, letter.into()));
+            if !piece.is_empty() && !fits(&format!("{piece}{letter}-")) {
+                let is_within = piece.ends_with(char::is_alphabetic) && letter.is_alphabetic();
+                piece.push_str(if is_within { "-" } else { "" });
+                pieces.push(std::mem::take(&mut piece));
             }
+            piece.push(letter);
         }
         pieces.push(piece);
         pieces
@@ -320,10 +330,13 @@ mod tests {
                     let wide = style.width_of(line, found.size);
                     assert!(wide <= f64::from(width) + 1., "{line:?}: {wide} of {width}");
                 }
-                let kept: String = found.lines.concat().split(' ').collect();
-                assert_eq!(kept, words.split(' ').collect::<String>());
+                let kept = found.lines.concat().replace([' ', '-'], "");
+                assert_eq!(kept, words.replace(' ', ""));
             }
         }
         assert_eq!(style.fitted("short", 16., 400).size, 16.);
+        assert_eq!(style.lines("Grad-CAM++", SMALL, 66), ["Grad-", "CAM++"]);
+        assert_eq!(style.lines("Eyeglasses", SMALL, 54), ["Eyeglass-", "es"]);
+        assert_eq!(style.lines("000123.jpg", SMALL, 40), ["00012", "3.jpg"]);
     }
 }

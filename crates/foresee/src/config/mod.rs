@@ -102,6 +102,7 @@ impl Config {
         let trainer = &self.train.trainer;
         match (self.model.attention, trainer.sparsity) {
             (false, _) => "no masks".into(),
+            (true, _) if trainer.lambda == 0. => "λ = 0".into(),
             (true, Sparsity::Sum) => format!("λ = {:e} (sum)", trainer.lambda),
             (true, Sparsity::Mean) => format!("λ = {:e} (mean)", trainer.lambda),
         }

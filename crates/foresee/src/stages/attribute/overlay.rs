@@ -95,7 +95,7 @@ impl Overlay<'_> {
         let logit = subject.layers.target(self.attribute).values(x)?.to_vec1::<f32>()?[0];
         let probability = 1. / (1. + (-f64::from(logit)).exp());
         let caption = format!(
-            "{} of {} (probability {probability:.2}) on {}. {}. {}.",
+            "{} of {} (probability {probability:.2}) on {}. Colours: {}. {}.",
             self.method.title(),
             display_name(ATTRIBUTES[self.attribute]),
             Path::new(self.image).file_name().unwrap_or_default().display(),
