@@ -264,6 +264,10 @@ pub(crate) fn shortened(mut lines: Vec<String>, most: usize) -> Vec<String> {
     if lines.len() > most {
         lines.truncate(most);
         if let Some(last) = lines.last_mut() {
+            // The dots are wider than a hyphen.
+            if last.ends_with('-') {
+                last.pop();
+            }
             last.pop();
             last.push('…');
         }
