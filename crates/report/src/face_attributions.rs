@@ -16,6 +16,8 @@ use crate::style::{SMALL, Style};
 /// Smallest and largest side of a picture.
 const SIDES: (i32, i32) = (40, 64);
 const GAP: i32 = 6;
+/// Smallest and largest width of the methods' names.
+const NAMES: (i32, i32) = (80, 150);
 /// Height of the line above the methods of a kind.
 const KIND: i32 = 20;
 /// What a colour bar is named.
@@ -83,7 +85,8 @@ pub struct AttributionColumn {
 }
 
 /// Attribution methods as rows and attributes as columns, each over a face of its own. Attributes
-/// for which there is no room stand below the others. A method's colours are shares of one scale
+/// for which there is no room stand below the others; where there is more than enough, methods stand beside
+/// each other. A method's colours are shares of one scale
 /// for all faces, the 99.5th percentile of |value|, which is written below its name. Methods come
 /// in the order unsigned, signed, global.
 ///
@@ -96,17 +99,25 @@ pub fn face_attributions(
     source: &Source,
     style: &Style,
 ) -> Result<Figure> {
-    let layout = Layout::new(methods, columns, style);
-    let blocks = columns.chunks(layout.in_block);
-    let bottom = blocks.len() as i32 * layout.block();
+    let strips = strips(methods, columns, style);
+    let in_block = strips[0].in_block;
+    let block = strips.iter().map(Layout::block).max().unwrap_or(0);
+    let blocks = columns.chunks(in_block);
+    let bottom = blocks.len() as i32 * block;
     let room = style.units() - 2 * MARGIN;
     let note = style.fitted(NOTE, SMALL, room);
     let bar = colour_bar::height(style, SCALE, room / 2 - 16);
     draw(name, bottom + bar + note.height() + 6, source, style, |canvas| {
-        for (block, y) in blocks.zip((0..).map(|i| i * layout.block())) {
-            layout.draw_names(canvas, y)?;
-            for (column, x) in block.iter().zip((0..).map(|i| layout.left + i * layout.step)) {
-                layout.draw_column(canvas, (x, y), column)?;
+        for (here, y) in blocks.zip((0..).map(|i| i * block)) {
+            for strip in &strips {
+                strip.draw_names(canvas, y)?;
+                for (column, i) in here.iter().zip(0..) {
+                    strip.draw_column(
+                        canvas,
+                        (strip.x + strip.left + i * strip.step, y),
+                        column,
+                    )?;
+                }
             }
         }
         draw_colour_bars(canvas, bottom, methods)?;
@@ -114,8 +125,29 @@ pub fn face_attributions(
     })
 }
 
-/// The methods in the order in which they are drawn, and where.
+/// Methods with all columns, as many beside each other as there is room for.
+fn strips<'a>(
+    methods: &'a [AttributionMethod],
+    columns: &[AttributionColumn],
+    style: &Style,
+) -> Vec<Layout<'a>> {
+    let methods = in_order(methods, columns);
+    let wide = NAMES.1 + columns.len() as i32 * (SIDES.1 + GAP) + MARGIN;
+    let most = (style.units() / wide).clamp(1, methods.len().max(1) as i32);
+    let in_strip = methods.len().div_ceil(most as usize).max(1);
+    let count = methods.len().div_ceil(in_strip).max(1) as i32;
+    let width = style.units() / count;
+    let strip = |i: i32| {
+        let here = methods.iter().skip(i as usize * in_strip).take(in_strip);
+        Layout::new(here.copied().collect(), columns, style, (i * width, width))
+    };
+    (0..count).map(strip).collect()
+}
+
+/// Methods in the order in which they are drawn, and where.
 struct Layout<'a> {
+    /// Left end.
+    x: i32,
     /// Each method's place among the maps of a column, the method, and the upper end of its scale.
     methods: Vec<(usize, &'a AttributionMethod, f64)>,
     /// The methods' names with what 1 is on their scales.
@@ -136,10 +168,14 @@ struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    fn new(methods: &'a [AttributionMethod], columns: &[AttributionColumn], style: &Style) -> Self {
-        let methods = in_order(methods, columns);
-        let left = (style.units() / 5).clamp(80, 150);
-        let room = style.units() - left - MARGIN;
+    fn new(
+        methods: Vec<(usize, &'a AttributionMethod, f64)>,
+        columns: &[AttributionColumn],
+        style: &Style,
+        (x, width): (i32, i32),
+    ) -> Self {
+        let left = (width / 5).clamp(NAMES.0, NAMES.1);
+        let room = width - left - MARGIN;
         let most = (room / (SIDES.0 + GAP)).max(1) as usize;
         let blocks = columns.len().div_ceil(most).max(1);
         let in_block = columns.len().div_ceil(blocks).max(1);
@@ -156,7 +192,7 @@ impl<'a> Layout<'a> {
         let above = heads.max().unwrap_or(0) + 8;
         let row = side.max(names.iter().map(Fitted::height).max().unwrap_or(0)) + GAP;
         let mut layout =
-            Self { methods, names, tops: vec![], in_block, left, step, side, above, row };
+            Self { x, methods, names, tops: vec![], in_block, left, step, side, above, row };
         layout.tops = layout.tops();
         layout
     }
@@ -184,16 +220,17 @@ impl<'a> Layout<'a> {
 
     /// The methods' names, and what a kind's colours mean above its first.
     fn draw_names(&self, canvas: &Canvas, y: i32) -> Drawn {
-        canvas.left_of("face", (self.left - 8, y + self.above + self.side / 2), SMALL)?;
+        let left = self.x + self.left;
+        canvas.left_of("face", (left - 8, y + self.above + self.side / 2), SMALL)?;
         for (at, (name, top)) in self.names.iter().zip(&self.tops).enumerate() {
             let y = y + top;
             if self.begins_kind(at) {
                 let grey = RGBColor(90, 90, 90);
                 let title = self.methods[at].1.kind.title();
-                let place = (self.left, y - KIND / 2);
+                let place = (left, y - KIND / 2);
                 canvas.text(title, place, SMALL, grey, (HPos::Left, VPos::Center))?;
             }
-            name.left_of(canvas, (self.left - 8, y + self.side / 2 - name.more() / 2))?;
+            name.left_of(canvas, (left - 8, y + self.side / 2 - name.more() / 2))?;
         }
         Ok(())
     }
