@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use candle_core::Tensor;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check};
 use crate::layers::Layers;
 use crate::maps::{Interpolation, Reduce, per_pixel};
 use crate::methods::{
@@ -59,8 +59,9 @@ pub struct Explanation {
 impl Explainer {
     /// Maps [B, H, W] of images x [B, C, H, W] for output `attribute` of the model. The CAM family
     /// looks at the layer [`FEATURES`]; its maps have that layer's size. `images` are the numbers
-    /// of the images in their data set, which decide the random numbers of [`Method::Chance`] and
-    /// nothing else.
+    /// of the images in their data set: they decide the random numbers of [`Method::Chance`], of the
+    /// two kinds of gradients from references, of Kernel SHAP and of Shapley sampling. Those of
+    /// SmoothGrad, LIME and RISE are decided by the place in the batch.
     ///
     /// # Errors
     /// If the model or the settings do not allow the method, or x does not fit the model.
@@ -111,20 +112,22 @@ impl Explainer {
             Method::FeatureAblation => {
                 first_channel(&feature_ablation(&target, x, &self.cells(x)?, None)?)?
             }
-            Method::GradientShap => {
-                let options = GradientShap {
-                    samples: self.steps,
-                    noise: NoiseLevel::OfRange(0.15),
-                    seed: self.seed,
-                };
-                sum(&gradient_shap(&target, x, self.references()?, &options)?)?
+            Method::GradientShap => by_image(x, images, |x, image| {
+                let noise = NoiseLevel::OfRange(0.15);
+                let options =
+                    GradientShap { samples: self.steps, noise, seed: self.seed_of(image) };
+                sum(&gradient_shap(&target, x, self.references()?, &options)?)
+            })?,
+            Method::ExpectedGradients => by_image(x, images, |x, image| {
+                let options = ExpectedGradients { samples: self.steps, seed: self.seed_of(image) };
+                sum(&expected_gradients(&target, x, self.references()?, &options)?)
+            })?,
+            Method::KernelShap => {
+                by_image(x, images, |x, image| self.kernel_shap(layers, x, image, attribute))?
             }
-            Method::ExpectedGradients => {
-                let options = ExpectedGradients { samples: self.steps, seed: self.seed };
-                sum(&expected_gradients(&target, x, self.references()?, &options)?)?
+            Method::ShapleySampling => {
+                by_image(x, images, |x, image| self.shapley_sampling(layers, x, image, attribute))?
             }
-            Method::KernelShap => self.kernel_shap(layers, x, attribute)?,
-            Method::ShapleySampling => self.shapley_sampling(layers, x, attribute)?,
             Method::Rise => {
                 let options = Rise {
                     masks: self.lime_samples,
@@ -153,6 +156,17 @@ impl Explainer {
         grid_segments(h, w, self.grid.min(h), self.grid.min(w))
     }
 
+    fn cell_count(&self, x: &Tensor) -> Result<usize> {
+        let (_, _, h, w) = x.dims4()?;
+        Ok(self.grid.min(h) * self.grid.min(w))
+    }
+
+    /// The seed of an image's draws, whatever the batch that it is in.
+    fn seed_of(&self, image: usize) -> u64 {
+        // The golden ratio's bits set numbers that are near each other apart.
+        self.seed ^ (image as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
     /// All channels of a square as large as a cell, in steps of half of it.
     fn window_of_a_cell(&self, x: &Tensor) -> Result<Occlusion> {
         let (_, c, h, w) = x.dims4()?;
@@ -168,18 +182,30 @@ impl Explainer {
         ))
     }
 
-    fn kernel_shap(&self, layers: &Layers, x: &Tensor, attribute: usize) -> Result<Tensor> {
+    fn kernel_shap(
+        &self,
+        layers: &Layers,
+        x: &Tensor,
+        image: usize,
+        attribute: usize,
+    ) -> Result<Tensor> {
         let cells = self.cells(x)?;
-        let samples = self.lime_samples.max(4 * self.grid * self.grid);
-        let options = KernelShap { samples, seed: self.seed };
+        let samples = self.lime_samples.max(4 * self.cell_count(x)?);
+        let options = KernelShap { samples, seed: self.seed_of(image) };
         let found = kernel_shap(&layers.target(attribute), x, &cells, None, &options)?;
         first_channel(&found.attribution)
     }
 
-    fn shapley_sampling(&self, layers: &Layers, x: &Tensor, attribute: usize) -> Result<Tensor> {
+    fn shapley_sampling(
+        &self,
+        layers: &Layers,
+        x: &Tensor,
+        image: usize,
+        attribute: usize,
+    ) -> Result<Tensor> {
         let cells = self.cells(x)?;
-        let permutations = (self.lime_samples / (self.grid * self.grid).max(1)).max(2);
-        let options = ShapleySampling { permutations, seed: self.seed };
+        let permutations = (self.lime_samples / self.cell_count(x)?.max(1)).max(2);
+        let options = ShapleySampling { permutations, seed: self.seed_of(image) };
         let found = shapley_sampling(&layers.target(attribute), x, &cells, None, &options)?;
         first_channel(&found.attribution)
     }
@@ -254,6 +280,17 @@ impl Explainer {
         let (b, _, h, w) = x.dims4()?;
         Ok(map.broadcast_as((b, h, w))?.contiguous()?)
     }
+}
+
+/// Maps [B, H, W] of a method that is given one image [1, C, H, W] and its number at a time.
+fn by_image(
+    x: &Tensor,
+    images: &[usize],
+    map: impl Fn(&Tensor, usize) -> Result<Tensor>,
+) -> Result<Tensor> {
+    check(images.len() == x.dim(0)?, "images", images.len(), "one number for each image")?;
+    let maps = images.iter().enumerate().map(|(at, &image)| map(&x.narrow(0, at, 1)?, image));
+    Ok(Tensor::cat(&maps.collect::<Result<Vec<_>>>()?, 0)?)
 }
 
 /// All channels of a segment have the same weight.

@@ -79,13 +79,13 @@ pub enum Error {
     },
     /// A logit is NaN.
     #[error(
-        "the logit of class {class} for image {image} of the batch is NaN: the network's weights \
+        "logit {class} of image {image} of the batch is NaN: the network's weights \
          or the image are damaged"
     )]
     NanLogit {
         /// The image's index in its batch.
         image: usize,
-        /// The class.
+        /// The class or the attribute.
         class: usize,
     },
     /// Metrics need at least one prediction.

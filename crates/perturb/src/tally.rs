@@ -1,6 +1,6 @@
 //! Counts of correct predictions, and the comparison of two settings on the same images.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use foresee_model::class_ranks;
 use foresee_stats::{mean, standard_deviation};
 
@@ -20,6 +20,17 @@ pub struct Tally {
     /// Of images of one class each, the rank of the class among the logits
     /// ([`class_ranks`](foresee_model::class_ranks)), from 0; else empty.
     pub ranks: Vec<u32>,
+}
+
+/// NaN is not above 0, so that it would count as absent.
+fn check_no_nan(logits: &Tensor) -> Result<()> {
+    let rows = logits.to_dtype(DType::F32)?.to_vec2::<f32>()?;
+    for (image, row) in rows.iter().enumerate() {
+        if let Some(class) = row.iter().position(|logit| logit.is_nan()) {
+            return Err(foresee_model::Error::NanLogit { image, class }.into());
+        }
+    }
+    Ok(())
 }
 
 impl Tally {
@@ -42,8 +53,8 @@ impl Tally {
     /// ```
     ///
     /// # Errors
-    /// If the shapes do not fit, or labels of the other kind were added before. With classes, also
-    /// if a logit is NaN or there is no such class.
+    /// If the shapes do not fit, a logit is NaN, the labels are of another kind or number than those
+    /// that were added before, or there is no such class.
     pub fn add(&mut self, logits: &Tensor, labels: &Tensor) -> Result<()> {
         if labels.rank() == 1 {
             return self.add_classes(logits, labels);
@@ -51,9 +62,15 @@ impl Tally {
         if !self.ranks.is_empty() {
             return Err(Error::Labels("labels came after classes"));
         }
+        check_no_nan(logits)?;
         let correct = logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?.to_vec2::<u8>()?;
         for row in correct {
-            self.correct.resize(row.len(), 0);
+            if self.correct.is_empty() {
+                self.correct = vec![0; row.len()];
+            }
+            if self.correct.len() != row.len() {
+                return Err(Error::Labels("another number of attributes came than before"));
+            }
             self.correct.iter_mut().zip(&row).for_each(|(sum, &c)| *sum += u64::from(c));
             self.by_image.push(row.iter().map(|&c| f32::from(c)).sum::<f32>() / row.len() as f32);
         }

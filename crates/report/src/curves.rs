@@ -57,7 +57,7 @@ pub fn curves(name: &str, panels: &[Panel], source: &Source, style: &Style) -> R
         }
         legend.draw(canvas, bottom)
     })?;
-    Ok(figure.with_tikz(tikz(name, panels, style)))
+    Ok(figure.with_tikz(tikz(name, panels, source, style)))
 }
 
 /// Left, top, width and height of a panel.

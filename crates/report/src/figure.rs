@@ -14,11 +14,21 @@ use crate::style::{Format, Style};
 
 /// Millimetres of an inch.
 const INCH: f64 = 25.4;
+/// Pixels of a PNG, at most: they take 4 bytes each while it is drawn.
+const MOST_PIXELS: f64 = 268_435_456.;
 
-/// Whether a file is a figure that [`Figure::save`] wrote, in any format.
+/// Whether a file is a figure that [`Figure::save`] or [`overlay`](crate::overlay()) made, in any
+/// format: its metadata say so.
 pub fn is_figure(path: &Path) -> bool {
-    let mark = About::MARK.as_bytes();
-    std::fs::read(path).is_ok_and(|bytes| bytes.windows(mark.len()).any(|part| part == mark))
+    let Ok(bytes) = std::fs::read(path) else { return false };
+    let has = |start: &str| {
+        let mark = [start, About::MARK].concat();
+        bytes.windows(mark.len()).any(|part| part == mark.as_bytes())
+    };
+    (bytes.starts_with(b"\x89PNG") && has("Software\0\0\0\0\0"))
+        || (bytes.starts_with(b"%PDF") && has("("))
+        || (bytes.starts_with(b"<svg") && has("<metadata>"))
+        || (bytes.starts_with(b"% ") && has("\n% "))
 }
 
 /// A drawn figure.
@@ -178,8 +188,14 @@ impl Figure {
         let wide = self.style.width / INCH * self.style.dpi;
         let scale = wide / f64::from(tree.size().width());
         let high = scale * f64::from(tree.size().height());
-        let mut pixmap = tiny_skia::Pixmap::new(wide.round() as u32, high.round() as u32)
-            .ok_or("the PNG has too many pixels: lower its resolution")?;
+        let too_many = "the PNG has too many pixels: lower its resolution (--dpi) or its width";
+        if wide * high > MOST_PIXELS {
+            return Err(too_many.into());
+        }
+        let mut pixmap =
+            tiny_skia::Pixmap::new(wide.round() as u32, high.round() as u32).ok_or(too_many)?;
+        // Rounding may leave a part of a pixel at the edges.
+        pixmap.fill(tiny_skia::Color::WHITE);
         let transform = tiny_skia::Transform::from_scale(scale as f32, scale as f32);
         resvg::render(tree, transform, &mut pixmap.as_mut());
         // Every pixel is opaque.
@@ -208,4 +224,46 @@ fn escaped(text: &str) -> String {
         c => String::from(c),
     };
     text.chars().map(sign).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_told_from_other_files() -> std::result::Result<(), Box<dyn std::error::Error>> {
+        use crate::{Curve, LineStyle, Panel, curves};
+        let folder = tempfile::tempdir()?;
+        let curve = Curve::new("a", vec![(0., 1.), (1., 2.)], 0, LineStyle::Solid);
+        let panel = Panel {
+            title: String::new(),
+            x: "x".into(),
+            y: "y".into(),
+            curves: vec![curve],
+            levels: vec![],
+        };
+        let style = Style { formats: Format::ALL.to_vec(), ..Style::default() };
+        let source = Source { data: "none".into(), synthetic: false };
+        for path in curves("figure", &[panel], &source, &style)?.save(folder.path())? {
+            let is_text = path.extension().is_some_and(|extension| extension == "txt");
+            assert_eq!(is_figure(&path), !is_text, "{}", path.display());
+        }
+        let notes = folder.path().join("notes.tex");
+        std::fs::write(&notes, "made by foresee-report 0.1\n% or by foresee-report 0.2\n")?;
+        assert!(!is_figure(&notes));
+
+        let style = Style { width: 4000., font_size: 200., dpi: 2400., ..Style::default() };
+        let blank = Figure::new(
+            "blank",
+            "<svg xmlns='http://www.w3.org/2000/svg' width='4000mm' \
+             height='4000mm'></svg>"
+                .into(),
+            (1, 1),
+            &source,
+            &style,
+        );
+        let error = blank.save(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("too many pixels"), "{error}");
+        Ok(())
+    }
 }

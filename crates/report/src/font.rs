@@ -84,6 +84,11 @@ impl Font {
         &self.family
     }
 
+    /// The bytes of its file.
+    pub fn data(&self) -> &[u8] {
+        self.data.unwrap_or_else(|| dejavu::sans::regular())
+    }
+
     /// Options under which SVG text is set in the font. Signs that it lacks are taken from the
     /// embedded one.
     pub(crate) fn svg_options(&self) -> usvg::Options<'static> {

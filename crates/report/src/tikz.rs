@@ -5,6 +5,7 @@ use plotters::style::RGBColor;
 use crate::latex::escaped;
 use crate::line_style::LineStyle;
 use crate::panel::{Band, Curve, Panel};
+use crate::source::Source;
 use crate::style::Style;
 
 /// What a document needs in its preamble.
@@ -16,7 +17,7 @@ const NEEDS: &str = "% In the preamble:\n\
 const NARROWEST: f64 = 52.;
 
 /// The panels as groupplots in a tikzpicture of the style's width, with one legend below them.
-pub(crate) fn tikz(name: &str, panels: &[Panel], style: &Style) -> String {
+pub(crate) fn tikz(name: &str, panels: &[Panel], source: &Source, style: &Style) -> String {
     let columns = ((style.width / NARROWEST) as usize).clamp(1, panels.len().max(1));
     let rows = panels.len().div_ceil(columns);
     let width = style.width / columns as f64;
@@ -55,8 +56,17 @@ pub(crate) fn tikz(name: &str, panels: &[Panel], style: &Style) -> String {
     }
     text += &format!(
         "\\end{{groupplot}}\n\\node[anchor=north] at (current bounding box.south) \
-         {{\\pgfplotslegendfromname{{{legend_name}}}}};\n\\end{{tikzpicture}}\n"
+         {{\\pgfplotslegendfromname{{{legend_name}}}}};\n"
     );
+    if style.note {
+        text += &format!(
+            "\\node[anchor=north west, font=\\scriptsize, text width={:.1}mm] at (current bounding \
+             box.south west) {{{}}};\n",
+            style.width - 4.,
+            escaped(&source.note())
+        );
+    }
+    text += "\\end{tikzpicture}\n";
     text
 }
 
@@ -192,7 +202,8 @@ mod tests {
             curves: vec![curve],
             levels: vec![Level { name: "majority".into(), y: 80.5 }],
         };
-        let latex = tikz("fig_7", &[panel], &Style::default());
+        let source = Source { data: "40 drawn".into(), synthetic: true };
+        let latex = tikz("fig_7", &[panel], &source, &Style::default());
         for expected in [
             "\\definecolor{curve1}{RGB}{213,94,0}",
             "ylabel={accuracy {[}\\%{]}}",
@@ -201,6 +212,7 @@ mod tests {
             "\\addlegendentry{50 \\% \\& $\\sigma$}",
             "\\addlegendentry{majority}",
             "\\pgfplotslegendfromname{legend-fig-7}",
+            "{SYNTHETIC FACES: 40 drawn}",
         ] {
             assert!(latex.contains(expected), "{expected}: {latex}");
         }

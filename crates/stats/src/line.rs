@@ -8,7 +8,7 @@ pub struct Line {
     /// Change of y for a step of 1 in x.
     pub slope: f64,
     /// R² in [0, 1], the share of y's variance that the line explains; 0 for a y that is constant
-    /// but for rounding. NaN if a value is not finite.
+    /// but for rounding. NaN if a value is not finite or x is constant.
     pub r_squared: f64,
 }
 

@@ -3,6 +3,7 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::error::{Error, Result};
+use crate::rounding::is_rounding;
 use crate::summary::{mean, standard_deviation};
 
 /// The two-sided p-value of Welch's t-test: how often two samples of equal expectation, normal and
@@ -20,7 +21,8 @@ use crate::summary::{mean, standard_deviation};
 /// ```
 ///
 /// # Errors
-/// If one has fewer than two values, a value is not finite, or neither varies.
+/// If one has fewer than two values, a value is not finite, or neither varies but for
+/// rounding.
 pub fn welch_test(a: &[f64], b: &[f64]) -> Result<f64> {
     if a.len() < 2 || b.len() < 2 {
         return Err(Error::Empty("Welch's test"));
@@ -28,7 +30,10 @@ pub fn welch_test(a: &[f64], b: &[f64]) -> Result<f64> {
     // Of a mean, squared, and the degrees of freedom that it is known by.
     let error = |values: &[f64]| {
         let n = values.len() as f64;
-        (standard_deviation(values).powi(2) / n, n - 1.)
+        let variance = standard_deviation(values).powi(2);
+        let squares = values.iter().map(|v| v * v).sum();
+        let is_constant = is_rounding(variance * (n - 1.), squares);
+        (if is_constant { 0. } else { variance / n }, n - 1.)
     };
     let ((of_a, df_a), (of_b, df_b)) = (error(a), error(b));
     let variance = of_a + of_b;

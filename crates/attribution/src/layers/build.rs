@@ -194,8 +194,8 @@ impl Layers {
     }
 
     /// Any other differentiable function of x. Gradients go through it, and are compared with the
-    /// model's differences first (see [`Target`](crate::Target)); LRP and guided backpropagation do
-    /// not, and their errors have this name.
+    /// model's differences first (see [`Target`](crate::Target)); LRP, DeepLIFT and guided
+    /// backpropagation do not, and their errors have this name.
     ///
     /// # Errors
     /// If the name is taken.

@@ -13,7 +13,7 @@ use crate::target::Target;
 /// Options of [`kernel_shap`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct KernelShap {
-    /// Coalitions that are evaluated for each input, from 2. If there are no more than these, each
+    /// Coalitions that are evaluated for each input, in pairs, from 2. If there are no more than these, each
     /// is evaluated once, and the result is exact. Default 2048, exact up to 11 segments.
     pub samples: usize,
     /// Decides the coalitions together with the input's position in the batch. Default 0.
@@ -217,7 +217,7 @@ fn sampled_coalitions(options: &KernelShap, count: usize, input: usize) -> Vec<C
             total
         })
         .collect();
-    let mut coalitions = Vec::with_capacity(options.samples);
+    let mut coalitions = Vec::new();
     let mut order: Vec<usize> = (0..count).collect();
     for _ in 0..options.samples / 2 {
         let at = rng.random_range(0f64..total);

@@ -12,7 +12,7 @@ use crate::tensors::to_f64;
 /// f as more and more of an input is deleted, inserted or removed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
-    /// f at shares 0, 1/n, 2/n, ... 1 of the entries or of the segments.
+    /// f at shares 0, 1/n, 2/n, ... 1 of the entries or of the segments, rounded to whole ones.
     pub values: Vec<f64>,
 }
 
@@ -97,7 +97,8 @@ pub(super) fn like_input(x: &Tensor, attribution: &Tensor) -> Result<Tensor> {
 pub(super) fn descending_ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(0));
-    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    // 0 and -0 are equal: the latter is what a gradient of 0 times a negative input is.
+    order.sort_by(|&a, &b| (values[b] + 0.).total_cmp(&(values[a] + 0.)));
     let mut ranks = vec![0.; values.len()];
     order.into_iter().enumerate().for_each(|(rank, entry)| ranks[entry] = rank as f64);
     ranks

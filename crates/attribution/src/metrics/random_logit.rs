@@ -61,15 +61,15 @@ pub fn random_logit_with_others(
     other: impl Fn(usize) -> usize,
 ) -> Result<Vec<LogitSimilarity>> {
     check_input(x)?;
-    let inputs = x.dim(0)?;
-    let own = explain(output, x)?;
-    check_rows(&own, inputs)?;
-    (0..inputs)
+    (0..x.dim(0)?)
         .map(|input| {
             let other = other(input);
             check(other != output, "other output", other, "one that is not explained already")?;
-            let own = own.narrow(0, input, 1)?;
-            let explained = explain(other, &x.narrow(0, input, 1)?)?;
+            // Both alone, so that methods with random numbers draw the same ones.
+            let x = x.narrow(0, input, 1)?;
+            let own = explain(output, &x)?;
+            check_rows(&own, 1)?;
+            let explained = explain(other, &x)?;
             let ssim = only(structural_similarity(&own, &explained)?)?;
             let rank_correlation = only(rank_correlation(&own, &explained)?)?;
             Ok(LogitSimilarity { other, ssim, rank_correlation })

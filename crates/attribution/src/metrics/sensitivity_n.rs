@@ -9,8 +9,12 @@ use rand_chacha::ChaCha8Rng;
 use super::curve::like_input;
 use crate::baseline::baseline_like;
 use crate::error::{Result, check};
+use crate::gradient_check::epsilon;
 use crate::target::Target;
 use crate::tensors::to_f64;
+
+/// Roundings of a model's output, in epsilons of its numbers.
+const ROUNDINGS: f64 = 64.;
 
 /// Subsets that a correlation needs: through two points there is always a line.
 const LEAST_SUBSETS: usize = 3;
@@ -119,7 +123,7 @@ pub fn sensitivity_n_with_subsets<F: Fn(&Tensor) -> candle_core::Result<Tensor>>
                 subsets.iter().map(|subset| subset.iter().map(|&i| values[i]).sum()).collect();
             let (x, baseline) = (x.narrow(0, input, 1)?, baseline.narrow(0, input, 1)?);
             let without = values_without(target, &x, &baseline, features, &subsets)?;
-            Ok(correlation(&sums, at_x, &without))
+            Ok(correlation(&sums, at_x, &without, epsilon(x.dtype())))
         })
         .collect()
 }
@@ -168,14 +172,16 @@ fn values_without<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
 }
 
 /// Of the attributions' sums with the falls of f; `None` if one of them is constant but for
-/// rounding.
-fn correlation(sums: &[f64], at_x: f64, without: &[f64]) -> Option<f64> {
-    let is_constant = |values: &[f64]| {
+/// rounding, that of f in numbers with this epsilon.
+fn correlation(sums: &[f64], at_x: f64, without: &[f64], epsilon: f64) -> Option<f64> {
+    let squares = |values: &[f64]| -> (f64, f64) {
         let mean = mean(values);
         let deviations = values.iter().map(|v| (v - mean).powi(2)).sum();
-        is_rounding(deviations, values.iter().map(|v| v * v).sum())
+        (deviations, values.iter().map(|v| v * v).sum())
     };
-    if is_constant(sums) || is_constant(without) {
+    let (deviations, size) = squares(sums);
+    let (falls, values) = squares(without);
+    if is_rounding(deviations, size) || falls <= (ROUNDINGS * epsilon).powi(2) * values {
         return None;
     }
     let falls: Vec<f64> = without.iter().map(|without| at_x - without).collect();

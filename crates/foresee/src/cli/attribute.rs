@@ -11,9 +11,10 @@ use foresee_report::About;
 use super::arguments::RunArgs;
 use super::json::{JsonArgs, RunDocument, path_text, print_json};
 use crate::artifacts::{Artifact, ChosenFaces, ChosenMaps};
+use crate::config::quoted;
 use crate::error::{Result, input};
 use crate::faces;
-use crate::figures::attributions;
+use crate::figures::{CHOSEN_ATTRIBUTIONS, attributions};
 use crate::output::{Kind, OutputFile, OverwriteArgs, print};
 use crate::run::{Run, Stage};
 use crate::session::Session;
@@ -47,7 +48,7 @@ pub struct AttributeArgs {
     #[arg(long, value_name = "NAME")]
     image: Option<String>,
     /// Write one PNG: the map of one --method for one --attribute over one --image.
-    #[arg(long, requires = "image", requires = "method", requires = "attribute")]
+    #[arg(long, requires_all = ["image", "method", "attribute"], conflicts_with = "images")]
     overlay: bool,
     /// Where the overlay goes. Default: figures/overlay_METHOD_ATTRIBUTE_IMAGE.png in the run's
     /// folder.
@@ -62,6 +63,7 @@ pub struct AttributeArgs {
 pub(super) fn attribute(args: &AttributeArgs) -> Result<()> {
     let (mut run, device) = args.run.open()?;
     if args.overlay {
+        run.manifest.config = run.manifest.config.with_attribute(&args.set)?;
         return draw_overlay(args, &run, &Session::new(device));
     }
     let images = args.images.map(|images| format!("attribute.images={images}"));
@@ -98,6 +100,7 @@ struct Chosen {
     methods: Vec<Method>,
     attributes: Vec<usize>,
     faces: Vec<usize>,
+    image: Option<String>,
 }
 
 impl Chosen {
@@ -115,7 +118,22 @@ impl Chosen {
                 .map_err(|e| input(format!("--image {e}")))?,
             None => vec![],
         };
-        Ok(Some(Self { methods, attributes, faces }))
+        Ok(Some(Self { methods, attributes, faces, image: args.image.clone() }))
+    }
+}
+
+impl Chosen {
+    /// The command that draws it in the run's folder.
+    fn command(&self) -> String {
+        let mut command = "foresee attribute --run .".to_owned();
+        self.methods.iter().for_each(|method| command += &format!(" --method {}", method.id()));
+        for &attribute in &self.attributes {
+            command += &format!(" --attribute {}", ATTRIBUTES[attribute]);
+        }
+        if let Some(image) = &self.image {
+            command += &format!(" --image {}", quoted(image));
+        }
+        command
     }
 }
 
@@ -151,21 +169,32 @@ fn draw_overlay(args: &AttributeArgs, run: &Run, session: &Session) -> Result<()
         }
         None => None,
     };
+    args.json.check("--out", file.as_ref())?;
+    if file.is_none() && overlay.is_own_file(session.data(run)?) {
+        return Err(input("--overlay of an image of your own needs --out FILE"));
+    }
     let png = overlay.draw(run, session)?;
-    match file {
+    let path = match &file {
         Some(file) => {
             file.write(&png)?;
-            file.print_beside(&format!("{}\n", file.path().display()))
+            file.path().to_owned()
         }
         None => {
             let image = Path::new(image).file_stem().unwrap_or_default().display();
             let attribute = ATTRIBUTES[overlay.attribute];
-            let name = format!("figures/overlay_{}_{attribute}_{image}.png", method.id());
-            let path = run.path(&name);
+            let path =
+                run.path(&format!("figures/overlay_{}_{attribute}_{image}.png", method.id()));
             write_atomic(&path, &png)?;
-            print(&format!("{}\n", path.display()))
+            path
         }
+    };
+    if args.json.is_asked() {
+        let mut document = RunDocument::new(run, &[]);
+        document.figures = Some(vec![path_text(&path)]);
+        return print_json(&document);
     }
+    let told = format!("{}\n", path.display());
+    file.map_or_else(|| print(&told), |file| file.print_beside(&told))
 }
 
 /// Why a network or a run may not have a method.
@@ -185,7 +214,7 @@ fn needs(method: Method) -> &'static str {
 
 /// Draws it; the files.
 fn draw(chosen: &Chosen, run: &Run, session: &Session) -> Result<Vec<PathBuf>> {
-    let Chosen { methods, attributes, faces } = chosen;
+    let Chosen { methods, attributes, faces, .. } = chosen;
     let comparison = compare(run, session, attributes, faces, methods)?;
     let faces = ChosenFaces(comparison.faces);
     let maps = ChosenMaps(comparison.maps);
@@ -193,11 +222,9 @@ fn draw(chosen: &Chosen, run: &Run, session: &Session) -> Result<Vec<PathBuf>> {
     run.write(&maps)?;
     let style = run.manifest.config.figures.style()?;
     let figure = attributions(run, CHOSEN, &faces.0, &maps.0, &style)?.about(About {
-        caption: "Chosen attribution methods. Of signed methods red speaks for the attribute and \
-                  blue against it; of the others the deeper colour counts more."
-            .into(),
+        caption: CHOSEN_ATTRIBUTIONS.into(),
         data: vec![ChosenMaps::PATH.into(), ChosenFaces::PATH.into()],
-        command: String::new(),
+        command: chosen.command(),
     });
     Ok(figure.save(&run.path("figures"))?)
 }

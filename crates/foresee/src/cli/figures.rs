@@ -123,6 +123,7 @@ impl FiguresArgs {
                 slot.clone_from(by);
             }
         }
+        settings.name_font()?;
         settings.check()?;
         Ok(settings)
     }

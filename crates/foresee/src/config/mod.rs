@@ -17,7 +17,7 @@ use toml::Table;
 
 use self::merge::{merge_assignment, merge_text};
 pub(crate) use self::sections::{
-    Attribute, Data, Figures, Measure, Model, Predict, Prune, Train, Transform,
+    Attribute, Data, Figures, Measure, Model, Predict, Prune, Train, Transform, quoted,
 };
 use crate::error::{Result, input};
 
@@ -55,6 +55,7 @@ impl Config {
         let mut config: Self = assign(table, set)?;
         config.check()?;
         config.measure.name_attributes()?;
+        config.figures.name_font()?;
         Ok(config)
     }
 

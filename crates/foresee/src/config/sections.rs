@@ -230,32 +230,40 @@ impl Figures {
         self.attributes.iter().map(index).collect()
     }
 
-    /// The options of the command `figures` that choose these settings in a run of the profile
-    /// `quick`.
-    pub fn as_options(&self) -> String {
-        let usual = Self::default();
+    /// The options of the command `figures` that choose these settings in a run with those of
+    /// `run`.
+    pub fn as_options(&self, run: &Self) -> String {
         let mut options = vec![];
         let mut option = |name: &str, value: String, is_usual: bool| {
             if !is_usual {
                 options.push(format!(" --{name} {}", quoted(&value)));
             }
         };
-        option("style", self.style.clone(), self.style == usual.style);
-        option("width", self.width.to_string(), self.width == usual.width);
-        option("font", self.font.clone(), self.font == usual.font);
-        option("font-size", self.font_size.to_string(), self.font_size == usual.font_size);
-        option("palette", self.palette.clone(), self.palette == usual.palette);
-        option("format", self.formats.join(","), self.formats == usual.formats);
-        option("dpi", self.dpi.to_string(), self.dpi == usual.dpi);
-        option("attributes", self.attributes.join(","), self.attributes.is_empty());
-        option("faces", self.faces.join(","), self.faces.is_empty());
-        let note = if self.note { "" } else { " --no-note" };
+        // Another style brings its own sizes.
+        let has_style = self.style == run.style;
+        let usual = |of_run: f64| if has_style { of_run } else { 0. };
+        option("style", self.style.clone(), has_style);
+        option("width", self.width.to_string(), self.width == usual(run.width));
+        option("font", self.font.clone(), self.font == run.font);
+        option("font-size", self.font_size.to_string(), self.font_size == usual(run.font_size));
+        option("palette", self.palette.clone(), self.palette == run.palette);
+        option("format", self.formats.join(","), self.formats == run.formats);
+        option("dpi", self.dpi.to_string(), self.dpi == run.dpi);
+        let note = if self.note == run.note { "" } else { " --no-note" };
         options.concat() + note
+    }
+
+    /// A file of a font by its absolute path, so that a run draws alike wherever it is called.
+    pub(crate) fn name_font(&mut self) -> Result<()> {
+        if [".ttf", ".otf"].iter().any(|end| self.font.to_lowercase().ends_with(end)) {
+            self.font = std::path::absolute(&self.font)?.display().to_string();
+        }
+        Ok(())
     }
 }
 
 /// A value as a shell takes it.
-fn quoted(value: &str) -> String {
+pub(crate) fn quoted(value: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-,/".contains(c);
     match value.chars().all(is_plain) {
         true => value.into(),

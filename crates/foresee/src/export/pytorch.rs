@@ -51,7 +51,24 @@ pub(crate) fn is_export(folder: &Path) -> bool {
             FILES.iter().chain(&FOLDERS).any(|own| name == *own)
         })
     };
-    folder.join(FILES[1]).is_file() && folder.join(FILES[3]).is_file() && entries.all(known)
+    let is_face = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            entry.file_type().is_ok_and(|kind| kind.is_file()) && is_drawn_face(&name)
+        })
+    };
+    let holds_faces =
+        std::fs::read_dir(folder.join("faces")).is_ok_and(|mut entries| entries.all(is_face));
+    folder.join(FILES[1]).is_file()
+        && folder.join(FILES[3]).is_file()
+        && entries.all(known)
+        && holds_faces
+}
+
+/// Whether a name is one that a drawn face has: two digits.
+fn is_drawn_face(name: &str) -> bool {
+    name.strip_suffix(".png")
+        .is_some_and(|stem| stem.len() == 2 && stem.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn readme(source: &Source) -> String {

@@ -13,6 +13,7 @@ use crate::session::MODEL;
 pub(super) const DRAWING: Drawing = Drawing {
     name: "fig2_architecture",
     caption: "Figure 2 (and 1): the network as it is built, and where the operations act.",
+    caption_of_chosen: None,
     data: &[MODEL],
     takes: Takes::Nothing,
     needs: None,

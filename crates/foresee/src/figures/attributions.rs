@@ -18,11 +18,16 @@ use crate::error::Result;
 use crate::provenance::source;
 use crate::run::{Run, Stage};
 
+/// Of methods, attributes and faces that are chosen by hand.
+pub(crate) const CHOSEN: &str = "Attribution methods. Of signed methods red speaks for the attribute and blue against it; of the \
+     others the deeper colour counts more. A method has one scale for all faces.";
+
 pub(super) const DRAWING: Drawing = Drawing {
     name: "attribution_comparison",
     caption: "Each attribute on a face that has it and of which the network is sure, if there is \
               one. Of signed methods red speaks for the attribute and blue against it; of the \
               others the deeper colour counts more. A method has one scale for all faces.",
+    caption_of_chosen: Some(CHOSEN),
     data: &[AttributionMaps::PATH, AttributionFaces::PATH],
     takes: Takes::AttributesAndFaces,
     needs: Some(Needs::Maps),

@@ -11,6 +11,7 @@ pub(super) const DRAWING: Drawing = Drawing {
     name: "fig4_attention_masks",
     caption: "Figure 4: attention masks over faces; the number below each is the channel (feature \
               id).",
+    caption_of_chosen: None,
     data: &[Figure4Faces::PATH, Figure4Masks::PATH],
     takes: Takes::AttributesAndFaces,
     needs: Some(Needs::Masks),

@@ -11,6 +11,7 @@ use crate::provenance::measured_training_faces;
 pub(super) const DRAWING: Drawing = Drawing {
     name: "fig5_mean_masks",
     caption: "Figure 5: mean of each channel's mask by attribute. Deeper is higher.",
+    caption_of_chosen: None,
     data: &[MeanMasks::PATH],
     takes: Takes::Attributes,
     needs: None,

@@ -10,6 +10,7 @@ use crate::provenance::measured_training_faces;
 pub(super) const DRAWING: Drawing = Drawing {
     name: "fig6_channel_correlation",
     caption: "Figure 6: correlation among the channels of the feature map.",
+    caption_of_chosen: None,
     data: &[ChannelCorrelation::PATH, <Channel as Row>::PATH],
     takes: Takes::Panels,
     needs: None,

@@ -13,6 +13,7 @@ use crate::error::Result;
 pub(super) const DRAWING: Drawing = Drawing {
     name: "fig7_channel_pruning",
     caption: "Figure 7: accuracy over the number of pruned channels.",
+    caption_of_chosen: None,
     data: &[PruningCurves::PATH],
     takes: Takes::Nothing,
     needs: None,

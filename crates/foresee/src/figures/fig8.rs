@@ -15,6 +15,7 @@ const STYLES: [LineStyle; 3] = [LineStyle::Solid, LineStyle::Dashed, LineStyle::
 pub(super) const DRAWING: Drawing = Drawing {
     name: "fig8_mask_transformation",
     caption: "Figure 8: accuracy under noise for several n and β.",
+    caption_of_chosen: None,
     data: &[TransformationCurves::PATH],
     takes: Takes::Panels,
     needs: None,

@@ -16,13 +16,14 @@ mod training;
 
 use foresee_report::{About, Figure, Panel, PlaneTable, Source, Style};
 
-pub(crate) use self::attributions::{attributions, kind_of};
+pub(crate) use self::attributions::{CHOSEN as CHOSEN_ATTRIBUTIONS, attributions, kind_of};
 pub(crate) use self::regression::regression;
 use crate::artifacts::{FacePixels, Figure4Faces, Figure4Masks, MapLabel};
-use crate::config::Figures;
+use crate::config::{Figures, quoted};
 use crate::error::{Result, input};
 use crate::provenance::source;
 use crate::run::Run;
+use crate::session::MODEL;
 
 /// All figures, in the order in which they are drawn.
 const ALL: [&Drawing; 14] = [
@@ -48,6 +49,8 @@ pub(crate) struct Drawing {
     pub name: &'static str,
     /// What it shows.
     pub caption: &'static str,
+    /// What it shows if the faces are chosen by hand, if that is something else.
+    pub caption_of_chosen: Option<&'static str>,
     /// The run's files that it is drawn from.
     pub data: &'static [&'static str],
     /// Which of a request's choices it takes.
@@ -94,6 +97,17 @@ pub(crate) struct Computed {
     pub comparison: Option<(FacePixels, PlaneTable<MapLabel>)>,
 }
 
+impl Computed {
+    /// Whether it holds what a figure needs.
+    fn is_of(&self, needs: Option<Needs>) -> bool {
+        match needs {
+            Some(Needs::Masks) => self.figure4.is_some(),
+            Some(Needs::Maps) => self.comparison.is_some(),
+            None => false,
+        }
+    }
+}
+
 /// The figures that a run has.
 pub(crate) fn of(run: &Run) -> Vec<&'static Drawing> {
     ALL.into_iter().filter(|drawing| (drawing.is_in)(run)).collect()
@@ -103,9 +117,15 @@ impl Drawing {
     /// Draws it, with what its files say about it.
     pub fn draw(&self, request: &Request) -> Result<Figure> {
         let figure = (self.draw)(request, self.name)?;
+        let is_computed = request.computed.is_of(self.needs);
+        let data = if is_computed { &[MODEL][..] } else { self.data };
+        let caption = match is_computed && !request.settings.faces.is_empty() {
+            true => self.caption_of_chosen.unwrap_or(self.caption),
+            false => self.caption,
+        };
         Ok(figure.about(About {
-            caption: self.caption.into(),
-            data: self.data.iter().map(ToString::to_string).collect(),
+            caption: caption.into(),
+            data: data.iter().map(ToString::to_string).collect(),
             command: self.command(request),
         }))
     }
@@ -113,7 +133,18 @@ impl Drawing {
     /// The command that draws it in the run's folder.
     fn command(&self, request: &Request) -> String {
         let mut command = format!("foresee figures --run . --figure {}", self.name);
-        command += &request.settings.as_options();
+        let settings = request.settings;
+        command += &settings.as_options(&request.run.manifest.config.figures);
+        let lists = match self.takes {
+            Takes::Attributes => [&settings.attributes, &vec![]],
+            Takes::AttributesAndFaces => [&settings.attributes, &settings.faces],
+            Takes::Nothing | Takes::Panels => [&vec![], &vec![]],
+        };
+        for (option, list) in ["attributes", "faces"].into_iter().zip(lists) {
+            if !list.is_empty() {
+                command += &format!(" --{option} {}", quoted(&list.join(",")));
+            }
+        }
         if !request.panels.is_empty() {
             let panels: Vec<String> = request.panels.iter().map(usize::to_string).collect();
             command += &format!(" --panel {}", panels.join(","));

@@ -12,6 +12,7 @@ use crate::provenance::test_faces;
 pub(super) const DRAWING: Drawing = Drawing {
     name: "predictability_scores",
     caption: "Forecasts of what perturbations change, scored.",
+    caption_of_chosen: None,
     data: &[ScoredForecasts::PATH],
     takes: Takes::Nothing,
     needs: None,

@@ -14,6 +14,7 @@ pub(super) const DRAWING: Drawing = Drawing {
     name: "channel_pruning_takeover",
     caption: "Accuracy over the number of pruned channels when kept channels take over the role \
               of pruned ones.",
+    caption_of_chosen: None,
     data: &[PruningCurves::PATH],
     takes: Takes::Nothing,
     needs: None,

@@ -30,7 +30,8 @@ const fn drawing(
 ) -> Drawing {
     let is_in = |run: &Run| run.manifest.config.predict.images > 0;
     let data = &[RegressionReport::PATH];
-    Drawing { name, caption, data, takes: Takes::Panels, needs: None, is_in, draw }
+    let takes = Takes::Panels;
+    Drawing { name, caption, caption_of_chosen: None, data, takes, needs: None, is_in, draw }
 }
 
 pub(super) const FITS: Drawing = drawing(

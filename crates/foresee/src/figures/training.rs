@@ -15,6 +15,7 @@ pub(super) const DRAWING: Drawing = Drawing {
     name: "training",
     caption: "Loss and its two parts, and accuracy, over the training; each point is the mean of \
               several steps.",
+    caption_of_chosen: None,
     data: &[<TrainingStep as Row>::PATH, <Validation as Row>::PATH],
     takes: Takes::Panels,
     needs: None,

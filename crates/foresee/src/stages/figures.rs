@@ -12,12 +12,13 @@ use crate::error::Result;
 use crate::faces;
 use crate::figures::architecture::architecture;
 use crate::figures::{self, Computed, Drawing, Needs, Request};
+use crate::hash::sha256;
 use crate::provenance::simulated;
 use crate::run::{Inputs, Outputs, REPORT, Run, Stage};
 use crate::session::{MODEL, Session};
 use crate::{pages, tables};
 
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// The files that every run's tables are made from.
 const TABLES_READ: [&str; 8] = [
@@ -42,12 +43,13 @@ pub(crate) fn renew(run: &mut Run, session: &Session) -> Result<()> {
 pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     let manifest = run.manifest.clone();
     let reads = reads(run);
-    let settings = (&manifest.config, manifest.data.description(), manifest.seed);
+    let style = manifest.config.figures.style()?;
+    let font = sha256(style.font.data());
+    let settings = (&manifest.config, manifest.data.description(), manifest.seed, font);
     let inputs = Inputs { stage: Stage::Figures, format: FORMAT, settings, reads: &reads };
     run.stage(&inputs, |outputs| {
         let run = outputs.run();
         let settings = &manifest.config.figures;
-        let style = settings.style()?;
         let drawings = figures::of(run);
         let computed = computed(run, session, settings, &drawings)?;
         let request = Request { run, computed, settings, style, panels: &[] };
@@ -66,7 +68,8 @@ pub(crate) fn computed(
     drawings: &[&Drawing],
 ) -> Result<Computed> {
     let mut computed = Computed::default();
-    if settings.attributes.is_empty() && settings.faces.is_empty() {
+    let is_asked = !settings.attributes.is_empty() || !settings.faces.is_empty();
+    if !is_asked || drawings.iter().all(|drawing| drawing.needs.is_none()) {
         return Ok(computed);
     }
     let attributes = match settings.attribute_indices()? {

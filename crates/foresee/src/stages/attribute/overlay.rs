@@ -4,17 +4,18 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use foresee_attribution::{Explainer, Interpolation, Method, resize};
-use foresee_celeba::{ATTRIBUTES, Augmentation, Crop, Preprocessing, display_name};
+use foresee_celeba::{ATTRIBUTES, Augmentation, CelebA, Crop, Preprocessing, display_name};
 use foresee_report::{About, overlay};
 
 use super::subject::Subject;
 use crate::artifacts::FacePixels;
+use crate::config::quoted;
 use crate::error::{Result, input};
 use crate::faces;
 use crate::figures::kind_of;
 use crate::provenance::source;
 use crate::run::Run;
-use crate::session::Session;
+use crate::session::{MODEL, Session};
 
 /// What an overlay shows.
 pub(crate) struct Overlay<'a> {
@@ -53,9 +54,16 @@ impl Overlay<'_> {
         Ok(overlay(&pixels[0].1, kind_of(self.method), &map, &about)?)
     }
 
+    /// Whether the image is a file of the user's own. A name of one of the run's faces is that face,
+    /// whatever lies in the current folder.
+    pub fn is_own_file(&self, data: &CelebA) -> bool {
+        let is_face = (0..data.len()).any(|face| data.name(face) == self.image);
+        !is_face && Path::new(self.image).is_file()
+    }
+
     /// The image's number among the run's faces; none for a file of the user's own.
     fn face(&self, subject: &Subject) -> Result<Option<usize>> {
-        if !Path::new(self.image).is_file() {
+        if !self.is_own_file(subject.data) {
             let named = faces::named(subject.data, &[self.image.to_owned()]);
             return Ok(named
                 .map_err(|e| input(format!("--image {e}; no such file is there")))?
@@ -95,22 +103,28 @@ impl Overlay<'_> {
         let logit = subject.layers.target(self.attribute).values(x)?.to_vec1::<f32>()?[0];
         let probability = 1. / (1. + (-f64::from(logit)).exp());
         let caption = format!(
-            "{} of {} (probability {probability:.2}) on {}. Colours: {}. {}.",
+            "{} of {} (probability {probability:.2}) on {} {}. Colours: {}. {}.",
             self.method.title(),
             display_name(ATTRIBUTES[self.attribute]),
+            if self.is_own_file(subject.data) { "the file" } else { "the run's face" },
             Path::new(self.image).file_name().unwrap_or_default().display(),
             kind_of(self.method).title(),
             source(subject.run, "this image").note()
         );
-        Ok(About { caption, data: vec![], command: self.command() })
+        Ok(About { caption, data: vec![MODEL.into()], command: self.command(subject.data)? })
     }
 
-    fn command(&self) -> String {
-        format!(
+    /// The command that draws it again in the run's folder.
+    fn command(&self, data: &CelebA) -> Result<String> {
+        let image = match self.is_own_file(data) {
+            true => std::path::absolute(self.image)?.display().to_string(),
+            false => self.image.to_owned(),
+        };
+        Ok(format!(
             "foresee attribute --run . --overlay --method {} --attribute {} --image {}",
             self.method.id(),
             ATTRIBUTES[self.attribute],
-            self.image
-        )
+            quoted(&image)
+        ))
     }
 }
