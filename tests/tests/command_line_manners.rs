@@ -166,7 +166,8 @@ fn a_plan_tells_and_writes_nothing_and_results_are_documents() -> AnyResult {
     listed(folder.path(), &out, accuracy)
 }
 
-/// Whether a document has this number, but for the rounding of the last digit by which JSON is read.
+/// Whether a document has this number, but for the rounding of the last digit by which JSON is
+/// read.
 fn is_number(value: &Value, expected: f64) -> bool {
     value.as_f64().is_some_and(|v| (v - expected).abs() <= 2. * f64::EPSILON * expected.abs())
 }

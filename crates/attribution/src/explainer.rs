@@ -59,8 +59,8 @@ pub struct Explanation {
 impl Explainer {
     /// Maps [B, H, W] of images x [B, C, H, W] for output `attribute` of the model. The CAM family
     /// looks at the layer [`FEATURES`]; its maps have that layer's size. `images` are the numbers
-    /// of the images in their data set: they decide the random numbers of [`Method::Chance`], of the
-    /// two kinds of gradients from references, of Kernel SHAP and of Shapley sampling. Those of
+    /// of the images in their data set: they decide the random numbers of [`Method::Chance`], of
+    /// the two kinds of gradients from references, of Kernel SHAP and of Shapley sampling. Those of
     /// SmoothGrad, LIME and RISE are decided by the place in the batch.
     ///
     /// # Errors

@@ -53,8 +53,8 @@ impl Tally {
     /// ```
     ///
     /// # Errors
-    /// If the shapes do not fit, a logit is NaN, the labels are of another kind or number than those
-    /// that were added before, or there is no such class.
+    /// If the shapes do not fit, a logit is NaN, the labels are of another kind or number than
+    /// those that were added before, or there is no such class.
     pub fn add(&mut self, logits: &Tensor, labels: &Tensor) -> Result<()> {
         if labels.rank() == 1 {
             return self.add_classes(logits, labels);

@@ -102,3 +102,19 @@ fn the_best_setting_on_validation_images_is_judged_on_test_images() -> Result<()
     }
     Ok(())
 }
+
+#[test]
+fn damaged_logits_and_other_numbers_of_attributes_are_refused() -> Result<(), Error> {
+    let device = Device::Cpu;
+    let labels = Tensor::new(&[[0f32, 1.]], &device)?;
+    let mut tally = Tally::default();
+    let damaged = Tensor::new(&[[f32::NAN, 1.]], &device)?;
+    let error = tally.add(&damaged, &labels).unwrap_err().to_string();
+    assert!(error.contains("logit 0 of image 0 of the batch is NaN"), "{error}");
+    assert_eq!(tally, Tally::default());
+    tally.add(&Tensor::new(&[[-1f32, 1.]], &device)?, &labels)?;
+    let three = Tensor::new(&[[0f32, 1., 1.]], &device)?;
+    assert!(tally.add(&three, &three).is_err());
+    assert_eq!(tally.accuracy(), 1.);
+    Ok(())
+}

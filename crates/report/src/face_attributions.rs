@@ -85,10 +85,10 @@ pub struct AttributionColumn {
 }
 
 /// Attribution methods as rows and attributes as columns, each over a face of its own. Attributes
-/// for which there is no room stand below the others; where there is more than enough, methods stand beside
-/// each other. A method's colours are shares of one scale
-/// for all faces, the 99.5th percentile of |value|, which is written below its name. Methods come
-/// in the order unsigned, signed, global.
+/// for which there is no room stand below the others; where there is more than enough, methods
+/// stand beside each other. A method's colours are shares of one scale for all faces, the 99.5th
+/// percentile of |value|, which is written below its name. Methods come in the order unsigned,
+/// signed, global.
 ///
 /// # Errors
 /// If it cannot be drawn.

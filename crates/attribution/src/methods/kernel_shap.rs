@@ -13,8 +13,9 @@ use crate::target::Target;
 /// Options of [`kernel_shap`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct KernelShap {
-    /// Coalitions that are evaluated for each input, in pairs, from 2. If there are no more than these, each
-    /// is evaluated once, and the result is exact. Default 2048, exact up to 11 segments.
+    /// Coalitions that are evaluated for each input, in pairs, from 2. If there are no more than
+    /// these, each is evaluated once, and the result is exact. Default 2048, exact up to 11
+    /// segments.
     pub samples: usize,
     /// Decides the coalitions together with the input's position in the batch. Default 0.
     pub seed: u64,

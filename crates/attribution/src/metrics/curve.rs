@@ -103,3 +103,16 @@ pub(super) fn descending_ranks(values: &[f64]) -> Vec<f64> {
     order.into_iter().enumerate().for_each(|(rank, entry)| ranks[entry] = rank as f64);
     ranks
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sign_of_zero_orders_nothing() {
+        let zeros = descending_ranks(&[0.; 6]);
+        assert_eq!(descending_ranks(&[0., -0., 0., -0., -0., 0.]), zeros);
+        assert_ne!(zeros, [0., 1., 2., 3., 4., 5.]);
+        assert_eq!(descending_ranks(&[1., 3., 2.]), [2., 0., 1.]);
+    }
+}

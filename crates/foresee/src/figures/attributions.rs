@@ -19,8 +19,9 @@ use crate::provenance::source;
 use crate::run::{Run, Stage};
 
 /// Of methods, attributes and faces that are chosen by hand.
-pub(crate) const CHOSEN: &str = "Attribution methods. Of signed methods red speaks for the attribute and blue against it; of the \
-     others the deeper colour counts more. A method has one scale for all faces.";
+pub(crate) const CHOSEN: &str = "Attribution methods. Of signed methods red speaks for the \
+                                 attribute and blue against it; of the others the deeper colour \
+                                 counts more. A method has one scale for all faces.";
 
 pub(super) const DRAWING: Drawing = Drawing {
     name: "attribution_comparison",

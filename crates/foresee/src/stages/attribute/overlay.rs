@@ -54,8 +54,8 @@ impl Overlay<'_> {
         Ok(overlay(&pixels[0].1, kind_of(self.method), &map, &about)?)
     }
 
-    /// Whether the image is a file of the user's own. A name of one of the run's faces is that face,
-    /// whatever lies in the current folder.
+    /// Whether the image is a file of the user's own. A name of one of the run's faces is that
+    /// face, whatever lies in the current folder.
     pub fn is_own_file(&self, data: &CelebA) -> bool {
         let is_face = (0..data.len()).any(|face| data.name(face) == self.image);
         !is_face && Path::new(self.image).is_file()
