@@ -11,7 +11,7 @@ use resvg::tiny_skia;
 use crate::error::{Error, Result};
 use crate::figure::Figure;
 use crate::source::Source;
-use crate::style::{SMALL, Style};
+use crate::style::{PER_FONT_SIZE, SMALL, Style};
 
 /// Between the edge of a figure and what is drawn.
 pub(crate) const MARGIN: i32 = 8;
@@ -252,10 +252,9 @@ impl Style {
         pieces
     }
 
-    /// The width of text. A word without a letter that the font has counts by its letters.
+    /// The width of text of this size.
     pub(crate) fn width_of(&self, words: &str, size: f64) -> f64 {
-        let measured = (self.font.family(), size).into_font().box_size(words);
-        measured.map_or(words.chars().count() as f64 * 0.6 * size, |(width, _)| f64::from(width))
+        self.font.ems(words) * size / PER_FONT_SIZE
     }
 }
 
