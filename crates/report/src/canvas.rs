@@ -209,7 +209,31 @@ impl Style {
     /// The same with no more than so many lines; dots tell what is left out.
     pub(crate) fn shortened(&self, words: &str, size: f64, width: i32, most: usize) -> Fitted {
         let fitted = self.fitted(words, size, width);
-        Fitted { lines: shortened(fitted.lines, most), size: fitted.size }
+        Fitted { lines: self.cut(fitted.lines, most, fitted.size, width), size: fitted.size }
+    }
+
+    /// No more than so many lines of this size and width; dots tell what is left out.
+    pub(crate) fn cut(
+        &self,
+        mut lines: Vec<String>,
+        most: usize,
+        size: f64,
+        width: i32,
+    ) -> Vec<String> {
+        if lines.len() > most {
+            lines.truncate(most);
+            if let Some(last) = lines.last_mut() {
+                // The dots take the place of a hyphen, and of as much as they need.
+                last.pop();
+                while !last.is_empty()
+                    && self.width_of(&format!("{last}…"), size) > f64::from(width)
+                {
+                    last.pop();
+                }
+                last.push('…');
+            }
+        }
+        lines
     }
 
     /// Words in lines of this size that are no wider than this.
@@ -256,22 +280,6 @@ impl Style {
     pub(crate) fn width_of(&self, words: &str, size: f64) -> f64 {
         self.font.ems(words) * size / PER_FONT_SIZE
     }
-}
-
-/// No more than so many lines; what is left out is told by dots.
-pub(crate) fn shortened(mut lines: Vec<String>, most: usize) -> Vec<String> {
-    if lines.len() > most {
-        lines.truncate(most);
-        if let Some(last) = lines.last_mut() {
-            // The dots are wider than a hyphen.
-            if last.ends_with('-') {
-                last.pop();
-            }
-            last.pop();
-            last.push('…');
-        }
-    }
-    lines
 }
 
 impl Fitted {
