@@ -11,7 +11,7 @@ use resvg::tiny_skia;
 use crate::error::{Error, Result};
 use crate::figure::Figure;
 use crate::source::Source;
-use crate::style::{SMALL, Style};
+use crate::style::{PER_FONT_SIZE, SMALL, Style};
 
 /// Between the edge of a figure and what is drawn.
 pub(crate) const MARGIN: i32 = 8;
@@ -209,7 +209,31 @@ impl Style {
     /// The same with no more than so many lines; dots tell what is left out.
     pub(crate) fn shortened(&self, words: &str, size: f64, width: i32, most: usize) -> Fitted {
         let fitted = self.fitted(words, size, width);
-        Fitted { lines: shortened(fitted.lines, most), size: fitted.size }
+        Fitted { lines: self.cut(fitted.lines, most, fitted.size, width), size: fitted.size }
+    }
+
+    /// No more than so many lines of this size and width; dots tell what is left out.
+    pub(crate) fn cut(
+        &self,
+        mut lines: Vec<String>,
+        most: usize,
+        size: f64,
+        width: i32,
+    ) -> Vec<String> {
+        if lines.len() > most {
+            lines.truncate(most);
+            if let Some(last) = lines.last_mut() {
+                // The dots take the place of a hyphen, and of as much as they need.
+                last.pop();
+                while !last.is_empty()
+                    && self.width_of(&format!("{last}…"), size) > f64::from(width)
+                {
+                    last.pop();
+                }
+                last.push('…');
+            }
+        }
+        lines
     }
 
     /// Words in lines of this size that are no wider than this.
@@ -252,27 +276,10 @@ impl Style {
         pieces
     }
 
-    /// The width of text. A word without a letter that the font has counts by its letters.
+    /// The width of text of this size.
     pub(crate) fn width_of(&self, words: &str, size: f64) -> f64 {
-        let measured = (self.font.family(), size).into_font().box_size(words);
-        measured.map_or(words.chars().count() as f64 * 0.6 * size, |(width, _)| f64::from(width))
+        self.font.ems(words) * size / PER_FONT_SIZE
     }
-}
-
-/// No more than so many lines; what is left out is told by dots.
-pub(crate) fn shortened(mut lines: Vec<String>, most: usize) -> Vec<String> {
-    if lines.len() > most {
-        lines.truncate(most);
-        if let Some(last) = lines.last_mut() {
-            // The dots are wider than a hyphen.
-            if last.ends_with('-') {
-                last.pop();
-            }
-            last.pop();
-            last.push('…');
-        }
-    }
-    lines
 }
 
 impl Fitted {

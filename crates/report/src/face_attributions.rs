@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use crate::canvas::{Canvas, Drawn, Fitted, MARGIN, Picture, draw, shortened};
+use crate::canvas::{Canvas, Drawn, Fitted, MARGIN, Picture, draw};
 use crate::colour::ColourMap;
 use crate::colour_bar::{self, ColourBar, number_label};
 use crate::error::Result;
@@ -182,7 +182,9 @@ impl<'a> Layout<'a> {
         let step = (room / in_block as i32).min(2 * SIDES.1);
         let side = (step - GAP).clamp(8, SIDES.1);
         let name = |(_, method, scale): &(usize, &AttributionMethod, f64)| {
-            let mut lines = shortened(style.lines(&method.name, SMALL, left - 10), METHOD_LINES);
+            let room = left - 10;
+            let lines = style.lines(&method.name, SMALL, room);
+            let mut lines = style.cut(lines, METHOD_LINES, SMALL, room);
             let scale = if *scale > 0. { number_label(*scale) } else { "–".into() };
             lines.push(format!("1 is {scale}"));
             Fitted { lines, size: SMALL }
@@ -265,7 +267,7 @@ impl<'a> Layout<'a> {
 /// A column's name in lines that are as wide as the column.
 fn column_name(column: &AttributionColumn, style: &Style, width: i32) -> Fitted {
     let lines = column.name.lines().flat_map(|line| style.lines(line, SMALL, width));
-    Fitted { lines: shortened(lines.collect(), COLUMN_LINES), size: SMALL }
+    Fitted { lines: style.cut(lines.collect(), COLUMN_LINES, SMALL, width), size: SMALL }
 }
 
 /// Each method's place, the method, and the upper end of its scale, by kind.

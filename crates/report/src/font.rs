@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Once};
 
+use ab_glyph::{Font as _, FontRef};
 use plotters::style::{FontStyle, register_font};
 use resvg::usvg;
 use resvg::usvg::fontdb::{Database, Family, Query};
@@ -62,7 +63,9 @@ impl Font {
             }
             _ => name.to_owned(),
         };
-        Self::of(&fonts, &family).ok_or_else(|| Error::font(name, unknown(&fonts)))
+        Self::of(&fonts, &family).ok_or_else(|| {
+            Error::font(name, if is_file { "the file is no font".into() } else { unknown(&fonts) })
+        })
     }
 
     fn of(fonts: &Database, family: &str) -> Option<Self> {
@@ -82,6 +85,32 @@ impl Font {
     /// The font's name.
     pub fn family(&self) -> &str {
         &self.family
+    }
+
+    /// The font, as far as its glyphs are asked for.
+    fn face(&self) -> Option<FontRef<'_>> {
+        FontRef::try_from_slice(self.data()).ok()
+    }
+
+    /// Whether the font has all of these signs. A line of text of which it lacks one is set in the
+    /// embedded font.
+    pub(crate) fn has(&self, words: &str) -> bool {
+        self.face().is_some_and(|face| words.chars().all(|c| face.glyph_id(c).0 != 0))
+    }
+
+    /// The width of words in ems, in the font that they are set in. A sign that no font has counts
+    /// as one em.
+    pub(crate) fn ems(&self, words: &str) -> f64 {
+        if self.data.is_some() && !self.has(words) {
+            return Self::default().ems(words);
+        }
+        let Some(face) = self.face() else { return words.chars().count() as f64 };
+        let units = f64::from(face.units_per_em().unwrap_or(1000.));
+        let advance = |c: char| match face.glyph_id(c) {
+            missing if missing.0 == 0 => 1.,
+            glyph => f64::from(face.h_advance_unscaled(glyph)) / units,
+        };
+        words.chars().map(advance).sum()
     }
 
     /// The bytes of its file.
@@ -151,12 +180,17 @@ mod tests {
         let font = Font::find(&file.display().to_string()).unwrap();
         assert_eq!(font.family(), "DejaVu Serif");
         assert_eq!(font.svg_options().fontdb.len(), 2);
+        assert!(font.has("λ = 1e-6") && !font.has("中"));
+        // The widths of its own letters, and those of the embedded font for what it lacks.
+        assert!(font.ems("iii") < font.ems("mmm"));
+        assert_eq!(font.ems("a中"), Font::default().ems("a") + 1.);
 
         assert_eq!(Font::find("DejaVu Sans").unwrap(), Font::default());
         let error = Font::find("No Such Font").unwrap_err().to_string();
         assert!(error.contains("No Such Font") && error.contains("DejaVu Sans"), "{error}");
         std::fs::write(&file, "no font").unwrap();
-        assert!(Font::find(&file.display().to_string()).is_err());
+        let error = Font::find(&file.display().to_string()).unwrap_err().to_string();
+        assert!(error.contains("the file is no font"), "{error}");
         assert!(Font::find("/nowhere/font.otf").is_err());
     }
 }

@@ -13,7 +13,7 @@ pub(crate) const SMALL: f64 = 13.;
 pub(crate) const TITLE: f64 = 17.;
 
 /// What plotters divides a text's height by to have the font's size.
-const PER_FONT_SIZE: f64 = 1.24;
+pub(crate) const PER_FONT_SIZE: f64 = 1.24;
 
 /// Figures need so many units of width at least, to have room for their text.
 const LEAST_UNITS: f64 = 355.;
@@ -75,7 +75,7 @@ pub enum Palette {
     /// Curves by Tol's bright scheme (2021), cells in blue.
     TolBright,
     /// Curves and cells in grey, for print without colours: curves differ by their line styles and
-    /// markers.
+    /// markers. Correlations and maps over faces keep their colours.
     Grey,
 }
 
@@ -226,6 +226,12 @@ impl Style {
     /// Height of the smallest text in points.
     pub fn smallest_text(&self) -> f64 {
         self.font_size * SMALL / BODY
+    }
+
+    /// Signs of figures that the font lacks, of those that ours use. Lines with such a sign are set
+    /// in the embedded font.
+    pub fn missing_signs(&self) -> String {
+        "βλρστ×±→⊗‖₁".chars().filter(|c| !self.font.has(&c.to_string())).collect()
     }
 
     /// Width of every figure in units.

@@ -164,6 +164,9 @@ fn draw_overlay(args: &AttributeArgs, run: &Run, session: &Session) -> Result<()
     let overlay = Overlay { method: *method, attribute: attribute_index(attribute)?, image };
     let file = match &args.out {
         Some(out) => {
+            if out.extension().is_some_and(|extension| !extension.eq_ignore_ascii_case("png")) {
+                return Err(input(format!("--out {}: an overlay is a .png", out.display())));
+            }
             let reads = [Path::new(image)];
             Some(OutputFile::new("--out", out, Kind::Figure, &reads, args.overwrite)?)
         }

@@ -29,13 +29,13 @@ pub struct FiguresArgs {
     #[arg(long, value_name = "STYLE", value_parser = Preset::ALL.map(Preset::id))]
     style: Option<String>,
     /// Width in millimetres instead of the style's.
-    #[arg(long, value_name = "MM")]
+    #[arg(long, value_name = "MM", allow_negative_numbers = true)]
     width: Option<f64>,
     /// A font of this machine, such as "Times New Roman", or a .ttf or .otf file.
     #[arg(long, value_name = "FAMILY")]
     font: Option<String>,
     /// Height of ordinary text in points instead of the style's; the smallest text has 13/15 of it.
-    #[arg(long, value_name = "PT")]
+    #[arg(long, value_name = "PT", allow_negative_numbers = true)]
     font_size: Option<f64>,
     /// Colours of curves and cells: okabe-ito, tol-bright or grey.
     #[arg(long, value_name = "PALETTE", value_parser = Palette::ALL.map(Palette::id))]
@@ -49,7 +49,7 @@ pub struct FiguresArgs {
     )]
     format: Vec<String>,
     /// Pixels per inch of PNG files.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     dpi: Option<f64>,
     /// Attributes of Figures 4 and 5 and of attribution_comparison, in this order; the network
     /// computes what is not measured.
@@ -97,6 +97,12 @@ impl FiguresArgs {
 
     /// The run's settings with what is asked for.
     fn settings(&self, run: &Run) -> Result<Figures> {
+        // In the settings 0 stands for the style's.
+        for (option, value) in [("--width", self.width), ("--font-size", self.font_size)] {
+            if value == Some(0.) {
+                return Err(input(format!("{option} 0 is not possible: a number above 0")));
+            }
+        }
         let mut settings = run.manifest.config.figures.clone();
         let replace = |slot: &mut String, by: &Option<String>| {
             if let Some(by) = by {
@@ -199,7 +205,7 @@ fn shaped(args: &FiguresArgs, run: &Run, session: &Session) -> Result<()> {
     }
     for drawing in drawings {
         let figure = drawing.draw(&request)?;
-        warn_of_formats(&figure, &request.style.formats);
+        check_formats(&figure, &request.style.formats)?;
         for path in figure.save(&folder)? {
             print(&format!("{}\n", path.display()))?;
         }
@@ -207,7 +213,14 @@ fn shaped(args: &FiguresArgs, run: &Run, session: &Session) -> Result<()> {
     Ok(())
 }
 
-fn warn_of_formats(figure: &Figure, formats: &[Format]) {
+/// Says which formats a figure lacks.
+fn check_formats(figure: &Figure, formats: &[Format]) -> Result<()> {
+    if figure.formats().next().is_none() {
+        return Err(input(format!(
+            "{} has no such format: tikz is for figures of curves only",
+            figure.name()
+        )));
+    }
     for format in formats.iter().filter(|format| !figure.has(**format)) {
         tracing::warn!(
             "{} is not written as {}, which is for figures of curves only",
@@ -215,4 +228,5 @@ fn warn_of_formats(figure: &Figure, formats: &[Format]) {
             format.id()
         );
     }
+    Ok(())
 }

@@ -215,6 +215,13 @@ impl Figures {
         let failed = |e: foresee_report::Error| input(format!("figures: {e}"));
         style.font = Font::find(&self.font).map_err(failed)?;
         style.check().map_err(failed)?;
+        let missing = style.missing_signs();
+        if !missing.is_empty() {
+            tracing::warn!(
+                "the font {} lacks {missing}: lines with such signs are set in DejaVu Sans",
+                style.font.family()
+            );
+        }
         Ok(style)
     }
 
