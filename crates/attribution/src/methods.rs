@@ -325,7 +325,7 @@ impl Method {
         self != Self::PermutationRegions
     }
 
-    /// Whether its maps need [`Explainer::references`](crate::Explainer::references).
+    /// Whether its maps need [`Explainer::references`](field@crate::Explainer::references).
     pub fn needs_references(self) -> bool {
         matches!(self, Self::GradientShap | Self::ExpectedGradients)
     }
