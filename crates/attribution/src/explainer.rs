@@ -19,7 +19,7 @@ use crate::methods::{
     occlusion, rise, shapley_sampling,
 };
 use crate::network::FEATURES;
-use crate::parts::grid_segments;
+use crate::segments::grid_segments;
 
 /// The settings of all methods.
 #[derive(Debug, Clone)]

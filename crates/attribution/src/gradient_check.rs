@@ -8,6 +8,7 @@ use candle_core::{DType, Tensor};
 
 use crate::error::{Error, Result};
 use crate::noise::gaussian;
+use crate::precision::epsilon;
 use crate::tensors::{sum_per_input, to_f64};
 
 /// Directions that are tried, each from a point of its own and all in one batch: candle has
@@ -94,16 +95,6 @@ pub(crate) fn compare_rows(batch: &Tensor, first: &Tensor, last: &Tensor) -> Res
         }
     }
     Ok(values.iter().any(|value| *value != values[0]))
-}
-
-/// Relative rounding of a type.
-pub(crate) fn epsilon(dtype: DType) -> f64 {
-    match dtype {
-        DType::F64 => f64::EPSILON,
-        DType::F32 => f64::from(f32::EPSILON),
-        DType::F16 => 1e-3,
-        _ => 8e-3,
-    }
 }
 
 /// Steps of the differences, in the entries' sizes, the most promising first.

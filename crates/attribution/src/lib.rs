@@ -13,6 +13,7 @@ mod metrics;
 mod network;
 mod noise;
 mod parts;
+mod precision;
 mod segments;
 mod superpixels;
 mod tap;
@@ -60,7 +61,8 @@ pub use metrics::{
     sensitivity_n, sensitivity_n_with_subsets, sparseness, structural_similarity,
 };
 pub use network::{FEATURES, attention_network, network_layers, pooling_network};
-pub use parts::{Part, PartKind, grid_segments};
+pub use parts::{Part, PartKind};
+pub use segments::grid_segments;
 pub use superpixels::{Slic, slic};
 pub use tap::{Tap, TappedModel};
 pub use target::Target;

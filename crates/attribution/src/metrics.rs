@@ -14,6 +14,7 @@ mod occlusion;
 mod pointing_game;
 mod random_logit;
 mod randomisation;
+mod regions;
 mod road;
 mod scores;
 mod segment_removal;

@@ -1,6 +1,6 @@
 //! Parts of an input that are changed together.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 use crate::error::{Error, Result, check};
 
@@ -138,28 +138,10 @@ impl Part {
 }
 
 /// The number of each pixel's cell, row by row.
-fn grid_cells(h: usize, w: usize, rows: usize, columns: usize) -> Result<Vec<u32>> {
+pub(crate) fn grid_cells(h: usize, w: usize, rows: usize, columns: usize) -> Result<Vec<u32>> {
     check((1..=h).contains(&rows), "rows", rows, "a number from 1 to the image's height")?;
     check((1..=w).contains(&columns), "columns", columns, "a number from 1 to the image's width")?;
     Ok((0..h * w).map(|at| ((at / w * rows / h) * columns + at % w * columns / w) as u32).collect())
-}
-
-/// A segment map [H, W] for [`lime`](crate::lime()): the cells of a grid, as equal as possible.
-///
-/// ```
-/// use foresee_attribution::grid_segments;
-///
-/// // 2×4 pixels in 1 row of 2 cells.
-/// let segments = grid_segments(2, 4, 1, 2)?;
-/// assert_eq!(segments.to_vec2::<u32>()?, [[0, 0, 1, 1], [0, 0, 1, 1]]);
-/// # Ok::<(), foresee_attribution::Error>(())
-/// ```
-///
-/// # Errors
-/// If there are more cells than pixels in a direction, or none.
-pub fn grid_segments(height: usize, width: usize, rows: usize, columns: usize) -> Result<Tensor> {
-    Ok(Tensor::from_vec(grid_cells(height, width, rows, columns)?, (height, width), &Device::Cpu)?
-        .to_dtype(DType::U32)?)
 }
 
 #[cfg(test)]

@@ -1,11 +1,30 @@
 //! Segments of an input, and copies of it in which segments are replaced by a baseline.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::baseline::baseline_like;
 use crate::error::{Error, Result, check};
+use crate::parts::grid_cells;
 use crate::target::Target;
 use crate::tensors::{check_finite, check_input, to_f64};
+
+/// A segment map [H, W] for [`lime`](crate::lime()): the cells of a grid, as equal as possible.
+///
+/// ```
+/// use foresee_attribution::grid_segments;
+///
+/// // 2×4 pixels in 1 row of 2 cells.
+/// let segments = grid_segments(2, 4, 1, 2)?;
+/// assert_eq!(segments.to_vec2::<u32>()?, [[0, 0, 1, 1], [0, 0, 1, 1]]);
+/// # Ok::<(), foresee_attribution::Error>(())
+/// ```
+///
+/// # Errors
+/// If there are more cells than pixels in a direction, or none.
+pub fn grid_segments(height: usize, width: usize, rows: usize, columns: usize) -> Result<Tensor> {
+    let cells = grid_cells(height, width, rows, columns)?;
+    Ok(Tensor::from_vec(cells, (height, width), &Device::Cpu)?)
+}
 
 /// The segment of each entry of one input, and the number of segments. `segments` numbers them from
 /// 0: of one input's shape, or [H, W] for all channels of images.
@@ -47,6 +66,20 @@ pub(crate) fn keep_entries(
         &x.broadcast_as(&dims[..])?.contiguous()?,
         &baseline.broadcast_as(&dims[..])?.contiguous()?,
     )?)
+}
+
+/// Copies [copies, ...] of one input x [1, ...], each with its segments that are kept, and the
+/// baseline [1, ...] elsewhere.
+pub(crate) fn keep_segments(
+    x: &Tensor,
+    baseline: &Tensor,
+    of_entries: &[u32],
+    kept: &[Vec<bool>],
+) -> Result<Tensor> {
+    let of_copy = |kept: &Vec<bool>| -> Vec<u8> {
+        of_entries.iter().map(|&segment| u8::from(kept[segment as usize])).collect()
+    };
+    keep_entries(x, baseline, kept.len(), kept.iter().flat_map(of_copy).collect())
 }
 
 /// A batch of inputs whose segments can be replaced by a baseline.
@@ -102,11 +135,8 @@ impl Segmented {
             if copies.is_empty() {
                 return Ok(values);
             }
-            let entries = copies
-                .iter()
-                .flat_map(|kept| self.of_entries.iter().map(|&s| u8::from(kept[s as usize])))
-                .collect();
-            values.extend(target.numbers(&keep_entries(&x, &baseline, copies.len(), entries)?)?);
+            let copies = keep_segments(&x, &baseline, &self.of_entries, &copies)?;
+            values.extend(target.numbers(&copies)?);
         }
     }
 

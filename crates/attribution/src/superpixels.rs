@@ -5,6 +5,8 @@ mod connect;
 
 use candle_core::{Device, Tensor};
 
+use foresee_stats::range;
+
 use crate::error::{Error, Result, check};
 use crate::tensors::{check_finite, check_float, to_f64};
 
@@ -88,10 +90,9 @@ pub fn slic(image: &Tensor, options: &Slic) -> Result<Tensor> {
 
 /// Between 0 and 1 over all channels; 0 if all values are equal.
 fn scaled(values: &[f64]) -> Vec<f64> {
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let range = if high > low { high - low } else { 1. };
-    values.iter().map(|value| (value - low) / range).collect()
+    let (low, high) = range(values);
+    let width = if high > low { high - low } else { 1. };
+    values.iter().map(|value| (value - low) / width).collect()
 }
 
 /// An image, its channels side by side.

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::figure::Figure;
 use crate::source::Source;
 use crate::style::{PER_FONT_SIZE, SMALL, Style};
+use crate::xml::drawable;
 
 /// Between the edge of a figure and what is drawn.
 pub(crate) const MARGIN: i32 = 8;
@@ -181,12 +182,6 @@ impl Canvas<'_, '_> {
     pub fn centred(&self, words: &str, at: (i32, i32), size: f64) -> Drawn {
         self.text(words, at, size, BLACK, (HPos::Center, VPos::Center))
     }
-}
-
-/// Text without the signs that XML lacks.
-fn drawable(words: &str) -> String {
-    let is_unknown = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
-    words.replace(is_unknown, "\u{FFFD}")
 }
 
 /// Words that fit into a width: in one line if need be somewhat smaller, else in several.

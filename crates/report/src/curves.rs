@@ -8,7 +8,7 @@ use plotters::style::text_anchor::HPos;
 use crate::canvas::{Canvas, Drawn, Fitted, MARGIN, draw};
 use crate::error::Result;
 use crate::figure::Figure;
-use crate::panel::{Band, Curve, Level, Panel};
+use crate::panel::{Band, Curve, Entry, Panel, legend_entries};
 use crate::source::Source;
 use crate::style::{BODY, SMALL, Style, TITLE};
 use crate::tikz::tikz;
@@ -93,21 +93,6 @@ fn title(panel: &Panel, style: &Style, width: i32) -> Fitted {
     }
 }
 
-/// An entry of the legend.
-enum Entry<'a> {
-    Curve(&'a Curve),
-    Level(&'a Level),
-}
-
-impl Entry<'_> {
-    fn name(&self) -> &str {
-        match self {
-            Self::Curve(curve) => &curve.name,
-            Self::Level(level) => &level.name,
-        }
-    }
-}
-
 /// The names of all panels' curves and levels, each once.
 struct Legend<'a> {
     entries: Vec<Entry<'a>>,
@@ -121,14 +106,7 @@ struct Legend<'a> {
 
 impl<'a> Legend<'a> {
     fn new(panels: &'a [Panel], style: &Style) -> Self {
-        let mut entries: Vec<Entry<'a>> = vec![];
-        let curves = panels.iter().flat_map(|panel| panel.curves.iter().map(Entry::Curve));
-        let levels = panels.iter().flat_map(|panel| panel.levels.iter().map(Entry::Level));
-        for entry in curves.chain(levels) {
-            if !entries.iter().any(|known| known.name() == entry.name()) {
-                entries.push(entry);
-            }
-        }
+        let entries = legend_entries(panels);
         let room = style.units() - 2 * MARGIN;
         let widest = entries.iter().map(|entry| style.width_of(entry.name(), BODY));
         let widest = SAMPLE + 16 + widest.fold(0., f64::max).ceil() as i32;

@@ -10,10 +10,9 @@ use crate::error::{Error, Result};
 use crate::pdf::pdf;
 use crate::png::png;
 use crate::source::Source;
-use crate::style::{Format, Style};
+use crate::style::{Format, INCH, Style};
+use crate::xml::escaped;
 
-/// Millimetres of an inch.
-const INCH: f64 = 25.4;
 /// Pixels of a PNG, at most: they take 4 bytes each while it is drawn.
 const MOST_PIXELS: f64 = 268_435_456.;
 
@@ -211,19 +210,6 @@ impl Figure {
         let comments: String = about.lines().map(|line| format!("% {line}\n")).collect();
         format!("{comments}{}", self.tikz.as_deref().unwrap_or_default())
     }
-}
-
-/// Text that stands for itself in XML.
-fn escaped(text: &str) -> String {
-    let sign = |c: char| match c {
-        '&' => "&amp;".into(),
-        '<' => "&lt;".into(),
-        '>' => "&gt;".into(),
-        '\n' => "\n".into(),
-        c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => "\u{FFFD}".into(),
-        c => String::from(c),
-    };
-    text.chars().map(sign).collect()
 }
 
 #[cfg(test)]

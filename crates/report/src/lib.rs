@@ -33,6 +33,7 @@ mod style;
 mod table;
 mod tikz;
 mod wide_table;
+mod xml;
 
 pub use about::About;
 pub use architecture::{Architecture, architecture};

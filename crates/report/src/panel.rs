@@ -86,3 +86,31 @@ pub struct Panel {
     /// Horizontal lines.
     pub levels: Vec<Level>,
 }
+
+/// An entry of the legend.
+pub(crate) enum Entry<'a> {
+    Curve(&'a Curve),
+    Level(&'a Level),
+}
+
+impl Entry<'_> {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Curve(curve) => &curve.name,
+            Self::Level(level) => &level.name,
+        }
+    }
+}
+
+/// The curves and levels of all panels, each name once.
+pub(crate) fn legend_entries(panels: &[Panel]) -> Vec<Entry<'_>> {
+    let mut entries: Vec<Entry> = vec![];
+    let curves = panels.iter().flat_map(|panel| panel.curves.iter().map(Entry::Curve));
+    let levels = panels.iter().flat_map(|panel| panel.levels.iter().map(Entry::Level));
+    for entry in curves.chain(levels) {
+        if !entries.iter().any(|known| known.name() == entry.name()) {
+            entries.push(entry);
+        }
+    }
+    entries
+}

@@ -1,9 +1,7 @@
 //! PNG files that say what they show.
 
 use crate::about::About;
-
-/// Millimetres of an inch.
-const INCH: f64 = 25.4;
+use crate::style::INCH;
 
 /// The bytes of a PNG of this width and height, with its pixels per inch and what is said about it.
 pub(crate) fn png(

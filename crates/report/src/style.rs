@@ -20,8 +20,11 @@ const LEAST_UNITS: f64 = 355.;
 /// Figures of more units would hold unreadably small text.
 const MOST_UNITS: f64 = 2400.;
 
+/// Millimetres of an inch.
+pub(crate) const INCH: f64 = 25.4;
+
 /// Points of a millimetre.
-const POINTS: f64 = 72. / 25.4;
+const POINTS: f64 = 72. / INCH;
 
 /// Where a figure is to be shown. It decides its width and the size of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 
 use crate::latex::escaped;
 use crate::line_style::LineStyle;
-use crate::panel::{Band, Curve, Panel};
+use crate::panel::{Band, Curve, Entry, Panel, legend_entries};
 use crate::source::Source;
 use crate::style::Style;
 
@@ -21,7 +21,6 @@ pub(crate) fn tikz(name: &str, panels: &[Panel], source: &Source, style: &Style)
     let columns = ((style.width / NARROWEST) as usize).clamp(1, panels.len().max(1));
     let rows = panels.len().div_ceil(columns);
     let width = style.width / columns as f64;
-    let names = names(panels);
     // Of its own in a document with several figures.
     let legend_name = format!("legend-{}", name.replace('_', "-"));
     let mut text = NEEDS.to_owned();
@@ -51,7 +50,7 @@ pub(crate) fn tikz(name: &str, panels: &[Panel], source: &Source, style: &Style)
         );
         text += &plots(panel);
         if i == 0 {
-            text += &legend(panels, &names);
+            text += &legend(panels);
         }
     }
     text += &format!(
@@ -68,19 +67,6 @@ pub(crate) fn tikz(name: &str, panels: &[Panel], source: &Source, style: &Style)
     }
     text += "\\end{tikzpicture}\n";
     text
-}
-
-/// All entries of the legend, each once.
-fn names(panels: &[Panel]) -> Vec<&str> {
-    let mut names: Vec<&str> = vec![];
-    let curves = panels.iter().flat_map(|panel| panel.curves.iter().map(|c| c.name.as_str()));
-    let levels = panels.iter().flat_map(|panel| panel.levels.iter().map(|l| l.name.as_str()));
-    for name in curves.chain(levels) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
 }
 
 fn colours(panels: &[Panel], style: &Style) -> String {
@@ -174,13 +160,16 @@ fn coordinates(curve: &Curve) -> String {
 }
 
 /// Images and names of all panels' entries.
-fn legend(panels: &[Panel], names: &[&str]) -> String {
-    let image = |name: &&str| {
-        let curves = panels.iter().flat_map(|panel| &panel.curves);
-        let look = curves.clone().find(|curve| curve.name == *name).map_or(LEVEL.into(), look);
-        format!("\\addlegendimage{{{look}}}\n\\addlegendentry{{{}}}\n", escaped(name))
+fn legend(panels: &[Panel]) -> String {
+    let image = |entry: &Entry| {
+        let look = match entry {
+            Entry::Curve(curve) => look(curve),
+            Entry::Level(_) => LEVEL.into(),
+        };
+        let name = escaped(entry.name());
+        format!("\\addlegendimage{{{look}}}\n\\addlegendentry{{{name}}}\n")
     };
-    names.iter().map(image).collect()
+    legend_entries(panels).iter().map(image).collect()
 }
 
 #[cfg(test)]

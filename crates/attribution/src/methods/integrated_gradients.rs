@@ -5,7 +5,7 @@ use foresee_stats::gauss_legendre;
 
 use crate::baseline::baseline_like;
 use crate::error::{Error, Result, check};
-use crate::gradient_check::epsilon;
+use crate::precision::epsilon;
 use crate::target::Target;
 use crate::tensors::{check_finite, sum_per_input, to_f64};
 

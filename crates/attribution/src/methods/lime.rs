@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::baseline::baseline_like;
 use crate::error::{Error, Result, check};
-use crate::segments::{keep_entries, segment_of_entries};
+use crate::segments::{keep_segments, segment_of_entries};
 use crate::target::Target;
 use crate::tensors::to_f64;
 
@@ -191,11 +191,7 @@ impl Neighbourhood<'_> {
 
     /// The input with the segments that are kept, the baseline elsewhere.
     fn samples(&self, kept: &[Vec<bool>]) -> Result<Tensor> {
-        let entries = kept
-            .iter()
-            .flat_map(|kept| self.segments.iter().map(|&s| u8::from(kept[s as usize])))
-            .collect();
-        keep_entries(&self.x, &self.baseline, kept.len(), entries)
+        keep_segments(&self.x, &self.baseline, self.segments, kept)
     }
 
     fn distances(&self, kept: &[Vec<bool>], samples: &Tensor) -> Result<Vec<f64>> {

@@ -7,7 +7,8 @@ use candle_core::{Device, Tensor};
 use super::attribute_importance::attribute_importances;
 use super::permutation_importance::{Importance, Permutation};
 use crate::error::{Error, Result};
-use crate::parts::{Part, grid_segments};
+use crate::parts::Part;
+use crate::segments::grid_segments;
 
 /// Permutation importance of the cells of a grid.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::pointing_game::maps_and_regions;
+use super::regions::maps_and_regions;
 use crate::error::Result;
 
 /// How one map lies in its region. All are at most 1 but `weighted_mass`, and higher is better.

@@ -2,8 +2,8 @@
 
 use candle_core::Tensor;
 
-use crate::error::{Error, Result, check};
-use crate::tensors::to_f64;
+use super::regions::maps_and_regions;
+use crate::error::{Result, check};
 
 /// How one map meets its region.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,29 +52,6 @@ pub fn pointing_game(
     let (maps, regions, [h, w]) = maps_and_regions(maps, regions)?;
     let pairs = maps.chunks(h * w).zip(regions.chunks(h * w));
     Ok(pairs.map(|(map, region)| pointing(map, region, w, tolerance)).collect())
-}
-
-/// The values of maps and regions, both [B, H, W], and the height and width of each.
-pub(super) fn maps_and_regions(
-    maps: &Tensor,
-    regions: &Tensor,
-) -> Result<(Vec<f64>, Vec<f64>, [usize; 2])> {
-    let &[_, h, w] = maps.dims() else {
-        return Err(Error::shape("the maps", maps.dims(), "[B, H, W]"));
-    };
-    if regions.dims() != maps.dims() {
-        let expected = format!("{:?}, as the maps have,", maps.dims());
-        return Err(Error::shape("the regions", regions.dims(), expected));
-    }
-    check(h * w > 0, "pixels", h * w, "a number from 1")?;
-    let (maps, regions) = (to_f64(maps)?, to_f64(regions)?);
-    check(
-        maps.iter().all(|v| v.is_finite()),
-        "maps",
-        "a value that is not finite",
-        "finite values",
-    )?;
-    Ok((maps, regions, [h, w]))
 }
 
 fn pointing(map: &[f64], region: &[f64], w: usize, tolerance: f64) -> Option<Pointing> {

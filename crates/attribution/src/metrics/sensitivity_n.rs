@@ -9,12 +9,9 @@ use rand_chacha::ChaCha8Rng;
 use super::curve::like_input;
 use crate::baseline::baseline_like;
 use crate::error::{Result, check};
-use crate::gradient_check::epsilon;
+use crate::precision::{ROUNDINGS, epsilon};
 use crate::target::Target;
 use crate::tensors::to_f64;
-
-/// Roundings of a model's output, in epsilons of its numbers.
-const ROUNDINGS: f64 = 64.;
 
 /// Subsets that a correlation needs: through two points there is always a line.
 const LEAST_SUBSETS: usize = 3;

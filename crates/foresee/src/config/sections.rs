@@ -173,6 +173,10 @@ impl Transform {
     }
 }
 
+/// The smallest text that journals print, in points; what is below it by its rounding alone
+/// counts as this.
+const LEAST_POINTS: f64 = 5.99;
+
 impl Default for Figures {
     /// As in the profile `quick`: runs of before this section have none.
     fn default() -> Self {
@@ -215,6 +219,12 @@ impl Figures {
         let failed = |e: foresee_report::Error| input(format!("figures: {e}"));
         style.font = Font::find(&self.font).map_err(failed)?;
         style.check().map_err(failed)?;
+        if style.smallest_text() < LEAST_POINTS {
+            tracing::warn!(
+                "the smallest text of figures has {:.1} pt, which is hard to read in print",
+                style.smallest_text()
+            );
+        }
         let missing = style.missing_signs();
         if !missing.is_empty() {
             tracing::warn!(

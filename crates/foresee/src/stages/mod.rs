@@ -41,14 +41,14 @@ pub(crate) fn run_all(
         None => draw_faces(&config, out, seed)?,
     };
     tracing::info!("{}", record.description());
-    check_figures(&config, &data)?;
+    check_faces_of_figures(&config, &data)?;
     let mut run = Run::begin(lock, out, config, seed, device_name, record)?;
     all(&mut run, &Session::with_data(device, data))?;
     Ok(run)
 }
 
 /// What the last stage would refuse is refused before the first.
-fn check_figures(config: &Config, data: &CelebA) -> Result<()> {
+fn check_faces_of_figures(config: &Config, data: &CelebA) -> Result<()> {
     faces::named(data, &config.figures.faces)
         .map(drop)
         .map_err(|e| input(format!("figures.faces: {e}")))

@@ -5,9 +5,9 @@ use candle_core::{D, Tensor};
 use super::multipliers::{Multipliers, by_sign, parts};
 use super::{DeepLift, DeepLiftRule, METHOD};
 use crate::error::{Error, Result};
-use crate::gradient_check::epsilon;
 use crate::layers::leaky_relu_gradient;
 use crate::layers::{Conv2d, Layer, NamedLayer, layer_inputs, masks, max_pool_gradient, unpool};
+use crate::precision::epsilon;
 
 /// A difference below which a multiplier is the derivative, as in Captum.
 const NONE: f64 = 1e-10;

@@ -4,11 +4,9 @@ use candle_core::{DType, Tensor};
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::{Error, Result, check};
-use crate::gradient_check::epsilon;
+use crate::precision::{ROUNDINGS, epsilon};
 use crate::tensors::{check_finite, check_float, check_like, to_f64};
 
-/// A deviation of at most so many roundings of the values is none.
-const ROUNDINGS: f64 = 64.;
 /// Half the distance of the two means along the least squares' weights, from 0 to 1, that is
 /// rounding alone.
 const LEAST_GAP: f64 = 1e-9;

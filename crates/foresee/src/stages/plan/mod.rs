@@ -9,7 +9,7 @@ use candle_core::Device;
 use foresee_celeba::{CelebA, Split, SplitRule, synthetic};
 
 pub(crate) use self::cost::Cost;
-use super::{all, check_figures, check_names, has_faces, left_out};
+use super::{all, check_faces_of_figures, check_names, has_faces, left_out};
 use crate::config::Config;
 use crate::device::device;
 use crate::error::Result;
@@ -50,7 +50,7 @@ pub(crate) fn plan(
         // A run needs both.
         data.split(Split::Train)?;
         data.split(Split::Test)?;
-        check_figures(&config, data)?;
+        check_faces_of_figures(&config, data)?;
     }
     let mut run = Run::plan(out, config, seed, device_name, record)?;
     all(&mut run, &Session::new(Device::Cpu))?;
