@@ -177,7 +177,9 @@ fn masks(w: &Weights) -> Model {
     Box::new(move |x| {
         let z = kernels::conv2d(x, &conv, &zero, 1, kernels::Precision::F32);
         let z = ours(z)?.contiguous()?.relu()?;
-        let pooled = kernels::reference::attention_heads(&z, &mask, &bias, &kernels::Identity);
+        let rows = kernels::Rows::all(4, 8);
+        let pooled =
+            kernels::reference::attention_heads(&z, &mask, &bias, &rows, &kernels::Identity);
         pooled?.features.broadcast_mul(&readout)?.sum(D::Minus1)
     })
 }

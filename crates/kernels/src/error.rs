@@ -25,6 +25,28 @@ pub enum Error {
         /// How many attributes there are.
         attributes: usize,
     },
+    /// The rows of an attribute are not a list of its channels.
+    #[error(
+        "the kept channels of attribute {attribute} must ascend and be below the number of \
+         channels, {channels}"
+    )]
+    Rows {
+        /// The attribute, from 0.
+        attribute: usize,
+        /// C.
+        channels: usize,
+    },
+    /// Rows are of other heads.
+    #[error(
+        "rows of {} attributes and {} channels were given for heads of {} and {}",
+        given[0], given[1], needed[0], needed[1]
+    )]
+    RowsOf {
+        /// K and C of the rows.
+        given: [usize; 2],
+        /// K and C of the heads.
+        needed: [usize; 2],
+    },
     /// The operation is not defined for numbers of this type.
     #[error("{operation}: a tensor is of type {got}, but numbers with a fraction are needed")]
     Type {

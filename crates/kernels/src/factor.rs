@@ -1,5 +1,5 @@
-//! The factors of matrix products: single `f32` values, or pairs of bfloat16 values. Sums are
-//! always `f32`.
+//! The factors of matrix products: single `f32` values, as they are or rounded to bfloat16, or
+//! pairs of bfloat16 values. Sums are always `f32`.
 
 use std::array::from_fn;
 
@@ -31,11 +31,11 @@ macro_rules! with_factors {
             }
             #[cfg(target_arch = "x86_64")]
             $crate::factor::Precision::Bf16 if $instructions.has_bf16() => {
-                type $F = $crate::factor::NativePair;
+                type $F = $crate::factor::Pair;
                 $value
             }
             $crate::factor::Precision::Bf16 => {
-                type $F = $crate::factor::Pair;
+                type $F = $crate::factor::Rounded;
                 $value
             }
         }
@@ -112,11 +112,6 @@ impl Factor for f32 {
     }
 }
 
-/// Two bfloat16 values, the first in the low bits.
-#[derive(Clone, Copy, Default)]
-#[repr(transparent)]
-pub(crate) struct Pair(u32);
-
 /// Rounds to the nearest bfloat16, ties to even; NaN stays NaN. The result is in the low bits.
 #[inline(always)]
 pub(crate) fn bf16(x: f32) -> u32 {
@@ -125,19 +120,17 @@ pub(crate) fn bf16(x: f32) -> u32 {
     if x.is_nan() { bits >> 16 | 0x40 } else { rounded }
 }
 
-impl Pair {
-    #[inline(always)]
-    fn pack(terms: &[f32]) -> Self {
-        Self(bf16(terms[0]) | terms.get(1).map_or(0, |&x| bf16(x) << 16))
-    }
-}
+/// A bfloat16 value in the upper bits of an `f32`, for processors that do not multiply bfloat16.
+#[derive(Clone, Copy, Default)]
+#[repr(transparent)]
+pub(crate) struct Rounded(f32);
 
-impl Factor for Pair {
-    const TERMS: usize = 2;
+impl Factor for Rounded {
+    const TERMS: usize = 1;
 
     #[inline(always)]
     fn of(terms: &[f32]) -> Self {
-        Self::pack(terms)
+        Self(f32::from_bits(bf16(terms[0]) << 16))
     }
 
     #[inline(always)]
@@ -148,41 +141,25 @@ impl Factor for Pair {
         b: *const Self,
         sums: &mut [[S::f32s; N]; R],
     ) {
-        // SAFETY: as the caller promises; a vector of u32 is as wide as one of f32.
-        unsafe {
-            let b: [S::u32s; N] =
-                from_fn(|n| b.add(n * S::F32_LANES).cast::<S::u32s>().read_unaligned());
-            let shift = simd.splat_u32s(16);
-            let mask = simd.splat_u32s(0xFFFF_0000);
-            let low: [S::f32s; N] =
-                b.map(|b| simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(b, shift)));
-            let high: [S::f32s; N] = b.map(|b| simd.transmute_f32s_u32s(simd.and_u32s(b, mask)));
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let pair = (*a.add(r * row)).0;
-                let first = simd.splat_f32s(f32::from_bits(pair << 16));
-                let second = simd.splat_f32s(f32::from_bits(pair & 0xFFFF_0000));
-                for n in 0..N {
-                    sums[n] = simd.mul_add_e_f32s(first, low[n], sums[n]);
-                    sums[n] = simd.mul_add_e_f32s(second, high[n], sums[n]);
-                }
-            }
-        }
+        // SAFETY: as the caller promises; it lies in memory as the `f32` that it is.
+        unsafe { f32::step(simd, a.cast(), row, b.cast(), sums) }
     }
 }
 
-/// [`Pair`] for processors that multiply pairs in one instruction.
+/// Two bfloat16 values, the first in the low bits, for processors that multiply pairs in one
+/// instruction.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Default)]
 #[repr(transparent)]
-pub(crate) struct NativePair(Pair);
+pub(crate) struct Pair(u32);
 
 #[cfg(target_arch = "x86_64")]
-impl Factor for NativePair {
+impl Factor for Pair {
     const TERMS: usize = 2;
 
     #[inline(always)]
     fn of(terms: &[f32]) -> Self {
-        Self(Pair::pack(terms))
+        Self(bf16(terms[0]) | terms.get(1).map_or(0, |&x| bf16(x) << 16))
     }
 
     fn dispatch<J: WithSimd>(instructions: Instructions, job: J) -> J::Output {
@@ -207,7 +184,7 @@ impl Factor for NativePair {
                 from_fn(|n| b.add(n * S::F32_LANES).cast::<__m512bh>().read_unaligned());
             for (r, sums) in sums.iter_mut().enumerate() {
                 let factor: __m512bh =
-                    transmute(_mm512_set1_epi32((*a.add(r * row)).0.0.cast_signed()));
+                    transmute(_mm512_set1_epi32((*a.add(r * row)).0.cast_signed()));
                 for (sum, &b) in sums.iter_mut().zip(&b) {
                     let before: __m512 = transmute_copy(sum);
                     *sum = transmute_copy(&_mm512_dpbf16_ps(before, factor, b));

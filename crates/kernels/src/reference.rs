@@ -6,15 +6,16 @@ use candle_core::{D, Tensor};
 
 use crate::curve::ToneCurve;
 use crate::error::Result;
+use crate::heads::Rows;
 use crate::moments::Moments;
 use crate::pooled::Pooled;
 
-/// The masks sigmoid(conv(z) + b) of all attributes, [B, K, C, H, W]; shapes as in
-/// [`crate::attention_heads`].
+/// The masks sigmoid(conv(z) + b) of all attributes, [B, K, C, H, W], 0 for rows that are left out;
+/// shapes as in [`crate::attention_heads`].
 ///
 /// # Errors
 /// If the shapes do not fit each other.
-pub fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+pub fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor, rows: &Rows) -> Result<Tensor> {
     let (b, c, h, w) = z.dims4()?;
     let k = weight.dim(0)?.checked_div(c).unwrap_or(0);
     let logits = conv2d(z, weight, bias, 1)?.reshape((b, k, c, h, w))?;
@@ -22,10 +23,16 @@ pub fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     let e = (logits.abs()?.neg()?).exp()?;
     let positive = logits.ge(0f64)?.to_dtype(logits.dtype())?;
     let numerator = ((&positive + ((1. - &positive)? * &e)?)?).contiguous()?;
-    Ok((numerator / (e + 1.)?)?)
+    let masks = (numerator / (e + 1.)?)?;
+    if rows.is_all() {
+        return Ok(masks);
+    }
+    let kept = rows.to_tensor(z.device())?.to_dtype(masks.dtype())?;
+    Ok(masks.broadcast_mul(&kept.reshape((1, k, c, 1, 1))?)?)
 }
 
-/// [`crate::attention_heads`] under a curve, which is differentiable if the curve is the identity.
+/// [`crate::attention_heads_of_rows`] under a curve, which is differentiable if the curve is the
+/// identity.
 ///
 /// # Errors
 /// If the shapes do not fit each other.
@@ -33,9 +40,10 @@ pub fn attention_heads(
     z: &Tensor,
     weight: &Tensor,
     bias: &Tensor,
+    rows: &Rows,
     curve: &dyn ToneCurve,
 ) -> Result<Pooled> {
-    let mut masks = masks(z, weight, bias)?;
+    let mut masks = masks(z, weight, bias, rows)?;
     if !curve.is_identity() {
         masks = transform(&masks, curve)?;
     }

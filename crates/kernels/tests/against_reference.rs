@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use foresee_kernels::{
     AdamWStep, Error, Identity, InstructionSet,
     Precision::{self, Bf16, F32},
-    ToneCurve, adamw_step, attention_heads, attention_heads_with_curves, attention_masks,
+    Rows, ToneCurve, adamw_step, attention_heads, attention_heads_with_curves, attention_masks,
     channel_moments, channels_last, conv2d, moving_average, norm_leaky_relu, reference,
     scale_shift_leaky_relu, select_channels, with_instruction_set,
 };
@@ -303,8 +303,9 @@ fn curves_change_the_masks_and_the_identity_changes_no_bit() -> AnyResult {
     let z = values(&[2, 5, 7, 9], 1., 1);
     let w = values(&[3 * 5, 5, 1, 1], 1., 2);
     let b = values(&[3 * 5], 1., 3);
+    let rows = Rows::all(3, 5);
     let plain = attention_heads(&z, &w, &b, F32)?;
-    let under = attention_heads_with_curves(&z, &w, &b, &[&Identity, &Square], F32)?;
+    let under = attention_heads_with_curves(&z, &w, &b, &rows, &[&Identity, &Square], F32)?;
     assert_eq!(
         plain.features.flatten_all()?.to_vec1::<f32>()?,
         under[0].features.flatten_all()?.to_vec1::<f32>()?
@@ -313,14 +314,14 @@ fn curves_change_the_masks_and_the_identity_changes_no_bit() -> AnyResult {
         plain.masks.flatten_all()?.to_vec1::<f32>()?,
         under[0].masks.flatten_all()?.to_vec1::<f32>()?
     );
-    let expected = reference::attention_heads(&z, &w, &b, &Square)?;
+    let expected = reference::attention_heads(&z, &w, &b, &rows, &Square)?;
     assert!(distance(&under[1].features, &expected.features.to_dtype(DType::F64)?) < 1e-5);
     assert!(distance(&under[1].masks, &expected.masks.to_dtype(DType::F64)?) < 1e-5);
-    let masks = attention_masks(&z, &w, &b, &[2, 0])?;
-    let all = reference::masks(&z, &w, &b)?;
+    let masks = attention_masks(&z, &w, &b, &rows, &[2, 0])?;
+    let all = reference::masks(&z, &w, &b, &rows)?;
     assert!(distance(&masks.narrow(1, 0, 1)?, &all.narrow(1, 2, 1)?.to_dtype(DType::F64)?) < 1e-5);
     assert!(matches!(
-        attention_masks(&z, &w, &b, &[3]),
+        attention_masks(&z, &w, &b, &rows, &[3]),
         Err(Error::Attribute { index: 3, attributes: 3, .. })
     ));
     Ok(())
@@ -519,13 +520,14 @@ fn channels_last_in_a_chain_gives_the_same_bits() -> AnyResult {
     for (n, precision) in [(1, F32), (1, Bf16), (3, F32)] {
         let w = values(&[5 * 6, 6, n, n], 0.5, 6);
         let b = values(&[5 * 6], 1., 7);
+        let rows = Rows::all(5, 6);
         let y = conv2d(&x, &k, &kb, 2, precision)?;
         let z = norm_leaky_relu(&y, &channel_moments(&y)?, &gamma, &beta, 1e-5, 0.01)?;
         let one = attention_heads(&z, &w, &b, precision)?;
         let y = channels_last::conv2d(&x.permute((0, 2, 3, 1))?, &k, &kb, 2, precision)?;
         let moments = channels_last::channel_moments(&y)?;
         let z = channels_last::norm_leaky_relu(&y, &moments, &gamma, &beta, 1e-5, 0.01)?;
-        let other = channels_last::attention_heads(&z, &w, &b, precision)?;
+        let other = channels_last::attention_heads(&z, &w, &b, &rows, precision)?;
         let bits = |t: &Tensor| {
             t.flatten_all()
                 .unwrap()

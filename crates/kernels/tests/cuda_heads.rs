@@ -15,7 +15,7 @@ use foresee_kernels::cuda::Argument;
 use foresee_kernels::cuda::heads::{
     Counts, backward, forward, forward_with_curves, input_gradient,
 };
-use foresee_kernels::{ToneCurve, attention_heads_with_curves, reference};
+use foresee_kernels::{Identity, Rows, ToneCurve, attention_heads_with_curves, reference};
 use values::{AnyResult, assert_close, flat, values};
 
 const KERNELS: [&str; 15] = [
@@ -104,7 +104,7 @@ fn heads_are_the_plain_composition(
     let exact =
         case.each_ref().map(|v| Var::from_tensor(&v.to_dtype(DType::F64).unwrap()).unwrap());
     let [z, w, b, features, masks] = &exact;
-    let pooled = reference::attention_heads(z, w, b, &foresee_kernels::Identity)?;
+    let pooled = reference::attention_heads(z, w, b, &Rows::all(shape[1], shape[2]), &Identity)?;
     let loss = ((&pooled.features * features.as_tensor())?.sum_all()?
         + (&pooled.masks * masks.as_tensor())?.sum_all()?)?;
     let gradients = loss.backward()?;
@@ -184,7 +184,7 @@ fn curves_are_the_cpus_and_the_identity_changes_no_bit(
     let made = plans::run(emulator, &plan, &[&given[0], &given[1], &given[2], &table], 5);
 
     let each: Vec<&dyn ToneCurve> = curves.iter().map(|c| c as &dyn ToneCurve).collect();
-    let expected = attention_heads_with_curves(&case[0], &case[1], &case[2], &each, precision)?;
+    let expected = attention_heads_with_curves(&case[0], &case[1], &case[2], &Rows::all(3, 37), &each, precision)?;
     let stacked = expected
         .iter()
         .map(|p| Tensor::stack(&[&p.features, &p.masks], 2))

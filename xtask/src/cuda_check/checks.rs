@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use foresee_kernels::{
-    AdamWStep, Identity, Moments, Precision, ToneCurve, adamw_step, attention_heads_with_curves,
+    AdamWStep, Identity, Moments, Precision, Rows, ToneCurve, adamw_step, attention_heads_with_curves,
     attention_masks, channels_last, moving_average, select_channels,
 };
 use foresee_model::{Network, NetworkConfig, TrainConfig, Trainer};
@@ -204,10 +204,10 @@ fn heads_name(what: &str, [b, k, h, w, c]: [usize; 5], n: usize, precision: Prec
 }
 
 fn heads(sizes: [usize; 5], n: usize, precision: Precision, given: Given) -> Check {
-    let [b, _, h, w, c] = sizes;
+    let [b, k, h, w, c] = sizes;
     let compute = move |t: &[Tensor]| {
         let (z, weight, bias) = given.of(t, [b, h, w, c])?;
-        let pooled = channels_last::attention_heads(&z, &weight, &bias, precision)?;
+        let pooled = channels_last::attention_heads(&z, &weight, &bias, &Rows::all(k, c), precision)?;
         Ok(vec![("features", pooled.features), ("masks", pooled.masks)])
     };
     let mut inputs = head_inputs(sizes, n);
@@ -239,6 +239,7 @@ fn heads_under(sizes: [usize; 5], n: usize, precision: Precision) -> Check {
     let [_, k, ..] = sizes;
     let compute = move |t: &[Tensor]| {
         let z = t[0].permute((0, 3, 1, 2))?;
+        let rows = Rows::all(k, sizes[4]);
         let numbers = CURVES.into_iter().enumerate();
         let powers = numbers
             .map(|(i, (n, beta))| Ok(Only::new(PowerCurve::new(n, beta)?, Some(vec![i % k]), None)))
@@ -248,8 +249,8 @@ fn heads_under(sizes: [usize; 5], n: usize, precision: Precision) -> Check {
         let closed: Vec<&dyn ToneCurve> = std::iter::once(&Identity as &dyn ToneCurve)
             .chain(powers.iter().map(|curve| curve as _))
             .collect();
-        let mut pooled = attention_heads_with_curves(&z, &t[1], &t[2], &closed, precision)?;
-        pooled.extend(attention_heads_with_curves(&z, &t[1], &t[2], &[&Square], precision)?);
+        let mut pooled = attention_heads_with_curves(&z, &t[1], &t[2], &rows, &closed, precision)?;
+        pooled.extend(attention_heads_with_curves(&z, &t[1], &t[2], &rows, &[&Square], precision)?);
         let names = [
             ("features", "masks"),
             ("features, n = 2", "masks, n = 2"),
@@ -274,7 +275,8 @@ fn heads_under(sizes: [usize; 5], n: usize, precision: Precision) -> Check {
 
 fn masks() -> Check {
     let compute = |t: &[Tensor]| {
-        Ok(vec![("masks", attention_masks(&t[0].permute((0, 3, 1, 2))?, &t[1], &t[2], &[2, 0])?)])
+        let (z, rows) = (t[0].permute((0, 3, 1, 2))?, Rows::all(t[1].dim(0)? / t[1].dim(1)?, t[1].dim(1)?));
+        Ok(vec![("masks", attention_masks(&z, &t[1], &t[2], &rows, &[2, 0])?)])
     };
     check(
         "masks of two attributes".into(),

@@ -4,9 +4,10 @@ use candle_core::Tensor;
 
 #[cfg(not(feature = "cuda"))]
 use crate::dispatch::cpu_kernel_takes;
-use crate::error::{Result, shape};
+use super::rows::Rows;
+use crate::error::{Error, Result, shape};
 use crate::factor::Precision;
-use crate::product::{COLUMNS, columns_padded};
+use crate::product::columns_padded;
 
 /// Pixels of a chunk: their features, their gradients and one attribute's masks fit the
 /// second-level cache.
@@ -61,6 +62,15 @@ impl Dims {
         })
     }
 
+    /// Whether there are rows of as many attributes and channels.
+    pub fn check(&self, rows: &Rows) -> Result<()> {
+        let given = [rows.attributes(), rows.channels()];
+        match given == [self.attributes, self.channels] {
+            true => Ok(()),
+            false => Err(Error::RowsOf { given, needed: [self.attributes, self.channels] }),
+        }
+    }
+
     /// Whether the CPU's kernels can take these tensors, whatever the precision.
     #[cfg(not(feature = "cuda"))]
     pub fn kernel_takes(&self, tensors: &[&Tensor], _precision: Precision) -> bool {
@@ -85,11 +95,6 @@ impl Dims {
         crate::cuda::heads::Counts { images, pixels, channels, inputs, attributes }
     }
 
-    /// C in whole panels.
-    pub fn padded_channels(&self) -> usize {
-        columns_padded(self.channels)
-    }
-
     /// D in whole panels of the features' gradient, which is also enough for whole groups of rows
     /// of the weights' gradient.
     pub fn padded_inputs(&self) -> usize {
@@ -100,21 +105,6 @@ impl Dims {
     /// all sets of the first-level cache.
     pub fn pitch(&self) -> usize {
         self.padded_inputs() + 16
-    }
-
-    /// Number of panels of an attribute.
-    pub fn panels(&self) -> usize {
-        self.padded_channels() / COLUMNS
-    }
-
-    /// The panels of one attribute.
-    pub fn panels_of(&self, attribute: usize) -> impl Iterator<Item = Panel> + use<> {
-        (0..self.panels()).map(move |index| Panel { attribute, index })
-    }
-
-    /// The panels of all attributes.
-    pub fn all_panels(&self) -> impl Iterator<Item = Panel> + '_ {
-        (0..self.attributes).flat_map(|attribute| self.panels_of(attribute))
     }
 
     /// All chunks of a batch, image by image.
@@ -138,23 +128,4 @@ pub(crate) struct Chunk {
     pub start: usize,
     /// The number of pixels.
     pub pixels: usize,
-}
-
-/// Up to 32 channels of one attribute, from channel 32·`index` on.
-#[derive(Clone, Copy)]
-pub(crate) struct Panel {
-    pub attribute: usize,
-    pub index: usize,
-}
-
-impl Panel {
-    /// The first channel.
-    pub fn first(self) -> usize {
-        self.index * COLUMNS
-    }
-
-    /// The number of channels.
-    pub fn width(self, dims: &Dims) -> usize {
-        COLUMNS.min(dims.channels - self.first())
-    }
 }

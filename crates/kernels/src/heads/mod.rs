@@ -2,7 +2,9 @@
 //! without storing a mask.
 
 mod batch;
+mod curves;
 mod dims;
+mod rows;
 mod tile;
 mod weights;
 
@@ -10,6 +12,8 @@ use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 
 use self::batch::Inputs;
 use self::dims::Dims;
+use self::rows::Panels;
+pub use self::rows::Rows;
 use self::weights::WeightGradients;
 use crate::curve::{Identity, ToneCurve};
 use crate::error::{Error, Result};
@@ -60,15 +64,47 @@ pub fn attention_heads(
     bias: &Tensor,
     precision: Precision,
 ) -> Result<Pooled> {
-    let dims = Dims::new("attention_heads", z, weight, bias)?;
-    if !dims.kernel_takes(&[z, weight, bias], precision) {
-        return reference::attention_heads(z, weight, bias, &Identity);
-    }
-    let (u, w) = as_products(z, weight)?;
-    pool(&u, &w, bias, dims, precision)
+    let rows = all_rows(weight);
+    attention_heads_of_rows(z, weight, bias, &rows, precision)
 }
 
-/// [`attention_heads`] of z [B, H, W, C].
+/// [`attention_heads`] of which only some rows have masks. The masks of the others are 0: their
+/// means are 0, and so are the gradients of their weights. On the CPU they cost nothing.
+///
+/// ```
+/// use candle_core::{DType, Device, Tensor};
+/// use foresee_kernels::{Precision, Rows, attention_heads_of_rows};
+///
+/// // One channel of two pixels, and two attributes; the first has no mask.
+/// let z = Tensor::new(&[[[[2f32, 4.]]]], &Device::Cpu)?;
+/// let weight = Tensor::zeros((2, 1, 1, 1), DType::F32, &Device::Cpu)?;
+/// let bias = Tensor::zeros(2, DType::F32, &Device::Cpu)?;
+/// let rows = Rows::new(1, vec![vec![], vec![0]])?;
+/// let pooled = attention_heads_of_rows(&z, &weight, &bias, &rows, Precision::F32)?;
+/// let features = pooled.features.to_vec3::<f32>()?;
+/// assert!(features[0][0][0] == 0. && (features[0][1][0] - 1.5).abs() < 1e-5);
+/// # Ok::<(), foresee_kernels::Error>(())
+/// ```
+///
+/// # Errors
+/// If the shapes do not fit each other.
+pub fn attention_heads_of_rows(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    rows: &Rows,
+    precision: Precision,
+) -> Result<Pooled> {
+    let dims = Dims::new("attention_heads", z, weight, bias)?;
+    dims.check(rows)?;
+    if !dims.kernel_takes(&[z, weight, bias], precision) {
+        return reference::attention_heads(z, weight, bias, rows, &Identity);
+    }
+    let (u, w) = as_products(z, weight)?;
+    pool(&u, &w, bias, rows, dims, precision)
+}
+
+/// [`attention_heads_of_rows`] of z [B, H, W, C].
 ///
 /// # Errors
 /// If the shapes do not fit each other.
@@ -76,22 +112,34 @@ pub fn attention_heads_channels_last(
     z: &Tensor,
     weight: &Tensor,
     bias: &Tensor,
+    rows: &Rows,
     precision: Precision,
 ) -> Result<Pooled> {
     if z.rank() != 4 || weight.dims().last() != Some(&1) {
-        return attention_heads(&to_channels_first(z)?, weight, bias, precision);
+        return attention_heads_of_rows(&to_channels_first(z)?, weight, bias, rows, precision);
     }
     let dims = Dims::new("attention_heads", &to_channels_first(&z.detach())?, weight, bias)?;
+    dims.check(rows)?;
     if !dims.kernel_takes(&[z, weight, bias], precision) {
-        return attention_heads(&to_channels_first(z)?, weight, bias, precision);
+        return attention_heads_of_rows(&to_channels_first(z)?, weight, bias, rows, precision);
     }
     let w = weight.reshape((weight.dim(0)?, dims.channels))?.contiguous()?;
-    pool(&z.contiguous()?, &w, bias, dims, precision)
+    pool(&z.contiguous()?, &w, bias, rows, dims, precision)
 }
 
-/// [`attention_heads`] under several transformations of the masks (Eq. 13), without gradients: one
-/// [`Pooled`] for each of `curves`. The masks are computed once for all of them.
-/// [`Pooled::masks`] holds the means of the transformed masks.
+/// All rows of such weights; if their shape is none of heads', what the operation then refuses.
+fn all_rows(weight: &Tensor) -> Rows {
+    let (rows, channels) = match *weight.dims() {
+        [rows, channels, ..] => (rows, channels),
+        _ => (0, 0),
+    };
+    Rows::all(rows.checked_div(channels).unwrap_or(0), channels)
+}
+
+/// [`attention_heads_of_rows`] under several transformations of the masks (Eq. 13), without
+/// gradients: one [`Pooled`] for each of `curves`. The masks are computed once for all of them, and
+/// curves of Eq. 11 with the same n = 1, 2 or 3 share one sum. [`Pooled::masks`] holds the means of
+/// the transformed masks. The masks of rows that are left out are g(0).
 ///
 /// # Errors
 /// If the shapes do not fit each other.
@@ -99,14 +147,16 @@ pub fn attention_heads_with_curves(
     z: &Tensor,
     weight: &Tensor,
     bias: &Tensor,
+    rows: &Rows,
     curves: &[&dyn ToneCurve],
     precision: Precision,
 ) -> Result<Vec<Pooled>> {
     let dims = Dims::new("attention_heads_with_curves", z, weight, bias)?;
-    let Some(means) = means_with_curves(z, weight, bias, dims, curves, precision)? else {
+    dims.check(rows)?;
+    let Some(means) = means_with_curves(z, weight, bias, rows, dims, curves, precision)? else {
         return curves
             .iter()
-            .map(|curve| reference::attention_heads(z, weight, bias, *curve))
+            .map(|curve| reference::attention_heads(z, weight, bias, rows, *curve))
             .collect();
     };
     let part = |i: usize, j: usize| {
@@ -115,19 +165,19 @@ pub fn attention_heads_with_curves(
     (0..curves.len()).map(|i| Ok(Pooled { features: part(i, 0)?, masks: part(i, 1)? })).collect()
 }
 
-/// The masks of the chosen attributes, [B, A, C, H, W]. Not differentiable; products are of `f32`
-/// factors.
+/// The masks of the chosen attributes, [B, A, C, H, W]; 0 for rows that are left out. Not
+/// differentiable; products are of `f32` factors.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use foresee_kernels::attention_masks;
+/// use foresee_kernels::{Rows, attention_masks};
 ///
 /// // One channel of two pixels, and two attributes with the logits z and -z.
 /// let z = Tensor::new(&[[[[0f32, 3.]]]], &Device::Cpu)?;
 /// let weight = Tensor::new(&[1f32, -1.], &Device::Cpu)?.reshape((2, 1, 1, 1))?;
 /// let bias = Tensor::zeros(2, DType::F32, &Device::Cpu)?;
 /// // Those of the second attribute: sigmoid(0) and sigmoid(-3).
-/// let masks = attention_masks(&z, &weight, &bias, &[1])?;
+/// let masks = attention_masks(&z, &weight, &bias, &Rows::all(2, 1), &[1])?;
 /// assert_eq!(masks.dims(), [1, 1, 1, 1, 2]);
 /// let masks = masks.flatten_all()?.to_vec1::<f32>()?;
 /// assert!((masks[0] - 0.5).abs() < 1e-5 && (masks[1] - 0.047426).abs() < 1e-5);
@@ -140,42 +190,61 @@ pub fn attention_masks(
     z: &Tensor,
     weight: &Tensor,
     bias: &Tensor,
+    rows: &Rows,
     attributes: &[usize],
 ) -> Result<Tensor> {
     let operation = "attention_masks";
     let dims = Dims::new(operation, z, weight, bias)?;
+    dims.check(rows)?;
     if let Some(&index) = attributes.iter().find(|&&k| k >= dims.attributes) {
         return Err(Error::Attribute { operation, index, attributes: dims.attributes });
     }
     let c = dims.channels;
-    let rows: Vec<u32> =
+    let index: Vec<u32> =
         attributes.iter().flat_map(|&k| (k * c) as u32..((k + 1) * c) as u32).collect();
-    let rows = Tensor::from_vec(rows, attributes.len() * c, z.device())?;
+    let index = Tensor::from_vec(index, attributes.len() * c, z.device())?;
+    let kept = attributes.iter().map(|&k| rows.of(k).to_vec()).collect();
     reference::masks(
         &z.detach().contiguous()?,
-        &weight.detach().index_select(&rows, 0)?,
-        &bias.detach().index_select(&rows, 0)?,
+        &weight.detach().index_select(&index, 0)?,
+        &bias.detach().index_select(&index, 0)?,
+        &Rows::new(c, kept)?,
     )
 }
 
 /// The fused operation on inputs u [B, H, W, D] and weights w [K·C, D].
-fn pool(u: &Tensor, w: &Tensor, bias: &Tensor, dims: Dims, precision: Precision) -> Result<Pooled> {
+fn pool(
+    u: &Tensor,
+    w: &Tensor,
+    bias: &Tensor,
+    rows: &Rows,
+    dims: Dims,
+    precision: Precision,
+) -> Result<Pooled> {
     let means = match u.device() {
         #[cfg(feature = "cuda")]
         Device::Cuda(_) => {
             use crate::cuda::ops::{aligned, heads::Heads};
             let op = Heads { counts: dims.counts(), precision };
-            aligned(u)?.apply_op3(&aligned(w)?, &aligned(bias)?, op)?
+            let means = aligned(u)?.apply_op3(&aligned(w)?, &aligned(bias)?, op)?;
+            only_rows(means, rows)?
         }
-        _ => {
-            let op = Heads { dims, precision, instructions: Instructions::current() };
-            u.apply_op3(w, &bias.contiguous()?, op)?
-        }
+        _ => u.apply_op3(w, &bias.contiguous()?, Heads::new(dims, rows, precision))?,
     };
     Ok(Pooled {
         features: means.narrow(2, 0, 1)?.squeeze(2)?,
         masks: means.narrow(2, 1, 1)?.squeeze(2)?,
     })
+}
+
+/// Means [B, K, 2, C] of all rows with 0 for those that are left out, which the kernels of a CUDA
+/// device compute too.
+#[cfg(feature = "cuda")]
+fn only_rows(means: Tensor, rows: &Rows) -> Result<Tensor> {
+    match rows.is_all() {
+        true => Ok(means),
+        false => Ok(means.broadcast_mul(&rows.to_tensor(means.device())?.unsqueeze(1)?)?),
+    }
 }
 
 /// Means [B, K, curves, 2, C] by the fused kernels, or `None` where they cannot take the tensors or
@@ -184,6 +253,7 @@ fn means_with_curves(
     z: &Tensor,
     weight: &Tensor,
     bias: &Tensor,
+    rows: &Rows,
     dims: Dims,
     curves: &[&dyn ToneCurve],
     precision: Precision,
@@ -196,9 +266,13 @@ fn means_with_curves(
     if u.device().is_cuda() {
         use crate::cuda::ops::heads::forward_with_curves;
         let counts = dims.counts();
-        return Ok(forward_with_curves(&u, &w, &bias.detach(), &counts, precision, curves)?);
+        // The masks of rows that are left out go through the curve too.
+        return match rows.is_all() {
+            true => Ok(forward_with_curves(&u, &w, &bias.detach(), &counts, precision, curves)?),
+            false => Ok(None),
+        };
     }
-    let op = Heads { dims, precision, instructions: Instructions::current() };
+    let op = Heads::new(dims, rows, precision);
     let means =
         with_slices([&u, &w, bias], |[u, w, bias]| op.forward(Inputs { u, w, bias }, curves))?;
     let shape = (dims.images, dims.attributes, curves.len(), 2, dims.channels);
@@ -238,15 +312,21 @@ fn as_products(z: &Tensor, weight: &Tensor) -> Result<(Tensor, Tensor)> {
 /// mask.
 struct Heads {
     dims: Dims,
+    panels: Panels,
     precision: Precision,
     instructions: Instructions,
 }
 
 impl Heads {
+    fn new(dims: Dims, rows: &Rows, precision: Precision) -> Self {
+        let instructions = Instructions::current();
+        Self { dims, panels: Panels::new(rows), precision, instructions }
+    }
+
     /// Means [B, K, curves, 2, C].
     fn forward(&self, inputs: Inputs, curves: &[&dyn ToneCurve]) -> Vec<f32> {
         with_factors!(self.precision, self.instructions, F => {
-            batch::forward::<F>(&self.dims, self.instructions, inputs, curves)
+            batch::forward::<F>(&self.dims, &self.panels, self.instructions, inputs, curves)
         })
     }
 
@@ -257,7 +337,14 @@ impl Heads {
         needs_weights: bool,
     ) -> (Vec<f32>, Option<WeightGradients>) {
         with_factors!(self.precision, self.instructions, F => {
-            batch::backward::<F>(&self.dims, self.instructions, inputs, g, needs_weights)
+            batch::backward::<F>(
+                &self.dims,
+                &self.panels,
+                self.instructions,
+                inputs,
+                g,
+                needs_weights,
+            )
         })
     }
 }

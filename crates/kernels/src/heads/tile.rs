@@ -4,7 +4,9 @@ use std::iter::once;
 
 use pulp::{Simd, WithSimd};
 
-use super::dims::{CHUNK, Chunk, Dims, Panel};
+use super::curves::Curves;
+use super::dims::{CHUNK, Chunk, Dims};
+use super::rows::{GROUP, Panel, Panels};
 use super::weights::{WeightSums, Weights};
 use crate::curve::ToneCurve;
 use crate::factor::Factor;
@@ -15,10 +17,10 @@ use crate::sigmoid::{Row, Upstream, add_sums, gradient, masks};
 
 /// A thread's buffers, which it keeps between chunks.
 ///
-/// Products read packed operands. Where factors are single `f32` values ([`Factor::TERMS`] = 1),
-/// `u` serves as both of its packed forms and `da_over_channels` as the one over the pixels: the
-/// other buffers stay empty. Those over the pixels do so too where the weights' gradients are not
-/// needed.
+/// Products read packed operands. Where a factor holds one term ([`Factor::TERMS`] = 1), operands
+/// over the rows or the inputs serve as those over the pixels too, and where it is the `f32` value
+/// itself, `u` serves as both: the other buffers stay empty. Those over the pixels do so too where
+/// the weights' gradients are not needed.
 pub(crate) struct Scratch<F> {
     /// The chunk's inputs, [CHUNK, pitch]; zero beyond D.
     u: Vec<f32>,
@@ -28,13 +30,13 @@ pub(crate) struct Scratch<F> {
     u_over_pixels: Vec<F>,
     /// The inputs' gradient, [CHUNK, pitch]; empty in the forward pass.
     du: Vec<f32>,
-    /// The logits' gradient of one attribute as left operands over the channels, [C/32, CHUNK,
-    /// steps of 32].
-    da_over_channels: Vec<F>,
-    /// The same as right operands over the pixels, [C/32, steps of CHUNK, 32].
+    /// The logits' gradient of one group as left operands over the rows, [GROUP, CHUNK, steps of
+    /// 32].
+    da_over_rows: Vec<F>,
+    /// The same as right operands over the pixels, [GROUP, steps of CHUNK, 32].
     da_over_pixels: Vec<F>,
-    /// The masks of a panel, channel by channel, as a curve takes them: [32, CHUNK]; empty where
-    /// there is no curve.
+    /// The masks of a panel, row by row, as a curve takes them: [32, CHUNK]; empty where no curve
+    /// is applied.
     masks: Vec<f32>,
     /// The same under a curve.
     curved_masks: Vec<f32>,
@@ -42,15 +44,16 @@ pub(crate) struct Scratch<F> {
 
 impl<F: Factor> Scratch<F> {
     /// Buffers of the forward pass.
-    pub fn forward(dims: &Dims, curves: &[&dyn ToneCurve]) -> Self {
+    pub fn forward(dims: &Dims, applies_curves: bool) -> Self {
         let pixels = CHUNK * dims.pitch();
-        let panel = if all_identity(curves) { 0 } else { COLUMNS * CHUNK };
+        let panel = if applies_curves { COLUMNS * CHUNK } else { 0 };
+        let is_u = F::same(&[]).is_some();
         Self {
             u: vec![0f32; pixels],
-            u_over_inputs: vec![F::default(); if F::TERMS == 1 { 0 } else { pixels }],
+            u_over_inputs: vec![F::default(); if is_u { 0 } else { pixels }],
             u_over_pixels: vec![],
             du: vec![],
-            da_over_channels: vec![],
+            da_over_rows: vec![],
             da_over_pixels: vec![],
             masks: vec![0f32; panel],
             curved_masks: vec![0f32; panel],
@@ -65,9 +68,9 @@ impl<F: Factor> Scratch<F> {
         Self {
             u_over_pixels: over_pixels(CHUNK * dims.pitch()),
             du: vec![0f32; CHUNK * dims.pitch()],
-            da_over_channels: vec![F::default(); CHUNK * dims.padded_channels()],
-            da_over_pixels: over_pixels(CHUNK * dims.padded_channels()),
-            ..Self::forward(dims, &[])
+            da_over_rows: vec![F::default(); GROUP * CHUNK * COLUMNS],
+            da_over_pixels: over_pixels(GROUP * CHUNK * COLUMNS),
+            ..Self::forward(dims, false)
         }
     }
 
@@ -101,21 +104,33 @@ impl<F: Factor> Scratch<F> {
         dims: &Dims,
         chunk: &Chunk,
         panel: Panel,
-    ) -> (Row, Row) {
+    ) -> Sums {
         self.curved_masks.copy_from_slice(&self.masks);
-        let channels = self.curved_masks.chunks_exact_mut(CHUNK).take(panel.width(dims));
-        for (j, mask) in channels.enumerate() {
-            curve.apply(panel.attribute, panel.first() + j, &mut mask[..chunk.pixels]);
+        let masks = self.curved_masks.chunks_exact_mut(CHUNK);
+        for (mask, &(k, c)) in masks.zip(panel.rows) {
+            curve.apply(k, c, &mut mask[..chunk.pixels]);
         }
-        let mut products = [0f32; COLUMNS];
-        let mut totals = [0f32; COLUMNS];
+        let mut sums = Sums::default();
         for pixel in 0..chunk.pixels {
             let mask = std::array::from_fn(|j| self.curved_masks[j * CHUNK + pixel]);
-            let z = row(&self.u, pixel * dims.pitch() + panel.first());
-            add_sums::<S>(&mask, z, &mut products, &mut totals);
+            let z = panel.features(&self.u[pixel * dims.pitch()..][..dims.pitch()]);
+            add_sums::<S>(&mask, &z, &mut sums.products, &mut sums.masks);
         }
-        (products, totals)
+        sums
     }
+
+    /// The inputs as left operands over the inputs.
+    #[inline(always)]
+    fn over_inputs(&self) -> &[F] {
+        F::same(&self.u).unwrap_or(&self.u_over_inputs)
+    }
+}
+
+/// Sums over the pixels of a chunk, for the rows of a panel.
+#[derive(Default)]
+struct Sums {
+    products: Row,
+    masks: Row,
 }
 
 /// 32 values from `start`.
@@ -140,31 +155,26 @@ fn logits<F: Factor, S: Simd>(
     panel: Panel,
 ) -> [f32; ROWS * COLUMNS] {
     let mut out = [0f32; ROWS * COLUMNS];
-    let bias = row(&weights.bias, panel.attribute * dims.padded_channels() + panel.first());
+    let bias = row(&weights.bias, panel.index * COLUMNS);
     out.chunks_exact_mut(COLUMNS).for_each(|out| out.copy_from_slice(bias));
     let steps = steps::<F>(dims.inputs);
-    let start = (panel.attribute * dims.panels() + panel.index) * steps * COLUMNS;
-    let u = F::same(&scratch.u).unwrap_or(&scratch.u_over_inputs);
-    let a = Left { values: u, row: dims.pitch(), step: 1 };
-    let stretch = Stretch { a: pixel * dims.pitch(), b: start, steps };
+    let a = Left { values: scratch.over_inputs(), row: dims.pitch(), step: 1 };
+    let stretch =
+        Stretch { a: pixel * dims.pitch(), b: panel.index * steps * COLUMNS, steps };
     let tile = Tile { values: &mut out, start: 0, row: COLUMNS };
     add_product(simd, once(stretch), a, &weights.to_logits, tile);
     out
 }
 
-/// Whether no curve changes a mask.
-fn all_identity(curves: &[&dyn ToneCurve]) -> bool {
-    curves.iter().all(|curve| curve.is_identity())
-}
-
-/// The forward pass of a chunk: adds its pixels to `sums` [K, curves, 2, C], those of mask ⊗
-/// feature and then those of the mask.
+/// The forward pass of a chunk: adds its pixels to `sums` [panels, sums of a row, 2, 32], those of
+/// mask ⊗ feature and then those of the mask.
 pub(crate) struct ForwardChunk<'a, F> {
     pub dims: &'a Dims,
+    pub panels: &'a Panels,
     pub chunk: &'a Chunk,
     pub u: &'a [f32],
     pub weights: &'a Weights<F>,
-    pub curves: &'a [&'a dyn ToneCurve],
+    pub curves: &'a Curves<'a>,
     pub sums: &'a mut [f32],
     pub scratch: &'a mut Scratch<F>,
 }
@@ -174,44 +184,49 @@ impl<F: Factor> WithSimd for ForwardChunk<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { dims, chunk, weights, curves, sums, scratch, .. } = self;
+        let Self { dims, panels, chunk, weights, curves, sums, scratch, .. } = self;
         scratch.load(dims, chunk, self.u);
-        let keep_masks = !all_identity(curves);
-        for panel in dims.all_panels() {
-            let mut products = [0f32; COLUMNS];
-            let mut totals = [0f32; COLUMNS];
+        let each = curves.sums() * 2 * COLUMNS;
+        for (panel, sums) in panels.iter().zip(sums.chunks_exact_mut(each)) {
+            let mut powers: [Sums; 3] = Default::default();
             for pixel in (0..chunk.pixels).step_by(ROWS) {
                 let mut tile = logits(simd, dims, weights, scratch, pixel, panel);
                 for r in 0..ROWS.min(chunk.pixels - pixel) {
                     let mask = row_mut(&mut tile, r * COLUMNS);
                     masks::<S>(mask);
-                    let z = row(&scratch.u, (pixel + r) * dims.pitch() + panel.first());
-                    add_sums::<S>(mask, z, &mut products, &mut totals);
-                    if keep_masks {
+                    let z = panel.features(&scratch.u[(pixel + r) * dims.pitch()..][..dims.pitch()]);
+                    for (power, Sums { products, masks }) in curves.powers.iter().zip(&mut powers) {
+                        add_sums::<S>(&power.apply(mask), &z, products, masks);
+                    }
+                    if !curves.applied.is_empty() {
                         for (j, &m) in mask.iter().enumerate() {
                             scratch.masks[j * CHUNK + pixel + r] = m;
                         }
                     }
                 }
             }
-            for (i, &curve) in curves.iter().enumerate() {
-                let (products, totals) = match curve.is_identity() {
-                    true => (products, totals),
-                    false => scratch.sums_with_curve::<S>(curve, dims, chunk, panel),
-                };
-                let at = (panel.attribute * curves.len() + i) * 2 * dims.channels + panel.first();
-                let width = panel.width(dims);
-                for (at, row) in [(at, products), (at + dims.channels, totals)] {
-                    sums[at..at + width].iter_mut().zip(row).for_each(|(sum, v)| *sum += v);
-                }
+            let (of_powers, others) = sums.split_at_mut(curves.powers.len() * 2 * COLUMNS);
+            of_powers.chunks_exact_mut(2 * COLUMNS).zip(&powers).for_each(|(out, s)| s.add_to(out));
+            for (&curve, out) in curves.applied.iter().zip(others.chunks_exact_mut(2 * COLUMNS)) {
+                scratch.sums_with_curve::<S>(curve, dims, chunk, panel).add_to(out);
             }
         }
+    }
+}
+
+impl Sums {
+    /// Adds them to [2, 32].
+    #[inline(always)]
+    fn add_to(&self, out: &mut [f32]) {
+        let from = self.products.iter().chain(&self.masks);
+        out.iter_mut().zip(from).for_each(|(sum, v)| *sum += v);
     }
 }
 
 /// The backward pass of a chunk.
 pub(crate) struct BackwardChunk<'a, F> {
     pub dims: &'a Dims,
+    pub panels: &'a Panels,
     pub chunk: &'a Chunk,
     pub u: &'a [f32],
     /// Gradient of the means, [B, K, 2, C].
@@ -229,26 +244,30 @@ impl<F: Factor> WithSimd for BackwardChunk<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { dims, chunk, weights, mut weight_sums, scratch, .. } = self;
+        let Self { dims, panels, chunk, weights, mut weight_sums, scratch, .. } = self;
         scratch.load(dims, chunk, self.u);
         scratch.du.fill(0.);
-        for k in (0..dims.attributes).filter(|&k| has_gradient(dims, self.g, chunk.image, k)) {
-            for panel in dims.panels_of(k) {
+        for group in 0..panels.groups() {
+            let rows = panels.rows_of_group(group);
+            if !has_gradient(dims, self.g, chunk.image, rows) {
+                continue;
+            }
+            for (place, panel) in panels.of_group(group).enumerate() {
                 let g = upstream(dims, self.g, chunk.image, panel);
                 let mut unused = [0f32; COLUMNS];
                 let db = match &mut weight_sums {
-                    Some(sums) => row_mut(&mut sums.db, k * dims.padded_channels() + panel.first()),
+                    Some(sums) => row_mut(&mut sums.db, panel.index * COLUMNS),
                     None => &mut unused,
                 };
                 for pixel in (0..chunk.pixels).step_by(ROWS) {
                     let valid = ROWS.min(chunk.pixels - pixel);
                     let tile = logits(simd, dims, weights, scratch, pixel, panel);
-                    scratch.masks_gradient::<S>(dims, panel, (pixel, valid), tile, &g, db);
+                    scratch.masks_gradient::<S>(dims, panel, place, (pixel, valid), tile, &g, db);
                 }
             }
-            inputs_gradient(simd, dims, chunk, weights, scratch, k);
+            inputs_gradient(simd, dims, chunk, weights, scratch, (group, rows.len()));
             if let Some(sums) = &mut weight_sums {
-                weights_gradient(simd, dims, chunk, scratch, k, &mut sums.dw);
+                weights_gradient(simd, dims, chunk, scratch, (group, rows.len()), &mut sums.dw);
             }
         }
         let rows = self.du.chunks_exact_mut(dims.inputs).zip(scratch.du.chunks_exact(dims.pitch()));
@@ -258,21 +277,30 @@ impl<F: Factor> WithSimd for BackwardChunk<'_, F> {
     }
 }
 
-/// Whether the gradient of an attribute's means of an image is not zero everywhere. An explanation
-/// of one logit has that of one attribute of K.
-fn has_gradient(dims: &Dims, g: &[f32], image: usize, attribute: usize) -> bool {
-    let each = 2 * dims.channels;
-    g[(image * dims.attributes + attribute) * each..][..each].iter().any(|&v| v != 0.)
+/// Where the gradient of a row's mean of an image is in g [B, K, 2, C]: that of the product, and C
+/// further that of the mask.
+#[inline(always)]
+fn at_row(dims: &Dims, image: usize, (k, c): (usize, usize)) -> usize {
+    (image * dims.attributes + k) * 2 * dims.channels + c
 }
 
-/// The gradient of a panel's sums over the pixels; zero beyond C.
+/// Whether the gradient of some rows' means of an image is not zero everywhere. An explanation of
+/// one logit has that of one attribute of K.
+fn has_gradient(dims: &Dims, g: &[f32], image: usize, rows: &[(usize, usize)]) -> bool {
+    rows.iter().any(|&row| {
+        let at = at_row(dims, image, row);
+        g[at] != 0. || g[at + dims.channels] != 0.
+    })
+}
+
+/// The gradient of a panel's sums over the pixels; zero beyond its last row.
 #[inline(always)]
 fn upstream(dims: &Dims, g: &[f32], image: usize, panel: Panel) -> Upstream {
     let part = |which: usize| -> Row {
-        let start = ((image * dims.attributes + panel.attribute) * 2 + which) * dims.channels;
-        let from = &g[start + panel.first()..][..panel.width(dims)];
         let mut out = [0f32; COLUMNS];
-        out.iter_mut().zip(from).for_each(|(o, v)| *o = v / dims.pixels as f32);
+        out.iter_mut().zip(panel.rows).for_each(|(out, &row)| {
+            *out = g[at_row(dims, image, row) + which * dims.channels] / dims.pixels as f32;
+        });
         out
     };
     Upstream { features: part(0), masks: part(1) }
@@ -281,33 +309,45 @@ fn upstream(dims: &Dims, g: &[f32], image: usize, panel: Panel) -> Upstream {
 impl<F: Factor> Scratch<F> {
     /// Packs the logits' gradient of 8 pixels, of which the first `valid` exist, given their logits
     /// (`tile`), and adds the part of the features' gradient that does not pass through the masks.
+    /// `place` is the panel's in its group.
     #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "one tile of one panel, seen from all sides")]
     fn masks_gradient<S: Simd>(
         &mut self,
         dims: &Dims,
         panel: Panel,
+        place: usize,
         (pixel, valid): (usize, usize),
         mut tile: [f32; ROWS * COLUMNS],
         g: &Upstream,
         db: &mut Row,
     ) {
         for r in 0..valid {
-            let at = (pixel + r) * dims.pitch() + panel.first();
+            let at = (pixel + r) * dims.pitch();
             let logits = row_mut(&mut tile, r * COLUMNS);
-            gradient::<S>(logits, row(&self.u, at), g, row_mut(&mut self.du, at), db);
+            let z = panel.features(&self.u[at..][..dims.pitch()]);
+            let du = &mut self.du[at..][..dims.pitch()];
+            match panel.run_mut(du) {
+                Some(du) => gradient::<S>(logits, &z, g, du, db),
+                None => {
+                    let mut products = [0f32; COLUMNS];
+                    gradient::<S>(logits, &z, g, &mut products, db);
+                    panel.add_to(du, &products);
+                }
+            }
         }
         tile[valid * COLUMNS..].fill(0.);
         let per_pixel = COLUMNS / F::TERMS;
-        let at = (panel.index * CHUNK + pixel) * per_pixel;
-        pack_row(&tile, &mut self.da_over_channels[at..][..ROWS * per_pixel]);
+        let at = (place * CHUNK + pixel) * per_pixel;
+        pack_row(&tile, &mut self.da_over_rows[at..][..ROWS * per_pixel]);
         if !self.da_over_pixels.is_empty() {
-            let at = (panel.index * CHUNK + pixel) / F::TERMS * COLUMNS;
+            let at = (place * CHUNK + pixel) / F::TERMS * COLUMNS;
             pack_columns(&tile, ROWS, COLUMNS, COLUMNS, &mut self.da_over_pixels[at..], COLUMNS);
         }
     }
 }
 
-/// du[p, d] += Σ_c da[p, c]·W[c, d]
+/// du[p, d] += Σ_r da[p, r]·W[r, d] over the rows r of a group.
 #[inline(always)]
 fn inputs_gradient<F: Factor, S: Simd>(
     simd: S,
@@ -315,19 +355,19 @@ fn inputs_gradient<F: Factor, S: Simd>(
     chunk: &Chunk,
     weights: &Weights<F>,
     scratch: &mut Scratch<F>,
-    k: usize,
+    (group, rows): (usize, usize),
 ) {
     let per_panel = COLUMNS / F::TERMS;
-    let panels = dims.padded_inputs() / COLUMNS;
-    let terms = steps::<F>(dims.channels);
-    for panel in 0..panels {
+    let terms = steps::<F>(rows);
+    let start = group * Weights::<F>::group_size(dims);
+    for panel in 0..dims.padded_inputs() / COLUMNS {
         for pixel in (0..chunk.pixels).step_by(ROWS) {
-            let stretches = (0..dims.panels()).map(|i| Stretch {
+            let stretches = (0..rows.div_ceil(COLUMNS)).map(|i| Stretch {
                 a: (i * CHUNK + pixel) * per_panel,
-                b: ((k * panels + panel) * terms + i * per_panel) * COLUMNS,
+                b: start + (panel * terms + i * per_panel) * COLUMNS,
                 steps: per_panel.min(terms - i * per_panel),
             });
-            let a = Left { values: &scratch.da_over_channels, row: per_panel, step: 1 };
+            let a = Left { values: &scratch.da_over_rows, row: per_panel, step: 1 };
             let tile = Tile {
                 values: &mut scratch.du,
                 start: pixel * dims.pitch() + panel * COLUMNS,
@@ -338,28 +378,30 @@ fn inputs_gradient<F: Factor, S: Simd>(
     }
 }
 
-/// dW[d, c] += Σ_p u[p, d]·da[p, c]
+/// dW[d, r] += Σ_p u[p, d]·da[p, r] for the rows r of a group.
 #[inline(always)]
 fn weights_gradient<F: Factor, S: Simd>(
     simd: S,
     dims: &Dims,
     chunk: &Chunk,
     scratch: &Scratch<F>,
-    k: usize,
+    (group, rows): (usize, usize),
     dw: &mut [f32],
 ) {
-    let u = F::same(&scratch.u).unwrap_or(&scratch.u_over_pixels);
+    let (u, b) = match F::TERMS {
+        1 => (scratch.over_inputs(), &scratch.da_over_rows),
+        _ => (&scratch.u_over_pixels[..], &scratch.da_over_pixels),
+    };
     let a = Left { values: u, row: 1, step: dims.pitch() };
-    let b = if F::TERMS == 1 { &scratch.da_over_channels } else { &scratch.da_over_pixels };
-    for panel in 0..dims.panels() {
+    for place in 0..rows.div_ceil(COLUMNS) {
         for d in (0..dims.inputs).step_by(ROWS) {
             let stretch = Stretch {
                 a: d,
-                b: panel * CHUNK / F::TERMS * COLUMNS,
+                b: place * CHUNK / F::TERMS * COLUMNS,
                 steps: steps::<F>(chunk.pixels),
             };
-            let start = (k * dims.padded_inputs() + d) * dims.padded_channels() + panel * COLUMNS;
-            let tile = Tile { values: dw, start, row: dims.padded_channels() };
+            let start = ((group * GROUP + place) * dims.padded_inputs() + d) * COLUMNS;
+            let tile = Tile { values: dw, start, row: COLUMNS };
             add_product(simd, once(stretch), a, b, tile);
         }
     }

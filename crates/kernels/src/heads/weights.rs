@@ -4,54 +4,69 @@
 use rayon::prelude::*;
 
 use super::dims::Dims;
+use super::rows::{GROUP, Panels};
 use crate::factor::Factor;
-use crate::product::{pack, steps};
+use crate::product::{COLUMNS, pack, steps};
 
-/// Weights and biases in the order in which tiles read them.
+/// Weights and biases of the kept rows in the order in which tiles read them.
 pub(crate) struct Weights<F> {
-    /// [K, C/32, steps of D, 32]: from inputs to logits.
+    /// [panels, steps of D, 32]: from inputs to logits.
     pub to_logits: Vec<F>,
-    /// [K, D/32, steps of C, 32]: from the logits' gradients to the inputs'; empty in the forward
-    /// pass.
+    /// [groups, D/32, steps of a group's rows, 32]: from the logits' gradients to the inputs';
+    /// empty in the forward pass.
     pub to_inputs: Vec<F>,
-    /// [K, C/32, 32].
+    /// [panels, 32].
     pub bias: Vec<f32>,
 }
 
 impl<F: Factor> Weights<F> {
     /// What the forward pass reads, of weights [K·C, D] and biases `[K·C]`.
-    pub fn forward(dims: &Dims, w: &[f32], bias: &[f32]) -> Self {
-        let c = dims.channels;
+    pub fn forward(dims: &Dims, panels: &Panels, w: &[f32], bias: &[f32]) -> Self {
         let d = dims.inputs;
-        let padded = dims.padded_channels();
-        let each = padded * steps::<F>(d);
-        let mut to_logits = vec![F::default(); dims.attributes * each];
-        let by_attribute = w.par_chunks_exact(c * d).zip(to_logits.par_chunks_exact_mut(each));
-        by_attribute.for_each(|(w, out)| pack(w, d, c, 1, d, out));
-        let mut padded_bias = vec![0f32; dims.attributes * padded];
-        for (bias, out) in bias.chunks_exact(c).zip(padded_bias.chunks_exact_mut(padded)) {
-            out[..c].copy_from_slice(bias);
-        }
+        let each = steps::<F>(d) * COLUMNS;
+        let mut to_logits = vec![F::default(); panels.count() * each];
+        let mut padded_bias = vec![0f32; panels.count() * COLUMNS];
+        let out = to_logits.par_chunks_exact_mut(each).zip(padded_bias.par_chunks_mut(COLUMNS));
+        out.enumerate().for_each(|(i, (out, out_bias))| {
+            let rows = panels.rows_of_panel(i);
+            pack(&gathered(dims, rows, w), d, rows.len(), 1, d, out);
+            let biases = rows.iter().map(|&(k, c)| bias[k * dims.channels + c]);
+            out_bias.iter_mut().zip(biases).for_each(|(out, bias)| *out = bias);
+        });
         Self { to_logits, to_inputs: vec![], bias: padded_bias }
     }
 
     /// What the backward pass reads.
-    pub fn backward(dims: &Dims, w: &[f32], bias: &[f32]) -> Self {
-        let c = dims.channels;
+    pub fn backward(dims: &Dims, panels: &Panels, w: &[f32], bias: &[f32]) -> Self {
         let d = dims.inputs;
-        let each = steps::<F>(c) * dims.padded_inputs();
-        let mut to_inputs = vec![F::default(); dims.attributes * each];
-        let by_attribute = w.par_chunks_exact(c * d).zip(to_inputs.par_chunks_exact_mut(each));
-        by_attribute.for_each(|(w, out)| pack(w, c, d, d, 1, out));
-        Self { to_inputs, ..Self::forward(dims, w, bias) }
+        let each = Self::group_size(dims);
+        let mut to_inputs = vec![F::default(); panels.groups() * each];
+        to_inputs.par_chunks_exact_mut(each).enumerate().for_each(|(group, out)| {
+            let rows = panels.rows_of_group(group);
+            let used = dims.padded_inputs() * steps::<F>(rows.len());
+            pack(&gathered(dims, rows, w), rows.len(), d, d, 1, &mut out[..used]);
+        });
+        Self { to_inputs, ..Self::forward(dims, panels, w, bias) }
+    }
+
+    /// Factors of a whole group in `to_inputs`.
+    pub fn group_size(dims: &Dims) -> usize {
+        dims.padded_inputs() * steps::<F>(GROUP * COLUMNS)
     }
 }
 
-/// Sums over pixels of the weights' and the biases' gradients.
+/// The weights of these rows, [rows, D].
+fn gathered(dims: &Dims, rows: &[(usize, usize)], w: &[f32]) -> Vec<f32> {
+    let d = dims.inputs;
+    let row = |&(k, c): &(usize, usize)| &w[(k * dims.channels + c) * d..][..d];
+    rows.iter().flat_map(row).copied().collect()
+}
+
+/// Sums over pixels of the kept rows' weights' and biases' gradients.
 pub(crate) struct WeightSums {
-    /// [K, D, C] in whole panels of C.
+    /// [panels, D in whole panels, 32].
     pub dw: Vec<f32>,
-    /// [K, C] in whole panels of C.
+    /// [panels, 32].
     pub db: Vec<f32>,
 }
 
@@ -63,29 +78,31 @@ pub(crate) struct WeightGradients {
 
 impl WeightSums {
     /// Nothing added yet.
-    pub fn zeros(dims: &Dims) -> Self {
-        let padded = dims.padded_channels();
-        Self {
-            dw: vec![0f32; dims.attributes * dims.padded_inputs() * padded],
-            db: vec![0f32; dims.attributes * padded],
-        }
+    pub fn zeros(dims: &Dims, panels: &Panels) -> Self {
+        let rows = panels.count() * COLUMNS;
+        Self { dw: vec![0f32; rows * dims.padded_inputs()], db: vec![0f32; rows] }
     }
 
-    /// The gradients: sums over all parts of a batch.
-    pub fn total(dims: &Dims, parts: &[Self]) -> WeightGradients {
-        let c = dims.channels;
+    /// The gradients: sums over all parts of a batch, and 0 for rows that are left out.
+    pub fn total(dims: &Dims, panels: &Panels, parts: &[Self]) -> WeightGradients {
         let d = dims.inputs;
-        let padded = dims.padded_channels();
-        let mut dw = vec![0f32; dims.attributes * c * d];
-        let mut db = vec![0f32; dims.attributes * c];
-        let by_attribute = dw.par_chunks_exact_mut(c * d).zip(db.par_chunks_exact_mut(c));
-        by_attribute.enumerate().for_each(|(k, (dw, db))| {
+        let rows = dims.attributes * dims.channels;
+        let mut dw = vec![0f32; rows * d];
+        let mut db = vec![0f32; rows];
+        let mut places = vec![None; rows];
+        panels.iter().for_each(|panel| {
+            panel.rows.iter().enumerate().for_each(|(lane, &(k, c))| {
+                places[k * dims.channels + c] = Some((panel.index, lane));
+            });
+        });
+        let each = dims.padded_inputs() * COLUMNS;
+        let by_row = dw.par_chunks_exact_mut(d).zip(&mut db).zip(places);
+        by_row.for_each(|((dw, db), place)| {
+            let Some((panel, lane)) = place else { return };
             for part in parts {
-                let from = &part.dw[k * dims.padded_inputs() * padded..];
-                for (channel, row) in dw.chunks_exact_mut(d).enumerate() {
-                    row.iter_mut().enumerate().for_each(|(i, v)| *v += from[i * padded + channel]);
-                }
-                db.iter_mut().zip(&part.db[k * padded..]).for_each(|(v, p)| *v += p);
+                let from = part.dw[panel * each + lane..].iter().step_by(COLUMNS);
+                dw.iter_mut().zip(from).for_each(|(v, from)| *v += from);
+                *db += part.db[panel * COLUMNS + lane];
             }
         });
         WeightGradients { dw, db }

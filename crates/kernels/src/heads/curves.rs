@@ -1,0 +1,157 @@
+//! Sums under tone curves. All curves of Eq. 11 with one n share the sums of h(M; n):
+//! Σ g(M)·z = (1 + β)·Σ h(M; n)·z - β·Σ z.
+
+use crate::curve::{ClosedForm, ToneCurve};
+use crate::sigmoid::Row;
+
+/// Eq. 12 for an n that is computed where the masks are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Power {
+    /// n = 1: the mask itself.
+    One,
+    /// n = 2.
+    Two,
+    /// n = 3.
+    Three,
+}
+
+impl Power {
+    fn of(n: f32) -> Option<Self> {
+        [(1., Self::One), (2., Self::Two), (3., Self::Three)]
+            .into_iter()
+            .find_map(|(power, this)| (n == power).then_some(this))
+    }
+
+    /// h(M; n) of a row of masks.
+    #[inline(always)]
+    pub fn apply(self, masks: &Row) -> Row {
+        match self {
+            Self::One => *masks,
+            Self::Two => masks.map(|m| h(m, |t| t * t)),
+            Self::Three => masks.map(|m| h(m, |t| t * t * t)),
+        }
+    }
+}
+
+/// Eq. 12, with `power` for t ↦ tⁿ.
+#[inline(always)]
+fn h(m: f32, power: impl Fn(f32) -> f32) -> f32 {
+    let low = m < 0.5;
+    let half = power(if low { m / 0.5 } else { (1. - m) / 0.5 }) / 2.;
+    if low { half } else { 1. - half }
+}
+
+/// What a forward pass adds up, so that the means under some curves follow.
+pub(crate) struct Curves<'a> {
+    all: &'a [&'a dyn ToneCurve],
+    /// How the means under each curve follow.
+    from: Vec<From>,
+    /// The sums that the curves of Eq. 11 share.
+    pub powers: Vec<Power>,
+    /// Curves that are applied to the masks themselves.
+    pub applied: Vec<&'a dyn ToneCurve>,
+}
+
+enum From {
+    /// From the sums of the power of each row's closed form.
+    Powers,
+    /// From the sums of this one of `applied`.
+    Applied(usize),
+}
+
+/// Sums over the pixels of an image, for one row: of the curved mask times the feature, and of the
+/// curved mask.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RowSums {
+    pub products: f32,
+    pub masks: f32,
+}
+
+impl<'a> Curves<'a> {
+    /// For heads of K attributes and C channels.
+    pub fn new(all: &'a [&'a dyn ToneCurve], attributes: usize, channels: usize) -> Self {
+        let mut this = Self { all, from: vec![], powers: vec![], applied: vec![] };
+        for &curve in all {
+            let rows = (0..attributes).flat_map(|k| (0..channels).map(move |c| (k, c)));
+            let powers = match curve.is_identity() {
+                true => Some(vec![Power::One]),
+                false => rows.map(|(k, c)| Power::of(curve.closed_form(k, c)?.n)).collect(),
+            };
+            match powers {
+                Some(powers) => {
+                    this.from.push(From::Powers);
+                    for power in powers {
+                        if !this.powers.contains(&power) {
+                            this.powers.push(power);
+                        }
+                    }
+                }
+                None => {
+                    this.from.push(From::Applied(this.applied.len()));
+                    this.applied.push(curve);
+                }
+            }
+        }
+        this
+    }
+
+    /// The number of curves.
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The number of sums of a row: those of the powers, then of the applied curves.
+    pub fn sums(&self) -> usize {
+        self.powers.len() + self.applied.len()
+    }
+
+    /// Whether only sums of the masks themselves are needed.
+    pub fn are_identity(&self) -> bool {
+        self.all.iter().all(|curve| curve.is_identity())
+    }
+
+    /// The sums under curve `i` of a row with masks, from its `sums`, for `feature` the sum of its
+    /// channel over so many `pixels`.
+    pub fn of_row(
+        &self,
+        i: usize,
+        (k, c): (usize, usize),
+        sums: impl Fn(usize) -> RowSums,
+        (feature, pixels): (f32, f32),
+    ) -> RowSums {
+        if let From::Applied(at) = self.from[i] {
+            return sums(self.powers.len() + at);
+        }
+        let ClosedForm { n, beta } = match self.all[i].is_identity() {
+            true => ClosedForm::IDENTITY,
+            false => self.all[i].closed_form(k, c).unwrap_or(ClosedForm::IDENTITY),
+        };
+        let power = Power::of(n).and_then(|p| self.powers.iter().position(|&q| q == p));
+        let of_h = sums(power.unwrap_or(0));
+        if beta == 0. {
+            return of_h;
+        }
+        RowSums {
+            products: (1. + beta) * of_h.products - beta * feature,
+            masks: (1. + beta) * of_h.masks - beta * pixels,
+        }
+    }
+
+    /// The sums under curve `i` of a row whose masks are 0.
+    pub fn of_closed(
+        &self,
+        i: usize,
+        (k, c): (usize, usize),
+        (feature, pixels): (f32, f32),
+    ) -> RowSums {
+        if self.all[i].is_identity() {
+            return RowSums::default();
+        }
+        let mut mask = [0.];
+        self.all[i].apply(k, c, &mut mask);
+        match mask[0] {
+            0. => RowSums::default(),
+            g => RowSums { products: g * feature, masks: g * pixels },
+        }
+    }
+}
