@@ -126,7 +126,7 @@ fn a_network_is_exported_and_computes_the_same_elsewhere() -> AnyResult {
 }
 
 #[test]
-fn other_architectures_and_pruned_networks_are_exported() -> AnyResult {
+fn other_architectures_and_pruned_and_compacted_networks_are_exported() -> AnyResult {
     for (at, settings) in [
         ["model.mask_kernel=3", "model.readout=mean"],
         ["model.attention=false", "data.crop=whole"],
@@ -137,15 +137,18 @@ fn other_architectures_and_pruned_networks_are_exported() -> AnyResult {
         let more = [&["--set", settings[0], "--set", settings[1]][..], &QUICKER].concat();
         let made = Fixture::new(&more)?;
         let (folder, onnx) = (made.path("network"), made.path("network.onnx"));
-        let (faces, pruned) = (made.path("run/faces"), made.path("pruned.safetensors"));
+        let (faces, changed) = (made.path("run/faces"), made.path("changed.safetensors"));
         if at == 0 {
-            let run = made.path("run");
+            let (run, pruned) = (made.path("run"), made.path("pruned.safetensors"));
             let start = ["prune", "--run", text(&run)?, "--count", "5", "--save", text(&pruned)?];
             succeeded(&xtask(&start, &[])?);
+            let start = ["compact", "--model", text(&pruned)?, "--celeba", text(&faces)?];
+            let more = ["--tolerance", "0.05", "--out", text(&changed)?];
+            succeeded(&xtask(&[&start[..], &more].concat(), &[])?);
         } else {
-            fs::copy(made.path("run/model.safetensors"), &pruned)?;
+            fs::copy(made.path("run/model.safetensors"), &changed)?;
         }
-        let mut arguments = vec!["export", "--model", text(&pruned)?, "--celeba", text(&faces)?];
+        let mut arguments = vec!["export", "--model", text(&changed)?, "--celeba", text(&faces)?];
         arguments.extend(["--pytorch", text(&folder)?, "--onnx", text(&onnx)?]);
         succeeded(&xtask(&arguments, &[])?);
         compare(&folder, &faces, &onnx)?;

@@ -209,6 +209,20 @@ fn check_share(bad: &[(usize, String)], all: usize, allowed: Option<f64>) -> Res
     }
 }
 
+/// Makes sure that all images of these faces can be read: one that is damaged would be judged by
+/// what the decoder makes of it.
+pub(crate) fn check_images(data: &CelebA, faces: &[usize]) -> Result<()> {
+    let bad = unreadable(data, faces);
+    match bad.first() {
+        None => Ok(()),
+        Some((_, first)) => Err(input(format!(
+            "{} of {} images cannot be used; the first: {first}",
+            bad.len(),
+            faces.len()
+        ))),
+    }
+}
+
 /// Those of the faces whose images cannot be read, and why, with a progress bar.
 fn unreadable(data: &CelebA, faces: &[usize]) -> Vec<(usize, String)> {
     let progress = Progress::new("checking images", Unit::Images, faces.len(), 0);

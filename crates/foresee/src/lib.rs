@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod cli;
+mod compaction;
 pub mod config;
 pub mod device;
 mod distinct;

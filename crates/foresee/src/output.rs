@@ -47,6 +47,8 @@ pub struct OverwriteArgs {
 pub enum Kind {
     /// A pruned model.
     PrunedModel,
+    /// A compacted model, whose card says what that changed.
+    CompactedModel,
     /// Probabilities of the 40 attributes of images.
     Predictions,
     /// A figure.
@@ -58,9 +60,9 @@ pub enum Kind {
 impl Kind {
     fn is_in(self, path: &Path) -> bool {
         match self {
-            Self::PrunedModel => {
-                ModelCard::read(path).is_ok_and(|card| card.kept_channels.is_some())
-            }
+            Self::PrunedModel => ModelCard::read(path)
+                .is_ok_and(|card| card.kept_channels.is_some() && !is_measured(&card)),
+            Self::CompactedModel => ModelCard::read(path).is_ok_and(|card| is_measured(&card)),
             Self::Predictions => are_predictions(path),
             Self::Figure => is_figure(path),
             Self::Text(start) => {
@@ -71,6 +73,11 @@ impl Kind {
             }
         }
     }
+}
+
+/// Whether a model is as `compact` writes it: pruning it later takes the measurement away.
+fn is_measured(card: &ModelCard) -> bool {
+    card.left_out.as_ref().is_some_and(|left_out| left_out.measured.is_some())
 }
 
 /// Whether a file has such a header, and numbers with six digits behind the point below it: labels

@@ -1,12 +1,13 @@
 //! What the stages of a run share: its faces, its network and the device, each opened once.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
-use candle_core::Device;
-use foresee_celeba::{CelebA, Crop, Normalisation, Preprocessing};
+use candle_core::{DType, Device, Tensor};
+use foresee_celeba::{ATTRIBUTES, Batch, CelebA, Crop, Normalisation, Preprocessing};
 use foresee_model::{ModelCard, Network};
 
-use crate::error::Result;
+use crate::error::{Result, input};
 use crate::faces;
 use crate::run::Run;
 
@@ -61,6 +62,18 @@ impl Session {
     }
 }
 
+/// A network of CelebA's 40 attributes, and its card.
+pub(crate) fn load_model(path: &Path, device: &Device) -> Result<(Network, ModelCard)> {
+    let (network, card) = Network::load(path, device)?;
+    match card.attributes == ATTRIBUTES {
+        true => Ok((network, card)),
+        false => Err(input(format!(
+            "{} predicts other attributes than CelebA's 40, in their order",
+            path.display()
+        ))),
+    }
+}
+
 /// What a model's images go through before it sees them.
 pub(crate) fn preprocessing(card: &ModelCard) -> Preprocessing {
     let crop = match card.crop {
@@ -69,4 +82,17 @@ pub(crate) fn preprocessing(card: &ModelCard) -> Preprocessing {
     };
     let normalisation = Normalisation { mean: card.mean, deviation: card.deviation };
     Preprocessing { crop, image_size: card.image_size, normalisation }
+}
+
+/// Makes sure that the logits of a batch are finite: what is not a number is neither yes nor no.
+pub(crate) fn check_finite(logits: &Tensor, data: &CelebA, batch: &Batch) -> Result<()> {
+    let sum = (logits.detach() * 0.)?.sum_all()?.to_dtype(DType::F32)?;
+    if sum.to_scalar::<f32>()? == 0. {
+        return Ok(());
+    }
+    Err(input(format!(
+        "the network's answers to {} or an image near it are not finite: its weights, or the mean \
+         and deviation of its card, overflow",
+        data.name(batch.faces[0])
+    )))
 }

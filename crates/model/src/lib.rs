@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod arithmetic;
 mod card;
+mod change;
 mod class_metrics;
 mod config;
 mod conventions;
@@ -9,6 +11,7 @@ mod extractor;
 mod file;
 mod heads;
 mod initial;
+mod kept_rows;
 mod loss;
 mod metrics;
 mod network;
@@ -18,6 +21,7 @@ mod schedule;
 mod tensor;
 mod train;
 
+pub use arithmetic::Arithmetic;
 pub use card::{Crop, ModelCard};
 pub use class_metrics::{ClassPredictions, class_ranks, one_hot};
 pub use config::{NetworkConfig, Readout, Sparsity, TrainConfig};

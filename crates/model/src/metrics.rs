@@ -23,9 +23,9 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Predictions {
-    attributes: usize,
-    logits: Vec<f32>,
-    labels: Vec<bool>,
+    pub(crate) attributes: usize,
+    pub(crate) logits: Vec<f32>,
+    pub(crate) labels: Vec<bool>,
 }
 
 /// How well one attribute is predicted.

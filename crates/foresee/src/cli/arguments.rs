@@ -1,6 +1,6 @@
 //! Arguments that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use clap::Args;
@@ -8,7 +8,9 @@ use clap::Args;
 use crate::device;
 use crate::error::{Result, input};
 use crate::faces::FacesFolder;
-use crate::run::Run;
+use crate::program::program;
+use crate::run::{Run, Stage};
+use crate::session::MODEL;
 
 /// A run's folder and a device.
 #[derive(Args)]
@@ -28,6 +30,19 @@ impl RunArgs {
         let run = Run::lock(&self.run)?;
         let device = device::of_run(self.device.as_deref(), &run)?;
         Ok((run, device))
+    }
+}
+
+/// A run whose network is trained, opened to read in it.
+pub(crate) fn trained_run(folder: &Path) -> Result<Run> {
+    let run = Run::open(folder)?;
+    match run.made(Stage::Train, MODEL) {
+        true => Ok(run),
+        false => Err(input(format!(
+            "the run in {} is not trained yet: `{} train --run` does that",
+            folder.display(),
+            program()
+        ))),
     }
 }
 

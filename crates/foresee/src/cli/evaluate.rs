@@ -2,23 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::Device;
 use clap::Args;
 use foresee_celeba::{ATTRIBUTES, CelebA, Split, SplitRule};
-use foresee_model::{
-    AttributeMetrics, Metrics, ModelCard, Network, Predictions, majority_accuracy,
-};
+use foresee_model::{AttributeMetrics, Metrics, ModelCard, Predictions, majority_accuracy};
 use foresee_report::frame::{self, df};
 use serde::Serialize;
 
-use super::json::{JsonArgs, path_text, print_json};
+use super::json::{Compacted, JsonArgs, path_text, print_json};
 use crate::device::device;
-use crate::error::{Result, input};
+use crate::error::Result;
 use crate::faces;
 use crate::output::{Kind, OutputFile, OverwriteArgs, print};
 use crate::progress::{Progress, Unit};
 use crate::provenance::{number, percent};
-use crate::session::preprocessing;
+use crate::session::{load_model, preprocessing};
 use crate::stages::train::predict;
 
 #[derive(Args)]
@@ -50,6 +47,8 @@ pub struct EvaluateArgs {
 struct Document<'a> {
     model: String,
     trained_on: &'a str,
+    /// What is left out of its heads, if anything is.
+    compacted: Option<Compacted>,
     faces: String,
     /// `synthetic` or `celeba`.
     kind: &'static str,
@@ -78,10 +77,10 @@ pub(super) fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let device = device(&args.device)?;
     let file = args.predictions.as_deref().map(|path| file(args, path)).transpose()?;
     args.json.check("--predictions", file.as_ref())?;
-    let (network, card) = load(&args.model, &device)?;
+    let (network, card) = load_model(&args.model, &device)?;
     let (data, record) = faces::open(&args.celeba, SplitRule::Official, None, &[])?;
     let chosen = data.split(args.split)?;
-    check_images(&data, &chosen)?;
+    faces::check_images(&data, &chosen)?;
     let progress = Progress::new("evaluating", Unit::Images, chosen.len(), 0);
     let predictions = predict(progress, &network, &data, &chosen, &preprocessing(&card), &device)?;
     let metrics = predictions.metrics()?;
@@ -115,6 +114,7 @@ fn document<'a>(
     Document {
         model: path_text(&args.model),
         trained_on: &card.trained_on,
+        compacted: Compacted::of(card),
         faces: path_text(&args.celeba),
         kind,
         split: args.split.id(),
@@ -134,40 +134,18 @@ fn majority(metrics: &Metrics) -> f64 {
     majority_accuracy(&frequencies, &frequencies)
 }
 
-/// An image that is damaged would be judged by what the decoder makes of it.
-fn check_images(data: &CelebA, chosen: &[usize]) -> Result<()> {
-    let progress = Progress::new("checking images", Unit::Images, chosen.len(), 0);
-    let bad = foresee_celeba::bad_images(data, chosen, |n| progress.add(n, String::new));
-    match bad.first() {
-        None => Ok(()),
-        Some((_, first)) => Err(input(format!(
-            "{} of {} images cannot be used; the first: {first}",
-            bad.len(),
-            chosen.len()
-        ))),
-    }
-}
-
 fn file(args: &EvaluateArgs, path: &Path) -> Result<OutputFile> {
     let reads = [args.model.as_path(), args.celeba.as_path()];
     OutputFile::new("--predictions", path, Kind::Predictions, &reads, args.overwrite)
-}
-
-fn load(model: &Path, device: &Device) -> Result<(Network, ModelCard)> {
-    let (network, card) = Network::load(model, device)?;
-    match card.attributes == ATTRIBUTES {
-        true => Ok((network, card)),
-        false => Err(input(format!(
-            "{} predicts other attributes than CelebA's 40, in their order",
-            model.display()
-        ))),
-    }
 }
 
 fn summary(card: &ModelCard, synthetic: bool, metrics: &Metrics) -> String {
     // A file can say anything, and a terminal would obey control characters.
     let trained_on = card.trained_on.replace(char::is_control, "\u{FFFD}");
     let mut text = format!("\nmodel trained on {trained_on}\n");
+    if let Some(compaction) = card.compaction() {
+        text.push_str(&format!("{compaction}\n"));
+    }
     if synthetic {
         text.push_str("These faces are synthetic: the numbers say nothing about CelebA.\n");
     }

@@ -7,12 +7,12 @@ use clap::Args;
 use foresee_celeba::{CelebA, SplitRule};
 use foresee_files::write_folder;
 
+use super::arguments::trained_run;
 use crate::error::{Result, input};
 use crate::export::{Examples, ONNX_START, Source, files, is_export, onnx_model};
 use crate::faces;
 use crate::output::{Kind, OutputFile, OverwriteArgs, check_new_folder, print};
-use crate::program::program;
-use crate::run::{Run, Stage};
+use crate::run::Run;
 use crate::session::{MODEL, Session};
 
 #[derive(Args)]
@@ -41,7 +41,7 @@ pub struct ExportArgs {
 }
 
 pub(super) fn export(args: &ExportArgs) -> Result<()> {
-    let run = args.run.as_deref().map(open_run).transpose()?;
+    let run = args.run.as_deref().map(trained_run).transpose()?;
     let model = match (&args.model, &run) {
         (Some(file), _) => file.clone(),
         (None, Some(run)) => run.path(MODEL),
@@ -60,19 +60,6 @@ pub(super) fn export(args: &ExportArgs) -> Result<()> {
     let Some(file) = file else { return print(&text) };
     file.write(&onnx_model(&source)?)?;
     file.print_beside(&format!("{text}{}: for ONNX runtimes\n", file.path().display()))
-}
-
-/// A run whose network is trained.
-fn open_run(folder: &Path) -> Result<Run> {
-    let run = Run::open(folder)?;
-    match run.made(Stage::Train, MODEL) {
-        true => Ok(run),
-        false => Err(input(format!(
-            "the run in {} is not trained yet: `{} train --run` does that",
-            folder.display(),
-            program()
-        ))),
-    }
 }
 
 /// Where the results go, looked at before the work.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
+use foresee_model::{MeasuredChange, ModelCard};
 use foresee_report::frame::Rows;
 use serde::Serialize;
 
@@ -114,6 +115,33 @@ pub(super) struct Saved {
     pub channels: usize,
     pub channels_of_run: usize,
     pub kept_channels: Vec<usize>,
+}
+
+/// What a compacted network computes of its heads.
+#[derive(Serialize)]
+pub(super) struct Compacted {
+    pub tolerance: f64,
+    /// Training faces on which the rows were chosen.
+    pub chosen_on: usize,
+    /// Of all attributes.
+    pub rows: usize,
+    pub rows_kept: usize,
+    /// Against the network that was compacted; `null` once it is pruned after that.
+    pub measured: Option<MeasuredChange>,
+}
+
+impl Compacted {
+    /// What a card says, if anything is left out.
+    pub fn of(card: &ModelCard) -> Option<Self> {
+        let left_out = card.left_out.as_ref()?;
+        Some(Self {
+            tolerance: left_out.tolerance,
+            chosen_on: left_out.chosen_on,
+            rows: card.network.attributes * card.network.channels,
+            rows_kept: left_out.rows(),
+            measured: left_out.measured.clone(),
+        })
+    }
 }
 
 /// A run, some of its stages, and what these found.

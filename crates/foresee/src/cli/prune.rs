@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use foresee_model::ModelCard;
 use foresee_perturb::{AttentionModel, Takeover, Victim};
 
 use super::arguments::RunArgs;
@@ -90,11 +89,7 @@ fn save(
     let statistics = ChannelStatisticsFile::read(run.folder())?;
     let cut = statistics.cuts(&order, &[count], args.takeover, absolute)?.remove(0);
     let pruned = trained.network.cut(&cut)?;
-    let card = ModelCard {
-        network: pruned.config().clone(),
-        kept_channels: Some(cut.kept().to_vec()),
-        ..trained.card.clone()
-    };
+    let card = trained.card.pruned(&pruned, cut.kept());
     file.write(&pruned.to_bytes(&card)?)?;
     Ok(Saved {
         file: path_text(file.path()),

@@ -4,18 +4,18 @@ mod checkpoints;
 mod history;
 mod training;
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
 use foresee_model::{Crop, Metrics, ModelCard, Network, Predictions, majority_accuracy};
 
 use self::training::Training;
 pub(crate) use self::training::{MemoryNeed, VALIDATION_FACES};
 use crate::artifacts::{Accuracy, AttributeAccuracy};
-use crate::error::{Result, input};
+use crate::error::Result;
 use crate::faces;
 use crate::progress::{Progress, Unit};
 use crate::run::{Inputs, Manifest, Outputs, Run, Stage, checkpoint_files};
-use crate::session::{MODEL, Session, preprocessing};
+use crate::session::{MODEL, Session, check_finite, preprocessing};
 
 /// The model's card came to state its conventions and a square crop without a new number: an older
 /// card is read as saying the same, so an older model is still what this stage makes.
@@ -65,6 +65,7 @@ fn card(run: &Run, trained: usize) -> ModelCard {
         seed: manifest.seed,
         trained_on: format!("{trained} of {}", manifest.data.description()),
         kept_channels: None,
+        left_out: None,
     }
 }
 
@@ -82,15 +83,7 @@ pub(crate) fn predict(
     for batch in data.batches_in_order(faces, preprocessing, 32) {
         let batch = batch?;
         let output = network.forward(&batch.images.to_device(device)?)?;
-        // Not a number is neither yes nor no.
-        let sum = (output.logits.detach() * 0.)?.sum_all()?.to_dtype(DType::F32)?;
-        if sum.to_scalar::<f32>()? != 0. {
-            return Err(input(format!(
-                "the network's answers to {} or an image near it are not finite: its weights, or \
-                 the mean and deviation of its card, overflow",
-                data.name(batch.faces[0])
-            )));
-        }
+        check_finite(&output.logits, data, &batch)?;
         predictions.add(&output.logits, &batch.labels)?;
         progress.add(batch.faces.len(), String::new);
     }

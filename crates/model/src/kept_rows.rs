@@ -1,0 +1,163 @@
+//! What a card says about the rows that are left out of the heads.
+
+use foresee_kernels::Rows;
+
+use crate::{LeftOut, ModelCard, Network};
+
+impl LeftOut {
+    /// What is left out of heads that compute these rows. It is not measured yet what that changes.
+    pub fn new(rows: &Rows, tolerance: f64, chosen_on: usize) -> Self {
+        Self { kept: kept(rows), tolerance, chosen_on, measured: None }
+    }
+
+    /// How many rows are kept, of all attributes.
+    pub fn rows(&self) -> usize {
+        self.kept.iter().map(Vec::len).sum()
+    }
+
+    /// The fewest and the most rows that an attribute keeps. `None` if there is no attribute.
+    pub fn range(&self) -> Option<(usize, usize)> {
+        let counts = || self.kept.iter().map(Vec::len);
+        counts().min().zip(counts().max())
+    }
+
+    /// In words, such as `compacted at tolerance 0.001: 1240 of 5120 rows kept, chosen on 1000
+    /// training faces; on 800 val faces the logits moved by …`. `channels` is the network's C.
+    pub fn title(&self, channels: usize) -> String {
+        let text = format!(
+            "compacted at tolerance {}: {} of {} rows kept, chosen on {} training faces",
+            self.tolerance,
+            self.rows(),
+            self.kept.len() * channels,
+            self.chosen_on
+        );
+        match &self.measured {
+            Some(change) => format!("{text}; {}", change.title()),
+            None => text,
+        }
+    }
+}
+
+impl ModelCard {
+    /// What is left out of the heads, in words, if anything is.
+    pub fn compaction(&self) -> Option<String> {
+        Some(self.left_out.as_ref()?.title(self.network.channels))
+    }
+
+    /// The card of this card's network after pruning. `kept` are the channels that it kept.
+    ///
+    /// Of a compacted network it names the rows that are left of those kept. What compacting
+    /// changed was measured before the pruning, so the new card does not state it.
+    ///
+    /// ```
+    /// use candle_core::Device;
+    /// use foresee_model::{Conventions, Crop, ModelCard, Network, NetworkConfig};
+    ///
+    /// let config = NetworkConfig { attributes: 1, channels: 4, ..Default::default() };
+    /// let network = Network::new(config.clone(), 7, &Device::Cpu)?;
+    /// let card = ModelCard {
+    ///     network: config,
+    ///     attributes: vec!["Smiling".into()],
+    ///     image_size: 32,
+    ///     crop: Crop::Square,
+    ///     mean: [0.5; 3],
+    ///     deviation: [0.5; 3],
+    ///     conventions: Conventions::default(),
+    ///     seed: 7,
+    ///     trained_on: "nothing".into(),
+    ///     kept_channels: None,
+    ///     left_out: None,
+    /// };
+    /// let pruned = card.pruned(&network.keep_channels(&[0, 3])?, &[0, 3]);
+    /// assert_eq!((pruned.network.channels, pruned.kept_channels), (2, Some(vec![0, 3])));
+    /// # Ok::<(), foresee_model::Error>(())
+    /// ```
+    pub fn pruned(&self, pruned: &Network, kept: &[usize]) -> Self {
+        let left_out = self
+            .left_out
+            .as_ref()
+            .map(|before| LeftOut::new(pruned.heads().rows(), before.tolerance, before.chosen_on));
+        Self {
+            network: pruned.config().clone(),
+            kept_channels: Some(kept.to_vec()),
+            left_out,
+            ..self.clone()
+        }
+    }
+}
+
+/// For each attribute its kept channels.
+fn kept(rows: &Rows) -> Vec<Vec<usize>> {
+    (0..rows.attributes()).map(|attribute| rows.of(attribute).to_vec()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::{Crop, MeasuredChange, NetworkConfig};
+
+    fn card(network: &Network, left_out: Option<LeftOut>) -> ModelCard {
+        ModelCard {
+            network: network.config().clone(),
+            attributes: vec!["Smiling".into(), "Young".into()],
+            image_size: 9,
+            crop: Crop::Square,
+            mean: [0.5; 3],
+            deviation: [0.5; 3],
+            conventions: Default::default(),
+            seed: 4,
+            trained_on: "nothing".into(),
+            kept_channels: None,
+            left_out,
+        }
+    }
+
+    fn left_out() -> LeftOut {
+        LeftOut {
+            kept: vec![vec![0, 2, 3], vec![1]],
+            tolerance: 0.001,
+            chosen_on: 10,
+            measured: Some(MeasuredChange {
+                faces: 3,
+                split: "val".into(),
+                mean: 0.0002,
+                greatest: 0.0055,
+                answers: 6,
+                flipped: 0,
+            }),
+        }
+    }
+
+    fn network() -> Network {
+        let config = NetworkConfig { attributes: 2, channels: 4, ..Default::default() };
+        Network::new(config, 7, &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn a_card_says_what_is_left_out() {
+        let network = network();
+        assert_eq!(card(&network, None).compaction(), None);
+        let left_out = left_out();
+        assert_eq!((left_out.rows(), left_out.range()), (4, Some((1, 3))));
+        assert_eq!(
+            card(&network, Some(left_out)).compaction().unwrap(),
+            "compacted at tolerance 0.001: 4 of 8 rows kept, chosen on 10 training faces; on 3 val \
+             faces the logits moved by 2.0e-4 in the mean and by 5.5e-3 at most, and 0 of 6 \
+             answers flipped"
+        );
+    }
+
+    #[test]
+    fn kept_rows_follow_kept_channels() {
+        let rows = Rows::new(4, left_out().kept).unwrap();
+        let network = network().with_rows(rows).unwrap();
+        let card = card(&network, Some(left_out()));
+        // Channels 0 and 3 go: 1 and 2 are now 0 and 1.
+        let pruned = card.pruned(&network.keep_channels(&[1, 2]).unwrap(), &[1, 2]);
+        assert_eq!(pruned.kept_channels, Some(vec![1, 2]));
+        let expected = LeftOut { kept: vec![vec![1], vec![0]], measured: None, ..left_out() };
+        assert_eq!(pruned.left_out, Some(expected));
+    }
+}
