@@ -184,7 +184,14 @@ fn curves_are_the_cpus_and_the_identity_changes_no_bit(
     let made = plans::run(emulator, &plan, &[&given[0], &given[1], &given[2], &table], 5);
 
     let each: Vec<&dyn ToneCurve> = curves.iter().map(|c| c as &dyn ToneCurve).collect();
-    let expected = attention_heads_with_curves(&case[0], &case[1], &case[2], &Rows::all(3, 37), &each, precision)?;
+    let expected = attention_heads_with_curves(
+        &case[0],
+        &case[1],
+        &case[2],
+        &Rows::all(3, 37),
+        &each,
+        precision,
+    )?;
     let stacked = expected
         .iter()
         .map(|p| Tensor::stack(&[&p.features, &p.masks], 2))

@@ -9,15 +9,22 @@ use foresee_kernels::{
     attention_masks, reference, with_instruction_set,
 };
 use proptest::prelude::*;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
+/// Numbers in [0, 1) that the seed decides.
+fn draws(seed: u64) -> impl Iterator<Item = f64> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    std::iter::repeat_with(move || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / (1u64 << 24) as f64
+    })
+}
+
 fn values(shape: &[usize], scale: f32, seed: u64) -> Var {
-    let mut rng = StdRng::seed_from_u64(seed);
-    let count = shape.iter().product();
-    let data: Vec<f32> = (0..count).map(|_| rng.random_range(-scale..scale)).collect();
+    let all = draws(seed).map(|draw| (2. * draw as f32 - 1.) * scale);
+    let data: Vec<f32> = all.take(shape.iter().product()).collect();
     Var::from_tensor(&Tensor::from_vec(data, shape, &Device::Cpu).unwrap()).unwrap()
 }
 
@@ -45,8 +52,9 @@ fn distance(a: &Tensor, reference: &Tensor) -> f64 {
 
 /// Rows of which each is kept with this probability.
 fn some_rows(k: usize, c: usize, share: f64, seed: u64) -> Rows {
-    let mut rng = StdRng::seed_from_u64(seed);
-    let kept = (0..k).map(|_| (0..c).filter(|_| rng.random_bool(share)).collect()).collect();
+    let mut draws = draws(seed);
+    let mut is_kept = |_: &usize| draws.next().unwrap() < share;
+    let kept = (0..k).map(|_| (0..c).filter(&mut is_kept).collect()).collect();
     Rows::new(c, kept).unwrap()
 }
 
@@ -195,9 +203,8 @@ fn curves_act_on_masks_of_zero_too() -> AnyResult {
         let [z, w, b] = &inputs(3, 13, wide, [6, 7]);
         let exact = [z, w, b].map(in_f64);
         let rows = some_rows(3, 13, 0.4, 7);
-        let powers = [1., 2., 3., 0.7].map(|n| {
-            [true, false].map(|closed| Power { n, beta: 0.3, attribute: 1, closed })
-        });
+        let powers = [1., 2., 3., 0.7]
+            .map(|n| [true, false].map(|closed| Power { n, beta: 0.3, attribute: 1, closed }));
         let mut curves: Vec<&dyn ToneCurve> = vec![&Identity];
         curves.extend(powers.iter().flatten().map(|curve| curve as &dyn ToneCurve));
         let found = attention_heads_with_curves(z, w, b, &rows, &curves, F32)?;
@@ -246,9 +253,8 @@ fn every_instruction_set_agrees() -> AnyResult {
     for set in [Portable, Avx2, Avx512, Avx512Bf16, Neon] {
         for precision in [F32, Bf16] {
             let rows = some_rows(4, 40, 0.4, 9);
-            let checked = with_instruction_set(set, || {
-                check(&inputs(4, 40, 1, [11, 6]), &rows, precision)
-            });
+            let checked =
+                with_instruction_set(set, || check(&inputs(4, 40, 1, [11, 6]), &rows, precision));
             checked.unwrap_or(Ok(()))?;
         }
     }

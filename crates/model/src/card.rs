@@ -6,10 +6,13 @@ use candle_core::Device;
 use foresee_files::write_atomic;
 use serde::{Deserialize, Serialize};
 
+use foresee_kernels::Rows;
+
 use crate::config::NetworkConfig;
 use crate::conventions::Conventions;
 use crate::error::{Error, Result};
 use crate::file::{Contents, encode};
+use crate::kept_rows::LeftOut;
 use crate::network::Network;
 
 /// The largest height and width of images that a card can have.
@@ -78,6 +81,10 @@ pub struct ModelCard {
     /// For a pruned network: which channels of the unpruned network it kept, in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_channels: Option<Vec<usize>>,
+    /// For a compacted network: which rows of its heads it has, and what leaving out the others
+    /// changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
 }
 
 impl ModelCard {
@@ -102,6 +109,11 @@ impl ModelCard {
                 self.conventions,
                 Conventions::default()
             ));
+        }
+        let NetworkConfig { attributes, channels, .. } = self.network;
+        let left_out = self.left_out.as_ref();
+        if let Some(reason) = left_out.and_then(|rows| rows.problem(attributes, channels)) {
+            return Some(reason);
         }
         let means = self.mean.iter().all(|m| m.is_finite());
         let deviations = self.deviation.iter().all(|d| *d > 0. && d.is_finite());
@@ -145,6 +157,7 @@ impl Network {
     ///     seed: 7,
     ///     trained_on: "nothing".into(),
     ///     kept_channels: None,
+    ///     left_out: None,
     /// };
     /// let folder = tempfile::tempdir()?;
     /// let path = folder.path().join("model.safetensors");
@@ -191,7 +204,17 @@ impl Network {
         file.check_tensor("heads.mask.weight", &[k * c, c, n, n])?;
         let network = Self::new(card.network.clone(), card.seed, device)?;
         network.set_tensors(path, &file.tensors(network.tensors(), device)?)?;
-        Ok((network, card))
+        let Some(left_out) = &card.left_out else { return Ok((network, card)) };
+        let network = network.with_rows(Rows::new(c, left_out.kept.clone())?)?;
+        match network.heads().left_out_are_shut()? {
+            true => Ok((network, card)),
+            false => Err(Error::File {
+                path: path.into(),
+                reason: "its card leaves out rows of the heads whose masks are not shut: it is \
+                         damaged, or its weights were changed"
+                    .into(),
+            }),
+        }
     }
 }
 

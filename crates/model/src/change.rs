@@ -1,7 +1,7 @@
 //! What a change of a network does to its logits and answers.
 
-use crate::MeasuredChange;
 use crate::error::{Error, Result};
+use crate::kept_rows::MeasuredChange;
 use crate::metrics::Predictions;
 
 impl Predictions {

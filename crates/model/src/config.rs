@@ -109,6 +109,11 @@ pub struct TrainConfig {
     /// left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub average: f64,
+    /// Masks that stay below this on every pixel of two looks in a row sleep until the next look,
+    /// 0 to 1: they are not computed and not trained. At 0 none sleeps. Default 0; left out of
+    /// files if it is 0. On the CPU only; on other devices all rows stay awake.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sleep: f64,
 }
 
 fn is_zero(value: &f64) -> bool {
@@ -125,6 +130,7 @@ impl Default for TrainConfig {
             lambda: 1e-5,
             sparsity: Sparsity::Sum,
             average: 0.,
+            sleep: 0.,
         }
     }
 }
@@ -140,6 +146,7 @@ impl TrainConfig {
         range("train.weight_decay", self.weight_decay, 0. ..=10., "a number from 0 to 10")?;
         range("train.warmup", self.warmup, 0. ..=1., "a share from 0 to 1")?;
         range("train.average", self.average, 0. ..=0.999_999, "a decay from 0 to 0.999999")?;
+        range("train.sleep", self.sleep, 0. ..=1., "a mask from 0 to 1")?;
         range("train.lambda", self.lambda, 0. ..=1e6, "a number from 0 to 1e6")
     }
 }

@@ -2,13 +2,14 @@
 
 use candle_core::{D, Tensor, Var};
 use foresee_kernels::{
-    Pooled, Precision, ToneCurve, attention_heads, attention_heads_with_curves, attention_masks,
-    channels_last,
+    Pooled, Precision, Rows, ToneCurve, attention_heads_of_rows, attention_heads_with_curves,
+    attention_masks, channels_last,
 };
 
 use crate::config::{NetworkConfig, Readout};
 use crate::error::Result;
 use crate::initial::Initial;
+use crate::network::Output;
 use crate::tensor::detach;
 
 /// K heads: masks M^k = sigmoid(conv_k(z)), the average of M^k ⊗ z over the pixels, and a readout
@@ -23,6 +24,8 @@ pub struct Heads {
     pub(crate) readout_weight: Var,
     /// `[K]`.
     pub(crate) readout_bias: Var,
+    /// The rows that have masks.
+    pub(crate) rows: Rows,
     /// Whether masks are computed. Otherwise they are all 1.
     pub(crate) attention: bool,
     pub(crate) precision: Precision,
@@ -59,6 +62,7 @@ impl Heads {
                 Readout::Mean => initial.constant(1. / c as f32, &[k, c])?,
             },
             readout_bias: initial.uniform(103, &[k], c)?,
+            rows: Rows::all(k, c),
             attention,
             precision,
             frozen: false,
@@ -75,7 +79,7 @@ impl Heads {
         }
         let weight = detach(&self.mask_weight, self.frozen);
         let bias = detach(&self.mask_bias, self.frozen);
-        Ok(attention_heads(z, &weight, &bias, self.precision)?)
+        Ok(attention_heads_of_rows(z, &weight, &bias, &self.rows, self.precision)?)
     }
 
     /// [`pool`](Self::pool) for z [B, H, W, C] and weights that are not detached.
@@ -83,8 +87,24 @@ impl Heads {
         if !self.attention {
             return self.pool_without_masks(&z.mean((1, 2))?);
         }
-        let Self { mask_weight, mask_bias, precision, .. } = self;
-        Ok(channels_last::attention_heads(z, mask_weight, mask_bias, *precision)?)
+        let Self { mask_weight, mask_bias, rows, precision, .. } = self;
+        Ok(channels_last::attention_heads(z, mask_weight, mask_bias, rows, *precision)?)
+    }
+
+    /// The output for z [B, H, W, C] and weights that are not detached, from the means that
+    /// `complete` makes of the pooled ones.
+    pub(crate) fn output_channels_last(
+        &self,
+        z: &Tensor,
+        complete: impl FnOnce(Pooled) -> Result<Pooled>,
+    ) -> Result<Output> {
+        let pooled = complete(self.pool_channels_last(z)?)?;
+        let (_, h, w, _) = z.dims4()?;
+        Ok(Output {
+            logits: self.read_out(&pooled.features)?,
+            mask_means: pooled.masks,
+            pixels: h * w,
+        })
     }
 
     /// All masks are 1: every attribute gets the channels' means [B, C].
@@ -100,8 +120,8 @@ impl Heads {
     /// # Errors
     /// If z has another number of channels.
     pub fn pool_with_curves(&self, z: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Pooled>> {
-        let Self { mask_weight, mask_bias, precision, .. } = self;
-        Ok(attention_heads_with_curves(z, mask_weight, mask_bias, curves, *precision)?)
+        let Self { mask_weight, mask_bias, rows, precision, .. } = self;
+        Ok(attention_heads_with_curves(z, mask_weight, mask_bias, rows, curves, *precision)?)
     }
 
     /// Logits [B, K] from pooled products [B, K, C]: w_k · p_k + b_k.
@@ -133,7 +153,12 @@ impl Heads {
     /// # Errors
     /// If an attribute does not exist.
     pub fn masks(&self, z: &Tensor, attributes: &[usize]) -> Result<Tensor> {
-        Ok(attention_masks(z, &self.mask_weight, &self.mask_bias, attributes)?)
+        Ok(attention_masks(z, &self.mask_weight, &self.mask_bias, &self.rows, attributes)?)
+    }
+
+    /// The rows (attribute, channel) that have masks. The masks of all others are 0.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
     }
 
     /// The readout weights w, [K, C].
@@ -183,9 +208,15 @@ impl Heads {
             mask_bias: Var::from_tensor(&mask_bias)?,
             readout_weight: Var::from_tensor(&readout_weight)?,
             readout_bias: Var::from_tensor(&self.readout_bias.as_tensor().copy()?)?,
+            rows: self.rows.on_channels(&indices(channels)?),
             attention: self.attention,
             precision: self.precision,
             frozen: self.frozen,
         })
     }
+}
+
+/// The channels of an index tensor.
+pub(crate) fn indices(channels: &Tensor) -> Result<Vec<usize>> {
+    Ok(channels.to_vec1::<u32>()?.into_iter().map(|c| c as usize).collect())
 }

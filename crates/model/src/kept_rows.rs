@@ -1,13 +1,69 @@
 //! What a card says about the rows that are left out of the heads.
 
 use foresee_kernels::Rows;
+use serde::{Deserialize, Serialize};
 
-use crate::{LeftOut, ModelCard, Network};
+use crate::card::ModelCard;
+use crate::network::Network;
+
+/// What is left out of the heads of a compacted network. The weights of these rows are shut in the
+/// file too, so that a reader that does not know of this computes the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftOut {
+    /// For each attribute the channels that it keeps masks for, ascending.
+    pub kept: Vec<Vec<usize>>,
+    /// What the rows were chosen by, in units of the logits
+    /// ([`RowStatistics::select`](crate::RowStatistics::select)).
+    pub tolerance: f64,
+    /// How many training images they were chosen on.
+    pub chosen_on: usize,
+    /// What leaving them out changed, if it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<MeasuredChange>,
+}
+
+/// How far two networks are from each other on the same images
+/// ([`Predictions::change`](crate::Predictions::change)): a compacted one from the one that was
+/// compacted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasuredChange {
+    /// Images.
+    pub faces: usize,
+    /// Where they are from.
+    pub split: String,
+    /// Mean |Δ| of the logits, over images and attributes.
+    pub mean: f64,
+    /// The greatest |Δ|.
+    pub greatest: f64,
+    /// Images times attributes.
+    pub answers: usize,
+    /// Answers that are others.
+    pub flipped: usize,
+}
 
 impl LeftOut {
     /// What is left out of heads that compute these rows. It is not measured yet what that changes.
     pub fn new(rows: &Rows, tolerance: f64, chosen_on: usize) -> Self {
         Self { kept: kept(rows), tolerance, chosen_on, measured: None }
+    }
+
+    /// Why these cannot be rows of such a network, if they cannot.
+    pub(crate) fn problem(&self, attributes: usize, channels: usize) -> Option<String> {
+        if self.kept.len() != attributes {
+            return Some(format!(
+                "its card lists kept rows of {} attributes, but its network has {attributes}",
+                self.kept.len()
+            ));
+        }
+        if let Err(e) = Rows::new(channels, self.kept.clone()) {
+            return Some(format!("its card lists kept rows that cannot be: {e}"));
+        }
+        let measured = self.measured.iter().flat_map(|change| [change.mean, change.greatest]);
+        let mut numbers = measured.chain([self.tolerance]);
+        (!numbers.all(|v| v >= 0. && v.is_finite()))
+            .then(|| "its card states a tolerance or a change that is no number from 0".into())
     }
 
     /// How many rows are kept, of all attributes.
@@ -96,7 +152,7 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::{Crop, MeasuredChange, NetworkConfig};
+    use crate::{Crop, NetworkConfig};
 
     fn card(network: &Network, left_out: Option<LeftOut>) -> ModelCard {
         ModelCard {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
-use foresee_kernels::Precision;
+use foresee_kernels::{Precision, Rows};
 
 use crate::config::{NetworkConfig, Readout};
 use crate::error::{Error, Result};
@@ -111,6 +111,37 @@ impl Network {
         }
     }
 
+    /// The same network in which only these rows (attribute, channel) of the heads have masks. The
+    /// masks of all others are 0, and cost nothing on the CPU. It shares memory with this one.
+    ///
+    /// A logit depends on the rows of its own attribute only, so that of an attribute all of whose
+    /// rows are kept does not change by a bit.
+    ///
+    /// ```
+    /// use candle_core::Device;
+    /// use foresee_model::{Network, NetworkConfig, Rows};
+    ///
+    /// let config = NetworkConfig { attributes: 2, channels: 4, ..Default::default() };
+    /// let network = Network::new(config, 7, &Device::Cpu)?;
+    /// // The second attribute alone.
+    /// let rows = Rows::new(4, vec![vec![], vec![0, 1, 2, 3]])?;
+    /// assert_eq!(network.with_rows(rows)?.heads().rows().count(), 4);
+    /// # Ok::<(), foresee_model::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the rows are of another number of attributes or channels.
+    pub fn with_rows(&self, rows: Rows) -> Result<Self> {
+        let NetworkConfig { attributes, channels, .. } = self.config;
+        if (rows.attributes(), rows.channels()) != (attributes, channels) {
+            let given = [rows.attributes(), rows.channels()];
+            return Err(
+                foresee_kernels::Error::RowsOf { given, needed: [attributes, channels] }.into()
+            );
+        }
+        Ok(Self { heads: Heads { rows, ..self.heads.clone() }, ..self.clone() })
+    }
+
     /// Forward pass in training mode: images [B, 3, H, W]. Batch norm uses the batch's moments and
     /// updates its running moments.
     ///
@@ -119,13 +150,7 @@ impl Network {
     pub fn forward_train(&self, images: &Tensor) -> Result<Output> {
         let z = self.extractor.forward_train_channels_last(images)?;
         let heads = Heads { frozen: false, ..self.heads.clone() };
-        let pooled = heads.pool_channels_last(&z)?;
-        let (_, h, w, _) = z.dims4()?;
-        Ok(Output {
-            logits: heads.read_out(&pooled.features)?,
-            mask_means: pooled.masks,
-            pixels: h * w,
-        })
+        heads.output_channels_last(&z, Ok)
     }
 
     /// The heads' part of the forward pass in evaluation mode, from features z [B, C, H, W].
@@ -257,7 +282,8 @@ impl Network {
 
     /// The same network in memory of its own.
     pub(crate) fn deep_copy(&self) -> Result<Self> {
-        let copy = Self::new(self.config.clone(), 0, self.heads.mask_weight.device())?;
+        let copy = Self::new(self.config.clone(), 0, self.heads.mask_weight.device())?
+            .with_rows(self.heads.rows.clone())?;
         for ((_, to), (_, from)) in copy.tensors().into_iter().zip(self.tensors()) {
             to.set(from)?;
         }

@@ -90,6 +90,7 @@ impl Heads {
             mask_bias: Var::from_tensor(&mask_bias)?,
             readout_weight: Var::from_tensor(&matrix(&with.readout, k, kept, device)?)?,
             readout_bias: Var::from_tensor(&readout_bias)?,
+            rows: self.rows.on_channels(&with.kept),
             attention: self.attention,
             precision: self.precision,
             frozen: self.frozen,

@@ -43,6 +43,7 @@ fn card() -> ModelCard {
         seed: 4,
         trained_on: "nothing".into(),
         kept_channels: None,
+        left_out: None,
     }
 }
 

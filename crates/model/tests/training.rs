@@ -25,6 +25,7 @@ fn card(network: &Network) -> ModelCard {
         seed: 4,
         trained_on: "nothing".into(),
         kept_channels: None,
+        left_out: None,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use candle_core::Tensor;
 use foresee_kernels::{
-    AdamWStep, Identity, Moments, Precision, Rows, ToneCurve, adamw_step, attention_heads_with_curves,
-    attention_masks, channels_last, moving_average, select_channels,
+    AdamWStep, Identity, Moments, Precision, Rows, ToneCurve, adamw_step,
+    attention_heads_with_curves, attention_masks, channels_last, moving_average, select_channels,
 };
 use foresee_model::{Network, NetworkConfig, TrainConfig, Trainer};
 use foresee_perturb::{Only, PowerCurve};
@@ -207,7 +207,8 @@ fn heads(sizes: [usize; 5], n: usize, precision: Precision, given: Given) -> Che
     let [b, k, h, w, c] = sizes;
     let compute = move |t: &[Tensor]| {
         let (z, weight, bias) = given.of(t, [b, h, w, c])?;
-        let pooled = channels_last::attention_heads(&z, &weight, &bias, &Rows::all(k, c), precision)?;
+        let pooled =
+            channels_last::attention_heads(&z, &weight, &bias, &Rows::all(k, c), precision)?;
         Ok(vec![("features", pooled.features), ("masks", pooled.masks)])
     };
     let mut inputs = head_inputs(sizes, n);
@@ -275,7 +276,8 @@ fn heads_under(sizes: [usize; 5], n: usize, precision: Precision) -> Check {
 
 fn masks() -> Check {
     let compute = |t: &[Tensor]| {
-        let (z, rows) = (t[0].permute((0, 3, 1, 2))?, Rows::all(t[1].dim(0)? / t[1].dim(1)?, t[1].dim(1)?));
+        let (z, rows) =
+            (t[0].permute((0, 3, 1, 2))?, Rows::all(t[1].dim(0)? / t[1].dim(1)?, t[1].dim(1)?));
         Ok(vec![("masks", attention_masks(&z, &t[1], &t[2], &rows, &[2, 0])?)])
     };
     check(

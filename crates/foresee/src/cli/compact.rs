@@ -240,18 +240,16 @@ fn document<'a>(
 
 fn of_attributes(compaction: &Compaction) -> Vec<OfAttribute<'_>> {
     let Compaction { card, left_out, selection, metrics: [before, after], .. } = compaction;
-    let bounds = selection.constants.iter().zip(&selection.deviations);
-    let measured = before.each.iter().zip(&after.each);
-    let each = card.attributes.iter().zip(&left_out.kept).zip(bounds.zip(measured));
-    let row = |((attribute, kept), ((constant, deviation), (before, after)))| OfAttribute {
+    let each = card.attributes.iter().enumerate();
+    each.map(|(k, attribute)| OfAttribute {
         attribute,
-        rows_kept: kept.len(),
-        constant: *constant,
-        deviation: *deviation,
-        accuracy_before: before.accuracy,
-        accuracy_after: after.accuracy,
-    };
-    each.map(row).collect()
+        rows_kept: left_out.kept[k].len(),
+        constant: selection.constants[k],
+        deviation: selection.deviations[k],
+        accuracy_before: before.each[k].accuracy,
+        accuracy_after: after.each[k].accuracy,
+    })
+    .collect()
 }
 
 fn summary(file: &OutputFile, record: &DataRecord, compaction: &Compaction) -> String {

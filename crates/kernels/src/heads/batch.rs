@@ -117,7 +117,7 @@ struct ImageMeans<'a> {
 impl ImageMeans<'_> {
     /// Writes means [K, curves, 2, C] from sums [panels, sums of a row, 2, 32].
     fn write(&self, sums: &[f32], out: &mut [f32]) {
-        let Self { dims, panels, curves, .. } = self;
+        let Self { panels, curves, .. } = self;
         if !curves.are_identity() {
             panels.left_out().iter().for_each(|&row| self.write_closed(row, out));
         }
@@ -191,17 +191,8 @@ pub(crate) fn backward<F: Factor>(
             for chunk in part.chunks {
                 let (du, others) = rest.split_at_mut(chunk.pixels * dims.inputs);
                 let weight_sums = part.weight_sums.as_mut();
-                let job = BackwardChunk {
-                    dims,
-                    panels,
-                    chunk,
-                    u,
-                    g,
-                    weights,
-                    du,
-                    weight_sums,
-                    scratch,
-                };
+                let job =
+                    BackwardChunk { dims, panels, chunk, u, g, weights, du, weight_sums, scratch };
                 F::dispatch(instructions, job);
                 rest = others;
             }

@@ -2,9 +2,9 @@
 
 use candle_core::Tensor;
 
+use super::rows::Rows;
 #[cfg(not(feature = "cuda"))]
 use crate::dispatch::cpu_kernel_takes;
-use super::rows::Rows;
 use crate::error::{Error, Result, shape};
 use crate::factor::Precision;
 use crate::product::columns_padded;

@@ -87,16 +87,18 @@ impl Rows {
 
     /// The rows that both have.
     ///
-    /// # Panics
-    /// If they are not of as many attributes.
-    #[must_use]
-    pub fn and(&self, other: &Self) -> Self {
-        assert_eq!(self.attributes(), other.attributes(), "rows of as many attributes");
+    /// # Errors
+    /// [`Error::RowsOf`] if they are of other numbers of attributes or channels.
+    pub fn and(&self, other: &Self) -> Result<Self> {
+        let [needed, given] = [self, other].map(|rows| [rows.attributes(), rows.channels]);
+        if given != needed {
+            return Err(Error::RowsOf { given, needed });
+        }
         let both = |(a, b): (&Vec<usize>, &Vec<usize>)| {
             a.iter().copied().filter(|c| b.binary_search(c).is_ok()).collect()
         };
         let kept = self.kept.iter().zip(&other.kept).map(both).collect();
-        Self { channels: self.channels, kept }
+        Ok(Self { channels: self.channels, kept })
     }
 
     /// The rows of these channels alone, which are numbered anew in this order.

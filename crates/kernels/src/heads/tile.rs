@@ -159,8 +159,7 @@ fn logits<F: Factor, S: Simd>(
     out.chunks_exact_mut(COLUMNS).for_each(|out| out.copy_from_slice(bias));
     let steps = steps::<F>(dims.inputs);
     let a = Left { values: scratch.over_inputs(), row: dims.pitch(), step: 1 };
-    let stretch =
-        Stretch { a: pixel * dims.pitch(), b: panel.index * steps * COLUMNS, steps };
+    let stretch = Stretch { a: pixel * dims.pitch(), b: panel.index * steps * COLUMNS, steps };
     let tile = Tile { values: &mut out, start: 0, row: COLUMNS };
     add_product(simd, once(stretch), a, &weights.to_logits, tile);
     out
@@ -194,7 +193,8 @@ impl<F: Factor> WithSimd for ForwardChunk<'_, F> {
                 for r in 0..ROWS.min(chunk.pixels - pixel) {
                     let mask = row_mut(&mut tile, r * COLUMNS);
                     masks::<S>(mask);
-                    let z = panel.features(&scratch.u[(pixel + r) * dims.pitch()..][..dims.pitch()]);
+                    let z =
+                        panel.features(&scratch.u[(pixel + r) * dims.pitch()..][..dims.pitch()]);
                     for (power, Sums { products, masks }) in curves.powers.iter().zip(&mut powers) {
                         add_sums::<S>(&power.apply(mask), &z, products, masks);
                     }

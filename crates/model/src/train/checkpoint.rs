@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::sleep::Sleep;
 use super::{Position, Trainer};
 use crate::config::{NetworkConfig, TrainConfig};
 use crate::error::{Error, Result};
@@ -63,7 +64,8 @@ impl Trainer {
     /// # Errors
     /// [`Error::Write`] if the file cannot be written.
     pub fn save_checkpoint(&self, path: &Path) -> Result<()> {
-        let weights = self.network.tensors().into_iter().chain(self.average_tensors());
+        let sleep = self.sleep.iter().flat_map(Sleep::tensors);
+        let weights = self.network.tensors().into_iter().chain(self.average_tensors()).chain(sleep);
         let weights = weights.map(|(name, var)| (name, var.as_detached_tensor()));
         let tensors: Vec<_> = weights.chain(self.optimizer.state()).collect();
         let card = CheckpointCard {
@@ -106,6 +108,13 @@ impl Trainer {
             };
             average.set_tensors(path, &tensors.iter().filter_map(without_prefix).collect())?;
         }
+        if let Some(sleep) = &mut self.sleep {
+            for (name, var) in sleep.tensors() {
+                // All names were found above.
+                tensors.get(&name).map_or(Ok(()), |tensor| var.set(tensor))?;
+            }
+            sleep.find_rows(self.network.heads())?;
+        }
         self.position = position;
         Ok(())
     }
@@ -143,7 +152,8 @@ impl Trainer {
         let moments =
             trainable.flat_map(|(name, var)| AdamW::state_names(&name).map(|name| (name, var)));
         let weights = self.network.tensors().into_iter();
-        weights.chain(self.average_tensors()).chain(moments).collect()
+        let sleep = self.sleep.iter().flat_map(Sleep::tensors);
+        weights.chain(self.average_tensors()).chain(moments).chain(sleep).collect()
     }
 }
 

@@ -1,12 +1,14 @@
 //! Training: one optimizer step at a time, from the start or from a checkpoint.
 
 mod checkpoint;
+mod sleep;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Result as CandleResult, Tensor};
 use foresee_kernels::moving_average;
 use serde::{Deserialize, Serialize};
 
+use self::sleep::Sleep;
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::loss::{Loss, loss};
@@ -42,6 +44,9 @@ pub struct StepReport {
     pub mask_mean: f32,
     /// Learning rate of the step.
     pub learning_rate: f64,
+    /// At a look ([`TrainConfig::sleep`]): how many rows of the heads are awake until the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awake: Option<usize>,
 }
 
 /// Trains a network.
@@ -69,6 +74,8 @@ pub struct Trainer {
     /// The moving average, if there is one.
     average: Option<Network>,
     optimizer: AdamW,
+    /// Rows that sleep, if any may.
+    sleep: Option<Sleep>,
     config: TrainConfig,
     /// Batches of an epoch.
     batches: usize,
@@ -87,7 +94,11 @@ impl Trainer {
             AdamWConfig { weight_decay: config.weight_decay, ..Default::default() },
         )?;
         let average = (config.average > 0.).then(|| network.deep_copy()).transpose()?;
-        Ok(Self { network, average, optimizer, config, batches, position: Position::default() })
+        let on_cpu = network.heads().mask_weight.device().is_cpu();
+        let may_sleep = config.sleep > 0. && network.config().attention && on_cpu;
+        let sleep = may_sleep.then(|| Sleep::new(network.heads(), config.sleep)).transpose()?;
+        let position = Position::default();
+        Ok(Self { network, average, optimizer, sleep, config, batches, position })
     }
 
     /// The network with its current weights.
@@ -122,7 +133,7 @@ impl Trainer {
     /// [`Error::NotFinite`] if the loss or a gradient is not finite. The weights then stay as they
     /// were, but running moments can have changed.
     pub fn step(&mut self, images: &Tensor, labels: &Tensor) -> Result<StepReport> {
-        let output = self.network.forward_train(images)?;
+        let (output, awake) = self.forward(images)?;
         let loss = loss(&output, labels, self.config.lambda, self.config.sparsity)?;
         let gradients = loss.total.backward()?;
         let values = self.read_back(loss, &output, labels, &gradients)?;
@@ -143,7 +154,23 @@ impl Trainer {
             self.position = Position { epoch: self.position.epoch + 1, batch: 0, ..self.position };
         }
         let ReadBack { loss, classification, sparsity, accuracy, mask_mean, .. } = values;
-        Ok(StepReport { loss, classification, sparsity, accuracy, mask_mean, learning_rate })
+        Ok(StepReport { loss, classification, sparsity, accuracy, mask_mean, learning_rate, awake })
+    }
+
+    /// The forward pass of a step, and how many rows are awake if it looked.
+    fn forward(&mut self, images: &Tensor) -> Result<(Output, Option<usize>)> {
+        let Some(sleep) = &mut self.sleep else {
+            return Ok((self.network.forward_train(images)?, None));
+        };
+        let heads = self.network.heads();
+        let z = self.network.extractor().forward_train_channels_last(images)?;
+        let looks = Sleep::looks(self.position.step);
+        if looks {
+            sleep.look(heads, &z.detach().permute((0, 3, 1, 2))?)?;
+        }
+        let output =
+            sleep.waking(heads).output_channels_last(&z, |pooled| sleep.complete(pooled))?;
+        Ok((output, looks.then(|| sleep.awake())))
     }
 
     /// Reads all values of a step from the device at once: a GPU idles whenever it is waited for.

@@ -1,0 +1,293 @@
+//! Leaving out rows of the heads whose contribution hardly varies.
+
+use candle_core::{Tensor, Var};
+use foresee_kernels::Rows;
+
+use crate::error::{Error, Result};
+use crate::heads::Heads;
+use crate::network::Network;
+
+/// The logit of a mask that is shut: `sigmoid(-100)` is below 1e-37 in `f32`, for every reader of a
+/// model file.
+const SHUT: f32 = -100.;
+
+/// Sums over images of each row's contribution w_kc·p_kc to its logit, where p_kc is the pooled
+/// product of attribute k and channel c.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_model::{Network, NetworkConfig, RowStatistics};
+///
+/// let config = NetworkConfig { attributes: 2, channels: 4, ..Default::default() };
+/// let network = Network::new(config, 7, &Device::Cpu)?;
+/// let images = Tensor::randn(0f32, 1., (5, 3, 8, 8), &Device::Cpu)?;
+/// let mut statistics = RowStatistics::new(&network)?;
+/// let z = network.extractor().forward(&images)?;
+/// statistics.add(&network.heads().pool(&z)?.features)?;
+/// // At tolerance 0 every row stays.
+/// assert_eq!(statistics.select(0.)?.rows.count(), 8);
+/// // No logit may vary less than by so much: none stays.
+/// assert_eq!(statistics.select(1e9)?.rows.count(), 0);
+/// # Ok::<(), foresee_model::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct RowStatistics {
+    /// The rows that the network has.
+    rows: Rows,
+    /// w, [K, C].
+    readout: Vec<Vec<f64>>,
+    images: usize,
+    /// Mean contributions [K, C] of the images so far, and sums of squared deviations from them
+    /// (Welford's).
+    means: Vec<Vec<f64>>,
+    squares: Vec<Vec<f64>>,
+}
+
+/// Which rows of the heads stay, and what makes up for the others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    /// The rows that stay.
+    pub rows: Rows,
+    /// For each attribute the mean contribution of the rows that go, which joins the readout's bias.
+    pub constants: Vec<f64>,
+    /// For each attribute a bound on the standard deviation of its logit's change over the images:
+    /// the sum of the standard deviations of what the rows that go contribute.
+    pub deviations: Vec<f64>,
+}
+
+impl RowStatistics {
+    /// Of no image yet.
+    ///
+    /// # Errors
+    /// If candle fails.
+    pub fn new(network: &Network) -> Result<Self> {
+        let readout = network.heads().readout_weights()?;
+        let readout: Vec<Vec<f64>> =
+            readout.iter().map(|row| row.iter().map(|&w| f64::from(w)).collect()).collect();
+        let zeros: Vec<Vec<f64>> = readout.iter().map(|row| vec![0.; row.len()]).collect();
+        let rows = network.heads().rows().clone();
+        Ok(Self { rows, readout, images: 0, means: zeros.clone(), squares: zeros })
+    }
+
+    /// Adds images by their pooled products [B, K, C]: the features of
+    /// [`Pooled`](foresee_kernels::Pooled).
+    ///
+    /// # Errors
+    /// If the products are of another shape.
+    pub fn add(&mut self, products: &Tensor) -> Result<()> {
+        let images = products.detach().to_vec3::<f32>()?;
+        let channels = self.rows.channels();
+        let fits = |image: &Vec<Vec<f32>>| {
+            image.len() == self.readout.len() && image.iter().all(|row| row.len() == channels)
+        };
+        if !images.iter().all(fits) {
+            let expected = (products.dim(0)?, self.readout.len(), channels);
+            return Err(candle_core::Error::Msg(format!(
+                "pooled products have shape {:?}, expected {expected:?}",
+                products.dims()
+            ))
+            .into());
+        }
+        for image in &images {
+            self.images += 1;
+            for (k, row) in image.iter().enumerate() {
+                for (c, &product) in row.iter().enumerate() {
+                    let value = self.readout[k][c] * f64::from(product);
+                    let off = value - self.means[k][c];
+                    self.means[k][c] += off / self.images as f64;
+                    self.squares[k][c] += off * (value - self.means[k][c]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Which rows can go: of each attribute those whose contribution varies least, as long as the
+    /// sum of their standard deviations stays below `tolerance`. That sum bounds the standard
+    /// deviation of the logit's change over the images, however the rows depend on each other. The
+    /// unit is that of the logits. At tolerance 0 all rows that the network has stay.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the tolerance is negative or not a number, [`Error::NoImages`] if there
+    /// are fewer than two images, and an error if a contribution is not finite.
+    pub fn select(&self, tolerance: f64) -> Result<Selection> {
+        if tolerance.is_nan() || tolerance < 0. {
+            let expected = "a number from 0, in units of the logits";
+            return Err(Error::Config { key: "tolerance", value: tolerance.to_string(), expected });
+        }
+        if self.images < 2 {
+            return Err(Error::NoImages);
+        }
+        let mut kept = vec![];
+        let mut selection =
+            Selection { rows: self.rows.clone(), constants: vec![], deviations: vec![] };
+        for k in 0..self.rows.attributes() {
+            let (stay, constant, deviation) = self.select_of(k, tolerance)?;
+            kept.push(stay);
+            selection.constants.push(constant);
+            selection.deviations.push(deviation);
+        }
+        selection.rows = Rows::new(self.rows.channels(), kept)?;
+        Ok(selection)
+    }
+
+    /// The channels of an attribute that stay, the mean contribution of those that go, and the sum
+    /// of their deviations.
+    fn select_of(&self, k: usize, tolerance: f64) -> Result<(Vec<usize>, f64, f64)> {
+        let deviation = |c: usize| (self.squares[k][c] / (self.images - 1) as f64).sqrt();
+        let mut order: Vec<(f64, usize)> =
+            self.rows.of(k).iter().map(|&c| (deviation(c), c)).collect();
+        if order.iter().any(|(deviation, _)| !deviation.is_finite()) {
+            return Err(candle_core::Error::Msg(format!(
+                "contributions to logit {k} are not finite: the network's weights or an image are \
+                 damaged"
+            ))
+            .into());
+        }
+        order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let mut sum = 0.;
+        let mut constant = 0.;
+        let mut gone = 0;
+        for &(deviation, c) in &order {
+            if sum + deviation >= tolerance {
+                break;
+            }
+            sum += deviation;
+            constant += self.means[k][c];
+            gone += 1;
+        }
+        let mut stay: Vec<usize> = order[gone..].iter().map(|&(_, c)| c).collect();
+        stay.sort_unstable();
+        Ok((stay, constant, sum))
+    }
+}
+
+impl Network {
+    /// The network in memory of its own, without the rows that a selection leaves out. Their
+    /// weights are 0 and their biases -100, which is a mask of 0 for every reader of the model
+    /// file, and their mean contributions join the readout's biases. A selection that leaves out
+    /// nothing changes no bit.
+    ///
+    /// # Errors
+    /// If the selection is of another number of attributes or channels.
+    pub fn compact(&self, selection: &Selection) -> Result<Self> {
+        let rows = self.heads().rows().and(&selection.rows)?;
+        let compacted = self.deep_copy()?.with_rows(rows)?;
+        compacted.heads().shut_left_out()?;
+        let bias = &compacted.heads().readout_bias;
+        let moved: Vec<f32> = bias
+            .to_vec1::<f32>()?
+            .into_iter()
+            .zip(&selection.constants)
+            .map(|(bias, constant)| (f64::from(bias) + constant) as f32)
+            .collect();
+        bias.set(&Tensor::from_vec(moved, bias.shape(), bias.device())?)?;
+        Ok(compacted)
+    }
+}
+
+impl Heads {
+    /// Whether the rows that are left out have the weights of [`shut_left_out`](Self::shut_left_out),
+    /// so that every reader of the file computes the same.
+    pub(crate) fn left_out_are_shut(&self) -> Result<bool> {
+        let gone = (1. - self.rows.to_tensor(self.mask_weight.device())?.flatten_all()?)?;
+        let of_rows = gone.reshape(((), 1, 1, 1))?;
+        let weights = self.mask_weight.abs()?.broadcast_mul(&of_rows)?.max_all()?;
+        let biases = ((self.mask_bias.as_tensor() - f64::from(SHUT))?.abs()? * gone)?.max_all()?;
+        Ok(weights.to_scalar::<f32>()? == 0. && biases.to_scalar::<f32>()? == 0.)
+    }
+
+    /// Gives the rows that are left out weights of 0 and biases of [`SHUT`].
+    fn shut_left_out(&self) -> Result<()> {
+        let kept = self.rows.to_tensor(self.mask_weight.device())?.flatten_all()?;
+        let of_rows = kept.reshape(((), 1, 1, 1))?;
+        set(&self.mask_weight, &of_rows.broadcast_as(self.mask_weight.shape())?, 0.)?;
+        set(&self.mask_bias, &kept, SHUT)
+    }
+}
+
+/// Sets the values of a variable to `value` where `kept` is 0.
+fn set(var: &Var, kept: &Tensor, value: f32) -> Result<()> {
+    let values = Tensor::full(value, var.shape(), var.device())?;
+    Ok(var.set(&kept.ne(0f64)?.where_cond(var.as_tensor(), &values)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::NetworkConfig;
+
+    fn network(attributes: usize) -> Network {
+        let config = NetworkConfig { attributes, channels: 3, ..Default::default() };
+        Network::new(config, 7, &Device::Cpu).unwrap()
+    }
+
+    /// Contributions by hand: channel c of attribute 0 varies by c·0.1 around c.
+    #[test]
+    fn rows_of_least_deviation_go_until_the_tolerance_is_spent() {
+        let network = network(1);
+        network
+            .heads()
+            .readout_weight
+            .set(&Tensor::ones((1, 3), candle_core::DType::F32, &Device::Cpu).unwrap())
+            .unwrap();
+        let mut statistics = RowStatistics::new(&network).unwrap();
+        let images = Tensor::new(&[[[0f32, 0.9, 1.8]], [[0., 1.1, 2.2]]], &Device::Cpu).unwrap();
+        statistics.add(&images).unwrap();
+        // Deviations are 0, 0.1414 and 0.2828.
+        let kept = |tolerance: f64| statistics.select(tolerance).unwrap().rows.of(0).to_vec();
+        assert_eq!(kept(0.), [0, 1, 2]);
+        assert_eq!(kept(1e-6), [1, 2]);
+        assert_eq!(kept(0.2), [2]);
+        assert_eq!(kept(0.42), [2]);
+        assert_eq!(kept(0.43), [0usize; 0]);
+        let selection = statistics.select(0.2).unwrap();
+        assert!((selection.constants[0] - 1.).abs() < 1e-6);
+        assert!((selection.deviations[0] - 0.02f64.sqrt()).abs() < 1e-6);
+        assert!(statistics.select(-1.).is_err() && statistics.select(f64::NAN).is_err());
+    }
+
+    #[test]
+    fn a_compacted_network_is_the_network_with_constants() {
+        let network = network(2);
+        let images = Tensor::randn(0f32, 1., (4, 3, 7, 6), &Device::Cpu).unwrap();
+        let z = network.extractor().forward(&images).unwrap();
+        let pooled = network.heads().pool(&z).unwrap().features;
+        let rows = Rows::new(3, vec![vec![0, 2], vec![1]]).unwrap();
+        let selection =
+            Selection { rows: rows.clone(), constants: vec![0.5, -0.25], deviations: vec![0., 0.] };
+        let compacted = network.compact(&selection).unwrap();
+        let expected = {
+            let kept = pooled.broadcast_mul(&rows.to_tensor(&Device::Cpu).unwrap()).unwrap();
+            let logits = network.heads().read_out(&kept).unwrap();
+            logits.broadcast_add(&Tensor::new(&[0.5f32, -0.25], &Device::Cpu).unwrap()).unwrap()
+        };
+        let difference = |network: &Network| {
+            let logits = network.forward_features(&z).unwrap().logits;
+            let off = (logits - &expected).unwrap().abs().unwrap().max_all().unwrap();
+            off.to_scalar::<f32>().unwrap()
+        };
+        assert!(difference(&compacted) < 1e-6);
+        // So it is for a reader that knows nothing of rows.
+        let dense = compacted.with_rows(Rows::all(2, 3)).unwrap();
+        assert!(difference(&dense) < 1e-6);
+        // The network itself is as it was.
+        assert_eq!(network.heads().rows().count(), 6);
+        let again = network.heads().pool(&z).unwrap().features;
+        assert_eq!(again.to_vec3::<f32>().unwrap(), pooled.to_vec3::<f32>().unwrap());
+    }
+
+    #[test]
+    fn nothing_left_out_changes_no_bit() {
+        let network = network(2);
+        let images = Tensor::randn(0f32, 1., (3, 3, 9, 9), &Device::Cpu).unwrap();
+        let mut statistics = RowStatistics::new(&network).unwrap();
+        let z = network.extractor().forward(&images).unwrap();
+        statistics.add(&network.heads().pool(&z).unwrap().features).unwrap();
+        let same = network.compact(&statistics.select(0.).unwrap()).unwrap();
+        let logits = |n: &Network| n.forward(&images).unwrap().logits.to_vec2::<f32>().unwrap();
+        assert_eq!(logits(&network), logits(&same));
+    }
+}
