@@ -75,7 +75,7 @@ def network(o):
     f = torch.compile(net) if "compiled" in o.way else net
     adam = torch.optim.AdamW(net.parameters(), 1e-3)
     net.train(o.what != "infer")
-    bf16 = o.bf16 or "bf16" in o.way
+    bf16 = "bf16" in o.way if o.what == "train-run" else o.bf16
 
     def train():
         adam.zero_grad(set_to_none=True)
