@@ -89,7 +89,7 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
     print(&format!("{threads} threads, {machine}, {peaks}\n\n{}\n", header()))?;
     let (mut rows, mut failed) = (vec![], vec![]);
     for case in chosen {
-        let peak = machine::peak_of(&peaks, &case);
+        let peak = case.peak(&peaks);
         let mut ours = match in_own_process(&case, threads, peak, &args.device) {
             Ok(ours) => ours,
             Err(e) => {

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use foresee::kept_rows::{KeptRows, shut_all_but};
 use foresee_attribution::Method;
 use foresee_celeba::{Augmentation, Crop, Normalisation, Preprocessing, synthetic};
-use foresee_kernels::Rows;
+use foresee_kernels::{Peaks, Rows};
 use foresee_model::{
     MeasuredChange, Network, NetworkConfig, Precision, Predictions, TrainConfig, Trainer,
 };
@@ -170,6 +170,16 @@ impl Case {
             Work::PruneCurve => (1..=C).map(|c| 2. * (K * c * c) as f64).sum(),
         };
         1e-9 * pixels * each
+    }
+
+    /// The peak of the case's factors. The heads alone make each product of `f32` from three of
+    /// TF32.
+    pub fn peak(&self, peaks: &Peaks) -> f64 {
+        match (self.precision, self.work, peaks.tf32) {
+            (Precision::F32, Work::Heads, Some(tf32)) => tf32 / 3.,
+            (Precision::F32, ..) => peaks.f32,
+            (Precision::Bf16, ..) => peaks.bf16,
+        }
     }
 
     /// Bytes of one round, if every kernel reads its feature maps once and writes its results once;

@@ -1,22 +1,9 @@
-//! The device that is measured: its name, what it can do at most, and the memory of a case.
+//! The device that is measured: its name, and the memory that a case needs.
 
 use candle_core::Device;
 #[cfg(feature = "cuda")]
 use foresee::device::pool;
 use foresee::memory;
-use foresee_kernels::Peaks;
-use foresee_model::Precision;
-
-use super::cases::{Case, Work};
-
-/// That of a case's factors. The heads alone make each product of `f32` from three of TF32.
-pub fn peak_of(peaks: &Peaks, case: &Case) -> f64 {
-    match (case.precision, case.work, peaks.tf32) {
-        (Precision::F32, Work::Heads, Some(tf32)) => tf32 / 3.,
-        (Precision::F32, ..) => peaks.f32,
-        (Precision::Bf16, ..) => peaks.bf16,
-    }
-}
 
 /// The device's name, where it has one of its own.
 pub fn name(device: &Device) -> Option<String> {
