@@ -50,6 +50,22 @@ pub mod published {
     pub const ATTRIBUTE_COUNTS: &str = include_str!("published/attribute_counts.csv");
 }
 
+/// What benchmarks are measured with, so that everyone measures the same.
+pub mod bench {
+    /// JSON: of how many channels each of CelebA's 40 attributes keeps its masks, in the order of
+    /// its annotations. `trained` is a trained network; `training` lists the masks that are awake
+    /// after so many passes over the training images. Only counts are kept, and no weights.
+    ///
+    /// ```
+    /// let (_, trained) = foresee_data::bench::KEPT_ROWS.split_once("\"trained\": [").unwrap();
+    /// let (counts, _) = trained.split_once(']').unwrap();
+    /// let counts: Vec<usize> = counts.split(", ").map(|n| n.parse().unwrap()).collect();
+    /// assert_eq!(counts.len(), 40);
+    /// assert!(counts.iter().all(|&count| count <= 128));
+    /// ```
+    pub const KEPT_ROWS: &str = include_str!("bench/kept_rows.json");
+}
+
 /// Settings of a run, as TOML: (name, text). The first states every key; each of the others states
 /// what differs from it.
 ///

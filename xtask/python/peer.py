@@ -1,10 +1,11 @@
 """The peer of `cargo xtask bench`: the same network, batch and threads in PyTorch, its attribution in Captum, or the loader in Pillow and NumPy.
 
     python peer.py --what train --size 64 --batch 8 [--bf16] [--threads 2]
+    python peer.py --what train-run --size 32 --batch 32 --steps 6000
     python peer.py --what integrated-gradients --size 64 --batch 8
     python peer.py --what loader --size 64 --faces FOLDER
 
-Tries several ways, each in a process of its own, and prints the fastest as one line of JSON.
+Tries several ways, each in a process of its own, and prints the fastest as one line of JSON. `train-run` is a whole training of --steps steps in f32 or bf16: the mean of some steps, times their number.
 """
 import argparse
 import json
@@ -73,20 +74,21 @@ def network(o):
         net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
     f = torch.compile(net) if "compiled" in o.way else net
     adam = torch.optim.AdamW(net.parameters(), 1e-3)
-    net.train(o.what == "train")
+    net.train(o.what != "infer")
+    bf16 = "bf16" in o.way if o.what == "train-run" else o.bf16
 
     def train():
         adam.zero_grad(set_to_none=True)
-        with torch.autocast(o.device, dtype=torch.bfloat16, enabled=o.bf16):
+        with torch.autocast(o.device, dtype=torch.bfloat16, enabled=bf16):
             logits, l1 = f(x)
         loss(logits, l1, y).backward()
         adam.step()
 
     def infer():
-        with torch.no_grad(), torch.autocast(o.device, dtype=torch.bfloat16, enabled=o.bf16):
+        with torch.no_grad(), torch.autocast(o.device, dtype=torch.bfloat16, enabled=bf16):
             f(x)
 
-    return train if o.what == "train" else infer
+    return infer if o.what == "infer" else train
 
 
 def attribution(o):
@@ -142,26 +144,28 @@ def loader(o):
 
 def measure(o):
     work = loader(o) if o.what == "loader" else attribution(o) if o.what in ATTRIBUTION else network(o)
+    # As many steps as our own side measures at a point of a training, and their mean as well.
+    least, typical = (20, statistics.mean) if o.what == "train-run" else (5, statistics.median)
     if o.device == "cuda" and o.what != "loader":
         synchronized, reset, peak = on_cuda()
-        times = rounds(lambda: synchronized(work), reset)
+        times = rounds(lambda: synchronized(work), reset, least)
     else:
-        times, peak = rounds(work), peak_bytes
-    median = statistics.median(times)
+        times, peak = rounds(work, least=least), peak_bytes
     return {
         "way": o.way,
-        "median_ms": median * 1e3,
-        "min_ms": min(times) * 1e3,
-        "images_per_s": o.batch / median,
+        "median_ms": typical(times) * o.steps * 1e3,
+        "min_ms": min(times) * o.steps * 1e3,
+        "images_per_s": o.batch / typical(times),
         "peak_bytes": peak(),
     }
 
 
 def main():
     a = argparse.ArgumentParser()
-    a.add_argument("--what", choices=["train", "infer", "loader", *ATTRIBUTION], required=True)
+    a.add_argument("--what", choices=["train", "train-run", "infer", "loader", *ATTRIBUTION], required=True)
     a.add_argument("--size", type=int, default=64)
     a.add_argument("--batch", type=int, default=8)
+    a.add_argument("--steps", type=int, default=1)
     a.add_argument("--bf16", action="store_true")
     a.add_argument("--threads", type=int, default=2)
     a.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -175,7 +179,9 @@ def main():
     if o.device == "cuda":
         ways += ["compiled, channels-last"]
         ways += [] if o.bf16 else [f"{way}, TF32" for way in ways]
-    if o.what == "loader":
+    if o.what == "train-run":
+        ways = [f"{way}, {precision}" for way in ways for precision in ("f32", "bf16")]
+    elif o.what == "loader":
         ways = ["Pillow and NumPy"]
     elif o.what in ATTRIBUTION:
         ways = ["Captum", "Captum, channels-last"]

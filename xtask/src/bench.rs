@@ -3,7 +3,6 @@
 mod attribution;
 mod cases;
 mod machine;
-mod memory;
 mod stock;
 
 use std::collections::BTreeMap;
@@ -13,6 +12,8 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use clap::Args;
+use foresee_attribution::Method;
+use foresee_kernels::Peaks;
 use foresee_model::Precision;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,8 @@ use cases::{Case, Measurement, Work};
 use foresee::device::device;
 use foresee::error::input;
 use foresee::output::{Kind, OutputFile, OverwriteArgs, print};
-use machine::Peaks;
+
+use crate::shell::chosen;
 
 #[derive(Args)]
 pub struct BenchArgs {
@@ -77,32 +79,18 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
     if let Some(case) = &args.case {
         return one(&case[0], &case[1], &device);
     }
-    let all = cases::all(!device.is_cpu());
-    let chosen: Vec<Case> = all
-        .iter()
-        .copied()
-        .filter(|case| {
-            args.only.is_empty() || args.only.iter().any(|text| case.name().contains(text))
-        })
-        .collect();
-    if chosen.is_empty() {
-        let names: Vec<String> = all.iter().map(Case::name).collect();
-        return Err(input(format!(
-            "--only {}: the cases are {}",
-            args.only.join(" "),
-            names.join(", ")
-        )));
-    }
+    let chosen = chosen(cases::all(!device.is_cpu()), &args.only, Case::name, "cases")?;
     let ours = Kind::Text("[\n  {\n    \"case\"");
     let json = OutputFile::again("--json", args.json.as_deref(), ours, args.overwrite)?;
     let threads = rayon::current_num_threads();
     let peaks = Peaks::measure(&device)?;
     let machine = machine::name(&device)
         .unwrap_or_else(|| format!("{:?}", foresee_kernels::instruction_set()));
-    print(&format!("{threads} threads, {machine}, {}\n\n{}\n", peaks.text(), header()))?;
+    print(&format!("{threads} threads, {machine}, {peaks}\n\n{}\n", header()))?;
     let (mut rows, mut failed) = (vec![], vec![]);
     for case in chosen {
-        let mut ours = match in_own_process(&case, threads, peaks.of(&case), &args.device) {
+        let peak = case.peak(&peaks);
+        let mut ours = match in_own_process(&case, threads, peak, &args.device) {
             Ok(ours) => ours,
             Err(e) => {
                 tracing::error!("{e:#}");
@@ -165,6 +153,15 @@ fn line(row: &Row) -> String {
     if let Some(share) = m.share_of_bandwidth {
         text.push_str(&format!("   {:.0}% of the memory's bandwidth", 100. * share));
     }
+    if let Some(change) = &m.beside_dense {
+        text.push_str(&format!(
+            "   beside all rows {} of {} answers flip, logits move by at most {:.0e}",
+            change.flipped, change.answers, change.greatest
+        ));
+    }
+    if let Some(steps) = m.sum_of_steps {
+        text.push_str(&format!("   no run: a sum over {steps} steps from {} measured", m.runs));
+    }
     if let Some(share) = m.of_full_passes {
         text.push_str(&format!(
             "   {share:.2} of the time of a full pass of the heads for each point"
@@ -184,16 +181,9 @@ fn one(name: &str, peak: &str, device: &Device) -> Result<()> {
 
 fn in_own_process(case: &Case, threads: usize, peak: f64, device: &str) -> Result<Measurement> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args([
-        "bench",
-        "--case",
-        &case.name(),
-        &peak.to_string(),
-        "--threads",
-        &threads.to_string(),
-        "--device",
-        device,
-    ]);
+    let arguments =
+        format!("bench --case {} {peak} --threads {threads} --device {device}", case.name());
+    command.args(arguments.split(' '));
     parse(&mut command).with_context(|| format!("case {}", case.name()))
 }
 
@@ -202,26 +192,20 @@ fn peer(python: &Path, case: &Case, threads: usize, device: &str) -> Result<Opti
     let what = match case.work {
         Work::Infer => "infer",
         Work::Train => "train",
+        Work::TrainRun => "train-run",
         Work::Loader => "loader",
-        Work::PruneCurve | Work::Heads => return Ok(None),
-        Work::Attribution(method) if attribution::in_captum(method) => method.id(),
-        Work::Attribution(_) => return Ok(None),
+        // Captum's LRP has no rule for a product of mask and feature.
+        Work::PruneCurve | Work::Heads | Work::Attribution(Method::Lrp) => return Ok(None),
+        Work::Attribution(method) => method.id(),
     };
     let mut command = Command::new(python);
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/peer.py")).args([
-        "--what",
-        what,
-        "--threads",
-        &threads.to_string(),
-    ]);
-    command.args([
-        "--size",
-        &case.size.to_string(),
-        "--batch",
-        &case.batch.to_string(),
-        "--device",
-        device,
-    ]);
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/peer.py"));
+    let (size, batch, steps) = (case.size, case.batch, case.steps()?);
+    let arguments = format!(
+        "--what {what} --size {size} --batch {batch} --steps {steps} --threads {threads} --device \
+         {device}"
+    );
+    command.args(arguments.split(' '));
     if case.precision == Precision::Bf16 {
         command.arg("--bf16");
     }

@@ -10,8 +10,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use foresee::device::device;
-use foresee::error::input;
 use foresee::output::print;
+
+use crate::shell::chosen;
 
 #[derive(Args)]
 pub struct CudaCheckArgs {
@@ -65,20 +66,7 @@ impl Outcome {
 }
 
 pub fn cuda_check(args: &CudaCheckArgs) -> Result<()> {
-    let checks: Vec<Check> = checks::all()
-        .into_iter()
-        .filter(|check| {
-            args.only.is_empty() || args.only.iter().any(|text| check.name.contains(text.as_str()))
-        })
-        .collect();
-    if checks.is_empty() {
-        let names: Vec<String> = checks::all().into_iter().map(|check| check.name).collect();
-        return Err(input(format!(
-            "--only {}: the checks are\n{}",
-            args.only.join(" "),
-            names.join("\n")
-        )));
-    }
+    let checks = chosen(checks::all(), &args.only, |check| check.name.clone(), "checks")?;
     let device = device("cuda")?;
     let failed = run(&checks, &device)?;
     ensure!(failed == 0, "{failed} of {} checks failed", checks.len());
@@ -194,6 +182,8 @@ fn on_cpu(t: &Tensor) -> Result<Vec<f64>> {
 
 #[cfg(test)]
 mod tests {
+    use foresee::error::input;
+
     use super::*;
 
     /// The CPU passes its own checks, so that one that fails on a GPU tells of the GPU.

@@ -1,9 +1,10 @@
-//! Commands in the checkout.
+//! Commands in the checkout, and what commands ask for.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use foresee::error::input;
 
 /// The checkout.
 pub fn root() -> &'static Path {
@@ -25,5 +26,23 @@ pub fn run(command: &mut Command) -> Result<()> {
     match status.success() {
         true => Ok(()),
         false => bail!("{command:?} failed ({status})"),
+    }
+}
+
+/// Those whose name contains one of the texts of `--only`, or all if it was not given.
+pub fn chosen<T>(
+    all: Vec<T>,
+    only: &[String],
+    name: impl Fn(&T) -> String,
+    plural: &str,
+) -> Result<Vec<T>> {
+    let names: Vec<String> = all.iter().map(&name).collect();
+    let is_chosen = |item: &T| only.iter().any(|text| name(item).contains(text.as_str()));
+    let found: Vec<T> = all.into_iter().filter(|item| only.is_empty() || is_chosen(item)).collect();
+    match found.is_empty() {
+        true => {
+            Err(input(format!("--only {}: the {plural} are\n{}", only.join(" "), names.join("\n"))))
+        }
+        false => Ok(found),
     }
 }

@@ -13,6 +13,7 @@ mod faces;
 mod figures;
 pub mod hash;
 mod interrupt;
+pub mod kept_rows;
 pub mod memory;
 pub mod output;
 mod pages;

@@ -39,7 +39,7 @@ pub use layer_norm::{layer_norm, rms_norm};
 pub use layout::select_channels;
 pub use moments::{Moments, channel_moments};
 pub use norm::{BATCH_NORM_EPSILON, LEAKY_RELU_SLOPE, norm_leaky_relu, scale_shift_leaky_relu};
-pub use peak::measure_peak;
+pub use peak::{Peaks, measure_peak};
 pub use pool::{Pool2d, adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d};
 pub use pooled::Pooled;
 pub use softmax::softmax_last_dim;

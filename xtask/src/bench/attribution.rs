@@ -34,11 +34,6 @@ pub fn batch(method: Method) -> usize {
     }
 }
 
-/// Captum's LRP has no rule for a product of mask and feature.
-pub fn in_captum(method: Method) -> bool {
-    method != Method::Lrp
-}
-
 /// A network that is explained, as a whole and as layers.
 pub struct Explainer {
     network: Network,
@@ -72,12 +67,8 @@ impl Explainer {
                     |x: &Tensor| self.network.extractor().forward(x).map_err(Error::wrap),
                     |z: &Tensor| Ok(self.network.forward_features(z).map_err(Error::wrap)?.logits),
                 );
-                grad_cam(
-                    &split,
-                    x,
-                    ATTRIBUTE,
-                    &GradCam { batch: Some(self.batch), ..GradCam::default() },
-                )?
+                let options = GradCam { batch: Some(self.batch), ..GradCam::default() };
+                grad_cam(&split, x, ATTRIBUTE, &options)?
             }
             Method::Lrp => lrp(&self.layers, x, ATTRIBUTE, &Composite::epsilon_plus())?.attribution,
             other => bail!("{} is not measured", other.id()),

@@ -21,28 +21,17 @@ impl Stock {
         let variables = VarMap::new();
         let vb = VarBuilder::from_varmap(&variables, DType::F32, device);
         let plan = [(3, 32, 1), (32, 64, 2), (64, 64, 3), (64, channels, 2)];
-        let block =
-            |(i, (inputs, outputs, dilation)): (usize, (usize, usize, usize))| -> Result<_> {
-                let config = Conv2dConfig { padding: dilation, dilation, ..Default::default() };
-                let vb = vb.pp(i);
-                Ok((
-                    candle_nn::conv2d(inputs, outputs, 3, config, vb.pp("conv"))?,
-                    candle_nn::batch_norm(outputs, 1e-5, vb.pp("bn"))?,
-                ))
-            };
-        let blocks = plan.into_iter().enumerate().map(block).collect::<Result<_>>()?;
-        let mask = candle_nn::conv2d(
-            channels,
-            attributes * channels,
-            1,
-            Default::default(),
-            vb.pp("mask"),
-        )?;
-        let readout = vb.get_with_hints(
-            (attributes, channels),
-            "readout",
-            candle_nn::init::DEFAULT_KAIMING_UNIFORM,
-        )?;
+        let mut blocks = vec![];
+        for (i, (inputs, outputs, dilation)) in plan.into_iter().enumerate() {
+            let config = Conv2dConfig { padding: dilation, dilation, ..Default::default() };
+            let vb = vb.pp(i);
+            let conv = candle_nn::conv2d(inputs, outputs, 3, config, vb.pp("conv"))?;
+            blocks.push((conv, candle_nn::batch_norm(outputs, 1e-5, vb.pp("bn"))?));
+        }
+        let rows = attributes * channels;
+        let mask = candle_nn::conv2d(channels, rows, 1, Default::default(), vb.pp("mask"))?;
+        let uniform = candle_nn::init::DEFAULT_KAIMING_UNIFORM;
+        let readout = vb.get_with_hints((attributes, channels), "readout", uniform)?;
         let bias = vb.get_with_hints(attributes, "bias", candle_nn::init::ZERO)?;
         let optimizer = AdamW::new_lr(variables.all_vars(), 1e-3)?;
         Ok(Self { blocks, mask, readout, bias, optimizer, attributes })
@@ -54,13 +43,8 @@ impl Stock {
             z = candle_nn::ops::leaky_relu(&norm.forward_t(&conv.forward(&z)?, train)?, 0.01)?;
         }
         let (b, c, h, w) = z.dims4()?;
-        let masks = candle_nn::ops::sigmoid(&self.mask.forward(&z)?)?.reshape((
-            b,
-            self.attributes,
-            c,
-            h,
-            w,
-        ))?;
+        let shape = (b, self.attributes, c, h, w);
+        let masks = candle_nn::ops::sigmoid(&self.mask.forward(&z)?)?.reshape(shape)?;
         let pooled = masks.broadcast_mul(&z.unsqueeze(1)?)?.mean(D::Minus1)?.mean(D::Minus1)?;
         let logits =
             pooled.broadcast_mul(&self.readout)?.sum(D::Minus1)?.broadcast_add(&self.bias)?;

@@ -1,0 +1,165 @@
+//! Trains the network of a profile on faces of a folder and prints how many rows of its heads are
+//! awake meanwhile, and how many the trained network needs: `data/bench/kept_rows.json`.
+//!
+//! cargo run --release -p foresee --example kept_rows -- CELEBA_DIR [KEY=VALUE ...]
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{D, Device};
+use foresee::config::Config;
+use foresee::kept_rows::{KeptRows, Point};
+use foresee_celeba::{BatchOptions, CelebA, Split, SplitRule};
+use foresee_model::{Network, NetworkConfig, RowStatistics, TrainConfig, Trainer};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// The profile whose training it is, and its faces, as many as the benchmark assumes.
+const PROFILE: &str = "small";
+const FACES: usize = 6400;
+/// After so many passes the rows are counted; also after the last.
+const PASSES: [usize; 8] = [0, 1, 2, 3, 5, 8, 12, 20];
+/// Training faces on which a row is seen to be awake.
+const LOOK: usize = 400;
+/// Rows of the trained network go as `foresee compact` lets them go by default.
+const TOLERANCE: f64 = 1e-3;
+const SEED: u64 = 0;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (folder, set) = arguments.split_first().context("name a folder with CelebA")?;
+    let settings = serde_json::to_value(Config::resolve(PROFILE, None, set)?)?;
+    let data = CelebA::open(folder, SplitRule::Official)?;
+    let mut faces = data.split(Split::Train)?;
+    faces.truncate(FACES);
+    let training = Training { settings, data, faces };
+    let made_by = ["cargo run --release -p foresee --example kept_rows -- CELEBA_DIR".to_owned()];
+    let made_by = made_by.iter().chain(set).map(String::as_str).collect::<Vec<_>>().join(" ");
+    print!("{}", training.count(made_by)?.text()?);
+    Ok(())
+}
+
+struct Training {
+    /// The configuration by its keys.
+    settings: Value,
+    data: CelebA,
+    faces: Vec<usize>,
+}
+
+impl Training {
+    fn count(&self, made_by: String) -> Result<KeptRows> {
+        let network = Network::new(self.network()?, SEED, &Device::Cpu)?;
+        let steps_of_a_pass = self.faces.len() / self.setting::<usize>("/train/batch_size")?;
+        let config = self.trainer()?;
+        let (epochs, sleep) = (config.epochs, config.sleep);
+        ensure!(sleep > 0., "train.sleep = 0: no row would sleep; add train.sleep=0.03");
+        let mut trainer = Trainer::new(network, config, steps_of_a_pass)?;
+        let mut training = vec![];
+        for passes in 0..=epochs {
+            if passes == epochs || PASSES.contains(&passes) {
+                let awake = self.awake(trainer.network(), sleep)?;
+                let (count, all) = (awake.iter().sum::<usize>(), trainer.network().config());
+                let share = 100. * count as f64 / (all.attributes * all.channels) as f64;
+                eprintln!("after {passes} passes {share:.1} % of the rows are awake");
+                training.push(Point { passes, awake });
+            }
+            if passes < epochs {
+                self.pass(&mut trainer)?;
+            }
+        }
+        let network = trainer.trained();
+        Ok(KeptRows {
+            source: self.source()?,
+            made_by,
+            channels: network.config().channels,
+            steps_of_a_pass,
+            sleep,
+            tolerance: TOLERANCE,
+            trained: self.needed(network)?,
+            training,
+        })
+    }
+
+    fn setting<T: DeserializeOwned>(&self, key: &str) -> Result<T> {
+        let value = self.settings.pointer(key).with_context(|| format!("no setting {key}"))?;
+        Ok(serde_json::from_value(value.clone())?)
+    }
+
+    /// A section without the keys that the network and its trainer do not know.
+    fn section<T: DeserializeOwned>(&self, name: &str, unknown: &[&str]) -> Result<T> {
+        let mut section: Map<String, Value> = self.setting(name)?;
+        section.retain(|key, _| !unknown.contains(&key.as_str()));
+        Ok(serde_json::from_value(Value::Object(section))?)
+    }
+
+    fn network(&self) -> Result<NetworkConfig> {
+        self.section("/model", &["compact"])
+    }
+
+    fn trainer(&self) -> Result<TrainConfig> {
+        let images = ["batch_size", "flip", "crop", "limit", "checkpoint_seconds"];
+        self.section("/train", &images)
+    }
+
+    fn source(&self) -> Result<String> {
+        let of = if self.data.is_synthetic() { "drawn faces" } else { "CelebA" };
+        let NetworkConfig { attributes, channels, .. } = self.network()?;
+        Ok(format!(
+            "profile `{PROFILE}` on {} training faces of {of}, seed {SEED}: {attributes} \
+             attributes, {channels} channels",
+            self.faces.len()
+        ))
+    }
+
+    /// One pass over the training images, augmented as in a run.
+    fn pass(&self, trainer: &mut Trainer) -> Result<()> {
+        let options = BatchOptions {
+            image_size: self.setting("/data/image_size")?,
+            batch_size: self.setting("/train/batch_size")?,
+            shuffle: Some((SEED, trainer.position().epoch as u64)),
+            flip: self.setting("/train/flip")?,
+            smallest_crop: self.setting("/train/crop")?,
+            drop_last: true,
+            ..Default::default()
+        };
+        for batch in self.data.batches(&self.faces, &options) {
+            let batch = batch?;
+            trainer.step(&batch.images, &batch.labels)?;
+        }
+        Ok(())
+    }
+
+    /// Training images in batches, not augmented.
+    fn images(&self, faces: usize) -> Result<foresee_celeba::Batches> {
+        let image_size = self.setting("/data/image_size")?;
+        let options = BatchOptions { image_size, ..Default::default() };
+        Ok(self.data.batches(&self.faces[..faces.min(self.faces.len())], &options))
+    }
+
+    /// For each attribute, the masks that reach `least` on a pixel of some face.
+    fn awake(&self, network: &Network, least: f64) -> Result<Vec<usize>> {
+        let network = network.frozen();
+        let NetworkConfig { attributes, channels, .. } = *network.config();
+        let mut greatest = vec![vec![0f32; channels]; attributes];
+        for batch in self.images(LOOK)? {
+            let z = network.extractor().forward(&batch?.images)?;
+            for (attribute, greatest) in greatest.iter_mut().enumerate() {
+                let masks = network.heads().masks(&z, &[attribute])?.squeeze(1)?;
+                let here: Vec<f32> = masks.max(D::Minus1)?.max(D::Minus1)?.max(0)?.to_vec1()?;
+                greatest.iter_mut().zip(here).for_each(|(g, here)| *g = g.max(here));
+            }
+        }
+        let count = |of: &Vec<f32>| of.iter().filter(|&&g| f64::from(g) >= least).count();
+        Ok(greatest.iter().map(count).collect())
+    }
+
+    /// For each attribute, the rows that the trained network needs.
+    fn needed(&self, network: &Network) -> Result<Vec<usize>> {
+        let network = network.frozen();
+        let mut statistics = RowStatistics::new(&network)?;
+        for batch in self.images(self.faces.len())? {
+            let z = network.extractor().forward(&batch?.images)?;
+            statistics.add(&network.heads().pool(&z)?.features)?;
+        }
+        let rows = statistics.select(TOLERANCE)?.rows;
+        Ok((0..rows.attributes()).map(|attribute| rows.of(attribute).len()).collect())
+    }
+}
