@@ -31,7 +31,10 @@ pub use conv::conv2d;
 pub use curve::{ClosedForm, Identity, ToneCurve};
 pub use error::{Error, Result};
 pub use factor::Precision;
-pub use heads::{attention_heads, attention_heads_with_curves, attention_masks};
+pub use heads::{
+    ChannelCut, HeadWeights, StandIn, attention_heads, attention_heads_with_curves,
+    attention_logits_of_cuts, attention_masks,
+};
 pub use isa::{InstructionSet, instruction_set, with_instruction_set};
 pub use layer_norm::{layer_norm, rms_norm};
 pub use layout::select_channels;

@@ -2,6 +2,7 @@
 //! without storing a mask.
 
 mod batch;
+mod cuts;
 mod dims;
 mod tile;
 mod weights;
@@ -9,6 +10,7 @@ mod weights;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 
 use self::batch::Inputs;
+pub use self::cuts::{ChannelCut, HeadWeights, StandIn, attention_logits_of_cuts};
 use self::dims::Dims;
 use self::weights::WeightGradients;
 use crate::curve::{Identity, ToneCurve};
