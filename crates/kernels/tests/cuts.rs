@@ -236,7 +236,7 @@ fn all_kinds(problem: &Problem, numbers: &mut Numbers) -> Vec<(&'static str, Vec
         .collect();
     let many: Vec<Owned> =
         curve.iter().map(|kept| Owned::with(problem, kept, &order, numbers)).collect();
-    let mixed = [&plain[..], &many, &alone].concat();
+    let mixed = [&plain[..], &many[..], &alone[..]].concat();
     vec![
         ("a curve", plain),
         ("each channel alone", alone),
@@ -282,7 +282,7 @@ fn a_whole_curve_of_many_channels_matches() -> AnyResult {
         problem.check("a whole curve", &curve, precision)?;
     }
     // So many changes that blocks are of few pixels.
-    let small = Problem { size: (3, 7), ..Problem::new(1, 70, 2, (3, 7), &mut numbers) };
+    let small = Problem::new(1, 70, 2, (6, 9), &mut numbers);
     let curve: Vec<Owned> = nested(&order, 1)
         .iter()
         .map(|kept| Owned::with(&small, kept, &order, &mut numbers))

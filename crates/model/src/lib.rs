@@ -4,6 +4,7 @@ mod card;
 mod class_metrics;
 mod config;
 mod conventions;
+mod cuts;
 mod error;
 mod extractor;
 mod file;
