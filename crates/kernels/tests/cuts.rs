@@ -14,18 +14,18 @@ type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 struct Numbers(u64);
 
 impl Numbers {
-    fn next(&mut self) -> f32 {
+    fn one(&mut self) -> f32 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 2.
     }
 
     fn list(&mut self, n: usize, scale: f32) -> Vec<f32> {
-        (0..n).map(|_| self.next() * scale).collect()
+        (0..n).map(|_| self.one() * scale).collect()
     }
 
     fn below(&mut self, n: usize) -> usize {
-        self.next();
+        self.one();
         (self.0 >> 33) as usize % n
     }
 
@@ -67,7 +67,7 @@ impl Owned {
         let mut offsets = vec![0.; problem.c];
         for &c in mixed.iter().filter(|&c| !kept.contains(c)) {
             weights[c] = numbers.list(kept.len(), 0.7);
-            offsets[c] = numbers.next();
+            offsets[c] = numbers.one();
         }
         let readout = (0..problem.k).map(|_| numbers.list(kept.len(), 1.)).collect();
         let readout_offsets = numbers.list(problem.k, 1.);

@@ -38,7 +38,7 @@ fn nearest_first(sources: &[Vec<Source>], first: usize) -> Vec<Step> {
     let mut at = first;
     let alone: Vec<usize> = sources.iter().map(|to| changes(None, to).count()).collect();
     loop {
-        let distance = |to: usize| changes(Some(&sources[at]), &sources[to]).count();
+        let distance = |to: usize| changes(Some(sources[at].as_slice()), &sources[to]).count();
         let nearest = left
             .iter()
             .enumerate()
