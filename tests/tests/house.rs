@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("foresee-model", &["foresee-files", "foresee-kernels"]),
     ("foresee-analysis", &["foresee-stats"]),
     ("foresee-perturb", &["foresee-kernels", "foresee-model", "foresee-stats"]),
-    ("foresee-predict", &["foresee-kernels", "foresee-perturb", "foresee-stats"]),
+    ("foresee-predict", &["foresee-perturb", "foresee-stats"]),
     ("foresee-attribution", &["foresee-kernels", "foresee-model", "foresee-stats"]),
     (
         "foresee",

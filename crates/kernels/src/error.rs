@@ -47,6 +47,16 @@ pub enum Error {
         /// K and C of the heads.
         needed: [usize; 2],
     },
+    /// A cut of channels does not fit the heads.
+    #[error("{operation}: cut {cut} {problem}")]
+    Cut {
+        /// The operation called.
+        operation: &'static str,
+        /// The cut's index.
+        cut: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The operation is not defined for numbers of this type.
     #[error("{operation}: a tensor is of type {got}, but numbers with a fraction are needed")]
     Type {

@@ -32,7 +32,8 @@ pub use curve::{ClosedForm, Identity, ToneCurve};
 pub use error::{Error, Result};
 pub use factor::Precision;
 pub use heads::{
-    Rows, attention_heads, attention_heads_of_rows, attention_heads_with_curves, attention_masks,
+    ChannelCut, HeadWeights, Rows, StandIn, attention_heads, attention_heads_of_rows,
+    attention_heads_with_curves, attention_logits_of_cuts, attention_masks,
 };
 pub use isa::{InstructionSet, instruction_set, with_instruction_set};
 pub use layer_norm::{layer_norm, rms_norm};

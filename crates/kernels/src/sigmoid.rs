@@ -60,6 +60,14 @@ pub(crate) fn add_sums<S: Simd>(mask: &Row, z: &Row, products: &mut Row, sums: &
     }
 }
 
+/// Adds the products of a row of masks with the features to `products`.
+#[inline(always)]
+pub(crate) fn add_products<S: Simd>(mask: &Row, z: &Row, products: &mut Row) {
+    for j in 0..COLUMNS {
+        products[j] = fma::<S>(mask[j], z[j], products[j]);
+    }
+}
+
 /// The gradients with respect to a pixel's mask sums, by channel: dL/dm = `masks` + `features`·z.
 pub(crate) struct Upstream {
     pub features: Row,

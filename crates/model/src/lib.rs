@@ -7,6 +7,7 @@ mod class_metrics;
 mod compact;
 mod config;
 mod conventions;
+mod cuts;
 mod error;
 mod extractor;
 mod file;

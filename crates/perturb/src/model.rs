@@ -1,7 +1,7 @@
 //! What the operations need of a network.
 
 use candle_core::{Error, Result, Tensor};
-use foresee_kernels::ToneCurve;
+use foresee_kernels::{ChannelCut, ToneCurve, select_channels};
 use foresee_model::Network;
 
 use crate::prune::Cut;
@@ -41,6 +41,24 @@ pub trait AttentionModel: Sized {
     /// # Errors
     /// If a channel does not exist, or this model does not support a cut of this kind.
     fn cut(&self, cut: &Cut) -> Result<Self>;
+
+    /// Logits [B, K] of the smaller network of each cut, from the features of this network: one
+    /// tensor for each cut, in their order.
+    ///
+    /// If it is not given, each smaller network is made and run. Making it costs far less than
+    /// running it, so none is kept. A network whose cuts share arithmetic can do better, as
+    /// `foresee_model::Network` does.
+    ///
+    /// # Errors
+    /// As [`cut`](Self::cut), or if the features do not fit the network.
+    fn logits_of_cuts(&self, features: &Tensor, cuts: &[&Cut]) -> Result<Vec<Tensor>> {
+        cuts.iter().map(|cut| logits_of_cut(self, features, cut)).collect()
+    }
+}
+
+/// The logits of one smaller network.
+fn logits_of_cut<M: AttentionModel>(model: &M, features: &Tensor, cut: &Cut) -> Result<Tensor> {
+    model.cut(cut)?.logits(&select_channels(features, cut.kept())?)
 }
 
 impl AttentionModel for Network {
@@ -75,5 +93,13 @@ impl AttentionModel for Network {
             Cut::With(stand_in) => self.reconstruct_channels(stand_in),
         }
         .map_err(Error::wrap)
+    }
+
+    fn logits_of_cuts(&self, features: &Tensor, cuts: &[&Cut]) -> Result<Vec<Tensor>> {
+        let of_channels: Vec<ChannelCut> = cuts.iter().map(|cut| cut.of_channels()).collect();
+        match self.heads().logits_of_cuts(features, &of_channels).map_err(Error::wrap)? {
+            Some(logits) => Ok(logits),
+            None => cuts.iter().map(|cut| logits_of_cut(self, features, cut)).collect(),
+        }
     }
 }

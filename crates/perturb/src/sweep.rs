@@ -2,7 +2,7 @@
 //! settings.
 
 use candle_core::Tensor;
-use foresee_kernels::{ToneCurve, select_channels};
+use foresee_kernels::ToneCurve;
 
 use crate::error::Result;
 use crate::model::AttentionModel;
@@ -12,7 +12,8 @@ use crate::tally::Tally;
 
 /// Classifies the same images with each of many smaller networks. Returns a tally for each cut of
 /// each curve, `[curve][cut]`. All read the features of the unpruned network, which are computed
-/// once.
+/// once. The networks of a curve are run together
+/// ([`logits_of_cuts`](AttentionModel::logits_of_cuts)).
 ///
 /// A curve is a list of cuts, such as a `Vec<Cut>` or a [`PruneCurve`](crate::PruneCurve).
 /// `batches` yields images [B, 3, H, W] and labels [B, K], or classes `[B]` as [`Tally::add`] takes
@@ -69,23 +70,35 @@ pub fn prune_curves<M: AttentionModel, E: From<crate::Error>>(
         // With nothing pruned, all curves are the same network.
         let unpruned = model.logits(&features).map_err(crate::Error::from)?;
         for (curve, tallies) in curves.iter().zip(&mut tallies) {
-            for (cut, tally) in curve.as_ref().iter().zip(tallies) {
-                let logits = if cut.kept().len() == model.channels() {
-                    unpruned.clone()
-                } else {
-                    cut_logits(model, &features, cut)?
-                };
-                tally.add(&logits, &labels)?;
+            let logits = logits_of_curve(model, &features, curve.as_ref(), &unpruned)?;
+            for (logits, tally) in logits.iter().zip(tallies) {
+                tally.add(logits, &labels)?;
             }
         }
     }
     Ok(tallies)
 }
 
-/// The logits of the smaller network. Making it costs far less than running it, so it is not kept:
-/// a sweep needs no more memory than one network.
-fn cut_logits<M: AttentionModel>(model: &M, features: &Tensor, cut: &Cut) -> Result<Tensor> {
-    Ok(model.cut(cut)?.logits(&select_channels(features, cut.kept())?)?)
+/// The logits of each cut of a curve. A cut that keeps all channels is the unpruned network.
+fn logits_of_curve<M: AttentionModel>(
+    model: &M,
+    features: &Tensor,
+    cuts: &[Cut],
+    unpruned: &Tensor,
+) -> Result<Vec<Tensor>> {
+    let is_smaller = |cut: &&Cut| cut.kept().len() != model.channels();
+    let smaller: Vec<&Cut> = cuts.iter().filter(is_smaller).collect();
+    let mut logits = model.logits_of_cuts(features, &smaller)?.into_iter();
+    let of_cut = |cut: &Cut| match is_smaller(&cut) {
+        true => logits.next().ok_or_else(|| too_few(smaller.len())),
+        false => Ok(unpruned.clone()),
+    };
+    cuts.iter().map(of_cut).collect()
+}
+
+fn too_few(cuts: usize) -> crate::Error {
+    let message = format!("the model's logits_of_cuts gave fewer results than the {cuts} cuts");
+    candle_core::Error::Msg(message).into()
 }
 
 /// Classifies images with noise of each σ under each tone curve. Returns a tally for each curve at

@@ -107,7 +107,7 @@ pub fn observe<M: Model, O: Operation<M>>(
 }
 
 /// `after` minus `before`.
-fn difference(before: &Matrix, after: &Matrix, what: &str) -> Result<Matrix> {
+pub(crate) fn difference(before: &Matrix, after: &Matrix, what: &str) -> Result<Matrix> {
     let shape = |m: &Matrix| format!("[{}, {}]", m.rows(), m.columns());
     if shape(before) != shape(after) {
         return Err(Error::Shape {

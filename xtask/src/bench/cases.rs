@@ -74,7 +74,7 @@ pub struct Measurement {
     pub peak_bytes: Option<u64>,
     pub gflops: f64,
     pub share_of_peak: f64,
-    /// For a pruning curve: its time over that of as many passes of the whole network's heads.
+    /// For a pruning curve: its time over that of as many passes of the whole heads (C).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of_full_passes: Option<f64>,
     /// [`Case::traffic`] over what the device's memory could move in the same time.
@@ -148,7 +148,8 @@ impl Case {
     }
 
     /// Operations executed for one step with this many rows of the heads, in units of 10⁹. A
-    /// product of `f32` counts as one, also where TF32's make it.
+    /// product of `f32` counts as one, also where TF32's make it. Of a pruning curve the products
+    /// of the heads count: those of the unpruned network, and those that all smaller ones share.
     fn gflop(&self, rows: usize, device: &Device) -> f64 {
         let pixels = (self.batch * self.size * self.size) as f64;
         let first = 2. * 9. * 3. * 32.;
@@ -167,7 +168,7 @@ impl Case {
             Work::Train | Work::TrainRun => 2. * first + 3. * others + trained,
             Work::Heads => trained,
             Work::Loader | Work::Attribution(_) => 0.,
-            Work::PruneCurve => (1..=C).map(|c| 2. * (K * c * c) as f64).sum(),
+            Work::PruneCurve => 2. * heads,
         };
         1e-9 * pixels * each
     }

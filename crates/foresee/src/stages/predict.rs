@@ -18,7 +18,7 @@ use crate::progress::{Progress, Unit};
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
 
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// Images of a batch whose masks are worked on at once.
 const BATCH: usize = 16;

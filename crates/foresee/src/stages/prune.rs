@@ -16,9 +16,9 @@ use crate::progress::{Progress, Unit, counted};
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
 
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
-/// Images of one batch: every smaller network is made anew for each.
+/// Images of one batch: what the networks of a curve share is prepared anew for each.
 const BATCH: usize = 32;
 
 pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {

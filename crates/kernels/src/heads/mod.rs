@@ -3,6 +3,7 @@
 
 mod batch;
 mod curves;
+mod cuts;
 mod dims;
 mod rows;
 mod tile;
@@ -11,6 +12,7 @@ mod weights;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 
 use self::batch::Inputs;
+pub use self::cuts::{ChannelCut, HeadWeights, StandIn, attention_logits_of_cuts};
 use self::dims::Dims;
 use self::rows::Panels;
 pub use self::rows::Rows;

@@ -1,3 +1,4 @@
+use foresee_kernels::ChannelCut;
 use foresee_model::Reconstruction;
 
 /// How a smaller network is made of a larger one.
@@ -15,6 +16,14 @@ impl Cut {
         match self {
             Self::Plain(kept) => kept,
             Self::With(stand_in) => &stand_in.kept,
+        }
+    }
+
+    /// The same for the kernels.
+    pub(crate) fn of_channels(&self) -> ChannelCut<'_> {
+        match self {
+            Self::Plain(kept) => ChannelCut::plain(kept),
+            Self::With(stand_in) => stand_in.channel_cut(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! noise.
 
 mod operations;
+mod pruning;
 mod rows;
 mod study;
 

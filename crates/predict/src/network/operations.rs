@@ -1,10 +1,7 @@
 //! A network as a [`Model`], and the operations on it.
 
 use candle_core::Tensor;
-use foresee_kernels::select_channels;
-use foresee_perturb::{
-    AttentionModel, ChannelStatistics, Noise, Only, PowerCurve, Takeover, add_noise,
-};
+use foresee_perturb::{AttentionModel, Noise, Only, PowerCurve, add_noise};
 use foresee_stats::Matrix;
 
 use crate::definition::{Model, Operation};
@@ -13,11 +10,9 @@ use crate::error::AnyError;
 /// Is told how many more images have been run through a network.
 pub type Progress<'a> = &'a (dyn Fn(usize) + Sync);
 
-/// A network that reads the features of the unperturbed network: all channels or some, with a tone
-/// curve on the masks or none. Its outputs are logits.
+/// A network that reads features, with a tone curve on the masks or none. Its outputs are logits.
 pub(super) struct Heads<'a, M> {
     network: M,
-    kept: Option<Vec<usize>>,
     curve: Option<Only<PowerCurve>>,
     progress: Progress<'a>,
 }
@@ -25,7 +20,7 @@ pub(super) struct Heads<'a, M> {
 impl<'a, M> Heads<'a, M> {
     /// The unperturbed network.
     pub fn new(network: M, progress: Progress<'a>) -> Self {
-        Self { network, kept: None, curve: None, progress }
+        Self { network, curve: None, progress }
     }
 }
 
@@ -36,13 +31,9 @@ impl<M: AttentionModel> Model for Heads<'_, M> {
     fn infer(&self, features: &[Tensor]) -> Result<Matrix, AnyError> {
         let mut rows = vec![];
         for z in features {
-            let z = match &self.kept {
-                Some(kept) => select_channels(z, kept)?,
-                None => z.clone(),
-            };
             let logits = match &self.curve {
-                Some(curve) => self.network.logits_with_curves(&z, &[curve])?.remove(0),
-                None => self.network.logits(&z)?,
+                Some(curve) => self.network.logits_with_curves(z, &[curve])?.remove(0),
+                None => self.network.logits(z)?,
             };
             rows.extend(to_rows(&logits)?);
             (self.progress)(z.dims()[0]);
@@ -51,49 +42,10 @@ impl<M: AttentionModel> Model for Heads<'_, M> {
     }
 }
 
-fn to_rows(logits: &Tensor) -> Result<Vec<Vec<f64>>, AnyError> {
+/// Logits [B, K] as rows.
+pub(super) fn to_rows(logits: &Tensor) -> Result<Vec<Vec<f64>>, AnyError> {
     let rows = logits.to_vec2::<f32>()?;
     Ok(rows.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect())
-}
-
-/// Prunes the first channels of an order. The strength is their number.
-pub(super) struct Prune<'a> {
-    /// The name of the order.
-    pub name: String,
-    /// The channels, first to go first.
-    pub order: Vec<usize>,
-    /// What the kept channels do.
-    pub takeover: Takeover,
-    /// What the takeover is computed from.
-    pub statistics: &'a ChannelStatistics,
-    /// Partners are chosen by |ρ| instead of ρ.
-    pub absolute: bool,
-}
-
-impl Prune<'_> {
-    /// The first `count` channels of the order, or all of them if there are fewer.
-    pub fn pruned(&self, count: usize) -> &[usize] {
-        &self.order[..count.min(self.order.len())]
-    }
-}
-
-impl<'a, M: AttentionModel> Operation<Heads<'a, M>> for Prune<'_> {
-    type Perturbed = Heads<'a, M>;
-
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-
-    fn perturb(&self, model: &Heads<'a, M>, strength: f64) -> Result<Heads<'a, M>, AnyError> {
-        let pruned = self.pruned(strength as usize);
-        let cut = self.statistics.cut(pruned, self.takeover, self.absolute)?;
-        Ok(Heads {
-            network: model.network.cut(&cut)?,
-            kept: Some(cut.kept().to_vec()),
-            curve: None,
-            progress: model.progress,
-        })
-    }
 }
 
 /// Transforms the masks of one channel by Eq. 11 and 12 with β = 0. The strength is n - 1.
@@ -113,7 +65,6 @@ impl<'a, M: AttentionModel + Clone> Operation<Heads<'a, M>> for TransformMasks {
         let curve = PowerCurve::new(1. + strength, 0.)?;
         Ok(Heads {
             network: model.network.clone(),
-            kept: None,
             curve: Some(Only::new(curve, None, Some(vec![self.channel]))),
             progress: model.progress,
         })
@@ -165,36 +116,5 @@ impl<'a, M: AttentionModel> Operation<NoisyImages<'a, M>> for AddNoise {
     ) -> Result<NoisyImages<'a, M>, AnyError> {
         let noise = Noise { sigma: strength, seed: self.seed, ..model.noise };
         Ok(NoisyImages { noise, ..*model })
-    }
-}
-
-/// A model whose outputs are decisions instead of logits: 1 for a logit above 0, else 0. The effect
-/// of an operation is then the share of decisions that flip.
-pub(super) struct Decisions<M>(pub M);
-
-impl<M: Model> Model for Decisions<M> {
-    type Inputs = M::Inputs;
-
-    fn infer(&self, inputs: &M::Inputs) -> Result<Matrix, AnyError> {
-        let logits = self.0.infer(inputs)?;
-        let decide = |logit: f64| f64::from(u8::from(logit > 0.));
-        let rows: Vec<Vec<f64>> =
-            logits.to_rows().into_iter().map(|row| row.into_iter().map(decide).collect()).collect();
-        Ok(Matrix::from_rows(&rows))
-    }
-}
-
-/// An operation on a model whose outputs are [`Decisions`].
-pub(super) struct OnDecisions<'a, O>(pub &'a O);
-
-impl<M: Model, O: Operation<M>> Operation<Decisions<M>> for OnDecisions<'_, O> {
-    type Perturbed = Decisions<O::Perturbed>;
-
-    fn name(&self) -> String {
-        self.0.name()
-    }
-
-    fn perturb(&self, model: &Decisions<M>, strength: f64) -> Result<Self::Perturbed, AnyError> {
-        Ok(Decisions(self.0.perturb(&model.0, strength)?))
     }
 }

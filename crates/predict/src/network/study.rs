@@ -4,9 +4,8 @@ use foresee_perturb::{
 };
 use foresee_stats::Matrix;
 
-use super::operations::{
-    AddNoise, Decisions, Heads, NoisyImages, OnDecisions, Progress, Prune, TransformMasks,
-};
+use super::operations::{AddNoise, Heads, NoisyImages, Progress, TransformMasks};
+use super::pruning::{Prune, PrunedOutputs};
 use super::rows::Rows;
 use crate::definition::{Change, observe};
 use crate::error::{Error, Result};
@@ -73,7 +72,7 @@ impl NetworkStudySettings {
         let mut passes = 0;
         if channels > 1 {
             let orders = semantic_orders + RANDOM_ORDERS as usize;
-            passes += 2 * one_at_a_time + 2 * (1 + orders * counts(channels).len());
+            passes += 2 * one_at_a_time + 1 + orders * counts(channels).len();
         }
         if self.attention {
             passes += one_at_a_time;
@@ -223,7 +222,17 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
     fn study_of_one(&self, features: &[Tensor], takeover: Takeover) -> Result<Study> {
         let prune = |c: usize| self.prune(format!("channel {c}"), vec![c], takeover);
         let prunes: Vec<Prune> = self.channels().into_iter().map(prune).collect();
-        self.study(&observe(&self.heads(), features, &prunes, &[1.])?)
+        self.study(&self.pruned_outputs(features, &prunes, &[1])?.changes()?)
+    }
+
+    /// The logits of the network, and pruned in each of these ways to each of these counts.
+    fn pruned_outputs(
+        &self,
+        features: &[Tensor],
+        prunes: &[Prune],
+        counts: &[usize],
+    ) -> Result<PrunedOutputs> {
+        PrunedOutputs::logits(self.network, features, prunes, counts, self.progress)
     }
 
     fn forecasts_of_one(&self) -> Result<Vec<Forecast>> {
@@ -235,7 +244,6 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
     /// logits, then the decisions that flip.
     fn prune_many(&self, features: &[Tensor]) -> Result<Vec<ScoredForecast>> {
         let counts = self.counts();
-        let strengths: Vec<f64> = counts.iter().map(|&count| count as f64).collect();
         let prunes = self.prunes_of_many();
         let pruned: Vec<Vec<usize>> = prunes
             .iter()
@@ -249,10 +257,9 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
             scored.push(rows.of_monotonicity(study.monotonicity()));
             Ok::<_, Error>(scored)
         };
-        let logits = observe(&self.heads(), features, &prunes, &strengths)?;
-        let mut scored = score(NetworkOperation::PruneMany, &logits)?;
-        let on_decisions: Vec<OnDecisions<Prune>> = prunes.iter().map(OnDecisions).collect();
-        let decisions = observe(&Decisions(self.heads()), features, &on_decisions, &strengths)?;
+        let logits = self.pruned_outputs(features, &prunes, &counts)?;
+        let mut scored = score(NetworkOperation::PruneMany, &logits.changes()?)?;
+        let decisions = logits.decisions().changes()?;
         scored.extend(score(NetworkOperation::PruneManyDecisions, &decisions)?);
         Ok(scored)
     }

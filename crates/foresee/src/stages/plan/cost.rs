@@ -208,8 +208,10 @@ impl Work<'_> {
                 images * (pass + reading)
             }
             Stage::Prune => {
-                // Half of the channels are left on average.
-                let heads = 0.5 * self.pruned_networks() as f64 * pace.heads;
+                // The networks of a curve share their products. Those with larger masks are run one
+                // by one, with half of the channels on average.
+                let share = if self.config().model.mask_kernel == 1 { 0.2 } else { 0.5 };
+                let heads = share * self.pruned_networks() as f64 * pace.heads;
                 self.test(self.config().prune.images) * (pace.features + heads + reading)
             }
             Stage::Transform => {

@@ -1,0 +1,67 @@
+//! The logits of a batch: parts of its images in parallel, then the sums over them.
+
+use rayon::prelude::*;
+
+use super::block::{ChunkJob, Scratch};
+use super::plan::CHUNK;
+use super::prepared::Prepared;
+use super::{ChannelCut, Values};
+use crate::factor::Factor;
+use crate::heads::dims::Dims;
+use crate::isa::Instructions;
+
+/// Into how many parts at most the pixels of one image are cut, whatever the number of threads: the
+/// order of sums, and so every bit, depends on it.
+const IMAGE_PARTS: usize = 8;
+
+/// Logits [cuts, B, K].
+pub(super) fn logits<F: Factor>(
+    dims: &Dims,
+    instructions: Instructions,
+    values: &Values,
+    cuts: &[ChannelCut],
+) -> Vec<f32> {
+    let Dims { images, channels, pixels, .. } = *dims;
+    let each = cuts.len() * dims.attributes;
+    if images * each == 0 {
+        return vec![];
+    }
+    let prepared = &Prepared::<F>::new(dims, values, cuts);
+    let part_pixels = pixels.div_ceil(IMAGE_PARTS).next_multiple_of(CHUNK);
+    let image_parts = pixels.div_ceil(part_pixels);
+    let mut sums = vec![0f64; images * image_parts * each];
+    sums.par_chunks_exact_mut(each).enumerate().for_each_init(
+        || Scratch::new(prepared),
+        |scratch, (part, sums)| {
+            let image = part / image_parts * pixels;
+            let first = part % image_parts * part_pixels;
+            let last = pixels.min(first + part_pixels);
+            for start in (first..last).step_by(CHUNK) {
+                let end = last.min(start + CHUNK);
+                let z = &values.z[(image + start) * channels..(image + end) * channels];
+                F::dispatch(instructions, ChunkJob { prepared, z, sums, scratch });
+            }
+        },
+    );
+    read_out(dims, values, cuts, &sums)
+}
+
+/// The logits, from sums [B, parts, cuts, K] over the pixels of each part.
+fn read_out(dims: &Dims, values: &Values, cuts: &[ChannelCut], sums: &[f64]) -> Vec<f32> {
+    let Dims { images, attributes, pixels, .. } = *dims;
+    let each = cuts.len() * attributes;
+    let mut logits = vec![0f32; images * each];
+    for (image, parts) in sums.chunks_exact(sums.len() / images).enumerate() {
+        for (number, cut) in cuts.iter().enumerate() {
+            for k in 0..attributes {
+                let of_part = |part: &[f64]| part[number * attributes + k];
+                let sum: f64 = parts.chunks_exact(each).map(of_part).sum();
+                let offset = cut.stand_in.map_or(0., |stand_in| stand_in.readout_offsets[k]);
+                let bias = f64::from(values.readout_bias[k]) + f64::from(offset);
+                logits[(number * images + image) * attributes + k] =
+                    (bias + sum / pixels as f64) as f32;
+            }
+        }
+    }
+    logits
+}

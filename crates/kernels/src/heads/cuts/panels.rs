@@ -1,0 +1,126 @@
+//! The masks that some cut needs, in groups of 32 of one attribute, with their weights in the order
+//! in which blocks read them.
+
+use std::cmp::Reverse;
+
+use rayon::prelude::*;
+
+use super::{ChannelCut, Values};
+use crate::factor::Factor;
+use crate::heads::dims::Dims;
+use crate::product::{COLUMNS, steps};
+use crate::sigmoid::Row;
+
+/// Up to 32 masks of one attribute.
+pub(super) struct Panel {
+    /// The attribute.
+    pub attribute: usize,
+    /// The places of their channels.
+    pub places: Vec<usize>,
+    /// Their biases.
+    pub bias: Row,
+    /// Their readout weights, [cuts, 32]; 0 where the cut does not keep the channel.
+    readout: Vec<f32>,
+}
+
+impl Panel {
+    fn new(values: &Values, attribute: usize, rows: &[(usize, usize)], readout: Vec<f32>) -> Self {
+        let mut bias = [0f32; COLUMNS];
+        bias.iter_mut().zip(rows).for_each(|(bias, &(_, row))| *bias = values.mask_bias[row]);
+        let places = rows.iter().map(|&(place, _)| place).collect();
+        Self { attribute, places, bias, readout }
+    }
+
+    /// The readout weights in a cut.
+    #[inline(always)]
+    pub fn readout_of(&self, cut: usize) -> &Row {
+        row(&self.readout, cut * COLUMNS)
+    }
+
+    /// Whether a cut needs one of the masks.
+    pub fn has_rows_of(&self, cut: usize) -> bool {
+        self.readout_of(cut).iter().any(|&weight| weight != 0.)
+    }
+}
+
+/// 32 values from `start`.
+#[inline(always)]
+pub(super) fn row(values: &[f32], start: usize) -> &Row {
+    values[start..].first_chunk().expect("buffers are whole panels")
+}
+
+/// The panels of all attributes. A mask whose readout weight is 0 in every cut is left out. Those
+/// that most cuts need come first, so that few panels are computed where few masks are needed.
+pub(super) fn panels(
+    dims: &Dims,
+    values: &Values,
+    cuts: &[ChannelCut],
+    order: &[usize],
+) -> Vec<Panel> {
+    let readouts: Vec<Vec<f32>> =
+        cuts.iter().map(|cut| readout(dims, values.readout, cut)).collect();
+    let of_attribute = |attribute: usize| {
+        let row_of = |place: usize| attribute * dims.channels + order[place];
+        let uses = |row: usize| readouts.iter().filter(|readout| readout[row] != 0.).count();
+        let mut rows: Vec<(usize, usize, usize)> = (0..dims.channels)
+            .map(|place| (uses(row_of(place)), place, row_of(place)))
+            .filter(|&(uses, ..)| uses > 0)
+            .collect();
+        rows.sort_by_key(|&(uses, place, _)| (Reverse(uses), place));
+        let rows: Vec<(usize, usize)> =
+            rows.into_iter().map(|(_, place, row)| (place, row)).collect();
+        let panel = |rows: &[(usize, usize)]| {
+            Panel::new(values, attribute, rows, readout_of_rows(&readouts, rows))
+        };
+        rows.chunks(COLUMNS).map(panel).collect::<Vec<_>>()
+    };
+    (0..dims.attributes).into_par_iter().flat_map_iter(of_attribute).collect()
+}
+
+/// A cut's readout weights [K, C]; 0 for channels that it does not keep.
+fn readout(dims: &Dims, whole: &[f32], cut: &ChannelCut) -> Vec<f32> {
+    let c = dims.channels;
+    let mut readout = vec![0f32; whole.len()];
+    for (k, (out, whole)) in readout.chunks_exact_mut(c).zip(whole.chunks_exact(c)).enumerate() {
+        match &cut.stand_in {
+            None => cut.kept.iter().for_each(|&channel| out[channel] = whole[channel]),
+            Some(stand_in) => {
+                let weights = cut.kept.iter().zip(&stand_in.readout[k]);
+                weights.for_each(|(&channel, &weight)| out[channel] = weight);
+            }
+        }
+    }
+    readout
+}
+
+/// The readout weights of up to 32 masks, [cuts, 32].
+fn readout_of_rows(readouts: &[Vec<f32>], rows: &[(usize, usize)]) -> Vec<f32> {
+    let mut out = vec![0f32; readouts.len() * COLUMNS];
+    for (out, readout) in out.chunks_exact_mut(COLUMNS).zip(readouts) {
+        out.iter_mut().zip(rows).for_each(|(out, &(_, row))| *out = readout[row]);
+    }
+    out
+}
+
+/// The weights of all panels' masks, [panels, factors of C, 32], with the channels in their order.
+pub(super) fn weights<F: Factor>(
+    dims: &Dims,
+    weight: &[f32],
+    panels: &[Panel],
+    order: &[usize],
+) -> Vec<F> {
+    let c = dims.channels;
+    let each = steps::<F>(c) * COLUMNS;
+    let mut out = vec![F::default(); panels.len() * each];
+    out.par_chunks_exact_mut(each).zip(panels).for_each(|(out, panel)| {
+        for (column, &place) in panel.places.iter().enumerate() {
+            let row = &weight[(panel.attribute * c + order[place]) * c..][..c];
+            for (factor, channels) in order.chunks(F::TERMS).enumerate() {
+                let mut terms = [0f32; 2];
+                terms.iter_mut().zip(channels).for_each(|(term, &channel)| *term = row[channel]);
+                out[factor * COLUMNS + column] = F::of(&terms[..channels.len()]);
+            }
+        }
+    });
+    out
+}

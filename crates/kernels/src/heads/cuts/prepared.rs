@@ -1,0 +1,58 @@
+//! What all blocks of a call share.
+
+use super::panels::{Panel, panels, weights};
+use super::plan::Plan;
+use super::source::{Source, sources};
+use super::walk::{Step, each_alone, order_of_channels, short};
+use super::{ChannelCut, Values};
+use crate::factor::Factor;
+use crate::heads::dims::Dims;
+use crate::product::columns_padded;
+
+/// Plans and packed weights.
+pub(super) struct Prepared<F> {
+    /// C.
+    pub channels: usize,
+    /// The channel of each place.
+    pub order: Vec<usize>,
+    /// The masks.
+    pub panels: Vec<Panel>,
+    /// Their weights, [panels, factors of C, 32].
+    pub weights: Vec<F>,
+    /// From cut to cut, for finite features.
+    pub walk: Plan,
+    /// Each cut by itself. What is not finite could not be taken back from the logits, so that the
+    /// walk would carry it to cuts that do not keep it.
+    pub alone: Plan,
+    /// Whether the weights are finite.
+    pub is_finite: bool,
+}
+
+impl<F: Factor> Prepared<F> {
+    /// For so many channels and attributes, weights, and cuts that fit them.
+    pub fn new(dims: &Dims, values: &Values, cuts: &[ChannelCut]) -> Self {
+        let sources: Vec<Vec<Source>> =
+            cuts.iter().map(|cut| sources(cut, dims.channels)).collect();
+        let walk = short(cuts, &sources);
+        let order = order_of_channels(&walk, dims.channels);
+        let panels = panels(dims, values, cuts, &order);
+        let plan = |walk: &[Step]| Plan::new(walk, &sources, &order, &panels, F::TERMS);
+        let is_finite = values.mask_weight.iter().all(|weight| weight.is_finite())
+            && sources.iter().flatten().all(Source::is_finite);
+        Self {
+            channels: dims.channels,
+            weights: weights(dims, values.mask_weight, &panels, &order),
+            walk: plan(&walk),
+            alone: plan(&each_alone(&sources)),
+            is_finite,
+            order,
+            panels,
+        }
+    }
+
+    /// Distance of two pixels' features. The odd multiple of a cache line spreads a column over all
+    /// sets of the first-level cache.
+    pub fn pitch(&self) -> usize {
+        columns_padded(self.channels) + 16
+    }
+}
