@@ -45,7 +45,7 @@ pub(crate) fn convolve(
 }
 
 /// A convolution's gradient in its input x, for the gradient s in its output. With stride 1 it is a
-/// convolution with flipped weights, which is much faster than candle's transposed one.
+/// convolution with flipped weights, by the kernels where they have it.
 pub(crate) fn convolve_transposed(
     s: &Tensor,
     weight: &Tensor,
@@ -56,13 +56,9 @@ pub(crate) fn convolve_transposed(
     let (_, _, n, m) = weight.dims4()?;
     let s = s.contiguous()?;
     if stride == 1 && n == m && dilation * (n - 1) >= padding {
-        return s.conv2d(
-            &weight.transpose(0, 1)?.contiguous()?.flip(&[2, 3])?,
-            dilation * (n - 1) - padding,
-            1,
-            dilation,
-            1,
-        );
+        let flipped = weight.transpose(0, 1)?.contiguous()?.flip(&[2, 3])?;
+        let padding = dilation * (n - 1) - padding;
+        return convolve(&s, &flipped, None, &Conv2d { stride, padding, dilation });
     }
     // Rows and columns that the steps do not reach get 0; they differ in number between height and
     // width, and candle takes one number.

@@ -1,6 +1,7 @@
 //! Stage `attribute`: the attribution methods that the paper reviews beside its own masks, on the
 //! same faces, and how good each is.
 
+mod asked;
 mod checks;
 mod comparison;
 mod global;
