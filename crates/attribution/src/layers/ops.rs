@@ -1,7 +1,7 @@
 //! Tensor operations that the layers are made of, and their gradients.
 
 use candle_core::{D, DType, Tensor};
-use foresee_kernels::Precision;
+use foresee_kernels::{Precision, Rows};
 
 /// How a convolution steps over its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +29,8 @@ pub(crate) fn convolve(
     options: &Conv2d,
 ) -> candle_core::Result<Tensor> {
     let Conv2d { stride, padding, dilation } = *options;
-    let (outputs, _, n, m) = weight.dims4()?;
-    if stride == 1 && n == m && n % 2 == 1 && padding == n / 2 * dilation && x.dtype() == DType::F32
-    {
-        let none = Tensor::zeros(outputs, weight.dtype(), weight.device())?;
+    if keeps_size(weight, options) && x.dtype() == DType::F32 {
+        let none = Tensor::zeros(weight.dim(0)?, weight.dtype(), weight.device())?;
         let y = foresee_kernels::conv2d(x, weight, bias.unwrap_or(&none), dilation, Precision::F32)
             .map_err(candle_core::Error::wrap)?;
         return y.contiguous();
@@ -41,6 +39,15 @@ pub(crate) fn convolve(
     match bias {
         None => Ok(y),
         Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?),
+    }
+}
+
+/// Whether a convolution gives images of the size of its input: one that the kernels have.
+pub(crate) fn keeps_size(weight: &Tensor, options: &Conv2d) -> bool {
+    let Conv2d { stride, padding, dilation } = *options;
+    match *weight.dims() {
+        [_, _, n, m] => stride == 1 && n == m && n % 2 == 1 && padding == n / 2 * dilation,
+        _ => false,
     }
 }
 
@@ -71,12 +78,32 @@ pub(crate) fn convolve_transposed(
     crop(crop(full, 2, h)?, 3, w)?.contiguous()
 }
 
-/// sigmoid(conv_k(z)), [B, K, C, H, W], for weights [K·C, C, n, n].
-pub(crate) fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor) -> candle_core::Result<Tensor> {
-    let (rows, c, n, _) = weight.dims4()?;
+/// sigmoid(conv_k(z)), [B, K, C, H, W], for weights [K·C, C, n, n]; 0 where a row is not kept.
+pub(crate) fn masks(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    rows: &Rows,
+) -> candle_core::Result<Tensor> {
+    let (k, c) = (rows.attributes(), rows.channels());
     let (b, _, h, w) = z.dims4()?;
-    let logits = convolve(z, weight, Some(bias), &Conv2d { padding: n / 2, ..Conv2d::default() })?;
-    sigmoid(&logits)?.reshape((b, rows / c, c, h, w))
+    let padding = weight.dim(2)? / 2;
+    let logits = convolve(z, weight, Some(bias), &Conv2d { padding, ..Conv2d::default() })?;
+    let masks = sigmoid(&logits)?.reshape((b, k, c, h, w))?;
+    match rows.is_all() {
+        true => Ok(masks),
+        false => masks.broadcast_mul(&kept(rows, z)?),
+    }
+}
+
+/// 1 for rows that are kept and 0 for others, [1, K, C, 1, 1], in z's type.
+fn kept(rows: &Rows, z: &Tensor) -> candle_core::Result<Tensor> {
+    let (k, c) = (rows.attributes(), rows.channels());
+    let mut kept = vec![0f32; k * c];
+    for attribute in 0..k {
+        rows.of(attribute).iter().for_each(|channel| kept[attribute * c + channel] = 1.);
+    }
+    Tensor::from_vec(kept, (1, k, c, 1, 1), z.device())?.to_dtype(z.dtype())
 }
 
 /// Finite, and so is its gradient, for every finite x: exp(-x) of a mask that training has shut is
