@@ -4,6 +4,7 @@ mod backward;
 mod build;
 mod fused;
 mod layer;
+mod leaky_relu;
 mod load;
 mod ops;
 mod shapes;
@@ -18,7 +19,8 @@ pub use weights::Weights;
 
 pub(crate) use backward::{ReluGradient, layer_inputs, one_hot};
 pub(crate) use layer::{Layer, NamedLayer, find, find_by, forward_all};
-pub(crate) use ops::{leaky_relu_gradient, masks, max_pool_gradient, pool_windows, unpool};
+pub(crate) use leaky_relu::leaky_relu_gradient;
+pub(crate) use ops::{masks, max_pool_gradient, pool_windows, unpool};
 
 use candle_core::Tensor;
 use foresee_kernels::Rows;

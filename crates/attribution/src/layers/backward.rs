@@ -6,9 +6,8 @@ use foresee_kernels::Rows;
 
 use super::Layers;
 use super::layer::{Layer, NamedLayer};
-use super::ops::{
-    Conv2d, convolve_transposed, leaky_relu_gradient, masks, max_pool_gradient, unpool,
-};
+use super::leaky_relu::leaky_relu_backward;
+use super::ops::{Conv2d, convolve_transposed, masks, max_pool_gradient, unpool};
 use crate::error::{Error, Result};
 use crate::tensors::{check_input, in_batches};
 
@@ -99,7 +98,7 @@ impl Layer {
             | Self::Linear { weight, .. }
             | Self::Readout { weight, .. } => self.linear_map_transposed(g, weight, x)?,
             Self::LeakyRelu { slope } => {
-                let g = (g * leaky_relu_gradient(x, *slope)?)?;
+                let g = leaky_relu_backward(x, g, *slope)?;
                 if relu == ReluGradient::Guided { g.relu()? } else { g }
             }
             Self::AveragePool { size } => unpool(&(g / (size * size) as f64)?, *size, x)?,

@@ -7,7 +7,8 @@ use candle_core::{DType, Error, Result, Tensor};
 use foresee_kernels::{Precision, Rows, attention_heads_of_rows, channels_last};
 
 use super::layer::{Layer, NamedLayer, forward_all};
-use super::ops::{keeps_size, leaky_relu};
+use super::leaky_relu::leaky_relu;
+use super::ops::keeps_size;
 
 /// The layers, with those at the beginning in one that the kernels take: convolutions that keep the
 /// image's size, with leaky ReLUs, then perhaps masks with their average over the pixels. It has

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use candle_core::{D, Tensor};
 use foresee_kernels::Rows;
 
-use super::ops::{Conv2d, convolve, convolve_transposed, leaky_relu, masks, pool_windows};
+use super::leaky_relu::leaky_relu;
+use super::ops::{Conv2d, convolve, convolve_transposed, masks, pool_windows};
 
 /// A layer that is given as a function.
 pub type Function = Arc<dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync>;

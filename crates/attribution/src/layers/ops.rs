@@ -114,17 +114,6 @@ fn sigmoid(x: &Tensor) -> candle_core::Result<Tensor> {
     (&positive + ((1. - &positive)? * &e)?)? / (e + 1.)?
 }
 
-/// By sums and products whose gradients are right, also at 0, where it is the slope.
-pub(crate) fn leaky_relu(x: &Tensor, slope: f64) -> candle_core::Result<Tensor> {
-    x * leaky_relu_gradient(x, slope)?
-}
-
-/// The leaky ReLU's derivative at x.
-pub(crate) fn leaky_relu_gradient(x: &Tensor, slope: f64) -> candle_core::Result<Tensor> {
-    let x = x.detach();
-    x.gt(&x.zeros_like()?)?.to_dtype(x.dtype())?.affine(1. - slope, slope)
-}
-
 /// The s×s windows of a pool as a last dimension: [B, C, H, W] → [B, C, H/s, W/s, s·s].
 pub(crate) fn pool_windows(x: &Tensor, s: usize) -> candle_core::Result<Tensor> {
     let (b, c, h, w) = x.dims4()?;
