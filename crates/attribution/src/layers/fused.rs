@@ -1,5 +1,5 @@
-//! Layers that follow each other as in the paper's network, as one step of its kernels: feature maps
-//! lie in memory pixel by pixel from the image to the heads, and no mask is stored.
+//! Layers that follow each other as in the paper's network, as one step of its kernels: feature
+//! maps lie in memory pixel by pixel from the image to the heads, and no mask is stored.
 
 use std::sync::Arc;
 

@@ -5,8 +5,8 @@ use foresee_model::{Network, Output};
 
 use crate::error::Result;
 
-/// A network of some attributes only. Its logits are [B, A], a column for each of them, in the order
-/// in which they were asked for: there is no other attribute's to be read by mistake.
+/// A network of some attributes only. Its logits are [B, A], a column for each of them, in the
+/// order in which they were asked for: there is no other attribute's to be read by mistake.
 pub(super) struct Asked {
     network: Network,
     attributes: Vec<usize>,
