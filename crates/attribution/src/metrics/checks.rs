@@ -24,8 +24,8 @@ pub struct MethodChecks {
 /// Checks a method on one image x [1, C, H, W]. `explain` makes its map [1, H, W] of a model and
 /// an image.
 ///
-/// `randomised` is the cascade of [`randomisation_check`](crate::randomisation_check). If `is_local`
-/// is false, the method has one map for all images, and only its infidelity is measured.
+/// `randomised` is the cascade of [`randomisation_check`](crate::randomisation_check). If
+/// `is_local` is false, the method has one map for all images, and only its infidelity is measured.
 ///
 /// # Errors
 /// As for the measures, and if `explain` fails.
