@@ -1,6 +1,7 @@
 //! The paper's network with more and more random layers.
 
 use candle_core::Tensor;
+use foresee_kernels::Rows;
 
 use crate::error::{Error, Result};
 use crate::layers::Layers;
@@ -18,7 +19,8 @@ const FROM_THE_OUTPUT: [&str; 6] =
 /// of the extractor. Each step has the name of the layer that is randomised last.
 ///
 /// `trained` and `untrained` are the tensors of two networks of one architecture as in
-/// [`network_layers`], in the same order.
+/// [`network_layers`], in the same order. `masks` are the rows of the trained network that have
+/// masks, if it has any; once its masks are those of an untrained network, all rows have.
 ///
 /// # Errors
 /// As for [`network_layers`].
@@ -26,21 +28,23 @@ pub fn randomised_cascade(
     trained: impl IntoIterator<Item = (String, Tensor)>,
     untrained: impl IntoIterator<Item = (String, Tensor)>,
     dilations: &[usize],
-    masks: bool,
+    masks: Option<&Rows>,
 ) -> Result<Vec<(String, Layers)>> {
     let pairs: Vec<_> = trained.into_iter().zip(untrained).collect();
     if let Some(((name, _), _)) = pairs.iter().find(|((name, _), (other, _))| name != other) {
         return Err(Error::OtherNetwork { name: name.clone() });
     }
     let steps = (1..=FROM_THE_OUTPUT.len()).map(|count| FROM_THE_OUTPUT.split_at(count).0);
-    let steps = steps.filter(|randomised| masks || !randomised.ends_with(&[MASKS]));
+    let steps = steps.filter(|randomised| masks.is_some() || !randomised.ends_with(&[MASKS]));
+    let all = masks.map(|rows| Rows::all(rows.attributes(), rows.channels()));
     steps
         .map(|randomised| {
             let tensors = pairs.iter().map(|((name, trained), (_, untrained))| {
                 let is_random = randomised.iter().any(|layer| is_tensor_of(name, layer));
                 (name.clone(), if is_random { untrained } else { trained }.clone())
             });
-            let layers = network_layers(tensors, dilations, masks)?;
+            let rows = if randomised.contains(&MASKS) { all.as_ref() } else { masks };
+            let layers = network_layers(tensors, dilations, rows)?;
             Ok((randomised[randomised.len() - 1].to_owned(), layers))
         })
         .collect()

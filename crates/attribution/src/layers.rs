@@ -2,7 +2,9 @@
 
 mod backward;
 mod build;
+mod fused;
 mod layer;
+mod leaky_relu;
 mod load;
 mod ops;
 mod shapes;
@@ -17,10 +19,13 @@ pub use weights::Weights;
 
 pub(crate) use backward::{ReluGradient, layer_inputs, one_hot};
 pub(crate) use layer::{Layer, NamedLayer, find, find_by, forward_all};
-pub(crate) use ops::{leaky_relu_gradient, masks, max_pool_gradient, pool_windows, unpool};
+pub(crate) use leaky_relu::leaky_relu_gradient;
+pub(crate) use ops::{masks, max_pool_gradient, pool_windows, unpool};
 
 use candle_core::Tensor;
+use foresee_kernels::Rows;
 
+use self::fused::fused;
 use crate::error::{Error, Result};
 use crate::gradient_check::ModelChecks;
 use crate::target::{DEFAULT_BATCH, Target};
@@ -116,6 +121,7 @@ impl Layers {
         index: usize,
     ) -> Target<impl Fn(&Tensor) -> candle_core::Result<Tensor> + Clone + use<>> {
         let (layers, index) = self.with_one_output(index).unwrap_or_else(|_| (self.clone(), index));
+        let layers = Self { sequence: fused(&layers.sequence), ..layers };
         let (batch, checks) = (self.batch, self.checks_of(&self.sequence));
         let part = (0, self.sequence.len());
         Target::new(move |x: &Tensor| layers.forward(x), index)
@@ -139,6 +145,16 @@ impl Layers {
             .ok_or_else(|| Error::NoLayer { name: name.into(), layers: self.names() })
     }
 
+    /// The same model with its masks and their average in one step where the kernels have it.
+    pub(crate) fn with_fused_heads(self) -> Self {
+        let is_gate = |named: &NamedLayer| matches!(named.layer, Layer::Gate { .. });
+        let Some(gate) = self.sequence.iter().position(is_gate) else {
+            return self;
+        };
+        let (before, heads) = self.sequence.split_at(gate);
+        Self { sequence: [before.to_vec(), fused(heads)].concat(), ..self }
+    }
+
     /// The same model with one output only, so that layers do nothing for the others, and that
     /// output's new index. The whole model and the old index, where the end of the model does not
     /// allow it.
@@ -159,7 +175,10 @@ impl Layers {
             Layer::Readout { weight, bias } if index < weight.dims()[0] => {
                 let [
                     ..,
-                    NamedLayer { layer: Layer::Gate { weight: masks, bias: offsets }, .. },
+                    NamedLayer {
+                        layer: Layer::Gate { weight: masks, bias: offsets, rows: kept },
+                        ..
+                    },
                     NamedLayer { layer: Layer::GlobalAveragePool, .. },
                 ] = before
                 else {
@@ -170,6 +189,8 @@ impl Layers {
                 *bias = rows(bias, index, 1)?;
                 *masks = rows(masks, index * c, c)?;
                 *offsets = rows(offsets, index * c, c)?;
+                let of_output = Rows::new(c, vec![kept.of(index).to_vec()]);
+                *kept = of_output.map_err(candle_core::Error::wrap)?;
                 Ok((narrow, 0))
             }
             _ => Ok((self.clone(), index)),

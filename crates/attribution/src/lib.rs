@@ -53,14 +53,16 @@ pub use methods::{
 };
 pub use metrics::{
     CascadeStep, Curve, Infidelity, Localisation, LogitSimilarity, MaxSensitivity, MethodChecks,
-    Occlusions, Pointing, Road, RoadCurves, Scaling, Scores, SensitivityN, check_method,
-    complexity, deletion, infidelity, infidelity_from_changes, infidelity_with_perturbations,
-    insertion, irof, linear_imputation, localisation, max_sensitivity,
-    max_sensitivity_with_perturbations, pointing_game, random_logit, random_logit_with_others,
-    randomisation_check, rank_correlation, road, road_with_noise, score, selectivity,
-    sensitivity_n, sensitivity_n_with_subsets, sparseness, structural_similarity,
+    Occlusions, Pointing, Road, RoadCurves, Scaling, ScoredImages, Scores, SensitivityN,
+    check_method, complexity, deletion, infidelity, infidelity_from_changes,
+    infidelity_with_perturbations, insertion, irof, linear_imputation, localisation,
+    max_sensitivity, max_sensitivity_with_perturbations, pointing_game, random_logit,
+    random_logit_with_others, randomisation_check, rank_correlation, road, road_with_noise, score,
+    selectivity, sensitivity_n, sensitivity_n_with_subsets, sparseness, structural_similarity,
 };
-pub use network::{FEATURES, attention_network, network_layers, pooling_network};
+pub use network::{
+    FEATURES, attention_network, attention_network_of_rows, network_layers, pooling_network,
+};
 pub use parts::{Part, PartKind};
 pub use segments::grid_segments;
 pub use superpixels::{Slic, slic};

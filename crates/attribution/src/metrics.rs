@@ -39,7 +39,7 @@ pub use pointing_game::{Pointing, pointing_game};
 pub use random_logit::{LogitSimilarity, random_logit, random_logit_with_others};
 pub use randomisation::{CascadeStep, randomisation_check, rank_correlation};
 pub use road::{Road, RoadCurves, road, road_with_noise};
-pub use scores::{Scores, score};
+pub use scores::{ScoredImages, Scores, score};
 pub use selectivity::selectivity;
 pub use sensitivity_n::{SensitivityN, sensitivity_n, sensitivity_n_with_subsets};
 pub use sparseness::sparseness;

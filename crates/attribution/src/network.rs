@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use candle_core::Tensor;
-use foresee_kernels::{BATCH_NORM_EPSILON, LEAKY_RELU_SLOPE};
+use foresee_kernels::{BATCH_NORM_EPSILON, LEAKY_RELU_SLOPE, Rows};
 
 use crate::error::{Error, Result};
 use crate::layers::{BatchNorm, Conv2d, Layers};
@@ -15,20 +15,19 @@ pub const FEATURES: &str = "extractor.3.relu";
 const BATCH: usize = 8;
 
 /// The paper's network from tensors by the names that they have in a run's `model.safetensors`
-/// (foresee-model's `Network::tensors`): [`attention_network`] if it has `masks`, else
-/// [`pooling_network`]; at most 8 images at once.
+/// (foresee-model's `Network::tensors`): [`attention_network_of_rows`] if it has masks, of the rows
+/// that have one (`Heads::rows`), else [`pooling_network`]; at most 8 images at once.
 ///
 /// # Errors
-/// As for [`attention_network`].
+/// As for [`attention_network_of_rows`].
 pub fn network_layers(
     tensors: impl IntoIterator<Item = (String, Tensor)>,
     dilations: &[usize],
-    masks: bool,
+    masks: Option<&Rows>,
 ) -> Result<Layers> {
-    let layers = if masks {
-        attention_network(tensors, dilations)?
-    } else {
-        pooling_network(tensors, dilations)?
+    let layers = match masks {
+        Some(rows) => attention_network_of_rows(tensors, dilations, rows)?,
+        None => pooling_network(tensors, dilations)?,
     };
     Ok(layers.batch(BATCH))
 }
@@ -47,12 +46,41 @@ pub fn attention_network(
     tensors: impl IntoIterator<Item = (String, Tensor)>,
     dilations: &[usize],
 ) -> Result<Layers> {
+    masked_network(tensors, dilations, None)
+}
+
+/// [`attention_network`] in which only these rows have masks: those of the others are 0, as in a
+/// network from which they were left out.
+///
+/// # Errors
+/// As for [`attention_network`], or if the rows are of other attributes or channels.
+pub fn attention_network_of_rows(
+    tensors: impl IntoIterator<Item = (String, Tensor)>,
+    dilations: &[usize],
+    rows: &Rows,
+) -> Result<Layers> {
+    masked_network(tensors, dilations, Some(rows))
+}
+
+/// With the masks of these rows, or of all.
+fn masked_network(
+    tensors: impl IntoIterator<Item = (String, Tensor)>,
+    dilations: &[usize],
+    rows: Option<&Rows>,
+) -> Result<Layers> {
     let tensors: HashMap<String, Tensor> = tensors.into_iter().collect();
     let of = |name: &str| get(&tensors, format!("heads.{name}"));
-    extractor(&tensors, dilations)?
-        .gate("heads.masks", of("mask.weight")?, of("mask.bias")?)?
-        .global_average_pool("heads.pool")?
-        .readout("heads.readout", of("readout.weight")?, of("readout.bias")?)
+    let (name, weight, bias) = ("heads.masks", of("mask.weight")?, of("mask.bias")?);
+    let features = extractor(&tensors, dilations)?;
+    let masked = match rows {
+        Some(rows) => features.gate_of_rows(name, weight, bias, rows)?,
+        None => features.gate(name, weight, bias)?,
+    };
+    masked.global_average_pool("heads.pool")?.readout(
+        "heads.readout",
+        of("readout.weight")?,
+        of("readout.bias")?,
+    )
 }
 
 /// The same network without masks, which allows CAM: features, `heads.pool`, and `heads.readout`, a

@@ -10,7 +10,7 @@ pub(crate) type Row = [f32; COLUMNS];
 
 /// a·b + c, in one rounding where the instructions have it.
 #[inline(always)]
-fn fma<S: Simd>(a: f32, b: f32, c: f32) -> f32 {
+pub(crate) fn fma<S: Simd>(a: f32, b: f32, c: f32) -> f32 {
     if S::F32_LANES == 1 { a * b + c } else { a.mul_add(b, c) }
 }
 
@@ -74,23 +74,19 @@ pub(crate) struct Upstream {
     pub masks: Row,
 }
 
-/// The gradient through one row of masks: turns the logits into dL/da = dL/dm · m(1-m), adds m·g to
-/// dz and dL/da to the biases' gradient.
+/// The gradient through one row of masks: turns the logits into dL/da = dL/dm · m(1-m), adds dL/da
+/// to the biases' gradient, and returns the masks.
 #[inline(always)]
-pub(crate) fn gradient<S: Simd>(
-    logits: &mut Row,
-    z: &Row,
-    g: &Upstream,
-    dz: &mut Row,
-    db: &mut Row,
-) {
+pub(crate) fn gradient<S: Simd>(logits: &mut Row, z: &Row, g: &Upstream, db: &mut Row) -> Row {
+    let mut masks = [0f32; COLUMNS];
     for j in 0..COLUMNS {
         let m = sigmoid::<S>(logits[j]);
-        dz[j] = fma::<S>(m, g.features[j], dz[j]);
         let da = fma::<S>(g.features[j], z[j], g.masks[j]) * (m * (1.0 - m));
         logits[j] = da;
         db[j] += da;
+        masks[j] = m;
     }
+    masks
 }
 
 #[cfg(test)]

@@ -189,6 +189,27 @@ impl Heads {
         ]
     }
 
+    /// The heads of only these attributes, each with the masks of all channels. They share no
+    /// variable with these.
+    pub(crate) fn keep_attributes(&self, attributes: &[usize]) -> Result<Self> {
+        let c = self.readout_weight.dims()[1];
+        let device = self.mask_weight.device();
+        let index = |numbers: Vec<u32>| Tensor::from_iter(numbers, device);
+        let heads = index(attributes.iter().map(|&k| k as u32).collect())?;
+        let rows = |&k: &usize| (k * c) as u32..((k + 1) * c) as u32;
+        let rows = index(attributes.iter().flat_map(rows).collect())?;
+        let select = |var: &Var, index: &Tensor| -> Result<Var> {
+            Ok(Var::from_tensor(&var.as_detached_tensor().index_select(index, 0)?)?)
+        };
+        Ok(Self {
+            mask_weight: select(&self.mask_weight, &rows)?,
+            mask_bias: select(&self.mask_bias, &rows)?,
+            readout_weight: select(&self.readout_weight, &heads)?,
+            readout_bias: select(&self.readout_bias, &heads)?,
+            ..self.clone()
+        })
+    }
+
     /// The heads on only these channels. They share no variable with these.
     pub(crate) fn keep_channels(&self, channels: &Tensor) -> Result<Self> {
         let (k, c) = self.readout_weight.dims2()?;

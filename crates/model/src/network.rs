@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
-use foresee_kernels::{Precision, Rows};
+use foresee_kernels::{Error as KernelError, Precision, Rows};
 
 use crate::config::{NetworkConfig, Readout};
 use crate::error::{Error, Result};
@@ -135,9 +135,7 @@ impl Network {
         let NetworkConfig { attributes, channels, .. } = self.config;
         if (rows.attributes(), rows.channels()) != (attributes, channels) {
             let given = [rows.attributes(), rows.channels()];
-            return Err(
-                foresee_kernels::Error::RowsOf { given, needed: [attributes, channels] }.into()
-            );
+            return Err(KernelError::RowsOf { given, needed: [attributes, channels] }.into());
         }
         Ok(Self { heads: Heads { rows, ..self.heads.clone() }, ..self.clone() })
     }
@@ -263,6 +261,42 @@ impl Network {
     /// If `channels` is empty or one of them does not exist.
     pub fn keep_channels(&self, channels: &[usize]) -> Result<Self> {
         self.with_channels(channels, |index| self.heads.keep_channels(index))
+    }
+
+    /// A smaller network with only these attributes, in this order: logits [B, A] of A attributes,
+    /// bit for bit those that this network gives them, since no attribute reads the masks of
+    /// another. Heads are most of a network's work, so that one answer of many then costs little
+    /// more than the extractor. It shares no weights with this network.
+    ///
+    /// ```
+    /// use candle_core::{DType, Device, Tensor};
+    /// use foresee_model::{Network, NetworkConfig};
+    ///
+    /// let config = NetworkConfig { attributes: 3, channels: 4, ..Default::default() };
+    /// let network = Network::new(config, 7, &Device::Cpu)?;
+    /// let asked = network.keep_attributes(&[2, 0])?;
+    /// let images = Tensor::ones((1, 3, 8, 8), DType::F32, &Device::Cpu)?;
+    /// let all = network.forward(&images)?.logits.to_vec2::<f32>()?;
+    /// assert_eq!(asked.forward(&images)?.logits.to_vec2::<f32>()?, [[all[0][2], all[0][0]]]);
+    /// assert!(network.keep_attributes(&[3]).is_err());
+    /// # Ok::<(), foresee_model::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If `attributes` is empty or one of them does not exist.
+    pub fn keep_attributes(&self, attributes: &[usize]) -> Result<Self> {
+        let NetworkConfig { attributes: count, channels, .. } = self.config;
+        let config = NetworkConfig { attributes: attributes.len(), ..self.config.clone() };
+        config.check()?;
+        if let Some(&index) = attributes.iter().find(|&&k| k >= count) {
+            let operation = "keep_attributes";
+            return Err(KernelError::Attribute { operation, index, attributes: count }.into());
+        }
+        let rows = attributes.iter().map(|&k| self.heads.rows().of(k).to_vec()).collect();
+        let rows = Rows::new(channels, rows)?;
+        let every: Vec<usize> = (0..channels).collect();
+        let kept = self.with_channels(&every, |_| self.heads.keep_attributes(attributes))?;
+        Self { config, ..kept }.with_rows(rows)
     }
 
     /// The network with only these channels of its extractor, and with the heads that `heads` makes

@@ -2,7 +2,7 @@
 //! `cargo run --release -p foresee-perturb --example own_model`.
 
 use candle_core::{D, Device, Result, Tensor};
-use foresee_kernels::{Precision, attention_heads, attention_heads_with_curves};
+use foresee_kernels::{Precision, Rows, attention_heads, attention_heads_with_curves};
 use foresee_perturb::{
     AttentionModel, Cut, Error, Identity, Noise, PowerCurve, PruneOrder, ToneCurve, prune_curves,
     transform_grid,
@@ -37,8 +37,10 @@ impl AttentionModel for Mixtures {
         features: &Tensor,
         curves: &[&dyn ToneCurve],
     ) -> Result<Vec<Tensor>> {
+        let (weight, bias) = (&self.weight, &self.bias);
+        let rows = Rows::all(bias.dims()[0] / self.channels(), self.channels());
         let pooled =
-            attention_heads_with_curves(features, &self.weight, &self.bias, curves, Precision::F32)
+            attention_heads_with_curves(features, weight, bias, &rows, curves, Precision::F32)
                 .map_err(candle_core::Error::wrap)?;
         pooled.iter().map(|pooled| pooled.features.sum(D::Minus1)).collect()
     }

@@ -2,12 +2,12 @@
 //! cannot be changed at a ReLU.
 
 use candle_core::{D, Tensor, Var};
+use foresee_kernels::Rows;
 
 use super::Layers;
 use super::layer::{Layer, NamedLayer};
-use super::ops::{
-    Conv2d, convolve_transposed, leaky_relu_gradient, masks, max_pool_gradient, unpool,
-};
+use super::leaky_relu::leaky_relu_backward;
+use super::ops::{Conv2d, convolve_transposed, masks, max_pool_gradient, unpool};
 use crate::error::{Error, Result};
 use crate::tensors::{check_input, in_batches};
 
@@ -42,6 +42,7 @@ impl Layers {
     pub(crate) fn backward(&self, x: &Tensor, target: usize, relu: ReluGradient) -> Result<Tensor> {
         check_input(x)?;
         let (layers, index) = self.with_one_output(target)?;
+        let layers = layers.with_fused_heads();
         in_batches(x, self.batch, |x| {
             let inputs = layer_inputs(&layers.sequence, x)?;
             let one = one_hot(&inputs[layers.sequence.len()], index, target)?;
@@ -97,7 +98,7 @@ impl Layer {
             | Self::Linear { weight, .. }
             | Self::Readout { weight, .. } => self.linear_map_transposed(g, weight, x)?,
             Self::LeakyRelu { slope } => {
-                let g = (g * leaky_relu_gradient(x, *slope)?)?;
+                let g = leaky_relu_backward(x, g, *slope)?;
                 if relu == ReluGradient::Guided { g.relu()? } else { g }
             }
             Self::AveragePool { size } => unpool(&(g / (size * size) as f64)?, *size, x)?,
@@ -107,7 +108,7 @@ impl Layer {
                 (g.unsqueeze(D::Minus1)?.unsqueeze(D::Minus1)?.broadcast_as(x.shape())? / pixels)?
             }
             Self::Flatten => g.reshape(x.shape())?,
-            Self::Gate { weight, bias } => gate_backward(x, g, weight, bias)?,
+            Self::Gate { weight, bias, rows } => gate_backward(x, g, weight, bias, rows)?,
             Self::Residual(branch) => {
                 (g + backward_all(branch, &layer_inputs(branch, x)?, g, relu)?)?
             }
@@ -129,8 +130,9 @@ fn gate_backward(
     g: &Tensor,
     weight: &Tensor,
     bias: &Tensor,
+    rows: &Rows,
 ) -> candle_core::Result<Tensor> {
-    let m = masks(z, weight, bias)?;
+    let m = masks(z, weight, bias, rows)?;
     let through_signal = (&m * g)?.sum(1)?;
     let (b, k, c, h, w) = m.dims5()?;
     let in_logits = (g.broadcast_mul(&z.unsqueeze(1)?)? * (&m * (1. - &m)?)?)?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
+use foresee_kernels::Rows;
 
 use super::Layers;
 use super::layer::{Layer, NamedLayer, find, find_by};
@@ -152,16 +153,46 @@ impl Layers {
     /// # Errors
     /// If the shapes do not fit each other or the name is taken.
     pub fn gate(self, name: &str, weight: &Tensor, bias: &Tensor) -> Result<Self> {
+        let (k, c) = gate_dims(weight).map_err(|error| error.in_layer(name))?;
+        self.gate_of_rows(name, weight, bias, &Rows::all(k, c))
+    }
+
+    /// [`gate`](Self::gate) in which only these rows have masks: those of the others are 0,
+    /// whatever their weights.
+    ///
+    /// ```
+    /// use candle_core::{Device, Tensor};
+    /// use foresee_attribution::Layers;
+    /// use foresee_kernels::Rows;
+    ///
+    /// // One attribute and two channels of one pixel, with masks sigmoid(0) = 1/2.
+    /// let weight = Tensor::zeros((2, 2, 1, 1), candle_core::DType::F64, &Device::Cpu)?;
+    /// let bias = Tensor::new(&[0f64, 0.], &Device::Cpu)?;
+    /// let rows = Rows::new(2, vec![vec![1]])?;
+    /// let layers = Layers::new().gate_of_rows("masks", &weight, &bias, &rows)?;
+    /// let z = Tensor::new(&[3f64, 5.], &Device::Cpu)?.reshape((1, 2, 1, 1))?;
+    /// let gated = layers.forward(&z)?.flatten_all()?.to_vec1::<f64>()?;
+    /// assert_eq!(gated, [0., 2.5]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`gate`](Self::gate), or if the rows are of other attributes or channels.
+    pub fn gate_of_rows(
+        self,
+        name: &str,
+        weight: &Tensor,
+        bias: &Tensor,
+        rows: &Rows,
+    ) -> Result<Self> {
         let named = |error: Error| error.in_layer(name);
-        match *weight.dims() {
-            [rows, c, n, m] if c > 0 && rows % c == 0 && n == m && n % 2 == 1 => {}
-            _ => {
-                let expected = "[K·C, C, n, n] with n odd";
-                return Err(named(Error::shape("the masks' weight", weight.dims(), expected)));
-            }
-        }
+        let (k, c) = gate_dims(weight).map_err(named)?;
+        let found = (rows.attributes(), rows.channels());
+        check(found == (k, c), "rows", format!("{found:?}"), "of the weight's K and C")
+            .map_err(named)?;
         let bias = bias_or_zero(weight, Some(bias)).map_err(named)?;
-        self.push(name, Layer::Gate { weight: weight.detach().contiguous()?, bias })
+        let weight = weight.detach().contiguous()?;
+        self.push(name, Layer::Gate { weight, bias, rows: rows.clone() })
     }
 
     /// One logit per attribute: [B, K, C] → w_k·p_k + b_k, [B, K]; weight [K, C], bias `[K]`.
@@ -218,6 +249,17 @@ impl Layers {
         function: impl Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync + 'static,
     ) -> Result<Self> {
         self.push(name, Layer::Other { function: Arc::new(function), may_have_relus: false })
+    }
+}
+
+/// K and C of the masks' weight [K·C, C, n, n].
+fn gate_dims(weight: &Tensor) -> Result<(usize, usize)> {
+    match *weight.dims() {
+        [rows, c, n, m] if c > 0 && rows % c == 0 && n == m && n % 2 == 1 => Ok((rows / c, c)),
+        _ => {
+            let expected = "[K·C, C, n, n] with n odd";
+            Err(Error::shape("the masks' weight", weight.dims(), expected))
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use candle_core::{D, Tensor};
+use foresee_kernels::Rows;
 
-use super::ops::{Conv2d, convolve, convolve_transposed, leaky_relu, masks, pool_windows};
+use super::leaky_relu::leaky_relu;
+use super::ops::{Conv2d, convolve, convolve_transposed, masks, pool_windows};
 
 /// A layer that is given as a function.
 pub type Function = Arc<dyn Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync>;
@@ -40,10 +42,12 @@ pub(crate) enum Layer {
     /// Mean over the last two dimensions.
     GlobalAveragePool,
     Flatten,
-    /// z [B, C, H, W] → sigmoid(conv_k(z)) ⊗ z, [B, K, C, H, W]; weight [K·C, C, n, n].
+    /// z [B, C, H, W] → sigmoid(conv_k(z)) ⊗ z, [B, K, C, H, W]; weight [K·C, C, n, n]. Masks of
+    /// rows that are not kept are 0.
     Gate {
         weight: Tensor,
         bias: Tensor,
+        rows: Rows,
     },
     /// x + branch(x).
     Residual(Vec<NamedLayer>),
@@ -94,7 +98,9 @@ impl Layer {
             Self::MaxPool { size } => pool_windows(x, *size)?.max(D::Minus1),
             Self::GlobalAveragePool => x.mean((D::Minus2, D::Minus1)),
             Self::Flatten => x.flatten_from(1),
-            Self::Gate { weight, bias } => masks(x, weight, bias)?.broadcast_mul(&x.unsqueeze(1)?),
+            Self::Gate { weight, bias, rows } => {
+                masks(x, weight, bias, rows)?.broadcast_mul(&x.unsqueeze(1)?)
+            }
             Self::Residual(branch) => x + forward_all(branch, x)?,
             Self::Other { function, .. } => function(x),
         }

@@ -1,7 +1,7 @@
 //! Tensor operations that the layers are made of, and their gradients.
 
 use candle_core::{D, DType, Tensor};
-use foresee_kernels::Precision;
+use foresee_kernels::{Precision, Rows};
 
 /// How a convolution steps over its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +29,8 @@ pub(crate) fn convolve(
     options: &Conv2d,
 ) -> candle_core::Result<Tensor> {
     let Conv2d { stride, padding, dilation } = *options;
-    let (outputs, _, n, m) = weight.dims4()?;
-    if stride == 1 && n == m && n % 2 == 1 && padding == n / 2 * dilation && x.dtype() == DType::F32
-    {
-        let none = Tensor::zeros(outputs, weight.dtype(), weight.device())?;
+    if keeps_size(weight, options) && x.dtype() == DType::F32 {
+        let none = Tensor::zeros(weight.dim(0)?, weight.dtype(), weight.device())?;
         let y = foresee_kernels::conv2d(x, weight, bias.unwrap_or(&none), dilation, Precision::F32)
             .map_err(candle_core::Error::wrap)?;
         return y.contiguous();
@@ -44,8 +42,17 @@ pub(crate) fn convolve(
     }
 }
 
+/// Whether a convolution gives images of the size of its input: one that the kernels have.
+pub(crate) fn keeps_size(weight: &Tensor, options: &Conv2d) -> bool {
+    let Conv2d { stride, padding, dilation } = *options;
+    match *weight.dims() {
+        [_, _, n, m] => stride == 1 && n == m && n % 2 == 1 && padding == n / 2 * dilation,
+        _ => false,
+    }
+}
+
 /// A convolution's gradient in its input x, for the gradient s in its output. With stride 1 it is a
-/// convolution with flipped weights, which is much faster than candle's transposed one.
+/// convolution with flipped weights, by the kernels where they have it.
 pub(crate) fn convolve_transposed(
     s: &Tensor,
     weight: &Tensor,
@@ -56,13 +63,9 @@ pub(crate) fn convolve_transposed(
     let (_, _, n, m) = weight.dims4()?;
     let s = s.contiguous()?;
     if stride == 1 && n == m && dilation * (n - 1) >= padding {
-        return s.conv2d(
-            &weight.transpose(0, 1)?.contiguous()?.flip(&[2, 3])?,
-            dilation * (n - 1) - padding,
-            1,
-            dilation,
-            1,
-        );
+        let flipped = weight.transpose(0, 1)?.contiguous()?.flip(&[2, 3])?;
+        let padding = dilation * (n - 1) - padding;
+        return convolve(&s, &flipped, None, &Conv2d { stride, padding, dilation });
     }
     // Rows and columns that the steps do not reach get 0; they differ in number between height and
     // width, and candle takes one number.
@@ -75,12 +78,32 @@ pub(crate) fn convolve_transposed(
     crop(crop(full, 2, h)?, 3, w)?.contiguous()
 }
 
-/// sigmoid(conv_k(z)), [B, K, C, H, W], for weights [K·C, C, n, n].
-pub(crate) fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor) -> candle_core::Result<Tensor> {
-    let (rows, c, n, _) = weight.dims4()?;
+/// sigmoid(conv_k(z)), [B, K, C, H, W], for weights [K·C, C, n, n]; 0 where a row is not kept.
+pub(crate) fn masks(
+    z: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    rows: &Rows,
+) -> candle_core::Result<Tensor> {
+    let (k, c) = (rows.attributes(), rows.channels());
     let (b, _, h, w) = z.dims4()?;
-    let logits = convolve(z, weight, Some(bias), &Conv2d { padding: n / 2, ..Conv2d::default() })?;
-    sigmoid(&logits)?.reshape((b, rows / c, c, h, w))
+    let padding = weight.dim(2)? / 2;
+    let logits = convolve(z, weight, Some(bias), &Conv2d { padding, ..Conv2d::default() })?;
+    let masks = sigmoid(&logits)?.reshape((b, k, c, h, w))?;
+    match rows.is_all() {
+        true => Ok(masks),
+        false => masks.broadcast_mul(&kept(rows, z)?),
+    }
+}
+
+/// 1 for rows that are kept and 0 for others, [1, K, C, 1, 1], in z's type.
+fn kept(rows: &Rows, z: &Tensor) -> candle_core::Result<Tensor> {
+    let (k, c) = (rows.attributes(), rows.channels());
+    let mut kept = vec![0f32; k * c];
+    for attribute in 0..k {
+        rows.of(attribute).iter().for_each(|channel| kept[attribute * c + channel] = 1.);
+    }
+    Tensor::from_vec(kept, (1, k, c, 1, 1), z.device())?.to_dtype(z.dtype())
 }
 
 /// Finite, and so is its gradient, for every finite x: exp(-x) of a mask that training has shut is
@@ -89,17 +112,6 @@ fn sigmoid(x: &Tensor) -> candle_core::Result<Tensor> {
     let e = x.abs()?.neg()?.exp()?;
     let positive = x.ge(0f64)?.to_dtype(x.dtype())?;
     (&positive + ((1. - &positive)? * &e)?)? / (e + 1.)?
-}
-
-/// By sums and products whose gradients are right, also at 0, where it is the slope.
-pub(crate) fn leaky_relu(x: &Tensor, slope: f64) -> candle_core::Result<Tensor> {
-    x * leaky_relu_gradient(x, slope)?
-}
-
-/// The leaky ReLU's derivative at x.
-pub(crate) fn leaky_relu_gradient(x: &Tensor, slope: f64) -> candle_core::Result<Tensor> {
-    let x = x.detach();
-    x.gt(&x.zeros_like()?)?.to_dtype(x.dtype())?.affine(1. - slope, slope)
 }
 
 /// The s×s windows of a pool as a last dimension: [B, C, H, W] → [B, C, H/s, W/s, s·s].

@@ -56,7 +56,7 @@ impl Layers {
             return Err(no_masks(self.sequence.last().map_or("", |named| &named.name)));
         };
         let (
-            Layer::Gate { weight, bias },
+            Layer::Gate { weight, bias, rows },
             Layer::GlobalAveragePool,
             Layer::Readout { weight: readout, .. },
         ) = (&gate.layer, &pool.layer, &last.layer)
@@ -68,7 +68,7 @@ impl Layers {
         }
         in_batches(x, self.batch, |x| {
             let z = forward_all(before, x)?;
-            mask_map(&masks(&z, weight, bias)?.squeeze(1)?, &z, &readout.get(0)?, weights)
+            mask_map(&masks(&z, weight, bias, rows)?.squeeze(1)?, &z, &readout.get(0)?, weights)
         })
     }
 }

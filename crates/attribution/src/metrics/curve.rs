@@ -62,6 +62,27 @@ pub(super) fn curves<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     Ok(values.chunks(counts.len()).map(|values| Curve { values: values.to_vec() }).collect())
 }
 
+/// [`curves`] of which f of each input at the start and at the end is known already. The first of
+/// the counts is none, and the last is all.
+pub(super) fn curves_between<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
+    target: &Target<F>,
+    (start, at_start): (&Tensor, &[f64]),
+    (end, at_end): (&Tensor, &[f64]),
+    ranks: &Tensor,
+    counts: &[f64],
+) -> Result<Vec<Curve>> {
+    let inner = match counts {
+        [_, inner @ .., _] if !inner.is_empty() => curves(target, start, end, ranks, inner)?,
+        _ => vec![Curve { values: vec![] }; at_start.len()],
+    };
+    let ends = at_start.iter().zip(at_end);
+    let whole = |(curve, (first, last)): (Curve, (&f64, &f64))| {
+        let between = curve.values.into_iter();
+        Curve { values: std::iter::once(*first).chain(between).chain([*last]).collect() }
+    };
+    Ok(inner.into_iter().zip(ends).map(whole).collect())
+}
+
 /// The rank of every entry in descending order of the attribution, from 0; in `f64` and to be
 /// broadcast to x.
 pub(super) fn ranks(x: &Tensor, attribution: &Tensor) -> Result<Tensor> {

@@ -70,7 +70,7 @@ pub fn insertion<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
 }
 
 /// How many entries are replaced at each of the steps from none to all.
-fn counts(ranks: &Tensor, steps: usize) -> Result<Vec<f64>> {
+pub(super) fn counts(ranks: &Tensor, steps: usize) -> Result<Vec<f64>> {
     check(steps >= 1, "steps", steps, "a number from 1")?;
     let entries = ranks.elem_count() / ranks.dim(0)?.max(1);
     Ok((0..=steps).map(|step| (step as f64 / steps as f64 * entries as f64).round()).collect())

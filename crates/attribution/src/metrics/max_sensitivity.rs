@@ -34,6 +34,16 @@ pub fn max_sensitivity(
     x: &Tensor,
     options: &MaxSensitivity,
 ) -> Result<Vec<f64>> {
+    max_sensitivity_from(explain, None, x, options)
+}
+
+/// [`max_sensitivity`] where φ(x) may be known already.
+pub(super) fn max_sensitivity_from(
+    explain: impl Fn(&Tensor) -> Result<Tensor>,
+    at_x: Option<&Tensor>,
+    x: &Tensor,
+    options: &MaxSensitivity,
+) -> Result<Vec<f64>> {
     check(options.samples >= 1, "samples", options.samples, "a number from 1")?;
     check(
         options.radius > 0. && options.radius.is_finite(),
@@ -43,7 +53,7 @@ pub fn max_sensitivity(
     )?;
     let perturbations =
         (0..options.samples).map(|sample| uniform(x, options.seed, sample, options.radius));
-    max_sensitivity_with_perturbations(explain, x, perturbations)
+    greatest_change(explain, at_x, x, perturbations)
 }
 
 /// [`max_sensitivity`] with given perturbations r of x's shape.
@@ -55,8 +65,17 @@ pub fn max_sensitivity_with_perturbations(
     x: &Tensor,
     perturbations: impl IntoIterator<Item = Result<Tensor>>,
 ) -> Result<Vec<f64>> {
+    greatest_change(explain, None, x, perturbations)
+}
+
+fn greatest_change(
+    explain: impl Fn(&Tensor) -> Result<Tensor>,
+    at_x: Option<&Tensor>,
+    x: &Tensor,
+    perturbations: impl IntoIterator<Item = Result<Tensor>>,
+) -> Result<Vec<f64>> {
     check_input(x)?;
-    let at_x = explain(x)?;
+    let at_x = at_x.map_or_else(|| explain(x), |at_x| Ok(at_x.clone()))?;
     check_rows(&at_x, x.dim(0)?)?;
     let own = norms(&at_x)?;
     let mut greatest: Option<Vec<f64>> = None;

@@ -31,17 +31,25 @@ pub fn randomisation_check<M>(
     x: &Tensor,
     absolute: bool,
 ) -> Result<Vec<CascadeStep>> {
-    let map = |model: &M| -> Result<Tensor> {
-        let map = explain(model, x)?;
-        if absolute { Ok(map.abs()?) } else { Ok(map) }
+    randomisation_from(&explain(original, x)?, explain, randomised, x, absolute)
+}
+
+/// [`randomisation_check`] where the explanation of the original model is known already.
+pub(super) fn randomisation_from<M>(
+    before: &Tensor,
+    explain: impl Fn(&M, &Tensor) -> Result<Tensor>,
+    randomised: impl IntoIterator<Item = (String, M)>,
+    x: &Tensor,
+    absolute: bool,
+) -> Result<Vec<CascadeStep>> {
+    let signed =
+        |map: &Tensor| -> Result<Tensor> { Ok(if absolute { map.abs()? } else { map.clone() }) };
+    let before = signed(before)?;
+    let step = |(name, model): (String, M)| {
+        let correlations = rank_correlation(&before, &signed(&explain(&model, x)?)?)?;
+        Ok(CascadeStep { name, correlations })
     };
-    let before = map(original)?;
-    randomised
-        .into_iter()
-        .map(|(name, model)| {
-            Ok(CascadeStep { name, correlations: rank_correlation(&before, &map(&model)?)? })
-        })
-        .collect()
+    randomised.into_iter().map(step).collect()
 }
 
 /// Spearman's rank correlation of two attributions of one shape for each input of the batch, equal

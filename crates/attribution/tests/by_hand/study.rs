@@ -148,9 +148,10 @@ fn the_cascade_goes_from_the_output_back() -> AnyResult {
     let shrink = 1.00001f64.powi(-2);
     // With a bias of 0 masks are 1/2, with one of 1000 they are 1.
     let (trained, untrained) = (|| tensors(1., 0., 1.), || tensors(2., 1000., 5.));
+    let rows = foresee_kernels::Rows::all(1, 1);
     for (masks, first, steps) in [
         (
-            true,
+            Some(&rows),
             0.5,
             vec![
                 ("heads.readout", 2.5),
@@ -162,7 +163,7 @@ fn the_cascade_goes_from_the_output_back() -> AnyResult {
             ],
         ),
         (
-            false,
+            None,
             1.,
             vec![
                 ("heads.readout", 5.),
@@ -185,7 +186,7 @@ fn the_cascade_goes_from_the_output_back() -> AnyResult {
         }
     }
     let incomplete = tensors(1., 0., 1.).into_iter().skip(1);
-    let error = network_layers(incomplete, &DILATIONS, true).unwrap_err();
+    let error = network_layers(incomplete, &DILATIONS, Some(&rows)).unwrap_err();
     assert!(matches!(&error, Error::NoTensor { name } if name == "heads.mask.weight"), "{error}");
     Ok(())
 }

@@ -4,7 +4,8 @@
 pub const ENVIRONMENT: &str = "\
 Environment:
   RAYON_NUM_THREADS     how many threads, if --threads is not given
-  CANDLE_NUM_THREADS    the same for the elementwise operations of candle alone
+  CANDLE_NUM_THREADS    how many threads the elementwise operations of candle have of their own
+                        [default: 1, which is fastest beside the others]
   RUST_LOG              what the log shows, such as warn or info,foresee=debug, if neither -q
                         nor -v is given
   NO_COLOR              not empty: no colours in the log

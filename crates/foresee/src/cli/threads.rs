@@ -22,17 +22,26 @@ pub struct ThreadArgs {
 
 static STARTED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
 
+/// Elementwise operations of candle have a pool of their own of so many threads.
+const CANDLE: &str = "CANDLE_NUM_THREADS";
+
 /// Starts the threads before any work does. It must be called while the program has one thread.
 pub(super) fn start(args: ThreadArgs) {
+    // What the program starts inherits these.
     if let Some(threads) = args.threads {
-        // Elementwise operations of candle have a pool of their own, whose size these decide. What
-        // the program starts inherits them.
-        for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {
-            // SAFETY: no other thread runs yet that could read the environment.
-            unsafe { std::env::set_var(name, threads.to_string()) };
-        }
+        set("RAYON_NUM_THREADS", &threads.to_string());
+    }
+    // Who calls candle's pool waits for it by spinning, one caller at a time. Where rayon's threads
+    // fill the cores, its threads get none, and most of the time goes into waiting.
+    if std::env::var_os(CANDLE).is_none() {
+        set(CANDLE, "1");
     }
     let _ = started(args);
+}
+
+fn set(name: &str, value: &str) {
+    // SAFETY: no other thread runs yet that could read the environment.
+    unsafe { std::env::set_var(name, value) };
 }
 
 /// Where no more threads may be started, this is told here and not by a panic later.

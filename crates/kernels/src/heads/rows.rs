@@ -1,9 +1,11 @@
 //! Which masks there are, and how the kernels group them.
 
 use candle_core::{Device, Tensor};
+use pulp::Simd;
 
 use crate::error::{Error, Result};
 use crate::product::COLUMNS;
+use crate::sigmoid::{Row, add_products, fma};
 
 /// Which rows (attribute, channel) of the heads have masks. The masks of all others are 0 on every
 /// pixel: they are not computed.
@@ -219,7 +221,7 @@ impl Lanes {
 impl Panel<'_> {
     /// The features of the panel's rows in a pixel; beyond the last row anything.
     #[inline(always)]
-    pub fn features(&self, pixel: &[f32]) -> [f32; COLUMNS] {
+    pub fn features(&self, pixel: &[f32]) -> Row {
         match self.lanes {
             Lanes::Run(first) => {
                 *pixel[*first..].first_chunk().expect("a run ends within the pixel")
@@ -233,18 +235,16 @@ impl Panel<'_> {
         }
     }
 
-    /// The 32 values of a pixel that the rows' features are, if they lie beside each other.
+    /// Adds the product of two values of each row to its channel of a pixel.
     #[inline(always)]
-    pub fn run_mut<'a>(&self, pixel: &'a mut [f32]) -> Option<&'a mut [f32; COLUMNS]> {
-        match self.lanes {
-            Lanes::Run(first) => pixel[*first..].first_chunk_mut(),
-            Lanes::Each(_) => None,
+    pub fn add_products<S: Simd>(&self, a: &Row, b: &Row, pixel: &mut [f32]) {
+        if let Lanes::Run(first) = self.lanes {
+            let sums = pixel[*first..].first_chunk_mut().expect("a run ends within the pixel");
+            return add_products::<S>(a, b, sums);
         }
-    }
-
-    /// Adds a value of each row to its channel of a pixel.
-    #[inline(always)]
-    pub fn add_to(&self, pixel: &mut [f32], values: &[f32; COLUMNS]) {
-        self.rows.iter().zip(values).for_each(|(row, v)| pixel[row.1] += v);
+        // A channel can be that of several rows, of as many attributes.
+        for (row, (&a, &b)) in self.rows.iter().zip(a.iter().zip(b)) {
+            pixel[row.1] = fma::<S>(a, b, pixel[row.1]);
+        }
     }
 }

@@ -28,8 +28,11 @@ pub(crate) struct Scratch<F> {
     u_over_inputs: Vec<F>,
     /// The same as left operands over the pixels, [steps of CHUNK, pitch].
     u_over_pixels: Vec<F>,
-    /// The inputs' gradient, [CHUNK, pitch]; empty in the forward pass.
+    /// The inputs' gradient through the masks, [CHUNK, pitch]; empty in the forward pass.
     du: Vec<f32>,
+    /// The rest of it, that of the features beside the masks. Kept apart, so that no bit depends on
+    /// which rows form a group.
+    direct: Vec<f32>,
     /// The logits' gradient of one group as left operands over the rows, [GROUP, CHUNK, steps of
     /// 32].
     da_over_rows: Vec<F>,
@@ -53,6 +56,7 @@ impl<F: Factor> Scratch<F> {
             u_over_inputs: vec![F::default(); if is_u { 0 } else { pixels }],
             u_over_pixels: vec![],
             du: vec![],
+            direct: vec![],
             da_over_rows: vec![],
             da_over_pixels: vec![],
             masks: vec![0f32; panel],
@@ -68,6 +72,7 @@ impl<F: Factor> Scratch<F> {
         Self {
             u_over_pixels: over_pixels(CHUNK * dims.pitch()),
             du: vec![0f32; CHUNK * dims.pitch()],
+            direct: vec![0f32; CHUNK * dims.pitch()],
             da_over_rows: vec![F::default(); GROUP * CHUNK * COLUMNS],
             da_over_pixels: over_pixels(GROUP * CHUNK * COLUMNS),
             ..Self::forward(dims, false)
@@ -247,6 +252,7 @@ impl<F: Factor> WithSimd for BackwardChunk<'_, F> {
         let Self { dims, panels, chunk, weights, mut weight_sums, scratch, .. } = self;
         scratch.load(dims, chunk, self.u);
         scratch.du.fill(0.);
+        scratch.direct.fill(0.);
         for group in 0..panels.groups() {
             let rows = panels.rows_of_group(group);
             if !has_gradient(dims, self.g, chunk.image, rows) {
@@ -270,9 +276,10 @@ impl<F: Factor> WithSimd for BackwardChunk<'_, F> {
                 weights_gradient(simd, dims, chunk, scratch, (group, rows.len()), &mut sums.dw);
             }
         }
-        let rows = self.du.chunks_exact_mut(dims.inputs).zip(scratch.du.chunks_exact(dims.pitch()));
-        for (out, from) in rows {
-            out.copy_from_slice(&from[..dims.inputs]);
+        let pitch = dims.pitch();
+        let from = scratch.du.chunks_exact(pitch).zip(scratch.direct.chunks_exact(pitch));
+        for (out, (du, direct)) in self.du.chunks_exact_mut(dims.inputs).zip(from) {
+            out.iter_mut().zip(du).zip(direct).for_each(|((out, du), direct)| *out = du + direct);
         }
     }
 }
@@ -326,15 +333,8 @@ impl<F: Factor> Scratch<F> {
             let at = (pixel + r) * dims.pitch();
             let logits = row_mut(&mut tile, r * COLUMNS);
             let z = panel.features(&self.u[at..][..dims.pitch()]);
-            let du = &mut self.du[at..][..dims.pitch()];
-            match panel.run_mut(du) {
-                Some(du) => gradient::<S>(logits, &z, g, du, db),
-                None => {
-                    let mut products = [0f32; COLUMNS];
-                    gradient::<S>(logits, &z, g, &mut products, db);
-                    panel.add_to(du, &products);
-                }
-            }
+            let masks = gradient::<S>(logits, &z, g, db);
+            panel.add_products::<S>(&masks, &g.features, &mut self.direct[at..][..dims.pitch()]);
         }
         tile[valid * COLUMNS..].fill(0.);
         let per_pixel = COLUMNS / F::TERMS;

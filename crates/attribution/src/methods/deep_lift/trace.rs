@@ -1,6 +1,7 @@
 //! Multipliers through each layer, from the output back.
 
 use candle_core::{D, Tensor};
+use foresee_kernels::Rows;
 
 use super::multipliers::{Multipliers, by_sign, parts};
 use super::{DeepLift, DeepLiftRule, METHOD};
@@ -48,7 +49,7 @@ impl Trace<'_> {
                 Ok((m.broadcast_as(x.shape())? / pixels)?)
             }),
             Layer::MaxPool { size } => self.through_max_pool(at, *size, m),
-            Layer::Gate { weight, bias } => self.through_gate(at, weight, bias, m),
+            Layer::Gate { weight, bias, rows } => self.through_gate(at, weight, bias, rows, m),
             Layer::Residual(branch) => self.through_residual(at, branch, m),
             Layer::Other { .. } => Err(Error::Layer {
                 method: METHOD,
@@ -200,11 +201,12 @@ impl Trace<'_> {
         at: usize,
         weight: &Tensor,
         bias: &Tensor,
+        rows: &Rows,
         m: Multipliers,
     ) -> Result<Multipliers> {
         let (z, z0) = (&self.at_x[at], &self.at_baseline[at]);
         let m = m.merged(&self.change(at + 1)?)?;
-        let (open, open0) = (masks(z, weight, bias)?, masks(z0, weight, bias)?);
+        let (open, open0) = (masks(z, weight, bias, rows)?, masks(z0, weight, bias, rows)?);
         let mean_mask = ((&open + &open0)? * 0.5)?;
         let mean_signal = ((z + z0)? * 0.5)?.unsqueeze(1)?;
         let options = Conv2d { padding: weight.dim(2)? / 2, ..Conv2d::default() };

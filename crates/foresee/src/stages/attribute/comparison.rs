@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use foresee_attribution::{Explainer, Method};
 use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_report::{Fixed, PlaneTable, Scientific};
+use rayon::prelude::*;
 
 use super::subject::Subject;
 use crate::artifacts::{FacePixels, MapKind, MapLabel};
@@ -106,12 +107,13 @@ impl Comparison {
         let names: Vec<&str> = faces.iter().map(|&face| subject.data.name(face)).collect();
         let pixels = FacePixels::new(&names, &batch.images, &images.normalisation)?;
         let x = batch.images.to_device(&subject.session.device)?;
-        let mut values = vec![];
-        for row in &rows.0 {
+        let of_row = |row: &Row| -> Result<Vec<Vec<f32>>> {
             let place = faces.iter().position(|face| *face == row.face);
             let x = x.narrow(0, place.context("a face was not read")?, 1)?;
-            values.push(maps_of_row(subject, explainer, row, &x, methods)?);
-        }
+            maps_of_row(subject, explainer, row, &x, methods)
+        };
+        // One image does not fill the cores.
+        let values = rows.0.par_iter().map(of_row).collect::<Result<Vec<_>>>()?;
         Ok(Self { faces: pixels, maps: table(subject, rows, methods, &values) })
     }
 }
@@ -124,11 +126,11 @@ fn maps_of_row(
     x: &Tensor,
     methods: &[Method],
 ) -> Result<Vec<Vec<f32>>> {
-    let map = |&method: &Method| {
+    let map = |&method: &Method| -> Result<Vec<f32>> {
         let map = explainer.maps(method, &subject.layers, x, &[row.face], row.attribute)?;
         Ok(map.flatten_all()?.to_vec1()?)
     };
-    methods.iter().map(map).collect()
+    methods.par_iter().map(map).collect()
 }
 
 /// The maps `[row][method]` with their labels, and where drawn faces have the attribute.

@@ -2,7 +2,7 @@
 //! surrogates.
 
 use anyhow::Context;
-use candle_core::{Device, Error as CandleError, Result as CandleResult, Tensor};
+use candle_core::{Device, Tensor};
 use foresee_attribution::{
     AttributeSurrogate, Importance, MIN_SURROGATE_ROWS, Method, Part, PartKind, Permutation,
     RegionImportance, Target, attribute_importances, attribute_surrogates, label_importances,
@@ -10,6 +10,7 @@ use foresee_attribution::{
 };
 use foresee_celeba::{ATTRIBUTES, Split};
 
+use super::asked::Asked;
 use super::subject::Subject;
 use crate::artifacts::{DependencePoint, PermutedPart, PermutedParts, SurrogateRow};
 use crate::error::Result;
@@ -41,10 +42,14 @@ pub(super) fn regions(
     let (x, labels) = subject.test_images(subject.settings().permutation_images)?;
     let grid = subject.settings().grid.min(subject.image_size());
     let progress = Progress::new("permuting cells", Unit::Cells, grid * grid, 0);
-    let network = &subject.trained.network;
-    let model = |x: &Tensor| Ok(network.forward(x).map_err(CandleError::wrap)?.logits);
+    let asked = Asked::new(&subject.trained.network, attributes)?;
+    let (labels, columns) = (asked.labels(&labels)?, asked.columns());
+    let model = |x: &Tensor| asked.logits(x);
     let step = |part: &Part| progress.add(1, || part.name.clone());
-    Ok(region_importances(model, &x, &labels, attributes, grid, &options(subject), step)?)
+    let options = options(subject);
+    let found = region_importances(model, &x, &labels, &columns, grid, &options, step)?;
+    let maps = found.maps.into_iter().map(|(column, map)| (attributes[column], map)).collect();
+    Ok(RegionImportance { importances: found.importances, maps })
 }
 
 /// Writes what the settings ask for.
@@ -94,11 +99,6 @@ fn features(subject: &Subject, x: &Tensor) -> Result<Tensor> {
     Ok(Tensor::cat(&all, 0)?)
 }
 
-/// Logits from features.
-fn logits(subject: &Subject, z: &Tensor) -> CandleResult<Tensor> {
-    Ok(subject.trained.network.forward_features(z).map_err(CandleError::wrap)?.logits)
-}
-
 /// The importance of channels of the features, for each attribute.
 fn channels(
     subject: &Subject,
@@ -108,10 +108,12 @@ fn channels(
 ) -> Result<Vec<Vec<Importance>>> {
     let parts = Part::channels(&z.dims()[1..], subject.settings().channels)?;
     let progress = Progress::new("permuting channels", Unit::Channels, parts.len(), 0);
-    let model = |z: &Tensor| logits(subject, z);
+    let asked = Asked::new(&subject.trained.network, attributes)?;
+    let (labels, columns) = (asked.labels(labels)?, asked.columns());
+    let model = |z: &Tensor| asked.logits_of_features(z);
     let step = |part: &Part| progress.add(1, || part.name.clone());
     let options = options(subject);
-    Ok(attribute_importances(model, z, labels, &parts, attributes, &options, step)?)
+    Ok(attribute_importances(model, z, &labels, &parts, &columns, &options, step)?)
 }
 
 /// The importance of each other attribute's label for a model of an attribute's label.
@@ -169,7 +171,8 @@ fn dependence(
         let name = importances[most].part.clone();
         let parts = Part::channels(&z.dims()[1..], subject.settings().channels)?;
         let part = &parts[most];
-        let target = Target::new(|z: &Tensor| logits(subject, z), attribute).batch(BATCH);
+        let alone = Asked::new(&subject.trained.network, &[attribute])?;
+        let target = Target::new(|z: &Tensor| alone.logits_of_features(z), 0).batch(BATCH);
         let grid = quantile_grid(z, part, GRID)?;
         let found = partial_dependence(&target, z, part, &grid)?;
         let mean = found.mean();
@@ -193,33 +196,33 @@ fn dependence(
 /// the features' means, that say its logit.
 fn surrogates(subject: &Subject, attributes: &[usize]) -> Result<Vec<SurrogateRow>> {
     let test = faces::first(subject.test.clone(), subject.settings().surrogate_images);
-    let network = &subject.trained.network;
+    let asked = Asked::new(&subject.trained.network, attributes)?;
     let mut masks = vec![];
     let mut means = vec![];
     let mut logits = vec![];
-    let columns: Vec<u32> = attributes.iter().map(|&k| k as u32).collect();
-    let columns = Tensor::new(columns, &subject.session.device)?;
     for batch in subject.data.batches_in_order(&test, &subject.trained.preprocessing, BATCH) {
         let images = batch?.images.to_device(&subject.session.device)?;
-        let z = network.extractor().forward(&images)?;
-        let output = network.forward_features(&z)?;
+        let z = subject.trained.network.extractor().forward(&images)?;
+        let output = asked.output_of_features(&z)?;
         logits.push(output.logits.detach());
         means.push(z.mean((2, 3))?.detach());
-        if network.config().attention {
-            masks.push(output.mask_means.contiguous()?.index_select(&columns, 1)?.detach());
+        if subject.trained.network.config().attention {
+            masks.push(output.mask_means.contiguous()?.detach());
         }
     }
     let masks = if masks.is_empty() { None } else { Some(Tensor::cat(&masks, 0)?) };
     let means = Tensor::cat(&means, 0)?;
     let logits = Tensor::cat(&logits, 0)?;
-    let found = attribute_surrogates(masks.as_ref(), &means, &logits, attributes, subject.seed)?;
-    Ok(found.iter().map(surrogate_row).collect())
+    let columns = asked.columns();
+    let found = attribute_surrogates(masks.as_ref(), &means, &logits, &columns, subject.seed)?;
+    Ok(found.iter().map(|found| surrogate_row(attributes[found.attribute], found)).collect())
 }
 
-fn surrogate_row(found: &AttributeSurrogate) -> SurrogateRow {
+/// The attribute's number is that of the whole network; the surrogate's own is its column's.
+fn surrogate_row(attribute: usize, found: &AttributeSurrogate) -> SurrogateRow {
     let surrogate = &found.surrogate;
     SurrogateRow {
-        attribute: ATTRIBUTES[found.attribute].into(),
+        attribute: ATTRIBUTES[attribute].into(),
         inputs: found.inputs,
         surrogate: found.kind,
         r2_fitted: surrogate.fitted.r2,

@@ -1,6 +1,7 @@
 //! Stage `attribute`: the attribution methods that the paper reviews beside its own masks, on the
 //! same faces, and how good each is.
 
+mod asked;
 mod checks;
 mod comparison;
 mod global;
@@ -22,7 +23,7 @@ use crate::error::Result;
 use crate::run::{Inputs, Run, Stage};
 use crate::session::{MODEL, Session};
 
-const FORMAT: u32 = 7;
+const FORMAT: u32 = 8;
 
 /// All that the stage writes; which of these depends on the settings and the faces.
 pub(crate) const FILES: [&str; 8] = [

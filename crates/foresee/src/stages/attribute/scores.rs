@@ -1,7 +1,7 @@
 //! Deletion, insertion and the pointing game for each method on each face.
 
 use candle_core::Tensor;
-use foresee_attribution::{Explainer, Method, Pointing, score};
+use foresee_attribution::{Explainer, Method, Pointing, ScoredImages};
 use foresee_celeba::ATTRIBUTES;
 use rayon::prelude::*;
 
@@ -17,6 +17,7 @@ const BATCH: usize = 8;
 /// A batch of faces that have an attribute.
 struct Shown<'a> {
     x: Tensor,
+    scored: ScoredImages,
     attribute: usize,
     faces: &'a [usize],
     /// Where the attribute is, [B, H, W]; known of drawn faces only.
@@ -39,8 +40,10 @@ pub(super) fn write(
     for (attribute, with) in shown {
         for batch in subject.data.batches_in_order(&with, &subject.trained.preprocessing, BATCH) {
             let batch = batch?;
+            let x = batch.images.to_device(&subject.session.device)?;
             let shown = Shown {
-                x: batch.images.to_device(&subject.session.device)?,
+                scored: ScoredImages::new(&subject.layers.target(attribute), &x)?,
+                x,
                 attribute,
                 faces: &batch.faces,
                 regions: regions(subject, &batch.faces, attribute)?,
@@ -76,11 +79,11 @@ fn scored(
     shown: &Shown,
     method: Method,
 ) -> Result<Vec<AttributionScore>> {
-    let Shown { x, attribute, faces, regions } = shown;
+    let Shown { x, scored, attribute, faces, regions } = shown;
     let explained = explainer.explain(method, &subject.layers, x, faces, *attribute)?;
     let target = subject.layers.target(*attribute);
     let steps = subject.settings().steps;
-    let scores = score(&target, x, &explained.maps, regions.as_ref(), steps)?;
+    let scores = scored.score(&target, &explained.maps, regions.as_ref(), steps)?;
     let row = |(i, scores): (usize, foresee_attribution::Scores)| {
         let pointing =
             |value: fn(&Pointing) -> f64| scores.pointing.as_ref().map_or(f64::NAN, value);

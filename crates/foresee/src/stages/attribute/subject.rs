@@ -6,6 +6,7 @@ use candle_core::{DType, Tensor};
 use foresee_attribution::{Explainer, Layers, Method, network_layers, randomised_cascade};
 use foresee_celeba::synthetic::Generator;
 use foresee_celeba::{CelebA, Split};
+use foresee_kernels::Rows;
 use foresee_model::Network;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -116,8 +117,8 @@ impl<'a> Subject<'a> {
         let network = &self.trained.network;
         let seed = self.seed.wrapping_add(NEW_WEIGHTS);
         let new = Network::new(network.config().clone(), seed, &self.session.device)?;
-        let masks = network.config().attention;
-        Ok(randomised_cascade(tensors(network), tensors(&new), &dilations(network), masks)?)
+        let (dilations, rows) = (dilations(network), rows(network));
+        Ok(randomised_cascade(tensors(network), tensors(&new), &dilations, rows)?)
     }
 }
 
@@ -126,7 +127,12 @@ impl<'a> Subject<'a> {
 /// # Errors
 /// If a tensor is missing, which of a network does not happen.
 pub fn layers_of(network: &Network) -> Result<Layers> {
-    Ok(network_layers(tensors(network), &dilations(network), network.config().attention)?)
+    Ok(network_layers(tensors(network), &dilations(network), rows(network))?)
+}
+
+/// The rows that have masks, if the network has any.
+fn rows(network: &Network) -> Option<&Rows> {
+    network.config().attention.then(|| network.heads().rows())
 }
 
 fn tensors(network: &Network) -> Vec<(String, Tensor)> {

@@ -18,9 +18,16 @@ use crate::stages::train::{MemoryNeed, VALIDATION_FACES};
 /// Seconds to draw figures, tables and the report: 1 to 3 on two cores, for networks of 16 and of
 /// 128 channels.
 const FIGURES: f64 = 3.;
-/// What a pass of the stage `attribute` takes, in passes of the network that are measured here: 0.3
-/// and 0.6 in two runs of the profile quick on two cores.
-const EXPLAINED: f64 = 0.45;
+/// What an explained pass of the stage `attribute` takes, in passes through the extractor and one
+/// head that are measured here: its images are few at a time, in `f32`, and some of its operations
+/// are not fused.
+const EXPLAINED: f64 = 1.5;
+/// Passes of one explanation by all methods beside those that the settings count.
+const OTHER_METHODS: usize = 20;
+/// Faces among which the comparison looks for one of each attribute, at most.
+const LOOKED_AT: usize = 36;
+/// Networks of the cascade of random weights: one for each layer.
+const RANDOMISED: usize = 6;
 /// Bytes of a drawn face: 11,814 in a run of 4,000.
 const FACE: u64 = 12_000;
 /// Bytes of figures, tables and the report, at most: 22 MB in a run of the profile quick.
@@ -228,7 +235,7 @@ impl Work<'_> {
                 let images = self.test(self.config().predict.images);
                 images * (pace.features + self.predicted_passes() as f64 * pace.heads + reading)
             }
-            Stage::Attribute => self.explained_passes() * EXPLAINED * pass,
+            Stage::Attribute => self.attribution(pace),
             Stage::Figures => FIGURES,
         };
         let basis = match stage {
@@ -260,28 +267,36 @@ impl Work<'_> {
         settings.passes(model.channels, 2)
     }
 
-    /// Forward passes of the stage `attribute`, roughly: a backward pass counts as two. On each
-    /// face with an attribute all methods explain and are scored by deletion and insertion; some
-    /// are explained again for the checks; then parts are permuted, and surrogates fitted.
-    fn explained_passes(&self) -> f64 {
+    /// Seconds of the stage `attribute`, roughly. Explanations need the head of their attribute
+    /// only; permutations and surrogates those of the attributes that the run asks about.
+    fn attribution(&self, pace: &Pace) -> f64 {
         let Config { measure, model, attribute, .. } = self.config();
-        let methods = Method::available(model.attention, attribute.permutation_images > 0).len();
+        let head = pace.heads / model.attributes.max(1) as f64;
+        let asked = head * measure.attributes.len() as f64;
+        let faces = |setting: usize| if setting == 0 { 0. } else { self.test(setting) };
+        let permuted = faces(attribute.permutation_images) * attribute.repeats as f64;
+        let cells = (attribute.grid * attribute.grid) as f64;
+        let channels = first_of(model.channels, attribute.channels) as f64;
+        let permutations = cells * (pace.features + asked) + channels * asked;
+        self.explained_passes() as f64 * EXPLAINED * (pace.features + head)
+            + permuted * permutations
+            + faces(attribute.surrogate_images) * (pace.features + asked)
+    }
+
+    /// Passes of images through the layers of one attribute; a backward pass counts as one more. On
+    /// each face with an attribute all methods explain and are scored by deletion and insertion,
+    /// whose ends they share; some explain again for the checks, after small changes and after
+    /// weights are drawn anew, layer by layer.
+    fn explained_passes(&self) -> usize {
+        let Config { measure, model, attribute, .. } = self.config();
+        let methods = Method::studied(model.attention, attribute.permutation_images > 0).len();
         let attributes = measure.attributes.len();
-        // Two methods walk `steps` copies forward and back, LIME sees its samples, the others one
-        // forward and one backward pass.
-        let explain = 6 * attribute.steps + attribute.lime_samples + 3 * methods;
-        let score = 2 * (attribute.steps + 1) * methods;
+        // Two methods walk `steps` copies forward and back, and LIME sees its samples.
+        let explain = 4 * attribute.steps + attribute.lime_samples + OTHER_METHODS;
+        let score = 2 * attribute.steps.saturating_sub(1) * methods + 3;
         let pairs = attributes * attribute.images;
-        // Maps after small changes, and after weights are drawn anew, layer by layer.
-        let checks = attribute.checks.min(pairs) * (attribute.neighbours + 8) * explain;
-        let channels = first_of(model.channels, attribute.channels);
-        let parts = attribute.grid * attribute.grid + channels;
-        let permuted = attribute.repeats * parts * self.test(attribute.permutation_images) as usize;
-        let permuted = if attribute.permutation_images == 0 { 0 } else { permuted };
-        let surrogates = self.test(attribute.surrogate_images) as usize;
-        let surrogates = if attribute.surrogate_images == 0 { 0 } else { surrogates };
-        let all = pairs * (explain + score) + attributes * explain + checks + permuted + surrogates;
-        all as f64
+        let checks = attribute.checks.min(pairs) * (1 + attribute.neighbours + RANDOMISED);
+        pairs * (explain + score) + attributes * (explain + LOOKED_AT) + checks * explain
     }
 }
 
