@@ -10,7 +10,7 @@ use foresee_kernels::{
 };
 use proptest::prelude::*;
 
-type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Numbers in [0, 1) that the seed decides.
 fn draws(seed: u64) -> impl Iterator<Item = f64> {
