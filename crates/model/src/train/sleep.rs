@@ -87,9 +87,14 @@ impl Sleep {
     /// Puts the means of the last look in place of sleeping rows'.
     pub fn complete(&self, pooled: Pooled) -> Result<Pooled> {
         Ok(Pooled {
-            features: pooled.features.broadcast_add(&self.features.as_detached_tensor())?,
+            features: pooled.features.broadcast_add(&self.features())?,
             masks: pooled.masks.broadcast_add(&self.masks.as_detached_tensor())?,
         })
+    }
+
+    /// In place of the sleeping rows' means of mask ⊗ feature, 0 for the others: [K, C].
+    pub fn features(&self) -> Tensor {
+        self.features.as_detached_tensor()
     }
 
     /// How many rows are awake.
