@@ -217,9 +217,9 @@ fn kept_tile(kept: &[f32], place: usize, pixel: usize) -> TileValues {
     *tile.expect("kept masks are whole tiles")
 }
 
-/// Turns the masks of 8 pixels, of which the first `valid` exist, into their logits' gradient, 0 for
-/// the other pixels. Adds it to the biases', and adds the part of the features' gradient that does
-/// not pass through the masks.
+/// Turns the masks of 8 pixels, of which the first `valid` exist, into their logits' gradient, 0
+/// for the other pixels. Adds it to the biases', and adds the part of the features' gradient that
+/// does not pass through the masks.
 #[inline(always)]
 fn through_masks<F: Factor, S: Simd>(
     dims: &Dims,

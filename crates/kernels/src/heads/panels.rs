@@ -182,8 +182,8 @@ impl Panel<'_> {
             }
             Lanes::Each(lanes) => {
                 assert!(pixel.len() >= self.channels);
-                // SAFETY: a lane is a channel (`Rows::new` has checked that) or 0, and the pixel has
-                // all channels.
+                // SAFETY: a lane is a channel (`Rows::new` has checked that) or 0, and the pixel
+                // has all channels.
                 lanes.map(|lane| unsafe { *pixel.get_unchecked(lane) })
             }
         }

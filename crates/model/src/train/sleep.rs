@@ -12,9 +12,9 @@ const LOOK_EVERY: usize = 32;
 /// Which rows (attribute, channel) of the heads sleep.
 ///
 /// At every 32nd step the masks of all rows are computed for the batch. A row falls asleep if no
-/// mask of it was above the limit on any pixel of this look's batch and of the last one's, and wakes
-/// if one is. Until the next look a sleeping row is not computed and not trained: in place of its
-/// means stand those of the look.
+/// mask of it was above the limit on any pixel of this look's batch and of the last one's, and
+/// wakes if one is. Until the next look a sleeping row is not computed and not trained: in place of
+/// its means stand those of the look.
 pub(super) struct Sleep {
     limit: f32,
     /// The rows that are awake.

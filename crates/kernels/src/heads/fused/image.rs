@@ -105,8 +105,8 @@ impl<F: Factor> Scratch<F> {
         }
     }
 
-    /// Takes the gradient back through the masks of a group. The last chunks of the forward pass are
-    /// still in cache, so that they come first.
+    /// Takes the gradient back through the masks of a group. The last chunks of the forward pass
+    /// are still in cache, so that they come first.
     #[inline(always)]
     fn backward<S: Simd>(
         &mut self,

@@ -32,9 +32,9 @@ const KEPT_BYTES: usize = 1 << 20;
 /// A loss of the heads' means that is a sum of one term for each image and attribute.
 pub trait LossOfMeans: Sync {
     /// Writes the gradient of the term of an image and an attribute with respect to its means over
-    /// the pixels, given these: first of mask ⊗ feature, then of the mask, each `[C]`. Means of rows
-    /// that are left out are 0, and their gradient is not used. The image's index is that in the
-    /// batch.
+    /// the pixels, given these: first of mask ⊗ feature, then of the mask, each `[C]`. Means of
+    /// rows that are left out are 0, and their gradient is not used. The image's index is that in
+    /// the batch.
     fn gradient(
         &self,
         image: usize,
@@ -49,9 +49,10 @@ pub trait LossOfMeans: Sync {
 pub struct PooledWithGradients {
     /// The means. They have no gradient of their own.
     pub pooled: Pooled,
-    /// A scalar 0 whose gradients with respect to the features, the weights and the biases are those
-    /// of the loss. A loss that is computed from `pooled`, plus this, has the gradients that it has
-    /// from [`attention_heads`](crate::attention_heads). They are there for one backward pass.
+    /// A scalar 0 whose gradients with respect to the features, the weights and the biases are
+    /// those of the loss. A loss that is computed from `pooled`, plus this, has the gradients that
+    /// it has from [`attention_heads`](crate::attention_heads). They are there for one backward
+    /// pass.
     pub gradients: Tensor,
 }
 
@@ -66,8 +67,9 @@ pub fn keeps_masks(pixels: usize) -> bool {
 /// forward and the backward pass make four: masks are not computed again.
 ///
 /// `None` where this operation does not take the tensors: masks of more than one pixel (n > 1),
-/// images of too many pixels ([`keeps_masks`]), more than 128 rows of one attribute, or tensors that
-/// are not `f32` on the CPU. This depends on shapes and not on the number of threads.
+/// images of too many pixels ([`keeps_masks`]), more than 128 rows of one attribute, no row at all,
+/// or tensors that are not `f32` on the CPU. This depends on shapes and rows, and not on the number
+/// of threads.
 ///
 /// ```
 /// use candle_core::{Device, Var};
