@@ -39,7 +39,7 @@ pub use self::statistics::ChannelStatisticsFile;
 pub use self::study::{
     MaskRegion, PredictabilityOverSeeds, PruningOverSeeds, VariantRow, Variants,
 };
-pub use self::training::{TrainingStep, Validation};
+pub use self::training::{AwakeRows, TrainingStep, Validation};
 pub use self::transformation::{
     TransformationChoice, TransformationCurves, TransformationPoint, TransformedImage,
 };

@@ -32,6 +32,21 @@ impl Row for TrainingStep {
 }
 
 record! {
+    /// A look at all rows of the heads, after which some sleep until the next (`train.sleep`).
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct AwakeRows {
+        /// The step that looked, counted from 0.
+        pub step: usize,
+        /// Rows that are computed until the next look.
+        pub awake: usize,
+    }
+}
+
+impl Row for AwakeRows {
+    const PATH: &'static str = "data/awake_rows.csv";
+}
+
+record! {
     /// A judgement on validation faces.
     #[derive(Debug, Clone, PartialEq)]
     pub struct Validation {

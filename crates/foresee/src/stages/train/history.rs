@@ -2,17 +2,18 @@
 
 use foresee_model::{Position, StepReport};
 
-use crate::artifacts::{TrainingStep, Validation};
+use crate::artifacts::{AwakeRows, Row, TrainingStep, Validation};
 use crate::error::Result;
 use crate::run::{Outputs, Run};
 
 /// Steps that a message is the mean of.
 const RECENT: usize = 20;
 
-/// Every step, and every judgement on validation faces.
+/// Every step, every look at sleeping rows, and every judgement on validation faces.
 #[derive(Default)]
 pub(super) struct History {
     pub steps: Vec<TrainingStep>,
+    awake: Vec<AwakeRows>,
     pub validation: Vec<Validation>,
 }
 
@@ -28,11 +29,15 @@ impl History {
         );
         let mut validation: Vec<Validation> = run.read()?;
         validation.retain(|v| v.epochs_done <= at.epoch);
-        Ok(Self { steps, validation })
+        let looked = run.path(<AwakeRows as Row>::PATH).exists();
+        let mut awake: Vec<AwakeRows> = if looked { run.read()? } else { vec![] };
+        awake.retain(|look| look.step < at.step);
+        Ok(Self { steps, awake, validation })
     }
 
     /// Adds a step.
     pub fn push(&mut self, at: Position, report: &StepReport) {
+        self.awake.extend(report.awake.map(|awake| AwakeRows { step: at.step, awake }));
         self.steps.push(TrainingStep {
             step: at.step,
             epoch: at.epoch,
@@ -48,12 +53,18 @@ impl History {
     /// Writes it, to be read beside a checkpoint.
     pub fn save(&self, run: &Run) -> Result<()> {
         run.write(&self.steps)?;
+        if !self.awake.is_empty() {
+            run.write(&self.awake)?;
+        }
         run.write(&self.validation)
     }
 
     /// Writes it as outputs of the stage.
     pub fn write(&self, outputs: &mut Outputs) -> Result<()> {
         outputs.write(&self.steps)?;
+        if !self.awake.is_empty() {
+            outputs.write(&self.awake)?;
+        }
         outputs.write(&self.validation)
     }
 
@@ -63,15 +74,17 @@ impl History {
         let mean = |value: fn(&TrainingStep) -> f64| {
             recent.iter().map(value).sum::<f64>() / recent.len().max(1) as f64
         };
+        let awake = self.awake.last().map(|look| format!(", {} rows awake", look.awake));
         format!(
             "epoch {}/{epochs}, loss {:.3} = {:.3} + {:.3} sparsity, accuracy {:.1} %, mask mean \
-             {:.3}",
+             {:.3}{}",
             self.steps.last().map_or(0, |step| step.epoch) + 1,
             mean(|s| s.loss),
             mean(|s| s.classification_loss),
             mean(|s| s.sparsity_loss),
             100. * mean(|s| s.batch_accuracy),
-            mean(|s| s.mask_mean)
+            mean(|s| s.mask_mean),
+            awake.unwrap_or_default()
         )
     }
 }
