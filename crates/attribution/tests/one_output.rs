@@ -137,7 +137,7 @@ fn layers_of_some_rows_are_the_network_of_these() -> AnyResult {
             let bias = tensor(&network, "heads.readout.bias")?.get(k)?;
             let logits = forward(&x)?.detach().narrow(1, k, 1)?.squeeze(1)?;
             let without_bias = logits.broadcast_sub(&bias)?;
-            assert_near("the map of masks", &map.mean((1, 2))?, &without_bias, 1e-4)?;
+            assert_near("the map of masks", &map.mean((1, 2))?, &without_bias, 1e-3)?;
         }
     }
     Ok(())

@@ -71,7 +71,9 @@ fn shut_and_open_masks_have_finite_gradients() {
     for (k, w) in [(0, 3f32), (1, 5.)] {
         let gradient: Vec<f32> =
             layers.target(k).gradient(&x).unwrap().flatten_all().unwrap().to_vec1().unwrap();
-        assert_eq!(gradient, [0., 0., w / 2., w / 2.]);
+        // The kernels' masks do not reach 0.
+        assert!(gradient[..2].iter().all(|g| g.abs() < 1e-30), "{gradient:?}");
+        assert_eq!(gradient[2..], [w / 2., w / 2.]);
     }
     let overflowing = Target::new(
         |x: &Tensor| x.flatten_from(1)?.sum_keepdim(1)?.affine(1e3, 0.)?.exp()?.recip(),

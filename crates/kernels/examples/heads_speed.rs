@@ -1,10 +1,21 @@
-//! Times the forward and backward pass of forty attention heads:
+//! Times the forward and backward pass of forty attention heads, and both in one operation where
+//! images are small enough for it (such as SIZE = 32):
 //! `cargo run --release -p foresee-kernels --example heads_speed -- [SIZE] [BATCH]`.
 
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor, Var};
-use foresee_kernels::{Precision, attention_heads, instruction_set, measure_peak};
+use foresee_kernels::channels_last::{LossOfMeans, attention_heads_with_loss};
+use foresee_kernels::{Precision, Rows, attention_heads, instruction_set, measure_peak};
+
+/// The sum of all means.
+struct SumOfMeans;
+
+impl LossOfMeans for SumOfMeans {
+    fn gradient(&self, _: usize, _: usize, _: [&[f32]; 2], gradient: [&mut [f32]; 2]) {
+        gradient.into_iter().for_each(|of_means| of_means.fill(1.));
+    }
+}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1).map(|a| a.parse::<usize>());
@@ -36,6 +47,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 gflop / forward.as_secs_f64(),
                 4. * gflop / both.as_secs_f64()
             );
+            let start = Instant::now();
+            let rows = Rows::all(k, c);
+            let fused = attention_heads_with_loss(
+                &features,
+                &weight,
+                &bias,
+                &rows,
+                precision,
+                &SumOfMeans,
+            )?;
+            if let Some(fused) = fused {
+                fused.gradients.backward()?;
+                let both = start.elapsed();
+                println!(
+                    "{precision:?}: with the loss {both:.1?} ({:.0} GFLOP/s executed)",
+                    3. * gflop / both.as_secs_f64()
+                );
+            }
         }
     }
     Ok(())

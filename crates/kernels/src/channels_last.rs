@@ -5,7 +5,10 @@
 //! step of the paper's network such sums took a tenth of the time.
 
 pub use crate::conv::conv2d_channels_last as conv2d;
-pub use crate::heads::attention_heads_channels_last as attention_heads;
+pub use crate::heads::{
+    LossOfMeans, PooledWithGradients, attention_heads_channels_last as attention_heads,
+    attention_heads_with_loss, keeps_masks,
+};
 pub use crate::moments::channel_moments_channels_last as channel_moments;
 pub use crate::norm::{
     norm_leaky_relu_channels_last as norm_leaky_relu,

@@ -8,6 +8,17 @@ use crate::product::COLUMNS;
 
 pub(crate) type Row = [f32; COLUMNS];
 
+/// 32 values from `start`.
+#[inline(always)]
+pub(crate) fn row(values: &[f32], start: usize) -> &Row {
+    values[start..].first_chunk().expect("buffers are whole panels")
+}
+
+#[inline(always)]
+pub(crate) fn row_mut(values: &mut [f32], start: usize) -> &mut Row {
+    values[start..].first_chunk_mut().expect("buffers are whole panels")
+}
+
 /// a·b + c, in one rounding where the instructions have it.
 #[inline(always)]
 pub(crate) fn fma<S: Simd>(a: f32, b: f32, c: f32) -> f32 {
@@ -74,19 +85,17 @@ pub(crate) struct Upstream {
     pub masks: Row,
 }
 
-/// The gradient through one row of masks: turns the logits into dL/da = dL/dm · m(1-m), adds dL/da
-/// to the biases' gradient, and returns the masks.
+/// The gradient through one row of masks, dL/da = dL/dm · m(1-m) for their logits a. It is added to
+/// the biases' gradient.
 #[inline(always)]
-pub(crate) fn gradient<S: Simd>(logits: &mut Row, z: &Row, g: &Upstream, db: &mut Row) -> Row {
-    let mut masks = [0f32; COLUMNS];
+pub(crate) fn gradient<S: Simd>(masks: &Row, z: &Row, g: &Upstream, db: &mut Row) -> Row {
+    let mut da = [0f32; COLUMNS];
     for j in 0..COLUMNS {
-        let m = sigmoid::<S>(logits[j]);
-        let da = fma::<S>(g.features[j], z[j], g.masks[j]) * (m * (1.0 - m));
-        logits[j] = da;
-        db[j] += da;
-        masks[j] = m;
+        let m = masks[j];
+        da[j] = fma::<S>(g.features[j], z[j], g.masks[j]) * (m * (1.0 - m));
+        db[j] += da[j];
     }
-    masks
+    da
 }
 
 #[cfg(test)]

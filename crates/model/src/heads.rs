@@ -1,15 +1,15 @@
 //! Table 2 and Eq. 9: binary classifiers, each with an attention mask for every channel.
 
 use candle_core::{D, Tensor, Var};
+use foresee_kernels::channels_last::{self, LossOfMeans, PooledWithGradients};
 use foresee_kernels::{
     Pooled, Precision, Rows, ToneCurve, attention_heads_of_rows, attention_heads_with_curves,
-    attention_masks, channels_last,
+    attention_masks,
 };
 
 use crate::config::{NetworkConfig, Readout};
 use crate::error::Result;
 use crate::initial::Initial;
-use crate::network::Output;
 use crate::tensor::detach;
 
 /// K heads: masks M^k = sigmoid(conv_k(z)), the average of M^k ⊗ z over the pixels, and a readout
@@ -91,20 +91,31 @@ impl Heads {
         Ok(channels_last::attention_heads(z, mask_weight, mask_bias, rows, *precision)?)
     }
 
-    /// The output for z [B, H, W, C] and weights that are not detached, from the means that
-    /// `complete` makes of the pooled ones.
-    pub(crate) fn output_channels_last(
+    /// [`pool_channels_last`](Self::pool_channels_last) with the gradients of a loss, if one
+    /// operation computes both.
+    pub(crate) fn pool_with_loss(
         &self,
         z: &Tensor,
-        complete: impl FnOnce(Pooled) -> Result<Pooled>,
-    ) -> Result<Output> {
-        let pooled = complete(self.pool_channels_last(z)?)?;
-        let (_, h, w, _) = z.dims4()?;
-        Ok(Output {
-            logits: self.read_out(&pooled.features)?,
-            mask_means: pooled.masks,
-            pixels: h * w,
-        })
+        loss: &dyn LossOfMeans,
+    ) -> Result<Option<PooledWithGradients>> {
+        if !self.attention {
+            return Ok(None);
+        }
+        let Self { mask_weight, mask_bias, rows, precision, .. } = self;
+        let pooled = channels_last::attention_heads_with_loss(
+            z,
+            mask_weight,
+            mask_bias,
+            rows,
+            *precision,
+            loss,
+        )?;
+        Ok(pooled)
+    }
+
+    /// The same heads with weights that are not detached.
+    pub(crate) fn unfrozen(&self) -> Self {
+        Self { frozen: false, ..self.clone() }
     }
 
     /// All masks are 1: every attribute gets the channels' means [B, C].

@@ -1,6 +1,7 @@
 //! Eq. 8 and Eq. 10.
 
 use candle_core::{Result as CandleResult, Tensor};
+use foresee_kernels::channels_last::LossOfMeans;
 
 use crate::config::Sparsity;
 use crate::error::Result;
@@ -74,4 +75,65 @@ pub fn loss(output: &Output, labels: &Tensor, lambda: f64, sparsity: Sparsity) -
     };
     let sparsity = (norm * lambda)?;
     Ok(Loss { total: (&classification + &sparsity)?, classification, sparsity })
+}
+
+/// The gradient of [`loss`] with respect to the means of the heads, so that these take it back
+/// while they have their masks.
+pub(crate) struct LossGradient {
+    /// Readout weights, [K, C].
+    readout: Vec<f32>,
+    /// The logits but for what the means add, `[K]`.
+    offsets: Vec<f32>,
+    /// [B, K].
+    labels: Vec<f32>,
+    /// B.
+    images: usize,
+    /// With respect to the mean of any mask.
+    of_masks: f32,
+}
+
+impl LossGradient {
+    /// For readout weights [K, C], logits `[K]` where all means are 0, labels [B, K], and masks of
+    /// so many pixels.
+    pub fn new(
+        readout: &Tensor,
+        offsets: &Tensor,
+        labels: &Tensor,
+        pixels: usize,
+        (lambda, sparsity): (f64, Sparsity),
+    ) -> Result<Self> {
+        let images = labels.dim(0)?;
+        let of_norm = match sparsity {
+            Sparsity::Sum => pixels as f64 / images as f64,
+            Sparsity::Mean => 1. / (images * readout.elem_count()) as f64,
+        };
+        Ok(Self {
+            readout: readout.flatten_all()?.to_vec1()?,
+            offsets: offsets.to_vec1()?,
+            labels: labels.flatten_all()?.to_vec1()?,
+            images,
+            of_masks: (lambda * of_norm) as f32,
+        })
+    }
+}
+
+impl LossOfMeans for LossGradient {
+    fn gradient(
+        &self,
+        image: usize,
+        attribute: usize,
+        [features, _]: [&[f32]; 2],
+        [of_features, of_masks]: [&mut [f32]; 2],
+    ) {
+        let weights = &self.readout[attribute * features.len()..][..features.len()];
+        let products = weights.iter().zip(features).map(|(&w, &p)| f64::from(w) * f64::from(p));
+        let logit = f64::from(self.offsets[attribute]) + products.sum::<f64>();
+        let label = f64::from(self.labels[image * self.offsets.len() + attribute]);
+        // The derivative of Eq. 8: the probability less the label.
+        let of_logit = (1. / (1. + (-logit).exp()) - label) / self.images as f64;
+        for (out, &w) in of_features.iter_mut().zip(weights) {
+            *out = (of_logit * f64::from(w)) as f32;
+        }
+        of_masks.fill(self.of_masks);
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor, Var};
-use foresee_kernels::{Error as KernelError, Precision, Rows};
+use foresee_kernels::{Error as KernelError, Pooled, Precision, Rows};
 
 use crate::config::{NetworkConfig, Readout};
 use crate::error::{Error, Result};
@@ -22,6 +22,13 @@ pub struct Output {
     pub mask_means: Tensor,
     /// H·W. ‖M‖₁ of an image is the sum of its `mask_means` times H·W.
     pub pixels: usize,
+}
+
+impl Output {
+    /// What the heads answer from their means over so many pixels.
+    pub(crate) fn new(heads: &Heads, pooled: Pooled, pixels: usize) -> Result<Self> {
+        Ok(Self { logits: heads.read_out(&pooled.features)?, mask_means: pooled.masks, pixels })
+    }
 }
 
 /// The network of the paper.
@@ -147,8 +154,9 @@ impl Network {
     /// If the images are not of three channels.
     pub fn forward_train(&self, images: &Tensor) -> Result<Output> {
         let z = self.extractor.forward_train_channels_last(images)?;
-        let heads = Heads { frozen: false, ..self.heads.clone() };
-        heads.output_channels_last(&z, Ok)
+        let heads = self.heads.unfrozen();
+        let (_, h, w, _) = z.dims4()?;
+        Output::new(&heads, heads.pool_channels_last(&z)?, h * w)
     }
 
     /// The heads' part of the forward pass in evaluation mode, from features z [B, C, H, W].
@@ -157,11 +165,7 @@ impl Network {
     /// If z has another number of channels.
     pub fn forward_features(&self, z: &Tensor) -> Result<Output> {
         let pooled = self.heads.pool(z)?;
-        Ok(Output {
-            logits: self.heads.read_out(&pooled.features)?,
-            mask_means: pooled.masks,
-            pixels: z.dims()[2..].iter().product(),
-        })
+        Output::new(&self.heads, pooled, z.dims()[2..].iter().product())
     }
 
     /// All tensors by their names in `model.safetensors`.

@@ -7,6 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use foresee::kept_rows::{KeptRows, shut_all_but};
 use foresee_attribution::Method;
 use foresee_celeba::{Augmentation, Crop, Normalisation, Preprocessing, synthetic};
+use foresee_kernels::channels_last::keeps_masks;
 use foresee_kernels::{Peaks, Rows};
 use foresee_model::{
     MeasuredChange, Network, NetworkConfig, Precision, Predictions, TrainConfig, Trainer,
@@ -155,11 +156,12 @@ impl Case {
         let first = 2. * 9. * 3. * 32.;
         let others = 2. * 9. * (32. * 64. + 64. * 64. + 64. * C as f64);
         let heads = 2. * (rows * C) as f64;
-        // The masks are computed twice; on CUDA thrice, since each of the two kernels of the
-        // backward pass makes its own.
+        // The masks are computed twice where they do not stay in cache; on CUDA thrice, since each
+        // of the two kernels of the backward pass makes its own.
         let trained = match self.form {
             Form::Stock => 3. * heads,
             _ if device.is_cuda() => 5. * heads,
+            _ if self.work != Work::Heads && keeps_masks(self.size * self.size) => 3. * heads,
             _ => 4. * heads,
         };
         let each = match self.work {

@@ -77,9 +77,11 @@ fn forward(run: &[NamedLayer], x: &Tensor) -> Result<Tensor> {
 /// Means of M ⊗ z over the pixels, [B, K, C].
 fn pooled(z: &Tensor, weight: &Tensor, bias: &Tensor, rows: &Rows) -> Result<Tensor> {
     if rows.count() == 0 {
-        // Nothing of z, but such that its gradient is 0 and not missing.
+        // Nothing of z, but such that its gradient is 0 and not missing: candle takes none through
+        // a product with 0.
         let (b, c, _, _) = z.dims4()?;
-        let nothing = (z.mean((2, 3))? * 0.)?.unsqueeze(1)?;
+        let means = z.mean((2, 3))?.unsqueeze(1)?;
+        let nothing = (&means - &means)?;
         return nothing.broadcast_as((b, rows.attributes(), c));
     }
     let pooled = attention_heads_of_rows(z, weight, bias, rows, Precision::F32);

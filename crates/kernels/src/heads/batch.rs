@@ -2,10 +2,11 @@
 
 use rayon::prelude::*;
 
+use super::backward::{BackwardChunk, BackwardScratch};
 use super::curves::{Curves, RowSums};
 use super::dims::{Chunk, Dims};
-use super::rows::Panels;
-use super::tile::{BackwardChunk, ForwardChunk, Scratch};
+use super::forward::{ForwardChunk, ForwardScratch};
+use super::panels::Panels;
 use super::weights::{WeightGradients, WeightSums, Weights};
 use crate::curve::ToneCurve;
 use crate::factor::Factor;
@@ -14,7 +15,7 @@ use crate::product::COLUMNS;
 
 /// Into how many parts the pixels of a batch are cut for the weights' gradient, whatever the number
 /// of threads: the order of sums, and so every bit, depends on it.
-const PARTS: usize = 16;
+pub(crate) const PARTS: usize = 16;
 /// Into how many parts at most the pixels of one image are cut in the forward pass. More need more
 /// memory, above all with many curves.
 const IMAGE_PARTS: usize = 8;
@@ -74,7 +75,7 @@ fn row_sums<F: Factor>(
         chunks.chunks(image_chunks).flat_map(|chunks| chunks.chunks(part_chunks)).collect();
     let mut sums = vec![0f32; parts.len() * each];
     sums.par_chunks_exact_mut(each).zip(&parts).for_each_init(
-        || Scratch::<F>::forward(dims, !curves.applied.is_empty()),
+        || ForwardScratch::<F>::new(dims, !curves.applied.is_empty()),
         |scratch, (sums, chunks)| {
             for chunk in *chunks {
                 let u = inputs.u;
@@ -185,7 +186,7 @@ pub(crate) fn backward<F: Factor>(
     let chunks = dims.chunks();
     let mut parts = into_parts(dims, panels, &chunks, &mut du, needs_weights);
     parts.par_iter_mut().for_each_init(
-        || Scratch::<F>::backward(dims, needs_weights),
+        || BackwardScratch::<F>::new(dims, needs_weights),
         |scratch, part| {
             let mut rest = &mut *part.du;
             for chunk in part.chunks {
@@ -217,7 +218,8 @@ fn into_parts<'a>(
             let pixels: usize = chunks.iter().map(|chunk| chunk.pixels).sum();
             let (du, others) = std::mem::take(&mut rest).split_at_mut(pixels * dims.inputs);
             rest = others;
-            Part { chunks, du, weight_sums: needs_weights.then(|| WeightSums::zeros(dims, panels)) }
+            let zeros = || WeightSums::zeros(dims, 0..panels.count());
+            Part { chunks, du, weight_sums: needs_weights.then(zeros) }
         })
         .collect()
 }

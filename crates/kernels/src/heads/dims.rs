@@ -109,14 +109,14 @@ impl Dims {
 
     /// All chunks of a batch, image by image.
     pub fn chunks(&self) -> Vec<Chunk> {
-        let of_image = |image: usize| {
-            (0..self.pixels).step_by(CHUNK).map(move |start| Chunk {
-                image,
-                start,
-                pixels: CHUNK.min(self.pixels - start),
-            })
-        };
-        (0..self.images).flat_map(of_image).collect()
+        (0..self.images).flat_map(|image| self.chunks_of(image)).collect()
+    }
+
+    /// The chunks of an image.
+    pub fn chunks_of(&self, image: usize) -> impl Iterator<Item = Chunk> {
+        let pixels = self.pixels;
+        let chunk = move |start| Chunk { image, start, pixels: CHUNK.min(pixels - start) };
+        (0..pixels).step_by(CHUNK).map(chunk)
     }
 }
 

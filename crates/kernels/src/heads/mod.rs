@@ -1,10 +1,15 @@
 //! Eq. 9 and 13: K attribute heads, each with a mask for every channel, pooled over the pixels
 //! without storing a mask.
 
+mod backward;
 mod batch;
 mod curves;
 mod cuts;
 mod dims;
+mod forward;
+mod fused;
+mod loaded;
+mod panels;
 mod rows;
 mod tile;
 mod weights;
@@ -14,7 +19,8 @@ use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 use self::batch::Inputs;
 pub use self::cuts::{ChannelCut, HeadWeights, StandIn, attention_logits_of_cuts};
 use self::dims::Dims;
-use self::rows::Panels;
+pub use self::fused::{LossOfMeans, PooledWithGradients, attention_heads_with_loss, keeps_masks};
+use self::panels::Panels;
 pub use self::rows::Rows;
 use self::weights::WeightGradients;
 use crate::curve::{Identity, ToneCurve};

@@ -1,12 +1,15 @@
 //! The masks' weights in the order in which tiles read them, and their gradients in the order in
 //! which tiles add to them.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::dims::Dims;
-use super::rows::{GROUP, Panels};
+use super::panels::{GROUP, Panels};
 use crate::factor::Factor;
 use crate::product::{COLUMNS, pack, steps};
+use crate::sigmoid::{Row, row_mut};
 
 /// Weights and biases of the kept rows in the order in which tiles read them.
 pub(crate) struct Weights<F> {
@@ -62,12 +65,13 @@ fn gathered(dims: &Dims, rows: &[(usize, usize)], w: &[f32]) -> Vec<f32> {
     rows.iter().flat_map(row).copied().collect()
 }
 
-/// Sums over pixels of the kept rows' weights' and biases' gradients.
+/// Sums over pixels of the weights' and biases' gradients of some panels' rows.
 pub(crate) struct WeightSums {
+    panels: Range<usize>,
     /// [panels, D in whole panels, 32].
     pub dw: Vec<f32>,
     /// [panels, 32].
-    pub db: Vec<f32>,
+    db: Vec<f32>,
 }
 
 /// The gradients of the weights [K·C, D] and of the biases `[K·C]`.
@@ -77,10 +81,22 @@ pub(crate) struct WeightGradients {
 }
 
 impl WeightSums {
-    /// Nothing added yet.
-    pub fn zeros(dims: &Dims, panels: &Panels) -> Self {
-        let rows = panels.count() * COLUMNS;
-        Self { dw: vec![0f32; rows * dims.padded_inputs()], db: vec![0f32; rows] }
+    /// Nothing added yet, for the panels of these numbers.
+    pub fn zeros(dims: &Dims, panels: Range<usize>) -> Self {
+        let rows = panels.len() * COLUMNS;
+        Self { panels, dw: vec![0f32; rows * dims.padded_inputs()], db: vec![0f32; rows] }
+    }
+
+    /// The sums of the biases' gradients of a panel.
+    #[inline(always)]
+    pub fn of_biases(&mut self, panel: usize) -> &mut Row {
+        row_mut(&mut self.db, (panel - self.panels.start) * COLUMNS)
+    }
+
+    /// Where a panel's sums begin in `dw`.
+    #[inline(always)]
+    pub fn start_of_weights(&self, dims: &Dims, panel: usize) -> usize {
+        (panel - self.panels.start) * dims.padded_inputs() * COLUMNS
     }
 
     /// The gradients: sums over all parts of a batch, and 0 for rows that are left out.
@@ -95,14 +111,14 @@ impl WeightSums {
                 places[k * dims.channels + c] = Some((panel.index, lane));
             });
         });
-        let each = dims.padded_inputs() * COLUMNS;
         let by_row = dw.par_chunks_exact_mut(d).zip(&mut db).zip(places);
         by_row.for_each(|((dw, db), place)| {
             let Some((panel, lane)) = place else { return };
-            for part in parts {
-                let from = part.dw[panel * each + lane..].iter().step_by(COLUMNS);
+            for part in parts.iter().filter(|part| part.panels.contains(&panel)) {
+                let first = part.start_of_weights(dims, panel) + lane;
+                let from = part.dw[first..].iter().step_by(COLUMNS);
                 dw.iter_mut().zip(from).for_each(|(v, from)| *v += from);
-                *db += part.db[panel * COLUMNS + lane];
+                *db += part.db[(panel - part.panels.start) * COLUMNS + lane];
             }
         });
         WeightGradients { dw, db }

@@ -1,6 +1,7 @@
 //! Training: one optimizer step at a time, from the start or from a checkpoint.
 
 mod checkpoint;
+mod pass;
 mod sleep;
 
 use candle_core::backprop::GradStore;
@@ -8,10 +9,11 @@ use candle_core::{DType, Result as CandleResult, Tensor};
 use foresee_kernels::moving_average;
 use serde::{Deserialize, Serialize};
 
+use self::pass::Pass;
 use self::sleep::Sleep;
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
-use crate::loss::{Loss, loss};
+use crate::loss::Loss;
 use crate::network::{Network, Output};
 use crate::optimizer::{AdamW, AdamWConfig};
 use crate::schedule::one_cycle;
@@ -133,9 +135,7 @@ impl Trainer {
     /// [`Error::NotFinite`] if the loss or a gradient is not finite. The weights then stay as they
     /// were, but running moments can have changed.
     pub fn step(&mut self, images: &Tensor, labels: &Tensor) -> Result<StepReport> {
-        let (output, awake) = self.forward(images)?;
-        let loss = loss(&output, labels, self.config.lambda, self.config.sparsity)?;
-        let gradients = loss.total.backward()?;
+        let Pass { output, loss, gradients, awake } = self.pass(images, labels)?;
         let values = self.read_back(loss, &output, labels, &gradients)?;
         if !values.loss.is_finite() {
             let tensor = self.network.first_not_finite(images, labels)?;
@@ -155,22 +155,6 @@ impl Trainer {
         }
         let ReadBack { loss, classification, sparsity, accuracy, mask_mean, .. } = values;
         Ok(StepReport { loss, classification, sparsity, accuracy, mask_mean, learning_rate, awake })
-    }
-
-    /// The forward pass of a step, and how many rows are awake if it looked.
-    fn forward(&mut self, images: &Tensor) -> Result<(Output, Option<usize>)> {
-        let Some(sleep) = &mut self.sleep else {
-            return Ok((self.network.forward_train(images)?, None));
-        };
-        let heads = self.network.heads();
-        let z = self.network.extractor().forward_train_channels_last(images)?;
-        let looks = Sleep::looks(self.position.step);
-        if looks {
-            sleep.look(heads, &z.detach().permute((0, 3, 1, 2))?)?;
-        }
-        let output =
-            sleep.waking(heads).output_channels_last(&z, |pooled| sleep.complete(pooled))?;
-        Ok((output, looks.then(|| sleep.awake())))
     }
 
     /// Reads all values of a step from the device at once: a GPU idles whenever it is waited for.

@@ -12,9 +12,9 @@ const LOOK_EVERY: usize = 32;
 /// Which rows (attribute, channel) of the heads sleep.
 ///
 /// At every 32nd step the masks of all rows are computed for the batch. A row falls asleep if no
-/// mask of it was above the limit on any pixel of this look's batch and of the last one's, and wakes
-/// if one is. Until the next look a sleeping row is not computed and not trained: in place of its
-/// means stand those of the look.
+/// mask of it was above the limit on any pixel of this look's batch and of the last one's, and
+/// wakes if one is. Until the next look a sleeping row is not computed and not trained: in place of
+/// its means stand those of the look.
 pub(super) struct Sleep {
     limit: f32,
     /// The rows that are awake.
@@ -87,9 +87,14 @@ impl Sleep {
     /// Puts the means of the last look in place of sleeping rows'.
     pub fn complete(&self, pooled: Pooled) -> Result<Pooled> {
         Ok(Pooled {
-            features: pooled.features.broadcast_add(&self.features.as_detached_tensor())?,
+            features: pooled.features.broadcast_add(&self.features())?,
             masks: pooled.masks.broadcast_add(&self.masks.as_detached_tensor())?,
         })
+    }
+
+    /// In place of the sleeping rows' means of mask ⊗ feature, 0 for the others: [K, C].
+    pub fn features(&self) -> Tensor {
+        self.features.as_detached_tensor()
     }
 
     /// How many rows are awake.
