@@ -11,7 +11,7 @@ use self::table::Table;
 use super::Argument::{Buffer, F32};
 use super::{Argument, Plan, count};
 use crate::factor::Precision;
-use crate::heads::Rows;
+use crate::rows::Rows;
 
 /// Threads of a block.
 const THREADS: u32 = 128;

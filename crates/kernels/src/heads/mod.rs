@@ -10,7 +10,6 @@ mod forward;
 mod fused;
 mod loaded;
 mod panels;
-mod rows;
 mod tile;
 mod weights;
 
@@ -21,7 +20,6 @@ pub use self::cuts::{ChannelCut, HeadWeights, StandIn, attention_logits_of_cuts}
 use self::dims::Dims;
 pub use self::fused::{LossOfMeans, PooledWithGradients, attention_heads_with_loss, keeps_masks};
 use self::panels::Panels;
-pub use self::rows::Rows;
 use self::weights::WeightGradients;
 use crate::curve::{Identity, ToneCurve};
 use crate::error::{Error, Result};
@@ -30,6 +28,7 @@ use crate::isa::Instructions;
 use crate::layout::{to_channels_first, to_channels_last};
 use crate::pooled::Pooled;
 use crate::reference;
+use crate::rows::Rows;
 use crate::storage::{slice, with_slices};
 
 /// Fused multi-attribute attention (Eq. 9): with M^k = sigmoid(conv_k(z) + b_k), the averages over

@@ -1,7 +1,7 @@
 //! The kept rows of heads of which some are left out, as `cuda/heads.cu` takes them.
 
 use super::PANEL;
-use crate::heads::Rows;
+use crate::rows::Rows;
 
 /// No row, no slot.
 const NONE: u32 = u32::MAX;

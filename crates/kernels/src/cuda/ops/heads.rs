@@ -6,7 +6,7 @@ use super::{first, run, run_on, view};
 use crate::cuda::heads::{self, Counts, backward, forward, input_gradient};
 use crate::curve::{ClosedForm, ToneCurve};
 use crate::factor::Precision;
-use crate::heads::Rows;
+use crate::rows::Rows;
 
 /// Means [B, K, 2, C]: of mask ⊗ feature, then of the mask. 0 for rows that are left out.
 pub(crate) struct Heads {
