@@ -458,7 +458,8 @@ __device__ void inputs_gradient(const typename F::Store* u, const uint4* to_logi
             Upstream up;
             if (active) up.load(g, dims, image, k, channel);
             if constexpr (Features::listed) {
-                // The features are the first of the inputs, but other lanes have their gradient.
+                // The features are the first of the inputs, but other lanes have their gradient. All threads of the block take the same branch.
+                bool own = of.chunk(panel) == blockIdx.y;
 #pragma unroll
                 for (unsigned m = 0; m < 2; m++)
 #pragma unroll
@@ -466,11 +467,14 @@ __device__ void inputs_gradient(const typename F::Store* u, const uint4* to_logi
                         unsigned r = m * 2 + i / 2 % 2, p = i / 8 * 16 + i / 4 % 2 * 8 + column_of_lane();
                         float (&pair)[4] = logits[m][i / 8][i / 4 % 2];
                         for (unsigned e = i % 4; e < i % 4 + 2; e++) pair[e] = F::sigmoid(pair[e]);
+                        if (!own) continue;
                         F::store_pair(gradients + (warp * ROWS + r * 8 + row_of_lane()) * TILE_PITCH + p, pair[i % 4] * up.features[r], pair[i % 4 + 1] * up.features[r]);
                     }
-                __syncthreads();
-                if (of.chunk(panel) == blockIdx.y) of.template add_own<F>(sums, gradients, panel);
-                __syncthreads();
+                if (own) {
+                    __syncthreads();
+                    of.template add_own<F>(sums, gradients, panel);
+                    __syncthreads();
+                }
             }
             if (active) {
 #pragma unroll
