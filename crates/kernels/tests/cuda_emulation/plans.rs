@@ -4,8 +4,8 @@ use foresee_kernels::cuda::{self, Plan};
 
 use super::emulator::{Argument, Emulator, Launch, bytes, floats};
 
-/// Runs a plan on inputs and returns the buffers that it allocated, which were NaN before unless the
-/// plan says what they hold.
+/// Runs a plan on inputs and returns the buffers that it allocated, which were NaN before but for
+/// its tables.
 pub fn run(emulator: &Emulator, plan: &Plan, inputs: &[&[f32]], seed: u64) -> Vec<Vec<f32>> {
     assert_eq!(inputs.len(), plan.inputs);
     let made = plan.made.iter().enumerate().map(|(at, &words)| {
