@@ -76,7 +76,7 @@ pub fn cuda_check(args: &CudaCheckArgs) -> Result<()> {
 /// Prints a line for each check, and tells how many failed.
 fn run(checks: &[Check], device: &Device) -> Result<usize> {
     print(&format!(
-        "{:<64}{:<18}{:>12}{:>12}{:>12}\n",
+        "{:<68}{:<18}{:>12}{:>12}{:>12}\n",
         "check", "worst", "from f64", "from CPU", "tolerance"
     ))?;
     let mut failed = 0;
@@ -93,7 +93,7 @@ fn run(checks: &[Check], device: &Device) -> Result<usize> {
             Err(e) => Err(format!("FAILED: {e:#}")),
         };
         failed += usize::from(verdict.is_err());
-        print(&format!("{:<64}{}\n", check.name, verdict.unwrap_or_else(|e| e)))?;
+        print(&format!("{:<68}{}\n", check.name, verdict.unwrap_or_else(|e| e)))?;
     }
     Ok(failed)
 }

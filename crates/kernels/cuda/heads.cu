@@ -9,6 +9,9 @@
 // on the chip; each computes the masks anew, so that the pass is 4 products where 3 would do with masks in memory.
 //
 // With bfloat16 factors the features that masks are multiplied by are the rounded ones too, and sigmoids have errors of up to 2.5e-4.
+//
+// Where rows (attribute, channel) are left out, the kept ones are gathered first, and the kernels named ..._rows take them for the channels of one attribute.
+// A table says which channel's features each is multiplied by; all else is as with all rows.
 #include "mma.cuh"
 
 namespace {
@@ -46,6 +49,8 @@ struct Bf16 {
         return bits;
     }
     static __device__ void store_pair(Store* at, float x, float y) { *reinterpret_cast<__nv_bfloat162*>(at) = __floats2bfloat162_rn(x, y); }
+    static __device__ float value(Store x) { return __bfloat162float(x); }
+    static __device__ float2 pair_at(const Store* at) { return __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(at)); }
 
     // Word `i` of a lane's packed fragment, from a function of (row, term).
     template <typename Value>
@@ -96,6 +101,8 @@ struct F32 {
 
     static __device__ Store store(float x) { return x; }
     static __device__ void store_pair(Store* at, float x, float y) { *reinterpret_cast<float2*>(at) = make_float2(x, y); }
+    static __device__ float value(Store x) { return x; }
+    static __device__ float2 pair_at(const Store* at) { return *reinterpret_cast<const float2*>(at); }
 
     template <typename Value>
     static __device__ unsigned pack(unsigned i, Value value) {
@@ -191,6 +198,68 @@ __device__ __forceinline__ void end_load() {
     __syncthreads();
 }
 
+// No row, no slot.
+constexpr unsigned NONE = 0xFFFFFFFFu;
+
+// The kept rows, where some are left out. They have slots, 128 to a panel, ordered by channel; the channels of a panel are of the same 128. One after another:
+// the row k·C + c of each slot, or NONE in slots that are empty; its channel, in empty ones some channel of the panel; for each panel and each of its 128
+// channels how many slots of the panel come before, and how many there are; the slot of each row, or NONE.
+struct Table {
+    const unsigned* words;
+    unsigned panels;
+    __device__ unsigned slots() const { return panels * PANEL; }
+    __device__ unsigned row(unsigned slot) const { return __ldg(words + slot); }
+    __device__ unsigned channel(unsigned slot) const { return __ldg(words + slots() + slot); }
+    __device__ const unsigned* starts(unsigned panel) const { return words + 2 * size_t(slots()) + panel * (PANEL + 1); }
+    __device__ unsigned slot(unsigned row) const { return __ldg(words + 2 * size_t(slots()) + panels * (PANEL + 1) + row); }
+};
+
+// Which features a warp's rows are multiplied by: those of the rows themselves, which are channels.
+struct OfRows {
+    static constexpr bool listed = false;
+    __device__ void select(unsigned) {}
+    __device__ unsigned chunk(unsigned panel) const { return panel; }
+    // Of 16 rows and pixels, from shared memory with a row for each pixel.
+    template <typename F>
+    __device__ void get(Sums& out, const typename F::Store* at, unsigned m) const { F::like_sums(out, at + threadIdx.x / 32 * ROWS + m * 16, PITCH); }
+};
+
+// Those of the channels in the table.
+struct OfTable {
+    static constexpr bool listed = true;
+    Table table;
+    // Of a lane's four rows, among the panel's 128.
+    unsigned channels[4];
+    __device__ void select(unsigned panel) {
+#pragma unroll
+        for (unsigned i = 0; i < 4; i++) channels[i] = table.channel(panel * PANEL + threadIdx.x / 32 * ROWS + i * 8 + row_of_lane()) % PANEL;
+    }
+    __device__ unsigned chunk(unsigned panel) const { return table.channel(panel * PANEL) / PANEL; }
+    template <typename F>
+    __device__ void get(Sums& out, const typename F::Store* at, unsigned m) const {
+#pragma unroll
+        for (unsigned i = 0; i < 8; i++) out[i / 4][i % 4] = F::value(at[(i / 4 * 8 + column_of_lane() + i % 2) * PITCH + channels[m * 2 + i / 2 % 2]]);
+    }
+    // Adds to the sums of a warp's 32 inputs and 64 pixels what lies in the rows [128 slots, 64] of shared memory whose channel an input is.
+    template <typename F>
+    __device__ void add_own(Sums (&sums)[2][4], const typename F::Store* rows, unsigned panel) const {
+        const unsigned* starts = table.starts(panel) + threadIdx.x / 32 * ROWS;
+#pragma unroll
+        for (unsigned i = 0; i < 4; i++) {
+            unsigned end = __ldg(starts + i * 8 + row_of_lane() + 1);
+            for (unsigned slot = __ldg(starts + i * 8 + row_of_lane()); slot < end; slot++) {
+#pragma unroll
+                for (unsigned j = 0; j < 8; j++) {
+                    float2 pair = F::pair_at(rows + slot * TILE_PITCH + j * 8 + column_of_lane());
+                    sums[i / 2][j / 2][j % 2][i % 2 * 2] += pair.x;
+                    sums[i / 2][j / 2][j % 2][i % 2 * 2 + 1] += pair.y;
+                }
+            }
+        }
+        __syncwarp();
+    }
+};
+
 // The warp's logits of 32 channels and 16·N pixels: their biases.
 template <unsigned N>
 __device__ __forceinline__ void begin_logits(Sums (&sums)[2][N], const float* bias, const Dims& dims, unsigned attribute, unsigned channel) {
@@ -248,8 +317,8 @@ __device__ __forceinline__ float tone(float mask, float n, float beta) {
 }
 
 // Sums over the pixels of a block: [B, parts, K, curves, 2, C], of mask ⊗ feature, then of the mask.
-template <typename F, bool curved>
-__device__ void forward(const typename F::Store* u, const uint4* packed, const float* bias, const float* curves, unsigned curve_count, Dims dims, unsigned each, unsigned parts, float* out) {
+template <typename F, bool curved, typename Features>
+__device__ void forward(const typename F::Store* u, const uint4* packed, const float* bias, const float* curves, unsigned curve_count, Dims dims, Features of, unsigned each, unsigned parts, float* out) {
     typedef typename F::Store Store;
     constexpr unsigned passes = curved ? 1 : PASSES;
     DYNAMIC_SHARED(Store, memory);
@@ -261,9 +330,12 @@ __device__ void forward(const typename F::Store* u, const uint4* packed, const f
         begin_load<F>(memory, u, dims, pixel, valid, padded(valid, TILE), 0);
         end_load();
     }
-    for (unsigned k = blockIdx.y * each; k < min(dims.attributes, (blockIdx.y + 1) * each); k++) {
-        for (unsigned panel = 0; panel < dims.panels(); panel++) {
+    // `each` attributes, or panels of the one that kept rows have.
+    unsigned own = blockIdx.y * each, end = min(Features::listed ? dims.panels() : dims.attributes, own + each);
+    for (unsigned k = Features::listed ? 0 : own; k < (Features::listed ? 1 : end); k++) {
+        for (unsigned panel = Features::listed ? own : 0; panel < (Features::listed ? end : dims.panels()); panel++) {
             unsigned channel = panel * PANEL + warp * ROWS;
+            of.select(panel);
             bool active = channel < dims.channels;
             float products[2][2] = {}, totals[2][2] = {};
             for (unsigned first = 0; first < valid; first += TILE) {
@@ -275,7 +347,7 @@ __device__ void forward(const typename F::Store* u, const uint4* packed, const f
                         z = rows = memory + first * PITCH;
                     } else {
                         __syncthreads();
-                        if (chunk == 0) begin_load<F>(features, u, dims, pixel + first, valid - first, TILE, panel);
+                        if (chunk == 0) begin_load<F>(features, u, dims, pixel + first, valid - first, TILE, of.chunk(panel));
                         begin_load<F>(memory, u, dims, pixel + first, valid - first, TILE, chunk);
                         end_load();
                     }
@@ -305,7 +377,7 @@ __device__ void forward(const typename F::Store* u, const uint4* packed, const f
                             // Lanes part in tone(), and the features are read by all of a warp together.
                             if (curved) __syncwarp();
                             Sums feature;
-                            F::like_sums(feature, z + j * 16 * PITCH + warp * ROWS + m * 16, PITCH);
+                            of.template get<F>(feature, z + j * 16 * PITCH, m);
 #pragma unroll
                             for (unsigned i = 0; i < 8; i++) {
                                 unsigned r = i / 2 % 2;
@@ -353,8 +425,8 @@ struct Upstream {
 };
 
 // Gradient of the inputs, [B·P, D]: a block has 64 pixels and 128 inputs.
-template <typename F>
-__device__ void inputs_gradient(const typename F::Store* u, const uint4* to_logits, const uint4* to_inputs, const float* bias, const float* g, Dims dims, unsigned parts, float* out) {
+template <typename F, typename Features>
+__device__ void inputs_gradient(const typename F::Store* u, const uint4* to_logits, const uint4* to_inputs, const float* bias, const float* g, Dims dims, Features of, unsigned parts, float* out) {
     typedef typename F::Store Store;
     DYNAMIC_SHARED(Store, memory);
     unsigned image = blockIdx.x / parts, start = blockIdx.x % parts * TILE, valid = min(dims.pixels - start, TILE);
@@ -371,35 +443,55 @@ __device__ void inputs_gradient(const typename F::Store* u, const uint4* to_logi
         for (unsigned panel = 0; panel < dims.panels(); panel++) {
             unsigned channel = panel * PANEL + warp * ROWS;
             bool active = channel < dims.channels;
+            of.select(panel);
             Sums logits[2][4];
             if (active) begin_logits(logits, bias, dims, k, channel);
             for (unsigned chunk = 0; chunk < chunks; chunk++) {
                 if (chunks > 1) {
                     __syncthreads();
-                    if (chunk == 0) begin_load<F>(features, u, dims, pixel, valid, TILE, panel);
+                    if (chunk == 0) begin_load<F>(features, u, dims, pixel, valid, TILE, of.chunk(panel));
                     begin_load<F>(memory, u, dims, pixel, valid, TILE, chunk);
                     end_load();
                 }
                 if (active) add_logits<F>(logits, to_logits, memory, dims, k, channel, chunk);
             }
+            Upstream up;
+            if (active) up.load(g, dims, image, k, channel);
+            if constexpr (Features::listed) {
+                // The features are the first of the inputs, but other lanes have their gradient. All threads of the block take the same branch.
+                bool own = of.chunk(panel) == blockIdx.y;
+#pragma unroll
+                for (unsigned m = 0; m < 2; m++)
+#pragma unroll
+                    for (unsigned i = 0; i < 32; i += 2) {
+                        unsigned r = m * 2 + i / 2 % 2, p = i / 8 * 16 + i / 4 % 2 * 8 + column_of_lane();
+                        float (&pair)[4] = logits[m][i / 8][i / 4 % 2];
+                        for (unsigned e = i % 4; e < i % 4 + 2; e++) pair[e] = F::sigmoid(pair[e]);
+                        if (!own) continue;
+                        F::store_pair(gradients + (warp * ROWS + r * 8 + row_of_lane()) * TILE_PITCH + p, pair[i % 4] * up.features[r], pair[i % 4 + 1] * up.features[r]);
+                    }
+                if (own) {
+                    __syncthreads();
+                    of.template add_own<F>(sums, gradients, panel);
+                    __syncthreads();
+                }
+            }
             if (active) {
-                Upstream up;
-                up.load(g, dims, image, k, channel);
 #pragma unroll
                 for (unsigned m = 0; m < 2; m++)
 #pragma unroll
                     for (unsigned j = 0; j < 4; j++) {
                         Sums feature;
-                        F::like_sums(feature, features + j * 16 * PITCH + warp * ROWS + m * 16, PITCH);
+                        of.template get<F>(feature, features + j * 16 * PITCH, m);
 #pragma unroll
                         for (unsigned i = 0; i < 8; i += 2) {
                             unsigned r = m * 2 + i / 2 % 2, p = j * 16 + i / 4 * 8 + column_of_lane();
                             float own[2];
 #pragma unroll
                             for (unsigned e = 0; e < 2; e++) {
-                                float mask = F::sigmoid(logits[m][j][i / 4][i % 4 + e]);
+                                float logit = logits[m][j][i / 4][i % 4 + e], mask = Features::listed ? logit : F::sigmoid(logit);
                                 // The features are the first of the inputs: the same lane has their gradient.
-                                if (panel == blockIdx.y) sums[m][j][i / 4][i % 4 + e] = fmaf(mask, up.features[r], sums[m][j][i / 4][i % 4 + e]);
+                                if (!Features::listed && panel == blockIdx.y) sums[m][j][i / 4][i % 4 + e] = fmaf(mask, up.features[r], sums[m][j][i / 4][i % 4 + e]);
                                 own[e] = p + e < valid ? fmaf(up.features[r], feature[i / 4][i % 4 + e], up.masks[r]) * (mask * (1.f - mask)) : 0.f;
                             }
                             F::store_pair(gradients + (warp * ROWS + r * 8 + row_of_lane()) * TILE_PITCH + p, own[0], own[1]);
@@ -426,14 +518,15 @@ __device__ void inputs_gradient(const typename F::Store* u, const uint4* to_logi
 
 // Gradients of the weights and biases by the tiles of one part of all pixels: [parts, K, C, D] and [parts, K, C]. A block has one attribute and 128 channels ×
 // 128 inputs; blocks of all attributes read the same pixels at about the same time.
-template <typename F>
-__device__ void weights_gradient(const typename F::Store* u, const uint4* packed, const float* bias, const float* g, Dims dims, unsigned tiles, unsigned each, float* dw, float* db) {
+template <typename F, typename Features>
+__device__ void weights_gradient(const typename F::Store* u, const uint4* packed, const float* bias, const float* g, Dims dims, Features of, unsigned tiles, unsigned each, float* dw, float* db) {
     typedef typename F::Store Store;
     DYNAMIC_SHARED(Store, memory);
-    unsigned k = blockIdx.x, part = blockIdx.y, panel = blockIdx.z % dims.panels(), input_panel = blockIdx.z / dims.panels();
+    unsigned k = blockIdx.x / dims.panels(), part = blockIdx.y, panel = blockIdx.x % dims.panels(), input_panel = blockIdx.z;
     unsigned warp = threadIdx.x / 32, chunks = dims.chunks(), channel = panel * PANEL + warp * ROWS;
     unsigned of_image = (dims.pixels + SHORT_TILE - 1) / SHORT_TILE, end = min(tiles, (part + 1) * each);
     bool active = channel < dims.channels;
+    of.select(panel);
     auto buffer = [&](unsigned i) { return memory + i * SHORT_TILE * PITCH; };
     auto load = [&](Store* to, unsigned tile, unsigned chunk) {
         unsigned start = tile % of_image * SHORT_TILE;
@@ -459,7 +552,7 @@ __device__ void weights_gradient(const typename F::Store* u, const uint4* packed
             } else {
                 __syncthreads();
                 if (chunk == 0) {
-                    load(buffer(1), tile, panel);
+                    load(buffer(1), tile, of.chunk(panel));
                     load(buffer(2), tile, input_panel);
                 }
                 load(buffer(0), tile, chunk);
@@ -477,7 +570,7 @@ __device__ void weights_gradient(const typename F::Store* u, const uint4* packed
 #pragma unroll
                 for (unsigned m = 0; m < 2; m++) {
                     Sums feature;
-                    F::like_sums(feature, features + j * 16 * PITCH + warp * ROWS + m * 16, PITCH);
+                    of.template get<F>(feature, features + j * 16 * PITCH, m);
 #pragma unroll
                     for (unsigned i = 0; i < 8; i++) {
                         unsigned r = m * 2 + i / 2 % 2;
@@ -562,14 +655,24 @@ PACK_INPUTS(pack_inputs_f32, F32)
 PACK_WEIGHTS(pack_bf16, Bf16)
 PACK_WEIGHTS(pack_f32, F32)
 
+// The kernels ..._rows have the kept rows as the channels of one attribute.
 #define FORWARD(name, F) \
     extern "C" __global__ void __launch_bounds__(THREADS) name(const F::Store* u, const uint4* w, const float* bias, unsigned pixels, unsigned channels, \
         unsigned inputs, unsigned attributes, unsigned each, unsigned parts, float* out) { \
-        forward<F, false>(u, w, bias, nullptr, 1, {pixels, channels, inputs, attributes}, each, parts, out); \
+        forward<F, false>(u, w, bias, nullptr, 1, {pixels, channels, inputs, attributes}, OfRows(), each, parts, out); \
+    } \
+    extern "C" __global__ void __launch_bounds__(THREADS) name##_rows(const F::Store* u, const uint4* w, const float* bias, unsigned pixels, unsigned channels, \
+        unsigned inputs, unsigned attributes, unsigned each, unsigned parts, float* out, const unsigned* table, unsigned panels) { \
+        forward<F, false>(u, w, bias, nullptr, 1, {pixels, channels, inputs, attributes}, OfTable{{table, panels}, {}}, each, parts, out); \
     } \
     extern "C" __global__ void __launch_bounds__(THREADS) name##_curves(const F::Store* u, const uint4* w, const float* bias, unsigned pixels, \
         unsigned channels, unsigned inputs, unsigned attributes, unsigned each, unsigned parts, float* out, const float* curves, unsigned count) { \
-        forward<F, true>(u, w, bias, curves, count, {pixels, channels, inputs, attributes}, each, parts, out); \
+        forward<F, true>(u, w, bias, curves, count, {pixels, channels, inputs, attributes}, OfRows(), each, parts, out); \
+    } \
+    extern "C" __global__ void __launch_bounds__(THREADS) name##_curves_rows(const F::Store* u, const uint4* w, const float* bias, unsigned pixels, \
+        unsigned channels, unsigned inputs, unsigned attributes, unsigned each, unsigned parts, float* out, const float* curves, unsigned count, \
+        const unsigned* table, unsigned panels) { \
+        forward<F, true>(u, w, bias, curves, count, {pixels, channels, inputs, attributes}, OfTable{{table, panels}, {}}, each, parts, out); \
     }
 FORWARD(forward_bf16, Bf16)
 FORWARD(forward_f32, F32)
@@ -577,11 +680,21 @@ FORWARD(forward_f32, F32)
 #define BACKWARD(name, F) \
     extern "C" __global__ void __launch_bounds__(THREADS) name##_inputs(const F::Store* u, const uint4* to_logits, const uint4* to_inputs, const float* bias, \
         const float* g, unsigned pixels, unsigned channels, unsigned inputs, unsigned attributes, unsigned parts, float* out) { \
-        inputs_gradient<F>(u, to_logits, to_inputs, bias, g, {pixels, channels, inputs, attributes}, parts, out); \
+        inputs_gradient<F>(u, to_logits, to_inputs, bias, g, {pixels, channels, inputs, attributes}, OfRows(), parts, out); \
+    } \
+    extern "C" __global__ void __launch_bounds__(THREADS) name##_inputs_rows(const F::Store* u, const uint4* to_logits, const uint4* to_inputs, \
+        const float* bias, const float* g, unsigned pixels, unsigned channels, unsigned inputs, unsigned attributes, unsigned parts, float* out, \
+        const unsigned* table, unsigned panels) { \
+        inputs_gradient<F>(u, to_logits, to_inputs, bias, g, {pixels, channels, inputs, attributes}, OfTable{{table, panels}, {}}, parts, out); \
     } \
     extern "C" __global__ void __launch_bounds__(THREADS) name##_weights(const F::Store* u, const uint4* w, const float* bias, const float* g, unsigned pixels, \
         unsigned channels, unsigned inputs, unsigned attributes, unsigned tiles, unsigned each, float* dw, float* db) { \
-        weights_gradient<F>(u, w, bias, g, {pixels, channels, inputs, attributes}, tiles, each, dw, db); \
+        weights_gradient<F>(u, w, bias, g, {pixels, channels, inputs, attributes}, OfRows(), tiles, each, dw, db); \
+    } \
+    extern "C" __global__ void __launch_bounds__(THREADS) name##_weights_rows(const F::Store* u, const uint4* w, const float* bias, const float* g, \
+        unsigned pixels, unsigned channels, unsigned inputs, unsigned attributes, unsigned tiles, unsigned each, float* dw, float* db, \
+        const unsigned* table, unsigned panels) { \
+        weights_gradient<F>(u, w, bias, g, {pixels, channels, inputs, attributes}, OfTable{{table, panels}, {}}, tiles, each, dw, db); \
     }
 BACKWARD(backward_bf16, Bf16)
 BACKWARD(backward_f32, F32)
@@ -598,5 +711,55 @@ extern "C" __global__ void sum_parts(const float* sums, unsigned outer, unsigned
             sum += own;
         }
         out[i] = sum * scale;
+    }
+}
+
+// Values [outer, K, inner, C, n] of the kept rows: [outer, inner, slots, n], 0 in empty slots.
+extern "C" __global__ void gather_rows(const float* values, const unsigned* table, unsigned panels, unsigned outer, unsigned attributes, unsigned inner,
+    unsigned channels, unsigned n, float* out) {
+    Table rows{table, panels};
+    size_t total = size_t(outer) * inner * rows.slots() * n, step = size_t(gridDim.x) * blockDim.x;
+    for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < total; i += step) {
+        size_t first = i / n / rows.slots();
+        unsigned row = rows.row(i / n % rows.slots());
+        size_t at = ((first / inner * attributes + row / channels) * inner + first % inner) * channels + row % channels;
+        out[i] = row == NONE ? 0.f : values[at * n + i % n];
+    }
+}
+
+// The other way: values [outer, inner, slots, n], each in its row's place of [outer, K, inner, C, n], and 0 for rows that are left out.
+extern "C" __global__ void spread_rows(const float* values, const unsigned* table, unsigned panels, unsigned outer, unsigned attributes, unsigned inner,
+    unsigned channels, unsigned n, float* out) {
+    Table rows{table, panels};
+    size_t total = size_t(outer) * attributes * inner * channels * n, step = size_t(gridDim.x) * blockDim.x;
+    for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < total; i += step) {
+        size_t c = i / n % channels, j = i / n / channels % inner, k = i / n / channels / inner;
+        unsigned slot = rows.slot(k % attributes * channels + c);
+        size_t at = (k / attributes * inner + j) * rows.slots() + slot;
+        out[i] = slot == NONE ? 0.f : values[at * n + i % n];
+    }
+}
+
+// Sums of the features over 64 pixels: [B, parts, C].
+extern "C" __global__ void sum_features(const float* u, unsigned pixels, unsigned channels, unsigned inputs, unsigned parts, float* out) {
+    unsigned image = blockIdx.x / parts, start = blockIdx.x % parts * TILE, c = blockIdx.y * THREADS + threadIdx.x;
+    if (c >= channels) return;
+    const float* at = u + (size_t(image) * pixels + start) * inputs + c;
+    float sum = 0.f;
+    for (unsigned p = 0; p < min(pixels - start, TILE); p++) sum += at[size_t(p) * inputs];
+    out[size_t(blockIdx.x) * channels + c] = sum;
+}
+
+// The means [B, K, curves, 2, C] of rows that are left out, from the features' means [B, C]: their masks are 0, and g(0) = -β under a curve.
+extern "C" __global__ void close_rows(const float* features, const float* curves, const unsigned* table, unsigned panels, unsigned images, unsigned attributes,
+    unsigned count, unsigned channels, float* out) {
+    Table rows{table, panels};
+    size_t total = size_t(images) * attributes * count * channels, step = size_t(gridDim.x) * blockDim.x;
+    for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < total; i += step) {
+        size_t c = i % channels, curve = i / channels % count, k = i / channels / count % attributes, image = i / channels / count / attributes;
+        float mask = -curves[2 * ((curve * attributes + k) * channels + c) + 1];
+        if (mask == 0.f || rows.slot(k * channels + c) != NONE) continue;
+        out[(i - c) * 2 + c] = mask * features[image * channels + c];
+        out[(i - c) * 2 + channels + c] = mask;
     }
 }

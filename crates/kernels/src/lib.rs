@@ -20,6 +20,7 @@ mod pool;
 mod pooled;
 mod product;
 pub mod reference;
+mod rows;
 mod separable;
 mod sigmoid;
 mod softmax;
@@ -32,7 +33,7 @@ pub use curve::{ClosedForm, Identity, ToneCurve};
 pub use error::{Error, Result};
 pub use factor::Precision;
 pub use heads::{
-    ChannelCut, HeadWeights, Rows, StandIn, attention_heads, attention_heads_of_rows,
+    ChannelCut, HeadWeights, StandIn, attention_heads, attention_heads_of_rows,
     attention_heads_with_curves, attention_logits_of_cuts, attention_masks,
 };
 pub use isa::{InstructionSet, instruction_set, with_instruction_set};
@@ -43,5 +44,6 @@ pub use norm::{BATCH_NORM_EPSILON, LEAKY_RELU_SLOPE, norm_leaky_relu, scale_shif
 pub use peak::{Peaks, measure_peak};
 pub use pool::{Pool2d, adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d};
 pub use pooled::Pooled;
+pub use rows::Rows;
 pub use softmax::softmax_last_dim;
 pub use upsample::{upsample_bilinear2d, upsample_nearest2d};

@@ -6,9 +6,9 @@ use candle_core::{D, Tensor};
 
 use crate::curve::ToneCurve;
 use crate::error::Result;
-use crate::heads::Rows;
 use crate::moments::Moments;
 use crate::pooled::Pooled;
+use crate::rows::Rows;
 
 /// The masks sigmoid(conv(z) + b) of all attributes, [B, K, C, H, W], 0 for rows that are left out;
 /// shapes as in [`crate::attention_heads`].

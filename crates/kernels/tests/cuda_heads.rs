@@ -11,14 +11,14 @@ mod values;
 use candle_core::{DType, Tensor, Var};
 use emulator::Emulator;
 use foresee_kernels::Precision::{self, Bf16, F32};
-use foresee_kernels::cuda::Argument;
 use foresee_kernels::cuda::heads::{
     Counts, backward, forward, forward_with_curves, input_gradient,
 };
+use foresee_kernels::cuda::{Argument, Plan};
 use foresee_kernels::{Identity, Rows, ToneCurve, attention_heads_with_curves, reference};
 use values::{AnyResult, assert_close, flat, values};
 
-const KERNELS: [&str; 15] = [
+const KERNELS: [&str; 27] = [
     "pack_inputs_bf16",
     "pack_inputs_f32",
     "pack_bf16_to_logits",
@@ -33,12 +33,32 @@ const KERNELS: [&str; 15] = [
     "backward_bf16_weights",
     "backward_f32_inputs",
     "backward_f32_weights",
+    "forward_bf16_rows",
+    "forward_bf16_curves_rows",
+    "forward_f32_rows",
+    "forward_f32_curves_rows",
+    "backward_bf16_inputs_rows",
+    "backward_bf16_weights_rows",
+    "backward_f32_inputs_rows",
+    "backward_f32_weights_rows",
     "sum_parts",
+    "gather_rows",
+    "spread_rows",
+    "sum_features",
+    "close_rows",
 ];
 
 /// (B, K, C, H, W) that fill no fragment, no warp, no block or no part, or all of them.
 const SHAPES: [[usize; 5]; 5] =
     [[1, 1, 1, 1, 1], [2, 3, 5, 7, 9], [3, 2, 37, 8, 5], [1, 1, 128, 6, 11], [2, 1, 16, 16, 8]];
+
+/// Shapes, and about which share of their rows is kept: none, those of one panel, of several.
+const SHARES: [([usize; 5], f64); 4] = [
+    ([2, 3, 5, 7, 9], 0.),
+    ([2, 3, 5, 7, 9], 0.5),
+    ([1, 9, 37, 8, 9], 0.5),
+    ([1, 2, 128, 6, 11], 0.3),
+];
 
 /// One test, since the kernels are built for each.
 #[test]
@@ -46,12 +66,22 @@ fn the_kernels_are_right() -> AnyResult {
     let Some(emulator) = Emulator::new("heads.cu", &KERNELS) else { return Ok(()) };
     for (seed, shape) in SHAPES.into_iter().enumerate() {
         for precision in [F32, Bf16] {
-            heads_are_the_plain_composition(&emulator, shape, precision, seed as u64)?;
+            let rows = all_rows(&counts(shape));
+            heads_are_the_plain_composition(&emulator, shape, &rows, precision, seed as u64)?;
+        }
+    }
+    for (seed, (shape, share)) in SHARES.into_iter().enumerate() {
+        for precision in [F32, Bf16] {
+            let rows = some_rows(&counts(shape), share);
+            heads_are_the_plain_composition(&emulator, shape, &rows, precision, seed as u64)?;
+            rows_that_are_left_out_are_0_and_change_no_other(&emulator, shape, &rows, precision)?;
         }
     }
     for precision in [F32, Bf16] {
-        curves_are_the_cpus_and_the_identity_changes_no_bit(&emulator, precision)?;
-        orders_of_blocks_and_threads_change_no_bit(&emulator, precision)?;
+        for share in [1., 0.4] {
+            curves_are_the_cpus_and_the_identity_changes_no_bit(&emulator, share, precision)?;
+            orders_of_blocks_and_threads_change_no_bit(&emulator, share, precision)?;
+        }
         wide_inputs_and_many_tiles_are_the_sums_in_f64(&emulator, precision)?;
         extreme_logits_stay_finite_and_nan_is_not_hidden(&emulator, precision)?;
     }
@@ -62,6 +92,22 @@ fn the_kernels_are_right() -> AnyResult {
 
 fn counts([b, k, c, h, w]: [usize; 5]) -> Counts {
     Counts { images: b, pixels: h * w, channels: c, inputs: c, attributes: k }
+}
+
+fn all_rows(n: &Counts) -> Rows {
+    Rows::all(n.attributes, n.channels)
+}
+
+/// Rows of which each is kept with this probability.
+fn some_rows(n: &Counts, share: f64) -> Rows {
+    let mut state = 7u64;
+    let mut is_kept = |_: &usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 40) as f64 / (1u64 << 24) as f64) < share
+    };
+    let kept = (0..n.attributes).map(|_| (0..n.channels).filter(&mut is_kept).collect()).collect();
+    Rows::new(n.channels, kept).expect("channels that ascend")
 }
 
 /// z [B, C, H, W], weight, bias and the gradients of the means of features and masks.
@@ -95,16 +141,17 @@ fn inputs(case: &[Var; 5]) -> AnyResult<[Vec<f32>; 4]> {
 fn heads_are_the_plain_composition(
     emulator: &Emulator,
     shape: [usize; 5],
+    rows: &Rows,
     precision: Precision,
     seed: u64,
 ) -> AnyResult {
     let case = case(shape);
     let n = counts(shape);
-    let name = format!("{shape:?} {precision:?}");
+    let name = format!("{shape:?}, {} rows, {precision:?}", rows.count());
     let exact =
         case.each_ref().map(|v| Var::from_tensor(&v.to_dtype(DType::F64).unwrap()).unwrap());
     let [z, w, b, features, masks] = &exact;
-    let pooled = reference::attention_heads(z, w, b, &Rows::all(shape[1], shape[2]), &Identity)?;
+    let pooled = reference::attention_heads(z, w, b, rows, &Identity)?;
     let loss = ((&pooled.features * features.as_tensor())?.sum_all()?
         + (&pooled.masks * masks.as_tensor())?.sum_all()?)?;
     let gradients = loss.backward()?;
@@ -113,14 +160,14 @@ fn heads_are_the_plain_composition(
 
     let given = inputs(&case)?;
     let given: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
-    let made = plans::run(emulator, &forward(&n, precision), &given[..3], seed);
+    let made = plans::run(emulator, &forward(&n, rows, precision), &given[..3], seed);
     assert_close(
         &format!("{name}: means"),
         &made[0],
         &single(&Tensor::stack(&[&pooled.features, &pooled.masks], 2)?)?,
         tolerance,
     );
-    let made = plans::run(emulator, &backward(&n, precision), &given, seed);
+    let made = plans::run(emulator, &backward(&n, rows, precision), &given, seed);
     let gradient = |of: &Var| gradients.get(of.as_tensor()).expect("a gradient").clone();
     assert_close(
         &format!("{name}: dz"),
@@ -130,11 +177,41 @@ fn heads_are_the_plain_composition(
     );
     assert_close(&format!("{name}: dW"), &made[1], &single(&gradient(w))?, gradient_tolerance);
     assert_close(&format!("{name}: db"), &made[2], &single(&gradient(b))?, gradient_tolerance);
-    let input_only = plans::run(emulator, &input_gradient(&n, precision), &given, seed);
+    let input_only = plans::run(emulator, &input_gradient(&n, rows, precision), &given, seed);
     assert!(
         input_only[0].iter().map(|v| v.to_bits()).eq(made[0].iter().map(|v| v.to_bits())),
         "{name}: dz without the weights' gradients"
     );
+    Ok(())
+}
+
+/// Rows that are kept have the bits that they have among all rows.
+fn rows_that_are_left_out_are_0_and_change_no_other(
+    emulator: &Emulator,
+    shape: [usize; 5],
+    rows: &Rows,
+    precision: Precision,
+) -> AnyResult {
+    let n = counts(shape);
+    let given = inputs(&case(shape))?;
+    let given: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
+    let means =
+        |rows: &Rows| plans::run(emulator, &forward(&n, rows, precision), &given[..3], 1).remove(0);
+    let (own, all) = (means(rows), means(&all_rows(&n)));
+    let gradients = plans::run(emulator, &backward(&n, rows, precision), &given, 2);
+    let is_kept = |row: usize| rows.of(row / n.channels).contains(&(row % n.channels));
+    for (i, (own, all)) in own.iter().zip(&all).enumerate() {
+        let attribute = i / (2 * n.channels) % n.attributes;
+        let expected = match is_kept(attribute * n.channels + i % n.channels) {
+            true => all.to_bits(),
+            false => 0,
+        };
+        assert_eq!(own.to_bits(), expected, "{shape:?} {precision:?}: mean {i}");
+    }
+    for row in (0..n.attributes * n.channels).filter(|&row| !is_kept(row)) {
+        let weights = &gradients[1][row * n.inputs..][..n.inputs];
+        assert!(weights.iter().chain([&gradients[2][row]]).all(|&v| v == 0.), "row {row}");
+    }
     Ok(())
 }
 
@@ -162,11 +239,13 @@ impl ToneCurve for Power {
 
 fn curves_are_the_cpus_and_the_identity_changes_no_bit(
     emulator: &Emulator,
+    share: f64,
     precision: Precision,
 ) -> AnyResult {
     let shape = [1, 3, 37, 9, 8];
     let case = case(shape);
     let n = counts(shape);
+    let rows = some_rows(&n, share);
     let numbers =
         [(1., 0., 0..3), (2., 0.3, 0..3), (0.7, -0.2, 0..3), (3., 0., 1..2), (40., 1.5, 2..3)];
     let curves = numbers.map(|(n, beta, attributes)| Power { n, beta, attributes });
@@ -180,32 +259,26 @@ fn curves_are_the_cpus_and_the_identity_changes_no_bit(
         .flatten();
     let table: Vec<f32> = table.collect();
     let given = inputs(&case)?;
-    let plan = forward_with_curves(&n, precision, curves.len());
+    let plan = forward_with_curves(&n, &rows, precision, curves.len());
     let made = plans::run(emulator, &plan, &[&given[0], &given[1], &given[2], &table], 5);
 
     let each: Vec<&dyn ToneCurve> = curves.iter().map(|c| c as &dyn ToneCurve).collect();
-    let expected = attention_heads_with_curves(
-        &case[0],
-        &case[1],
-        &case[2],
-        &Rows::all(3, 37),
-        &each,
-        precision,
-    )?;
+    let expected =
+        attention_heads_with_curves(&case[0], &case[1], &case[2], &rows, &each, precision)?;
     let stacked = expected
         .iter()
         .map(|p| Tensor::stack(&[&p.features, &p.masks], 2))
         .collect::<Result<Vec<_>, _>>()?;
     let tolerance = if precision == F32 { 2e-5 } else { 2e-2 };
     assert_close(
-        &format!("curves, {precision:?}"),
+        &format!("curves, {share} of the rows, {precision:?}"),
         &made[0],
         &flat(&Tensor::stack(&stacked, 2)?)?,
         tolerance,
     );
 
     let plain =
-        plans::run(emulator, &forward(&n, precision), &[&given[0], &given[1], &given[2]], 6);
+        plans::run(emulator, &forward(&n, &rows, precision), &[&given[0], &given[1], &given[2]], 6);
     let first = made[0].chunks(curves.len() * 2 * 37).flat_map(|head| &head[..2 * 37]);
     assert!(
         first.map(|v| v.to_bits()).eq(plain[0].iter().map(|v| v.to_bits())),
@@ -216,15 +289,19 @@ fn curves_are_the_cpus_and_the_identity_changes_no_bit(
 
 fn orders_of_blocks_and_threads_change_no_bit(
     emulator: &Emulator,
+    share: f64,
     precision: Precision,
 ) -> AnyResult {
     let shape = [1, 2, 37, 9, 8];
+    let rows = some_rows(&counts(shape), share);
+    let means = forward(&counts(shape), &rows, precision);
+    let gradients = backward(&counts(shape), &rows, precision);
     let given = inputs(&case(shape))?;
     let given: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
     let bits = |seed| -> Vec<u32> {
-        let forward = plans::run(emulator, &forward(&counts(shape), precision), &given[..3], seed);
-        let backward = plans::run(emulator, &backward(&counts(shape), precision), &given, seed);
-        forward[..1].iter().chain(&backward[..3]).flatten().map(|v| v.to_bits()).collect()
+        let means = plans::run(emulator, &means, &given[..3], seed);
+        let gradients = plans::run(emulator, &gradients, &given, seed);
+        means[..1].iter().chain(&gradients[..3]).flatten().map(|v| v.to_bits()).collect()
     };
     assert_eq!(bits(0), bits(1));
     assert_eq!(bits(0), bits(2));
@@ -233,12 +310,15 @@ fn orders_of_blocks_and_threads_change_no_bit(
 
 /// The expected means [B, K, 2, C] and gradients of u, w and bias, by sums in f64 one after
 /// another.
-fn in_f64(n: &Counts, [u, w, bias, g]: [&[f32]; 4]) -> [Vec<f32>; 4] {
+fn in_f64(n: &Counts, rows: &Rows, [u, w, bias, g]: [&[f32]; 4]) -> [Vec<f32>; 4] {
     let Counts { channels: c, inputs: d, pixels, .. } = *n;
     let mut out = [n.images * n.attributes * 2 * c, u.len(), w.len(), bias.len()]
         .map(|length| vec![0f64; length]);
     for (p, u) in u.chunks(d).enumerate() {
         for (row, w) in w.chunks(d).enumerate() {
+            if !rows.of(row / c).contains(&(row % c)) {
+                continue;
+            }
             let at = p / pixels * n.attributes * 2 * c + row / c * 2 * c + row % c;
             let pixel = p * d;
             let logit = u.iter().zip(w).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()
@@ -269,11 +349,18 @@ fn wide_inputs_and_many_tiles_are_the_sums_in_f64(
 ) -> AnyResult {
     let (tolerance, gradient_tolerance) = tolerances(precision);
     // The last case takes long, and only its counts matter.
-    let shapes = [[1, 66, 5, 290, 2], [1, 33, 140, 150, 1], [3, 40, 2, 3, 200]];
-    for [images, pixels, channels, inputs, attributes] in
-        shapes.into_iter().take(if precision == F32 { 2 } else { 3 })
+    let shapes = [
+        ([1, 66, 5, 290, 2], 1.),
+        ([1, 33, 140, 150, 1], 1.),
+        ([1, 66, 5, 290, 2], 0.5),
+        ([1, 33, 140, 150, 2], 0.5),
+        ([3, 40, 2, 3, 200], 1.),
+    ];
+    for ([images, pixels, channels, inputs, attributes], share) in
+        shapes.into_iter().take(if precision == F32 { 4 } else { 5 })
     {
         let n = Counts { images, pixels, channels, inputs, attributes };
+        let rows = some_rows(&n, share);
         let scale = (4. / inputs as f32).sqrt();
         let shapes = [
             (images * pixels * inputs, 1.5),
@@ -287,13 +374,14 @@ fn wide_inputs_and_many_tiles_are_the_sums_in_f64(
             .map(|((length, scale), seed)| flat(&values(&[length], scale, seed)))
             .collect::<AnyResult<Vec<_>>>()?;
         let given = [&given[0][..], &given[1], &given[2], &given[3]];
-        let expected = in_f64(&n, given);
-        let means = plans::run(emulator, &forward(&n, precision), &given[..3], 3);
-        let gradients = plans::run(emulator, &backward(&n, precision), &given, 4);
-        assert_close(&format!("{n:?} {precision:?}: means"), &means[0], &expected[0], tolerance);
-        for (i, name) in ["du", "dW", "db"].into_iter().enumerate() {
+        let expected = in_f64(&n, &rows, given);
+        let means = plans::run(emulator, &forward(&n, &rows, precision), &given[..3], 3);
+        let gradients = plans::run(emulator, &backward(&n, &rows, precision), &given, 4);
+        let name = format!("{n:?}, {share} of the rows, {precision:?}");
+        assert_close(&format!("{name}: means"), &means[0], &expected[0], tolerance);
+        for (i, gradient) in ["du", "dW", "db"].into_iter().enumerate() {
             assert_close(
-                &format!("{n:?} {precision:?}: {name}"),
+                &format!("{name}: {gradient}"),
                 &gradients[i],
                 &expected[i + 1],
                 gradient_tolerance,
@@ -312,7 +400,7 @@ fn one_block_for_all_attributes_changes_no_bit(emulator: &Emulator) -> AnyResult
         .map(|((length, scale), seed)| flat(&values(&[length], scale, seed)));
     let given = given.collect::<AnyResult<Vec<_>>>()?;
     let given: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
-    let each = forward(&n, Bf16);
+    let each = forward(&n, &all_rows(&n), Bf16);
     let mut all = each.clone();
     let launch = all
         .launches
@@ -338,8 +426,9 @@ fn extreme_logits_stay_finite_and_nan_is_not_hidden(
     given[0].iter_mut().for_each(|v| *v *= 1e4);
     let run = |given: &[Vec<f32>; 4]| {
         let given: Vec<&[f32]> = given.iter().map(Vec::as_slice).collect();
-        let means = forward(&counts(shape), precision);
-        let gradients = backward(&counts(shape), precision);
+        let n = counts(shape);
+        let means = forward(&n, &all_rows(&n), precision);
+        let gradients = backward(&n, &all_rows(&n), precision);
         [
             &plans::run(emulator, &means, &given[..3], 0)[..1],
             &plans::run(emulator, &gradients, &given, 0)[..3],
@@ -354,13 +443,14 @@ fn extreme_logits_stay_finite_and_nan_is_not_hidden(
 
 fn nothing_in_a_batch_is_no_gradient(emulator: &Emulator) {
     let n = Counts { images: 0, pixels: 4, channels: 3, inputs: 3, attributes: 2 };
-    let made = plans::run(emulator, &backward(&n, F32), &[&[], &[1.; 18], &[1.; 6], &[]], 0);
-    assert!(made[1].iter().chain(&made[2]).all(|&v| v == 0.));
+    for share in [1., 0.5, 0.] {
+        let plan = backward(&n, &some_rows(&n, share), F32);
+        let made = plans::run(emulator, &plan, &[&[], &[1.; 18], &[1.; 6], &[]], 0);
+        assert!(made[1].iter().chain(&made[2]).all(|&v| v == 0.));
+    }
     let n = Counts { images: 2, attributes: 0, ..n };
-    assert_eq!(
-        plans::run(emulator, &backward(&n, F32), &[&[1.; 24], &[], &[], &[]], 0)[0],
-        [0.; 24]
-    );
+    let plan = backward(&n, &all_rows(&n), F32);
+    assert_eq!(plans::run(emulator, &plan, &[&[1.; 24], &[], &[], &[]], 0)[0], [0.; 24]);
 }
 
 /// The most shared memory of a block is 99 KiB for compute capability 8.6, 8.9 and 12.0, 163 KiB
@@ -370,16 +460,53 @@ fn heads_of_one_chunk_fit_every_gpu_and_others_those_of_data_centres() {
     let n = |inputs| Counts { images: 2, pixels: 4096, channels: 128, inputs, attributes: 40 };
     for precision in [F32, Bf16] {
         assert!(n(128).shared(precision) <= 99 << 10);
-        let most = [
-            forward(&n(1152), precision),
-            forward_with_curves(&n(1152), precision, 3),
-            backward(&n(1152), precision),
-        ]
-        .iter()
-        .map(foresee_kernels::cuda::Plan::shared)
-        .max();
-        assert_eq!(Some(n(1152).shared(precision)), most);
+        for rows in [all_rows(&n(1152)), every_second_channel(&n(1152))] {
+            let most = [
+                forward(&n(1152), &rows, precision),
+                forward_with_curves(&n(1152), &rows, precision, 3),
+                backward(&n(1152), &rows, precision),
+            ]
+            .iter()
+            .map(Plan::shared)
+            .max();
+            assert_eq!(Some(n(1152).shared(precision)), most);
+        }
     }
     assert!(n(1152).shared(Bf16) <= 99 << 10);
     assert!((99 << 10..163 << 10).contains(&n(1152).shared(F32)));
+}
+
+fn every_second_channel(n: &Counts) -> Rows {
+    let kept = vec![(0..n.channels).step_by(2).collect(); n.attributes];
+    Rows::new(n.channels, kept).expect("channels that ascend")
+}
+
+/// 40 · 64 kept rows are 20 panels of 128; all rows are 40 attributes of one panel.
+#[test]
+fn only_kept_rows_are_computed() {
+    let n = Counts { images: 8, pixels: 4096, channels: 128, inputs: 128, attributes: 40 };
+    let plans = |rows: &Rows| {
+        [
+            forward(&n, rows, Bf16),
+            forward_with_curves(&n, rows, Bf16, 2),
+            backward(&n, rows, Bf16),
+            input_gradient(&n, rows, Bf16),
+        ]
+    };
+    for (own, all) in plans(&every_second_channel(&n)).iter().zip(&plans(&all_rows(&n))) {
+        assert!(all.tables.is_empty() && own.tables.len() == 1);
+        let (at, table) = &own.tables[0];
+        assert_eq!(own.made[*at], table.len());
+        assert!(all.launches.iter().all(|launch| !launch.kernel.ends_with("_rows")));
+        let of_rows = own.launches.iter().filter(|launch| {
+            launch.kernel.starts_with("forward") || launch.kernel.starts_with("backward")
+        });
+        for launch in of_rows {
+            assert!(launch.kernel.ends_with("_rows"), "{}", launch.kernel);
+            assert_eq!(
+                launch.arguments[launch.arguments.len() - 2..],
+                [Argument::Buffer(own.inputs + at), Argument::U32(20)]
+            );
+        }
+    }
 }

@@ -119,7 +119,8 @@ impl Network {
     }
 
     /// The same network in which only these rows (attribute, channel) of the heads have masks. The
-    /// masks of all others are 0, and cost nothing on the CPU. It shares memory with this one.
+    /// masks of all others are 0, and cost nothing on the CPU and on CUDA devices. It shares memory
+    /// with this one.
     ///
     /// A logit depends on the rows of its own attribute only, so that of an attribute all of whose
     /// rows are kept does not change by a bit.

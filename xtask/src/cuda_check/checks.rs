@@ -21,6 +21,8 @@ enum Given {
     ConstantWeights,
     /// The input begins one value behind the start of its memory, where no 16 bytes begin.
     View,
+    /// Two rows of five, and none of every fourth attribute.
+    SomeRows,
 }
 
 impl Given {
@@ -29,6 +31,7 @@ impl Given {
             Self::Plain => "",
             Self::ConstantWeights => ", constant weights",
             Self::View => ", a view",
+            Self::SomeRows => ", some rows",
         }
     }
 
@@ -43,7 +46,7 @@ impl Given {
     /// The operation's input and its weights.
     fn of(self, t: &[Tensor], shape: [usize; 4]) -> candle_core::Result<(Tensor, Tensor, Tensor)> {
         Ok(match self {
-            Self::Plain => (t[0].clone(), t[1].clone(), t[2].clone()),
+            Self::Plain | Self::SomeRows => (t[0].clone(), t[1].clone(), t[2].clone()),
             Self::ConstantWeights => (t[0].clone(), t[1].detach(), t[2].detach()),
             Self::View => (
                 t[0].narrow(0, 1, shape.iter().product())?.reshape(&shape)?,
@@ -51,6 +54,13 @@ impl Given {
                 t[2].clone(),
             ),
         })
+    }
+
+    fn rows(self, attributes: usize, channels: usize) -> Rows {
+        let is_kept =
+            |k: usize, c: usize| self != Self::SomeRows || k % 4 < 3 && (2 * k + c) % 5 < 2;
+        let kept = (0..attributes).map(|k| (0..channels).filter(|&c| is_kept(k, c)).collect());
+        Rows::new(channels, kept.collect()).expect("channels that ascend")
     }
 }
 
@@ -90,14 +100,12 @@ pub fn small() -> Vec<Check> {
         ]);
         for sizes in [[1, 1, 1, 1, 1], [2, 3, 9, 17, 37], [3, 5, 13, 11, 64], [2, 40, 16, 15, 128]]
         {
-            checks.push(heads(sizes, 1, precision, Plain));
-            checks.push(heads_under(sizes, 1, precision));
+            checks.extend(heads_of_rows(sizes, 1, precision));
         }
         // Inputs of several chunks, channels of several panels, and both: launches of more shared
         // memory than a kernel has without asking.
         for (sizes, n) in [([2, 3, 7, 9, 37], 3), ([2, 3, 9, 8, 130], 1), ([1, 2, 6, 5, 130], 3)] {
-            checks.push(heads(sizes, n, precision, Plain));
-            checks.push(heads_under(sizes, n, precision));
+            checks.extend(heads_of_rows(sizes, n, precision));
             checks.push(heads(sizes, n, precision, ConstantWeights));
         }
         checks.extend([
@@ -117,6 +125,7 @@ pub fn large() -> Vec<Check> {
         [
             conv([8, 64, 64, 64, 128, 2], precision, Given::Plain),
             heads([1, 40, 64, 64, 128], 1, precision, Given::Plain),
+            heads([1, 40, 64, 64, 128], 1, precision, Given::SomeRows),
         ]
     };
     [Precision::F32, Precision::Bf16].into_iter().flat_map(of).collect()
@@ -198,27 +207,31 @@ fn head_inputs([b, k, h, w, c]: [usize; 5], n: usize) -> Vec<(&'static str, Vec<
     ]
 }
 
-fn heads_name(what: &str, [b, k, h, w, c]: [usize; 5], n: usize, precision: Precision) -> String {
+fn named(what: &str, sizes: [usize; 5], n: usize, precision: Precision, given: Given) -> String {
+    let [b, k, h, w, c] = sizes;
     let kernel = if n == 1 { String::new() } else { format!(" by {n}×{n}") };
-    format!("{what} {}, {b}×{h}×{w}×{c}, {k} attributes{kernel}", text(precision))
+    let (precision, given) = (text(precision), given.text());
+    format!("{what} {precision}, {b}×{h}×{w}×{c}, {k} attributes{kernel}{given}")
+}
+
+/// The heads, also under curves, with all rows and with some.
+fn heads_of_rows(sizes: [usize; 5], n: usize, precision: Precision) -> Vec<Check> {
+    let of = |given| [heads(sizes, n, precision, given), heads_under(sizes, n, precision, given)];
+    [Given::Plain, Given::SomeRows].map(of).into_iter().flatten().collect()
 }
 
 fn heads(sizes: [usize; 5], n: usize, precision: Precision, given: Given) -> Check {
     let [b, k, h, w, c] = sizes;
     let compute = move |t: &[Tensor]| {
         let (z, weight, bias) = given.of(t, [b, h, w, c])?;
-        let pooled =
-            channels_last::attention_heads(&z, &weight, &bias, &Rows::all(k, c), precision)?;
+        let rows = given.rows(k, c);
+        let pooled = channels_last::attention_heads(&z, &weight, &bias, &rows, precision)?;
         Ok(vec![("features", pooled.features), ("masks", pooled.masks)])
     };
     let mut inputs = head_inputs(sizes, n);
     inputs[0].1 = given.shape([b, h, w, c]);
-    check(
-        heads_name("heads", sizes, n, precision) + given.text(),
-        precision,
-        inputs,
-        Box::new(compute),
-    )
+    let name = named("heads", sizes, n, precision, given);
+    check(name, precision, inputs, Box::new(compute))
 }
 
 /// m ↦ m² for every second attribute, without a closed form: the masks go through the processor's
@@ -236,11 +249,11 @@ impl ToneCurve for Square {
 /// n and β of the curves that are computed where the masks are; each is for one attribute only.
 const CURVES: [(f64, f64); 4] = [(2., 0.3), (3., -0.2), (0.7, 0.5), (40., 1.5)];
 
-fn heads_under(sizes: [usize; 5], n: usize, precision: Precision) -> Check {
+fn heads_under(sizes: [usize; 5], n: usize, precision: Precision, given: Given) -> Check {
     let [_, k, ..] = sizes;
     let compute = move |t: &[Tensor]| {
         let z = t[0].permute((0, 3, 1, 2))?;
-        let rows = Rows::all(k, sizes[4]);
+        let rows = given.rows(k, sizes[4]);
         let numbers = CURVES.into_iter().enumerate();
         let powers = numbers
             .map(|(i, (n, beta))| Ok(Only::new(PowerCurve::new(n, beta)?, Some(vec![i % k]), None)))
@@ -266,26 +279,17 @@ fn heads_under(sizes: [usize; 5], n: usize, precision: Precision) -> Check {
             .flat_map(|((features, masks), p)| [(features, p.features), (masks, p.masks)])
             .collect())
     };
-    check(
-        heads_name("heads under curves", sizes, n, precision),
-        precision,
-        head_inputs(sizes, n),
-        Box::new(compute),
-    )
+    let name = named("heads under curves", sizes, n, precision, given);
+    check(name, precision, head_inputs(sizes, n), Box::new(compute))
 }
 
 fn masks() -> Check {
     let compute = |t: &[Tensor]| {
-        let (z, rows) =
-            (t[0].permute((0, 3, 1, 2))?, Rows::all(t[1].dim(0)? / t[1].dim(1)?, t[1].dim(1)?));
+        let (z, rows) = (t[0].permute((0, 3, 1, 2))?, Rows::all(3, 9));
         Ok(vec![("masks", attention_masks(&z, &t[1], &t[2], &rows, &[2, 0])?)])
     };
-    check(
-        "masks of two attributes".into(),
-        Precision::F32,
-        head_inputs([2, 3, 5, 7, 9], 1),
-        Box::new(compute),
-    )
+    let inputs = head_inputs([2, 3, 5, 7, 9], 1);
+    check("masks of two attributes".into(), Precision::F32, inputs, Box::new(compute))
 }
 
 /// On a GPU by candle's own selection.

@@ -21,6 +21,11 @@ pub struct Plan {
     /// The lengths, in words of 4 bytes, of the buffers to be allocated, numbered after the inputs.
     /// Their contents are undefined until a launch writes them.
     pub made: Vec<usize>,
+    /// Words that some of the allocated buffers hold before the first launch: which of [`made`] it
+    /// is, and all of its words.
+    ///
+    /// [`made`]: Self::made
+    pub tables: Vec<(usize, Vec<u32>)>,
     /// The launches, in order.
     pub launches: Vec<Launch>,
 }
@@ -54,7 +59,7 @@ pub enum Argument {
 impl Plan {
     /// A plan without launches that takes `inputs` buffers.
     pub fn new(module: &'static str, inputs: usize) -> Self {
-        Self { module, inputs, made: vec![], launches: vec![] }
+        Self { module, inputs, made: vec![], tables: vec![], launches: vec![] }
     }
 
     /// The most bytes of dynamic shared memory that any launch needs.
@@ -66,6 +71,13 @@ impl Plan {
     pub fn buffer(&mut self, words: usize) -> Argument {
         self.made.push(words);
         Argument::Buffer(self.inputs + self.made.len() - 1)
+    }
+
+    /// Adds a buffer to be allocated that holds these words from the start.
+    pub fn table(&mut self, words: Vec<u32>) -> Argument {
+        let buffer = self.buffer(words.len());
+        self.tables.push((self.made.len() - 1, words));
+        buffer
     }
 
     /// Adds a launch, unless it has no block.

@@ -2,12 +2,12 @@
 
 use candle_core::Tensor;
 
-use super::rows::Rows;
 #[cfg(not(feature = "cuda"))]
 use crate::dispatch::cpu_kernel_takes;
 use crate::error::{Error, Result, shape};
 use crate::factor::Precision;
 use crate::product::columns_padded;
+use crate::rows::Rows;
 
 /// Pixels of a chunk: their features, their gradients and one attribute's masks fit the
 /// second-level cache.

@@ -10,7 +10,6 @@ mod forward;
 mod fused;
 mod loaded;
 mod panels;
-mod rows;
 mod tile;
 mod weights;
 
@@ -21,7 +20,6 @@ pub use self::cuts::{ChannelCut, HeadWeights, StandIn, attention_logits_of_cuts}
 use self::dims::Dims;
 pub use self::fused::{LossOfMeans, PooledWithGradients, attention_heads_with_loss, keeps_masks};
 use self::panels::Panels;
-pub use self::rows::Rows;
 use self::weights::WeightGradients;
 use crate::curve::{Identity, ToneCurve};
 use crate::error::{Error, Result};
@@ -30,6 +28,7 @@ use crate::isa::Instructions;
 use crate::layout::{to_channels_first, to_channels_last};
 use crate::pooled::Pooled;
 use crate::reference;
+use crate::rows::Rows;
 use crate::storage::{slice, with_slices};
 
 /// Fused multi-attribute attention (Eq. 9): with M^k = sigmoid(conv_k(z) + b_k), the averages over
@@ -77,7 +76,8 @@ pub fn attention_heads(
 }
 
 /// [`attention_heads`] of which only some rows have masks. The masks of the others are 0: their
-/// means are 0, and so are the gradients of their weights. On the CPU they cost nothing.
+/// means are 0, and so are the gradients of their weights. They cost nothing on the CPU and,
+/// with the feature `cuda`, on a CUDA device.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -233,9 +233,8 @@ fn pool(
         #[cfg(feature = "cuda")]
         Device::Cuda(_) => {
             use crate::cuda::ops::{aligned, heads::Heads};
-            let op = Heads { counts: dims.counts(), precision };
-            let means = aligned(u)?.apply_op3(&aligned(w)?, &aligned(bias)?, op)?;
-            only_rows(means, rows)?
+            let op = Heads { counts: dims.counts(), rows: rows.clone(), precision };
+            aligned(u)?.apply_op3(&aligned(w)?, &aligned(bias)?, op)?
         }
         _ => u.apply_op3(w, &bias.contiguous()?, Heads::new(dims, rows, precision))?,
     };
@@ -243,16 +242,6 @@ fn pool(
         features: means.narrow(2, 0, 1)?.squeeze(2)?,
         masks: means.narrow(2, 1, 1)?.squeeze(2)?,
     })
-}
-
-/// Means [B, K, 2, C] of all rows with 0 for those that are left out, which the kernels of a CUDA
-/// device compute too.
-#[cfg(feature = "cuda")]
-fn only_rows(means: Tensor, rows: &Rows) -> Result<Tensor> {
-    match rows.is_all() {
-        true => Ok(means),
-        false => Ok(means.broadcast_mul(&rows.to_tensor(means.device())?.unsqueeze(1)?)?),
-    }
 }
 
 /// Means [B, K, curves, 2, C] by the fused kernels, or `None` where they cannot take the tensors or
@@ -273,12 +262,8 @@ fn means_with_curves(
     #[cfg(feature = "cuda")]
     if u.device().is_cuda() {
         use crate::cuda::ops::heads::forward_with_curves;
-        let counts = dims.counts();
-        // The masks of rows that are left out go through the curve too.
-        return match rows.is_all() {
-            true => Ok(forward_with_curves(&u, &w, &bias.detach(), &counts, precision, curves)?),
-            false => Ok(None),
-        };
+        let of = (&dims.counts(), rows);
+        return Ok(forward_with_curves(&u, &w, &bias.detach(), of, precision, curves)?);
     }
     let op = Heads::new(dims, rows, precision);
     let means =

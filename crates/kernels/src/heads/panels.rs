@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use pulp::Simd;
 
-use super::rows::Rows;
 use crate::product::COLUMNS;
+use crate::rows::Rows;
 use crate::sigmoid::{Row, add_products, fma};
 
 /// The most panels of a group, whose gradients are computed together. With 128 channels and all

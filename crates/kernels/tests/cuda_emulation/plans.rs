@@ -4,10 +4,16 @@ use foresee_kernels::cuda::{self, Plan};
 
 use super::emulator::{Argument, Emulator, Launch, bytes, floats};
 
-/// Runs a plan on inputs and returns the buffers that it allocated, which were NaN before.
+/// Runs a plan on inputs and returns the buffers that it allocated, which were NaN before but for
+/// its tables.
 pub fn run(emulator: &Emulator, plan: &Plan, inputs: &[&[f32]], seed: u64) -> Vec<Vec<f32>> {
     assert_eq!(inputs.len(), plan.inputs);
-    let made = plan.made.iter().map(|&words| vec![0xFF; 4 * words]);
+    let made = plan.made.iter().enumerate().map(|(at, &words)| {
+        match plan.tables.iter().find(|(of, _)| *of == at) {
+            Some((_, table)) => table.iter().flat_map(|word| word.to_le_bytes()).collect(),
+            None => vec![0xFF; 4 * words],
+        }
+    });
     let buffers: Vec<Vec<u8>> = inputs.iter().map(|values| bytes(values)).chain(made).collect();
     let launches: Vec<Launch> = plan.launches.iter().map(launch).collect();
     emulator.run(seed, &buffers, &launches)[inputs.len()..].iter().map(|b| floats(b)).collect()

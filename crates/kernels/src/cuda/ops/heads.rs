@@ -6,10 +6,12 @@ use super::{first, run, run_on, view};
 use crate::cuda::heads::{self, Counts, backward, forward, input_gradient};
 use crate::curve::{ClosedForm, ToneCurve};
 use crate::factor::Precision;
+use crate::rows::Rows;
 
-/// Means [B, K, 2, C]: of mask ⊗ feature, then of the mask.
+/// Means [B, K, 2, C]: of mask ⊗ feature, then of the mask. 0 for rows that are left out.
 pub(crate) struct Heads {
     pub counts: Counts,
+    pub rows: Rows,
     pub precision: Precision,
 }
 
@@ -40,7 +42,7 @@ impl CustomOp3 for Heads {
         bl: &Layout,
     ) -> Result<(CudaStorage, Shape)> {
         let made = run(
-            &forward(&self.counts, self.precision),
+            &forward(&self.counts, &self.rows, self.precision),
             &u.device,
             &[view(u, ul)?, view(w, wl)?, view(b, bl)?],
         )?;
@@ -61,11 +63,12 @@ impl CustomOp3 for Heads {
         let n = &self.counts;
         let inputs = [u, w, b, g];
         if !w.track_op() && !b.track_op() {
-            let [du] = run_on(&input_gradient(n, self.precision), &inputs, [u.shape().clone()])?;
+            let plan = input_gradient(n, &self.rows, self.precision);
+            let [du] = run_on(&plan, &inputs, [u.shape().clone()])?;
             return Ok((Some(du), None, None));
         }
         let shapes = [u.shape().clone(), w.shape().clone(), b.shape().clone()];
-        let [du, dw, db] = run_on(&backward(n, self.precision), &inputs, shapes)?;
+        let [du, dw, db] = run_on(&backward(n, &self.rows, self.precision), &inputs, shapes)?;
         Ok((Some(du), Some(dw), Some(db)))
     }
 }
@@ -75,7 +78,7 @@ pub(crate) fn forward_with_curves(
     u: &Tensor,
     w: &Tensor,
     bias: &Tensor,
-    counts: &Counts,
+    (counts, rows): (&Counts, &Rows),
     precision: Precision,
     curves: &[&dyn ToneCurve],
 ) -> Result<Option<Tensor>> {
@@ -85,7 +88,7 @@ pub(crate) fn forward_with_curves(
         let Counts { images, attributes, channels, .. } = *counts;
         let values = forms.len() * attributes * channels * 2;
         let table = Tensor::from_vec(forms.concat(), values, u.device())?;
-        let plan = heads::forward_with_curves(counts, precision, forms.len());
+        let plan = heads::forward_with_curves(counts, rows, precision, forms.len());
         let shape = (images, attributes, forms.len(), 2, channels);
         let [means] = run_on(&plan, &[u, w, bias, &table], [shape.into()])?;
         Ok(means)

@@ -55,12 +55,15 @@ pub(crate) fn run(
     device: &CudaDevice,
     inputs: &[CudaView<'_, f32>],
 ) -> Result<Vec<CudaSlice<f32>>> {
-    // SAFETY: the plan's first launch that reads a buffer comes after one that writes it.
-    let made = plan
-        .made
-        .iter()
-        .map(|&words| unsafe { device.alloc::<f32>(words.max(1)) })
-        .collect::<Result<Vec<_>>>()?;
+    let allocated = |(at, &words): (usize, &usize)| {
+        if let Some((_, words)) = plan.tables.iter().find(|(of, _)| *of == at) {
+            let words: Vec<f32> = words.iter().map(|&word| f32::from_bits(word)).collect();
+            return device.clone_htod(&words);
+        }
+        // SAFETY: the plan's first launch that reads a buffer comes after one that writes it.
+        unsafe { device.alloc::<f32>(words.max(1)) }
+    };
+    let made = plan.made.iter().enumerate().map(allocated).collect::<Result<Vec<_>>>()?;
     plan.launches
         .iter()
         .try_for_each(|launch| start(plan.module, launch, device, inputs, &made))?;

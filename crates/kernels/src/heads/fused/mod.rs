@@ -13,7 +13,6 @@ use self::batch::{Fused, Gradients};
 use super::batch::Inputs;
 use super::dims::{CHUNK, Dims};
 use super::panels::{GROUP, Panels};
-use super::rows::Rows;
 use crate::dispatch::cpu_kernel_takes;
 use crate::error::Result;
 use crate::factor::{Precision, with_factors};
@@ -21,6 +20,7 @@ use crate::isa::Instructions;
 use crate::layout::to_channels_first;
 use crate::pooled::Pooled;
 use crate::product::COLUMNS;
+use crate::rows::Rows;
 use crate::storage::with_slices;
 
 /// Masks of one group of panels on one chunk.
