@@ -111,7 +111,7 @@ pub struct TrainConfig {
     pub average: f64,
     /// Masks that stay below this on every pixel of two looks in a row sleep until the next look,
     /// 0 to 1: they are not computed and not trained. At 0 none sleeps. Default 0; left out of
-    /// files if it is 0. On the CPU only; on other devices all rows stay awake.
+    /// files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub sleep: f64,
 }

@@ -96,8 +96,7 @@ impl Trainer {
             AdamWConfig { weight_decay: config.weight_decay, ..Default::default() },
         )?;
         let average = (config.average > 0.).then(|| network.deep_copy()).transpose()?;
-        let on_cpu = network.heads().mask_weight.device().is_cpu();
-        let may_sleep = config.sleep > 0. && network.config().attention && on_cpu;
+        let may_sleep = config.sleep > 0. && network.config().attention;
         let sleep = may_sleep.then(|| Sleep::new(network.heads(), config.sleep)).transpose()?;
         let position = Position::default();
         Ok(Self { network, average, optimizer, sleep, config, batches, position })

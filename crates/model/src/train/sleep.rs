@@ -1,6 +1,6 @@
 //! Rows of the heads that sleep: masks that stay shut cost nothing until they are looked at again.
 
-use candle_core::{Tensor, Var};
+use candle_core::{D, Tensor, Var};
 use foresee_kernels::{Identity, Pooled, Rows, ToneCurve, attention_heads_with_curves};
 
 use crate::error::Result;
@@ -60,16 +60,10 @@ impl Sleep {
 
     /// Looks at all rows on features z [B, C, H, W].
     pub fn look(&mut self, heads: &Heads, z: &Tensor) -> Result<()> {
-        let pooled = attention_heads_with_curves(
-            z,
-            &heads.mask_weight,
-            &heads.mask_bias,
-            &heads.rows,
-            &[&Identity, &Above(self.limit)],
-            heads.precision,
-        )?;
-        let [means, above] = &pooled[..] else { unreachable!("one result for each curve") };
-        let open = above.masks.max(0)?.ne(0f64)?.to_dtype(z.dtype())?;
+        let (means, open) = match z.device().is_cpu() {
+            true => self.seen_under_a_curve(heads, z)?,
+            false => (heads.pool(z)?, self.seen_one_by_one(heads, z)?),
+        };
         let awake = open.maximum(self.open.as_tensor())?;
         let asleep = (1. - &awake)?;
         self.features.set(&(means.features.mean(0)? * &asleep)?)?;
@@ -77,6 +71,28 @@ impl Sleep {
         self.open.set(&open)?;
         self.awake.set(&awake)?;
         self.find_rows(heads)
+    }
+
+    /// The means of all rows, and 1 for each that is open on some pixel: [K, C].
+    fn seen_under_a_curve(&self, heads: &Heads, z: &Tensor) -> Result<(Pooled, Tensor)> {
+        let Heads { mask_weight, mask_bias, rows, precision, .. } = heads;
+        let curves: [&dyn ToneCurve; 2] = [&Identity, &Above(self.limit)];
+        let pooled =
+            attention_heads_with_curves(z, mask_weight, mask_bias, rows, &curves, *precision)?;
+        let [means, above] = &pooled[..] else { unreachable!("one result for each curve") };
+        let open = above.masks.max(0)?.ne(0f64)?.to_dtype(z.dtype())?;
+        Ok((means.clone(), open))
+    }
+
+    /// The same of a GPU, whose kernels know no curve but Eq. 11: attribute by attribute, so that
+    /// only one's masks are in memory.
+    fn seen_one_by_one(&self, heads: &Heads, z: &Tensor) -> Result<Tensor> {
+        let open = |k: usize| -> Result<Tensor> {
+            let masks = heads.masks(z, &[k])?.flatten_from(3)?.max(D::Minus1)?;
+            Ok(masks.max(0)?.squeeze(0)?.gt(f64::from(self.limit))?.to_dtype(z.dtype())?)
+        };
+        let each = (0..heads.rows.attributes()).map(open).collect::<Result<Vec<_>>>()?;
+        Ok(Tensor::stack(&each, 0)?)
     }
 
     /// The heads with the rows that are awake.

@@ -51,9 +51,6 @@ impl<'a> Training<'a> {
         let (trainer, history) = checkpoints::resume(run, fresh)?;
         let size = config.data.image_size;
         report_memory(&trainer, config.train.batch_size.min(train.len()), size, device);
-        if config.train.trainer.sleep > 0. && !device.is_cpu() {
-            tracing::warn!("train.sleep is for the CPU: on this device all masks stay awake");
-        }
         tracing::info!(
             "training {} parameters on {} faces at {size} px",
             trainer.network().parameters(),
