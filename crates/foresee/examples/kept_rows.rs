@@ -1,9 +1,11 @@
 //! Trains the network of a profile on faces of a folder and prints how many rows of its heads are
 //! awake meanwhile, and how many the trained network needs: `data/bench/kept_rows.json`.
 //!
-//! cargo run --release -p foresee --example kept_rows -- CELEBA_DIR [KEY=VALUE ...]
+//! cargo run --release -p foresee --example kept_rows -- DEVICE CELEBA_DIR [KEY=VALUE ...]
+//!
+//! The device is cpu, cuda or metal.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::{D, Device};
 use foresee::config::Config;
 use foresee::kept_rows::{KeptRows, Point};
@@ -25,14 +27,18 @@ const SEED: u64 = 0;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (folder, set) = arguments.split_first().context("name a folder with CelebA")?;
+    let [device, folder, set @ ..] = &arguments[..] else {
+        bail!("name a device (cpu, cuda or metal) and a folder with CelebA");
+    };
     let settings = serde_json::to_value(Config::resolve(PROFILE, None, set)?)?;
     let data = CelebA::open(folder, SplitRule::Official)?;
     let mut faces = data.split(Split::Train)?;
     faces.truncate(FACES);
-    let training = Training { settings, data, faces };
-    let made_by = ["cargo run --release -p foresee --example kept_rows -- CELEBA_DIR".to_owned()];
-    let made_by = made_by.iter().chain(set).map(String::as_str).collect::<Vec<_>>().join(" ");
+    let training = Training { settings, data, faces, device: foresee::device::device(device)? };
+    let command = "cargo run --release -p foresee --example kept_rows --";
+    let made_by = [command, device, "CELEBA_DIR"].into_iter();
+    let made_by: Vec<&str> = made_by.chain(set.iter().map(String::as_str)).collect();
+    let made_by = made_by.join(" ");
     print!("{}", training.count(made_by)?.text()?);
     Ok(())
 }
@@ -42,11 +48,12 @@ struct Training {
     settings: Value,
     data: CelebA,
     faces: Vec<usize>,
+    device: Device,
 }
 
 impl Training {
     fn count(&self, made_by: String) -> Result<KeptRows> {
-        let network = Network::new(self.network()?, SEED, &Device::Cpu)?;
+        let network = Network::new(self.network()?, SEED, &self.device)?;
         let steps_of_a_pass = self.faces.len() / self.setting::<usize>("/train/batch_size")?;
         let config = self.trainer()?;
         let (epochs, sleep) = (config.epochs, config.sleep);
@@ -122,7 +129,8 @@ impl Training {
         };
         for batch in self.data.batches(&self.faces, &options) {
             let batch = batch?;
-            trainer.step(&batch.images, &batch.labels)?;
+            let images = batch.images.to_device(&self.device)?;
+            trainer.step(&images, &batch.labels.to_device(&self.device)?)?;
         }
         Ok(())
     }
@@ -140,7 +148,7 @@ impl Training {
         let NetworkConfig { attributes, channels, .. } = *network.config();
         let mut greatest = vec![vec![0f32; channels]; attributes];
         for batch in self.images(LOOK)? {
-            let z = network.extractor().forward(&batch?.images)?;
+            let z = network.extractor().forward(&batch?.images.to_device(&self.device)?)?;
             for (attribute, greatest) in greatest.iter_mut().enumerate() {
                 let masks = network.heads().masks(&z, &[attribute])?.squeeze(1)?;
                 let here: Vec<f32> = masks.max(D::Minus1)?.max(D::Minus1)?.max(0)?.to_vec1()?;
@@ -156,7 +164,7 @@ impl Training {
         let network = network.frozen();
         let mut statistics = RowStatistics::new(&network)?;
         for batch in self.images(self.faces.len())? {
-            let z = network.extractor().forward(&batch?.images)?;
+            let z = network.extractor().forward(&batch?.images.to_device(&self.device)?)?;
             statistics.add(&network.heads().pool(&z)?.features)?;
         }
         let rows = statistics.select(TOLERANCE)?.rows;

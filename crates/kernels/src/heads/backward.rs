@@ -230,11 +230,12 @@ fn through_masks<F: Factor, S: Simd>(
     loaded: &mut LoadedChunk<F>,
     db: &mut Row,
 ) {
+    let mut gathered = [0f32; COLUMNS];
     for r in 0..valid {
         let at = (pixel + r) * dims.pitch();
         let masks = row_mut(tile, r * COLUMNS);
-        let z = panel.features(&loaded.u[at..][..dims.pitch()]);
-        let da = gradient::<S>(masks, &z, g, db);
+        let z = panel.features(&loaded.u[at..][..dims.pitch()], &mut gathered);
+        let da = gradient::<S>(masks, z, g, db);
         panel.add_products::<S>(masks, &g.features, &mut loaded.direct()[at..][..dims.pitch()]);
         *masks = da;
     }

@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::curves::Curves;
+use super::curves::{Curves, Power};
 use super::dims::{CHUNK, Chunk, Dims};
 use super::loaded::LoadedChunk;
 use super::panels::{Panel, Panels};
@@ -48,11 +48,11 @@ impl<F: Factor> ForwardScratch<F> {
         for (mask, &(k, c)) in masks.zip(panel.rows) {
             curve.apply(k, c, &mut mask[..chunk.pixels]);
         }
-        let mut sums = Sums::default();
+        let (mut sums, mut gathered) = (Sums::default(), [0f32; COLUMNS]);
         for pixel in 0..chunk.pixels {
             let mask = std::array::from_fn(|j| self.curved_masks[j * CHUNK + pixel]);
-            let z = panel.features(&self.loaded.u[pixel * dims.pitch()..][..dims.pitch()]);
-            sums.add::<S>(&mask, &z);
+            let pixel = &self.loaded.u[pixel * dims.pitch()..][..dims.pitch()];
+            sums.add::<S>(&mask, panel.features(pixel, &mut gathered));
         }
         sums
     }
@@ -81,15 +81,20 @@ impl<F: Factor> WithSimd for ForwardChunk<'_, F> {
         let each = curves.sums() * 2 * COLUMNS;
         for (panel, sums) in panels.iter().zip(sums.chunks_exact_mut(each)) {
             let mut powers: [Sums; 3] = Default::default();
+            let mut gathered = [0f32; COLUMNS];
             for pixel in (0..chunk.pixels).step_by(ROWS) {
                 let mut tile = logits(simd, dims, weights, &scratch.loaded, pixel, panel);
                 for r in 0..ROWS.min(chunk.pixels - pixel) {
                     let mask = row_mut(&mut tile, r * COLUMNS);
                     masks::<S>(mask);
                     let at = (pixel + r) * dims.pitch();
-                    let z = panel.features(&scratch.loaded.u[at..][..dims.pitch()]);
+                    let z = &scratch.loaded.u[at..][..dims.pitch()];
+                    let z = panel.features(z, &mut gathered);
                     for (power, sums) in curves.powers.iter().zip(&mut powers) {
-                        sums.add::<S>(&power.apply(mask), &z);
+                        match power {
+                            Power::One => sums.add::<S>(mask, z),
+                            other => sums.add::<S>(&other.apply(mask), z),
+                        }
                     }
                     if !curves.applied.is_empty() {
                         for (j, &m) in mask.iter().enumerate() {

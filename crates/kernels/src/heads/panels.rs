@@ -173,18 +173,20 @@ impl Lanes {
 }
 
 impl Panel<'_> {
-    /// The features of the panel's rows in a pixel; beyond the last row anything.
+    /// The features of the panel's rows in a pixel, where they lie beside each other or else
+    /// `gathered`; beyond the last row anything.
     #[inline(always)]
-    pub fn features(&self, pixel: &[f32]) -> Row {
+    pub fn features<'b>(&self, pixel: &'b [f32], gathered: &'b mut Row) -> &'b Row {
         match self.lanes {
             Lanes::Run(first) => {
-                *pixel[*first..].first_chunk().expect("a run ends within the pixel")
+                pixel[*first..].first_chunk().expect("a run ends within the pixel")
             }
             Lanes::Each(lanes) => {
                 assert!(pixel.len() >= self.channels);
                 // SAFETY: a lane is a channel (`Rows::new` has checked that) or 0, and the pixel
                 // has all channels.
-                lanes.map(|lane| unsafe { *pixel.get_unchecked(lane) })
+                *gathered = lanes.map(|lane| unsafe { *pixel.get_unchecked(lane) });
+                gathered
             }
         }
     }

@@ -68,14 +68,15 @@ impl<F: Factor> Scratch<F> {
         let each = self.loaded.iter().zip(chunks).zip(self.kept.chunks_exact_mut(CHUNK_MASKS));
         for ((loaded, chunk), kept) in each {
             for (place, panel) in panels.of_group(group).enumerate() {
-                let mut sums = Sums::default();
+                let (mut sums, mut gathered) = (Sums::default(), [0f32; COLUMNS]);
                 for pixel in (0..chunk.pixels).step_by(ROWS) {
                     let valid = ROWS.min(chunk.pixels - pixel);
                     let tile = tile_of_masks(simd, dims, weights, loaded, (pixel, valid), panel);
                     for r in 0..valid {
                         let at = (pixel + r) * dims.pitch();
-                        let z = panel.features(&loaded.u[at..][..dims.pitch()]);
-                        sums.add::<S>(row(&tile, r * COLUMNS), &z);
+                        let pixel = &loaded.u[at..][..dims.pitch()];
+                        let z = panel.features(pixel, &mut gathered);
+                        sums.add::<S>(row(&tile, r * COLUMNS), z);
                     }
                     kept[(place * CHUNK + pixel) * COLUMNS..][..tile.len()].copy_from_slice(&tile);
                 }
