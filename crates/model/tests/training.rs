@@ -103,6 +103,83 @@ fn training_goes_on_from_a_checkpoint_with_the_same_bits() -> AnyResult {
     Ok(())
 }
 
+/// A trainer under `train.sleep` of a network in which attribute 1's masks of channels 2 and 5 are
+/// shut.
+fn drowsy(sleep: f64) -> AnyResult<Trainer> {
+    let network = Network::new(config(), 4, &Device::Cpu)?;
+    set_mask_bias(&network, -20.)?;
+    let config = TrainConfig { epochs: 2, sleep, learning_rate: 1e-4, ..Default::default() };
+    Ok(Trainer::new(network, config, 50)?)
+}
+
+fn set_mask_bias(network: &Network, value: f32) -> AnyResult {
+    let (_, bias) = tensor(network, "heads.mask.bias");
+    let mut values = bias.to_vec1::<f32>()?;
+    [12 + 2, 12 + 5].into_iter().for_each(|row| values[row] = value);
+    Ok(bias.set(&Tensor::new(values, &Device::Cpu)?)?)
+}
+
+fn tensor<'a>(network: &'a Network, name: &str) -> (String, &'a Var) {
+    network.tensors().into_iter().find(|(of, _)| of == name).expect("a tensor of the network")
+}
+
+#[test]
+fn shut_rows_sleep_after_two_looks_and_wake_when_they_open() -> AnyResult {
+    let mut trainer = drowsy(0.03)?;
+    let mut all_awake = drowsy(0.)?;
+    let mut looks = vec![];
+    for i in 0..97 {
+        let (images, labels) = batch(i % 7)?;
+        let report = trainer.step(&images, &labels)?;
+        let other = all_awake.step(&images, &labels)?;
+        looks.extend(report.awake.map(|awake| (i, awake)));
+        assert_eq!(other.awake, None);
+        if i == 33 {
+            // What sleeps contributes next to nothing, and its mean is still counted.
+            assert!((report.loss - other.loss).abs() < 1e-4);
+            assert!((report.mask_mean - other.mask_mean).abs() < 1e-5);
+        }
+        if i == 70 {
+            set_mask_bias(trainer.network(), 3.)?;
+        }
+    }
+    // All rows count as open before the first look.
+    assert_eq!(looks, [(0, 36), (32, 34), (64, 34), (96, 36)]);
+    Ok(())
+}
+
+#[test]
+fn training_with_sleeping_rows_has_the_same_bits_after_a_resume_and_for_any_number_of_threads()
+-> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("checkpoint.safetensors");
+    let run = |trainer: &mut Trainer, steps: std::ops::Range<u64>| -> AnyResult {
+        for i in steps {
+            let (images, labels) = batch(i % 7)?;
+            trainer.step(&images, &labels)?;
+        }
+        Ok(())
+    };
+    let mut uninterrupted = drowsy(0.03)?;
+    run(&mut uninterrupted, 0..40)?;
+    uninterrupted.save_checkpoint(&path)?;
+    run(&mut uninterrupted, 40..70)?;
+    let mut resumed = drowsy(0.03)?;
+    resumed.resume(&path)?;
+    run(&mut resumed, 40..70)?;
+    assert!(bits(uninterrupted.network())? == bits(resumed.network())?, "resumed elsewhere");
+    for threads in [1, 7] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+        let other = pool.install(|| {
+            let mut trainer = drowsy(0.03).ok()?;
+            run(&mut trainer, 0..70).ok()?;
+            bits(trainer.network()).ok()
+        });
+        assert!(other == Some(bits(uninterrupted.network())?), "{threads} threads end elsewhere");
+    }
+    Ok(())
+}
+
 #[test]
 fn models_are_saved_and_loaded_and_wrong_files_are_refused() -> AnyResult {
     let folder = tempfile::tempdir()?;
