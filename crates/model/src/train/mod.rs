@@ -6,7 +6,7 @@ mod sleep;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Result as CandleResult, Tensor};
-use foresee_kernels::moving_average;
+use foresee_kernels::{Rows, moving_average};
 use serde::{Deserialize, Serialize};
 
 use self::pass::Pass;
@@ -111,6 +111,11 @@ impl Trainer {
     /// one, otherwise [`network`](Self::network).
     pub fn trained(&self) -> &Network {
         self.average.as_ref().unwrap_or(&self.network)
+    }
+
+    /// The rows of the heads that are awake: those that the next step computes, unless it looks.
+    pub fn awake_rows(&self) -> &Rows {
+        self.sleep.as_ref().map_or(self.network.heads().rows(), Sleep::rows)
     }
 
     /// The progress of the training.

@@ -53,7 +53,7 @@ impl Trainer {
         match &mut self.sleep {
             Some(sleep) if Sleep::looks(self.position.step) => {
                 sleep.look(self.network.heads(), &z.detach().permute((0, 3, 1, 2))?)?;
-                Ok(Some(sleep.awake()))
+                Ok(Some(sleep.rows().count()))
             }
             _ => Ok(None),
         }

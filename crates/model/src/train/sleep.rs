@@ -113,9 +113,9 @@ impl Sleep {
         self.features.as_detached_tensor()
     }
 
-    /// How many rows are awake.
-    pub fn awake(&self) -> usize {
-        self.rows.count()
+    /// The rows that are awake.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
     }
 
     /// The state by the names that it has in checkpoints.
