@@ -57,8 +57,7 @@ pub(super) fn panels(
     cuts: &[ChannelCut],
     order: &[usize],
 ) -> Vec<Panel> {
-    let readouts: Vec<Vec<f32>> =
-        cuts.iter().map(|cut| readout(dims, values.readout, cut)).collect();
+    let readouts: Vec<Vec<f32>> = cuts.iter().map(|cut| readout(dims, values, cut)).collect();
     let of_attribute = |attribute: usize| {
         let row_of = |place: usize| attribute * dims.channels + order[place];
         let uses = |row: usize| readouts.iter().filter(|readout| readout[row] != 0.).count();
@@ -77,9 +76,11 @@ pub(super) fn panels(
     (0..dims.attributes).into_par_iter().flat_map_iter(of_attribute).collect()
 }
 
-/// A cut's readout weights [K, C]; 0 for channels that it does not keep.
-fn readout(dims: &Dims, whole: &[f32], cut: &ChannelCut) -> Vec<f32> {
+/// A cut's readout weights [K, C]; 0 for channels that it does not keep, and for rows without
+/// masks.
+fn readout(dims: &Dims, values: &Values, cut: &ChannelCut) -> Vec<f32> {
     let c = dims.channels;
+    let whole = values.readout;
     let mut readout = vec![0f32; whole.len()];
     for (k, (out, whole)) in readout.chunks_exact_mut(c).zip(whole.chunks_exact(c)).enumerate() {
         match &cut.stand_in {
@@ -89,6 +90,9 @@ fn readout(dims: &Dims, whole: &[f32], cut: &ChannelCut) -> Vec<f32> {
                 weights.for_each(|(&channel, &weight)| out[channel] = weight);
             }
         }
+        let has_masks = values.rows.of(k);
+        let without = (0..c).filter(|channel| has_masks.binary_search(channel).is_err());
+        without.for_each(|channel| out[channel] = 0.);
     }
     readout
 }
