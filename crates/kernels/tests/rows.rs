@@ -227,6 +227,26 @@ fn nan_is_not_hidden_and_others_rows_are_refused() -> AnyResult {
     for (at, mean) in flat(&pooled.features).into_iter().enumerate() {
         assert_eq!(mean.is_nan(), kept[at % kept.len()] == 1.);
     }
+    let exact = [&Var::from_tensor(&nan)?, w, b].map(in_f64);
+    let plain = reference::attention_heads(&exact[0], &exact[1], &exact[2], &rows, &Identity)?;
+    for means in [&plain.features, &plain.masks, &pooled.masks] {
+        for (at, mean) in flat(means).into_iter().enumerate() {
+            assert!(if kept[at % kept.len()] == 1. { mean.is_nan() } else { mean == 0. });
+        }
+    }
+    // Nor does a bias of a row that is left out count, for outputs or for gradients.
+    let mut biases = b.to_vec1::<f32>()?;
+    let left_out = biases.iter_mut().zip(&kept).filter(|(_, kept)| **kept == 0.);
+    left_out.for_each(|(bias, _)| *bias = f32::NAN);
+    let whole = [z.clone(), w.clone(), b.clone()];
+    let broken = [z.clone(), w.clone(), Var::new(biases, &Device::Cpu)?];
+    let of = |[z, w, b]: &[Var; 3]| -> AnyResult<Vec<f64>> {
+        let pooled = reference::attention_heads(z, w, b, &rows, &Identity)?;
+        let gradients = loss(&pooled)?.backward()?;
+        let gradients = [z, w, b].map(|v| flat(gradients.get(v).expect("a gradient")));
+        Ok([vec![flat(&pooled.features)], gradients.to_vec()].concat().concat())
+    };
+    assert_eq!(of(&whole)?, of(&broken)?);
     let others = attention_heads_of_rows(z, w, b, &Rows::all(5, 2), F32);
     assert!(others.unwrap_err().to_string().contains("5 attributes and 2 channels"));
     Ok(())
