@@ -9,7 +9,7 @@ use super::{ChannelCut, Values};
 use crate::factor::Factor;
 use crate::heads::dims::Dims;
 use crate::product::{COLUMNS, steps};
-use crate::sigmoid::Row;
+use crate::sigmoid::{Row, row};
 
 /// Up to 32 masks of one attribute.
 pub(super) struct Panel {
@@ -41,12 +41,6 @@ impl Panel {
     pub fn has_rows_of(&self, cut: usize) -> bool {
         self.readout_of(cut).iter().any(|&weight| weight != 0.)
     }
-}
-
-/// 32 values from `start`.
-#[inline(always)]
-pub(super) fn row(values: &[f32], start: usize) -> &Row {
-    values[start..].first_chunk().expect("buffers are whole panels")
 }
 
 /// The panels of all attributes. A mask whose readout weight is 0 in every cut is left out. Those
