@@ -33,6 +33,46 @@ pub struct ClosedForm {
 impl ClosedForm {
     /// The parameters of the identity.
     pub const IDENTITY: Self = Self { n: 1., beta: 0. };
+
+    /// Replaces each mask M by g(M; n, β). The identity changes no bit.
+    ///
+    /// ```
+    /// use foresee_kernels::ClosedForm;
+    ///
+    /// let mut masks = [0.25, 0.75];
+    /// ClosedForm { n: 2., beta: 1. }.apply(&mut masks);
+    /// // h is (0.25/0.5)²/2 = 0.125 and 1 - (0.25/0.5)²/2 = 0.875; g is 2·h - 1.
+    /// assert_eq!(masks, [-0.75, 0.75]);
+    /// ```
+    pub fn apply(self, masks: &mut [f32]) {
+        match self.n {
+            // At n = 1, h is the mask itself: not computed, so that no rounding is added.
+            1. => masks.iter_mut().for_each(|m| *m = self.scale(*m)),
+            2. => self.apply_with(masks, |t| t * t),
+            3. => self.apply_with(masks, |t| t * t * t),
+            n => self.apply_with(masks, |t| t.powf(n)),
+        }
+    }
+
+    /// [`apply`](Self::apply), with `power` for t ↦ tⁿ.
+    #[inline]
+    fn apply_with(self, masks: &mut [f32], power: impl Fn(f32) -> f32) {
+        masks.iter_mut().for_each(|m| *m = self.scale(h(*m, &power)));
+    }
+
+    /// Eq. 11.
+    #[inline]
+    fn scale(self, h: f32) -> f32 {
+        (1. + self.beta) * h - self.beta
+    }
+}
+
+/// Eq. 12, with `power` for t ↦ tⁿ.
+#[inline(always)]
+pub(crate) fn h(m: f32, power: impl Fn(f32) -> f32) -> f32 {
+    let low = m < 0.5;
+    let half = power(if low { m / 0.5 } else { (1. - m) / 0.5 }) / 2.;
+    if low { half } else { 1. - half }
 }
 
 /// The curve that leaves every mask as it is.

@@ -9,3 +9,11 @@ pub struct Pooled {
     /// image (Eq. 10).
     pub masks: Tensor,
 }
+
+impl Pooled {
+    /// The parts of means [B, K, 2, C]: of mask ⊗ feature, then of the mask.
+    pub(crate) fn of_means(means: &Tensor) -> candle_core::Result<Self> {
+        let part = |which: usize| means.narrow(2, which, 1)?.squeeze(2);
+        Ok(Self { features: part(0)?, masks: part(1)? })
+    }
+}

@@ -16,6 +16,12 @@ pub(crate) fn columns_padded(n: usize) -> usize {
     n.next_multiple_of(COLUMNS)
 }
 
+/// Distance of rows of `n` values in memory: whole panels, and half of one. The odd multiple of a
+/// cache line spreads a column over all sets of the first-level cache.
+pub(crate) fn pitch(n: usize) -> usize {
+    columns_padded(n) + 16
+}
+
 /// A part of a sum of products whose steps lie evenly in both operands. A step is one factor, which
 /// holds one or two terms.
 #[derive(Clone, Copy)]

@@ -18,17 +18,26 @@ use crate::rows::Rows;
 pub fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor, rows: &Rows) -> Result<Tensor> {
     let (b, c, h, w) = z.dims4()?;
     let k = weight.dim(0)?.checked_div(c).unwrap_or(0);
-    let logits = conv2d(z, weight, bias, 1)?.reshape((b, k, c, h, w))?;
+    let mut logits = conv2d(z, weight, bias, 1)?.reshape((b, k, c, h, w))?;
+    if !rows.is_all() {
+        // A mask of 0 with a gradient of 0, even if the logit is NaN.
+        let shut = Tensor::new(f32::NEG_INFINITY, z.device())?.to_dtype(logits.dtype())?;
+        logits = kept_or(rows, &logits, &shut)?;
+    }
     // Unlike candle_nn's, this sigmoid and its gradient are finite for every finite logit.
     let e = (logits.abs()?.neg()?).exp()?;
     let positive = logits.ge(0f64)?.to_dtype(logits.dtype())?;
     let numerator = ((&positive + ((1. - &positive)? * &e)?)?).contiguous()?;
-    let masks = (numerator / (e + 1.)?)?;
-    if rows.is_all() {
-        return Ok(masks);
-    }
-    let kept = rows.to_tensor(z.device())?.to_dtype(masks.dtype())?;
-    Ok(masks.broadcast_mul(&kept.reshape((1, k, c, 1, 1))?)?)
+    Ok((numerator / (e + 1.)?)?)
+}
+
+/// The values [B, K, C, ..] of kept rows, and `other`, which can be broadcast to them, for others.
+fn kept_or(rows: &Rows, values: &Tensor, other: &Tensor) -> Result<Tensor> {
+    let mut shape = vec![1; values.rank()];
+    shape[1..3].copy_from_slice(&[rows.attributes(), rows.channels()]);
+    let is_kept = rows.to_tensor(values.device())?.ne(0f64)?.reshape(shape)?;
+    let other = other.broadcast_as(values.shape())?;
+    Ok(is_kept.broadcast_as(values.shape())?.where_cond(values, &other)?)
 }
 
 /// [`crate::attention_heads_of_rows`] under a curve, which is differentiable if the curve is the
@@ -47,8 +56,26 @@ pub fn attention_heads(
     if !curve.is_identity() {
         masks = transform(&masks, curve)?;
     }
-    let features = masks.broadcast_mul(&z.unsqueeze(1)?)?.flatten_from(3)?.mean(D::Minus1)?;
+    let mut features = masks.broadcast_mul(&z.unsqueeze(1)?)?.flatten_from(3)?.mean(D::Minus1)?;
+    let counted = not_zero(rows, curve)?;
+    if !counted.is_all() {
+        // 0 times a feature that is NaN is 0 here.
+        let zero = features.zeros_like()?.detach();
+        features = kept_or(&counted, &features, &zero)?;
+    }
     Ok(Pooled { features, masks: masks.flatten_from(3)?.mean(D::Minus1)? })
+}
+
+/// The rows whose masks are not 0 whatever the features: those that are kept, and those that a curve
+/// opens.
+fn not_zero(rows: &Rows, curve: &dyn ToneCurve) -> Result<Rows> {
+    let is_open = |k: usize, c: usize| {
+        let mut mask = [0.];
+        curve.apply(k, c, &mut mask);
+        rows.of(k).binary_search(&c).is_ok() || mask != [0.]
+    };
+    let of = |k: usize| (0..rows.channels()).filter(|&c| is_open(k, c)).collect();
+    Rows::new(rows.channels(), (0..rows.attributes()).map(of).collect())
 }
 
 /// Masks [B, K, C, H, W] under a curve. Not differentiable.

@@ -54,6 +54,11 @@ impl Rows {
         self.channels
     }
 
+    /// For each attribute the channels that it has masks for, ascending.
+    pub fn kept(&self) -> &[Vec<usize>] {
+        &self.kept
+    }
+
     /// The channels that an attribute has masks for, ascending.
     ///
     /// # Panics

@@ -1,54 +1,19 @@
 //! Every fused operation and its gradients compared with the plain candle composition in f64, for
 //! shapes that do not fill whole tiles.
 
+mod common;
+
 use candle_core::{DType, Device, Tensor, Var};
+use common::{AnyResult, bits, distance, in_f64, some_rows, values};
 use foresee_kernels::{
     AdamWStep, Error, Identity, InstructionSet,
     Precision::{self, Bf16, F32},
-    Rows, ToneCurve, adamw_step, attention_heads, attention_heads_with_curves, attention_masks,
-    channel_moments, channels_last, conv2d, moving_average, norm_leaky_relu, reference,
-    scale_shift_leaky_relu, select_channels, with_instruction_set,
+    Rows, ToneCurve, adamw_step, attention_heads, attention_heads_of_rows,
+    attention_heads_with_curves, attention_masks, channel_moments, channels_last, conv2d,
+    moving_average, norm_leaky_relu, reference, scale_shift_leaky_relu, select_channels,
+    with_instruction_set,
 };
 use proptest::prelude::*;
-
-type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
-
-/// Values in [-scale, scale) from a small generator of its own, so that a case depends on its
-/// arguments alone.
-fn values(shape: &[usize], scale: f32, seed: u64) -> Var {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let data: Vec<f32> = (0..shape.iter().product())
-        .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            ((state >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * 2. * scale
-        })
-        .collect();
-    Var::from_tensor(&Tensor::from_vec(data, shape, &Device::Cpu).unwrap()).unwrap()
-}
-
-fn in_f64(t: &Var) -> Var {
-    Var::from_tensor(&t.to_dtype(DType::F64).unwrap()).unwrap()
-}
-
-/// Largest difference, relative to the largest value of the reference.
-fn distance(a: &Tensor, reference: &Tensor) -> f64 {
-    assert_eq!(a.dims(), reference.dims());
-    if a.elem_count() == 0 {
-        return 0.;
-    }
-    let a = a.to_dtype(DType::F64).unwrap();
-    // Not candle's maximum, which passes over NaN.
-    let max = |t: Tensor| {
-        let values = t.flatten_all().unwrap().to_vec1::<f64>().unwrap();
-        values
-            .into_iter()
-            .map(f64::abs)
-            .fold(0., |a: f64, b| if b > a || b.is_nan() { b } else { a })
-    };
-    max((a - reference).unwrap()) / max(reference.clone()).max(1e-3)
-}
 
 fn weighted(t: &Tensor, seed: u64) -> Tensor {
     let w = values(t.dims(), 1., seed).as_tensor().to_dtype(t.dtype()).unwrap();
@@ -399,15 +364,6 @@ fn same_bits_for_any_number_of_threads() -> AnyResult {
             let pooled = attention_heads(&z, &w, &b, precision).unwrap();
             let loss = (weighted(&pooled.features, 8) + weighted(&pooled.masks, 9)).unwrap();
             let gradients = loss.backward().unwrap();
-            let bits = |t: &Tensor| {
-                t.flatten_all()
-                    .unwrap()
-                    .to_vec1::<f32>()
-                    .unwrap()
-                    .into_iter()
-                    .map(f32::to_bits)
-                    .collect()
-            };
             [&x, &k, &kb, &gamma, &beta, &w, &b]
                 .map(|v| bits(gradients.get(v.as_tensor()).unwrap()))
                 .into_iter()
@@ -517,26 +473,18 @@ fn channels_last_in_a_chain_gives_the_same_bits() -> AnyResult {
     let kb = values(&[6], 1., 3);
     let gamma = values(&[6], 1., 4);
     let beta = values(&[6], 1., 5);
-    for (n, precision) in [(1, F32), (1, Bf16), (3, F32)] {
+    let all = [Rows::all(5, 6), some_rows(5, 6, 0.4, 3)];
+    let kinds = [(1, F32), (1, Bf16), (3, F32)];
+    for (rows, (n, precision)) in all.iter().flat_map(|rows| kinds.map(|kind| (rows, kind))) {
         let w = values(&[5 * 6, 6, n, n], 0.5, 6);
         let b = values(&[5 * 6], 1., 7);
-        let rows = Rows::all(5, 6);
         let y = conv2d(&x, &k, &kb, 2, precision)?;
         let z = norm_leaky_relu(&y, &channel_moments(&y)?, &gamma, &beta, 1e-5, 0.01)?;
-        let one = attention_heads(&z, &w, &b, precision)?;
+        let one = attention_heads_of_rows(&z, &w, &b, rows, precision)?;
         let y = channels_last::conv2d(&x.permute((0, 2, 3, 1))?, &k, &kb, 2, precision)?;
         let moments = channels_last::channel_moments(&y)?;
         let z = channels_last::norm_leaky_relu(&y, &moments, &gamma, &beta, 1e-5, 0.01)?;
-        let other = channels_last::attention_heads(&z, &w, &b, &rows, precision)?;
-        let bits = |t: &Tensor| {
-            t.flatten_all()
-                .unwrap()
-                .to_vec1::<f32>()
-                .unwrap()
-                .into_iter()
-                .map(f32::to_bits)
-                .collect::<Vec<_>>()
-        };
+        let other = channels_last::attention_heads(&z, &w, &b, rows, precision)?;
         assert_eq!(
             (bits(&one.features), bits(&one.masks)),
             (bits(&other.features), bits(&other.masks))
@@ -547,8 +495,7 @@ fn channels_last_in_a_chain_gives_the_same_bits() -> AnyResult {
         let one = gradients(&one)?;
         let other = gradients(&other)?;
         for v in [&x, &k, &kb, &gamma, &beta, &w, &b] {
-            let get =
-                |store: &candle_core::backprop::GradStore| store.get(v.as_tensor()).map(&bits);
+            let get = |store: &candle_core::backprop::GradStore| store.get(v.as_tensor()).map(bits);
             assert_eq!(get(&one), get(&other));
         }
         let constant =
@@ -607,15 +554,6 @@ fn detached_weights_and_unused_attributes_change_no_gradient_of_the_images() -> 
         let tracked = gradients(&x, all.map(|v| v.as_tensor()), precision)?;
         let constants = all.map(|v| v.as_detached_tensor());
         let constant = gradients(&x, constants.each_ref(), precision)?;
-        let bits = |t: &Tensor| {
-            t.flatten_all()
-                .unwrap()
-                .to_vec1::<f32>()
-                .unwrap()
-                .into_iter()
-                .map(f32::to_bits)
-                .collect::<Vec<_>>()
-        };
         assert_eq!(tracked.get(x.as_tensor()).map(bits), constant.get(x.as_tensor()).map(bits));
         assert!(constants.iter().all(|t| constant.get(t).is_none()));
         for (own, plain) in all.iter().zip(&plain) {

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use foresee_kernels::{
     ChannelCut, Error, HeadWeights, InstructionSet,
     Precision::{self, Bf16, F32},
-    StandIn, attention_logits_of_cuts, with_instruction_set,
+    Rows, StandIn, attention_logits_of_cuts, with_instruction_set,
 };
 use proptest::prelude::*;
 
@@ -97,6 +97,7 @@ struct Problem {
     mask_bias: Vec<f32>,
     readout: Vec<f32>,
     readout_bias: Vec<f32>,
+    rows: Rows,
 }
 
 impl Problem {
@@ -111,7 +112,15 @@ impl Problem {
             mask_bias: numbers.list(k * c, 1.),
             readout: numbers.list(k * c, 1.),
             readout_bias: numbers.list(k, 1.),
+            rows: Rows::all(k, c),
         }
+    }
+
+    /// Of every third row or so it has no mask.
+    fn without_some_rows(self, numbers: &mut Numbers) -> Self {
+        let mut has_mask = |_: &usize| numbers.below(3) > 0;
+        let kept = (0..self.k).map(|_| (0..self.c).filter(&mut has_mask).collect()).collect();
+        Self { rows: Rows::new(self.c, kept).unwrap(), ..self }
     }
 
     fn pixels(&self) -> usize {
@@ -135,7 +144,8 @@ impl Problem {
     /// The operation's logits, [cuts, B, K].
     fn logits(&self, cuts: &[Owned], precision: Precision) -> AnyResult<Vec<f32>> {
         let [z, mask_weight, mask_bias, readout_weight, readout_bias] = &self.tensors()?;
-        let heads = HeadWeights { mask_weight, mask_bias, readout_weight, readout_bias };
+        let rows = &self.rows;
+        let heads = HeadWeights { mask_weight, mask_bias, readout_weight, readout_bias, rows };
         let cuts: Vec<ChannelCut> = cuts.iter().map(Owned::cut).collect();
         let logits = attention_logits_of_cuts(z, &heads, &cuts, precision)?.ok_or("not taken")?;
         assert_eq!(logits.len(), cuts.len());
@@ -173,6 +183,9 @@ impl Problem {
                 };
                 for attribute in 0..k {
                     for (at, &channel) in cut.kept.iter().enumerate() {
+                        if !self.rows.of(attribute).contains(&channel) {
+                            continue;
+                        }
                         let row = attribute * c + channel;
                         let weights = &self.mask_weight[row * c..][..c];
                         let sum: f64 =
@@ -265,10 +278,29 @@ proptest! {
     ) {
         let mut numbers = Numbers(seed);
         let problem = Problem::new(b, c, k, (h, w), &mut numbers);
-        for (name, cuts) in all_kinds(&problem, &mut numbers) {
-            problem.check(name, &cuts, if half { Bf16 } else { F32 }).unwrap();
+        let sparse = problem.clone().without_some_rows(&mut numbers);
+        for problem in [problem, sparse] {
+            for (name, cuts) in all_kinds(&problem, &mut numbers) {
+                problem.check(name, &cuts, if half { Bf16 } else { F32 }).unwrap();
+            }
         }
     }
+}
+
+#[test]
+fn heads_without_any_row_answer_their_biases() -> AnyResult {
+    let mut numbers = Numbers(7);
+    let mut problem = Problem::new(2, 5, 3, (4, 3), &mut numbers);
+    // Weights of rows without masks do not count, whatever they are.
+    problem.mask_weight.fill(f32::NAN);
+    problem.mask_bias.fill(f32::NAN);
+    problem.readout.fill(f32::NAN);
+    problem.rows = Rows::new(5, vec![vec![]; 3])?;
+    let found = problem.logits(&[Owned::plain(vec![0, 3]), Owned::plain(vec![1])], F32)?;
+    for logits in found.chunks_exact(3) {
+        assert_eq!(logits, problem.readout_bias);
+    }
+    Ok(())
 }
 
 #[test]
@@ -389,7 +421,8 @@ fn what_does_not_fit_is_refused_and_other_tensors_are_not_taken() -> AnyResult {
     let mut numbers = Numbers(6);
     let problem = Problem::new(1, 3, 2, (2, 2), &mut numbers);
     let [z, mask_weight, mask_bias, readout_weight, readout_bias] = &problem.tensors()?;
-    let heads = HeadWeights { mask_weight, mask_bias, readout_weight, readout_bias };
+    let rows = &problem.rows;
+    let heads = HeadWeights { mask_weight, mask_bias, readout_weight, readout_bias, rows };
     let run =
         |heads: &HeadWeights, cuts: &[ChannelCut]| attention_logits_of_cuts(z, heads, cuts, F32);
     let wrong: [&[usize]; 3] = [&[], &[3], &[1, 1]];
@@ -406,6 +439,8 @@ fn what_does_not_fit_is_refused_and_other_tensors_are_not_taken() -> AnyResult {
     let narrow = HeadWeights { readout_weight: &narrow, ..heads };
     assert!(matches!(run(&narrow, &[]), Err(Error::Shape { tensor: "readout_weight", .. })));
     assert!(run(&heads, &[])?.ok_or("not taken")?.is_empty());
+    let others = HeadWeights { rows: &Rows::all(3, 2), ..heads };
+    assert!(matches!(run(&others, &[]), Err(Error::RowsOf { given: [3, 2], needed: [2, 3] })));
 
     let wide = Tensor::zeros((6, 3, 3, 3), DType::F32, &Device::Cpu)?;
     let wide = HeadWeights { mask_weight: &wide, ..heads };

@@ -12,7 +12,7 @@ use crate::config::NetworkConfig;
 use crate::conventions::Conventions;
 use crate::error::{Error, Result};
 use crate::file::{Contents, encode};
-use crate::kept_rows::LeftOut;
+use crate::left_out::LeftOut;
 use crate::network::Network;
 
 /// The largest height and width of images that a card can have.
@@ -169,7 +169,8 @@ impl Network {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Write`] if the file cannot be written.
+    /// [`Error::Write`] if the file cannot be written, and [`Error::CardRows`] if
+    /// [`ModelCard::left_out`] names other rows than [`Heads::rows`](crate::Heads::rows).
     pub fn save(&self, path: &Path, card: &ModelCard) -> Result<()> {
         write_atomic(path, &self.to_bytes(card)?).map_err(Error::Write)
     }
@@ -177,8 +178,17 @@ impl Network {
     /// The bytes of the file that [`save`](Self::save) writes.
     ///
     /// # Errors
-    /// [`Error::Write`] if the tensors cannot be read.
+    /// [`Error::Write`] if the tensors cannot be read, and [`Error::CardRows`] as
+    /// [`save`](Self::save).
     pub fn to_bytes(&self, card: &ModelCard) -> Result<Vec<u8>> {
+        let rows = self.heads().rows();
+        let is_of_card = match &card.left_out {
+            Some(left_out) => left_out.kept == rows.kept(),
+            None => rows.is_all(),
+        };
+        if !is_of_card {
+            return Err(Error::CardRows);
+        }
         let tensors =
             self.tensors().into_iter().map(|(name, var)| (name, var.as_detached_tensor()));
         encode(tensors.collect(), card)

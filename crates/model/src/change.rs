@@ -1,8 +1,29 @@
 //! What a change of a network does to its logits and answers.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
-use crate::kept_rows::MeasuredChange;
 use crate::metrics::Predictions;
+
+/// How far two networks are from each other on the same images
+/// ([`Predictions::change`](crate::Predictions::change)): a compacted one from the one that was
+/// compacted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasuredChange {
+    /// Images.
+    pub faces: usize,
+    /// Where they are from.
+    pub split: String,
+    /// Mean |Δ| of the logits, over images and attributes.
+    pub mean: f64,
+    /// The greatest |Δ|.
+    pub greatest: f64,
+    /// Images times attributes.
+    pub answers: usize,
+    /// Answers that are others.
+    pub flipped: usize,
+}
 
 impl Predictions {
     /// How far the logits of another network, `after`, are from these, on the same images: the mean

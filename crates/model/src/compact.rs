@@ -10,6 +10,9 @@ use crate::network::Network;
 /// The logit of a mask that is shut: `sigmoid(-100)` is below 1e-37 in `f32`, for every reader of a
 /// model file.
 const SHUT: f32 = -100.;
+/// The greatest logit of a mask that counts as shut. A moving average of [`SHUT`] can differ from it
+/// by rounding.
+const ALMOST_SHUT: f32 = -80.;
 
 /// Sums over images of each row's contribution w_kc·p_kc to its logit, where p_kc is the pooled
 /// product of attribute k and channel c.
@@ -108,15 +111,16 @@ impl RowStatistics {
     /// unit is that of the logits. At tolerance 0 all rows that the network has stay.
     ///
     /// # Errors
-    /// [`Error::Config`] if the tolerance is negative or not a number, [`Error::NoImages`] if there
-    /// are fewer than two images, and an error if a contribution is not finite.
+    /// [`Error::Config`] if the tolerance is negative or not a number, or if there are fewer than
+    /// two images; an error if a contribution is not finite.
     pub fn select(&self, tolerance: f64) -> Result<Selection> {
         if tolerance.is_nan() || tolerance < 0. {
             let expected = "a number from 0, in units of the logits";
             return Err(Error::Config { key: "tolerance", value: tolerance.to_string(), expected });
         }
         if self.images < 2 {
-            return Err(Error::NoImages);
+            let expected = "two images or more";
+            return Err(Error::Config { key: "images", value: self.images.to_string(), expected });
         }
         let mut kept = vec![];
         let mut selection =
@@ -169,7 +173,8 @@ impl Network {
     /// nothing changes no bit.
     ///
     /// # Errors
-    /// If the selection is of another number of attributes or channels.
+    /// If the selection is of another number of attributes or channels, and [`Error::Config`] if it
+    /// leaves rows out of a network without attention.
     pub fn compact(&self, selection: &Selection) -> Result<Self> {
         let rows = self.heads().rows().and(&selection.rows)?;
         let compacted = self.deep_copy()?.with_rows(rows)?;
@@ -187,14 +192,15 @@ impl Network {
 }
 
 impl Heads {
-    /// Whether the rows that are left out have the weights of [`shut_left_out`](Self::shut_left_out),
-    /// so that every reader of the file computes the same.
+    /// Whether the masks of rows that are left out are shut: their weights are 0 and their biases
+    /// [`ALMOST_SHUT`] or less. So every reader of the file computes the same.
     pub(crate) fn left_out_are_shut(&self) -> Result<bool> {
         let gone = (1. - self.rows.to_tensor(self.mask_weight.device())?.flatten_all()?)?;
         let of_rows = gone.reshape(((), 1, 1, 1))?;
         let weights = self.mask_weight.abs()?.broadcast_mul(&of_rows)?.max_all()?;
-        let biases = ((self.mask_bias.as_tensor() - f64::from(SHUT))?.abs()? * gone)?.max_all()?;
-        Ok(weights.to_scalar::<f32>()? == 0. && biases.to_scalar::<f32>()? == 0.)
+        let above = (self.mask_bias.as_tensor() - f64::from(ALMOST_SHUT))?.relu()?;
+        let above = (above * gone)?.max_all()?;
+        Ok(weights.to_scalar::<f32>()? == 0. && above.to_scalar::<f32>()? == 0.)
     }
 
     /// Gives the rows that are left out weights of 0 and biases of [`SHUT`].
@@ -247,6 +253,19 @@ mod tests {
         assert!((selection.constants[0] - 1.).abs() < 1e-6);
         assert!((selection.deviations[0] - 0.02f64.sqrt()).abs() < 1e-6);
         assert!(statistics.select(-1.).is_err() && statistics.select(f64::NAN).is_err());
+    }
+
+    #[test]
+    fn one_image_does_not_tell_how_much_a_row_varies() {
+        let mut statistics = RowStatistics::new(&network(1)).unwrap();
+        for images in [0, 1] {
+            assert_eq!(
+                statistics.select(0.1).unwrap_err().to_string(),
+                format!("images = {images} is not possible: two images or more")
+            );
+            statistics.add(&Tensor::new(&[[[0f32, 1., 2.]]], &Device::Cpu).unwrap()).unwrap();
+        }
+        assert!(statistics.select(0.1).is_ok());
     }
 
     #[test]

@@ -109,9 +109,11 @@ pub struct TrainConfig {
     /// left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub average: f64,
-    /// Masks that stay below this on every pixel of two looks in a row sleep until the next look,
-    /// 0 to 1: they are not computed and not trained. At 0 none sleeps. Default 0; left out of
-    /// files if it is 0.
+    /// A mask that stays at or below this on every pixel, at two looks in a row, sleeps: it is not
+    /// computed, and its mean of the last look stands in for it. It gets no gradient; the optimizer's
+    /// momentum and weight decay go on for its weights, and its readout weight is trained on the
+    /// constant mean. Step 0 and every 32nd step look at all masks and wake those that opened. 0 to
+    /// 1; at 0 none sleeps. Default 0; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub sleep: f64,
 }
@@ -177,7 +179,10 @@ mod tests {
             TrainConfig { epochs: 7, lambda: 0.5, sparsity: Sparsity::Mean, ..Default::default() };
         assert_eq!(config, expected);
         config.check().unwrap();
-        assert!(serde_json::to_value(&config).unwrap().get("average").is_none());
+        let value = serde_json::to_value(&config).unwrap();
+        assert!(value.get("average").is_none() && value.get("sleep").is_none());
+        let drowsy = TrainConfig { sleep: 0.25, ..Default::default() };
+        assert_eq!(serde_json::to_value(&drowsy).unwrap()["sleep"], json!(0.25));
         let unknown = serde_json::from_value::<TrainConfig>(json!({ "epoch": 7 }));
         assert!(unknown.unwrap_err().to_string().contains("unknown field `epoch`"));
     }
@@ -190,6 +195,10 @@ mod tests {
             "train.epochs = 0 is not possible: a number from 1 to 100000"
         );
         assert!(message(TrainConfig { lambda: f64::NAN, ..Default::default() }).contains("lambda"));
+        assert_eq!(
+            message(TrainConfig { sleep: 2., ..Default::default() }),
+            "train.sleep = 2 is not possible: a mask from 0 to 1"
+        );
         let wide = NetworkConfig { mask_kernel: 2, ..Default::default() };
         assert!(wide.check().unwrap_err().to_string().contains("model.mask_kernel = 2"));
     }

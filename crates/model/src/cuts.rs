@@ -60,6 +60,7 @@ impl Heads {
             mask_bias: self.mask_bias.as_tensor(),
             readout_weight: self.readout_weight.as_tensor(),
             readout_bias: self.readout_bias.as_tensor(),
+            rows: &self.rows,
         };
         Ok(attention_logits_of_cuts(z, &heads, cuts, self.precision)?)
     }

@@ -35,6 +35,13 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A network is to be saved with a card that names other rows of its heads. A reader of the
+    /// file would compute another network.
+    #[error(
+        "the card names other rows of the heads than the network computes; compact the network \
+         first"
+    )]
+    CardRows,
     /// A model or checkpoint could not be written. The error names the path.
     #[error("writing {0}")]
     Write(std::io::Error),

@@ -138,12 +138,20 @@ impl Network {
     /// ```
     ///
     /// # Errors
-    /// If the rows are of another number of attributes or channels.
+    /// If the rows are of another number of attributes or channels, and [`Error::Config`] if they
+    /// leave any out of a network without attention.
     pub fn with_rows(&self, rows: Rows) -> Result<Self> {
         let NetworkConfig { attributes, channels, .. } = self.config;
         if (rows.attributes(), rows.channels()) != (attributes, channels) {
             let given = [rows.attributes(), rows.channels()];
             return Err(KernelError::RowsOf { given, needed: [attributes, channels] }.into());
+        }
+        if !self.config.attention && !rows.is_all() {
+            return Err(Error::Config {
+                key: "model.attention",
+                value: "false".into(),
+                expected: "true: without masks there is no row to leave out",
+            });
         }
         Ok(Self { heads: Heads { rows, ..self.heads.clone() }, ..self.clone() })
     }

@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor, Var};
 use foresee_kernels::{Precision, Rows};
-use foresee_model::{Network, NetworkConfig};
+use foresee_model::{Network, NetworkConfig, Selection};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -95,7 +95,17 @@ fn without_masks_attributes_are_kept_too() -> AnyResult {
         attention: false,
         ..Default::default()
     };
-    check_kept(&Network::new(config, 5, &Device::Cpu)?, &[4, 1])
+    let network = Network::new(config, 5, &Device::Cpu)?;
+    check_kept(&network, &[4, 1])?;
+    // There is nothing to leave out.
+    assert!(network.with_rows(Rows::all(ATTRIBUTES, CHANNELS)).is_ok());
+    let told = network.with_rows(some_rows()?).map(drop).unwrap_err().to_string();
+    assert!(told.contains("model.attention = false is not possible"), "{told}");
+    let none = vec![0.; ATTRIBUTES];
+    let selection = Selection { rows: some_rows()?, constants: none.clone(), deviations: none };
+    let told = network.compact(&selection).map(drop).unwrap_err().to_string();
+    assert!(told.contains("there is no row to leave out"), "{told}");
+    Ok(())
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
 use foresee_model::{
-    Crop, Error, ModelCard, Network, NetworkConfig, Readout, Sparsity, TrainConfig, Trainer,
-    bce_with_logits, loss,
+    Crop, Error, LeftOut, ModelCard, Network, NetworkConfig, Readout, Rows, Selection, Sparsity,
+    TrainConfig, Trainer, bce_with_logits, loss,
 };
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -257,6 +257,99 @@ fn a_pruned_network_computes_what_masking_does_and_trains_on() -> AnyResult {
             &ModelCard { kept_channels: Some(kept.to_vec()), ..card(trainer.network()) },
         )?;
         assert!(bits(&Network::load(&path, &Device::Cpu)?.0)? == bits(trainer.network())?);
+    }
+    Ok(())
+}
+
+/// The network of [`config`] without some of its rows, one attribute's all.
+fn compacted() -> AnyResult<Network> {
+    let rows = Rows::new(12, vec![vec![0, 3, 7], vec![], (0..12).collect()])?;
+    let selection = Selection { rows, constants: vec![0.5; 3], deviations: vec![0.; 3] };
+    Ok(Network::new(config(), 4, &Device::Cpu)?.compact(&selection)?)
+}
+
+fn compacted_card(network: &Network) -> ModelCard {
+    let left_out = LeftOut::new(network.heads().rows(), 0.1, 10);
+    ModelCard { left_out: Some(left_out), ..card(network) }
+}
+
+/// For each row that is left out: its bias, and whether a weight of it is not 0.
+fn left_out_rows(network: &Network) -> AnyResult<Vec<(f32, bool)>> {
+    let rows = network.heads().rows();
+    let weights = tensor(network, "heads.mask.weight").1.flatten_from(1)?.to_vec2::<f32>()?;
+    let biases = tensor(network, "heads.mask.bias").1.to_vec1::<f32>()?;
+    let gone = (0..weights.len()).filter(|row| !rows.of(row / 12).contains(&(row % 12)));
+    Ok(gone.map(|row| (biases[row], weights[row].iter().any(|w| *w != 0.))).collect())
+}
+
+#[test]
+fn a_compacted_network_is_trained_on_with_its_rows() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("model.safetensors");
+    let network = compacted()?;
+    let config = TrainConfig { average: 0.9, weight_decay: 0.1, ..Default::default() };
+    let mut trainer = Trainer::new(network.clone(), config, 2)?;
+    for step in 0..2 {
+        let (images, labels) = batch(step)?;
+        trainer.step(&images, &labels)?;
+    }
+    for trained in [trainer.network(), trainer.trained()] {
+        let left_out = left_out_rows(trained)?;
+        assert_eq!(left_out.len(), 9 + 12);
+        assert!(left_out.iter().all(|&(bias, is_open)| bias <= -80. && !is_open), "{left_out:?}");
+        trained.save(&path, &compacted_card(trained))?;
+        let (loaded, _) = Network::load(&path, &Device::Cpu)?;
+        assert!(bits(&loaded)? == bits(trained)?);
+        assert_eq!(loaded.heads().rows(), network.heads().rows());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_card_names_the_rows_that_its_network_computes() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("model.safetensors");
+    let network = compacted()?;
+    let dense = network.with_rows(Rows::all(3, 12))?;
+    for (network, card) in [
+        (&network, card(&network)),
+        (&dense, compacted_card(&network)),
+        (
+            &dense.with_rows(Rows::new(12, vec![vec![0], vec![], vec![]])?)?,
+            compacted_card(&network),
+        ),
+    ] {
+        let refused = network.save(&path, &card);
+        assert!(matches!(refused, Err(Error::CardRows)), "{refused:?}");
+        assert!(!path.exists());
+    }
+    dense.save(&path, &card(&dense))?;
+    network.save(&path, &compacted_card(&network))?;
+    // Whose masks are open for a reader that does not know of rows.
+    for (name, value) in [("heads.mask.bias", 0.), ("heads.mask.weight", 1e-3)] {
+        let opened = compacted()?;
+        let var = tensor(&opened, name).1;
+        var.set(&Tensor::full(value as f32, var.shape(), var.device())?)?;
+        opened.save(&path, &compacted_card(&opened))?;
+        let told = Network::load(&path, &Device::Cpu).map(drop).unwrap_err().to_string();
+        assert!(told.contains("whose masks are not shut"), "{told}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_checkpoint_of_other_rows_is_refused() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("checkpoint.safetensors");
+    let trainer = |network: Network| Trainer::new(network, TrainConfig::default(), 2);
+    let network = compacted()?;
+    let dense = network.with_rows(Rows::all(3, 12))?;
+    for (made, same, other) in [(&network, compacted()?, &dense), (&dense, dense.clone(), &network)]
+    {
+        trainer(made.clone())?.save_checkpoint(&path)?;
+        trainer(same)?.resume(&path)?;
+        let refused = trainer(other.clone())?.resume(&path).unwrap_err().to_string();
+        assert!(refused.contains("another configuration"), "{refused}");
     }
     Ok(())
 }

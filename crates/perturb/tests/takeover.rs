@@ -1,7 +1,7 @@
 //! Takeovers: what must hold exactly, and what least squares promise.
 
 use candle_core::{Device, Tensor};
-use foresee_model::{Network, NetworkConfig};
+use foresee_model::{Network, NetworkConfig, Rows};
 use foresee_perturb::{
     AttentionModel, ChannelStatistics, Cut, Error, PruneOrder, PruneRule, Reconstruction, Takeover,
 };
@@ -271,31 +271,35 @@ fn the_lasso_keeps_what_contributes_most_to_the_next_layer() -> AnyResult {
     Ok(())
 }
 
-/// The networks of sweeps: those of a curve, each channel alone, with what is taken over, and masks
-/// of 3×3, which are run one by one.
+/// The networks of sweeps: those of a curve, each channel alone, with what is taken over, of all
+/// rows and of some, and masks of 3×3, which are run one by one.
 #[test]
 fn the_logits_of_many_cuts_are_those_of_the_smaller_networks() -> AnyResult {
     let z = features(C)?;
     for mask_kernel in [1, 3] {
         let config =
             NetworkConfig { attributes: K, channels: C, mask_kernel, ..Default::default() };
-        let network = Network::new(config, 3, &Device::Cpu)?;
-        let statistics = statistics(&network, &z)?;
-        let curve = order(&[4, 1, 6, 0, 2, 7, 3]);
-        let mut cuts = vec![];
-        for takeover in Takeover::ALL {
-            cuts.extend(statistics.cuts(&curve, &[1, 2, 4, 5, 7], takeover, false)?);
-            for channel in 0..C {
-                cuts.push(statistics.cut(&[channel], takeover, false)?);
+        let all = Network::new(config, 3, &Device::Cpu)?;
+        let some = Rows::new(C, vec![vec![0, 2, 3, 7], vec![], (0..C).collect()])?;
+        for network in [all.with_rows(some)?, all.clone()] {
+            let statistics = statistics(&network, &z)?;
+            let curve = order(&[4, 1, 6, 0, 2, 7, 3]);
+            let mut cuts = vec![];
+            for takeover in Takeover::ALL {
+                cuts.extend(statistics.cuts(&curve, &[1, 2, 4, 5, 7], takeover, false)?);
+                for channel in 0..C {
+                    cuts.push(statistics.cut(&[channel], takeover, false)?);
+                }
+            }
+            let found = network.logits_of_cuts(&z, &cuts.iter().collect::<Vec<_>>())?;
+            assert_eq!(found.len(), cuts.len());
+            for (cut, found) in cuts.iter().zip(&found) {
+                let small = network.cut(cut)?.logits(&kept_features(&z, cut.kept())?)?;
+                let off = (found - small)?.abs()?.max_all()?.to_scalar::<f32>()?;
+                assert!(off < 2e-5, "masks of {mask_kernel}, {:?}: {off}", cut.kept());
             }
         }
-        let found = network.logits_of_cuts(&z, &cuts.iter().collect::<Vec<_>>())?;
-        assert_eq!(found.len(), cuts.len());
-        for (cut, found) in cuts.iter().zip(&found) {
-            let small = network.cut(cut)?.logits(&kept_features(&z, cut.kept())?)?;
-            let off = (found - small)?.abs()?.max_all()?.to_scalar::<f32>()?;
-            assert!(off < 2e-5, "masks of {mask_kernel}, {:?}: {off}", cut.kept());
-        }
+        let network = all;
         let none = Cut::Plain(vec![]);
         assert!(network.logits_of_cuts(&z, &[&none]).is_err());
     }

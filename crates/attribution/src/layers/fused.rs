@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Error, Result, Tensor};
-use foresee_kernels::{Precision, Rows, attention_heads_of_rows, channels_last};
+use foresee_kernels::{Precision, attention_heads_of_rows, channels_last};
 
 use super::layer::{Layer, NamedLayer, forward_all};
 use super::leaky_relu::leaky_relu;
@@ -66,24 +66,12 @@ fn forward(run: &[NamedLayer], x: &Tensor) -> Result<Tensor> {
             Layer::LeakyRelu { slope } => leaky_relu(&x, *slope)?,
             // With the average over the pixels, which is the last layer of the run.
             Layer::Gate { weight, bias, rows } => {
-                return pooled(&x.permute((0, 3, 1, 2))?, weight, bias, rows);
+                let z = x.permute((0, 3, 1, 2))?;
+                let pooled = attention_heads_of_rows(&z, weight, bias, rows, Precision::F32);
+                return Ok(pooled.map_err(Error::wrap)?.features);
             }
             _ => candle_core::bail!("layer {:?} is not one of a run", named.name),
         };
     }
     x.permute((0, 3, 1, 2))?.contiguous()
-}
-
-/// Means of M ⊗ z over the pixels, [B, K, C].
-fn pooled(z: &Tensor, weight: &Tensor, bias: &Tensor, rows: &Rows) -> Result<Tensor> {
-    if rows.count() == 0 {
-        // Nothing of z, but such that its gradient is 0 and not missing: candle takes none through
-        // a product with 0.
-        let (b, c, _, _) = z.dims4()?;
-        let means = z.mean((2, 3))?.unsqueeze(1)?;
-        let nothing = (&means - &means)?;
-        return nothing.broadcast_as((b, rows.attributes(), c));
-    }
-    let pooled = attention_heads_of_rows(z, weight, bias, rows, Precision::F32);
-    Ok(pooled.map_err(Error::wrap)?.features)
 }

@@ -89,25 +89,19 @@ pub(crate) fn masks(
     let (b, _, h, w) = z.dims4()?;
     let padding = weight.dim(2)? / 2;
     let logits = convolve(z, weight, Some(bias), &Conv2d { padding, ..Conv2d::default() })?;
-    let masks = sigmoid(&logits)?.reshape((b, k, c, h, w))?;
-    match rows.is_all() {
-        true => Ok(masks),
-        false => masks.broadcast_mul(&kept(rows, z)?),
+    let logits = logits.reshape((b, k, c, h, w))?;
+    if rows.is_all() {
+        return sigmoid(&logits);
     }
-}
-
-/// 1 for rows that are kept and 0 for others, [1, K, C, 1, 1], in z's type.
-fn kept(rows: &Rows, z: &Tensor) -> candle_core::Result<Tensor> {
-    let (k, c) = (rows.attributes(), rows.channels());
-    let mut kept = vec![0f32; k * c];
-    for attribute in 0..k {
-        rows.of(attribute).iter().for_each(|channel| kept[attribute * c + channel] = 1.);
-    }
-    Tensor::from_vec(kept, (1, k, c, 1, 1), z.device())?.to_dtype(z.dtype())
+    // A mask of 0 with a gradient of 0, even if the logit is NaN.
+    let shut = Tensor::new(f32::NEG_INFINITY, z.device())?.to_dtype(z.dtype())?;
+    let is_kept = rows.to_tensor(z.device())?.ne(0f64)?.reshape((1, k, c, 1, 1))?;
+    let is_kept = is_kept.broadcast_as(logits.shape())?;
+    sigmoid(&is_kept.where_cond(&logits, &shut.broadcast_as(logits.shape())?)?)
 }
 
 /// Finite, and so is its gradient, for every finite x: exp(-x) of a mask that training has shut is
-/// infinite.
+/// infinite. For -∞ both are 0.
 fn sigmoid(x: &Tensor) -> candle_core::Result<Tensor> {
     let e = x.abs()?.neg()?.exp()?;
     let positive = x.ge(0f64)?.to_dtype(x.dtype())?;

@@ -26,7 +26,8 @@ pub struct Scores {
 /// Images on which maps of several methods are scored, with what all of these share: f at both ends
 /// of each curve is that of the image, of zeros and of the blurred image, whatever the map.
 #[derive(Debug, Clone)]
-pub struct ScoredImages {
+pub struct ScoredImages<'a, F> {
+    target: &'a Target<F>,
     x: End,
     zero: End,
     blurred: End,
@@ -53,38 +54,34 @@ impl End {
     }
 }
 
-impl ScoredImages {
+impl<'a, F: Fn(&Tensor) -> candle_core::Result<Tensor>> ScoredImages<'a, F> {
     /// Images x [B, C, H, W]; three evaluations of f for each.
     ///
     /// # Errors
     /// If x are no images, or the model fails.
-    pub fn new<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
-        target: &Target<F>,
-        x: &Tensor,
-    ) -> Result<Self> {
+    pub fn new(target: &'a Target<F>, x: &Tensor) -> Result<Self> {
         let x = x.detach().contiguous()?;
         let blurred = blur(&x, BLUR * x.dim(D::Minus1)? as f64)?;
         let zero = baseline_like(&x, None)?;
         Ok(Self {
+            target,
             zero: End::new(target, zero)?,
             blurred: End::new(target, blurred)?,
             x: End::new(target, x)?,
         })
     }
 
-    /// [`score`] of maps [B, H, W] of these images: 2·(steps - 1) evaluations of f for each. The
-    /// target must be that of [`new`](Self::new).
+    /// [`score`] of maps [B, H, W] of these images: 2·(steps - 1) evaluations of f for each.
     ///
     /// # Errors
     /// As for [`score`].
-    pub fn score<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
+    pub fn score(
         &self,
-        target: &Target<F>,
         maps: &Tensor,
         regions: Option<&Tensor>,
         steps: usize,
     ) -> Result<Vec<Scores>> {
-        let Self { x, zero, blurred } = self;
+        let Self { target, x, zero, blurred } = self;
         let ranks = ranks(&x.images, maps)?;
         let counts = counts(&ranks, steps)?;
         let deletions = curves_between(target, x.parts(), zero.parts(), &ranks, &counts)?;
@@ -119,5 +116,5 @@ pub fn score<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     regions: Option<&Tensor>,
     steps: usize,
 ) -> Result<Vec<Scores>> {
-    ScoredImages::new(target, x)?.score(target, maps, regions, steps)
+    ScoredImages::new(target, x)?.score(maps, regions, steps)
 }

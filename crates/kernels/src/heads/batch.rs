@@ -16,9 +16,9 @@ use crate::product::COLUMNS;
 /// Into how many parts the pixels of a batch are cut for the weights' gradient, whatever the number
 /// of threads: the order of sums, and so every bit, depends on it.
 pub(crate) const PARTS: usize = 16;
-/// Into how many parts at most the pixels of one image are cut in the forward pass. More need more
-/// memory, above all with many curves.
-const IMAGE_PARTS: usize = 8;
+/// Into how many parts at most the pixels of one image are cut in the forward pass, whatever the
+/// number of threads. More need more memory, above all with many curves.
+pub(super) const IMAGE_PARTS: usize = 8;
 
 /// The values of the operation's inputs.
 #[derive(Clone, Copy)]
@@ -120,7 +120,7 @@ impl ImageMeans<'_> {
     fn write(&self, sums: &[f32], out: &mut [f32]) {
         let Self { panels, curves, .. } = self;
         if !curves.are_identity() {
-            panels.left_out().iter().for_each(|&row| self.write_closed(row, out));
+            panels.left_out().for_each(|row| self.write_closed(row, out));
         }
         let each = curves.sums() * 2 * COLUMNS;
         for panel in panels.iter() {

@@ -1,7 +1,7 @@
 //! Sums under tone curves. All curves of Eq. 11 with one n share the sums of h(M; n):
 //! Σ g(M)·z = (1 + β)·Σ h(M; n)·z - β·Σ z.
 
-use crate::curve::{ClosedForm, ToneCurve};
+use crate::curve::{ClosedForm, ToneCurve, h};
 use crate::sigmoid::Row;
 
 /// Eq. 12 for an n that is computed where the masks are.
@@ -33,29 +33,24 @@ impl Power {
     }
 }
 
-/// Eq. 12, with `power` for t ↦ tⁿ.
-#[inline(always)]
-fn h(m: f32, power: impl Fn(f32) -> f32) -> f32 {
-    let low = m < 0.5;
-    let half = power(if low { m / 0.5 } else { (1. - m) / 0.5 }) / 2.;
-    if low { half } else { 1. - half }
-}
-
 /// What a forward pass adds up, so that the means under some curves follow.
 pub(crate) struct Curves<'a> {
     all: &'a [&'a dyn ToneCurve],
     /// How the means under each curve follow.
-    from: Vec<From>,
+    sources: Vec<Source>,
     /// The sums that the curves of Eq. 11 share.
     pub powers: Vec<Power>,
     /// Curves that are applied to the masks themselves.
     pub applied: Vec<&'a dyn ToneCurve>,
+    /// C.
+    channels: usize,
 }
 
-enum From {
-    /// From the sums of the power of each row's closed form.
-    Powers,
-    /// From the sums of this one of `applied`.
+/// Which sums the means under a curve follow from.
+enum Source {
+    /// For each row [K, C] those of this one of `powers`, with this β.
+    Powers(Vec<(usize, f32)>),
+    /// Those of this one of `applied`.
     Applied(usize),
 }
 
@@ -70,29 +65,38 @@ pub(crate) struct RowSums {
 impl<'a> Curves<'a> {
     /// For heads of K attributes and C channels.
     pub fn new(all: &'a [&'a dyn ToneCurve], attributes: usize, channels: usize) -> Self {
-        let mut this = Self { all, from: vec![], powers: vec![], applied: vec![] };
+        let mut this = Self { all, sources: vec![], powers: vec![], applied: vec![], channels };
         for &curve in all {
-            let rows = (0..attributes).flat_map(|k| (0..channels).map(move |c| (k, c)));
-            let powers = match curve.is_identity() {
-                true => Some(vec![Power::One]),
-                false => rows.map(|(k, c)| Power::of(curve.closed_form(k, c)?.n)).collect(),
+            let form = |k: usize, c: usize| {
+                let ClosedForm { n, beta } = match curve.is_identity() {
+                    true => ClosedForm::IDENTITY,
+                    false => curve.closed_form(k, c)?,
+                };
+                Some((Power::of(n)?, beta))
             };
-            match powers {
-                Some(powers) => {
-                    this.from.push(From::Powers);
-                    for power in powers {
-                        if !this.powers.contains(&power) {
-                            this.powers.push(power);
-                        }
-                    }
+            let rows = (0..attributes).flat_map(|k| (0..channels).map(move |c| (k, c)));
+            let forms: Option<Vec<_>> = rows.map(|(k, c)| form(k, c)).collect();
+            let source = match forms {
+                Some(forms) => {
+                    let place = |(power, beta)| (this.place(power), beta);
+                    Source::Powers(forms.into_iter().map(place).collect())
                 }
                 None => {
-                    this.from.push(From::Applied(this.applied.len()));
                     this.applied.push(curve);
+                    Source::Applied(this.applied.len() - 1)
                 }
-            }
+            };
+            this.sources.push(source);
         }
         this
+    }
+
+    /// The index of a power, which joins `powers`.
+    fn place(&mut self, power: Power) -> usize {
+        self.powers.iter().position(|&own| own == power).unwrap_or_else(|| {
+            self.powers.push(power);
+            self.powers.len() - 1
+        })
     }
 
     /// The number of curves.
@@ -119,15 +123,11 @@ impl<'a> Curves<'a> {
         sums: impl Fn(usize) -> RowSums,
         (feature, pixels): (f32, f32),
     ) -> RowSums {
-        if let From::Applied(at) = self.from[i] {
-            return sums(self.powers.len() + at);
-        }
-        let ClosedForm { n, beta } = match self.all[i].is_identity() {
-            true => ClosedForm::IDENTITY,
-            false => self.all[i].closed_form(k, c).unwrap_or(ClosedForm::IDENTITY),
+        let (power, beta) = match &self.sources[i] {
+            Source::Powers(of_rows) => of_rows[k * self.channels + c],
+            Source::Applied(at) => return sums(self.powers.len() + at),
         };
-        let power = Power::of(n).and_then(|p| self.powers.iter().position(|&q| q == p));
-        let of_h = sums(power.unwrap_or(0));
+        let of_h = sums(power);
         if beta == 0. {
             return of_h;
         }

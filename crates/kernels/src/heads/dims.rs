@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use crate::dispatch::cpu_kernel_takes;
 use crate::error::{Error, Result, shape};
 use crate::factor::Precision;
-use crate::product::columns_padded;
+use crate::product::{columns_padded, pitch};
 use crate::rows::Rows;
 
 /// Pixels of a chunk: their features, their gradients and one attribute's masks fit the
@@ -101,10 +101,9 @@ impl Dims {
         columns_padded(self.inputs)
     }
 
-    /// Distance of two pixels of a chunk. The odd multiple of a cache line spreads a column over
-    /// all sets of the first-level cache.
+    /// Distance of two pixels of a chunk.
     pub fn pitch(&self) -> usize {
-        self.padded_inputs() + 16
+        pitch(self.inputs)
     }
 
     /// All chunks of a batch, image by image.

@@ -238,10 +238,7 @@ fn pool(
         }
         _ => u.apply_op3(w, &bias.contiguous()?, Heads::new(dims, rows, precision))?,
     };
-    Ok(Pooled {
-        features: means.narrow(2, 0, 1)?.squeeze(2)?,
-        masks: means.narrow(2, 1, 1)?.squeeze(2)?,
-    })
+    Ok(Pooled::of_means(&means)?)
 }
 
 /// Means [B, K, curves, 2, C] by the fused kernels, or `None` where they cannot take the tensors or

@@ -16,11 +16,11 @@ pub(super) const GROUP: usize = 4;
 pub(crate) struct Panels {
     /// Attribute and channel of each kept row.
     rows: Vec<(usize, usize)>,
-    /// The same of the rows that are not kept.
-    left_out: Vec<(usize, usize)>,
     places: Vec<Place>,
     /// The panels of each group.
     groups: Vec<Range<usize>>,
+    /// K.
+    attributes: usize,
     /// C.
     channels: usize,
 }
@@ -81,10 +81,9 @@ impl Panels {
 
     /// Groups of these kept rows, which are counted from the first.
     fn of_groups(rows: &Rows, of_groups: &[Range<usize>]) -> Self {
-        let channels = rows.channels();
-        let all = (0..rows.attributes()).flat_map(|k| (0..channels).map(move |c| (k, c)));
-        let (kept, left_out): (Vec<_>, Vec<_>) =
-            all.partition(|&(k, c)| rows.of(k).binary_search(&c).is_ok());
+        let each = rows.kept().iter().enumerate();
+        let kept: Vec<(usize, usize)> =
+            each.flat_map(|(k, channels)| channels.iter().map(move |&c| (k, c))).collect();
         let mut places = vec![];
         let mut groups = vec![];
         for group in of_groups {
@@ -95,12 +94,15 @@ impl Panels {
             }));
             groups.push(first..places.len());
         }
-        Self { rows: kept, left_out, places, groups, channels }
+        let (attributes, channels) = (rows.attributes(), rows.channels());
+        Self { rows: kept, places, groups, attributes, channels }
     }
 
     /// Attribute and channel of each row that is not kept.
-    pub fn left_out(&self) -> &[(usize, usize)] {
-        &self.left_out
+    pub fn left_out(&self) -> impl Iterator<Item = (usize, usize)> {
+        let all = (0..self.attributes).flat_map(move |k| (0..self.channels).map(move |c| (k, c)));
+        // Kept rows ascend.
+        all.filter(move |row| self.rows.binary_search(row).is_err())
     }
 
     /// The number of panels.

@@ -36,8 +36,8 @@ pub fn bits(t: &Tensor) -> Vec<u32> {
 
 /// The largest difference, relative to the largest value of the reference.
 pub fn distance(a: &Tensor, reference: &Tensor) -> f64 {
+    assert_eq!(a.dims(), reference.dims());
     let (a, reference) = (flat(a), flat(reference));
-    assert_eq!(a.len(), reference.len());
     let most = reference.iter().fold(1e-3f64, |most, v| most.max(v.abs()));
     let off = a.iter().zip(&reference).map(|(a, b)| (a - b).abs());
     off.fold(0., |most: f64, v| if v > most || v.is_nan() { v } else { most }) / most

@@ -22,6 +22,9 @@ const AVERAGE: &str = "average.";
 #[derive(Clone, Serialize, Deserialize)]
 struct CheckpointCard<N, T> {
     network: N,
+    /// For each attribute the channels that it has masks for; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows: Option<Vec<Vec<usize>>>,
     train: T,
     batches: usize,
     position: Position,
@@ -70,6 +73,7 @@ impl Trainer {
         let tensors: Vec<_> = weights.chain(self.optimizer.state()).collect();
         let card = CheckpointCard {
             network: self.network.config(),
+            rows: self.rows(),
             train: &self.config,
             batches: self.batches,
             position: self.position,
@@ -78,7 +82,8 @@ impl Trainer {
         write(path, tensors, &card)
     }
 
-    /// Goes on from a checkpoint, which must have been made with the same configuration.
+    /// Goes on from a checkpoint, which must have been made with the same configuration, and with
+    /// the same rows of the heads.
     ///
     /// # Errors
     /// If the file cannot be read or belongs to another configuration. The trainer's position then
@@ -124,7 +129,14 @@ impl Trainer {
         let train = serde_json::from_value::<TrainConfig>(card.train.clone());
         network.is_ok_and(|network| network == *self.network.config())
             && train.is_ok_and(|train| train == self.config)
+            && card.rows == self.rows()
             && card.batches == self.batches
+    }
+
+    /// The rows of the heads as a card has them.
+    fn rows(&self) -> Option<Vec<Vec<usize>>> {
+        let rows = self.network.heads().rows();
+        (!rows.is_all()).then(|| rows.kept().to_vec())
     }
 
     /// Checks that a training of this configuration can be at a position, or says why it cannot.

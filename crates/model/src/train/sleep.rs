@@ -1,6 +1,6 @@
 //! Rows of the heads that sleep: masks that stay shut cost nothing until they are looked at again.
 
-use candle_core::{D, Tensor, Var};
+use candle_core::{D, DType, Tensor, Var};
 use foresee_kernels::{Identity, Pooled, Rows, ToneCurve, attention_heads_with_curves};
 
 use crate::error::Result;
@@ -11,10 +11,12 @@ const LOOK_EVERY: usize = 32;
 
 /// Which rows (attribute, channel) of the heads sleep.
 ///
-/// At every 32nd step the masks of all rows are computed for the batch. A row falls asleep if no
-/// mask of it was above the limit on any pixel of this look's batch and of the last one's, and
-/// wakes if one is. Until the next look a sleeping row is not computed and not trained: in place of
-/// its means stand those of the look.
+/// Step 0 and every 32nd step look at all rows: their masks are computed for the batch. A mask that
+/// stays at or below the limit on every pixel, at two looks in a row, sleeps: it is not computed, and
+/// its means of the last look stand in for it. A look wakes the masks that opened.
+///
+/// A sleeping mask gets no gradient. The momentum and the weight decay of AdamW go on for its
+/// weights, and its readout weight is trained on the constant mean.
 pub(super) struct Sleep {
     limit: f32,
     /// The rows that are awake.
@@ -62,6 +64,7 @@ impl Sleep {
     pub fn look(&mut self, heads: &Heads, z: &Tensor) -> Result<()> {
         let (means, open) = match z.device().is_cpu() {
             true => self.seen_under_a_curve(heads, z)?,
+            // A GPU's kernels know no curve but Eq. 11.
             false => (heads.pool(z)?, self.seen_one_by_one(heads, z)?),
         };
         let awake = open.maximum(self.open.as_tensor())?;
@@ -84,12 +87,14 @@ impl Sleep {
         Ok((means.clone(), open))
     }
 
-    /// The same of a GPU, whose kernels know no curve but Eq. 11: attribute by attribute, so that
-    /// only one's masks are in memory.
+    /// 1 for each row that is open on some pixel, [K, C], from the masks themselves: attribute by
+    /// attribute, so that only one's are in memory.
     fn seen_one_by_one(&self, heads: &Heads, z: &Tensor) -> Result<Tensor> {
         let open = |k: usize| -> Result<Tensor> {
-            let masks = heads.masks(z, &[k])?.flatten_from(3)?.max(D::Minus1)?;
-            Ok(masks.max(0)?.squeeze(0)?.gt(f64::from(self.limit))?.to_dtype(z.dtype())?)
+            // A mask that is NaN is not shut: it compares with no limit.
+            let is_shut = heads.masks(z, &[k])?.le(f64::from(self.limit))?.to_dtype(DType::F32)?;
+            let shut = is_shut.flatten_from(3)?.min(D::Minus1)?.min(0)?.squeeze(0)?;
+            Ok((1. - shut)?)
         };
         let each = (0..heads.rows.attributes()).map(open).collect::<Result<Vec<_>>>()?;
         Ok(Tensor::stack(&each, 0)?)
@@ -135,5 +140,44 @@ impl Sleep {
         let awake = Rows::new(heads.rows.channels(), awake.into_iter().map(of).collect())?;
         self.rows = heads.rows.and(&awake)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::config::NetworkConfig;
+    use crate::network::Network;
+
+    /// Rows are open by their biases alone: 5, -5 or NaN.
+    #[test]
+    fn both_ways_of_looking_see_the_same() {
+        let config = NetworkConfig { attributes: 2, channels: 3, ..Default::default() };
+        let network = Network::new(config, 7, &Device::Cpu).unwrap();
+        let heads = network.heads();
+        heads.mask_weight.set(&heads.mask_weight.zeros_like().unwrap()).unwrap();
+        let bias = [5., -5., f32::NAN, -5., -5., 5.];
+        heads.mask_bias.set(&Tensor::new(&bias, &Device::Cpu).unwrap()).unwrap();
+        let z = Tensor::ones((2, 3, 4, 5), DType::F32, &Device::Cpu).unwrap();
+        // One pixel of the second image is damaged.
+        let mut values = z.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        values[3 * 20 + 7] = f32::NAN;
+        let damaged = Tensor::from_vec(values, z.shape(), &Device::Cpu).unwrap();
+        // sigmoid(5) is 0.993, sigmoid(-5) is 0.007.
+        for (z, limit, expected) in [
+            (&z, 0.01, [[1f32, 0., 1.], [0., 0., 1.]]),
+            (&z, 0.001, [[1.; 3]; 2]),
+            (&z, 1., [[0., 0., 1.], [0.; 3]]),
+            (&damaged, 0.01, [[1.; 3]; 2]),
+        ] {
+            let sleep = Sleep::new(heads, limit).unwrap();
+            let (_, under_a_curve) = sleep.seen_under_a_curve(heads, z).unwrap();
+            let one_by_one = sleep.seen_one_by_one(heads, z).unwrap();
+            for seen in [under_a_curve, one_by_one] {
+                assert_eq!(seen.to_vec2::<f32>().unwrap(), expected, "a limit of {limit}");
+            }
+        }
     }
 }

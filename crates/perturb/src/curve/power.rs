@@ -70,35 +70,22 @@ impl PowerCurve {
         Ok(Self { n: n as f32, beta: beta as f32 + 0. })
     }
 
-    /// Applies Eq. 11 and 12 to each mask, with `power` for t ↦ tⁿ.
-    #[inline]
-    fn transform(self, masks: &mut [f32], power: impl Fn(f32) -> f32) {
-        for m in masks {
-            let low = *m < 0.5;
-            let half = power(if low { *m / 0.5 } else { (1. - *m) / 0.5 }) / 2.;
-            let h = if low { half } else { 1. - half };
-            *m = (1. + self.beta) * h - self.beta;
-        }
+    fn form(self) -> ClosedForm {
+        ClosedForm { n: self.n, beta: self.beta }
     }
 }
 
 impl ToneCurve for PowerCurve {
     fn apply(&self, _attribute: usize, _channel: usize, mask: &mut [f32]) {
-        match self.n {
-            // At n = 1, h is the mask itself: not computed, so that no rounding is added.
-            1. => mask.iter_mut().for_each(|m| *m = (1. + self.beta) * *m - self.beta),
-            2. => self.transform(mask, |t| t * t),
-            3. => self.transform(mask, |t| t * t * t),
-            n => self.transform(mask, |t| t.powf(n)),
-        }
+        self.form().apply(mask);
     }
 
     fn is_identity(&self) -> bool {
-        self.n == 1. && self.beta == 0.
+        self.form() == ClosedForm::IDENTITY
     }
 
     fn closed_form(&self, _attribute: usize, _channel: usize) -> Option<ClosedForm> {
-        Some(ClosedForm { n: self.n, beta: self.beta })
+        Some(self.form())
     }
 }
 

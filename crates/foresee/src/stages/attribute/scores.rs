@@ -15,9 +15,9 @@ use crate::run::Outputs;
 const BATCH: usize = 8;
 
 /// A batch of faces that have an attribute.
-struct Shown<'a> {
+struct Shown<'a, F> {
     x: Tensor,
-    scored: ScoredImages,
+    scored: ScoredImages<'a, F>,
     attribute: usize,
     faces: &'a [usize],
     /// Where the attribute is, [B, H, W]; known of drawn faces only.
@@ -41,8 +41,9 @@ pub(super) fn write(
         for batch in subject.data.batches_in_order(&with, &subject.trained.preprocessing, BATCH) {
             let batch = batch?;
             let x = batch.images.to_device(&subject.session.device)?;
+            let target = subject.layers.target(attribute);
             let shown = Shown {
-                scored: ScoredImages::new(&subject.layers.target(attribute), &x)?,
+                scored: ScoredImages::new(&target, &x)?,
                 x,
                 attribute,
                 faces: &batch.faces,
@@ -73,17 +74,16 @@ fn regions(subject: &Subject, faces: &[usize], attribute: usize) -> Result<Optio
     Ok(Some(all.reshape((faces.len(), size, size))?))
 }
 
-fn scored(
+fn scored<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     subject: &Subject,
     explainer: &Explainer,
-    shown: &Shown,
+    shown: &Shown<F>,
     method: Method,
 ) -> Result<Vec<AttributionScore>> {
     let Shown { x, scored, attribute, faces, regions } = shown;
     let explained = explainer.explain(method, &subject.layers, x, faces, *attribute)?;
-    let target = subject.layers.target(*attribute);
     let steps = subject.settings().steps;
-    let scores = scored.score(&target, &explained.maps, regions.as_ref(), steps)?;
+    let scores = scored.score(&explained.maps, regions.as_ref(), steps)?;
     let row = |(i, scores): (usize, foresee_attribution::Scores)| {
         let pointing =
             |value: fn(&Pointing) -> f64| scores.pointing.as_ref().map_or(f64::NAN, value);

@@ -3,16 +3,12 @@
 use rayon::prelude::*;
 
 use super::block::{ChunkJob, Scratch};
-use super::plan::CHUNK;
 use super::prepared::Prepared;
 use super::{ChannelCut, Values};
 use crate::factor::Factor;
-use crate::heads::dims::Dims;
+use crate::heads::batch::IMAGE_PARTS;
+use crate::heads::dims::{CHUNK, Dims};
 use crate::isa::Instructions;
-
-/// Into how many parts at most the pixels of one image are cut, whatever the number of threads: the
-/// order of sums, and so every bit, depends on it.
-const IMAGE_PARTS: usize = 8;
 
 /// Logits [cuts, B, K].
 pub(super) fn logits<F: Factor>(

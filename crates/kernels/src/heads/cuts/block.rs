@@ -4,12 +4,12 @@ use std::array::from_fn;
 
 use pulp::{Simd, WithSimd};
 
-use super::panels::row;
-use super::plan::{CHUNK, Mix, Plan, Term, Value, Work};
+use super::plan::{Mix, Plan, Term, Value, Work};
 use super::prepared::Prepared;
 use crate::factor::Factor;
+use crate::heads::dims::CHUNK;
 use crate::product::{COLUMNS, Left, ROWS, Stretch, Tile, add_product, columns_padded, steps};
-use crate::sigmoid::{Row, add_products, masks};
+use crate::sigmoid::{Row, add_products, masks, row};
 
 /// A thread's buffers, which it keeps between chunks.
 pub(super) struct Scratch<F> {
@@ -55,7 +55,7 @@ impl<F: Factor> WithSimd for ChunkJob<'_, F> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { prepared, z, sums, scratch } = self;
         let is_finite = scratch.load(prepared, z) && prepared.is_finite;
-        let plan = if is_finite { &prepared.walk } else { &prepared.alone };
+        let plan = if is_finite { &prepared.walk } else { prepared.alone() };
         let attributes = sums.len() / plan.steps.len();
         let pixels = z.len() / prepared.channels;
         for start in (0..pixels).step_by(plan.block) {

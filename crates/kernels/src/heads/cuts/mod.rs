@@ -18,6 +18,7 @@ use crate::error::{Error, Result, shape};
 use crate::factor::{Precision, with_factors};
 use crate::isa::Instructions;
 use crate::layout::to_channels_last;
+use crate::rows::Rows;
 use crate::storage::with_slices;
 
 /// Which channels of a feature map a smaller network has left, and what it reads in place of the
@@ -93,6 +94,8 @@ pub struct HeadWeights<'a> {
     pub readout_weight: &'a Tensor,
     /// `[K]`.
     pub readout_bias: &'a Tensor,
+    /// The rows that have masks. The masks of all others are 0.
+    pub rows: &'a Rows,
 }
 
 /// The values of the operation's inputs.
@@ -107,12 +110,15 @@ struct Values<'a> {
     readout: &'a [f32],
     /// `[K]`.
     readout_bias: &'a [f32],
+    /// The rows that have masks.
+    rows: &'a Rows,
 }
 
 /// The logits [B, K] of each of many smaller networks, from the features z [B, C, H, W] of the
 /// network that they are cut from: with masks M^k_c = sigmoid(W_kc·ẑ + b_kc) of what the cut leaves
-/// of the features, ẑ, the logit of attribute k is Σ_{c kept} w_kc·mean(M^k_c ⊗ z_c) + b_k. One
-/// tensor for each cut, in their order. Without gradients.
+/// of the features, ẑ, the logit of attribute k is Σ_{c kept} w_kc·mean(M^k_c ⊗ z_c) + b_k. Masks
+/// of rows that the heads leave out are 0. One tensor for each cut, in their order. Without
+/// gradients.
 ///
 /// `None` where the fused operation does not take the tensors: masks of n > 1, another device than
 /// the CPU, other numbers than `f32`. The smaller networks are then to be run one by one.
@@ -125,7 +131,7 @@ struct Values<'a> {
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
-/// use foresee_kernels::{ChannelCut, HeadWeights, Precision, attention_logits_of_cuts};
+/// use foresee_kernels::{ChannelCut, HeadWeights, Precision, Rows, attention_logits_of_cuts};
 ///
 /// // Two channels of one pixel, and one attribute whose masks are sigmoid(0) = 1/2 everywhere.
 /// let device = &Device::Cpu;
@@ -135,6 +141,7 @@ struct Values<'a> {
 ///     mask_bias: &Tensor::zeros(2, DType::F32, device)?,
 ///     readout_weight: &Tensor::new(&[[1f32, 10.]], device)?,
 ///     readout_bias: &Tensor::zeros(1, DType::F32, device)?,
+///     rows: &Rows::all(1, 2),
 /// };
 /// let cuts = [ChannelCut::plain(&[1]), ChannelCut::plain(&[0, 1])];
 /// let logits = attention_logits_of_cuts(&z, &heads, &cuts, Precision::F32)?.unwrap();
@@ -153,7 +160,7 @@ pub fn attention_logits_of_cuts(
     cuts: &[ChannelCut],
     precision: Precision,
 ) -> Result<Option<Vec<Tensor>>> {
-    let HeadWeights { mask_weight, mask_bias, readout_weight, readout_bias } = *heads;
+    let HeadWeights { mask_weight, mask_bias, readout_weight, readout_bias, rows } = *heads;
     let dims = check(z, heads, cuts)?;
     let tensors = [z, mask_weight, mask_bias, readout_weight, readout_bias];
     if dims.inputs != dims.channels || !cpu_kernel_takes(&tensors) {
@@ -163,7 +170,7 @@ pub fn attention_logits_of_cuts(
     let instructions = Instructions::current();
     let inputs = [&u, mask_weight, mask_bias, readout_weight, readout_bias];
     let logits = with_slices(inputs, |[z, mask_weight, mask_bias, readout, readout_bias]| {
-        let values = Values { z, mask_weight, mask_bias, readout, readout_bias };
+        let values = Values { z, mask_weight, mask_bias, readout, readout_bias, rows };
         with_factors!(precision, instructions, F => {
             batch::logits::<F>(&dims, instructions, &values, cuts)
         })
@@ -179,6 +186,7 @@ pub fn attention_logits_of_cuts(
 fn check(z: &Tensor, heads: &HeadWeights, cuts: &[ChannelCut]) -> Result<Dims> {
     const OPERATION: &str = "attention_logits_of_cuts";
     let dims = Dims::new(OPERATION, z, heads.mask_weight, heads.mask_bias)?;
+    dims.check(heads.rows)?;
     let Dims { attributes, channels, .. } = dims;
     if heads.readout_weight.dims() != [attributes, channels] {
         let expected = format!("[{attributes}, {channels}]");

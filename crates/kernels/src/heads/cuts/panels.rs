@@ -9,7 +9,7 @@ use super::{ChannelCut, Values};
 use crate::factor::Factor;
 use crate::heads::dims::Dims;
 use crate::product::{COLUMNS, steps};
-use crate::sigmoid::Row;
+use crate::sigmoid::{Row, row};
 
 /// Up to 32 masks of one attribute.
 pub(super) struct Panel {
@@ -43,12 +43,6 @@ impl Panel {
     }
 }
 
-/// 32 values from `start`.
-#[inline(always)]
-pub(super) fn row(values: &[f32], start: usize) -> &Row {
-    values[start..].first_chunk().expect("buffers are whole panels")
-}
-
 /// The panels of all attributes. A mask whose readout weight is 0 in every cut is left out. Those
 /// that most cuts need come first, so that few panels are computed where few masks are needed.
 pub(super) fn panels(
@@ -57,8 +51,7 @@ pub(super) fn panels(
     cuts: &[ChannelCut],
     order: &[usize],
 ) -> Vec<Panel> {
-    let readouts: Vec<Vec<f32>> =
-        cuts.iter().map(|cut| readout(dims, values.readout, cut)).collect();
+    let readouts: Vec<Vec<f32>> = cuts.iter().map(|cut| readout(dims, values, cut)).collect();
     let of_attribute = |attribute: usize| {
         let row_of = |place: usize| attribute * dims.channels + order[place];
         let uses = |row: usize| readouts.iter().filter(|readout| readout[row] != 0.).count();
@@ -77,9 +70,11 @@ pub(super) fn panels(
     (0..dims.attributes).into_par_iter().flat_map_iter(of_attribute).collect()
 }
 
-/// A cut's readout weights [K, C]; 0 for channels that it does not keep.
-fn readout(dims: &Dims, whole: &[f32], cut: &ChannelCut) -> Vec<f32> {
+/// A cut's readout weights [K, C]; 0 for channels that it does not keep, and for rows without
+/// masks.
+fn readout(dims: &Dims, values: &Values, cut: &ChannelCut) -> Vec<f32> {
     let c = dims.channels;
+    let whole = values.readout;
     let mut readout = vec![0f32; whole.len()];
     for (k, (out, whole)) in readout.chunks_exact_mut(c).zip(whole.chunks_exact(c)).enumerate() {
         match &cut.stand_in {
@@ -89,6 +84,9 @@ fn readout(dims: &Dims, whole: &[f32], cut: &ChannelCut) -> Vec<f32> {
                 weights.for_each(|(&channel, &weight)| out[channel] = weight);
             }
         }
+        let has_masks = values.rows.of(k);
+        let without = (0..c).filter(|channel| has_masks.binary_search(channel).is_err());
+        without.for_each(|channel| out[channel] = 0.);
     }
     readout
 }

@@ -4,10 +4,9 @@
 use super::panels::Panel;
 use super::source::Source;
 use super::walk::Step;
-use crate::product::{COLUMNS, ROWS, columns_padded};
+use crate::heads::dims::CHUNK;
+use crate::product::{COLUMNS, ROWS, columns_padded, pitch};
 
-/// Pixels whose features are loaded at once.
-pub(super) const CHUNK: usize = 128;
 /// Factors of a block of pixels at most: they stay in the second-level cache.
 const BLOCK_FACTORS: usize = 64 << 10;
 
@@ -125,8 +124,7 @@ impl Plan {
         }
         let block = (BLOCK_FACTORS / factors.max(1)).clamp(ROWS, CHUNK) / ROWS * ROWS;
         let works = panels.iter().flat_map(|panel| works(&steps, panel)).collect();
-        // The odd multiple of a cache line spreads a column over all sets of the first-level cache.
-        Self { steps, pitch: factors.next_multiple_of(COLUMNS) + 16, block, works }
+        Self { steps, pitch: pitch(factors), block, works }
     }
 }
 

@@ -1,18 +1,22 @@
 //! What all blocks of a call share.
 
+use std::sync::OnceLock;
+
 use super::panels::{Panel, panels, weights};
 use super::plan::Plan;
 use super::source::{Source, sources};
-use super::walk::{Step, each_alone, order_of_channels, short};
+use super::walk::{each_alone, order_of_channels, short};
 use super::{ChannelCut, Values};
 use crate::factor::Factor;
 use crate::heads::dims::Dims;
-use crate::product::columns_padded;
+use crate::product;
 
 /// Plans and packed weights.
 pub(super) struct Prepared<F> {
     /// C.
     pub channels: usize,
+    /// What each cut reads in place of each channel.
+    sources: Vec<Vec<Source>>,
     /// The channel of each place.
     pub order: Vec<usize>,
     /// The masks.
@@ -21,9 +25,8 @@ pub(super) struct Prepared<F> {
     pub weights: Vec<F>,
     /// From cut to cut, for finite features.
     pub walk: Plan,
-    /// Each cut by itself. What is not finite could not be taken back from the logits, so that the
-    /// walk would carry it to cuts that do not keep it.
-    pub alone: Plan,
+    /// See [`alone`](Self::alone).
+    alone: OnceLock<Plan>,
     /// Whether the weights are finite.
     pub is_finite: bool,
 }
@@ -36,23 +39,31 @@ impl<F: Factor> Prepared<F> {
         let walk = short(cuts, &sources);
         let order = order_of_channels(&walk, dims.channels);
         let panels = panels(dims, values, cuts, &order);
-        let plan = |walk: &[Step]| Plan::new(walk, &sources, &order, &panels, F::TERMS);
         let is_finite = values.mask_weight.iter().all(|weight| weight.is_finite())
             && sources.iter().flatten().all(Source::is_finite);
         Self {
             channels: dims.channels,
             weights: weights(dims, values.mask_weight, &panels, &order),
-            walk: plan(&walk),
-            alone: plan(&each_alone(&sources)),
+            walk: Plan::new(&walk, &sources, &order, &panels, F::TERMS),
+            alone: OnceLock::new(),
             is_finite,
+            sources,
             order,
             panels,
         }
     }
 
-    /// Distance of two pixels' features. The odd multiple of a cache line spreads a column over all
-    /// sets of the first-level cache.
+    /// Each cut by itself. What is not finite could not be taken back from the logits, so that the
+    /// walk would carry it to cuts that do not keep it.
+    pub fn alone(&self) -> &Plan {
+        self.alone.get_or_init(|| {
+            let Self { sources, order, panels, .. } = self;
+            Plan::new(&each_alone(sources), sources, order, panels, F::TERMS)
+        })
+    }
+
+    /// Distance of two pixels' features.
     pub fn pitch(&self) -> usize {
-        columns_padded(self.channels) + 16
+        product::pitch(self.channels)
     }
 }

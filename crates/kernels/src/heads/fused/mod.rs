@@ -139,19 +139,16 @@ pub fn attention_heads_with_loss(
     let shape = (dims.images, dims.attributes, 2, dims.channels);
     let means = Tensor::from_vec(means, shape, &Device::Cpu)?;
     Ok(Some(PooledWithGradients {
-        pooled: Pooled {
-            features: means.narrow(2, 0, 1)?.squeeze(2)?,
-            masks: means.narrow(2, 1, 1)?.squeeze(2)?,
-        },
-        gradients: u.apply_op3(&w, &bias, Given(Mutex::new(Some(gradients))))?,
+        pooled: Pooled::of_means(&means)?,
+        gradients: u.apply_op3(&w, &bias, PrecomputedGradients(Mutex::new(Some(gradients))))?,
     }))
 }
 
 /// A scalar 0 with gradients that were computed before. A backward pass takes them, so that they do
 /// not lie in memory twice.
-struct Given(Mutex<Option<Gradients>>);
+struct PrecomputedGradients(Mutex<Option<Gradients>>);
 
-impl CustomOp3 for Given {
+impl CustomOp3 for PrecomputedGradients {
     fn name(&self) -> &'static str {
         "attention-heads-with-loss"
     }

@@ -4,6 +4,7 @@ use foresee_kernels::Rows;
 use serde::{Deserialize, Serialize};
 
 use crate::card::ModelCard;
+use crate::change::MeasuredChange;
 use crate::network::Network;
 
 /// What is left out of the heads of a compacted network. The weights of these rows are shut in the
@@ -23,30 +24,10 @@ pub struct LeftOut {
     pub measured: Option<MeasuredChange>,
 }
 
-/// How far two networks are from each other on the same images
-/// ([`Predictions::change`](crate::Predictions::change)): a compacted one from the one that was
-/// compacted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MeasuredChange {
-    /// Images.
-    pub faces: usize,
-    /// Where they are from.
-    pub split: String,
-    /// Mean |Δ| of the logits, over images and attributes.
-    pub mean: f64,
-    /// The greatest |Δ|.
-    pub greatest: f64,
-    /// Images times attributes.
-    pub answers: usize,
-    /// Answers that are others.
-    pub flipped: usize,
-}
-
 impl LeftOut {
     /// What is left out of heads that compute these rows. It is not measured yet what that changes.
     pub fn new(rows: &Rows, tolerance: f64, chosen_on: usize) -> Self {
-        Self { kept: kept(rows), tolerance, chosen_on, measured: None }
+        Self { kept: rows.kept().to_vec(), tolerance, chosen_on, measured: None }
     }
 
     /// Why these cannot be rows of such a network, if they cannot.
@@ -142,11 +123,6 @@ impl ModelCard {
     }
 }
 
-/// For each attribute its kept channels.
-fn kept(rows: &Rows) -> Vec<Vec<usize>> {
-    (0..rows.attributes()).map(|attribute| rows.of(attribute).to_vec()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
@@ -203,6 +179,41 @@ mod tests {
              faces the logits moved by 2.0e-4 in the mean and by 5.5e-3 at most, and 0 of 6 \
              answers flipped"
         );
+    }
+
+    #[test]
+    fn what_cannot_be_left_out_is_told() {
+        let problem = |change: fn(&mut LeftOut)| {
+            let mut left_out = left_out();
+            change(&mut left_out);
+            left_out.problem(2, 4).unwrap_or_default()
+        };
+        assert_eq!(problem(|_| ()), "");
+        let fewer = problem(|left_out| left_out.kept.truncate(1));
+        assert_eq!(fewer, "its card lists kept rows of 1 attributes, but its network has 2");
+        let more = problem(|left_out| left_out.kept.push(vec![]));
+        assert_eq!(more, "its card lists kept rows of 3 attributes, but its network has 2");
+        for wrong in [
+            |left_out: &mut LeftOut| left_out.kept[1] = vec![2, 1],
+            |left_out: &mut LeftOut| left_out.kept[1] = vec![1, 1],
+            |left_out: &mut LeftOut| left_out.kept[1] = vec![1, 4],
+        ] {
+            let told = problem(wrong);
+            assert!(told.starts_with("its card lists kept rows that cannot be: "), "{told}");
+            assert!(told.contains("attribute 1 must ascend and be below"), "{told}");
+        }
+        for wrong in [
+            |left_out: &mut LeftOut| left_out.tolerance = -1.,
+            |left_out: &mut LeftOut| left_out.tolerance = f64::NAN,
+            |left_out: &mut LeftOut| measured(left_out).mean = -0.5,
+            |left_out: &mut LeftOut| measured(left_out).greatest = f64::INFINITY,
+        ] {
+            assert!(problem(wrong).contains("that is no number from 0"));
+        }
+    }
+
+    fn measured(left_out: &mut LeftOut) -> &mut MeasuredChange {
+        left_out.measured.as_mut().unwrap()
     }
 
     #[test]
