@@ -8,7 +8,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{D, Device};
 use foresee::config::Config;
-use foresee::kept_rows::{KeptRows, Point};
+use foresee::row_counts::{KeptRows, Point};
 use foresee_celeba::{BatchOptions, CelebA, Split, SplitRule};
 use foresee_model::{Network, NetworkConfig, RowStatistics, TrainConfig, Trainer};
 use serde::de::DeserializeOwned;
