@@ -200,8 +200,8 @@ fn the_change_is(found: &Value, left_out: &LeftOut, before: &[f32], after: &[f32
     Ok(())
 }
 
-/// On the faces that the rows were chosen on, no logit's change has a greater standard deviation than
-/// the tolerance, and on average it is none: the biases make up for it.
+/// On the faces that the rows were chosen on, no logit's change has a greater standard deviation
+/// than the tolerance, and on average it is none: the biases make up for it.
 fn the_promise_holds(before: &[f32], after: &[f32], tolerance: f64) {
     let faces = 48.;
     assert_eq!((before.len(), after.len()), (48 * 40, 48 * 40));

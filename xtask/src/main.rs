@@ -38,9 +38,9 @@ enum Command {
     /// beside PyTorch if it is at hand.
     ///
     /// Each case runs in a process of its own. gflops counts the operations that are executed (for
-    /// larger images the heads' backward pass computes the masks again), and share_of_peak sets them
-    /// against the f32 peak that is measured first. Cases *-trained have the masks that a trained
-    /// network keeps, and train-run-small is a whole training, computed from single steps.
+    /// larger images the heads' backward pass computes the masks again), and share_of_peak sets
+    /// them against the f32 peak that is measured first. Cases *-trained have the masks that a
+    /// trained network keeps, and train-run-small is a whole training, computed from single steps.
     ///
     ///   cargo xtask bench --json bench.json
     ///   cargo xtask bench --only train-64 --peer ~/torch/bin/python

@@ -18,8 +18,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What differs from the profile `smoke`: more steps to be killed in, 48, so that masks fall asleep,
-/// and a checkpoint at each.
+/// What differs from the profile `smoke`: more steps to be killed in, so many that masks fall
+/// asleep, and a checkpoint at each.
 const SETTINGS: &str = "train.epochs=8 train.batch_size=8 train.average=0.9 train.sleep=0.8 \
                         train.checkpoint_seconds=0";
 

@@ -20,8 +20,8 @@ const PROFILE: &str = "small";
 const FACES: usize = 6400;
 /// After so many passes the rows are counted; also after the last.
 const PASSES: [usize; 8] = [0, 1, 2, 3, 5, 8, 12, 20];
-/// Rows of the trained network go as `foresee compact` lets them go by default: at this tolerance, by
-/// so many training faces.
+/// Rows of the trained network go as `foresee compact` lets them go by default: at this tolerance,
+/// by so many training faces.
 const TOLERANCE: f64 = 1e-3;
 const LOOKED_AT: usize = 1000;
 const SEED: u64 = 0;
