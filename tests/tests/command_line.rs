@@ -277,6 +277,53 @@ fn forecasts_are_scored(run: &Path, other: &Path) -> AnyResult {
     Ok(())
 }
 
+/// Settings that leave out what is not looked at.
+const TRAINED_ONLY: [&str; 4] = ["--set", "predict.images=0", "--set", "attribute.images=0"];
+
+#[test]
+fn masks_fall_asleep_in_a_run() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run");
+    // 48 faces in batches of 8, 8 times: steps 0 and 32 look.
+    let settings = ["train.epochs=8", "train.batch_size=8", "train.sleep=0.8"];
+    let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let run = reproduce(&out, &[&TRAINED_ONLY[..], &set[..]].concat(), &[])?;
+    assert!(run.status.success(), "{}", message(&run));
+    let table = std::fs::read_to_string(out.join("data/awake_rows.csv"))?;
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!((rows.len(), rows[0], rows[1]), (3, "step,awake,data", "0,640,synthetic"));
+    let awake = rows[2].strip_prefix("32,").and_then(|row| row.strip_suffix(",synthetic"));
+    let awake: usize = awake.ok_or("the look of step 32")?.parse()?;
+    assert!((1..640).contains(&awake), "{table}");
+    assert!(message(&run).contains(&format!("{awake} of 640 masks awake")), "{}", message(&run));
+    Ok(())
+}
+
+#[test]
+fn a_run_from_before_masks_could_sleep_goes_on_without() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run");
+    let without = [&TRAINED_ONLY[..], &["--set", "train.sleep=0"]].concat();
+    let first = reproduce(&out, &without, &[])?;
+    assert!(first.status.success(), "{}", message(&first));
+    assert!(!out.join("data/awake_rows.csv").exists());
+    // As such a run's manifest is: without the key.
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(out.join("manifest.json"))?)?;
+    let train = manifest["config"]["train"].as_object().ok_or("settings")?;
+    assert!(train.contains_key("epochs") && !train.contains_key("sleep"));
+
+    let other = reproduce(&out, &TRAINED_ONLY, &[])?;
+    assert_eq!(other.status.code(), Some(2));
+    let difference = "train.sleep is 0.0 there, 0.03 here";
+    assert!(message(&other).contains(difference), "{}", message(&other));
+    let again = reproduce(&out, &without, &[])?;
+    assert!(again.status.success(), "{}", message(&again));
+    assert!(!message(&again).contains(": done in"), "{}", message(&again));
+    assert!(message(&again).contains("train: up to date"), "{}", message(&again));
+    Ok(())
+}
+
 #[test]
 fn the_regression_study_needs_no_run() -> AnyResult {
     let folder = tempfile::tempdir()?;

@@ -44,8 +44,8 @@ impl Fixture {
         document(&xtask(&[&start[..], &["--split", "val", "--json"]].concat(), &[])?)
     }
 
-    /// Logits of the run's validation faces.
-    fn logits(&self, model: &Path) -> AnyResult<Vec<f32>> {
+    /// Logits of the run's faces of a split, face by face.
+    fn logits(&self, model: &Path, split: Split) -> AnyResult<Vec<f32>> {
         let data = CelebA::open(self.path("run/faces"), SplitRule::Official)?;
         let (network, card) = Network::load(model, &Device::Cpu)?;
         let normalisation = Normalisation { mean: card.mean, deviation: card.deviation };
@@ -55,7 +55,7 @@ impl Fixture {
             normalisation,
         };
         let mut all = vec![];
-        for batch in data.batches_in_order(&data.split(Split::Val)?, &images, 4) {
+        for batch in data.batches_in_order(&data.split(split)?, &images, 4) {
             let logits = network.frozen().forward(&batch?.images)?.logits;
             all.extend(logits.flatten_all()?.to_vec1::<f32>()?);
         }
@@ -137,7 +137,10 @@ fn rows_go_and_the_stated_change_is_the_change() -> AnyResult {
         assert_eq!(is_shut, !is_kept, "row {row}");
     }
 
-    the_change_is(&found, &left_out, &made.logits(&model)?, &made.logits(&compacted)?)?;
+    let [before, after] = [&model, &compacted].map(|file| made.logits(file, Split::Val));
+    the_change_is(&found, &left_out, &before?, &after?)?;
+    let [before, after] = [&model, &compacted].map(|file| made.logits(file, Split::Train));
+    the_promise_holds(&before?, &after?, 0.05);
     attributes_are_listed(&found, &counts)?;
 
     // What the command prints, and what other commands say of the file.
@@ -197,6 +200,23 @@ fn the_change_is(found: &Value, left_out: &LeftOut, before: &[f32], after: &[f32
     Ok(())
 }
 
+/// On the faces that the rows were chosen on, no logit's change has a greater standard deviation
+/// than the tolerance, and on average it is none: the biases make up for it.
+fn the_promise_holds(before: &[f32], after: &[f32], tolerance: f64) {
+    let faces = 48.;
+    assert_eq!((before.len(), after.len()), (48 * 40, 48 * 40));
+    for attribute in 0..40 {
+        let of_attribute = before.iter().zip(after).skip(attribute).step_by(40);
+        let changes: Vec<f64> = of_attribute.map(|(b, a)| f64::from(*a) - f64::from(*b)).collect();
+        let mean = changes.iter().sum::<f64>() / faces;
+        let squares: f64 = changes.iter().map(|change| (change - mean).powi(2)).sum();
+        let deviation = (squares / (faces - 1.)).sqrt();
+        assert!(mean.abs() < 1e-4, "attribute {attribute}: mean change {mean}");
+        // Sums may round differently.
+        assert!(deviation <= tolerance + 1e-5, "attribute {attribute}: {deviation}");
+    }
+}
+
 fn attributes_are_listed(found: &Value, counts: &[usize]) -> AnyResult {
     let attributes = found["attributes"].as_array().ok_or("a list")?;
     assert_eq!(attributes.len(), 40);
@@ -217,7 +237,7 @@ fn nothing_goes_at_tolerance_0(made: &Fixture, model: &Path) -> AnyResult {
     let measured = &found["measured"];
     assert_eq!((&measured["greatest"], &measured["flipped"]), (&0.0.into(), &0.into()));
     let bits = |path: &Path| -> AnyResult<Vec<u32>> {
-        Ok(made.logits(path)?.into_iter().map(f32::to_bits).collect())
+        Ok(made.logits(path, Split::Val)?.into_iter().map(f32::to_bits).collect())
     };
     assert_eq!(bits(&all)?, bits(model)?);
     Ok(())

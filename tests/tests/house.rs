@@ -94,6 +94,11 @@ fn dependencies(folder: &Path) -> AnyResult<BTreeSet<String>> {
 }
 
 fn sources(folder: &Path) -> AnyResult<Vec<PathBuf>> {
+    files(folder, &["rs"])
+}
+
+/// All files of a folder with one of these extensions.
+fn files(folder: &Path, extensions: &[&str]) -> AnyResult<Vec<PathBuf>> {
     let mut files = vec![];
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -101,7 +106,7 @@ fn sources(folder: &Path) -> AnyResult<Vec<PathBuf>> {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|e| extensions.iter().any(|x| e == *x)) {
                 files.push(path);
             }
         }
@@ -156,6 +161,23 @@ fn lines_are_at_most_so_long() -> AnyResult {
                 let columns = line.chars().count();
                 assert!(columns <= COLUMNS, "{}:{}: {columns} columns", file.display(), i + 1);
             }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_that_readers_see_is_unfinished() -> AnyResult {
+    let texts = ["md", "toml", "csv", "json"];
+    let mut found = vec![];
+    for folder in ["docs/src", "data", "crates"] {
+        found.extend(files(&root().join(folder), &texts)?);
+    }
+    found.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(|file| root().join(file)));
+    for file in found {
+        let text = std::fs::read_to_string(&file)?;
+        for mark in ["TODO-LEAD", "PLACEHOLDER"] {
+            assert!(!text.contains(mark), "{} has a {mark}", file.display());
         }
     }
     Ok(())

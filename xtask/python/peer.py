@@ -5,7 +5,7 @@
     python peer.py --what integrated-gradients --size 64 --batch 8
     python peer.py --what loader --size 64 --faces FOLDER
 
-Tries several ways, each in a process of its own, and prints the fastest as one line of JSON. `train-run` is a whole training of --steps steps in f32 or bf16: the mean of some steps, times their number.
+Tries several ways, each in a process of its own, and prints the fastest as one line of JSON. With --kept-rows it also tries heads that compute only the rows of data/bench/kept_rows.json, and prints the speed of the fastest of these beside that of the dense ones. `train-run` is a whole training of --steps steps in f32 or bf16: the mean of some steps, times their number.
 """
 import argparse
 import json
@@ -55,6 +55,39 @@ def rounds(step, reset=lambda: None, least=5, seconds=2.0):
     return times
 
 
+def kept_rows(heads):
+    """The heads that compute only the rows which a trained network keeps, of each attribute the first ones."""
+    import torch
+    from torch.nn import functional as F
+
+    path = pathlib.Path(__file__).resolve().parents[2] / "data/bench/kept_rows.json"
+    counts = json.loads(path.read_text())["trained"]
+
+    class KeptRows(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            attribute = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+            channel = torch.cat([torch.arange(count) for count in counts])
+            row = attribute * heads.channels + channel
+            for name, value in {
+                "attribute": attribute,
+                "channel": channel,
+                "weight": heads.mask.weight.detach()[row],
+                "bias": heads.mask.bias.detach()[row],
+                "readout": heads.readout.weight.detach()[attribute, channel],
+                "readout_bias": heads.readout.bias.detach(),
+            }.items():
+                self.register_buffer(name, value)
+
+        def forward(self, z):
+            m = torch.sigmoid(F.conv2d(z, self.weight, self.bias))
+            pooled = (m * z[:, self.channel]).mean((2, 3))
+            products = pooled.to(self.readout.dtype) * self.readout
+            return self.readout_bias.repeat(z.shape[0], 1).index_add(1, self.attribute, products)
+
+    return KeptRows()
+
+
 def network(o):
     import torch
     from twin import Twin, loss
@@ -62,6 +95,8 @@ def network(o):
     torch.manual_seed(0)
     torch.set_num_threads(o.threads)
     net = Twin()
+    if o.way.startswith("kept rows"):
+        net.heads = kept_rows(net.heads)
     x = torch.randn(o.batch, 3, o.size, o.size)
     y = (torch.rand(o.batch, 40) > 0.5).float()
     net, x, y = net.to(o.device), x.to(o.device), y.to(o.device)
@@ -144,7 +179,7 @@ def loader(o):
 
 def measure(o):
     work = loader(o) if o.what == "loader" else attribution(o) if o.what in ATTRIBUTION else network(o)
-    # As many steps as our own side measures at a point of a training, and their mean as well.
+    # No step of a dense training differs from another, so fewer are measured than at a point on our own side.
     least, typical = (20, statistics.mean) if o.what == "train-run" else (5, statistics.median)
     if o.device == "cuda" and o.what != "loader":
         synchronized, reset, peak = on_cuda()
@@ -167,6 +202,7 @@ def main():
     a.add_argument("--batch", type=int, default=8)
     a.add_argument("--steps", type=int, default=1)
     a.add_argument("--bf16", action="store_true")
+    a.add_argument("--kept-rows", action="store_true", help="with infer: also ways that compute only the rows that a trained network keeps")
     a.add_argument("--threads", type=int, default=2)
     a.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     a.add_argument("--faces")
@@ -185,16 +221,22 @@ def main():
         ways = ["Pillow and NumPy"]
     elif o.what in ATTRIBUTION:
         ways = ["Captum", "Captum, channels-last"]
+    if o.kept_rows:
+        ways += [f"kept rows, {way}" for way in ways]
     for way in ways:
         child = subprocess.run([sys.executable, *sys.argv, "--way", way], capture_output=True, text=True)
         if child.returncode == 0:
             found.append(json.loads(child.stdout.strip().splitlines()[-1]))
         else:
             print(f"{way}: {child.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-    if not found:
+    speeds = {m["way"]: m["images_per_s"] for m in found}
+    kept = [speed for way, speed in speeds.items() if way.startswith("kept rows")]
+    dense = [m for m in found if not m["way"].startswith("kept rows")]
+    if not dense:
         sys.exit("no way worked")
-    fastest = max(found, key=lambda m: m["images_per_s"])
-    print(json.dumps({**fastest, "ways": {m["way"]: m["images_per_s"] for m in found}}))
+    fastest = max(dense, key=lambda m: m["images_per_s"])
+    fastest |= {"kept_rows_images_per_s": max(kept)} if kept else {}
+    print(json.dumps({**fastest, "ways": speeds}))
 
 
 main()

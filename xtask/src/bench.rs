@@ -17,7 +17,7 @@ use foresee_kernels::Peaks;
 use foresee_model::Precision;
 use serde::{Deserialize, Serialize};
 
-use cases::{Case, Measurement, Work};
+use cases::{Case, Form, Measurement, Work};
 use foresee::device::device;
 use foresee::error::input;
 use foresee::output::{Kind, OutputFile, OverwriteArgs, print};
@@ -61,7 +61,7 @@ struct Row {
     ratio: Option<f64>,
 }
 
-/// What the peer's script prints: its fastest way.
+/// What the peer's script prints: its fastest way that computes all rows.
 #[derive(Serialize, Deserialize)]
 struct Peer {
     way: String,
@@ -69,6 +69,9 @@ struct Peer {
     min_ms: f64,
     images_per_s: f64,
     peak_bytes: u64,
+    /// With few rows: of its fastest way that computes only these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept_rows_images_per_s: Option<f64>,
     /// Images a second of every way that worked.
     #[serde(default)]
     ways: BTreeMap<String, f64>,
@@ -150,6 +153,10 @@ fn line(row: &Row) -> String {
             ));
         }
     }
+    if let Some(kept) = row.peer.as_ref().and_then(|peer| peer.kept_rows_images_per_s) {
+        let ratio = m.images_per_s / kept;
+        text.push_str(&format!("   {ratio:.2}× its fastest way with kept rows ({kept:.1} img/s)"));
+    }
     if let Some(share) = m.share_of_bandwidth {
         text.push_str(&format!("   {:.0}% of the memory's bandwidth", 100. * share));
     }
@@ -160,12 +167,10 @@ fn line(row: &Row) -> String {
         ));
     }
     if let Some(steps) = m.sum_of_steps {
-        text.push_str(&format!("   no run: a sum over {steps} steps from {} measured", m.runs));
+        text.push_str(&format!("   computed for {steps} steps from {} measured ones", m.runs));
     }
     if let Some(share) = m.of_full_passes {
-        text.push_str(&format!(
-            "   {share:.2} of the time of a full pass of the heads for each point"
-        ));
+        text.push_str(&format!("   {share:.2} of the time of as many full passes of the heads"));
     }
     text + "\n"
 }
@@ -184,6 +189,10 @@ fn in_own_process(case: &Case, threads: usize, peak: f64, device: &str) -> Resul
     let arguments =
         format!("bench --case {} {peak} --threads {threads} --device {device}", case.name());
     command.args(arguments.split(' '));
+    if case.form == Form::Stock {
+        // What takes most of its time runs on threads of candle's own.
+        command.env("CANDLE_NUM_THREADS", threads.to_string());
+    }
     parse(&mut command).with_context(|| format!("case {}", case.name()))
 }
 
@@ -201,9 +210,10 @@ fn peer(python: &Path, case: &Case, threads: usize, device: &str) -> Result<Opti
     let mut command = Command::new(python);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/peer.py"));
     let (size, batch, steps) = (case.size, case.batch, case.steps()?);
+    let kept_rows = if case.form == Form::Trained { " --kept-rows" } else { "" };
     let arguments = format!(
         "--what {what} --size {size} --batch {batch} --steps {steps} --threads {threads} --device \
-         {device}"
+         {device}{kept_rows}"
     );
     command.args(arguments.split(' '));
     if case.precision == Precision::Bf16 {

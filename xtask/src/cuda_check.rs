@@ -119,10 +119,8 @@ fn outcome(check: &Check, device: &Device) -> Result<Outcome> {
             from_cpu: distance(&own.values, &cpu.values),
             tolerance,
         };
-        if worst
-            .as_ref()
-            .is_none_or(|worst| found.reached().is_nan() || found.reached() > worst.reached())
-        {
+        let reached = found.reached();
+        if worst.as_ref().is_none_or(|worst| reached.is_nan() || reached > worst.reached()) {
             worst = Some(found);
         }
     }
@@ -165,11 +163,8 @@ fn quantities(check: &Check, device: &Device, dtype: DType) -> Result<Vec<Quanti
         let gradients = loss.backward()?;
         for ((name, ..), input) in check.inputs.iter().zip(&inputs) {
             if let Some(gradient) = gradients.get(input.as_tensor()) {
-                found.push(Quantity {
-                    name: format!("d{name}"),
-                    values: on_cpu(gradient)?,
-                    gradient: true,
-                });
+                let (name, values) = (format!("d{name}"), on_cpu(gradient)?);
+                found.push(Quantity { name, values, gradient: true });
             }
         }
     }

@@ -37,9 +37,10 @@ enum Command {
     /// Measure the speed and memory of the kernels, the loader and the sweeps on this machine,
     /// beside PyTorch if it is at hand.
     ///
-    /// Each case runs in a process of its own. gflops counts the operations that are executed (the
-    /// heads' backward pass computes the masks again), and share_of_peak sets them against the f32
-    /// peak that is measured first.
+    /// Each case runs in a process of its own. gflops counts the operations that are executed (for
+    /// larger images the heads' backward pass computes the masks again), and share_of_peak sets
+    /// them against the f32 peak that is measured first. Cases *-trained have the masks that a
+    /// trained network keeps, and train-run-small is a whole training, computed from single steps.
     ///
     ///   cargo xtask bench --json bench.json
     ///   cargo xtask bench --only train-64 --peer ~/torch/bin/python

@@ -18,9 +18,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What differs from the profile `smoke`: more steps to be killed in, and a checkpoint at each.
-const SETTINGS: [&str; 4] =
-    ["train.epochs=4", "train.batch_size=8", "train.average=0.9", "train.checkpoint_seconds=0"];
+/// What differs from the profile `smoke`: more steps to be killed in, so many that masks fall
+/// asleep, and a checkpoint at each.
+const SETTINGS: &str = "train.epochs=8 train.batch_size=8 train.average=0.9 train.sleep=0.8 \
+                        train.checkpoint_seconds=0";
 
 /// What must be the same, besides model.safetensors; of the figures PNG and SVG.
 const COMPARED: [&str; 3] = ["data", "tables", "figures"];
@@ -61,7 +62,7 @@ record! {
 
 pub fn soak(args: &SoakArgs) -> Result<()> {
     let set: Vec<String> =
-        SETTINGS.iter().map(ToString::to_string).chain(args.set.iter().cloned()).collect();
+        SETTINGS.split(' ').map(String::from).chain(args.set.iter().cloned()).collect();
     Config::resolve("smoke", None, &set)?;
     let mut temporary = None;
     let folder = match &args.out {
@@ -166,11 +167,8 @@ impl Runs {
         self.succeeded(&name, status)?;
         let found = hashes(&out)?;
         let all: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
-        let different: Vec<String> = all
-            .into_iter()
-            .filter(|file| expected.get(*file) != found.get(*file))
-            .cloned()
-            .collect();
+        let differs = |file: &&String| expected.get(*file) != found.get(*file);
+        let different: Vec<String> = all.into_iter().filter(differs).cloned().collect();
         if different.is_empty() {
             std::fs::remove_dir_all(&out)?;
         }
@@ -186,12 +184,8 @@ impl Runs {
     fn start(&self, name: &str) -> Result<Child> {
         let log = File::options().create(true).append(true).open(self.log(name))?;
         let mut command = Command::new(std::env::current_exe()?);
-        command
-            .args(["reproduce", "--profile", "smoke"])
-            .arg("--out")
-            .arg(self.folder.join(name))
-            .stderr(log.try_clone()?)
-            .stdout(log);
+        command.args(["reproduce", "--profile", "smoke", "--out"]).arg(self.folder.join(name));
+        command.stderr(log.try_clone()?).stdout(log);
         command.args(self.set.iter().flat_map(|setting| ["--set", setting]));
         command.spawn().context("starting a run")
     }

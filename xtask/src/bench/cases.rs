@@ -1,10 +1,11 @@
 //! One case, measured in this process.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
-use foresee::kept_rows::{KeptRows, shut_all_but};
+use foresee::row_counts::{KeptRows, shut_all_but};
 use foresee_attribution::Method;
 use foresee_celeba::{Augmentation, Crop, Normalisation, Preprocessing, synthetic};
 use foresee_kernels::channels_last::keeps_masks;
@@ -23,10 +24,9 @@ const K: usize = 40;
 const C: usize = 128;
 /// Faces that the loader's case decodes.
 pub const FACES: usize = 200;
-/// Steps that are measured at each point of a training, here and in python/peer.py.
-const RUN_STEPS: usize = 20;
-/// Whether the CUDA kernels skip rows of the heads.
-const ROWS_ON_GPU: bool = true;
+/// Steps from one look at sleeping rows to the next: so many are measured at each point of a
+/// training, and one of them looks.
+const LOOK_EVERY: usize = 32;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub struct Case {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measurement {
     pub case: String,
-    /// Of a whole training: the sum of means, in which steps that look at sleeping rows count.
+    /// Of a whole training: the sum of means, each of which holds one look at sleeping rows.
     pub median_ms: f64,
     pub min_ms: f64,
     pub max_ms: f64,
@@ -101,10 +101,8 @@ pub fn all(gpu: bool) -> Vec<Case> {
             );
         }
     }
-    if !gpu || ROWS_ON_GPU {
-        let infer = precisions.map(|precision| Case::new(Work::Infer, 64, 8, precision));
-        cases.extend(infer.map(|case| Case { form: Form::Trained, ..case }));
-    }
+    let infer = precisions.map(|precision| Case::new(Work::Infer, 64, 8, precision));
+    cases.extend(infer.map(|case| Case { form: Form::Trained, ..case }));
     let run = (!gpu).then(|| Case::new(Work::TrainRun, 32, 32, Precision::Bf16));
     cases.extend(run);
     let other = |work, batch| Case::new(work, 64, batch, Precision::F32);
@@ -217,7 +215,7 @@ impl Case {
             (Work::Attribution(method), _) => {
                 let explainer = Explainer::new(self.network(device)?, self.batch)?;
                 let (images, _) = self.images(device)?;
-                repeat(5, device, || explainer.explain(method, &images))?
+                repeat(device, || explainer.explain(method, &images))?
             }
             (_, Form::Stock) => self.stock(device)?,
             _ => self.ours(device)?,
@@ -275,27 +273,37 @@ impl Case {
         let (images, labels) = self.images(device)?;
         if self.work == Work::Infer {
             let network = self.network(device)?;
-            return repeat(5, device, || Ok(network.forward(&images)?));
+            return repeat(device, || Ok(network.forward(&images)?));
         }
         let config = TrainConfig { epochs: 1, ..Default::default() };
         let mut trainer = Trainer::new(self.network(device)?, config, 1_000_000)?;
-        repeat(5, device, || Ok(trainer.step(&images, &labels)?))
+        repeat(device, || Ok(trainer.step(&images, &labels)?))
     }
 
-    /// The sum over a training, from steps with the rows that are awake at points of it. Loading
-    /// and validation are left out.
+    /// The sum over a training, from steps at points of it. At each the trainer itself puts rows to
+    /// sleep: in its network all others are shut. Loading and validation are left out.
     fn train_run(&self, device: &Device) -> Result<Measured> {
         let (images, labels) = self.images(device)?;
         let run = KeptRows::read()?;
         let mut points = vec![];
         for point in &run.training {
             let rows = run.draw(&point.awake)?;
-            let gflop = Some(self.gflop(rows.count(), device));
+            let count = rows.count();
+            let gflop = Some(self.gflop(count, device));
             let network = shut_all_but(&self.network(device)?, rows)?;
+            let network = network.with_rows(Rows::all(K, C))?;
             let (epochs, sleep) = (run.passes(), run.sleep);
             let config = TrainConfig { epochs, sleep, ..Default::default() };
             let mut trainer = Trainer::new(network, config, run.steps_of_a_pass)?;
-            let measured = repeat(RUN_STEPS, device, || Ok(trainer.step(&images, &labels)?))?;
+            // Up to the second look. One image shows which masks are shut.
+            let (image, label) = (images.narrow(0, 0, 1)?, labels.narrow(0, 0, 1)?);
+            for _ in 0..LOOK_EVERY {
+                trainer.step(&image, &label)?;
+            }
+            let awake = trainer.step(&image, &label)?.awake;
+            ensure!(awake == Some(count), "{awake:?} rows are awake, not the point's {count}");
+            let rounds = LOOK_EVERY..=LOOK_EVERY;
+            let measured = repeat_between(rounds, device, || Ok(trainer.step(&images, &labels)?))?;
             points.push(Measured { gflop, ..measured });
         }
         let sum =
@@ -330,8 +338,8 @@ impl Case {
         let (images, labels) = self.images(device)?;
         let mut stock = Stock::new(K, C, device)?;
         match self.work {
-            Work::Infer => repeat(5, device, || stock.infer(&images)),
-            _ => repeat(5, device, || stock.train(&images, &labels)),
+            Work::Infer => repeat(device, || stock.infer(&images)),
+            _ => repeat(device, || stock.train(&images, &labels)),
         }
     }
 
@@ -351,7 +359,7 @@ impl Case {
         };
         let plain = Augmentation::default();
         let mut out = vec![0f32; 3 * self.size * self.size];
-        repeat(5, device, || {
+        repeat(device, || {
             Ok(paths
                 .iter()
                 .try_for_each(|path| preprocessing.read(path, &plain, &mut out).map(|_| ()))?)
@@ -364,25 +372,16 @@ impl Case {
         let network = self.network(device)?;
         let curve =
             [foresee_perturb::PruneOrder::random(C, 0).cuts(C, &(0..C).collect::<Vec<_>>())];
-        repeat(5, device, || {
-            foresee_perturb::prune_curves(
-                &network,
-                &curve,
-                std::iter::once(Ok::<_, anyhow::Error>((images.clone(), labels.clone()))),
-            )
-        })
+        let batch = || std::iter::once(anyhow::Ok((images.clone(), labels.clone())));
+        repeat(device, || foresee_perturb::prune_curves(&network, &curve, batch()))
     }
 
     /// Forward and backward, with gradients of the features and of the weights.
     fn heads(&self, device: &Device) -> Result<Measured> {
         let network = self.network(device)?;
-        let z = candle_core::Var::from_tensor(&Tensor::randn(
-            0f32,
-            1.,
-            (self.batch, self.size, self.size, C),
-            device,
-        )?)?;
-        repeat(5, device, || {
+        let shape = (self.batch, self.size, self.size, C);
+        let z = candle_core::Var::from_tensor(&Tensor::randn(0f32, 1., shape, device)?)?;
+        repeat(device, || {
             let pooled = network.heads().pool(&z.permute((0, 3, 1, 2))?)?;
             Ok((pooled.features.sum_all()? + pooled.masks.sum_all()?)?.backward()?)
         })
@@ -392,7 +391,7 @@ impl Case {
     fn full_passes(&self, device: &Device) -> Result<f64> {
         let network = self.network(device)?;
         let features = network.extractor().forward(&self.images(device)?.0)?;
-        let pass = repeat(5, device, || Ok(network.forward_features(&features)?))?;
+        let pass = repeat(device, || Ok(network.forward_features(&features)?))?;
         Ok(C as f64 * pass.typical)
     }
 }
@@ -410,10 +409,15 @@ struct Measured {
     gflop: Option<f64>,
 }
 
+/// Five rounds or more.
+fn repeat<T>(device: &Device, round: impl FnMut() -> Result<T>) -> Result<Measured> {
+    repeat_between(5..=100, device, round)
+}
+
 /// Rounds after two to warm up: at least so many, and more as long as they take less than two
 /// seconds together. A round is over when the device has done its work.
-fn repeat<T>(
-    rounds: usize,
+fn repeat_between<T>(
+    rounds: RangeInclusive<usize>,
     device: &Device,
     mut round: impl FnMut() -> Result<T>,
 ) -> Result<Measured> {
@@ -425,7 +429,8 @@ fn repeat<T>(
     reset_peak_memory(device);
     round()?;
     let (start, mut times) = (Instant::now(), vec![]);
-    while times.len() < rounds || (start.elapsed() < Duration::from_secs(2) && times.len() < 100) {
+    let enough = |done: usize| done >= *rounds.start() && start.elapsed() >= Duration::from_secs(2);
+    while times.len() < *rounds.end() && !enough(times.len()) {
         let begin = Instant::now();
         round()?;
         times.push(begin.elapsed().as_secs_f64());

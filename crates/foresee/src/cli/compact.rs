@@ -36,8 +36,9 @@ pub struct CompactArgs {
     /// with the feature `hub`).
     #[arg(long, value_name = "OWNER/NAME", conflicts_with = "run")]
     hub: Option<String>,
-    /// How much may change: for each logit, rows go as long as the sum of the standard deviations
-    /// of what they contribute, over training faces, stays below this. 0 leaves out nothing.
+    /// Largest standard deviation that each logit's change may have (a bound, over training faces):
+    /// rows go as long as the standard deviations of what they contribute stay below this in sum.
+    /// 0 leaves out nothing.
     #[arg(
         long,
         value_name = "T",

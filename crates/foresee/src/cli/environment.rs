@@ -4,8 +4,8 @@
 pub const ENVIRONMENT: &str = "\
 Environment:
   RAYON_NUM_THREADS     how many threads, if --threads is not given
-  CANDLE_NUM_THREADS    how many threads the elementwise operations of candle have of their own
-                        [default: 1, which is fastest beside the others]
+  CANDLE_NUM_THREADS    how many threads candle's elementwise operations have of their own;
+                        --threads does not set it [default: 1, fastest beside the others]
   RUST_LOG              what the log shows, such as warn or info,foresee=debug, if neither -q
                         nor -v is given
   NO_COLOR              not empty: no colours in the log

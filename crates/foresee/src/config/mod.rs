@@ -79,10 +79,16 @@ impl Config {
         Ok(keys)
     }
 
-    /// All settings as `section.key` and value.
+    /// All settings as `section.key` and value, with those that files leave out where they are 0.
     pub(crate) fn keys(&self) -> Result<Vec<(String, String)>> {
+        let mut config = serde_json::to_value(self)?;
+        if let Some(train) = config.get_mut("train").and_then(Value::as_object_mut) {
+            for key in ["average", "sleep"] {
+                train.entry(key).or_insert(Value::from(0.));
+            }
+        }
         let mut keys = vec![];
-        for (section, values) in serde_json::to_value(self)?.as_object().into_iter().flatten() {
+        for (section, values) in config.as_object().into_iter().flatten() {
             let values = values.as_object().into_iter().flatten();
             keys.extend(values.map(|(key, v)| (format!("{section}.{key}"), v.to_string())));
         }
@@ -211,6 +217,19 @@ mod tests {
         assert_eq!(config.model.readout, Readout::Mean);
         let curves: Vec<String> = config.transform.curves.iter().map(ToString::to_string).collect();
         assert_eq!(curves, ["identity", "power n=4.5 beta=0"]);
+    }
+
+    #[test]
+    fn settings_of_0_are_keys_too() {
+        let value = |config: &Config, wanted: &str| {
+            let keys = config.keys().unwrap();
+            keys.into_iter().find(|(key, _)| key == wanted).map(|(_, value)| value)
+        };
+        let quick = set(&[]).unwrap();
+        assert_eq!(value(&quick, "train.average").as_deref(), Some("0.0"));
+        assert_eq!(value(&quick, "train.sleep").as_deref(), Some("0.03"));
+        let paper = Config::resolve("paper", None, &[]).unwrap();
+        assert_eq!(value(&paper, "train.sleep").as_deref(), Some("0.0"));
     }
 
     #[test]

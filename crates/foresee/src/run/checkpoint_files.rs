@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::artifacts::{AwakeRows, Row};
+
 /// The last checkpoint.
 pub const NEWEST: &str = "checkpoint.safetensors";
 /// The one before it: if the newest is damaged, it is still there.
@@ -10,6 +12,12 @@ pub const PREVIOUS: &str = "checkpoint.previous.safetensors";
 pub const UNUSABLE: &str = "checkpoint.unusable.safetensors";
 /// Seconds of work that a checkpoint holds, for the manifest.
 pub const SECONDS: &str = "checkpoint.seconds";
+
+/// Removes them and what of the history not every training writes: another one starts afresh.
+pub fn start_afresh(folder: &Path) {
+    remove(folder);
+    let _ = std::fs::remove_file(folder.join(AwakeRows::PATH));
+}
 
 /// Removes them all.
 pub fn remove(folder: &Path) {

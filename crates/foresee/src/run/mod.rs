@@ -74,7 +74,7 @@ impl Run {
             Held::Same(manifest) => Self::resume(lock, folder, *manifest, fresh),
             Held::Unfinished(differences) => {
                 tracing::warn!("starting afresh in {}: {differences}", folder.display());
-                checkpoint_files::remove(folder);
+                checkpoint_files::start_afresh(folder);
                 Self::start(lock, folder, fresh)
             }
         }

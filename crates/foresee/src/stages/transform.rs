@@ -14,7 +14,7 @@ use crate::progress::{Progress, Unit, counted};
 use crate::run::{Inputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
 
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Images of one batch.
 const BATCH: usize = 8;

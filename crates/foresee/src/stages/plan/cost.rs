@@ -4,7 +4,7 @@ use candle_core::Device;
 use foresee_attribution::Method;
 use foresee_celeba::{ATTRIBUTES, CelebA};
 use foresee_model::Network;
-use foresee_perturb::PruneStudy;
+use foresee_perturb::{Curve, PruneStudy, ToneCurve};
 use foresee_predict::NetworkStudySettings;
 use serde::Serialize;
 
@@ -82,6 +82,8 @@ pub(crate) enum Basis {
     Before,
     /// Training steps, measured now.
     Steps,
+    /// The same, in which no mask sleeps: the stage takes at most so long.
+    DenseSteps,
     /// Passes through the network, counted, and the time of a pass, measured now.
     Passes,
     /// What it took in other runs.
@@ -94,6 +96,10 @@ impl Basis {
         match self {
             Self::Before => "as it took before",
             Self::Steps => "from training steps that were measured now",
+            Self::DenseSteps => {
+                "at most: from training steps that were measured now; masks that sleep make it \
+                 shorter"
+            }
             Self::Passes => "from passes through the network, one of which was measured now",
             Self::OtherRuns => "as in other runs",
         }
@@ -215,16 +221,17 @@ impl Work<'_> {
                 images * (pass + reading)
             }
             Stage::Prune => {
-                // The networks of a curve share their products. Those with larger masks are run one
-                // by one, with half of the channels on average.
-                let share = if self.config().model.mask_kernel == 1 { 0.2 } else { 0.5 };
+                // The networks of a curve share their products. Those with larger masks, and all
+                // on a GPU, are run one by one, with half of the channels on average.
+                let shared = self.config().model.mask_kernel == 1;
+                let share = if shared && self.run.manifest.device == "cpu" { 0.2 } else { 0.5 };
                 let heads = share * self.pruned_networks() as f64 * pace.heads;
                 self.test(self.config().prune.images) * (pace.features + heads + reading)
             }
             Stage::Transform => {
                 let settings = &self.config().transform;
-                let curves = settings.curves.len() as f64;
-                let each = settings.sigmas.len() as f64 * (pace.features + curves * pace.heads);
+                let heads = passes_under_curves(&settings.curves) * pace.heads;
+                let each = settings.sigmas.len() as f64 * (pace.features + heads);
                 let val = match settings.validation {
                     0 => 0,
                     limit => first_of(self.run.manifest.data.val, limit),
@@ -239,11 +246,18 @@ impl Work<'_> {
             Stage::Figures => FIGURES,
         };
         let basis = match stage {
+            Stage::Train if self.may_sleep() => Basis::DenseSteps,
             Stage::Train => Basis::Steps,
             Stage::Figures => Basis::OtherRuns,
             _ => Basis::Passes,
         };
         StageTime { stage, seconds, basis }
+    }
+
+    /// Whether masks may sleep in training.
+    fn may_sleep(&self) -> bool {
+        let Config { model, train, .. } = self.config();
+        train.trainer.sleep > 0. && model.attention
     }
 
     /// Networks of all curves of pruning.
@@ -298,6 +312,17 @@ impl Work<'_> {
         let checks = attribute.checks.min(pairs) * (1 + attribute.neighbours + RANDOMISED);
         pairs * (explain + score) + attributes * (explain + LOOKED_AT) + checks * explain
     }
+}
+
+/// What the heads take under all curves, in passes without one. The masks are computed once, for
+/// the identity. Curves of Eq. 11 with n up to 3 share sums; others are applied to each mask.
+fn passes_under_curves(curves: &[Curve]) -> f64 {
+    let is_shared = |curve: &Curve| {
+        let n = curve.closed_form(0, 0).map(|form| form.n);
+        n.is_some_and(|n| [1., 2., 3.].contains(&n))
+    };
+    let share = |curve: &Curve| if is_shared(curve) { 0.15 } else { 0.3 };
+    1. + curves.iter().filter(|curve| !curve.is_identity()).map(share).sum::<f64>()
 }
 
 fn pruned_networks(config: &Config, seed: u64) -> usize {

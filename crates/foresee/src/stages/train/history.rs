@@ -2,7 +2,8 @@
 
 use foresee_model::{Position, StepReport};
 
-use crate::artifacts::{AwakeRows, Row, TrainingStep, Validation};
+use crate::artifacts::{AwakeRows, TrainingStep, Validation};
+use crate::config::Config;
 use crate::error::Result;
 use crate::run::{Outputs, Run};
 
@@ -29,8 +30,10 @@ impl History {
         );
         let mut validation: Vec<Validation> = run.read()?;
         validation.retain(|v| v.epochs_done <= at.epoch);
-        let looked = run.path(<AwakeRows as Row>::PATH).exists();
-        let mut awake: Vec<AwakeRows> = if looked { run.read()? } else { vec![] };
+        // Without sleep, such a file is of another run.
+        let Config { model, train, .. } = &run.manifest.config;
+        let may_sleep = train.trainer.sleep > 0. && model.attention;
+        let mut awake: Vec<AwakeRows> = if may_sleep { run.read()? } else { vec![] };
         awake.retain(|look| look.step < at.step);
         Ok(Self { steps, awake, validation })
     }
@@ -69,22 +72,24 @@ impl History {
     }
 
     /// Means over the last steps, for the progress bar.
-    pub fn message(&self, epochs: usize) -> String {
+    pub fn message(&self, config: &Config) -> String {
+        let Config { model, train, .. } = config;
         let recent = &self.steps[self.steps.len().saturating_sub(RECENT)..];
         let mean = |value: fn(&TrainingStep) -> f64| {
             recent.iter().map(value).sum::<f64>() / recent.len().max(1) as f64
         };
-        let awake = self.awake.last().map(|look| format!(", {} rows awake", look.awake));
+        let masks = model.attributes * model.channels;
+        let awake = |look: &AwakeRows| format!(", {} of {masks} masks awake", look.awake);
         format!(
-            "epoch {}/{epochs}, loss {:.3} = {:.3} + {:.3} sparsity, accuracy {:.1} %, mask mean \
-             {:.3}{}",
+            "epoch {}/{}, loss {:.3} = {:.3} + {:.3} sparsity, accuracy {:.1} %, mask mean {:.3}{}",
             self.steps.last().map_or(0, |step| step.epoch) + 1,
+            train.trainer.epochs,
             mean(|s| s.loss),
             mean(|s| s.classification_loss),
             mean(|s| s.sparsity_loss),
             100. * mean(|s| s.batch_accuracy),
             mean(|s| s.mask_mean),
-            awake.unwrap_or_default()
+            self.awake.last().map(awake).unwrap_or_default()
         )
     }
 }

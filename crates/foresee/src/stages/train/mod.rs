@@ -18,7 +18,9 @@ use crate::run::{Inputs, Manifest, Outputs, Run, Stage, checkpoint_files};
 use crate::session::{MODEL, Session, check_finite, preprocessing};
 
 /// The model's card came to state its conventions and a square crop without a new number: an older
-/// card is read as saying the same, so an older model is still what this stage makes.
+/// card is read as saying the same, so an older model is still what this stage makes. So it is
+/// although training steps came to compute masks once, which changes the last digits of new
+/// weights: a model that was trained before is as good a result, and is not trained again.
 const FORMAT: u32 = 1;
 
 pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {

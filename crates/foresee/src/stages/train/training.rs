@@ -100,14 +100,14 @@ impl<'a> Training<'a> {
     }
 
     fn epoch(&mut self, progress: &Progress, patience: &Patience) -> Result<()> {
-        let epochs = self.run.manifest.config.train.trainer.epochs;
+        let config = &self.run.manifest.config;
         for batch in self.data.batches(self.train, &self.batch_options()) {
             let batch = batch?;
             let at = self.trainer.position();
             let images = batch.images.to_device(self.device)?;
             let report = self.trainer.step(&images, &batch.labels.to_device(self.device)?)?;
             self.history.push(at, &report);
-            progress.add(batch.faces.len(), || self.history.message(epochs));
+            progress.add(batch.faces.len(), || self.history.message(config));
             // At the end of an epoch the checkpoint is written after validation.
             if self.trainer.position().batch > 0 {
                 patience.interrupted().map_or(Ok(()), Err)?;
@@ -166,7 +166,7 @@ impl<'a> Training<'a> {
                 .metrics()?;
         progress.say(&format!(
             "{}, validation accuracy {:.2} % ({} faces)",
-            self.history.message(self.run.manifest.config.train.trainer.epochs),
+            self.history.message(&self.run.manifest.config),
             100. * metrics.accuracy(),
             val.len()
         ));

@@ -149,6 +149,8 @@ mod tests {
         assert_eq!(rows.training.first().map(|point| point.passes), Some(0));
         // The profile `small`.
         assert_eq!(rows.passes(), 30);
+        // Real faces, and counts that the example made.
+        assert!(rows.source.contains("CelebA") && rows.made_by.contains("kept_rows"));
     }
 
     #[test]
