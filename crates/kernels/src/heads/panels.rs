@@ -36,7 +36,7 @@ enum Lanes {
     /// 32 neighbouring channels from this one on.
     Run(usize),
     /// Each anywhere; 0 beyond the last row.
-    Each([usize; COLUMNS]),
+    Each(Box<[usize; COLUMNS]>),
 }
 
 /// Up to 32 rows.
@@ -170,7 +170,7 @@ impl Lanes {
         }
         let mut each = [0; COLUMNS];
         each.iter_mut().zip(rows).for_each(|(lane, row)| *lane = row.1);
-        Self::Each(each)
+        Self::Each(Box::new(each))
     }
 }
 
