@@ -19,8 +19,8 @@ const PROFILE: &str = "small";
 const FACES: usize = 6400;
 /// After so many passes the rows are counted; also after the last.
 const PASSES: [usize; 8] = [0, 1, 2, 3, 5, 8, 12, 20];
-/// Training faces on which a row is seen to be awake: more than the trainer's own looks see, so that
-/// a few more rows count.
+/// Training faces on which a row is seen to be awake: more than the trainer's own looks see, so
+/// that a few more rows count.
 const LOOK: usize = 400;
 /// Rows of the trained network go as `foresee compact` lets them go at this tolerance, by all
 /// training faces.

@@ -66,8 +66,8 @@ pub fn attention_heads(
     Ok(Pooled { features, masks: masks.flatten_from(3)?.mean(D::Minus1)? })
 }
 
-/// The rows whose masks are not 0 whatever the features: those that are kept, and those that a curve
-/// opens.
+/// The rows whose masks are not 0 whatever the features: those that are kept, and those that a
+/// curve opens.
 fn not_zero(rows: &Rows, curve: &dyn ToneCurve) -> Result<Rows> {
     let is_open = |k: usize, c: usize| {
         let mut mask = [0.];

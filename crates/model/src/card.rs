@@ -128,6 +128,54 @@ impl ModelCard {
 }
 
 impl ModelCard {
+    /// What is left out of the heads, in words, if anything is.
+    pub fn compaction(&self) -> Option<String> {
+        Some(self.left_out.as_ref()?.title(self.network.channels))
+    }
+
+    /// The card of this card's network after pruning. `kept` are the channels that it kept.
+    ///
+    /// Of a compacted network it names the rows that are left of those kept. What compacting
+    /// changed was measured before the pruning, so the new card does not state it.
+    ///
+    /// ```
+    /// use candle_core::Device;
+    /// use foresee_model::{Conventions, Crop, ModelCard, Network, NetworkConfig};
+    ///
+    /// let config = NetworkConfig { attributes: 1, channels: 4, ..Default::default() };
+    /// let network = Network::new(config.clone(), 7, &Device::Cpu)?;
+    /// let card = ModelCard {
+    ///     network: config,
+    ///     attributes: vec!["Smiling".into()],
+    ///     image_size: 32,
+    ///     crop: Crop::Square,
+    ///     mean: [0.5; 3],
+    ///     deviation: [0.5; 3],
+    ///     conventions: Conventions::default(),
+    ///     seed: 7,
+    ///     trained_on: "nothing".into(),
+    ///     kept_channels: None,
+    ///     left_out: None,
+    /// };
+    /// let pruned = card.pruned(&network.keep_channels(&[0, 3])?, &[0, 3]);
+    /// assert_eq!((pruned.network.channels, pruned.kept_channels), (2, Some(vec![0, 3])));
+    /// # Ok::<(), foresee_model::Error>(())
+    /// ```
+    pub fn pruned(&self, pruned: &Network, kept: &[usize]) -> Self {
+        let left_out = self
+            .left_out
+            .as_ref()
+            .map(|before| LeftOut::new(pruned.heads().rows(), before.tolerance, before.chosen_on));
+        Self {
+            network: pruned.config().clone(),
+            kept_channels: Some(kept.to_vec()),
+            left_out,
+            ..self.clone()
+        }
+    }
+}
+
+impl ModelCard {
     /// The card of a model file, without its tensors.
     ///
     /// # Errors

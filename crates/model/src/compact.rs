@@ -10,8 +10,8 @@ use crate::network::Network;
 /// The logit of a mask that is shut: `sigmoid(-100)` is below 1e-37 in `f32`, for every reader of a
 /// model file.
 const SHUT: f32 = -100.;
-/// The greatest logit of a mask that counts as shut. A moving average of [`SHUT`] can differ from it
-/// by rounding.
+/// The greatest logit of a mask that counts as shut. A moving average of [`SHUT`] can differ from
+/// it by rounding.
 const ALMOST_SHUT: f32 = -80.;
 
 /// Sums over images of each row's contribution w_kc·p_kc to its logit, where p_kc is the pooled
@@ -51,7 +51,7 @@ pub struct RowStatistics {
 pub struct Selection {
     /// The rows that stay.
     pub rows: Rows,
-    /// For each attribute the mean contribution of the rows that go, which joins the readout's bias.
+    /// For each attribute the mean contribution of the rows that go, which joins its bias.
     pub constants: Vec<f64>,
     /// For each attribute a bound on the standard deviation of its logit's change over the images:
     /// the sum of the standard deviations of what the rows that go contribute.

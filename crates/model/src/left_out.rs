@@ -3,9 +3,7 @@
 use foresee_kernels::Rows;
 use serde::{Deserialize, Serialize};
 
-use crate::card::ModelCard;
 use crate::change::MeasuredChange;
-use crate::network::Network;
 
 /// What is left out of the heads of a compacted network. The weights of these rows are shut in the
 /// file too, so that a reader that does not know of this computes the same.
@@ -75,60 +73,12 @@ impl LeftOut {
     }
 }
 
-impl ModelCard {
-    /// What is left out of the heads, in words, if anything is.
-    pub fn compaction(&self) -> Option<String> {
-        Some(self.left_out.as_ref()?.title(self.network.channels))
-    }
-
-    /// The card of this card's network after pruning. `kept` are the channels that it kept.
-    ///
-    /// Of a compacted network it names the rows that are left of those kept. What compacting
-    /// changed was measured before the pruning, so the new card does not state it.
-    ///
-    /// ```
-    /// use candle_core::Device;
-    /// use foresee_model::{Conventions, Crop, ModelCard, Network, NetworkConfig};
-    ///
-    /// let config = NetworkConfig { attributes: 1, channels: 4, ..Default::default() };
-    /// let network = Network::new(config.clone(), 7, &Device::Cpu)?;
-    /// let card = ModelCard {
-    ///     network: config,
-    ///     attributes: vec!["Smiling".into()],
-    ///     image_size: 32,
-    ///     crop: Crop::Square,
-    ///     mean: [0.5; 3],
-    ///     deviation: [0.5; 3],
-    ///     conventions: Conventions::default(),
-    ///     seed: 7,
-    ///     trained_on: "nothing".into(),
-    ///     kept_channels: None,
-    ///     left_out: None,
-    /// };
-    /// let pruned = card.pruned(&network.keep_channels(&[0, 3])?, &[0, 3]);
-    /// assert_eq!((pruned.network.channels, pruned.kept_channels), (2, Some(vec![0, 3])));
-    /// # Ok::<(), foresee_model::Error>(())
-    /// ```
-    pub fn pruned(&self, pruned: &Network, kept: &[usize]) -> Self {
-        let left_out = self
-            .left_out
-            .as_ref()
-            .map(|before| LeftOut::new(pruned.heads().rows(), before.tolerance, before.chosen_on));
-        Self {
-            network: pruned.config().clone(),
-            kept_channels: Some(kept.to_vec()),
-            left_out,
-            ..self.clone()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::{Crop, NetworkConfig};
+    use crate::{Crop, ModelCard, Network, NetworkConfig};
 
     fn card(network: &Network, left_out: Option<LeftOut>) -> ModelCard {
         ModelCard {

@@ -88,8 +88,8 @@ fn readme(source: &Source) -> String {
     let compacted = card.compaction().map_or_else(String::new, |text| {
         format!(
             "\n\nThe network was {text}.\nMasks that were left out are plain weights here: their \
-             filters are 0 and their biases -100, so\nthat they are 0. Their mean contributions are \
-             in the biases of the readout. Where they would\nhave opened, as they may under noise, \
+             filters are 0 and their biases -100, so\nthat they are 0. Their mean contributions \
+             are in the biases of the readout. Where they would\nhave opened, as they may under noise, \
              the network before it was compacted answers differently."
         )
     });

@@ -12,8 +12,8 @@ const LOOK_EVERY: usize = 32;
 /// Which rows (attribute, channel) of the heads sleep.
 ///
 /// Step 0 and every 32nd step look at all rows: their masks are computed for the batch. A mask that
-/// stays at or below the limit on every pixel, at two looks in a row, sleeps: it is not computed, and
-/// its means of the last look stand in for it. A look wakes the masks that opened.
+/// stays at or below the limit on every pixel, at two looks in a row, sleeps: it is not computed,
+/// and its means of the last look stand in for it. A look wakes the masks that opened.
 ///
 /// A sleeping mask gets no gradient. The momentum and the weight decay of AdamW go on for its
 /// weights, and its readout weight is trained on the constant mean.

@@ -9,7 +9,7 @@ use super::source::Source;
 pub(super) struct Step {
     /// Its place in the caller's order.
     pub cut: usize,
-    /// Whether the masks' logits begin with their biases (ẑ = 0), not with those of the step before.
+    /// Whether the masks' logits begin with their biases (ẑ = 0), not with the last step's logits.
     pub fresh: bool,
     /// The channels whose ẑ is another than before, ascending.
     pub changed: Vec<usize>,
