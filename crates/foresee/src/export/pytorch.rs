@@ -89,8 +89,8 @@ fn readme(source: &Source) -> String {
         format!(
             "\n\nThe network was {text}.\nMasks that were left out are plain weights here: their \
              filters are 0 and their biases -100, so\nthat they are 0. Their mean contributions \
-             are in the biases of the readout. Where they would\nhave opened, as they may under noise, \
-             the network before it was compacted answers differently."
+             are in the biases of the readout. Where they\nwould have opened, as they may under \
+             noise, the network before it was compacted answers\ndifferently."
         )
     });
     README
