@@ -111,9 +111,9 @@ pub struct TrainConfig {
     pub average: f64,
     /// A mask that stays at or below this on every pixel, at two looks in a row, sleeps: it is not
     /// computed, and its mean of the last look stands in for it. It gets no gradient; the
-    /// optimizer's momentum and weight decay go on for its weights, and its readout weight is trained on the
-    /// constant mean. Step 0 and every 32nd step look at all masks and wake those that opened. 0 to
-    /// 1; at 0 none sleeps. Default 0; left out of files if it is 0.
+    /// optimizer's momentum and weight decay go on for its weights, and its readout weight is
+    /// trained on the constant mean. Step 0 and every 32nd step look at all masks and wake those
+    /// that opened. 0 to 1; at 0 none sleeps. Default 0; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub sleep: f64,
 }
