@@ -53,8 +53,9 @@ pub mod published {
 /// What benchmarks are measured with, so that everyone measures the same.
 pub mod bench {
     /// JSON: of how many channels each of CelebA's 40 attributes keeps its masks, in the order of
-    /// its annotations. `trained` is a trained network; `training` lists the masks that are awake
-    /// after so many passes over the training images. Only counts are kept, and no weights.
+    /// its annotations. `trained` is a trained network; `training` lists the masks that open on
+    /// some pixel of 400 training faces after so many passes over the training images. Only counts
+    /// are kept, and no weights.
     ///
     /// ```
     /// let (_, trained) = foresee_data::bench::KEPT_ROWS.split_once("\"trained\": [").unwrap();

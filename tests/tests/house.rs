@@ -176,7 +176,7 @@ fn nothing_that_readers_see_is_unfinished() -> AnyResult {
     found.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(|file| root().join(file)));
     for file in found {
         let text = std::fs::read_to_string(&file)?;
-        for mark in ["TODO-LEAD", "PLACEHOLDER"] {
+        for mark in ["TODO", "FIXME", "XXX", "PLACEHOLDER"] {
             assert!(!text.contains(mark), "{} has a {mark}", file.display());
         }
     }

@@ -23,7 +23,6 @@ pub(crate) use leaky_relu::leaky_relu_gradient;
 pub(crate) use ops::{masks, max_pool_gradient, pool_windows, unpool};
 
 use candle_core::Tensor;
-use foresee_kernels::Rows;
 
 use self::fused::fused;
 use crate::error::{Error, Result};
@@ -189,8 +188,7 @@ impl Layers {
                 *bias = rows(bias, index, 1)?;
                 *masks = rows(masks, index * c, c)?;
                 *offsets = rows(offsets, index * c, c)?;
-                let of_output = Rows::new(c, vec![kept.of(index).to_vec()]);
-                *kept = of_output.map_err(candle_core::Error::wrap)?;
+                *kept = kept.on_attributes(&[index]);
                 Ok((narrow, 0))
             }
             _ => Ok((self.clone(), index)),

@@ -60,9 +60,7 @@ pub use metrics::{
     random_logit_with_others, randomisation_check, rank_correlation, road, road_with_noise, score,
     selectivity, sensitivity_n, sensitivity_n_with_subsets, sparseness, structural_similarity,
 };
-pub use network::{
-    FEATURES, attention_network, attention_network_of_rows, network_layers, pooling_network,
-};
+pub use network::{FEATURES, attention_network, network_layers, pooling_network};
 pub use parts::{Part, PartKind};
 pub use segments::grid_segments;
 pub use superpixels::{Slic, slic};

@@ -15,18 +15,18 @@ pub const FEATURES: &str = "extractor.3.relu";
 const BATCH: usize = 8;
 
 /// The paper's network from tensors by the names that they have in a run's `model.safetensors`
-/// (foresee-model's `Network::tensors`): [`attention_network_of_rows`] if it has masks, of the rows
+/// (foresee-model's `Network::tensors`): [`attention_network`] if it has masks, of the rows
 /// that have one (`Heads::rows`), else [`pooling_network`]; at most 8 images at once.
 ///
 /// # Errors
-/// As for [`attention_network_of_rows`].
+/// As for [`attention_network`], or if the rows are of other attributes or channels.
 pub fn network_layers(
     tensors: impl IntoIterator<Item = (String, Tensor)>,
     dilations: &[usize],
     masks: Option<&Rows>,
 ) -> Result<Layers> {
     let layers = match masks {
-        Some(rows) => attention_network_of_rows(tensors, dilations, rows)?,
+        Some(_) => masked_network(tensors, dilations, masks)?,
         None => pooling_network(tensors, dilations)?,
     };
     Ok(layers.batch(BATCH))
@@ -47,19 +47,6 @@ pub fn attention_network(
     dilations: &[usize],
 ) -> Result<Layers> {
     masked_network(tensors, dilations, None)
-}
-
-/// [`attention_network`] in which only these rows have masks: those of the others are 0, as in a
-/// network from which they were left out.
-///
-/// # Errors
-/// As for [`attention_network`], or if the rows are of other attributes or channels.
-pub fn attention_network_of_rows(
-    tensors: impl IntoIterator<Item = (String, Tensor)>,
-    dilations: &[usize],
-    rows: &Rows,
-) -> Result<Layers> {
-    masked_network(tensors, dilations, Some(rows))
 }
 
 /// With the masks of these rows, or of all.

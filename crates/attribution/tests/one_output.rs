@@ -156,7 +156,7 @@ fn rows_that_are_left_out_say_nothing() -> AnyResult {
         }
         let mut biases = t.to_vec1::<f32>()?;
         for (row, bias) in biases.iter_mut().enumerate() {
-            if !rows.of(row / CHANNELS).contains(&(row % CHANNELS)) {
+            if !rows.has(row / CHANNELS, row % CHANNELS) {
                 *bias = 50.;
             }
         }

@@ -18,12 +18,22 @@ use crate::rows::Rows;
 pub fn masks(z: &Tensor, weight: &Tensor, bias: &Tensor, rows: &Rows) -> Result<Tensor> {
     let (b, c, h, w) = z.dims4()?;
     let k = weight.dim(0)?.checked_div(c).unwrap_or(0);
-    let mut logits = conv2d(z, weight, bias, 1)?.reshape((b, k, c, h, w))?;
-    if !rows.is_all() {
-        // A mask of 0 with a gradient of 0, even if the logit is NaN.
-        let shut = Tensor::new(f32::NEG_INFINITY, z.device())?.to_dtype(logits.dtype())?;
-        logits = kept_or(rows, &logits, &shut)?;
-    }
+    masks_of_logits(&conv2d(z, weight, bias, 1)?.reshape((b, k, c, h, w))?, rows)
+}
+
+/// The masks of logits [B, K, C, H, W]: their sigmoid, and 0 for rows that are left out, with a
+/// gradient of 0, even if the logit is NaN.
+///
+/// # Errors
+/// If the rows are of other numbers of attributes or channels.
+pub fn masks_of_logits(logits: &Tensor, rows: &Rows) -> Result<Tensor> {
+    let logits = match rows.is_all() {
+        true => logits.clone(),
+        false => {
+            let shut = Tensor::new(f32::NEG_INFINITY, logits.device())?;
+            kept_or(rows, logits, &shut.to_dtype(logits.dtype())?)?
+        }
+    };
     // Unlike candle_nn's, this sigmoid and its gradient are finite for every finite logit.
     let e = (logits.abs()?.neg()?).exp()?;
     let positive = logits.ge(0f64)?.to_dtype(logits.dtype())?;
@@ -72,7 +82,7 @@ fn not_zero(rows: &Rows, curve: &dyn ToneCurve) -> Result<Rows> {
     let is_open = |k: usize, c: usize| {
         let mut mask = [0.];
         curve.apply(k, c, &mut mask);
-        rows.of(k).binary_search(&c).is_ok() || mask != [0.]
+        rows.has(k, c) || mask != [0.]
     };
     let of = |k: usize| (0..rows.channels()).filter(|&c| is_open(k, c)).collect();
     Rows::new(rows.channels(), (0..rows.attributes()).map(of).collect())

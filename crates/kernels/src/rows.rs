@@ -67,6 +67,14 @@ impl Rows {
         &self.kept[attribute]
     }
 
+    /// Whether an attribute has a mask for a channel.
+    ///
+    /// # Panics
+    /// If there is no such attribute.
+    pub fn has(&self, attribute: usize, channel: usize) -> bool {
+        self.kept[attribute].binary_search(&channel).is_ok()
+    }
+
     /// The number of rows that are kept.
     pub fn count(&self) -> usize {
         self.kept.iter().map(Vec::len).sum()
@@ -98,11 +106,8 @@ impl Rows {
         if given != needed {
             return Err(Error::RowsOf { given, needed });
         }
-        let both = |(a, b): (&Vec<usize>, &Vec<usize>)| {
-            a.iter().copied().filter(|c| b.binary_search(c).is_ok()).collect()
-        };
-        let kept = self.kept.iter().zip(&other.kept).map(both).collect();
-        Ok(Self { channels: self.channels, kept })
+        let both = |k: usize| self.of(k).iter().copied().filter(|&c| other.has(k, c)).collect();
+        Ok(Self { channels: self.channels, kept: (0..self.attributes()).map(both).collect() })
     }
 
     /// The rows of these channels alone, which are numbered anew in this order.
@@ -116,10 +121,17 @@ impl Rows {
     /// ```
     #[must_use]
     pub fn on_channels(&self, channels: &[usize]) -> Self {
-        let of = |kept: &Vec<usize>| {
-            let has = |&new: &usize| kept.binary_search(&channels[new]).is_ok();
-            (0..channels.len()).filter(has).collect()
-        };
-        Self { channels: channels.len(), kept: self.kept.iter().map(of).collect() }
+        let of = |k: usize| (0..channels.len()).filter(|&new| self.has(k, channels[new])).collect();
+        Self { channels: channels.len(), kept: (0..self.attributes()).map(of).collect() }
+    }
+
+    /// The rows of these attributes alone, which are numbered anew in this order.
+    ///
+    /// # Panics
+    /// If there is no such attribute.
+    #[must_use]
+    pub fn on_attributes(&self, attributes: &[usize]) -> Self {
+        let kept = attributes.iter().map(|&k| self.kept[k].clone()).collect();
+        Self { channels: self.channels, kept }
     }
 }

@@ -199,7 +199,7 @@ fn rows_that_are_left_out_are_0_and_change_no_other(
         |rows: &Rows| plans::run(emulator, &forward(&n, rows, precision), &given[..3], 1).remove(0);
     let (own, all) = (means(rows), means(&all_rows(&n)));
     let gradients = plans::run(emulator, &backward(&n, rows, precision), &given, 2);
-    let is_kept = |row: usize| rows.of(row / n.channels).contains(&(row % n.channels));
+    let is_kept = |row: usize| rows.has(row / n.channels, row % n.channels);
     for (i, (own, all)) in own.iter().zip(&all).enumerate() {
         let attribute = i / (2 * n.channels) % n.attributes;
         let expected = match is_kept(attribute * n.channels + i % n.channels) {
@@ -316,7 +316,7 @@ fn in_f64(n: &Counts, rows: &Rows, [u, w, bias, g]: [&[f32]; 4]) -> [Vec<f32>; 4
         .map(|length| vec![0f64; length]);
     for (p, u) in u.chunks(d).enumerate() {
         for (row, w) in w.chunks(d).enumerate() {
-            if !rows.of(row / c).contains(&(row % c)) {
+            if !rows.has(row / c, row % c) {
                 continue;
             }
             let at = p / pixels * n.attributes * 2 * c + row / c * 2 * c + row % c;

@@ -183,7 +183,7 @@ impl Problem {
                 };
                 for attribute in 0..k {
                     for (at, &channel) in cut.kept.iter().enumerate() {
-                        if !self.rows.of(attribute).contains(&channel) {
+                        if !self.rows.has(attribute, channel) {
                             continue;
                         }
                         let row = attribute * c + channel;

@@ -138,6 +138,16 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// The settings that files leave out if they are 0: they came after the first files.
+    pub const LEFT_OUT_IF_ZERO: [&str; 2] = ["average", "sleep"];
+    /// Steps from one look at sleeping masks to the next ([`sleep`](Self::sleep)).
+    pub const LOOK_EVERY: usize = 32;
+
+    /// Whether masks of such a network may sleep in training.
+    pub fn may_sleep(&self, network: &NetworkConfig) -> bool {
+        self.sleep > 0. && network.attention
+    }
+
     /// Checks that every setting is possible.
     ///
     /// # Errors
@@ -180,7 +190,7 @@ mod tests {
         assert_eq!(config, expected);
         config.check().unwrap();
         let value = serde_json::to_value(&config).unwrap();
-        assert!(value.get("average").is_none() && value.get("sleep").is_none());
+        assert!(TrainConfig::LEFT_OUT_IF_ZERO.iter().all(|key| value.get(key).is_none()));
         let drowsy = TrainConfig { sleep: 0.25, ..Default::default() };
         assert_eq!(serde_json::to_value(&drowsy).unwrap()["sleep"], json!(0.25));
         let unknown = serde_json::from_value::<TrainConfig>(json!({ "epoch": 7 }));

@@ -29,8 +29,8 @@ impl Heads {
     /// [`Network::reconstruct_channels`](crate::Network::reconstruct_channels), and cost far less:
     /// see [`attention_logits_of_cuts`]. They carry no gradients.
     ///
-    /// `None` for heads without attention, with masks of 3×3, or on a GPU. The smaller networks are
-    /// then to be made and run.
+    /// `None` for heads without attention, with masks of more than one pixel (n > 1), or not on the
+    /// CPU. The smaller networks are then to be made and run.
     ///
     /// ```
     /// use candle_core::{DType, Device, Tensor};

@@ -217,38 +217,35 @@ impl Heads {
             mask_bias: select(&self.mask_bias, &rows)?,
             readout_weight: select(&self.readout_weight, &heads)?,
             readout_bias: select(&self.readout_bias, &heads)?,
+            rows: self.rows.on_attributes(attributes),
             ..self.clone()
         })
     }
 
     /// The heads on only these channels. They share no variable with these.
-    pub(crate) fn keep_channels(&self, channels: &Tensor) -> Result<Self> {
+    /// `index` holds them too.
+    pub(crate) fn keep_channels(&self, channels: &[usize], index: &Tensor) -> Result<Self> {
         let (k, c) = self.readout_weight.dims2()?;
         let n = self.mask_weight.dims()[2];
-        let kept = channels.elem_count();
+        let kept = channels.len();
         let mask_weight = self
             .mask_weight
             .reshape((k, c, c, n, n))?
-            .index_select(channels, 1)?
-            .index_select(channels, 2)?;
+            .index_select(index, 1)?
+            .index_select(index, 2)?;
         let mask_weight = mask_weight.reshape((k * kept, kept, n, n))?.contiguous()?;
-        let mask_bias = self.mask_bias.reshape((k, c))?.index_select(channels, 1)?;
+        let mask_bias = self.mask_bias.reshape((k, c))?.index_select(index, 1)?;
         let mask_bias = mask_bias.reshape(k * kept)?.contiguous()?;
-        let readout_weight = self.readout_weight.index_select(channels, 1)?.contiguous()?;
+        let readout_weight = self.readout_weight.index_select(index, 1)?.contiguous()?;
         Ok(Self {
             mask_weight: Var::from_tensor(&mask_weight)?,
             mask_bias: Var::from_tensor(&mask_bias)?,
             readout_weight: Var::from_tensor(&readout_weight)?,
             readout_bias: Var::from_tensor(&self.readout_bias.as_tensor().copy()?)?,
-            rows: self.rows.on_channels(&indices(channels)?),
+            rows: self.rows.on_channels(channels),
             attention: self.attention,
             precision: self.precision,
             frozen: self.frozen,
         })
     }
-}
-
-/// The channels of an index tensor.
-pub(crate) fn indices(channels: &Tensor) -> Result<Vec<usize>> {
-    Ok(channels.to_vec1::<u32>()?.into_iter().map(|c| c as usize).collect())
 }

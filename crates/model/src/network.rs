@@ -273,7 +273,7 @@ impl Network {
     /// # Errors
     /// If `channels` is empty or one of them does not exist.
     pub fn keep_channels(&self, channels: &[usize]) -> Result<Self> {
-        self.with_channels(channels, |index| self.heads.keep_channels(index))
+        self.with_channels(channels, |index| self.heads.keep_channels(channels, index))
     }
 
     /// A smaller network with only these attributes, in this order: logits [B, A] of A attributes,
@@ -305,11 +305,9 @@ impl Network {
             let operation = "keep_attributes";
             return Err(KernelError::Attribute { operation, index, attributes: count }.into());
         }
-        let rows = attributes.iter().map(|&k| self.heads.rows().of(k).to_vec()).collect();
-        let rows = Rows::new(channels, rows)?;
         let every: Vec<usize> = (0..channels).collect();
         let kept = self.with_channels(&every, |_| self.heads.keep_attributes(attributes))?;
-        Self { config, ..kept }.with_rows(rows)
+        Ok(Self { config, ..kept })
     }
 
     /// The network with only these channels of its extractor, and with the heads that `heads` makes

@@ -278,7 +278,7 @@ fn left_out_rows(network: &Network) -> AnyResult<Vec<(f32, bool)>> {
     let rows = network.heads().rows();
     let weights = tensor(network, "heads.mask.weight").1.flatten_from(1)?.to_vec2::<f32>()?;
     let biases = tensor(network, "heads.mask.bias").1.to_vec1::<f32>()?;
-    let gone = (0..weights.len()).filter(|row| !rows.of(row / 12).contains(&(row % 12)));
+    let gone = (0..weights.len()).filter(|row| !rows.has(row / 12, row % 12));
     Ok(gone.map(|row| (biases[row], weights[row].iter().any(|w| *w != 0.))).collect())
 }
 

@@ -24,9 +24,6 @@ const K: usize = 40;
 const C: usize = 128;
 /// Faces that the loader's case decodes.
 pub const FACES: usize = 200;
-/// Steps from one look at sleeping rows to the next: so many are measured at each point of a
-/// training, and one of them looks.
-const LOOK_EVERY: usize = 32;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +103,8 @@ pub fn all(gpu: bool) -> Vec<Case> {
     let run = (!gpu).then(|| Case::new(Work::TrainRun, 32, 32, Precision::Bf16));
     cases.extend(run);
     let other = |work, batch| Case::new(work, 64, batch, Precision::F32);
-    for form in [Form::Stock, Form::Dense] {
+    // candle has no sigmoid on a GPU.
+    for form in [Form::Stock, Form::Dense].into_iter().skip(usize::from(gpu)) {
         cases.extend([Work::Infer, Work::Train].map(|work| Case { form, ..other(work, 4) }));
     }
     cases.extend([other(Work::Loader, FACES), other(Work::PruneCurve, 8)]);
@@ -285,7 +283,7 @@ impl Case {
     fn train_run(&self, device: &Device) -> Result<Measured> {
         let (images, labels) = self.images(device)?;
         let run = KeptRows::read()?;
-        let mut points = vec![];
+        let (mut points, steps) = (vec![], TrainConfig::LOOK_EVERY);
         for point in &run.training {
             let rows = run.draw(&point.awake)?;
             let count = rows.count();
@@ -297,13 +295,14 @@ impl Case {
             let mut trainer = Trainer::new(network, config, run.steps_of_a_pass)?;
             // Up to the second look. One image shows which masks are shut.
             let (image, label) = (images.narrow(0, 0, 1)?, labels.narrow(0, 0, 1)?);
-            for _ in 0..LOOK_EVERY {
+            for _ in 0..steps {
                 trainer.step(&image, &label)?;
             }
             let awake = trainer.step(&image, &label)?.awake;
             ensure!(awake == Some(count), "{awake:?} rows are awake, not the point's {count}");
-            let rounds = LOOK_EVERY..=LOOK_EVERY;
-            let measured = repeat_between(rounds, device, || Ok(trainer.step(&images, &labels)?))?;
+            // One of them looks at sleeping rows.
+            let measured =
+                repeat_between(steps..=steps, device, || Ok(trainer.step(&images, &labels)?))?;
             points.push(Measured { gflop, ..measured });
         }
         let sum =

@@ -280,9 +280,7 @@ fn heads_under(sizes: [usize; 5], n: usize, precision: Precision, given: Given) 
             .collect())
     };
     let name = named("heads under curves", sizes, n, precision, given);
-    let check = check(name, precision, head_inputs(sizes, n), Box::new(compute));
-    // The curve of n = 40 multiplies a mask's rounding error by up to 40.
-    Check { tolerance: check.tolerance.max(1e-4), ..check }
+    check(name, precision, head_inputs(sizes, n), Box::new(compute))
 }
 
 fn masks() -> Check {

@@ -1,7 +1,7 @@
 //! Tensor operations that the layers are made of, and their gradients.
 
-use candle_core::{D, DType, Tensor};
-use foresee_kernels::{Precision, Rows};
+use candle_core::{D, DType, Error, Tensor};
+use foresee_kernels::{Precision, Rows, reference};
 
 /// How a convolution steps over its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,23 +89,7 @@ pub(crate) fn masks(
     let (b, _, h, w) = z.dims4()?;
     let padding = weight.dim(2)? / 2;
     let logits = convolve(z, weight, Some(bias), &Conv2d { padding, ..Conv2d::default() })?;
-    let logits = logits.reshape((b, k, c, h, w))?;
-    if rows.is_all() {
-        return sigmoid(&logits);
-    }
-    // A mask of 0 with a gradient of 0, even if the logit is NaN.
-    let shut = Tensor::new(f32::NEG_INFINITY, z.device())?.to_dtype(z.dtype())?;
-    let is_kept = rows.to_tensor(z.device())?.ne(0f64)?.reshape((1, k, c, 1, 1))?;
-    let is_kept = is_kept.broadcast_as(logits.shape())?;
-    sigmoid(&is_kept.where_cond(&logits, &shut.broadcast_as(logits.shape())?)?)
-}
-
-/// Finite, and so is its gradient, for every finite x: exp(-x) of a mask that training has shut is
-/// infinite. For -∞ both are 0.
-fn sigmoid(x: &Tensor) -> candle_core::Result<Tensor> {
-    let e = x.abs()?.neg()?.exp()?;
-    let positive = x.ge(0f64)?.to_dtype(x.dtype())?;
-    (&positive + ((1. - &positive)? * &e)?)? / (e + 1.)?
+    reference::masks_of_logits(&logits.reshape((b, k, c, h, w))?, rows).map_err(Error::wrap)
 }
 
 /// The s×s windows of a pool as a last dimension: [B, C, H, W] → [B, C, H/s, W/s, s·s].

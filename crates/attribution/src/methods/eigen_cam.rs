@@ -12,6 +12,7 @@ use crate::tensors::{check_input, in_batches, to_f64};
 
 /// Passes of the eigenvalues' algorithm at most; some two for each channel are usual.
 const PASSES: usize = 100_000;
+
 /// Eigen-CAM (Muhammad & Yeasin, 2020): the pixels' values of the activation's channels, along the
 /// direction in which they vary most. With X [H·W, C] the activation without each channel's mean,
 /// and v its first right singular vector, the map is X·v; its positive part unless the options say

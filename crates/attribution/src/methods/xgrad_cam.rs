@@ -9,6 +9,7 @@ use crate::precision::{ROUNDINGS, epsilon};
 
 /// Added to ΣA, as in pytorch-grad-cam: a channel that is 0 everywhere gets the weight 0.
 const STABILIZER: f64 = 1e-7;
+
 /// XGrad-CAM (Fu et al., 2020): Σ_c α_c·A_c with α_c = Σ_ij g_ij·A_ij / (Σ_ij A_ij + 1e-7) and g =
 /// ∂f/∂A_c, the mean of the gradient that is weighted by the activation; its positive part unless
 /// the options say otherwise. [B, H, W] of the activation.

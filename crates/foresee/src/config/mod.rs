@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use foresee_data::PROFILES;
-use foresee_model::Sparsity;
+use foresee_model::{Sparsity, TrainConfig};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -83,7 +83,7 @@ impl Config {
     pub(crate) fn keys(&self) -> Result<Vec<(String, String)>> {
         let mut config = serde_json::to_value(self)?;
         if let Some(train) = config.get_mut("train").and_then(Value::as_object_mut) {
-            for key in ["average", "sleep"] {
+            for key in TrainConfig::LEFT_OUT_IF_ZERO {
                 train.entry(key).or_insert(Value::from(0.));
             }
         }

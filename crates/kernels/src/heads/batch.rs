@@ -7,7 +7,7 @@ use super::curves::{Curves, RowSums};
 use super::dims::{Chunk, Dims};
 use super::forward::{ForwardChunk, ForwardScratch};
 use super::panels::Panels;
-use super::weights::{WeightGradients, WeightSums, Weights};
+use super::weights::{Gradients, WeightGradients, WeightSums, Weights};
 use crate::curve::ToneCurve;
 use crate::factor::Factor;
 use crate::isa::Instructions;
@@ -16,9 +16,6 @@ use crate::product::COLUMNS;
 /// Into how many parts the pixels of a batch are cut for the weights' gradient, whatever the number
 /// of threads: the order of sums, and so every bit, depends on it.
 pub(crate) const PARTS: usize = 16;
-/// Into how many parts at most the pixels of one image are cut in the forward pass, whatever the
-/// number of threads. More need more memory, above all with many curves.
-pub(super) const IMAGE_PARTS: usize = 8;
 
 /// The values of the operation's inputs.
 #[derive(Clone, Copy)]
@@ -69,10 +66,7 @@ fn row_sums<F: Factor>(
     }
     let weights = &Weights::<F>::forward(dims, panels, inputs.w, inputs.bias);
     let chunks = dims.chunks();
-    let image_chunks = chunks.len() / dims.images;
-    let part_chunks = image_chunks.div_ceil(IMAGE_PARTS);
-    let parts: Vec<&[Chunk]> =
-        chunks.chunks(image_chunks).flat_map(|chunks| chunks.chunks(part_chunks)).collect();
+    let parts = dims.parts(&chunks);
     let mut sums = vec![0f32; parts.len() * each];
     sums.par_chunks_exact_mut(each).zip(&parts).for_each_init(
         || ForwardScratch::<F>::new(dims, !curves.applied.is_empty()),
@@ -120,7 +114,7 @@ impl ImageMeans<'_> {
     fn write(&self, sums: &[f32], out: &mut [f32]) {
         let Self { panels, curves, .. } = self;
         if !curves.are_identity() {
-            panels.left_out().for_each(|row| self.write_closed(row, out));
+            panels.left_out(self.dims).for_each(|row| self.write_closed(row, out));
         }
         let each = curves.sums() * 2 * COLUMNS;
         for panel in panels.iter() {
@@ -175,12 +169,12 @@ pub(crate) fn backward<F: Factor>(
     inputs: Inputs,
     g: &[f32],
     needs_weights: bool,
-) -> (Vec<f32>, Option<WeightGradients>) {
+) -> Gradients {
     let Inputs { u, w, bias } = inputs;
     let mut du = vec![0f32; u.len()];
     if du.is_empty() || panels.count() == 0 {
         let zeros = || WeightGradients { dw: vec![0.; w.len()], db: vec![0.; bias.len()] };
-        return (du, needs_weights.then(zeros));
+        return Gradients { du, weights: needs_weights.then(zeros) };
     }
     let weights = &Weights::<F>::backward(dims, panels, w, bias);
     let chunks = dims.chunks();
@@ -200,7 +194,8 @@ pub(crate) fn backward<F: Factor>(
         },
     );
     let sums: Vec<WeightSums> = parts.into_iter().filter_map(|part| part.weight_sums).collect();
-    (du, needs_weights.then(|| WeightSums::total(dims, panels, &sums)))
+    let weights = needs_weights.then(|| WeightSums::total(dims, panels, &sums));
+    Gradients { du, weights }
 }
 
 /// Cuts a batch into [`PARTS`].

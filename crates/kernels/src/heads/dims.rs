@@ -13,6 +13,10 @@ use crate::rows::Rows;
 /// second-level cache.
 pub(crate) const CHUNK: usize = 128;
 
+/// Into how many parts at most the pixels of one image are cut in the forward pass, whatever the
+/// number of threads. More need more memory, above all with many curves.
+const IMAGE_PARTS: usize = 8;
+
 /// The sizes of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dims {
@@ -104,6 +108,14 @@ impl Dims {
     /// Distance of two pixels of a chunk.
     pub fn pitch(&self) -> usize {
         pitch(self.inputs)
+    }
+
+    /// The chunks of a batch in parts: [`IMAGE_PARTS`] at most of each image, and as many of every
+    /// image.
+    pub fn parts<'a>(&self, chunks: &'a [Chunk]) -> Vec<&'a [Chunk]> {
+        let of_image = self.pixels.div_ceil(CHUNK);
+        let of_part = of_image.div_ceil(IMAGE_PARTS);
+        chunks.chunks(of_image).flat_map(|chunks| chunks.chunks(of_part)).collect()
     }
 
     /// All chunks of a batch, image by image.

@@ -20,7 +20,7 @@ pub use self::cuts::{ChannelCut, HeadWeights, StandIn, attention_logits_of_cuts}
 use self::dims::Dims;
 pub use self::fused::{LossOfMeans, PooledWithGradients, attention_heads_with_loss, keeps_masks};
 use self::panels::Panels;
-use self::weights::WeightGradients;
+use self::weights::Gradients;
 use crate::curve::{Identity, ToneCurve};
 use crate::error::{Error, Result};
 use crate::factor::{Precision, with_factors};
@@ -211,12 +211,11 @@ pub fn attention_masks(
     let index: Vec<u32> =
         attributes.iter().flat_map(|&k| (k * c) as u32..((k + 1) * c) as u32).collect();
     let index = Tensor::from_vec(index, attributes.len() * c, z.device())?;
-    let kept = attributes.iter().map(|&k| rows.of(k).to_vec()).collect();
     reference::masks(
         &z.detach().contiguous()?,
         &weight.detach().index_select(&index, 0)?,
         &bias.detach().index_select(&index, 0)?,
-        &Rows::new(c, kept)?,
+        &rows.on_attributes(attributes),
     )
 }
 
@@ -320,12 +319,7 @@ impl Heads {
         })
     }
 
-    fn backward(
-        &self,
-        inputs: Inputs,
-        g: &[f32],
-        needs_weights: bool,
-    ) -> (Vec<f32>, Option<WeightGradients>) {
+    fn backward(&self, inputs: Inputs, g: &[f32], needs_weights: bool) -> Gradients {
         with_factors!(self.precision, self.instructions, F => {
             batch::backward::<F>(
                 &self.dims,
@@ -368,15 +362,9 @@ impl CustomOp3 for Heads {
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let needs_weights = w.track_op() || b.track_op();
-        let (du, gradients) = with_slices([u, w, b, g], |[u, w, bias, g]| {
+        let gradients = with_slices([u, w, b, g], |[u, w, bias, g]| {
             self.backward(Inputs { u, w, bias }, g, needs_weights)
         })?;
-        let tensor =
-            |values: Vec<f32>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
-        let du = tensor(du, u)?;
-        let Some(WeightGradients { dw, db }) = gradients else {
-            return Ok((Some(du), None, None));
-        };
-        Ok((Some(du), Some(tensor(dw, w)?), Some(tensor(db, b)?)))
+        gradients.into_tensors([u, w, b], 1.)
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use pulp::Simd;
 
+use super::dims::Dims;
 use crate::product::COLUMNS;
 use crate::rows::Rows;
 use crate::sigmoid::{Row, add_products, fma};
@@ -19,8 +20,6 @@ pub(crate) struct Panels {
     places: Vec<Place>,
     /// The panels of each group.
     groups: Vec<Range<usize>>,
-    /// K.
-    attributes: usize,
     /// C.
     channels: usize,
 }
@@ -94,13 +93,13 @@ impl Panels {
             }));
             groups.push(first..places.len());
         }
-        let (attributes, channels) = (rows.attributes(), rows.channels());
-        Self { rows: kept, places, groups, attributes, channels }
+        Self { rows: kept, places, groups, channels: rows.channels() }
     }
 
     /// Attribute and channel of each row that is not kept.
-    pub fn left_out(&self) -> impl Iterator<Item = (usize, usize)> {
-        let all = (0..self.attributes).flat_map(move |k| (0..self.channels).map(move |c| (k, c)));
+    pub fn left_out(&self, dims: &Dims) -> impl Iterator<Item = (usize, usize)> {
+        let Dims { attributes, channels, .. } = *dims;
+        let all = (0..attributes).flat_map(move |k| (0..channels).map(move |c| (k, c)));
         // Kept rows ascend.
         all.filter(move |row| self.rows.binary_search(row).is_err())
     }

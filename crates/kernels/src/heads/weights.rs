@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
 use super::dims::Dims;
@@ -78,6 +79,29 @@ pub(crate) struct WeightSums {
 pub(crate) struct WeightGradients {
     pub dw: Vec<f32>,
     pub db: Vec<f32>,
+}
+
+/// The gradients of the inputs u [B, P, D] and, if they are needed, of the weights and biases.
+pub(crate) struct Gradients {
+    pub du: Vec<f32>,
+    pub weights: Option<WeightGradients>,
+}
+
+impl Gradients {
+    /// The gradients times `scale`, in the shapes of u, w and the biases.
+    pub fn into_tensors(
+        self,
+        [u, w, b]: [&Tensor; 3],
+        scale: f32,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let tensor = |values: Vec<f32>, like: &Tensor| -> Result<Tensor> {
+            let gradient = Tensor::from_vec(values, like.shape(), &Device::Cpu)?;
+            if scale == 1. { Ok(gradient) } else { gradient * f64::from(scale) }
+        };
+        let du = Some(tensor(self.du, u)?);
+        let Some(WeightGradients { dw, db }) = self.weights else { return Ok((du, None, None)) };
+        Ok((du, Some(tensor(dw, w)?), Some(tensor(db, b)?)))
+    }
 }
 
 impl WeightSums {

@@ -6,7 +6,7 @@ mod sleep;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Result as CandleResult, Tensor};
-use foresee_kernels::{Rows, moving_average};
+use foresee_kernels::moving_average;
 use serde::{Deserialize, Serialize};
 
 use self::pass::Pass;
@@ -96,7 +96,7 @@ impl Trainer {
             AdamWConfig { weight_decay: config.weight_decay, ..Default::default() },
         )?;
         let average = (config.average > 0.).then(|| network.deep_copy()).transpose()?;
-        let may_sleep = config.sleep > 0. && network.config().attention;
+        let may_sleep = config.may_sleep(network.config());
         let sleep = may_sleep.then(|| Sleep::new(network.heads(), config.sleep)).transpose()?;
         let position = Position::default();
         Ok(Self { network, average, optimizer, sleep, config, batches, position })
@@ -111,11 +111,6 @@ impl Trainer {
     /// one, otherwise [`network`](Self::network).
     pub fn trained(&self) -> &Network {
         self.average.as_ref().unwrap_or(&self.network)
-    }
-
-    /// The rows of the heads that are awake: those that the next step computes, unless it looks.
-    pub fn awake_rows(&self) -> &Rows {
-        self.sleep.as_ref().map_or(self.network.heads().rows(), Sleep::rows)
     }
 
     /// The progress of the training.
@@ -137,7 +132,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::NotFinite`] if the loss or a gradient is not finite. The weights then stay as they
-    /// were, but running moments can have changed.
+    /// were, but running moments, and at a look the rows that sleep, can have changed.
     pub fn step(&mut self, images: &Tensor, labels: &Tensor) -> Result<StepReport> {
         let Pass { output, loss, gradients, awake } = self.pass(images, labels)?;
         let values = self.read_back(loss, &output, labels, &gradients)?;

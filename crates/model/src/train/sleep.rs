@@ -3,11 +3,9 @@
 use candle_core::{D, DType, Tensor, Var};
 use foresee_kernels::{Identity, Pooled, Rows, ToneCurve, attention_heads_with_curves};
 
+use crate::config::TrainConfig;
 use crate::error::Result;
 use crate::heads::Heads;
-
-/// Steps from one look at all rows to the next.
-const LOOK_EVERY: usize = 32;
 
 /// Which rows (attribute, channel) of the heads sleep.
 ///
@@ -57,7 +55,7 @@ impl Sleep {
 
     /// Whether a step looks at all rows.
     pub fn looks(step: usize) -> bool {
-        step.is_multiple_of(LOOK_EVERY)
+        step.is_multiple_of(TrainConfig::LOOK_EVERY)
     }
 
     /// Looks at all rows on features z [B, C, H, W].

@@ -257,7 +257,7 @@ impl Work<'_> {
     /// Whether masks may sleep in training.
     fn may_sleep(&self) -> bool {
         let Config { model, train, .. } = self.config();
-        train.trainer.sleep > 0. && model.attention
+        train.trainer.may_sleep(model)
     }
 
     /// Networks of all curves of pruning.

@@ -32,7 +32,7 @@ impl History {
         validation.retain(|v| v.epochs_done <= at.epoch);
         // Without sleep, such a file is of another run.
         let Config { model, train, .. } = &run.manifest.config;
-        let may_sleep = train.trainer.sleep > 0. && model.attention;
+        let may_sleep = train.trainer.may_sleep(model);
         let mut awake: Vec<AwakeRows> = if may_sleep { run.read()? } else { vec![] };
         awake.retain(|look| look.step < at.step);
         Ok(Self { steps, awake, validation })

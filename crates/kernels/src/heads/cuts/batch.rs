@@ -6,8 +6,7 @@ use super::block::{ChunkJob, Scratch};
 use super::prepared::Prepared;
 use super::{ChannelCut, Values};
 use crate::factor::Factor;
-use crate::heads::batch::IMAGE_PARTS;
-use crate::heads::dims::{CHUNK, Dims};
+use crate::heads::dims::Dims;
 use crate::isa::Instructions;
 
 /// Logits [cuts, B, K].
@@ -23,18 +22,15 @@ pub(super) fn logits<F: Factor>(
         return vec![];
     }
     let prepared = &Prepared::<F>::new(dims, values, cuts);
-    let part_pixels = pixels.div_ceil(IMAGE_PARTS).next_multiple_of(CHUNK);
-    let image_parts = pixels.div_ceil(part_pixels);
-    let mut sums = vec![0f64; images * image_parts * each];
-    sums.par_chunks_exact_mut(each).enumerate().for_each_init(
+    let chunks = dims.chunks();
+    let parts = dims.parts(&chunks);
+    let mut sums = vec![0f64; parts.len() * each];
+    sums.par_chunks_exact_mut(each).zip(&parts).for_each_init(
         || Scratch::new(prepared),
-        |scratch, (part, sums)| {
-            let image = part / image_parts * pixels;
-            let first = part % image_parts * part_pixels;
-            let last = pixels.min(first + part_pixels);
-            for start in (first..last).step_by(CHUNK) {
-                let end = last.min(start + CHUNK);
-                let z = &values.z[(image + start) * channels..(image + end) * channels];
+        |scratch, (sums, chunks)| {
+            for chunk in *chunks {
+                let first = chunk.image * pixels + chunk.start;
+                let z = &values.z[first * channels..][..chunk.pixels * channels];
                 F::dispatch(instructions, ChunkJob { prepared, z, sums, scratch });
             }
         },

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{ChannelCut, Values};
 use crate::factor::Factor;
 use crate::heads::dims::Dims;
-use crate::product::{COLUMNS, steps};
+use crate::product::{COLUMNS, pack, steps};
 use crate::sigmoid::{Row, row};
 
 /// Up to 32 masks of one attribute.
@@ -111,14 +111,10 @@ pub(super) fn weights<F: Factor>(
     let each = steps::<F>(c) * COLUMNS;
     let mut out = vec![F::default(); panels.len() * each];
     out.par_chunks_exact_mut(each).zip(panels).for_each(|(out, panel)| {
-        for (column, &place) in panel.places.iter().enumerate() {
-            let row = &weight[(panel.attribute * c + order[place]) * c..][..c];
-            for (factor, channels) in order.chunks(F::TERMS).enumerate() {
-                let mut terms = [0f32; 2];
-                terms.iter_mut().zip(channels).for_each(|(term, &channel)| *term = row[channel]);
-                out[factor * COLUMNS + column] = F::of(&terms[..channels.len()]);
-            }
-        }
+        let row = |&place: &usize| &weight[(panel.attribute * c + order[place]) * c..][..c];
+        let rows = panel.places.iter().map(row);
+        let gathered: Vec<f32> = rows.flat_map(|row| order.iter().map(|&q| row[q])).collect();
+        pack(&gathered, c, panel.places.len(), 1, c, out);
     });
     out
 }

@@ -10,7 +10,7 @@ use crate::factor::Factor;
 use crate::heads::batch::{Inputs, PARTS};
 use crate::heads::dims::Dims;
 use crate::heads::panels::Panels;
-use crate::heads::weights::{WeightGradients, WeightSums, Weights};
+use crate::heads::weights::{Gradients, WeightSums, Weights};
 use crate::isa::Instructions;
 
 /// Values that a thread adds at a time.
@@ -21,13 +21,6 @@ pub(super) struct Fused {
     /// [B, K, 2, C] of mask ⊗ feature, then of the mask.
     pub means: Vec<f32>,
     pub gradients: Gradients,
-}
-
-/// The gradients of the loss.
-pub(super) struct Gradients {
-    /// [B, P, D].
-    pub du: Vec<f32>,
-    pub weights: Option<WeightGradients>,
 }
 
 /// Means, and gradients of the inputs and, if `needs_weights`, of the weights and the biases.

@@ -9,10 +9,11 @@ use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor, bail};
 
-use self::batch::{Fused, Gradients};
+use self::batch::Fused;
 use super::batch::Inputs;
 use super::dims::{CHUNK, Dims};
 use super::panels::{GROUP, Panels};
+use super::weights::Gradients;
 use crate::dispatch::cpu_kernel_takes;
 use crate::error::Result;
 use crate::factor::{Precision, with_factors};
@@ -174,16 +175,9 @@ impl CustomOp3 for PrecomputedGradients {
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Gradients { du, weights }) = taken else {
+        let Some(gradients) = taken else {
             bail!("{}: its gradients are there for one backward pass", self.name());
         };
-        let scale = g.to_scalar::<f32>()?;
-        let tensor = |values: Vec<f32>, like: &Tensor| -> candle_core::Result<Tensor> {
-            let gradient = Tensor::from_vec(values, like.shape(), &Device::Cpu)?;
-            if scale == 1. { Ok(gradient) } else { gradient * f64::from(scale) }
-        };
-        let du = tensor(du, u)?;
-        let Some(weights) = weights else { return Ok((Some(du), None, None)) };
-        Ok((Some(du), Some(tensor(weights.dw, w)?), Some(tensor(weights.db, b)?)))
+        gradients.into_tensors([u, w, b], g.to_scalar()?)
     }
 }
