@@ -7,7 +7,7 @@ type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// Which crates of the house a crate may use, in any section of its manifest. Arrows point down:
 /// each line names crates above it only.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("foresee-data", &[]),
     ("foresee-files", &[]),
     ("foresee-stats", &[]),
@@ -15,10 +15,17 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("foresee-report", &["foresee-files"]),
     ("foresee-celeba", &["foresee-data"]),
     ("foresee-model", &["foresee-files", "foresee-kernels"]),
+    ("foresee-graph", &["foresee-files", "foresee-kernels", "foresee-model"]),
     ("foresee-analysis", &["foresee-stats"]),
-    ("foresee-perturb", &["foresee-kernels", "foresee-model", "foresee-stats"]),
-    ("foresee-predict", &["foresee-perturb", "foresee-stats"]),
-    ("foresee-attribution", &["foresee-kernels", "foresee-model", "foresee-stats"]),
+    (
+        "foresee-perturb",
+        &["foresee-analysis", "foresee-graph", "foresee-kernels", "foresee-model", "foresee-stats"],
+    ),
+    ("foresee-predict", &["foresee-graph", "foresee-perturb", "foresee-stats"]),
+    (
+        "foresee-attribution",
+        &["foresee-graph", "foresee-kernels", "foresee-model", "foresee-stats"],
+    ),
     (
         "foresee",
         &[
@@ -27,6 +34,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "foresee-celeba",
             "foresee-data",
             "foresee-files",
+            "foresee-graph",
             "foresee-kernels",
             "foresee-model",
             "foresee-perturb",

@@ -27,7 +27,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     #[command(flatten)]
-    Foresee(cli::Command),
+    Foresee(Box<cli::Command>),
     /// Check everything that CI checks: format, clippy, tests, docs, the book, packages, a smoke
     /// run.
     #[command(after_help = "Environment: FORESEE_CELEBA (real faces), PROPTEST_CASES, CXX")]
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Foresee(command) => cli::run(command),
+        Command::Foresee(command) => cli::run(*command),
         Command::Test => test::test(),
         Command::Book => book::book(),
         Command::Bench(args) => bench::bench(&args),

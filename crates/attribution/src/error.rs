@@ -247,6 +247,9 @@ pub enum Error {
     /// A regression has no solution, or its penalty is outside its range.
     #[error(transparent)]
     Stats(#[from] foresee_stats::Error),
+    /// A graph, or a node of it.
+    #[error(transparent)]
+    Graph(#[from] foresee_graph::Error),
     /// An error of candle or of the model.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

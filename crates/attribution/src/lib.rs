@@ -6,6 +6,7 @@ mod cascade;
 mod error;
 mod explainer;
 mod gradient_check;
+mod graph;
 mod layers;
 mod maps;
 mod methods;
@@ -27,15 +28,16 @@ pub use error::{Error, Result};
 pub use explainer::{Explainer, Explanation};
 pub use foresee_stats::{Fit, Penalty};
 pub use gradient_check::ModelChecks;
+pub use graph::{GraphModel, SplitGraph};
 pub use layers::{BatchNorm, Conv2d, LayerKind, Layers, SplitLayers, Weights};
 pub use maps::{Interpolation, Reduce, per_pixel, resize};
 pub use methods::{
     AttributeSurrogate, Bias, Composite, ConceptVector, Distance, Fidelity, GradCam, Importance,
     IntegratedGradients, IntegratedGradientsResult, LayerSum, Lime, LimeResult, MIN_SURROGATE_ROWS,
-    MaskWeights, Method, NoiseLevel, PartialDependence, Permutation, Quadrature, Reading,
-    RegionImportance, Relevance, Rule, SmoothGrad, Statistic, Surrogate, SurrogateInputs,
-    SurrogateKind, SurrogateModel, SurrogateOptions, Tcav, TcavResult, TcavRun, TcavScore,
-    TcavTest, Tree, attribute_importances, attribute_surrogates, cam, chance, eigen_cam,
+    MaskWeights, Method, NoiseLevel, NormRule, PartialDependence, Permutation, ProductRule,
+    Quadrature, Reading, RegionImportance, Relevance, Rule, SmoothGrad, Statistic, Surrogate,
+    SurrogateInputs, SurrogateKind, SurrogateModel, SurrogateOptions, Tcav, TcavResult, TcavRun,
+    TcavScore, TcavTest, Tree, attribute_importances, attribute_surrogates, cam, chance, eigen_cam,
     global_surrogate, grad_cam, grad_cam_plus_plus, guided_backprop, guided_grad_cam, hires_cam,
     input_x_gradient, integrated_gradients, label_importances, layer_cam, lime,
     lime_with_perturbations, log_losses, lrp, mask_map, most_important, partial_dependence,

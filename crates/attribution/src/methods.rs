@@ -41,6 +41,7 @@ pub use attribute_surrogates::{AttributeSurrogate, SurrogateInputs, attribute_su
 pub use cam::cam;
 pub use chance::chance;
 pub use deep_lift::{DeepLift, DeepLiftResult, DeepLiftRule, deep_lift};
+pub(crate) use deep_lift::{gate_multiplier, ratio as difference_ratio};
 pub use eigen_cam::eigen_cam;
 pub use expected_gradients::{
     ExpectedGradients, expected_gradients, expected_gradients_with_draws,
@@ -62,7 +63,8 @@ pub use kernel_shap::{
 pub use label_importance::label_importances;
 pub use layer_cam::layer_cam;
 pub use lime::{Distance, Lime, LimeResult, lime, lime_with_perturbations};
-pub use lrp::{Bias, Composite, LayerSum, Relevance, Rule, lrp};
+pub use lrp::{Bias, Composite, LayerSum, NormRule, ProductRule, Relevance, Rule, lrp};
+pub(crate) use lrp::{LinearLayer, LinearMap, stabilized_ratio};
 pub use masks::{MaskWeights, mask_map};
 pub use occlusion::{Occlusion, occlusion};
 pub use partial_dependence::{PartialDependence, partial_dependence, quantile_grid};

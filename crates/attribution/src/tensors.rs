@@ -84,5 +84,8 @@ pub(crate) fn column(values: Vec<f64>, x: &Tensor) -> Result<Tensor> {
 
 /// The sum of each input's entries, `[B]`.
 pub(crate) fn sum_per_input(t: &Tensor) -> Result<Vec<f64>> {
+    if t.rank() < 2 {
+        return to_f64(t);
+    }
     to_f64(&t.to_dtype(DType::F64)?.flatten_from(1)?.sum(1)?)
 }

@@ -13,6 +13,7 @@ mod data_frame;
 mod dataset;
 mod error;
 mod formats;
+mod framing;
 #[cfg(feature = "hub")]
 pub mod hub;
 mod image_folder;
@@ -38,6 +39,7 @@ pub use cache::Cache;
 pub use check::{Finding, Status, bad_images, check};
 pub use dataset::CelebA;
 pub use error::{Error, Result};
+pub use framing::{Framing, is_image_name};
 pub use image_folder::ImageFolder;
 pub use landmarks::Landmarks;
 pub use layout::Layout;

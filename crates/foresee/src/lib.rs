@@ -14,6 +14,7 @@ mod figures;
 pub mod hash;
 mod interrupt;
 pub mod memory;
+mod networks;
 pub mod output;
 mod pages;
 mod program;

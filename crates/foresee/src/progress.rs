@@ -51,6 +51,8 @@ pub(crate) enum Unit {
     Channels,
     /// Attributes' labels.
     Labels,
+    /// Layers of a network.
+    Layers,
     /// Bytes of a download.
     #[cfg_attr(not(feature = "hub"), allow(dead_code))]
     Bytes,
@@ -65,6 +67,7 @@ impl Unit {
             Self::Cells => "cell",
             Self::Channels => "channel",
             Self::Labels => "label",
+            Self::Layers => "layer",
             Self::Bytes => "byte",
         }
     }
@@ -77,6 +80,7 @@ impl Unit {
             Self::Cells => "cells",
             Self::Channels => "channels",
             Self::Labels => "labels",
+            Self::Layers => "layers",
             Self::Bytes => "bytes",
         }
     }

@@ -83,6 +83,37 @@ pub enum Error {
         /// On each side.
         padding: usize,
     },
+    /// Windows of a convolution do not fit an image.
+    #[error(
+        "{operation}: a kernel of {kernel} taps, {dilation} apart, with a stride of {stride} and a \
+         padding of {} and {} does not fit {inputs} pixels: the kernel, the dilation and the \
+         stride are at least 1, and the kernel no longer than the padded image",
+        padding.0, padding.1
+    )]
+    Convolution {
+        /// The operation called.
+        operation: &'static str,
+        /// Pixels in this direction.
+        inputs: usize,
+        /// Taps of the kernel.
+        kernel: usize,
+        /// From one window to the next.
+        stride: usize,
+        /// From one tap to the next.
+        dilation: usize,
+        /// Zeros before and after the image.
+        padding: (usize, usize),
+    },
+    /// A window of a pool holds no pixel.
+    #[error("{operation}: window {window} of an axis of {inputs} pixels holds none of them")]
+    EmptyWindow {
+        /// The operation called.
+        operation: &'static str,
+        /// The window, from 0.
+        window: usize,
+        /// Pixels in this direction.
+        inputs: usize,
+    },
     /// An image would have no pixels.
     #[error("{operation}: a size of {size:?} was asked for, but both are at least 1")]
     Size {

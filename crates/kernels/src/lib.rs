@@ -3,6 +3,7 @@
 mod adamw;
 pub mod channels_last;
 mod conv;
+mod convolution;
 #[doc(hidden)]
 pub mod cuda;
 mod curve;
@@ -26,9 +27,11 @@ mod sigmoid;
 mod softmax;
 mod storage;
 mod upsample;
+mod window_pool;
 
 pub use adamw::{AdamWStep, adamw_step, moving_average};
 pub use conv::conv2d;
+pub use convolution::{ConvOptions, convolution};
 pub use curve::{ClosedForm, Identity, ToneCurve};
 pub use error::{Error, Result};
 pub use factor::Precision;
@@ -47,3 +50,4 @@ pub use pooled::Pooled;
 pub use rows::Rows;
 pub use softmax::softmax_last_dim;
 pub use upsample::{upsample_bilinear2d, upsample_nearest2d};
+pub use window_pool::{PoolAxis, avg_pool2d_windows, max_pool2d_windows};

@@ -4,8 +4,8 @@
 use candle_core::{D, Device, Result, Tensor};
 use foresee_kernels::{Precision, Rows, attention_heads, attention_heads_with_curves};
 use foresee_perturb::{
-    AttentionModel, Cut, Error, Identity, Noise, PowerCurve, PruneOrder, ToneCurve, prune_curves,
-    transform_grid,
+    AttentionModel, Cut, Error, GatedModel, Identity, Noise, PowerCurve, PruneOrder, ToneCurve,
+    prune_curves, transform_grid,
 };
 
 /// Features are random mixtures of the colours; one mask per attribute and channel; logits are sums
@@ -16,20 +16,9 @@ struct Mixtures {
     bias: Tensor,
 }
 
-impl AttentionModel for Mixtures {
-    fn channels(&self) -> usize {
-        self.mix.dims()[0]
-    }
-
+impl GatedModel for Mixtures {
     fn features(&self, images: &Tensor) -> Result<Tensor> {
         images.conv2d(&self.mix, 0, 1, 1, 1)
-    }
-
-    fn logits(&self, features: &Tensor) -> Result<Tensor> {
-        attention_heads(features, &self.weight, &self.bias, Precision::F32)
-            .map_err(candle_core::Error::wrap)?
-            .features
-            .sum(D::Minus1)
     }
 
     fn logits_with_curves(
@@ -43,6 +32,19 @@ impl AttentionModel for Mixtures {
             attention_heads_with_curves(features, weight, bias, &rows, curves, Precision::F32)
                 .map_err(candle_core::Error::wrap)?;
         pooled.iter().map(|pooled| pooled.features.sum(D::Minus1)).collect()
+    }
+}
+
+impl AttentionModel for Mixtures {
+    fn channels(&self) -> usize {
+        self.mix.dims()[0]
+    }
+
+    fn logits(&self, features: &Tensor) -> Result<Tensor> {
+        attention_heads(features, &self.weight, &self.bias, Precision::F32)
+            .map_err(candle_core::Error::wrap)?
+            .features
+            .sum(D::Minus1)
     }
 
     fn cut(&self, cut: &Cut) -> Result<Self> {

@@ -69,6 +69,20 @@ pub enum Error {
          the network's weights or the images are damaged"
     )]
     NotFinite,
+    /// A channel group of a graph cannot be judged.
+    #[error("the channels of `{group}`: {problem}")]
+    Group {
+        /// The group.
+        group: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// An error of a graph, such as a group that is fixed.
+    #[error(transparent)]
+    Graph(#[from] foresee_graph::Error),
+    /// An error of the channels' statistics.
+    #[error(transparent)]
+    Analysis(#[from] foresee_analysis::Error),
     /// An error of a kernel, such as a channel that the features do not have.
     #[error(transparent)]
     Kernel(#[from] foresee_kernels::Error),

@@ -2,6 +2,8 @@
 
 mod curve;
 mod error;
+mod gated_graph;
+mod graph;
 mod model;
 mod noise;
 mod prune;
@@ -12,7 +14,12 @@ pub use curve::{Curve, NamedCurve, Only, PowerCurve};
 pub use error::{Error, Result};
 pub use foresee_kernels::{Identity, ToneCurve};
 pub use foresee_model::Reconstruction;
-pub use model::AttentionModel;
+pub use gated_graph::GatedGraph;
+pub use graph::{
+    Allocation, Budget, GroupCurve, GroupOrder, GroupRule, GroupStatistics, GroupStudy, Layer,
+    Taylor, loss_of, tally_group_curves,
+};
+pub use model::{AttentionModel, GatedModel};
 pub use noise::{Noise, add_noise};
 pub use prune::{
     ChannelStatistics, Cut, Norm, PruneCurve, PruneInputs, PruneOrder, PrunePlan, PruneRule,

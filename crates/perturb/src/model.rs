@@ -6,22 +6,14 @@ use foresee_model::Network;
 
 use crate::prune::Cut;
 
-/// A network that extracts features [B, C, H, W] and classifies them through attention masks.
-pub trait AttentionModel: Sized {
-    /// C, the number of channels that can be pruned.
-    fn channels(&self) -> usize;
-
-    /// Features [B, C, H, W] of images [B, 3, H, W].
+/// A network with gates from 0 to 1, such as attention masks, that tone curves can transform.
+pub trait GatedModel: Sized {
+    /// What comes before the gates: features [B, C, H, W] of images [B, 3, H, W], or whatever
+    /// [`logits_with_curves`](Self::logits_with_curves) reads.
     ///
     /// # Errors
     /// If the images do not fit the network.
     fn features(&self, images: &Tensor) -> Result<Tensor>;
-
-    /// Logits [B, K] from features.
-    ///
-    /// # Errors
-    /// If the features do not fit the network.
-    fn logits(&self, features: &Tensor) -> Result<Tensor>;
 
     /// Logits [B, K] from features, with the masks transformed by each of the curves in turn (Eq.
     /// 13): one tensor for each curve.
@@ -33,6 +25,18 @@ pub trait AttentionModel: Sized {
         features: &Tensor,
         curves: &[&dyn ToneCurve],
     ) -> Result<Vec<Tensor>>;
+}
+
+/// A network that extracts features [B, C, H, W] and classifies them through attention masks.
+pub trait AttentionModel: GatedModel {
+    /// C, the number of channels that can be pruned.
+    fn channels(&self) -> usize;
+
+    /// Logits [B, K] from features.
+    ///
+    /// # Errors
+    /// If the features do not fit the network.
+    fn logits(&self, features: &Tensor) -> Result<Tensor>;
 
     /// The physically smaller network. With [`Cut::Plain`] it computes what this network does when
     /// the features of all other channels are 0. With [`Cut::With`] the kept channels take over
@@ -61,17 +65,9 @@ fn logits_of_cut<M: AttentionModel>(model: &M, features: &Tensor, cut: &Cut) -> 
     model.cut(cut)?.logits(&select_channels(features, cut.kept())?)
 }
 
-impl AttentionModel for Network {
-    fn channels(&self) -> usize {
-        self.config().channels
-    }
-
+impl GatedModel for Network {
     fn features(&self, images: &Tensor) -> Result<Tensor> {
         self.extractor().forward(images).map(|z| z.detach()).map_err(Error::wrap)
-    }
-
-    fn logits(&self, features: &Tensor) -> Result<Tensor> {
-        self.forward_features(features).map(|output| output.logits.detach()).map_err(Error::wrap)
     }
 
     fn logits_with_curves(
@@ -85,6 +81,16 @@ impl AttentionModel for Network {
             Ok(logits.detach())
         };
         pooled.iter().map(|pooled| read_out(&pooled.features)).collect()
+    }
+}
+
+impl AttentionModel for Network {
+    fn channels(&self) -> usize {
+        self.config().channels
+    }
+
+    fn logits(&self, features: &Tensor) -> Result<Tensor> {
+        self.forward_features(features).map(|output| output.logits.detach()).map_err(Error::wrap)
     }
 
     fn cut(&self, cut: &Cut) -> Result<Self> {

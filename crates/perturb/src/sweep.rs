@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use foresee_kernels::ToneCurve;
 
 use crate::error::Result;
-use crate::model::AttentionModel;
+use crate::model::{AttentionModel, GatedModel};
 use crate::noise::{Noise, add_noise};
 use crate::prune::Cut;
 use crate::tally::Tally;
@@ -21,23 +21,26 @@ use crate::tally::Tally;
 ///
 /// ```
 /// use candle_core::{Device, Result, Tensor};
-/// use foresee_perturb::{AttentionModel, Cut, Error, ToneCurve, prune_curves};
+/// use foresee_perturb::{AttentionModel, Cut, Error, GatedModel, ToneCurve, prune_curves};
 ///
 /// /// Its features are the image's channels, and its one logit is their sum.
 /// struct Sum(usize);
+///
+/// impl GatedModel for Sum {
+///     fn features(&self, images: &Tensor) -> Result<Tensor> {
+///         Ok(images.clone())
+///     }
+///     fn logits_with_curves(&self, z: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Tensor>> {
+///         curves.iter().map(|_| self.logits(z)).collect()
+///     }
+/// }
 ///
 /// impl AttentionModel for Sum {
 ///     fn channels(&self) -> usize {
 ///         self.0
 ///     }
-///     fn features(&self, images: &Tensor) -> Result<Tensor> {
-///         Ok(images.clone())
-///     }
 ///     fn logits(&self, features: &Tensor) -> Result<Tensor> {
 ///         features.mean((2, 3))?.sum_keepdim(1)
-///     }
-///     fn logits_with_curves(&self, z: &Tensor, curves: &[&dyn ToneCurve]) -> Result<Vec<Tensor>> {
-///         curves.iter().map(|_| self.logits(z)).collect()
 ///     }
 ///     fn cut(&self, cut: &Cut) -> Result<Self> {
 ///         Ok(Self(cut.kept().len()))
@@ -109,7 +112,7 @@ fn too_few(cuts: usize) -> crate::Error {
 ///
 /// # Errors
 /// The first error of a batch or of the model.
-pub fn transform_grid<M: AttentionModel, E: From<crate::Error>>(
+pub fn transform_grid<M: GatedModel, E: From<crate::Error>>(
     model: &M,
     noise: &Noise,
     sigmas: &[f64],

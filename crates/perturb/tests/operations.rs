@@ -3,8 +3,8 @@
 use candle_core::{Device, Tensor};
 use foresee_model::{Network, NetworkConfig};
 use foresee_perturb::{
-    AttentionModel, Error, Identity, Noise, Norm, Only, PowerCurve, PruneOrder, PrunePlan,
-    PruneRule, ToneCurve, Victim, add_noise, prune_curves, transform_grid,
+    AttentionModel, Error, GatedModel, Identity, Noise, Norm, Only, PowerCurve, PruneOrder,
+    PrunePlan, PruneRule, ToneCurve, Victim, add_noise, prune_curves, transform_grid,
 };
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;

@@ -51,7 +51,7 @@ pub enum Error {
 
 impl Error {
     /// Adds what was done to an error of the model under test.
-    pub(crate) fn of_model<E: Into<AnyError>>(what: &str) -> impl FnOnce(E) -> Self {
+    pub(crate) fn of_model<E: Into<AnyError>>(what: &str) -> impl FnOnce(E) -> Self + use<E> {
         let what = what.to_owned();
         |source| Self::Model { what, source: source.into() }
     }

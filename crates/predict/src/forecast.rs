@@ -32,6 +32,8 @@ pub enum ForecastRule {
     /// [`CurveShift`](Self::CurveShift) times |w·p|/M, what the channel contributes for each unit
     /// of mask.
     CurveShiftTimesContribution,
+    /// The first-order change Σ a·∂f/∂a over the activations a that go, with its sign.
+    FirstOrder,
     /// Nothing changes.
     Nothing,
     /// Linear extrapolation from one small probe.
@@ -51,7 +53,7 @@ const CUSTOM: &str = "custom:";
 
 impl ForecastRule {
     /// All forecasts that this crate makes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Uniqueness,
         Self::MeanMask,
         Self::UniquenessTimesMask,
@@ -62,6 +64,7 @@ impl ForecastRule {
         Self::MaskNearHalf,
         Self::CurveShift,
         Self::CurveShiftTimesContribution,
+        Self::FirstOrder,
         Self::Nothing,
         Self::LinearProbe,
         Self::SimilarMasks,
@@ -87,6 +90,7 @@ impl ForecastRule {
             Self::MaskNearHalf => "mask_near_half".into(),
             Self::CurveShift => "curve_shift".into(),
             Self::CurveShiftTimesContribution => "curve_shift_times_contribution".into(),
+            Self::FirstOrder => "first_order".into(),
             Self::Nothing => "nothing".into(),
             Self::LinearProbe => "linear_probe".into(),
             Self::SimilarMasks => "similar_masks".into(),
@@ -109,6 +113,7 @@ impl ForecastRule {
             Self::MaskNearHalf => "masks near 0.5 change most (Figure 5)",
             Self::CurveShift => "as the curve moves the mean mask (Figure 5)",
             Self::CurveShiftTimesContribution => "the same, times what the channel gives |w·p|/M",
+            Self::FirstOrder => "first order Σ a·∂f/∂a",
             Self::Nothing => "nothing changes",
             Self::LinearProbe => "linear from one small probe",
             Self::SimilarMasks => "attributes with similar masks change together (Table 4)",

@@ -5,6 +5,8 @@ mod definition;
 mod error;
 mod explanation;
 mod forecast;
+#[cfg(feature = "graph")]
+mod graph;
 mod legendre;
 #[cfg(feature = "network")]
 mod network;
@@ -21,6 +23,10 @@ pub use error::{AnyError, Error, Result};
 pub use explanation::Explanation;
 pub use forecast::{Budget, Forecast, ForecastRule, Subject, Unit};
 pub use foresee_stats::{Interval, LEVEL, Matrix};
+#[cfg(feature = "graph")]
+pub use graph::{
+    Answers, Contributions, Judge, Layer, LayerOutcome, LayerStudy, LayerStudySettings,
+};
 pub use legendre::{binomial, legendre_all, legendre_eq5};
 #[cfg(feature = "network")]
 pub use network::{NetworkStudy, NetworkStudySettings, Progress};

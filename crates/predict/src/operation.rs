@@ -1,4 +1,4 @@
-/// A kind of operation on a network with attention masks whose predictability is measured.
+/// A kind of operation on a network whose predictability is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NetworkOperation {
     /// Each channel alone is pruned.
@@ -14,17 +14,20 @@ pub enum NetworkOperation {
     TransformOne,
     /// Gaussian noise is added to the images.
     Noise,
+    /// A share of the channels of a layer is pruned, layer by layer.
+    PruneLayer,
 }
 
 impl NetworkOperation {
     /// All operations, in the order in which they are measured.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PruneOne,
         Self::PruneOneWithPartner,
         Self::PruneMany,
         Self::PruneManyDecisions,
         Self::TransformOne,
         Self::Noise,
+        Self::PruneLayer,
     ];
 
     /// n of the tone curve of [`TransformOne`](Self::TransformOne).
@@ -39,6 +42,7 @@ impl NetworkOperation {
             Self::PruneManyDecisions => "prune_many_decisions",
             Self::TransformOne => "transform_one",
             Self::Noise => "noise",
+            Self::PruneLayer => "prune_layer",
         }
     }
 
@@ -53,6 +57,7 @@ impl NetworkOperation {
                 format!("transform one channel's masks (n = {})", Self::TRANSFORM_N)
             }
             Self::Noise => "noise on the image".into(),
+            Self::PruneLayer => "prune a share of a layer's channels".into(),
         }
     }
 

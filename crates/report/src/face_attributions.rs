@@ -1,4 +1,4 @@
-//! Attribution methods beside each other, as maps over faces.
+//! Attribution methods beside each other, as maps over faces or other images.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
@@ -26,10 +26,27 @@ const SCALE: &str = "share of a method's scale, over mid grey";
 const COLUMN_LINES: usize = 7;
 const METHOD_LINES: usize = 3;
 
-/// What is written below the maps.
-const NOTE: &str = "Colours are shares of a method's 99.5th percentile of |value| over all faces \
-     (\u{201c}1 is\u{201d}). A global map is the same for every face, and what is below 0 in it is \
-     drawn as 0. An outline on a face shows where a drawn attribute is.";
+/// What pictures are called.
+#[derive(Clone, Copy)]
+struct Words {
+    /// One of them.
+    picture: &'static str,
+    /// What is written below the maps.
+    note: &'static str,
+}
+
+const FACES: Words = Words {
+    picture: "face",
+    note: "Colours are shares of a method's 99.5th percentile of |value| over all faces (\u{201c}1 \
+           is\u{201d}). A global map is the same for every face, and what is below 0 in it is \
+           drawn as 0. An outline on a face shows where a drawn attribute is.",
+};
+
+const IMAGES: Words = Words {
+    picture: "image",
+    note: "Colours are shares of a method's 99.5th percentile of |value| over all images of this \
+           figure (\u{201c}1 is\u{201d}).",
+};
 
 /// What the values of an attribution method mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,18 +116,43 @@ pub fn face_attributions(
     source: &Source,
     style: &Style,
 ) -> Result<Figure> {
+    attributions(name, FACES, methods, columns, source, style)
+}
+
+/// [`face_attributions`] over images that are no faces.
+///
+/// # Errors
+/// If it cannot be drawn.
+pub fn image_attributions(
+    name: &str,
+    methods: &[AttributionMethod],
+    columns: &[AttributionColumn],
+    source: &Source,
+    style: &Style,
+) -> Result<Figure> {
+    attributions(name, IMAGES, methods, columns, source, style)
+}
+
+fn attributions(
+    name: &str,
+    words: Words,
+    methods: &[AttributionMethod],
+    columns: &[AttributionColumn],
+    source: &Source,
+    style: &Style,
+) -> Result<Figure> {
     let strips = strips(methods, columns, style);
     let in_block = strips[0].in_block;
     let block = strips.iter().map(Layout::block).max().unwrap_or(0);
     let blocks = columns.chunks(in_block);
     let bottom = blocks.len() as i32 * block;
     let room = style.units() - 2 * MARGIN;
-    let note = style.fitted(NOTE, SMALL, room);
+    let note = style.fitted(words.note, SMALL, room);
     let bar = colour_bar::height(style, SCALE, room / 2 - 16);
     draw(name, bottom + bar + note.height() + 6, source, style, |canvas| {
         for (here, y) in blocks.zip((0..).map(|i| i * block)) {
             for strip in &strips {
-                strip.draw_names(canvas, y)?;
+                strip.draw_names(canvas, y, words)?;
                 for (column, i) in here.iter().zip(0..) {
                     strip.draw_column(
                         canvas,
@@ -221,9 +263,10 @@ impl<'a> Layout<'a> {
     }
 
     /// The methods' names, and what a kind's colours mean above its first.
-    fn draw_names(&self, canvas: &Canvas, y: i32) -> Drawn {
+    fn draw_names(&self, canvas: &Canvas, y: i32, words: Words) -> Drawn {
         let left = self.x + self.left;
-        canvas.left_of("face", (left - 8, y + self.above + self.side / 2), SMALL)?;
+        let middle = y + self.above + self.side / 2;
+        canvas.left_of(words.picture, (left - 8, middle), SMALL)?;
         for (at, (name, top)) in self.names.iter().zip(&self.tops).enumerate() {
             let y = y + top;
             if self.begins_kind(at) {

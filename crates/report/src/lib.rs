@@ -43,7 +43,7 @@ pub use curves::curves;
 pub use error::{Error, Result};
 pub use face::Face;
 pub use face_attributions::{
-    AttributionColumn, AttributionKind, AttributionMethod, face_attributions,
+    AttributionColumn, AttributionKind, AttributionMethod, face_attributions, image_attributions,
 };
 pub use face_masks::{FaceRow, face_masks};
 pub use figure::{Figure, is_figure};

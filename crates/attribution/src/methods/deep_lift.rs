@@ -11,6 +11,7 @@ use crate::layers::{Layer, Layers, find, layer_inputs, one_hot};
 use crate::tensors::{check_finite, check_input, sum_per_input};
 use multipliers::Multipliers;
 use trace::Trace;
+pub(crate) use trace::{gate_multiplier, ratio};
 
 /// What a ReLU does with the difference of its input from the baseline's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

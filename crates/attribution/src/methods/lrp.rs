@@ -3,7 +3,7 @@
 mod composite;
 mod linear;
 
-pub use composite::{Bias, Composite, Rule};
+pub use composite::{Bias, Composite, NormRule, ProductRule, Rule};
 
 use candle_core::{D, Tensor};
 
@@ -13,7 +13,7 @@ use crate::layers::{
     one_hot, pool_windows, unpool,
 };
 use crate::tensors::{check_finite, check_input, sum_per_input};
-use linear::{LinearLayer, Propagated, stabilized_ratio};
+pub(crate) use linear::{LinearLayer, LinearMap, Propagated, stabilized_ratio};
 
 /// Where relevance went at a layer, one number for each input of the batch. The relevance of the
 /// layer's outputs is `relevance + bias + stabilizer`.
@@ -157,12 +157,10 @@ impl BackwardPass<'_> {
             layer @ (Layer::Conv2d { weight, bias, .. }
             | Layer::Linear { weight, bias }
             | Layer::Readout { weight, bias }) => {
-                let bias = (self.composite.bias == Bias::Absorb).then_some(bias);
-                LinearLayer { layer, weight, bias, stabilizer }.propagate(
-                    self.composite.rule(named, self.first),
-                    x,
-                    r,
-                )
+                let is_conv = matches!(layer, Layer::Conv2d { .. });
+                let rule = self.composite.rule(&named.name, is_conv, named.name == self.first);
+                let (bias, takes) = (Some(bias), self.composite.bias);
+                LinearLayer { map: layer, weight, bias, takes, stabilizer }.propagate(rule, x, r)
             }
             Layer::LeakyRelu { .. } => Propagated::lossless(r.clone()),
             Layer::Flatten => Propagated::lossless(r.reshape(x.shape())?),

@@ -24,6 +24,42 @@ pub struct RunArgs {
     pub(crate) device: Option<String>,
 }
 
+/// A run's folder and a device, for commands that also work on a network of the user's own.
+#[derive(Args)]
+pub struct RunOrModelArgs {
+    /// The run's folder, as `reproduce --out` named it.
+    #[arg(long, value_name = "DIR", required_unless_present = "model")]
+    pub(crate) run: Option<PathBuf>,
+    /// An ONNX file in place of a run: a network of your own.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "run",
+        requires_all = ["images", "out"],
+        help_heading = "With --model"
+    )]
+    pub(crate) model: Option<PathBuf>,
+    /// cpu, cuda or metal. Default: the run's, or cpu. What other devices compute differs in the
+    /// last digits.
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+}
+
+impl RunOrModelArgs {
+    /// The run, if one is named.
+    pub(crate) fn run(&self) -> Result<RunArgs> {
+        match self.run.clone() {
+            Some(run) => Ok(RunArgs { run, device: self.device.clone() }),
+            None => Err(input("name a run with --run, or an ONNX file with --model")),
+        }
+    }
+
+    /// The device for a model.
+    pub(crate) fn model_device(&self) -> Result<Device> {
+        device::device(self.device.as_deref().unwrap_or("cpu"))
+    }
+}
+
 impl RunArgs {
     /// The run, opened to work in, and the device.
     pub(crate) fn open(&self) -> Result<(Run, Device)> {

@@ -8,19 +8,25 @@ mod data;
 mod dry_run;
 mod environment;
 mod evaluate;
+mod explain;
 mod export;
 mod fidelity;
 mod figures;
 mod hub;
+mod inspect;
 mod json;
 mod logging;
+mod network;
 mod predict;
 mod prune;
+mod prune_arguments;
+mod prune_model;
 mod reproduce;
 mod runs;
 mod stage;
 mod threads;
 mod time;
+mod transform;
 
 use std::process::ExitCode;
 
@@ -87,17 +93,34 @@ pub enum Command {
     Measure(stage::StageArgs),
     /// Stage `prune`: plans and curves of semantic channel pruning (Figure 7). With --save also
     /// writes a pruned network.
-    Prune(prune::PruneArgs),
+    ///
+    /// With --model it prunes a network of your own, an ONNX file: curves for every layer, or, with
+    /// --save, a pruned ONNX file.
+    ///
+    ///   foresee prune --run runs/celeba
+    ///   foresee prune --model resnet18.onnx --images val --labels val.csv --out pruned
+    ///   foresee prune --model resnet18.onnx --images val --labels val.csv --budget 0.5 --takeover
+    ///     least_squares --save half.onnx
+    #[command(verbatim_doc_comment)]
+    Prune(prune_arguments::PruneArgs),
     /// Stage `transform`: the mask transformation under noise (Figure 8).
-    Transform(stage::StageArgs),
+    ///
+    /// With --model it puts tone curves on the gates of a network of your own, an ONNX file.
+    ///
+    ///   foresee transform --run runs/celeba
+    ///   foresee transform --model mobilenet.onnx --images val --labels val.csv --out gates
+    #[command(verbatim_doc_comment)]
+    Transform(transform::TransformArgs),
     /// Stage `predict`: how well forecasts from the explanation say what a perturbation changes,
     /// with intervals and negative controls.
     ///
     /// With --study regression it needs no run and takes seconds: the paper's regression models
-    /// (Eq. 3 to 7).
+    /// (Eq. 3 to 7). With --model it says which layers of a network of your own, an ONNX file, can
+    /// be pruned, and how far, before it is done, and compares that with what comes.
     ///
     ///   foresee predict --run runs/celeba
     ///   foresee predict --study regression --out runs/regression
+    ///   foresee predict --model resnet18.onnx --images val --labels val.csv --out forecast
     #[command(verbatim_doc_comment)]
     Predict(predict::PredictArgs),
     /// Stage `attribute`: the attribution methods that the paper reviews beside its masks, on the
@@ -118,6 +141,20 @@ pub enum Command {
     ///   foresee figures --run runs/celeba --figure fig4 --attributes Bald,Smiling --no-note
     #[command(verbatim_doc_comment)]
     Figures(figures::FiguresArgs),
+    /// Show what is in a network of your own, an ONNX file: nodes, shapes, parameters, operations,
+    /// gates, and groups of channels that can be pruned.
+    ///
+    ///   foresee inspect resnet18.onnx
+    ///   foresee inspect detector.onnx --size 480x640 --json
+    #[command(verbatim_doc_comment)]
+    Inspect(inspect::InspectArgs),
+    /// Explain answers of a network of your own, an ONNX file: which pixels they come from, by
+    /// several attribution methods.
+    ///
+    ///   foresee explain --model resnet18.onnx --images photos --classes names.txt --out explained
+    ///   foresee explain --model net.onnx --images cat.jpg --method lrp --class tabby --out cat
+    #[command(verbatim_doc_comment)]
+    Explain(explain::ExplainArgs),
     /// Judge a model file on faces of a folder.
     Evaluate(evaluate::EvaluateArgs),
     /// Leave out of a trained network's heads what hardly varies from face to face: nearly the same
@@ -197,10 +234,12 @@ pub fn run(command: Command) -> Result<()> {
         Command::Train(args) => stage::train(&args),
         Command::Measure(args) => stage::stage(&args, Stage::Measure, stages::measure::stage),
         Command::Prune(args) => prune::prune(&args),
-        Command::Transform(args) => stage::stage(&args, Stage::Transform, stages::transform::stage),
+        Command::Transform(args) => transform::transform(&args),
         Command::Predict(args) => predict::predict(&args),
         Command::Attribute(args) => attribute::attribute(&args),
         Command::Figures(args) => figures::figures(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Compact(args) => compact::compact(&args),
         Command::Export(args) => export::export(&args),

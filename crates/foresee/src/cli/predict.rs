@@ -1,15 +1,21 @@
-//! `predict`: the stage, or a study that needs no run.
+//! `predict`: the stage, a study that needs no run, or forecasts for a network of the user's own.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use foresee_predict::RegressionStudy;
-use foresee_report::frame::Rows;
+use foresee_report::Record;
+use foresee_report::frame::{Rows, read_csv};
 use serde::Serialize;
 
 use super::json::{JsonArgs, RunDocument, path_text, print_json, rows};
-use crate::device::of_run;
+use super::network::NetworkArgs;
+use crate::artifacts::{Artifact, ScoredForecasts};
+use crate::device::{device, of_run};
 use crate::error::{Result, input};
+use crate::networks::folder::read_rows;
+use crate::networks::predict::{self as forecasts, OutcomeRow, PredictOptions};
+use crate::networks::subject::Subject;
 use crate::output::{OverwriteArgs, check_folder, print};
 use crate::run::{Run, Stage};
 use crate::session::Session;
@@ -19,20 +25,38 @@ use crate::{pages, tables};
 #[derive(Args)]
 pub struct PredictArgs {
     /// The run's folder, as `reproduce --out` named it.
-    #[arg(long, value_name = "DIR", required_unless_present = "study", conflicts_with = "study")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present_any = ["study", "model"],
+        conflicts_with_all = ["study", "model"]
+    )]
     run: Option<PathBuf>,
-    /// cpu, cuda or metal. Default: the run's.
-    #[arg(long, requires = "run")]
+    /// cpu, cuda or metal. Default: the run's, or cpu.
+    #[arg(long, conflicts_with = "study")]
     device: Option<String>,
     /// Another run's folder, to compare with: its scores are printed beside this run's.
     #[arg(long, value_name = "DIR", requires = "run")]
     against: Option<PathBuf>,
     /// A study that needs no run: the paper's regression models (Eq. 3 to 7).
-    #[arg(long, value_enum, requires = "out")]
+    #[arg(long, value_enum, requires = "out", conflicts_with = "model")]
     study: Option<StudyName>,
-    /// The study's folder.
-    #[arg(long, value_name = "DIR", requires = "study")]
+    /// The folder for the results of --study or --model.
+    #[arg(long, value_name = "DIR", conflicts_with = "run")]
     out: Option<PathBuf>,
+    /// An ONNX file in place of a run: which layers of a network of your own can be pruned, and how
+    /// far, forecast before it is done.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires_all = ["images", "out"],
+        help_heading = "With --model"
+    )]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    forecasts: ForecastArgs,
     #[command(flatten)]
     overwrite: OverwriteArgs,
     /// Data sets of the study.
@@ -45,6 +69,58 @@ pub struct PredictArgs {
     seeds: u64,
     #[command(flatten)]
     json: JsonArgs,
+}
+
+/// What is forecast for a network of the user's own.
+#[derive(Args)]
+#[command(next_help_heading = "With --model")]
+struct ForecastArgs {
+    /// Only this layer, by a node that computes it or by its weights' name; can be given several
+    /// times. Default: all that can be pruned. `foresee inspect` lists them.
+    #[arg(long, value_name = "NAME", requires = "model")]
+    layer: Vec<String>,
+    /// The shares of a layer's channels that are pruned. Default: 0.1,0.25,0.5.
+    #[arg(
+        long,
+        value_name = "SHARES",
+        value_delimiter = ',',
+        value_parser = share,
+        requires = "model"
+    )]
+    shares: Vec<f64>,
+    /// Forecast so many outputs: if the network has more, those that it answers most often, and the
+    /// accuracy is then not forecast. Default: 10.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..),
+        requires = "model"
+    )]
+    outputs: Option<u16>,
+}
+
+/// Images on which changes are observed, unless more or fewer are asked for.
+const IMAGES: usize = 64;
+/// What is pruned of a layer.
+const SHARES: [f64; 3] = [0.1, 0.25, 0.5];
+/// Outputs that are forecast.
+const OUTPUTS: u16 = 10;
+/// Samples of the bootstrap.
+const RESAMPLES: usize = 200;
+
+fn share(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|share| *share > 0. && *share < 1.);
+    number.ok_or_else(|| "a share above 0 and below 1".into())
+}
+
+/// Forecasts beside outcomes as `--json` prints them.
+#[derive(Serialize)]
+struct ForecastDocument {
+    model: String,
+    folder: String,
+    page: String,
+    forecasts: Rows,
+    predictability: Rows,
 }
 
 /// The study's results as `--json` prints them.
@@ -62,6 +138,9 @@ enum StudyName {
 }
 
 pub(super) fn predict(args: &PredictArgs) -> Result<()> {
+    if let (Some(model), Some(out)) = (&args.model, &args.out) {
+        return of_model(args, model, out);
+    }
     match (args.study, &args.out, &args.run) {
         (Some(StudyName::Regression), Some(out), _) => {
             check_folder("--out", out, pages::regression::TITLE, args.overwrite)?;
@@ -82,6 +161,33 @@ fn regression(out: &Path, seeds: u64, json: JsonArgs) -> Result<()> {
             predictability_regression: rows(&measured)?,
         }),
         false => print(&table.markdown()),
+    }
+}
+
+fn of_model(args: &PredictArgs, model: &Path, out: &Path) -> Result<()> {
+    let device = device(args.device.as_deref().unwrap_or("cpu"))?;
+    let subject = Subject::open(&args.network.options(model, &[], IMAGES, device)?)?;
+    let ForecastArgs { layer, shares, outputs } = &args.forecasts;
+    let options = PredictOptions {
+        layers: layer.clone(),
+        shares: if shares.is_empty() { SHARES.to_vec() } else { shares.clone() },
+        outputs: outputs.unwrap_or(OUTPUTS).into(),
+        resamples: RESAMPLES,
+        seed: 0,
+    };
+    let folder = forecasts::predict(&subject, out, &options)?;
+    let found: Vec<OutcomeRow> = read_rows(&folder.path(forecasts::FILE))?;
+    let scores = read_csv(&folder.path(ScoredForecasts::PATH))?;
+    let scores = ScoredForecasts::from_frame(&scores)?;
+    match args.json.is_asked() {
+        true => print_json(&ForecastDocument {
+            model: path_text(model),
+            folder: path_text(out),
+            page: path_text(&folder.path(forecasts::PAGE)),
+            forecasts: Rows(OutcomeRow::to_frame(&found)?),
+            predictability: rows(&scores)?,
+        }),
+        false => print(&forecasts::table(&found).markdown()),
     }
 }
 

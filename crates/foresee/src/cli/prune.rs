@@ -1,44 +1,30 @@
-//! `prune`: the stage, and a pruned network.
+//! `prune`: the stage and a pruned network, of a run or of a network of the user's own.
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use foresee_perturb::{AttentionModel, Takeover, Victim};
+use foresee_perturb::AttentionModel;
 
 use super::arguments::RunArgs;
-use super::json::{JsonArgs, RunDocument, Saved, path_text, print_json};
+use super::json::{RunDocument, Saved, path_text, print_json};
+use super::prune_arguments::PruneArgs;
+use super::prune_model;
 use crate::artifacts::ChannelStatisticsFile;
 use crate::error::{Result, input};
-use crate::output::{Kind, OutputFile, OverwriteArgs};
+use crate::output::{Kind, OutputFile};
 use crate::run::{Run, Stage};
 use crate::session::Session;
 use crate::stages;
 
-#[derive(Args)]
-pub struct PruneArgs {
-    #[command(flatten)]
-    run: RunArgs,
-    /// Also write a pruned network, physically smaller, to this file; it loads like any model. A
-    /// pipe or device is written into; - is the standard output.
-    #[arg(long, value_name = "FILE", requires = "count")]
-    save: Option<PathBuf>,
-    #[command(flatten)]
-    overwrite: OverwriteArgs,
-    /// How many channels go from the network that --save writes.
-    #[arg(long, value_name = "N", requires = "save")]
-    count: Option<usize>,
-    /// Which member of a correlated pair goes: the one with the lower or the higher norm.
-    #[arg(long, value_enum, default_value_t = Victim::Lower, requires = "save")]
-    rule: Victim,
-    /// What the channels that are left do in place of those that go.
-    #[arg(long, value_enum, default_value_t = Takeover::Nothing, requires = "save")]
-    takeover: Takeover,
-    #[command(flatten)]
-    json: JsonArgs,
+pub(super) fn prune(args: &PruneArgs) -> Result<()> {
+    match (&args.of_model.model, args.run.clone()) {
+        (Some(model), _) => prune_model::prune(args, model),
+        (None, Some(run)) => of_run(args, &RunArgs { run, device: args.device.clone() }),
+        (None, None) => Err(input("name a run with --run, or an ONNX file with --model")),
+    }
 }
 
-pub(super) fn prune(args: &PruneArgs) -> Result<()> {
-    let (mut run, device) = args.run.open()?;
+fn of_run(args: &PruneArgs, run: &RunArgs) -> Result<()> {
+    let (mut run, device) = run.open()?;
     let channels = run.manifest.config.model.channels;
     if let Some(count) = args.count.filter(|&count| count >= channels) {
         return Err(input(format!(

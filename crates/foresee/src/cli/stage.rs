@@ -1,4 +1,4 @@
-//! `train`, `measure` and `transform`: one stage of a run.
+//! `train` and `measure`: one stage of a run.
 
 use clap::Args;
 
@@ -40,9 +40,19 @@ pub(super) fn stage(
     stage: Stage,
     work: fn(&mut Run, &Session) -> Result<()>,
 ) -> Result<()> {
-    let (mut run, device) = args.run.open()?;
+    of_run(&args.run, args.json, stage, work)
+}
+
+/// The same of a run that a command with more arguments names.
+pub(super) fn of_run(
+    run: &RunArgs,
+    json: JsonArgs,
+    stage: Stage,
+    work: fn(&mut Run, &Session) -> Result<()>,
+) -> Result<()> {
+    let (mut run, device) = run.open()?;
     work(&mut run, &Session::new(device))?;
-    report(&run, stage, args.json)
+    report(&run, stage, json)
 }
 
 fn report(run: &Run, stage: Stage, json: JsonArgs) -> Result<()> {

@@ -26,22 +26,27 @@ pub(super) const DRAWING: Drawing = Drawing {
 fn draw(request: &Request, name: &str) -> Result<Figure> {
     let points: TransformationCurves = request.run.read()?;
     let points: Vec<TransformationPoint> = points.points.into_iter().map(|(p, _)| p).collect();
+    let panels = panels(&points);
+    let source = request.source(&test_faces(points.first().map(|point| point.images)));
+    request.curves(name, panels, &source)
+}
+
+/// Accuracy under noise, and what the curves gain.
+pub(crate) fn panels(points: &[TransformationPoint]) -> Vec<Panel> {
     let accuracy = |p: &TransformationPoint| 100. * p.accuracy;
     let gain = |p: &TransformationPoint| 100. * p.gain;
     let error = |p: &TransformationPoint| {
         let (low, high) = (p.gain - p.gain_standard_error, p.gain + p.gain_standard_error);
         (100. * low, 100. * high)
     };
-    let panels = vec![
-        panel("accuracy", "accuracy [%]", lines(&points, accuracy, None)),
+    vec![
+        panel("accuracy", "accuracy [%]", lines(points, accuracy, None)),
         panel(
             "gain over the untransformed masks (± standard error)",
             "gain [percentage points]",
-            lines(&points, gain, Some(error)),
+            lines(points, gain, Some(error)),
         ),
-    ];
-    let source = request.source(&test_faces(points.first().map(|point| point.images)));
-    request.curves(name, panels, &source)
+    ]
 }
 
 fn panel(title: &str, y: &str, curves: Vec<Curve>) -> Panel {

@@ -17,6 +17,8 @@ mod training;
 use foresee_report::{About, Figure, Panel, PlaneTable, Source, Style};
 
 pub(crate) use self::attributions::{CHOSEN as CHOSEN_ATTRIBUTIONS, attributions, kind_of};
+pub(crate) use self::fig8::panels as transformation_panels;
+pub(crate) use self::predictability::scores_figure;
 pub(crate) use self::regression::regression;
 use crate::artifacts::{FacePixels, Figure4Faces, Figure4Masks, MapLabel};
 use crate::config::{Figures, quoted};

@@ -1,7 +1,7 @@
 //! All forecasts with their intervals and negative controls.
 
 use foresee_predict::{NetworkOperation, ScoreRule, ScoredForecast, Subject};
-use foresee_report::{Dot, Figure, Forest, forest};
+use foresee_report::{Dot, Figure, Forest, Source, Style, forest};
 use foresee_stats::LEVEL;
 
 use super::{Drawing, Request, Takes};
@@ -22,11 +22,21 @@ pub(super) const DRAWING: Drawing = Drawing {
 
 fn draw(request: &Request, name: &str) -> Result<Figure> {
     let scores: ScoredForecasts = request.run.read()?;
+    let source = request.source(&test_faces(scores.images()));
+    scores_figure(name, &scores, &source, &request.style)
+}
+
+/// The figure of these scores.
+pub(crate) fn scores_figure(
+    name: &str,
+    scores: &ScoredForecasts,
+    source: &Source,
+    style: &Style,
+) -> Result<Figure> {
     let groups: Vec<Forest> =
         scores.operations().into_iter().map(|operation| group(&scores.0, operation)).collect();
     let columns = ScoreRule::of_forecasts().map(ScoreRule::title);
-    let source = request.source(&test_faces(scores.images()));
-    Ok(forest(name, &columns, &groups, LEVEL, &source, &request.style)?)
+    Ok(forest(name, &columns, &groups, LEVEL, source, style)?)
 }
 
 /// The forecasts of one operation. Differences between forecasts are in the table only.

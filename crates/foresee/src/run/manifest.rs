@@ -149,6 +149,9 @@ impl Manifest {
     fn parse(text: &str) -> std::result::Result<Self, String> {
         let damaged = |e: serde_json::Error| format!("is damaged: {e}");
         let value: Value = serde_json::from_str(text).map_err(damaged)?;
+        if value.get("network").is_some() {
+            return Err("is of what was done with an ONNX network (--model), and of no run".into());
+        }
         match value.get("form").map_or(1, |form| form.as_u64().unwrap_or(0)) {
             form if form == u64::from(FORM) => serde_json::from_value(value).map_err(damaged),
             form => Err(format!(

@@ -316,11 +316,16 @@ impl Run {
     }
 
     fn is_untouched(&self, record: &StageRecord) -> bool {
-        let same = |(file, hash): (&String, &String)| {
-            file_sha256(&self.path(file)).is_ok_and(|now| now == *hash)
-        };
-        record.outputs.iter().all(same)
+        is_untouched(&self.folder, record)
     }
+}
+
+/// Whether the files that a stage made in a folder are as it left them.
+pub(crate) fn is_untouched(folder: &Path, record: &StageRecord) -> bool {
+    let same = |(file, hash): (&String, &String)| {
+        file_sha256(&folder.join(file)).is_ok_and(|now| now == *hash)
+    };
+    record.outputs.iter().all(same)
 }
 
 /// Writes a data file whose numbers come from no faces at all, which its last column says.

@@ -12,7 +12,7 @@ mod table4;
 use foresee_report::{Architecture, Table};
 
 pub(crate) use self::attribution::all as attribution;
-pub(crate) use self::predictability::predictability;
+pub(crate) use self::predictability::{of_scores, predictability};
 pub(crate) use self::regression::regression;
 use crate::error::Result;
 use crate::run::Run;

@@ -14,6 +14,11 @@ const OTHERS: [ScoreRule; 2] = [ScoreRule::Monotonicity, ScoreRule::RankOfPairs]
 
 pub(crate) fn predictability(run: &Run) -> Result<Table> {
     let scores: ScoredForecasts = run.read()?;
+    Ok(of_scores(&scores).measured_on(&source(run, &test_faces(scores.images()))))
+}
+
+/// The table of these scores.
+pub(crate) fn of_scores(scores: &ScoredForecasts) -> Table {
     let mut header = vec!["operation", "forecast"];
     header.extend(ScoreRule::of_forecasts().map(ScoreRule::title));
     header.extend(["other", "sees (numbers + probes)", "perturbations × images"]);
@@ -29,7 +34,7 @@ pub(crate) fn predictability(run: &Run) -> Result<Table> {
          differences on the same samples."
             .into(),
     );
-    Ok(table.measured_on(&source(run, &test_faces(scores.images()))))
+    table
 }
 
 fn cells(

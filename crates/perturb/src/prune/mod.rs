@@ -13,5 +13,6 @@ pub use self::order::PruneOrder;
 pub use self::plan::{PrunePlan, PruneStep};
 pub use self::rule::{Norm, PruneRule, Victim};
 pub use self::statistics::ChannelStatistics;
+pub(crate) use self::statistics::regress;
 pub use self::study::{PruneCurve, PruneInputs, PruneStudy};
 pub use self::takeover::Takeover;

@@ -218,7 +218,7 @@ fn single(values: &[f64]) -> Vec<f32> {
 
 /// `(A[Q, Q] + ridge)⁻¹·B`. Fewer samples than channels leave a covariance that is singular but for
 /// its rounding: the ridge grows until it is above that.
-fn regress(a: &[Vec<f64>], kept: &[usize], b: &DMatrix<f64>) -> Result<DMatrix<f64>> {
+pub(crate) fn regress(a: &[Vec<f64>], kept: &[usize], b: &DMatrix<f64>) -> Result<DMatrix<f64>> {
     let n = kept.len();
     let mean: f64 = kept.iter().map(|&q| a[q][q]).sum::<f64>() / n as f64;
     if !mean.is_finite() {

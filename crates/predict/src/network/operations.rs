@@ -43,7 +43,7 @@ impl<M: AttentionModel> Model for Heads<'_, M> {
 }
 
 /// Logits [B, K] as rows.
-pub(super) fn to_rows(logits: &Tensor) -> Result<Vec<Vec<f64>>, AnyError> {
+pub(crate) fn to_rows(logits: &Tensor) -> Result<Vec<Vec<f64>>, AnyError> {
     let rows = logits.to_vec2::<f32>()?;
     Ok(rows.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect())
 }

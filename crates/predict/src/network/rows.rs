@@ -11,7 +11,7 @@ use crate::study::{Score, Scores, Study};
 
 /// What all rows of one operation share.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     /// The operation.
     pub operation: NetworkOperation,
     /// Number of perturbations.

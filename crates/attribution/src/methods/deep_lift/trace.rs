@@ -49,7 +49,11 @@ impl Trace<'_> {
                 Ok((m.broadcast_as(x.shape())? / pixels)?)
             }),
             Layer::MaxPool { size } => self.through_max_pool(at, *size, m),
-            Layer::Gate { weight, bias, rows } => self.through_gate(at, weight, bias, rows, m),
+            Layer::Gate { weight, bias, rows } => {
+                let m = m.merged(&self.change(at + 1)?)?;
+                let z0 = &self.at_baseline[at];
+                Ok(Multipliers::One(gate_multiplier(x, z0, weight, bias, rows, &m)?))
+            }
             Layer::Residual(branch) => self.through_residual(at, branch, m),
             Layer::Other { .. } => Err(Error::Layer {
                 method: METHOD,
@@ -196,34 +200,6 @@ impl Trace<'_> {
         Ok(Multipliers::One(share))
     }
 
-    fn through_gate(
-        &self,
-        at: usize,
-        weight: &Tensor,
-        bias: &Tensor,
-        rows: &Rows,
-        m: Multipliers,
-    ) -> Result<Multipliers> {
-        let (z, z0) = (&self.at_x[at], &self.at_baseline[at]);
-        let m = m.merged(&self.change(at + 1)?)?;
-        let (open, open0) = (masks(z, weight, bias, rows)?, masks(z0, weight, bias, rows)?);
-        let mean_mask = ((&open + &open0)? * 0.5)?;
-        let mean_signal = ((z + z0)? * 0.5)?.unsqueeze(1)?;
-        let options = Conv2d { padding: weight.dim(2)? / 2, ..Conv2d::default() };
-        let conv = Layer::Conv2d { weight: weight.clone(), bias: bias.clone(), options };
-        let logits = conv.linear_map(&self.change(at)?, weight, None)?.reshape(open.shape())?;
-        let derivative = (&mean_mask * (1. - &mean_mask)?)?;
-        // Rounding makes a quotient of small differences worse than the derivative between them.
-        let least = epsilon(z.dtype()).cbrt();
-        let slope = ratio_from(&(open - open0)?, &logits, &derivative, least)?;
-        let through_signal = (&m * &mean_mask)?.sum(1)?;
-        let in_logits = (m.broadcast_mul(&mean_signal)? * slope)?;
-        let (b, k, c, h, w) = in_logits.dims5()?;
-        let in_logits = in_logits.reshape((b, k * c, h, w))?;
-        let through_masks = conv.linear_map_transposed(&in_logits, weight, z)?;
-        Ok(Multipliers::One((through_signal + through_masks)?))
-    }
-
     fn through_residual(
         &self,
         at: usize,
@@ -242,6 +218,33 @@ impl Trace<'_> {
     }
 }
 
+/// The multiplier m of M ⊗ z, for masks M of z and of the baseline's z0.
+pub(crate) fn gate_multiplier(
+    z: &Tensor,
+    z0: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    rows: &Rows,
+    m: &Tensor,
+) -> Result<Tensor> {
+    let (open, open0) = (masks(z, weight, bias, rows)?, masks(z0, weight, bias, rows)?);
+    let mean_mask = ((&open + &open0)? * 0.5)?;
+    let mean_signal = ((z + z0)? * 0.5)?.unsqueeze(1)?;
+    let options = Conv2d { padding: weight.dim(2)? / 2, ..Conv2d::default() };
+    let conv = Layer::Conv2d { weight: weight.clone(), bias: bias.clone(), options };
+    let logits = conv.linear_map(&(z - z0)?, weight, None)?.reshape(open.shape())?;
+    let derivative = (&mean_mask * (1. - &mean_mask)?)?;
+    // Rounding makes a quotient of small differences worse than the derivative between them.
+    let least = epsilon(z.dtype()).cbrt();
+    let slope = ratio_from(&(open - open0)?, &logits, &derivative, least)?;
+    let through_signal = (m * &mean_mask)?.sum(1)?;
+    let in_logits = (m.broadcast_mul(&mean_signal)? * slope)?;
+    let (b, k, c, h, w) = in_logits.dims5()?;
+    let in_logits = in_logits.reshape((b, k * c, h, w))?;
+    let through_masks = conv.linear_map_transposed(&in_logits, weight, z)?;
+    Ok((through_signal + through_masks)?)
+}
+
 /// Multipliers of a ReLU's Δx⁺ and Δx⁻, and its Δy⁺ and Δy⁻.
 struct RevealCancel {
     of_increase: Tensor,
@@ -251,7 +254,7 @@ struct RevealCancel {
 }
 
 /// of/by, or `limit` where `by` is nothing.
-fn ratio(of: &Tensor, by: &Tensor, limit: &Tensor) -> Result<Tensor> {
+pub(crate) fn ratio(of: &Tensor, by: &Tensor, limit: &Tensor) -> Result<Tensor> {
     ratio_from(of, by, limit, NONE)
 }
 

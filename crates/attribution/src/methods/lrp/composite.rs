@@ -3,7 +3,6 @@
 use candle_core::Tensor;
 
 use crate::error::{Result, check};
-use crate::layers::{Layer, NamedLayer};
 
 /// How a convolution or linear layer distributes the relevance R_j of its outputs over its inputs,
 /// x_i. w⁺, w⁻ are the positive and negative parts, (·)⁺, (·)⁻ of a contribution x_i·w_ij likewise.
@@ -72,6 +71,38 @@ pub struct Composite {
     pub stabilizer: f64,
     /// Default [`Bias::Absorb`].
     pub bias: Bias,
+    /// For norms of a graph that no linear layer takes up. Default [`NormRule::Pass`].
+    pub norm: NormRule,
+    /// For gates of a graph: products of a value with a sigmoid, as in squeeze-and-excitation.
+    /// Default [`ProductRule::Signal`].
+    pub gate: ProductRule,
+    /// For matrix products of two values of a graph, as in attention. Default
+    /// [`ProductRule::Half`].
+    pub attention: ProductRule,
+}
+
+/// What a norm does with relevance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NormRule {
+    /// It passes it on unchanged: the identity rule of AttnLRP (Achtibat et al., 2024) for layer
+    /// norm, and zennit's for batch norm.
+    #[default]
+    Pass,
+    /// Means and biases take their share, and the deviation counts as a constant (Ali et al.,
+    /// 2022): the ε rule of the linear map that the norm then is, with
+    /// [`stabilizer`](Composite::stabilizer) as its ε.
+    ConstantDeviation,
+}
+
+/// How relevance is distributed over the factors of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProductRule {
+    /// The signal takes all, and what gates it (a sigmoid, a hard sigmoid, a softmax) counts as a
+    /// constant (Arras et al., 2017). Where no factor is a gate, as [`Half`](Self::Half).
+    #[default]
+    Signal,
+    /// Both factors take half (the uniform rule of AttnLRP, Achtibat et al., 2024).
+    Half,
 }
 
 impl Composite {
@@ -84,6 +115,9 @@ impl Composite {
             named: vec![],
             stabilizer: 1e-6,
             bias: Bias::default(),
+            norm: NormRule::default(),
+            gate: ProductRule::Signal,
+            attention: ProductRule::Half,
         }
     }
 
@@ -118,7 +152,7 @@ impl Composite {
         Self { conv: Rule::AlphaBeta { alpha: 2., beta: 1. }, ..Self::epsilon(1e-6) }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         from_zero("stabilizer", self.stabilizer)?;
         [&self.conv, &self.linear]
             .into_iter()
@@ -127,14 +161,11 @@ impl Composite {
             .try_for_each(Rule::check)
     }
 
-    /// The rule of a layer; `first` is the name of the first convolution or linear layer.
-    pub(super) fn rule<'a>(&'a self, named: &NamedLayer, first: &str) -> &'a Rule {
-        let by_name = self.named.iter().find(|(name, _)| *name == named.name);
-        let as_first = self.first.as_ref().filter(|_| named.name == first);
-        let by_kind = match named.layer {
-            Layer::Conv2d { .. } => &self.conv,
-            _ => &self.linear,
-        };
+    /// The rule of a convolution or another linear layer, which may be the first of them.
+    pub(crate) fn rule(&self, name: &str, is_conv: bool, is_first: bool) -> &Rule {
+        let by_name = self.named.iter().find(|(named, _)| named == name);
+        let as_first = self.first.as_ref().filter(|_| is_first);
+        let by_kind = if is_conv { &self.conv } else { &self.linear };
         by_name.map(|(_, rule)| rule).or(as_first).unwrap_or(by_kind)
     }
 }

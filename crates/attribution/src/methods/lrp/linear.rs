@@ -1,14 +1,44 @@
-//! Relevance through one convolution, linear layer or readout.
+//! Relevance through one map that is linear in its inputs: a convolution, a linear layer, a
+//! readout.
 
 use candle_core::Tensor;
 
-use super::composite::Rule;
+use super::composite::{Bias, Rule};
 use crate::error::{Error, Result};
 use crate::layers::Layer;
-use crate::tensors::sum_per_input;
+use crate::tensors::{sum_per_input, to_f64};
+
+/// A map that is linear in its inputs and in its weights, but for a bias.
+pub(crate) trait LinearMap {
+    /// W·x + b, with these weights instead of its own.
+    fn forward(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor>;
+
+    /// Wᵀ·s with these weights, of x's shape.
+    fn transposed(&self, s: &Tensor, weight: &Tensor, x: &Tensor) -> Result<Tensor>;
+
+    /// The bias in a shape that is broadcast to the outputs.
+    fn spread(&self, bias: &Tensor) -> Result<Tensor>;
+}
+
+impl LinearMap for Layer {
+    fn forward(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        Ok(self.linear_map(x, weight, bias)?)
+    }
+
+    fn transposed(&self, s: &Tensor, weight: &Tensor, x: &Tensor) -> Result<Tensor> {
+        Ok(self.linear_map_transposed(s, weight, x)?)
+    }
+
+    fn spread(&self, bias: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Conv2d { .. } => bias.reshape((1, (), 1, 1))?,
+            _ => bias.clone(),
+        })
+    }
+}
 
 /// Relevance of a layer's inputs, and what biases and stabilisers took of each input of the batch.
-pub(super) struct Propagated {
+pub(crate) struct Propagated {
     pub relevance: Tensor,
     pub bias: Vec<f64>,
     pub stabilizer: Vec<f64>,
@@ -34,7 +64,7 @@ fn add_to(sums: &mut [f64], values: &[f64]) {
 }
 
 /// s = R/(z + ε·sign z), and the relevance that is lost by it, ε·sign z·s, of each input.
-pub(super) fn stabilized_ratio(r: &Tensor, z: &Tensor, epsilon: f64) -> Result<(Tensor, Vec<f64>)> {
+pub(crate) fn stabilized_ratio(r: &Tensor, z: &Tensor, epsilon: f64) -> Result<(Tensor, Vec<f64>)> {
     if epsilon == 0. {
         // Relevance of a sum of 0 cannot be distributed: it is lost.
         let is_zero = z.eq(&z.zeros_like()?)?;
@@ -68,20 +98,27 @@ impl Term {
     }
 }
 
-/// A linear layer, with its bias if that takes relevance.
-pub(super) struct LinearLayer<'a> {
-    pub layer: &'a Layer,
+/// A linear map with its weights.
+pub(crate) struct LinearLayer<'a, M> {
+    pub map: &'a M,
     pub weight: &'a Tensor,
     pub bias: Option<&'a Tensor>,
+    /// Whether the bias takes relevance.
+    pub takes: Bias,
     pub stabilizer: f64,
 }
 
-impl LinearLayer<'_> {
+impl<M: LinearMap> LinearLayer<'_, M> {
+    /// The bias if it takes relevance.
+    fn taking(&self) -> Option<&Tensor> {
+        self.bias.filter(|_| self.takes == Bias::Absorb)
+    }
+
     /// Relevance r of the outputs, distributed over the inputs x.
     pub fn propagate(&self, rule: &Rule, x: &Tensor, r: &Tensor) -> Result<Propagated> {
         match rule {
             Rule::Epsilon { epsilon } => {
-                self.distribute(r, &[Term::new(x, self.weight, self.bias)], *epsilon, 1.)
+                self.distribute(r, &[Term::new(x, self.weight, self.taking())], *epsilon, 1.)
             }
             Rule::Gamma { gamma } => self.gamma(x, r, *gamma),
             Rule::AlphaBeta { alpha, beta } => self.alpha_beta(x, r, *alpha, *beta),
@@ -97,12 +134,12 @@ impl LinearLayer<'_> {
         let plus_part = |of: &Tensor, part: &Tensor| of + (part * gamma)?;
         let up = plus_part(self.weight, &positive(self.weight)?)?;
         let down = plus_part(self.weight, &negative(self.weight)?)?;
-        let bias_up = self.bias.map(|b| plus_part(b, &positive(b)?)).transpose()?;
-        let bias_down = self.bias.map(|b| plus_part(b, &negative(b)?)).transpose()?;
+        let bias_up = self.taking().map(|b| plus_part(b, &positive(b)?)).transpose()?;
+        let bias_down = self.taking().map(|b| plus_part(b, &negative(b)?)).transpose()?;
         let (x_plus, x_minus) = (positive(x)?, negative(x)?);
         // By the sign of the unit's output, as in zennit: with its bias, whether that takes
         // relevance or not.
-        let z = self.layer.forward(x)?;
+        let z = self.map.forward(x, self.weight, self.bias)?;
         let zero = z.zeros_like()?;
         let r_above = (r * z.gt(&zero)?.to_dtype(r.dtype())?)?;
         let r_below = (r * z.lt(&zero)?.to_dtype(r.dtype())?)?;
@@ -119,14 +156,14 @@ impl LinearLayer<'_> {
     fn alpha_beta(&self, x: &Tensor, r: &Tensor, alpha: f64, beta: f64) -> Result<Propagated> {
         let (w_plus, w_minus) = (positive(self.weight)?, negative(self.weight)?);
         let (x_plus, x_minus) = (positive(x)?, negative(x)?);
-        let bias_plus = self.bias.map(positive).transpose()?;
+        let bias_plus = self.taking().map(positive).transpose()?;
         let plus =
             [Term::new(&x_plus, &w_plus, bias_plus.as_ref()), Term::new(&x_minus, &w_minus, None)];
         let positive_share = self.distribute(r, &plus, self.stabilizer, alpha)?;
         if beta == 0. {
             return Ok(positive_share);
         }
-        let bias_minus = self.bias.map(negative).transpose()?;
+        let bias_minus = self.taking().map(negative).transpose()?;
         let minus =
             [Term::new(&x_plus, &w_minus, bias_minus.as_ref()), Term::new(&x_minus, &w_plus, None)];
         positive_share.add(self.distribute(r, &minus, self.stabilizer, -beta)?)
@@ -155,8 +192,9 @@ impl LinearLayer<'_> {
         factor: f64,
     ) -> Result<Propagated> {
         let mut z: Option<Tensor> = None;
-        for term in terms {
-            let product = self.layer.linear_map(&term.x, &term.weight, term.bias.as_ref())?;
+        let terms = not_empty(terms)?;
+        for term in &terms {
+            let product = self.map.forward(&term.x, &term.weight, term.bias.as_ref())?;
             z = Some(match z {
                 Some(z) => (z + product)?,
                 None => product,
@@ -166,18 +204,30 @@ impl LinearLayer<'_> {
         let (s, stabilizer) = stabilized_ratio(&(r * factor)?, &z, epsilon)?;
         let mut relevance = terms[0].x.zeros_like()?;
         let mut bias_share = vec![0.; r.dim(0)?];
-        for term in terms {
-            let back = self.layer.linear_map_transposed(&s, &term.weight, &term.x)?;
+        for term in &terms {
+            let back = self.map.transposed(&s, &term.weight, &term.x)?;
             relevance = (relevance + (&term.x * back)?)?;
             if let Some(bias) = &term.bias {
                 // The bias is added to each output alone: its share is b·s.
-                let bias = match self.layer {
-                    Layer::Conv2d { .. } => bias.reshape((1, (), 1, 1))?,
-                    _ => bias.clone(),
-                };
-                add_to(&mut bias_share, &sum_per_input(&s.broadcast_mul(&bias)?)?);
+                let share = s.broadcast_mul(&self.map.spread(bias)?)?;
+                add_to(&mut bias_share, &sum_per_input(&share)?);
             }
         }
         Ok(Propagated { relevance, bias: bias_share, stabilizer })
     }
+}
+
+/// The terms without those that are 0, such as the negative inputs of a layer behind a ReLU; the
+/// first one stays.
+fn not_empty(terms: &[Term]) -> Result<Vec<&Term>> {
+    let mut kept = vec![];
+    for term in terms {
+        let is_empty = !kept.is_empty()
+            && term.bias.is_none()
+            && to_f64(&term.x.abs()?.flatten_all()?.max(0)?)?[0] == 0.;
+        if !is_empty {
+            kept.push(term);
+        }
+    }
+    Ok(kept)
 }

@@ -1,0 +1,160 @@
+//! Arguments of the commands that work on a network of the user's own.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use clap::Args;
+use foresee_celeba::Crop;
+
+use crate::error::{Result, input};
+use crate::networks::network::NetworkOptions;
+use crate::networks::reader::Layout;
+use crate::networks::subject::{LabelSource, SubjectOptions};
+
+/// Larger images than this are no network's.
+const MOST_PIXELS: usize = 4096;
+
+/// The images of a network of the user's own, and how it takes them.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "With --model")]
+pub struct NetworkArgs {
+    /// A folder of JPEG or PNG files (and the folders in it, in the order of the names), a CSV with
+    /// a column `image` of paths, or one image.
+    #[arg(long, value_name = "DIR|CSV", requires = "model")]
+    images: Option<PathBuf>,
+    /// A CSV `image,label`, with a class by name or by number from 0; or `image` and a column of 0
+    /// and 1 for each output. `folders`: the folder that an image lies in is its class.
+    #[arg(long, value_name = "CSV|folders", requires = "model")]
+    labels: Option<PathBuf>,
+    /// Names of the outputs, one a line.
+    #[arg(long, value_name = "FILE", requires = "model")]
+    classes: Option<PathBuf>,
+    /// Subtracted from pixels in [0, 1]: one number for each channel, or one for all. Default:
+    /// 0.485,0.456,0.406 (ImageNet); of grey images 0.5.
+    #[arg(
+        long,
+        value_name = "R,G,B",
+        value_delimiter = ',',
+        allow_negative_numbers = true,
+        requires = "model"
+    )]
+    mean: Vec<f32>,
+    /// Then divided by. Default: 0.229,0.224,0.225 (ImageNet); of grey images 0.5.
+    #[arg(
+        long,
+        value_name = "R,G,B",
+        value_delimiter = ',',
+        allow_negative_numbers = true,
+        requires = "model"
+    )]
+    std: Vec<f32>,
+    /// Height and width of the images, such as 224 or 480x640. Default: those that the network's
+    /// input has.
+    #[arg(long, value_name = "HxW", value_parser = size, requires = "model")]
+    size: Option<(usize, usize)>,
+    /// square: the largest centred part with the proportions of the input; whole: the complete
+    /// image, whose proportions change. Default: square.
+    #[arg(long, value_name = "CROP", value_parser = crop, requires = "model")]
+    crop: Option<Crop>,
+    /// The sides of the centred part that is used, as a share of what --crop leaves. torchvision's
+    /// Resize(256) and CenterCrop(224) are 0.875. Default: 1.
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "model")]
+    crop_share: Option<f64>,
+    /// nchw ([B, C, H, W], PyTorch) or nhwc ([B, H, W, C], TensorFlow). Default: as the network's
+    /// input says.
+    #[arg(long, value_enum, requires = "model")]
+    layout: Option<Layout>,
+    /// The value or node that is the answer, [B, K]. Default: the first output, or what a softmax
+    /// or sigmoid at its end is computed from.
+    #[arg(long, value_name = "NAME", requires = "model")]
+    output: Option<String>,
+    /// Without --labels: each output is a yes or a no. Default: the greatest is the answer, unless
+    /// the network ends in a sigmoid.
+    #[arg(long, requires = "model")]
+    multi_label: bool,
+    /// Only so many images, chosen by a hash of their names, so that all classes are among them; 0:
+    /// all.
+    #[arg(long, value_name = "N", requires = "model")]
+    limit: Option<usize>,
+    /// Images at once: more need more memory. Default: 8.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..),
+        requires = "model"
+    )]
+    batch: Option<u16>,
+}
+
+impl NetworkArgs {
+    /// What the arguments say of a network; `limit` is the number of images if they do not.
+    pub(super) fn options(
+        &self,
+        model: &Path,
+        names: &[String],
+        limit: usize,
+        device: Device,
+    ) -> Result<SubjectOptions> {
+        let Some(images) = self.images.clone() else {
+            return Err(input("name the images with --images"));
+        };
+        let labels = self.labels.clone().map(|labels| match labels == Path::new("folders") {
+            true => LabelSource::Folders,
+            false => LabelSource::File(labels),
+        });
+        Ok(SubjectOptions {
+            model: model.into(),
+            images,
+            labels,
+            classes: self.classes.clone(),
+            network: NetworkOptions {
+                size: self.size,
+                layout: self.layout,
+                output: self.output.clone(),
+            },
+            crop: self.crop.unwrap_or_default(),
+            crop_share: self.crop_share.unwrap_or(1.),
+            mean: self.mean.clone(),
+            deviation: self.std.clone(),
+            multi_label: self.multi_label,
+            names: names.to_vec(),
+            limit: self.limit.unwrap_or(limit),
+            batch: self.batch.map_or(8, usize::from),
+            device,
+        })
+    }
+}
+
+/// 224, or 480x640.
+pub(super) fn size(text: &str) -> std::result::Result<(usize, usize), String> {
+    let (height, width) = text.split_once(['x', '×']).unwrap_or((text, text));
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=MOST_PIXELS).contains(side));
+    side(height).zip(side(width)).ok_or_else(|| {
+        format!("a height, or height x width such as 224x320, each from 1 to {MOST_PIXELS}")
+    })
+}
+
+fn crop(text: &str) -> std::result::Result<Crop, String> {
+    Crop::from_id(text).ok_or_else(|| "square or whole".into())
+}
+
+fn share(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|share| *share > 0. && *share <= 1.);
+    number.ok_or_else(|| "a share above 0, up to 1".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read() {
+        assert_eq!(size("224"), Ok((224, 224)));
+        assert_eq!((size("480x640"), size("4×5")), (Ok((480, 640)), Ok((4, 5))));
+        for wrong in ["", "0", "x", "224x", "1e3", "-4", "99999"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+        assert!(share("0").is_err() && share("1.1").is_err() && share("NaN").is_err());
+        assert_eq!((share("0.875"), crop("whole")), (Ok(0.875), Ok(Crop::Whole)));
+    }
+}

@@ -1,0 +1,105 @@
+//! What `prune` is given.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use foresee_perturb::{GroupRule, Takeover, Victim};
+
+use super::json::JsonArgs;
+use super::network::NetworkArgs;
+use crate::networks::prune::Compare;
+use crate::output::OverwriteArgs;
+
+#[derive(Args)]
+pub struct PruneArgs {
+    /// The run's folder, as `reproduce --out` named it.
+    #[arg(long, value_name = "DIR", required_unless_present = "model")]
+    pub(super) run: Option<PathBuf>,
+    /// cpu, cuda or metal. Default: the run's, or cpu. What other devices compute differs in the
+    /// last digits.
+    #[arg(long)]
+    pub(super) device: Option<String>,
+    /// Also write a pruned network, physically smaller, to this file; it loads like any model. A
+    /// pipe or device is written into; - is the standard output. With --model it is an ONNX file,
+    /// and no curves are measured.
+    #[arg(long, value_name = "FILE", requires = "amount")]
+    pub(super) save: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) overwrite: OverwriteArgs,
+    /// How many channels go from the network that --save writes.
+    #[arg(long, value_name = "N", requires = "save", group = "amount")]
+    pub(super) count: Option<usize>,
+    /// Which member of a correlated pair goes: the one with the lower or the higher norm.
+    #[arg(long, value_enum, default_value_t = Victim::Lower, requires = "save")]
+    pub(super) rule: Victim,
+    /// What the channels that are left do in place of those that go.
+    #[arg(long, value_enum, default_value_t = Takeover::Nothing, requires = "save")]
+    pub(super) takeover: Takeover,
+    #[command(flatten)]
+    pub(super) json: JsonArgs,
+    #[command(flatten)]
+    pub(super) of_model: PruneModelArgs,
+    #[command(flatten)]
+    pub(super) network: NetworkArgs,
+}
+
+/// What is pruned of a network of the user's own.
+#[derive(Args)]
+#[command(next_help_heading = "With --model")]
+pub(super) struct PruneModelArgs {
+    /// An ONNX file in place of a run: a network of your own.
+    #[arg(long, value_name = "FILE", conflicts_with = "run", requires = "images")]
+    pub(super) model: Option<PathBuf>,
+    /// Where data, figures and the page prune.html go. What is done there already is not done
+    /// again.
+    #[arg(long, value_name = "DIR", requires = "model", conflicts_with = "save")]
+    pub(super) out: Option<PathBuf>,
+    /// Only this layer, by a node that computes it or by its weights' name; can be given several
+    /// times. Default: all that can be pruned. `foresee inspect` lists them.
+    #[arg(long, value_name = "NAME", requires = "model")]
+    pub(super) layer: Vec<String>,
+    /// With --save: prune all layers evenly until this share of the operations is left.
+    #[arg(
+        long,
+        value_name = "SHARE",
+        value_parser = share,
+        requires_all = ["save", "model"],
+        group = "amount"
+    )]
+    pub(super) budget: Option<f64>,
+    /// With --save: the order in which channels go: lower, higher, l1, readout, lasso, random or
+    /// taylor. Default: what --rule says.
+    #[arg(long, value_name = "ORDER", value_parser = order, requires_all = ["save", "model"])]
+    pub(super) order: Option<GroupRule>,
+    /// The shares of a layer's channels that are pruned. Default: 0.1,0.25,0.5,0.75.
+    #[arg(
+        long,
+        value_name = "SHARES",
+        value_delimiter = ',',
+        value_parser = share,
+        requires = "model"
+    )]
+    pub(super) shares: Vec<f64>,
+    /// Which orders and takeovers are compared. Default: few.
+    #[arg(long, value_enum, requires = "model")]
+    pub(super) compare: Option<Compare>,
+    /// Measure the channels' statistics on so many of the images, and accuracy on the others; 0: on
+    /// half of them. Default: 0.
+    #[arg(long, value_name = "N", requires = "model")]
+    pub(super) calibration: Option<usize>,
+    /// Decides random orders.
+    #[arg(long, value_name = "N", requires = "model")]
+    pub(super) seed: Option<u64>,
+}
+
+fn share(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|share| *share > 0. && *share < 1.);
+    number.ok_or_else(|| "a share above 0 and below 1".into())
+}
+
+fn order(text: &str) -> std::result::Result<GroupRule, String> {
+    GroupRule::from_id(text).ok_or_else(|| {
+        let known: Vec<&str> = GroupRule::all().into_iter().map(GroupRule::id).collect();
+        format!("one of {}", known.join(", "))
+    })
+}

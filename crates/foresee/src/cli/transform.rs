@@ -1,0 +1,116 @@
+//! `transform`: the stage of a run, or tone curves on the gates of a network of the user's own.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use foresee_perturb::Curve;
+use foresee_report::Record;
+use foresee_report::frame::Rows;
+use serde::Serialize;
+
+use super::arguments::RunOrModelArgs;
+use super::json::{JsonArgs, path_text, print_json};
+use super::network::NetworkArgs;
+use super::stage::of_run;
+use crate::artifacts::TransformationPoint;
+use crate::config::Config;
+use crate::error::{Result, input};
+use crate::networks::folder::read_rows;
+use crate::networks::subject::Subject;
+use crate::networks::transform::{self, FILE, PAGE, TransformOptions};
+use crate::output::print;
+use crate::run::Stage;
+use crate::stages;
+
+#[derive(Args)]
+pub struct TransformArgs {
+    #[command(flatten)]
+    run: RunOrModelArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+    /// Where data, figure and the page transform.html go.
+    #[arg(long, value_name = "DIR", requires = "model", help_heading = "With --model")]
+    out: Option<PathBuf>,
+    /// Standard deviations of the noise on pixels in [0, 1]. Default: those of the profile quick.
+    #[arg(
+        long,
+        value_name = "NUMBERS",
+        value_delimiter = ',',
+        value_parser = sigma,
+        requires = "model",
+        help_heading = "With --model"
+    )]
+    sigma: Vec<f64>,
+    /// A tone curve, such as "power n=2 beta=0.05"; can be given several times. Default: those of
+    /// the profile quick.
+    #[arg(
+        long,
+        value_name = "CURVE",
+        value_parser = curve,
+        requires = "model",
+        help_heading = "With --model"
+    )]
+    curve: Vec<Curve>,
+    /// Only the gate that this node computes; can be given several times. `foresee inspect` lists
+    /// them. Default: all.
+    #[arg(long, value_name = "NODE", requires = "model", help_heading = "With --model")]
+    gate: Vec<String>,
+    /// Decides the noise.
+    #[arg(long, value_name = "N", requires = "model", help_heading = "With --model")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    json: JsonArgs,
+}
+
+fn sigma(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|sigma| (0. ..=10.).contains(sigma));
+    number.ok_or_else(|| "a number from 0 to 10".into())
+}
+
+fn curve(text: &str) -> std::result::Result<Curve, String> {
+    text.parse().map_err(|e: foresee_perturb::Error| e.to_string())
+}
+
+/// The points as `--json` prints them.
+#[derive(Serialize)]
+struct Document {
+    model: String,
+    folder: String,
+    page: String,
+    gate_transformation: Rows,
+}
+
+pub(super) fn transform(args: &TransformArgs) -> Result<()> {
+    match (&args.run.model, &args.out) {
+        (Some(model), Some(out)) => of_model(args, model, out),
+        (Some(_), None) => Err(input("name a folder for the results with --out")),
+        (None, _) => {
+            of_run(&args.run.run()?, args.json, Stage::Transform, stages::transform::stage)
+        }
+    }
+}
+
+fn of_model(args: &TransformArgs, model: &Path, out: &Path) -> Result<()> {
+    let subject = args.network.options(model, &[], 0, args.run.model_device()?)?;
+    let subject = Subject::open(&subject)?;
+    let usual = Config::resolve("quick", None, &[])?.transform;
+    let given = |own: &[f64]| if own.is_empty() { usual.sigmas.clone() } else { own.to_vec() };
+    let options = TransformOptions {
+        curves: if args.curve.is_empty() { usual.curves.clone() } else { args.curve.clone() },
+        sigmas: given(&args.sigma),
+        clip: usual.clip,
+        gates: args.gate.clone(),
+        seed: args.seed.unwrap_or(0),
+    };
+    let folder = transform::transform(&subject, out, &options)?;
+    let points: Vec<TransformationPoint> = read_rows(&folder.path(FILE))?;
+    match args.json.is_asked() {
+        true => print_json(&Document {
+            model: path_text(model),
+            folder: path_text(out),
+            page: path_text(&folder.path(PAGE)),
+            gate_transformation: Rows(TransformationPoint::to_frame(&points)?),
+        }),
+        false => print(&transform::table(&points).markdown()),
+    }
+}

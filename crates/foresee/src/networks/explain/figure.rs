@@ -1,0 +1,129 @@
+//! Methods as rows, images with one of their outputs as columns.
+
+use std::path::Path;
+
+use foresee_attribution::Method;
+use foresee_report::{
+    About, AttributionColumn, AttributionMethod, Face, Figure, PlaneTable, Style, frame,
+    image_attributions,
+};
+
+use super::rows::MapLabel;
+use crate::error::Result;
+use crate::figures::kind_of;
+use crate::networks::subject::Subject;
+
+/// Columns of a figure; more are in the next one.
+const COLUMNS: usize = 12;
+
+const CAPTION: &str = "Which pixels an output comes from, by several methods. Of signed methods \
+                       red speaks for the output and blue against it; of the others the deeper \
+                       colour counts more.";
+
+/// The figures of the maps in these files.
+///
+/// # Errors
+/// If a file or an image cannot be read.
+pub(super) fn figures(
+    subject: &Subject,
+    folder: &Path,
+    files: &[(String, String)],
+) -> Result<Vec<Figure>> {
+    let mut methods: Vec<Method> = vec![];
+    let mut columns = vec![];
+    for (image, (maps, _)) in files.iter().enumerate() {
+        let table = PlaneTable::<MapLabel>::from_frame(&frame::read_csv(&folder.join(maps))?)?;
+        let square = Square::of(subject, image)?;
+        for outputs in table.planes.chunk_by(|a, b| a.label.output == b.label.output) {
+            let mut column = AttributionColumn {
+                name: name(&outputs[0].label),
+                face: square.face.clone(),
+                region: None,
+                maps: vec![],
+            };
+            methods = outputs.iter().map(|plane| plane.label.method).collect();
+            for plane in outputs {
+                let greatest = plane.label.greatest.0;
+                let values = plane.values.iter().map(|share| share * greatest);
+                column.maps.push(square.padded(values.collect()));
+            }
+            columns.push(column);
+        }
+    }
+    let described =
+        |method: &Method| AttributionMethod { name: method.title().into(), kind: kind_of(*method) };
+    let methods: Vec<AttributionMethod> = methods.iter().map(described).collect();
+    let draw = |(number, columns): (usize, &[AttributionColumn])| {
+        let name = format!("explanations_{}", number + 1);
+        let (source, style) = (subject.source(), Style::default());
+        let figure = image_attributions(&name, &methods, columns, &source, &style)?;
+        let data = files.iter().map(|(maps, _)| maps.clone()).collect();
+        let command = format!("foresee explain --model {}", subject.network.file.display());
+        Ok(figure.about(About { caption: CAPTION.into(), data, command }))
+    };
+    columns.chunks(COLUMNS).enumerate().map(draw).collect()
+}
+
+/// The output, its share, the image and what is on it, one a line.
+fn name(label: &MapLabel) -> String {
+    let file = Path::new(&label.image).file_stem().unwrap_or_default().display();
+    let is = match label.label.as_str() {
+        "" => String::new(),
+        label => format!("\n(is {label})"),
+    };
+    format!("{}\np\u{a0}=\u{a0}{:.2}\n{file}{is}", label.output, label.share.0)
+}
+
+/// An image as a square: one that is not stands in the middle of a white one.
+struct Square {
+    face: Face,
+    height: usize,
+    width: usize,
+}
+
+impl Square {
+    fn of(subject: &Subject, image: usize) -> Result<Self> {
+        let (height, width) = (subject.network.input.height, subject.network.input.width);
+        let pixels = subject.reader.pixels(subject.images.path(image))?;
+        let share = |byte: &u8| f64::from(*byte) / 255.;
+        let rgb: Vec<[f64; 3]> = pixels
+            .chunks_exact(3)
+            .map(|pixel| [share(&pixel[0]), share(&pixel[1]), share(&pixel[2])])
+            .collect();
+        let size = height.max(width);
+        let face = Face { size, rgb: placed(rgb, (height, width), [1.; 3]) };
+        Ok(Self { face, height, width })
+    }
+
+    /// A map of the image, with zeros beside it.
+    fn padded(&self, map: Vec<f64>) -> Vec<f64> {
+        placed(map, (self.height, self.width), 0.)
+    }
+}
+
+/// Values in the middle of a square.
+fn placed<T: Clone>(values: Vec<T>, (height, width): (usize, usize), around: T) -> Vec<T> {
+    let size = height.max(width);
+    if height == width {
+        return values;
+    }
+    let (top, left) = ((size - height) / 2, (size - width) / 2);
+    let mut square = vec![around; size * size];
+    for (y, row) in values.chunks_exact(width).enumerate() {
+        let at = (y + top) * size + left;
+        square[at..at + width].clone_from_slice(row);
+    }
+    square
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_square_stands_in_the_middle() {
+        assert_eq!(placed(vec![1, 2, 3, 4], (2, 2), 0), [1, 2, 3, 4]);
+        assert_eq!(placed(vec![1, 2, 3], (1, 3), 0), [0, 0, 0, 1, 2, 3, 0, 0, 0]);
+        assert_eq!(placed(vec![1, 2], (2, 1), 0), [1, 0, 2, 0]);
+    }
+}

@@ -1,0 +1,50 @@
+//! The data files of pruning, two for each layer.
+
+use foresee_perturb::{GroupRule, Takeover};
+use foresee_report::record;
+
+record! {
+    /// The accuracy of a network without some channels of a layer.
+    #[derive(Debug, Clone, PartialEq)]
+    pub(crate) struct PrunePoint {
+        /// The first node that computes the channels.
+        pub layer: String,
+        /// What orders them.
+        #[id]
+        pub rule: GroupRule,
+        /// Of a random order.
+        pub seed: Option<u64>,
+        /// What takes over.
+        #[id]
+        pub takeover: Takeover,
+        /// How many can go, one by one.
+        pub channels: usize,
+        /// How many are gone.
+        pub pruned: usize,
+        /// Images that the accuracy is of.
+        pub images: usize,
+        /// A share.
+        pub accuracy: f64,
+        /// Of it, over images.
+        pub standard_error: f64,
+    }
+}
+
+record! {
+    /// What a network costs without some channels of a layer.
+    #[derive(Debug, Clone, PartialEq)]
+    pub(crate) struct CostPoint {
+        /// The first node that computes the channels.
+        pub layer: String,
+        /// How many can go, one by one.
+        pub channels: usize,
+        /// How many are gone.
+        pub pruned: usize,
+        /// Multiplications with an addition, for one image.
+        pub macs: u64,
+        /// Of all layers.
+        pub parameters: usize,
+        /// The time for one image, measured: the median of some batches.
+        pub milliseconds: f64,
+    }
+}

@@ -1,0 +1,93 @@
+//! Parts of tensors.
+
+use candle_core::Tensor;
+
+use super::arguments::{axis as axis_of, check_size, impossible, integers, kind, wrong_type};
+use super::{Forward, Inputs};
+use crate::op::Kind;
+
+/// x from starts to ends, exclusive, in steps, along some axes. Negative starts and ends count from
+/// the back; those outside of x are moved to its ends. Steps of 1 copy nothing.
+pub(super) fn slice(inputs: &Inputs) -> Forward<Tensor> {
+    let mut x = inputs.need(0)?.clone();
+    let starts = integers("the starts", inputs.need(1)?)?;
+    let ends = integers("the ends", inputs.need(2)?)?;
+    let axes = match inputs.get(3) {
+        Some(axes) => integers("the axes", axes)?,
+        None => (0..starts.len() as i64).collect(),
+    };
+    let steps = match inputs.get(4) {
+        Some(steps) => integers("the steps", steps)?,
+        None => vec![1; starts.len()],
+    };
+    let lengths = [starts.len(), ends.len(), axes.len(), steps.len()];
+    if lengths.iter().any(|&length| length != starts.len()) {
+        let what = "the numbers of starts, ends, axes and steps";
+        return Err(impossible(what, format!("{lengths:?}"), "they are equal"));
+    }
+    super::arguments::axes(&axes, x.rank())?;
+    for (i, &axis) in axes.iter().enumerate() {
+        let axis = axis_of(axis, x.rank())?;
+        x = slice_axis(&x, axis, [starts[i], ends[i], steps[i]])?;
+    }
+    Ok(x)
+}
+
+fn slice_axis(x: &Tensor, axis: usize, [start, end, step]: [i64; 3]) -> Forward<Tensor> {
+    if step == 0 {
+        return Err(impossible("a step", step, "it is not 0"));
+    }
+    let size = x.dims()[axis] as i64;
+    let from_front = |place: i64| if place < 0 { place.saturating_add(size) } else { place };
+    let (first, last) = if step > 0 { (0, size) } else { (-1, size - 1) };
+    let (start, end) = (from_front(start), from_front(end).clamp(first, last));
+    let start = start.clamp(0, last.max(0));
+    let count = match step > 0 {
+        true => (end - start).max(0).unsigned_abs().div_ceil(step.unsigned_abs()),
+        false => (start - end).max(0).unsigned_abs().div_ceil(step.unsigned_abs()),
+    };
+    // An empty dimension has nothing to start at.
+    let count = if size == 0 { 0 } else { count as usize };
+    match (step, count) {
+        (1, _) | (_, 0 | 1) => {
+            Ok(x.narrow(axis, if count == 0 { 0 } else { start as usize }, count)?)
+        }
+        _ => select(x, axis, (0..count as i64).map(|i| (start + i * step) as u32).collect()),
+    }
+}
+
+/// The entries of these indices along an axis. They must be there.
+pub(super) fn select(x: &Tensor, axis: usize, indices: Vec<u32>) -> Forward<Tensor> {
+    let mut sizes = x.dims().to_vec();
+    sizes[axis] = indices.len();
+    check_size(&sizes)?;
+    let count = indices.len();
+    let indices = Tensor::from_vec(indices, count, x.device())?;
+    Ok(x.contiguous()?.index_select(&indices, axis)?)
+}
+
+/// The entries of x along an axis that `indices`, of any shape, name; negative ones count from the
+/// back. The axis' size is replaced by the sizes of `indices`.
+pub(super) fn gather(x: &Tensor, indices: &Tensor, axis: isize) -> Forward<Tensor> {
+    let axis = axis_of(axis as i64, x.rank())?;
+    if kind(indices) != Kind::Int {
+        return Err(wrong_type("the indices", indices, "integers"));
+    }
+    let size = x.dims()[axis];
+    let found = integers("the indices", &indices.flatten_all()?)?
+        .into_iter()
+        .map(|index| match axis_of(index, size) {
+            Ok(index) => Ok(index as u32),
+            Err(_) => {
+                let expected = format!("dimension {axis} of x has {size} entries");
+                Err(impossible("an index", index, expected))
+            }
+        })
+        .collect::<Forward<Vec<_>>>()?;
+    let sizes = [&x.dims()[..axis], indices.dims(), &x.dims()[axis + 1..]].concat();
+    check_size(&sizes)?;
+    match found[..] {
+        [index] if indices.rank() == 0 => Ok(x.narrow(axis, index as usize, 1)?.squeeze(axis)?),
+        _ => Ok(select(x, axis, found)?.reshape(sizes)?),
+    }
+}

@@ -1,0 +1,178 @@
+//! Resizing, one axis after another.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::arguments::{check_float, check_size, impossible, integers, size_of};
+use super::{Forward, Inputs};
+use crate::error::OpError;
+use crate::op::{Coordinates, Nearest, Resize, ResizeMode};
+
+/// The weights of one axis are no more.
+const MAX_WEIGHTS: usize = 1 << 26;
+
+/// An axis that is resized.
+struct Axis {
+    old: usize,
+    new: usize,
+    /// New pixels for each old one.
+    scale: f64,
+    coordinates: Coordinates,
+}
+
+/// x at another size, of any of its dimensions: ⌊old size · scale⌋, or as given. Places outside of
+/// x are moved to its edge.
+pub(super) fn resize(inputs: &Inputs, settings: &Resize) -> Forward<Tensor> {
+    let mut x = inputs.need(0)?.clone();
+    let axes = axes(inputs, &x, settings.coordinates)?;
+    check_size(&axes.iter().map(|axis| axis.new).collect::<Vec<_>>())?;
+    // The last axis first: the copies of those before it are longer blocks.
+    for (i, axis) in axes.iter().enumerate().rev() {
+        if axis.old == axis.new && axis.scale == 1. {
+            continue;
+        }
+        if axis.old == 0 {
+            return Err(impossible("a dimension", 0, "pixels are made of others"));
+        }
+        x = match settings.mode {
+            ResizeMode::Nearest => pick(&x, i, axis.nearest(settings.nearest))?,
+            ResizeMode::Linear => interpolate(&x, i, axis)?,
+        };
+    }
+    Ok(x)
+}
+
+fn axes(inputs: &Inputs, x: &Tensor, coordinates: Coordinates) -> Forward<Vec<Axis>> {
+    let given = |place: usize| inputs.get(place).filter(|input| input.elem_count() > 0);
+    let count = |numbers: usize| match numbers == x.rank() {
+        true => Ok(()),
+        false => {
+            let expected = format!("the input has {} dimensions", x.rank());
+            Err(impossible("the number of scales or sizes", numbers, expected))
+        }
+    };
+    match (given(2), given(3)) {
+        (Some(scales), None) => {
+            check_float("the scales", scales)?;
+            count(scales.elem_count())?;
+            let scales = scales.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+            let axis = |(&old, scale)| Axis::of_scale(old, scale, coordinates);
+            x.dims().iter().zip(scales).map(axis).collect()
+        }
+        (None, Some(sizes)) => {
+            let sizes = integers("the sizes", sizes)?;
+            count(sizes.len())?;
+            let axis = |(&old, size)| Axis::of_size(old, size, coordinates);
+            x.dims().iter().zip(sizes).map(axis).collect()
+        }
+        (Some(_), Some(_)) => Err(impossible("scales and sizes", "both", "one of them is needed")),
+        (None, None) => Err(impossible("scales and sizes", "none", "one of them is needed")),
+    }
+}
+
+impl Axis {
+    /// The product is one of `f32`, as in ONNX Runtime: 10 · 0.7 is 7.
+    fn of_scale(old: usize, scale: f32, coordinates: Coordinates) -> Forward<Self> {
+        if !(scale > 0. && scale.is_finite()) {
+            return Err(impossible("a scale", scale, "it is above 0"));
+        }
+        let new = (old as f32 * scale).floor() as usize;
+        Ok(Self { old, new, scale: f64::from(scale), coordinates })
+    }
+
+    fn of_size(old: usize, new: i64, coordinates: Coordinates) -> Forward<Self> {
+        let new = size_of("a size", new)?;
+        let scale = new as f64 / old.max(1) as f64;
+        Ok(Self { old, new, scale, coordinates })
+    }
+
+    /// Where a new pixel lies among the old ones.
+    fn place(&self, p: usize) -> f64 {
+        let p = p as f64;
+        match self.coordinates {
+            Coordinates::PytorchHalfPixel if self.new == 1 => 0.,
+            Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (p + 0.5) / self.scale - 0.5,
+            Coordinates::Asymmetric => p / self.scale,
+            Coordinates::AlignCorners if self.new == 1 => 0.,
+            Coordinates::AlignCorners => p * (self.old - 1) as f64 / (self.new - 1) as f64,
+        }
+    }
+
+    /// The old pixel that is nearest to each new one. Computed as `f32`, as ONNX Runtime does: with
+    /// a scale of 1.6, the place of pixel 8 is 5, and not a little below.
+    fn nearest(&self, nearest: Nearest) -> Vec<u32> {
+        let old = |p: usize| {
+            let place = self.place_in_f32(p);
+            let pixel = match nearest {
+                Nearest::RoundPreferFloor => (place - 0.5).ceil(),
+                Nearest::RoundPreferCeil => (place + 0.5).floor(),
+                Nearest::Floor => place.floor(),
+                Nearest::Ceil => place.ceil(),
+            };
+            (pixel.max(0.) as usize).min(self.old - 1) as u32
+        };
+        (0..self.new).map(old).collect()
+    }
+
+    /// [`Self::place`], rounded to `f32` after each step.
+    fn place_in_f32(&self, p: usize) -> f32 {
+        let (p, scale) = (p as f32, self.scale as f32);
+        match self.coordinates {
+            Coordinates::PytorchHalfPixel if self.new == 1 => 0.,
+            Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (p + 0.5) / scale - 0.5,
+            Coordinates::Asymmetric => p / scale,
+            Coordinates::AlignCorners if self.new == 1 => 0.,
+            Coordinates::AlignCorners => p * (self.old - 1) as f32 / (self.new - 1) as f32,
+        }
+    }
+
+    /// The weights of old pixels in new ones, [old, new].
+    fn weights(&self) -> Forward<Vec<f64>> {
+        let elements = self.old.saturating_mul(self.new);
+        if elements > MAX_WEIGHTS {
+            return Err(OpError::TooLarge { elements, limit: MAX_WEIGHTS });
+        }
+        let mut weights = vec![0.; elements];
+        for p in 0..self.new {
+            let place = self.place(p).clamp(0., (self.old - 1) as f64);
+            let before = place as usize;
+            let share = place - before as f64;
+            weights[before * self.new + p] += 1. - share;
+            weights[(before + 1).min(self.old - 1) * self.new + p] += share;
+        }
+        Ok(weights)
+    }
+}
+
+/// The old pixels of these indices along an axis.
+fn pick(x: &Tensor, axis: usize, indices: Vec<u32>) -> Forward<Tensor> {
+    let (old, new) = (x.dims()[axis], indices.len());
+    let times = new / old;
+    let repeats = |(p, &i): (usize, &u32)| p / times == i as usize;
+    let is_repeated = new == old * times && indices.iter().enumerate().all(repeats);
+    if !is_repeated || axis + 1 < x.rank() {
+        return super::index::select(x, axis, indices);
+    }
+    // Pixels of the last axis lie side by side: a sum of neighbours is the gradient.
+    let mut sizes = x.dims().to_vec();
+    sizes[axis] = new;
+    let pixels = x.reshape((x.elem_count(), 1))?;
+    Ok(pixels.broadcast_as((x.elem_count(), times))?.reshape(sizes)?)
+}
+
+/// A weighted mean of two old pixels along an axis, as a matrix product: its gradient is one. A
+/// value that is not finite makes the others along the axis NaN.
+fn interpolate(x: &Tensor, axis: usize, of: &Axis) -> Forward<Tensor> {
+    check_float("the input", x)?;
+    let mut sizes = x.dims().to_vec();
+    sizes[axis] = of.new;
+    if x.elem_count() == 0 || of.new == 0 {
+        return Ok(Tensor::zeros(sizes, x.dtype(), x.device())?);
+    }
+    let weights = Tensor::from_vec(of.weights()?, (of.old, of.new), &Device::Cpu)?
+        .to_dtype(x.dtype())?
+        .to_device(x.device())?;
+    let last = x.rank() - 1;
+    sizes.swap(axis, last);
+    let rows = x.transpose(axis, last)?.reshape((x.elem_count() / of.old, of.old))?;
+    Ok(rows.matmul(&weights)?.reshape(sizes)?.transpose(axis, last)?)
+}

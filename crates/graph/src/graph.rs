@@ -1,0 +1,278 @@
+//! A network as data: values, and the nodes that compute them.
+
+use candle_core::Tensor;
+
+use crate::error::{Error, Result};
+use crate::op::Op;
+
+/// A value of a graph: an input, a weight, or what a node computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueId(pub(crate) usize);
+
+/// A node of a graph. Nodes are numbered in an order in which they can be computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(crate) usize);
+
+impl NodeId {
+    /// Its place among the [`nodes`](Graph::nodes).
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// A value's name, and where it is from.
+#[derive(Debug, Clone)]
+pub struct Value {
+    /// The name, which no other value has.
+    pub name: String,
+    /// Where it is from.
+    pub origin: Origin,
+}
+
+/// Where a value is from.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// It is given to the graph. Sizes that are not fixed, such as the batch's, are `None`.
+    Input(Vec<Option<usize>>),
+    /// It is part of the graph.
+    Weight(Tensor),
+    /// A node computes it.
+    Node {
+        /// The node.
+        node: NodeId,
+        /// Which of its outputs it is.
+        output: usize,
+    },
+}
+
+/// An operation on values.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The name, which no other node has.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// What it reads; `None` where an input is left out.
+    pub inputs: Vec<Option<ValueId>>,
+    /// What it computes.
+    pub outputs: Vec<ValueId>,
+}
+
+impl Node {
+    /// Input `index`, if it is there.
+    pub fn input(&self, index: usize) -> Option<ValueId> {
+        self.inputs.get(index).copied().flatten()
+    }
+}
+
+/// A network: nodes in an order in which they can be computed.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_graph::{Builder, Gemm, Op, Unary};
+///
+/// let mut builder = Builder::new();
+/// let x = builder.input("x", vec![None, Some(2)])?;
+/// let weight = builder.weight("fc.weight", Tensor::new(&[[1f32, -1.], [2., 0.]], &Device::Cpu)?)?;
+/// let linear = Op::Gemm(Gemm { transpose_b: true, ..Gemm::default() });
+/// let hidden = builder.node("fc", linear, &[x, weight])?;
+/// let y = builder.node("relu", Op::Unary(Unary::Relu), &[hidden])?;
+/// let graph = builder.finish(vec![y])?;
+///
+/// let x = Tensor::new(&[[3f32, 5.]], &Device::Cpu)?;
+/// let y = graph.forward(&[x])?.remove(0);
+/// assert_eq!(y.to_vec2::<f32>()?, [[0., 6.]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Graph {
+    pub(crate) values: Vec<Value>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) inputs: Vec<ValueId>,
+    pub(crate) outputs: Vec<ValueId>,
+}
+
+impl Graph {
+    /// The nodes, in an order in which they can be computed.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index), node))
+    }
+
+    /// A node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// All values.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = (ValueId, &Value)> {
+        self.values.iter().enumerate().map(|(index, value)| (ValueId(index), value))
+    }
+
+    /// A value.
+    pub fn value(&self, id: ValueId) -> &Value {
+        &self.values[id.0]
+    }
+
+    /// What the graph is given.
+    pub fn inputs(&self) -> &[ValueId] {
+        &self.inputs
+    }
+
+    /// What the graph gives.
+    pub fn outputs(&self) -> &[ValueId] {
+        &self.outputs
+    }
+
+    /// A value that is part of the graph.
+    pub fn weight(&self, id: ValueId) -> Option<&Tensor> {
+        match &self.values[id.0].origin {
+            Origin::Weight(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    /// The node that computes a value.
+    pub fn producer(&self, id: ValueId) -> Option<NodeId> {
+        match self.values[id.0].origin {
+            Origin::Node { node, .. } => Some(node),
+            _ => None,
+        }
+    }
+
+    /// The nodes that read a value, in their order; a node that reads it twice is there twice, with
+    /// the places at which it does so.
+    pub fn readers(&self, id: ValueId) -> impl Iterator<Item = (NodeId, usize)> + '_ {
+        self.nodes().flat_map(move |(node, of)| {
+            let reads = of.inputs.iter().enumerate().filter(move |(_, v)| **v == Some(id));
+            reads.map(move |(place, _)| (node, place))
+        })
+    }
+
+    /// The value of this name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn find(&self, name: &str) -> Result<ValueId> {
+        let found = self.values().find(|(_, value)| value.name == name);
+        found.map(|(id, _)| id).ok_or_else(|| Error::NoValue { name: name.into() })
+    }
+
+    /// The node of this name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn find_node(&self, name: &str) -> Result<NodeId> {
+        let found = self.nodes().find(|(_, node)| node.name == name);
+        found.map(|(id, _)| id).ok_or_else(|| Error::NoNode { name: name.into() })
+    }
+
+    /// The number of values of all weights that are numbers with a fraction.
+    pub fn parameters(&self) -> usize {
+        let floats = self.values.iter().filter_map(|value| match &value.origin {
+            Origin::Weight(tensor) if tensor.dtype().is_float() => Some(tensor.elem_count()),
+            _ => None,
+        });
+        floats.sum()
+    }
+
+    /// The same graph with another tensor for a weight.
+    ///
+    /// # Errors
+    /// If the value is no weight.
+    pub fn with_weight(mut self, id: ValueId, tensor: Tensor) -> Result<Self> {
+        match &mut self.values[id.0] {
+            Value { origin: Origin::Weight(weight), .. } => *weight = tensor,
+            Value { name, .. } => return Err(Error::NoWeight { name: name.clone() }),
+        }
+        Ok(self)
+    }
+}
+
+/// Makes a [`Graph`], node after node.
+#[derive(Debug, Clone, Default)]
+pub struct Builder {
+    values: Vec<Value>,
+    nodes: Vec<Node>,
+    inputs: Vec<ValueId>,
+    value_names: std::collections::HashSet<String>,
+    node_names: std::collections::HashSet<String>,
+}
+
+impl Builder {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn value(&mut self, name: String, origin: Origin) -> Result<ValueId> {
+        if !self.value_names.insert(name.clone()) {
+            return Err(Error::ValueTwice { name });
+        }
+        self.values.push(Value { name, origin });
+        Ok(ValueId(self.values.len() - 1))
+    }
+
+    /// A value that is given to the graph. Sizes that are not fixed are `None`.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn input(&mut self, name: &str, shape: Vec<Option<usize>>) -> Result<ValueId> {
+        let id = self.value(name.into(), Origin::Input(shape))?;
+        self.inputs.push(id);
+        Ok(id)
+    }
+
+    /// A value that is part of the graph.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn weight(&mut self, name: &str, tensor: Tensor) -> Result<ValueId> {
+        self.value(name.into(), Origin::Weight(tensor))
+    }
+
+    /// A node with one output, which has the node's name.
+    ///
+    /// # Errors
+    /// If the name is taken, or the operation has another number of inputs.
+    pub fn node(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
+        let inputs = inputs.iter().copied().map(Some).collect();
+        Ok(self.push(name, op, inputs, &[name])?[0])
+    }
+
+    /// A node with inputs that can be left out, and outputs of these names.
+    ///
+    /// # Errors
+    /// If a name is taken, or the operation has another number of inputs or outputs.
+    pub fn push<N: AsRef<str>>(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: Vec<Option<ValueId>>,
+        outputs: &[N],
+    ) -> Result<Vec<ValueId>> {
+        op.check_arity(name, &inputs, outputs.len())?;
+        if !self.node_names.insert(name.into()) {
+            return Err(Error::NodeTwice { name: name.into() });
+        }
+        let node = NodeId(self.nodes.len());
+        let outputs = outputs
+            .iter()
+            .enumerate()
+            .map(|(output, name)| self.value(name.as_ref().into(), Origin::Node { node, output }))
+            .collect::<Result<Vec<_>>>()?;
+        self.nodes.push(Node { name: name.into(), op, inputs, outputs: outputs.clone() });
+        Ok(outputs)
+    }
+
+    /// The graph that gives these values.
+    ///
+    /// # Errors
+    /// If it would give nothing.
+    pub fn finish(self, outputs: Vec<ValueId>) -> Result<Graph> {
+        if outputs.is_empty() {
+            return Err(Error::NoOutputs);
+        }
+        let Self { values, nodes, inputs, .. } = self;
+        Ok(Graph { values, nodes, inputs, outputs })
+    }
+}

@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+
+mod arity;
+mod channels;
+mod constants;
+mod edit;
+mod error;
+mod forward;
+mod gates;
+mod graph;
+mod interface;
+mod kinds;
+mod merge_norm;
+mod onnx;
+mod onnx_error;
+mod op;
+mod operations;
+mod paper;
+mod ranks;
+mod reason;
+mod run;
+mod shapes;
+mod taps;
+
+pub use channels::{
+    ChannelGroup, Consumer, InWeight, Linear, Place, Producer, Read, Reason, Reconstruction,
+    Removal,
+};
+pub use error::{Error, OpError, Result};
+pub use gates::{Gate, GateKind};
+pub use graph::{Builder, Graph, Node, NodeId, Origin, Value, ValueId};
+pub use merge_norm::MergedNorm;
+pub use onnx::{OnnxError, OnnxOptions, Unsupported};
+pub use op::{
+    ArgExtreme, Binary, ConvTranspose, Coordinates, Gemm, Kind, Nearest, Op, PadMode, Padding,
+    Pool, PoolKind, Reduce, Reduction, Resize, ResizeMode, Scalar, Softmax, Split, Unary, Variadic,
+    Window,
+};
+pub use operations::Cost;
+pub use paper::attention_network;
+pub use shapes::Shapes;

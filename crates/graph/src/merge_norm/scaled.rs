@@ -1,0 +1,82 @@
+//! The weights of a layer that takes up the batch norm behind it.
+
+use candle_core::{DType, Tensor};
+
+use super::{Pair, Weight};
+use crate::error::Result;
+use crate::op::Op;
+
+impl Pair {
+    /// The merged weight and bias; `None` if the shapes are not those of a layer and its norm.
+    pub fn merge(&self) -> Result<Option<[Tensor; 2]>> {
+        let [gamma, beta, mean, variance] = &self.parameters;
+        let channels = gamma.tensor.elem_count();
+        if self.parameters.iter().any(|parameter| parameter.tensor.dims() != [channels]) {
+            return Ok(None);
+        }
+        let double = |weight: &Weight| weight.tensor.detach().to_dtype(DType::F64);
+        let scale = (double(gamma)? / (double(variance)? + self.epsilon)?.sqrt()?)?;
+        let shift = (double(beta)? - (double(mean)? * &scale)?)?;
+        let weight = double(&self.layer.weight)?;
+        let Some(weight) = self.scale_weight(&weight, &scale)? else { return Ok(None) };
+        let bias = match &self.layer.bias {
+            Some(bias) => {
+                let Some(bias) = self.channel_bias(&double(bias)?, channels)? else {
+                    return Ok(None);
+                };
+                ((bias * scale)? + shift)?
+            }
+            None => shift,
+        };
+        let dtype = self.layer.weight.tensor.dtype();
+        Ok(Some([weight.to_dtype(dtype)?, bias.to_dtype(dtype)?]))
+    }
+
+    /// The weight, times the scale of each output channel.
+    fn scale_weight(&self, weight: &Tensor, scale: &Tensor) -> Result<Option<Tensor>> {
+        let (dims, channels) = (weight.dims(), scale.elem_count());
+        let mut shape = vec![1; dims.len()];
+        match &self.layer.op {
+            Op::Conv(_) if dims.len() > 2 && dims[0] == channels => shape[0] = channels,
+            Op::Gemm(gemm) if gemm.transpose_b && dims.len() == 2 && dims[0] == channels => {
+                shape[0] = channels;
+            }
+            Op::Gemm(gemm) if !gemm.transpose_b && dims.len() == 2 && dims[1] == channels => {
+                shape[1] = channels;
+            }
+            Op::MatMul if dims.len() == 2 && dims[1] == channels => shape[1] = channels,
+            Op::ConvTranspose(transposed) if dims.len() > 2 => {
+                return scale_transposed(weight, scale, transposed.window.groups);
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(weight.broadcast_mul(&scale.reshape(shape)?)?))
+    }
+
+    /// What the layer adds to each of so many channels.
+    fn channel_bias(&self, bias: &Tensor, channels: usize) -> Result<Option<Tensor>> {
+        let factor = match self.layer.op {
+            Op::Gemm(gemm) => gemm.beta,
+            _ => 1.,
+        };
+        let count = bias.elem_count();
+        let of_channels = count == channels && bias.dims().last() == Some(&channels);
+        if count != 1 && !of_channels {
+            return Ok(None);
+        }
+        Ok(Some((bias.flatten_all()?.broadcast_as(channels)? * factor)?))
+    }
+}
+
+/// A weight [I, O/groups, ...], in which output channels of a group are together.
+fn scale_transposed(weight: &Tensor, scale: &Tensor, groups: usize) -> Result<Option<Tensor>> {
+    let dims = weight.dims();
+    let (inputs, outputs) = (dims[0], dims[1]);
+    if groups == 0 || outputs * groups != scale.elem_count() || inputs % groups != 0 {
+        return Ok(None);
+    }
+    let rest: usize = dims[2..].iter().product();
+    let grouped = weight.reshape((groups, inputs / groups, outputs, rest))?;
+    let scaled = grouped.broadcast_mul(&scale.reshape((groups, 1, outputs, 1))?)?;
+    Ok(Some(scaled.reshape(dims)?))
+}

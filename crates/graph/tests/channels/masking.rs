@@ -1,0 +1,74 @@
+//! The smaller graph computes what the masked one does.
+
+use candle_core::DType;
+use foresee_graph::{ChannelGroup, Error, Graph, Removal};
+use proptest::prelude::*;
+
+use crate::networks::{BLOCKS, Block, Head, Numbers, difference, images, network};
+
+fn check(graph: &Graph, removals: &[Removal], seed: u64, dtype: DType) {
+    let x = images(seed, dtype);
+    let masked = graph.mask_channels(removals).unwrap();
+    let smaller = graph.remove_channels(removals).unwrap();
+    assert!(smaller.parameters() < graph.parameters());
+    let expected = masked.forward(std::slice::from_ref(&x)).unwrap().remove(0);
+    let got = smaller.forward(&[x]).unwrap().remove(0);
+    let limit = if dtype == DType::F64 { 1e-12 } else { 1e-5 };
+    let names: Vec<&str> = removals.iter().map(|r| r.group.name.as_str()).collect();
+    let difference = difference(&got, &expected);
+    assert!(difference < limit, "{names:?}: {difference:e}");
+}
+
+fn prunable(groups: &[ChannelGroup]) -> Vec<&ChannelGroup> {
+    groups.iter().filter(|group| group.fixed.is_none()).collect()
+}
+
+/// Each group alone, and all at once.
+fn check_all(blocks: &[Block], head: Head, seed: u64, dtype: DType) -> usize {
+    let graph = network(blocks, head, seed, dtype);
+    let groups = graph.channel_groups(&[]).unwrap();
+    let mut numbers = Numbers::new(seed ^ 2);
+    let groups = prunable(&groups);
+    let units: Vec<Vec<usize>> = groups.iter().map(|group| numbers.some(group.units)).collect();
+    let mut removals: Vec<Removal> =
+        groups.iter().zip(&units).map(|(group, units)| Removal { group, units }).collect();
+    // A slice or a choice of channels can lose all of them.
+    let leaves_something = |removal: &Removal| match graph.remove_channels(&[*removal]) {
+        Err(Error::NothingLeft { .. }) => false,
+        smaller => smaller.map(|_| true).unwrap(),
+    };
+    removals.retain(leaves_something);
+    removals.iter().for_each(|removal| check(&graph, &[*removal], seed, dtype));
+    if !removals.is_empty() {
+        check(&graph, &removals, seed, dtype);
+    }
+    groups.len()
+}
+
+const HEADS: [Head; 3] = [Head::Pooled, Head::Flat, Head::Masks];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn removing_is_masking(
+        blocks in prop::collection::vec(0..BLOCKS.len(), 0..7),
+        head in 0..3usize,
+        seed in any::<u64>(),
+        double in any::<bool>(),
+    ) {
+        let blocks: Vec<Block> = blocks.into_iter().map(|block| BLOCKS[block]).collect();
+        let dtype = if double { DType::F64 } else { DType::F32 };
+        check_all(&blocks, HEADS[head], seed, dtype);
+    }
+}
+
+#[test]
+fn every_block_alone() {
+    for block in BLOCKS {
+        for head in HEADS {
+            let groups = check_all(&[block, Block::Relu], head, 5, DType::F64);
+            assert!(groups > 0, "{block:?} {head:?}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Takeovers in closed form, at every value that is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use foresee_analysis::ChannelCorrelation;
+use foresee_graph::{Graph, Linear, Read, Reconstruction, Removal};
+use nalgebra::{DMatrix, DVector};
+
+use super::statistics::{GroupStatistics, key};
+use crate::error::{Error, Result};
+use crate::prune::{Takeover, regress};
+
+/// Pruned units in their order, each with the one that takes over.
+type Partners = Vec<(usize, usize)>;
+
+impl GroupStatistics<'_> {
+    /// The smaller graph without these units, in the order in which they go, under a takeover. With
+    /// [`Takeover::Partner`] a unit's partner is the remaining one of its group with the highest
+    /// correlation, or with `absolute` the highest |ρ|. With [`Takeover::LeastSquares`] all kept
+    /// channels of a value that is read take over, those of other groups too.
+    ///
+    /// # Errors
+    /// If a group is fixed or of another graph, there is no such unit, none would be left, or a
+    /// covariance is not finite.
+    pub fn cut(&self, removals: &[Removal], takeover: Takeover, absolute: bool) -> Result<Graph> {
+        let reconstructions = self.reconstructions(removals, takeover, absolute)?;
+        Ok(self.graph.remove_channels_with(removals, &reconstructions)?)
+    }
+
+    /// What the kept channels are for the removed ones at each value that is read with a weight.
+    ///
+    /// # Errors
+    /// As [`cut`](Self::cut).
+    pub fn reconstructions(
+        &self,
+        removals: &[Removal],
+        takeover: Takeover,
+        absolute: bool,
+    ) -> Result<Vec<Reconstruction>> {
+        let partners = match takeover {
+            Takeover::Nothing => return Ok(vec![]),
+            Takeover::Partner => {
+                let of = |removal: &Removal| self.partners(removal, absolute);
+                Some(removals.iter().map(of).collect::<Result<Vec<_>>>()?)
+            }
+            Takeover::LeastSquares => None,
+        };
+        let mut reads: BTreeMap<_, Vec<(usize, &Read)>> = BTreeMap::new();
+        for (number, removal) in removals.iter().enumerate() {
+            let weighted = |read: &&Read| read.consumers.iter().any(|c| c.weight.is_some());
+            for read in removal.group.reads.iter().filter(weighted) {
+                reads.entry(key(read)).or_default().push((number, read));
+            }
+        }
+        let mut reconstructions = vec![];
+        for reads in reads.into_values() {
+            let read = reads[0].1;
+            let goes: BTreeSet<usize> = reads
+                .iter()
+                .flat_map(|(of, read)| removals[*of].units.iter().flat_map(|&u| &read.units[u]))
+                .copied()
+                .collect();
+            let kept: Vec<usize> = (0..read.channels).filter(|c| !goes.contains(c)).collect();
+            let removed: Vec<usize> = goes.into_iter().collect();
+            if removed.is_empty() {
+                continue;
+            }
+            let pairs = partners.as_ref().map(|partners| channel_pairs(&reads, partners));
+            let linear = |block: &ChannelCorrelation| match &pairs {
+                Some(pairs) => Ok(by_partner(block, pairs, &removed, &kept)),
+                None => least_squares(block, &removed, &kept),
+            };
+            let blocks = self.blocks(read)?.iter().map(linear).collect::<Result<Vec<_>>>()?;
+            let (value, axis) = (read.value, read.axis);
+            reconstructions.push(Reconstruction { value, axis, removed, kept, blocks });
+        }
+        Ok(reconstructions)
+    }
+
+    fn partners(&self, removal: &Removal, absolute: bool) -> Result<Partners> {
+        let correlation = self.correlation(removal.group)?;
+        let mut remaining = vec![true; removal.group.units];
+        let mut partners = vec![];
+        for &unit in removal.units {
+            let Some(place) = remaining.get_mut(unit) else { continue };
+            *place = false;
+            let rho = |other: usize| {
+                let rho = correlation[unit][other];
+                if absolute { rho.abs() } else { rho }
+            };
+            let others = (0..remaining.len()).filter(|&other| remaining[other]);
+            let partner = others.max_by(|&a, &b| rho(a).total_cmp(&rho(b)).then(b.cmp(&a)));
+            partners.extend(partner.map(|partner| (unit, partner)));
+        }
+        Ok(partners)
+    }
+}
+
+/// The channels of pruned units with those of their partners, in their order.
+fn channel_pairs(reads: &[(usize, &Read)], partners: &[Partners]) -> Vec<(usize, usize)> {
+    let of_read = |(number, read): &(usize, &Read)| {
+        let of_pair = |&(a, b): &(usize, usize)| {
+            let pairs = read.units[a].iter().copied().zip(read.units[b].iter().copied());
+            pairs.collect::<Vec<_>>()
+        };
+        partners[*number].iter().flat_map(of_pair).collect::<Vec<_>>()
+    };
+    reads.iter().flat_map(of_read).collect()
+}
+
+/// One after the other, each pruned channel a hands its role to its partner b: z_a ≈ s·z_b + t with
+/// s = Σ_ab/Σ_bb and t = μ_a - s·μ_b.
+fn by_partner(
+    block: &ChannelCorrelation,
+    pairs: &[(usize, usize)],
+    removed: &[usize],
+    kept: &[usize],
+) -> Linear {
+    let (means, covariance) = (block.means(), block.covariance());
+    let channels = means.len();
+    let mut weights = DMatrix::<f64>::identity(channels, channels);
+    let mut offsets = DVector::<f64>::zeros(channels);
+    for &(a, b) in pairs {
+        let variance = covariance.get(b, b);
+        let s = if variance > 0. { covariance.get(a, b) / variance } else { 0. };
+        let role = weights.column(a).clone_owned();
+        weights.column_mut(b).axpy(s, &role, 1.);
+        offsets.axpy(means[a] - s * means[b], &role, 1.);
+        weights.column_mut(a).fill(0.);
+    }
+    Linear {
+        weights: removed
+            .iter()
+            .map(|&row| kept.iter().map(|&column| weights[(row, column)]).collect())
+            .collect(),
+        offsets: removed.iter().map(|&row| offsets[row]).collect(),
+    }
+}
+
+/// S = Σ[P, Q]·Σ[Q, Q]⁻¹ and t = μ_P - S·μ_Q.
+fn least_squares(block: &ChannelCorrelation, removed: &[usize], kept: &[usize]) -> Result<Linear> {
+    if kept.is_empty() {
+        return Err(Error::NotFinite);
+    }
+    let (means, covariance) = (block.means(), block.covariance());
+    let with_removed =
+        DMatrix::from_fn(kept.len(), removed.len(), |q, p| covariance.get(kept[q], removed[p]));
+    let solved = regress(&covariance.to_rows(), kept, &with_removed)?;
+    let row = |p: usize| solved.column(p).iter().copied().collect::<Vec<f64>>();
+    let weights: Vec<Vec<f64>> = (0..removed.len()).map(row).collect();
+    let offset = |(row, &p): (&Vec<f64>, &usize)| {
+        means[p] - row.iter().zip(kept).map(|(s, &q)| s * means[q]).sum::<f64>()
+    };
+    let offsets = weights.iter().zip(removed).map(offset).collect();
+    Ok(Linear { weights, offsets })
+}

@@ -1,0 +1,306 @@
+//! Pruning of channel groups: takeovers, orders, curves and budgets of graphs.
+
+use candle_core::{DType, Device, Tensor};
+use foresee_graph::{
+    Builder, ChannelGroup, Graph, Op, Padding, Reduce, Reduction, Removal, Unary, Window,
+    attention_network,
+};
+use foresee_model::{Network, NetworkConfig};
+use foresee_perturb::{
+    Allocation, AttentionModel, Budget, ChannelStatistics, GatedModel, GroupOrder, GroupRule,
+    GroupStatistics, GroupStudy, Layer, Norm, Takeover, Taylor, Victim, loss_of,
+    tally_group_curves,
+};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+fn random(seed: u64, shape: &[usize]) -> AnyResult<Tensor> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let all: Vec<f64> = (0..shape.iter().product()).map(|_| rng.random_range(-1f64..1.)).collect();
+    Ok(Tensor::from_vec(all, shape, &Device::Cpu)?)
+}
+
+/// A convolution 3 → 6, of whose channels the last two are mixtures of the others if `mixed`,
+/// 6 → 5, a ReLU, the mean of each channel, and 5 → 3 logits.
+fn network(mixed: bool) -> AnyResult<Graph> {
+    let mut first = random(1, &[6, 3, 3, 3])?;
+    let mut bias = random(2, &[6])?;
+    if mixed {
+        let mixture = random(3, &[2, 4])?;
+        let of = |tensor: &Tensor, rows: usize| -> AnyResult<Tensor> {
+            let own = tensor.narrow(0, 0, 4)?;
+            let others = mixture.matmul(&own.reshape((4, rows))?)?;
+            let others = others.reshape([&[2], &tensor.dims()[1..]].concat())?;
+            Ok(Tensor::cat(&[own, others], 0)?)
+        };
+        first = of(&first, 27)?;
+        bias = (of(&bias, 1)? + Tensor::new(&[0., 0., 0., 0., 3., -2.], &Device::Cpu)?)?;
+    }
+    let mut builder = Builder::new();
+    let x = builder.input("x", vec![None, Some(3), Some(6), Some(6)])?;
+    let (first, bias) = (builder.weight("first", first)?, builder.weight("bias", bias)?);
+    let second = builder.weight("second", random(4, &[5, 6, 3, 3])?)?;
+    let last = builder.weight("last", random(5, &[5, 3])?)?;
+    let window =
+        || Op::Conv(Window { padding: Padding::Explicit(vec![(0, 0); 2]), ..Window::new(2) });
+    let x = builder.node("conv1", window(), &[x, first, bias])?;
+    let x = builder.node("conv2", window(), &[x, second])?;
+    let x = builder.node("relu", Op::Unary(Unary::Relu), &[x])?;
+    let mean = Reduce {
+        kind: Reduction::Mean,
+        axes: Some(vec![2, 3]),
+        keep_dims: false,
+        empty_is_nothing: false,
+    };
+    let x = builder.node("mean", Op::Reduce(mean), &[x])?;
+    let y = builder.node("logits", Op::MatMul, &[x, last])?;
+    Ok(builder.finish(vec![y])?)
+}
+
+fn images() -> AnyResult<Tensor> {
+    random(9, &[20, 3, 6, 6])
+}
+
+fn statistics<'a>(graph: &'a Graph, groups: &[ChannelGroup]) -> AnyResult<GroupStatistics<'a>> {
+    let mut statistics = GroupStatistics::new(graph, groups);
+    // In two batches.
+    statistics.add(&[images()?.narrow(0, 0, 7)?])?;
+    statistics.add(&[images()?.narrow(0, 7, 13)?])?;
+    Ok(statistics)
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> AnyResult<f64> {
+    let difference = (a.to_dtype(DType::F64)? - b.to_dtype(DType::F64)?)?;
+    Ok(difference.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()?)
+}
+
+#[test]
+fn what_others_can_say_is_not_missed() -> AnyResult {
+    let graph = network(true)?;
+    let groups = graph.channel_groups(&[])?;
+    let statistics = statistics(&graph, &groups)?;
+    let removals = [Removal { group: &groups[0], units: &[5, 4] }];
+    let x = images()?;
+    let whole = graph.forward(std::slice::from_ref(&x))?.remove(0);
+    let difference = |takeover| -> AnyResult<f64> {
+        let smaller = statistics.cut(&removals, takeover, false)?;
+        largest_difference(&smaller.forward(std::slice::from_ref(&x))?[0], &whole)
+    };
+    assert!(difference(Takeover::LeastSquares)? < 1e-3);
+    let (nothing, partner) = (difference(Takeover::Nothing)?, difference(Takeover::Partner)?);
+    assert!(nothing > 0.1 && partner < nothing, "{nothing} {partner}");
+    // Both groups at once: the sizes fit.
+    let removals =
+        [Removal { group: &groups[0], units: &[1] }, Removal { group: &groups[1], units: &[4, 0] }];
+    for takeover in Takeover::ALL {
+        let smaller = statistics.cut(&removals, takeover, false)?;
+        assert_eq!(smaller.weight(smaller.find("second")?).unwrap().dims(), [3, 5, 3, 3]);
+        assert_eq!(smaller.forward(std::slice::from_ref(&x))?[0].dims(), [20, 3]);
+    }
+    Ok(())
+}
+
+#[test]
+fn units_correlate_as_their_samples_do() -> AnyResult {
+    let graph = network(false)?;
+    let groups = graph.channel_groups(&[])?;
+    let statistics = statistics(&graph, &groups)?;
+    let value = groups[0].reads[0].value;
+    let z = graph.evaluate(&[(graph.inputs()[0], images()?)], &[value])?.remove(0);
+    let z = z.transpose(0, 1)?.flatten_from(1)?;
+    let z = z.broadcast_sub(&z.mean_keepdim(1)?)?;
+    let covariance = (z.matmul(&z.t()?)? / z.dim(1)? as f64)?.to_vec2::<f64>()?;
+    let ours = statistics.correlation(&groups[0])?;
+    for (i, row) in ours.iter().enumerate() {
+        for (j, rho) in row.iter().enumerate() {
+            let expected = covariance[i][j] / (covariance[i][i] * covariance[j][j]).sqrt();
+            assert!((rho - expected).abs() < 1e-9);
+        }
+    }
+    let norms = groups[0].filter_norms(&graph)?;
+    let order = GroupOrder::semantic(&statistics, &groups[0], &norms, Victim::Lower, false)?;
+    let pairs = (0..6).flat_map(|i| (i + 1..6).map(move |j| (i, j)));
+    let (i, j) = pairs.max_by(|a, b| ours[a.0][a.1].total_cmp(&ours[b.0][b.1])).unwrap();
+    assert_eq!(order.order[0], if norms[i] < norms[j] { i } else { j });
+    assert_eq!(order.order.len(), 5);
+    Ok(())
+}
+
+#[test]
+fn taylor_terms_are_derivatives_of_the_loss() -> AnyResult {
+    let graph = network(false)?;
+    let groups = graph.channel_groups(&[])?;
+    let classes = Tensor::from_vec((0..20).map(|i| i % 3).collect::<Vec<u32>>(), 20, &Device::Cpu)?;
+    let loss = |outputs: &[Tensor]| loss_of(&outputs[0], &classes);
+    let of: Vec<&ChannelGroup> = groups.iter().filter(|group| group.fixed.is_none()).collect();
+    let mut taylor = Taylor::new(&graph, &of)?;
+    taylor.add(&[images()?], loss)?;
+    let terms = taylor.terms();
+    // What a unit contributes is linear in the weights that it is multiplied by.
+    let step = 1e-5;
+    let second = graph.find("second")?;
+    for (unit, term) in terms[0].iter().enumerate() {
+        let scaled = |by: f64| -> AnyResult<f64> {
+            let scale: Vec<f64> = (0..6).map(|c| if c == unit { by } else { 1. }).collect();
+            let scale = Tensor::from_vec(scale, (1, 6, 1, 1), &Device::Cpu)?;
+            let weight = graph.weight(second).unwrap().broadcast_mul(&scale)?;
+            let outputs = graph.clone().with_weight(second, weight)?.forward(&[images()?])?;
+            Ok(loss(&outputs)?.to_scalar::<f64>()?)
+        };
+        let derivative = (scaled(1. + step)? - scaled(1. - step)?) / (2. * step);
+        assert!((term - derivative.abs()).abs() < 1e-6 * derivative.abs().max(1.));
+    }
+    assert_eq!(GroupOrder::taylor(&terms[0]).rule, GroupRule::Taylor);
+    Ok(())
+}
+
+#[test]
+fn losses_are_those_of_the_formulas() -> AnyResult {
+    let logits = Tensor::new(&[[2f64, -1., 0.5], [800., -800., 0.]], &Device::Cpu)?;
+    let classes = Tensor::new(&[1u32, 0], &Device::Cpu)?;
+    let expected = (2f64.exp() + (-1f64).exp() + 0.5f64.exp()).ln() + 1.;
+    assert!((loss_of(&logits, &classes)?.to_scalar::<f64>()? - expected).abs() < 1e-12);
+    let labels = Tensor::new(&[[1f64, 0., 1.], [1., 0., 0.]], &Device::Cpu)?;
+    let log = |x: f64| -(1. / (1. + (-x).exp())).ln();
+    let expected = log(2.) + log(1.) + log(0.5) + 2f64.ln();
+    assert!((loss_of(&logits, &labels)?.to_scalar::<f64>()? - expected).abs() < 1e-12);
+    assert!(loss_of(&logits, &Tensor::new(&[1u32], &Device::Cpu)?).is_err());
+    Ok(())
+}
+
+#[test]
+fn curves_are_those_of_the_whole_networks() -> AnyResult {
+    let graph = network(false)?;
+    let groups = graph.channel_groups(&[])?;
+    let statistics = statistics(&graph, &groups)?;
+    let study = GroupStudy { random_orders: 1, ..GroupStudy::default() };
+    let group = &groups[1];
+    let orders = study.orders(&statistics, group, Some(&[1., 2., 3., 4., 0.]))?;
+    let ids: Vec<&str> = orders.iter().map(|order| order.rule.id()).collect();
+    assert_eq!(ids, ["lower", "higher", "l1", "readout", "lasso", "random", "taylor"]);
+    assert_eq!(orders[6].order, [4, 0, 1, 2, 3]);
+    let curves = study.curves(&statistics, group, &orders, &Takeover::ALL, &[0, 2, 4])?;
+    assert_eq!(curves.len(), 21);
+    let classes = Tensor::from_vec((0..20).map(|i| i % 3).collect::<Vec<u32>>(), 20, &Device::Cpu)?;
+    let mut batches = vec![];
+    for (from, count) in [(0, 12), (12, 8)] {
+        batches.push((images()?.narrow(0, from, count)?, classes.narrow(0, from, count)?));
+    }
+    let tallies = tally_group_curves(
+        &graph,
+        group,
+        &curves,
+        batches.into_iter().map(Ok::<_, foresee_perturb::Error>),
+    )?;
+    for (curve, tallies) in curves.iter().zip(&tallies) {
+        for (smaller, tally) in curve.graphs.iter().zip(tallies) {
+            let logits = smaller.forward(&[images()?])?.remove(0);
+            let mut whole = foresee_perturb::Tally::default();
+            whole.add(&logits, &classes)?;
+            assert_eq!(tally, &whole);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_budget_is_kept() -> AnyResult {
+    let graph = network(false)?;
+    let groups = graph.channel_groups(&[])?;
+    let statistics = statistics(&graph, &groups)?;
+    let layers: Vec<Layer> = groups[..2]
+        .iter()
+        .map(|group| {
+            let order = GroupOrder::by_norm(&statistics, group, Norm::Filter)?;
+            Ok(Layer { group, order })
+        })
+        .collect::<AnyResult<_>>()?;
+    let macs =
+        |graph: &Graph| -> AnyResult<f64> { Ok(graph.cost(&graph.shapes(1, &[])?).macs as f64) };
+    for allocation in [Allocation::Uniform, Allocation::Global] {
+        let budget = Budget { operations: 0.5, ..Budget::default() };
+        let counts = budget.counts(&graph, &[], &layers, allocation)?;
+        let removal = |(layer, &count): (&Layer<'_>, &usize)| layer.order.pruned(count).to_vec();
+        let units: Vec<Vec<usize>> = layers.iter().zip(&counts).map(removal).collect();
+        let removals: Vec<Removal> = layers
+            .iter()
+            .zip(&units)
+            .map(|(layer, units)| Removal { group: layer.group, units })
+            .collect();
+        let share = macs(&graph.remove_channels(&removals)?)? / macs(&graph)?;
+        assert!(share <= 0.5 && share > 0.3, "{allocation:?}: {share}");
+    }
+    let tiny = Budget { operations: 0.001, largest_share: 0.5 };
+    assert!(tiny.counts(&graph, &[], &layers, Allocation::Global).is_err());
+    Ok(())
+}
+
+const K: usize = 3;
+const C: usize = 8;
+
+/// The paper's network as a graph is pruned as the paper's network is.
+#[test]
+fn least_squares_are_those_of_the_papers_network() -> AnyResult {
+    let config = NetworkConfig { attributes: K, channels: C, ..Default::default() };
+    let network = Network::new(config, 3, &Device::Cpu)?;
+    let tensors = network.tensors().into_iter().map(|(name, var)| (name, var.as_tensor().clone()));
+    let rows = foresee_kernels::Rows::all(K, C);
+    let graph = attention_network(tensors, &[1, 2, 3, 2], Some(&rows))?;
+    let images = random(6, &[64, 3, 12, 10])?.to_dtype(DType::F32)?;
+    let z = GatedModel::features(&network, &images)?;
+
+    let groups = graph.channel_groups(&[12, 10])?;
+    let group = groups.iter().rfind(|group| group.fixed.is_none()).unwrap();
+    assert_eq!((group.units, group.reads.len()), (C, 2));
+    let mut ours = GroupStatistics::new(&graph, [group]);
+    ours.add(std::slice::from_ref(&images))?;
+    let theirs = channel_statistics(&network, &z)?;
+
+    for pruned in [vec![2], vec![7, 0, 4]] {
+        let cut = theirs.cut(&pruned, Takeover::LeastSquares, false)?;
+        let expected = network.logits_of_cuts(&z, &[&cut])?.remove(0);
+        let removals = [Removal { group, units: &pruned }];
+        let smaller = ours.cut(&removals, Takeover::LeastSquares, false)?;
+        let got = smaller.forward(std::slice::from_ref(&images))?.remove(0);
+        let difference = largest_difference(&got, &expected)?;
+        assert!(difference < 1e-2, "{difference}");
+
+        let cut = theirs.cut(&pruned, Takeover::Nothing, false)?;
+        let expected = network.logits_of_cuts(&z, &[&cut])?.remove(0);
+        let got =
+            graph.remove_channels(&removals)?.forward(std::slice::from_ref(&images))?.remove(0);
+        assert!(largest_difference(&got, &expected)? < 1e-5);
+    }
+    Ok(())
+}
+
+fn moments(samples: &Tensor) -> AnyResult<(Vec<f64>, Vec<Vec<f64>>)> {
+    let samples = samples.to_dtype(DType::F64)?;
+    let mean = samples.mean_keepdim(0)?;
+    let centred = samples.broadcast_sub(&mean)?;
+    let covariance = (centred.t()?.matmul(&centred)? / samples.dim(0)? as f64)?;
+    Ok((mean.squeeze(0)?.to_vec1()?, covariance.to_vec2()?))
+}
+
+fn table(tensor: &Tensor) -> AnyResult<Vec<Vec<f64>>> {
+    Ok(tensor.to_dtype(DType::F64)?.to_vec2()?)
+}
+
+fn channel_statistics(network: &Network, z: &Tensor) -> AnyResult<ChannelStatistics> {
+    let (means, covariance) = moments(&z.permute((0, 2, 3, 1))?.contiguous()?.reshape(((), C))?)?;
+    let pooled = network.heads().pool(z)?;
+    let of = |k: usize| moments(&pooled.features.narrow(1, k, 1)?.squeeze(1)?.contiguous()?);
+    let of: Vec<_> = (0..K).map(of).collect::<AnyResult<_>>()?;
+    let (pooled_means, pooled_covariance) = of.into_iter().unzip();
+    let readout = network.heads().readout_weights()?;
+    Ok(ChannelStatistics {
+        means,
+        covariance,
+        mean_masks: table(&pooled.masks.mean(0)?)?,
+        pooled_means,
+        pooled_covariance,
+        readout: readout.iter().map(|row| row.iter().map(|&w| f64::from(w)).collect()).collect(),
+    })
+}
