@@ -151,6 +151,13 @@ fn layers() -> Vec<Case> {
         case(1, (1, 3), (8, 9), (3, 3), options(1, 1, 2, 5)),
         case(2, (8, 6), (9, 7), (3, 3), options(1, 1, 1, 4)),
         case(1, (5, 7), (1, 30), (1, 5), options(1, 0, 1, 1)),
+        case(2, (70, 3), (40, 33), (5, 3), options(2, 2, 1, 1)),
+        case(1, (40, 2), (30, 9), (3, 3), options(1, 1, 3, 2)),
+        case(2, (3, 40), (25, 30), (4, 2), options(3, 1, 2, 2)),
+        // Planes shorter than a vector, and all taps in the padding.
+        case(3, (9, 14), (1, 1), (1, 1), options(1, 0, 1, 1)),
+        case(2, (9, 3), (2, 2), (2, 2), options(1, 0, 1, 1)),
+        case(1, (1, 1), (1, 13), (2, 1), options(1, 2, 4, 1)),
     ]
 }
 

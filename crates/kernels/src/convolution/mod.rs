@@ -11,6 +11,7 @@ mod direct;
 mod planes;
 mod products;
 mod tile;
+mod vectors;
 mod weight_gradient;
 
 use std::marker::PhantomData;

@@ -114,9 +114,22 @@ impl Grid {
         row * self.columns.length + self.columns.first + x * self.columns.step
     }
 
-    /// Whether this grid is the whole result.
-    pub fn is_whole(&self) -> bool {
-        self.rows.step == 1 && self.columns.step == 1
+    /// Rows and columns of the results, as one row if no pixels lie between the rows.
+    pub fn rows_of_neighbours(&self) -> (usize, usize) {
+        let (rows, columns) = (self.rows.outputs, self.columns.outputs);
+        let is_whole = self.rows.step == 1 && self.columns.step == 1;
+        if is_whole && self.width() == columns { (1, rows * columns) } else { (rows, columns) }
+    }
+
+    /// The largest offset of a tap.
+    pub fn reach(&self) -> usize {
+        self.taps.iter().map(|tap| tap.offset).max().unwrap_or(0)
+    }
+
+    /// Whether a vector of so many pixels that begins in a channel's planes can end there, whatever
+    /// the tap.
+    pub fn is_longer_than(&self, lanes: usize) -> bool {
+        self.channel() >= self.reach() + lanes
     }
 
     /// Pixels of one channel of the source.
@@ -124,15 +137,18 @@ impl Grid {
         self.rows.inputs * self.columns.inputs
     }
 
-    /// The planes of all channels of all images; the images themselves if they are the same.
-    pub fn planes<'a>(&self, images: &'a [f32]) -> Cow<'a, [f32]> {
-        if self.is_identity() || images.is_empty() {
+    /// The planes of all channels of all images, and so many zeros behind them; without zeros the
+    /// images themselves if they are the same.
+    pub fn planes<'a>(&self, images: &'a [f32], zeros: usize) -> Cow<'a, [f32]> {
+        if (self.is_identity() && zeros == 0) || images.is_empty() {
             return Cow::Borrowed(images);
         }
-        let mut out = vec![0f32; images.len() / self.source() * self.channel()];
-        if !out.is_empty() {
+        let length = images.len() / self.source() * self.channel();
+        let mut out = vec![0f32; length + zeros];
+        if length > 0 {
             let channels = images.par_chunks_exact(self.source());
-            out.par_chunks_exact_mut(self.channel())
+            out[..length]
+                .par_chunks_exact_mut(self.channel())
                 .zip(channels)
                 .for_each(|(out, channel)| self.fill(channel, out));
         }

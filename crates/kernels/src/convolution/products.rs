@@ -1,11 +1,16 @@
-//! Convolutions and their input gradients as products of packed weights with packed columns of
-//! pixels (im2col, some pixels at a time).
+//! Convolutions and their input gradients as products of packed weights with vectors of pixels.
+
+use std::array::from_fn;
+use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::planes::Grid;
-use super::tile::{LARGEST, TileShape, add_product, copy_vectors, with_tile};
+use super::tile::{
+    FEW_ROWS, InPlace, TileShape, add_product, add_product_in_place, load, store, with_tile,
+};
+use super::vectors::Vectors;
 use super::{Shared, Sizes, Weights};
 use crate::isa::Instructions;
 
@@ -14,6 +19,12 @@ use crate::isa::Instructions;
 const TERMS: usize = 256;
 /// Pixels of a job, as far as there are enough for all threads.
 const PIXELS: usize = 192;
+/// Tiles of a job at most, whose packed weights stay in the second-level cache.
+const TILES: usize = 32;
+/// Lanes of the longest vector.
+const LANES: usize = 16;
+/// Values of a line of the cache, at which packed pixels begin.
+const ALIGNED: usize = 16;
 /// How many jobs there should be.
 const JOBS: usize = 32;
 
@@ -28,29 +39,70 @@ pub(super) fn products(
     bias: &[f32],
     out: &mut [f32],
 ) {
-    let shape = TileShape::new(instructions);
-    let planes = &grid.planes(source);
-    let packed = &pack_weights(grid, sizes, weights, shape);
-    let panels = (sizes.images * grid.results()).div_ceil(shape.columns);
+    let shape = TileShape::new(instructions, has_few_rows(sizes));
+    let zeros = if grid.is_longer_than(shape.lanes) { 0 } else { shape.lanes };
+    let operands = &Operands {
+        grid,
+        sizes,
+        planes: &grid.planes(source, zeros),
+        offsets: Offsets::new(grid, sizes.channels),
+        vectors: Vectors::new(grid, shape.lanes),
+        weights: pack_weights(grid, sizes, weights, shape),
+        bias,
+    };
+    let panels = (sizes.images * operands.vectors.len()).div_ceil(shape.columns / shape.lanes);
     let out = &Shared::new(out);
-    let jobs = jobs(panels, sizes, shape);
-    jobs.into_par_iter().for_each_init(Buffers::default, |buffers, part| {
-        instructions.dispatch(Job { part, grid, sizes, planes, packed, bias, out, buffers });
+    jobs(panels, sizes, shape).into_par_iter().for_each_init(Buffers::default, |buffers, part| {
+        instructions.dispatch(Job { part, operands, out, buffers });
     });
 }
 
-/// Some panels of pixels, and some tiles' rows of a group.
+fn has_few_rows(sizes: Sizes) -> bool {
+    sizes.rows <= FEW_ROWS
+}
+
+/// What all jobs read.
+struct Operands<'a> {
+    grid: &'a Grid,
+    sizes: Sizes,
+    planes: &'a [f32],
+    offsets: Offsets,
+    vectors: Vectors,
+    /// [groups, tiles, terms, rows of a tile]
+    weights: Vec<f32>,
+    bias: &'a [f32],
+}
+
+/// Where the planes of a group have the pixel that result (0, 0) reads for each term.
+struct Offsets {
+    values: Vec<usize>,
+    /// The largest of them.
+    reach: usize,
+}
+
+impl Offsets {
+    fn new(grid: &Grid, channels: usize) -> Self {
+        let of_channel =
+            |c: usize| grid.taps.iter().map(move |tap| c * grid.channel() + tap.offset);
+        let values: Vec<usize> = (0..channels).flat_map(of_channel).collect();
+        let reach = values.iter().fold(0, |reach, &offset| reach.max(offset));
+        Self { values, reach }
+    }
+}
+
+/// Some panels of vectors, and some tiles' rows of a group.
 struct Part {
-    panels: std::ops::Range<usize>,
+    panels: Range<usize>,
     group: usize,
-    tiles: std::ops::Range<usize>,
+    tiles: Range<usize>,
 }
 
 fn jobs(panels: usize, sizes: Sizes, shape: TileShape) -> Vec<Part> {
     let tiles = sizes.rows.div_ceil(shape.rows);
     let at_once = (PIXELS / shape.columns).min(panels.div_ceil(JOBS / 4)).max(1);
     let blocks = panels.div_ceil(at_once);
-    let parts = JOBS.div_ceil(blocks * sizes.groups).min(tiles.div_ceil(8)).max(1);
+    let parts =
+        JOBS.div_ceil(blocks * sizes.groups).min(tiles.div_ceil(8)).max(tiles.div_ceil(TILES));
     let each = tiles.div_ceil(parts);
     let mut jobs = Vec::new();
     for first in (0..panels).step_by(at_once) {
@@ -94,35 +146,28 @@ fn pack_weights(grid: &Grid, sizes: Sizes, weights: Weights, shape: TileShape) -
 /// What a thread needs for a job.
 #[derive(Default)]
 struct Buffers {
-    /// Columns of pixels, [panels, terms of a block, columns], and what copies of whole vectors
-    /// write behind it.
-    columns: Vec<f32>,
+    /// The pixels of a panel that the first tile has read, [terms of a block, columns]: the next
+    /// tiles read them side by side.
+    packed: Vec<f32>,
     /// Sums of the blocks of terms before: [tiles, panels, rows·columns].
     sums: Vec<f32>,
-    /// By panel: pixels that lie side by side in the planes of their image's first channel.
-    reads: Vec<Vec<Run>>,
-    /// By panel: pixels that lie side by side in the result of their image's first row.
-    writes: Vec<Vec<Run>>,
-}
-
-/// Neighbouring pixels of a panel.
-struct Run {
-    /// The first one's column.
-    column: usize,
-    /// Where it lies.
-    place: usize,
-    pixels: usize,
 }
 
 struct Job<'a> {
     part: Part,
-    grid: &'a Grid,
-    sizes: Sizes,
-    planes: &'a [f32],
-    packed: &'a [f32],
-    bias: &'a [f32],
+    operands: &'a Operands<'a>,
     out: &'a Shared<'a>,
     buffers: &'a mut Buffers,
+}
+
+/// A tile's rows of a panel's pixels.
+struct Place {
+    tile: usize,
+    panel: usize,
+    /// Which of the packed panels it is.
+    packed: usize,
+    /// Where its sums are kept from one block of terms to the next.
+    kept: usize,
 }
 
 impl WithSimd for Job<'_> {
@@ -130,140 +175,158 @@ impl WithSimd for Job<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        with_tile!(S, R, N => self.run::<S, R, N>(simd));
+        with_tile!(S, has_few_rows(self.operands.sizes), R, N => self.run::<S, R, N>(simd));
     }
 }
 
 impl Job<'_> {
     #[inline(always)]
     fn run<S: Simd, const R: usize, const N: usize>(&mut self, simd: S) {
-        let columns = N * S::F32_LANES;
-        let terms = self.sizes.channels * self.grid.taps.len();
-        let panels = self.part.panels.len();
-        self.find_runs(columns);
+        let terms = self.operands.offsets.values.len();
+        let (tiles, panels) = (self.part.tiles.clone(), self.part.panels.clone());
         let blocks = terms.div_ceil(TERMS).max(1);
-        self.buffers.columns.resize(panels * TERMS.min(terms) * columns + columns, 0.);
-        let kept = if blocks > 1 { self.part.tiles.len() * panels * R * columns } else { 0 };
+        let columns = N * S::F32_LANES;
+        let size = R * columns;
+        let kept = if blocks > 1 { tiles.len() * panels.len() * size } else { 0 };
         self.buffers.sums.resize(kept, 0.);
         for block in 0..blocks {
-            let first = block * TERMS;
-            let block_terms = TERMS.min(terms - first);
-            self.pack::<S, N>(first, block_terms);
-            for (at, tile) in self.part.tiles.clone().enumerate() {
-                let all = self.part.group * self.sizes.rows.div_ceil(R) + tile;
-                let a = &self.packed[(all * terms + first) * R..][..block_terms * R];
-                for panel in 0..panels {
-                    let b = &self.buffers.columns[panel * block_terms * columns..];
-                    let kept = (at * panels + panel) * R * columns;
-                    let mut sums = [0f32; LARGEST];
-                    let sums = &mut sums[..R * columns];
-                    match block {
-                        0 => self.start(sums, columns, tile * R),
-                        _ => sums.copy_from_slice(&self.buffers.sums[kept..][..R * columns]),
-                    }
-                    add_product::<S, R, N>(simd, a, b, sums);
-                    match block + 1 == blocks {
-                        true => self.write::<S, N>(panel, sums, tile * R),
-                        false => self.buffers.sums[kept..][..R * columns].copy_from_slice(sums),
+            let of_block = block * TERMS..terms.min((block + 1) * TERMS);
+            // Few terms leave room for more panels, whose results lie side by side.
+            let at_once = (TERMS / of_block.len().max(1)).max(1);
+            self.buffers.packed.resize(at_once * of_block.len() * columns + ALIGNED, 0.);
+            for first in panels.clone().step_by(at_once) {
+                let together = first..panels.end.min(first + at_once);
+                for (at, tile) in tiles.clone().enumerate() {
+                    for panel in together.clone() {
+                        let kept = (at * panels.len() + panel - panels.start) * size;
+                        let place = Place { tile, panel, packed: panel - first, kept };
+                        self.add_block::<S, R, N>(simd, &place, of_block.clone());
                     }
                 }
             }
         }
     }
 
-    /// Sums before the first term: the biases.
+    /// Adds some terms to a tile of sums: from its biases on, until its results.
     #[inline(always)]
-    fn start(&self, sums: &mut [f32], columns: usize, first: usize) {
-        let rows = &self.bias[self.part.group * self.sizes.rows..][..self.sizes.rows];
-        for (sums, &bias) in sums.chunks_exact_mut(columns).zip(&rows[first..]) {
-            sums.fill(bias);
-        }
-    }
-
-    /// The pixels of each panel, by stretches of at most `length` pixels, whose place a function of
-    /// the image and the pixel tells.
-    fn runs(
-        &self,
-        columns: usize,
-        length: usize,
-        place: impl Fn(usize, usize) -> usize,
-    ) -> Vec<Vec<Run>> {
-        let results = self.grid.results();
-        let all = self.sizes.images * results;
-        let of_panel = |panel: usize| {
-            let first = panel * columns;
-            let end = (first + columns).min(all);
-            let mut runs = Vec::new();
-            let mut pixel = first;
-            while pixel < end {
-                let pixels = (length - pixel % results % length).min(end - pixel);
-                let place = place(pixel / results, pixel % results);
-                runs.push(Run { column: pixel - first, place, pixels });
-                pixel += pixels;
-            }
-            runs
+    fn add_block<S: Simd, const R: usize, const N: usize>(
+        &mut self,
+        simd: S,
+        place: &Place,
+        terms: Range<usize>,
+    ) {
+        let is_last = terms.end == self.operands.offsets.values.len();
+        let mut sums = match terms.start {
+            0 => self.biases::<S, R, N>(simd, place.tile),
+            _ => load::<S, R, N>(&self.buffers.sums[place.kept..]),
         };
-        self.part.panels.clone().map(of_panel).collect()
+        // There are no terms if all taps read padding.
+        if !terms.is_empty() {
+            self.add::<S, R, N>(simd, place, terms, &mut sums);
+        }
+        match is_last {
+            true => self.write::<S, R, N>(place.tile, place.panel, &sums),
+            false => store::<S, R, N>(&sums, &mut self.buffers.sums[place.kept..]),
+        }
     }
 
-    fn find_runs(&mut self, columns: usize) {
-        let Self { grid, sizes, .. } = *self;
-        let width = grid.columns.outputs;
-        let image = sizes.groups * sizes.channels * grid.channel();
-        let place =
-            |b: usize, pixel: usize| b * image + pixel / width * grid.width() + pixel % width;
-        self.buffers.reads = self.runs(columns, width, place);
-        let length = if grid.is_whole() { grid.results() } else { width };
-        let image = sizes.groups * sizes.rows * grid.target();
-        let place = |b: usize, pixel: usize| b * image + grid.place(pixel / width, pixel % width);
-        self.buffers.writes = self.runs(columns, length, place);
-    }
-
-    /// Packs some terms of all panels. Runs are copied as whole vectors, of which the next run, or
-    /// the next term, overwrites what is too much.
+    /// Sums before the first term.
     #[inline(always)]
-    fn pack<S: Simd, const N: usize>(&mut self, first: usize, terms: usize) {
-        let columns = N * S::F32_LANES;
-        let taps = &self.grid.taps;
-        let channel = self.grid.channel();
-        let group = self.part.group * self.sizes.channels * channel;
-        let Buffers { columns: out, reads, .. } = &mut *self.buffers;
-        for (panel, runs) in reads.iter().enumerate() {
-            let start = panel * terms * columns;
-            for (at, term) in (first..first + terms).enumerate() {
-                let source = group + term / taps.len() * channel + taps[term % taps.len()].offset;
-                let out = &mut out[start + at * columns..][..2 * columns];
-                for run in runs {
-                    let source = &self.planes[source + run.place..];
-                    let out = &mut out[run.column..];
-                    match source.len() >= columns {
-                        true => copy_vectors::<S, N>(source, out),
-                        false => out[..run.pixels].copy_from_slice(&source[..run.pixels]),
-                    }
-                }
+    fn biases<S: Simd, const R: usize, const N: usize>(
+        &self,
+        simd: S,
+        tile: usize,
+    ) -> [[S::f32s; N]; R] {
+        let rows = self.operands.sizes.rows;
+        let bias = &self.operands.bias[self.part.group * rows..][..rows];
+        from_fn(|r| [simd.splat_f32s(bias.get(tile * R + r).copied().unwrap_or(0.)); N])
+    }
+
+    /// Adds some terms of a tile's rows for a panel.
+    #[inline(always)]
+    fn add<S: Simd, const R: usize, const N: usize>(
+        &mut self,
+        simd: S,
+        &Place { tile, panel, packed: at, .. }: &Place,
+        terms: Range<usize>,
+        sums: &mut [[S::f32s; N]; R],
+    ) {
+        let Operands { sizes, planes: values, offsets, weights, .. } = self.operands;
+        let of_group = self.part.group * sizes.rows.div_ceil(R);
+        let a = (of_group + tile) * offsets.values.len() + terms.start;
+        let a = &weights[a * R..][..terms.len() * R];
+        let packs = self.part.tiles.len() > 1;
+        let starts = from_fn(|n| self.start(panel * N + n));
+        let step = terms.len() * N * S::F32_LANES;
+        let packed = &mut self.buffers.packed[..];
+        let aligned = packed.as_ptr().align_offset(4 * ALIGNED).min(ALIGNED);
+        let packed = &mut packed[aligned + at * step..][..step];
+        if packs && tile > self.part.tiles.start {
+            return add_product(simd, a, packed, sums);
+        }
+        let (offsets, reach) = (&offsets.values[terms], offsets.reach);
+        let b = InPlace { values, starts, offsets, reach };
+        // SAFETY: the reach is that of all offsets.
+        unsafe {
+            match packs {
+                true => add_product_in_place::<S, R, N, true>(simd, a, b, packed, sums),
+                false => add_product_in_place::<S, R, N, false>(simd, a, b, packed, sums),
             }
         }
+    }
+
+    /// The image and the vector of it, which is the last one for all behind it.
+    #[inline(always)]
+    fn vector(&self, vector: usize) -> (usize, usize) {
+        let of_image = self.operands.vectors.len();
+        let vector = vector.min(self.operands.sizes.images * of_image - 1);
+        (vector / of_image, vector % of_image)
+    }
+
+    /// Where the planes have the first pixel of a vector, for an offset of 0.
+    #[inline(always)]
+    fn start(&self, vector: usize) -> usize {
+        let Operands { grid, sizes, vectors, .. } = self.operands;
+        let (image, vector) = self.vector(vector);
+        let group = image * sizes.groups + self.part.group;
+        group * sizes.channels * grid.channel() + vectors.start(vector)
     }
 
     /// Writes a tile's rows that exist.
     #[inline(always)]
-    fn write<S: Simd, const N: usize>(&self, panel: usize, sums: &[f32], first: usize) {
-        let columns = N * S::F32_LANES;
-        let step = self.grid.columns.step;
-        let rows = self.sizes.rows - first;
-        for run in &self.buffers.writes[panel] {
-            for (r, sums) in sums.chunks_exact(columns).take(rows).enumerate() {
-                let row = self.part.group * self.sizes.rows + first + r;
-                let place = row * self.grid.target() + run.place;
-                // SAFETY: every result belongs to one job, and to one run of it.
-                let out = unsafe { self.out.part(place, (run.pixels - 1) * step + 1) };
-                let sums = &sums[run.column..][..run.pixels];
-                match (step, run.pixels == columns) {
-                    (1, true) => copy_vectors::<S, N>(sums, out),
-                    (1, false) => out.iter_mut().zip(sums).for_each(|(out, &v)| *out = v),
-                    _ => out.iter_mut().step_by(step).zip(sums).for_each(|(out, &v)| *out = v),
+    fn write<S: Simd, const R: usize, const N: usize>(
+        &self,
+        tile: usize,
+        panel: usize,
+        sums: &[[S::f32s; N]; R],
+    ) {
+        let Operands { grid, sizes, vectors, .. } = self.operands;
+        let rows = R.min(sizes.rows - tile * R);
+        let all = sizes.images * vectors.len();
+        for n in (0..N).filter(|n| panel * N + n < all) {
+            let (image, vector) = self.vector(panel * N + n);
+            let first = (image * sizes.groups + self.part.group) * sizes.rows + tile * R;
+            for run in vectors.runs(vector) {
+                for (r, sums) in sums.iter().enumerate().take(rows) {
+                    let place = (first + r) * grid.target() + run.place;
+                    let step = grid.columns.step;
+                    // SAFETY: every result belongs to one job, and to one run of it.
+                    let out = unsafe { self.out.part(place, (run.pixels - 1) * step + 1) };
+                    write_run::<S>(sums[n], run.lane, step, out);
                 }
             }
         }
     }
+}
+
+/// Writes the lanes from `lane` on to every `step`-th value.
+#[inline(always)]
+fn write_run<S: Simd>(vector: S::f32s, lane: usize, step: usize, out: &mut [f32]) {
+    if step == 1 && out.len() == S::F32_LANES {
+        // SAFETY: it has the vector's length.
+        return unsafe { out.as_mut_ptr().cast::<S::f32s>().write_unaligned(vector) };
+    }
+    let mut lanes = [0f32; LANES];
+    store::<S, 1, 1>(&[[vector]], &mut lanes);
+    out.iter_mut().step_by(step).zip(&lanes[lane..]).for_each(|(out, &v)| *out = v);
 }

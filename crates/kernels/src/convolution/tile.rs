@@ -7,84 +7,141 @@ use pulp::{Simd, WithSimd};
 use crate::factor::Factor;
 use crate::isa::Instructions;
 
-/// The most sums of a tile.
-pub(super) const LARGEST: usize = 256;
-
 /// Rows and columns of a tile, as many as there are registers for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TileShape {
     pub rows: usize,
     pub columns: usize,
+    /// Columns of a vector.
+    pub lanes: usize,
 }
 
 impl TileShape {
-    pub fn new(instructions: Instructions) -> Self {
-        instructions.dispatch(ShapeOf)
+    /// The shape for few rows, at most [`FEW_ROWS`], or for many.
+    pub fn new(instructions: Instructions, few: bool) -> Self {
+        instructions.dispatch(ShapeOf { few })
     }
 }
 
-struct ShapeOf;
+struct ShapeOf {
+    few: bool,
+}
 
 impl WithSimd for ShapeOf {
     type Output = TileShape;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> TileShape {
-        let _ = simd;
-        with_tile!(S, R, N => TileShape { rows: R, columns: N * S::F32_LANES })
+        let (_, lanes) = (simd, S::F32_LANES);
+        with_tile!(S, self.few, R, N => TileShape { rows: R, columns: N * lanes, lanes })
     }
 }
+
+/// Rows that a tile of few rows has.
+pub(super) const FEW_ROWS: usize = 3;
 
 /// Evaluates an expression in which `$R` is the number of rows of a tile, and `$N` that of vectors
 /// in a row.
 macro_rules! with_tile {
-    ($S:ident, $R:ident, $N:ident => $value:expr) => {
-        match $S::F32_LANES {
-            16 => {
-                const $R: usize = 8;
-                const $N: usize = 2;
-                $value
-            }
-            8 => {
-                const $R: usize = 6;
-                const $N: usize = 2;
-                $value
-            }
-            4 => {
-                const $R: usize = 6;
-                const $N: usize = 4;
-                $value
-            }
-            _ => {
-                const $R: usize = 2;
-                const $N: usize = 16;
-                $value
-            }
+    ($S:ident, $few:expr, $R:ident, $N:ident => $value:expr) => {
+        match ($S::F32_LANES, $few) {
+            (16, false) => with_tile!($R = 8, $N = 2, $value),
+            (8, false) => with_tile!($R = 6, $N = 2, $value),
+            (4, false) => with_tile!($R = 6, $N = 4, $value),
+            (_, false) => with_tile!($R = 2, $N = 16, $value),
+            (8, true) => with_tile!($R = 3, $N = 3, $value),
+            (_, true) => with_tile!($R = 3, $N = 5, $value),
         }
     };
+    ($R:ident = $rows:literal, $N:ident = $vectors:literal, $value:expr) => {{
+        const $R: usize = $rows;
+        const $N: usize = $vectors;
+        $value
+    }};
 }
 pub(super) use with_tile;
 
-/// Adds Σ_k a[k·R + r]·b[k·C + j] to `tile[r·C + j]`, C the columns of a tile.
+/// Adds Σ_k a[k·R + r]·b[k·C + j] to row r, column j of the sums, C the columns of a tile.
 #[inline(always)]
 pub(super) fn add_product<S: Simd, const R: usize, const N: usize>(
     simd: S,
     a: &[f32],
     b: &[f32],
-    tile: &mut [f32],
+    sums: &mut [[S::f32s; N]; R],
 ) {
     let columns = N * S::F32_LANES;
     let steps = a.len() / R;
     assert!(b.len() >= steps * columns, "the right operand ends before the product");
-    let mut sums = load::<S, R, N>(tile);
+    let mut in_registers = *sums;
     let (mut a, mut b) = (a.as_ptr(), b.as_ptr());
     for _ in 0..steps {
         // SAFETY: both operands have `steps` steps (checked above).
-        unsafe { f32::step(simd, a, 1, b, &mut sums) };
+        unsafe { f32::step(simd, a, 1, b, &mut in_registers) };
         a = a.wrapping_add(R);
         b = b.wrapping_add(columns);
     }
-    store::<S, R, N>(&sums, tile);
+    *sums = in_registers;
+}
+
+/// What a product reads of planes of pixels: vector n of term k begins at
+/// `values[starts[n] + offsets[k]]`.
+#[derive(Clone, Copy)]
+pub(super) struct InPlace<'a, const N: usize> {
+    pub values: &'a [f32],
+    pub starts: [usize; N],
+    pub offsets: &'a [usize],
+    /// No offset is larger.
+    pub reach: usize,
+}
+
+/// [`add_product`] with vectors that lie in planes of pixels. If `PACKS`, they are also copied to
+/// `packed`, where `add_product` finds them.
+///
+/// # Safety
+/// No offset is larger than `reach`.
+#[inline(always)]
+pub(super) unsafe fn add_product_in_place<
+    S: Simd,
+    const R: usize,
+    const N: usize,
+    const PACKS: bool,
+>(
+    simd: S,
+    a: &[f32],
+    b: InPlace<'_, N>,
+    packed: &mut [f32],
+    sums: &mut [[S::f32s; N]; R],
+) {
+    let columns = N * S::F32_LANES;
+    let last = b.starts.iter().fold(0, |last, &start| last.max(start));
+    assert!(last + b.reach + S::F32_LANES <= b.values.len(), "a vector ends behind the planes");
+    assert!(a.len() >= b.offsets.len() * R, "the left operand ends before the product");
+    assert!(!PACKS || packed.len() >= b.offsets.len() * columns, "too little room to pack");
+    let mut in_registers = *sums;
+    let starts = b.starts.map(|start| b.values.as_ptr().wrapping_add(start));
+    let (mut a, mut packed) = (a.as_ptr(), packed.as_mut_ptr());
+    for &offset in b.offsets {
+        // SAFETY: the left operand and the packed vectors have a step for each offset, and the
+        // planes what it leads to (checked above).
+        unsafe {
+            let b: [S::f32s; N] =
+                from_fn(|n| starts[n].add(offset).cast::<S::f32s>().read_unaligned());
+            if PACKS {
+                for (n, &b) in b.iter().enumerate() {
+                    packed.add(n * S::F32_LANES).cast::<S::f32s>().write_unaligned(b);
+                }
+                packed = packed.wrapping_add(columns);
+            }
+            for (r, sums) in in_registers.iter_mut().enumerate() {
+                let factor = simd.splat_f32s(*a.add(r));
+                for (sum, &b) in sums.iter_mut().zip(&b) {
+                    *sum = simd.mul_add_e_f32s(factor, b, *sum);
+                }
+            }
+        }
+        a = a.wrapping_add(R);
+    }
+    *sums = in_registers;
 }
 
 /// Adds Σ_k `a[rows[r] + k]`·b[k·C + j] to row r, column j of the sums, for so many steps.
@@ -139,17 +196,5 @@ pub(super) fn store<S: Simd, const R: usize, const N: usize>(
             // SAFETY: the tile has R·N vectors (checked above).
             unsafe { at.cast::<S::f32s>().write_unaligned(sum) };
         }
-    }
-}
-
-/// Copies N vectors.
-#[inline(always)]
-pub(super) fn copy_vectors<S: Simd, const N: usize>(source: &[f32], out: &mut [f32]) {
-    assert!(source.len() >= N * S::F32_LANES && out.len() >= N * S::F32_LANES);
-    for n in 0..N {
-        let from = source.as_ptr().wrapping_add(n * S::F32_LANES).cast::<S::f32s>();
-        let to = out.as_mut_ptr().wrapping_add(n * S::F32_LANES).cast::<S::f32s>();
-        // SAFETY: both have N vectors (checked above).
-        unsafe { to.write_unaligned(from.read_unaligned()) };
     }
 }

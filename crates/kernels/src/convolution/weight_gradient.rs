@@ -32,8 +32,8 @@ pub(super) fn weight_gradient(
     if weights == 0 || g.is_empty() {
         return dw;
     }
-    let shape = TileShape::new(instructions);
-    let planes = &grid.planes(source);
+    let shape = TileShape::new(instructions, false);
+    let planes = &grid.planes(source, 0);
     let pixels_first = &pixels_first(grid, sizes, shape.columns, g);
     let tiles = weights.div_ceil(shape.rows);
     let rows = sizes.images * grid.rows.outputs;
@@ -124,7 +124,7 @@ impl WithSimd for Job<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
-        with_tile!(S, R, N => self.run::<S, R, N>(simd))
+        with_tile!(S, false, R, N => self.run::<S, R, N>(simd))
     }
 }
 
