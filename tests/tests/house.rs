@@ -49,6 +49,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "foresee",
             "foresee-attribution",
             "foresee-celeba",
+            "foresee-graph",
             "foresee-kernels",
             "foresee-model",
             "foresee-perturb",
@@ -62,7 +63,7 @@ const WITHOUT_CANDLE: [&str; 4] =
     ["foresee-data", "foresee-files", "foresee-report", "foresee-stats"];
 
 /// Lines of source that xtask stays below.
-const XTASK_LINES: usize = 2000;
+const XTASK_LINES: usize = 2200;
 /// Columns of a line of source.
 const COLUMNS: usize = 100;
 

@@ -3,6 +3,7 @@
     python peer.py --what train --size 64 --batch 8 [--bf16] [--threads 2]
     python peer.py --what train-run --size 32 --batch 32 --steps 6000
     python peer.py --what integrated-gradients --size 64 --batch 8
+    python peer.py --what resnet18-gradient --size 224 --batch 8
     python peer.py --what loader --size 64 --faces FOLDER
 
 Tries several ways, each in a process of its own, and prints the fastest as one line of JSON. With --kept-rows it also tries heads that compute only the rows of data/bench/kept_rows.json, and prints the speed of the fastest of these beside that of the dense ones. `train-run` is a whole training of --steps steps in f32 or bf16: the mean of some steps, times their number.
@@ -154,6 +155,38 @@ def attribution(o):
     return explain[o.what]
 
 
+def resnet(o):
+    """ResNet-18 of torchvision with drawn weights, or ResNet-50 in pytorch-grad-cam."""
+    import torch
+    from torchvision import models
+
+    torch.manual_seed(0)
+    torch.set_num_threads(o.threads)
+    net = (models.resnet50 if o.what == "resnet50-grad-cam" else models.resnet18)(weights=None).eval().to(o.device)
+    x = torch.randn(o.batch, 3, o.size, o.size, device=o.device)
+    if "channels-last" in o.way:
+        net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    if o.what == "resnet50-grad-cam":
+        from pytorch_grad_cam import GradCAM
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        cam = GradCAM(model=net, target_layers=[net.layer4])
+        return lambda: cam(input_tensor=x, targets=[ClassifierOutputTarget(0)] * o.batch)
+    f = torch.compile(net) if "compiled" in o.way else net
+    net.requires_grad_(False)
+
+    def forward():
+        with torch.no_grad():
+            f(x)
+
+    def gradient():
+        images = x.detach().requires_grad_()
+        f(images)[:, 0].sum().backward()
+
+    return forward if o.what == "resnet18-forward" else gradient
+
+
+RESNETS = ["resnet18-forward", "resnet18-gradient", "resnet50-grad-cam"]
 ATTRIBUTION = ["sensitivity", "input-x-gradient", "smooth-grad", "integrated-gradients", "grad-cam"]
 
 
@@ -178,7 +211,8 @@ def loader(o):
 
 
 def measure(o):
-    work = loader(o) if o.what == "loader" else attribution(o) if o.what in ATTRIBUTION else network(o)
+    make = loader if o.what == "loader" else attribution if o.what in ATTRIBUTION else resnet if o.what in RESNETS else network
+    work = make(o)
     # No step of a dense training differs from another, so fewer are measured than at a point on our own side.
     least, typical = (20, statistics.mean) if o.what == "train-run" else (5, statistics.median)
     if o.device == "cuda" and o.what != "loader":
@@ -197,7 +231,7 @@ def measure(o):
 
 def main():
     a = argparse.ArgumentParser()
-    a.add_argument("--what", choices=["train", "train-run", "infer", "loader", *ATTRIBUTION], required=True)
+    a.add_argument("--what", choices=["train", "train-run", "infer", "loader", *ATTRIBUTION, *RESNETS], required=True)
     a.add_argument("--size", type=int, default=64)
     a.add_argument("--batch", type=int, default=8)
     a.add_argument("--steps", type=int, default=1)
@@ -221,6 +255,8 @@ def main():
         ways = ["Pillow and NumPy"]
     elif o.what in ATTRIBUTION:
         ways = ["Captum", "Captum, channels-last"]
+    elif o.what == "resnet50-grad-cam":
+        ways = ["eager", "channels-last"]
     if o.kept_rows:
         ways += [f"kept rows, {way}" for way in ways]
     for way in ways:

@@ -3,6 +3,7 @@
 mod attribution;
 mod cases;
 mod machine;
+mod resnet;
 mod stock;
 
 use std::collections::BTreeMap;
@@ -206,6 +207,7 @@ fn peer(python: &Path, case: &Case, threads: usize, device: &str) -> Result<Opti
         // Captum's LRP has no rule for a product of mask and feature.
         Work::PruneCurve | Work::Heads | Work::Attribution(Method::Lrp) => return Ok(None),
         Work::Attribution(method) => method.id(),
+        Work::ResNet(pass) => pass.name(),
     };
     let mut command = Command::new(python);
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/peer.py"));

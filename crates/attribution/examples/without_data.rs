@@ -6,15 +6,15 @@
 
 use candle_core::{Device, Tensor};
 use foresee_attribution::{
-    Composite, Conv2d, GradCam, IntegratedGradients, Layers, Lime, Reduce, Result, SmoothGrad,
-    blur, deletion, grad_cam, grid_segments, guided_backprop, insertion, integrated_gradients,
-    lime, lrp, per_pixel, pointing_game, sensitivity, smooth_grad,
+    Composite, Conv2d, GradCam, GraphModel, IntegratedGradients, Layers, Lime, Reduce, Result,
+    SmoothGrad, blur, deletion, grad_cam, grid_segments, insertion, integrated_gradients, lime,
+    per_pixel, pointing_game, sensitivity, smooth_grad,
 };
 
 const SIZE: usize = 12;
 
 /// A blur, a ReLU, and a linear layer whose weights are +1 in one corner and -1 in the other.
-fn network() -> Result<Layers> {
+fn network() -> Result<GraphModel> {
     let blur = Tensor::full(1f64 / 9., (1, 1, 3, 3), &Device::Cpu)?;
     let corner = |at: usize| {
         f64::from(u8::from(at / SIZE < 4 && at % SIZE < 4))
@@ -25,16 +25,16 @@ fn network() -> Result<Layers> {
     let blurred = Layers::new()
         .conv2d("blur", &blur, None, Conv2d { padding: 1, ..Default::default() })?
         .leaky_relu("relu", 0.01)?;
-    blurred.flatten("pixels")?.linear("corners", &weights, None)
+    blurred.flatten("pixels")?.linear("corners", &weights, None)?.model()
 }
 
 fn main() -> Result<()> {
-    let (layers, target) = (network()?, 0);
+    let (model, target) = (network()?, 0);
     let noise = |at: usize| 0.5 + 0.5 * (0.37 * (at * at) as f64).sin();
     let image = Tensor::from_iter((0..SIZE * SIZE).map(noise), &Device::Cpu)?
         .reshape((1, 1, SIZE, SIZE))?;
-    let f = layers.target(target);
-    let relevance = lrp(&layers, &image, target, &Composite::epsilon_plus())?;
+    let f = model.target(target);
+    let relevance = model.lrp(&image, target, &Composite::epsilon_plus())?;
     let segments = grid_segments(SIZE, SIZE, 4, 4)?;
     let maps = [
         ("sensitivity (Eq. 1)", per_pixel(&sensitivity(&f, &image)?, Reduce::Norm)?),
@@ -55,10 +55,10 @@ fn main() -> Result<()> {
         ),
         (
             "guided backpropagation",
-            per_pixel(&guided_backprop(&layers, &image, target)?, Reduce::Sum)?,
+            per_pixel(&model.guided_backprop(&image, target)?, Reduce::Sum)?,
         ),
         ("LRP (Eq. 2)", per_pixel(&relevance.attribution, Reduce::Sum)?),
-        ("Grad-CAM", grad_cam(&layers.split_at("relu")?, &image, target, &GradCam::default())?),
+        ("Grad-CAM", grad_cam(&model.split_at("relu")?, &image, target, &GradCam::default())?),
         (
             "LIME",
             per_pixel(

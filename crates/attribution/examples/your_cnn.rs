@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Module, ModuleT, Tensor};
 use candle_nn::{BatchNorm, Conv2d, Conv2dConfig, Linear, VarBuilder};
 use foresee_attribution::{
-    Composite, GradCam, IntegratedGradients, Interpolation, LayerKind, Layers, Reduce, Tap, Target,
-    Weights, grad_cam, integrated_gradients, lrp, per_pixel, pointing_game, resize,
+    Composite, GradCam, GraphModel, IntegratedGradients, Interpolation, LayerKind, Layers, Reduce,
+    Tap, Target, Weights, grad_cam, integrated_gradients, per_pixel, pointing_game, resize,
 };
 use foresee_kernels::{Pool2d, max_pool2d};
 
@@ -52,8 +52,8 @@ impl Module for Cnn {
     }
 }
 
-/// The same model as a list of layers.
-fn layers(weights: &Weights<'_>) -> foresee_attribution::Result<Layers> {
+/// The same model from a list of layers.
+fn listed(weights: &Weights<'_>) -> foresee_attribution::Result<GraphModel> {
     let padded = foresee_attribution::Conv2d { padding: 1, ..Default::default() };
     Layers::load(
         weights,
@@ -67,7 +67,8 @@ fn layers(weights: &Weights<'_>) -> foresee_attribution::Result<Layers> {
             ("gap", LayerKind::GlobalAveragePool),
             ("fc", LayerKind::Linear),
         ],
-    )
+    )?
+    .model()
 }
 
 /// Bytes [H, W, 3] → [1, 3, H, W], as torchvision's `ToTensor` and `Normalize` of ImageNet.
@@ -117,13 +118,12 @@ fn explain(path: &Path) -> AnyResult {
     let cam = resize(&cam, SIZE, SIZE, Interpolation::Bilinear)?;
 
     // 3. Layers.
-    let layers = layers(&Weights::from_safetensors(path, &Device::Cpu)?)?;
-    layers.check_input_shape(&[3, SIZE, SIZE])?;
-    let off = disagreement(&layers.forward(&x)?, &logits)?;
+    let model = listed(&Weights::from_safetensors(path, &Device::Cpu)?)?;
+    let off = disagreement(&model.forward(&x)?, &logits)?;
     if off > 1e-4 {
         return Err(format!("the layers are {off} off the model").into());
     }
-    let relevance = lrp(&layers, &x, 0, &Composite::epsilon_plus())?;
+    let relevance = model.lrp(&x, 0, &Composite::epsilon_plus())?;
     let relevance = per_pixel(&relevance.attribution, Reduce::Sum)?;
 
     println!("logits {:?}, layers {off:.0e} off", logits.to_vec2::<f32>()?);

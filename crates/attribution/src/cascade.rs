@@ -4,8 +4,8 @@ use candle_core::Tensor;
 use foresee_kernels::Rows;
 
 use crate::error::{Error, Result};
-use crate::layers::Layers;
-use crate::network::network_layers;
+use crate::graph::GraphModel;
+use crate::network::network_model;
 
 /// The masks of the network, among the layers that are randomised.
 const MASKS: &str = "heads.mask";
@@ -19,17 +19,17 @@ const FROM_THE_OUTPUT: [&str; 6] =
 /// of the extractor. Each step has the name of the layer that is randomised last.
 ///
 /// `trained` and `untrained` are the tensors of two networks of one architecture as in
-/// [`network_layers`], in the same order. `masks` are the rows of the trained network that have
+/// [`network_model`], in the same order. `masks` are the rows of the trained network that have
 /// masks, if it has any; once its masks are those of an untrained network, all rows have.
 ///
 /// # Errors
-/// As for [`network_layers`].
+/// As for [`network_model`].
 pub fn randomised_cascade(
     trained: impl IntoIterator<Item = (String, Tensor)>,
     untrained: impl IntoIterator<Item = (String, Tensor)>,
     dilations: &[usize],
     masks: Option<&Rows>,
-) -> Result<Vec<(String, Layers)>> {
+) -> Result<Vec<(String, GraphModel)>> {
     let pairs: Vec<_> = trained.into_iter().zip(untrained).collect();
     if let Some(((name, _), _)) = pairs.iter().find(|((name, _), (other, _))| name != other) {
         return Err(Error::OtherNetwork { name: name.clone() });
@@ -44,8 +44,8 @@ pub fn randomised_cascade(
                 (name.clone(), if is_random { untrained } else { trained }.clone())
             });
             let rows = if randomised.contains(&MASKS) { all.as_ref() } else { masks };
-            let layers = network_layers(tensors, dilations, rows)?;
-            Ok((randomised[randomised.len() - 1].to_owned(), layers))
+            let model = network_model(tensors, dilations, rows)?;
+            Ok((randomised[randomised.len() - 1].to_owned(), model))
         })
         .collect()
 }

@@ -85,7 +85,7 @@ pub enum Error {
          scatter, and conv1d of several rows: call foresee_kernels' \
          max_pool2d, avg_pool2d, upsample_nearest2d, layer_norm, rms_norm, softmax_last_dim, or \
          candle_nn's rope_slow. `Target::unchecked` (`SplitModel::unchecked`, \
-         `Layers::unchecked`) goes on without this comparison"
+         `GraphModel::unchecked`) goes on without this comparison"
     )]
     GradientOff {
         /// In what.
@@ -98,7 +98,7 @@ pub enum Error {
         "whether the gradient in {0} is right cannot be told: the differences of the model's own \
          values do not agree for any two steps. The model jumps there, or its rounding is too \
          coarse: try f64 (or f32). `Target::unchecked` (`SplitModel::unchecked`, \
-         `Layers::unchecked`) goes on without this comparison"
+         `GraphModel::unchecked`) goes on without this comparison"
     )]
     GradientUnclear(&'static str),
     /// An attribution does not add up.
@@ -214,12 +214,6 @@ pub enum Error {
         name: String,
         /// The names of all layers.
         layers: Vec<String>,
-    },
-    /// A tensor of a network is missing.
-    #[error("there is no tensor {name:?}; the paper's network needs it")]
-    NoTensor {
-        /// Its name.
-        name: String,
     },
     /// Two networks are not of one architecture.
     #[error(

@@ -73,11 +73,6 @@ impl ModelChecks {
         Self { gradients_known: true, ..Self::default() }
     }
 
-    /// Those of another model: nothing is known of it yet.
-    pub(crate) fn renewed(&self) -> Self {
-        Self { known: Arc::default(), ..self.clone() }
-    }
-
     pub(crate) fn wants(&self, known: &Known) -> bool {
         if self.off || (self.gradients_known && known.gradient_of.is_some()) {
             return false;

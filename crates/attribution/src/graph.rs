@@ -3,21 +3,25 @@
 mod cam;
 mod deep_lift;
 mod guided;
+mod kept;
+mod linear;
 mod lrp;
 mod masks;
 mod one_node;
+mod self_gated;
 mod spatial;
 mod split;
 mod trace;
 
 pub use split::SplitGraph;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
 use candle_core::Tensor;
 use foresee_graph::{Graph, Node, NodeId, Origin, ValueId};
 
+use self::kept::Kept;
 use crate::error::{Error, Result, check};
 use crate::gradient_check::ModelChecks;
 use crate::target::Target;
@@ -67,6 +71,13 @@ pub struct GraphModel {
     output: ValueId,
     /// The nodes that the output needs, in their order.
     needed: Arc<Vec<NodeId>>,
+    /// The gates, with the nodes that make them.
+    gates: Arc<BTreeMap<ValueId, NodeId>>,
+    /// Whether the batch is the first dimension of every value; once it is known.
+    leads_with_batch: Arc<OnceLock<bool>>,
+    /// The last value that is images, of inputs of a shape; once it is known.
+    last_spatial: Arc<OnceLock<(Vec<usize>, ValueId)>>,
+    kept: Option<Kept>,
     batch: usize,
     checks: ModelChecks,
 }
@@ -91,22 +102,34 @@ impl GraphModel {
             return Err(Error::Degenerate("a graph without an input"));
         };
         let sizes = match &graph.value(input).origin {
-            Origin::Input(sizes) => sizes.clone(),
+            Origin::Input { sizes, .. } => sizes.clone(),
             _ => vec![],
         };
         let expected = "a dynamic batch or one of 1: export the network with one of them";
         let fixed = sizes.first().copied().flatten();
         check(fixed.is_none_or(|rows| rows == 1), "inputs at once", fixed.unwrap_or(0), expected)?;
         let batch = fixed.unwrap_or(BATCH);
-        let (graph, needed) = (Arc::new(frozen(graph)?), Arc::new(needed));
-        Ok(Self { graph, input, output, needed, batch, checks: ModelChecks::of_rows() })
+        let graph = frozen(graph)?;
+        let gates = graph.gates().into_iter().map(|gate| (gate.value, gate.node)).collect();
+        Ok(Self {
+            graph: Arc::new(graph),
+            input,
+            output,
+            needed: Arc::new(needed),
+            gates: Arc::new(gates),
+            leads_with_batch: Arc::default(),
+            last_spatial: Arc::default(),
+            kept: None,
+            batch,
+            checks: ModelChecks::of_rows(),
+        })
     }
 
     /// With at most `batch` inputs at once; at least 1. It stays 1 where the graph takes no other
     /// number.
     pub fn batch(self, batch: usize) -> Self {
         let batch = match &self.graph.value(self.input).origin {
-            Origin::Input(sizes) if matches!(sizes.first(), Some(Some(_))) => 1,
+            Origin::Input { sizes, .. } if matches!(sizes.first(), Some(Some(_))) => 1,
             _ => batch.max(1),
         };
         Self { batch, ..self }
@@ -116,6 +139,13 @@ impl GraphModel {
     /// [`Target::unchecked`].
     pub fn unchecked(self) -> Self {
         Self { checks: ModelChecks::off(), ..self }
+    }
+
+    /// With its outputs kept, by the bits of their inputs, as long as there are copies of this
+    /// model: methods by perturbation evaluate the same inputs for every output that they explain.
+    /// All outputs are kept: use it for one image after the other.
+    pub fn keeping_outputs(self) -> Self {
+        Self { kept: Some(Kept::default()), ..self }
     }
 
     /// Inputs at once.
@@ -148,18 +178,34 @@ impl GraphModel {
     /// # Errors
     /// If the input does not fit, or a node fails: the error names it.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.evaluate(&[(self.input, x.clone())], self.output)
+        self.outputs(&[(self.input, x.clone())])
     }
 
-    /// Output `index` of this model, for the methods that take any function.
+    /// Output `index` of this model, for the methods that take any function. Others are not
+    /// computed where the graph ends in a linear layer or in the paper's heads.
     pub fn target(
         &self,
         index: usize,
     ) -> Target<impl Fn(&Tensor) -> candle_core::Result<Tensor> + Clone + use<>> {
-        let model = self.clone();
-        Target::new(move |x: &Tensor| model.forward(x).map_err(candle_core::Error::wrap), index)
+        // What is kept are all outputs.
+        let alone = if self.kept.is_none() { self.of_one_output(index).ok() } else { None };
+        let (model, index) = alone.unwrap_or_else(|| (self.clone(), index));
+        let forward = move |x: &Tensor| match &model.kept {
+            // Of a variable there is a gradient to come.
+            Some(kept) if !x.track_op() => kept.get(x, || model.forward(x)),
+            _ => model.forward(x),
+        };
+        Target::new(move |x: &Tensor| forward(x).map_err(candle_core::Error::wrap), index)
             .batch(self.batch)
             .with_checks(self.checks.clone(), (0, 0))
+    }
+
+    /// The model with one of its outputs alone, as far as that is possible, and its column.
+    fn of_one_output(&self, index: usize) -> Result<(Self, usize)> {
+        Ok(match self.graph.with_one_output(self.output, index)? {
+            Some((graph, _)) => (Self { graph: Arc::new(graph), ..self.clone() }, 0),
+            None => (self.clone(), index),
+        })
     }
 
     /// One value from others.
@@ -178,9 +224,13 @@ impl GraphModel {
             Ok(id) => Ok(id),
             Err(_) => match self.graph.find_node(name) {
                 Ok(node) => Ok(self.node(node).outputs[0]),
-                Err(_) => Err(Error::NoLayer { name: name.into(), layers: self.names() }),
+                Err(_) => Err(self.no_node(name)),
             },
         }
+    }
+
+    fn no_node(&self, name: &str) -> Error {
+        Error::NoLayer { name: name.into(), layers: self.names() }
     }
 
     /// The number that a weight of one element is.

@@ -12,8 +12,6 @@ mod feature_ablation;
 mod grad_cam;
 mod grad_cam_plus_plus;
 mod gradient_shap;
-mod guided_backprop;
-mod guided_grad_cam;
 mod hires_cam;
 mod input_x_gradient;
 mod integrated_gradients;
@@ -40,8 +38,7 @@ pub use attribute_importance::{attribute_importances, log_losses};
 pub use attribute_surrogates::{AttributeSurrogate, SurrogateInputs, attribute_surrogates};
 pub use cam::cam;
 pub use chance::chance;
-pub use deep_lift::{DeepLift, DeepLiftResult, DeepLiftRule, deep_lift};
-pub(crate) use deep_lift::{gate_multiplier, ratio as difference_ratio};
+pub use deep_lift::{DeepLift, DeepLiftResult, DeepLiftRule};
 pub use eigen_cam::eigen_cam;
 pub use expected_gradients::{
     ExpectedGradients, expected_gradients, expected_gradients_with_draws,
@@ -50,8 +47,6 @@ pub use feature_ablation::feature_ablation;
 pub use grad_cam::{GradCam, grad_cam};
 pub use grad_cam_plus_plus::grad_cam_plus_plus;
 pub use gradient_shap::{GradientShap, GradientShapDraw, gradient_shap, gradient_shap_with_draws};
-pub use guided_backprop::guided_backprop;
-pub use guided_grad_cam::guided_grad_cam;
 pub use hires_cam::hires_cam;
 pub use input_x_gradient::input_x_gradient;
 pub use integrated_gradients::{
@@ -63,8 +58,7 @@ pub use kernel_shap::{
 pub use label_importance::label_importances;
 pub use layer_cam::layer_cam;
 pub use lime::{Distance, Lime, LimeResult, lime, lime_with_perturbations};
-pub use lrp::{Bias, Composite, LayerSum, NormRule, ProductRule, Relevance, Rule, lrp};
-pub(crate) use lrp::{LinearLayer, LinearMap, stabilized_ratio};
+pub use lrp::{Bias, Composite, LayerSum, Relevance, Rule};
 pub use masks::{MaskWeights, mask_map};
 pub use occlusion::{Occlusion, occlusion};
 pub use partial_dependence::{PartialDependence, partial_dependence, quantile_grid};

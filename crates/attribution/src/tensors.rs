@@ -10,15 +10,17 @@ pub(crate) fn in_batches(
     batch: usize,
     f: impl Fn(&Tensor) -> Result<Tensor>,
 ) -> Result<Tensor> {
-    let n = x.dim(0)?;
-    if n <= batch {
+    if x.dim(0)? <= batch {
         return f(x);
     }
-    let parts = (0..n)
-        .step_by(batch)
-        .map(|start| f(&x.narrow(0, start, batch.min(n - start))?))
-        .collect::<Result<Vec<_>>>()?;
+    let parts = batches(x, batch)?.iter().map(f).collect::<Result<Vec<_>>>()?;
     Ok(Tensor::cat(&parts, 0)?)
+}
+
+/// Rows of x, at most `batch` at once.
+pub(crate) fn batches(x: &Tensor, batch: usize) -> Result<Vec<Tensor>> {
+    let n = x.dim(0)?;
+    (0..n).step_by(batch).map(|start| Ok(x.narrow(0, start, batch.min(n - start))?)).collect()
 }
 
 /// Refuses inputs that are no batch [B, ...] of at least one, and types that cannot hold a

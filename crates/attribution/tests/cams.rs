@@ -48,7 +48,7 @@ impl Fixture {
     }
 
     /// A batch of two inputs at a time: more than one chunk everywhere.
-    fn layers(&self) -> Result<Layers> {
+    fn layers(&self) -> Result<GraphModel> {
         let of = |name: &str| self.get(&format!("weights.{name}"));
         let conv = |layers: Layers, i: usize, stride: usize| {
             let bias = of(&format!("{i}.bias"));
@@ -58,7 +58,7 @@ impl Fixture {
         let early = conv(Layers::new(), 0, 1)?.relu("early")?;
         let late = conv(early, 2, 2)?.leaky_relu("late", 0.1)?;
         let last = conv(late, 4, 1)?.leaky_relu("last", 0.01)?.flatten("flatten")?;
-        Ok(last.linear("linear", of("7.weight"), Some(of("7.bias")))?.batch(2))
+        Ok(last.linear("linear", of("7.weight"), Some(of("7.bias")))?.model()?.batch(2))
     }
 }
 
@@ -262,7 +262,8 @@ fn the_explainer_has_the_family() -> AnyResult {
         .leaky_relu(FEATURES, 1.)?
         .gate("heads.masks", &tensor(&[0.], &[1, 1, 1, 1]), &tensor(&[0.], &[1]))?
         .global_average_pool("heads.pool")?
-        .readout("heads.readout", &tensor(&[3.], &[1, 1]), &tensor(&[0.], &[1]))?;
+        .readout("heads.readout", &tensor(&[3.], &[1, 1]), &tensor(&[0.], &[1]))?
+        .model()?;
     let x = tensor(&[1., 2., 3., 6.], &[1, 1, 2, 2]);
     let explainer = Explainer {
         steps: 4,

@@ -1,6 +1,15 @@
-//! Graphs from ONNX files against Captum 0.9 and zennit 0.5 (`fixtures/graph_agreement.py`):
+//! Graphs from ONNX files against other libraries, in `f64` (`fixtures/graph_agreement.py`):
 //! `-- --nocapture` prints the agreement. Six small networks are compared always; large ones of
 //! torchvision if `FORESEE_NETWORKS` names the folder that the script has made.
+//!
+//! The references are, of
+//! * gradients, occlusion, Grad-CAM: Captum 0.9;
+//! * DeepLIFT: Captum, of networks without gates and attention, which it does not know, and with an
+//!   unpooling of the script's own that adds where windows overlap;
+//! * LRP: zennit 0.5, but for gates, attention and layer norm, whose rules are functions of the
+//!   script;
+//! * guided backpropagation: Captum, where all activations are ReLUs; else hooks of the script;
+//! * HiResCAM and LayerCAM: their formulas in the script.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,8 +21,8 @@ use foresee_graph::{Graph, OnnxOptions};
 type AnyResult<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const TARGET: usize = 1;
-/// The largest difference, in shares of the largest value.
-const TOLERANCE: f64 = 1e-4;
+/// The largest difference, in shares of the largest value. The references are stored in `f32`.
+const TOLERANCE: f64 = 1e-6;
 
 /// A network, and the maps that the other libraries make of it.
 struct Network {
@@ -73,8 +82,19 @@ impl Network {
     /// What reaches the input and what is taken on the way are the output together, and at each
     /// node what comes in is what goes out.
     fn conserves(&self, name: &str, found: &Relevance) {
+        assert_eq!(found.layers.len(), self.model.names().len(), "{name} of {}", self.name);
         for (image, output) in found.output.iter().enumerate() {
             let taken = |layer: &LayerSum| layer.bias[image] + layer.stabilizer[image];
+            for layer in &found.layers {
+                let (came, went) = (layer.outputs[image], layer.relevance[image] + taken(layer));
+                let size = came.abs() + layer.relevance[image].abs() + taken(layer).abs();
+                let (node, off) = (&layer.layer, (came - went).abs());
+                assert!(
+                    off <= 1e-9 * size.max(1.),
+                    "{name}, {node} of {}: {came} {went}",
+                    self.name
+                );
+            }
             let lost: f64 = found.layers.iter().map(taken).sum();
             let size: f64 = found.layers.iter().map(|layer| taken(layer).abs()).sum();
             let map = found.attribution.get(image).and_then(|map| map.sum_all());
@@ -123,12 +143,16 @@ fn composite(name: &str, x: &Tensor) -> Result<Composite> {
     })
 }
 
-fn in_f64() -> OnnxOptions {
-    OnnxOptions { dtype: DType::F64, ..OnnxOptions::default() }
+fn options(dtype: DType) -> OnnxOptions {
+    OnnxOptions { dtype, ..OnnxOptions::default() }
+}
+
+fn small() -> AnyResult<Vec<Network>> {
+    small_in(DType::F64)
 }
 
 /// The networks of the fixture.
-fn small() -> AnyResult<Vec<Network>> {
+fn small_in(dtype: DType) -> AnyResult<Vec<Network>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/graph_agreement.safetensors");
     let tensors = candle_core::safetensors::load(path, &Device::Cpu)?;
     let networks = ["residual", "concat", "depthwise", "gated", "upsampled", "attention"];
@@ -140,7 +164,7 @@ fn small() -> AnyResult<Vec<Network>> {
             .filter(|(key, _)| key != "onnx")
             .collect();
         let bytes = tensors[&format!("{name}.onnx")].to_vec1::<u8>()?;
-        Network::new(name, in_f64().read_bytes(&bytes)?, maps)
+        Network::new(name, options(dtype).read_bytes(&bytes)?, maps)
     };
     networks.iter().map(network).collect()
 }
@@ -176,7 +200,7 @@ fn large_networks_agree() -> AnyResult {
 fn large(path: &Path) -> AnyResult<Network> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let maps = candle_core::safetensors::load(path, &Device::Cpu)?;
-    Network::new(&name, in_f64().read(&path.with_extension("onnx"))?, maps)
+    Network::new(&name, options(DType::F64).read(&path.with_extension("onnx"))?, maps)
 }
 
 #[test]
@@ -216,6 +240,31 @@ fn deep_lift_is_complete() -> AnyResult {
             network.name,
             found.convergence_delta
         );
+    }
+    Ok(())
+}
+
+/// Differences of a few thousandths of the values: their quotients would be rounding in `f32`.
+#[test]
+fn deep_lift_is_the_same_in_single_precision() -> AnyResult {
+    for (double, single) in small()?.into_iter().zip(small_in(DType::F32)?) {
+        for share in [0.5, 0.99, 0.999, 0.9999] {
+            let deep_lift = |network: &Network, dtype| -> AnyResult<Tensor> {
+                let x = double.x().to_dtype(dtype)?;
+                let baseline = Some((&x * share)?);
+                let options = DeepLift::default();
+                let found = network.model.deep_lift(&x, TARGET, baseline.as_ref(), &options)?;
+                Ok(found.attribution.to_dtype(DType::F64)?)
+            };
+            let (found, expected) =
+                (deep_lift(&single, DType::F32)?, deep_lift(&double, DType::F64)?);
+            let largest = |t: &Tensor| t.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>();
+            let off = largest(&(found - &expected)?)? / largest(&expected)?;
+            println!("| deep_lift in f32, {share} | {} | {off:.1e} |", double.name);
+            // The baseline itself is rounded.
+            let limit = 3e-6 + 2e-7 / (1. - share);
+            assert!(off < limit, "{}, {share}: {off:e}", double.name);
+        }
     }
     Ok(())
 }

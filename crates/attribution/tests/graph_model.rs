@@ -1,12 +1,10 @@
-//! Graphs made by hand: places of a cut, refusals, the rules of norms and products, and the paper's
-//! network against the same network as `Layers`.
+//! Graphs made by hand: places of a cut, refusals, and the rules of norms and products.
 
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use foresee_attribution::*;
 use foresee_graph::{
     Binary, Builder, Gemm, Graph, Op, PoolKind, Reduce, Reduction, Softmax, Unary, ValueId, Window,
 };
-use foresee_model::{Network, NetworkConfig};
 
 type AnyResult<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -228,20 +226,12 @@ fn normalised(written_out: bool) -> AnyResult<GraphModel> {
 fn layer_norm_is_the_same_written_out() -> AnyResult {
     let (whole, parts, x) = (normalised(false)?, normalised(true)?, wave(&[3, 4], 0.43)?);
     assert_near("values", &whole.forward(&x)?, &parts.forward(&x)?, 1e-12);
-    let constant = Composite { norm: NormRule::ConstantDeviation, ..Composite::epsilon(1e-9) };
-    let constant = Composite { stabilizer: 1e-12, ..constant };
-    for bias in [Bias::Absorb, Bias::Ignore] {
-        let composite = Composite { bias, ..constant.clone() };
-        let found = whole.lrp(&x, 1, &composite)?;
-        let expected = parts.lrp(&x, 1, &composite)?;
-        assert_near("LRP", &found.attribution, &expected.attribution, 1e-6);
-    }
     let options = DeepLift::default();
     let found = whole.deep_lift(&x, 1, None, &options)?;
     let expected = parts.deep_lift(&x, 1, None, &options)?;
     assert!(found.convergence_delta.iter().all(|delta| delta.abs() < 1e-9));
     assert_near("DeepLIFT", &found.attribution, &expected.attribution, 1e-6);
-    // By default a norm passes relevance on as it is.
+    // A norm passes relevance on as it is.
     let passed = whole.lrp(&x, 1, &Composite { bias: Bias::Ignore, ..Composite::epsilon(0.) })?;
     let sums = passed.attribution.sum(1)?;
     let output = Tensor::new(passed.output.clone(), &Device::Cpu)?;
@@ -250,7 +240,7 @@ fn layer_norm_is_the_same_written_out() -> AnyResult {
 }
 
 #[test]
-fn a_gate_takes_nothing_or_half() -> AnyResult {
+fn a_gate_takes_nothing() -> AnyResult {
     let mut draft = Draft::default();
     let x = draft.input(&[3])?;
     let signal = draft.linear("signal", x, [4, 3])?;
@@ -259,44 +249,151 @@ fn a_gate_takes_nothing_or_half() -> AnyResult {
     let gated = draft.node("gated", Op::Binary(Binary::Mul), &[gate, signal])?;
     let output = draft.linear("output", gated, [2, 4])?;
     let model = GraphModel::new(draft.finish(output)?, output)?;
-    let x = wave(&[2, 3], 0.9)?;
-    let relevance = |gate: ProductRule, node: &str| -> AnyResult<f64> {
-        let composite = Composite { gate, ..Composite::epsilon(0.) };
-        let found = model.lrp(&x, 0, &composite)?;
-        let layer = found.layers.iter().find(|layer| layer.layer == node);
-        Ok(layer.map_or(f64::NAN, |layer| layer.relevance[0]))
+    let found = model.lrp(&wave(&[2, 3], 0.9)?, 0, &Composite::epsilon(0.))?;
+    assert!(outputs_of(&found, "signal")[0].abs() > 1e-3);
+    assert_eq!(outputs_of(&found, "signal"), outputs_of(&found, "gated"));
+    assert_eq!(outputs_of(&found, "gate"), [0., 0.]);
+    Ok(())
+}
+
+/// The relevance that comes to a node.
+fn outputs_of(found: &Relevance, node: &str) -> Vec<f64> {
+    let layer = found.layers.iter().find(|layer| layer.layer == node);
+    layer.map_or_else(Vec::new, |layer| layer.outputs.clone())
+}
+
+/// max(0, min(6, logit)), and the same as a hard sigmoid: of x + 3, over 6.
+fn clip(draft: &mut Draft, name: &str, x: ValueId) -> AnyResult<ValueId> {
+    let bounds = [0., 6.].map(|bound| Tensor::new(bound, &Device::Cpu));
+    let [low, high] = bounds;
+    let (low, high) = (draft.weight(low?)?, draft.weight(high?)?);
+    draft.node(name, Op::Clip, &[x, low, high])
+}
+
+fn hard_sigmoid(draft: &mut Draft, x: ValueId) -> AnyResult<ValueId> {
+    let (three, six) = (
+        draft.weight(Tensor::new(3., &Device::Cpu)?)?,
+        draft.weight(Tensor::new(6., &Device::Cpu)?)?,
+    );
+    let moved = draft.node("moved", Op::Binary(Binary::Add), &[x, three])?;
+    let clipped = clip(draft, "clipped", moved)?;
+    draft.node("gate", Op::Binary(Binary::Div), &[clipped, six])
+}
+
+/// ReLU6 of one linear layer times a gate of another.
+fn relu6_gated(hard: bool) -> AnyResult<GraphModel> {
+    let mut draft = Draft::default();
+    let x = draft.input(&[3])?;
+    let signal = draft.linear("signal", x, [4, 3])?;
+    let signal = clip(&mut draft, "relu6", signal)?;
+    let logit = draft.linear("logit", x, [4, 3])?;
+    let gate = match hard {
+        true => hard_sigmoid(&mut draft, logit)?,
+        false => draft.node("gate", Op::Unary(Unary::Sigmoid), &[logit])?,
     };
-    let whole = relevance(ProductRule::Signal, "gated")?;
-    assert!(whole.abs() > 1e-3);
-    assert_eq!(relevance(ProductRule::Signal, "gate")?, 0.);
-    assert!((relevance(ProductRule::Half, "gate")? - whole / 2.).abs() < 1e-12);
+    let gated = draft.node("gated", Op::Binary(Binary::Mul), &[signal, gate])?;
+    let output = draft.linear("output", gated, [2, 4])?;
+    Ok(GraphModel::new(draft.finish(output)?, output)?)
+}
+
+#[test]
+fn relu6_is_a_signal_and_a_hard_sigmoid_a_gate() -> AnyResult {
+    let x = wave(&[2, 3], 0.9)?;
+    for hard in [false, true] {
+        let model = relu6_gated(hard)?;
+        let found = model.lrp(&x, 0, &Composite::epsilon(0.))?;
+        assert!(outputs_of(&found, "gated")[0].abs() > 1e-3);
+        assert_eq!(outputs_of(&found, "relu6"), outputs_of(&found, "gated"));
+        assert_eq!(outputs_of(&found, "logit"), [0., 0.]);
+    }
+    Ok(())
+}
+
+/// The clip of a gate lets gradients of both signs through.
+#[test]
+fn guided_backpropagation_guides_no_gate() -> AnyResult {
+    let (model, x) = (relu6_gated(true)?, wave(&[6, 3], 0.9)?);
+    // The same gate as one function, which is no rectifier.
+    let mut draft = Draft::default();
+    let input = draft.input(&[3])?;
+    let signal = draft.linear("signal", input, [4, 3])?;
+    let signal = clip(&mut draft, "relu6", signal)?;
+    let logit = draft.linear("logit", input, [4, 3])?;
+    let op = Op::Unary(Unary::HardSigmoid { alpha: 1. / 6., beta: 0.5 });
+    let gate = draft.node("gate", op, &[logit])?;
+    let gated = draft.node("gated", Op::Binary(Binary::Mul), &[signal, gate])?;
+    // Constants have the numbers of their order: two of the hard sigmoid are left out here.
+    draft.weights += 4;
+    let output = draft.linear("output", gated, [2, 4])?;
+    let whole = GraphModel::new(draft.finish(output)?, output)?;
+    assert_near("values", &model.forward(&x)?, &whole.forward(&x)?, 1e-12);
+    let guided = whole.guided_backprop(&x, 1)?;
+    assert_near("guided", &model.guided_backprop(&x, 1)?, &guided, 1e-12);
+    let plain = whole.target(1).gradient(&x)?;
+    assert!((plain - guided)?.abs()?.sum_all()?.to_scalar::<f64>()? > 1e-3);
     Ok(())
 }
 
 #[test]
-fn silu_is_one_function_however_it_is_written() -> AnyResult {
-    let model = |written_out: bool| -> AnyResult<GraphModel> {
+fn silu_and_hard_swish_are_one_function_however_they_are_written() -> AnyResult {
+    let model = |activation: &dyn Fn(&mut Draft, ValueId) -> AnyResult<ValueId>| {
         let mut draft = Draft::default();
         let x = draft.input(&[3])?;
         let hidden = draft.linear("hidden", x, [5, 3])?;
-        let silu = if written_out {
-            let open = draft.node("open", Op::Unary(Unary::Sigmoid), &[hidden])?;
-            draft.node("silu", Op::Binary(Binary::Mul), &[hidden, open])?
-        } else {
-            draft.node("silu", Op::Unary(Unary::Silu), &[hidden])?
+        let activation = activation(&mut draft, hidden)?;
+        draft.weights = 2;
+        let output = draft.linear("output", activation, [2, 5])?;
+        AnyResult::Ok(GraphModel::new(draft.finish(output)?, output)?)
+    };
+    let whole = |unary: Unary| model(&|draft, x| draft.node("whole", Op::Unary(unary), &[x]));
+    let product =
+        |draft: &mut Draft, x, gate| draft.node("product", Op::Binary(Binary::Mul), &[x, gate]);
+    let silu = model(&|draft, x| {
+        let open = draft.node("open", Op::Unary(Unary::Sigmoid), &[x])?;
+        product(draft, x, open)
+    })?;
+    let swish_of_hard_sigmoid = model(&|draft, x| {
+        let op = Op::Unary(Unary::HardSigmoid { alpha: 1. / 6., beta: 0.5 });
+        let open = draft.node("open", op, &[x])?;
+        product(draft, open, x)
+    })?;
+    let swish_of_clip = model(&|draft, x| {
+        draft.weights = 10;
+        let open = hard_sigmoid(draft, x)?;
+        product(draft, x, open)
+    })?;
+    let x = wave(&[40, 3], 0.77)?;
+    for (one, two) in [
+        (whole(Unary::Silu)?, silu),
+        (whole(Unary::HardSwish)?, swish_of_hard_sigmoid),
+        (whole(Unary::HardSwish)?, swish_of_clip),
+    ] {
+        let lrp = |model: &GraphModel| {
+            model.lrp(&x, 1, &Composite::epsilon(1e-6)).map(|found| found.attribution)
         };
-        let output = draft.linear("output", silu, [2, 5])?;
-        Ok(GraphModel::new(draft.finish(output)?, output)?)
-    };
-    let (one, two, x) = (model(false)?, model(true)?, wave(&[4, 3], 0.77)?);
-    assert_near("guided", &two.guided_backprop(&x, 1)?, &one.guided_backprop(&x, 1)?, 1e-12);
-    let half = Composite { gate: ProductRule::Half, ..Composite::epsilon(1e-6) };
-    let lrp = |model: &GraphModel| model.lrp(&x, 1, &half).map(|found| found.attribution);
-    assert_near("LRP", &lrp(&two)?, &lrp(&one)?, 1e-12);
-    let deep = |model: &GraphModel| -> Result<Tensor> {
-        Ok(model.deep_lift(&x, 1, None, &DeepLift::default())?.attribution)
-    };
-    assert_near("DeepLIFT", &deep(&two)?, &deep(&one)?, 1e-12);
+        let deep = |model: &GraphModel| -> Result<Tensor> {
+            Ok(model.deep_lift(&x, 1, None, &DeepLift::default())?.attribution)
+        };
+        assert_near("values", &two.forward(&x)?, &one.forward(&x)?, 1e-12);
+        assert_near("guided", &two.guided_backprop(&x, 1)?, &one.guided_backprop(&x, 1)?, 1e-12);
+        assert_near("LRP", &lrp(&two)?, &lrp(&one)?, 1e-12);
+        assert_near("DeepLIFT", &deep(&two)?, &deep(&one)?, 1e-11);
+    }
+    Ok(())
+}
+
+#[test]
+fn outputs_that_are_kept_are_those_of_other_inputs_never() -> AnyResult {
+    let (model, x) = (residual()?, wave(&[3, 2, 5, 5], 0.21)?);
+    let kept = model.clone().keeping_outputs();
+    for output in [0, 2, 0] {
+        for x in [x.clone(), (&x * 0.5)?, x.narrow(0, 1, 1)?] {
+            let values = kept.target(output).values(&x)?;
+            assert_near("values", &values, &model.target(output).values(&x)?, 1e-15);
+            let gradient = kept.target(output).gradient(&x)?;
+            assert_near("gradient", &gradient, &model.target(output).gradient(&x)?, 1e-15);
+        }
+    }
     Ok(())
 }
 
@@ -339,15 +436,12 @@ fn norms_conserve_relevance_and_differences() -> AnyResult {
                 GraphModel::new(draft.finish(output)?, output)?
             }
         };
-        for norm in [NormRule::Pass, NormRule::ConstantDeviation] {
-            let composite = Composite { norm, ..Composite::epsilon_plus() };
-            let found = model.lrp(&x, 2, &composite)?;
-            for (image, output) in found.output.iter().enumerate() {
-                let lost = found.layers.iter().map(|l| l.bias[image] + l.stabilizer[image]);
-                let map = found.attribution.get(image)?.sum_all()?.to_scalar::<f64>()?;
-                let sum = map + lost.sum::<f64>();
-                assert!((sum - output).abs() < 1e-9 * (1. + map.abs()), "{name}: {sum} {output}");
-            }
+        let found = model.lrp(&x, 2, &Composite::epsilon_plus())?;
+        for (image, output) in found.output.iter().enumerate() {
+            let lost = found.layers.iter().map(|l| l.bias[image] + l.stabilizer[image]);
+            let map = found.attribution.get(image)?.sum_all()?.to_scalar::<f64>()?;
+            let sum = map + lost.sum::<f64>();
+            assert!((sum - output).abs() < 1e-9 * (1. + map.abs()), "{name}: {sum} {output}");
         }
         if has_weights {
             let deltas = model.deep_lift(&x, 2, None, &DeepLift::default())?.convergence_delta;
@@ -392,48 +486,5 @@ fn a_shape_that_the_graph_reads_is_no_path_around_a_cut() -> AnyResult {
     assert!(refused.is_err_and(|error| error.contains("not fixed")));
     // With the input at hand there is no need.
     assert_eq!(grad_cam(&split, &x, 0, &GradCam::default())?.dims(), [3, 2, 2]);
-    Ok(())
-}
-
-/// The paper's network in f64, as layers and as a graph.
-fn paper_network(masks: bool) -> AnyResult<(Layers, GraphModel)> {
-    let config = NetworkConfig { attributes: 4, channels: 8, ..Default::default() };
-    let network = Network::new(config, 3, &Device::Cpu)?;
-    network.forward_train(&wave(&[2, 3, 12, 12], 0.31)?.to_dtype(DType::F32)?)?;
-    let plan = network.extractor().plan();
-    let dilations: Vec<usize> = plan.iter().map(|&(_, _, dilation)| dilation).collect();
-    let tensors: Vec<(String, Tensor)> = network
-        .tensors()
-        .into_iter()
-        .map(|(name, var)| Ok((name, var.as_detached_tensor().to_dtype(DType::F64)?)))
-        .collect::<CandleResult<_>>()?;
-    let rows = masks.then(|| network.heads().rows());
-    let layers = network_layers(tensors.clone(), &dilations, rows)?;
-    let graph = foresee_graph::attention_network(tensors, &dilations, rows)?;
-    let output = graph.outputs()[0];
-    Ok((layers.batch(2), GraphModel::new(graph, output)?.batch(2)))
-}
-
-#[test]
-fn the_papers_network_is_explained_alike_as_layers_and_as_a_graph() -> AnyResult {
-    let x = wave(&[3, 3, 12, 12], 0.17)?;
-    let explainer = Explainer {
-        steps: 4,
-        grid: 3,
-        lime_samples: 40,
-        seed: 5,
-        region_maps: Default::default(),
-        references: Some(wave(&[2, 3, 12, 12], 0.29)?),
-    };
-    for masks in [true, false] {
-        let (layers, model) = paper_network(masks)?;
-        assert_near("logits", &model.forward(&x)?, &layers.forward(&x)?, 1e-10);
-        for method in Method::available(masks, false) {
-            let images = [4, 9, 2];
-            let of_graph = explainer.maps_of_graph(method, &model, &x, &images, 1)?;
-            let of_layers = explainer.maps(method, &layers, &x, &images, 1)?;
-            assert_near(method.id(), &of_graph, &of_layers, 1e-6);
-        }
-    }
     Ok(())
 }

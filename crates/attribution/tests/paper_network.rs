@@ -22,7 +22,7 @@ fn assert_near(what: &str, got: &Tensor, expected: &Tensor, tolerance: f32) {
 }
 
 /// Small, with running moments that are not those of a new network.
-fn network(mask_kernel: usize) -> AnyResult<(Network, Layers, Tensor)> {
+fn network(mask_kernel: usize) -> AnyResult<(Network, GraphModel, Tensor)> {
     let network = Network::new(
         NetworkConfig { attributes: 5, channels: 16, mask_kernel, ..Default::default() },
         3,
@@ -37,13 +37,13 @@ fn network(mask_kernel: usize) -> AnyResult<(Network, Layers, Tensor)> {
     let tensors = network.tensors().into_iter().map(|(name, var)| (name, var.as_detached_tensor()));
     Ok((
         network.clone(),
-        attention_network(tensors, &dilations)?.batch(2),
+        network_model(tensors, &dilations, Some(network.heads().rows()))?.batch(2),
         wave(3 * 3 * 14 * 11, 0.17)?.reshape((3, 3, 14, 11))?,
     ))
 }
 
 #[test]
-fn layers_of_its_tensors_are_the_network() -> AnyResult {
+fn the_model_of_its_tensors_is_the_network() -> AnyResult {
     for mask_kernel in [1, 3] {
         let (network, layers, x) = network(mask_kernel)?;
         let forward = |x: &Tensor| -> CandleResult<Tensor> {
@@ -51,7 +51,7 @@ fn layers_of_its_tensors_are_the_network() -> AnyResult {
         };
         assert_near("logits", &layers.forward(&x)?, &forward(&x)?.detach(), 1e-5);
         let fused = Target::new(forward, TARGET).batch(2);
-        assert_near("gradients", &layers.gradient(&x, TARGET)?, &fused.gradient(&x)?, 1e-4);
+        assert_near("gradients", &layers.target(TARGET).gradient(&x)?, &fused.gradient(&x)?, 1e-4);
         let split = SplitModel::new(
             |x: &Tensor| network.extractor().forward(x).map_err(Error::wrap),
             |z: &Tensor| Ok(network.forward_features(z).map_err(Error::wrap)?.logits),
@@ -86,7 +86,7 @@ fn layers_of_its_tensors_are_the_network() -> AnyResult {
 fn relevance_is_conserved_through_the_masks() -> AnyResult {
     let (_, layers, x) = network(1)?;
     let composite = Composite { bias: Bias::Ignore, ..Composite::epsilon(1e-6) };
-    let found = lrp(&layers, &x, TARGET, &composite)?;
+    let found = layers.lrp(&x, TARGET, &composite)?;
     let moving = found.attribution.abs()?.flatten_from(1)?.sum(1)?.to_vec1::<f32>()?;
     assert_eq!(found.layers.len(), 11);
     for layer in &found.layers {
@@ -119,7 +119,7 @@ fn without_masks_cam_is_allowed() -> AnyResult {
         network.extractor().plan().iter().map(|&(_, _, dilation)| dilation).collect();
     let tensors: Vec<(String, Tensor)> =
         network.tensors().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect();
-    let layers = pooling_network(tensors.clone(), &dilations)?;
+    let layers = network_model(tensors.clone(), &dilations, None)?;
     let logits = network.forward(&x)?.logits.detach();
     assert_near("logits", &layers.forward(&x)?, &logits, 1e-5);
     let bias = tensors

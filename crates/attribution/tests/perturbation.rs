@@ -36,7 +36,7 @@ impl Golden {
     }
 
     /// One input at a time: more than one chunk everywhere.
-    fn layers(&self) -> Result<Layers> {
+    fn layers(&self) -> Result<GraphModel> {
         let of = |name: &str| self.get(&format!("weights.{name}"));
         let options = Conv2d { padding: 1, ..Conv2d::default() };
         let layers = Layers::new()
@@ -50,7 +50,7 @@ impl Golden {
             .linear("linear7", of("7.weight"), Some(of("7.bias")))?
             .relu("relu8")?
             .linear("linear9", of("9.weight"), Some(of("9.bias")))?;
-        Ok(layers.batch(1))
+        Ok(layers.model()?.batch(1))
     }
 
     fn agrees(&self, name: &str, got: &Tensor, tolerance: f64) {
@@ -262,13 +262,12 @@ fn drawn_coalitions_find_a_linear_models_terms() -> AnyResult {
 fn deep_lift_agrees_with_captum_and_adds_up() -> AnyResult {
     let golden = Golden::load()?;
     let (layers, x, baseline) = (golden.layers()?, golden.get("x"), golden.get("baseline"));
-    let lift = |options: &DeepLift| {
-        deep_lift(&layers.clone().batch(2), x, TARGET, Some(baseline), options)
-    };
+    let lift =
+        |options: &DeepLift| layers.clone().batch(2).deep_lift(x, TARGET, Some(baseline), options);
     golden.agrees("deep_lift", &lift(&DeepLift::default())?.attribution, EXACT);
     golden.agrees(
         "deep_lift",
-        &deep_lift(&layers, x, TARGET, Some(baseline), &DeepLift::default())?.attribution,
+        &layers.deep_lift(x, TARGET, Some(baseline), &DeepLift::default())?.attribution,
         EXACT,
     );
     let f = |x: &Tensor| -> AnyResult<Vec<f64>> { Ok(values(&layers.target(TARGET).values(x)?)) };
@@ -300,12 +299,13 @@ fn reveal_cancel_shares_a_minimum() -> AnyResult {
     let layers = Layers::new()
         .linear("first", &tensor(&[1., 0., 1., -1.], &[2, 2]), None)?
         .relu("relu")?
-        .linear("second", &tensor(&[1., -1.], &[1, 2]), None)?;
+        .linear("second", &tensor(&[1., -1.], &[1, 2]), None)?
+        .model()?;
     let x = tensor(&[3., 1., 1., 3.], &[2, 2]);
-    let rescale = deep_lift(&layers, &x, 0, None, &DeepLift::default())?;
+    let rescale = layers.deep_lift(&x, 0, None, &DeepLift::default())?;
     assert_near(&values(&rescale.attribution), &[0., 1., 1., 0.]);
     let options = DeepLift { rule: DeepLiftRule::RevealCancel, named: vec![] };
-    let found = deep_lift(&layers, &x, 0, None, &options)?;
+    let found = layers.deep_lift(&x, 0, None, &options)?;
     // At (3, 1): Δy⁺ = ½·3 + ½·2, Δy⁻ = ½·0 + ½·(2 - 3). At (1, 3): ½·1 + ½·0 and ½·(0 - 1).
     assert_near(&values(&found.attribution), &[0.5, 0.5, 0.5, 0.5]);
     Ok(())
@@ -320,9 +320,10 @@ fn differences_through_maxima_masks_and_sums() -> AnyResult {
         &tensor(&[1.], &[1, 1]),
         None,
     )?;
+    let layers = layers.model()?;
     let x = tensor(&[3., 0., 0., 0., 0., 1., 0., 0.], &[2, 1, 2, 2]);
     let baseline = tensor(&[1., 2., 0., 0., 3., 0., 0., 0.], &[2, 1, 2, 2]);
-    let found = deep_lift(&layers, &x, 0, Some(&baseline), &rescale)?;
+    let found = layers.deep_lift(&x, 0, Some(&baseline), &rescale)?;
     assert_near(&values(&found.attribution), &[1., 0., 0., 0., -2., 0., 0., 0.]);
 
     // 4·M·z₀ with M = sigmoid(z₁), from ½·0 to ¾·2: z₀ gets 4·⅝·2, z₁ gets 4·1·¼.
@@ -330,18 +331,19 @@ fn differences_through_maxima_masks_and_sums() -> AnyResult {
     let layers = Layers::new()
         .gate("masks", &gate, &tensor(&[0., 0.], &[2]))?
         .global_average_pool("pool")?
-        .readout("readout", &tensor(&[4., 0.], &[1, 2]), &tensor(&[0.], &[1]))?;
+        .readout("readout", &tensor(&[4., 0.], &[1, 2]), &tensor(&[0.], &[1]))?
+        .model()?;
     let x = tensor(&[2., 3f64.ln()], &[1, 2, 1, 1]);
-    let found = deep_lift(&layers, &x, 0, None, &rescale)?;
+    let found = layers.deep_lift(&x, 0, None, &rescale)?;
     assert_near(&values(&found.attribution), &[5., 1.]);
     assert_near(&found.convergence_delta, &[0.]);
 
     // x + ReLU(x - 1), from 0 to 3 + 2: the ReLU of -1 to 2 has the multiplier ⅔.
-    let branch = Layers::new()
-        .linear("shift", &tensor(&[1.], &[1, 1]), Some(&tensor(&[-1.], &[1])))?
-        .relu("relu")?;
-    let layers = Layers::new().residual("sum", branch)?;
-    let found = deep_lift(&layers, &tensor(&[3.], &[1, 1]), 0, None, &rescale)?;
+    let (weight, bias) = (tensor(&[1.], &[1, 1]), tensor(&[-1.], &[1]));
+    let layers = Layers::new()
+        .residual("sum", |branch| branch.linear("shift", &weight, Some(&bias))?.relu("relu"))?
+        .model()?;
+    let found = layers.deep_lift(&tensor(&[3.], &[1, 1]), 0, None, &rescale)?;
     assert_near(&values(&found.attribution), &[5.]);
     Ok(())
 }
@@ -380,7 +382,8 @@ fn maps_of_the_methods_beside_the_study() -> AnyResult {
         .leaky_relu(FEATURES, 1.)?
         .gate("heads.masks", &tensor(&[0.], &[1, 1, 1, 1]), &zero)?
         .global_average_pool("heads.pool")?
-        .readout("heads.readout", &tensor(&[3.], &[1, 1]), &zero)?;
+        .readout("heads.readout", &tensor(&[3.], &[1, 1]), &zero)?
+        .model()?;
     let x = tensor(&[1., 2., 3., 4.], &[1, 1, 2, 2]);
     let explainer = Explainer {
         steps: 4,
@@ -449,15 +452,12 @@ fn wrong_input_is_refused() -> AnyResult {
     let options = Slic { compactness: 0., ..Slic::default() };
     assert!(slic(&tensor(&[1.; 4], &[1, 2, 2]), &options).is_err());
 
-    let hidden = Layers::new().other("secret", |x: &Tensor| x.sqr())?;
-    let error = deep_lift(&hidden, &x, 0, None, &DeepLift::default()).unwrap_err();
-    assert!(matches!(&error, Error::Layer { layer, .. } if layer == "secret"), "{error}");
-    let layers = Layers::new().linear("linear", &tensor(&[1.; 3], &[1, 3]), None)?;
+    let layers = Layers::new().linear("linear", &tensor(&[1.; 3], &[1, 3]), None)?.model()?;
     let rule =
         |name: &str| DeepLift { named: vec![(name.into(), DeepLiftRule::Rescale)], ..lifted() };
-    let error = deep_lift(&layers, &x, 0, None, &rule("linear")).unwrap_err();
+    let error = layers.deep_lift(&x, 0, None, &rule("linear")).unwrap_err();
     assert!(matches!(&error, Error::Layer { layer, .. } if layer == "linear"), "{error}");
-    let error = deep_lift(&layers, &x, 0, None, &rule("none")).unwrap_err();
+    let error = layers.deep_lift(&x, 0, None, &rule("none")).unwrap_err();
     assert!(matches!(error, Error::NoLayer { .. }), "{error}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Layers and tapped models with the weights of a PyTorch network, against that network
+//! Lists of layers and tapped models with the weights of a PyTorch network, against that network
 //! (`fixtures/pytorch_weights.py`).
 
 use std::collections::HashMap;
@@ -139,17 +139,17 @@ fn layers_of_a_state_dict_are_the_network() -> AnyResult {
         Weights::from(builder.pp("state")),
         Weights::from(builder).pp("state"),
     ] {
-        let layers = Layers::load(&weights, architecture())?;
-        layers.check_input_shape(&[3, 10, 10])?;
+        let layers = Layers::load(&weights, architecture())?.model()?;
         assert_agrees("logits", &layers.forward(x)?)?;
-        assert_agrees("gradient", &layers.gradient(x, TARGET)?)?;
+        assert_agrees("gradient", &layers.target(TARGET).gradient(x)?)?;
         for place in ["layer1", "layer2"] {
             let map = grad_cam(&layers.split_at(place)?, x, TARGET, &SIGNED)?;
             assert_agrees(&format!("grad_cam.{place}"), &map)?;
         }
     }
     let single = weights()?.to_dtype(DType::F32)?;
-    let found = Layers::load(&single, architecture())?.forward(&x.to_dtype(DType::F32)?)?;
+    let found =
+        Layers::load(&single, architecture())?.model()?.forward(&x.to_dtype(DType::F32)?)?;
     assert!(distance(&found.to_dtype(DType::F64)?, &tensors()?["logits"])? < 1e-5);
     Ok(())
 }
@@ -284,7 +284,8 @@ fn what_does_not_fit_is_refused_before_anything_runs() -> AnyResult {
     let mut fewer = architecture();
     fewer.remove(7);
     let (layers, unused) = Layers::load_with_unused(&weights, fewer)?;
-    assert_eq!((layers.names().len(), unused.len()), (9, 2));
+    // Norms are merged; the residual sum is a node beside those of its branch.
+    assert_eq!((layers.model()?.names().len(), unused.len()), (12, 2));
     // 6 channels for the 4 of the residual block, which comes too late.
     let (error, message) = refusal(&weights, |layers| {
         let block = layers.remove(4);
@@ -299,15 +300,13 @@ fn what_does_not_fit_is_refused_before_anything_runs() -> AnyResult {
     // No global pooling: 6 features a pixel, of which the linear layer takes 6 in all.
     let mut flat = architecture();
     flat[9] = ("flat", LayerKind::Flatten);
-    let layers = Layers::load(&weights, flat)?;
-    layers.check_input_shape(&[3, 2, 2])?;
-    let message = layers.check_input_shape(&[3, 10, 10]).unwrap_err().to_string();
-    assert_eq!(
-        message,
-        "layer \"fc\" needs [B, 6] (its weight is [3, 6]), but layer \"flat\" gives [B, 54]"
-    );
-    let message = layers.check_input_shape(&[1, 10, 10]).unwrap_err().to_string();
-    assert!(message.contains("\"conv1\"") && message.contains("the input"), "{message}");
+    let layers = Layers::load(&weights, flat)?.model()?;
+    let x = |side: usize| Tensor::zeros((1, 3, side, side), DType::F64, &Device::Cpu);
+    assert_eq!(layers.forward(&x(2)?)?.dims(), [1, 3]);
+    let message = layers.forward(&x(10)?).unwrap_err().to_string();
+    assert!(message.contains("`fc`"), "{message}");
+    let one_channel = Tensor::zeros((1, 1, 2, 2), DType::F64, &Device::Cpu)?;
+    assert!(layers.forward(&one_channel).is_err());
     Ok(())
 }
 
@@ -330,12 +329,17 @@ fn tensors_of_wrong_shapes_and_types_have_their_layers_name() -> AnyResult {
             "layer1.0.conv2.weight" => "layer1.0.bn2",
             name => name.rsplit_once('.').map_or(name, |(layer, _)| layer),
         };
-        let says = if name.contains("conv2") { "[4]" } else { says };
+        let says = if name.contains("conv2") { "[B, 4, ...]" } else { says };
         assert!(message.contains(&format!("{layer:?}")) && message.contains(says), "{message}");
     }
     // A branch must end as it began; a convolution with groups is not one of these layers.
-    let wide = Layers::new().conv2d("wide", &x(&[5, 4, 1, 1])?, None, Conv2d::default())?;
-    let message = Layers::new().residual("sum", wide).unwrap_err().to_string();
+    let conv = |layers: Layers, name: &str, shape: &[usize]| {
+        layers.conv2d(name, &x(shape)?, None, Conv2d::default())
+    };
+    let message = conv(Layers::new(), "first", &[4, 4, 1, 1])?
+        .residual("sum", |branch| conv(branch, "wide", &[5, 4, 1, 1]))
+        .unwrap_err()
+        .to_string();
     assert!(
         ["\"sum\"", "[B, 4, ?, ?]", "\"wide\"", "[B, 5, ?, ?]"].iter().all(|s| message.contains(s)),
         "{message}"

@@ -20,7 +20,7 @@ pub fn is_image_name(name: &str) -> bool {
     formats::is_image_name(name)
 }
 
-/// Which part of an image a network sees, and at which size: for networks of other people, whose
+/// Which part of an image a network sees, and at which size: for networks from ONNX files, whose
 /// inputs need not be square.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Framing {

@@ -27,4 +27,4 @@ mod stages;
 mod studies;
 mod tables;
 
-pub use self::stages::attribute::layers_of;
+pub use self::stages::attribute::model_of;

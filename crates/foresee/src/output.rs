@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use foresee_celeba::ATTRIBUTES;
 use foresee_files::{check_writable, leads_to_stream, place_of, write_atomic};
+use foresee_graph::Graph;
 use foresee_model::ModelCard;
 use foresee_report::{Format, frame, is_figure, is_report};
 
@@ -53,6 +54,8 @@ pub enum Kind {
     Predictions,
     /// A figure.
     Figure,
+    /// An ONNX network that we wrote.
+    Onnx,
     /// Text that begins so.
     Text(&'static str),
 }
@@ -65,6 +68,7 @@ impl Kind {
             Self::CompactedModel => ModelCard::read(path).is_ok_and(|card| is_measured(&card)),
             Self::Predictions => are_predictions(path),
             Self::Figure => is_figure(path),
+            Self::Onnx => Graph::is_own_onnx(path),
             Self::Text(start) => {
                 let mut bytes = vec![];
                 let read = std::fs::File::open(path)
@@ -135,9 +139,8 @@ impl OutputFile {
         }
         if let Some(folder) = run::owner(&place) {
             return Err(refuse(format!(
-                "it belongs to the run in {}, which would no longer be what its manifest says; \
-                 name another",
-                folder.display()
+                "it belongs to {}, which would no longer be what the manifest says; name another",
+                run::described(folder)
             )));
         }
         if let Ok(found) = std::fs::metadata(&place) {
@@ -231,9 +234,9 @@ pub fn check_folder(option: &str, folder: &Path, title: &str, args: OverwriteArg
     let place = place_of(folder).map_err(|e| refuse(&e.to_string()))?;
     if let Some(run) = run::holder(&place) {
         return Err(input(format!(
-            "{option} {}: the run in {} is there; name another folder",
+            "{option} {}: {} is there; name another folder",
             folder.display(),
-            run.display()
+            run::described(run)
         )));
     }
     let page = folder.join(REPORT);
@@ -263,7 +266,7 @@ pub fn check_figures(
     }
     let place = place_of(folder).map_err(|e| refuse(&e.to_string()))?;
     if let Some(run) = run::holder(&place) {
-        return Err(refuse(&format!("it belongs to the run in {}", run.display())));
+        return Err(refuse(&format!("it belongs to {}", run::described(run))));
     }
     for name in names {
         let path = |extension: &str| folder.join(format!("{name}.{extension}"));
@@ -305,10 +308,7 @@ pub fn check_new_folder(
     }
     let place = place_of(folder).map_err(|e| refuse(&e.to_string()))?;
     if let Some(run) = run::holder(&place) {
-        return Err(refuse(&format!(
-            "it belongs to the run in {}; name another folder",
-            run.display()
-        )));
+        return Err(refuse(&format!("it belongs to {}; name another folder", run::described(run))));
     }
     let is_near = |read: &Path| {
         place_of(read).is_ok_and(|read| {

@@ -18,3 +18,32 @@ pub(crate) fn program() -> &'static str {
 pub(crate) fn build_with(feature: &str) -> String {
     format!("cargo run --release --package foresee --features {feature} --")
 }
+
+/// The command that was given, as it can be given again in a shell.
+pub(crate) fn command_line() -> String {
+    let arguments = std::env::args_os().skip(1);
+    let quoted = arguments.map(|argument| quoted(&argument.to_string_lossy()));
+    std::iter::once(program().to_owned()).chain(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// An argument in quotes, if a shell would read it otherwise.
+fn quoted(argument: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./,=:+@%".contains(c);
+    match !argument.is_empty() && argument.chars().all(is_plain) {
+        true => argument.to_owned(),
+        false => format!("'{}'", argument.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_would_change_is_quoted() {
+        assert_eq!(quoted("--images=val/a.png"), "--images=val/a.png");
+        assert_eq!(quoted("power n=2"), "'power n=2'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

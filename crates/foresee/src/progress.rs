@@ -202,6 +202,24 @@ impl Drop for Progress {
     }
 }
 
+/// Progress whose end is only known once what is counted is set up.
+#[derive(Default)]
+pub(crate) struct LateProgress(OnceLock<Progress>);
+
+impl LateProgress {
+    /// Begins to show it. Only the first call counts.
+    pub fn begin(&self, title: &str, unit: Unit, total: usize) {
+        self.0.get_or_init(|| Progress::new(title, unit, total, 0));
+    }
+
+    /// Some more are done.
+    pub fn add(&self, count: usize) {
+        if let Some(progress) = self.0.get() {
+            progress.add(count, String::new);
+        }
+    }
+}
+
 /// Passes an iterator's batches on, and counts each as done only when the next is asked for: until
 /// then it is being worked on.
 pub(crate) fn counted<B>(

@@ -67,3 +67,24 @@ pub(crate) fn number(value: f64, digits: usize) -> String {
         _ => text,
     }
 }
+
+/// 1234567 as 1,234,567.
+pub(crate) fn thousands(value: u64) -> String {
+    let digits = value.to_string();
+    let first = digits.len() % 3;
+    let mut parts: Vec<&str> = vec![&digits[..first]];
+    parts.extend((first..digits.len()).step_by(3).map(|at| &digits[at..at + 3]));
+    parts.retain(|part| !part.is_empty());
+    parts.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let texts = [0, 12, 123, 1234, 123_456, 1_234_567].map(thousands);
+        assert_eq!(texts, ["0", "12", "123", "1,234", "123,456", "1,234,567"]);
+    }
+}

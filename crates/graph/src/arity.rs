@@ -1,4 +1,4 @@
-//! How many inputs and outputs an operation has.
+//! The names of operations, and how many inputs and outputs they have.
 
 use std::ops::RangeInclusive;
 

@@ -1,9 +1,8 @@
-//! Removing nodes and values.
-
-use std::collections::HashSet;
+//! Changing nodes and values, and removing what nothing needs.
 
 use crate::error::Result;
-use crate::graph::{Graph, NodeId, Origin, Value, ValueId};
+use crate::graph::{Graph, Node, NodeId, Origin, Value, ValueId};
+use crate::names::Names;
 
 impl Graph {
     /// The same graph without the nodes and the weights that no output needs. Inputs stay, whether
@@ -26,42 +25,47 @@ impl Graph {
     pub fn remove_unneeded(&self) -> Result<Self> {
         let mut keeps = vec![false; self.nodes.len()];
         self.needed(&self.inputs, &self.outputs)?.iter().for_each(|node| keeps[node.0] = true);
-        Ok(self.keep_nodes(&keeps))
+        Ok(self.clone().keep_nodes(&keeps))
     }
 
     /// The same graph with these nodes only, and the values that they and the graph's outputs need.
-    pub(crate) fn keep_nodes(&self, keeps: &[bool]) -> Self {
-        let mut is_used = vec![false; self.values.len()];
-        let kept = || self.nodes.iter().zip(keeps).filter(|(_, keep)| **keep).map(|(node, _)| node);
-        let touched = kept().flat_map(|node| node.inputs.iter().flatten().chain(&node.outputs));
-        let interface = self.inputs.iter().chain(&self.outputs);
-        touched.chain(interface).for_each(|id| is_used[id.0] = true);
-        let (values, nodes) = (places(&is_used), places(keeps));
-        let new = |id: &ValueId| ValueId(values[id.0]);
-        let mut graph = Self {
-            values: self.used_values(&is_used, &nodes),
-            nodes: kept().cloned().collect(),
-            inputs: self.inputs.iter().map(new).collect(),
-            outputs: self.outputs.iter().map(new).collect(),
-        };
-        for node in &mut graph.nodes {
-            node.inputs.iter_mut().flatten().for_each(|id| *id = new(id));
-            node.outputs.iter_mut().for_each(|id| *id = new(id));
-        }
-        graph
+    pub(crate) fn keep_nodes(mut self, keeps: &[bool]) -> Self {
+        let nodes = std::mem::take(&mut self.nodes).into_iter().zip(keeps);
+        self.set_nodes(nodes.filter_map(|(node, &keep)| keep.then_some(node)).collect());
+        self.drop_unused_values()
     }
 
-    /// The used values, whose nodes have new places.
-    fn used_values(&self, is_used: &[bool], nodes: &[usize]) -> Vec<Value> {
-        let used = self.values.iter().zip(is_used).filter(|(_, used)| **used);
-        let moved = used.map(|(value, _)| match &value.origin {
-            Origin::Node { node, output } => Value {
-                origin: Origin::Node { node: NodeId(nodes[node.0]), output: *output },
-                ..value.clone()
-            },
-            _ => value.clone(),
+    /// Puts these nodes, in an order in which they can be computed, in place of the graph's.
+    pub(crate) fn set_nodes(&mut self, nodes: Vec<Node>) {
+        for (index, node) in nodes.iter().enumerate() {
+            for (output, id) in node.outputs.iter().enumerate() {
+                self.values[id.0].origin = Origin::Node { node: NodeId(index), output };
+            }
+        }
+        self.nodes = nodes;
+    }
+
+    /// Without the values that no node reads or computes, and that are neither inputs nor outputs.
+    fn drop_unused_values(mut self) -> Self {
+        let mut is_used = vec![false; self.values.len()];
+        let nodes = self.nodes.iter();
+        let touched = nodes.flat_map(|node| node.inputs.iter().flatten().chain(&node.outputs));
+        touched.chain(&self.inputs).chain(&self.outputs).for_each(|id| is_used[id.0] = true);
+        let places = is_used.iter().scan(0, |count, &used| {
+            let place = *count;
+            *count += usize::from(used);
+            Some(ValueId(place))
         });
-        moved.collect()
+        let places: Vec<ValueId> = places.collect();
+        let values = std::mem::take(&mut self.values).into_iter().zip(&is_used);
+        self.values = values.filter_map(|(value, &used)| used.then_some(value)).collect();
+        let of_nodes = self
+            .nodes
+            .iter_mut()
+            .flat_map(|node| node.inputs.iter_mut().flatten().chain(&mut node.outputs));
+        let all = of_nodes.chain(&mut self.inputs).chain(&mut self.outputs);
+        all.for_each(|id| *id = places[id.0]);
+        self
     }
 
     /// Reads `new` wherever nodes or outputs read `old`.
@@ -75,34 +79,19 @@ impl Graph {
         self.outputs.contains(&id)
     }
 
-    /// A value's name that is not taken: this one, or it with a number.
-    pub(crate) fn free_name(&self, name: &str) -> String {
-        let taken: HashSet<&str> = self.values.iter().map(|value| value.name.as_str()).collect();
-        numbered(name, |name| taken.contains(name))
+    /// A new value, whose name must be free.
+    pub(crate) fn push_value(&mut self, name: String, origin: Origin) -> ValueId {
+        self.values.push(Value { name, origin });
+        ValueId(self.values.len() - 1)
     }
-}
 
-/// The name, or the first of name.2, name.3, ... that is not taken.
-pub(crate) fn numbered(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
-    if !is_taken(name) {
-        return name.into();
+    /// The names of all values.
+    pub(crate) fn value_names(&self) -> Names {
+        Names::of(self.values.iter().map(|value| value.name.as_str()))
     }
-    let mut number = 2;
-    loop {
-        let numbered = format!("{name}.{number}");
-        if !is_taken(&numbered) {
-            return numbered;
-        }
-        number += 1;
-    }
-}
 
-/// For each of those that are kept, its place among them.
-fn places(keeps: &[bool]) -> Vec<usize> {
-    let before = keeps.iter().scan(0, |count, &keep| {
-        let place = *count;
-        *count += usize::from(keep);
-        Some(place)
-    });
-    before.collect()
+    /// The names of all nodes.
+    pub(crate) fn node_names(&self) -> Names {
+        Names::of(self.nodes.iter().map(|node| node.name.as_str()))
+    }
 }

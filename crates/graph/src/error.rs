@@ -1,6 +1,7 @@
 //! What can go wrong with a graph.
 
 use crate::onnx_error::OnnxError;
+use crate::op::Kind;
 use crate::reason::Reason;
 
 /// What can go wrong with a graph.
@@ -76,6 +77,24 @@ pub enum Error {
         got: Vec<usize>,
         /// What fits.
         expected: String,
+    },
+    /// An input is given other numbers than it holds.
+    #[error("the input `{name}` holds {expected}, but {got} are given")]
+    InputKind {
+        /// The input.
+        name: String,
+        /// What is given.
+        got: Kind,
+        /// What it holds.
+        expected: Kind,
+    },
+    /// An input cannot be made.
+    #[error("the input `{name}`: {source}")]
+    Input {
+        /// The input.
+        name: String,
+        /// Why.
+        source: OpError,
     },
     /// A value is needed that is neither given nor computed from what is.
     #[error("`{name}` is needed, and neither given nor computed from what is given")]

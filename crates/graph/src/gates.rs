@@ -1,5 +1,5 @@
-//! Gates: values from 0 to 1 that another value is multiplied by. Squeeze-and-excitation, attention
-//! branches and the paper's masks have them.
+//! Gates: values from 0 to 1 that another value is multiplied by. Squeeze-and-excitation and
+//! attention branches have them.
 
 use crate::graph::{Graph, Node, NodeId, ValueId};
 use crate::op::{Binary, Op, Unary};
@@ -29,9 +29,6 @@ pub enum GateKind {
 }
 
 impl GateKind {
-    /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Sigmoid, Self::HardSigmoid, Self::Softmax];
-
     /// The name in tables and files.
     pub fn id(self) -> &'static str {
         match self {
@@ -48,7 +45,9 @@ impl Graph {
     /// A gate is the result of a sigmoid, a hard sigmoid or a softmax that multiplies another
     /// value, perhaps after it was reshaped, or, for a softmax, in a matrix product.
     /// x·sigmoid(x) is an activation (SiLU) and no gate; a probability that the network gives is
-    /// none either.
+    /// none either. The paper's masks are multiplied within the node that computes them
+    /// ([`Op::AttentionMasks`]): they are no value of the graph, and so not among its gates. In the
+    /// file that [`to_onnx`](Self::to_onnx) writes of all of them they are, and are found.
     ///
     /// ```
     /// use foresee_graph::{Binary, Builder, GateKind, Op, Unary};
@@ -117,7 +116,7 @@ impl Graph {
         let (clipped, scale) = if self.weight(by).is_some() { (x, by) } else { (by, x) };
         let clip = self.producer(clipped).map(|clip| self.node(clip));
         let Some(clip) = clip.filter(|clip| matches!(clip.op, Op::Clip)) else { return false };
-        let number = |id| -> Option<f64> { self.scalar(id) };
+        let number = |id| self.scalar(id);
         let bound = |place| clip.input(place).and_then(number);
         let factor = match node.op {
             Op::Binary(Binary::Div) => number(scale).map(|divisor| 1. / divisor),
@@ -143,10 +142,8 @@ impl Graph {
     }
 
     /// The number that a weight of one element is.
-    pub(crate) fn scalar(&self, id: ValueId) -> Option<f64> {
-        let weight = self.weight(id).filter(|weight| weight.elem_count() == 1)?;
-        let number = weight.flatten_all().and_then(|all| all.to_dtype(candle_core::DType::F64));
-        number.and_then(|number| number.get(0)?.to_scalar::<f64>()).ok()
+    fn scalar(&self, id: ValueId) -> Option<f64> {
+        self.weight(id).and_then(crate::numbers::scalar)
     }
 }
 

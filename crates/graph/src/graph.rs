@@ -3,22 +3,17 @@
 use candle_core::Tensor;
 
 use crate::error::{Error, Result};
-use crate::op::Op;
+use crate::op::{Kind, Op};
 
-/// A value of a graph: an input, a weight, or what a node computes.
+/// A value of a graph: an input, a weight, or what a node computes. It names a value of the graph
+/// that it is from, and of graphs whose documentation says that values keep their ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueId(pub(crate) usize);
 
-/// A node of a graph. Nodes are numbered in an order in which they can be computed.
+/// A node of a graph. Nodes are numbered in an order in which they can be computed. It names a node
+/// of the graph that it is from, as a [`ValueId`] names a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub(crate) usize);
-
-impl NodeId {
-    /// Its place among the [`nodes`](Graph::nodes).
-    pub fn index(self) -> usize {
-        self.0
-    }
-}
 
 /// A value's name, and where it is from.
 #[derive(Debug, Clone)]
@@ -32,8 +27,13 @@ pub struct Value {
 /// Where a value is from.
 #[derive(Debug, Clone)]
 pub enum Origin {
-    /// It is given to the graph. Sizes that are not fixed, such as the batch's, are `None`.
-    Input(Vec<Option<usize>>),
+    /// It is given to the graph.
+    Input {
+        /// What its numbers are.
+        kind: Kind,
+        /// Its sizes. Those that are not fixed, such as the batch's, are `None`.
+        sizes: Vec<Option<usize>>,
+    },
     /// It is part of the graph.
     Weight(Tensor),
     /// A node computes it.
@@ -99,6 +99,9 @@ impl Graph {
     }
 
     /// A node.
+    ///
+    /// # Panics
+    /// If the graph has no such node: the id is of another graph.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
     }
@@ -109,6 +112,9 @@ impl Graph {
     }
 
     /// A value.
+    ///
+    /// # Panics
+    /// If the graph has no such value: the id is of another graph.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0]
     }
@@ -123,7 +129,10 @@ impl Graph {
         &self.outputs
     }
 
-    /// A value that is part of the graph.
+    /// The tensor of a value that is part of the graph; `None` for others.
+    ///
+    /// # Panics
+    /// If the graph has no such value: the id is of another graph.
     pub fn weight(&self, id: ValueId) -> Option<&Tensor> {
         match &self.values[id.0].origin {
             Origin::Weight(tensor) => Some(tensor),
@@ -131,7 +140,10 @@ impl Graph {
         }
     }
 
-    /// The node that computes a value.
+    /// The node that computes a value; `None` for inputs and weights.
+    ///
+    /// # Panics
+    /// If the graph has no such value: the id is of another graph.
     pub fn producer(&self, id: ValueId) -> Option<NodeId> {
         match self.values[id.0].origin {
             Origin::Node { node, .. } => Some(node),
@@ -178,13 +190,24 @@ impl Graph {
     /// The same graph with another tensor for a weight.
     ///
     /// # Errors
-    /// If the value is no weight.
+    /// If the value is no weight of this graph.
     pub fn with_weight(mut self, id: ValueId, tensor: Tensor) -> Result<Self> {
+        self.check_value(id)?;
         match &mut self.values[id.0] {
             Value { origin: Origin::Weight(weight), .. } => *weight = tensor,
             Value { name, .. } => return Err(Error::NoWeight { name: name.clone() }),
         }
         Ok(self)
+    }
+}
+
+impl Graph {
+    /// Refuses the id of a value that this graph does not have.
+    pub(crate) fn check_value(&self, id: ValueId) -> Result<()> {
+        match id.0 < self.values.len() {
+            true => Ok(()),
+            false => Err(Error::NoValue { name: format!("number {} of another graph", id.0) }),
+        }
     }
 }
 
@@ -212,12 +235,25 @@ impl Builder {
         Ok(ValueId(self.values.len() - 1))
     }
 
-    /// A value that is given to the graph. Sizes that are not fixed are `None`.
+    /// Numbers with a fraction that are given to the graph. Sizes that are not fixed are `None`.
     ///
     /// # Errors
     /// If the name is taken.
-    pub fn input(&mut self, name: &str, shape: Vec<Option<usize>>) -> Result<ValueId> {
-        let id = self.value(name.into(), Origin::Input(shape))?;
+    pub fn input(&mut self, name: &str, sizes: Vec<Option<usize>>) -> Result<ValueId> {
+        self.input_of(name, Kind::Float, sizes)
+    }
+
+    /// Numbers of a kind that are given to the graph. Sizes that are not fixed are `None`.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn input_of(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        sizes: Vec<Option<usize>>,
+    ) -> Result<ValueId> {
+        let id = self.value(name.into(), Origin::Input { kind, sizes })?;
         self.inputs.push(id);
         Ok(id)
     }

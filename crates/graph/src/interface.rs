@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, NodeId, Origin, Value, ValueId};
-use crate::op::Op;
+use crate::op::{Kind, Op};
 
 impl Graph {
     /// The same graph with other sizes of an input: `None` where any is taken. The first is the
@@ -21,13 +21,24 @@ impl Graph {
     /// ```
     ///
     /// # Errors
-    /// If the value is no input, or a size that the input fixes is another.
-    pub fn with_input_sizes(mut self, id: ValueId, sizes: Vec<Option<usize>>) -> Result<Self> {
+    /// If the value is no input of this graph, or a size that the input fixes is another.
+    pub fn with_input_sizes(self, id: ValueId, sizes: Vec<Option<usize>>) -> Result<Self> {
+        self.with_sizes(id, sizes, |own, size| own.is_none() || own == size)
+    }
+
+    fn with_sizes(
+        mut self,
+        id: ValueId,
+        sizes: Vec<Option<usize>>,
+        allowed: fn(Option<usize>, Option<usize>) -> bool,
+    ) -> Result<Self> {
+        self.check_value(id)?;
         let Value { name, origin } = &mut self.values[id.0];
-        let Origin::Input(own) = origin else { return Err(Error::NoInput { name: name.clone() }) };
-        let fits = own.len() == sizes.len()
-            && own.iter().zip(&sizes).all(|(own, size)| own.is_none() || own == size);
-        if !fits {
+        let Origin::Input { sizes: own, .. } = origin else {
+            return Err(Error::NoInput { name: name.clone() });
+        };
+        let mut pairs = own.iter().zip(&sizes);
+        if own.len() != sizes.len() || !pairs.all(|(own, size)| allowed(*own, *size)) {
             return Err(Error::InputShape {
                 name: name.clone(),
                 got: sizes.iter().map(|size| size.unwrap_or_default()).collect(),
@@ -38,12 +49,64 @@ impl Graph {
         Ok(self)
     }
 
+    /// The same graph with sizes of an input opened: `None` where any shall be taken, else those
+    /// that it has.
+    ///
+    /// # Errors
+    /// If the value is no input of this graph, or a size is another.
+    pub fn with_open_input_sizes(self, id: ValueId, sizes: Vec<Option<usize>>) -> Result<Self> {
+        self.with_sizes(id, sizes, |own, size| size.is_none() || own == size)
+    }
+
+    /// The same graph with an input of another kind of numbers, such as numbers with a fraction
+    /// where it is given integers only to cast them.
+    ///
+    /// # Errors
+    /// If the value is no input of this graph.
+    pub fn with_input_kind(mut self, id: ValueId, kind: Kind) -> Result<Self> {
+        self.check_value(id)?;
+        let Value { name, origin } = &mut self.values[id.0];
+        let Origin::Input { kind: own, .. } = origin else {
+            return Err(Error::NoInput { name: name.clone() });
+        };
+        *own = kind;
+        Ok(self)
+    }
+
+    /// The same graph in which a node gives its first input as it is, such as the logits that a
+    /// softmax is given. Values and nodes keep their ids.
+    ///
+    /// ```
+    /// use candle_core::{Device, Tensor};
+    /// use foresee_graph::{Builder, Op, Unary};
+    ///
+    /// let mut builder = Builder::new();
+    /// let x = builder.input("x", vec![None, Some(2)])?;
+    /// let y = builder.node("probabilities", Op::Unary(Unary::Sigmoid), &[x])?;
+    /// let graph = builder.finish(vec![y])?;
+    /// let node = graph.find_node("probabilities")?;
+    /// let x = Tensor::new(&[[-2f32, 3.]], &Device::Cpu)?;
+    /// assert_eq!(graph.with_identity(node).forward(&[x])?[0].to_vec2::<f32>()?, [[-2., 3.]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the graph has no such node: the id is of another graph.
+    pub fn with_identity(mut self, id: NodeId) -> Self {
+        let node = &mut self.nodes[id.0];
+        node.op = Op::Identity;
+        node.inputs.truncate(1);
+        node.outputs.truncate(1);
+        self
+    }
+
     /// The same graph, which gives these values instead. What they do not need stays, too, until
     /// [`remove_unneeded`](Self::remove_unneeded).
     ///
     /// # Errors
-    /// If there are none.
+    /// If there are none, or one is of another graph.
     pub fn with_outputs(self, outputs: Vec<ValueId>) -> Result<Self> {
+        outputs.iter().try_for_each(|&id| self.check_value(id))?;
         match outputs.is_empty() {
             true => Err(Error::NoOutputs),
             false => Ok(Self { outputs, ..self }),
@@ -67,31 +130,27 @@ impl Graph {
     /// ```
     ///
     /// # Errors
-    /// If the value is no input of four dimensions.
+    /// If the value is no input of this graph of four dimensions.
     pub fn with_channels_first(mut self, id: ValueId) -> Result<(Self, ValueId)> {
-        let name = self.values[id.0].name.clone();
-        let sizes = match &self.values[id.0].origin {
-            Origin::Input(sizes) => sizes.clone(),
-            _ => return Err(Error::NoInput { name }),
-        };
+        self.check_value(id)?;
+        let Value { name, origin } = self.values[id.0].clone();
+        let Origin::Input { kind, sizes } = origin else { return Err(Error::NoInput { name }) };
         let [batch, height, width, channels] = sizes[..] else {
             let got = sizes.iter().map(|size| size.unwrap_or_default()).collect();
             return Err(Error::InputShape { name, got, expected: "[B, H, W, C]".into() });
         };
-        for value in &mut self.values {
-            if let Origin::Node { node, .. } = &mut value.origin {
-                node.0 += 1;
-            }
-        }
-        let input = ValueId(self.values.len());
-        let transposed = self.free_name(&format!("{name}.channels_last"));
-        self.values[id.0] =
-            Value { name: transposed.clone(), origin: Origin::Node { node: NodeId(0), output: 0 } };
-        self.values
-            .push(Value { name, origin: Origin::Input(vec![batch, channels, height, width]) });
-        let op = Op::Transpose { order: Some(vec![0, 2, 3, 1]) };
-        let node = Node { name: transposed, op, inputs: vec![Some(input)], outputs: vec![id] };
-        self.nodes.insert(0, node);
+        let transposed = self.value_names().unique(&format!("{name}.channels_last"));
+        self.values[id.0].name.clone_from(&transposed);
+        let sizes = vec![batch, channels, height, width];
+        let input = self.push_value(name, Origin::Input { kind, sizes });
+        let node = Node {
+            name: self.node_names().unique(&transposed),
+            op: Op::Transpose { order: Some(vec![0, 2, 3, 1]) },
+            inputs: vec![Some(input)],
+            outputs: vec![id],
+        };
+        let nodes = std::mem::take(&mut self.nodes);
+        self.set_nodes([node].into_iter().chain(nodes).collect());
         self.inputs.iter_mut().filter(|old| **old == id).for_each(|old| *old = input);
         Ok((self, input))
     }

@@ -2,30 +2,36 @@
 
 mod arity;
 mod channels;
-mod constants;
+mod cost;
+mod dims;
 mod edit;
 mod error;
+mod fold;
 mod forward;
 mod gates;
 mod graph;
 mod interface;
 mod kinds;
 mod merge_norm;
+mod names;
+mod numbers;
+mod one_output;
 mod onnx;
 mod onnx_error;
 mod op;
-mod operations;
 mod paper;
 mod ranks;
 mod reason;
 mod run;
 mod shapes;
 mod taps;
+mod zeros;
 
 pub use channels::{
     ChannelGroup, Consumer, InWeight, Linear, Place, Producer, Read, Reason, Reconstruction,
     Removal,
 };
+pub use cost::Cost;
 pub use error::{Error, OpError, Result};
 pub use gates::{Gate, GateKind};
 pub use graph::{Builder, Graph, Node, NodeId, Origin, Value, ValueId};
@@ -36,6 +42,5 @@ pub use op::{
     Pool, PoolKind, Reduce, Reduction, Resize, ResizeMode, Scalar, Softmax, Split, Unary, Variadic,
     Window,
 };
-pub use operations::Cost;
 pub use paper::attention_network;
 pub use shapes::Shapes;

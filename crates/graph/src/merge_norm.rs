@@ -5,7 +5,7 @@ mod scaled;
 use candle_core::{Tensor, TensorId};
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, NodeId, Origin, Value, ValueId};
+use crate::graph::{Graph, Node, NodeId, Origin, ValueId};
 use crate::op::{Gemm, Op};
 
 /// A batch norm that was merged, with what is needed to split it again.
@@ -123,8 +123,8 @@ impl Graph {
         let place = |id: Option<ValueId>| id.map(|id| id.0);
         let weight_at = place(self.nodes[at.0].input(1));
         let bias_at = place(self.nodes[at.0].input(2)).unwrap_or_else(|| {
-            let name = self.free_name(&format!("{}.bias", layer.name));
-            self.push_weight(name, bias.clone()).0
+            let name = self.value_names().unique(&format!("{}.bias", layer.name));
+            self.push_value(name, Origin::Weight(bias.clone())).0
         });
         self.values[bias_at].origin = Origin::Weight(bias);
         if let Some(at) = weight_at {
@@ -136,6 +136,7 @@ impl Graph {
         node.inputs.resize(3, None);
         node.inputs[2] = Some(ValueId(bias_at));
         let between = std::mem::replace(&mut node.outputs[0], result);
+        // The next norm behind this one finds its layer by it.
         self.values[result.0].origin = Origin::Node { node: at, output: 0 };
         MergedNorm {
             norm: self.nodes[norm.0].name.clone(),
@@ -145,11 +146,6 @@ impl Graph {
             parameters,
             merged,
         }
-    }
-
-    pub(crate) fn push_weight(&mut self, name: String, tensor: Tensor) -> ValueId {
-        self.values.push(Value { name, origin: Origin::Weight(tensor) });
-        ValueId(self.values.len() - 1)
     }
 
     /// Splits batch norms that [`merge_batch_norms`](Self::merge_batch_norms) merged: layers have
@@ -196,7 +192,9 @@ impl Graph {
         node.outputs[0] = read[0].unwrap_or(result);
         let op = Op::BatchNorm { epsilon: merged.epsilon };
         let norm = Node { name: merged.norm.clone(), op, inputs: read, outputs: vec![result] };
-        self.insert_behind(at, norm);
+        let mut nodes = std::mem::take(&mut self.nodes);
+        nodes.insert(at.0 + 1, norm);
+        self.set_nodes(nodes);
         Ok(())
     }
 
@@ -205,33 +203,18 @@ impl Graph {
         if self.find(name).is_ok() {
             return Err(Error::ValueTwice { name: name.into() });
         }
-        self.values.push(Value { name: name.into(), origin: Origin::Node { node, output: 0 } });
-        Ok(ValueId(self.values.len() - 1))
+        Ok(self.push_value(name.into(), Origin::Node { node, output: 0 }))
     }
 
     /// The weight of this name, which is this tensor.
     fn same_weight(&mut self, name: &str, tensor: &Tensor) -> Result<ValueId> {
         let Ok(id) = self.find(name) else {
-            return Ok(self.push_weight(name.into(), tensor.clone()));
+            return Ok(self.push_value(name.into(), Origin::Weight(tensor.clone())));
         };
         match self.weight(id) {
             Some(weight) if weight.id() == tensor.id() => Ok(id),
             _ => Err(Error::ValueTwice { name: name.into() }),
         }
-    }
-
-    /// Inserts a node with one output behind another.
-    fn insert_behind(&mut self, before: NodeId, node: Node) {
-        let place = before.0 + 1;
-        for value in &mut self.values {
-            if let Origin::Node { node, .. } = &mut value.origin {
-                node.0 += usize::from(node.0 >= place);
-            }
-        }
-        for id in &node.outputs {
-            self.values[id.0].origin = Origin::Node { node: NodeId(place), output: 0 };
-        }
-        self.nodes.insert(place, node);
     }
 }
 

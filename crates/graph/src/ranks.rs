@@ -1,56 +1,77 @@
 //! How many dimensions each value has.
 
-use crate::constants::integers;
-use crate::graph::{Graph, Node, Origin, ValueId};
+use candle_core::Tensor;
+
+use crate::dims;
+use crate::graph::{Graph, Origin, ValueId};
+use crate::numbers::integers;
 use crate::op::Op;
+
+/// No value has more dimensions, whatever a damaged file says.
+const HIGHEST: usize = 64;
 
 /// What is known of a value's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Form {
-    rank: usize,
+pub(crate) struct Form {
+    pub(crate) rank: usize,
     /// The size of a value of one dimension, where it is known: a shape that is computed has as
     /// many elements as what is reshaped by it has dimensions.
     length: Option<usize>,
+}
+
+impl Form {
+    /// That of an input of these sizes.
+    pub(crate) fn of_input(sizes: &[Option<usize>]) -> Self {
+        Self { rank: sizes.len(), length: sizes.first().copied().flatten() }
+    }
+
+    pub(crate) fn of_weight(tensor: &Tensor) -> Self {
+        Self { rank: tensor.rank(), length: tensor.dims().first().copied() }
+    }
 }
 
 impl Graph {
     /// The number of dimensions of every value, where it follows from the graph, whatever the sizes
     /// of its inputs are.
     pub(crate) fn ranks(&self) -> Vec<Option<usize>> {
+        let known = |origin: &Origin| match origin {
+            Origin::Input { sizes, .. } => Some(Form::of_input(sizes)),
+            Origin::Weight(tensor) => Some(Form::of_weight(tensor)),
+            Origin::Node { .. } => None,
+        };
         let mut forms: Vec<Option<Form>> = self.values.iter().map(|v| known(&v.origin)).collect();
         for node in &self.nodes {
-            let known = Known { graph: self, node, forms: &forms };
-            let form = known
-                .rank()
-                .map(|rank| Form { rank, length: known.length().filter(|_| rank == 1) });
+            let form = |id: ValueId| forms[id.0];
+            let weight = |id: ValueId| self.weight(id).cloned();
+            let known = Known { op: &node.op, inputs: &node.inputs, form: &form, weight: &weight };
+            let form = known.result();
             node.outputs.iter().for_each(|id| forms[id.0] = form);
         }
         forms.into_iter().map(|form| form.map(|form| form.rank)).collect()
     }
 }
 
-fn known(origin: &Origin) -> Option<Form> {
-    match origin {
-        Origin::Input(shape) => {
-            Some(Form { rank: shape.len(), length: shape.first().copied().flatten() })
-        }
-        Origin::Weight(tensor) => {
-            Some(Form { rank: tensor.rank(), length: tensor.dims().first().copied() })
-        }
-        Origin::Node { .. } => None,
-    }
-}
-
 /// What is known of a node's inputs.
-struct Known<'a> {
-    graph: &'a Graph,
-    node: &'a Node,
-    forms: &'a [Option<Form>],
+pub(crate) struct Known<'a> {
+    pub(crate) op: &'a Op,
+    pub(crate) inputs: &'a [Option<ValueId>],
+    pub(crate) form: &'a dyn Fn(ValueId) -> Option<Form>,
+    pub(crate) weight: &'a dyn Fn(ValueId) -> Option<Tensor>,
 }
 
 impl Known<'_> {
+    /// What is known of a node's results.
+    pub(crate) fn result(&self) -> Option<Form> {
+        let rank = self.rank().filter(|rank| *rank <= HIGHEST)?;
+        Some(Form { rank, length: self.length().filter(|_| rank == 1) })
+    }
+
+    fn input(&self, place: usize) -> Option<ValueId> {
+        self.inputs.get(place).copied().flatten()
+    }
+
     fn form(&self, place: usize) -> Option<Form> {
-        self.node.input(place).and_then(|id: ValueId| self.forms[id.0])
+        self.input(place).and_then(self.form)
     }
 
     fn rank_of(&self, place: usize) -> Option<usize> {
@@ -64,12 +85,12 @@ impl Known<'_> {
 
     /// The numbers of an input that is a weight.
     fn integers(&self, place: usize) -> Option<Vec<i64>> {
-        self.node.input(place).and_then(|id| integers(self.graph.weight(id)?))
+        integers(&(self.weight)(self.input(place)?)?)
     }
 
     /// The number of dimensions of a node's results.
     fn rank(&self) -> Option<usize> {
-        match &self.node.op {
+        match self.op {
             Op::Gemm(_) | Op::Flatten { .. } | Op::Readout => Some(2),
             Op::AttentionMasks(_) => Some(5),
             Op::Shape { .. } | Op::Range => Some(1),
@@ -79,7 +100,7 @@ impl Known<'_> {
                 (a, b) => Some(a.max(b)),
             },
             Op::Binary(_) | Op::Where | Op::Variadic(_) => {
-                let places = 0..self.node.inputs.len();
+                let places = 0..self.inputs.len();
                 places
                     .map(|place| self.rank_of(place))
                     .collect::<Option<Vec<_>>>()?
@@ -87,7 +108,7 @@ impl Known<'_> {
                     .max()
             }
             Op::Reduce(reduce) if !reduce.keep_dims => {
-                let axes = match (&reduce.axes, self.node.input(1)) {
+                let axes = match (&reduce.axes, self.input(1)) {
                     (_, Some(_)) => self.length_of(1)?,
                     (Some(axes), None) => axes.len(),
                     (None, None) => 0,
@@ -102,7 +123,7 @@ impl Known<'_> {
             Op::ConstantOfShape(_) => self.length_of(0),
             Op::Expand => Some(self.rank_of(0)?.max(self.length_of(1)?)),
             Op::Squeeze => self.rank_of(0)?.checked_sub(self.length_of(1)?),
-            Op::Unsqueeze => Some(self.rank_of(0)? + self.length_of(1)?),
+            Op::Unsqueeze => self.rank_of(0)?.checked_add(self.length_of(1)?),
             Op::Gather { .. } => (self.rank_of(0)? + self.rank_of(1)?).checked_sub(1),
             _ => self.rank_of(0),
         }
@@ -110,15 +131,14 @@ impl Known<'_> {
 
     /// The number of elements of a result of one dimension.
     fn length(&self) -> Option<usize> {
-        let places = 0..self.node.inputs.len();
-        match &self.node.op {
-            Op::Shape { start, end } => {
-                let rank = self.rank_of(0)? as isize;
-                let place = |at: isize| (if at < 0 { at + rank } else { at }).clamp(0, rank);
-                Some((place(end.unwrap_or(rank)) - place(*start)).max(0) as usize)
-            }
+        let places = 0..self.inputs.len();
+        match self.op {
+            Op::Shape { start, end } => Some(dims::span(self.rank_of(0)?, *start, *end).len()),
             Op::Gather { .. } => self.length_of(1),
-            Op::Concat { .. } => places.map(|place| self.length_of(place)).sum(),
+            Op::Concat { .. } => {
+                let mut lengths = places.map(|place| self.length_of(place));
+                lengths.try_fold(0usize, |sum, length| sum.checked_add(length?))
+            }
             Op::Binary(_) | Op::Where | Op::Variadic(_) => {
                 let length = |place| match self.form(place)? {
                     Form { rank: 0, .. } => Some(1),
@@ -140,13 +160,9 @@ impl Known<'_> {
 
     /// The number of elements of a part of a shape.
     fn slice_length(&self) -> Option<usize> {
-        let length = self.length_of(0)? as i64;
         let (start, end) = (*self.integers(1)?.first()?, *self.integers(2)?.first()?);
-        let has_steps = self.node.input(4).is_some();
+        let has_steps = self.input(4).is_some();
         let step = if has_steps { *self.integers(4)?.first()? } else { 1 };
-        let place =
-            |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(0, length);
-        let span = (place(end) - place(start)).max(0) as usize;
-        (step > 0).then(|| span.div_ceil(step as usize))
+        dims::slice(self.length_of(0)?, [start, end, step]).map(|(_, count)| count)
     }
 }

@@ -1,11 +1,10 @@
 //! The forward pass: what is wanted, from what is given.
 
-use std::collections::HashMap;
-
 use candle_core::Tensor;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Origin, ValueId};
+use crate::graph::{Graph, Node, NodeId, Origin, ValueId};
+use crate::op::Kind;
 
 impl Graph {
     /// The outputs, from one tensor for each input. Differentiable where the inputs are variables;
@@ -33,7 +32,8 @@ impl Graph {
     /// not run, and a value is forgotten when all that need it have run.
     ///
     /// # Errors
-    /// If an input does not fit, something is needed that is not given, or a node fails.
+    /// If an input does not fit, something is needed that is not given, an id is of another graph,
+    /// or a node fails.
     pub fn evaluate(&self, given: &[(ValueId, Tensor)], wanted: &[ValueId]) -> Result<Vec<Tensor>> {
         self.evaluate_mapped(given, wanted, &|_, _| Ok(None))
     }
@@ -67,11 +67,31 @@ impl Graph {
         wanted: &[ValueId],
         map: &dyn Fn(ValueId, &Tensor) -> Result<Option<Tensor>>,
     ) -> Result<Vec<Tensor>> {
-        let mut run = Run::new(self, given, wanted)?;
-        for node in run.plan.clone() {
-            run.node(node, map)?;
+        let ids: Vec<ValueId> = given.iter().map(|(id, _)| *id).collect();
+        ids.iter().chain(wanted).try_for_each(|&id| self.check_value(id))?;
+        let plan = self.needed(&ids, wanted)?;
+        let mut run = Run::new(self, &plan, given.to_vec(), wanted)?;
+        for node in plan {
+            run.node(node, &mut |id, tensor| Ok(map(id, &tensor)?.unwrap_or(tensor)))?;
         }
         wanted.iter().map(|&id| run.get(id)).collect()
+    }
+
+    /// Runs all nodes on [`zeros`](Self::zeros). `see` is shown each input, and each value that a
+    /// node computes.
+    pub(crate) fn run_on_zeros(
+        &self,
+        batch: usize,
+        sizes: &[usize],
+        see: &mut dyn FnMut(ValueId, &Tensor) -> Result<()>,
+    ) -> Result<()> {
+        let zeros = self.zeros(batch, sizes)?;
+        zeros.iter().try_for_each(|(id, tensor)| see(*id, tensor))?;
+        let plan: Vec<NodeId> = (0..self.nodes.len()).map(NodeId).collect();
+        let mut run = Run::new(self, &plan, zeros, &[])?;
+        plan.into_iter().try_for_each(|node| {
+            run.node(node, &mut |id, tensor| see(id, &tensor).map(|()| tensor))
+        })
     }
 
     /// The nodes that must run for `wanted` when `given` is there, in their order.
@@ -86,7 +106,7 @@ impl Graph {
             }
             match self.values[id.0].origin {
                 Origin::Weight(_) => {}
-                Origin::Input(_) => {
+                Origin::Input { .. } => {
                     return Err(Error::Missing { name: self.values[id.0].name.clone() });
                 }
                 Origin::Node { node, .. } => {
@@ -102,13 +122,17 @@ impl Graph {
     /// Whether a tensor fits an input of the graph.
     fn check_input(&self, id: ValueId, tensor: &Tensor) -> Result<()> {
         let value = self.value(id);
-        let Origin::Input(shape) = &value.origin else { return Ok(()) };
+        let Origin::Input { kind, sizes } = &value.origin else { return Ok(()) };
+        let got = Kind::of(tensor.dtype());
+        if got != *kind {
+            return Err(Error::InputKind { name: value.name.clone(), got, expected: *kind });
+        }
         let fits = |(size, got): (&Option<usize>, &usize)| size.is_none_or(|size| size == *got);
-        if shape.len() == tensor.rank() && shape.iter().zip(tensor.dims()).all(fits) {
+        if sizes.len() == tensor.rank() && sizes.iter().zip(tensor.dims()).all(fits) {
             return Ok(());
         }
         let size = |size: &Option<usize>| size.map_or("any".into(), |size| size.to_string());
-        let sizes: Vec<String> = shape.iter().map(size).collect();
+        let sizes: Vec<String> = sizes.iter().map(size).collect();
         Err(Error::InputShape {
             name: value.name.clone(),
             got: tensor.dims().to_vec(),
@@ -117,62 +141,78 @@ impl Graph {
     }
 }
 
+impl Node {
+    /// What the node computes from its inputs; those that are left out are `None`. Differentiable
+    /// where they are variables.
+    ///
+    /// # Errors
+    /// If they do not fit the operation: the error names the node.
+    pub fn run(&self, inputs: &[Option<Tensor>]) -> Result<Vec<Tensor>> {
+        self.op.forward(inputs).map_err(|source| Error::Node {
+            node: self.name.clone(),
+            op: self.op.name(),
+            source,
+        })
+    }
+}
+
 /// A pass that is under way.
 struct Run<'a> {
     graph: &'a Graph,
-    /// The nodes that must run.
-    plan: Vec<NodeId>,
-    /// What is there.
-    values: HashMap<ValueId, Tensor>,
+    is_given: Vec<bool>,
+    /// What is there, of each value; weights are the graph's.
+    values: Vec<Option<Tensor>>,
     /// How many still need a value.
     readers: Vec<usize>,
 }
 
 impl<'a> Run<'a> {
-    fn new(graph: &'a Graph, given: &[(ValueId, Tensor)], wanted: &[ValueId]) -> Result<Self> {
-        given.iter().try_for_each(|(id, tensor)| graph.check_input(*id, tensor))?;
-        let ids: Vec<ValueId> = given.iter().map(|(id, _)| *id).collect();
-        let plan = graph.needed(&ids, wanted)?;
-        let mut readers = vec![0; graph.values.len()];
+    /// A pass over the nodes of `plan`, which keeps what is `wanted`.
+    fn new(
+        graph: &'a Graph,
+        plan: &[NodeId],
+        given: Vec<(ValueId, Tensor)>,
+        wanted: &[ValueId],
+    ) -> Result<Self> {
+        let count = graph.values.len();
+        let (mut is_given, mut values) = (vec![false; count], vec![None; count]);
+        for (id, tensor) in given {
+            graph.check_input(id, &tensor)?;
+            (is_given[id.0], values[id.0]) = (true, Some(tensor));
+        }
+        let mut readers = vec![0; count];
         let inputs = plan.iter().flat_map(|node| graph.node(*node).inputs.iter().flatten());
         inputs.chain(wanted).for_each(|id| readers[id.0] += 1);
-        Ok(Self { graph, plan, values: given.iter().cloned().collect(), readers })
+        Ok(Self { graph, is_given, values, readers })
     }
 
     fn get(&self, id: ValueId) -> Result<Tensor> {
-        match (self.values.get(&id), self.graph.weight(id)) {
-            (Some(tensor), _) | (None, Some(tensor)) => Ok(tensor.clone()),
-            (None, None) => Err(Error::Missing { name: self.graph.value(id).name.clone() }),
-        }
+        let tensor = self.values[id.0].as_ref().or_else(|| self.graph.weight(id));
+        let missing = || Error::Missing { name: self.graph.value(id).name.clone() };
+        tensor.cloned().ok_or_else(missing)
     }
 
+    /// Runs a node. `see` is shown what it computes, and says what is read instead.
     fn node(
         &mut self,
         id: NodeId,
-        map: &dyn Fn(ValueId, &Tensor) -> Result<Option<Tensor>>,
+        see: &mut dyn FnMut(ValueId, Tensor) -> Result<Tensor>,
     ) -> Result<()> {
         let node = self.graph.node(id);
-        let inputs = node
-            .inputs
-            .iter()
-            .map(|input| input.map(|id| self.get(id)).transpose())
-            .collect::<Result<Vec<_>>>()?;
+        let input = |input: &Option<ValueId>| input.map(|id| self.get(id)).transpose();
+        let inputs = node.inputs.iter().map(input).collect::<Result<Vec<_>>>()?;
         for id in node.inputs.iter().flatten() {
             self.readers[id.0] -= 1;
             if self.readers[id.0] == 0 {
-                self.values.remove(id);
+                self.values[id.0] = None;
             }
         }
-        let outputs = node.op.forward(&inputs).map_err(|source| Error::Node {
-            node: node.name.clone(),
-            op: node.op.name(),
-            source,
-        })?;
+        let outputs = node.run(&inputs)?;
         drop(inputs);
-        for (id, tensor) in node.outputs.iter().zip(outputs) {
-            if self.readers[id.0] > 0 && !self.values.contains_key(id) {
-                let tensor = map(*id, &tensor)?.unwrap_or(tensor);
-                self.values.insert(*id, tensor);
+        for (&id, tensor) in node.outputs.iter().zip(outputs) {
+            if !self.is_given[id.0] {
+                let tensor = see(id, tensor)?;
+                self.values[id.0] = (self.readers[id.0] > 0).then_some(tensor);
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! What a node reads, as a value of its own.
 
-use crate::error::Result;
-use crate::graph::{Graph, Node, NodeId, Origin, Value, ValueId};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Node, NodeId, Origin, ValueId};
 use crate::op::Op;
 
 impl Graph {
@@ -27,45 +27,36 @@ impl Graph {
     /// ```
     ///
     /// # Errors
-    /// If a node has no input at such a place.
+    /// If a node has no input at such a place, or is of another graph.
     pub fn with_taps(&self, places: &[(NodeId, usize)]) -> Result<(Self, Vec<ValueId>)> {
-        let mut graph = Self { nodes: vec![], ..self.clone() };
-        let mut taps = vec![None; places.len()];
+        let mut graph = self.clone();
+        let (mut nodes, mut taps) = (vec![], vec![None; places.len()]);
+        let (mut value_names, mut node_names) = (self.value_names(), self.node_names());
         for (id, node) in self.nodes() {
             let mut node = node.clone();
-            for (tap, &(_, place)) in
-                taps.iter_mut().zip(places).filter(|(_, (tapped, _))| *tapped == id)
-            {
+            let of_node = taps.iter_mut().zip(places).filter(|(_, (tapped, _))| *tapped == id);
+            for (tap, &(_, place)) in of_node {
                 let Some(read) = node.input(place) else { continue };
-                let value = graph.tap(&node.name, place, read);
+                let name = value_names.unique(&format!("{}.input.{place}", node.name));
+                let value = graph.push_value(name.clone(), Origin::Node { node: id, output: 0 });
+                nodes.push(identity(node_names.unique(&name), read, value));
                 node.inputs[place] = Some(value);
                 *tap = Some(value);
             }
-            let index = NodeId(graph.nodes.len());
-            for (output, value) in node.outputs.iter().enumerate() {
-                graph.values[value.0].origin = Origin::Node { node: index, output };
-            }
-            graph.nodes.push(node);
+            nodes.push(node);
         }
+        graph.set_nodes(nodes);
         let found = |(tap, &(node, place)): (Option<ValueId>, &(NodeId, usize))| {
-            let name = || format!("{}, input {place}", self.node(node).name);
-            tap.ok_or_else(|| crate::Error::NoValue { name: name() })
+            let reader =
+                self.nodes.get(node.0).map_or("a node of another graph", |node| node.name.as_str());
+            tap.ok_or_else(|| Error::NoValue { name: format!("{reader}, input {place}") })
         };
         let taps = taps.into_iter().zip(places).map(found).collect::<Result<Vec<_>>>()?;
         Ok((graph, taps))
     }
+}
 
-    /// Appends a node that hands on what `reader` reads.
-    fn tap(&mut self, reader: &str, place: usize, read: ValueId) -> ValueId {
-        let mut name = format!("{reader}.input.{place}");
-        while self.values.iter().any(|value| value.name == name) {
-            name.push('\'');
-        }
-        let value = ValueId(self.values.len());
-        let node = NodeId(self.nodes.len());
-        self.values.push(Value { name: name.clone(), origin: Origin::Node { node, output: 0 } });
-        let inputs = vec![Some(read)];
-        self.nodes.push(Node { name, op: Op::Identity, inputs, outputs: vec![value] });
-        value
-    }
+/// A node that hands on what it reads.
+fn identity(name: String, read: ValueId, value: ValueId) -> Node {
+    Node { name, op: Op::Identity, inputs: vec![Some(read)], outputs: vec![value] }
 }

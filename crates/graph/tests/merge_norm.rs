@@ -54,6 +54,8 @@ impl Network {
 fn difference(a: &Tensor, b: &Tensor) -> AnyResult<f64> {
     assert_eq!(a.dims(), b.dims());
     let greatest = |t: Tensor| t.abs()?.to_dtype(DType::F64)?.max_all()?.to_scalar::<f64>();
+    let sum = (a - b)?.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
+    assert!(sum.is_finite(), "values that are no numbers");
     Ok(greatest((a - b)?)? / greatest(b.clone())?)
 }
 

@@ -22,10 +22,10 @@ type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 const KINDS: &[(&str, usize)] = &[
     ("simple", 7),
     ("pytorch-operator", 35),
-    ("pytorch-converted", 69),
+    ("pytorch-converted", 82),
     ("light", 9),
     // Single operations; `fixtures/onnx_node_cases.py` writes them.
-    ("node", 891),
+    ("node", 932),
 ];
 
 /// Cases that compute something else, each for a reason.
@@ -164,8 +164,8 @@ fn refusal(error: &Error) -> Outcome {
 /// A network's inputs are i/n for element i of n, its outputs lie beside it.
 fn whole(graph: &Graph, case: &Path) -> AnyResult {
     let input = |id| {
-        let Origin::Input(shape) = &graph.value(id).origin else { return Err("no input") };
-        let shape: Vec<usize> = shape.iter().map(|size| size.unwrap_or(1)).collect();
+        let Origin::Input { sizes, .. } = &graph.value(id).origin else { return Err("no input") };
+        let shape: Vec<usize> = sizes.iter().map(|size| size.unwrap_or(1)).collect();
         let count: usize = shape.iter().product();
         let values = (0..count).map(|i| (i as f64 / count as f64) as f32).collect::<Vec<f32>>();
         Tensor::from_vec(values, shape, &Device::Cpu).map_err(|_| "no tensor")

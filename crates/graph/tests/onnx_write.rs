@@ -7,7 +7,12 @@ use std::path::Path;
 use std::process::Command;
 
 use candle_core::{DType, Device, Tensor, WithDType};
-use foresee_graph::{Binary, Builder, Error, Graph, OnnxOptions, Op, Unary};
+use foresee_graph::{
+    Binary, Builder, Coordinates, Error, Graph, Kind, Nearest, OnnxOptions, Op, Origin, Resize,
+    ResizeMode, Unary,
+};
+use rten_onnx::onnx::{DataType, ModelProto};
+use rten_onnx::protobuf::{DecodeMessage, ValueReader};
 
 use onnx_cases::{AnyResult, Case, cases, network, numbers};
 
@@ -129,16 +134,78 @@ fn names_that_are_taken_are_left_alone() -> AnyResult {
     let x = builder.input("x", vec![None])?;
     let sigmoid = builder.node("silu.sigmoid", Op::Unary(Unary::Sigmoid), &[x])?;
     let silu = builder.node("silu", Op::Unary(Unary::Silu), &[sigmoid])?;
-    let y = builder.node("silu.sigmoid.2", Op::Binary(Binary::Add), &[silu, sigmoid])?;
+    let y = builder.node("silu.sigmoid_2", Op::Binary(Binary::Add), &[silu, sigmoid])?;
     // An output that is given twice gets a second name.
     let graph = builder.finish(vec![y, y])?;
     let case = Case { name: "twice".into(), graph, inputs: vec![numbers(&[3])?] };
     let read = Graph::from_onnx_bytes(&case.graph.to_onnx(&[])?)?;
     let names: Vec<&str> = read.outputs().iter().map(|&id| read.value(id).name.as_str()).collect();
-    assert_eq!(names, ["silu.sigmoid.2", "silu.sigmoid.2.2"]);
+    assert_eq!(names, ["silu.sigmoid_2", "silu.sigmoid_2_2"]);
     let (before, after) = (case.graph.forward(&case.inputs)?, read.forward(&case.inputs)?);
     assert_eq!(flat(&before[0])?, flat(&after[1])?);
     Ok(())
+}
+
+/// Inputs hold what they held, whoever reads them.
+#[test]
+fn inputs_keep_their_kinds() -> AnyResult {
+    let mut builder = Builder::new();
+    let tokens = builder.input_of("tokens", Kind::Int, vec![None])?;
+    let mask = builder.input_of("mask", Kind::Bool, vec![None])?;
+    let base = builder.input_of("base", Kind::Int, vec![None])?;
+    let exponent = builder.input("exponent", vec![None])?;
+    // A power has its base's kind.
+    let power = builder.node("power", Op::Binary(Binary::Pow), &[base, exponent])?;
+    let graph = builder.finish(vec![tokens, mask, power])?;
+    let given = [
+        Tensor::new(&[1i64, 2], &Device::Cpu)?,
+        Tensor::new(&[1u8, 0], &Device::Cpu)?,
+        Tensor::new(&[3i64, 9], &Device::Cpu)?,
+        Tensor::new(&[2f32, 0.5], &Device::Cpu)?,
+    ];
+    let read = Graph::from_onnx_bytes(&graph.to_onnx(&[])?)?;
+    let kinds: Vec<Kind> = read
+        .inputs()
+        .iter()
+        .filter_map(|&id| match &read.value(id).origin {
+            Origin::Input { kind, .. } => Some(*kind),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(kinds, [Kind::Int, Kind::Bool, Kind::Int, Kind::Float]);
+    let outputs = read.forward(&given)?;
+    assert_eq!(outputs[2].to_vec1::<i64>()?, [9, 3]);
+    same_outputs(&Case { name: "kinds".into(), graph, inputs: given.to_vec() }, &read)
+}
+
+/// ONNX has scales of 32 bits only, whatever the image has.
+#[test]
+fn scales_of_wide_networks_are_narrow() -> AnyResult {
+    let mut builder = Builder::new();
+    let x = builder.input("x", vec![None, Some(1), Some(2), Some(2)])?;
+    let scales = builder.weight("scales", Tensor::new(&[1f64, 1., 2., 1.5], &Device::Cpu)?)?;
+    let twice = builder.weight("twice", Tensor::new(&[1f64, 1., 2., 2.], &Device::Cpu)?)?;
+    let (mode, coordinates, nearest) =
+        (ResizeMode::Nearest, Coordinates::Asymmetric, Nearest::Floor);
+    let resize = Op::Resize(Resize { mode, coordinates, nearest });
+    let inputs = |scales| vec![Some(x), None, Some(scales)];
+    let larger = builder.push("larger", resize.clone(), inputs(scales), &["larger"])?[0];
+    let double = builder.push("double", resize, inputs(twice), &["double"])?[0];
+    // Read as numbers, too.
+    let sum = builder.node("sum", Op::Binary(Binary::Add), &[twice, twice])?;
+    let graph = builder.finish(vec![larger, double, sum])?;
+    let bytes = graph.to_onnx(&[])?;
+    let model = ModelProto::decode(ValueReader::from_buf(bytes.clone()))?;
+    let written = model.graph.ok_or("no graph")?;
+    let types: Vec<_> = written.initializer.iter().map(|w| (w.name.clone(), w.data_type)).collect();
+    let of = |name: &str, data_type| (Some(name.to_owned()), Some(data_type));
+    assert_eq!(types, [of("scales", DataType::FLOAT), of("twice", DataType::DOUBLE)]);
+    let casts = written.node.iter().filter(|node| node.op_type.as_deref() == Some("Cast"));
+    assert_eq!(casts.count(), 1);
+
+    let wide = OnnxOptions { dtype: DType::F64, ..OnnxOptions::default() };
+    let x = numbers(&[3, 1, 2, 2])?.to_dtype(DType::F64)?;
+    same_outputs(&Case { name: "wide".into(), graph, inputs: vec![x] }, &wide.read_bytes(&bytes)?)
 }
 
 /// Numbers of 64 bits are written with 64.

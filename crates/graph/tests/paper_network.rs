@@ -77,6 +77,18 @@ fn without_masks() -> AnyResult {
     check(&network, &graph(&network, None)?)
 }
 
+/// One node computes and multiplies the masks. Where they are nodes of their own they are a gate.
+#[test]
+fn masks_are_a_gate_of_the_file_that_is_written() -> AnyResult {
+    let graph = graph(&network(config())?, Some(&Rows::all(3, 8)))?;
+    assert_eq!(graph.gates(), []);
+    let file = Graph::from_onnx_bytes(&graph.to_onnx(&[])?)?;
+    let gates = file.gates();
+    let names: Vec<&str> = gates.iter().map(|gate| file.node(gate.node).name.as_str()).collect();
+    assert_eq!(names, ["heads.masks.masks"]);
+    Ok(())
+}
+
 #[test]
 fn gradients_go_through_the_heads() -> AnyResult {
     let tensors = tensors(&network(config())?);

@@ -1,7 +1,9 @@
 //! The shape of every value.
 
 use candle_core::{DType, Device, Tensor};
-use foresee_graph::{Binary, Builder, Error, Gemm, Graph, Op, PoolKind, Split, Unary, Window};
+use foresee_graph::{
+    Binary, Builder, Error, Gemm, Graph, Kind, Op, PoolKind, Split, Unary, Window,
+};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -63,10 +65,10 @@ fn sizes_must_be_as_many_as_are_open() -> AnyResult {
 fn inputs_can_be_indices_and_conditions() -> AnyResult {
     let mut builder = Builder::new();
     let table = builder.weight("table", zeros(&[7, 5])?)?;
-    let tokens = builder.input("tokens", vec![None, Some(4)])?;
-    let mask = builder.input("mask", vec![Some(1), Some(4), Some(1)])?;
+    let tokens = builder.input_of("tokens", Kind::Int, vec![None, Some(4)])?;
+    let mask = builder.input_of("mask", Kind::Bool, vec![Some(1), Some(4), Some(1)])?;
     let offset = builder.weight("offset", Tensor::new(&[1i64], &Device::Cpu)?)?;
-    let shifted = builder.input("shifted", vec![None])?;
+    let shifted = builder.input_of("shifted", Kind::Int, vec![None])?;
     let index = builder.node("index", Op::Binary(Binary::Add), &[shifted, offset])?;
     let embedded = builder.node("embedded", Op::Gather { axis: 0 }, &[table, tokens])?;
     let zero = builder.weight("zero", zeros(&[])?)?;
@@ -78,5 +80,44 @@ fn inputs_can_be_indices_and_conditions() -> AnyResult {
     let of = |name: &str| -> AnyResult<&[usize]> { Ok(shapes.of(graph.find(name)?)) };
     assert_eq!((of("masked")?, of("rows")?), (&[3, 4, 5][..], &[3, 5][..]));
     assert_eq!(of("open")?, [1, 4, 1]);
+    Ok(())
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_refused() -> AnyResult {
+    let mut builder = Builder::new();
+    let tokens = builder.input_of("tokens", Kind::Int, vec![None])?;
+    let huge = builder.input("huge", vec![Some(1 << 40), Some(1 << 40)])?;
+    let graph = builder.finish(vec![tokens, huge])?;
+    let fractions = (tokens, zeros(&[3])?);
+    let error = graph.evaluate(&[fractions], &[tokens]).map(drop).unwrap_err().to_string();
+    let expected = "the input `tokens` holds integers, but numbers with a fraction are given";
+    assert_eq!(error, expected);
+    // A size that a damaged file gives takes no memory.
+    let error = graph.shapes(1, &[]).unwrap_err();
+    assert!(error.to_string().contains("the input `huge`: the result would have"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn ids_of_another_graph_are_refused() -> AnyResult {
+    let mut builder = Builder::new();
+    let x = builder.input("x", vec![None])?;
+    let y = builder.node("y", Op::Unary(Unary::Relu), &[x])?;
+    let other = builder.clone().node("z", Op::Unary(Unary::Relu), &[y])?;
+    let graph = builder.finish(vec![y])?;
+    let x = (x, zeros(&[2])?);
+    let errors = [
+        graph.evaluate(std::slice::from_ref(&x), &[other]).map(drop),
+        graph.evaluate(&[x, (other, zeros(&[2])?)], &[y]).map(drop),
+        graph.clone().with_weight(other, zeros(&[2])?).map(drop),
+        graph.clone().with_input_sizes(other, vec![None]).map(drop),
+        graph.clone().with_outputs(vec![other]).map(drop),
+        graph.with_channels_first(other).map(drop),
+    ];
+    for error in errors {
+        let error = error.unwrap_err().to_string();
+        assert_eq!(error, "the graph has no value `number 2 of another graph`");
+    }
     Ok(())
 }

@@ -86,7 +86,8 @@ fn main() -> std::result::Result<(), Error> {
             100. * tally.accuracy()
         );
     }
-    let noise = Noise { sigma: 0., clip: true, mean: [0.5; 3], deviation: [0.5; 3], seed: 0 };
+    let noise =
+        Noise { sigma: 0., clip: true, mean: vec![0.5; 3], deviation: vec![0.5; 3], seed: 0 };
     let curve = PowerCurve::new(2., 0.1)?;
     let batches =
         batches().map(|batch| batch.map(|(images, labels)| (images, labels, (0..64).collect())));

@@ -16,14 +16,14 @@ pub use foresee_kernels::{Identity, ToneCurve};
 pub use foresee_model::Reconstruction;
 pub use gated_graph::GatedGraph;
 pub use graph::{
-    Allocation, Budget, GroupCurve, GroupOrder, GroupRule, GroupStatistics, GroupStudy, Layer,
-    Taylor, loss_of, tally_group_curves,
+    Budget, GroupCurve, GroupOrder, GroupRule, GroupStatistics, GroupStudy, Layer, MaskedPass,
+    Replaced, Taylor, UnitGradients, UnitMasks, loss_of,
 };
 pub use model::{AttentionModel, GatedModel};
 pub use noise::{Noise, add_noise};
 pub use prune::{
     ChannelStatistics, Cut, Norm, PruneCurve, PruneInputs, PruneOrder, PrunePlan, PruneRule,
-    PruneStep, PruneStudy, Takeover, Victim,
+    PruneStep, PruneStudy, Takeover, Victim, share_counts,
 };
 pub use sweep::{prune_curves, transform_grid};
 pub use tally::{PairedGain, Tally, ValidationChoice};

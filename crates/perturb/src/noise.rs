@@ -13,21 +13,21 @@ const FIRST_STREAM: u64 = 5 << 48;
 
 /// Gaussian noise on images, and the normalisation that the images have had: the noise is added to
 /// pixels in [0, 1].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Noise {
     /// Standard deviation, in units of the pixels' range.
     pub sigma: f64,
     /// Clip noisy pixels back to [0, 1].
     pub clip: bool,
-    /// The mean of each colour channel that the normalisation subtracted.
-    pub mean: [f32; 3],
-    /// The standard deviation of each colour channel that it then divided by.
-    pub deviation: [f32; 3],
+    /// The mean of each channel that the normalisation subtracted.
+    pub mean: Vec<f32>,
+    /// The standard deviation of each channel that it then divided by.
+    pub deviation: Vec<f32>,
     /// The seed, which decides an image's noise together with the image's number.
     pub seed: u64,
 }
 
-/// Adds noise to normalised images [B, 3, H, W]. The seed and an image's number in `numbers` alone
+/// Adds noise to normalised images [B, C, H, W]. The seed and an image's number in `numbers` alone
 /// decide its noise, which grows with σ without changing its pattern. σ = 0 changes no bit.
 ///
 /// ```
@@ -35,7 +35,8 @@ pub struct Noise {
 /// use foresee_perturb::{Noise, add_noise};
 ///
 /// let images = Tensor::zeros((2, 3, 4, 4), DType::F32, &Device::Cpu)?;
-/// let noise = Noise { sigma: 0.1, clip: false, mean: [0.; 3], deviation: [1.; 3], seed: 0 };
+/// let (mean, deviation) = (vec![0.; 3], vec![1.; 3]);
+/// let noise = Noise { sigma: 0.1, clip: false, mean, deviation, seed: 0 };
 /// let both = add_noise(&images, &[7, 8], &noise)?;
 /// // Image 8 has the same noise in any batch.
 /// let alone = add_noise(&images.narrow(0, 1, 1)?, &[8], &noise)?;
@@ -46,7 +47,8 @@ pub struct Noise {
 /// ```
 ///
 /// # Errors
-/// If σ is negative or not finite, or there is not one number per image.
+/// If σ is negative or not finite, or there is not one number per image, or not one mean and one
+/// deviation per channel.
 pub fn add_noise(images: &Tensor, numbers: &[usize], noise: &Noise) -> Result<Tensor> {
     if !(noise.sigma >= 0. && noise.sigma.is_finite()) {
         return Err(Error::Parameter {
@@ -59,16 +61,17 @@ pub fn add_noise(images: &Tensor, numbers: &[usize], noise: &Noise) -> Result<Te
         return Ok(images.clone());
     }
     let (b, channels, h, w) = images.dims4()?;
-    if numbers.len() != b || channels != 3 {
+    let (means, deviations) = (noise.mean.len(), noise.deviation.len());
+    if numbers.len() != b || means != channels || deviations != channels {
         return Err(candle_core::Error::Msg(format!(
-            "{} numbers for images {:?}",
+            "{} numbers, {means} means and {deviations} deviations for images {:?}",
             numbers.len(),
             images.dims()
         ))
         .into());
     }
     let mut values = images.flatten_all()?.to_vec1::<f32>()?;
-    for (image, &number) in values.chunks_exact_mut(3 * h * w).zip(numbers) {
+    for (image, &number) in values.chunks_exact_mut(channels * h * w).zip(numbers) {
         let mut rng = ChaCha8Rng::seed_from_u64(noise.seed);
         rng.set_stream(FIRST_STREAM | number as u64);
         for (c, plane) in image.chunks_exact_mut(h * w).enumerate() {

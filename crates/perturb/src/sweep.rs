@@ -16,7 +16,7 @@ use crate::tally::Tally;
 /// ([`logits_of_cuts`](AttentionModel::logits_of_cuts)).
 ///
 /// A curve is a list of cuts, such as a `Vec<Cut>` or a [`PruneCurve`](crate::PruneCurve).
-/// `batches` yields images [B, 3, H, W] and labels [B, K], or classes `[B]` as [`Tally::add`] takes
+/// `batches` yields images [B, C, H, W] and labels [B, K], or classes `[B]` as [`Tally::add`] takes
 /// them.
 ///
 /// ```
@@ -105,9 +105,11 @@ fn too_few(cuts: usize) -> crate::Error {
 }
 
 /// Classifies images with noise of each σ under each tone curve. Returns a tally for each curve at
-/// each σ, `[σ][curve]`. For each σ the features and masks are computed once for all curves.
+/// each σ, `[σ][curve]`. For each σ the model's [`features`](GatedModel::features) are computed
+/// once for all curves; those of a [`GatedGraph`](crate::GatedGraph), whose gates may come
+/// anywhere, are the images.
 ///
-/// `noise.sigma` is not used. `batches` yields images [B, 3, H, W], labels [B, K] or classes
+/// `noise.sigma` is not used. `batches` yields images [B, C, H, W], labels [B, K] or classes
 /// `[B]`, and the images' numbers, which decide their noise.
 ///
 /// # Errors
@@ -123,7 +125,7 @@ pub fn transform_grid<M: GatedModel, E: From<crate::Error>>(
     for batch in batches {
         let (images, labels, numbers) = batch?;
         for (&sigma, tallies) in sigmas.iter().zip(&mut tallies) {
-            let noisy = add_noise(&images, &numbers, &Noise { sigma, ..*noise })?;
+            let noisy = add_noise(&images, &numbers, &Noise { sigma, ..noise.clone() })?;
             let features = model.features(&noisy).map_err(crate::Error::from)?;
             let logits = model.logits_with_curves(&features, curves).map_err(crate::Error::from)?;
             for (logits, tally) in logits.iter().zip(tallies) {

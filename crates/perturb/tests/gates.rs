@@ -87,7 +87,8 @@ fn later_gates_see_what_earlier_ones_changed() {
 fn a_grid_of_noise_and_curves_is_tallied() {
     let graph = network();
     let model = GatedGraph::new(&graph, graph.gates()).unwrap();
-    let noise = Noise { sigma: 0., clip: false, mean: [0.; 3], deviation: [1.; 3], seed: 3 };
+    let noise =
+        Noise { sigma: 0., clip: false, mean: vec![0.; 3], deviation: vec![1.; 3], seed: 3 };
     let above = |logits: &[f32]| -> Vec<f32> {
         logits.iter().map(|l| f32::from(u8::from(*l > 0.))).collect()
     };

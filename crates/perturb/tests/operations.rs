@@ -169,24 +169,25 @@ fn pruning_physically_is_masking_at_every_point_of_a_curve() -> AnyResult {
 #[test]
 fn noise_is_seeded_scaled_and_clipped() -> AnyResult {
     let (images, labels, numbers) = batch()?;
-    let noise = Noise { sigma: 0.2, clip: true, mean: [0.5; 3], deviation: [0.5; 3], seed: 9 };
+    let noise =
+        Noise { sigma: 0.2, clip: true, mean: vec![0.5; 3], deviation: vec![0.5; 3], seed: 9 };
     let values = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let plain = values(images.clone());
-    assert_eq!(values(add_noise(&images, &numbers, &Noise { sigma: 0., ..noise })?), plain);
+    assert_eq!(values(add_noise(&images, &numbers, &Noise { sigma: 0., ..noise.clone() })?), plain);
     let noisy = values(add_noise(&images, &numbers, &noise)?);
     assert_eq!(noisy, values(add_noise(&images, &numbers, &noise)?));
-    assert_ne!(noisy, values(add_noise(&images, &numbers, &Noise { seed: 10, ..noise })?));
+    assert_ne!(noisy, values(add_noise(&images, &numbers, &Noise { seed: 10, ..noise.clone() })?));
     assert!(noisy.iter().all(|v| (-1. ..=1.).contains(v)));
     // An image's noise is its own, whatever the batch.
     let last = values(add_noise(&images.narrow(0, 5, 1)?, &numbers[5..], &noise)?);
     assert_eq!(last, noisy[5 * 192..]);
-    let open = values(add_noise(&images, &numbers, &Noise { clip: false, ..noise })?);
+    let open = values(add_noise(&images, &numbers, &Noise { clip: false, ..noise.clone() })?);
     let deviation =
         (open.iter().zip(&plain).map(|(a, b)| f64::from((a - b) / 2.).powi(2)).sum::<f64>()
             / plain.len() as f64)
             .sqrt();
     assert!((deviation - 0.2).abs() < 0.01, "{deviation}");
-    assert!(add_noise(&images, &numbers, &Noise { sigma: -1., ..noise }).is_err());
+    assert!(add_noise(&images, &numbers, &Noise { sigma: -1., ..noise.clone() }).is_err());
 
     let network = network()?;
     let curve = PowerCurve::new(2., 0.1)?;

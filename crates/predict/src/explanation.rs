@@ -38,7 +38,7 @@ const PRUNING_FORECASTS: [PruningForecast; 7] = [
     PruningForecast {
         rule: ForecastRule::Uniqueness,
         values: |_, channels| pairs(channels),
-        effect: |shown, c, _, pruned| shown.uniqueness(c, pruned),
+        effect: |shown, c, _, pruned| uniqueness(&shown.correlation, c, pruned),
     },
     PruningForecast {
         rule: ForecastRule::MeanMask,
@@ -49,7 +49,7 @@ const PRUNING_FORECASTS: [PruningForecast; 7] = [
         rule: ForecastRule::UniquenessTimesMask,
         values: |attributes, channels| pairs(channels) + attributes * channels,
         effect: |shown, c, k, pruned| {
-            shown.uniqueness(c, pruned) * shown.mean_masks.get(k, c).abs()
+            uniqueness(&shown.correlation, c, pruned) * shown.mean_masks.get(k, c).abs()
         },
     },
     PruningForecast {
@@ -71,7 +71,7 @@ const PRUNING_FORECASTS: [PruningForecast; 7] = [
         rule: ForecastRule::UniquenessTimesContribution,
         values: |attributes, channels| pairs(channels) + attributes * channels,
         effect: |shown, c, k, pruned| {
-            shown.uniqueness(c, pruned) * shown.contributions.get(k, c).abs()
+            uniqueness(&shown.correlation, c, pruned) * shown.contributions.get(k, c).abs()
         },
     },
 ];
@@ -166,14 +166,6 @@ impl Explanation {
         Ok(forecasts)
     }
 
-    /// 1 - the highest correlation with a channel that is kept: 0 for a duplicate, whose loss
-    /// changes nothing, as the paper argues.
-    fn uniqueness(&self, channel: usize, pruned: &[usize]) -> f64 {
-        let kept = (0..self.correlation.rows())
-            .filter(|other| *other != channel && !pruned.contains(other));
-        (1. - kept.map(|other| self.correlation.get(channel, other)).fold(-1., f64::max)).max(0.)
-    }
-
     /// Forecasts of what a tone curve on the masks of one channel changes, for each of `channels`
     /// in turn. `curve` is the curve itself, from a mask to the transformed mask.
     ///
@@ -217,4 +209,11 @@ impl Explanation {
             Forecast::nothing(channels.len(), k),
         ])
     }
+}
+
+/// 1 - the highest correlation with a channel that is kept: 0 for a duplicate, whose loss changes
+/// nothing, as the paper argues.
+pub(crate) fn uniqueness(correlation: &Matrix, channel: usize, pruned: &[usize]) -> f64 {
+    let kept = (0..correlation.rows()).filter(|other| *other != channel && !pruned.contains(other));
+    (1. - kept.map(|other| correlation.get(channel, other)).fold(-1., f64::max)).max(0.)
 }

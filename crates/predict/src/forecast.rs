@@ -34,6 +34,9 @@ pub enum ForecastRule {
     CurveShiftTimesContribution,
     /// The first-order change Σ a·∂f/∂a over the activations a that go, with its sign.
     FirstOrder,
+    /// [`FirstOrder`](Self::FirstOrder) and half of the curvature along the channels that go, which
+    /// one probe tells: the network in which they are closed a part of the way.
+    SecondOrder,
     /// Nothing changes.
     Nothing,
     /// Linear extrapolation from one small probe.
@@ -53,7 +56,7 @@ const CUSTOM: &str = "custom:";
 
 impl ForecastRule {
     /// All forecasts that this crate makes.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Uniqueness,
         Self::MeanMask,
         Self::UniquenessTimesMask,
@@ -65,6 +68,7 @@ impl ForecastRule {
         Self::CurveShift,
         Self::CurveShiftTimesContribution,
         Self::FirstOrder,
+        Self::SecondOrder,
         Self::Nothing,
         Self::LinearProbe,
         Self::SimilarMasks,
@@ -91,6 +95,7 @@ impl ForecastRule {
             Self::CurveShift => "curve_shift".into(),
             Self::CurveShiftTimesContribution => "curve_shift_times_contribution".into(),
             Self::FirstOrder => "first_order".into(),
+            Self::SecondOrder => "second_order".into(),
             Self::Nothing => "nothing".into(),
             Self::LinearProbe => "linear_probe".into(),
             Self::SimilarMasks => "similar_masks".into(),
@@ -114,6 +119,7 @@ impl ForecastRule {
             Self::CurveShift => "as the curve moves the mean mask (Figure 5)",
             Self::CurveShiftTimesContribution => "the same, times what the channel gives |w·p|/M",
             Self::FirstOrder => "first order Σ a·∂f/∂a",
+            Self::SecondOrder => "second order, curvature from one probe",
             Self::Nothing => "nothing changes",
             Self::LinearProbe => "linear from one small probe",
             Self::SimilarMasks => "attributes with similar masks change together (Table 4)",

@@ -14,13 +14,27 @@ pub enum NetworkOperation {
     TransformOne,
     /// Gaussian noise is added to the images.
     Noise,
-    /// A share of the channels of a layer is pruned, layer by layer.
+    /// A share of the channels of a layer of a graph is pruned, layer by layer.
     PruneLayer,
+    /// The same, and kept channels take over.
+    PruneLayerWithTakeover,
 }
 
 impl NetworkOperation {
-    /// All operations, in the order in which they are measured.
-    pub const ALL: [Self; 7] = [
+    /// Those of a network with attention masks (`NetworkStudy`), in the order in which they are
+    /// measured.
+    pub const OF_MASKED_NETWORK: [Self; 6] = [
+        Self::PruneOne,
+        Self::PruneOneWithPartner,
+        Self::PruneMany,
+        Self::PruneManyDecisions,
+        Self::TransformOne,
+        Self::Noise,
+    ];
+
+    /// All operations: those of a network with attention masks, and then those of any network that
+    /// is a graph (`LayerStudy`).
+    pub const ALL: [Self; 8] = [
         Self::PruneOne,
         Self::PruneOneWithPartner,
         Self::PruneMany,
@@ -28,6 +42,7 @@ impl NetworkOperation {
         Self::TransformOne,
         Self::Noise,
         Self::PruneLayer,
+        Self::PruneLayerWithTakeover,
     ];
 
     /// n of the tone curve of [`TransformOne`](Self::TransformOne).
@@ -43,6 +58,7 @@ impl NetworkOperation {
             Self::TransformOne => "transform_one",
             Self::Noise => "noise",
             Self::PruneLayer => "prune_layer",
+            Self::PruneLayerWithTakeover => "prune_layer_with_takeover",
         }
     }
 
@@ -58,6 +74,7 @@ impl NetworkOperation {
             }
             Self::Noise => "noise on the image".into(),
             Self::PruneLayer => "prune a share of a layer's channels".into(),
+            Self::PruneLayerWithTakeover => "prune a share of a layer, with takeover".into(),
         }
     }
 

@@ -1,11 +1,16 @@
 //! Forecasts of what pruning a layer of a graph does.
 #![cfg(feature = "graph")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use candle_core::{DType, Device, Tensor};
-use foresee_graph::{Builder, ChannelGroup, Graph, Op, PoolKind, Removal, Unary, Window};
+use foresee_graph::{
+    Binary, Builder, ChannelGroup, Graph, Op, PoolKind, Removal, Split, Unary, Window,
+};
+use foresee_perturb::{GroupStatistics, Takeover, UnitMasks};
 use foresee_predict::{
-    Answers, Contributions, ForecastRule, Layer, LayerStudy, LayerStudySettings, Matrix, ScoreRule,
-    Subject,
+    Answers, Contributions, ForecastRule, Layer, LayerForecasts, LayerStudy, LayerStudySettings,
+    Matrix, NetworkOperation, ScoreRule, ScoredForecast, Subject, second_order_change,
 };
 
 /// Numbers between -1 and 1 that look random.
@@ -19,9 +24,9 @@ fn numbers(shape: &[usize], seed: u64) -> Tensor {
 /// Two convolutions, a mean over the pixels, and a linear layer; with ReLUs or linear.
 fn network(has_relus: bool) -> Graph {
     let mut builder = Builder::new();
-    let x = builder.input("x", vec![None, Some(2), Some(4), Some(4)]).unwrap();
+    let x = builder.input("x", vec![None, Some(8), Some(4), Some(4)]).unwrap();
     let mut z = x;
-    for (name, inputs, outputs, seed) in [("first", 2, 6, 1), ("second", 6, 5, 2)] {
+    for (name, inputs, outputs, seed) in [("first", 8, 6, 1), ("second", 6, 5, 2)] {
         let weight = numbers(&[outputs, inputs, 1, 1], seed);
         let weight = builder.weight(&format!("{name}.weight"), weight).unwrap();
         z = builder.node(name, Op::Conv(Window::new(2)), &[z, weight]).unwrap();
@@ -49,13 +54,18 @@ fn rows(tensor: &Tensor) -> Vec<Vec<f64>> {
 #[test]
 fn of_a_linear_network_the_first_order_is_all_there_is() {
     let graph = network(false);
-    let images = numbers(&[4, 2, 4, 4], 9);
+    let images = numbers(&[4, 8, 4, 4], 9);
     let before = rows(&graph.forward(std::slice::from_ref(&images)).unwrap()[0]);
-    for group in groups(&graph) {
-        let all =
-            Contributions::measure(&graph, &group, std::slice::from_ref(&images), &[0, 2]).unwrap();
+    let groups = groups(&graph);
+    let of: Vec<&ChannelGroup> = groups.iter().collect();
+    // In two batches.
+    let batches = [images.narrow(0, 0, 3).unwrap(), images.narrow(0, 3, 1).unwrap()];
+    let all = Contributions::measure(&graph, &of, &batches, &[0, 2]).unwrap();
+    assert_eq!(all.len(), 2);
+    for (group, all) in groups.iter().zip(&all) {
+        assert_eq!(all.images(), 4);
         for units in [vec![0], vec![1, 3], vec![0, 2, 4]] {
-            let removal = Removal { group: &group, units: &units };
+            let removal = Removal { group, units: &units };
             let smaller = graph.remove_channels(&[removal]).unwrap();
             let after = rows(&smaller.forward(std::slice::from_ref(&images)).unwrap()[0]);
             let expected = all.change(&units);
@@ -69,59 +79,251 @@ fn of_a_linear_network_the_first_order_is_all_there_is() {
     }
 }
 
-#[test]
-fn forecasts_stand_beside_what_came_and_are_scored() {
-    let graph = network(true);
-    let groups = groups(&graph);
+fn statistics<'a>(
+    graph: &'a Graph,
+    groups: &[ChannelGroup],
+    images: &[Tensor],
+) -> GroupStatistics<'a> {
+    let mut statistics = GroupStatistics::new(graph, groups);
+    images.iter().for_each(|images| statistics.add(std::slice::from_ref(images)).unwrap());
+    statistics
+}
+
+/// Prunes two shares of each layer of a network.
+fn study(graph: &Graph, takeover: Takeover) -> LayerForecasts {
+    let groups = groups(graph);
     assert_eq!(groups.iter().map(|group| group.units).collect::<Vec<_>>(), [6, 5]);
-    let images = numbers(&[12, 2, 4, 4], 5);
+    let images = numbers(&[12, 8, 4, 4], 5);
     let order: Vec<usize> = (0..6).collect();
     let norms = [1., 2., 3., 4., 5., 6.];
-    let layers: Vec<Layer> = groups
-        .iter()
-        .map(|group| Layer { group, order: &order[..group.units], norms: &norms })
-        .collect();
+    let layer = |group| Layer { group, order: &order[..group.units], norms: &norms };
+    let layers: Vec<Layer> = groups.iter().map(layer).collect();
     let batches = [images.narrow(0, 0, 8).unwrap(), images.narrow(0, 8, 4).unwrap()];
     let judge = |logits: &Matrix| {
         let right = (0..logits.rows()).filter(|&i| logits.get(i, 0) > logits.get(i, 1)).count();
         right as f64 / logits.rows() as f64
     };
-    let ran = std::sync::atomic::AtomicUsize::new(0);
+    let ran = AtomicUsize::new(0);
     let study = LayerStudy {
-        graph: &graph,
+        graph,
         layers: &layers,
+        // Of other images.
+        statistics: &statistics(graph, &groups, &[numbers(&[40, 8, 4, 4], 6)]),
         batches: &batches,
         judge: Some(&judge),
         settings: LayerStudySettings {
-            shares: vec![0.2, 0.5],
+            shares: vec![0.5, 0.2],
+            takeover,
             outputs: vec![0, 1, 2],
             answers: Answers::Each,
             resamples: 50,
             seed: 1,
         },
-        progress: &|images| _ = ran.fetch_add(images, std::sync::atomic::Ordering::Relaxed),
+        progress: &|images| _ = ran.fetch_add(images, Ordering::Relaxed),
     };
-    let (outcomes, scored) = study.run().unwrap();
-    assert_eq!(ran.load(std::sync::atomic::Ordering::Relaxed), 12 * study.passes());
-    let pruned: Vec<(usize, usize)> = outcomes.iter().map(|o| (o.units, o.pruned)).collect();
+    let found = study.run().unwrap();
+    assert_eq!(ran.load(Ordering::Relaxed), 12 * study.passes());
+    assert!(found.skipped.is_empty());
+    let pruned: Vec<(usize, usize)> = found.outcomes.iter().map(|o| (o.units, o.pruned)).collect();
     assert_eq!(pruned, [(6, 1), (6, 3), (5, 1), (5, 3)]);
+    found
+}
+
+fn skill(scores: &[ScoredForecast], rule: ForecastRule) -> Option<f64> {
+    let subject = Subject::Forecast(rule);
+    let of = |row: &&ScoredForecast| row.subject == subject && row.score == ScoreRule::Skill;
+    scores.iter().find(of).map(|row| row.value.interval.estimate)
+}
+
+#[test]
+fn forecasts_stand_beside_what_came_and_are_scored() {
+    let LayerForecasts { outcomes, scores, .. } = study(&network(true), Takeover::Nothing);
     for outcome in &outcomes {
-        assert!(outcome.change > 0. && outcome.change_forecast > 0.);
-        let accuracies = [outcome.accuracy_before, outcome.accuracy_forecast, outcome.accuracy];
-        assert!(accuracies.iter().flatten().all(|a| (0. ..=1.).contains(a)));
-        assert!(accuracies.iter().all(Option::is_some));
+        let second_order = outcome.second_order.unwrap();
+        for effect in [outcome.first_order, second_order, outcome.observed] {
+            assert!(effect.change > 0. && (0. ..=1.).contains(&effect.accuracy.unwrap()));
+        }
     }
-    // The channels of the second layer are read by linear layers alone: the forecast is exact.
+    // The channels of the second layer are read by linear layers alone: the forecasts are exact.
     for outcome in &outcomes[2..] {
-        assert!((outcome.change - outcome.change_forecast).abs() < 1e-6);
-        assert_eq!(outcome.accuracy, outcome.accuracy_forecast);
+        for forecast in [outcome.first_order, outcome.second_order.unwrap()] {
+            assert!((outcome.observed.change - forecast.change).abs() < 1e-10);
+            assert_eq!(outcome.observed.flips, forecast.flips);
+            assert_eq!(outcome.observed.accuracy, forecast.accuracy);
+        }
     }
-    let skill = |rule: ForecastRule| {
-        let of = |row: &&foresee_predict::ScoredForecast| {
-            row.subject == Subject::Forecast(rule.clone()) && row.score == ScoreRule::Skill
-        };
-        scored.iter().find(of).expect("a score").value.interval.estimate
+    assert!(skill(&scores, ForecastRule::FirstOrder).unwrap() > 0.5);
+    assert!(skill(&scores, ForecastRule::Nothing).unwrap() <= 0.);
+    for rule in [
+        ForecastRule::SecondOrder,
+        ForecastRule::LinearProbe,
+        ForecastRule::Contribution,
+        ForecastRule::FilterNorm,
+        ForecastRule::Uniqueness,
+        ForecastRule::UniquenessTimesContribution,
+    ] {
+        assert!(skill(&scores, rule.clone()).is_some(), "{rule}");
+    }
+    assert!(scores.iter().all(|row| row.operation == NetworkOperation::PruneLayer));
+}
+
+#[test]
+fn of_a_linear_network_a_takeover_is_forecast_exactly() {
+    for takeover in [Takeover::Partner, Takeover::LeastSquares] {
+        let LayerForecasts { outcomes, scores, .. } = study(&network(false), takeover);
+        for outcome in &outcomes {
+            assert_eq!(outcome.second_order, None);
+            let (forecast, observed) = (outcome.first_order, outcome.observed);
+            assert!(observed.change > 1e-6, "{takeover:?}");
+            assert!((observed.change - forecast.change).abs() < 1e-9 * observed.change.max(1.));
+            assert_eq!(observed.flips, forecast.flips);
+        }
+        assert!(skill(&scores, ForecastRule::FirstOrder).unwrap() > 1. - 1e-9);
+        assert!(skill(&scores, ForecastRule::SecondOrder).is_none());
+        let operation = NetworkOperation::PruneLayerWithTakeover;
+        assert!(scores.iter().all(|row| row.operation == operation));
+    }
+}
+
+/// y = (x·A)²·B: quadratic in masks on the hidden channels, which the product reads.
+fn quadratic() -> Graph {
+    let mut builder = Builder::new();
+    let x = builder.input("x", vec![None, Some(3)]).unwrap();
+    let first = builder.weight("first", numbers(&[3, 5], 1)).unwrap();
+    let hidden = builder.node("hidden", Op::MatMul, &[x, first]).unwrap();
+    let second = builder.weight("second", numbers(&[5, 2], 2)).unwrap();
+    let sums = builder.node("sums", Op::MatMul, &[hidden, second]).unwrap();
+    let y = builder.node("y", Op::Binary(Binary::Mul), &[sums, sums]).unwrap();
+    builder.finish(vec![y]).unwrap()
+}
+
+/// Two residual blocks with tanh.
+fn residual() -> Graph {
+    let mut builder = Builder::new();
+    let x = builder.input("x", vec![None, Some(3)]).unwrap();
+    let product = |builder: &mut Builder, name: &str, x, shape: [usize; 2], seed| {
+        let weight = builder.weight(&format!("{name}.weight"), numbers(&shape, seed)).unwrap();
+        builder.node(name, Op::MatMul, &[x, weight]).unwrap()
     };
-    assert!(skill(ForecastRule::FirstOrder) > 0.5);
-    assert!(skill(ForecastRule::Nothing) <= 0.);
+    let mut z = product(&mut builder, "stem", x, [3, 4], 1);
+    for block in 0..2 {
+        let name = |part: &str| format!("{part}{block}");
+        let a = product(&mut builder, &name("first"), z, [4, 5], 2 + 2 * block);
+        let a = builder.node(&name("tanh"), Op::Unary(Unary::Tanh), &[a]).unwrap();
+        let b = product(&mut builder, &name("second"), a, [5, 4], 3 + 2 * block);
+        z = builder.node(&name("sum"), Op::Binary(Binary::Add), &[z, b]).unwrap();
+    }
+    let y = product(&mut builder, "readout", z, [4, 2], 9);
+    builder.finish(vec![y]).unwrap()
+}
+
+/// The largest errors of the first and of the second order, of the way `far` to pruned units.
+fn errors(graph: &Graph, group: &ChannelGroup, units: &[usize], far: f64) -> [f64; 2] {
+    let images = numbers(&[6, 3], 4);
+    let masks = UnitMasks::new(graph, &[group]).unwrap();
+    let at = |m: f64| {
+        let outputs = masks.outputs_at(std::slice::from_ref(&images), 0, units, m).unwrap();
+        Matrix::from_rows(&rows(&outputs[0]))
+    };
+    let before = at(1.);
+    let change = |after: Matrix| {
+        Matrix::from_fn(after.rows(), after.columns(), |i, k| after.get(i, k) - before.get(i, k))
+    };
+    let all =
+        Contributions::measure(graph, &[group], std::slice::from_ref(&images), &[0, 1]).unwrap();
+    let slope = all[0].change(units);
+    let slope = Matrix::from_fn(slope.rows(), slope.columns(), |i, k| far * slope.get(i, k));
+    let share = LayerStudy::PROBE;
+    let second = second_order_change(&slope, &change(at(1. - share * far)), share);
+    let came = change(at(1. - far));
+    let largest = |forecast: &Matrix| {
+        let error = |i: usize, k: usize| (forecast.get(i, k) - came.get(i, k)).abs();
+        let all = (0..came.rows()).flat_map(|i| (0..came.columns()).map(move |k| (i, k)));
+        all.map(|(i, k)| error(i, k)).fold(0., f64::max)
+    };
+    [largest(&slope), largest(&second)]
+}
+
+#[test]
+fn the_second_order_is_exact_where_a_network_is_quadratic() {
+    let graph = quadratic();
+    let groups = groups(&graph);
+    assert_eq!(groups[0].units, 5);
+    for units in [vec![1], vec![0, 2, 4]] {
+        let [first, second] = errors(&graph, &groups[0], &units, 1.);
+        assert!(first > 1e-2 && second < 1e-12, "{first} {second}");
+    }
+}
+
+#[test]
+fn the_second_orders_error_is_of_third_order() {
+    let graph = residual();
+    let groups = groups(&graph);
+    assert_eq!(groups[0].units, 4);
+    let at = |far| errors(&graph, &groups[0], &[0, 3], far);
+    for far in [0.04, 0.02] {
+        let [first, second] = at(far);
+        let [first_of_half, second_of_half] = at(far / 2.);
+        // Half of the way: a fourth, and an eighth.
+        assert!((first / first_of_half - 4.).abs() < 0.4, "{}", first / first_of_half);
+        assert!((second / second_of_half - 8.).abs() < 0.8, "{}", second / second_of_half);
+        assert!(second < 0.1 * first);
+    }
+}
+
+/// A convolution to 6 channels of which each half is read by one more, and their sum.
+fn split() -> Graph {
+    let mut builder = Builder::new();
+    let x = builder.input("x", vec![None, Some(2), Some(4), Some(4)]).unwrap();
+    let convolution = |builder: &mut Builder, name: &str, x, shape: [usize; 4]| {
+        let weight = builder.weight(&format!("{name}.weight"), numbers(&shape, 4)).unwrap();
+        builder.node(name, Op::Conv(Window::new(2)), &[x, weight]).unwrap()
+    };
+    let z = convolution(&mut builder, "first", x, [6, 2, 1, 1]);
+    let split = Op::Split(Split { axis: 1, sizes: Some(vec![3, 3]), parts: 2 });
+    let halves = builder.push("split", split, vec![Some(z)], &["low", "high"]).unwrap();
+    let low = convolution(&mut builder, "low.conv", halves[0], [2, 3, 1, 1]);
+    let high = convolution(&mut builder, "high.conv", halves[1], [2, 3, 1, 1]);
+    let z = builder.node("sum", Op::Binary(Binary::Add), &[low, high]).unwrap();
+    let z = builder.node("mean", Op::GlobalPool(PoolKind::Average), &[z]).unwrap();
+    let y = builder.node("y", Op::Flatten { axis: 1 }, &[z]).unwrap();
+    builder.finish(vec![y]).unwrap()
+}
+
+#[test]
+fn what_cannot_be_pruned_is_skipped() {
+    let graph = split();
+    let groups = groups(&graph);
+    assert_eq!(groups[0].units, 6);
+    let images = [numbers(&[4, 2, 4, 4], 5)];
+    let statistics = statistics(&graph, &groups, &images);
+    let study = |shares: Vec<f64>| {
+        let order = [0, 1, 2, 3, 4, 5];
+        let layers = [Layer { group: &groups[0], order: &order, norms: &[1.; 6] }];
+        let settings = LayerStudySettings {
+            shares,
+            takeover: Takeover::Nothing,
+            outputs: vec![0, 1],
+            answers: Answers::One,
+            resamples: 10,
+            seed: 1,
+        };
+        let study = LayerStudy {
+            graph: &graph,
+            layers: &layers,
+            statistics: &statistics,
+            batches: &images,
+            judge: None,
+            settings,
+            progress: &|_| (),
+        };
+        study.run()
+    };
+    // Nothing of one half would be left at 3 units.
+    let found = study(vec![0.2, 0.5]).unwrap();
+    assert_eq!(found.outcomes.iter().map(|outcome| outcome.pruned).collect::<Vec<_>>(), [1]);
+    assert_eq!(found.skipped.len(), 1);
+    assert!(found.skipped[0].to_string().starts_with("prune 3 channels of `first`"));
+    let error = study(vec![0.5]).unwrap_err();
+    assert!(error.to_string().starts_with("prune 3 channels of `first`"), "{error}");
 }

@@ -235,8 +235,7 @@ fn rows_come_operation_by_operation() -> AnyResult {
     assert_eq!(announced, 6 * (3 * 5 + 1 + 10 * 2 + 2 + 1 + 4 * 2));
     let mut operations: Vec<NetworkOperation> = rows.iter().map(|row| row.operation).collect();
     operations.dedup();
-    let layers = NetworkOperation::PruneLayer;
-    assert!(NetworkOperation::ALL.iter().filter(|of| **of != layers).eq(&operations));
+    assert_eq!(operations, NetworkOperation::OF_MASKED_NETWORK);
     let of = |operation| rows.iter().filter(move |row| row.operation == operation);
     // Four scores of 8 forecasts and of 5 differences, and one more.
     assert_eq!(of(NetworkOperation::PruneOne).count(), 4 * 13 + 1);

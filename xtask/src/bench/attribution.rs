@@ -4,12 +4,12 @@
 use anyhow::{Result, bail};
 use candle_core::{Error, Tensor};
 use foresee_attribution::{
-    Composite, GradCam, IntegratedGradients, Layers, Method, SmoothGrad, SplitModel, Target,
-    grad_cam, input_x_gradient, integrated_gradients, lrp, sensitivity, smooth_grad,
+    Composite, GradCam, GraphModel, IntegratedGradients, Method, SmoothGrad, SplitModel, Target,
+    grad_cam, input_x_gradient, integrated_gradients, sensitivity, smooth_grad,
 };
 use foresee_model::Network;
 
-use foresee::layers_of;
+use foresee::model_of;
 
 /// The output that is explained.
 const ATTRIBUTE: usize = 20;
@@ -34,17 +34,17 @@ pub fn batch(method: Method) -> usize {
     }
 }
 
-/// A network that is explained, as a whole and as layers.
+/// A network that is explained, as a whole and as a graph.
 pub struct Explainer {
     network: Network,
-    layers: Layers,
+    model: GraphModel,
     batch: usize,
 }
 
 impl Explainer {
     pub fn new(network: Network, batch: usize) -> Result<Self> {
-        let layers = layers_of(&network)?.batch(batch);
-        Ok(Self { network: network.frozen(), layers, batch })
+        let model = model_of(&network)?.batch(batch);
+        Ok(Self { network: network.frozen(), model, batch })
     }
 
     pub fn explain(&self, method: Method, x: &Tensor) -> Result<Tensor> {
@@ -70,7 +70,7 @@ impl Explainer {
                 let options = GradCam { batch: Some(self.batch), ..GradCam::default() };
                 grad_cam(&split, x, ATTRIBUTE, &options)?
             }
-            Method::Lrp => lrp(&self.layers, x, ATTRIBUTE, &Composite::epsilon_plus())?.attribution,
+            Method::Lrp => self.model.lrp(x, ATTRIBUTE, &Composite::epsilon_plus())?.attribution,
             other => bail!("{} is not measured", other.id()),
         })
     }

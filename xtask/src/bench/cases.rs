@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attribution::{self, Explainer, METHODS};
 use super::machine::{peak_memory, reset_peak_memory};
+use super::resnet::{self, PASSES, Pass, ResNet};
 use super::stock::Stock;
 
 /// Attributes and channels of the paper's network.
@@ -37,6 +38,8 @@ pub enum Work {
     Attribution(Method),
     /// The heads alone, forward and backward, from features.
     Heads,
+    /// Another network than ours, as a graph.
+    ResNet(Pass),
 }
 
 /// Which network.
@@ -111,6 +114,10 @@ pub fn all(gpu: bool) -> Vec<Case> {
     let heads = precisions.map(|precision| Case::new(Work::Heads, 64, 256, precision));
     cases.extend(heads.into_iter().filter(|_| gpu));
     cases
+        .extend(PASSES.map(|pass| {
+            Case::new(Work::ResNet(pass), resnet::SIZE, resnet::BATCH, Precision::F32)
+        }));
+    cases
         .extend(METHODS.map(|method| other(Work::Attribution(method), attribution::batch(method))));
     cases
 }
@@ -129,6 +136,7 @@ impl Case {
             Work::Loader => return format!("loader-{}", self.size),
             Work::PruneCurve => return "prune-curve".into(),
             Work::Attribution(method) => return format!("attribution-{}", method.id()),
+            Work::ResNet(pass) => return pass.name().into(),
         };
         let form = match self.form {
             Form::Dense => "",
@@ -165,7 +173,7 @@ impl Case {
             // Two gradients a product, but none for the images.
             Work::Train | Work::TrainRun => 2. * first + 3. * others + trained,
             Work::Heads => trained,
-            Work::Loader | Work::Attribution(_) => 0.,
+            Work::Loader | Work::Attribution(_) | Work::ResNet(_) => 0.,
             Work::PruneCurve => 2. * heads,
         };
         1e-9 * pixels * each
@@ -214,6 +222,10 @@ impl Case {
                 let explainer = Explainer::new(self.network(device)?, self.batch)?;
                 let (images, _) = self.images(device)?;
                 repeat(device, || explainer.explain(method, &images))?
+            }
+            (Work::ResNet(pass), _) => {
+                let network = ResNet::new(pass, device)?;
+                Measured { gflop: Some(network.gflop()?), ..repeat(device, network.round()?)? }
             }
             (_, Form::Stock) => self.stock(device)?,
             _ => self.ours(device)?,

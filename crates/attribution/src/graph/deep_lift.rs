@@ -1,41 +1,71 @@
 //! DeepLIFT through a graph.
 
+mod gate;
+mod multipliers;
 mod ratios;
+mod reveal_cancel;
 mod statistics;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::Tensor;
-use foresee_graph::{Binary, Node, NodeId, Op, PoolKind, Reduction, Variadic};
+use foresee_graph::{Binary, Node, NodeId, Op, PoolKind, Reduction, ValueId, Variadic};
 
 use super::GraphModel;
+use super::linear::LinearNode;
 use super::one_node::back;
-use super::trace::{Sums, Trace};
+use super::trace::{Trace, one_hot};
 use crate::baseline::baseline_like;
 use crate::error::{Error, Result};
-use crate::layers::one_hot;
-use crate::methods::{DeepLift, DeepLiftResult, DeepLiftRule, gate_multiplier};
-use crate::tensors::{check_finite, check_input, sum_per_input};
-use ratios::{mean, ratio};
+use crate::methods::{DeepLift, DeepLiftResult};
+use crate::tensors::{batches, check_finite, check_input, sum_per_input};
+use multipliers::Multipliers;
+use ratios::mean;
+use reveal_cancel::is_average;
 
 const METHOD: &str = "DeepLIFT";
 
 impl GraphModel {
-    /// DeepLIFT of output `target` (Shrikumar et al., 2017) by the rescale rule: as
-    /// [`deep_lift`](crate::deep_lift()), through every node of a graph.
+    /// DeepLIFT of output `target` (Shrikumar et al., 2017): (x - x') ⊗ m for a baseline x', in
+    /// which m are the multipliers of the nodes' differences, chained from the output back. The
+    /// attribution adds up to f(x) - f(x'). `baseline` as in
+    /// [`integrated_gradients`](crate::integrated_gradients()).
     ///
+    /// * ReLUs have the rule of the options.
     /// * What is linear passes multipliers as it passes gradients: sums, convolutions, average
     ///   pools, whatever moves values.
-    /// * Functions of one element have the multiplier Δy/Δx, also as x·sigmoid(x).
+    /// * Functions of one element have the multiplier Δy/Δx, also as x·sigmoid(x). Where Δx is
+    ///   less than rounding allows, it is the derivative: of a ReLU and its like below 1e-10, as in
+    ///   Captum; of a smooth function, the mean of those at x and the baseline, below the cube root
+    ///   of the numbers' epsilon.
+    /// * A maximum's Δx must be at least 1e-7, as in Captum, or in `f32` the root of epsilon.
     /// * A product of two values gives each the mean of the other's value at x and at the baseline:
     ///   the Shapley values of a product. So do matrix products and quotients.
     /// * Softmax and the norms that compute means of their own are products and quotients of sums.
+    /// * The paper's masks M ⊗ z are such a product (shap's `DeepExplainer` has the same rule).
     ///
-    /// The attribution adds up to f(x) - f(x').
+    /// In Captum a multiplier of a maximum's input without a difference is that of the first input
+    /// of the batch; here it is its own.
+    ///
+    /// ```
+    /// use candle_core::{Device, Tensor};
+    /// use foresee_attribution::{DeepLift, Layers};
+    ///
+    /// // f(x) = max(x₀ + x₁ - 1, 0).
+    /// let weight = Tensor::new(&[[1f64, 1.]], &Device::Cpu)?;
+    /// let bias = Tensor::new(&[-1f64], &Device::Cpu)?;
+    /// let layers = Layers::new().linear("sum", &weight, Some(&bias))?.relu("relu")?;
+    /// // From 0 to x the ReLU's input goes from -1 to 1, and f from 0 to 1: a multiplier of 1/2.
+    /// let x = Tensor::new(&[[1f64, 1.]], &Device::Cpu)?;
+    /// let found = layers.model()?.deep_lift(&x, 0, None, &DeepLift::default())?;
+    /// assert_eq!(found.attribution.to_vec2::<f64>()?, [[0.5, 0.5]]);
+    /// assert_eq!(found.convergence_delta, [0.]);
+    /// # Ok::<(), foresee_attribution::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// If the options ask for reveal-cancel, the baseline does not fit, a node has no rule (the
-    /// error names it), there is no such output, or the attribution is not finite.
+    /// If a rule is for a node that is no ReLU or not there, the baseline does not fit, a node has
+    /// no rule (the error names it), there is no such output, or the attribution is not finite.
     pub fn deep_lift(
         &self,
         x: &Tensor,
@@ -43,23 +73,19 @@ impl GraphModel {
         baseline: Option<&Tensor>,
         options: &DeepLift,
     ) -> Result<DeepLiftResult> {
-        if options.rule != DeepLiftRule::Rescale || !options.named.is_empty() {
-            return Err(Error::Degenerate("DeepLIFT of a graph has the rescale rule alone"));
-        }
+        self.check_rules(options)?;
         check_input(x)?;
         let x = &x.detach().contiguous()?;
         let baseline = baseline_like(x, baseline)?;
+        let (model, column) = self.of_one_output(target)?;
         let (mut attributions, mut convergence_delta) = (vec![], vec![]);
-        let n = x.dim(0)?;
-        for start in (0..n).step_by(self.batch) {
-            let rows = self.batch.min(n - start);
-            let (x, x0) = (x.narrow(0, start, rows)?, baseline.narrow(0, start, rows)?);
-            let (at_x, at_baseline) = (Trace::new(self, &x)?, Trace::new(self, &x0)?);
-            let one = one_hot(at_x.get(self.output)?, target, target)?;
-            let change = (at_x.get(self.output)? - at_baseline.get(self.output)?)?;
-            let expected = sum_per_input(&(change * &one)?)?;
-            let multiplier = Pass { at_x, at_baseline }.run(one)?;
-            let attribution = (multiplier * (x - x0)?)?;
+        let pairs = batches(x, self.batch)?.into_iter().zip(batches(&baseline, self.batch)?);
+        for (x, x0) in pairs {
+            let (at_x, at_baseline) = (Trace::new(&model, &x)?, Trace::new(&model, &x0)?);
+            let one = one_hot(at_x.get(self.output)?, column, target)?;
+            let pass = Pass { at_x, at_baseline, options };
+            let expected = sum_per_input(&(pass.change(self.output)? * &one)?)?;
+            let attribution = (pass.run(one)? * (x - x0)?)?;
             let sums = sum_per_input(&attribution)?;
             convergence_delta.extend(sums.iter().zip(expected).map(|(sum, f)| sum - f));
             attributions.push(attribution);
@@ -74,26 +100,31 @@ impl GraphModel {
 struct Pass<'a> {
     at_x: Trace<'a>,
     at_baseline: Trace<'a>,
+    options: &'a DeepLift,
 }
 
 impl Pass<'_> {
     /// The multiplier m of the output, back to the input.
     fn run(&self, m: Tensor) -> Result<Tensor> {
         let model = self.at_x.model;
-        let silus = model.silus();
-        let sigmoids: BTreeSet<NodeId> = silus.values().copied().collect();
+        let products = model.self_gated();
+        let gates: BTreeSet<NodeId> =
+            products.values().flat_map(|of| of.gate.iter().copied()).collect();
         let mut sums = Sums::default();
-        sums.add(model.output, m)?;
+        sums.add(model.output, Multipliers::One(m))?;
         for id in self.at_x.backwards() {
-            let (node, is_silu) = (model.node(id), silus.contains_key(&id));
-            let m = sums.take_outputs(node);
+            let node = model.node(id);
+            let m: Vec<_> = node.outputs.iter().map(|&id| sums.0.remove(&id)).collect();
             let places = self.at_x.active_places(node);
-            if m.iter().all(Option::is_none) || places.is_empty() || sigmoids.contains(&id) {
+            if m.iter().all(Option::is_none) || places.is_empty() || gates.contains(&id) {
                 continue;
             }
-            let found = match &m[..] {
-                [Some(m)] if is_silu => vec![self.through_silu(node, silus[&id], m)?],
-                _ => self.through(node, &places, &m)?,
+            let found = match (&m[..], products.get(&id)) {
+                ([Some(m)], Some(of)) => {
+                    vec![(of.place, m.map(|m| self.self_gated(node, of, m))?)]
+                }
+                ([Some(m)], None) => self.through_parts(node, &places, m)?,
+                _ => self.through_merged(node, &places, &m)?,
             };
             for (place, multiplier) in found {
                 if let Some(value) = node.input(place) {
@@ -101,7 +132,57 @@ impl Pass<'_> {
                 }
             }
         }
-        sums.take(model.input).ok_or(Error::NoGradient("the input"))
+        let m = sums.0.remove(&model.input).ok_or(Error::NoGradient("the input"))?;
+        m.merged(|| self.change(model.input))
+    }
+
+    /// The multipliers of what a node reads, by place, where those of positive and of negative
+    /// differences may stay apart.
+    fn through_parts(
+        &self,
+        node: &Node,
+        places: &[usize],
+        m: &Multipliers,
+    ) -> Result<Vec<(usize, Multipliers)>> {
+        if self.reveals(node) {
+            return Ok(vec![(0, self.reveal_cancel(node, m)?)]);
+        }
+        let &Multipliers::Two { .. } = m else {
+            return self.through_merged(node, places, &[Some(m.clone())]);
+        };
+        if let Some(linear) = LinearNode::new(&self.at_x, node)? {
+            let found = self.by_contribution(&linear, m)?;
+            return Ok(found.map(|m| (linear.place(), m)).into_iter().collect());
+        }
+        let back = |m: &Tensor| -> Result<Tensor> {
+            Ok(self.through(node, places, &[Some(m.clone())])?.swap_remove(0).1)
+        };
+        match (places, &node.op) {
+            ([0], _) if reveal_cancel::is_relu(node) => Ok(vec![(0, m.map(back)?)]),
+            ([0], op) if super::lrp::only_moves(op) || is_average(op) => {
+                Ok(vec![(0, m.map(back)?)])
+            }
+            _ => self.through_merged(node, places, &[Some(m.clone())]),
+        }
+    }
+
+    fn through_merged(
+        &self,
+        node: &Node,
+        places: &[usize],
+        m: &[Option<Multipliers>],
+    ) -> Result<Vec<(usize, Multipliers)>> {
+        let merge = |(m, &id): (&Option<Multipliers>, &ValueId)| {
+            m.as_ref().map(|m| m.merged(|| self.change(id))).transpose()
+        };
+        let m = m.iter().zip(&node.outputs).map(merge).collect::<Result<Vec<_>>>()?;
+        let found = self.through(node, places, &m)?;
+        Ok(found.into_iter().map(|(place, m)| (place, Multipliers::One(m))).collect())
+    }
+
+    /// By how much a value differs from the baseline's.
+    fn change(&self, id: ValueId) -> Result<Tensor> {
+        Ok((self.at_x.get(id)? - self.at_baseline.get(id)?)?)
     }
 
     /// The multipliers of what a node reads, by place.
@@ -141,12 +222,7 @@ impl Pass<'_> {
             Op::LayerNorm { .. } | Op::GroupNorm { .. } | Op::InstanceNorm { .. } if at_zero => {
                 one(0, self.norm(node, m)?)
             }
-            Op::AttentionMasks(rows) if at_zero => {
-                let (z, z0) = self.both(node, 0)?;
-                let inputs = self.at_x.inputs(node)?;
-                let [_, Some(weight), Some(bias)] = &inputs[..] else { return Err(no_rule(node)) };
-                one(0, gate_multiplier(&z, &z0, weight, bias, rows, m)?)
-            }
+            Op::AttentionMasks(rows) if at_zero => one(0, self.gate(node, rows, m)?),
             Op::Conv(_)
             | Op::ConvTranspose(_)
             | Op::Gemm(_)
@@ -186,8 +262,7 @@ impl Pass<'_> {
 
     /// By how much a node's result differs from the baseline's.
     fn output_change(&self, node: &Node) -> Result<Tensor> {
-        let id = node.outputs[0];
-        Ok((self.at_x.get(id)? - self.at_baseline.get(id)?)?)
+        self.change(node.outputs[0])
     }
 
     /// Each factor by the mean of the other one.
@@ -202,17 +277,20 @@ impl Pass<'_> {
         }
         Ok(found)
     }
+}
 
-    /// Through x·sigmoid(x).
-    fn through_silu(&self, node: &Node, sigmoid: NodeId, m: &Tensor) -> Result<(usize, Tensor)> {
-        let x = self.at_x.model.node(sigmoid).input(0);
-        let place = usize::from(node.input(0) != x);
-        let (x, x0) = self.both(node, place)?;
-        let open = self.at_x.get(self.at_x.model.node(sigmoid).outputs[0])?;
-        // s + x·s·(1 - s)
-        let derivative = (open * (1. + (&x * (1. - open)?)?)?)?;
-        let ratio = ratio(&self.output_change(node)?, &(x - x0)?, &derivative)?;
-        Ok((place, (m * ratio)?))
+/// The sum of the multipliers of each value.
+#[derive(Default)]
+struct Sums(BTreeMap<ValueId, Multipliers>);
+
+impl Sums {
+    fn add(&mut self, id: ValueId, m: Multipliers) -> Result<()> {
+        let sum = match self.0.remove(&id) {
+            Some(sum) => sum.add(&m)?,
+            None => m,
+        };
+        self.0.insert(id, sum);
+        Ok(())
     }
 }
 

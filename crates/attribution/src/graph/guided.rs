@@ -1,15 +1,15 @@
 //! Guided backpropagation through a graph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::Tensor;
-use foresee_graph::{Binary, Node, NodeId, Op, Unary};
+use foresee_graph::{Binary, NodeId, Op, Unary};
 
 use super::GraphModel;
 use super::one_node::back;
-use super::trace::{Sums, Trace};
+use super::self_gated::SelfGated;
+use super::trace::{Sums, Trace, one_hot};
 use crate::error::{Error, Result, check};
-use crate::layers::one_hot;
 use crate::tensors::{check_finite, check_input, in_batches};
 
 impl GraphModel {
@@ -17,23 +17,25 @@ impl GraphModel {
     /// only the positive part through on the way back. Of x's shape.
     ///
     /// So do the other functions that shut negative numbers out: leaky and parametric ReLU, a clip
-    /// from 0, ELU and its kin, GELU, SiLU (also as x·sigmoid(x)), Mish, hard swish, softplus. The
-    /// gradient goes through the function first. (Captum guides `torch.nn.ReLU` alone.)
+    /// from 0 that is no part of a gate, ELU and its kin, GELU, SiLU and hard swish (also as
+    /// products with a sigmoid), Mish, softplus. The gradient goes through the function first.
+    /// (Captum guides `torch.nn.ReLU` alone.)
     ///
     /// # Errors
     /// If the graph has none of them, the input does not fit, there is no such output, or the
     /// gradient is not finite.
     pub fn guided_backprop(&self, x: &Tensor, target: usize) -> Result<Tensor> {
         check_input(x)?;
-        let silus = self.silus();
+        let rectifiers = Rectifiers::new(self);
         check(
-            !silus.is_empty() || self.needed.iter().any(|&id| self.is_rectifier(self.node(id))),
+            !rectifiers.is_empty(),
             "nodes",
             format!("{:?}", self.operations()),
             "with at least one ReLU or a function like it",
         )?;
+        let (model, column) = self.of_one_output(target)?;
         in_batches(x, self.batch, |x| {
-            let gradient = self.guided(&Trace::new(self, x)?, target, &silus)?;
+            let gradient = model.guided(&Trace::new(&model, x)?, column, target, &rectifiers)?;
             check_finite(gradient, || "the gradient in the input".into())
         })
     }
@@ -41,12 +43,13 @@ impl GraphModel {
     fn guided(
         &self,
         trace: &Trace,
+        column: usize,
         target: usize,
-        silus: &BTreeMap<NodeId, NodeId>,
+        rectifiers: &Rectifiers,
     ) -> Result<Tensor> {
         let mut sums = Sums::default();
-        sums.add(self.output, one_hot(trace.get(self.output)?, target, target)?)?;
-        // What a product x·sigmoid(x) sends to x, until the sigmoid's part has come.
+        sums.add(self.output, one_hot(trace.get(self.output)?, column, target)?)?;
+        // What a product x·s(x) sends to x, until the gate's part has come.
         let mut held: BTreeMap<NodeId, Tensor> = BTreeMap::new();
         for id in trace.backwards() {
             let node = self.node(id);
@@ -57,43 +60,20 @@ impl GraphModel {
             let gradients = back(node, &trace.inputs(node)?, &places, &g)?;
             for (&place, gradient) in places.iter().zip(gradients) {
                 let Some(value) = node.input(place) else { continue };
-                let sigmoid = silus.get(&id).filter(|sigmoid| {
-                    // The sigmoid's own result gets the plain gradient.
-                    self.node(**sigmoid).outputs[0] != value
-                });
-                if let Some(&sigmoid) = sigmoid {
-                    held.insert(sigmoid, gradient);
+                // The gate's own result gets the plain gradient.
+                if let Some(of) = rectifiers.products.get(&id).filter(|of| of.place == place) {
+                    held.insert(of.gate[0], gradient);
                     continue;
                 }
                 let gradient = match held.remove(&id) {
                     Some(of_product) => (gradient + of_product)?.relu()?,
-                    None if self.is_rectifier(node) && place == 0 => gradient.relu()?,
+                    None if rectifiers.nodes.contains(&id) && place == 0 => gradient.relu()?,
                     None => gradient,
                 };
                 sums.add(value, gradient)?;
             }
         }
         sums.take(self.input).ok_or(Error::NoGradient("the input"))
-    }
-
-    /// Products x·sigmoid(x), each with its sigmoid.
-    pub(super) fn silus(&self) -> BTreeMap<NodeId, NodeId> {
-        let sigmoid_of = |product: &Node| {
-            let &[Some(a), Some(b)] = &product.inputs[..] else { return None };
-            [(a, b), (b, a)].into_iter().find_map(|(x, gate)| {
-                let node = self.graph.producer(gate)?;
-                let sigmoid = self.node(node);
-                let is_sigmoid = matches!(sigmoid.op, Op::Unary(Unary::Sigmoid));
-                let is_silu = is_sigmoid && sigmoid.input(0) == Some(x);
-                (is_silu && self.readers(gate).count() == 1).then_some(node)
-            })
-        };
-        let products = self
-            .needed
-            .iter()
-            .copied()
-            .filter(|&id| matches!(self.node(id).op, Op::Binary(Binary::Mul)));
-        products.filter_map(|id| Some((id, sigmoid_of(self.node(id))?))).collect()
     }
 
     /// The operations of the nodes that the output needs, each once.
@@ -103,12 +83,43 @@ impl GraphModel {
         names.dedup();
         names
     }
+}
 
-    /// Whether a node shuts negative numbers out.
-    fn is_rectifier(&self, node: &Node) -> bool {
-        match &node.op {
-            Op::Unary(
-                Unary::Relu
+/// What shuts negative numbers out.
+struct Rectifiers {
+    nodes: BTreeSet<NodeId>,
+    /// Products x·s(x).
+    products: BTreeMap<NodeId, SelfGated>,
+}
+
+impl Rectifiers {
+    fn new(model: &GraphModel) -> Self {
+        let products = model.self_gated();
+        // A clip that makes a gate is no activation.
+        let mut in_gates: BTreeSet<NodeId> =
+            products.values().flat_map(|of| of.gate.iter().copied()).collect();
+        for &node in model.gates.values() {
+            let inputs = model.node(node).inputs.iter().flatten();
+            in_gates.extend(inputs.filter_map(|&id| model.graph.producer(id)));
+        }
+        let is_rectifier = |id: &NodeId| match &model.node(*id).op {
+            Op::Clip => !in_gates.contains(id) && model.clips_at_zero(model.node(*id)),
+            op => rectifies(op),
+        };
+        let nodes = model.needed.iter().copied().filter(is_rectifier).collect();
+        Self { nodes, products }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.products.is_empty()
+    }
+}
+
+fn rectifies(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Unary(
+            Unary::Relu
                 | Unary::LeakyRelu(_)
                 | Unary::Elu(_)
                 | Unary::Celu(_)
@@ -119,11 +130,7 @@ impl GraphModel {
                 | Unary::Silu
                 | Unary::Mish
                 | Unary::HardSwish
-                | Unary::Softplus,
-            )
-            | Op::Binary(Binary::PRelu) => true,
-            Op::Clip => node.input(1).and_then(|low| self.number(low)) == Some(0.),
-            _ => false,
-        }
-    }
+                | Unary::Softplus
+        ) | Op::Binary(Binary::PRelu)
+    )
 }

@@ -29,7 +29,18 @@ impl GraphModel {
     /// If x does not fit, or there is no such value.
     pub fn last_spatial(&self, x: &Tensor) -> Result<ValueId> {
         check_input(x)?;
-        let trace = Trace::new(self, &x.narrow(0, 0, 1)?)?;
+        let known = self.last_spatial.get().filter(|(shape, _)| shape[..] == x.dims()[1..]);
+        if let Some(&(_, value)) = known {
+            return Ok(value);
+        }
+        let value = self.find_last_spatial(&x.narrow(0, 0, 1)?)?;
+        self.last_spatial.get_or_init(|| (x.dims()[1..].to_vec(), value));
+        Ok(value)
+    }
+
+    fn find_last_spatial(&self, x: &Tensor) -> Result<ValueId> {
+        let (model, _) = self.of_one_output(0)?;
+        let trace = Trace::new(&model, x)?;
         let mut layouts = BTreeMap::new();
         if x.rank() == 4 {
             layouts.insert(self.input, Layout::ChannelsFirst);

@@ -1,6 +1,7 @@
 //! Graphs that are cut at a value.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 use foresee_graph::{Op, Origin, ValueId};
@@ -10,7 +11,7 @@ use crate::activations::Activations;
 use crate::error::{Error, Result};
 use crate::gradient_check::ModelChecks;
 use crate::target::Target;
-use crate::tensors::check_rows;
+use crate::tensors::{batches, check_rows};
 
 /// A [`GraphModel`] cut at a value, by [`GraphModel::split_at`].
 ///
@@ -78,7 +79,7 @@ impl GraphModel {
 
     /// Inputs of 0 whose shape alone matters.
     fn blank(&self, z: &Tensor) -> Result<Tensor> {
-        let Origin::Input(sizes) = &self.graph.value(self.input).origin else {
+        let Origin::Input { sizes, .. } = &self.graph.value(self.input).origin else {
             return Err(Error::Degenerate("a graph without an input"));
         };
         let mut shape = vec![z.dim(0)?];
@@ -102,7 +103,7 @@ impl SplitGraph<'_> {
         let given = [(self.model.input, x.clone()), (self.value, z.clone())];
         // The input itself can be where the model is cut.
         let given = if self.value == self.model.input { &given[1..] } else { &given[..] };
-        self.model.evaluate(given, self.model.output)
+        self.model.outputs(given)
     }
 }
 
@@ -114,7 +115,7 @@ impl Activations for SplitGraph<'_> {
 
     fn outputs(&self, z: &Tensor) -> candle_core::Result<Tensor> {
         let outputs = match self.around {
-            Around::Nothing => self.model.evaluate(&[(self.value, z.clone())], self.model.output),
+            Around::Nothing => self.model.outputs(&[(self.value, z.clone())]),
             Around::Shape => self.model.blank(z).and_then(|x| self.outputs_with(&x, z)),
             Around::Numbers => {
                 let reason = "the output knows the input also on a path around it, so that it does \
@@ -136,14 +137,21 @@ impl Activations for SplitGraph<'_> {
 
     fn activation_and_gradient(&self, x: &Tensor, target: usize) -> Result<(Tensor, Tensor)> {
         let x = x.detach();
+        // The activation is the same for all outputs, unless it is of one output itself.
+        let alone = self.model.graph.with_one_output(self.model.output, target)?;
+        let (model, column) = match alone {
+            Some((graph, changed)) if !changed.contains(&self.value) => {
+                (GraphModel { graph: Arc::new(graph), ..self.model.clone() }, 0)
+            }
+            _ => (self.model.clone(), target),
+        };
+        let split = SplitGraph { model: &model, ..*self };
         let (mut activations, mut gradients) = (vec![], vec![]);
-        let n = x.dim(0)?;
-        for start in (0..n).step_by(self.model.batch) {
-            let x = x.narrow(0, start, self.model.batch.min(n - start))?;
+        for x in batches(&x, self.model.batch)? {
             let z = self.features(&x)?.detach();
             check_rows(&z, x.dim(0)?)?;
-            let rest = |z: &Tensor| self.outputs_with(&x, z).map_err(candle_core::Error::wrap);
-            let gradient = Target::new(rest, target).unchecked_gradient(&z, "the activation")?;
+            let rest = |z: &Tensor| split.outputs_with(&x, z).map_err(candle_core::Error::wrap);
+            let gradient = Target::new(rest, column).unchecked_gradient(&z, "the activation")?;
             activations.push(z);
             gradients.push(gradient);
         }

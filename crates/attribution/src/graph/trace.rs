@@ -72,6 +72,39 @@ impl<'a> Trace<'a> {
     }
 }
 
+impl GraphModel {
+    /// Whether the batch is the first dimension of every value that changes with the input, found
+    /// by a run on one of the inputs x and one on two of them.
+    pub(super) fn leads_with_batch(&self, x: &Tensor) -> Result<bool> {
+        if let Some(&known) = self.leads_with_batch.get() {
+            return Ok(known);
+        }
+        if self.batch == 1 || x.dim(0)? == 1 {
+            return Ok(false);
+        }
+        let (one, two) =
+            (Trace::new(self, &x.narrow(0, 0, 1)?)?, Trace::new(self, &x.narrow(0, 0, 2)?)?);
+        let mut leads = true;
+        for &id in &one.active {
+            let (one, two) = (one.get(id)?.dims(), two.get(id)?.dims());
+            leads &= one.first() == Some(&1) && two.first() == Some(&2) && one[1..] == two[1..];
+        }
+        Ok(*self.leads_with_batch.get_or_init(|| leads))
+    }
+}
+
+/// 1 in column `index` of the outputs [B, K], which is output `target` of a model.
+pub(super) fn one_hot(outputs: &Tensor, index: usize, target: usize) -> Result<Tensor> {
+    match *outputs.dims() {
+        [_, k] if index < k => {
+            let row = (0..k).map(|i| f64::from(u8::from(i == index)));
+            let row = Tensor::from_iter(row, outputs.device())?.to_dtype(outputs.dtype())?;
+            Ok(row.broadcast_as(outputs.shape())?.contiguous()?)
+        }
+        ref shape => Err(Error::Target { target, shape: shape.to_vec() }),
+    }
+}
+
 /// A sum of tensors for each value.
 #[derive(Default)]
 pub(super) struct Sums(BTreeMap<ValueId, Tensor>);

@@ -1,30 +1,25 @@
 //! [`Layers`] with the weights of a PyTorch model.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::Layers;
-use super::build::BatchNorm;
-use super::layer::Function;
-use super::ops::Conv2d;
 use super::weights::Weights;
+use super::{BatchNorm, Conv2d, Layers};
 use crate::error::{Error, Result};
 
 /// What a layer of [`Layers::load`] is. Its name in the list is that of the PyTorch module, and its
 /// tensors are `NAME.weight` and so on.
 ///
 /// `nn.Dropout` and `nn.Identity` do nothing in evaluation mode: leave them out.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub enum LayerKind {
     /// `nn.Conv2d` without groups: `NAME.weight` and, if it is there, `NAME.bias`.
     Conv2d(Conv2d),
     /// `nn.Linear`: `NAME.weight` and, if it is there, `NAME.bias`.
     Linear,
-    /// `nn.BatchNorm2d` or `nn.BatchNorm1d` in evaluation mode, merged into the convolution or
-    /// linear layer before it: `NAME.running_mean` and `NAME.running_var`, and, if they are there,
-    /// `NAME.weight` and `NAME.bias`.
+    /// `nn.BatchNorm2d` or `nn.BatchNorm1d` in evaluation mode: `NAME.running_mean` and
+    /// `NAME.running_var`, and, if they are there, `NAME.weight` and `NAME.bias`.
     BatchNorm {
         /// Added to the variance. A state dict does not have it; PyTorch's default is 1e-5.
         epsilon: f64,
@@ -52,26 +47,6 @@ pub enum LayerKind {
     Flatten,
     /// x + branch(x). The names of its layers are whole ones, such as `layer1.0.conv1`.
     Residual(Vec<(String, LayerKind)>),
-    /// Any other function, see [`Layers::other`].
-    Other(Function),
-}
-
-impl std::fmt::Debug for LayerKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Conv2d(options) => f.debug_tuple("Conv2d").field(options).finish(),
-            Self::Linear => f.write_str("Linear"),
-            Self::BatchNorm { epsilon } => write!(f, "BatchNorm {{ epsilon: {epsilon:?} }}"),
-            Self::Relu => f.write_str("Relu"),
-            Self::LeakyRelu { slope } => write!(f, "LeakyRelu {{ slope: {slope:?} }}"),
-            Self::MaxPool { size } => write!(f, "MaxPool {{ size: {size} }}"),
-            Self::AveragePool { size } => write!(f, "AveragePool {{ size: {size} }}"),
-            Self::GlobalAveragePool => f.write_str("GlobalAveragePool"),
-            Self::Flatten => f.write_str("Flatten"),
-            Self::Residual(branch) => f.debug_tuple("Residual").field(branch).finish(),
-            Self::Other(_) => f.write_str("Other"),
-        }
-    }
 }
 
 impl LayerKind {
@@ -79,13 +54,6 @@ impl LayerKind {
     pub fn residual<N: Into<String>>(branch: impl IntoIterator<Item = (N, LayerKind)>) -> Self {
         let named = |(name, kind): (N, LayerKind)| -> (String, LayerKind) { (name.into(), kind) };
         Self::Residual(branch.into_iter().map(named).collect())
-    }
-
-    /// [`Other`](Self::Other) of a function, see [`Layers::other`].
-    pub fn other(
-        function: impl Fn(&Tensor) -> candle_core::Result<Tensor> + Send + Sync + 'static,
-    ) -> Self {
-        Self::Other(Arc::new(function))
     }
 }
 
@@ -107,7 +75,7 @@ impl Layers {
     ///     ("features.0.bias".to_owned(), zeros(&[8])?),
     ///     ("fc.weight".to_owned(), zeros(&[10, 8])?),
     /// ]));
-    /// let layers = Layers::load(
+    /// let model = Layers::load(
     ///     &weights,
     ///     [
     ///         ("features.0", LayerKind::Conv2d(Conv2d { padding: 1, ..Conv2d::default() })),
@@ -115,9 +83,9 @@ impl Layers {
     ///         ("avgpool", LayerKind::GlobalAveragePool),
     ///         ("fc", LayerKind::Linear),
     ///     ],
-    /// )?;
-    /// layers.check_input_shape(&[3, 32, 32])?;
-    /// assert_eq!(layers.forward(&zeros(&[2, 3, 32, 32])?)?.dims(), [2, 10]);
+    /// )?
+    /// .model()?;
+    /// assert_eq!(model.forward(&zeros(&[2, 3, 32, 32])?)?.dims(), [2, 10]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -146,7 +114,7 @@ impl Layers {
     ) -> Result<(Self, Vec<String>)> {
         let mut loader = Loader { weights, used: BTreeSet::new() };
         let named = layers.into_iter().map(|(name, kind)| -> (String, _) { (name.into(), kind) });
-        let loaded = loader.sequence(named)?;
+        let loaded = loader.append_all(Layers::new(), named)?;
         let is_unused =
             |name: &String| !loader.used.contains(name) && !name.ends_with("num_batches_tracked");
         Ok((loaded, weights.names().into_iter().filter(is_unused).collect()))
@@ -159,13 +127,12 @@ struct Loader<'w, 'a> {
 }
 
 impl Loader<'_, '_> {
-    fn sequence(
+    fn append_all(
         &mut self,
-        layers: impl IntoIterator<Item = (String, LayerKind)>,
+        layers: Layers,
+        more: impl IntoIterator<Item = (String, LayerKind)>,
     ) -> Result<Layers> {
-        layers
-            .into_iter()
-            .try_fold(Layers::new(), |layers, (name, kind)| self.append(layers, &name, kind))
+        more.into_iter().try_fold(layers, |layers, (name, kind)| self.append(layers, &name, kind))
     }
 
     fn append(&mut self, layers: Layers, name: &str, kind: LayerKind) -> Result<Layers> {
@@ -187,8 +154,9 @@ impl Loader<'_, '_> {
             LayerKind::AveragePool { size } => layers.average_pool(name, size),
             LayerKind::GlobalAveragePool => layers.global_average_pool(name),
             LayerKind::Flatten => layers.flatten(name),
-            LayerKind::Residual(branch) => layers.residual(name, self.sequence(branch)?),
-            LayerKind::Other(function) => layers.other(name, move |x: &Tensor| function(x)),
+            LayerKind::Residual(branch) => {
+                layers.residual(name, |layers| self.append_all(layers, branch))
+            }
         }
     }
 

@@ -1,174 +1,142 @@
-//! What is known of the shapes of layers' outputs before anything runs, so that layers that do not
-//! fit each other are told while they are built.
+//! What is known of the shape between two layers, so that layers that do not fit each other are
+//! refused while they are listed. The size of images is not known.
 
-use super::Layers;
-use super::layer::{Layer, NamedLayer};
 use crate::error::{Error, Result};
 
-/// One dimension of a layer's output.
+/// One dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Size {
+pub(super) enum Size {
     Any,
     Is(usize),
     MultipleOf(usize),
 }
 
-/// Without the batch; none if not even the number of dimensions is known.
-type Shape = Option<Vec<Size>>;
-
-/// A layer's output and what gives it.
-#[derive(Debug, Clone)]
-struct Flow {
-    shape: Shape,
+/// What flows from a layer to the next.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Flow {
+    /// Without the batch; none before the first layer.
+    shape: Option<Vec<Size>>,
+    /// The layer that gives it.
     from: String,
 }
 
-impl Layers {
-    /// Whether inputs [B, ...] of this `shape`, without its B, go through all layers; nothing is
-    /// computed. While layers are built only their channels and features are compared, since the
-    /// size of the images is not known: here it is. What follows an [`other`](Self::other) is not
-    /// seen.
-    ///
-    /// # Errors
-    /// Where the output of a layer does not fit the next: names both and their shapes.
-    pub fn check_input_shape(&self, shape: &[usize]) -> Result<()> {
-        let shape = Some(shape.iter().map(|&n| Size::Is(n)).collect());
-        through(&self.sequence, Flow { shape, from: "the input".into() }).map(drop)
+impl Flow {
+    /// Behind another layer. What a ReLU or a norm passes on is from the layer before it.
+    pub fn then(&self, layer: &str, shape: Vec<Size>, passes_on: bool) -> Self {
+        let from = if passes_on { self.from.clone() } else { format!("layer {layer:?}") };
+        Self { shape: Some(shape), from }
     }
-}
 
-/// Whether layers fit each other, whatever their input.
-pub(crate) fn check_layers(layers: &[NamedLayer]) -> Result<()> {
-    through(layers, Flow { shape: None, from: "the input".into() }).map(drop)
-}
-
-fn through(layers: &[NamedLayer], input: Flow) -> Result<Flow> {
-    layers.iter().try_fold(input, |flow, named| {
-        let shape = match &named.layer {
-            Layer::Residual(branch) => residual_sum(&named.name, branch, &flow)?,
-            layer => output(layer, flow.shape.as_deref())
-                .map_err(|needs| apart(&named.name, needs, &flow))?,
-        };
-        // A ReLU passes on what the layer before it gave.
-        let from = match named.layer {
-            Layer::LeakyRelu { .. } => flow.from,
-            _ => format!("layer {:?}", named.name),
-        };
-        Ok(Flow { shape, from })
-    })
-}
-
-fn apart(layer: &str, needs: String, flow: &Flow) -> Error {
-    let gives = flow.shape.as_deref().map_or_else(|| "[B, ...]".into(), text);
-    Error::LayersApart { layer: layer.into(), needs, before: flow.from.clone(), gives }
-}
-
-/// x + branch(x), where x is what flows in, or what the branch's first layer needs.
-fn residual_sum(name: &str, branch: &[NamedLayer], input: &Flow) -> Result<Shape> {
-    let needed = || branch.first().and_then(|first| needed(&first.layer));
-    let input = Flow { shape: input.shape.clone().or_else(needed), from: input.from.clone() };
-    let end = through(branch, input.clone())?;
-    let (Some(x), Some(y)) = (&input.shape, &end.shape) else {
-        return Ok(input.shape.or(end.shape));
-    };
-    if x.len() != y.len() || !x.iter().zip(y).all(|(a, b)| a.may_be(*b)) {
-        let needs = format!("{} at the end of its branch, as at its start", text(x));
-        return Err(apart(name, needs, &end));
+    fn apart(&self, layer: &str, needs: String) -> Error {
+        let gives = self.shape.as_deref().map_or_else(|| "[B, ...]".into(), text);
+        Error::LayersApart { layer: layer.into(), needs, before: self.from.clone(), gives }
     }
-    Ok(Some(x.iter().zip(y).map(|(a, b)| if matches!(a, Size::Is(_)) { *a } else { *b }).collect()))
-}
 
-/// What a layer needs, as far as its weights tell.
-fn needed(layer: &Layer) -> Shape {
-    match layer {
-        Layer::Conv2d { weight, .. } | Layer::Gate { weight, .. } => {
-            Some(vec![Size::Is(weight.dims()[1]), Size::Any, Size::Any])
-        }
-        Layer::Linear { weight, .. } => Some(vec![Size::Is(weight.dims()[1])]),
-        _ => None,
-    }
-}
-
-/// The output's shape, or what the layer needs in place of this input.
-fn output(layer: &Layer, input: Option<&[Size]>) -> std::result::Result<Shape, String> {
-    let weighted = |shape: &str, weight: &[usize]| format!("{shape} (its weight is {weight:?})");
-    Ok(match layer {
-        Layer::Conv2d { weight, options, .. } => {
-            let dims = weight.dims();
-            let (i, [c, h, w]) = (dims[1], image(input, dims[1])?);
-            if !c.may_be(Size::Is(i)) {
-                let groups = match c {
-                    Size::Is(c) if i > 0 && c % i == 0 => {
-                        "; a convolution with groups goes in by `other`"
-                    }
-                    _ => "",
-                };
-                return Err(weighted(&format!("[B, {i}, H, W]"), dims) + groups);
+    /// The number of channels, if it is known, of images that a layer needs, with so many channels
+    /// if it has weights of this shape.
+    pub fn images(
+        &self,
+        layer: &str,
+        channels: Option<usize>,
+        weight: &[usize],
+    ) -> Result<Option<usize>> {
+        let needs = channels.map_or("C".into(), |channels| channels.to_string());
+        let needs = || of_weight(format!("images [B, {needs}, H, W]"), weight);
+        match (self.shape.as_deref(), channels) {
+            (None, _) => Ok(channels),
+            (Some(&[c, _, _]), None) => Ok(c.known()),
+            (Some(&[c, _, _]), Some(channels)) if c.may_be(Size::Is(channels)) => {
+                Ok(Some(channels))
             }
-            let steps = |size: Size, n: usize| {
-                let window = options.dilation * n.saturating_sub(1) + 1;
-                size.windows(window, options.stride, options.padding)
-            };
-            Some(vec![Size::Is(dims[0]), steps(h, dims[2])?, steps(w, dims[3])?])
+            (Some(&[Size::Is(c), _, _]), Some(channels)) if channels > 0 && c % channels == 0 => {
+                let groups = "; a convolution with groups is a node of `foresee_graph::Builder`";
+                Err(self.apart(layer, needs() + groups))
+            }
+            _ => Err(self.apart(layer, needs())),
         }
-        Layer::Linear { weight, .. } => match (weight.dims(), input) {
-            (&[o, i], Some(&[features])) if features.may_be(Size::Is(i)) => Some(vec![Size::Is(o)]),
-            (&[o, _], None) => Some(vec![Size::Is(o)]),
-            (dims, _) => return Err(weighted(&format!("[B, {}]", dims[1]), dims)),
-        },
-        Layer::Readout { weight, .. } => {
-            let dims = weight.dims();
-            let fits = |k: Size, c: Size| {
-                (k.may_be(Size::Is(dims[0])) || k == Size::Is(1)) && c.may_be(Size::Is(dims[1]))
-            };
-            match input {
-                Some(&[k, c]) if !fits(k, c) => {
-                    return Err(weighted(&format!("[B, {}, {}]", dims[0], dims[1]), dims));
-                }
-                None | Some(&[_, _]) => Some(vec![Size::Is(dims[0])]),
-                Some(_) => return Err(weighted("[B, K, C]", dims)),
+    }
+
+    /// Features, of which a layer needs so many.
+    pub fn features(&self, layer: &str, count: usize, weight: &[usize]) -> Result<()> {
+        match self.shape.as_deref() {
+            None => Ok(()),
+            Some([features]) if features.may_be(Size::Is(count)) => Ok(()),
+            Some(_) => Err(self.apart(layer, of_weight(format!("[B, {count}]"), weight))),
+        }
+    }
+
+    /// [B, K, C].
+    pub fn attributes(&self, layer: &str, [k, c]: [usize; 2]) -> Result<()> {
+        match self.shape.as_deref() {
+            None => Ok(()),
+            Some([first, second]) if first.may_be(Size::Is(k)) && second.may_be(Size::Is(c)) => {
+                Ok(())
+            }
+            Some(_) => Err(self.apart(layer, of_weight(format!("[B, {k}, {c}]"), &[k, c]))),
+        }
+    }
+
+    /// The shape, whose first dimension a norm needs to have so many.
+    pub fn channels(&self, layer: &str, count: usize) -> Result<Vec<Size>> {
+        match self.shape.as_deref() {
+            Some([channels, rest @ ..]) if channels.may_be(Size::Is(count)) => {
+                Ok([&[Size::Is(count)], rest].concat())
+            }
+            None => Err(self.first(layer)),
+            Some(_) => Err(self.apart(layer, format!("[B, {count}, ...]"))),
+        }
+    }
+
+    /// The shape, of what is not the first layer.
+    pub fn known(&self, layer: &str) -> Result<Vec<Size>> {
+        self.shape.clone().ok_or_else(|| self.first(layer))
+    }
+
+    fn first(&self, layer: &str) -> Error {
+        Error::Layer {
+            method: "a list of layers",
+            layer: layer.into(),
+            reason: "it cannot be the first: the shape of its input would not be known".into(),
+        }
+    }
+
+    /// The shape, and the shape without its last two dimensions.
+    pub fn without_pixels(&self, layer: &str) -> Result<(Vec<Size>, Vec<Size>)> {
+        let shape = self.shape.clone().unwrap_or_else(|| Size::image(None));
+        match &shape[..] {
+            [before @ .., _, _] if !before.is_empty() => Ok((shape.clone(), before.to_vec())),
+            _ => Err(self.apart(layer, "[B, ..., H, W]".into())),
+        }
+    }
+
+    /// The shape of the sum with the end of a branch that begins here.
+    pub fn sum(&self, layer: &str, end: &Self) -> Result<Vec<Size>> {
+        let shape = end.shape.clone().unwrap_or_default();
+        let Some(start) = &self.shape else { return Ok(shape) };
+        let fits = |(a, b): (&Size, &Size)| a.may_be(*b);
+        match start.len() == shape.len() && start.iter().zip(&shape).all(fits) {
+            true => Ok(shape),
+            false => {
+                let needs = format!("{} at the end of its branch, as at its start", text(start));
+                Err(end.apart(layer, needs))
             }
         }
-        Layer::Gate { weight, .. } => {
-            let dims = weight.dims();
-            let [c, h, w] = image(input, dims[1])?;
-            if !c.may_be(Size::Is(dims[1])) {
-                return Err(weighted(&format!("[B, {}, H, W]", dims[1]), dims));
-            }
-            Some(vec![Size::Is(dims[0] / dims[1].max(1)), Size::Is(dims[1]), h, w])
-        }
-        Layer::AveragePool { size } | Layer::MaxPool { size } => {
-            let [c, h, w] = image(input, "C")?;
-            Some(vec![c, h.windows(*size, *size, 0)?, w.windows(*size, *size, 0)?])
-        }
-        Layer::GlobalAveragePool => match input {
-            None => None,
-            Some([before @ .., _, _]) => Some(before.to_vec()),
-            Some(_) => return Err("[B, ..., H, W]".into()),
-        },
-        Layer::Flatten => match input {
-            None => Some(vec![Size::Any]),
-            Some([]) => return Err("[B, ...]".into()),
-            Some(sizes) => Some(vec![product(sizes)]),
-        },
-        Layer::LeakyRelu { .. } => input.map(<[Size]>::to_vec),
-        Layer::Residual(_) | Layer::Other { .. } => None,
-    })
-}
-
-/// Channels, height and width.
-fn image(
-    input: Option<&[Size]>,
-    channels: impl std::fmt::Display,
-) -> std::result::Result<[Size; 3], String> {
-    match input {
-        None => Ok([Size::Any; 3]),
-        Some(&[c, h, w]) => Ok([c, h, w]),
-        Some(_) => Err(format!("images [B, {channels}, H, W]")),
     }
 }
 
 impl Size {
+    /// [C, H, W].
+    pub fn image(channels: Option<usize>) -> Vec<Self> {
+        vec![channels.map_or(Self::Any, Self::Is), Self::Any, Self::Any]
+    }
+
+    pub fn known(self) -> Option<usize> {
+        match self {
+            Self::Is(size) => Some(size),
+            _ => None,
+        }
+    }
+
     fn may_be(self, other: Self) -> bool {
         match (self, other) {
             (Self::Is(n), Self::Is(m)) => n == m,
@@ -179,30 +147,20 @@ impl Size {
         }
     }
 
-    /// How many windows there are, or that not one is.
-    fn windows(
-        self,
-        window: usize,
-        stride: usize,
-        padding: usize,
-    ) -> std::result::Result<Self, String> {
-        let Self::Is(n) = self else { return Ok(Self::Any) };
-        match (n + 2 * padding).checked_sub(window) {
-            Some(rest) => Ok(Self::Is(rest / stride + 1)),
-            None => Err(format!("images of at least {window} pixels a side, with their padding,")),
+    pub fn product(sizes: &[Self]) -> Self {
+        let known = sizes.iter().fold(1, |known, size| match *size {
+            Self::Any => known,
+            Self::Is(n) | Self::MultipleOf(n) => known * n,
+        });
+        match sizes.iter().all(|size| matches!(size, Self::Is(_))) {
+            true => Self::Is(known),
+            false => Self::MultipleOf(known),
         }
     }
 }
 
-fn product(sizes: &[Size]) -> Size {
-    let known = sizes.iter().fold(1, |known, size| match *size {
-        Size::Any => known,
-        Size::Is(n) | Size::MultipleOf(n) => known * n,
-    });
-    match sizes.iter().all(|size| matches!(size, Size::Is(_))) {
-        true => Size::Is(known),
-        false => Size::MultipleOf(known),
-    }
+fn of_weight(shape: String, weight: &[usize]) -> String {
+    if weight.is_empty() { shape } else { format!("{shape} (its weight is {weight:?})") }
 }
 
 /// As the batch's shape is written.

@@ -15,8 +15,8 @@ pub struct GradCam {
     /// Whether only the positive part is kept, as in the papers. Default true. (Captum's default is
     /// false.)
     pub relu: bool,
-    /// Inputs at once, from 1. Default as many as the activations say ([`Activations::batch_size`];
-    /// of [`Layers`](crate::Layers) their own [`batch`](crate::Layers::batch)).
+    /// Inputs at once, from 1. Default as many as the activations say
+    /// ([`Activations::batch_size`]).
     pub batch: Option<usize>,
 }
 

@@ -4,8 +4,7 @@ use candle_core::Tensor;
 
 use super::cam::cam;
 use crate::error::{Error, Result};
-use crate::layers::{Layer, Layers, forward_all, masks};
-use crate::tensors::{check_float, check_like, in_batches};
+use crate::tensors::{check_float, check_like};
 
 /// How the masks of all channels become one map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,38 +41,4 @@ pub fn mask_map(
         MaskWeights::Readout => cam(masks, readout),
         MaskWeights::Contribution => cam(&(masks * features)?, readout),
     }
-}
-
-impl Layers {
-    /// [`mask_map`] of output `target` for a model that ends with [`gate`](Self::gate), global
-    /// average pooling and [`readout`](Self::readout).
-    ///
-    /// # Errors
-    /// If the model ends in another way, there is no such output, or x does not fit.
-    pub fn mask_map(&self, x: &Tensor, target: usize, weights: MaskWeights) -> Result<Tensor> {
-        let (narrow, _) = self.with_one_output(target)?;
-        let [before @ .., gate, pool, last] = &narrow.sequence[..] else {
-            return Err(no_masks(self.sequence.last().map_or("", |named| &named.name)));
-        };
-        let (
-            Layer::Gate { weight, bias, rows },
-            Layer::GlobalAveragePool,
-            Layer::Readout { weight: readout, .. },
-        ) = (&gate.layer, &pool.layer, &last.layer)
-        else {
-            return Err(no_masks(&last.name));
-        };
-        if readout.dims()[0] != 1 {
-            return Err(Error::Target { target, shape: vec![x.dim(0)?, readout.dims()[0]] });
-        }
-        in_batches(x, self.batch, |x| {
-            let z = forward_all(before, x)?;
-            mask_map(&masks(&z, weight, bias, rows)?.squeeze(1)?, &z, &readout.get(0)?, weights)
-        })
-    }
-}
-
-fn no_masks(layer: &str) -> Error {
-    let reason = "the model must end with `gate`, `global_average_pool` and `readout`".into();
-    Error::Layer { method: "the map of masks", layer: layer.into(), reason }
 }

@@ -62,16 +62,17 @@ fn guided_grad_cam_is_the_product_of_both() -> AnyResult {
         .conv2d("conv", &tensor(&[1., 2.], &[2, 1, 1, 1]), None, Conv2d::default())?
         .relu("relu")?;
     let layers = layers.global_average_pool("gap")?.linear("last", &row(&[3., -1.]), None)?;
+    let layers = layers.model()?;
     let x = tensor(&[1., 2.], &[1, 1, 1, 2]);
     // Of the gradient 3/2 - 1 only 3/2 comes through the ReLU; Grad-CAM is 3/2·x - 1/2·2x.
-    assert_near(&values(&layers.gradient(&x, 0)?), &[0.5, 0.5]);
-    assert_near(&values(&guided_backprop(&layers, &x, 0)?), &[1.5, 1.5]);
+    assert_near(&values(&layers.target(0).gradient(&x)?), &[0.5, 0.5]);
+    assert_near(&values(&layers.guided_backprop(&x, 0)?), &[1.5, 1.5]);
     assert_near(
         &values(&grad_cam(&layers.split_at("relu")?, &x, 0, &GradCam::default())?),
         &[0.5, 1.],
     );
     assert_near(
-        &values(&guided_grad_cam(&layers, "relu", &x, 0, Interpolation::Nearest)?),
+        &values(&layers.guided_grad_cam("relu", &x, 0, Interpolation::Nearest)?),
         &[0.75, 1.5],
     );
     Ok(())

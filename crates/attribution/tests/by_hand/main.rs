@@ -3,7 +3,6 @@
 mod cams;
 mod gradients;
 mod importance;
-mod layers;
 mod metrics;
 mod models;
 mod refusals;
@@ -43,21 +42,23 @@ fn quadratic(x: &Tensor) -> CandleResult<Tensor> {
 }
 
 /// h = (x₀ + 2x₁, 3x₀ + x₁), ReLU, h₀ - h₁: at (1, 1) h = (3, 4), f = -1.
-fn two_layers() -> Result<Layers> {
+fn two_layers() -> Result<GraphModel> {
     let first = tensor(&[1., 2., 3., 1.], &[2, 2]);
-    Layers::new().linear("first", &first, None)?.relu("relu")?.linear(
-        "second",
-        &row(&[1., -1.]),
-        None,
-    )
+    let hidden = Layers::new().linear("first", &first, None)?.relu("relu")?;
+    hidden.linear("second", &row(&[1., -1.]), None)?.model()
 }
 
 /// Two attributes on two channels of one row of two pixels.
-fn masked() -> Result<Layers> {
+fn masked() -> Result<GraphModel> {
     // M^0 is 1/2 everywhere; M^1 = sigmoid(z₀) for both channels.
     let weight = tensor(&[0., 0., 0., 0., 1., 0., 1., 0.], &[4, 2, 1, 1]);
     let layers = Layers::new()
         .gate("masks", &weight, &tensor(&[0.; 4], &[4]))?
         .global_average_pool("gap")?;
-    layers.readout("readout", &tensor(&[3., 1., 1., 2.], &[2, 2]), &tensor(&[0.5, 0.], &[2]))
+    let layers = layers.readout(
+        "readout",
+        &tensor(&[3., 1., 1., 2.], &[2, 2]),
+        &tensor(&[0.5, 0.], &[2]),
+    )?;
+    layers.model()
 }

@@ -1,6 +1,6 @@
 //! Mask transformation under noise (Figure 8).
 
-use foresee_perturb::Curve;
+use foresee_perturb::{Curve, Tally};
 use foresee_report::record;
 
 use super::{PerAttribute, Row};
@@ -24,6 +24,22 @@ record! {
         pub gain: f64,
         /// Of it, over images.
         pub gain_standard_error: f64,
+    }
+}
+
+impl TransformationPoint {
+    /// Of a curve under noise, beside the untransformed masks on the same noisy images.
+    pub(crate) fn new(sigma: f64, curve: &Curve, tally: &Tally, baseline: &Tally) -> Self {
+        let gain = tally.paired_gain(baseline);
+        Self {
+            sigma,
+            curve: curve.clone(),
+            images: tally.images(),
+            accuracy: tally.accuracy(),
+            standard_error: tally.standard_error(),
+            gain: gain.mean,
+            gain_standard_error: gain.standard_error,
+        }
     }
 }
 

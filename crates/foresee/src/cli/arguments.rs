@@ -35,8 +35,8 @@ pub struct RunOrModelArgs {
         long,
         value_name = "FILE",
         conflicts_with = "run",
-        requires_all = ["images", "out"],
-        help_heading = "With --model"
+        requires = "images",
+        help_heading = "Your own network (--model)"
     )]
     pub(crate) model: Option<PathBuf>,
     /// cpu, cuda or metal. Default: the run's, or cpu. What other devices compute differs in the

@@ -3,18 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use foresee_attribution::Method;
 use foresee_report::Record;
-use foresee_report::frame::Rows;
-use serde::Serialize;
 
-use super::json::{JsonArgs, path_text, print_json};
+use super::json::{JsonArgs, ModelDocument, print_json};
+use super::method::ModelMethod;
 use super::network::NetworkArgs;
 use crate::device::device;
+use crate::distinct::distinct;
 use crate::error::Result;
-use crate::networks::explain::{self, ExplainOptions, ExplanationRow, PAGE};
+use crate::networks::explain::{self, ExplainOptions, ExplanationRow, LrpComposite, PAGE};
 use crate::networks::folder::read_rows;
-use crate::networks::subject::Subject;
+use crate::networks::task::Task;
 use crate::output::print;
 
 /// Images that are explained unless more or fewer are asked for.
@@ -49,7 +48,14 @@ pub struct ExplainArgs {
     top: u16,
     /// Only this method; can be given several times. Default: seven that the network allows.
     #[arg(long, value_enum)]
-    method: Vec<Method>,
+    method: Vec<ModelMethod>,
+    /// Where the CAM family looks: a node, or a value. Default: the last with height and width.
+    #[arg(long, value_name = "NODE")]
+    cam_node: Option<String>,
+    /// The rules of LRP, as zennit calls them. Default: epsilon-plus, with biases that take no
+    /// relevance.
+    #[arg(long, value_enum)]
+    lrp: Option<LrpComposite>,
     /// Points of integrated gradients, and noisy copies of SmoothGrad.
     #[arg(
         long,
@@ -84,43 +90,32 @@ pub struct ExplainArgs {
     json: JsonArgs,
 }
 
-/// The maps in numbers as `--json` prints them.
-#[derive(Serialize)]
-struct Document {
-    model: String,
-    folder: String,
-    page: String,
-    explanations: Rows,
-}
-
 pub(super) fn explain(args: &ExplainArgs) -> Result<()> {
     let device = device(&args.device)?;
     // Images that are named are all explained.
     let limit = if args.image.is_empty() { IMAGES } else { 0 };
-    let subject = args.network.options(&args.model, &args.image, limit, device)?;
-    let subject = Subject::open(&subject)?;
+    let task = Task::open(&args.network.options(&args.model, &args.image, limit, device)?)?;
     let options = ExplainOptions {
-        methods: args.method.clone(),
-        outputs: args.classes_asked.clone(),
+        methods: distinct(args.method.iter().map(|method| method.0)),
+        outputs: distinct(args.classes_asked.iter().cloned()),
         top: args.top.into(),
+        cam_node: args.cam_node.clone(),
+        lrp: args.lrp,
         steps: args.steps.into(),
         grid: args.grid.into(),
         samples: args.samples as usize,
         seed: args.seed,
     };
-    let (folder, files) = explain::explain(&subject, &args.out, &options)?;
-    let page = folder.path(PAGE);
-    if !args.json.is_asked() {
-        return print(&format!("{}\n", page.display()));
-    }
+    let (folder, files) = explain::explain(&task, &args.out, &options)?;
     let mut rows: Vec<ExplanationRow> = vec![];
     for file in files {
         rows.extend(read_rows::<ExplanationRow>(&folder.path(&file))?);
     }
-    print_json(&Document {
-        model: path_text(&args.model),
-        folder: path_text(&args.out),
-        page: path_text(&page),
-        explanations: Rows(ExplanationRow::to_frame(&rows)?),
-    })
+    match args.json.is_asked() {
+        true => print_json(&ModelDocument::new(
+            (&args.model, &args.out, PAGE),
+            [("explanations", ExplanationRow::to_frame(&rows)?)],
+        )),
+        false => print(&explain::table(&rows).markdown()),
+    }
 }

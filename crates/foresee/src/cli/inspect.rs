@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use super::json::{JsonArgs, path_text, print_json};
 use super::network::size;
+use super::text::aligned;
 use crate::error::Result;
-use crate::networks::aligned;
+use crate::networks::image_input::Layout;
 use crate::networks::inspect::{GateRow, GroupRow, Inspection, NodeRow};
-use crate::networks::network::NetworkOptions;
-use crate::networks::reader::Layout;
 use crate::output::print;
+use crate::provenance::thousands;
 
 #[derive(Args)]
 pub struct InspectArgs {
@@ -53,8 +53,7 @@ struct Named {
 }
 
 pub(super) fn inspect(args: &InspectArgs) -> Result<()> {
-    let options = NetworkOptions { size: args.size, layout: args.layout, output: None };
-    let found = Inspection::new(&args.model, &options)?;
+    let found = Inspection::new(&args.model, args.layout, args.size)?;
     match args.json.is_asked() {
         true => print_json(&document(args, found)?),
         false => print(&text(&found)),
@@ -94,13 +93,14 @@ fn nodes(found: &Inspection) -> String {
             row.module.clone(),
             row.operation.clone(),
             row.output.clone(),
-            number(row.parameters as u64),
-            number(row.macs),
+            thousands(row.parameters as u64),
+            thousands(row.macs),
         ]
     };
     let mut rows: Vec<Vec<String>> = found.nodes.iter().map(row).collect();
     let empty = || String::new();
-    let (parameters, macs) = (number(found.total.parameters as u64), number(found.total.macs));
+    let (parameters, macs) =
+        (thousands(found.total.parameters as u64), thousands(found.total.macs));
     rows.push(vec!["all".into(), empty(), empty(), empty(), parameters, macs]);
     let header = ["node", "weights", "operation", "output", "parameters", "MACs"];
     aligned(&header, &rows, 4)
@@ -132,25 +132,4 @@ fn groups(groups: &[GroupRow]) -> String {
     let rows: Vec<Vec<String>> = groups.iter().map(row).collect();
     let header = ["layer", "weights", "channels", "computed by", "read by", "can be pruned"];
     aligned(&header, &rows, 6)
-}
-
-/// 1234567 as 1,234,567.
-fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let first = digits.len() % 3;
-    let mut parts: Vec<&str> = vec![&digits[..first]];
-    parts.extend((first..digits.len()).step_by(3).map(|at| &digits[at..at + 3]));
-    parts.retain(|part| !part.is_empty());
-    parts.join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_set_apart() {
-        let texts = [0, 12, 123, 1234, 123_456, 1_234_567].map(number);
-        assert_eq!(texts, ["0", "12", "123", "1,234", "123,456", "1,234,567"]);
-    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 use foresee_model::{MeasuredChange, ModelCard};
+use foresee_report::DataFrame;
 use foresee_report::frame::Rows;
 use serde::Serialize;
 
@@ -42,6 +43,32 @@ impl JsonArgs {
                 "{option} and --json both write to the standard output; name a file for {option}"
             ))),
             false => Ok(()),
+        }
+    }
+}
+
+/// Results of an ONNX network.
+#[derive(Serialize)]
+pub(super) struct ModelDocument {
+    model: String,
+    folder: String,
+    page: String,
+    /// Rows of data files. Their fields are the files' columns.
+    #[serde(flatten)]
+    results: BTreeMap<&'static str, Rows>,
+}
+
+impl ModelDocument {
+    /// Of a network's file, the folder of its results, the page there, and rows by their names.
+    pub fn new<const N: usize>(
+        (model, folder, page): (&Path, &Path, &str),
+        results: [(&'static str, DataFrame); N],
+    ) -> Self {
+        Self {
+            model: path_text(model),
+            folder: path_text(folder),
+            page: path_text(&folder.join(page)),
+            results: results.into_iter().map(|(name, frame)| (name, Rows(frame))).collect(),
         }
     }
 }

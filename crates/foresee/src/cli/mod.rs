@@ -16,6 +16,7 @@ mod hub;
 mod inspect;
 mod json;
 mod logging;
+mod method;
 mod network;
 mod predict;
 mod prune;
@@ -24,6 +25,7 @@ mod prune_model;
 mod reproduce;
 mod runs;
 mod stage;
+mod text;
 mod threads;
 mod time;
 mod transform;
@@ -39,15 +41,15 @@ pub use self::threads::ThreadArgs;
 use crate::error::{self, Result};
 use crate::exit_status;
 use crate::interrupt;
+use crate::memory;
 use crate::output::say;
 use crate::program::set_program;
 use crate::progress;
-use crate::run::Stage;
-use crate::{memory, stages};
 
 /// What the program does, in a sentence.
 pub const ABOUT: &str = "Reproduces \"New Perspective of Interpretability of Deep Neural \
-                         Networks\" (Kimura & Tanaka, 2020), end to end";
+                         Networks\" (Kimura & Tanaka, 2020), end to end; explains and prunes any \
+                         ONNX network for images, and forecasts what that changes";
 
 #[derive(Parser)]
 #[command(name = "foresee", about = ABOUT, version = VERSION, after_help = ENVIRONMENT)]
@@ -74,11 +76,10 @@ pub struct GlobalArgs {
 /// The commands, to be shown and parsed by `foresee` or by another program that has more of them.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Run the whole paper: train, measure, prune, transform, predict, attribute, draw. Goes on
-    /// where it was interrupted.
+    /// Run the whole paper: train, measure, prune, transform, predict, attribute, draw.
     ///
-    /// Without --celeba it draws synthetic faces and needs nothing else. Results are in the run
-    /// folder: open report.html.
+    /// It goes on where it was interrupted. Without --celeba it draws synthetic faces and needs
+    /// nothing else. Results are in the run folder: open report.html.
     ///
     ///   foresee reproduce
     ///   foresee reproduce --profile small --celeba ~/data/celeba --out runs/celeba
@@ -91,11 +92,10 @@ pub enum Command {
     /// Stage `measure`: channel correlation, mean masks, top channels, attribute correlation
     /// (Figures 4 to 6, Table 4).
     Measure(stage::StageArgs),
-    /// Stage `prune`: plans and curves of semantic channel pruning (Figure 7). With --save also
-    /// writes a pruned network.
+    /// Stage `prune`: plans and curves of semantic channel pruning (Figure 7).
     ///
-    /// With --model it prunes a network of your own, an ONNX file: curves for every layer, or, with
-    /// --save, a pruned ONNX file.
+    /// With --save it also writes a pruned network. With --model it prunes a network of your own,
+    /// an ONNX file: curves for every layer, or, with --save, a pruned ONNX file.
     ///
     ///   foresee prune --run runs/celeba
     ///   foresee prune --model resnet18.onnx --images val --labels val.csv --out pruned
@@ -111,45 +111,45 @@ pub enum Command {
     ///   foresee transform --model mobilenet.onnx --images val --labels val.csv --out gates
     #[command(verbatim_doc_comment)]
     Transform(transform::TransformArgs),
-    /// Stage `predict`: how well forecasts from the explanation say what a perturbation changes,
-    /// with intervals and negative controls.
+    /// Stage `predict`: how well forecasts from the explanation say what a perturbation changes.
     ///
-    /// With --study regression it needs no run and takes seconds: the paper's regression models
-    /// (Eq. 3 to 7). With --model it says which layers of a network of your own, an ONNX file, can
-    /// be pruned, and how far, before it is done, and compares that with what comes.
+    /// Scores have intervals and negative controls. With --study regression it needs no run and
+    /// takes seconds: the paper's regression models (Eq. 3 to 7). With --model it says which layers
+    /// of a network of your own, an ONNX file, can be pruned, and how far, before it is done, and
+    /// compares the forecast with the outcome.
     ///
     ///   foresee predict --run runs/celeba
     ///   foresee predict --study regression --out runs/regression
     ///   foresee predict --model resnet18.onnx --images val --labels val.csv --out forecast
     #[command(verbatim_doc_comment)]
     Predict(predict::PredictArgs),
-    /// Stage `attribute`: the attribution methods that the paper reviews beside its masks, on the
-    /// same faces, with scores of how good each is.
+    /// Stage `attribute`: the attribution methods that the paper reviews beside its masks.
+    ///
+    /// All explain the same faces, and are scored.
     ///
     ///   foresee attribute --run runs/celeba
     ///   foresee attribute --run runs/celeba --method lrp --attribute Smiling
     #[command(verbatim_doc_comment)]
     Attribute(attribute::AttributeArgs),
-    /// Stage `figures`: draw all figures, tables and report.html from the run's data; needs no
-    /// training.
+    /// Stage `figures`: draw all figures, tables and report.html from the run's data.
     ///
-    /// With options, shapes figures for a paper, slides or a poster, and leaves those of the report
-    /// as they are.
+    /// It needs no training. With options, it shapes figures for a paper, slides or a poster, and
+    /// leaves those of the report as they are.
     ///
     ///   foresee figures --run runs/celeba
     ///   foresee figures --run runs/celeba --figure fig7 fig8 --style paper-column --format pdf
     ///   foresee figures --run runs/celeba --figure fig4 --attributes Bald,Smiling --no-note
     #[command(verbatim_doc_comment)]
     Figures(figures::FiguresArgs),
-    /// Show what is in a network of your own, an ONNX file: nodes, shapes, parameters, operations,
-    /// gates, and groups of channels that can be pruned.
+    /// Show what is in a network of your own, an ONNX file.
+    ///
+    /// Nodes, shapes, parameters, operations, gates, and groups of channels that can be pruned.
     ///
     ///   foresee inspect resnet18.onnx
     ///   foresee inspect detector.onnx --size 480x640 --json
     #[command(verbatim_doc_comment)]
     Inspect(inspect::InspectArgs),
-    /// Explain answers of a network of your own, an ONNX file: which pixels they come from, by
-    /// several attribution methods.
+    /// Explain answers of a network of your own, an ONNX file, by several attribution methods.
     ///
     ///   foresee explain --model resnet18.onnx --images photos --classes names.txt --out explained
     ///   foresee explain --model net.onnx --images cat.jpg --method lrp --class tabby --out cat
@@ -157,29 +157,29 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     /// Judge a model file on faces of a folder.
     Evaluate(evaluate::EvaluateArgs),
-    /// Leave out of a trained network's heads what hardly varies from face to face: nearly the same
-    /// answers for less arithmetic.
+    /// Leave out of a trained network's heads what hardly varies from face to face.
     ///
-    /// A row is the mask of one attribute on one channel. Most masks of a trained network never
-    /// open. Rows whose contributions vary least, on training faces, are no longer computed; their
-    /// mean joins the bias of their attribute. The new file loads like any model. How far logits
-    /// move and how many answers flip, on faces that the rows were not chosen on, is printed and
-    /// stored in it. Use the original under noise, for other data, with tone curves, to prune, and
-    /// to look at masks: there rows may matter that were shut on these faces.
+    /// That gives nearly the same answers for less arithmetic. A row is the mask of one attribute
+    /// on one channel. Most masks of a trained network never open. Rows whose contributions vary
+    /// least, on training faces, are no longer computed; their mean joins the bias of their
+    /// attribute. The new file loads like any model. How far logits move and how many answers flip,
+    /// on faces that the rows were not chosen on, is printed and stored in it. Use the original
+    /// under noise, for other data, with tone curves, to prune, and to look at masks: there rows
+    /// may matter that were shut on these faces.
     ///
     ///   foresee compact --run runs/celeba --out compact.safetensors
     ///   foresee compact --model runs/celeba/model.safetensors --tolerance 1e-2 --out c.safetensors
     ///   foresee compact --model pruned.safetensors --celeba ~/data/celeba --out c.safetensors
     #[command(verbatim_doc_comment)]
     Compact(compact::CompactArgs),
-    /// Write a trained network for PyTorch (a folder with a module and a test), or for ONNX
-    /// runtimes.
+    /// Write a trained network for PyTorch (a folder with a module and a test), or as ONNX.
     ///
     ///   foresee export --run runs/celeba --pytorch network --onnx network.onnx
     #[command(verbatim_doc_comment)]
     Export(export::ExportArgs),
-    /// Do the paper's claims hold? Many runs over λ and seeds, then one analysis with intervals:
-    /// tables/claims, report.html. Hours to days; goes on where it stopped.
+    /// Do the paper's claims hold? Many runs over λ and seeds, then one analysis with intervals.
+    ///
+    /// It writes tables/claims and report.html, takes hours to days, and goes on where it stopped.
     ///
     ///   foresee fidelity --celeba ~/data/celeba --out runs/fidelity --seeds 3 --budget 480
     #[command(verbatim_doc_comment)]
@@ -232,7 +232,7 @@ pub fn run(command: Command) -> Result<()> {
     match command {
         Command::Reproduce(args) => reproduce::reproduce(&args),
         Command::Train(args) => stage::train(&args),
-        Command::Measure(args) => stage::stage(&args, Stage::Measure, stages::measure::stage),
+        Command::Measure(args) => stage::measure(&args),
         Command::Prune(args) => prune::prune(&args),
         Command::Transform(args) => transform::transform(&args),
         Command::Predict(args) => predict::predict(&args),

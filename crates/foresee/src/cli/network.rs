@@ -6,24 +6,26 @@ use candle_core::Device;
 use clap::Args;
 use foresee_celeba::Crop;
 
+use crate::distinct::distinct;
 use crate::error::{Result, input};
+use crate::networks::image_input::Layout;
 use crate::networks::network::NetworkOptions;
-use crate::networks::reader::Layout;
-use crate::networks::subject::{LabelSource, SubjectOptions};
+use crate::networks::task::{LabelSource, TaskOptions};
 
 /// Larger images than this are no network's.
 const MOST_PIXELS: usize = 4096;
 
 /// The images of a network of the user's own, and how it takes them.
 #[derive(Args, Clone)]
-#[command(next_help_heading = "With --model")]
+#[command(next_help_heading = "Your own network (--model)")]
 pub struct NetworkArgs {
     /// A folder of JPEG or PNG files (and the folders in it, in the order of the names), a CSV with
     /// a column `image` of paths, or one image.
     #[arg(long, value_name = "DIR|CSV", requires = "model")]
     images: Option<PathBuf>,
-    /// A CSV `image,label`, with a class by name or by number from 0; or `image` and a column of 0
-    /// and 1 for each output. `folders`: the folder that an image lies in is its class.
+    /// A CSV `image,label` with classes, all by name or all by number from 0; or `image` and a
+    /// column of 0 and 1 for each output, by the names of --classes. `folders`: the folder that an
+    /// image lies in is its class.
     #[arg(long, value_name = "CSV|folders", requires = "model")]
     labels: Option<PathBuf>,
     /// Names of the outputs, one a line.
@@ -58,22 +60,21 @@ pub struct NetworkArgs {
     crop: Option<Crop>,
     /// The sides of the centred part that is used, as a share of what --crop leaves. torchvision's
     /// Resize(256) and CenterCrop(224) are 0.875. Default: 1.
-    #[arg(long, value_name = "SHARE", value_parser = share, requires = "model")]
+    #[arg(long, value_name = "SHARE", value_parser = crop_share, requires = "model")]
     crop_share: Option<f64>,
     /// nchw ([B, C, H, W], PyTorch) or nhwc ([B, H, W, C], TensorFlow). Default: as the network's
     /// input says.
     #[arg(long, value_enum, requires = "model")]
     layout: Option<Layout>,
-    /// The value or node that is the answer, [B, K]. Default: the first output, or what a softmax
-    /// or sigmoid at its end is computed from.
+    /// The value or node that is the answer, [B, K]; a softmax or sigmoid in which it ends is left
+    /// out. Default: the first output.
     #[arg(long, value_name = "NAME", requires = "model")]
     output: Option<String>,
     /// Without --labels: each output is a yes or a no. Default: the greatest is the answer, unless
-    /// the network ends in a sigmoid.
+    /// the network ends in a sigmoid or has one output.
     #[arg(long, requires = "model")]
     multi_label: bool,
-    /// Only so many images, chosen by a hash of their names, so that all classes are among them; 0:
-    /// all.
+    /// Only so many images, spread over the folder by a hash of their names; 0: all.
     #[arg(long, value_name = "N", requires = "model")]
     limit: Option<usize>,
     /// Images at once: more need more memory. Default: 8.
@@ -94,7 +95,7 @@ impl NetworkArgs {
         names: &[String],
         limit: usize,
         device: Device,
-    ) -> Result<SubjectOptions> {
+    ) -> Result<TaskOptions> {
         let Some(images) = self.images.clone() else {
             return Err(input("name the images with --images"));
         };
@@ -102,7 +103,7 @@ impl NetworkArgs {
             true => LabelSource::Folders,
             false => LabelSource::File(labels),
         });
-        Ok(SubjectOptions {
+        Ok(TaskOptions {
             model: model.into(),
             images,
             labels,
@@ -115,9 +116,9 @@ impl NetworkArgs {
             crop: self.crop.unwrap_or_default(),
             crop_share: self.crop_share.unwrap_or(1.),
             mean: self.mean.clone(),
-            deviation: self.std.clone(),
+            std: self.std.clone(),
             multi_label: self.multi_label,
-            names: names.to_vec(),
+            names: distinct(names.iter().cloned()),
             limit: self.limit.unwrap_or(limit),
             batch: self.batch.map_or(8, usize::from),
             device,
@@ -138,9 +139,15 @@ fn crop(text: &str) -> std::result::Result<Crop, String> {
     Crop::from_id(text).ok_or_else(|| "square or whole".into())
 }
 
-fn share(text: &str) -> std::result::Result<f64, String> {
+fn crop_share(text: &str) -> std::result::Result<f64, String> {
     let number = text.parse().ok().filter(|share| *share > 0. && *share <= 1.);
     number.ok_or_else(|| "a share above 0, up to 1".into())
+}
+
+/// Of channels or operations, of which neither none nor all go.
+pub(super) fn share(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|share| *share > 0. && *share < 1.);
+    number.ok_or_else(|| "a share above 0 and below 1".into())
 }
 
 #[cfg(test)]
@@ -154,7 +161,8 @@ mod tests {
         for wrong in ["", "0", "x", "224x", "1e3", "-4", "99999"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
-        assert!(share("0").is_err() && share("1.1").is_err() && share("NaN").is_err());
-        assert_eq!((share("0.875"), crop("whole")), (Ok(0.875), Ok(Crop::Whole)));
+        assert!(crop_share("0").is_err() && crop_share("1.1").is_err() && share("NaN").is_err());
+        assert_eq!((crop_share("1"), crop("whole")), (Ok(1.), Ok(Crop::Whole)));
+        assert!(share("1").is_err() && share("0.5") == Ok(0.5));
     }
 }

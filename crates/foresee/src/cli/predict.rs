@@ -3,19 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use foresee_perturb::{GroupRule, PruneRule, Takeover};
 use foresee_predict::RegressionStudy;
 use foresee_report::Record;
 use foresee_report::frame::{Rows, read_csv};
 use serde::Serialize;
 
-use super::json::{JsonArgs, RunDocument, path_text, print_json, rows};
-use super::network::NetworkArgs;
+use super::json::{JsonArgs, ModelDocument, RunDocument, path_text, print_json, rows};
+use super::network::{NetworkArgs, share};
+use super::prune_arguments::order;
 use crate::artifacts::{Artifact, ScoredForecasts};
 use crate::device::{device, of_run};
+use crate::distinct::distinct;
 use crate::error::{Result, input};
 use crate::networks::folder::read_rows;
 use crate::networks::predict::{self as forecasts, OutcomeRow, PredictOptions};
-use crate::networks::subject::Subject;
+use crate::networks::task::Task;
 use crate::output::{OverwriteArgs, check_folder, print};
 use crate::run::{Run, Stage};
 use crate::session::Session;
@@ -50,7 +53,7 @@ pub struct PredictArgs {
         long,
         value_name = "FILE",
         requires_all = ["images", "out"],
-        help_heading = "With --model"
+        help_heading = "Your own network (--model)"
     )]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -64,7 +67,8 @@ pub struct PredictArgs {
         long,
         default_value_t = 20,
         value_parser = clap::value_parser!(u64).range(1..=10_000),
-        requires = "study"
+        requires = "study",
+        conflicts_with = "model"
     )]
     seeds: u64,
     #[command(flatten)]
@@ -73,7 +77,7 @@ pub struct PredictArgs {
 
 /// What is forecast for a network of the user's own.
 #[derive(Args)]
-#[command(next_help_heading = "With --model")]
+#[command(next_help_heading = "Your own network (--model)")]
 struct ForecastArgs {
     /// Only this layer, by a node that computes it or by its weights' name; can be given several
     /// times. Default: all that can be pruned. `foresee inspect` lists them.
@@ -88,6 +92,10 @@ struct ForecastArgs {
         requires = "model"
     )]
     shares: Vec<f64>,
+    /// What the channels that are left do in place of those that go. If they take over, half of the
+    /// images are for the channels' statistics. Default: nothing.
+    #[arg(long, value_enum, requires = "model")]
+    takeover: Option<Takeover>,
     /// Forecast so many outputs: if the network has more, those that it answers most often, and the
     /// accuracy is then not forecast. Default: 10.
     #[arg(
@@ -97,31 +105,25 @@ struct ForecastArgs {
         requires = "model"
     )]
     outputs: Option<u16>,
+    /// The order in which channels go: lower, higher, l1, readout, lasso, random or taylor (which
+    /// needs --labels). Default: l1, the filter norm.
+    #[arg(long, value_name = "ORDER", value_parser = order, requires = "model")]
+    order: Option<GroupRule>,
+    /// Decides random orders and the samples of the intervals. Default: 0.
+    #[arg(long, value_name = "N", requires = "model")]
+    seed: Option<u64>,
 }
 
 /// Images on which changes are observed, unless more or fewer are asked for.
 const IMAGES: usize = 64;
+/// The same under a takeover, with those for the channels' statistics.
+const IMAGES_OF_TAKEOVER: usize = 256;
 /// What is pruned of a layer.
 const SHARES: [f64; 3] = [0.1, 0.25, 0.5];
 /// Outputs that are forecast.
 const OUTPUTS: u16 = 10;
 /// Samples of the bootstrap.
 const RESAMPLES: usize = 200;
-
-fn share(text: &str) -> std::result::Result<f64, String> {
-    let number = text.parse().ok().filter(|share| *share > 0. && *share < 1.);
-    number.ok_or_else(|| "a share above 0 and below 1".into())
-}
-
-/// Forecasts beside outcomes as `--json` prints them.
-#[derive(Serialize)]
-struct ForecastDocument {
-    model: String,
-    folder: String,
-    page: String,
-    forecasts: Rows,
-    predictability: Rows,
-}
 
 /// The study's results as `--json` prints them.
 #[derive(Serialize)]
@@ -139,7 +141,10 @@ enum StudyName {
 
 pub(super) fn predict(args: &PredictArgs) -> Result<()> {
     if let (Some(model), Some(out)) = (&args.model, &args.out) {
-        return of_model(args, model, out);
+        return match args.overwrite.overwrite {
+            true => Err(input("--overwrite is for --study; with --model leave it out")),
+            false => of_model(args, model, out),
+        };
     }
     match (args.study, &args.out, &args.run) {
         (Some(StudyName::Regression), Some(out), _) => {
@@ -166,27 +171,28 @@ fn regression(out: &Path, seeds: u64, json: JsonArgs) -> Result<()> {
 
 fn of_model(args: &PredictArgs, model: &Path, out: &Path) -> Result<()> {
     let device = device(args.device.as_deref().unwrap_or("cpu"))?;
-    let subject = Subject::open(&args.network.options(model, &[], IMAGES, device)?)?;
-    let ForecastArgs { layer, shares, outputs } = &args.forecasts;
+    let ForecastArgs { layer, shares, takeover, outputs, order, seed } = &args.forecasts;
+    let takeover = takeover.unwrap_or_default();
+    let images = if takeover == Takeover::Nothing { IMAGES } else { IMAGES_OF_TAKEOVER };
+    let task = Task::open(&args.network.options(model, &[], images, device)?)?;
     let options = PredictOptions {
-        layers: layer.clone(),
+        layers: distinct(layer.iter().cloned()),
         shares: if shares.is_empty() { SHARES.to_vec() } else { shares.clone() },
+        takeover,
         outputs: outputs.unwrap_or(OUTPUTS).into(),
+        rule: order.unwrap_or(GroupRule::Of(PruneRule::FilterNorm)),
         resamples: RESAMPLES,
-        seed: 0,
+        seed: seed.unwrap_or(0),
     };
-    let folder = forecasts::predict(&subject, out, &options)?;
+    let folder = forecasts::predict(&task, out, &options)?;
     let found: Vec<OutcomeRow> = read_rows(&folder.path(forecasts::FILE))?;
     let scores = read_csv(&folder.path(ScoredForecasts::PATH))?;
     let scores = ScoredForecasts::from_frame(&scores)?;
     match args.json.is_asked() {
-        true => print_json(&ForecastDocument {
-            model: path_text(model),
-            folder: path_text(out),
-            page: path_text(&folder.path(forecasts::PAGE)),
-            forecasts: Rows(OutcomeRow::to_frame(&found)?),
-            predictability: rows(&scores)?,
-        }),
+        true => print_json(&ModelDocument::new(
+            (model, out, forecasts::PAGE),
+            [("forecasts", OutcomeRow::to_frame(&found)?), ("predictability", scores.to_frame()?)],
+        )),
         false => print(&forecasts::table(&found).markdown()),
     }
 }

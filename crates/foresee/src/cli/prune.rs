@@ -16,10 +16,9 @@ use crate::session::Session;
 use crate::stages;
 
 pub(super) fn prune(args: &PruneArgs) -> Result<()> {
-    match (&args.of_model.model, args.run.clone()) {
-        (Some(model), _) => prune_model::prune(args, model),
-        (None, Some(run)) => of_run(args, &RunArgs { run, device: args.device.clone() }),
-        (None, None) => Err(input("name a run with --run, or an ONNX file with --model")),
+    match &args.run.model {
+        Some(model) => prune_model::prune(args, model),
+        None => of_run(args, &args.run.run()?),
     }
 }
 

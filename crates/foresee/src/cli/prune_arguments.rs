@@ -5,20 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 use foresee_perturb::{GroupRule, Takeover, Victim};
 
+use super::arguments::RunOrModelArgs;
 use super::json::JsonArgs;
-use super::network::NetworkArgs;
+use super::network::{NetworkArgs, share};
 use crate::networks::prune::Compare;
 use crate::output::OverwriteArgs;
 
 #[derive(Args)]
 pub struct PruneArgs {
-    /// The run's folder, as `reproduce --out` named it.
-    #[arg(long, value_name = "DIR", required_unless_present = "model")]
-    pub(super) run: Option<PathBuf>,
-    /// cpu, cuda or metal. Default: the run's, or cpu. What other devices compute differs in the
-    /// last digits.
-    #[arg(long)]
-    pub(super) device: Option<String>,
+    #[command(flatten)]
+    pub(super) run: RunOrModelArgs,
     /// Also write a pruned network, physically smaller, to this file; it loads like any model. A
     /// pipe or device is written into; - is the standard output. With --model it is an ONNX file,
     /// and no curves are measured.
@@ -45,11 +41,8 @@ pub struct PruneArgs {
 
 /// What is pruned of a network of the user's own.
 #[derive(Args)]
-#[command(next_help_heading = "With --model")]
+#[command(next_help_heading = "Your own network (--model)")]
 pub(super) struct PruneModelArgs {
-    /// An ONNX file in place of a run: a network of your own.
-    #[arg(long, value_name = "FILE", conflicts_with = "run", requires = "images")]
-    pub(super) model: Option<PathBuf>,
     /// Where data, figures and the page prune.html go. What is done there already is not done
     /// again.
     #[arg(long, value_name = "DIR", requires = "model", conflicts_with = "save")]
@@ -69,7 +62,13 @@ pub(super) struct PruneModelArgs {
     pub(super) budget: Option<f64>,
     /// With --save: the order in which channels go: lower, higher, l1, readout, lasso, random or
     /// taylor. Default: what --rule says.
-    #[arg(long, value_name = "ORDER", value_parser = order, requires_all = ["save", "model"])]
+    #[arg(
+        long,
+        value_name = "ORDER",
+        value_parser = order,
+        requires_all = ["save", "model"],
+        conflicts_with = "rule"
+    )]
     pub(super) order: Option<GroupRule>,
     /// The shares of a layer's channels that are pruned. Default: 0.1,0.25,0.5,0.75.
     #[arg(
@@ -77,27 +76,23 @@ pub(super) struct PruneModelArgs {
         value_name = "SHARES",
         value_delimiter = ',',
         value_parser = share,
-        requires = "model"
+        requires = "model",
+        conflicts_with = "save"
     )]
     pub(super) shares: Vec<f64>,
     /// Which orders and takeovers are compared. Default: few.
-    #[arg(long, value_enum, requires = "model")]
+    #[arg(long, value_enum, requires = "model", conflicts_with = "save")]
     pub(super) compare: Option<Compare>,
     /// Measure the channels' statistics on so many of the images, and accuracy on the others; 0: on
     /// half of them. Default: 0.
     #[arg(long, value_name = "N", requires = "model")]
     pub(super) calibration: Option<usize>,
-    /// Decides random orders.
+    /// Decides random orders. Default: 0.
     #[arg(long, value_name = "N", requires = "model")]
     pub(super) seed: Option<u64>,
 }
 
-fn share(text: &str) -> std::result::Result<f64, String> {
-    let number = text.parse().ok().filter(|share| *share > 0. && *share < 1.);
-    number.ok_or_else(|| "a share above 0 and below 1".into())
-}
-
-fn order(text: &str) -> std::result::Result<GroupRule, String> {
+pub(super) fn order(text: &str) -> std::result::Result<GroupRule, String> {
     GroupRule::from_id(text).ok_or_else(|| {
         let known: Vec<&str> = GroupRule::all().into_iter().map(GroupRule::id).collect();
         format!("one of {}", known.join(", "))

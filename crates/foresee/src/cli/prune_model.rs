@@ -1,37 +1,25 @@
 //! `prune --model`: curves of every layer of a network of the user's own, or a pruned network.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use foresee_perturb::{GroupRule, Takeover};
 use foresee_report::Record;
-use foresee_report::frame::Rows;
 use serde::Serialize;
 
-use super::json::{path_text, print_json};
+use super::json::{ModelDocument, path_text, print_json};
 use super::prune_arguments::{PruneArgs, PruneModelArgs};
-use crate::device::device;
+use crate::distinct::distinct;
 use crate::error::{Result, input};
-use crate::networks::folder::read_rows;
 use crate::networks::prune::{
-    self, Amount, Compare, CostPoint, ONNX_START, PAGE, PruneOptions, PrunePoint, Pruned,
-    SaveOptions, prune_network,
+    self, Amount, Compare, CostPoint, OutputAccuracy, PAGE, PruneOptions, PrunePoint, Pruned,
+    Pruning, SaveOptions, prune_network,
 };
-use crate::networks::subject::{Subject, SubjectOptions};
+use crate::networks::task::{Task, TaskOptions};
 use crate::output::{Kind, OutputFile, print};
 use crate::provenance::percent;
 
 /// What is pruned of a layer, unless other shares are asked for.
 const SHARES: [f64; 4] = [0.1, 0.25, 0.5, 0.75];
-
-/// The curves as `--json` prints them.
-#[derive(Serialize)]
-struct Curves {
-    model: String,
-    folder: String,
-    page: String,
-    pruning: Rows,
-    pruning_cost: Rows,
-}
 
 /// A pruned network as `--json` prints it.
 #[derive(Serialize)]
@@ -45,6 +33,9 @@ struct Document {
 pub(super) fn prune(args: &PruneArgs, model: &Path) -> Result<()> {
     match (&args.save, &args.of_model.out) {
         (Some(file), _) => save(args, model, file),
+        (None, Some(_)) if args.overwrite.overwrite => {
+            Err(input("--overwrite is for the file that --save writes; with --out leave it out"))
+        }
         (None, Some(out)) => curves(args, model, out),
         (None, None) => Err(input(
             "name a folder for the curves with --out, or a file for a pruned network with --save",
@@ -52,38 +43,32 @@ pub(super) fn prune(args: &PruneArgs, model: &Path) -> Result<()> {
     }
 }
 
-fn subject_options(args: &PruneArgs, model: &Path) -> Result<SubjectOptions> {
-    let device = device(args.device.as_deref().unwrap_or("cpu"))?;
-    args.network.options(model, &[], 0, device)
+fn task_options(args: &PruneArgs, model: &Path) -> Result<TaskOptions> {
+    args.network.options(model, &[], 0, args.run.model_device()?)
 }
 
 fn curves(args: &PruneArgs, model: &Path, out: &Path) -> Result<()> {
     let PruneModelArgs { layer, shares, compare, calibration, seed, .. } = &args.of_model;
     let options = PruneOptions {
-        layers: layer.clone(),
+        layers: distinct(layer.iter().cloned()),
         shares: if shares.is_empty() { SHARES.to_vec() } else { shares.clone() },
         compare: compare.unwrap_or(Compare::Few),
         calibration: calibration.unwrap_or(0),
         seed: seed.unwrap_or(0),
     };
-    let subject = Subject::open(&subject_options(args, model)?)?;
-    subject.labels()?;
-    let (folder, files) = prune::prune(&subject, out, &options)?;
-    let mut points: Vec<PrunePoint> = vec![];
-    let mut costs: Vec<CostPoint> = vec![];
-    for [curves, cost] in files {
-        points.extend(read_rows::<PrunePoint>(&folder.path(&curves))?);
-        costs.extend(read_rows::<CostPoint>(&folder.path(&cost))?);
-    }
+    let task = Task::open(&task_options(args, model)?)?;
+    task.labels()?;
+    let Pruning { points, costs, by_output } = prune::prune(&task, out, &options)?;
     match args.json.is_asked() {
-        true => print_json(&Curves {
-            model: path_text(model),
-            folder: path_text(out),
-            page: path_text(&folder.path(PAGE)),
-            pruning: Rows(PrunePoint::to_frame(&points)?),
-            pruning_cost: Rows(CostPoint::to_frame(&costs)?),
-        }),
-        false => print(&prune::table(&points).markdown()),
+        true => print_json(&ModelDocument::new(
+            (model, out, PAGE),
+            [
+                ("pruning", PrunePoint::to_frame(&points)?),
+                ("pruning_cost", CostPoint::to_frame(&costs)?),
+                ("accuracy_by_output", OutputAccuracy::to_frame(&by_output)?),
+            ],
+        )),
+        false => print(&prune::table(&task, &points).markdown()),
     }
 }
 
@@ -94,15 +79,16 @@ fn save(args: &PruneArgs, model: &Path, path: &Path) -> Result<()> {
         (Some(count), None) => Amount::Count(count),
         (None, None) => return Err(input("--save needs --count or --budget")),
     };
-    let asked = subject_options(args, model)?;
-    let kind = Kind::Text(ONNX_START);
-    let file = OutputFile::new("--save", path, kind, &asked.reads(), args.overwrite)?;
+    let asked = task_options(args, model)?;
+    let reads = asked.reads();
+    let reads: Vec<&Path> = reads.iter().map(PathBuf::as_path).collect();
+    let file = OutputFile::new("--save", path, Kind::Onnx, &reads, args.overwrite)?;
     args.json.check("--save", Some(&file))?;
-    let subject = Subject::open(&asked)?;
+    let task = Task::open(&asked)?;
     let pruned = prune_network(
-        &subject,
+        &task,
         &SaveOptions {
-            layers: layer.clone(),
+            layers: distinct(layer.iter().cloned()),
             amount,
             rule: order.unwrap_or(GroupRule::Of(args.rule.rule())),
             takeover: args.takeover,
@@ -143,6 +129,7 @@ fn summary(file: &Path, pruned: &Pruned) -> String {
         percent(before.accuracy),
         percent(after.accuracy),
     );
+    text += "Weights are written as f32.\n";
     if pruned.takeover == Takeover::Nothing.id() {
         text += "Nothing takes over what the pruned channels did; try --takeover least_squares.\n";
     }

@@ -110,6 +110,9 @@ pub(super) fn runs(args: &RunsArgs) -> Result<()> {
 
 /// Finds folders with a manifest, in the order of their names. What lies in these is their own.
 fn find(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    if Manifest::is_of_a_network(folder) {
+        return;
+    }
     if Manifest::exists(folder) {
         found.push(folder.into());
         return;

@@ -34,16 +34,11 @@ pub(super) fn train(args: &TrainArgs) -> Result<()> {
     report(&run, Stage::Train, args.json)
 }
 
-/// Does a stage, and prints what it found if that is asked for.
-pub(super) fn stage(
-    args: &StageArgs,
-    stage: Stage,
-    work: fn(&mut Run, &Session) -> Result<()>,
-) -> Result<()> {
-    of_run(&args.run, args.json, stage, work)
+pub(super) fn measure(args: &StageArgs) -> Result<()> {
+    of_run(&args.run, args.json, Stage::Measure, stages::measure::stage)
 }
 
-/// The same of a run that a command with more arguments names.
+/// Does a stage of a run, and prints what it found if that is asked for.
 pub(super) fn of_run(
     run: &RunArgs,
     json: JsonArgs,

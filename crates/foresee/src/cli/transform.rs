@@ -5,19 +5,17 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use foresee_perturb::Curve;
 use foresee_report::Record;
-use foresee_report::frame::Rows;
-use serde::Serialize;
 
 use super::arguments::RunOrModelArgs;
-use super::json::{JsonArgs, path_text, print_json};
+use super::json::{JsonArgs, ModelDocument, print_json};
 use super::network::NetworkArgs;
 use super::stage::of_run;
 use crate::artifacts::TransformationPoint;
 use crate::config::Config;
+use crate::distinct::distinct;
 use crate::error::{Result, input};
-use crate::networks::folder::read_rows;
-use crate::networks::subject::Subject;
-use crate::networks::transform::{self, FILE, PAGE, TransformOptions};
+use crate::networks::task::Task;
+use crate::networks::transform::{self, PAGE, TransformOptions};
 use crate::output::print;
 use crate::run::Stage;
 use crate::stages;
@@ -29,7 +27,12 @@ pub struct TransformArgs {
     #[command(flatten)]
     network: NetworkArgs,
     /// Where data, figure and the page transform.html go.
-    #[arg(long, value_name = "DIR", requires = "model", help_heading = "With --model")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "model",
+        help_heading = "Your own network (--model)"
+    )]
     out: Option<PathBuf>,
     /// Standard deviations of the noise on pixels in [0, 1]. Default: those of the profile quick.
     #[arg(
@@ -38,7 +41,7 @@ pub struct TransformArgs {
         value_delimiter = ',',
         value_parser = sigma,
         requires = "model",
-        help_heading = "With --model"
+        help_heading = "Your own network (--model)"
     )]
     sigma: Vec<f64>,
     /// A tone curve, such as "power n=2 beta=0.05"; can be given several times. Default: those of
@@ -48,15 +51,20 @@ pub struct TransformArgs {
         value_name = "CURVE",
         value_parser = curve,
         requires = "model",
-        help_heading = "With --model"
+        help_heading = "Your own network (--model)"
     )]
     curve: Vec<Curve>,
     /// Only the gate that this node computes; can be given several times. `foresee inspect` lists
     /// them. Default: all.
-    #[arg(long, value_name = "NODE", requires = "model", help_heading = "With --model")]
+    #[arg(
+        long,
+        value_name = "NODE",
+        requires = "model",
+        help_heading = "Your own network (--model)"
+    )]
     gate: Vec<String>,
-    /// Decides the noise.
-    #[arg(long, value_name = "N", requires = "model", help_heading = "With --model")]
+    /// Decides the noise. Default: 0.
+    #[arg(long, value_name = "N", requires = "model", help_heading = "Your own network (--model)")]
     seed: Option<u64>,
     #[command(flatten)]
     json: JsonArgs,
@@ -71,15 +79,6 @@ fn curve(text: &str) -> std::result::Result<Curve, String> {
     text.parse().map_err(|e: foresee_perturb::Error| e.to_string())
 }
 
-/// The points as `--json` prints them.
-#[derive(Serialize)]
-struct Document {
-    model: String,
-    folder: String,
-    page: String,
-    gate_transformation: Rows,
-}
-
 pub(super) fn transform(args: &TransformArgs) -> Result<()> {
     match (&args.run.model, &args.out) {
         (Some(model), Some(out)) => of_model(args, model, out),
@@ -91,26 +90,23 @@ pub(super) fn transform(args: &TransformArgs) -> Result<()> {
 }
 
 fn of_model(args: &TransformArgs, model: &Path, out: &Path) -> Result<()> {
-    let subject = args.network.options(model, &[], 0, args.run.model_device()?)?;
-    let subject = Subject::open(&subject)?;
+    let task = Task::open(&args.network.options(model, &[], 0, args.run.model_device()?)?)?;
     let usual = Config::resolve("quick", None, &[])?.transform;
-    let given = |own: &[f64]| if own.is_empty() { usual.sigmas.clone() } else { own.to_vec() };
+    let sigmas = if args.sigma.is_empty() { usual.sigmas } else { args.sigma.clone() };
+    let curves = if args.curve.is_empty() { usual.curves } else { args.curve.clone() };
     let options = TransformOptions {
-        curves: if args.curve.is_empty() { usual.curves.clone() } else { args.curve.clone() },
-        sigmas: given(&args.sigma),
+        curves: distinct(curves),
+        sigmas: distinct(sigmas),
         clip: usual.clip,
-        gates: args.gate.clone(),
+        gates: distinct(args.gate.iter().cloned()),
         seed: args.seed.unwrap_or(0),
     };
-    let folder = transform::transform(&subject, out, &options)?;
-    let points: Vec<TransformationPoint> = read_rows(&folder.path(FILE))?;
+    let points = transform::transform(&task, out, &options)?;
     match args.json.is_asked() {
-        true => print_json(&Document {
-            model: path_text(model),
-            folder: path_text(out),
-            page: path_text(&folder.path(PAGE)),
-            gate_transformation: Rows(TransformationPoint::to_frame(&points)?),
-        }),
+        true => print_json(&ModelDocument::new(
+            (model, out, PAGE),
+            [("gate_transformation", TransformationPoint::to_frame(&points)?)],
+        )),
         false => print(&transform::table(&points).markdown()),
     }
 }

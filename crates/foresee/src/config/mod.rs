@@ -18,6 +18,7 @@ use toml::Table;
 use self::merge::{merge_assignment, merge_text};
 pub(crate) use self::sections::{
     Attribute, Data, Figures, Measure, Model, Predict, Prune, Train, Transform, quoted,
+    with_identity,
 };
 use crate::error::{Result, input};
 

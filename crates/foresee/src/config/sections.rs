@@ -3,7 +3,7 @@
 use foresee_analysis::{CorrelationSamples, Importance};
 use foresee_celeba::{ATTRIBUTES, Crop, SplitRule, attribute_index};
 use foresee_model::{NetworkConfig, TrainConfig};
-use foresee_perturb::{Curve, Norm};
+use foresee_perturb::{Curve, Norm, ToneCurve};
 use foresee_report::{Font, Format, Palette, Preset, Style};
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,13 @@ pub(crate) struct Transform {
     pub curves: Vec<Curve>,
     pub clip: bool,
     pub validation: usize,
+}
+
+/// All tone curves that are compared: the first is the identity, which the others are compared
+/// with.
+pub(crate) fn with_identity(curves: &[Curve]) -> Vec<Curve> {
+    let others = curves.iter().filter(|curve| !curve.is_identity());
+    std::iter::once(Curve::identity()).chain(others.cloned()).collect()
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

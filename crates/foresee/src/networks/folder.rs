@@ -1,59 +1,18 @@
-//! The folder of a network's results: its manifest, and which parts are up to date.
+//! The folder of a network's results, and which parts of them are up to date.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use foresee_files::write_atomic;
-use foresee_report::{Record, frame};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use foresee_files::place_of;
+use foresee_report::{DataFrame, Record, frame};
+use serde::Serialize;
 
+use super::manifest::{FILE, Manifest, NetworkRecord, PartRecord};
 use crate::error::{Result, input};
-use crate::hash::{file_sha256, sha256};
-use crate::memory::{peak_memory, reset_peak_memory};
-use crate::run::{Lock, Run, StageRecord, is_untouched};
-
-/// The file's name. A run's has the same, so that other commands leave the folder alone.
-const FILE: &str = "manifest.json";
-/// The version of this form. It grows when a manifest of before can no longer be read.
-const FORM: u32 = 1;
-
-/// What the results in a folder are made from, and what each of their parts made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Manifest {
-    form: u32,
-    /// The version of the program that began it, and the commit that it was built from.
-    foresee: String,
-    git_commit: String,
-    cargo_lock_sha256: String,
-    /// The network.
-    pub network: NetworkRecord,
-    /// The parts that are done, by their names: `explain cat.png`, `prune conv1`.
-    pub stages: BTreeMap<String, PartRecord>,
-}
-
-/// The network of a folder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct NetworkRecord {
-    /// The ONNX file.
-    pub path: PathBuf,
-    /// SHA-256 of the file.
-    pub sha256: String,
-    /// SHA-256 of all weights, also of those in other files.
-    pub weights_sha256: String,
-}
-
-/// What a part was made from, what it made, and what that took.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct PartRecord {
-    /// Settings and hashes of inputs.
-    pub made_from: Value,
-    /// Its files and what they took.
-    #[serde(flatten)]
-    pub record: StageRecord,
-}
+use crate::hash::sha256;
+use crate::memory::reset_peak_memory;
+use crate::run::{self, Lock, Run, is_untouched, record, remove_unmade};
 
 /// The folder of a network's results, opened to work in it.
 pub(crate) struct Folder {
@@ -73,15 +32,27 @@ pub(crate) struct Part<'a, S> {
     pub made_from: S,
 }
 
+impl<S: Serialize> Part<'_, S> {
+    /// A hash of all that its files are made from.
+    fn key(&self) -> Result<String> {
+        Ok(sha256(&serde_json::to_vec(&(self.name, self.format, &self.made_from))?))
+    }
+}
+
 impl Folder {
     /// Opens the folder, or makes it. A folder of another network is refused.
     ///
     /// # Errors
-    /// If it holds something else, or another process works in it.
+    /// If it holds something else, lies inside of a run, or another process works in it.
     pub fn open(path: &Path, network: NetworkRecord) -> Result<Self> {
         let refuse = |reason: String| input(format!("--out {}: {reason}", path.display()));
         if path == Path::new("-") || (path.exists() && !path.is_dir()) {
             return Err(refuse("several files are written; name a folder".into()));
+        }
+        let place = place_of(path).map_err(|e| refuse(e.to_string()))?;
+        if let Some(owner) = run::owner(&place) {
+            let owner = run::described(owner);
+            return Err(refuse(format!("it belongs to {owner}; name another folder")));
         }
         if !path.join(FILE).exists() {
             Run::check_is_free(path)?;
@@ -106,14 +77,8 @@ impl Folder {
                 held
             }
         };
-        let folder = Self { path: path.into(), manifest, _lock: lock };
-        folder.write()?;
-        Ok(folder)
-    }
-
-    fn write(&self) -> Result<()> {
-        let text = serde_json::to_string_pretty(&self.manifest)? + "\n";
-        Ok(write_atomic(&self.path.join(FILE), text.as_bytes())?)
+        manifest.write(path)?;
+        Ok(Self { path: path.into(), manifest, _lock: lock })
     }
 
     /// A file in it.
@@ -121,8 +86,19 @@ impl Folder {
         self.path.join(name)
     }
 
-    /// Does a part's work, unless it was done already from the same things and its files are
-    /// untouched. Returns whether there was work.
+    /// Whether a part was done already from the same things and its files are untouched.
+    ///
+    /// # Errors
+    /// If what it is made from cannot be written as JSON.
+    pub fn is_done(&self, part: &Part<'_, impl Serialize>) -> Result<bool> {
+        let key = part.key()?;
+        let is_done = |done: &PartRecord| {
+            done.record.inputs_sha256 == key && is_untouched(&self.path, &done.record)
+        };
+        Ok(self.manifest.stages.get(part.name).is_some_and(is_done))
+    }
+
+    /// Does a part's work, unless it [is done](Self::is_done).
     ///
     /// # Errors
     /// Those of the work.
@@ -130,73 +106,29 @@ impl Folder {
         &mut self,
         part: &Part<'_, impl Serialize>,
         work: impl FnOnce(&mut PartFiles<'_>) -> Result<()>,
-    ) -> Result<bool> {
-        let made_from = serde_json::to_value(&part.made_from)?;
-        let key = sha256(&serde_json::to_vec(&(part.name, part.format, &made_from))?);
+    ) -> Result<()> {
         let name = part.name;
-        if let Some(done) = self.manifest.stages.get(name) {
-            if done.record.inputs_sha256 == key && is_untouched(&self.path, &done.record) {
-                tracing::debug!("{name}: up to date");
-                return Ok(false);
-            }
+        if self.is_done(part)? {
+            tracing::debug!("{name}: up to date");
+            return Ok(());
+        }
+        if self.manifest.stages.contains_key(name) {
             tracing::info!("{name}: done again, since its settings, inputs or files changed");
         }
         reset_peak_memory();
         let start = Instant::now();
         let mut files = PartFiles { folder: &self.path, names: vec![] };
         work(&mut files).with_context(|| name.to_owned())?;
-        let names = files.names;
-        let hashed = names.into_iter().map(|file| {
-            let hash = file_sha256(&self.path(&file))?;
-            Ok((file, hash))
-        });
-        let record = StageRecord {
-            format: part.format,
-            inputs_sha256: key,
-            outputs: hashed.collect::<Result<_>>()?,
-            wall_seconds: start.elapsed().as_secs_f64(),
-            peak_memory_bytes: peak_memory(),
-        };
+        let record = record(&self.path, (part.format, part.key()?), files.names, start)?;
+        let made_from = serde_json::to_value(&part.made_from)?;
         let earlier = self.manifest.stages.insert(name.into(), PartRecord { made_from, record });
-        self.write()?;
-        self.remove_files_without_part(earlier);
-        Ok(true)
-    }
-
-    /// Forgets parts whose names begin so, but those that are still wanted, and removes their
-    /// files.
-    ///
-    /// # Errors
-    /// If the manifest cannot be written.
-    pub fn keep(&mut self, start: &str, wanted: &[String]) -> Result<()> {
-        let is_gone = |name: &String| name.starts_with(start) && !wanted.contains(name);
-        let gone: Vec<String> =
-            self.manifest.stages.keys().filter(|name| is_gone(name)).cloned().collect();
-        if gone.is_empty() {
-            return Ok(());
+        self.manifest.write(&self.path)?;
+        if let Some(earlier) = earlier {
+            let parts = || self.manifest.stages.values();
+            let is_made = |file: &str| parts().any(|part| part.record.outputs.contains_key(file));
+            remove_unmade(&self.path, &earlier.record, is_made);
         }
-        for name in gone {
-            let earlier = self.manifest.stages.remove(&name);
-            self.remove_files_without_part(earlier);
-        }
-        self.write()
-    }
-
-    fn remove_files_without_part(&self, earlier: Option<PartRecord>) {
-        let files = earlier.into_iter().flat_map(|part| part.record.outputs.into_keys());
-        let has = |file: &String| {
-            self.manifest.stages.values().any(|part| part.record.outputs.contains_key(file))
-        };
-        files
-            .filter(|file| !has(file))
-            .for_each(|file| drop(std::fs::remove_file(self.path(&file))));
-    }
-
-    /// The files with this ending of all parts whose names begin so, in the order of the names.
-    pub fn files(&self, start: &str, ending: &str) -> Vec<String> {
-        let parts = self.manifest.stages.iter().filter(|(name, _)| name.starts_with(start));
-        let files = parts.flat_map(|(_, part)| part.record.outputs.keys());
-        files.filter(|file| file.ends_with(ending)).cloned().collect()
+        Ok(())
     }
 }
 
@@ -206,34 +138,6 @@ impl Folder {
 /// If it is gone or damaged.
 pub(crate) fn read_rows<R: Record>(path: &Path) -> Result<Vec<R>> {
     R::from_frame(&frame::read_csv(path)?).with_context(|| path.display().to_string())
-}
-
-impl Manifest {
-    fn new(network: NetworkRecord) -> Self {
-        Self {
-            form: FORM,
-            foresee: env!("CARGO_PKG_VERSION").into(),
-            git_commit: env!("FORESEE_COMMIT").into(),
-            cargo_lock_sha256: sha256(include_bytes!(env!("FORESEE_LOCK"))),
-            network,
-            stages: BTreeMap::new(),
-        }
-    }
-
-    fn parse(text: &str) -> std::result::Result<Self, String> {
-        let damaged = |e: serde_json::Error| format!("{FILE} is damaged: {e}");
-        let value: Value = serde_json::from_str(text).map_err(damaged)?;
-        if value.get("network").is_none() {
-            return Err(format!(
-                "its {FILE} is not of `explain`, `prune`, `transform` or `predict` with --model; \
-                 name another folder"
-            ));
-        }
-        match value.get("form").and_then(Value::as_u64) {
-            Some(form) if form == u64::from(FORM) => serde_json::from_value(value).map_err(damaged),
-            _ => Err(format!("its {FILE} is of another version of Foresee; name another folder")),
-        }
-    }
 }
 
 /// The files that a part makes, recorded as they are written.
@@ -257,7 +161,7 @@ impl PartFiles<'_> {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write_frame(&mut self, file: &str, table: &foresee_report::DataFrame) -> Result<()> {
+    pub fn write_frame(&mut self, file: &str, table: &DataFrame) -> Result<()> {
         frame::write_csv(&self.folder.join(file), table)?;
         self.add(file);
         Ok(())
@@ -321,19 +225,27 @@ mod tests {
         let work =
             |n: u64| move |files: &mut PartFiles<'_>| files.write("data/n.csv", &[Number { n }]);
         let mut folder = Folder::open(&out, network("a"))?;
-        assert!(folder.part(&part("prune a", 1), work(1))?);
-        assert!(!folder.part(&part("prune a", 1), work(1))?);
+        let never = |_: &mut PartFiles<'_>| Err(input("it is done again"));
+        folder.part(&part("prune a", 1), work(1))?;
+        folder.part(&part("prune a", 1), never)?;
         drop(folder);
         let mut folder = Folder::open(&out, network("a"))?;
-        assert!(!folder.part(&part("prune a", 1), work(1))?);
+        folder.part(&part("prune a", 1), never)?;
         // Other settings, or a file that was changed.
-        assert!(folder.part(&part("prune a", 2), work(2))?);
+        folder.part(&part("prune a", 2), work(2))?;
         assert_eq!(read_rows::<Number>(&out.join("data/n.csv"))?, [Number { n: 2 }]);
         std::fs::write(out.join("data/n.csv"), "n\n7\n")?;
-        assert!(folder.part(&part("prune a", 2), work(2))?);
-        assert_eq!(folder.files("prune", ".csv"), ["data/n.csv"]);
-        folder.keep("prune ", &[])?;
-        assert!(!out.join("data/n.csv").exists() && folder.files("prune", ".csv").is_empty());
+        folder.part(&part("prune a", 2), work(2))?;
+        assert_eq!(read_rows::<Number>(&out.join("data/n.csv"))?, [Number { n: 2 }]);
+        // Another part leaves it alone.
+        let other = |files: &mut PartFiles<'_>| files.write("data/m.csv", &[Number { n: 4 }]);
+        assert!(!folder.is_done(&part("prune b", 1))?);
+        folder.part(&part("prune b", 1), other)?;
+        assert!(folder.is_done(&part("prune a", 2))? && folder.is_done(&part("prune b", 1))?);
+        // A part that makes another file removes its old one.
+        let moved = |files: &mut PartFiles<'_>| files.write("data/k.csv", &[Number { n: 5 }]);
+        folder.part(&part("prune b", 2), moved)?;
+        assert!(!out.join("data/m.csv").exists() && out.join("data/k.csv").exists());
         Ok(())
     }
 
@@ -347,8 +259,13 @@ mod tests {
         let out = root.path().join("out");
         drop(Folder::open(&out, network("a"))?);
         assert!(refused(&out, "b").contains("another network (a.onnx)"));
-        std::fs::write(out.join(FILE), "{\"foresee\": \"0.1.0\", \"stages\": {}, \"form\": 2}")?;
-        assert!(refused(&out, "a").contains("name another folder"));
+        let own = std::fs::read_to_string(out.join(FILE))?;
+        std::fs::write(out.join(FILE), own.replace("\"form\": 2", "\"form\": 1"))?;
+        assert!(refused(&out, "a").contains("of another version"));
+        let run = "{\"foresee\": \"0.1.0\", \"stages\": {}}";
+        std::fs::write(out.join(FILE), run)?;
+        assert!(refused(&out, "a").contains("is not of `explain`"));
+        assert!(refused(&out.join("data/inside"), "a").contains("belongs to the run"));
         std::fs::write(out.join(FILE), "{")?;
         assert!(refused(&out, "a").contains("damaged"));
         std::fs::write(root.path().join("notes.txt"), "mine")?;

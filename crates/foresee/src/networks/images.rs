@@ -2,17 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use foresee_celeba::is_image_name;
-use foresee_report::frame;
+use foresee_celeba::{Framing, is_image_name};
 use rayon::prelude::*;
 
+use super::image_files::{Image, of_folder, of_list};
 use crate::error::{Result, input};
 use crate::hash::{file_sha256, sha256};
-
-/// Folders inside of each other in which images are searched.
-const MAX_DEPTH: usize = 8;
-/// What the column of a list is called.
-const COLUMNS: [&str; 4] = ["image", "path", "file", "filename"];
 
 /// Images in their order.
 #[derive(Debug, Clone)]
@@ -22,20 +17,13 @@ pub(crate) struct ImageList {
     images: Vec<Image>,
 }
 
-/// An image file.
-#[derive(Debug, Clone)]
-struct Image {
-    /// Its path below the folder, or as the list has it.
-    name: String,
-    path: PathBuf,
-}
-
 impl ImageList {
     /// The images of a folder and of the folders in it, in the order of their names; those of a CSV
     /// file with a column `image`, whose paths begin at the folder of that file; or one image.
     ///
     /// # Errors
-    /// If there is no such place, or no image in it.
+    /// If there is no such place, no image in it, or a list has an image twice or one that is not
+    /// there.
     pub fn open(source: &Path) -> Result<Self> {
         let images = match (source.is_dir(), source.is_file()) {
             (true, _) => of_folder(source)?,
@@ -43,7 +31,8 @@ impl ImageList {
                 name: source.file_name().unwrap_or_default().to_string_lossy().into_owned(),
                 path: source.into(),
             }],
-            (_, true) => of_list(source)?,
+            (_, true) => of_list(source)
+                .map_err(|reason| input(format!("--images {}: {reason}", source.display())))?,
             _ => {
                 let reason = "does not exist; name a folder of JPEG or PNG files, a CSV with a \
                               column `image`, or an image";
@@ -58,7 +47,7 @@ impl ImageList {
 
     /// So many of the images, or all for 0: those that come first in [`spread`](Self::spread).
     #[must_use]
-    pub fn some(mut self, limit: usize) -> Self {
+    pub fn limited_to(mut self, limit: usize) -> Self {
         if limit > 0 && limit < self.len() {
             let mut chosen = self.spread();
             chosen.truncate(limit);
@@ -68,8 +57,8 @@ impl ImageList {
         self
     }
 
-    /// All images in an order that a hash of each one's name decides: its beginning has some of
-    /// every part of a folder, such as of every class.
+    /// All images in an order that a hash of each one's name decides: its beginning is spread over
+    /// the folder.
     pub fn spread(&self) -> Vec<usize> {
         let mut order: Vec<(String, usize)> =
             (0..self.len()).map(|image| (sha256(self.name(image).as_bytes()), image)).collect();
@@ -116,6 +105,30 @@ impl ImageList {
         &self.images[image].path
     }
 
+    /// The name of the folder that an image lies in, if its name says one.
+    pub fn folder(&self, image: usize) -> Option<&str> {
+        let (folders, _) = self.name(image).rsplit_once('/')?;
+        folders.rsplit('/').next().filter(|folder| !matches!(*folder, "" | "." | ".."))
+    }
+
+    /// A number that decides what is random about an image: from its name, so that it is the same
+    /// in every list.
+    pub fn number(&self, image: usize) -> usize {
+        let digits = &sha256(self.name(image).as_bytes())[..8];
+        usize::from_str_radix(digits, 16).unwrap_or_default()
+    }
+
+    /// Makes sure that all images can be read, before hours of work.
+    ///
+    /// # Errors
+    /// If one cannot.
+    pub fn check(&self, framing: &Framing) -> Result<()> {
+        self.images.par_iter().try_for_each(|Image { path, .. }| {
+            framing.read(path)?;
+            Ok(())
+        })
+    }
+
     /// SHA-256 of what an image's file holds.
     ///
     /// # Errors
@@ -140,67 +153,6 @@ impl ImageList {
     }
 }
 
-fn of_folder(root: &Path) -> Result<Vec<Image>> {
-    let mut found = Found::default();
-    found.add(root, "", 0)?;
-    if found.others > 0 {
-        tracing::warn!(
-            "{}: {} files are left out, since their names end like no JPEG or PNG file",
-            root.display(),
-            found.others
-        );
-    }
-    found.images.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(found.images)
-}
-
-/// What was found so far in a folder.
-#[derive(Default)]
-struct Found {
-    images: Vec<Image>,
-    /// Files that are no images.
-    others: usize,
-}
-
-impl Found {
-    fn add(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<()> {
-        if depth > MAX_DEPTH {
-            let reason = format!("more than {MAX_DEPTH} folders deep; does a link lead back?");
-            return Err(input(format!("--images {}: {reason}", folder.display())));
-        }
-        let failed = |e: std::io::Error| input(format!("--images {}: {e}", folder.display()));
-        for entry in std::fs::read_dir(folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.starts_with('.') {
-                continue;
-            }
-            let name = format!("{prefix}{name}");
-            if path.is_dir() {
-                self.add(&path, &format!("{name}/"), depth + 1)?;
-            } else if is_image_name(&name) {
-                self.images.push(Image { name, path });
-            } else {
-                self.others += 1;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn of_list(list: &Path) -> Result<Vec<Image>> {
-    let failed = |reason: String| input(format!("--images {}: {reason}", list.display()));
-    let frame = frame::read_csv(list).map_err(|e| failed(e.to_string()))?;
-    let names = frame::column_names(&frame);
-    let column = COLUMNS.into_iter().find(|column| names.contains(column)).ok_or_else(|| {
-        failed(format!("has no column `image` (its columns: {})", names.join(", ")))
-    })?;
-    let folder = list.parent().unwrap_or(Path::new(""));
-    let names: Vec<String> = frame::values(&frame, column).map_err(|e| failed(e.to_string()))?;
-    let image = |name: String| Image { path: folder.join(&name), name };
-    Ok(names.into_iter().map(image).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,10 +171,10 @@ mod tests {
         };
         assert_eq!(names(&all), ["a.JPG", "b.png", "cats/1.jpeg"]);
         // Fewer are among more of them, in the order of the names.
-        let (one, two) = (all.clone().some(1), all.clone().some(2));
+        let (one, two) = (all.clone().limited_to(1), all.clone().limited_to(2));
         assert!((one.len(), two.len()) == (1, 2) && names(&two).is_sorted());
         assert!(names(&two).contains(&names(&one)[0]));
-        assert_eq!(names(&all.clone().some(0)), names(&all));
+        assert_eq!(names(&all.clone().limited_to(0)), names(&all));
         assert_eq!(names(&all.clone().named(&["b.png".into()])?), ["b.png"]);
         let unknown = all.clone().named(&["c.png".into()]).unwrap_err().to_string();
         assert!(unknown.contains("--image c.png") && unknown.contains("a.JPG"), "{unknown}");
@@ -231,6 +183,10 @@ mod tests {
         let listed = ImageList::open(&at("list.csv"))?;
         assert_eq!(names(&listed), ["cats/1.jpeg", "b.png"]);
         assert_eq!(listed.path(1), at("b.png"));
+        assert_eq!((listed.folder(0), listed.folder(1)), (Some("cats"), None));
+        // An image has one number in all lists.
+        assert_eq!((all.number(1), all.number(2)), (listed.number(1), listed.number(0)));
+        assert_ne!(all.number(0), all.number(1));
         assert_eq!(names(&ImageList::open(&at("b.png"))?), ["b.png"]);
 
         let before = all.sha256()?;
@@ -246,8 +202,17 @@ mod tests {
         assert!(refused(folder.path()).contains("no JPEG or PNG"));
         assert!(refused(&folder.path().join("none")).contains("does not exist"));
         let list = folder.path().join("list.csv");
-        std::fs::write(&list, "name,label\na,1\n")?;
-        assert!(refused(&list).contains("no column `image` (its columns: name, label)"));
+        std::fs::write(folder.path().join("a.png"), "")?;
+        for (text, reason) in [
+            ("name,label\na,1\n", "no column `image` (its columns: name, label)"),
+            ("image,label\na.png,1\n,2\n", "row 2: the column `image` is empty"),
+            ("image\na.png\nnope.png\n", "nope.png is no file"),
+            ("image\na.png\n./a.png\n", "`./a.png` is in rows 1 and 2"),
+        ] {
+            std::fs::write(&list, text)?;
+            let error = refused(&list);
+            assert!(error.contains(reason) && error.contains("list.csv"), "{reason}: {error}");
+        }
         Ok(())
     }
 }

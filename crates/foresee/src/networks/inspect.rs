@@ -6,8 +6,10 @@ use candle_core::Device;
 use foresee_graph::{ChannelGroup, Cost, Graph, Node, Origin, Shapes, ValueId};
 use foresee_report::record;
 
-use super::network::{ImageInput, NetworkOptions, read_graph};
-use crate::error::{Result, input};
+use super::image_input::ImageInput;
+use super::image_input::Layout;
+use super::network::{read_graph, refused};
+use crate::error::Result;
 
 record! {
     /// A node.
@@ -79,10 +81,10 @@ impl Inspection {
     ///
     /// # Errors
     /// If it is no ONNX file, something in it is not supported, or a size must be known.
-    pub fn new(file: &Path, options: &NetworkOptions) -> Result<Self> {
-        let refuse = |reason: String| input(format!("--model {}: {reason}", file.display()));
-        let graph = sized(read_graph(file, &Device::Cpu)?, options).map_err(refuse)?;
-        let failed = |e: foresee_graph::Error| refuse(e.to_string());
+    pub fn new(file: &Path, layout: Option<Layout>, size: Option<(usize, usize)>) -> Result<Self> {
+        let graph = sized(read_graph(file, &Device::Cpu)?, layout, size);
+        let graph = graph.map_err(|reason| refused(file, reason))?;
+        let failed = |e: foresee_graph::Error| refused(file, e);
         let shapes = graph.shapes(1, &[]).map_err(failed)?;
         let groups = graph.channel_groups(&[]).map_err(failed)?;
         let named =
@@ -99,15 +101,19 @@ impl Inspection {
 }
 
 /// The graph with images of a size that is asked for; of networks that take no images, as it is.
-fn sized(graph: Graph, options: &NetworkOptions) -> std::result::Result<Graph, String> {
-    match ImageInput::of(&graph, options) {
+fn sized(
+    graph: Graph,
+    layout: Option<Layout>,
+    size: Option<(usize, usize)>,
+) -> std::result::Result<Graph, String> {
+    match ImageInput::of(&graph, layout, size) {
         Ok(images) => {
             let sized = graph.with_input_sizes(images.value, images.sizes());
             sized.map_err(|e| e.to_string())
         }
         Err(reason) => {
             let is_open = |id: &ValueId| match &graph.value(*id).origin {
-                Origin::Input(sizes) => sizes.iter().skip(1).any(Option::is_none),
+                Origin::Input { sizes, .. } => sizes.iter().skip(1).any(Option::is_none),
                 _ => false,
             };
             match graph.inputs().iter().any(is_open) {
@@ -122,7 +128,7 @@ fn sized(graph: Graph, options: &NetworkOptions) -> std::result::Result<Graph, S
 fn described(graph: &Graph, shapes: &Shapes, id: ValueId) -> (String, String) {
     let value = graph.value(id);
     let shape = match &value.origin {
-        Origin::Input(sizes) => {
+        Origin::Input { sizes, .. } => {
             let size = |size: &Option<usize>| size.map_or("B".into(), |size| size.to_string());
             format!("[{}]", sizes.iter().map(size).collect::<Vec<_>>().join(", "))
         }

@@ -4,7 +4,7 @@ use foresee_graph::{ChannelGroup, Graph};
 
 use super::inspect::module;
 use super::network::Network;
-use crate::error::{Result, input};
+use crate::error::Result;
 
 /// The groups of channels that can be pruned, or of them those of these layers: named by a node
 /// that computes them, or by its weights.
@@ -12,8 +12,8 @@ use crate::error::{Result, input};
 /// # Errors
 /// If there is no such layer, it cannot be pruned, or none can.
 pub(crate) fn layers(network: &Network, names: &[String]) -> Result<Vec<ChannelGroup>> {
-    let refuse = |reason: String| input(format!("--model {}: {reason}", network.file.display()));
-    let all = network.graph.channel_groups(&[]).map_err(|e| refuse(e.to_string()))?;
+    let refuse = |reason: String| network.refused(reason);
+    let all = network.graph.channel_groups(&[]).map_err(|e| network.refused(e))?;
     if names.is_empty() {
         let free: Vec<ChannelGroup> =
             all.into_iter().filter(|group| group.fixed.is_none()).collect();

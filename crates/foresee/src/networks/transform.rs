@@ -4,28 +4,28 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use foresee_graph::{Gate, Graph};
-use foresee_perturb::{Curve, GatedGraph, Noise, Tally, ToneCurve, transform_grid};
-use foresee_report::{About, Report, Section, Style, Table, curves};
+use foresee_perturb::{Curve, GatedGraph, Noise, ToneCurve, transform_grid};
+use foresee_report::{Section, Style, Table, curves};
 use serde::Serialize;
 
-use super::folder::{Folder, Part, PartFiles, read_rows};
-use super::reader::Layout;
-use super::subject::{Given, Subject};
+use super::folder::{Folder, Part, PartFiles, file_name, read_rows};
+use super::image_input::Layout;
+use super::page::{Content, Page, about};
+use super::task::Task;
 use crate::artifacts::TransformationPoint;
-use crate::error::{Result, input};
+use crate::config::with_identity;
+use crate::error::Result;
 use crate::figures::transformation_panels;
-use crate::progress::{Progress, Unit};
+use crate::progress::{Progress, Unit, counted};
 use crate::provenance::percent;
 
-/// The version of its files.
-const FORMAT: u32 = 1;
-const PART: &str = "transform";
-const PAGE_PART: &str = "transform-page";
-/// The points.
-pub(crate) const FILE: &str = "data/gate_transformation.csv";
+/// The version of its data files.
+const FORMAT: u32 = 2;
+/// How its parts are called.
+const PART: &str = "transform ";
 /// The page.
 pub(crate) const PAGE: &str = "transform.html";
-const TITLE: &str = "Tone curves on gates, under noise";
+const PAGE_FORMAT: u32 = 2;
 const FIGURE: &str = "gate_transformation";
 /// The place of the identity among the curves.
 const BASELINE: usize = 0;
@@ -42,71 +42,73 @@ pub(crate) struct TransformOptions {
     pub seed: u64,
 }
 
-/// What decides the points.
-#[derive(Serialize)]
-struct MadeFrom<'a> {
-    given: Given,
-    images_sha256: &'a str,
-    labels_sha256: String,
+/// What decides the points of a σ, beside images and labels.
+#[derive(Clone, Serialize)]
+struct Settings {
     curves: Vec<String>,
-    sigmas: &'a [f64],
+    sigma: f64,
     clip: bool,
     gates: Vec<String>,
     seed: u64,
 }
 
-/// Measures every curve under every noise, and writes data, figure and page into a folder.
+/// Measures every curve under every noise, and writes data, figure and page into a folder. Returns
+/// the points.
 ///
 /// # Errors
 /// If the network has no such gates, there are no labels, or a file cannot be written.
 pub(crate) fn transform(
-    subject: &Subject,
+    task: &Task,
     out: &Path,
     options: &TransformOptions,
-) -> Result<Folder> {
-    let labels_sha256 = subject.labels()?.sha256();
-    let graph = subject.network.channels_first()?;
-    let gates = gates(subject, &graph, &options.gates)?;
-    let noise = noise(subject, options)?;
-    let others = options.curves.iter().filter(|curve| !curve.is_identity());
-    let curves: Vec<Curve> = std::iter::once(Curve::identity()).chain(others.cloned()).collect();
-    let name = |gate: &Gate| graph.node(gate.node).name.clone();
-    let part = Part {
-        name: PART,
-        format: FORMAT,
-        made_from: MadeFrom {
-            given: subject.given(),
-            images_sha256: subject.images_sha256(),
-            labels_sha256,
+) -> Result<Vec<TransformationPoint>> {
+    task.labels()?;
+    let graph = task.network.channels_first()?;
+    let gates = gates(task, &graph, &options.gates)?;
+    let names: Vec<String> = gates.iter().map(|gate| graph.node(gate.node).name.clone()).collect();
+    let curves = with_identity(&options.curves);
+    let mut folder = task.folder(out)?;
+    let parts: Vec<String> =
+        options.sigmas.iter().map(|sigma| format!("{PART}σ={sigma}")).collect();
+    let part = |(name, &sigma)| {
+        let settings = Settings {
             curves: curves.iter().map(ToString::to_string).collect(),
-            sigmas: &options.sigmas,
+            sigma,
             clip: options.clip,
-            gates: gates.iter().map(name).collect(),
+            gates: names.clone(),
             seed: options.seed,
-        },
+        };
+        Part { name, format: FORMAT, made_from: task.made_from(settings) }
     };
-    let names: Vec<String> = gates.iter().map(name).collect();
-    let mut folder = subject.folder(out)?;
-    folder.part(&part, |files| {
+    let mut left = vec![];
+    for part in parts.iter().map(String::as_str).zip(&options.sigmas).map(part) {
+        if !folder.is_done(&part)? {
+            left.push(part);
+        }
+    }
+    if !left.is_empty() {
+        task.images.check(&task.reader.framing)?;
         let model = GatedGraph::new(&graph, gates)?;
-        let tallies = measure(subject, &model, &noise, &options.sigmas, &curves)?;
-        files.write(FILE, &points(&options.sigmas, &curves, &tallies))
-    })?;
-    page(subject, &mut folder, &names)?;
-    Ok(folder)
+        let (images, done) = (task.images.len(), parts.len() - left.len());
+        let progress =
+            Progress::new("transforming", Unit::Passes, parts.len() * images, done * images);
+        let work = Work { task, model: &model, curves: &curves, progress: &progress };
+        for part in left {
+            folder.part(&part, |files| work.sigma(&part.made_from.settings, files))?;
+        }
+    }
+    page(task, &mut folder, (&parts, &options.sigmas), &names)?;
+    points(out, &options.sigmas)
 }
 
 /// The gates that are asked for.
-fn gates(subject: &Subject, graph: &Graph, asked: &[String]) -> Result<Vec<Gate>> {
+fn gates(task: &Task, graph: &Graph, asked: &[String]) -> Result<Vec<Gate>> {
     let all = graph.gates();
     let name = |gate: &Gate| graph.node(gate.node).name.clone();
-    let refuse =
-        |reason: String| input(format!("--model {}: {reason}", subject.network.file.display()));
     if all.is_empty() {
-        return Err(refuse(
+        return Err(task.network.refused(
             "has no gates: no sigmoid, hard sigmoid or softmax whose result another value is \
-             multiplied by"
-                .into(),
+             multiplied by",
         ));
     }
     if asked.is_empty() {
@@ -116,63 +118,60 @@ fn gates(subject: &Subject, graph: &Graph, asked: &[String]) -> Result<Vec<Gate>
         let found = all.iter().find(|gate| name(gate) == *asked).cloned();
         found.ok_or_else(|| {
             let known: Vec<String> = all.iter().map(name).collect();
-            refuse(format!("has no gate `{asked}`; its gates are {}", known.join(", ")))
+            task.network
+                .refused(format!("has no gate `{asked}`; its gates are {}", known.join(", ")))
         })
     };
     asked.iter().map(find).collect()
 }
 
-fn noise(subject: &Subject, options: &TransformOptions) -> Result<Noise> {
-    let reader = &subject.reader;
-    let (mean, deviation) = match (&reader.mean[..], &reader.deviation[..]) {
-        (&[a, b, c], &[x, y, z]) => ([a, b, c], [x, y, z]),
-        _ if options.sigmas.iter().all(|sigma| *sigma == 0.) => ([0.; 3], [1.; 3]),
-        _ => {
-            return Err(input(
-                "noise is for colour images, and the network takes grey ones: give --sigma 0",
-            ));
-        }
-    };
-    Ok(Noise { sigma: 0., clip: options.clip, mean, deviation, seed: options.seed })
+/// Where the points of a σ lie.
+fn data_file(sigma: f64) -> String {
+    format!("data/gate_transformation/{}.csv", file_name(&sigma.to_string()))
 }
 
-/// A tally for every σ and curve.
-fn measure(
-    subject: &Subject,
-    model: &GatedGraph,
-    noise: &Noise,
-    sigmas: &[f64],
-    curves: &[Curve],
-) -> Result<Vec<Vec<Tally>>> {
-    let labels = subject.labels()?;
-    let progress = Progress::new("transforming", Unit::Images, subject.images.len(), 0);
-    let curves: Vec<&dyn ToneCurve> = curves.iter().map(|curve| curve as &dyn ToneCurve).collect();
-    let batches = subject.batches().map(|images| -> Result<(Tensor, Tensor, Vec<usize>)> {
-        let x = subject.read(&images, Layout::Nchw)?;
-        let y = labels.tensor(&images)?.to_device(&subject.device)?;
-        progress.add(images.len(), String::new);
-        Ok((x, y, images))
-    });
-    transform_grid(model, noise, sigmas, &curves, batches)
+fn points(folder: &Path, sigmas: &[f64]) -> Result<Vec<TransformationPoint>> {
+    let rows = sigmas.iter().map(|&sigma| read_rows(&folder.join(data_file(sigma))));
+    Ok(rows.collect::<Result<Vec<_>>>()?.concat())
 }
 
-fn points(sigmas: &[f64], curves: &[Curve], tallies: &[Vec<Tally>]) -> Vec<TransformationPoint> {
-    let of_sigma = |(&sigma, row): (&f64, &Vec<Tally>)| {
-        let point = |(curve, tally): (&Curve, &Tally)| {
-            let gain = tally.paired_gain(&row[BASELINE]);
-            TransformationPoint {
-                sigma,
-                curve: curve.clone(),
-                images: tally.images(),
-                accuracy: tally.accuracy(),
-                standard_error: tally.standard_error(),
-                gain: gain.mean,
-                gain_standard_error: gain.standard_error,
-            }
+struct Work<'a> {
+    task: &'a Task,
+    model: &'a GatedGraph<'a>,
+    curves: &'a [Curve],
+    progress: &'a Progress,
+}
+
+impl Work<'_> {
+    /// The points of a σ.
+    fn sigma(&self, settings: &Settings, files: &mut PartFiles<'_>) -> Result<()> {
+        let Self { task, model, curves, progress } = self;
+        let labels = task.labels()?;
+        let noise = Noise {
+            sigma: settings.sigma,
+            clip: settings.clip,
+            mean: task.reader.mean.clone(),
+            deviation: task.reader.std.clone(),
+            seed: settings.seed,
         };
-        curves.iter().zip(row).map(point).collect::<Vec<_>>()
-    };
-    sigmas.iter().zip(tallies).flat_map(of_sigma).collect()
+        let tones: Vec<&dyn ToneCurve> =
+            curves.iter().map(|curve| curve as &dyn ToneCurve).collect();
+        let each = || format!("each with {} curves", curves.len());
+        let batches = counted(task.batches(), progress, Vec::len, each).map(
+            |images| -> Result<(Tensor, Tensor, Vec<usize>)> {
+                let x = task.read(&images, Layout::Nchw)?;
+                let y = labels.tensor(&images)?.to_device(&task.device)?;
+                let numbers = images.iter().map(|&image| task.images.number(image)).collect();
+                Ok((x, y, numbers))
+            },
+        );
+        let tallies = transform_grid(*model, &noise, &[settings.sigma], &tones, batches)?.remove(0);
+        let point = |(curve, tally)| {
+            TransformationPoint::new(settings.sigma, curve, tally, &tallies[BASELINE])
+        };
+        let points: Vec<TransformationPoint> = curves.iter().zip(&tallies).map(point).collect();
+        files.write(&data_file(settings.sigma), &points)
+    }
 }
 
 const TEXT: &str = "A gate is a value from 0 to 1 that another value is multiplied by: \
@@ -180,52 +179,49 @@ const TEXT: &str = "A gate is a value from 0 to 1 that another value is multipli
      paper's Eq. 11 and 12 is put on the gates, while Gaussian noise is added to the images. The \
      second panel shows what a curve gains over the gates as they are, on the same noisy images.";
 
-fn page(subject: &Subject, folder: &mut Folder, gates: &[String]) -> Result<()> {
-    let made_from = folder.manifest.stages[PART].record.outputs.clone();
-    let part = Part { name: PAGE_PART, format: FORMAT, made_from: (subject.given(), made_from) };
-    folder.part(&part, |files| write_page(subject, gates, files))?;
-    tracing::info!("open {}", folder.path(PAGE).display());
-    Ok(())
-}
-
-fn write_page(subject: &Subject, gates: &[String], files: &mut PartFiles<'_>) -> Result<()> {
-    let points: Vec<TransformationPoint> = read_rows(&files.folder().join(FILE))?;
-    let (source, style) = (subject.source(), Style::default());
-    let figure = curves(FIGURE, &transformation_panels(&points), &source, &style)?;
-    let figure = figure.about(About {
-        caption: "Accuracy under noise with tone curves on the network's gates.".into(),
-        data: vec![FILE.into()],
-        command: format!("foresee transform --model {}", subject.network.file.display()),
-    });
-    files.add_written(&figure.save(&files.folder().join("figures"))?);
-    let majority = subject.labels()?.majority_accuracy();
-    let report = Report {
-        title: format!("{TITLE}: {}", source.data),
-        source,
-        summary: vec![
-            ("gates".into(), gates.len().to_string()),
-            ("always the majority".into(), format!("{} %", percent(majority))),
-        ],
-        sections: vec![
-            Section::Text(TEXT.into()),
-            Section::Text(format!("Gates: {}.", gates.join(", "))),
-            Section::Figure(figure),
-            Section::Plain(table(&points)),
-        ],
-    };
-    save(&report, files)
-}
-
-fn save(report: &Report, files: &mut PartFiles<'_>) -> Result<()> {
-    let path = Path::join(files.folder(), PAGE);
-    report.save(&path)?;
-    files.add_written(&[path]);
-    Ok(())
+fn page(
+    task: &Task,
+    folder: &mut Folder,
+    (parts, sigmas): (&[String], &[f64]),
+    gates: &[String],
+) -> Result<()> {
+    let title = "Tone curves on gates, under noise";
+    let page = Page { file: PAGE, format: PAGE_FORMAT, title, of: parts };
+    page.write(task, folder, |folder| {
+        let points = points(folder, sigmas)?;
+        let panels = transformation_panels(&points);
+        let figure = about(
+            curves(FIGURE, &panels, &task.source(), &Style::default())?,
+            "Accuracy under noise with tone curves on the network's gates.",
+            sigmas.iter().copied().map(data_file).collect(),
+        );
+        let all: Vec<usize> = (0..task.images.len()).collect();
+        let majority = task.labels()?.majority_accuracy(&all);
+        Ok(Content {
+            summary: vec![
+                ("gates".into(), gates.len().to_string()),
+                ("majority-class baseline".into(), format!("{} %", percent(majority))),
+            ],
+            sections: vec![
+                Section::Text(TEXT.into()),
+                Section::Text(format!("Gates: {}.", gates.join(", "))),
+                Section::Figure(figure),
+                Section::Table(table(&points)),
+            ],
+        })
+    })
 }
 
 /// The points as a table.
 pub(crate) fn table(points: &[TransformationPoint]) -> Table {
-    let header = ["σ", "curve", "accuracy [%]", "± s.e.", "gain [points]", "± s.e."];
+    let header = [
+        "σ",
+        "curve",
+        "accuracy [%]",
+        "s.e. [points]",
+        "gain [points]",
+        "s.e. of the gain [points]",
+    ];
     let mut table = Table::new("gate_transformation", "Accuracy under noise.", &header);
     table.rows.extend(points.iter().map(|point| {
         vec![

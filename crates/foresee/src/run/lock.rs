@@ -107,11 +107,16 @@ fn is_at(_: &File, _: &Path) -> bool {
 
 /// Removes files that were being written when a process was killed.
 fn remove_unfinished(folder: &Path) -> std::io::Result<()> {
-    for part in ["", "data", "figures", "tables"] {
-        for entry in std::fs::read_dir(folder.join(part)).into_iter().flatten() {
+    let mut folders = ["", "data", "figures", "tables"].map(|part| folder.join(part)).to_vec();
+    while let Some(part) = folders.pop() {
+        for entry in std::fs::read_dir(&part).into_iter().flatten() {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(foresee_files::UNFINISHED)
-                && entry.file_type()?.is_file()
+            let kind = entry.file_type()?;
+            // Other folders beside these are not ours.
+            if kind.is_dir() && part != folder.join("") {
+                folders.push(entry.path());
+            } else if kind.is_file()
+                && entry.file_name().to_string_lossy().starts_with(foresee_files::UNFINISHED)
             {
                 std::fs::remove_file(entry.path())?;
             }
@@ -132,7 +137,15 @@ mod tests {
         let refused = Lock::take(&run).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
         std::fs::write(run.join(".tmpABC"), "half")?;
+        std::fs::create_dir_all(run.join("data/pruning"))?;
+        std::fs::create_dir(run.join("faces"))?;
+        std::fs::write(run.join("data/pruning/.tmpABC"), "half")?;
+        std::fs::write(run.join("faces/.tmpABC"), "not ours")?;
         drop(lock);
+        drop(Lock::take(&run)?);
+        assert!(!run.join("data/pruning/.tmpABC").exists() && run.join("faces/.tmpABC").exists());
+        std::fs::remove_dir_all(run.join("data"))?;
+        std::fs::remove_dir_all(run.join("faces"))?;
         drop(Lock::take(&run)?);
         assert!(!run.exists(), "the folder held nothing but a file that was never finished");
         Ok(())

@@ -124,12 +124,15 @@ impl Manifest {
         folder.join(FILE).exists()
     }
 
-    /// Whether that manifest is a run's, of whatever version: other programs write files of this
-    /// name, too.
+    /// Whether that manifest is ours, of whatever version: other programs write files of this name,
+    /// too.
     pub(crate) fn is_of_a_run(folder: &Path) -> bool {
-        let text = std::fs::read(folder.join(FILE)).unwrap_or_default();
-        let value: Option<Value> = serde_json::from_slice(&text).ok();
-        value.is_some_and(|value| value.get("foresee").is_some() && value.get("stages").is_some())
+        has(folder, &["foresee", "stages"])
+    }
+
+    /// Whether it is of results of an ONNX network, which are kept like a run's.
+    pub(crate) fn is_of_a_network(folder: &Path) -> bool {
+        has(folder, &["foresee", "stages", "network"])
     }
 
     pub(crate) fn read(folder: &Path) -> Result<Self> {
@@ -206,4 +209,11 @@ impl Manifest {
         flat.extend(self.config.identity()?);
         Ok(flat)
     }
+}
+
+/// Whether the manifest of a folder has these fields.
+fn has(folder: &Path, fields: &[&str]) -> bool {
+    let text = std::fs::read(folder.join(FILE)).unwrap_or_default();
+    let value: Option<Value> = serde_json::from_slice(&text).ok();
+    value.is_some_and(|value| fields.iter().all(|field| value.get(field).is_some()))
 }

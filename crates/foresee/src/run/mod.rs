@@ -4,6 +4,7 @@ pub(crate) mod checkpoint_files;
 mod lock;
 mod manifest;
 mod plan;
+mod record;
 mod stage;
 
 use std::ffi::OsStr;
@@ -19,13 +20,14 @@ use serde::Serialize;
 pub(crate) use self::lock::Lock;
 pub use self::manifest::{DataRecord, Manifest, StageRecord};
 pub(crate) use self::plan::{PlannedStage, StageState};
+pub(crate) use self::record::{is_untouched, record, remove_unmade};
 pub use self::stage::Stage;
 pub(crate) use self::stage::{Inputs, Outputs};
 use crate::artifacts::{Artifact, Row, SemanticPlan};
 use crate::config::Config;
 use crate::error::{OtherRun, Result, input};
 use crate::hash::{file_sha256, sha256};
-use crate::memory::{peak_memory, reset_peak_memory};
+use crate::memory::reset_peak_memory;
 use crate::program::program;
 
 /// The column of every CSV file that says what kind of faces its numbers come from.
@@ -273,32 +275,17 @@ impl Run {
         let mut outputs = Outputs::new(self);
         work(&mut outputs).with_context(|| format!("stage {stage}"))?;
         let (files, earlier_seconds) = outputs.finish();
-        let hashed = files.into_iter().map(|file| {
-            let hash = file_sha256(&self.path(&file))?;
-            Ok((file, hash))
-        });
-        let record = StageRecord {
-            format: inputs.format,
-            inputs_sha256: key,
-            outputs: hashed.collect::<Result<_>>()?,
-            wall_seconds: earlier_seconds + start.elapsed().as_secs_f64(),
-            peak_memory_bytes: peak_memory(),
-        };
+        let mut record = record(&self.folder, (inputs.format, key), files, start)?;
+        record.wall_seconds += earlier_seconds;
         let gigabytes = |bytes| format!(", peak memory {:.2} GB", bytes as f64 / 1e9);
         let memory = record.peak_memory_bytes.map_or(String::new(), gigabytes);
         tracing::info!("{stage}: done in {:.0} s{memory}", record.wall_seconds);
         let earlier = self.manifest.stages.insert(stage, record);
         self.manifest.write(&self.folder)?;
-        self.remove_what_is_gone(stage, earlier);
+        if let Some(earlier) = earlier {
+            remove_unmade(&self.folder, &earlier, |file| self.made(stage, file));
+        }
         Ok(())
-    }
-
-    /// Removes files that a stage made before, with other settings, and does not make now.
-    fn remove_what_is_gone(&self, stage: Stage, earlier: Option<StageRecord>) {
-        let files = earlier.into_iter().flat_map(|record| record.outputs.into_keys());
-        files
-            .filter(|file| !self.made(stage, file))
-            .for_each(|file| drop(std::fs::remove_file(self.path(&file))));
     }
 
     /// A hash of all that a stage's outputs are made from.
@@ -314,18 +301,6 @@ impl Run {
         let described = (inputs.stage, inputs.format, &inputs.settings, hashes);
         Ok(sha256(&serde_json::to_vec(&described)?))
     }
-
-    fn is_untouched(&self, record: &StageRecord) -> bool {
-        is_untouched(&self.folder, record)
-    }
-}
-
-/// Whether the files that a stage made in a folder are as it left them.
-pub(crate) fn is_untouched(folder: &Path, record: &StageRecord) -> bool {
-    let same = |(file, hash): (&String, &String)| {
-        file_sha256(&folder.join(file)).is_ok_and(|now| now == *hash)
-    };
-    record.outputs.iter().all(same)
 }
 
 /// Writes a data file whose numbers come from no faces at all, which its last column says.
@@ -346,6 +321,12 @@ pub(crate) fn owner(place: &Path) -> Option<&Path> {
         let first = place.strip_prefix(folder).ok().and_then(|below| below.iter().next());
         first.is_some_and(belongs_to_a_run) && Manifest::is_of_a_run(folder)
     })
+}
+
+/// What a folder with a manifest holds, in words.
+pub(crate) fn described(folder: &Path) -> String {
+    let what = if Manifest::is_of_a_network(folder) { "results of a network" } else { "run" };
+    format!("the {what} in {}", folder.display())
 }
 
 /// The run that a folder holds or belongs to.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Inputs, Run, Stage};
+use super::{Inputs, Run, Stage, is_untouched};
 
 /// Whether a stage is done, and if it is not, why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -57,7 +57,7 @@ impl Run {
     pub(super) fn state(&self, inputs: &Inputs<'_, impl Serialize>, key: &str) -> StageState {
         match self.manifest.stages.get(&inputs.stage) {
             None => StageState::New,
-            Some(record) if record.inputs_sha256 == key && self.is_untouched(record) => {
+            Some(record) if record.inputs_sha256 == key && is_untouched(&self.folder, record) => {
                 StageState::UpToDate
             }
             Some(record) if record.format != inputs.format => StageState::OtherVersion,

@@ -1,7 +1,5 @@
 //! Stage `predict`: how well forecasts that a person could make say what a perturbation changes.
 
-use std::sync::OnceLock;
-
 use candle_core::Tensor;
 use foresee_celeba::Split;
 use foresee_perturb::{PruneOrder, Victim};
@@ -14,7 +12,7 @@ use crate::artifacts::{
 };
 use crate::error::Result;
 use crate::faces;
-use crate::progress::{Progress, Unit};
+use crate::progress::{LateProgress, Unit};
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
 
@@ -74,12 +72,8 @@ fn write_scores(outputs: &mut Outputs, session: &Session) -> Result<()> {
     let trained = session.trained(run)?;
     let batches = batches(run, session, trained)?;
     let statistics = ChannelStatisticsFile::read(run.folder())?;
-    let progress: OnceLock<Progress> = OnceLock::new();
-    let step = |images: usize| {
-        if let Some(progress) = progress.get() {
-            progress.add(images, String::new);
-        }
-    };
+    let progress = LateProgress::default();
+    let step = |images: usize| progress.add(images);
     let study = NetworkStudy {
         network: &trained.network,
         batches: &batches,
@@ -91,7 +85,7 @@ fn write_scores(outputs: &mut Outputs, session: &Session) -> Result<()> {
         progress: &step,
     };
     let images = study.images_to_run();
-    progress.get_or_init(|| Progress::new("predicting", Unit::Passes, images, 0));
+    progress.begin("predicting", Unit::Passes, images);
     let scored = study.run()?;
     outputs.write(&ScoredForecasts(scored))
 }

@@ -7,7 +7,7 @@ use foresee_perturb::{Curve, Noise, Tally, ToneCurve, ValidationChoice, transfor
 use crate::artifacts::{
     TransformationChoice, TransformationCurves, TransformationPoint, TransformedImage,
 };
-use crate::config::Transform;
+use crate::config::{Transform, with_identity};
 use crate::error::Result;
 use crate::faces;
 use crate::progress::{Progress, Unit, counted};
@@ -36,7 +36,7 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let data = session.data(run)?;
         let sweep = Sweep {
             settings: &config.transform,
-            curves: config.transform.with_identity(),
+            curves: with_identity(&config.transform.curves),
             seed,
             trained: session.trained(run)?,
             data,
@@ -52,14 +52,6 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         }
         Ok(())
     })
-}
-
-impl Transform {
-    /// All curves; the first is the identity, which the others are compared with.
-    fn with_identity(&self) -> Vec<Curve> {
-        let others = self.curves.iter().filter(|curve| !curve.is_identity());
-        std::iter::once(Curve::identity()).chain(others.cloned()).collect()
-    }
 }
 
 /// What is measured on the faces of a split.
@@ -81,8 +73,8 @@ impl Sweep<'_> {
         let noise = Noise {
             sigma: 0.,
             clip: self.settings.clip,
-            mean: card.mean,
-            deviation: card.deviation,
+            mean: card.mean.to_vec(),
+            deviation: card.deviation.to_vec(),
             seed: self.seed,
         };
         let faces = faces::first(self.data.split(split)?, limit);
@@ -125,16 +117,7 @@ impl Grid<'_> {
 
     fn table(&self) -> TransformationCurves {
         let point = |(sigma, curve, tally, baseline): (f64, &Curve, &Tally, &Tally)| {
-            let gain = tally.paired_gain(baseline);
-            TransformationPoint {
-                sigma,
-                curve: curve.clone(),
-                images: tally.images(),
-                accuracy: tally.accuracy(),
-                standard_error: tally.standard_error(),
-                gain: gain.mean,
-                gain_standard_error: gain.standard_error,
-            }
+            TransformationPoint::new(sigma, curve, tally, baseline)
         };
         let with_attributes =
             |item: (f64, &Curve, &Tally, &Tally)| (point(item), item.2.by_attribute());

@@ -3,6 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use super::read::Read;
+use crate::dims::inverse;
 use crate::error::Result;
 
 /// How a weight is cut into blocks [blocks, R, places].
@@ -17,18 +18,25 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new(read: &Read, axis: usize, dims: &[usize]) -> Self {
-        let count = read.blocks;
+    /// Of a weight of this shape, whose axis has the places that are read; none if it is that of
+    /// another graph.
+    pub(super) fn new(read: &Read, axis: usize, dims: &[usize]) -> Option<Self> {
+        let (count, places) = (read.blocks, read.places.len());
         // Either the axis itself has a place for each channel of all blocks, or the first axis has
         // the blocks one after the other.
-        let cut = if dims[axis] == read.places.len() * count { axis } else { 0 };
+        let is_whole = *dims.get(axis)? == places * count;
+        let cut = if is_whole { axis } else { 0 };
+        let fits = is_whole || (axis > 0 && dims[axis] == places && dims[0].is_multiple_of(count));
+        if !fits || places == 0 || dims.len() < 2 {
+            return None;
+        }
         let mut sizes = dims.to_vec();
         sizes[cut] /= count;
         sizes.insert(cut, count);
         let places = if axis >= cut { axis + 1 } else { axis };
         let others = (0..sizes.len()).filter(|at| *at != cut && *at != places);
         let order = [cut].into_iter().chain(others).chain([places]).collect();
-        Self { count, sizes, order, output: usize::from(axis == 0) }
+        Some(Self { count, sizes, order, output: usize::from(axis == 0) })
     }
 
     pub(super) fn cut(&self, weight: &Tensor) -> Result<Tensor> {
@@ -45,10 +53,8 @@ impl Blocks {
         if let Some(last) = sizes.last_mut() {
             *last = places;
         }
-        let mut back = vec![0; self.order.len()];
-        self.order.iter().enumerate().for_each(|(new, &old)| back[old] = new);
         let cut = self.order[0];
-        let weight = blocks.reshape(sizes)?.permute(back)?.contiguous()?;
+        let weight = blocks.reshape(sizes)?.permute(inverse(&self.order))?.contiguous()?;
         let mut sizes = weight.dims().to_vec();
         let count = sizes.remove(cut);
         sizes[cut] *= count;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::Reason;
-use super::edit::Site;
 use super::layout::Atom;
 use super::layout::{Layout, Part};
 use super::read::{Consumer, InWeight, RawRead, Read};
 use super::relate::{RawProducer, Relations};
+use super::site::Site;
 use crate::graph::{NodeId, ValueId};
 
 /// An axis of a weight from which units take places.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::Tensor;
 
-use super::apply::{At, Editor};
-use super::removed::{Removal, check};
+use super::editor::{At, Editor};
+use super::removal::{Removal, check};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::op::Binary;
@@ -55,7 +55,7 @@ struct Closed {
 impl Editor<'_> {
     /// Multiplies what a node reads by 0 at some places of an axis.
     fn mask(&mut self, id: NodeId, input: usize, closed: &Closed) -> Result<()> {
-        let other = || Error::OtherGraph { name: format!("node {}", id.index()) };
+        let other = || Error::OtherGraph { name: format!("node {}", id.0) };
         let node = self.graph.nodes.get(id.0).ok_or_else(other)?;
         let (value, name) = (node.input(input).ok_or_else(other)?, node.name.clone());
         let (dtype, device) = self.graph.float_type();

@@ -4,10 +4,9 @@
 //! it reads and computes go together ([`relate`]). What goes together is a unit; the units that a
 //! convolution or a linear layer computes are a group ([`group`]).
 
-mod apply;
 mod atoms;
 mod blocks;
-mod edit;
+mod editor;
 mod group;
 mod layout;
 mod mask;
@@ -15,15 +14,16 @@ mod norms;
 mod read;
 mod reconstruct;
 mod relate;
+mod removal;
 mod remove;
-mod removed;
+mod site;
 mod trace;
 
 pub use crate::reason::Reason;
 pub use group::{ChannelGroup, Place, Producer};
 pub use read::{Consumer, InWeight, Read};
 pub use reconstruct::{Linear, Reconstruction};
-pub use removed::Removal;
+pub use removal::Removal;
 
 use crate::error::Result;
 use crate::graph::Graph;

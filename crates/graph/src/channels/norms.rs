@@ -37,11 +37,13 @@ impl ChannelGroup {
         for producer in &self.producers {
             let place = &producer.place;
             let weight = float(graph, place.value)?;
+            if weight.dims().get(place.axis) != Some(&place.size) {
+                return Err(other_graph(place.value));
+            }
             let by_place = weight.abs()?.transpose(0, place.axis)?.contiguous()?;
             let by_place = by_place.flatten_from(1)?.sum(1)?.to_vec1::<f64>()?;
             for (norm, places) in norms.iter_mut().zip(&place.units) {
-                let of = |&place: &usize| by_place.get(place).copied().unwrap_or(f64::NAN);
-                *norm += places.iter().map(of).sum::<f64>();
+                *norm += places.iter().map(|&place| by_place[place]).sum::<f64>();
             }
         }
         Ok(norms)
@@ -87,7 +89,7 @@ impl Read {
         let mut gram = Tensor::zeros(shape, DType::F64, &Device::Cpu)?;
         for weight in self.weights(graph)? {
             for places in self.by_copy() {
-                let of_copy = super::apply::select(&weight, 2, &places)?;
+                let of_copy = super::editor::select(&weight, 2, &places)?;
                 gram = (gram + of_copy.t()?.contiguous()?.matmul(&of_copy)?)?;
             }
         }
@@ -98,7 +100,8 @@ impl Read {
     fn weights(&self, graph: &Graph) -> Result<Vec<Tensor>> {
         let weight = |&InWeight { value, axis, .. }: &InWeight| {
             let weight = float(graph, value)?;
-            Blocks::new(self, axis, weight.dims()).cut(&weight)
+            let blocks = Blocks::new(self, axis, weight.dims());
+            blocks.ok_or_else(|| other_graph(value))?.cut(&weight)
         };
         let weights = self.consumers.iter().filter_map(|consumer| consumer.weight.as_ref());
         weights.map(weight).collect()
@@ -108,6 +111,10 @@ impl Read {
 /// A weight in f64 on the CPU.
 fn float(graph: &Graph, id: ValueId) -> Result<Tensor> {
     let weight = graph.values.get(id.0).and_then(|_| graph.weight(id));
-    let weight = weight.ok_or_else(|| Error::OtherGraph { name: format!("value {}", id.0) })?;
+    let weight = weight.ok_or_else(|| other_graph(id))?;
     Ok(weight.to_device(&Device::Cpu)?.to_dtype(DType::F64)?)
+}
+
+fn other_graph(id: ValueId) -> Error {
+    Error::OtherGraph { name: format!("value {}", id.0) }
 }

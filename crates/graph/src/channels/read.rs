@@ -95,7 +95,10 @@ impl Read {
     }
 
     /// The places on the axis of some units, in all blocks.
-    pub(super) fn places_of(&self, units: &[usize]) -> Vec<usize> {
+    ///
+    /// # Panics
+    /// If there is no such unit.
+    pub fn places_of(&self, units: &[usize]) -> Vec<usize> {
         let mut goes = vec![false; self.channels];
         units.iter().flat_map(|&unit| &self.units[unit]).for_each(|&channel| goes[channel] = true);
         let blocks = if self.block_axis.is_some() { 1 } else { self.blocks };

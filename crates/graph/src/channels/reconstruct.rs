@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::apply::{At, Editor, select};
 use super::blocks::Blocks;
+use super::editor::{At, Editor, select};
 use super::read::{InWeight, Read};
-use super::removed::{Removal, Removed};
+use super::removal::{Removal, Removed};
 use crate::error::{Error, Result};
 use crate::graph::{NodeId, ValueId};
 use crate::op::{Binary, Op};
@@ -116,7 +116,10 @@ struct Change<'a> {
 impl Change<'_> {
     fn apply(&self, editor: &mut Editor) -> Result<()> {
         let Some(full) = editor.original(self.weight.value).cloned() else { return Ok(()) };
-        let blocks = Blocks::new(self.read, self.weight.axis, full.dims());
+        let blocks = Blocks::new(self.read, self.weight.axis, full.dims()).ok_or_else(|| {
+            let name = editor.graph.value(self.weight.value).name.clone();
+            Error::OtherGraph { name }
+        })?;
         let of_blocks = blocks.cut(&full)?;
         let (weight, mut bias) = self.taken_over(&blocks, &of_blocks)?;
         let mut weight = blocks.join(&weight, self.of.kept.len() * self.copies())?;

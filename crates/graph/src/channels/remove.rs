@@ -1,8 +1,8 @@
 //! The physically smaller graph.
 
-use super::apply::Editor;
+use super::editor::Editor;
 use super::reconstruct::Reconstruction;
-use super::removed::{Removal, Removed};
+use super::removal::{Removal, Removed};
 use crate::error::Result;
 use crate::graph::Graph;
 

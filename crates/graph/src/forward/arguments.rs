@@ -3,7 +3,9 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::Forward;
+use crate::dims::{self, broadcast};
 use crate::error::OpError;
+use crate::numbers::scalar;
 use crate::op::Kind;
 
 /// No result has more elements.
@@ -22,7 +24,7 @@ pub(super) fn impossible(
 }
 
 /// Refuses a result of these sizes if it is too large.
-pub(super) fn check_size(sizes: &[usize]) -> Forward<()> {
+pub(crate) fn check_size(sizes: &[usize]) -> Forward<()> {
     check_rank(sizes.len())?;
     // A size of 0 counts as 1: strides are products of the other sizes.
     let product = sizes.iter().try_fold(1usize, |all, &size| all.checked_mul(size.max(1)));
@@ -50,13 +52,14 @@ pub(super) fn size_of(what: &'static str, size: i64) -> Forward<usize> {
     usize::try_from(size).map_err(|_| impossible(what, size, "a size is 0 or more"))
 }
 
+/// Sizes that a tensor of integers holds.
+pub(super) fn sizes_of(what: &'static str, x: &Tensor) -> Forward<Vec<usize>> {
+    integers(what, x)?.into_iter().map(|size| size_of("a size", size)).collect()
+}
+
 /// What the numbers of a tensor are.
 pub(super) fn kind(x: &Tensor) -> Kind {
-    match x.dtype() {
-        DType::U8 => Kind::Bool,
-        dtype if dtype.is_int() => Kind::Int,
-        _ => Kind::Float,
-    }
+    Kind::of(x.dtype())
 }
 
 /// Refuses integers and booleans.
@@ -85,22 +88,14 @@ pub(super) fn integers(what: &'static str, x: &Tensor) -> Forward<Vec<i64>> {
 
 /// The one number of a tensor.
 pub(super) fn number(what: &'static str, x: &Tensor) -> Forward<f64> {
-    match x.elem_count() {
-        1 => Ok(x.reshape(())?.to_dtype(DType::F64)?.to_scalar()?),
-        _ => Err(OpError::Shape { what, got: x.dims().to_vec(), expected: "one number".into() }),
-    }
+    let expected = || "one number".into();
+    scalar(x).ok_or_else(|| OpError::Shape { what, got: x.dims().to_vec(), expected: expected() })
 }
 
 /// A dimension of a tensor of this rank; from the back if negative.
 pub(super) fn axis(axis: i64, rank: usize) -> Forward<usize> {
-    let from_front = match axis < 0 {
-        true => axis.checked_add_unsigned(rank as u64),
-        false => Some(axis),
-    };
-    match from_front.and_then(|axis| usize::try_from(axis).ok()) {
-        Some(found) if found < rank => Ok(found),
-        _ => Err(impossible("an axis", axis, format!("there are {rank} dimensions"))),
-    }
+    let none = || impossible("an axis", axis, format!("there are {rank} dimensions"));
+    dims::axis(axis, rank).ok_or_else(none)
 }
 
 /// Different dimensions of a tensor of this rank, in their order; from the back if negative.
@@ -172,19 +167,6 @@ pub(super) fn broadcast_sizes(tensors: &[&Tensor]) -> Forward<Vec<usize>> {
     Ok(sizes)
 }
 
-/// The sizes to which both shapes can be broadcast.
-pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
-    let rank = a.len().max(b.len());
-    let size = |sizes: &[usize], i: usize| (i + sizes.len()).checked_sub(rank).map(|i| sizes[i]);
-    (0..rank)
-        .map(|i| match (size(a, i).unwrap_or(1), size(b, i).unwrap_or(1)) {
-            (a, b) if a == b => Some(a),
-            (1, other) | (other, 1) => Some(other),
-            _ => None,
-        })
-        .collect()
-}
-
 /// x with these sizes, to which its own can be broadcast.
 pub(super) fn broadcast_to(x: &Tensor, sizes: &[usize]) -> candle_core::Result<Tensor> {
     match x.dims() == sizes {
@@ -210,13 +192,5 @@ mod tests {
         assert_eq!(axes(&[-1, 0], 3).unwrap(), [0, 2]);
         assert!(axes(&[0, -3], 3).is_err());
         assert!(axis(3, 3).is_err() && axis(i64::MIN, 3).is_err() && axis(0, 0).is_err());
-    }
-
-    #[test]
-    fn shapes_are_broadcast_from_the_back() {
-        assert_eq!(broadcast(&[2, 1, 3], &[4, 1]), Some(vec![2, 4, 3]));
-        assert_eq!(broadcast(&[], &[0]), Some(vec![0]));
-        assert_eq!(broadcast(&[1], &[0]), Some(vec![0]));
-        assert_eq!(broadcast(&[2], &[3]), None);
     }
 }

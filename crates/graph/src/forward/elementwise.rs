@@ -8,14 +8,14 @@ mod binary;
 mod functions;
 mod fused;
 mod integer;
-pub(super) mod order;
+mod order;
 mod power;
 mod unary;
 
 use candle_core::{DType, Tensor};
 
 pub(super) use binary::{binary, extreme};
-pub(super) use order::{inverse, memory_order};
+pub(super) use order::memory_order;
 pub(super) use unary::{magnitude, unary};
 
 use super::arguments::{

@@ -4,6 +4,7 @@ use candle_core::Tensor;
 
 use super::arguments::{axis as axis_of, check_size, impossible, integers, kind, wrong_type};
 use super::{Forward, Inputs};
+use crate::dims;
 use crate::op::Kind;
 
 /// x from starts to ends, exclusive, in steps, along some axes. Negative starts and ends count from
@@ -34,25 +35,14 @@ pub(super) fn slice(inputs: &Inputs) -> Forward<Tensor> {
 }
 
 fn slice_axis(x: &Tensor, axis: usize, [start, end, step]: [i64; 3]) -> Forward<Tensor> {
-    if step == 0 {
-        return Err(impossible("a step", step, "it is not 0"));
-    }
-    let size = x.dims()[axis] as i64;
-    let from_front = |place: i64| if place < 0 { place.saturating_add(size) } else { place };
-    let (first, last) = if step > 0 { (0, size) } else { (-1, size - 1) };
-    let (start, end) = (from_front(start), from_front(end).clamp(first, last));
-    let start = start.clamp(0, last.max(0));
-    let count = match step > 0 {
-        true => (end - start).max(0).unsigned_abs().div_ceil(step.unsigned_abs()),
-        false => (start - end).max(0).unsigned_abs().div_ceil(step.unsigned_abs()),
-    };
-    // An empty dimension has nothing to start at.
-    let count = if size == 0 { 0 } else { count as usize };
+    let slice = dims::slice(x.dims()[axis], [start, end, step]);
+    let (start, count) = slice.ok_or_else(|| impossible("a step", step, "it is not 0"))?;
     match (step, count) {
-        (1, _) | (_, 0 | 1) => {
-            Ok(x.narrow(axis, if count == 0 { 0 } else { start as usize }, count)?)
+        (1, _) | (_, 0 | 1) => Ok(x.narrow(axis, if count == 0 { 0 } else { start }, count)?),
+        _ => {
+            let place = |i: usize| (start as i64 + i as i64 * step) as u32;
+            select(x, axis, (0..count).map(place).collect())
         }
-        _ => select(x, axis, (0..count as i64).map(|i| (start + i * step) as u32).collect()),
     }
 }
 

@@ -9,7 +9,8 @@ use candle_core::{
 };
 
 use super::Forward;
-use super::elementwise::order;
+use super::elementwise::memory_order;
+use crate::dims::inverse;
 
 /// Which of three inputs a gradient is of, and how it follows from the inputs, none of which is
 /// differentiable, and the gradient of the result.
@@ -25,8 +26,8 @@ pub(super) fn with_gradients(
     if !inputs.iter().any(|input| input.track_op()) {
         return Ok(result);
     }
-    let order = order::memory_order(&result).unwrap_or_else(|| (0..result.rank()).collect());
-    let back = order::inverse(&order);
+    let order = memory_order(&result).unwrap_or_else(|| (0..result.rank()).collect());
+    let back = inverse(&order);
     let mut dense = result.permute(&order[..])?.contiguous()?;
     if dense.layout().start_offset() > 0 {
         dense = dense.force_contiguous()?;

@@ -2,9 +2,10 @@
 
 use candle_core::Tensor;
 
-use super::arguments::{Common, broadcast, broadcast_to, check_float, check_size};
+use super::arguments::{Common, broadcast_to, check_float, check_size};
 use super::known_gradient::with_gradients;
 use super::{Forward, Inputs};
+use crate::dims::broadcast;
 use crate::error::OpError;
 use crate::op::Gemm;
 

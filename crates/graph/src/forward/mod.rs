@@ -17,6 +17,8 @@ mod shape;
 mod softmax;
 mod window;
 
+pub(crate) use arguments::check_size;
+
 use candle_core::Tensor;
 
 use crate::error::OpError;
@@ -54,16 +56,20 @@ impl Op {
     pub(crate) fn forward(&self, inputs: &[Option<Tensor>]) -> Forward<Vec<Tensor>> {
         let inputs = Inputs(inputs);
         inputs.all().try_for_each(|x| arguments::check_rank(x.rank()))?;
+        self.outputs(&inputs)?.into_iter().map(fresh_if_empty).collect()
+    }
+
+    fn outputs(&self, inputs: &Inputs) -> Forward<Vec<Tensor>> {
         let x = || inputs.need(0);
         let one = match self {
-            Self::Conv(window) => convolution::conv(&inputs, window)?,
-            Self::ConvTranspose(settings) => convolution::conv_transpose(&inputs, settings)?,
+            Self::Conv(window) => convolution::conv(inputs, window)?,
+            Self::ConvTranspose(settings) => convolution::conv_transpose(inputs, settings)?,
             Self::MatMul => matrix::matmul(inputs.need(0)?, inputs.need(1)?)?,
-            Self::Gemm(settings) => matrix::gemm(&inputs, settings)?,
-            Self::BatchNorm { epsilon } => norm::batch_norm(&inputs, *epsilon)?,
-            Self::LayerNorm { axis, epsilon } => norm::layer_norm(&inputs, *axis, *epsilon)?,
-            Self::GroupNorm { groups, epsilon } => norm::group_norm(&inputs, *groups, *epsilon)?,
-            Self::InstanceNorm { epsilon } => norm::instance_norm(&inputs, *epsilon)?,
+            Self::Gemm(settings) => matrix::gemm(inputs, settings)?,
+            Self::BatchNorm { epsilon } => norm::batch_norm(inputs, *epsilon)?,
+            Self::LayerNorm { axis, epsilon } => norm::layer_norm(inputs, *axis, *epsilon)?,
+            Self::GroupNorm { groups, epsilon } => norm::group_norm(inputs, *groups, *epsilon)?,
+            Self::InstanceNorm { epsilon } => norm::instance_norm(inputs, *epsilon)?,
             Self::LocalResponseNorm { size, alpha, beta, k } => {
                 norm::local_response(x()?, *size, [*alpha, *beta, *k])?
             }
@@ -71,16 +77,16 @@ impl Op {
             Self::Binary(binary) => elementwise::binary(x()?, inputs.need(1)?, *binary)?,
             Self::Clip => elementwise::clip(x()?, inputs.get(1), inputs.get(2))?,
             Self::Where => elementwise::choose(x()?, inputs.need(1)?, inputs.need(2)?)?,
-            Self::Variadic(variadic) => elementwise::variadic(&inputs, *variadic)?,
+            Self::Variadic(variadic) => elementwise::variadic(inputs, *variadic)?,
             Self::Softmax(softmax) => softmax::softmax(x()?, softmax)?,
             Self::Pool(pool) => pool::pool(x()?, pool)?,
             Self::GlobalPool(kind) => pool::global_pool(x()?, *kind)?,
             Self::Reduce(reduce) => reduce::reduce(x()?, inputs.get(1), reduce)?,
             Self::ArgExtreme(arg) => reduce::arg_extreme(x()?, arg)?,
-            Self::Concat { axis } => shape::concat(&inputs, *axis)?,
+            Self::Concat { axis } => shape::concat(inputs, *axis)?,
             Self::Split(split) => return shape::split(x()?, inputs.get(1), split),
-            Self::Slice => index::slice(&inputs)?,
-            Self::Pad(mode) => pad::pad(&inputs, *mode)?,
+            Self::Slice => index::slice(inputs)?,
+            Self::Pad(mode) => pad::pad(inputs, *mode)?,
             Self::Reshape { allow_zero } => shape::reshape(x()?, inputs.need(1)?, *allow_zero)?,
             Self::Flatten { axis } => shape::flatten(x()?, *axis)?,
             Self::Transpose { order } => shape::transpose(x()?, order.as_deref())?,
@@ -89,7 +95,7 @@ impl Op {
             Self::Expand => shape::expand(x()?, inputs.need(1)?)?,
             Self::Tile => shape::tile(x()?, inputs.need(1)?)?,
             Self::Gather { axis } => index::gather(x()?, inputs.need(1)?, *axis)?,
-            Self::Resize(resize) => resize::resize(&inputs, resize)?,
+            Self::Resize(resize) => resize::resize(inputs, resize)?,
             Self::DepthToSpace { block, channel_first } => {
                 shape::depth_to_space(x()?, *block, *channel_first)?
             }
@@ -97,12 +103,21 @@ impl Op {
             Self::Shape { start, end } => shape::sizes(x()?, *start, *end)?,
             Self::Size => shape::size(x()?)?,
             Self::ConstantOfShape(value) => shape::constant_of_shape(x()?, *value)?,
-            Self::Range => shape::range(&inputs)?,
+            Self::Range => shape::range(inputs)?,
             Self::Cast(kind) => elementwise::cast(x()?, *kind)?,
             Self::Identity => x()?.clone(),
-            Self::AttentionMasks(rows) => attention::masks(&inputs, rows)?,
-            Self::Readout => attention::readout(&inputs)?,
+            Self::AttentionMasks(rows) => attention::masks(inputs, rows)?,
+            Self::Readout => attention::readout(inputs)?,
         };
         Ok(vec![one])
+    }
+}
+
+/// A tensor without elements has no place in another one's memory: candle panics where it copies
+/// a part of nothing that begins behind its end.
+fn fresh_if_empty(y: Tensor) -> Forward<Tensor> {
+    match y.elem_count() {
+        0 => Ok(Tensor::zeros(y.shape(), y.dtype(), y.device())?),
+        _ => Ok(y),
     }
 }

@@ -3,10 +3,11 @@
 use candle_core::Tensor;
 use foresee_kernels::{PoolAxis, avg_pool2d_windows};
 
-use super::arguments::{self, Common, broadcast, broadcast_to, check_float, impossible};
+use super::arguments::{self, Common, broadcast_to, check_float, impossible};
 use super::elementwise::binary;
 use super::known_gradient::with_gradients;
 use super::{Forward, Inputs};
+use crate::dims::broadcast;
 use crate::error::OpError;
 use crate::op::Binary;
 

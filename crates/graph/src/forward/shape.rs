@@ -10,8 +10,9 @@ pub(super) use parts::{concat, split};
 
 use super::Forward;
 use super::arguments::{
-    axes as axes_of, broadcast, broadcast_to, check_rank, check_size, impossible, integers, size_of,
+    axes as axes_of, broadcast_to, check_rank, check_size, impossible, integers, size_of, sizes_of,
 };
+use crate::dims::broadcast;
 use crate::error::OpError;
 
 /// x with other sizes: 0 keeps that of the same place (unless `allow_zero`), and one may be -1,
@@ -107,10 +108,7 @@ pub(super) fn unsqueeze(x: &Tensor, axes: &Tensor) -> Forward<Tensor> {
 
 /// x broadcast to a shape, and the shape to x's. Copies nothing.
 pub(super) fn expand(x: &Tensor, shape: &Tensor) -> Forward<Tensor> {
-    let asked = integers("the shape", shape)?
-        .into_iter()
-        .map(|size| size_of("a size", size))
-        .collect::<Forward<Vec<_>>>()?;
+    let asked = sizes_of("the shape", shape)?;
     let sizes = broadcast(x.dims(), &asked).ok_or_else(|| OpError::Shape {
         what: "x",
         got: x.dims().to_vec(),

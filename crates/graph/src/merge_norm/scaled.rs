@@ -6,6 +6,33 @@ use super::{Pair, Weight};
 use crate::error::Result;
 use crate::op::Op;
 
+impl Op {
+    /// The weight of a convolution, a transposed convolution or a linear layer, times a number for
+    /// each output channel, `[O]`; `None` if the shapes do not fit, or it is another operation.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    pub fn scale_outputs(&self, weight: &Tensor, scale: &Tensor) -> Result<Option<Tensor>> {
+        let (dims, channels) = (weight.dims(), scale.elem_count());
+        let mut shape = vec![1; dims.len()];
+        match self {
+            Self::Conv(_) if dims.len() > 2 && dims[0] == channels => shape[0] = channels,
+            Self::Gemm(gemm) if gemm.transpose_b && dims.len() == 2 && dims[0] == channels => {
+                shape[0] = channels;
+            }
+            Self::Gemm(gemm) if !gemm.transpose_b && dims.len() == 2 && dims[1] == channels => {
+                shape[1] = channels;
+            }
+            Self::MatMul if dims.len() == 2 && dims[1] == channels => shape[1] = channels,
+            Self::ConvTranspose(transposed) if dims.len() > 2 => {
+                return scale_transposed(weight, scale, transposed.window.groups);
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(weight.broadcast_mul(&scale.reshape(shape)?)?))
+    }
+}
+
 impl Pair {
     /// The merged weight and bias; `None` if the shapes are not those of a layer and its norm.
     pub fn merge(&self) -> Result<Option<[Tensor; 2]>> {
@@ -18,7 +45,7 @@ impl Pair {
         let scale = (double(gamma)? / (double(variance)? + self.epsilon)?.sqrt()?)?;
         let shift = (double(beta)? - (double(mean)? * &scale)?)?;
         let weight = double(&self.layer.weight)?;
-        let Some(weight) = self.scale_weight(&weight, &scale)? else { return Ok(None) };
+        let Some(weight) = self.layer.op.scale_outputs(&weight, &scale)? else { return Ok(None) };
         let bias = match &self.layer.bias {
             Some(bias) => {
                 let Some(bias) = self.channel_bias(&double(bias)?, channels)? else {
@@ -30,27 +57,6 @@ impl Pair {
         };
         let dtype = self.layer.weight.tensor.dtype();
         Ok(Some([weight.to_dtype(dtype)?, bias.to_dtype(dtype)?]))
-    }
-
-    /// The weight, times the scale of each output channel.
-    fn scale_weight(&self, weight: &Tensor, scale: &Tensor) -> Result<Option<Tensor>> {
-        let (dims, channels) = (weight.dims(), scale.elem_count());
-        let mut shape = vec![1; dims.len()];
-        match &self.layer.op {
-            Op::Conv(_) if dims.len() > 2 && dims[0] == channels => shape[0] = channels,
-            Op::Gemm(gemm) if gemm.transpose_b && dims.len() == 2 && dims[0] == channels => {
-                shape[0] = channels;
-            }
-            Op::Gemm(gemm) if !gemm.transpose_b && dims.len() == 2 && dims[1] == channels => {
-                shape[1] = channels;
-            }
-            Op::MatMul if dims.len() == 2 && dims[1] == channels => shape[1] = channels,
-            Op::ConvTranspose(transposed) if dims.len() > 2 => {
-                return scale_transposed(weight, scale, transposed.window.groups);
-            }
-            _ => return Ok(None),
-        }
-        Ok(Some(weight.broadcast_mul(&scale.reshape(shape)?)?))
     }
 
     /// What the layer adds to each of so many channels.

@@ -31,6 +31,9 @@ pub(super) fn invalid<T>(reason: impl Into<String>) -> Convert<T> {
     Err(Fault::Invalid(reason.into()))
 }
 
+/// Why a norm or a dropout is refused that is not for tests.
+pub(super) const TRAINING: &str = "in training mode; export the network after model.eval()";
+
 /// Sizes, strides and the like are not larger.
 const MAX_SIZE: i64 = 1 << 24;
 

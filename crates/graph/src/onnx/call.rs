@@ -10,6 +10,7 @@ use crate::graph::ValueId;
 use crate::kinds::result;
 use crate::onnx_error::OnnxError;
 use crate::op::Op;
+use crate::ranks;
 
 pub(super) struct Call<'r, 'a> {
     pub(super) reader: &'r mut Reader<'a>,
@@ -41,7 +42,7 @@ impl Call<'_, '_> {
     }
 
     pub(super) fn rank(&self, id: ValueId) -> Option<usize> {
-        self.reader.known.get(&id)?.rank
+        self.reader.known.get(&id)?.form.map(|form| form.rank)
     }
 
     /// An input's tensor, if it is a weight or a constant.
@@ -174,40 +175,10 @@ impl Call<'_, '_> {
     fn infer(&self, op: &Op, inputs: &[Option<ValueId>]) -> Known {
         let input = |place: usize| inputs.get(place).copied().flatten();
         let kind = result(op, |place| self.reader.known.get(&input(place)?)?.kind);
-        let ranks = || inputs.iter().map(|id| self.rank((*id)?));
-        let rank = match op {
-            Op::Conv(_)
-            | Op::ConvTranspose(_)
-            | Op::BatchNorm { .. }
-            | Op::LayerNorm { .. }
-            | Op::GroupNorm { .. }
-            | Op::InstanceNorm { .. }
-            | Op::LocalResponseNorm { .. }
-            | Op::Unary(_)
-            | Op::Clip
-            | Op::Softmax(_)
-            | Op::Pool(_)
-            | Op::GlobalPool(_)
-            | Op::Concat { .. }
-            | Op::Split(_)
-            | Op::Slice
-            | Op::Pad(_)
-            | Op::Transpose { .. }
-            | Op::Resize(_)
-            | Op::Cast(_)
-            | Op::Identity => ranks().next().flatten(),
-            Op::Binary(_) | Op::Variadic(_) | Op::Where => {
-                ranks().collect::<Option<Vec<_>>>().and_then(|ranks| ranks.into_iter().max())
-            }
-            Op::Unsqueeze | Op::Squeeze => ranks().next().flatten().and_then(|rank| {
-                let axes = self.known(input(1)?).constant?.elem_count();
-                if *op == Op::Squeeze { rank.checked_sub(axes) } else { Some(rank + axes) }
-            }),
-            Op::Flatten { .. } | Op::Gemm(_) => Some(2),
-            Op::Shape { .. } => Some(1),
-            _ => None,
-        };
-        Known { rank, kind, constant: None }
+        let form = |id: ValueId| self.known(id).form;
+        let weight = |id: ValueId| self.known(id).constant;
+        let known = ranks::Known { op, inputs, form: &form, weight: &weight };
+        Known { form: known.result(), kind, constant: None }
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use candle_core::Tensor;
 
 use super::elements::Element;
-use super::wire::Read;
+use super::protobuf_reader::Read;
 use crate::onnx_error::OnnxError;
 
 /// Where a tensor's bytes are.

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use super::names::Names;
 use super::proto::{Attribute, Function, Model, Node, Setting};
-use super::wire::Read;
+use super::protobuf_reader::Read;
+use crate::names::Names;
 use crate::onnx_error::OnnxError;
 
 /// The opsets that are understood.

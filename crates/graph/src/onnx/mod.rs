@@ -1,20 +1,20 @@
-//! Networks from ONNX files.
+//! Networks from ONNX files, and as ONNX files.
 
 mod attributes;
 mod call;
 mod convert;
 mod elements;
 mod external;
+mod files;
 mod functions;
-mod names;
 mod parse;
 mod proto;
-mod protobuf;
+mod protobuf_reader;
+mod protobuf_writer;
 mod read;
 mod reader;
 mod sort;
 mod tensors;
-mod wire;
 mod write;
 
 use std::fs::File;
@@ -100,11 +100,12 @@ impl Graph {
     /// those that have none are called `Operation_output`, and doubles get a number. Settings that
     /// ONNX has moved from attributes to inputs become weights (`node/setting`). Dropout becomes
     /// the identity. Inputs that have a default value are weights; weights that no node reads are
-    /// left out. Sizes that are not fixed, such as
-    /// the batch's, can be anything.
+    /// left out. Sizes that are not fixed, such as the batch's, can be anything.
     ///
-    /// Integers of all sizes are i64, truth values u8; casts between integers of different sizes do
-    /// not wrap, casts to f16 do not round.
+    /// Integers of all sizes are i64, and booleans u8. What the file computes with integers of 8, 16
+    /// or 32 bits does not wrap at their width: 100 + 100 is 200 here, also where the file says
+    /// int8, whose sum would be -56. Casts between integers do not wrap either, and casts to f16 do
+    /// not round.
     ///
     /// # Errors
     /// If the file cannot be read, is damaged, or against ONNX's rules; if weights are NaN, are

@@ -1,7 +1,7 @@
 //! Reads the messages of ONNX.
 
 use super::proto::{Attribute, Function, Graph, Input, InputKind, Model, Node, Setting};
-use super::wire::{Read, damaged, fields};
+use super::protobuf_reader::{Read, damaged, fields};
 use crate::onnx_error::OnnxError;
 
 /// How many nodes, attributes, names and settings a file may have.

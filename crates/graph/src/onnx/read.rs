@@ -7,13 +7,13 @@ use super::attributes::{Attributes, Fault};
 use super::call::Call;
 use super::convert::convert;
 use super::functions::{FlatNode, flatten};
-use super::names::Names;
 use super::parse::Parser;
 use super::proto::Model;
+use super::protobuf_reader::Read;
 use super::reader::Reader;
 use super::sort::sort;
-use super::wire::Read;
 use crate::graph::Graph;
+use crate::names::Names;
 
 /// The graph of the network that `bytes` hold.
 pub(super) fn read(bytes: &[u8], options: &OnnxOptions) -> Read<Graph> {

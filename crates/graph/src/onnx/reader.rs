@@ -6,18 +6,19 @@ use super::OnnxOptions;
 use super::elements::Element;
 use super::external::External;
 use super::functions::FlatNode;
-use super::names::Names;
 use super::proto::{Input, InputKind, Model};
+use super::protobuf_reader::Read;
 use super::tensors::Tensors;
-use super::wire::Read;
 use crate::graph::{Builder, Graph, ValueId};
+use crate::names::Names;
 use crate::onnx_error::{OnnxError, Unsupported};
 use crate::op::Kind;
+use crate::ranks::Form;
 
 /// What is known of a value before the network runs.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
-    pub(super) rank: Option<usize>,
+    pub(super) form: Option<Form>,
     pub(super) kind: Option<Kind>,
     pub(super) constant: Option<candle_core::Tensor>,
 }
@@ -74,11 +75,11 @@ impl<'a> Reader<'a> {
             }
             let fault = |reason: String| OnnxError::Input { name: input.name.into(), reason };
             let (shape, kind) = shape(input).map_err(fault)?;
-            let rank = Some(shape.len());
-            let id = self.builder.input(input.name, shape);
+            let form = Some(Form::of_input(&shape));
+            let id = self.builder.input_of(input.name, kind, shape);
             let id = id.map_err(|_| fault("is there twice".into()))?;
             self.values.insert(input.name.into(), id);
-            self.known.insert(id, Known { rank, kind: Some(kind), constant: None });
+            self.known.insert(id, Known { form, kind: Some(kind), constant: None });
         }
         Ok(())
     }
@@ -95,13 +96,11 @@ impl<'a> Reader<'a> {
 
     /// Adds a weight under the file's name.
     pub(super) fn weight(&mut self, name: &str, tensor: candle_core::Tensor) -> Read<ValueId> {
-        let kind = match tensor.dtype() {
-            candle_core::DType::I64 => Kind::Int,
-            candle_core::DType::U8 => Kind::Bool,
-            _ => Kind::Float,
+        let known = Known {
+            form: Some(Form::of_weight(&tensor)),
+            kind: Some(Kind::of(tensor.dtype())),
+            constant: Some(tensor.clone()),
         };
-        let rank = Some(tensor.rank());
-        let known = Known { rank, kind: Some(kind), constant: Some(tensor.clone()) };
         let id = self.builder.weight(name, tensor);
         let id = id.map_err(|_| OnnxError::Twice { node: name.into(), value: name.into() })?;
         self.define(name, id, known);

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use super::functions::FlatNode;
-use super::wire::Read;
+use super::protobuf_reader::Read;
 use crate::onnx_error::OnnxError;
 
 /// How many nodes of a cycle an error names.

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::elements::{Data, Element};
 use super::external::{External, Place};
-use super::wire::{Read, fields};
+use super::protobuf_reader::{Read, fields};
 use crate::onnx_error::OnnxError;
 
 /// More dimensions than any tensor of a network has.
@@ -103,6 +103,13 @@ impl Tensors {
     pub(super) fn ints(&self, data: &[i64], dims: &[usize]) -> Read<Tensor> {
         Ok(Tensor::from_slice(data, dims, &self.device)?)
     }
+}
+
+/// The file that holds a tensor's numbers, if it is another one than the network's.
+pub(super) fn location(message: &[u8]) -> Read<Option<String>> {
+    let raw = Raw::new(message)?;
+    let entry = raw.external.iter().find(|(key, _)| raw.is_external && *key == "location");
+    Ok(entry.map(|(_, location)| (*location).to_owned()))
 }
 
 impl<'a> Raw<'a> {

@@ -9,17 +9,20 @@ use std::path::Path;
 use candle_core::{DType, Tensor, WithDType};
 
 use self::nodes::Nodes;
-use super::protobuf::Message;
-use crate::edit::numbered;
+use super::files::PRODUCER;
+use super::protobuf_writer::Message;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Origin, ValueId};
-use crate::op::Kind;
+use crate::op::{Kind, Op};
 
 /// The version of the operations: the first whose group norm has a weight for each channel.
 const OPSET: i64 = 21;
 
 /// The version of the file's form that came with it.
 const IR_VERSION: i64 = 10;
+
+/// Which input of a resizing the scales are.
+const SCALES: usize = 2;
 
 /// The largest message that readers of protocol buffers take.
 const LIMIT: usize = (2 << 30) - 1;
@@ -41,8 +44,13 @@ impl Graph {
         self.nodes.iter().try_for_each(|node| nodes.push(node))?;
         let outputs = self.output_names(&mut nodes)?;
         let mut weights = nodes.weights();
-        for weight in self.named_weights() {
-            weights.push(weight?);
+        for (id, value) in self.values() {
+            let Some(tensor) = self.weight(id) else { continue };
+            let tensor = match self.is_scales(id) {
+                true => tensor.detach().to_dtype(DType::F32)?,
+                false => written(tensor)?,
+            };
+            weights.push((value.name.clone(), tensor));
         }
 
         let mut graph = nodes.into_message();
@@ -66,12 +74,14 @@ impl Graph {
         Ok(foresee_files::write_atomic(path.as_ref(), &self.to_onnx(metadata)?)?)
     }
 
-    /// All weights, by name, in types that are written.
-    fn named_weights(&self) -> impl Iterator<Item = Result<(String, Tensor)>> + '_ {
-        self.values.iter().filter_map(|value| match &value.origin {
-            Origin::Weight(tensor) => Some(written(tensor).map(|t| (value.name.clone(), t))),
-            _ => None,
-        })
+    /// Whether a weight is read as scales of images alone. ONNX has these in 32 bits only.
+    fn is_scales(&self, id: ValueId) -> bool {
+        let is = |(node, place)| place == SCALES && matches!(self.node(node).op, Op::Resize(_));
+        let mut readers = self.readers(id).peekable();
+        self.weight(id).is_some()
+            && readers.peek().is_some()
+            && readers.all(is)
+            && !self.is_output(id)
     }
 
     /// The outputs' names. ONNX gives each once: a value that is given again is copied.
@@ -88,7 +98,7 @@ impl Graph {
     fn input(&self, id: ValueId, kind: Kind) -> Message {
         let value = self.value(id);
         let sizes = match &value.origin {
-            Origin::Input(sizes) => sizes.as_slice(),
+            Origin::Input { sizes, .. } => sizes.as_slice(),
             _ => &[],
         };
         let name = |place: usize| match place {
@@ -182,7 +192,7 @@ fn model(nodes: &Message, weights: &[(String, Tensor)], notes: &[(&str, &str)]) 
 /// What a file says of itself: versions, who wrote it, notes.
 fn file_head(notes: &[(&str, &str)]) -> Message {
     let (mut file, mut opset) = (Message::new(), Message::new());
-    file.int(1, IR_VERSION).text(2, "foresee").text(3, env!("CARGO_PKG_VERSION"));
+    file.int(1, IR_VERSION).text(2, PRODUCER).text(3, env!("CARGO_PKG_VERSION"));
     opset.text(1, "").int(2, OPSET);
     file.message(8, &opset);
     for (key, value) in notes {
@@ -234,11 +244,4 @@ fn push_each<T: WithDType, const N: usize>(
     let places = to.zeros(numbers.len() * N).chunks_exact_mut(N);
     places.zip(numbers).for_each(|(place, number)| place.copy_from_slice(&bytes(number)));
     Ok(())
-}
-
-/// A name that is not taken, which is taken then.
-fn take_name(taken: &mut HashSet<String>, name: &str) -> String {
-    let name = numbered(name, |name| taken.contains(name));
-    taken.insert(name.clone());
-    name
 }

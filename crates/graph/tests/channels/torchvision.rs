@@ -135,27 +135,31 @@ fn check(name: &str, dtype: DType, alone: usize) -> usize {
 fn resnet18() {
     // The stem with the first stage, one for each other stage, and a block's inner channels each.
     assert_eq!(check("resnet18", DType::F64, 4), 12);
-    check("resnet18", DType::F32, 1);
+    assert_eq!(check("resnet18", DType::F32, 1), 12);
 }
 
 #[test]
 fn mobilenet_v2() {
-    check("mobilenet_v2", DType::F64, 4);
+    // The stem, 16 expansions, the outputs of 7 stages, and the last convolution.
+    assert_eq!(check("mobilenet_v2", DType::F64, 4), 25);
 }
 
 #[test]
 fn densenet121() {
-    check("densenet121", DType::F64, 3);
+    // Each convolution: the stem, two in each of 58 layers, 3 transitions.
+    assert_eq!(check("densenet121", DType::F64, 3), 120);
 }
 
 #[test]
 fn googlenet() {
-    check("googlenet", DType::F64, 4);
+    // Each convolution.
+    assert_eq!(check("googlenet", DType::F64, 4), 57);
 }
 
 #[test]
 fn efficientnet_b0() {
-    check("efficientnet_b0", DType::F64, 4);
+    // The stem, 15 expansions, 16 squeezes, the outputs of 7 stages, and the last convolution.
+    assert_eq!(check("efficientnet_b0", DType::F64, 4), 40);
 }
 
 #[test]
@@ -166,7 +170,7 @@ fn vgg16_bn() {
 
 #[test]
 fn shufflenet_v2() {
-    check("shufflenet_v2_x0_5", DType::F64, 4);
+    assert_eq!(check("shufflenet_v2_x0_5", DType::F64, 4), 21);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use foresee_graph::{
-    ConvTranspose, Error, Gemm, Op, OpError, Padding, Pool, PoolKind, Softmax, Window,
+    Builder, ConvTranspose, Error, Gemm, Kind, Op, OpError, Padding, Pool, PoolKind, Softmax,
+    Window,
 };
 use foresee_kernels::Rows;
 
@@ -161,9 +162,12 @@ fn impossible_products_norms_and_heads_are_refused() {
 #[test]
 fn integers_are_refused() {
     let x = Tensor::zeros((1, 1, 3, 3), DType::I64, &Device::Cpu).expect("zeros");
-    let pool = Op::GlobalPool(PoolKind::Max);
-    for (op, inputs) in [(Op::MatMul, vec![x.clone(); 2]), (pool, vec![x.clone()])] {
-        let refused = apply(op, &inputs);
+    let sizes = || vec![Some(1), Some(1), Some(3), Some(3)];
+    for (op, count) in [(Op::MatMul, 2), (Op::GlobalPool(PoolKind::Max), 1)] {
+        let mut builder = Builder::new();
+        let x_id = builder.input_of("x", Kind::Int, sizes()).expect("an input");
+        let y = builder.node("node", op, &vec![x_id; count]).expect("a node");
+        let refused = builder.finish(vec![y]).expect("a graph").forward(std::slice::from_ref(&x));
         let is_type = matches!(refused, Err(Error::Node { source: OpError::Type { .. }, .. }));
         assert!(is_type, "{refused:?}");
     }

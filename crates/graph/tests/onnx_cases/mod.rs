@@ -3,8 +3,10 @@
 mod layers;
 mod moves;
 
-use candle_core::{Device, Tensor};
-use foresee_graph::{Builder, Gemm, Graph, Op, Padding, Pool, PoolKind, Unary, ValueId, Window};
+use candle_core::{DType, Device, Tensor};
+use foresee_graph::{
+    Builder, Gemm, Graph, Kind, Op, Padding, Pool, PoolKind, Unary, ValueId, Window,
+};
 
 pub type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -60,11 +62,16 @@ pub fn one(name: &str, op: Op, inputs: &[In]) -> AnyResult<Case> {
         read.push(match input {
             In::X(tensor) => {
                 let mut shape: Vec<_> = tensor.dims().iter().copied().map(Some).collect();
+                let kind = match tensor.dtype() {
+                    DType::U8 => Kind::Bool,
+                    DType::I64 => Kind::Int,
+                    _ => Kind::Float,
+                };
                 if tensor.dtype().is_float() {
                     shape.first_mut().into_iter().for_each(|size| *size = None);
                 }
                 given.push(tensor.clone());
-                Some(builder.input(&format!("x{place}"), shape)?)
+                Some(builder.input_of(&format!("x{place}"), kind, shape)?)
             }
             In::W(tensor) => Some(builder.weight(&format!("w{place}"), tensor.clone())?),
             In::No => None,

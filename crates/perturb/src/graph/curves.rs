@@ -1,13 +1,18 @@
 //! Accuracy over the number of pruned units of one group.
 
+use std::iter::Peekable;
+
 use candle_core::Tensor;
 use foresee_graph::{ChannelGroup, Graph, NodeId, Removal, ValueId};
 
-use super::order::{GroupOrder, GroupRule};
+use super::order::{GroupOrder, GroupRule, lasso, norms, semantic};
 use super::statistics::GroupStatistics;
-use crate::error::Result;
-use crate::prune::{Norm, PruneRule, Takeover, Victim};
+use crate::error::{Error, Result};
+use crate::prune::{Norm, PruneOrder, PruneRule, Takeover, Victim};
 use crate::tally::Tally;
+
+/// Bytes of what comes before a group that are held at once, for as many batches as they suffice.
+const HELD_BYTES: usize = 1 << 29;
 
 /// Which orders of a group's units are compared, and with which takeovers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,78 +34,88 @@ impl Default for GroupStudy {
 }
 
 impl GroupStudy {
-    /// The orders of a group: both of the paper's, both norms, the lasso, Taylor's if there are
-    /// terms ([`Taylor::terms`](super::Taylor::terms)), random ones.
+    /// The orders of a group by these rules. That of [`GroupRule::Taylor`] needs the group's
+    /// [`Taylor::terms`](super::Taylor::terms), and is left out without them.
     ///
     /// # Errors
     /// If there are no statistics of the group.
     pub fn orders(
         &self,
+        rules: &[GroupRule],
         statistics: &GroupStatistics,
         group: &ChannelGroup,
         taylor: Option<&[f64]>,
     ) -> Result<Vec<GroupOrder>> {
-        let of = |rule| self.order(rule, statistics, group, taylor);
-        Ok(GroupRule::all().into_iter().map(of).collect::<Result<Vec<_>>>()?.concat())
+        let of = |&rule: &GroupRule| match rule {
+            GroupRule::Taylor => Ok(taylor.map(GroupOrder::taylor).into_iter().collect()),
+            GroupRule::Of(rule) => self.order(rule, statistics, group),
+        };
+        Ok(rules.iter().map(of).collect::<Result<Vec<_>>>()?.concat())
     }
 
     fn order(
         &self,
-        rule: GroupRule,
+        rule: PruneRule,
         statistics: &GroupStatistics,
         group: &ChannelGroup,
-        taylor: Option<&[f64]>,
     ) -> Result<Vec<GroupOrder>> {
-        let semantic = |victim| {
-            let norms = match self.norm {
-                Norm::Filter => group.filter_norms(statistics.graph)?,
-                Norm::Readout => group.readout_norms(statistics.graph)?,
-            };
-            GroupOrder::semantic(statistics, group, &norms, victim, self.absolute)
-        };
+        let semantic = |victim| semantic(statistics, group, self.norm, victim, self.absolute);
+        let by = |norm| Ok(PruneOrder::by_norm(norm, &norms(statistics, group, norm)?));
         let one = match rule {
-            GroupRule::Taylor => return Ok(taylor.map(GroupOrder::taylor).into_iter().collect()),
-            GroupRule::Of(PruneRule::Random) => {
+            PruneRule::Random => {
                 let seeds = (0..self.random_orders).map(|i| self.seed.wrapping_add(i));
-                return Ok(seeds.map(|seed| GroupOrder::random(group, seed)).collect());
+                let order = |seed| PruneOrder::random(group.units, seed).into();
+                return Ok(seeds.map(order).collect());
             }
-            GroupRule::Of(PruneRule::Lower) => semantic(Victim::Lower),
-            GroupRule::Of(PruneRule::Higher) => semantic(Victim::Higher),
-            GroupRule::Of(PruneRule::FilterNorm) => {
-                GroupOrder::by_norm(statistics, group, Norm::Filter)
-            }
-            GroupRule::Of(PruneRule::ReadoutNorm) => {
-                GroupOrder::by_norm(statistics, group, Norm::Readout)
-            }
-            GroupRule::Of(PruneRule::Lasso) => GroupOrder::lasso(statistics, group),
+            PruneRule::Lower => semantic(Victim::Lower),
+            PruneRule::Higher => semantic(Victim::Higher),
+            PruneRule::FilterNorm => by(Norm::Filter),
+            PruneRule::ReadoutNorm => by(Norm::Readout),
+            PruneRule::Lasso => lasso(statistics, group),
         };
-        Ok(vec![one?])
+        Ok(vec![one?.into()])
     }
 
     /// The curves of a group: every order with every one of these takeovers, pruned to each of
-    /// `counts`.
+    /// `counts`, and how often the smaller network is right by its first output. Each network is
+    /// made when it runs. What comes before the group is computed once for all.
+    ///
+    /// `batches` yields images and labels [B, K], or classes `[B]` as [`Tally::add`] takes them.
+    /// Counts that leave nothing of a part of the channels are left out.
     ///
     /// # Errors
-    /// If a group is fixed, there are no statistics of it, or a count leaves nothing.
-    pub fn curves(
+    /// The first error of a batch or of a network, or if the group is fixed or has no statistics.
+    pub fn curves<E: From<Error>>(
         &self,
         statistics: &GroupStatistics,
         group: &ChannelGroup,
         orders: &[GroupOrder],
-        takeovers: &[Takeover],
-        counts: &[usize],
-    ) -> Result<Vec<GroupCurve>> {
-        let mut curves = vec![];
-        for order in orders {
-            for &takeover in takeovers {
-                let cut = |&count: &usize| {
-                    let removal = Removal { group, units: order.pruned(count) };
-                    statistics.cut(&[removal], takeover, self.absolute)
-                };
-                let graphs = counts.iter().map(cut).collect::<Result<Vec<_>>>()?;
-                curves.push(GroupCurve { order: order.clone(), takeover, graphs });
+        (takeovers, counts): (&[Takeover], &[usize]),
+        batches: impl Iterator<Item = std::result::Result<(Tensor, Tensor), E>>,
+    ) -> std::result::Result<Vec<GroupCurve>, E> {
+        let curve = |order: &GroupOrder, takeover| GroupCurve {
+            order: order.clone(),
+            takeover,
+            tallies: counts.iter().map(|&count| (count, Tally::default())).collect(),
+        };
+        let mut curves: Vec<GroupCurve> =
+            orders.iter().flat_map(|o| takeovers.iter().map(move |&t| curve(o, t))).collect();
+        let graph = statistics.graph;
+        let border = border(graph, first_changed(graph, group));
+        let mut batches = batches.peekable();
+        while batches.peek().is_some() {
+            let held = hold(graph, &border, &mut batches)?;
+            for GroupCurve { order, takeover, tallies } in &mut curves {
+                for (count, tally) in tallies {
+                    let removal = Removal { group, units: order.pruned(*count) };
+                    match statistics.cut(&[removal], *takeover, self.absolute) {
+                        Err(Error::Graph(foresee_graph::Error::NothingLeft { .. })) => {}
+                        smaller => add(&smaller?, &held, tally)?,
+                    }
+                }
             }
         }
+        curves.iter_mut().for_each(|curve| curve.tallies.retain(|(_, of)| of.images() > 0));
         Ok(curves)
     }
 }
@@ -112,49 +127,46 @@ pub struct GroupCurve {
     pub order: GroupOrder,
     /// What the kept channels do.
     pub takeover: Takeover,
-    /// The networks, one for each number of pruned units.
-    pub graphs: Vec<Graph>,
+    /// For each number of pruned units, how often the network is right.
+    pub tallies: Vec<(usize, Tally)>,
 }
 
-/// Classifies the same images with every network of the curves of one group of `graph`, by its
-/// first output. Returns a tally for each network of each curve, `[curve][network]`. What comes
-/// before the group is computed once for all.
-///
-/// `batches` yields images and labels [B, K], or classes `[B]` as [`Tally::add`] takes them.
-///
-/// # Errors
-/// The first error of a batch or of a network.
-pub fn tally_group_curves<E: From<crate::Error>>(
+/// A batch before a group: values at the border, and labels.
+type Held = (Vec<(ValueId, Tensor)>, Tensor);
+
+/// The next batches, as many as can be held, at least one.
+fn hold<E: From<Error>>(
     graph: &Graph,
-    group: &ChannelGroup,
-    curves: &[GroupCurve],
-    batches: impl Iterator<Item = std::result::Result<(Tensor, Tensor), E>>,
-) -> std::result::Result<Vec<Vec<Tally>>, E> {
-    let mut tallies: Vec<Vec<Tally>> =
-        curves.iter().map(|curve| vec![Tally::default(); curve.graphs.len()]).collect();
-    let cut = border(graph, first_changed(graph, group));
-    for batch in batches {
+    border: &[ValueId],
+    batches: &mut Peekable<impl Iterator<Item = std::result::Result<(Tensor, Tensor), E>>>,
+) -> std::result::Result<Vec<Held>, E> {
+    let (mut held, mut bytes) = (vec![], 0);
+    while bytes < HELD_BYTES
+        && let Some(batch) = batches.next()
+    {
         let (images, labels) = batch?;
-        let given = before(graph, &images, &cut)?;
-        for (curve, tallies) in curves.iter().zip(&mut tallies) {
-            for (smaller, tally) in curve.graphs.iter().zip(tallies) {
-                tally.add(&logits(smaller, &given)?, &labels)?;
-            }
-        }
+        let given = before(graph, &images, border)?;
+        let size = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
+        bytes += given.iter().map(|(_, value)| size(value)).sum::<usize>();
+        held.push((given, labels));
     }
-    Ok(tallies)
+    Ok(held)
 }
 
 /// The values at the border, from images.
-fn before(graph: &Graph, images: &Tensor, cut: &[ValueId]) -> Result<Vec<(ValueId, Tensor)>> {
+fn before(graph: &Graph, images: &Tensor, border: &[ValueId]) -> Result<Vec<(ValueId, Tensor)>> {
     let inputs: Vec<(ValueId, Tensor)> =
         graph.inputs().iter().map(|&input| (input, images.clone())).collect();
-    let values = graph.evaluate(&inputs, cut)?;
-    Ok(cut.iter().copied().zip(values.into_iter().map(|value| value.detach())).collect())
+    let values = graph.evaluate(&inputs, border)?;
+    Ok(border.iter().copied().zip(values.into_iter().map(|value| value.detach())).collect())
 }
 
-fn logits(graph: &Graph, given: &[(ValueId, Tensor)]) -> Result<Tensor> {
-    Ok(graph.evaluate(given, &graph.outputs()[..1])?.remove(0).detach())
+/// Classifies batches with a smaller network.
+fn add(smaller: &Graph, held: &[Held], tally: &mut Tally) -> Result<()> {
+    held.iter().try_for_each(|(given, labels)| {
+        let logits = smaller.evaluate(given, &smaller.outputs()[..1])?.remove(0).detach();
+        tally.add(&logits, labels)
+    })
 }
 
 /// The first node that changes when units of a group are removed.

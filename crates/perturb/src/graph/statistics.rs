@@ -9,11 +9,11 @@ use foresee_stats::{Matrix, correlation_of_covariance};
 
 use crate::error::{Error, Result};
 
-/// A value's channels, cut into blocks: value, axis, number of blocks.
-type Key = (ValueId, usize, usize);
+/// A value's channels, cut into blocks: value, axis, number of blocks, and their axis.
+type Key = (ValueId, usize, usize, Option<usize>);
 
 pub(super) fn key(read: &Read) -> Key {
-    (read.value, read.axis, read.blocks)
+    (read.value, read.axis, read.blocks, read.block_axis)
 }
 
 /// Streamed means and covariances of the channels of some groups, as the nodes read them that sum

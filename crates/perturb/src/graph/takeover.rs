@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use foresee_analysis::ChannelCorrelation;
 use foresee_graph::{Graph, Linear, Read, Reconstruction, Removal};
-use nalgebra::{DMatrix, DVector};
 
 use super::statistics::{GroupStatistics, key};
-use crate::error::{Error, Result};
-use crate::prune::{Takeover, regress};
+use crate::error::Result;
+use crate::prune::{Roles, Takeover, least_squares, most_correlated};
 
 /// Pruned units in their order, each with the one that takes over.
 type Partners = Vec<(usize, usize)>;
@@ -65,10 +64,14 @@ impl GroupStatistics<'_> {
             if removed.is_empty() {
                 continue;
             }
+            if kept.is_empty() {
+                let name = self.graph.value(read.value).name.clone();
+                return Err(foresee_graph::Error::NothingLeft { name }.into());
+            }
             let pairs = partners.as_ref().map(|partners| channel_pairs(&reads, partners));
             let linear = |block: &ChannelCorrelation| match &pairs {
                 Some(pairs) => Ok(by_partner(block, pairs, &removed, &kept)),
-                None => least_squares(block, &removed, &kept),
+                None => by_least_squares(block, &removed, &kept),
             };
             let blocks = self.blocks(read)?.iter().map(linear).collect::<Result<Vec<_>>>()?;
             let (value, axis) = (read.value, read.axis);
@@ -84,12 +87,7 @@ impl GroupStatistics<'_> {
         for &unit in removal.units {
             let Some(place) = remaining.get_mut(unit) else { continue };
             *place = false;
-            let rho = |other: usize| {
-                let rho = correlation[unit][other];
-                if absolute { rho.abs() } else { rho }
-            };
-            let others = (0..remaining.len()).filter(|&other| remaining[other]);
-            let partner = others.max_by(|&a, &b| rho(a).total_cmp(&rho(b)).then(b.cmp(&a)));
+            let partner = most_correlated(&remaining, absolute, |other| correlation[unit][other]);
             partners.extend(partner.map(|partner| (unit, partner)));
         }
         Ok(partners)
@@ -108,8 +106,7 @@ fn channel_pairs(reads: &[(usize, &Read)], partners: &[Partners]) -> Vec<(usize,
     reads.iter().flat_map(of_read).collect()
 }
 
-/// One after the other, each pruned channel a hands its role to its partner b: z_a ≈ s·z_b + t with
-/// s = Σ_ab/Σ_bb and t = μ_a - s·μ_b.
+/// One after the other, each pruned channel hands its role to its partner.
 fn by_partner(
     block: &ChannelCorrelation,
     pairs: &[(usize, usize)],
@@ -117,40 +114,20 @@ fn by_partner(
     kept: &[usize],
 ) -> Linear {
     let (means, covariance) = (block.means(), block.covariance());
-    let channels = means.len();
-    let mut weights = DMatrix::<f64>::identity(channels, channels);
-    let mut offsets = DVector::<f64>::zeros(channels);
+    let mut roles = Roles::new(means.len());
     for &(a, b) in pairs {
-        let variance = covariance.get(b, b);
-        let s = if variance > 0. { covariance.get(a, b) / variance } else { 0. };
-        let role = weights.column(a).clone_owned();
-        weights.column_mut(b).axpy(s, &role, 1.);
-        offsets.axpy(means[a] - s * means[b], &role, 1.);
-        weights.column_mut(a).fill(0.);
+        roles.hand_over([a, b], means, |i, j| covariance.get(i, j));
     }
-    Linear {
-        weights: removed
-            .iter()
-            .map(|&row| kept.iter().map(|&column| weights[(row, column)]).collect())
-            .collect(),
-        offsets: removed.iter().map(|&row| offsets[row]).collect(),
-    }
+    Linear { weights: roles.weights(removed, kept), offsets: roles.offsets(removed) }
 }
 
-/// S = Σ[P, Q]·Σ[Q, Q]⁻¹ and t = μ_P - S·μ_Q.
-fn least_squares(block: &ChannelCorrelation, removed: &[usize], kept: &[usize]) -> Result<Linear> {
-    if kept.is_empty() {
-        return Err(Error::NotFinite);
-    }
-    let (means, covariance) = (block.means(), block.covariance());
-    let with_removed =
-        DMatrix::from_fn(kept.len(), removed.len(), |q, p| covariance.get(kept[q], removed[p]));
-    let solved = regress(&covariance.to_rows(), kept, &with_removed)?;
-    let row = |p: usize| solved.column(p).iter().copied().collect::<Vec<f64>>();
-    let weights: Vec<Vec<f64>> = (0..removed.len()).map(row).collect();
-    let offset = |(row, &p): (&Vec<f64>, &usize)| {
-        means[p] - row.iter().zip(kept).map(|(s, &q)| s * means[q]).sum::<f64>()
-    };
-    let offsets = weights.iter().zip(removed).map(offset).collect();
+/// All kept channels stand for each removed one.
+fn by_least_squares(
+    block: &ChannelCorrelation,
+    removed: &[usize],
+    kept: &[usize],
+) -> Result<Linear> {
+    let covariance = block.covariance().to_rows();
+    let (weights, offsets) = least_squares(block.means(), &covariance, removed, kept)?;
     Ok(Linear { weights, offsets })
 }

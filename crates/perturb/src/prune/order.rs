@@ -17,11 +17,11 @@ const LASSO_WEAKEST: f64 = 1e-6;
 const DESCENT: Descent =
     Descent { max_iterations: 1000, tolerance: Tolerance::Coefficient(1e-8), constant: 0. };
 
-/// An order in which channels are pruned.
+/// An order in which channels are pruned, or the units of a group of a graph.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PruneOrder {
+pub struct PruneOrder<R = PruneRule> {
     /// The rule that made it.
-    pub rule: PruneRule,
+    pub rule: R,
     /// The seed of a random order.
     pub seed: Option<u64>,
     /// The channels, first to go first. Channels that are missing are never pruned.
@@ -107,7 +107,9 @@ impl PruneOrder {
     pub fn cuts(&self, channels: usize, counts: &[usize]) -> Vec<Cut> {
         counts.iter().map(|&count| Cut::Plain(self.kept(channels, count))).collect()
     }
+}
 
+impl<R> PruneOrder<R> {
     /// The channels that are left of `channels` when the first `count` of the order are pruned,
     /// ascending.
     pub fn kept(&self, channels: usize, count: usize) -> Vec<usize> {

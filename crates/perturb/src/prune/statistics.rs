@@ -1,16 +1,13 @@
 //! Takeovers in closed form: what the kept channels do in place of the pruned ones.
 
 use foresee_model::Reconstruction;
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 
 use super::cut::Cut;
 use super::order::PruneOrder;
+use super::roles::{Roles, dot, least_squares, most_correlated, regress};
 use super::takeover::Takeover;
 use crate::error::{Error, Result};
-
-/// Added to the diagonal of a covariance before it is inverted, relative to the diagonal's mean;
-/// more if that is not enough.
-const RIDGE: f64 = 1e-6;
 
 /// The largest ratio of two mean masks that a partner's readout weight is multiplied by: where the
 /// partner's masks are nearly closed, their mean says little.
@@ -102,7 +99,7 @@ impl ChannelStatistics {
         match takeover {
             Takeover::Nothing => Ok(Cut::Plain(kept())),
             Takeover::Partner => Ok(Cut::With(self.partner(pruned, absolute))),
-            Takeover::LeastSquares => Ok(Cut::With(self.least_squares(kept())?)),
+            Takeover::LeastSquares => Ok(Cut::With(self.by_least_squares(kept())?)),
         }
     }
 
@@ -127,21 +124,15 @@ impl ChannelStatistics {
     /// s·w_a·r·M̄_kb·μ_b joins the bias, which is t_a·w_a·M̄_ka unless the ratio is limited.
     fn partner(&self, pruned: &[usize], absolute: bool) -> Reconstruction {
         let (c, k) = (self.means.len(), self.readout.len());
-        let mut weights = DMatrix::<f64>::identity(c, c);
-        let mut offsets = DVector::<f64>::zeros(c);
+        let mut roles = Roles::new(c);
         let mut readout = self.readout.clone();
         let mut bias = vec![0.; k];
         let mut remaining = vec![true; c];
         for &a in pruned {
             remaining[a] = false;
-            let Some(b) = self.most_correlated(a, &remaining, absolute) else { break };
-            let variance = self.covariance[b][b];
-            let s = if variance > 0. { self.covariance[a][b] / variance } else { 0. };
-            let t = self.means[a] - s * self.means[b];
-            let role = weights.column(a).clone_owned();
-            weights.column_mut(b).axpy(s, &role, 1.);
-            offsets.axpy(t, &role, 1.);
-            weights.column_mut(a).fill(0.);
+            let rho = |b: usize| self.correlation(a, b);
+            let Some(b) = most_correlated(&remaining, absolute, rho) else { break };
+            let s = roles.hand_over([a, b], &self.means, |i, j| self.covariance[i][j]);
             for ((w, bias), masks) in readout.iter_mut().zip(&mut bias).zip(&self.mean_masks) {
                 let ratio =
                     if masks[b] > 0. { (masks[a] / masks[b]).min(LARGEST_RATIO) } else { 0. };
@@ -150,49 +141,36 @@ impl ChannelStatistics {
                 w[a] = 0.;
             }
         }
-        let kept: Vec<usize> = (0..c).filter(|&c| remaining[c]).collect();
+        let all: Vec<usize> = (0..c).collect();
+        let kept: Vec<usize> = all.iter().copied().filter(|&c| remaining[c]).collect();
         Reconstruction {
-            weights: (0..c)
-                .map(|row| kept.iter().map(|&q| weights[(row, q)] as f32).collect())
-                .collect(),
-            offsets: single(offsets.as_slice()),
+            weights: roles.weights(&all, &kept).iter().map(|row| single(row)).collect(),
+            offsets: single(&roles.offsets(&all)),
             readout: readout.iter().map(|w| kept.iter().map(|&q| w[q] as f32).collect()).collect(),
             readout_offsets: single(&bias),
             kept,
         }
     }
 
-    /// The remaining channel that correlates most with channel a; of equal ones the first.
-    fn most_correlated(&self, a: usize, remaining: &[bool], absolute: bool) -> Option<usize> {
-        let rho = |b: usize| {
-            let scale = (self.covariance[a][a] * self.covariance[b][b]).sqrt();
-            let rho = if scale > 0. { self.covariance[a][b] / scale } else { 0. };
-            if absolute { rho.abs() } else { rho }
-        };
-        (0..remaining.len())
-            .filter(|&b| remaining[b])
-            .max_by(|&x, &y| rho(x).total_cmp(&rho(y)).then(y.cmp(&x)))
+    /// ρ of two channels; 0 of one that never changes.
+    fn correlation(&self, a: usize, b: usize) -> f64 {
+        let scale = (self.covariance[a][a] * self.covariance[b][b]).sqrt();
+        if scale > 0. { self.covariance[a][b] / scale } else { 0. }
     }
 
     /// `S = Σ[:, Q]·Σ[Q, Q]⁻¹`, t = μ - S·μ_Q; for each attribute `v_k = Π_k[Q, Q]⁻¹·Π_k[Q, :]·w_k`
     /// with Π_k the covariance of its pooled products in the unpruned network, and `w_k·p̄_k -
     /// v_k·p̄_k[Q]` joins the bias.
-    fn least_squares(&self, kept: Vec<usize>) -> Result<Reconstruction> {
+    fn by_least_squares(&self, kept: Vec<usize>) -> Result<Reconstruction> {
         let c = self.means.len();
         let mut weights = vec![vec![0.; kept.len()]; c];
-        let pruned: Vec<usize> = (0..c).filter(|c| !kept.contains(c)).collect();
+        let mut offsets = vec![0.; c];
         kept.iter().enumerate().for_each(|(at, &q)| weights[q][at] = 1.);
-        let with_pruned =
-            DMatrix::from_fn(kept.len(), pruned.len(), |q, a| self.covariance[kept[q]][pruned[a]]);
-        let solved = regress(&self.covariance, &kept, &with_pruned)?;
-        for (column, &a) in pruned.iter().enumerate() {
-            weights[a] = solved.column(column).iter().copied().collect();
+        let pruned: Vec<usize> = (0..c).filter(|c| !kept.contains(c)).collect();
+        let (of_pruned, offsets_of) = least_squares(&self.means, &self.covariance, &pruned, &kept)?;
+        for ((&p, row), offset) in pruned.iter().zip(of_pruned).zip(offsets_of) {
+            (weights[p], offsets[p]) = (row, offset);
         }
-        let dot = |row: &[f64], values: &[f64]| {
-            kept.iter().zip(row).map(|(&q, w)| w * values[q]).sum::<f64>()
-        };
-        let offsets =
-            (0..c).map(|i| (self.means[i] - dot(&weights[i], &self.means)) as f32).collect();
         let mut readout = vec![];
         let mut readout_offsets = vec![];
         for ((w, pooled), means) in
@@ -203,10 +181,11 @@ impl ChannelStatistics {
             });
             let v: Vec<f64> = regress(pooled, &kept, &with_logit)?.iter().copied().collect();
             let mean_logit = w.iter().zip(means).map(|(w, m)| w * m).sum::<f64>();
-            readout_offsets.push((mean_logit - dot(&v, means)) as f32);
+            readout_offsets.push((mean_logit - dot(&v, &kept, means)) as f32);
             readout.push(single(&v));
         }
         let weights = weights.iter().map(|row| single(row)).collect();
+        let offsets = single(&offsets);
         Ok(Reconstruction { kept, weights, offsets, readout, readout_offsets })
     }
 }
@@ -214,25 +193,4 @@ impl ChannelStatistics {
 /// The values in single precision.
 fn single(values: &[f64]) -> Vec<f32> {
     values.iter().map(|&v| v as f32).collect()
-}
-
-/// `(A[Q, Q] + ridge)⁻¹·B`. Fewer samples than channels leave a covariance that is singular but for
-/// its rounding: the ridge grows until it is above that.
-pub(crate) fn regress(a: &[Vec<f64>], kept: &[usize], b: &DMatrix<f64>) -> Result<DMatrix<f64>> {
-    let n = kept.len();
-    let mean: f64 = kept.iter().map(|&q| a[q][q]).sum::<f64>() / n as f64;
-    if !mean.is_finite() {
-        return Err(Error::NotFinite);
-    }
-    [1., 1e1, 1e2, 1e3, 1e4]
-        .into_iter()
-        .find_map(|times| {
-            let ridge = (times * RIDGE * mean).max(f64::MIN_POSITIVE);
-            let matrix = DMatrix::from_fn(n, n, |i, j| {
-                a[kept[i]][kept[j]] + if i == j { ridge } else { 0. }
-            });
-            matrix.cholesky()
-        })
-        .map(|cholesky| cholesky.solve(b))
-        .ok_or(Error::NotFinite)
 }

@@ -1,15 +1,16 @@
 //! What each channel contributes to each output, to first order.
 
-use candle_core::{DType, Tensor, Var};
-use foresee_graph::{ChannelGroup, Graph, NodeId, Read, ValueId};
+use candle_core::Tensor;
+use foresee_graph::{ChannelGroup, Graph, Reconstruction};
+use foresee_perturb::{Replaced, UnitMasks};
 use foresee_stats::Matrix;
 
 use crate::error::{Error, Result};
 
-/// What each unit of a group of channels contributes to each output on each image: Σ a·∂f/∂a over
-/// the activations a of the unit where nodes read them (the first term of a Taylor expansion around
-/// the network as it is; Molchanov et al., 2017). If f were linear in them, taking the unit away
-/// would change f by just -1 times this.
+/// What each unit of a group of channels contributes to each output f on each image: ∂f/∂m at
+/// m = 1 of a mask m on the unit's activations a wherever nodes read them, Σ a·∂f/∂a through all
+/// paths ([`UnitMasks`]). It is the first term of a Taylor expansion around the network as it is.
+/// If f were linear in the masks, taking units away would change f by just -1 times their sum.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contributions {
     images: usize,
@@ -20,47 +21,24 @@ pub struct Contributions {
 }
 
 impl Contributions {
-    /// Those of a group to these outputs, on batches of images [B, ...] for a graph with one input
-    /// and a first output [B, K]. One pass back for each output and batch.
+    /// Those of groups to these outputs, on batches of images [B, ...] for a graph with one input
+    /// and a first output [B, K]. For all groups together one forward pass and a pass back for each
+    /// output and batch.
     ///
     /// # Errors
-    /// If the graph fails, its result has another shape, or a node reads the channels in a tensor
-    /// whose first dimension is not the batch.
+    /// If the graph fails, or its result has another shape.
     pub fn measure(
         graph: &Graph,
-        group: &ChannelGroup,
+        groups: &[&ChannelGroup],
         batches: &[Tensor],
         outputs: &[usize],
-    ) -> Result<Self> {
-        let failed = || Error::of_model(&format!("the contributions of `{}`", group.name));
-        let places: Vec<(NodeId, usize)> = group
-            .reads
-            .iter()
-            .flat_map(|read| read.consumers.iter().map(|consumer| (consumer.node, consumer.input)))
-            .collect();
-        let (tapped, taps) = graph.with_taps(&places).map_err(failed())?;
-        let of_unit: Vec<Units> = group
-            .reads
-            .iter()
-            .flat_map(|read| read.consumers.iter().map(|_| Units::new(read)))
-            .collect();
-        let mut all =
-            Self { images: 0, units: group.units, outputs: outputs.len(), values: vec![] };
-        for images in batches {
-            let taken = Taken::new(&tapped, &taps, images).map_err(failed())?;
-            let first = all.values.len();
-            let size = taken.images * all.units * all.outputs;
-            all.values.resize(first + size, 0.);
-            all.images += taken.images;
-            let values = &mut all.values[first..];
-            for (place, &output) in outputs.iter().enumerate() {
-                let shares = taken.shares(output).map_err(Error::of_model(&group.name))?;
-                for (shares, units) in shares.iter().zip(&of_unit) {
-                    units.add(shares, values, (all.units, all.outputs, place))?;
-                }
-            }
-        }
-        Ok(all)
+    ) -> Result<Vec<Self>> {
+        let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+        let failed = || Error::of_model(&format!("the contributions of `{}`", names.join("`, `")));
+        let masks = UnitMasks::new(graph, groups).map_err(failed())?;
+        let none: Vec<Vec<TakenOver>> = groups.iter().map(|_| vec![]).collect();
+        let found = measure(&masks, groups, &none, batches, outputs).map_err(failed())?;
+        Ok(found.into_iter().map(|measured| measured.contributions).collect())
     }
 
     /// The number of images.
@@ -89,87 +67,93 @@ impl Contributions {
         };
         Matrix::from_fn(self.units, self.outputs, of)
     }
-}
 
-/// The activations that are taken from a batch, and the outputs computed from them.
-struct Taken {
-    images: usize,
-    activations: Vec<Var>,
-    logits: Tensor,
-}
-
-impl Taken {
-    fn new(graph: &Graph, taps: &[ValueId], images: &Tensor) -> foresee_graph::Result<Self> {
-        let input = graph.inputs().iter().copied();
-        let given: Vec<(ValueId, Tensor)> = input.map(|id| (id, images.clone())).collect();
-        let activations = graph.evaluate(&given, taps)?;
-        let activations = activations
-            .iter()
-            .map(|activation| Var::from_tensor(&activation.detach()))
-            .collect::<candle_core::Result<Vec<_>>>()?;
-        let taken = taps.iter().zip(&activations).map(|(id, var)| (*id, var.as_tensor().clone()));
-        let given: Vec<(ValueId, Tensor)> = given.into_iter().chain(taken).collect();
-        let logits = graph.evaluate(&given, &graph.outputs()[..1])?.remove(0);
-        Ok(Self { images: images.dim(0)?, activations, logits })
+    /// Adds room for more images.
+    fn add_images(&mut self, images: usize) {
+        self.images += images;
+        self.values.resize(self.images * self.units * self.outputs, 0.);
     }
 
-    /// a·∂f/∂a of one output, for each of the taken activations.
-    fn shares(&self, output: usize) -> candle_core::Result<Vec<Tensor>> {
-        let f = self.logits.narrow(1, output, 1)?.sum_all()?;
-        let gradients = f.backward()?;
-        let share = |a: &Var| match gradients.get(a) {
-            Some(gradient) => a.as_tensor().detach() * gradient.detach(),
-            None => a.zeros_like(),
-        };
-        self.activations.iter().map(share).collect()
-    }
-}
-
-/// The unit of each place on an axis.
-struct Units {
-    axis: usize,
-    of_place: Vec<Option<usize>>,
-}
-
-impl Units {
-    fn new(read: &Read) -> Self {
-        let mut of_channel = vec![None; read.channels];
-        for (unit, channels) in read.units.iter().enumerate() {
-            channels.iter().for_each(|&channel| of_channel[channel] = Some(unit));
+    /// Puts [images][units] of one output at the images from this one on.
+    fn set(&mut self, first: usize, output: usize, contributions: &[Vec<f64>]) {
+        for (image, of_units) in contributions.iter().enumerate() {
+            for (unit, value) in of_units.iter().enumerate() {
+                let at = ((first + image) * self.units + unit) * self.outputs + output;
+                self.values[at] = *value;
+            }
         }
-        let of_place = read.places.iter().map(|&channel| of_channel[channel]).collect();
-        Self { axis: read.axis, of_place }
     }
+}
 
-    /// Adds shares [B, ...] to contributions [B, units, outputs] to one output.
-    fn add(
-        &self,
-        shares: &Tensor,
-        values: &mut [f64],
-        (units, outputs, output): (usize, usize, usize),
-    ) -> Result<()> {
-        let failed = || Error::of_model("the sum of contributions");
-        let images = values.len() / (units * outputs);
-        if shares.dims().first() != Some(&images) || self.axis == 0 {
-            return Err(Error::Shape {
-                what: "an activation whose channels are pruned".into(),
-                expected: format!("[{images}, ...], a row for each image"),
-                got: format!("{:?}", shares.dims()),
-            });
-        }
-        let others: Vec<usize> = (1..shares.rank()).filter(|axis| *axis != self.axis).collect();
-        let sums = match others.is_empty() {
-            true => Ok(shares.clone()),
-            false => shares.sum(others),
-        };
-        let sums = sums.and_then(|sums| sums.to_dtype(DType::F64)?.to_vec2::<f64>());
-        for (image, places) in sums.map_err(failed())?.iter().enumerate() {
-            for (place, share) in places.iter().enumerate() {
-                if let Some(unit) = self.of_place[place % self.of_place.len()] {
-                    values[(image * units + unit) * outputs + output] += share;
+/// Units that go, and what the kept channels are for them at each value that is read.
+#[derive(Debug)]
+pub(super) struct TakenOver<'a> {
+    pub(super) units: &'a [usize],
+    pub(super) by: Vec<Reconstruction>,
+}
+
+/// What a group contributes, and the first-order change by each takeover: [images][outputs].
+pub(super) struct Measured {
+    pub(super) contributions: Contributions,
+    pub(super) changes: Vec<Vec<Vec<f64>>>,
+}
+
+/// Measures groups, each with these takeovers.
+pub(super) fn measure(
+    masks: &UnitMasks<'_>,
+    groups: &[&ChannelGroup],
+    taken_over: &[Vec<TakenOver>],
+    batches: &[Tensor],
+    outputs: &[usize],
+) -> foresee_perturb::Result<Vec<Measured>> {
+    let empty = |(group, of): (&&ChannelGroup, &Vec<TakenOver>)| Measured {
+        contributions: Contributions {
+            images: 0,
+            units: group.units,
+            outputs: outputs.len(),
+            values: vec![],
+        },
+        changes: of.iter().map(|_| vec![]).collect(),
+    };
+    let mut all: Vec<Measured> = groups.iter().zip(taken_over).map(empty).collect();
+    for images in batches {
+        add(&mut all, masks, taken_over, images, outputs)?;
+    }
+    Ok(all)
+}
+
+/// Adds a batch.
+fn add(
+    all: &mut [Measured],
+    masks: &UnitMasks<'_>,
+    taken_over: &[Vec<TakenOver>],
+    images: &Tensor,
+    outputs: &[usize],
+) -> foresee_perturb::Result<()> {
+    let pass = masks.pass(std::slice::from_ref(images))?;
+    let logits = &pass.outputs()[0];
+    let images = logits.dim(0)?;
+    let replaced = |(group, of): (usize, &Vec<TakenOver>)| {
+        of.iter().map(|TakenOver { units, by }| pass.replaced(group, units, by)).collect()
+    };
+    let replaced: Vec<Vec<Replaced>> =
+        taken_over.iter().enumerate().map(replaced).collect::<foresee_perturb::Result<_>>()?;
+    let first = all.first().map_or(0, |measured| measured.contributions.images);
+    for measured in &mut *all {
+        measured.contributions.add_images(images);
+        let rows = || std::iter::repeat_n(vec![0.; outputs.len()], images);
+        measured.changes.iter_mut().for_each(|change| change.extend(rows()));
+    }
+    for (place, &output) in outputs.iter().enumerate() {
+        let gradients = pass.gradients(&logits.narrow(1, output, 1)?.sum_all()?)?;
+        for (group, (measured, replaced)) in all.iter_mut().zip(&replaced).enumerate() {
+            measured.contributions.set(first, place, &gradients.of_group(group)?);
+            for (change, replaced) in measured.changes.iter_mut().zip(replaced) {
+                for (image, value) in gradients.towards(replaced)?.into_iter().enumerate() {
+                    change[first + image][place] = value;
                 }
             }
         }
-        Ok(())
     }
+    Ok(())
 }

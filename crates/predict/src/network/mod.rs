@@ -8,7 +8,5 @@ mod study;
 
 pub use self::operations::Progress;
 #[cfg(feature = "graph")]
-pub(crate) use self::operations::to_rows;
-#[cfg(feature = "graph")]
 pub(crate) use self::rows::Rows;
 pub use self::study::{NetworkStudy, NetworkStudySettings};

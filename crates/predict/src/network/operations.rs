@@ -43,7 +43,7 @@ impl<M: AttentionModel> Model for Heads<'_, M> {
 }
 
 /// Logits [B, K] as rows.
-pub(crate) fn to_rows(logits: &Tensor) -> Result<Vec<Vec<f64>>, AnyError> {
+pub(super) fn to_rows(logits: &Tensor) -> Result<Vec<Vec<f64>>, AnyError> {
     let rows = logits.to_vec2::<f32>()?;
     Ok(rows.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect())
 }
@@ -114,7 +114,7 @@ impl<'a, M: AttentionModel> Operation<NoisyImages<'a, M>> for AddNoise {
         model: &NoisyImages<'a, M>,
         strength: f64,
     ) -> Result<NoisyImages<'a, M>, AnyError> {
-        let noise = Noise { sigma: strength, seed: self.seed, ..model.noise };
+        let noise = Noise { sigma: strength, seed: self.seed, ..model.noise.clone() };
         Ok(NoisyImages { noise, ..*model })
     }
 }

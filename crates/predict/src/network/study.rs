@@ -1,6 +1,7 @@
 use candle_core::Tensor;
 use foresee_perturb::{
     AttentionModel, ChannelStatistics, Noise, PowerCurve, PruneOrder, Takeover, ToneCurve,
+    share_counts,
 };
 use foresee_stats::Matrix;
 
@@ -72,7 +73,7 @@ impl NetworkStudySettings {
         let mut passes = 0;
         if channels > 1 {
             let orders = semantic_orders + RANDOM_ORDERS as usize;
-            passes += 2 * one_at_a_time + 1 + orders * counts(channels).len();
+            passes += 2 * one_at_a_time + 1 + orders * share_counts(channels, &SHARES).len();
         }
         if self.attention {
             passes += one_at_a_time;
@@ -119,9 +120,9 @@ pub struct NetworkStudy<'a, M> {
 
 impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
     /// Runs the network under all operations and scores the forecasts: the rows of the table of
-    /// scores, operation by operation in the order of [`NetworkOperation::ALL`]. Operations that
-    /// the network does not allow are left out: pruning of a single channel, transformation without
-    /// masks, noise without a σ above 0.
+    /// scores, operation by operation in the order of [`NetworkOperation::OF_MASKED_NETWORK`].
+    /// Operations that the network does not allow are left out: pruning of a single channel,
+    /// transformation without masks, noise without a σ above 0.
     ///
     /// # Errors
     /// If the tables do not fit each other or the network, or the network fails.
@@ -162,11 +163,6 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
     /// The channels that are perturbed one at a time.
     fn channels(&self) -> Vec<usize> {
         evenly_spaced(self.network.channels(), self.settings.channels)
-    }
-
-    /// How many channels are pruned when many are.
-    fn counts(&self) -> Vec<usize> {
-        counts(self.network.channels())
     }
 
     /// The σ above 0, ascending.
@@ -243,7 +239,7 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
     /// Prunes many channels at once, in the semantic orders and in random ones: the change of the
     /// logits, then the decisions that flip.
     fn prune_many(&self, features: &[Tensor]) -> Result<Vec<ScoredForecast>> {
-        let counts = self.counts();
+        let counts = share_counts(self.network.channels(), &SHARES);
         let prunes = self.prunes_of_many();
         let pruned: Vec<Vec<usize>> = prunes
             .iter()
@@ -305,6 +301,7 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
         let sigmas = self.sigmas();
         let Some(smallest) = sigmas.first() else { return Ok(vec![]) };
         let NetworkStudySettings { clip, mean, deviation, seed, .. } = self.settings;
+        let (mean, deviation) = (mean.to_vec(), deviation.to_vec());
         let noise = Noise { sigma: 0., clip, mean, deviation, seed };
         let model = NoisyImages { network: self.network, noise, progress: self.progress };
         let draws: Vec<AddNoise> =
@@ -329,14 +326,6 @@ fn linear_from_one_probe(probe: Vec<Change>, draws: usize, sigmas: &[f64]) -> Re
     let linear = Forecast::linear(&repeated, sigmas)?;
     let values = linear.budget.values / draws;
     Ok(Forecast { budget: Budget { values, probes }, ..linear })
-}
-
-/// How many of these channels are pruned when many are.
-fn counts(channels: usize) -> Vec<usize> {
-    let count = |share: &f64| ((share * channels as f64) as usize).clamp(1, channels - 1);
-    let mut counts: Vec<usize> = SHARES.iter().map(count).collect();
-    counts.dedup();
-    counts
 }
 
 /// `n` of `all` indices, evenly spaced; all for 0.

@@ -3,7 +3,7 @@
 use candle_core::{D, Tensor};
 use foresee_graph::{Node, Op};
 
-use super::ratios::{mean, ratio};
+use super::ratios::{exponential_slope, mean};
 use super::{Pass, no_rule};
 use crate::error::Result;
 
@@ -16,13 +16,13 @@ impl Pass<'_> {
         let top = x.maximum(&x0)?.max_keepdim(axis)?;
         let power = |x: &Tensor| x.broadcast_sub(&top)?.exp();
         let (e, e0) = (power(&x)?, power(&x0)?);
-        let (sum, sum0) = (e.sum_keepdim(axis)?, e0.sum_keepdim(axis)?);
-        let (q, q0) = (sum.recip()?, sum0.recip()?);
+        let (q, q0) = (e.sum_keepdim(axis)?.recip()?, e0.sum_keepdim(axis)?.recip()?);
         let direct = m.broadcast_mul(&mean(&q, &q0)?)?;
         let of_q = (m * mean(&e, &e0)?)?.sum_keepdim(axis)?;
-        let slope = ratio(&(&q - q0)?, &(&sum - sum0)?, &q.sqr()?.neg()?)?;
+        // (1/s - 1/s')/(s - s') = -1/(s·s')
+        let slope = (&q * &q0)?.neg()?;
         let of_e = direct.broadcast_add(&(of_q * slope)?)?;
-        Ok((of_e * ratio(&(&e - e0)?, &(x - x0)?, &e)?)?)
+        Ok((of_e * exponential_slope(&e, &e0, &(x - x0)?)?)?)
     }
 
     /// A norm as what is centred times the reciprocal of its deviation.
@@ -56,8 +56,9 @@ impl Pass<'_> {
         let (q, q0) = (v.sqrt()?.recip()?, v0.sqrt()?.recip()?);
         let direct = m.broadcast_mul(&mean(&q, &q0)?)?;
         let of_q = (&m * mean(&c, &c0)?)?.sum_keepdim(D::Minus1)?;
-        let limit = ((&q / &v)? * -0.5)?;
-        let of_v = (of_q * ratio(&(q - q0)?, &(v - v0)?, &limit)?)?;
+        // With q = v^-½: (q - q')/(v - v') = -(q·q')²/(q + q')
+        let slope = ((&q * &q0)?.sqr()? / (q + q0)?)?.neg()?;
+        let of_v = (of_q * slope)?;
         // Of a mean of squares: (c² - c'²)/n = (c + c')·Δc/n.
         let each = (1. / x.dim(D::Minus1)? as f64) * 2.;
         let of_c = (direct + (mean(&c, &c0)? * each)?.broadcast_mul(&of_v)?)?;

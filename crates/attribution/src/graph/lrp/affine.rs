@@ -6,6 +6,7 @@ use foresee_graph::{Binary, Node, Op, ValueId};
 
 use super::Pass;
 use crate::error::Result;
+use crate::graph::linear::places;
 
 /// y → scale·y + shift.
 #[derive(Default)]
@@ -35,26 +36,13 @@ impl Affine {
     }
 
     /// A layer's weights times the scale of their output channel.
-    pub fn scaled_weights(&self, op: &Op, weights: &Tensor) -> Result<Tensor> {
-        let Some(scale) = &self.scale else { return Ok(weights.clone()) };
-        let scale = scale.flatten_all()?;
-        let dims = weights.dims();
-        let each = |axis: usize| -> Result<Tensor> {
-            let mut shape = vec![1; dims.len()];
-            shape[axis] = scale.elem_count();
-            Ok(weights.broadcast_mul(&scale.reshape(shape)?)?)
-        };
-        match op {
-            Op::Conv(_) => each(0),
-            Op::ConvTranspose(settings) if scale.elem_count() > 1 => {
-                let groups = settings.window.groups;
-                let (inputs, outputs) = (dims[0] / groups, dims[1]);
-                let flat = weights.reshape((groups, inputs, outputs, ()))?;
-                let scale = scale.reshape((groups, 1, outputs, 1))?;
-                Ok(flat.broadcast_mul(&scale)?.reshape(dims)?)
+    pub fn scaled_weights(&self, op: &Op, weights: &Tensor) -> Result<Option<Tensor>> {
+        match &self.scale {
+            None => Ok(Some(weights.clone())),
+            Some(scale) if scale.elem_count() == 1 => {
+                Ok(Some(weights.broadcast_mul(&scale.reshape(vec![1; weights.rank()])?)?))
             }
-            Op::Gemm(gemm) if gemm.transpose_b => each(0),
-            _ => each(dims.len() - 1),
+            Some(scale) => Ok(op.scale_outputs(weights, &scale.flatten_all()?)?),
         }
     }
 }
@@ -66,9 +54,10 @@ impl Pass<'_> {
         let Some((place, affine)) = self.affine(node)? else { return Ok(None) };
         let layer = node.input(place).and_then(|id| self.linear_below(id));
         let Some(layer) = layer else { return Ok(None) };
-        let fits = match &affine.scale {
-            None => true,
-            Some(scale) => is_by_channel(scale, &layer.op),
+        let weight = layer.input(1).map(|id| self.trace.get(id)).transpose()?;
+        let fits = match (&affine.scale, weight) {
+            (Some(scale), Some(weight)) => is_by_channel(scale, &layer.op, weight.rank()),
+            _ => true,
         };
         Ok(fits.then_some((place, affine)))
     }
@@ -93,7 +82,7 @@ impl Pass<'_> {
             .map(|node| node.inputs.iter().filter(|input| **input == Some(value)).count())
             .sum();
         let node = model.producer(value).filter(|_| readers == 1 && value != model.output)?;
-        if matches!(self.linear_places(node), Some((0, 1))) && !matches!(node.op, Op::Readout) {
+        if matches!(places(self.trace, node), Some((0, 1))) && !matches!(node.op, Op::Readout) {
             return Some(node);
         }
         let (place, _) = self.taken_up(node).ok()??;
@@ -127,10 +116,13 @@ impl Pass<'_> {
     }
 }
 
-/// Whether a scale, broadcast to a layer's outputs, has one number for each output channel.
-fn is_by_channel(scale: &Tensor, op: &Op) -> bool {
+/// Whether a scale, broadcast to a layer's outputs, has one number for each output channel, or one
+/// for all.
+fn is_by_channel(scale: &Tensor, op: &Op, weight_rank: usize) -> bool {
     let dims = scale.dims();
     let from_back = match op {
+        // Matrices of their own for each row.
+        Op::MatMul if weight_rank != 2 => return scale.elem_count() == 1,
         Op::Conv(window) => window.stride.len() + 1,
         Op::ConvTranspose(settings) => settings.window.stride.len() + 1,
         _ => 1,
@@ -140,7 +132,7 @@ fn is_by_channel(scale: &Tensor, op: &Op) -> bool {
 }
 
 /// A batch norm's scale and shift, in a shape that is broadcast to its outputs.
-pub(super) fn batch_norm(inputs: &[Option<Tensor>], epsilon: f64) -> Result<Affine> {
+fn batch_norm(inputs: &[Option<Tensor>], epsilon: f64) -> Result<Affine> {
     let [Some(x), Some(weight), Some(bias), Some(mean), Some(variance)] = inputs else {
         return Ok(Affine::default());
     };
@@ -153,7 +145,7 @@ pub(super) fn batch_norm(inputs: &[Option<Tensor>], epsilon: f64) -> Result<Affi
 }
 
 /// Numbers `[C]` in a shape that is broadcast to images [B, C, ...].
-pub(super) fn by_channel(numbers: &Tensor, rank: usize) -> Result<Tensor> {
+fn by_channel(numbers: &Tensor, rank: usize) -> Result<Tensor> {
     let mut shape = vec![1; rank.saturating_sub(1).max(1)];
     shape[0] = numbers.elem_count();
     Ok(numbers.reshape(shape)?)

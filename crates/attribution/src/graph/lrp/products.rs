@@ -4,10 +4,10 @@ use candle_core::Tensor;
 use foresee_graph::{Binary, Node, Op, Unary, ValueId};
 
 use super::Pass;
+use super::layer::{add_to, stabilized_ratio};
 use super::shares::{Shares, unbroadcast};
 use crate::error::Result;
 use crate::graph::one_node::back;
-use crate::methods::{ProductRule, stabilized_ratio};
 
 /// Which of two factors is the signal.
 enum Factors {
@@ -26,11 +26,9 @@ impl Pass<'_> {
             let Some(id) = node.input(place) else { return Ok(Shares::default()) };
             Ok(Shares::one(place, unbroadcast(r, self.trace.get(id)?)?))
         };
-        match (self.factors(node), self.composite.gate) {
-            (Factors::FunctionOf(place), _) | (Factors::Gated(place), ProductRule::Signal) => {
-                whole(place)
-            }
-            _ => {
+        match self.factors(node) {
+            Factors::FunctionOf(place) | Factors::Gated(place) => whole(place),
+            Factors::Alike => {
                 let half = (r * 0.5)?;
                 let mut shares = Shares::default();
                 for place in [0, 1] {
@@ -42,23 +40,18 @@ impl Pass<'_> {
         }
     }
 
-    /// Relevance r through a matrix product of two values: R = a·b/(2·y) for each factor, or all
-    /// for the signal.
+    /// Relevance r through a matrix product of two values: R = a·b/(2·y) for each factor.
     pub(super) fn through_matrix_product(&self, node: &Node, r: &Tensor) -> Result<Shares> {
         let inputs = self.trace.inputs(node)?;
         let y = self.trace.get(node.outputs[0])?;
-        let places = match (self.factors(node), self.composite.attention) {
-            (Factors::Gated(place), ProductRule::Signal) => vec![place],
-            _ => vec![0, 1],
-        };
-        let part = (r / places.len() as f64)?;
-        let (s, lost) = stabilized_ratio(&part, y, self.composite.stabilizer)?;
-        let gradients = back(node, &inputs, &places, &[Some(s)])?;
-        let mut shares = Shares::default();
-        for (&place, gradient) in places.iter().zip(gradients) {
+        let (s, lost) = stabilized_ratio(&(r * 0.5)?, y, self.composite.stabilizer)?;
+        let gradients = back(node, &inputs, &[0, 1], &[Some(s)])?;
+        let mut shares = Shares { stabilizer: vec![0.; self.inputs], ..Shares::default() };
+        let lost = self.by_input(lost);
+        for (place, gradient) in gradients.into_iter().enumerate() {
             let Some(input) = &inputs[place] else { continue };
             shares.to.push((place, (input * gradient)?));
-            shares.stabilizer += lost.iter().sum::<f64>();
+            add_to(&mut shares.stabilizer, &lost);
         }
         Ok(shares)
     }
@@ -95,10 +88,13 @@ impl Pass<'_> {
     fn is_gate(&self, value: ValueId) -> bool {
         let mut at = value;
         while let Some(node) = self.trace.model.producer(at) {
+            // A hard sigmoid that is written out is one of these only.
+            if self.trace.model.gates.contains_key(&at) {
+                return true;
+            }
             let carries = match &node.op {
                 Op::Unary(Unary::Sigmoid | Unary::HardSigmoid { .. }) => return true,
                 Op::Softmax(softmax) => return !softmax.logarithm,
-                Op::Clip => return self.clips_to_one(node),
                 Op::Binary(Binary::Mul | Binary::Div | Binary::Add) => true,
                 op => super::rules::only_moves(op),
             };
@@ -109,11 +105,5 @@ impl Pass<'_> {
             at = before;
         }
         false
-    }
-
-    /// Whether a clip is from 0 to a positive number, as in max(0, min(6, x + 3))/6.
-    fn clips_to_one(&self, node: &Node) -> bool {
-        let bound = |place| node.input(place).and_then(|id| self.trace.model.number(id));
-        bound(1) == Some(0.) && bound(2).is_some_and(|high| high > 0.)
     }
 }

@@ -6,10 +6,12 @@ use foresee_graph::{
 };
 
 use super::Pass;
-use super::shares::{Shares, total, unbroadcast};
+use super::layer::{add_to, stabilized_ratio};
+use super::shares::{Shares, unbroadcast};
 use crate::error::Result;
+use crate::graph::linear::LinearNode;
 use crate::graph::one_node::back;
-use crate::methods::{Bias, stabilized_ratio};
+use crate::methods::Bias;
 
 impl<'a> Pass<'a> {
     /// The relevance r of a node's outputs, distributed over what it reads.
@@ -20,8 +22,8 @@ impl<'a> Pass<'a> {
         all: &[Option<Tensor>],
     ) -> Result<Shares> {
         let Some(Some(r)) = all.first() else { return self.route(node, all) };
-        if let Some(places) = self.linear_places(node) {
-            return self.through_linear(id, node, places, r);
+        if let Some(linear) = LinearNode::new(self.trace, node)? {
+            return self.through_linear(id, node, &linear, r);
         }
         if let Some((place, affine)) = self.taken_up(node)? {
             self.take_up(node, place, affine)?;
@@ -36,8 +38,9 @@ impl<'a> Pass<'a> {
             | Op::LayerNorm { .. }
             | Op::GroupNorm { .. }
             | Op::InstanceNorm { .. }
-            | Op::LocalResponseNorm { .. } => self.through_norm(node, r),
-            Op::Unary(_) | Op::Clip => self.pass(node, r),
+            | Op::LocalResponseNorm { .. }
+            | Op::Unary(_)
+            | Op::Clip => self.pass(node, r),
             Op::Binary(binary) => self.through_binary(node, *binary, r),
             Op::Variadic(Variadic::Sum) => self.through_sum(node, r, |_| 1.),
             Op::Variadic(Variadic::Mean) => {
@@ -112,12 +115,16 @@ impl<'a> Pass<'a> {
             return Ok(Shares::one(*place, unbroadcast(r, self.trace.get(*id)?)?));
         }
         let (s, lost) = stabilized_ratio(r, &z, self.composite.stabilizer)?;
-        let mut shares = Shares { stabilizer: lost.iter().sum(), ..Shares::default() };
+        let mut shares = Shares {
+            bias: vec![0.; self.inputs],
+            stabilizer: self.by_input(lost),
+            ..Shares::default()
+        };
         for (place, id, summand) in summands {
             let share = unbroadcast(&s.broadcast_mul(&summand)?, self.trace.get(id)?)?;
             match self.trace.is_active(id) {
                 true => shares.to.push((place, share)),
-                false => shares.bias += total(&share)?,
+                false => add_to(&mut shares.bias, &self.totals(&share)?),
             }
         }
         Ok(shares)
@@ -130,18 +137,23 @@ impl<'a> Pass<'a> {
         let (s, lost) = stabilized_ratio(r, y, self.composite.stabilizer)?;
         let back = back(node, &inputs, &[0], &[Some(s)])?.swap_remove(0);
         let Some(x) = &inputs[0] else { return Ok(Shares::default()) };
-        let stabilizer = lost.iter().sum();
+        let stabilizer = self.by_input(lost);
         Ok(Shares { to: vec![(0, (x * back)?)], stabilizer, ..Shares::default() })
     }
 
     /// To where each value comes from. What comes from a constant is the constant's.
     fn route(&self, node: &Node, all: &[Option<Tensor>]) -> Result<Shares> {
         let places = self.trace.active_places(node);
-        let arrived = all.iter().flatten().map(total).sum::<Result<f64>>()?;
         let moved = back(node, &self.trace.inputs(node)?, &places, all)?;
-        let sent = moved.iter().map(total).sum::<Result<f64>>()?;
+        let mut bias = vec![0.; self.inputs];
+        for arrived in all.iter().flatten() {
+            add_to(&mut bias, &self.totals(arrived)?);
+        }
+        for sent in &moved {
+            add_to(&mut bias, &self.totals(&sent.neg()?)?);
+        }
         let to = places.into_iter().zip(moved).collect();
-        Ok(Shares { to, bias: arrived - sent, stabilizer: 0. })
+        Ok(Shares { to, bias, ..Shares::default() })
     }
 
     /// xᵢ·(Rᵢ - sᵢ·Σ_j R_j); the constant term of the expansion takes the rest.
@@ -162,8 +174,8 @@ impl<'a> Pass<'a> {
         // Where x is -∞, nothing goes.
         let is_open = s.gt(&s.zeros_like()?)?;
         let share = is_open.where_cond(&share, &share.zeros_like()?)?;
-        let bias = total(r)? - total(&share)?;
-        Ok(Shares { to: vec![(0, share)], bias, stabilizer: 0. })
+        let bias = self.totals(&(r - &share)?)?;
+        Ok(Shares { to: vec![(0, share)], bias, ..Shares::default() })
     }
 
     /// Whether a value is the output, but for its shape.

@@ -3,17 +3,16 @@
 use candle_core::Tensor;
 
 use crate::error::Result;
-use crate::tensors::to_f64;
 
 /// Where the relevance of a node's outputs goes.
 #[derive(Default)]
 pub(super) struct Shares {
     /// To the inputs at these places.
     pub to: Vec<(usize, Tensor)>,
-    /// To constants.
-    pub bias: f64,
+    /// To constants, for each input of the graph; none is 0.
+    pub bias: Vec<f64>,
     /// To stabilisers, and what cannot be distributed.
-    pub stabilizer: f64,
+    pub stabilizer: Vec<f64>,
 }
 
 impl Shares {
@@ -21,11 +20,6 @@ impl Shares {
     pub fn one(place: usize, relevance: Tensor) -> Self {
         Self { to: vec![(place, relevance)], ..Self::default() }
     }
-}
-
-/// The sum of all entries.
-pub(super) fn total(t: &Tensor) -> Result<f64> {
-    Ok(to_f64(t)?.iter().sum())
 }
 
 /// The sum over the dimensions along which a tensor of the shape of `like` was broadcast.

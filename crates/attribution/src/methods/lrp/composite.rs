@@ -71,38 +71,6 @@ pub struct Composite {
     pub stabilizer: f64,
     /// Default [`Bias::Absorb`].
     pub bias: Bias,
-    /// For norms of a graph that no linear layer takes up. Default [`NormRule::Pass`].
-    pub norm: NormRule,
-    /// For gates of a graph: products of a value with a sigmoid, as in squeeze-and-excitation.
-    /// Default [`ProductRule::Signal`].
-    pub gate: ProductRule,
-    /// For matrix products of two values of a graph, as in attention. Default
-    /// [`ProductRule::Half`].
-    pub attention: ProductRule,
-}
-
-/// What a norm does with relevance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum NormRule {
-    /// It passes it on unchanged: the identity rule of AttnLRP (Achtibat et al., 2024) for layer
-    /// norm, and zennit's for batch norm.
-    #[default]
-    Pass,
-    /// Means and biases take their share, and the deviation counts as a constant (Ali et al.,
-    /// 2022): the ε rule of the linear map that the norm then is, with
-    /// [`stabilizer`](Composite::stabilizer) as its ε.
-    ConstantDeviation,
-}
-
-/// How relevance is distributed over the factors of a product.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ProductRule {
-    /// The signal takes all, and what gates it (a sigmoid, a hard sigmoid, a softmax) counts as a
-    /// constant (Arras et al., 2017). Where no factor is a gate, as [`Half`](Self::Half).
-    #[default]
-    Signal,
-    /// Both factors take half (the uniform rule of AttnLRP, Achtibat et al., 2024).
-    Half,
 }
 
 impl Composite {
@@ -115,9 +83,6 @@ impl Composite {
             named: vec![],
             stabilizer: 1e-6,
             bias: Bias::default(),
-            norm: NormRule::default(),
-            gate: ProductRule::Signal,
-            attention: ProductRule::Half,
         }
     }
 

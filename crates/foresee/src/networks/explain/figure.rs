@@ -4,14 +4,16 @@ use std::path::Path;
 
 use foresee_attribution::Method;
 use foresee_report::{
-    About, AttributionColumn, AttributionMethod, Face, Figure, PlaneTable, Style, frame,
+    AttributionColumn, AttributionMethod, Face, Figure, PlaneTable, Style, frame,
     image_attributions,
 };
 
 use super::rows::MapLabel;
+use crate::distinct::distinct;
 use crate::error::Result;
 use crate::figures::kind_of;
-use crate::networks::subject::Subject;
+use crate::networks::page::about;
+use crate::networks::task::Task;
 
 /// Columns of a figure; more are in the next one.
 const COLUMNS: usize = 12;
@@ -20,71 +22,66 @@ const CAPTION: &str = "Which pixels an output comes from, by several methods. Of
                        red speaks for the output and blue against it; of the others the deeper \
                        colour counts more.";
 
-/// The figures of the maps in these files.
+/// The figures of the maps in these files, a file for each image of the task.
 ///
 /// # Errors
 /// If a file or an image cannot be read.
-pub(super) fn figures(
-    subject: &Subject,
-    folder: &Path,
-    files: &[(String, String)],
-) -> Result<Vec<Figure>> {
+pub(super) fn figures(task: &Task, folder: &Path, files: &[String]) -> Result<Vec<Figure>> {
     let mut methods: Vec<Method> = vec![];
     let mut columns = vec![];
-    for (image, (maps, _)) in files.iter().enumerate() {
-        let table = PlaneTable::<MapLabel>::from_frame(&frame::read_csv(&folder.join(maps))?)?;
-        let square = Square::of(subject, image)?;
+    for (image, file) in files.iter().enumerate() {
+        let table = PlaneTable::<MapLabel>::from_frame(&frame::read_csv(&folder.join(file))?)?;
+        let padded = PaddedImage::of(task, image)?;
         for outputs in table.planes.chunk_by(|a, b| a.label.output == b.label.output) {
-            let mut column = AttributionColumn {
-                name: name(&outputs[0].label),
-                face: square.face.clone(),
-                region: None,
-                maps: vec![],
-            };
             methods = outputs.iter().map(|plane| plane.label.method).collect();
-            for plane in outputs {
-                let greatest = plane.label.greatest.0;
-                let values = plane.values.iter().map(|share| share * greatest);
-                column.maps.push(square.padded(values.collect()));
-            }
-            columns.push(column);
+            let maps = outputs.iter().map(|plane| {
+                let scale = plane.label.max_abs.0;
+                padded.map(plane.values.iter().map(|share| share * scale).collect())
+            });
+            let column = AttributionColumn {
+                name: name(&outputs[0].label),
+                face: padded.face.clone(),
+                region: None,
+                maps: maps.collect(),
+            };
+            columns.push((file.clone(), column));
         }
     }
     let described =
         |method: &Method| AttributionMethod { name: method.title().into(), kind: kind_of(*method) };
     let methods: Vec<AttributionMethod> = methods.iter().map(described).collect();
-    let draw = |(number, columns): (usize, &[AttributionColumn])| {
+    let draw = |(number, columns): (usize, &[(String, AttributionColumn)])| {
         let name = format!("explanations_{}", number + 1);
-        let (source, style) = (subject.source(), Style::default());
-        let figure = image_attributions(&name, &methods, columns, &source, &style)?;
-        let data = files.iter().map(|(maps, _)| maps.clone()).collect();
-        let command = format!("foresee explain --model {}", subject.network.file.display());
-        Ok(figure.about(About { caption: CAPTION.into(), data, command }))
+        let (files, columns): (Vec<String>, Vec<AttributionColumn>) =
+            columns.iter().cloned().unzip();
+        let (source, style) = (task.source(), Style::default());
+        let figure = image_attributions(&name, &methods, &columns, &source, &style)?;
+        Ok(about(figure, CAPTION, distinct(files)))
     };
     columns.chunks(COLUMNS).enumerate().map(draw).collect()
 }
 
-/// The output, its share, the image and what is on it, one a line.
+/// The output, its probability, the image and what is on it, one a line.
 fn name(label: &MapLabel) -> String {
     let file = Path::new(&label.image).file_stem().unwrap_or_default().display();
     let is = match label.label.as_str() {
         "" => String::new(),
-        label => format!("\n(is {label})"),
+        label => format!("\n(label: {label})"),
     };
-    format!("{}\np\u{a0}=\u{a0}{:.2}\n{file}{is}", label.output, label.share.0)
+    format!("{}\np\u{a0}=\u{a0}{:.2}\n{file}{is}", label.output, label.probability.0)
 }
 
 /// An image as a square: one that is not stands in the middle of a white one.
-struct Square {
+struct PaddedImage {
     face: Face,
     height: usize,
     width: usize,
 }
 
-impl Square {
-    fn of(subject: &Subject, image: usize) -> Result<Self> {
-        let (height, width) = (subject.network.input.height, subject.network.input.width);
-        let pixels = subject.reader.pixels(subject.images.path(image))?;
+impl PaddedImage {
+    fn of(task: &Task, image: usize) -> Result<Self> {
+        let (height, width) = (task.network.input.height, task.network.input.width);
+        let pixels = task.reader.pixels(task.images.path(image))?;
         let share = |byte: &u8| f64::from(*byte) / 255.;
         let rgb: Vec<[f64; 3]> = pixels
             .chunks_exact(3)
@@ -96,7 +93,7 @@ impl Square {
     }
 
     /// A map of the image, with zeros beside it.
-    fn padded(&self, map: Vec<f64>) -> Vec<f64> {
+    fn map(&self, map: Vec<f64>) -> Vec<f64> {
         placed(map, (self.height, self.width), 0.)
     }
 }

@@ -11,15 +11,16 @@ record! {
         pub image: String,
         /// The output that is explained.
         pub output: String,
-        /// Its share of the answer.
-        pub share: Fixed<4>,
-        /// What is on the image; empty if it is not known.
+        /// Its probability.
+        pub probability: Fixed<4>,
+        /// The image's class, or whether it has what the output stands for; empty if it is not
+        /// known.
         pub label: String,
         /// The method.
         #[id]
         pub method: Method,
-        /// The greatest |value| of the map, in shares of which its values are written.
-        pub greatest: Scientific,
+        /// The largest |value| of the map, in shares of which its values are written.
+        pub max_abs: Scientific,
     }
 }
 
@@ -31,19 +32,20 @@ record! {
         pub image: String,
         /// The output that is explained.
         pub output: String,
-        /// The network's answer for it.
-        pub answer: f64,
-        /// Its share: of a softmax, or of a sigmoid.
-        pub share: f64,
-        /// What is on the image; empty if it is not known.
+        /// Its logit.
+        pub logit: f64,
+        /// Its probability: of a softmax, or of a sigmoid.
+        pub probability: f64,
+        /// The image's class, or whether it has what the output stands for; empty if it is not
+        /// known.
         pub label: String,
         /// The method.
         #[id]
         pub method: Method,
         /// The sum of the map.
         pub sum: f64,
-        /// Its greatest |value|.
-        pub greatest: f64,
+        /// Its largest |value|.
+        pub max_abs: f64,
         /// R² of LIME's linear model around the image.
         pub local_r2: f64,
         /// By how much integrated gradients miss f(x) - f(0), relative to it.

@@ -6,28 +6,34 @@ mod rows;
 
 use std::path::Path;
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use foresee_graph::{ChannelGroup, Graph};
-use foresee_perturb::{Norm, PruneOrder};
-use foresee_predict::{Answers, Layer, LayerOutcome, LayerStudy, LayerStudySettings};
+use foresee_perturb::{
+    GroupOrder, GroupRule, GroupStatistics, GroupStudy, Takeover, Taylor, loss_of,
+};
+use foresee_predict::{
+    Answers, Layer, LayerForecasts, LayerOutcome, LayerStudy, LayerStudySettings,
+};
 use foresee_stats::Matrix;
 use serde::Serialize;
 
 pub(crate) use self::page::{PAGE, table};
 pub(crate) use self::rows::OutcomeRow;
 use super::folder::{Folder, Part};
-use super::labels::{Labels, greatest};
 use super::layers::{layers, title};
-use super::subject::{Given, Subject};
+use super::task::Task;
 use crate::artifacts::{Artifact, ScoredForecasts};
-use crate::error::Result;
-use crate::progress::{Progress, Unit};
+use crate::error::{Result, input};
+use crate::progress::{LateProgress, Unit};
 
 /// The version of its files.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const PART: &str = "predict";
 /// Forecast and outcome of every layer.
 pub(crate) const FILE: &str = "data/forecasts.csv";
+
+/// Images are held in memory up to this size.
+const MOST_BYTES: usize = 4 << 30;
 
 /// What is forecast.
 #[derive(Debug, Clone)]
@@ -36,21 +42,25 @@ pub(crate) struct PredictOptions {
     pub layers: Vec<String>,
     /// The shares of each layer's channels that are pruned.
     pub shares: Vec<f64>,
+    /// What the kept channels do. If they take over, half of the images are for their statistics.
+    pub takeover: Takeover,
     /// So many outputs are forecast: if there are more, those that are answered most often.
     pub outputs: usize,
+    /// What orders the channels.
+    pub rule: GroupRule,
     /// Samples of the bootstrap.
     pub resamples: usize,
     pub seed: u64,
 }
 
+/// What decides the forecasts, beside images and labels.
 #[derive(Serialize)]
-struct MadeFrom<'a> {
-    given: Given,
-    images_sha256: &'a str,
-    labels_sha256: Option<String>,
-    layers: Vec<String>,
+struct Settings<'a> {
+    layers: Vec<&'a str>,
     shares: &'a [f64],
-    outputs: Vec<usize>,
+    takeover: &'static str,
+    outputs: usize,
+    rule: &'static str,
     resamples: usize,
     seed: u64,
 }
@@ -59,115 +69,189 @@ struct MadeFrom<'a> {
 ///
 /// # Errors
 /// If there is nothing to prune, the network fails, or a file cannot be written.
-pub(crate) fn predict(subject: &Subject, out: &Path, options: &PredictOptions) -> Result<Folder> {
-    let groups = layers(&subject.network, &options.layers)?;
-    let graph = subject.network.judged()?;
-    let mut folder = subject.folder(out)?;
-    let batches = batches(subject)?;
-    let outputs = outputs(subject, &graph, &batches, options.outputs)?;
-    let part = Part {
-        name: PART,
-        format: FORMAT,
-        made_from: MadeFrom {
-            given: subject.given(),
-            images_sha256: subject.images_sha256(),
-            labels_sha256: subject.labels.as_ref().map(Labels::sha256),
-            layers: groups.iter().map(|group| group.name.clone()).collect(),
-            shares: &options.shares,
-            outputs: outputs.clone(),
-            resamples: options.resamples,
-            seed: options.seed,
-        },
+pub(crate) fn predict(task: &Task, out: &Path, options: &PredictOptions) -> Result<Folder> {
+    let groups = layers(&task.network, &options.layers)?;
+    let graph = task.network.with_logits_output()?;
+    let mut folder = task.folder(out)?;
+    let settings = Settings {
+        layers: groups.iter().map(|group| group.name.as_str()).collect(),
+        shares: &options.shares,
+        takeover: options.takeover.id(),
+        outputs: options.outputs,
+        rule: options.rule.id(),
+        resamples: options.resamples,
+        seed: options.seed,
     };
+    let part = Part { name: PART, format: FORMAT, made_from: task.made_from(settings) };
     folder.part(&part, |files| {
-        let (outcomes, scores) = study(subject, &graph, &groups, &batches, outputs, options)?;
+        let images = Images::new(task, options.takeover)?;
+        let outputs = outputs(task, &graph, &images.batches, options.outputs)?;
+        let (outcomes, scores) = study(task, &graph, &groups, &images, outputs, options)?;
         let row = |outcome: &LayerOutcome| {
             let group = groups.iter().find(|group| group.name == outcome.layer);
             let title = group.map_or(String::new(), |group| title(&graph, group));
-            OutcomeRow::new(outcome, title, &options.shares)
+            OutcomeRow::new(outcome, title, &options.shares, images.observed.len())
         };
         files.write(FILE, &outcomes.iter().map(row).collect::<Vec<_>>())?;
         files.write_frame(ScoredForecasts::PATH, &scores.to_frame()?)
     })?;
-    page::write(subject, &mut folder)?;
+    page::write(task, &mut folder)?;
     Ok(folder)
 }
 
-fn batches(subject: &Subject) -> Result<Vec<Tensor>> {
-    let layout = subject.network.input.layout;
-    subject.batches().map(|images| subject.read(&images, layout)).collect()
+/// Images that changes are forecast and observed on, and images for the channels' statistics, with
+/// their numbers.
+struct Images {
+    observed: Vec<usize>,
+    batches: Vec<Tensor>,
+    calibration: Vec<(Vec<usize>, Tensor)>,
 }
 
-/// The outputs that are forecast: all, or those that are answered most often.
-fn outputs(
-    subject: &Subject,
-    graph: &Graph,
-    batches: &[Tensor],
-    most: usize,
-) -> Result<Vec<usize>> {
-    let all = subject.network.outputs;
-    if all <= most {
-        return Ok((0..all).collect());
+impl Images {
+    /// All images for both; or, if kept channels take over, one half for each.
+    fn new(task: &Task, takeover: Takeover) -> Result<Self> {
+        let all = task.images.len();
+        let (height, width) = (task.network.input.height, task.network.input.width);
+        let bytes = all * task.network.input.channels * height * width * size_of::<f32>();
+        if bytes > MOST_BYTES {
+            return Err(input(format!(
+                "--limit: {all} images take {:.0} GB of memory; 64 to 500 are enough to compare \
+                 layers",
+                bytes as f64 / 1e9
+            )));
+        }
+        let (mut observed, mut calibration) = match takeover {
+            Takeover::Nothing => ((0..all).collect(), (0..all).collect()),
+            _ if all < 4 => {
+                return Err(input(format!(
+                    "--images: there are {all} images, but --takeover needs at least two for the \
+                     channels' statistics and two to observe changes on"
+                )));
+            }
+            _ => {
+                let mut observed = task.images.spread();
+                let calibration = observed.split_off(all / 2);
+                (observed, calibration)
+            }
+        };
+        observed.sort_unstable();
+        calibration.sort_unstable();
+        let read = |images: &[usize]| task.read(images, task.network.input.layout);
+        let batches = observed.chunks(task.batch).map(read).collect::<Result<Vec<_>>>()?;
+        // Where both are the same, batches share their memory.
+        let calibration = match observed == calibration {
+            true => {
+                observed.chunks(task.batch).map(<[usize]>::to_vec).zip(batches.clone()).collect()
+            }
+            false => {
+                let with_numbers = |images: &[usize]| Ok((images.to_vec(), read(images)?));
+                calibration.chunks(task.batch).map(with_numbers).collect::<Result<_>>()?
+            }
+        };
+        Ok(Self { observed, batches, calibration })
     }
+}
+
+/// The outputs that are forecast: all, or those that are answered most often. All images are run,
+/// so that logits that are not finite are told before any work.
+fn outputs(task: &Task, graph: &Graph, batches: &[Tensor], most: usize) -> Result<Vec<usize>> {
+    let all = task.network.outputs;
     let mut counts = vec![0usize; all];
     for images in batches {
-        let answers = subject.network.answers(graph, images)?.to_dtype(DType::F64)?;
-        for row in answers.to_vec2::<f64>()? {
-            match subject.multi_label {
-                true => row.iter().zip(&mut counts).for_each(|(v, n)| *n += usize::from(*v > 0.)),
-                false => counts[greatest(&row)] += 1,
-            }
+        let logits = task.network.logits(graph, images)?;
+        if task.multi_label {
+            let yes = logits.gt(0f64)?.to_vec2::<u8>()?;
+            let add = |row: &Vec<u8>| {
+                counts.iter_mut().zip(row).for_each(|(count, yes)| *count += usize::from(*yes));
+            };
+            yes.iter().for_each(add);
+        } else {
+            let classes = logits.argmax(1)?.to_vec1::<u32>()?;
+            classes.iter().for_each(|class| counts[*class as usize] += 1);
         }
+    }
+    if all <= most {
+        return Ok((0..all).collect());
     }
     let mut order: Vec<usize> = (0..all).collect();
     order.sort_by_key(|&k| std::cmp::Reverse(counts[k]));
     order.truncate(most);
     order.sort_unstable();
-    let names: Vec<&str> = order.iter().map(|&k| subject.classes.name(k)).collect();
+    let names: Vec<&str> = order.iter().map(|&k| task.classes.name(k)).collect();
     tracing::info!("of {all} outputs these are forecast (--outputs): {}", names.join(", "));
     Ok(order)
 }
 
 fn study(
-    subject: &Subject,
+    task: &Task,
     graph: &Graph,
     groups: &[ChannelGroup],
-    batches: &[Tensor],
+    images: &Images,
     outputs: Vec<usize>,
     options: &PredictOptions,
 ) -> Result<(Vec<LayerOutcome>, ScoredForecasts)> {
+    let mut statistics = GroupStatistics::new(graph, groups);
+    for (_, images) in &images.calibration {
+        statistics.add(std::slice::from_ref(images))?;
+    }
+    let orders = orders(task, &statistics, groups, images, options)?;
     let norms: Vec<Vec<f64>> =
         groups.iter().map(|group| Ok(group.filter_norms(graph)?)).collect::<Result<_>>()?;
-    let orders: Vec<PruneOrder> =
-        norms.iter().map(|norms| PruneOrder::by_norm(Norm::Filter, norms)).collect();
     let parts = groups.iter().zip(&orders).zip(&norms);
     let layers: Vec<Layer> =
         parts.map(|((group, order), norms)| Layer { group, order: &order.order, norms }).collect();
-    let judge = |answers: &Matrix| {
-        subject.labels.as_ref().map_or(f64::NAN, |labels| labels.accuracy(answers))
+    let judge = |logits: &Matrix| {
+        let accuracy = task.labels.as_ref().map(|labels| labels.accuracy(&images.observed, logits));
+        accuracy.transpose().ok().flatten().unwrap_or(f64::NAN)
     };
-    let progress = std::sync::OnceLock::<Progress>::new();
-    let step = |images: usize| {
-        if let Some(progress) = progress.get() {
-            progress.add(images, String::new);
-        }
-    };
+    let progress = LateProgress::default();
+    let step = |images: usize| progress.add(images);
     let study = LayerStudy {
         graph,
         layers: &layers,
-        batches,
-        judge: subject.labels.is_some().then_some(&judge),
+        statistics: &statistics,
+        batches: &images.batches,
+        judge: task.labels.is_some().then_some(&judge),
         settings: LayerStudySettings {
             shares: options.shares.clone(),
+            takeover: options.takeover,
             outputs,
-            answers: if subject.multi_label { Answers::Each } else { Answers::One },
+            answers: if task.multi_label { Answers::Each } else { Answers::One },
             resamples: options.resamples,
             seed: options.seed,
         },
         progress: &step,
     };
-    let passes = study.passes() * subject.images.len();
-    progress.get_or_init(|| Progress::new("forecasting", Unit::Passes, passes, 0));
-    let (outcomes, scored) = study.run()?;
-    Ok((outcomes, ScoredForecasts(scored)))
+    let passes = study.passes() * images.observed.len();
+    progress.begin("forecasting", Unit::Passes, passes);
+    let LayerForecasts { outcomes, scores, skipped } = study.run()?;
+    skipped.iter().for_each(|error| tracing::warn!("skipped: {error}"));
+    Ok((outcomes, ScoredForecasts(scores)))
+}
+
+/// The order in which the channels of each layer go.
+fn orders(
+    task: &Task,
+    statistics: &GroupStatistics,
+    groups: &[ChannelGroup],
+    images: &Images,
+    options: &PredictOptions,
+) -> Result<Vec<GroupOrder>> {
+    let all: Vec<&ChannelGroup> = groups.iter().collect();
+    let mut taylor = Taylor::new(&task.network.with_logits_output()?, &all)?;
+    if options.rule == GroupRule::Taylor {
+        let labels = task.labels()?;
+        for (numbers, images) in &images.calibration {
+            let labels = labels.tensor(numbers)?.to_device(&task.device)?;
+            taylor.add(std::slice::from_ref(images), |outputs| loss_of(&outputs[0], &labels))?;
+        }
+    }
+    let terms = taylor.terms();
+    let study = GroupStudy { random_orders: 1, seed: options.seed, ..GroupStudy::default() };
+    let order = |(group, terms): (&ChannelGroup, &Vec<f64>)| {
+        let orders = study.orders(&[options.rule], statistics, group, Some(terms))?;
+        let failed = || anyhow::anyhow!("{} has no order {}", group.name, options.rule.id());
+        orders.into_iter().next().ok_or_else(failed)
+    };
+    groups.iter().zip(&terms).map(order).collect()
 }

@@ -1,91 +1,82 @@
 //! Figures, tables and the page of forecasts beside outcomes.
 
-use foresee_report::{
-    About, Curve, Figure, LineStyle, Panel, Report, Section, Style, Table, curves, frame,
-};
+use std::path::Path;
+
+use foresee_report::{Curve, LineStyle, Panel, Section, Style, Table, curves, frame};
 
 use super::rows::OutcomeRow;
-use super::{FILE, FORMAT, PART};
+use super::{FILE, PART};
 use crate::artifacts::{Artifact, ScoredForecasts};
 use crate::distinct::distinct;
 use crate::error::Result;
 use crate::figures::scores_figure;
-use crate::networks::folder::{Folder, Part, PartFiles, read_rows};
-use crate::networks::subject::Subject;
+use crate::networks::folder::{Folder, read_rows};
+use crate::networks::page::{Content, Page, about};
+use crate::networks::task::Task;
 use crate::provenance::{number, percent};
 use crate::tables;
 
 /// The page.
 pub(crate) const PAGE: &str = "predict.html";
-const PAGE_PART: &str = "predict-page";
-const TITLE: &str = "Which layers can be pruned, forecast";
+const FORMAT: u32 = 2;
 const FIGURE: &str = "forecast_beside_outcome";
 const SCORES: &str = "forecast_scores";
 
 /// Pieces of the line on which a forecast is right.
 const LINE: u32 = 64;
 
-const TEXT: &str = "For every layer the channels with the lowest filter norms are pruned, without \
-     any takeover or training. Before that, its effect is forecast from one gradient of each \
-     output: to first order, taking the activations a away changes the output f by -Σ a·∂f/∂a. \
-     Points on the line were forecast rightly. Above it, more changed than was forecast.";
+const TEXT: &str = "Shares of every layer's channels are pruned, without training. Before that, \
+     the effect is forecast from one gradient of each output f. To first order, taking the \
+     activations a away changes f by -Σ a·∂f/∂a, and a takeover that gives â in their place by \
+     Σ (â - a)·∂f/∂a. The second order adds the curvature, from a run in which the channels are \
+     closed half of the way. A contribution is the mean of |Σ a·∂f/∂a|, which is |w·p| before a \
+     linear readout. On the dotted line the first-order forecast equals the outcome.";
 
 /// Draws the figures and writes the page, unless they are there.
-pub(super) fn write(subject: &Subject, folder: &mut Folder) -> Result<()> {
-    let made_from = folder.manifest.stages[PART].record.outputs.clone();
-    let part = Part { name: PAGE_PART, format: FORMAT, made_from: (subject.given(), made_from) };
-    folder.part(&part, |files| draw(subject, files))?;
-    tracing::info!("open {}", folder.path(PAGE).display());
-    Ok(())
+pub(super) fn write(task: &Task, folder: &mut Folder) -> Result<()> {
+    let title = "Which layers can be pruned, forecast";
+    let page = Page { file: PAGE, format: FORMAT, title, of: &[PART.to_owned()] };
+    page.write(task, folder, |folder| content(task, folder))
 }
 
-fn draw(subject: &Subject, files: &mut PartFiles<'_>) -> Result<()> {
-    let rows: Vec<OutcomeRow> = read_rows(&files.folder().join(FILE))?;
-    let scores = frame::read_csv(&files.folder().join(ScoredForecasts::PATH))?;
+fn content(task: &Task, folder: &Path) -> Result<Content> {
+    let rows: Vec<OutcomeRow> = read_rows(&folder.join(FILE))?;
+    let scores = frame::read_csv(&folder.join(ScoredForecasts::PATH))?;
     let scores = ScoredForecasts::from_frame(&scores)?;
-    let (source, style) = (subject.source(), Style::default());
-    let command = format!("foresee predict --model {}", subject.network.file.display());
-    let about = |figure: Figure, caption: &str, data: &str| {
-        figure.about(About {
-            caption: caption.into(),
-            data: vec![data.into()],
-            command: command.clone(),
-        })
-    };
-    let beside = curves(FIGURE, &panels(&rows), &source, &style)?;
-    let beside =
-        about(beside, "Forecast beside outcome: a point for each layer and share pruned.", FILE);
-    let scored = scores_figure(SCORES, &scores, &source, &style)?;
-    let scored = about(scored, "Forecasts of what pruning changes, scored.", ScoredForecasts::PATH);
-    for figure in [&beside, &scored] {
-        files.add_written(&figure.save(&files.folder().join("figures"))?);
-    }
+    let (source, style) = (task.source(), Style::default());
+    let beside = about(
+        curves(FIGURE, &panels(&rows), &source, &style)?,
+        "Forecast beside outcome: a point for each layer and share pruned.",
+        vec![FILE.into()],
+    );
+    let scored = about(
+        scores_figure(SCORES, &scores, &source, &style)?,
+        "Forecasts of what pruning changes, scored.",
+        vec![ScoredForecasts::PATH.into()],
+    );
     let first = rows.first().map(|row| row.accuracy_before).filter(|value| value.is_finite());
     let accuracy =
         first.map(|value| ("accuracy, unpruned".into(), format!("{} %", percent(value))));
     let layers = distinct(rows.iter().map(|row| &row.layer)).len();
-    let report = Report {
-        title: format!("{TITLE}: {}", source.data),
-        source,
-        summary: [("layers".into(), layers.to_string())].into_iter().chain(accuracy).collect(),
+    let images = rows.first().map_or(0, |row| row.images);
+    let summary =
+        [("layers".into(), layers.to_string()), ("images observed".into(), images.to_string())];
+    Ok(Content {
+        summary: summary.into_iter().chain(accuracy).collect(),
         sections: vec![
             Section::Text(TEXT.into()),
             Section::Figure(beside),
-            Section::Plain(table(&rows)),
+            Section::Table(table(&rows)),
             Section::Heading("How good the forecasts are".into()),
             Section::Figure(scored),
-            Section::Plain(tables::of_scores(&scores)),
+            Section::Table(tables::of_scores(&scores)),
         ],
-    };
-    let path = files.folder().join(PAGE);
-    report.save(&path)?;
-    files.add_written(&[path]);
-    Ok(())
+    })
 }
 
 /// A panel for each thing that is forecast; a colour for each share.
 fn panels(rows: &[OutcomeRow]) -> Vec<Panel> {
-    let change = panel(rows, "mean |change| of an answer", |row| [row.change_forecast, row.change]);
+    let change = panel(rows, "mean |change| of a logit", |row| [row.change_forecast, row.change]);
     let flips =
         panel(rows, "answers that flip [%]", |row| [100. * row.flips_forecast, 100. * row.flips]);
     let accuracy =
@@ -106,7 +97,7 @@ fn panel(rows: &[OutcomeRow], title: &str, of: fn(&OutcomeRow) -> [f64; 2]) -> O
     // A line of many points has no markers.
     let line = (0..=LINE).map(|i| low + (high - low) * f64::from(i) / f64::from(LINE));
     let line = line.map(|value| (value, value)).collect();
-    let mut curves = vec![Curve::new("as forecast", line, 6, LineStyle::Dotted)];
+    let mut curves = vec![Curve::new("forecast = outcome", line, 6, LineStyle::Dotted)];
     for (colour, share) in shares.into_iter().enumerate() {
         let own = known.iter().filter(|row| row.share == share);
         let mut points: Vec<(f64, f64)> = own.map(|row| of(row).into()).collect();
@@ -116,37 +107,42 @@ fn panel(rows: &[OutcomeRow], title: &str, of: fn(&OutcomeRow) -> [f64; 2]) -> O
     }
     (!known.is_empty()).then(|| Panel {
         title: title.into(),
-        x: "forecast".into(),
+        x: "forecast, first order".into(),
         y: "outcome".into(),
         curves,
         levels: vec![],
     })
 }
 
-/// Forecast and outcome of every layer.
+/// Forecasts and outcome of every layer.
 pub(crate) fn table(rows: &[OutcomeRow]) -> Table {
     let header = [
         "layer",
         "pruned",
-        "change: forecast",
+        "change: first order",
+        "change: second order",
         "change: outcome",
-        "flips [%]: forecast",
+        "flips [%]: first order",
         "flips [%]: outcome",
-        "accuracy [%]: forecast",
+        "accuracy [%]: first order",
+        "accuracy [%]: second order",
         "accuracy [%]: outcome",
     ];
-    let caption = "Forecast beside outcome. Change: the mean |change| of an answer. Flips: the \
-                   share of answers that change.";
+    let caption = "Forecasts beside the outcome. Change: the mean |change| of a logit. Flips: the \
+                   share of answers that change. Forecasts of flips and accuracy need all outputs \
+                   (--outputs).";
     let mut table = Table::new("forecasts", caption, &header);
     table.rows.extend(rows.iter().map(|row| {
         vec![
             row.title.clone(),
             format!("{} of {}", row.pruned, row.channels),
             number(row.change_forecast, 3),
+            number(row.change_second_order, 3),
             number(row.change, 3),
             percent(row.flips_forecast),
             percent(row.flips),
             percent(row.accuracy_forecast),
+            percent(row.accuracy_second_order),
             percent(row.accuracy),
         ]
     }));

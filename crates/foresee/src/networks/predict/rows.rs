@@ -1,10 +1,10 @@
 //! Forecast and outcome of every layer as a data file.
 
-use foresee_predict::LayerOutcome;
+use foresee_predict::{LayerEffect, LayerOutcome};
 use foresee_report::record;
 
 record! {
-    /// A share of a layer's channels: the forecast beside what came.
+    /// A share of a layer's channels: the forecasts beside the outcome.
     #[derive(Debug, Clone, PartialEq)]
     pub(crate) struct OutcomeRow {
         /// The first node that computes the channels.
@@ -17,43 +17,59 @@ record! {
         pub channels: usize,
         /// How many were pruned.
         pub pruned: usize,
-        /// The mean |change| of an answer, forecast to first order.
+        /// Images that all is measured on.
+        pub images: usize,
+        /// The mean |change| of a logit, forecast to first order.
         pub change_forecast: f64,
+        /// The same to second order; NaN under a takeover.
+        pub change_second_order: f64,
         /// The same, observed.
         pub change: f64,
-        /// The share of answers that were forecast to flip.
+        /// The share of answers that flip, forecast to first order; NaN if not all outputs are
+        /// forecast.
         pub flips_forecast: f64,
-        /// The same, observed.
+        /// The same to second order.
+        pub flips_second_order: f64,
+        /// The same, observed, of all outputs.
         pub flips: f64,
         /// The accuracy before; NaN without labels.
         pub accuracy_before: f64,
-        /// The accuracy that was forecast; NaN if not all outputs are forecast.
+        /// The accuracy forecast to first order; NaN if not all outputs are forecast.
         pub accuracy_forecast: f64,
-        /// The accuracy that came.
+        /// The same to second order.
+        pub accuracy_second_order: f64,
+        /// The accuracy observed.
         pub accuracy: f64,
     }
 }
 
 impl OutcomeRow {
-    /// Of an outcome, with the layer's title and all shares that were asked for.
-    pub fn new(outcome: &LayerOutcome, title: String, shares: &[f64]) -> Self {
+    /// Of an outcome on so many images, with the layer's title and all shares that were asked for.
+    pub fn new(outcome: &LayerOutcome, title: String, shares: &[f64], images: usize) -> Self {
         let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
         let own = outcome.pruned as f64 / outcome.units.max(1) as f64;
         let distance = |share: f64| (share - own).abs();
         let nearest = shares.iter().copied().min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
+        let LayerOutcome { first_order, second_order, observed, .. } = outcome;
+        let unknown = LayerEffect { change: f64::NAN, flips: None, accuracy: None };
+        let second_order = second_order.unwrap_or(unknown);
         Self {
             layer: outcome.layer.clone(),
             title,
             share: nearest.unwrap_or(own),
             channels: outcome.units,
             pruned: outcome.pruned,
-            change_forecast: outcome.change_forecast,
-            change: outcome.change,
-            flips_forecast: outcome.flips_forecast,
-            flips: outcome.flips,
+            images,
+            change_forecast: first_order.change,
+            change_second_order: second_order.change,
+            change: observed.change,
+            flips_forecast: number(first_order.flips),
+            flips_second_order: number(second_order.flips),
+            flips: number(observed.flips),
             accuracy_before: number(outcome.accuracy_before),
-            accuracy_forecast: number(outcome.accuracy_forecast),
-            accuracy: number(outcome.accuracy),
+            accuracy_forecast: number(first_order.accuracy),
+            accuracy_second_order: number(second_order.accuracy),
+            accuracy: number(observed.accuracy),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! `prune`: accuracy, operations, parameters and time over the channels that are pruned of each
 //! layer; and a pruned network.
 
-mod judge;
+mod by_output;
+mod calibration;
+mod cost;
+mod curves;
 mod page;
 mod rows;
 mod save;
@@ -9,26 +12,29 @@ mod save;
 use std::path::Path;
 
 use foresee_graph::{ChannelGroup, Graph};
-use foresee_perturb::{
-    GroupCurve, GroupOrder, GroupRule, GroupStudy, PruneRule, Takeover, tally_group_curves,
-};
+use foresee_perturb::{GroupRule, PruneRule, Takeover};
 use serde::Serialize;
 
-use self::judge::Images;
+use self::calibration::Images;
+use self::cost::Costs;
+use self::curves::{Curves, Measured};
 pub(crate) use self::page::{PAGE, table};
-pub(crate) use self::rows::{CostPoint, PrunePoint};
-pub(crate) use self::save::{Amount, ONNX_START, Pruned, SaveOptions, prune_network};
-use super::folder::{Folder, Part, PartFiles, file_name};
-use super::labels::Labels;
+pub(crate) use self::rows::{CostPoint, OutputAccuracy, PrunePoint};
+pub(crate) use self::save::{Amount, Pruned, SaveOptions, prune_network};
+use super::folder::{Folder, Part, file_name, read_rows};
 use super::layers::layers;
-use super::subject::{Given, Subject};
-use crate::error::Result;
+use super::made_from::MadeFrom;
+use super::task::Task;
+use crate::error::{Result, input};
 use crate::progress::{Progress, Unit};
 
-/// The version of its files.
-const FORMAT: u32 = 1;
+/// The version of its data files.
+const FORMAT: u32 = 2;
 /// How its parts are called.
 const PART: &str = "prune ";
+const COST_PART: &str = "prune-cost ";
+/// Layers whose channels are measured in one pass.
+const AT_ONCE: usize = 8;
 
 /// The rules and takeovers that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -42,11 +48,11 @@ pub(crate) enum Compare {
 }
 
 impl Compare {
-    fn has(self, rule: GroupRule) -> bool {
-        match rule {
-            GroupRule::Taylor => true,
-            GroupRule::Of(PruneRule::Lower | PruneRule::FilterNorm | PruneRule::Random) => true,
-            GroupRule::Of(_) => self == Self::All,
+    fn rules(self) -> Vec<GroupRule> {
+        let few = [PruneRule::Lower, PruneRule::FilterNorm, PruneRule::Random];
+        match self {
+            Self::Few => few.into_iter().map(GroupRule::Of).chain([GroupRule::Taylor]).collect(),
+            Self::All => GroupRule::all(),
         }
     }
 
@@ -75,11 +81,17 @@ pub(crate) struct PruneOptions {
     pub seed: u64,
 }
 
+/// What was measured of all layers.
+pub(crate) struct Pruning {
+    pub points: Vec<PrunePoint>,
+    pub costs: Vec<CostPoint>,
+    /// Of the unpruned network.
+    pub by_output: Vec<OutputAccuracy>,
+}
+
+/// What decides the curves of a layer, beside images and labels.
 #[derive(Serialize)]
-struct MadeFrom<'a> {
-    given: &'a Given,
-    images_sha256: &'a str,
-    labels_sha256: String,
+struct Settings<'a> {
     layer: &'a str,
     shares: &'a [f64],
     compare: Compare,
@@ -87,47 +99,31 @@ struct MadeFrom<'a> {
     seed: u64,
 }
 
-/// Measures the curves of each layer, and writes data, figures and page into a folder. Returns the
-/// folder, and the files of points and of costs, layer by layer.
+/// Measures the curves of each layer, and writes data, figures and page into a folder.
 ///
 /// # Errors
 /// If there are no labels or nothing to prune, the network fails, or a file cannot be written.
-pub(crate) fn prune(
-    subject: &Subject,
-    out: &Path,
-    options: &PruneOptions,
-) -> Result<(Folder, Vec<[String; 2]>)> {
-    let images = Images::new(subject, options.calibration)?;
-    let groups = layers(&subject.network, &options.layers)?;
-    let graph = subject.network.judged()?;
-    let mut folder = subject.folder(out)?;
-    let given = subject.given();
-    let labels_sha256 = subject.labels.as_ref().map_or(String::new(), Labels::sha256);
-    let work = Work { options, images, graph };
-    let progress = Progress::new("pruning", Unit::Layers, groups.len(), 0);
-    let mut parts = vec![];
-    for group in &groups {
-        let name = format!("{PART}{}", group.name);
-        let made_from = MadeFrom {
-            given: &given,
-            images_sha256: subject.images_sha256(),
-            labels_sha256: labels_sha256.clone(),
-            layer: &group.name,
-            shares: &options.shares,
-            compare: options.compare,
-            calibration: work.images.calibration(),
-            seed: options.seed,
-        };
-        let part = Part { name: &name, format: FORMAT, made_from };
-        folder.part(&part, |files| work.layer(group, files))?;
-        parts.push(name);
-        progress.add(1, || group.name.clone());
+pub(crate) fn prune(task: &Task, out: &Path, options: &PruneOptions) -> Result<Pruning> {
+    let images = Images::new(task, options.calibration)?;
+    let groups = layers(&task.network, &options.layers)?;
+    let graph = task.network.with_logits_output()?;
+    let mut folder = task.folder(out)?;
+    let work = Work { task, options, images, graph };
+    work.accuracy(&groups, &mut folder)?;
+    let pruned: Vec<&ChannelGroup> = work.done(&groups, &folder)?;
+    if pruned.is_empty() {
+        return Err(input("no layer could be pruned: the warnings say why"));
     }
-    drop(progress);
-    folder.keep(PART, &parts)?;
-    page::write(subject, &mut folder, &groups, work.images.judged())?;
-    let files = |group: &ChannelGroup| [data_file(&group.name), cost_file(&group.name)];
-    Ok((folder, groups.iter().map(files).collect()))
+    work.costs(&pruned, &mut folder)?;
+    by_output::write(&work.images, &work.graph, &mut folder)?;
+    page::write(task, &mut folder, &pruned, &work.images)?;
+    let (mut points, mut costs) = (vec![], vec![]);
+    for group in pruned {
+        points.extend(read_rows::<PrunePoint>(&folder.path(&data_file(&group.name)))?);
+        costs.extend(read_rows::<CostPoint>(&folder.path(&cost_file(&group.name)))?);
+    }
+    let by_output = read_rows(&folder.path(by_output::FILE))?;
+    Ok(Pruning { points, costs, by_output })
 }
 
 /// Where the points of a layer lie.
@@ -142,83 +138,100 @@ fn cost_file(layer: &str) -> String {
 
 /// A network whose layers are pruned, each for itself.
 struct Work<'a> {
+    task: &'a Task,
     options: &'a PruneOptions,
     images: Images<'a>,
-    /// With the answer as its output.
+    /// With the logits as its output.
     graph: Graph,
 }
 
 impl Work<'_> {
-    fn layer(&self, group: &ChannelGroup, files: &mut PartFiles<'_>) -> Result<()> {
-        let counts = counts(group, &self.options.shares);
-        let curves = self.curves(group, &counts)?;
-        let unpruned = self.images.tally(&self.graph)?;
-        let tallies = tally_group_curves(&self.graph, group, &curves, self.images.to_judge())?;
-        let mut points = vec![];
-        for (curve, tallies) in curves.iter().zip(&tallies) {
-            let all = std::iter::once((&0, &unpruned)).chain(counts.iter().zip(tallies));
-            points.extend(all.map(|(&pruned, tally)| PrunePoint {
-                layer: group.name.clone(),
-                rule: curve.order.rule,
-                seed: curve.order.seed,
-                takeover: curve.takeover,
-                channels: group.units,
-                pruned,
-                images: tally.images(),
-                accuracy: tally.accuracy(),
-                standard_error: tally.standard_error(),
-            }));
+    /// Measures the curves of the layers that are not done.
+    fn accuracy(&self, groups: &[ChannelGroup], folder: &mut Folder) -> Result<()> {
+        let mut left = vec![];
+        for group in groups {
+            let name = format!("{PART}{}", group.name);
+            if !folder.is_done(&self.part(&name, group))? {
+                left.push((name, group));
+            }
         }
-        files.write(&data_file(&group.name), &points)?;
-        files.write(&cost_file(&group.name), &self.costs(group, &counts, &curves)?)
+        if left.is_empty() {
+            return Ok(());
+        }
+        self.task.images.check(&self.task.reader.framing)?;
+        let curves = Curves::new(self.options, &self.images, &self.graph)?;
+        let done = groups.len() - left.len();
+        let progress = Progress::new("pruning", Unit::Layers, groups.len(), done);
+        for layers in left.chunks(AT_ONCE) {
+            let of_all: Vec<&ChannelGroup> = layers.iter().map(|(_, group)| *group).collect();
+            // A layer that fails is found below, where each is measured alone.
+            let together = curves.measure(&of_all).ok();
+            for (place, (name, group)) in layers.iter().enumerate() {
+                let layer = |measured: &Measured, place| curves.of(group, measured, place);
+                let done = folder.part(&self.part(name, group), |files| {
+                    let points = match &together {
+                        Some(measured) => layer(measured, place)?,
+                        None => layer(&curves.measure(&[group])?, 0)?,
+                    };
+                    files.write(&data_file(&group.name), &points)
+                });
+                skip_of_layer(done)?;
+                progress.add(1, || group.name.clone());
+            }
+        }
+        Ok(())
     }
 
-    /// Every order that is compared, under every takeover.
-    fn curves(&self, group: &ChannelGroup, counts: &[usize]) -> Result<Vec<GroupCurve>> {
-        let compare = self.options.compare;
-        let statistics = self.images.statistics(&self.graph, std::slice::from_ref(group))?;
-        let taylor = self.images.taylor(&self.graph, std::slice::from_ref(group))?;
-        let study = GroupStudy {
-            random_orders: compare.random_orders(),
-            seed: self.options.seed,
-            ..GroupStudy::default()
-        };
-        let orders = study.orders(&statistics, group, taylor.first().map(Vec::as_slice))?;
-        let orders: Vec<GroupOrder> =
-            orders.into_iter().filter(|order| compare.has(order.rule)).collect();
-        Ok(study.curves(&statistics, group, &orders, compare.takeovers(), counts)?)
+    /// Measures what the networks cost that are not done.
+    fn costs(&self, groups: &[&ChannelGroup], folder: &mut Folder) -> Result<()> {
+        let costs = Costs::new(self.task, self.options, &self.images, &self.graph);
+        for group in groups {
+            let name = format!("{COST_PART}{}", group.name);
+            let part = Part { name: &name, format: FORMAT, made_from: costs.made_from(group) };
+            let file = cost_file(&group.name);
+            folder.part(&part, |files| files.write(&file, &costs.of(group)?))?;
+        }
+        Ok(())
     }
 
-    /// What the networks cost; the same for all orders.
-    fn costs(
+    /// The layers whose curves are measured.
+    fn done<'g>(
         &self,
-        group: &ChannelGroup,
-        counts: &[usize],
-        curves: &[GroupCurve],
-    ) -> Result<Vec<CostPoint>> {
-        let first = curves.first().map_or(&[][..], |curve| &curve.graphs);
-        let graphs = std::iter::once((&0, &self.graph)).chain(counts.iter().zip(first));
-        let cost = |(&pruned, graph): (&usize, &Graph)| {
-            let cost = graph.cost(&graph.shapes(1, &[])?);
-            Ok(CostPoint {
-                layer: group.name.clone(),
-                channels: group.units,
-                pruned,
-                macs: cost.macs,
-                parameters: cost.parameters,
-                milliseconds: self.images.milliseconds(graph)?,
-            })
+        groups: &'g [ChannelGroup],
+        folder: &Folder,
+    ) -> Result<Vec<&'g ChannelGroup>> {
+        let mut done = vec![];
+        for group in groups {
+            if folder.is_done(&self.part(&format!("{PART}{}", group.name), group))? {
+                done.push(group);
+            }
+        }
+        Ok(done)
+    }
+
+    fn part<'n>(
+        &'n self,
+        name: &'n str,
+        group: &'n ChannelGroup,
+    ) -> Part<'n, MadeFrom<Settings<'n>>> {
+        let settings = Settings {
+            layer: &group.name,
+            shares: &self.options.shares,
+            compare: self.options.compare,
+            calibration: self.images.calibration(),
+            seed: self.options.seed,
         };
-        graphs.map(cost).collect()
+        Part { name, format: FORMAT, made_from: self.task.made_from(settings) }
     }
 }
 
-/// How many channels of a group these shares are: at least one goes, and one stays.
-fn counts(group: &ChannelGroup, shares: &[f64]) -> Vec<usize> {
-    let most = group.units.saturating_sub(1).max(1);
-    let count = |share: &f64| ((share * group.units as f64).round() as usize).clamp(1, most);
-    let mut counts: Vec<usize> = shares.iter().map(count).collect();
-    counts.sort_unstable();
-    counts.dedup();
-    counts
+/// A layer that cannot be pruned is left out with a warning.
+fn skip_of_layer(done: Result<()>) -> Result<()> {
+    match done {
+        Err(error) if error.downcast_ref::<foresee_perturb::Error>().is_some() => {
+            tracing::warn!("{error:#}: this layer is skipped");
+            Ok(())
+        }
+        done => done,
+    }
 }

@@ -1,24 +1,27 @@
 //! A figure for each layer, and the page of all.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use foresee_graph::ChannelGroup;
 use foresee_perturb::{GroupRule, PruneRule, Takeover};
-use foresee_report::{
-    About, Curve, Figure, Level, LineStyle, Panel, Report, Section, Style, Table, curves,
-};
+use foresee_report::{Curve, Figure, Level, LineStyle, Panel, Section, Style, Table, curves};
 
-use super::rows::{CostPoint, PrunePoint};
-use super::{FORMAT, cost_file, data_file};
+use super::calibration::Images;
+use super::rows::{CostPoint, OutputAccuracy, PrunePoint};
+use super::{COST_PART, PART, by_output, cost_file, data_file};
 use crate::distinct::distinct;
 use crate::error::Result;
-use crate::networks::folder::{Folder, Part, PartFiles, file_name, read_rows};
+use crate::networks::folder::{Folder, file_name, read_rows};
 use crate::networks::layers::title;
-use crate::networks::subject::Subject;
+use crate::networks::page::{Content, Page, about};
+use crate::networks::task::Task;
 use crate::provenance::percent;
 
 /// The page.
 pub(crate) const PAGE: &str = "prune.html";
-const PAGE_PART: &str = "prune-page";
-const TITLE: &str = "Pruning, layer by layer";
+const FORMAT: u32 = 2;
+const BASELINE: &str = "majority-class baseline";
 
 const TEXT: &str = "Channels of one layer at a time are pruned, together with all that depends on \
      them, and without any training. Colours are the orders in which they go: by the paper's rule \
@@ -29,78 +32,68 @@ const TEXT: &str = "Channels of one layer at a time are pruned, together with al
 
 /// Draws the figures and writes the page, unless they are there.
 pub(super) fn write(
-    subject: &Subject,
+    task: &Task,
     folder: &mut Folder,
-    groups: &[ChannelGroup],
-    images: usize,
+    groups: &[&ChannelGroup],
+    images: &Images,
 ) -> Result<()> {
-    let files = groups.iter().flat_map(|group| [data_file(&group.name), cost_file(&group.name)]);
-    let hashes: Vec<(String, Option<String>)> = files
-        .map(|file| {
-            let mut parts = folder.manifest.stages.values();
-            let hash = parts.find_map(|part| part.record.outputs.get(&file).cloned());
-            (file, hash)
-        })
-        .collect();
-    let part = Part { name: PAGE_PART, format: FORMAT, made_from: (subject.given(), hashes) };
-    folder.part(&part, |files| draw(subject, groups, images, files))?;
-    tracing::info!("open {}", folder.path(PAGE).display());
-    Ok(())
+    let parts = groups
+        .iter()
+        .flat_map(|group| [format!("{PART}{}", group.name), format!("{COST_PART}{}", group.name)]);
+    let parts: Vec<String> = parts.chain([by_output::PART.to_owned()]).collect();
+    let page = Page { file: PAGE, format: FORMAT, title: "Pruning, layer by layer", of: &parts };
+    page.write(task, folder, |folder| content(task, folder, groups, images))
 }
 
-fn draw(
-    subject: &Subject,
-    groups: &[ChannelGroup],
-    images: usize,
-    files: &mut PartFiles<'_>,
-) -> Result<()> {
-    let majority = subject.labels()?.majority_accuracy();
-    let mut sections = vec![Section::Text(TEXT.into())];
+fn content(
+    task: &Task,
+    folder: &Path,
+    groups: &[&ChannelGroup],
+    images: &Images,
+) -> Result<Content> {
     let mut all: Vec<PrunePoint> = vec![];
-    let mut parts = vec![];
+    let mut layers = vec![];
     for group in groups {
-        let points: Vec<PrunePoint> = read_rows(&files.folder().join(data_file(&group.name)))?;
-        let costs: Vec<CostPoint> = read_rows(&files.folder().join(cost_file(&group.name)))?;
-        let figure = figure(subject, group, &points, &costs, majority)?;
-        files.add_written(&figure.save(&files.folder().join("figures"))?);
-        let name = title(&subject.network.graph, group);
-        parts.extend([Section::Heading(name), Section::Figure(figure)]);
-        parts.push(Section::Plain(cost_table(&costs)));
+        let points: Vec<PrunePoint> = read_rows(&folder.join(data_file(&group.name)))?;
+        let costs: Vec<CostPoint> = read_rows(&folder.join(cost_file(&group.name)))?;
+        let name = title(&task.network.graph, group);
+        layers.push(Section::Heading(name.clone()));
+        layers.push(Section::Figure(figure(task, group, &points, &costs)?));
+        layers.push(Section::Table(cost_table(&group.name, &name, &costs)));
         all.extend(points);
     }
-    sections.push(Section::Plain(table(&all)));
-    sections.extend(parts);
-    let unpruned = all.iter().find(|point| point.pruned == 0).map_or(f64::NAN, |p| p.accuracy);
-    let report = Report {
-        title: format!("{TITLE}: {}", subject.source().data),
-        source: subject.source(),
-        summary: vec![
-            ("accuracy, unpruned".into(), format!("{} %", percent(unpruned))),
-            ("always the majority".into(), format!("{} %", percent(majority))),
-            ("images judged".into(), images.to_string()),
-            ("layers".into(), groups.len().to_string()),
-        ],
-        sections,
-    };
-    let path = files.folder().join(PAGE);
-    report.save(&path)?;
-    files.add_written(&[path]);
-    Ok(())
+    let by_output: Vec<OutputAccuracy> = read_rows(&folder.join(by_output::FILE))?;
+    let unpruned = all.iter().find(|point| point.pruned == 0);
+    let of = |value: fn(&PrunePoint) -> f64| unpruned.map_or(f64::NAN, value);
+    let share = |name: &str, value: f64| (name.to_owned(), format!("{} %", percent(value)));
+    let mut summary = vec![share("accuracy, unpruned", of(|point| point.accuracy))];
+    let top5 = of(|point| point.top5_accuracy);
+    if top5.is_finite() {
+        summary.push(share("top-5 accuracy, unpruned", top5));
+    }
+    summary.push(share(BASELINE, of(|point| point.majority_accuracy)));
+    summary.push(("images that accuracy is of".into(), images.judged().to_string()));
+    summary.push(("layers".into(), groups.len().to_string()));
+    let mut sections = vec![Section::Text(TEXT.into()), Section::Table(table(task, &all))];
+    sections.extend(layers);
+    sections.push(Section::Heading("Accuracy of each output, unpruned".into()));
+    sections.push(Section::Table(output_table(&by_output)));
+    Ok(Content { summary, sections })
 }
 
 fn figure(
-    subject: &Subject,
+    task: &Task,
     group: &ChannelGroup,
     points: &[PrunePoint],
     costs: &[CostPoint],
-    majority: f64,
 ) -> Result<Figure> {
+    let majority = points.first().map_or(f64::NAN, |point| point.majority_accuracy);
     let accuracy = Panel {
-        title: title(&subject.network.graph, group),
+        title: title(&task.network.graph, group),
         x: "pruned channels [%]".into(),
         y: "accuracy [%]".into(),
         curves: accuracy_curves(points),
-        levels: vec![Level { name: "always the majority".into(), y: 100. * majority }],
+        levels: vec![Level { name: BASELINE.into(), y: 100. * majority }],
     };
     let cost = Panel {
         title: "cost of the network".into(),
@@ -110,12 +103,9 @@ fn figure(
         levels: vec![],
     };
     let name = format!("pruning_{}", file_name(&group.name));
-    let figure = curves(&name, &[accuracy, cost], &subject.source(), &Style::default())?;
-    Ok(figure.about(About {
-        caption: format!("Channels of `{}` are pruned.", group.name),
-        data: vec![data_file(&group.name), cost_file(&group.name)],
-        command: format!("foresee prune --model {}", subject.network.file.display()),
-    }))
+    let figure = curves(&name, &[accuracy, cost], &task.source(), &Style::default())?;
+    let caption = format!("Channels of {} are pruned.", title(&task.network.graph, group));
+    Ok(about(figure, &caption, vec![data_file(&group.name), cost_file(&group.name)]))
 }
 
 fn share(pruned: usize, channels: usize) -> f64 {
@@ -145,7 +135,8 @@ fn accuracy_curves(points: &[PrunePoint]) -> Vec<Curve> {
             };
             let name = match takeover {
                 Takeover::Nothing => rule.title().to_owned(),
-                _ => format!("{}: {}", rule.title(), takeover.title()),
+                Takeover::LeastSquares => format!("{}, all kept take over", rule.title()),
+                Takeover::Partner => format!("{}, partner takes over", rule.title()),
             };
             curves.push(Curve::new(name, line, colour, style));
         }
@@ -167,9 +158,11 @@ fn cost_curves(costs: &[CostPoint]) -> Vec<Curve> {
     ]
 }
 
-fn cost_table(costs: &[CostPoint]) -> Table {
+fn cost_table(layer: &str, title: &str, costs: &[CostPoint]) -> Table {
     let header = ["pruned", "MACs", "parameters", "milliseconds an image"];
-    let mut table = Table::new("pruning_cost", "What the network costs.", &header);
+    let name = format!("pruning_cost_{}", file_name(layer));
+    let caption = format!("What the network costs without channels of {title}.");
+    let mut table = Table::new(&name, &caption, &header);
     table.rows.extend(costs.iter().map(|cost| {
         vec![
             format!("{} of {}", cost.pruned, cost.channels),
@@ -178,39 +171,76 @@ fn cost_table(costs: &[CostPoint]) -> Table {
             format!("{:.2}", cost.milliseconds),
         ]
     }));
+    if let Some(CostPoint { batch, threads, .. }) = costs.first() {
+        table.notes.push(format!("Time: batches of {batch} images, {threads} threads."));
+    }
     table
 }
 
-/// For every layer and number of pruned channels: the accuracy by the paper's rule and by the
-/// filter norm, without and with takeover by all kept channels.
-pub(crate) fn table(points: &[PrunePoint]) -> Table {
-    let ways = [
-        (GroupRule::Of(PruneRule::Lower), Takeover::Nothing, "semantic [%]"),
-        (GroupRule::Of(PruneRule::Lower), Takeover::LeastSquares, "semantic, taken over [%]"),
-        (GroupRule::Of(PruneRule::FilterNorm), Takeover::Nothing, "filter norm [%]"),
-        (
-            GroupRule::Of(PruneRule::FilterNorm),
-            Takeover::LeastSquares,
-            "filter norm, taken over [%]",
-        ),
-        (GroupRule::Taylor, Takeover::Nothing, "Taylor [%]"),
-        (GroupRule::Taylor, Takeover::LeastSquares, "Taylor, taken over [%]"),
+fn output_table(rows: &[OutputAccuracy]) -> Table {
+    let header = ["output", "images", "accuracy [%]", "majority-class baseline [%]"];
+    let caption = "Accuracy of the unpruned network. Where each image has one class, it is the \
+                   share of the images of the class that are classified correctly.";
+    let mut table = Table::new("accuracy_by_output", caption, &header);
+    table.rows.extend(rows.iter().map(|row| {
+        vec![
+            row.output.clone(),
+            row.images.to_string(),
+            percent(row.accuracy),
+            percent(row.majority_accuracy),
+        ]
+    }));
+    table
+}
+
+/// For every layer and number of pruned channels: the accuracy without pruning, and by the paper's
+/// rule, the filter norm and Taylor, without and with takeover by all kept channels.
+pub(crate) fn table(task: &Task, points: &[PrunePoint]) -> Table {
+    let rules = [
+        (GroupRule::Of(PruneRule::Lower), "semantic"),
+        (GroupRule::Of(PruneRule::FilterNorm), "filter norm"),
+        (GroupRule::Taylor, "Taylor"),
     ];
-    let header: Vec<&str> =
-        ["layer", "pruned"].into_iter().chain(ways.iter().map(|way| way.2)).collect();
+    let ways = rules.map(|(rule, name)| {
+        [
+            (rule, Takeover::Nothing, format!("{name} [%]")),
+            (rule, Takeover::LeastSquares, format!("{name}, taken over [%]")),
+        ]
+    });
+    let ways = ways.concat();
+    let names = ways.iter().map(|way| way.2.as_str());
+    let header: Vec<&str> = ["layer", "pruned", "unpruned [%]"]
+        .into_iter()
+        .chain(names)
+        .chain(["± s.e. of the row, largest"])
+        .collect();
     let caption = "Accuracy after pruning one layer, without training. Taken over: all kept \
                    channels take over the role of the pruned ones by least squares.";
     let mut table = Table::new("pruning", caption, &header);
+    let titles = titles(task);
     let places = distinct(points.iter().map(|point| (&point.layer, point.pruned, point.channels)));
     for (layer, pruned, channels) in places.into_iter().filter(|place| place.1 > 0) {
-        let mut row = vec![layer.clone(), format!("{pruned} of {channels}")];
-        row.extend(ways.iter().map(|&(rule, takeover, _)| {
-            let is_it = |p: &&PrunePoint| {
-                (&p.layer, p.pruned, p.rule, p.takeover) == (layer, pruned, rule, takeover)
-            };
-            percent(points.iter().find(is_it).map_or(f64::NAN, |point| point.accuracy))
+        let own: Vec<&PrunePoint> = points.iter().filter(|point| point.layer == *layer).collect();
+        let accuracy = |is_it: &dyn Fn(&PrunePoint) -> bool| {
+            percent(own.iter().find(|point| is_it(point)).map_or(f64::NAN, |p| p.accuracy))
+        };
+        let title = titles.get(layer).unwrap_or(layer);
+        let mut row = vec![title.clone(), format!("{pruned} of {channels}")];
+        row.push(accuracy(&|point| point.pruned == 0));
+        row.extend(ways.iter().map(|way| {
+            let at = (pruned, way.0, way.1);
+            accuracy(&|point| (point.pruned, point.rule, point.takeover) == at)
         }));
+        let errors = own.iter().filter(|point| point.pruned == pruned).map(|p| p.standard_error);
+        row.push(percent(errors.fold(f64::NAN, f64::max)));
         table.rows.push(row);
     }
     table
+}
+
+/// What each layer is called, by its name in data files.
+fn titles(task: &Task) -> BTreeMap<String, String> {
+    let graph = &task.network.graph;
+    let groups = graph.channel_groups(&[]).unwrap_or_default();
+    groups.iter().map(|group| (group.name.clone(), title(graph, group))).collect()
 }

@@ -27,6 +27,26 @@ record! {
         pub accuracy: f64,
         /// Of it, over images.
         pub standard_error: f64,
+        /// The share of images whose class is among the five greatest outputs; NaN of networks
+        /// with five outputs or fewer, or with a yes or a no for each.
+        pub top5_accuracy: f64,
+        /// The accuracy of always answering what most of the images have.
+        pub majority_accuracy: f64,
+    }
+}
+
+record! {
+    /// The accuracy of the unpruned network for an output.
+    #[derive(Debug, Clone, PartialEq)]
+    pub(crate) struct OutputAccuracy {
+        /// The output's name.
+        pub output: String,
+        /// Images that it is of: those of the class, or all where outputs are a yes or a no.
+        pub images: usize,
+        /// A share; NaN of no images.
+        pub accuracy: f64,
+        /// The accuracy of always answering what most images have; NaN of classes.
+        pub majority_accuracy: f64,
     }
 }
 
@@ -46,5 +66,9 @@ record! {
         pub parameters: usize,
         /// The time for one image, measured: the median of some batches.
         pub milliseconds: f64,
+        /// Images of a batch.
+        pub batch: usize,
+        /// Threads.
+        pub threads: usize,
     }
 }

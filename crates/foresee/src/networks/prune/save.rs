@@ -3,18 +3,14 @@
 
 use foresee_graph::{ChannelGroup, Graph, Removal};
 use foresee_perturb::{
-    Allocation, Budget, GroupOrder, GroupRule, GroupStatistics, GroupStudy, Layer, PruneRule,
-    Takeover,
+    Budget, GroupOrder, GroupRule, GroupStatistics, GroupStudy, Layer, Takeover,
 };
 use serde::Serialize;
 
-use super::judge::Images;
+use super::calibration::{Images, top5_accuracy};
 use crate::error::{Result, input};
 use crate::networks::layers::layers;
-use crate::networks::subject::Subject;
-
-/// How the ONNX files of foresee-graph begin: the version of their form, and who wrote them.
-pub(crate) const ONNX_START: &str = "\u{8}\u{a}\u{12}\u{7}foresee";
+use crate::networks::task::Task;
 
 /// How much goes.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +64,8 @@ pub(crate) struct PrunedLayer {
 pub(crate) struct Measured {
     pub accuracy: f64,
     pub standard_error: f64,
+    /// Of networks with more than five classes.
+    pub top5_accuracy: Option<f64>,
     pub macs: u64,
     pub parameters: usize,
     /// For one image.
@@ -78,14 +76,15 @@ pub(crate) struct Measured {
 ///
 /// # Errors
 /// If there are no labels or nothing to prune, or a number does not fit.
-pub(crate) fn prune_network(subject: &Subject, options: &SaveOptions) -> Result<Pruned> {
-    let images = Images::new(subject, options.calibration)?;
-    let groups = layers(&subject.network, &options.layers)?;
+pub(crate) fn prune_network(task: &Task, options: &SaveOptions) -> Result<Pruned> {
+    let images = Images::new(task, options.calibration)?;
+    let groups = layers(&task.network, &options.layers)?;
     check(&groups, options.amount)?;
-    let graph = &subject.network.graph;
+    let graph = &task.network.graph;
     tracing::info!("measuring channels on {} images", images.calibration());
-    let statistics = images.statistics(graph, &groups)?;
-    let orders = orders(subject, &images, &statistics, &groups, options)?;
+    let all: Vec<&ChannelGroup> = groups.iter().collect();
+    let statistics = images.statistics(graph, &all)?;
+    let orders = orders(task, &images, &statistics, &all, options)?;
     let parts = groups.iter().zip(orders);
     let layers: Vec<Layer> = parts.map(|(group, order)| Layer { group, order }).collect();
     let counts = counts(graph, &layers, options)?;
@@ -97,7 +96,7 @@ pub(crate) fn prune_network(subject: &Subject, options: &SaveOptions) -> Result<
         .collect();
     let smaller = statistics.cut(&removals, options.takeover, false)?;
     tracing::info!("measuring both networks on {} images", images.judged());
-    let (before, after) = (measure(subject, &images, graph)?, measure(subject, &images, &smaller)?);
+    let (before, after) = (measure(task, &images, graph)?, measure(task, &images, &smaller)?);
     let layers: Vec<PrunedLayer> = removals
         .iter()
         .map(|removal| PrunedLayer {
@@ -108,7 +107,7 @@ pub(crate) fn prune_network(subject: &Subject, options: &SaveOptions) -> Result<
         .collect();
     let note = serde_json::to_string(&layers)?;
     Ok(Pruned {
-        bytes: smaller.to_onnx(&[("foresee_pruned", &note)])?,
+        bytes: task.network.with_input_of_file(smaller)?.to_onnx(&[("foresee_pruned", &note)])?,
         layers,
         rule: options.rule.id(),
         takeover: options.takeover.id(),
@@ -135,23 +134,22 @@ fn check(groups: &[ChannelGroup], amount: Amount) -> Result<()> {
 
 /// The order in which the channels of each layer go.
 fn orders(
-    subject: &Subject,
+    task: &Task,
     images: &Images,
     statistics: &GroupStatistics,
-    groups: &[ChannelGroup],
+    groups: &[&ChannelGroup],
     options: &SaveOptions,
 ) -> Result<Vec<GroupOrder>> {
     let terms = match options.rule {
-        GroupRule::Taylor => Some(images.taylor(&subject.network.judged()?, groups)?),
+        GroupRule::Taylor => Some(images.taylor(&task.network.with_logits_output()?, groups)?),
         GroupRule::Of(_) => None,
     };
-    let random_orders = u64::from(options.rule == GroupRule::Of(PruneRule::Random));
-    let study = GroupStudy { random_orders, seed: options.seed, ..GroupStudy::default() };
-    let order = |(at, group): (usize, &ChannelGroup)| {
+    let study = GroupStudy { random_orders: 1, seed: options.seed, ..GroupStudy::default() };
+    let order = |(at, group): (usize, &&ChannelGroup)| {
         let terms = terms.as_ref().map(|terms| terms[at].as_slice());
-        let orders = study.orders(statistics, group, terms)?;
-        let order = orders.into_iter().find(|order| order.rule == options.rule);
-        order.ok_or_else(|| anyhow::anyhow!("{} has no order {}", group.name, options.rule.id()))
+        let orders = study.orders(&[options.rule], statistics, group, terms)?;
+        let failed = || anyhow::anyhow!("{} has no order {}", group.name, options.rule.id());
+        orders.into_iter().next().ok_or_else(failed)
     };
     groups.iter().enumerate().map(order).collect()
 }
@@ -162,21 +160,22 @@ fn counts(graph: &Graph, layers: &[Layer], options: &SaveOptions) -> Result<Vec<
         Amount::Budget(operations) => {
             let budget = Budget { operations, ..Budget::default() };
             budget
-                .counts(graph, &[], layers, Allocation::Uniform)
+                .counts(graph, &[], layers)
                 .map_err(|e| input(format!("--budget {operations}: {e}")))
         }
     }
 }
 
-fn measure(subject: &Subject, images: &Images, graph: &Graph) -> Result<Measured> {
-    let judged = graph.clone().with_outputs(vec![subject.network.answer])?;
-    let tally = images.tally(&judged)?;
+fn measure(task: &Task, images: &Images, graph: &Graph) -> Result<Measured> {
+    let logits = task.network.with_logits_output_of(graph)?;
+    let tally = images.tally(&logits)?;
     let cost = graph.cost(&graph.shapes(1, &[])?);
     Ok(Measured {
         accuracy: tally.accuracy(),
         standard_error: tally.standard_error(),
+        top5_accuracy: Some(top5_accuracy(&tally, images.outputs())).filter(|a| a.is_finite()),
         macs: cost.macs,
         parameters: cost.parameters,
-        milliseconds: images.milliseconds(&judged)?,
+        milliseconds: images.milliseconds(&logits)?,
     })
 }

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use foresee_attribution::{
-    Explainer, Layers, MaxSensitivity, Method, MethodChecks, Occlusions, check_method,
+    Explainer, GraphModel, MaxSensitivity, Method, MethodChecks, Occlusions, check_method,
 };
 use foresee_celeba::ATTRIBUTES;
 use rayon::prelude::*;
@@ -40,7 +40,7 @@ pub(super) fn write(
     let mut checks = vec![];
     let mut steps = vec![];
     for pair in &pairs {
-        // Layers use one core each.
+        // A method uses few cores.
         let each = methods
             .par_iter()
             .map(|&method| Ok((method, check(subject, explainer, &cascade, pair, method)?)));
@@ -71,7 +71,7 @@ fn pairs(subject: &Subject) -> Result<Vec<Pair>> {
             continue;
         };
         let x = batch?.images.to_device(&subject.session.device)?;
-        let target = subject.layers.target(attribute);
+        let target = subject.model.target(attribute);
         let occlusions = Occlusions::new(&target, &x, subject.seed, pairs.len() as u64)?;
         pairs.push(Pair { x, attribute, face, occlusions });
     }
@@ -81,12 +81,12 @@ fn pairs(subject: &Subject) -> Result<Vec<Pair>> {
 fn check(
     subject: &Subject,
     explainer: &Explainer,
-    cascade: &[(String, Layers)],
+    cascade: &[(String, GraphModel)],
     pair: &Pair,
     method: Method,
 ) -> Result<MethodChecks> {
-    let explain = |layers: &Layers, x: &Tensor| {
-        explainer.maps(method, layers, x, &[pair.face], pair.attribute)
+    let explain = |model: &GraphModel, x: &Tensor| {
+        explainer.maps(method, model, x, &[pair.face], pair.attribute)
     };
     let options = MaxSensitivity {
         samples: subject.settings().neighbours,
@@ -94,7 +94,7 @@ fn check(
         ..MaxSensitivity::default()
     };
     let local = method.is_local();
-    let original = &subject.layers;
+    let original = &subject.model;
     Ok(check_method(explain, original, cascade, &pair.x, &pair.occlusions, &options, local)?)
 }
 
@@ -119,9 +119,9 @@ fn step_rows(
     pair: &Pair,
     method: Method,
     found: &MethodChecks,
-    cascade: &[(String, Layers)],
+    cascade: &[(String, GraphModel)],
 ) -> Vec<RandomisedStep> {
-    let row = |(i, (rho, (layer, _))): (usize, (&f64, &(String, Layers)))| RandomisedStep {
+    let row = |(i, (rho, (layer, _))): (usize, (&f64, &(String, GraphModel)))| RandomisedStep {
         method,
         attribute: ATTRIBUTES[pair.attribute].into(),
         image: subject.data.name(pair.face).into(),

@@ -69,7 +69,7 @@ fn surest(subject: &Subject, faces: &[usize], attribute: usize) -> Result<Option
     for batch in subject.data.batches_in_order(faces, &subject.trained.preprocessing, BATCH) {
         let batch = batch?;
         let images = batch.images.to_device(&subject.session.device)?;
-        let logits = subject.layers.target(attribute).values(&images)?.to_vec1::<f32>()?;
+        let logits = subject.model.target(attribute).values(&images)?.to_vec1::<f32>()?;
         for (&face, logit) in batch.faces.iter().zip(logits) {
             let p = 1. / (1. + (-f64::from(logit)).exp());
             if p > SURE {
@@ -127,7 +127,7 @@ fn maps_of_row(
     methods: &[Method],
 ) -> Result<Vec<Vec<f32>>> {
     let map = |&method: &Method| -> Result<Vec<f32>> {
-        let map = explainer.maps(method, &subject.layers, x, &[row.face], row.attribute)?;
+        let map = explainer.maps(method, &subject.model, x, &[row.face], row.attribute)?;
         Ok(map.flatten_all()?.to_vec1()?)
     };
     methods.par_iter().map(map).collect()

@@ -14,7 +14,7 @@ use foresee_attribution::{Explainer, Method};
 use self::comparison::{Comparison, Rows};
 pub(crate) use self::overlay::Overlay;
 use self::subject::Subject;
-pub use self::subject::layers_of;
+pub use self::subject::model_of;
 use crate::artifacts::{
     Artifact, AttributionCheck, AttributionFaces, AttributionMaps, AttributionScore,
     DependencePoint, PermutedParts, RandomisedStep, Row, SurrogateRow,

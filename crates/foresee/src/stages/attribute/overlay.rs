@@ -45,7 +45,7 @@ impl Overlay<'_> {
         let explainer = Explainer { references, ..subject.explainer(regions) };
         // Of an image of the user's own the number behind the last.
         let number = face.unwrap_or(subject.data.len());
-        let map = explainer.maps(self.method, &subject.layers, &x, &[number], self.attribute)?;
+        let map = explainer.maps(self.method, &subject.model, &x, &[number], self.attribute)?;
         let map = resize(&map, SIDE, SIDE, Interpolation::Bilinear)?;
         let map: Vec<f64> =
             map.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect();
@@ -100,7 +100,7 @@ impl Overlay<'_> {
     }
 
     fn about(&self, subject: &Subject, x: &Tensor) -> Result<About> {
-        let logit = subject.layers.target(self.attribute).values(x)?.to_vec1::<f32>()?[0];
+        let logit = subject.model.target(self.attribute).values(x)?.to_vec1::<f32>()?[0];
         let probability = 1. / (1. + (-f64::from(logit)).exp());
         let caption = format!(
             "{} of {} (probability {probability:.2}) on {} {}. Colours: {}. {}.",

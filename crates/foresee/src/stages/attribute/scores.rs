@@ -41,7 +41,7 @@ pub(super) fn write(
         for batch in subject.data.batches_in_order(&with, &subject.trained.preprocessing, BATCH) {
             let batch = batch?;
             let x = batch.images.to_device(&subject.session.device)?;
-            let target = subject.layers.target(attribute);
+            let target = subject.model.target(attribute);
             let shown = Shown {
                 scored: ScoredImages::new(&target, &x)?,
                 x,
@@ -49,7 +49,7 @@ pub(super) fn write(
                 faces: &batch.faces,
                 regions: regions(subject, &batch.faces, attribute)?,
             };
-            // Layers use one core each.
+            // A method uses few cores.
             let each = methods.par_iter().map(|&method| scored(subject, explainer, &shown, method));
             all.extend(each.collect::<Result<Vec<_>>>()?.into_iter().flatten());
             progress.add(batch.faces.len(), || ATTRIBUTES[attribute].into());
@@ -81,7 +81,7 @@ fn scored<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     method: Method,
 ) -> Result<Vec<AttributionScore>> {
     let Shown { x, scored, attribute, faces, regions } = shown;
-    let explained = explainer.explain(method, &subject.layers, x, faces, *attribute)?;
+    let explained = explainer.explain(method, &subject.model, x, faces, *attribute)?;
     let steps = subject.settings().steps;
     let scores = scored.score(&explained.maps, regions.as_ref(), steps)?;
     let row = |(i, scores): (usize, foresee_attribution::Scores)| {

@@ -1,9 +1,9 @@
-//! What is explained: the trained network as layers, and the faces that it is explained on.
+//! What is explained: the trained network as a graph, and the faces that it is explained on.
 
 use std::collections::HashMap;
 
 use candle_core::{DType, Tensor};
-use foresee_attribution::{Explainer, Layers, Method, network_layers, randomised_cascade};
+use foresee_attribution::{Explainer, GraphModel, Method, network_model, randomised_cascade};
 use foresee_celeba::synthetic::Generator;
 use foresee_celeba::{CelebA, Split};
 use foresee_kernels::Rows;
@@ -27,7 +27,7 @@ pub(crate) struct Subject<'a> {
     pub session: &'a Session,
     pub trained: &'a Trained,
     pub data: &'a CelebA,
-    pub layers: Layers,
+    pub model: GraphModel,
     pub seed: u64,
     /// Test faces in an order that the seed decides.
     pub test: Vec<usize>,
@@ -42,9 +42,9 @@ impl<'a> Subject<'a> {
         let seed = run.manifest.seed;
         let mut test = data.split(Split::Test)?;
         test.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let layers = layers_of(&trained.network)?;
+        let model = model_of(&trained.network)?;
         let generator = data.generator();
-        Ok(Self { run, session, trained, data, layers, seed, test, generator })
+        Ok(Self { run, session, trained, data, model, seed, test, generator })
     }
 
     pub fn settings(&self) -> &'a Attribute {
@@ -113,7 +113,7 @@ impl<'a> Subject<'a> {
     }
 
     /// The network with more and more layers as a new network has them, from the readout back.
-    pub fn randomised(&self) -> Result<Vec<(String, Layers)>> {
+    pub fn randomised(&self) -> Result<Vec<(String, GraphModel)>> {
         let network = &self.trained.network;
         let seed = self.seed.wrapping_add(NEW_WEIGHTS);
         let new = Network::new(network.config().clone(), seed, &self.session.device)?;
@@ -122,12 +122,12 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// A network as layers that attribution methods can cut and walk back.
+/// A network as a graph that attribution methods can cut and walk back.
 ///
 /// # Errors
 /// If a tensor is missing, which of a network does not happen.
-pub fn layers_of(network: &Network) -> Result<Layers> {
-    Ok(network_layers(tensors(network), &dilations(network), rows(network))?)
+pub fn model_of(network: &Network) -> Result<GraphModel> {
+    Ok(network_model(tensors(network), &dilations(network), rows(network))?)
 }
 
 /// The rows that have masks, if the network has any.

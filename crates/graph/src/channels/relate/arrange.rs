@@ -1,7 +1,7 @@
 //! Concatenations and their parts.
 
-use super::super::edit::Site;
 use super::super::layout::{Axis, Layout};
+use super::super::site::Site;
 use super::{Relations, axis_at};
 use crate::graph::{Node, NodeId};
 use crate::op::{PadMode, Split};
@@ -70,15 +70,7 @@ impl Relations<'_> {
     /// added to.
     pub(super) fn pad(&mut self, id: NodeId, mode: PadMode) -> Option<Layout> {
         let (mut x, pads) = (self.need(id, 0), self.integers(id, 1)?);
-        let axes: Vec<usize> = match self.graph.node(id).input(3) {
-            Some(_) => {
-                let axes = self.integers(id, 3)?;
-                axes.into_iter()
-                    .map(|axis| axis_at(x.len(), axis as isize))
-                    .collect::<Option<_>>()?
-            }
-            None => (0..x.len()).collect(),
-        };
+        let axes = self.axes(id, 3, x.len(), x.len())?;
         for (element, &axis) in axes.iter().enumerate() {
             let [before, after] =
                 [element, element + axes.len()].map(|element| pads.get(element).copied());

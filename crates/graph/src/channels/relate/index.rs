@@ -1,9 +1,10 @@
 //! Picking channels by their numbers.
 
-use super::super::edit::Site;
 use super::super::layout::Atom;
 use super::super::layout::{Axis, Layout};
+use super::super::site::Site;
 use super::{Relations, axis_at};
+use crate::dims;
 use crate::graph::NodeId;
 
 impl Relations<'_> {
@@ -11,26 +12,23 @@ impl Relations<'_> {
         let mut x = self.need(id, 0);
         let (starts, ends) = (self.integers(id, 1)?, self.integers(id, 2)?);
         let node = self.graph.node(id);
-        let axes: Vec<isize> = match node.input(3) {
-            Some(_) => self.integers(id, 3)?.into_iter().map(|axis| axis as isize).collect(),
-            None => (0..starts.len() as isize).collect(),
-        };
+        let axes = self.axes(id, 3, starts.len(), x.len())?;
         let steps = match node.input(4) {
             Some(_) => self.integers(id, 4)?,
             None => vec![1; starts.len()],
         };
         let output = *node.outputs.first()?;
         for (element, axis) in axes.into_iter().enumerate() {
-            let axis = axis_at(x.len(), axis)?;
-            let Some(atoms) = self.flat(id, &x[axis]) else {
+            let Some(atoms) = self.flat(id, x.get(axis)?) else {
                 x[axis] = Axis::plain(*self.trace.shape(output).get(axis)?);
                 continue;
             };
-            let range = range(atoms.len(), *starts.get(element)?, *ends.get(element)?);
             if *steps.get(element)? != 1 {
                 return None;
             }
-            x[axis] = self.cut(id, element, range, atoms);
+            let bounds = [*starts.get(element)?, *ends.get(element)?, 1];
+            let (start, count) = dims::slice(atoms.len(), bounds)?;
+            x[axis] = self.cut(id, element, start..start + count, atoms);
         }
         Some(x)
     }
@@ -74,14 +72,4 @@ impl Relations<'_> {
         let after = x[axis + 1..].to_vec();
         Some([x[..axis].to_vec(), between, after].concat())
     }
-}
-
-/// The places that a slice takes, from bounds that count from the back if they are negative.
-fn range(size: usize, start: i64, end: i64) -> std::ops::Range<usize> {
-    let bound = |bound: i64| {
-        let place = if bound < 0 { bound.saturating_add(size as i64) } else { bound };
-        place.clamp(0, size as i64) as usize
-    };
-    let (start, end) = (bound(start), bound(end));
-    start..end.max(start)
 }

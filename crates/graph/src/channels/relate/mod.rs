@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 
 use super::Reason;
 use super::atoms::Atoms;
-use super::edit::Site;
 use super::layout::{Atom, Axis, Layout, plain};
 use super::read::{InWeight, RawRead};
+use super::site::Site;
 use super::trace::Trace;
+use crate::dims;
 use crate::error::Result;
 use crate::graph::{Graph, Node, NodeId, ValueId};
 use crate::op::Op;
@@ -178,6 +179,24 @@ impl<'a> Relations<'a> {
         self.trace.integers[value.0].clone()
     }
 
+    /// The axes that an input names, or all of them if it is left out.
+    fn axes(&self, id: NodeId, place: usize, all: usize, rank: usize) -> Option<Vec<usize>> {
+        match self.graph.node(id).input(place) {
+            Some(_) => axes_at(&self.integers(id, place)?, rank),
+            None => Some((0..all).collect()),
+        }
+    }
+
+    /// The axes of an image-like output: the batch and these channels, and new positions.
+    fn image(&mut self, id: NodeId, x: &Layout, channels: Axis) -> Layout {
+        let mut out = plain(self.shape_of(self.graph.node(id)));
+        self.fix(id, x.get(2..).unwrap_or_default());
+        if let ([batch, of_channels, ..], Some(of_x)) = (&mut out[..], x.first()) {
+            (*batch, *of_channels) = (of_x.clone(), channels);
+        }
+        out
+    }
+
     /// Finds the axes of a node's outputs.
     fn node(&mut self, id: NodeId) {
         let node = self.graph.node(id);
@@ -216,8 +235,8 @@ impl<'a> Relations<'a> {
             Op::Softmax(softmax) => Some(self.softmax(id, softmax)),
             Op::Unary(_) | Op::Cast(_) | Op::Identity => self.layout(id, 0),
             Op::Binary(_) | Op::Clip | Op::Where | Op::Variadic(_) => Some(self.elementwise(id)),
-            Op::Pool(_) | Op::GlobalPool(_) => Some(self.pool(id, node)),
-            Op::Resize(_) => Some(self.resize(id, node)),
+            Op::Pool(_) | Op::GlobalPool(_) => self.pool(id),
+            Op::Resize(_) => self.resize(id, node),
             Op::Reduce(reduce) => self.reduce(id, reduce),
             Op::Concat { axis } => self.concat(id, *axis),
             Op::Split(split) => return self.split(id, node, split),
@@ -249,6 +268,10 @@ fn is_vector(sizes: &[usize]) -> bool {
 
 /// The axis that a setting names, which counts from the back if it is negative.
 fn axis_at(rank: usize, axis: isize) -> Option<usize> {
-    let axis = if axis < 0 { axis + rank as isize } else { axis };
-    usize::try_from(axis).ok().filter(|axis| *axis < rank)
+    dims::axis(axis as i64, rank)
+}
+
+/// The axes that these integers name.
+fn axes_at(axes: &[i64], rank: usize) -> Option<Vec<usize>> {
+    axes.iter().map(|&axis| dims::axis(axis, rank)).collect()
 }

@@ -1,11 +1,12 @@
 //! Functions of elements, norms, pools and sums.
 
-use super::super::edit::Site;
 use super::super::layout::Atom;
 use super::super::layout::{Axis, Layout, plain};
 use super::super::read::RawRead;
-use super::{Relations, axis_at};
-use crate::graph::{Graph, Node, NodeId};
+use super::super::site::Site;
+use super::{Relations, axes_at, axis_at};
+use crate::dims;
+use crate::graph::{Node, NodeId};
 use crate::op::{Reduce, Reduction, Softmax};
 
 impl Relations<'_> {
@@ -59,28 +60,20 @@ impl Relations<'_> {
         x
     }
 
-    /// The batch and the channels as they are, and new positions.
-    fn of_image(&mut self, id: NodeId, node: &Node) -> Layout {
+    pub(super) fn pool(&mut self, id: NodeId) -> Option<Layout> {
         let x = self.need(id, 0);
-        self.fix(id, x.get(2..).unwrap_or_default());
-        let mut out = plain(self.shape_of(node));
-        out.iter_mut().zip(x).take(2).for_each(|(out, x)| *out = x);
-        out
-    }
-
-    pub(super) fn pool(&mut self, id: NodeId, node: &Node) -> Layout {
-        self.of_image(id, node)
+        Some(self.image(id, &x, x.get(1)?.clone()))
     }
 
     /// The sizes of channels can be among those that are given.
-    pub(super) fn resize(&mut self, id: NodeId, node: &Node) -> Layout {
-        let out = self.of_image(id, node);
+    pub(super) fn resize(&mut self, id: NodeId, node: &Node) -> Option<Layout> {
+        let out = self.pool(id)?;
         if node.input(3).is_some() {
             for (element, axis) in out.iter().enumerate().take(2) {
                 self.count(id, 3, element, axis);
             }
         }
-        out
+        Some(out)
     }
 
     /// An element of an integer input is the size of an axis.
@@ -108,7 +101,7 @@ impl Relations<'_> {
     /// A shape that is used as a number stays as it was.
     pub(super) fn sizes(&mut self, id: NodeId, node: &Node, start: isize) -> Layout {
         let x = self.need(id, 0);
-        let from = if start < 0 { start + x.len() as isize } else { start }.max(0) as usize;
+        let from = dims::span(x.len(), start, None).start;
         let sizes = plain(self.shape_of(node));
         let of = sizes.first().map_or(0, Axis::size);
         for (element, axis) in x.iter().skip(from).take(of).enumerate() {
@@ -122,7 +115,7 @@ impl Relations<'_> {
     /// Sums over channels read them; means and extremes compute over all at once.
     pub(super) fn reduce(&mut self, id: NodeId, reduce: &Reduce) -> Option<Layout> {
         let x = self.need(id, 0);
-        let axes = reduced(self.graph, self.integers(id, 1), id, reduce, x.len())?;
+        let axes = self.reduced(id, reduce, x.len())?;
         let sums = matches!(
             reduce.kind,
             Reduction::Sum | Reduction::L1 | Reduction::L2 | Reduction::SumSquare
@@ -155,22 +148,17 @@ impl Relations<'_> {
         });
         Some(kept.collect())
     }
-}
 
-/// The axes that a reduction is over.
-fn reduced(
-    graph: &Graph,
-    given: Option<Vec<i64>>,
-    id: NodeId,
-    reduce: &Reduce,
-    rank: usize,
-) -> Option<Vec<usize>> {
-    let axes: Vec<isize> = match (graph.node(id).input(1), &reduce.axes) {
-        (Some(_), _) => given?.into_iter().map(|axis| axis as isize).collect(),
-        (None, axes) => axes.clone().unwrap_or_default(),
-    };
-    if axes.is_empty() && !reduce.empty_is_nothing {
-        return Some((0..rank).collect());
+    /// The axes that a reduction is over.
+    fn reduced(&self, id: NodeId, reduce: &Reduce, rank: usize) -> Option<Vec<usize>> {
+        let axes = match (self.graph.node(id).input(1), &reduce.axes) {
+            (Some(_), _) => axes_at(&self.integers(id, 1)?, rank)?,
+            (None, Some(axes)) => {
+                axes.iter().map(|&axis| axis_at(rank, axis)).collect::<Option<_>>()?
+            }
+            (None, None) => vec![],
+        };
+        let is_all = axes.is_empty() && !reduce.empty_is_nothing;
+        Some(if is_all { (0..rank).collect() } else { axes })
     }
-    axes.into_iter().map(|axis| axis_at(rank, axis)).collect()
 }

@@ -1,9 +1,9 @@
 //! Convolutions and matrix products: where channels are made and read.
 
-use super::super::edit::Site;
 use super::super::layout::Atom;
 use super::super::layout::{Axis, Layout, plain};
 use super::super::read::{InWeight, RawRead};
+use super::super::site::Site;
 use super::{RawProducer, Relations};
 use crate::graph::NodeId;
 use crate::op::{Gemm, Window};
@@ -74,17 +74,6 @@ impl Relations<'_> {
         Some(InWeight { value, input, axis })
     }
 
-    /// The axes of an image-like output with these channels.
-    fn image(&mut self, id: NodeId, x: &Layout, channels: Axis) -> Layout {
-        let sizes = self.shape_of(self.graph.node(id)).to_vec();
-        self.fix(id, x.get(2..).unwrap_or_default());
-        let mut layout = plain(&sizes);
-        if let [batch, of_channels, ..] = &mut layout[..] {
-            (*batch, *of_channels) = (x[0].clone(), channels);
-        }
-        layout
-    }
-
     pub(super) fn conv(&mut self, id: NodeId, window: &Window) -> Option<Layout> {
         let (x, weight) = (self.need(id, 0), self.need(id, 1));
         let (from, to) = (x.get(1)?, weight.first()?);
@@ -133,9 +122,7 @@ impl Relations<'_> {
     /// The inputs and outputs of each group go together.
     fn unite_groups(&mut self, id: NodeId, groups: usize, from: &Axis, to: &Axis) {
         let (Some(from), Some(to)) = (self.flat(id, from), self.flat(id, to)) else {
-            let reason = self.joined(id);
-            [from, to].iter().for_each(|axis| self.atoms.fix_axis(axis, &reason));
-            return;
+            return self.fix_joined(id, [from, to]);
         };
         let mut firsts = vec![];
         for (from, to) in from.chunks(from.len() / groups).zip(to.chunks(to.len() / groups)) {
@@ -158,11 +145,14 @@ impl Relations<'_> {
             (Some(all), Some(one)) => {
                 all.chunks(one.len()).for_each(|block| self.atoms.unite_all(block, &one));
             }
-            _ => {
-                let reason = self.joined(id);
-                [all, one].iter().for_each(|axis| self.atoms.fix_axis(axis, &reason));
-            }
+            _ => self.fix_joined(id, [all, one]),
         }
+    }
+
+    /// The channels of two axes cannot be removed: they are joined where one has none.
+    fn fix_joined(&mut self, id: NodeId, axes: [&Axis; 2]) {
+        let reason = self.joined(id);
+        axes.iter().for_each(|axis| self.atoms.fix_axis(axis, &reason));
     }
 
     /// The same places of so many equal blocks go together.

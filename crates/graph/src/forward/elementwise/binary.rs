@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use super::{integer, order, power};
+use crate::dims::inverse;
 use crate::forward::Forward;
 use crate::forward::arguments::{Common, broadcast_sizes, broadcast_to, kind, number, wrong_type};
 use crate::op::{Binary, Kind};
@@ -73,7 +74,7 @@ fn aligned(
         }
         x.permute(&order[..])
     };
-    Ok(f(&permuted(a)?, &permuted(b)?)?.permute(order::inverse(&order))?)
+    Ok(f(&permuted(a)?, &permuted(b)?)?.permute(inverse(&order))?)
 }
 
 fn arithmetic(a: &Tensor, b: &Tensor, op: Binary) -> Forward<Tensor> {

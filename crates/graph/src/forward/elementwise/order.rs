@@ -1,8 +1,10 @@
 //! Functions of elements in the order in which a tensor lies in memory. Feature maps of the kernels
-//! lie pixel by pixel: neither is their order lost, nor are they read in strides.
+//! have all channels of a pixel side by side: [B, C, H, W] in the order [B, H, W, C]. A function of
+//! each element gives its result in the same order, and reads and writes memory without gaps.
 
 use candle_core::Tensor;
 
+use crate::dims::inverse;
 use crate::forward::Forward;
 
 /// f(x) for a function of elements: x's dimensions are in the order in which they lie in memory
@@ -36,13 +38,6 @@ pub(in crate::forward) fn memory_order(x: &Tensor) -> Option<Vec<usize>> {
     Some(order)
 }
 
-/// Where each dimension went.
-pub(in crate::forward) fn inverse(order: &[usize]) -> Vec<usize> {
-    let mut inverse = vec![0; order.len()];
-    order.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
-    inverse
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,7 +50,6 @@ mod tests {
         let pixels_first = x.permute((0, 3, 1, 2))?;
         let order = memory_order(&pixels_first).unwrap();
         assert!(pixels_first.permute(&order[..])?.is_contiguous());
-        assert_eq!(inverse(&order).len(), 4);
         assert_eq!(memory_order(&x.narrow(2, 0, 1)?), None);
         assert_eq!(memory_order(&x.narrow(0, 0, 1)?.broadcast_as((5, 4, 2, 3))?), None);
         Ok(())

@@ -2,9 +2,10 @@
 
 use candle_core::{DType, Device, Tensor};
 
+use crate::dims;
 use crate::error::OpError;
 use crate::forward::arguments::{
-    Common, check_size, impossible, integers, kind, number, size_of, wrong_type,
+    Common, check_size, impossible, kind, number, sizes_of, wrong_type,
 };
 use crate::forward::{Forward, Inputs};
 use crate::op::{Kind, Scalar};
@@ -12,14 +13,8 @@ use crate::op::{Kind, Scalar};
 /// The sizes of x from dimension `start` to `end`, exclusive; from the back if negative, and moved
 /// to the nearest dimension where there is none.
 pub(in crate::forward) fn sizes(x: &Tensor, start: isize, end: Option<isize>) -> Forward<Tensor> {
-    let rank = x.rank();
-    let place = |place: isize| match place < 0 {
-        true => rank.saturating_sub(place.unsigned_abs()),
-        false => rank.min(place as usize),
-    };
-    let (start, end) = (place(start), end.map_or(rank, place));
-    let sizes: Vec<i64> =
-        x.dims().get(start..end).unwrap_or(&[]).iter().map(|&size| size as i64).collect();
+    let part = &x.dims()[dims::span(x.rank(), start, end)];
+    let sizes: Vec<i64> = part.iter().map(|&size| size as i64).collect();
     let count = sizes.len();
     Ok(Tensor::from_vec(sizes, count, &Device::Cpu)?)
 }
@@ -31,10 +26,7 @@ pub(in crate::forward) fn size(x: &Tensor) -> Forward<Tensor> {
 
 /// A tensor of one number; with a fraction it is `f32`. It takes the memory of one number.
 pub(in crate::forward) fn constant_of_shape(shape: &Tensor, value: Scalar) -> Forward<Tensor> {
-    let sizes = integers("the shape", shape)?
-        .into_iter()
-        .map(|size| size_of("a size", size))
-        .collect::<Forward<Vec<_>>>()?;
+    let sizes = sizes_of("the shape", shape)?;
     check_size(&sizes)?;
     let value = match value {
         Scalar::Float(value) => Tensor::new(value as f32, &Device::Cpu)?,

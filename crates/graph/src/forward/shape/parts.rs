@@ -2,11 +2,10 @@
 
 use candle_core::Tensor;
 
+use crate::dims::inverse;
 use crate::error::OpError;
-use crate::forward::arguments::{
-    Common, axis as axis_of, check_size, impossible, integers, size_of,
-};
-use crate::forward::elementwise::{inverse, memory_order};
+use crate::forward::arguments::{Common, axis as axis_of, check_size, impossible, sizes_of};
+use crate::forward::elementwise::memory_order;
 use crate::forward::{Forward, Inputs};
 use crate::op::Split;
 
@@ -29,6 +28,9 @@ pub(in crate::forward) fn concat(inputs: &Inputs, axis: isize) -> Forward<Tensor
         sizes[axis] = sizes[axis].saturating_add(x.dims()[axis]);
     }
     check_size(&sizes)?;
+    if sizes.contains(&0) {
+        return common.convert(&Tensor::zeros(sizes, all[0].dtype(), all[0].device())?);
+    }
     let parts = all.into_iter().map(|x| common.convert(x)).collect::<Forward<Vec<_>>>()?;
     in_blocks(&parts, axis)
 }
@@ -58,10 +60,7 @@ pub(in crate::forward) fn split(
     let axis = axis_of(split.axis as i64, x.rank())?;
     let all = x.dims()[axis];
     let sizes = match (sizes, &split.sizes) {
-        (Some(sizes), _) => integers("the sizes", sizes)?
-            .into_iter()
-            .map(|size| size_of("a size", size))
-            .collect::<Forward<Vec<_>>>()?,
+        (Some(sizes), _) => sizes_of("the sizes", sizes)?,
         (None, Some(sizes)) => sizes.clone(),
         (None, None) => equal(all, split.parts)?,
     };

@@ -2,7 +2,7 @@
 
 use candle_core::DType;
 
-use super::super::attributes::{Convert, Fault, invalid, unsupported};
+use super::super::attributes::{Convert, Fault, TRAINING, invalid, unsupported};
 use super::super::call::Call;
 use super::super::elements::Element;
 use crate::op::{Op, Scalar};
@@ -89,12 +89,16 @@ pub(super) fn cast_like(call: &mut Call) -> Convert<()> {
 
 /// Dropout hands its input on. Its mask, if it is needed, is all true.
 pub(super) fn dropout(call: &mut Call) -> Convert<()> {
-    call.attributes.skip(&["ratio", "seed", "is_test"]);
+    call.attributes.skip(&["ratio", "seed"]);
+    // Before opset 7, a dropout that does not say that it is for tests is one in training.
+    if call.opset() < 7 && !call.attributes.flag("is_test", false)? {
+        return unsupported(TRAINING);
+    }
     if let Some(training) = call.input(2) {
         let training = call.known(training).constant;
         let training = training.and_then(|training| training.flatten_all().ok()?.to_vec1().ok());
         if training.as_deref() != Some(&[0u8]) {
-            return unsupported("in training mode; export the network after model.eval()");
+            return unsupported(TRAINING);
         }
     }
     let x = call.need(0)?;

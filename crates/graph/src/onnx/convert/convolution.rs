@@ -52,9 +52,16 @@ fn dimensions(call: &Call) -> Convert<usize> {
     let rank = |index| call.rank(call.input(index)?);
     let ranks = rank(1).or(rank(0)).map(|rank| rank.saturating_sub(2));
     match given.or(ranks) {
-        Some(dimensions @ (1 | 2)) => Ok(dimensions),
-        Some(other) => unsupported(format!("{other} spatial dimensions (one or two are)")),
+        Some(dimensions) => spatial(dimensions),
         None => unsupported("without kernel_shape, where the weight's shape is not known"),
+    }
+}
+
+/// Refuses more spatial dimensions than convolutions and pools have here.
+pub(super) fn spatial(dimensions: usize) -> Convert<usize> {
+    match dimensions {
+        1..=3 => Ok(dimensions),
+        _ => unsupported(format!("{dimensions} spatial dimensions (one to three are)")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::attributes::{Convert, invalid, unsupported};
 use super::super::call::Call;
+use crate::dims;
 use crate::graph::ValueId;
 use crate::op::{Binary, Op, Unary};
 
@@ -84,8 +85,7 @@ pub(super) fn binary(call: &mut Call, binary: Binary) -> Convert<()> {
     let (Some(rank), Some(own)) = (call.rank(a), call.rank(b)) else {
         return unsupported("broadcast from an axis on, of values whose rank is not known");
     };
-    let axis = if axis < 0 { axis + rank as isize } else { axis };
-    let after = usize::try_from(axis).ok().and_then(|axis| rank.checked_sub(axis + own));
+    let after = dims::axis(axis as i64, rank).and_then(|axis| rank.checked_sub(axis + own));
     let Some(after) = after else { return invalid(format!("axis = {axis} is not possible")) };
     let b = dimensions_after(call, b, own, after)?;
     call.emit_with(Op::Binary(binary), vec![Some(a), Some(b)])

@@ -1,6 +1,6 @@
 //! Norms.
 
-use super::super::attributes::{Convert, Fault, unsupported};
+use super::super::attributes::{Convert, Fault, TRAINING, unsupported};
 use super::super::call::Call;
 use crate::op::Op;
 
@@ -17,7 +17,7 @@ pub(super) fn batch(call: &mut Call) -> Convert<()> {
         _ => false,
     };
     if training {
-        return unsupported("in training mode; export the network after model.eval()");
+        return unsupported(TRAINING);
     }
     if call.opset() < 9 && !attributes.flag("spatial", true)? {
         return unsupported("spatial = 0");

@@ -1,15 +1,13 @@
 //! Nodes as ONNX's.
 
-use std::collections::HashSet;
-
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use foresee_kernels::Rows;
 
 use super::attributes::{Attribute, Attributes, attributes};
-use super::{Message, take_name, tensor_message, written};
+use super::{Message, SCALES, data_type, tensor_message, written};
 use crate::error::Result;
-use crate::graph::{Graph, Node};
-use crate::kinds::required;
+use crate::graph::{Graph, Node, ValueId};
+use crate::names::Names;
 use crate::op::{Binary, Kind, Op, Unary};
 
 /// The nodes that are written, with the constants that they need.
@@ -18,9 +16,9 @@ pub(super) struct Nodes<'a> {
     kinds: &'a [Kind],
     message: Message,
     /// Names of values that are taken.
-    values: HashSet<String>,
+    values: Names,
     /// Names of nodes that are taken.
-    names: HashSet<String>,
+    names: Names,
     constants: Vec<(String, Tensor)>,
 }
 
@@ -30,8 +28,8 @@ impl<'a> Nodes<'a> {
             graph,
             kinds,
             message: Message::new(),
-            values: graph.values().map(|(_, value)| value.name.clone()).collect(),
-            names: graph.nodes().map(|(_, node)| node.name.clone()).collect(),
+            values: graph.value_names(),
+            names: graph.node_names(),
             constants: Vec::new(),
         }
     }
@@ -47,8 +45,8 @@ impl<'a> Nodes<'a> {
 
     /// A copy of a value, under another name.
     pub fn copy(&mut self, value: &str) -> Result<String> {
-        let name = take_name(&mut self.values, value);
-        let node = take_name(&mut self.names, &name);
+        let name = self.values.unique(value);
+        let node = self.names.unique(&name);
         self.emit(&node, "Identity", &[value], &[&name], Vec::new())?;
         Ok(name)
     }
@@ -92,23 +90,37 @@ impl<'a> Nodes<'a> {
         }
     }
 
-    /// The names of a node's inputs; conditions are made 0 or 1 where they are other numbers.
+    /// The names of a node's inputs, in the types that ONNX asks for: conditions are made booleans
+    /// where they are other numbers, and scales numbers of 32 bits.
     fn inputs(&mut self, node: &Node) -> Result<Vec<String>> {
         let mut names = Vec::with_capacity(node.inputs.len());
         for (place, id) in node.inputs.iter().enumerate() {
             let name = id.map(|id| self.graph.value(id).name.clone()).unwrap_or_default();
-            let is_condition = required(&node.op, place) == Some(Kind::Bool);
-            names.push(if is_condition && self.kind_of(node, place) != Kind::Bool {
-                let to = vec![("to", Attribute::Int(self.graph.onnx_kind(Kind::Bool)))];
-                self.part(node, "condition", "Cast", &[&name], to)?
-            } else {
-                name
+            names.push(match id.and_then(|id| self.cast(node, place, id)) {
+                Some((what, to)) => {
+                    let to = vec![("to", Attribute::Int(data_type(to)))];
+                    self.part(node, what, "Cast", &[&name], to)?
+                }
+                None => name,
             });
         }
         while names.last().is_some_and(String::is_empty) {
             names.pop();
         }
         Ok(names)
+    }
+
+    /// The type that an input must be cast to, if it is of another, and what to call the result.
+    fn cast(&self, node: &Node, place: usize, id: ValueId) -> Option<(&'static str, DType)> {
+        let is_wide = || self.graph.float_type().0 == DType::F64 && !self.graph.is_scales(id);
+        match (&node.op, place) {
+            (Op::Where | Op::Unary(Unary::Not), 0)
+            | (Op::Binary(Binary::And | Binary::Or | Binary::Xor), _) => {
+                (self.kinds[id.0] != Kind::Bool).then_some(("condition", DType::U8))
+            }
+            (Op::Resize(_), SCALES) if is_wide() => Some(("scales", DType::F32)),
+            _ => None,
+        }
     }
 
     fn kind_of(&self, node: &Node, place: usize) -> Kind {
@@ -124,8 +136,8 @@ impl<'a> Nodes<'a> {
         inputs: &[&str],
         settings: Attributes,
     ) -> Result<String> {
-        let name = take_name(&mut self.names, &format!("{}.{what}", node.name));
-        let result = take_name(&mut self.values, &name);
+        let name = self.names.unique(&format!("{}.{what}", node.name));
+        let result = self.values.unique(&name);
         self.emit(&name, op, inputs, &[&result], settings)?;
         Ok(result)
     }
@@ -149,7 +161,7 @@ impl<'a> Nodes<'a> {
     }
 
     fn constant(&mut self, node: &Node, what: &str, tensor: Tensor) -> Result<String> {
-        let name = take_name(&mut self.values, &format!("{}.{what}", node.name));
+        let name = self.values.unique(&format!("{}.{what}", node.name));
         self.constants.push((name.clone(), written(&tensor)?));
         Ok(name)
     }

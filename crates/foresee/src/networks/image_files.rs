@@ -1,0 +1,121 @@
+//! Which files are images: those of folders, or of a list.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use foresee_celeba::is_image_name;
+use foresee_report::DataFrame;
+use foresee_report::frame;
+
+use crate::error::{Result, input};
+
+/// Folders inside of each other in which images are searched.
+const MAX_DEPTH: usize = 8;
+/// What the column of a list is called.
+const COLUMNS: [&str; 4] = ["image", "path", "file", "filename"];
+
+/// An image file.
+#[derive(Debug, Clone)]
+pub(super) struct Image {
+    /// Its path below the folder, or as the list has it.
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// Those of a folder and of the folders in it, in the order of their names.
+///
+/// # Errors
+/// If a folder cannot be read.
+pub(super) fn of_folder(root: &Path) -> Result<Vec<Image>> {
+    let mut found = Found::default();
+    found.add(root, "", 0)?;
+    if found.others > 0 {
+        tracing::warn!(
+            "{}: {} files are left out, since their names end like no JPEG or PNG file",
+            root.display(),
+            found.others
+        );
+    }
+    found.images.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found.images)
+}
+
+/// What was found so far in a folder.
+#[derive(Default)]
+struct Found {
+    images: Vec<Image>,
+    /// Files that are no images.
+    others: usize,
+}
+
+impl Found {
+    fn add(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<()> {
+        if depth > MAX_DEPTH {
+            let reason = format!("more than {MAX_DEPTH} folders deep; does a link lead back?");
+            return Err(input(format!("--images {}: {reason}", folder.display())));
+        }
+        let failed = |e: std::io::Error| input(format!("--images {}: {e}", folder.display()));
+        for entry in std::fs::read_dir(folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with('.') {
+                continue;
+            }
+            let name = format!("{prefix}{name}");
+            if path.is_dir() {
+                self.add(&path, &format!("{name}/"), depth + 1)?;
+            } else if is_image_name(&name) {
+                self.images.push(Image { name, path });
+            } else {
+                self.others += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The column of a table that names images, and its cells.
+///
+/// # Errors
+/// If there is none, or a cell is empty.
+pub(super) fn image_column(
+    frame: &DataFrame,
+) -> std::result::Result<(&'static str, Vec<String>), String> {
+    let columns = frame::column_names(frame);
+    let column = COLUMNS
+        .into_iter()
+        .find(|column| columns.contains(column))
+        .ok_or_else(|| format!("has no column `image` (its columns: {})", columns.join(", ")))?;
+    let names: Vec<String> = frame::values_with(frame, column, "name of an image", |text| {
+        Some(text.unwrap_or_default().trim().to_owned())
+    })
+    .map_err(|e| e.to_string())?;
+    match names.iter().position(String::is_empty) {
+        Some(row) => Err(format!("row {}: the column `{column}` is empty", row + 1)),
+        None => Ok((column, names)),
+    }
+}
+
+/// Those that a CSV file names; their paths begin at the folder of that file.
+///
+/// # Errors
+/// If it has no column of images, an image twice, or one that is not there.
+pub(super) fn of_list(list: &Path) -> std::result::Result<Vec<Image>, String> {
+    let frame = frame::read_csv(list).map_err(|e| e.to_string())?;
+    let (_, names) = image_column(&frame)?;
+    let folder = list.parent().unwrap_or(Path::new(""));
+    let mut rows = BTreeMap::new();
+    let mut images = vec![];
+    for (row, name) in (1..).zip(names) {
+        let path = folder.join(&name);
+        if !path.is_file() {
+            return Err(format!("row {row}: {} is no file", path.display()));
+        }
+        let parts = path.components().filter(|part| *part != Component::CurDir);
+        if let Some(first) = rows.insert(parts.collect::<PathBuf>(), row) {
+            return Err(format!("`{name}` is in rows {first} and {row}"));
+        }
+        images.push(Image { name, path });
+    }
+    Ok(images)
+}

@@ -1,0 +1,87 @@
+//! The accuracy over the pruned channels of a layer.
+
+use foresee_graph::{ChannelGroup, Graph};
+use foresee_perturb::{GroupCurve, GroupStatistics, GroupStudy, Tally, share_counts};
+
+use super::PruneOptions;
+use super::calibration::{Images, top5_accuracy};
+use super::rows::PrunePoint;
+use crate::error::Result;
+
+/// Curves of a network's layers.
+pub(super) struct Curves<'a> {
+    options: &'a PruneOptions,
+    images: &'a Images<'a>,
+    graph: &'a Graph,
+    unpruned: Tally,
+    majority_accuracy: f64,
+}
+
+/// What the channels of some layers do.
+pub(super) struct Measured<'a> {
+    statistics: GroupStatistics<'a>,
+    taylor: Vec<Vec<f64>>,
+}
+
+impl<'a> Curves<'a> {
+    /// # Errors
+    /// If the network fails.
+    pub fn new(options: &'a PruneOptions, images: &'a Images, graph: &'a Graph) -> Result<Self> {
+        let unpruned = images.tally(graph)?;
+        let majority_accuracy = images.majority_accuracy()?;
+        Ok(Self { options, images, graph, unpruned, majority_accuracy })
+    }
+
+    /// Measures the channels of these layers in one pass forward and one back.
+    ///
+    /// # Errors
+    /// If an image cannot be read, or a node fails.
+    pub fn measure(&self, groups: &[&ChannelGroup]) -> Result<Measured<'a>> {
+        let statistics = self.images.statistics(self.graph, groups)?;
+        Ok(Measured { statistics, taylor: self.images.taylor(self.graph, groups)? })
+    }
+
+    /// Every order that is compared, under every takeover; `place` is the layer's among those that
+    /// were measured.
+    ///
+    /// # Errors
+    /// If an image cannot be read, or a node fails.
+    pub fn of(
+        &self,
+        group: &ChannelGroup,
+        measured: &Measured,
+        place: usize,
+    ) -> Result<Vec<PrunePoint>> {
+        let compare = self.options.compare;
+        let study = GroupStudy {
+            random_orders: compare.random_orders(),
+            seed: self.options.seed,
+            ..GroupStudy::default()
+        };
+        let Measured { statistics, taylor } = measured;
+        let orders = study.orders(&compare.rules(), statistics, group, Some(&taylor[place]))?;
+        let counts = share_counts(group.units, &self.options.shares);
+        let ways = (compare.takeovers(), &counts[..]);
+        let curves = study.curves(statistics, group, &orders, ways, self.images.to_judge())?;
+        Ok(curves.iter().flat_map(|curve| self.points(group, curve)).collect())
+    }
+
+    fn points(&self, group: &ChannelGroup, curve: &GroupCurve) -> Vec<PrunePoint> {
+        let GroupCurve { order, takeover, tallies } = curve;
+        let unpruned = (0, self.unpruned.clone());
+        let point = |(pruned, tally): &(usize, Tally)| PrunePoint {
+            layer: group.name.clone(),
+            rule: order.rule,
+            seed: order.seed,
+            takeover: *takeover,
+            channels: group.units,
+            pruned: *pruned,
+            images: tally.images(),
+            accuracy: tally.accuracy(),
+            standard_error: tally.standard_error(),
+            top5_accuracy: top5_accuracy(tally, self.images.outputs()),
+            majority_accuracy: self.majority_accuracy,
+        };
+        std::iter::once(&unpruned).chain(tallies).map(point).collect()
+    }
+}

@@ -1,0 +1,209 @@
+//! Derivatives with respect to masks on units, against central differences.
+
+mod networks;
+
+use candle_core::{DType, Device, Tensor};
+use foresee_graph::{Binary, Builder, ChannelGroup, Graph, Op, Split, ValueId};
+use foresee_perturb::{Error, GroupStatistics, GroupStudy, Takeover, Taylor, UnitMasks, loss_of};
+use networks::{AnyResult, convolution, free, largest, mean, random, residual, tokens};
+
+/// The graph with the weights scaled by which a unit is read: what a mask on the unit does.
+fn scaled(graph: &Graph, group: &ChannelGroup, unit: usize, by: f64) -> AnyResult<Graph> {
+    let mut graph = graph.clone();
+    for read in &group.reads {
+        assert_eq!((read.blocks, read.places.len()), (1, read.channels));
+        for consumer in &read.consumers {
+            let weight = consumer.weight.ok_or("is read without a weight")?;
+            let value = graph.weight(weight.value).ok_or("no weight")?.clone();
+            let scale = |c: usize| if read.units[unit].contains(&c) { by } else { 1. };
+            let mut shape = vec![1; value.rank()];
+            shape[weight.axis] = read.channels;
+            let scale: Vec<f64> = (0..read.channels).map(scale).collect();
+            let scale = Tensor::from_vec(scale, shape, &Device::Cpu)?;
+            graph = graph.with_weight(weight.value, value.broadcast_mul(&scale)?)?;
+        }
+    }
+    Ok(graph)
+}
+
+/// Compares all derivatives of the outputs' sum, weighted so that none cancel; returns how many.
+fn compare(graph: &Graph, images: &Tensor) -> AnyResult<usize> {
+    let groups = free(graph)?;
+    let of: Vec<&ChannelGroup> = groups.iter().collect();
+    let masks = UnitMasks::new(graph, &of)?;
+    let outputs = graph.forward(std::slice::from_ref(images))?[0].dim(1)?;
+    let weights = Tensor::arange(1f64, outputs as f64 + 1., &Device::Cpu)?;
+    let by_image =
+        |logits: &Tensor| -> AnyResult<Tensor> { Ok(logits.broadcast_mul(&weights)?.sum(1)?) };
+    let pass = masks.pass(std::slice::from_ref(images))?;
+    let gradients = pass.gradients(&by_image(&pass.outputs()[0])?.sum_all()?)?;
+    let step = 1e-5;
+    let mut compared = 0;
+    for (number, group) in groups.iter().enumerate() {
+        let ours = gradients.of_group(number)?;
+        let ours = |image: usize, unit: usize| ours[image][unit];
+        for unit in 0..group.units {
+            let f = |by: f64| -> AnyResult<Vec<f64>> {
+                let graph = scaled(graph, group, unit, by)?;
+                let logits = graph.forward(std::slice::from_ref(images))?.remove(0);
+                Ok(by_image(&logits)?.to_vec1()?)
+            };
+            let (more, less) = (f(1. + step)?, f(1. - step)?);
+            for (image, (more, less)) in more.iter().zip(&less).enumerate() {
+                let expected = (more - less) / (2. * step);
+                let difference = (ours(image, unit) - expected).abs();
+                assert!(difference < 1e-7 * expected.abs().max(1.), "{}: {difference}", group.name);
+                assert!(expected.abs() > 1e-6, "{}: the derivative is trivial", group.name);
+                compared += 1;
+            }
+        }
+    }
+    Ok(compared)
+}
+
+#[test]
+fn derivatives_count_all_paths_of_a_residual_network() -> AnyResult {
+    // 4 channels of the residual sum, and 5 inside of each block; 3 images.
+    assert_eq!(compare(&residual()?, &random(9, &[3, 3, 5, 5])?)?, 3 * (4 + 5 + 5));
+    Ok(())
+}
+
+#[test]
+fn images_that_are_no_rows_are_told_apart() -> AnyResult {
+    assert_eq!(compare(&tokens()?, &random(9, &[4, 4, 3])?)?, 4 * 5);
+    Ok(())
+}
+
+#[test]
+fn outputs_at_masks_are_those_of_scaled_weights() -> AnyResult {
+    for (graph, images) in
+        [(residual()?, random(9, &[3, 3, 5, 5])?), (tokens()?, random(9, &[4, 4, 3])?)]
+    {
+        let groups = free(&graph)?;
+        let masks = UnitMasks::new(&graph, &groups.iter().collect::<Vec<_>>())?;
+        let whole = graph.forward(std::slice::from_ref(&images))?.remove(0);
+        for (number, group) in groups.iter().enumerate() {
+            for m in [0., 0.7] {
+                let expected = scaled(&scaled(&graph, group, 0, m)?, group, 3, m)?;
+                let expected = expected.forward(std::slice::from_ref(&images))?.remove(0);
+                let got = masks.outputs_at(std::slice::from_ref(&images), number, &[0, 3], m)?;
+                assert!(largest(&(&got[0] - &expected)?)? < 1e-12);
+                assert!(largest(&(&whole - &expected)?)? > 1e-2);
+            }
+        }
+        assert!(masks.outputs_at(&[images], 0, &[5], 0.).is_err());
+    }
+    Ok(())
+}
+
+#[test]
+fn single_precision_agrees_with_double() -> AnyResult {
+    let graph = residual()?;
+    let groups = free(&graph)?;
+    let images = random(9, &[3, 3, 5, 5])?;
+    let terms = |dtype: DType| -> AnyResult<Vec<Vec<f64>>> {
+        let mut graph = graph.clone();
+        let weights: Vec<ValueId> = graph.values().map(|(id, _)| id).collect();
+        for id in weights {
+            if let Some(weight) = graph.weight(id).cloned() {
+                graph = graph.with_weight(id, weight.to_dtype(dtype)?)?;
+            }
+        }
+        let masks = UnitMasks::new(&graph, &[&groups[0]])?;
+        let pass = masks.pass(&[images.to_dtype(dtype)?])?;
+        Ok(pass.gradients(&pass.outputs()[0].sum_all()?)?.of_group(0)?)
+    };
+    let (single, double) = (terms(DType::F32)?, terms(DType::F64)?);
+    assert_eq!((double.len(), double[0].len()), (3, 4));
+    for (single, double) in single.iter().flatten().zip(double.iter().flatten()) {
+        assert!((single - double).abs() < 1e-5 * double.abs().max(1.), "{single} {double}");
+    }
+    Ok(())
+}
+
+#[test]
+fn taylor_terms_are_means_of_sizes_over_images() -> AnyResult {
+    let graph = residual()?;
+    let groups = free(&graph)?;
+    let images = random(9, &[3, 3, 5, 5])?;
+    let classes = Tensor::new(&[0u32, 2, 1], &Device::Cpu)?;
+    let mut taylor = Taylor::new(&graph, &groups.iter().collect::<Vec<_>>())?;
+    for (from, count) in [(0, 2), (2, 1)] {
+        let classes = classes.narrow(0, from, count)?;
+        taylor.add(&[images.narrow(0, from, count)?], |logits| loss_of(&logits[0], &classes))?;
+    }
+    let terms = taylor.terms();
+    let step = 1e-5;
+    for (group, terms) in groups.iter().zip(&terms) {
+        assert_eq!(terms.len(), group.units);
+        for (unit, term) in terms.iter().enumerate() {
+            let loss = |by: f64, image: usize| -> AnyResult<f64> {
+                let graph = scaled(&graph, group, unit, by)?;
+                let logits = graph.forward(&[images.narrow(0, image, 1)?])?.remove(0);
+                Ok(loss_of(&logits, &classes.narrow(0, image, 1)?)?.to_scalar()?)
+            };
+            let mut expected = 0.;
+            for image in 0..3 {
+                let change = loss(1. + step, image)? - loss(1. - step, image)?;
+                expected += (change / (2. * step)).abs() / 3.;
+            }
+            assert!(expected > 1e-6 && (term - expected).abs() < 1e-8, "{term} {expected}");
+        }
+    }
+    Ok(())
+}
+
+/// A convolution to 6 channels, of which one convolution reads the first half and another the rest.
+fn split() -> AnyResult<Graph> {
+    let mut builder = Builder::new();
+    let x = builder.input("x", vec![None, Some(3), Some(5), Some(5)])?;
+    let z = convolution(&mut builder, "first", x, random(1, &[6, 3, 3, 3])?)?;
+    let split = Op::Split(Split { axis: 1, sizes: Some(vec![3, 3]), parts: 2 });
+    let halves = builder.push("split", split, vec![Some(z)], &["low", "high"])?;
+    let mut parts = vec![];
+    for (half, seed) in halves.into_iter().zip([2, 3]) {
+        parts.push(convolution(
+            &mut builder,
+            &format!("half{seed}"),
+            half,
+            random(seed, &[2, 3, 3, 3])?,
+        )?);
+    }
+    let z = builder.node("sum", Op::Binary(Binary::Add), &parts)?;
+    let y = builder.node("mean", mean(&[2, 3]), &[z])?;
+    Ok(builder.finish(vec![y])?)
+}
+
+#[test]
+fn nothing_left_of_a_part_is_a_typed_error_and_left_out_of_curves() -> AnyResult {
+    let graph = split()?;
+    let groups = free(&graph)?;
+    let group = &groups[0];
+    assert_eq!((group.units, group.reads.len()), (6, 2));
+    let images = random(9, &[8, 3, 5, 5])?;
+    let mut statistics = GroupStatistics::new(&graph, &groups);
+    statistics.add(std::slice::from_ref(&images))?;
+    // Partners are chosen by correlation, which no value that is read tells of all units.
+    let takeovers = [Takeover::Nothing, Takeover::LeastSquares];
+    for takeover in takeovers {
+        let removal = foresee_graph::Removal { group, units: &[0, 1, 2] };
+        let found = statistics.cut(&[removal], takeover, false);
+        let nothing = matches!(found, Err(Error::Graph(foresee_graph::Error::NothingLeft { .. })));
+        assert!(nothing, "{takeover:?}");
+    }
+    let order = foresee_perturb::GroupOrder::taylor(&[0., 1., 2., 3., 4., 5.]);
+    let labels = Tensor::from_vec(vec![0u32, 1, 0, 1, 0, 1, 0, 1], 8, &Device::Cpu)?;
+    let curves = GroupStudy::default().curves(
+        &statistics,
+        group,
+        &[order],
+        (&takeovers, &[1, 2, 3, 4]),
+        std::iter::once(Ok::<_, Error>((images, labels))),
+    )?;
+    assert_eq!(curves.len(), 2);
+    for curve in curves {
+        let counts: Vec<usize> = curve.tallies.iter().map(|(count, _)| *count).collect();
+        assert_eq!(counts, [1, 2], "{:?}", curve.takeover);
+    }
+    Ok(())
+}
