@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attribution::{self, Explainer, METHODS};
 use super::machine::{peak_memory, reset_peak_memory};
-use super::resnet::{self, PASSES, Pass, ResNet};
+use super::resnet::{self, Pass, ResNet};
 use super::stock::Stock;
 
 /// Attributes and channels of the paper's network.
@@ -114,7 +114,7 @@ pub fn all(gpu: bool) -> Vec<Case> {
     let heads = precisions.map(|precision| Case::new(Work::Heads, 64, 256, precision));
     cases.extend(heads.into_iter().filter(|_| gpu));
     cases
-        .extend(PASSES.map(|pass| {
+        .extend(Pass::ALL.map(|pass| {
             Case::new(Work::ResNet(pass), resnet::SIZE, resnet::BATCH, Precision::F32)
         }));
     cases
@@ -225,7 +225,7 @@ impl Case {
             }
             (Work::ResNet(pass), _) => {
                 let network = ResNet::new(pass, device)?;
-                Measured { gflop: Some(network.gflop()?), ..repeat(device, network.round()?)? }
+                Measured { gflop: Some(network.gflop()?), ..repeat(device, || network.run())? }
             }
             (_, Form::Stock) => self.stock(device)?,
             _ => self.ours(device)?,

@@ -22,9 +22,9 @@ pub enum Pass {
     GradCam,
 }
 
-pub const PASSES: [Pass; 3] = [Pass::Forward, Pass::Gradient, Pass::GradCam];
-
 impl Pass {
+    pub const ALL: [Self; 3] = [Self::Forward, Self::Gradient, Self::GradCam];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Forward => "resnet18-forward",
@@ -36,7 +36,7 @@ impl Pass {
 
 /// A network and its images.
 pub struct ResNet {
-    graph: Graph,
+    model: GraphModel,
     images: Tensor,
     pass: Pass,
 }
@@ -45,40 +45,39 @@ impl ResNet {
     pub fn new(pass: Pass, device: &Device) -> Result<Self> {
         let images = Tensor::randn(0f32, 1., (BATCH, 3, SIZE, SIZE), device)?;
         let graph = match pass {
-            Pass::GradCam => Layers::new(device).network([3, 4, 6, 3], 4)?,
-            _ => Layers::new(device).network([2, 2, 2, 2], 1)?,
+            Pass::GradCam => Layers::new(device, 4).network([3, 4, 6, 3])?,
+            _ => Layers::new(device, 1).network([2, 2, 2, 2])?,
         };
-        Ok(Self { graph, images, pass })
+        let output = graph.outputs()[0];
+        Ok(Self { model: GraphModel::new(graph, output)?.batch(BATCH), images, pass })
     }
 
     /// Multiplications and additions of one round in units of 10⁹; a gradient costs as much as the
     /// forward pass.
     pub fn gflop(&self) -> Result<f64> {
-        let macs = self.graph.cost(&self.graph.shapes(BATCH, &[SIZE, SIZE])?).macs as f64;
+        let graph = self.model.graph();
+        let macs = graph.cost(&graph.shapes(BATCH, &[SIZE, SIZE])?).macs as f64;
         let passes = if self.pass == Pass::Gradient { 2. } else { 1. };
         Ok(2e-9 * macs * passes)
     }
 
-    /// One round, as a function that can be called again.
-    pub fn round(&self) -> Result<Box<dyn FnMut() -> Result<()> + '_>> {
-        let model = GraphModel::new(self.graph.clone(), self.graph.outputs()[0])?.batch(BATCH);
-        Ok(match self.pass {
-            Pass::Forward => Box::new(move || {
-                model.forward(&self.images)?;
-                Ok(())
-            }),
-            Pass::Gradient => Box::new(move || {
+    /// One round.
+    pub fn run(&self) -> Result<()> {
+        match self.pass {
+            Pass::Forward => drop(self.model.forward(&self.images)?),
+            Pass::Gradient => {
                 let images = Var::from_tensor(&self.images)?;
-                let logits = model.forward(&images)?;
+                let logits = self.model.forward(&images)?;
                 let gradients = logits.narrow(1, 0, 1)?.sum_all()?.backward()?;
-                gradients.get(&images).context("no gradient of the images").map(drop)
-            }),
-            Pass::GradCam => Box::new(move || {
-                let split = model.split_at_value(model.last_spatial(&self.images)?)?;
+                gradients.get(&images).context("no gradient of the images")?;
+            }
+            Pass::GradCam => {
+                let layer = self.model.last_spatial(&self.images)?;
+                let split = self.model.split_at_value(layer)?;
                 grad_cam(&split, &self.images, 0, &GradCam::default())?;
-                Ok(())
-            }),
-        })
+            }
+        }
+        Ok(())
     }
 }
 
@@ -86,17 +85,18 @@ impl ResNet {
 struct Layers<'a> {
     builder: Builder,
     device: &'a Device,
+    /// The last convolution of a block has so many times as many channels as the others.
+    expansion: usize,
     count: usize,
 }
 
 impl<'a> Layers<'a> {
-    fn new(device: &'a Device) -> Self {
-        Self { builder: Builder::new(), device, count: 0 }
+    fn new(device: &'a Device, expansion: usize) -> Self {
+        Self { builder: Builder::new(), device, expansion, count: 0 }
     }
 
-    /// Four stages of so many blocks; the last convolution of a block has `expansion` times as many
-    /// channels as the others.
-    fn network(mut self, blocks: [usize; 4], expansion: usize) -> Result<Graph> {
+    /// Four stages of so many blocks.
+    fn network(mut self, blocks: [usize; 4]) -> Result<Graph> {
         let x = self.builder.input("x", vec![None, Some(3), None, None])?;
         let mut x = self.conv(x, (3, 64), 7, 2)?;
         x = self.add(Op::Unary(Unary::Relu), &[x])?;
@@ -108,8 +108,8 @@ impl<'a> Layers<'a> {
         for (stage, blocks) in blocks.into_iter().enumerate() {
             for block in 0..blocks {
                 let stride = if stage > 0 && block == 0 { 2 } else { 1 };
-                x = self.block(x, inputs, 64 << stage, expansion, stride)?;
-                inputs = (64 << stage) * expansion;
+                x = self.block(x, inputs, 64 << stage, stride)?;
+                inputs = (64 << stage) * self.expansion;
             }
         }
         x = self.add(Op::GlobalPool(PoolKind::Average), &[x])?;
@@ -120,16 +120,9 @@ impl<'a> Layers<'a> {
         Ok(self.builder.finish(vec![logits])?)
     }
 
-    fn block(
-        &mut self,
-        x: ValueId,
-        inputs: usize,
-        width: usize,
-        expansion: usize,
-        stride: usize,
-    ) -> Result<ValueId> {
-        let outputs = width * expansion;
-        let convs = match expansion {
+    fn block(&mut self, x: ValueId, inputs: usize, width: usize, stride: usize) -> Result<ValueId> {
+        let outputs = width * self.expansion;
+        let convs = match self.expansion {
             1 => vec![(inputs, width, 3, stride), (width, width, 3, 1)],
             _ => vec![(inputs, width, 1, 1), (width, width, 3, stride), (width, outputs, 1, 1)],
         };

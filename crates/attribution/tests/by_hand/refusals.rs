@@ -84,7 +84,7 @@ fn types_and_batches_are_refused_everywhere() -> AnyResult {
         ("sensitivity", Box::new(|x| sensitivity(&one, x).map(drop))),
         ("lime", Box::new(|x| lime(&one, x, &segments, None, &Lime::default()).map(drop))),
         ("lrp", Box::new(|x| layers.lrp(x, 0, &composite).map(drop))),
-        ("gradient", Box::new(|x| layers.target(0).gradient(&x).map(drop))),
+        ("gradient", Box::new(|x| layers.target(0).gradient(x).map(drop))),
         ("guided", Box::new(|x| layers.guided_backprop(x, 0).map(drop))),
         (
             "integrated gradients",

@@ -102,8 +102,8 @@ impl Graph {
     /// the identity. Inputs that have a default value are weights; weights that no node reads are
     /// left out. Sizes that are not fixed, such as the batch's, can be anything.
     ///
-    /// Integers of all sizes are i64, and booleans u8. What the file computes with integers of 8, 16
-    /// or 32 bits does not wrap at their width: 100 + 100 is 200 here, also where the file says
+    /// Integers of all sizes are i64, and booleans u8. What the file computes with integers of 8,
+    /// 16 or 32 bits does not wrap at their width: 100 + 100 is 200 here, also where the file says
     /// int8, whose sum would be -56. Casts between integers do not wrap either, and casts to f16 do
     /// not round.
     ///

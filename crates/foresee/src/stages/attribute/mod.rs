@@ -23,7 +23,7 @@ use crate::error::Result;
 use crate::run::{Inputs, Run, Stage};
 use crate::session::{MODEL, Session};
 
-const FORMAT: u32 = 8;
+const FORMAT: u32 = 9;
 
 /// All that the stage writes; which of these depends on the settings and the faces.
 pub(crate) const FILES: [&str; 8] = [
