@@ -194,8 +194,11 @@ impl Task {
         let file = self.network.file.file_name().unwrap_or_default().display();
         let images = self.images.source();
         let images = images.file_name().unwrap_or(images.as_os_str()).display();
-        let count = self.images.len();
-        let data = format!("{file}, {count} images from {images}, {height}×{width} px");
+        let count = match self.images.len() {
+            1 => "1 image".into(),
+            count => format!("{count} images"),
+        };
+        let data = format!("{file}, {count} from {images}, {height}×{width} px");
         Source { data, synthetic: false }
     }
 
