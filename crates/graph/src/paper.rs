@@ -6,6 +6,7 @@ use candle_core::Tensor;
 use foresee_kernels::{BATCH_NORM_EPSILON, LEAKY_RELU_SLOPE, Rows};
 
 use crate::error::{Error, Result};
+use crate::forward::check_mask_weight;
 use crate::graph::{Builder, Graph, ValueId};
 use crate::op::{Gemm, Op, Padding, PoolKind, Reduce, Reduction, Unary, Window};
 
@@ -19,7 +20,8 @@ use crate::op::{Gemm, Op, Padding, PoolKind, Reduce, Reduction, Unary, Window};
 /// `heads.readout`; each computes the value of its name.
 ///
 /// # Errors
-/// If a tensor is missing, or a convolution's weight is not of four dimensions.
+/// If a tensor is missing, a convolution's weight is not of four dimensions, or the rows are those
+/// of other heads.
 pub fn attention_network(
     tensors: impl IntoIterator<Item = (String, Tensor)>,
     dilations: &[usize],
@@ -84,7 +86,13 @@ impl Network {
     /// Masks, their products' means, and the readout.
     fn masked_heads(&mut self, z: ValueId, rows: &Rows) -> Result<ValueId> {
         let masks = ["heads.mask.weight", "heads.mask.bias"].map(String::from);
-        let masked = self.node("heads.masks", Op::AttentionMasks(rows.clone()), z, &masks)?;
+        let op = Op::AttentionMasks(rows.clone());
+        check_mask_weight(self.tensor(&masks[0])?, rows).map_err(|source| Error::Node {
+            node: "heads.masks".into(),
+            op: op.name(),
+            source,
+        })?;
+        let masked = self.node("heads.masks", op, z, &masks)?;
         let mean = Op::Reduce(Reduce {
             kind: Reduction::Mean,
             axes: Some(vec![-2, -1]),

@@ -16,8 +16,8 @@ pub(super) fn masks(inputs: &Inputs, rows: &Rows) -> Forward<Tensor> {
         return Err(OpError::Shape { what: "z", got: z.dims().to_vec(), expected });
     };
     let k = rows.attributes();
-    let [filters, ..] = *weight.dims() else { return Err(wrong_weight(&weight, rows)) };
-    if filters != k * rows.channels() || c != rows.channels() {
+    check_weight(&weight, rows)?;
+    if c != rows.channels() {
         return Err(wrong_weight(&weight, rows));
     }
     check_size(&[b, k, c, h, w])?;
@@ -45,6 +45,18 @@ pub(super) fn readout(inputs: &Inputs) -> Forward<Tensor> {
         }
     }
     Ok(p.broadcast_mul(&weight)?.sum(D::Minus1)?.broadcast_add(&bias)?)
+}
+
+/// Whether the weight is [K·C, C, n, n] of these rows.
+pub(crate) fn check_weight(weight: &Tensor, rows: &Rows) -> Forward<()> {
+    match *weight.dims() {
+        [filters, channels, _, _]
+            if filters == rows.attributes() * rows.channels() && channels == rows.channels() =>
+        {
+            Ok(())
+        }
+        _ => Err(wrong_weight(weight, rows)),
+    }
 }
 
 fn wrong_weight(weight: &Tensor, rows: &Rows) -> OpError {

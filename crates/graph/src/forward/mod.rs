@@ -18,6 +18,7 @@ mod softmax;
 mod window;
 
 pub(crate) use arguments::check_size;
+pub(crate) use attention::check_weight as check_mask_weight;
 
 use candle_core::Tensor;
 
