@@ -32,9 +32,9 @@ pub struct BenchArgs {
     json: Option<PathBuf>,
     #[command(flatten)]
     overwrite: OverwriteArgs,
-    /// A Python with PyTorch (Pillow and NumPy for the loader, Captum for attribution): runs the
-    /// same case there with as many threads, in turn with ours. The best of eager, channels-last
-    /// and compiled counts.
+    /// A Python with PyTorch (Pillow and NumPy for the loader, Captum for attribution,
+    /// torchvision and pytorch-grad-cam for ResNets): runs the same case there with as many
+    /// threads, in turn with ours. The best of eager, channels-last and compiled counts.
     #[arg(long, value_name = "PYTHON")]
     peer: Option<PathBuf>,
     /// Only cases whose name contains this; can be given several times.

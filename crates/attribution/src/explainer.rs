@@ -1,10 +1,12 @@
-//! Every method of [`Method`] in the same form: a map of pixels.
+//! Every [method](crate::Method) in the same form: a map of pixels.
 
 mod maps;
 
 use std::collections::HashMap;
 
 use candle_core::Tensor;
+
+use crate::methods::Composite;
 
 /// The settings of all methods.
 #[derive(Debug, Clone)]
@@ -22,12 +24,18 @@ pub struct Explainer {
     pub lime_samples: usize,
     /// Decides all random numbers.
     pub seed: u64,
-    /// The maps of [`Method::PermutationRegions`] for attributes by their numbers, [1, H, W]
-    /// ([`RegionImportance::maps`](crate::RegionImportance::maps)).
+    /// The maps of [permutation regions](crate::Method::PermutationRegions) for attributes by their
+    /// numbers, [1, H, W] ([`RegionImportance::maps`](crate::RegionImportance::maps)).
     pub region_maps: HashMap<usize, Tensor>,
-    /// Images [R, C, H, W] that [`Method::GradientShap`] and [`Method::ExpectedGradients`] start
-    /// from; the other methods do without.
+    /// Images [R, C, H, W] that [gradient SHAP](crate::Method::GradientShap) and [expected
+    /// gradients](crate::Method::ExpectedGradients) start from; the other methods do without.
     pub references: Option<Tensor>,
+    /// The node or value that the [CAM family](crate::Method::is_cam) looks at; the [last with
+    /// spatial extent](crate::GraphModel::last_spatial) if none is named.
+    pub cam_node: Option<String>,
+    /// The rules of [LRP](crate::Method::Lrp); `None`: [`Composite::epsilon_plus`] with biases that
+    /// take no relevance.
+    pub composite: Option<Composite>,
 }
 
 /// A method's maps of a batch.

@@ -219,7 +219,7 @@ impl GraphModel {
     }
 
     /// The value of this name, or what the node of this name gives.
-    fn find(&self, name: &str) -> Result<ValueId> {
+    pub(crate) fn find(&self, name: &str) -> Result<ValueId> {
         match self.graph.find(name) {
             Ok(id) => Ok(id),
             Err(_) => match self.graph.find_node(name) {

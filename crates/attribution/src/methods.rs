@@ -311,6 +311,23 @@ impl Method {
         matches!(self, Self::GradientShap | Self::ExpectedGradients)
     }
 
+    /// Whether it weights the channels of a value in the network, which
+    /// [`Explainer::cam_node`](field@crate::Explainer::cam_node) can name: the CAM family.
+    pub fn is_cam(self) -> bool {
+        matches!(
+            self,
+            Self::Cam
+                | Self::GradCam
+                | Self::GradCamPlusPlus
+                | Self::GuidedGradCam
+                | Self::LayerCam
+                | Self::HiresCam
+                | Self::XgradCam
+                | Self::ScoreCam
+                | Self::EigenCam
+        )
+    }
+
     /// All methods for a network with or without `masks`, and with or without permutation
     /// importance of `regions`.
     pub fn available(masks: bool, regions: bool) -> Vec<Self> {

@@ -272,6 +272,8 @@ fn the_explainer_has_the_family() -> AnyResult {
         seed: 7,
         region_maps: HashMap::new(),
         references: None,
+        cam_node: None,
+        composite: None,
     };
     let times_x = |factor: f64| [1., 2., 3., 6.].map(|x| factor * x);
     for (id, expected) in [

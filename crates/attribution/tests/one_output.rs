@@ -169,6 +169,8 @@ fn rows_that_are_left_out_say_nothing() -> AnyResult {
         seed: 1,
         region_maps: Default::default(),
         references: None,
+        cam_node: None,
+        composite: None,
     };
     let methods = Method::studied(true, false).into_iter().chain([Method::DeepLift]);
     for method in methods {

@@ -2,23 +2,10 @@
 
 use std::path::Path;
 
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
-
 use crate::error::{Error, Result};
 use crate::formats::{self, Rgb};
 use crate::preprocessing::Crop;
-use crate::resize::resize;
-
-/// Whether a file's name ends like that of an image that can be read.
-///
-/// ```
-/// use foresee_celeba::is_image_name;
-///
-/// assert!(is_image_name("cat.JPG") && !is_image_name("cat.gif"));
-/// ```
-pub fn is_image_name(name: &str) -> bool {
-    formats::is_image_name(name)
-}
+use crate::resize::resize_part;
 
 /// Which part of an image a network sees, and at which size: for networks from ONNX files, whose
 /// inputs need not be square.
@@ -65,12 +52,8 @@ impl Framing {
     }
 
     fn pixels(&self, image: &Rgb) -> std::result::Result<Vec<u8>, String> {
-        let (left, top, width, height) = self.part((image.width as f64, image.height as f64));
-        let options = ResizeOptions::new()
-            .crop(left, top, width, height)
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        let size = (self.width, self.height);
-        resize(&image.pixels, (image.width, image.height), size, &options)
+        let part = self.part((image.width as f64, image.height as f64));
+        resize_part(image, part, (self.width, self.height))
     }
 
     /// Left, top, width and height of the part that is used.

@@ -10,15 +10,12 @@ use rand::seq::SliceRandom;
 use crate::batches::{BatchOptions, Batches};
 use crate::cache::Cache;
 use crate::error::{Error, Result};
-use crate::formats::is_image_name;
+use crate::image_files::{ImageFiles, entries};
 use crate::image_source::ImageSource;
 use crate::images::Images;
 use crate::preprocessing::{Crop, Preprocessing};
 use crate::random::{Purpose, stream};
 use crate::split::Split;
-
-/// Folders inside of each other in which images of a class are searched.
-const MAX_DEPTH: usize = 8;
 
 /// Images that belong to one class each, as in torchvision's `ImageFolder`: a folder for each
 /// class, or those in folders `train`, `val` (also `valid`, `validation`) and `test`. Images are
@@ -275,41 +272,19 @@ impl Found {
                 self.others += 1;
                 continue;
             }
-            let before = self.images.len();
-            let name = if folder.is_empty() { class.clone() } else { format!("{folder}/{class}") };
-            self.add_class(&path, &name, (split, &class), 0)?;
-            if self.images.len() == before {
+            let ImageFiles { files, others } = ImageFiles::below(&path)?;
+            if files.is_empty() {
                 let reason = "is the folder of a class without an image; put some in, or take it \
                               away";
                 return Err(Error::Inconsistent { path, reason: reason.into() });
             }
-        }
-        Ok(())
-    }
-
-    /// Adds the images of a folder of a class, and of the folders in it.
-    fn add_class(
-        &mut self,
-        folder: &Path,
-        name: &str,
-        (split, class): (Split, &str),
-        depth: usize,
-    ) -> Result<()> {
-        if depth > MAX_DEPTH {
-            let reason = format!(
-                "lies more than {MAX_DEPTH} folders below its class; a link may lead in a circle"
-            );
-            return Err(Error::Inconsistent { path: folder.into(), reason });
-        }
-        for (file, path) in entries(folder)? {
-            let name = format!("{name}/{file}");
-            if path.is_dir() {
-                self.add_class(&path, &name, (split, class), depth + 1)?;
-            } else if is_image_name(&file) {
-                self.images.push(Image { split: split as u8, class: class.into(), name });
-            } else {
-                self.others += 1;
-            }
+            self.others += others;
+            let below = if folder.is_empty() { class.clone() } else { format!("{folder}/{class}") };
+            self.images.extend(files.into_iter().map(|(name, _)| Image {
+                split: split as u8,
+                class: class.clone(),
+                name: format!("{below}/{name}"),
+            }));
         }
         Ok(())
     }
@@ -361,22 +336,4 @@ fn split_of(folder: &str) -> Option<Split> {
         "test" => Some(Split::Test),
         _ => None,
     }
-}
-
-/// The names and paths in a folder, sorted, without hidden ones.
-fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let reading = |error| Error::Read { path: folder.into(), error };
-    let mut found = vec![];
-    for entry in std::fs::read_dir(folder).map_err(reading)? {
-        let path = entry.map_err(reading)?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-            let reason = "has a name that is not UTF-8; rename it".into();
-            return Err(Error::Inconsistent { path, reason });
-        };
-        if !name.starts_with('.') {
-            found.push((name.to_owned(), path));
-        }
-    }
-    found.sort();
-    Ok(found)
 }

@@ -16,6 +16,7 @@ mod formats;
 mod framing;
 #[cfg(feature = "hub")]
 pub mod hub;
+mod image_files;
 mod image_folder;
 mod image_source;
 mod images;
@@ -39,7 +40,9 @@ pub use cache::Cache;
 pub use check::{Finding, Status, bad_images, check};
 pub use dataset::CelebA;
 pub use error::{Error, Result};
-pub use framing::{Framing, is_image_name};
+pub use formats::is_image_name;
+pub use framing::Framing;
+pub use image_files::ImageFiles;
 pub use image_folder::ImageFolder;
 pub use landmarks::Landmarks;
 pub use layout::Layout;

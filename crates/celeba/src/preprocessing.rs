@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions};
-
 use crate::error::{Error, Result};
-use crate::formats::{self, Rgb};
-use crate::resize::resize;
+use crate::formats;
+use crate::resize::resize_part;
 use crate::view::View;
 
 /// x ↦ (x - mean) / deviation in each colour channel, for pixels x in [0, 1].
@@ -158,7 +156,9 @@ impl Preprocessing {
     ) -> std::result::Result<(Vec<u8>, (usize, usize)), String> {
         let image = formats::decode(bytes)?;
         let size = (image.width, image.height);
-        Ok((crop_and_resize(&image, &self.view(size, augmentation))?, size))
+        let View { left, top, width, height, image_size, .. } = self.view(size, augmentation);
+        let part = (left, top, width, height);
+        Ok((resize_part(&image, part, (image_size, image_size))?, size))
     }
 
     /// Normalises pixels, RGB row by row, into `out` [3, size, size].
@@ -178,17 +178,6 @@ impl Preprocessing {
             }
         }
     }
-}
-
-/// Resizes a part of an image by bilinear filtering whose support grows with the scale, as in
-/// PyTorch with `antialias=True`: rows first, then columns, each rounded to bytes. The exported
-/// `preprocess` (crate foresee, `export/templates`) computes the same bytes.
-fn crop_and_resize(image: &Rgb, view: &View) -> std::result::Result<Vec<u8>, String> {
-    let options = ResizeOptions::new()
-        .crop(view.left, view.top, view.width, view.height)
-        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    let size = (view.image_size, view.image_size);
-    resize(&image.pixels, (image.width, image.height), size, &options)
 }
 
 #[cfg(test)]

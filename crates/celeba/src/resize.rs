@@ -5,7 +5,9 @@ use std::cell::RefCell;
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;
-use fast_image_resize::{ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::formats::Rgb;
 
 thread_local! {
     /// Reuses its buffers for the images of a thread.
@@ -29,4 +31,19 @@ pub(crate) fn resize(
         .map_err(|e| e.to_string())?;
     drop(target);
     Ok(resized)
+}
+
+/// Resizes a part of an image (left, top, width, height) to RGB bytes of `to` (width, height), by
+/// bilinear filtering whose support grows with the scale, as in PyTorch with `antialias=True`: rows
+/// first, then columns, each rounded to bytes. The exported `preprocess` (crate foresee,
+/// `export/templates`) computes the same bytes.
+pub(crate) fn resize_part(
+    image: &Rgb,
+    (left, top, width, height): (f64, f64, f64, f64),
+    to: (usize, usize),
+) -> Result<Vec<u8>, String> {
+    let options = ResizeOptions::new()
+        .crop(left, top, width, height)
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    resize(&image.pixels, (image.width, image.height), to, &options)
 }

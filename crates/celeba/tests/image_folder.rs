@@ -144,7 +144,7 @@ fn what_is_no_folder_of_classes_is_refused() -> AnyResult {
             &[("train/cat/a.png", 1), ("test/cats/a.png", 1)][..],
             "test/cats/a.png is of the class cats, of which train has no image",
         ),
-        (&[("cat/1/2/3/4/5/6/7/8/9/a.png", 1)][..], "lies more than 8 folders below its class"),
+        (&[("cat/1/2/3/4/5/6/7/8/9/a.png", 1)][..], "lies more than 8 folders below `cat`"),
     ] {
         let folder = tempfile::tempdir()?;
         write(folder.path(), files)?;

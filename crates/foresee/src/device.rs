@@ -54,6 +54,11 @@ pub fn device(name: &str) -> Result<Device> {
     }
 }
 
+/// The device asked for, or else the CPU, for a network of the user's own.
+pub(crate) fn of_model(asked: Option<&str>) -> Result<Device> {
+    device(asked.unwrap_or("cpu"))
+}
+
 /// The device asked for, or else the run's own.
 pub(crate) fn of_run(asked: Option<&str>, run: &Run) -> Result<Device> {
     let own = run.manifest.device.as_str();

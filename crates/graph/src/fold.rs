@@ -81,10 +81,11 @@ impl Graph {
         Ok(())
     }
 
-    /// A result as a weight: in the type of the graph's, and laid out once instead of in each pass.
+    /// A result as a weight: in the type and on the device of the graph's, and laid out once instead of in each pass.
     fn folded(&self, result: &Tensor) -> Result<Tensor> {
+        let (dtype, device) = self.float_type();
         let result = match result.dtype().is_float() {
-            true => result.to_dtype(self.float_type().0)?,
+            true => result.to_dtype(dtype)?.to_device(&device)?,
             false => result.clone(),
         };
         Ok(result.detach().contiguous()?)

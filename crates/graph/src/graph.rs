@@ -160,6 +160,17 @@ impl Graph {
         })
     }
 
+    /// The node that reads a value, and as which of its inputs, if it is the only one and the value
+    /// is no output of the graph.
+    ///
+    /// # Panics
+    /// If the value is of another graph.
+    pub fn only_reader(&self, id: ValueId) -> Option<(NodeId, usize)> {
+        let mut readers = self.readers(id);
+        let reader = readers.next()?;
+        (readers.next().is_none() && !self.is_output(id)).then_some(reader)
+    }
+
     /// The value of this name.
     ///
     /// # Errors
@@ -176,15 +187,6 @@ impl Graph {
     pub fn find_node(&self, name: &str) -> Result<NodeId> {
         let found = self.nodes().find(|(_, node)| node.name == name);
         found.map(|(id, _)| id).ok_or_else(|| Error::NoNode { name: name.into() })
-    }
-
-    /// The number of values of all weights that are numbers with a fraction.
-    pub fn parameters(&self) -> usize {
-        let floats = self.values.iter().filter_map(|value| match &value.origin {
-            Origin::Weight(tensor) if tensor.dtype().is_float() => Some(tensor.elem_count()),
-            _ => None,
-        });
-        floats.sum()
     }
 
     /// The same graph with another tensor for a weight.
@@ -204,10 +206,14 @@ impl Graph {
 impl Graph {
     /// Refuses the id of a value that this graph does not have.
     pub(crate) fn check_value(&self, id: ValueId) -> Result<()> {
-        match id.0 < self.values.len() {
-            true => Ok(()),
-            false => Err(Error::NoValue { name: format!("number {} of another graph", id.0) }),
-        }
+        check_value(&self.values, id)
+    }
+}
+
+fn check_value(values: &[Value], id: ValueId) -> Result<()> {
+    match id.0 < values.len() {
+        true => Ok(()),
+        false => Err(Error::NoValue { name: format!("number {} of another graph", id.0) }),
     }
 }
 
@@ -269,7 +275,7 @@ impl Builder {
     /// A node with one output, which has the node's name.
     ///
     /// # Errors
-    /// If the name is taken, or the operation has another number of inputs.
+    /// If the name is taken, the operation has another number of inputs, or there is no such value.
     pub fn node(&mut self, name: &str, op: Op, inputs: &[ValueId]) -> Result<ValueId> {
         let inputs = inputs.iter().copied().map(Some).collect();
         Ok(self.push(name, op, inputs, &[name])?[0])
@@ -278,7 +284,8 @@ impl Builder {
     /// A node with inputs that can be left out, and outputs of these names.
     ///
     /// # Errors
-    /// If a name is taken, or the operation has another number of inputs or outputs.
+    /// If a name is taken, the operation has another number of inputs or outputs, or there is no such
+    /// value.
     pub fn push<N: AsRef<str>>(
         &mut self,
         name: &str,
@@ -287,6 +294,7 @@ impl Builder {
         outputs: &[N],
     ) -> Result<Vec<ValueId>> {
         op.check_arity(name, &inputs, outputs.len())?;
+        inputs.iter().flatten().try_for_each(|&id| check_value(&self.values, id))?;
         if !self.node_names.insert(name.into()) {
             return Err(Error::NodeTwice { name: name.into() });
         }
@@ -303,12 +311,13 @@ impl Builder {
     /// The graph that gives these values.
     ///
     /// # Errors
-    /// If it would give nothing.
+    /// If it would give nothing, or there is no such value.
     pub fn finish(self, outputs: Vec<ValueId>) -> Result<Graph> {
         if outputs.is_empty() {
             return Err(Error::NoOutputs);
         }
         let Self { values, nodes, inputs, .. } = self;
+        outputs.iter().try_for_each(|&id| check_value(&values, id))?;
         Ok(Graph { values, nodes, inputs, outputs })
     }
 }

@@ -12,6 +12,7 @@ mod gates;
 mod graph;
 mod interface;
 mod kinds;
+mod layer_weights;
 mod merge_norm;
 mod names;
 mod numbers;

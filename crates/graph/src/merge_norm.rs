@@ -83,7 +83,7 @@ impl Graph {
         let between = node.input(0)?;
         let layer = self.producer(between)?;
         let of = self.node(layer);
-        let is_alone = |id| self.readers(id).count() == 1 && !self.is_output(id);
+        let is_alone = |id| self.only_reader(id).is_some();
         let own = |id| self.named(id).filter(|_| is_alone(id));
         let is_linear = match of.op {
             Op::Conv(_) | Op::ConvTranspose(_) | Op::Gemm(_) => true,

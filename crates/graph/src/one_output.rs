@@ -30,12 +30,13 @@ impl Graph {
     /// ```
     ///
     /// # Errors
-    /// If a tensor operation fails.
+    /// If there is no such value, or a tensor operation fails.
     pub fn with_one_output(
         &self,
         output: ValueId,
         index: usize,
     ) -> Result<Option<(Self, Vec<ValueId>)>> {
+        self.check_value(output)?;
         let Some(last) = self.producer(output).filter(|_| self.readers(output).next().is_none())
         else {
             return Ok(None);
@@ -73,8 +74,8 @@ impl Graph {
     /// either.
     fn heads_below(&self, readout: &Node) -> Option<(NodeId, NodeId)> {
         let alone = |id: ValueId| {
-            let is_alone = self.readers(id).count() == 1 && !self.outputs.contains(&id);
-            self.producer(id).filter(|_| is_alone)
+            self.only_reader(id)?;
+            self.producer(id)
         };
         let pool = alone(readout.input(0)?)?;
         let heads = alone(self.node(pool).input(0)?)?;
@@ -102,7 +103,7 @@ impl Graph {
         let mut graph = self.clone();
         for &(place, dimension) in places {
             let Some(id) = node.input(place) else { continue };
-            let own = self.weight(id).filter(|_| self.readers(id).count() == 1);
+            let own = self.weight(id).filter(|_| self.only_reader(id).is_some());
             let Some(weight) = own else { return Ok(None) };
             if place > 1 && weight.elem_count() == 1 {
                 continue;

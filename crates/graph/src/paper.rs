@@ -20,8 +20,7 @@ use crate::op::{Gemm, Op, Padding, PoolKind, Reduce, Reduction, Unary, Window};
 /// `heads.readout`; each computes the value of its name.
 ///
 /// # Errors
-/// If a tensor is missing, a convolution's weight is not of four dimensions, or the rows are those
-/// of other heads.
+/// If a tensor is missing, or the masks' weight is not that of these rows.
 pub fn attention_network(
     tensors: impl IntoIterator<Item = (String, Tensor)>,
     dilations: &[usize],

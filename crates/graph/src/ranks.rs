@@ -96,7 +96,7 @@ impl Known<'_> {
             Op::Shape { .. } | Op::Range => Some(1),
             Op::Size => Some(0),
             Op::MatMul => match (self.rank_of(0)?, self.rank_of(1)?) {
-                (1, other) | (other, 1) => other.checked_sub(1).filter(|_| other > 1).or(Some(0)),
+                (1, other) | (other, 1) => Some(other.saturating_sub(1)),
                 (a, b) => Some(a.max(b)),
             },
             Op::Binary(_) | Op::Where | Op::Variadic(_) => {

@@ -13,6 +13,14 @@ impl Graph {
     /// # Errors
     /// If an input does not fit, or a node fails: the error names it.
     pub fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.evaluate(&self.given(inputs)?, &self.outputs)
+    }
+
+    /// Each input with its tensor, as [`evaluate`](Self::evaluate) takes them.
+    ///
+    /// # Errors
+    /// If there are fewer or more tensors than inputs.
+    pub fn given(&self, inputs: &[Tensor]) -> Result<Vec<(ValueId, Tensor)>> {
         if inputs.len() != self.inputs.len() {
             let names: Vec<&str> =
                 self.inputs.iter().map(|&id| self.value(id).name.as_str()).collect();
@@ -22,9 +30,7 @@ impl Graph {
                 given: inputs.len(),
             });
         }
-        let given: Vec<(ValueId, Tensor)> =
-            self.inputs.iter().copied().zip(inputs.iter().cloned()).collect();
-        self.evaluate(&given, &self.outputs)
+        Ok(self.inputs.iter().copied().zip(inputs.iter().cloned()).collect())
     }
 
     /// The values `wanted`, from those that are given: inputs, or any others, at which the graph is

@@ -1,7 +1,9 @@
 //! The shape of every value.
 
+use candle_core::Tensor;
+
 use crate::error::Result;
-use crate::graph::{Graph, Origin, ValueId};
+use crate::graph::{Graph, ValueId};
 
 /// The shape of every value of a graph, for inputs of certain shapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,25 @@ impl Shapes {
     /// If the graph has no such value: the id is of another graph.
     pub fn of(&self, id: ValueId) -> &[usize] {
         &self.of[id.0]
+    }
+
+    /// As [`Graph::shapes`]; `see` is also shown each value.
+    pub(crate) fn observe(
+        graph: &Graph,
+        batch: usize,
+        sizes: &[usize],
+        see: &mut dyn FnMut(ValueId, &Tensor) -> Result<()>,
+    ) -> Result<Self> {
+        let mut shapes = Self { of: vec![vec![]; graph.values().len()] };
+        let mut record = |id: ValueId, tensor: &Tensor| {
+            shapes.of[id.0] = tensor.dims().to_vec();
+            see(id, tensor)
+        };
+        for (id, _) in graph.values() {
+            graph.weight(id).map(|weight| record(id, weight)).transpose()?;
+        }
+        graph.run_on_zeros(batch, sizes, &mut record)?;
+        Ok(shapes)
     }
 }
 
@@ -44,15 +65,6 @@ impl Graph {
     /// If there are fewer or more sizes than are needed, an input would be too large, or a node
     /// fails.
     pub fn shapes(&self, batch: usize, sizes: &[usize]) -> Result<Shapes> {
-        let of_weight = |origin: &Origin| match origin {
-            Origin::Weight(weight) => weight.dims().to_vec(),
-            _ => Vec::new(),
-        };
-        let mut of: Vec<_> = self.values.iter().map(|value| of_weight(&value.origin)).collect();
-        self.run_on_zeros(batch, sizes, &mut |id, tensor| {
-            of[id.0] = tensor.dims().to_vec();
-            Ok(())
-        })?;
-        Ok(Shapes { of })
+        Shapes::observe(self, batch, sizes, &mut |_, _| Ok(()))
     }
 }

@@ -77,11 +77,13 @@ fn every_case_passes_or_is_refused() -> AnyResult {
         return Ok(());
     };
     let mut failures = vec![];
+    let mut found = 0;
     let mut unsupported: BTreeMap<String, usize> = BTreeMap::new();
     println!("{:<20}{:>8}{:>8}{:>15}{:>8}", "cases", "all", "passed", "not supported", "failed");
     for (kind, least) in KINDS {
         let cases = cases(&suite.join(kind))?;
         let [mut passed, mut refused, mut failed] = [0; 3];
+        found += cases.len();
         for case in &cases {
             match outcome(case) {
                 Outcome::Passed => passed += 1,
@@ -102,6 +104,7 @@ fn every_case_passes_or_is_refused() -> AnyResult {
     }
     println!("\nnot supported:");
     unsupported.iter().for_each(|(what, count)| println!("{count:>6}  {what}"));
+    assert!(found > 0, "{} has no cases", suite.display());
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     Ok(())
 }

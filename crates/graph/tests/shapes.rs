@@ -113,7 +113,10 @@ fn ids_of_another_graph_are_refused() -> AnyResult {
         graph.clone().with_weight(other, zeros(&[2])?).map(drop),
         graph.clone().with_input_sizes(other, vec![None]).map(drop),
         graph.clone().with_outputs(vec![other]).map(drop),
+        graph.with_one_output(other, 0).map(drop),
         graph.with_channels_first(other).map(drop),
+        Builder::new().node("z", Op::Unary(Unary::Relu), &[other]).map(drop),
+        Builder::new().finish(vec![other]).map(drop),
     ];
     for error in errors {
         let error = error.unwrap_err().to_string();

@@ -143,7 +143,8 @@ impl InplaceOp2 for Average {
         // 1 - β₂ has few digits left in f32.
         let rest = (1. - self.decay) as f32;
         let decay = self.decay as f32;
-        let blocks = slice_mut(m, ml)?.par_chunks_mut(BLOCK).zip(slice(g, gl)?.par_chunks(BLOCK));
+        let blocks =
+            slice_mut(m, ml)?.par_chunks_mut(BLOCK).zip(slice::<f32>(g, gl)?.par_chunks(BLOCK));
         match self.squared {
             true => blocks.for_each(|(m, g)| {
                 m.iter_mut().zip(g).for_each(|(m, g)| *m = decay * *m + rest * g * g)
@@ -181,8 +182,8 @@ impl InplaceOp3 for Descend {
         let Self { keep, rate, correct2, epsilon } = *self;
         let blocks = slice_mut(v, vl)?
             .par_chunks_mut(BLOCK)
-            .zip(slice(m, ml)?.par_chunks(BLOCK))
-            .zip(slice(s, sl)?.par_chunks(BLOCK));
+            .zip(slice::<f32>(m, ml)?.par_chunks(BLOCK))
+            .zip(slice::<f32>(s, sl)?.par_chunks(BLOCK));
         blocks.for_each(|((v, m), s)| {
             for ((v, m), s) in v.iter_mut().zip(m).zip(s) {
                 *v = keep * *v - rate * m / ((s / correct2).sqrt() + epsilon);

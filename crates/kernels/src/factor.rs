@@ -100,14 +100,24 @@ impl Factor for f32 {
     ) {
         // SAFETY: as the caller promises.
         unsafe {
-            let b: [S::f32s; N] =
-                from_fn(|n| b.add(n * S::F32_LANES).cast::<S::f32s>().read_unaligned());
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let factor = simd.splat_f32s(*a.add(r * row));
-                for (sum, &b) in sums.iter_mut().zip(&b) {
-                    *sum = simd.mul_add_e_f32s(factor, b, *sum);
-                }
-            }
+            let b = from_fn(|n| b.add(n * S::F32_LANES).cast::<S::f32s>().read_unaligned());
+            multiply_add(simd, |r| *a.add(r * row), &b, sums);
+        }
+    }
+}
+
+/// Adds the product of each row's factor and the vectors of the right operand to the sums.
+#[inline(always)]
+pub(crate) fn multiply_add<S: Simd, const R: usize, const N: usize>(
+    simd: S,
+    a: impl Fn(usize) -> f32,
+    b: &[S::f32s; N],
+    sums: &mut [[S::f32s; N]; R],
+) {
+    for (r, sums) in sums.iter_mut().enumerate() {
+        let factor = simd.splat_f32s(a(r));
+        for (sum, &b) in sums.iter_mut().zip(b) {
+            *sum = simd.mul_add_e_f32s(factor, b, *sum);
         }
     }
 }

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 use crate::error::{Error, Result};
 use crate::separable::image_size;
-use crate::window_pool::{self, Axis, Window};
+use crate::window_pool::{self, Axis, PoolAxis, Window};
 
 /// Windows of [`max_pool2d`] and [`avg_pool2d`], with PyTorch's names; (height, width) each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,13 +39,9 @@ impl Pool2d {
     fn axes(&self, operation: &'static str, x: &Tensor) -> Result<[Axis; 2]> {
         let (h, w) = image_size(operation, x)?;
         let axis = |inputs, kernel, stride, padding| {
-            strided(inputs, kernel, stride, padding, self.ceil_mode).ok_or(Error::Pool {
-                operation,
-                inputs,
-                kernel,
-                stride,
-                padding,
-            })
+            let axis = strided(inputs, kernel, stride, padding, self.ceil_mode);
+            let misfit = Error::Pool { operation, inputs, kernel, stride, padding };
+            Axis::new(operation, inputs, axis.ok_or(misfit)?)
         };
         Ok([
             axis(h, self.kernel_size.0, self.stride.0, self.padding.0)?,
@@ -61,23 +57,17 @@ fn strided(
     stride: usize,
     padding: usize,
     ceil_mode: bool,
-) -> Option<Axis> {
+) -> Option<PoolAxis> {
     if kernel == 0 || stride == 0 || padding > kernel / 2 {
         return None;
     }
     let room = (inputs + 2 * padding).checked_sub(kernel)?;
-    let mut count = if ceil_mode { room.div_ceil(stride) } else { room / stride } + 1;
-    if (count - 1) * stride >= inputs + padding {
+    let mut outputs = if ceil_mode { room.div_ceil(stride) } else { room / stride } + 1;
+    if (outputs - 1) * stride >= inputs + padding {
         // The last window would begin in the padding behind the image.
-        count -= 1;
+        outputs -= 1;
     }
-    let windows = (0..count).map(|i| {
-        let (first, end) = (i * stride, (i * stride + kernel).min(inputs + 2 * padding));
-        let start = first.saturating_sub(padding);
-        let pixels = (end - padding).min(inputs) - start;
-        Window { start, pixels, with_padding: end - first }
-    });
-    Some(Axis { inputs, step: 1, windows: windows.collect() })
+    Some(PoolAxis { kernel, stride, dilation: 1, padding: (padding, padding), outputs })
 }
 
 /// `outputs` windows of nearly equal sizes, which PyTorch's adaptive pools have.

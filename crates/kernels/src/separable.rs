@@ -33,16 +33,31 @@ impl AxisWeights {
 }
 
 /// Σ_ij rows[p, i]·columns[q, j]·x[b, c, i, j] for x [B, C, H, W]: two matrix products, whose
-/// gradients candle has right on every device.
-pub(crate) fn apply(x: &Tensor, rows: AxisWeights, columns: AxisWeights) -> Result<Tensor> {
+/// gradients candle has right on every device. An axis without weights stays as it is.
+pub(crate) fn apply(
+    x: &Tensor,
+    rows: Option<AxisWeights>,
+    columns: Option<AxisWeights>,
+) -> Result<Tensor> {
+    let x = match columns {
+        Some(weights) => along_columns(x, weights)?,
+        None => x.clone(),
+    };
+    match rows {
+        Some(weights) => {
+            let x = along_columns(&x.transpose(2, 3)?, weights)?;
+            Ok(x.transpose(2, 3)?.contiguous()?)
+        }
+        None => Ok(x),
+    }
+}
+
+/// Σ_j weights[q, j]·x[b, c, i, j].
+fn along_columns(x: &Tensor, weights: AxisWeights) -> Result<Tensor> {
     let (b, c, h, w) = x.dims4()?;
-    let rows = rows.transposed(x.dtype(), x.device())?;
-    let columns = columns.transposed(x.dtype(), x.device())?;
-    let (p, q) = (rows.dim(1)?, columns.dim(1)?);
-    let along_rows = x.contiguous()?.reshape((b * c * h, w))?.matmul(&columns)?;
-    let columns_first = along_rows.reshape((b * c, h, q))?.transpose(1, 2)?.contiguous()?;
-    let both = columns_first.reshape((b * c * q, h))?.matmul(&rows)?.reshape((b * c, q, p))?;
-    Ok(both.transpose(1, 2)?.contiguous()?.reshape((b, c, p, q))?)
+    let weights = weights.transposed(x.dtype(), x.device())?;
+    let outputs = weights.dim(1)?;
+    Ok(x.contiguous()?.reshape((b * c * h, w))?.matmul(&weights)?.reshape((b, c, h, outputs))?)
 }
 
 /// The height and width of images [B, C, H, W] that have at least one pixel.

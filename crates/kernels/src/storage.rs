@@ -1,11 +1,11 @@
 //! Values of candle's CPU storage as slices.
 
-use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, WithDType, bail};
 
-/// The values of contiguous `f32` storage.
-pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+/// The values of contiguous storage.
+pub(crate) fn slice<'a, T: WithDType>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {
     match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
+        Some((start, end)) => Ok(&T::cpu_storage_as_slice(storage)?[start..end]),
         None => bail!("a contiguous tensor is needed"),
     }
 }
@@ -18,10 +18,10 @@ pub(crate) fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Res
     }
 }
 
-/// Calls `f` with the values of `f32` tensors on the CPU, each in the order of its indices.
-pub(crate) fn with_slices<R, const N: usize>(
+/// Calls `f` with the values of tensors on the CPU, each in the order of its indices.
+pub(crate) fn with_slices<T: WithDType, R, const N: usize>(
     tensors: [&Tensor; N],
-    f: impl FnOnce([&[f32]; N]) -> R,
+    f: impl FnOnce([&[T]; N]) -> R,
 ) -> Result<R> {
     let tensors = tensors.into_iter().map(Tensor::contiguous).collect::<Result<Vec<_>>>()?;
     let stored: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();

@@ -80,5 +80,5 @@ fn resample(
     if size.0 == 0 || size.1 == 0 {
         return Err(Error::Size { operation, size });
     }
-    apply(x, weights(h, size.0), weights(w, size.1))
+    apply(x, Some(weights(h, size.0)), Some(weights(w, size.1)))
 }

@@ -315,6 +315,10 @@ fn enormous_padding_needs_little_memory() -> AnyResult {
     let row = ConvOptions { padding: [0, 0, 1, 1], ..ConvOptions::default() };
     let expected = convolution(&vars[0].narrow(2, 0, 1)?, &middle, Some(&vars[2]), &row)?;
     assert_eq!(bits(&y), bits(&expected));
+    // A composition would need it, and is refused.
+    let [x, weight] = [&vars[0], &vars[1]].map(|var| var.to_dtype(DType::F64));
+    let error = convolution(&x?, &weight?, None, &far_apart).unwrap_err().to_string();
+    assert!(error.contains("values with its padding"), "{error}");
     Ok(())
 }
 

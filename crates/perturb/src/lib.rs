@@ -16,8 +16,8 @@ pub use foresee_kernels::{Identity, ToneCurve};
 pub use foresee_model::Reconstruction;
 pub use gated_graph::GatedGraph;
 pub use graph::{
-    Budget, GroupCurve, GroupOrder, GroupRule, GroupStatistics, GroupStudy, Layer, MaskedPass,
-    Replaced, Taylor, UnitGradients, UnitMasks, loss_of,
+    GroupCurve, GroupOrder, GroupRule, GroupStatistics, MaskedPass, TakeoverDirection, Taylor,
+    UnitGradients, UnitMasks, budget_counts, loss_of,
 };
 pub use model::{AttentionModel, GatedModel};
 pub use noise::{Noise, add_noise};

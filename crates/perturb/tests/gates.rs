@@ -94,7 +94,7 @@ fn a_grid_of_noise_and_curves_is_tallied() {
     };
     let expected: Vec<f32> = above(&logits(&model, &Identity));
     let labels = Tensor::from_vec(expected.clone(), (1, 3), &Device::Cpu).unwrap();
-    let strong = PowerCurve::new(1., 5.).unwrap();
+    let strong = Only::new(PowerCurve::new(1., 5.).unwrap(), Some(vec![1]), None);
     let curves: [&dyn ToneCurve; 2] = [&Identity, &strong];
     let batches = std::iter::once(Ok::<_, Error>((images(), labels, vec![0])));
     let tallies = transform_grid(&model, &noise, &[0., 2.], &curves, batches).unwrap();
@@ -102,6 +102,7 @@ fn a_grid_of_noise_and_curves_is_tallied() {
     assert_eq!(tallies[0][0].accuracy(), 1.);
     // Under the curve the answers are those of its own logits.
     let under = above(&logits(&model, &strong));
+    assert_ne!(under, expected);
     let alike = expected.iter().zip(&under).filter(|(a, b)| a == b).count();
     assert!((tallies[0][1].accuracy() - alike as f64 / 3.).abs() < 1e-6);
 }

@@ -4,21 +4,22 @@ mod networks;
 
 use candle_core::{DType, Device, Tensor};
 use foresee_graph::{Binary, Builder, ChannelGroup, Graph, Op, Split, ValueId};
-use foresee_perturb::{Error, GroupStatistics, GroupStudy, Takeover, Taylor, UnitMasks, loss_of};
-use networks::{AnyResult, convolution, free, largest, mean, random, residual, tokens};
+use foresee_perturb::{
+    Error, GroupRule, GroupStatistics, PruneRule, Takeover, Taylor, UnitMasks, loss_of,
+};
+use networks::{AnyResult, convolution, copies, free, largest, mean, random, residual, tokens};
 
 /// The graph with the weights scaled by which a unit is read: what a mask on the unit does.
 fn scaled(graph: &Graph, group: &ChannelGroup, unit: usize, by: f64) -> AnyResult<Graph> {
     let mut graph = graph.clone();
     for read in &group.reads {
-        assert_eq!((read.blocks, read.places.len()), (1, read.channels));
         for consumer in &read.consumers {
             let weight = consumer.weight.ok_or("is read without a weight")?;
             let value = graph.weight(weight.value).ok_or("no weight")?.clone();
             let scale = |c: usize| if read.units[unit].contains(&c) { by } else { 1. };
             let mut shape = vec![1; value.rank()];
-            shape[weight.axis] = read.channels;
-            let scale: Vec<f64> = (0..read.channels).map(scale).collect();
+            shape[weight.axis] = read.places.len();
+            let scale: Vec<f64> = read.places.iter().map(|&c| scale(c)).collect();
             let scale = Tensor::from_vec(scale, shape, &Device::Cpu)?;
             graph = graph.with_weight(weight.value, value.broadcast_mul(&scale)?)?;
         }
@@ -52,7 +53,7 @@ fn compare(graph: &Graph, images: &Tensor) -> AnyResult<usize> {
             for (image, (more, less)) in more.iter().zip(&less).enumerate() {
                 let expected = (more - less) / (2. * step);
                 let difference = (ours(image, unit) - expected).abs();
-                assert!(difference < 1e-7 * expected.abs().max(1.), "{}: {difference}", group.name);
+                assert!(difference < 1e-6 * expected.abs(), "{}: {difference}", group.name);
                 assert!(expected.abs() > 1e-6, "{}: the derivative is trivial", group.name);
                 compared += 1;
             }
@@ -65,6 +66,14 @@ fn compare(graph: &Graph, images: &Tensor) -> AnyResult<usize> {
 fn derivatives_count_all_paths_of_a_residual_network() -> AnyResult {
     // 4 channels of the residual sum, and 5 inside of each block; 3 images.
     assert_eq!(compare(&residual()?, &random(9, &[3, 3, 5, 5])?)?, 3 * (4 + 5 + 5));
+    Ok(())
+}
+
+#[test]
+fn derivatives_count_all_copies_of_a_channel() -> AnyResult {
+    assert_eq!(compare(&copies(1)?, &random(9, &[3, 3, 5, 5])?)?, 3 * (4 + 6));
+    // The outputs of two groups go in pairs, one of each.
+    assert_eq!(compare(&copies(2)?, &random(9, &[3, 3, 5, 5])?)?, 3 * (4 + 3));
     Ok(())
 }
 
@@ -183,27 +192,82 @@ fn nothing_left_of_a_part_is_a_typed_error_and_left_out_of_curves() -> AnyResult
     let images = random(9, &[8, 3, 5, 5])?;
     let mut statistics = GroupStatistics::new(&graph, &groups);
     statistics.add(std::slice::from_ref(&images))?;
-    // Partners are chosen by correlation, which no value that is read tells of all units.
-    let takeovers = [Takeover::Nothing, Takeover::LeastSquares];
+    let takeovers = Takeover::ALL;
     for takeover in takeovers {
         let removal = foresee_graph::Removal { group, units: &[0, 1, 2] };
-        let found = statistics.cut(&[removal], takeover, false);
+        let found = statistics.cut(&[removal], takeover);
         let nothing = matches!(found, Err(Error::Graph(foresee_graph::Error::NothingLeft { .. })));
         assert!(nothing, "{takeover:?}");
     }
-    let order = foresee_perturb::GroupOrder::taylor(&[0., 1., 2., 3., 4., 5.]);
+    let order = statistics.order(group, GroupRule::Taylor, Some(&[0., 1., 2., 3., 4., 5.]), 0)?;
+    assert_eq!(order.order, [0, 1, 2, 3, 4, 5]);
     let labels = Tensor::from_vec(vec![0u32, 1, 0, 1, 0, 1, 0, 1], 8, &Device::Cpu)?;
-    let curves = GroupStudy::default().curves(
-        &statistics,
+    let curves = statistics.curves(
         group,
         &[order],
         (&takeovers, &[1, 2, 3, 4]),
         std::iter::once(Ok::<_, Error>((images, labels))),
     )?;
-    assert_eq!(curves.len(), 2);
+    assert_eq!(curves.len(), 3);
     for curve in curves {
         let counts: Vec<usize> = curve.tallies.iter().map(|(count, _)| *count).collect();
         assert_eq!(counts, [1, 2], "{:?}", curve.takeover);
     }
+    Ok(())
+}
+
+#[test]
+fn channels_that_a_split_parts_correlate_where_they_are_read_together() -> AnyResult {
+    let graph = split()?;
+    let groups = free(&graph)?;
+    let group = &groups[0];
+    let images = random(9, &[8, 3, 5, 5])?;
+    let mut statistics = GroupStatistics::new(&graph, &groups);
+    statistics.add(std::slice::from_ref(&images))?;
+    let z = graph.find("first")?;
+    let z = graph.evaluate(&[(graph.inputs()[0], images)], &[z])?.remove(0);
+    let z = z.transpose(0, 1)?.flatten_from(1)?;
+    let z = z.broadcast_sub(&z.mean_keepdim(1)?)?;
+    let covariance = z.matmul(&z.t()?)?.to_vec2::<f64>()?;
+    let correlation = statistics.correlation(group)?;
+    let mut parted = 0f64;
+    for (i, row) in correlation.iter().enumerate() {
+        for (j, rho) in row.iter().enumerate() {
+            let all = covariance[i][j] / (covariance[i][i] * covariance[j][j]).sqrt();
+            let is_together = (i < 3) == (j < 3);
+            let expected = if is_together { all } else { 0. };
+            parted = parted.max(if is_together { 0. } else { all.abs() });
+            assert!((rho - expected).abs() < 1e-12, "{i} {j}: {rho}, not {expected}");
+        }
+    }
+    assert!(parted > 0.1);
+    let order = statistics.order(group, GroupRule::Of(PruneRule::Lower), None, 0)?;
+    let pair = (0..6).flat_map(|i| (i + 1..6).map(move |j| (i, j)));
+    let pair = pair.max_by(|a, b| correlation[a.0][a.1].total_cmp(&correlation[b.0][b.1]));
+    let pair = pair.ok_or("no pair")?;
+    assert!(order.order[0] == pair.0 || order.order[0] == pair.1);
+    Ok(())
+}
+
+#[test]
+fn units_that_a_group_does_not_have_are_refused() -> AnyResult {
+    let graph = residual()?;
+    let groups = free(&graph)?;
+    let images = random(9, &[2, 3, 5, 5])?;
+    let mut statistics = GroupStatistics::new(&graph, &groups);
+    statistics.add(std::slice::from_ref(&images))?;
+    let of: Vec<&ChannelGroup> = groups.iter().collect();
+    let masks = UnitMasks::new(&graph, &of)?.for_takeovers();
+    let pass = masks.pass(&[images])?;
+    let units = [0, groups[0].units];
+    let is_told = |found: Option<Error>| matches!(found, Some(Error::Graph(foresee_graph::Error::NoUnit { unit, .. })) if unit == units[1]);
+    for takeover in Takeover::ALL {
+        let removal = foresee_graph::Removal { group: &groups[0], units: &units };
+        assert!(is_told(statistics.reconstructions(&[removal], takeover).err()), "{takeover:?}");
+        assert!(is_told(statistics.cut(&[removal], takeover).err()), "{takeover:?}");
+    }
+    assert!(is_told(pass.direction(0, &units, &[]).err()));
+    let removal = foresee_graph::Removal { group: &groups[0], units: &units };
+    assert!(is_told(foresee_perturb::budget_counts(&graph, &[removal], 0.9).err()));
     Ok(())
 }

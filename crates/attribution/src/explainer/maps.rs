@@ -18,7 +18,7 @@ use crate::segments::grid_segments;
 
 impl Explainer {
     /// Maps [B, H, W] of images x [B, C, H, W] for output `output` of the model. The CAM family
-    /// looks at [`GraphModel::last_spatial`]; its maps have that value's size. `images` are the
+    /// looks at [`Explainer::cam_node`]; its maps have that value's size. `images` are the
     /// numbers of the images in their data set: they decide the random numbers of
     /// [`Method::Chance`], of the two kinds of gradients from references, of Kernel SHAP and of
     /// Shapley sampling. Those of SmoothGrad, LIME and RISE are decided by the place in the batch.
@@ -38,7 +38,11 @@ impl Explainer {
         let target = model.target(output);
         let sum = |attribution: &Tensor| per_pixel(attribution, Reduce::Sum);
         let cam = GradCam::default();
-        let split = || model.split_at_value(model.last_spatial(x)?);
+        let place = || match &self.cam_node {
+            Some(name) => model.find(name),
+            None => model.last_spatial(x),
+        };
+        let split = || model.split_at_value(place()?);
         let map = match method {
             Method::Sensitivity => per_pixel(&sensitivity(&target, x)?, Reduce::Norm)?,
             Method::InputXGradient => sum(&input_x_gradient(&target, x)?)?,
@@ -54,13 +58,14 @@ impl Explainer {
             Method::GradCam => grad_cam(&split()?, x, output, &cam)?,
             Method::GradCamPlusPlus => grad_cam_plus_plus(&split()?, x, output, &cam)?,
             Method::GuidedGradCam => {
-                let place = &model.graph().value(model.last_spatial(x)?).name;
+                let place = &model.graph().value(place()?).name;
                 sum(&model.guided_grad_cam(place, x, output, Interpolation::default())?)?
             }
-            Method::Cam => model.cam_at(model.last_spatial(x)?, x, output)?,
+            Method::Cam => model.cam_at(place()?, x, output)?,
             Method::Lrp => {
-                let composite = Composite { bias: Bias::Ignore, ..Composite::epsilon_plus() };
-                sum(&model.lrp(x, output, &composite)?.attribution)?
+                let usual = Composite { bias: Bias::Ignore, ..Composite::epsilon_plus() };
+                let composite = self.composite.as_ref().unwrap_or(&usual);
+                sum(&model.lrp(x, output, composite)?.attribution)?
             }
             Method::Lime => first_channel(&self.lime(model, x, output)?.attribution)?,
             Method::PermutationRegions => self.region_map(x, output)?,

@@ -31,6 +31,8 @@ fn explainer() -> Explainer {
         seed: 7,
         region_maps: HashMap::new(),
         references: None,
+        cam_node: None,
+        composite: None,
     }
 }
 

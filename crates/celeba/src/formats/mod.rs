@@ -60,8 +60,14 @@ const FORMATS: [Format; 2] = [
     },
 ];
 
-/// Whether a file name has the extension of an image.
-pub(crate) fn is_image_name(name: &str) -> bool {
+/// Whether a file's name ends like that of an image that can be read.
+///
+/// ```
+/// use foresee_celeba::is_image_name;
+///
+/// assert!(is_image_name("cat.JPG") && !is_image_name("cat.gif"));
+/// ```
+pub fn is_image_name(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| {
         let mut known = FORMATS.iter().flat_map(|format| format.extensions);
         known.any(|known| extension.eq_ignore_ascii_case(known))

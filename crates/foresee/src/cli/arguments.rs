@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use clap::Args;
 
+use super::network::MODEL_HEADING;
 use crate::device;
 use crate::error::{Result, input};
 use crate::faces::FacesFolder;
@@ -36,7 +37,7 @@ pub struct RunOrModelArgs {
         value_name = "FILE",
         conflicts_with = "run",
         requires = "images",
-        help_heading = "Your own network (--model)"
+        help_heading = MODEL_HEADING
     )]
     pub(crate) model: Option<PathBuf>,
     /// cpu, cuda or metal. Default: the run's, or cpu. What other devices compute differs in the
@@ -56,7 +57,7 @@ impl RunOrModelArgs {
 
     /// The device for a model.
     pub(crate) fn model_device(&self) -> Result<Device> {
-        device::device(self.device.as_deref().unwrap_or("cpu"))
+        device::of_model(self.device.as_deref())
     }
 }
 

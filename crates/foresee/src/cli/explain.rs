@@ -12,7 +12,6 @@ use crate::device::device;
 use crate::distinct::distinct;
 use crate::error::Result;
 use crate::networks::explain::{self, ExplainOptions, ExplanationRow, LrpComposite, PAGE};
-use crate::networks::folder::read_rows;
 use crate::networks::task::Task;
 use crate::output::print;
 
@@ -106,11 +105,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<()> {
         samples: args.samples as usize,
         seed: args.seed,
     };
-    let (folder, files) = explain::explain(&task, &args.out, &options)?;
-    let mut rows: Vec<ExplanationRow> = vec![];
-    for file in files {
-        rows.extend(read_rows::<ExplanationRow>(&folder.path(&file))?);
-    }
+    let rows = explain::explain(&task, &args.out, &options)?;
     match args.json.is_asked() {
         true => print_json(&ModelDocument::new(
             (&args.model, &args.out, PAGE),

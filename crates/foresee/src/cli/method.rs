@@ -63,3 +63,20 @@ impl ValueEnum for ModelMethod {
         Some(PossibleValue::new(method.id()).help(*help))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_method_is_forgotten() {
+        // The masks of the paper's heads, and maps of regions that all faces share.
+        let of_faces = [Method::PermutationRegions, Method::Masks, Method::MeanMask];
+        let offered = METHODS.map(|(method, _)| method);
+        for method in Method::ALL {
+            let places = offered.iter().chain(&of_faces).filter(|other| **other == method);
+            assert_eq!(places.count(), 1, "{}", method.id());
+        }
+        assert_eq!(offered.len() + of_faces.len(), Method::ALL.len());
+    }
+}

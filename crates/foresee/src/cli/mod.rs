@@ -99,8 +99,8 @@ pub enum Command {
     ///
     ///   foresee prune --run runs/celeba
     ///   foresee prune --model resnet18.onnx --images val --labels val.csv --out pruned
-    ///   foresee prune --model resnet18.onnx --images val --labels val.csv --budget 0.5 --takeover
-    ///     least_squares --save half.onnx
+    ///   foresee prune --model resnet18.onnx --images val --labels val.csv --budget 0.5 \
+    ///     --takeover least_squares --save half.onnx
     #[command(verbatim_doc_comment)]
     Prune(prune_arguments::PruneArgs),
     /// Stage `transform`: the mask transformation under noise (Figure 8).

@@ -15,75 +15,62 @@ use crate::networks::task::{LabelSource, TaskOptions};
 /// Larger images than this are no network's.
 const MOST_PIXELS: usize = 4096;
 
+/// Under which `--help` has the options of networks of the user's own.
+pub(super) const MODEL_HEADING: &str = "Your own network (--model)";
+
 /// The images of a network of the user's own, and how it takes them.
 #[derive(Args, Clone)]
-#[command(next_help_heading = "Your own network (--model)")]
+#[group(requires = "model")]
+#[command(next_help_heading = MODEL_HEADING)]
 pub struct NetworkArgs {
     /// A folder of JPEG or PNG files (and the folders in it, in the order of the names), a CSV with
     /// a column `image` of paths, or one image.
-    #[arg(long, value_name = "DIR|CSV", requires = "model")]
+    #[arg(long, value_name = "DIR|CSV")]
     images: Option<PathBuf>,
     /// A CSV `image,label` with classes, all by name or all by number from 0; or `image` and a
     /// column of 0 and 1 for each output, by the names of --classes. `folders`: the folder that an
     /// image lies in is its class.
-    #[arg(long, value_name = "CSV|folders", requires = "model")]
+    #[arg(long, value_name = "CSV|folders")]
     labels: Option<PathBuf>,
     /// Names of the outputs, one a line.
-    #[arg(long, value_name = "FILE", requires = "model")]
+    #[arg(long, value_name = "FILE")]
     classes: Option<PathBuf>,
     /// Subtracted from pixels in [0, 1]: one number for each channel, or one for all. Default:
     /// 0.485,0.456,0.406 (ImageNet); of grey images 0.5.
-    #[arg(
-        long,
-        value_name = "R,G,B",
-        value_delimiter = ',',
-        allow_negative_numbers = true,
-        requires = "model"
-    )]
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',', allow_negative_numbers = true)]
     mean: Vec<f32>,
     /// Then divided by. Default: 0.229,0.224,0.225 (ImageNet); of grey images 0.5.
-    #[arg(
-        long,
-        value_name = "R,G,B",
-        value_delimiter = ',',
-        allow_negative_numbers = true,
-        requires = "model"
-    )]
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',', allow_negative_numbers = true)]
     std: Vec<f32>,
     /// Height and width of the images, such as 224 or 480x640. Default: those that the network's
     /// input has.
-    #[arg(long, value_name = "HxW", value_parser = size, requires = "model")]
+    #[arg(long, value_name = "HxW", value_parser = size)]
     size: Option<(usize, usize)>,
     /// square: the largest centred part with the proportions of the input; whole: the complete
     /// image, whose proportions change. Default: square.
-    #[arg(long, value_name = "CROP", value_parser = crop, requires = "model")]
+    #[arg(long, value_name = "CROP", value_parser = crop)]
     crop: Option<Crop>,
     /// The sides of the centred part that is used, as a share of what --crop leaves. torchvision's
     /// Resize(256) and CenterCrop(224) are 0.875. Default: 1.
-    #[arg(long, value_name = "SHARE", value_parser = crop_share, requires = "model")]
+    #[arg(long, value_name = "SHARE", value_parser = crop_share)]
     crop_share: Option<f64>,
     /// nchw ([B, C, H, W], PyTorch) or nhwc ([B, H, W, C], TensorFlow). Default: as the network's
     /// input says.
-    #[arg(long, value_enum, requires = "model")]
+    #[arg(long, value_enum)]
     layout: Option<Layout>,
     /// The value or node that is the answer, [B, K]; a softmax or sigmoid in which it ends is left
     /// out. Default: the first output.
-    #[arg(long, value_name = "NAME", requires = "model")]
+    #[arg(long, value_name = "NAME")]
     output: Option<String>,
     /// Without --labels: each output is a yes or a no. Default: the greatest is the answer, unless
     /// the network ends in a sigmoid or has one output.
-    #[arg(long, requires = "model")]
+    #[arg(long)]
     multi_label: bool,
     /// Only so many images, spread over the folder by a hash of their names; 0: all.
-    #[arg(long, value_name = "N", requires = "model")]
+    #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Images at once: more need more memory. Default: 8.
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = clap::value_parser!(u16).range(1..),
-        requires = "model"
-    )]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     batch: Option<u16>,
 }
 

@@ -6,17 +6,16 @@ use clap::{Args, ValueEnum};
 use foresee_perturb::{GroupRule, PruneRule, Takeover};
 use foresee_predict::RegressionStudy;
 use foresee_report::Record;
-use foresee_report::frame::{Rows, read_csv};
+use foresee_report::frame::Rows;
 use serde::Serialize;
 
 use super::json::{JsonArgs, ModelDocument, RunDocument, path_text, print_json, rows};
-use super::network::{NetworkArgs, share};
+use super::network::{MODEL_HEADING, NetworkArgs, share};
 use super::prune_arguments::order;
-use crate::artifacts::{Artifact, ScoredForecasts};
-use crate::device::{device, of_run};
+use crate::artifacts::Artifact;
+use crate::device;
 use crate::distinct::distinct;
 use crate::error::{Result, input};
-use crate::networks::folder::read_rows;
 use crate::networks::predict::{self as forecasts, OutcomeRow, PredictOptions};
 use crate::networks::task::Task;
 use crate::output::{OverwriteArgs, check_folder, print};
@@ -53,7 +52,7 @@ pub struct PredictArgs {
         long,
         value_name = "FILE",
         requires_all = ["images", "out"],
-        help_heading = "Your own network (--model)"
+        help_heading = MODEL_HEADING
     )]
     model: Option<PathBuf>,
     #[command(flatten)]
@@ -77,40 +76,30 @@ pub struct PredictArgs {
 
 /// What is forecast for a network of the user's own.
 #[derive(Args)]
-#[command(next_help_heading = "Your own network (--model)")]
+#[group(requires = "model")]
+#[command(next_help_heading = MODEL_HEADING)]
 struct ForecastArgs {
     /// Only this layer, by a node that computes it or by its weights' name; can be given several
     /// times. Default: all that can be pruned. `foresee inspect` lists them.
-    #[arg(long, value_name = "NAME", requires = "model")]
+    #[arg(long, value_name = "NAME")]
     layer: Vec<String>,
     /// The shares of a layer's channels that are pruned. Default: 0.1,0.25,0.5.
-    #[arg(
-        long,
-        value_name = "SHARES",
-        value_delimiter = ',',
-        value_parser = share,
-        requires = "model"
-    )]
+    #[arg(long, value_name = "SHARES", value_delimiter = ',', value_parser = share)]
     shares: Vec<f64>,
     /// What the channels that are left do in place of those that go. If they take over, half of the
     /// images are for the channels' statistics. Default: nothing.
-    #[arg(long, value_enum, requires = "model")]
+    #[arg(long, value_enum)]
     takeover: Option<Takeover>,
     /// Forecast so many outputs: if the network has more, those that it answers most often, and the
     /// accuracy is then not forecast. Default: 10.
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = clap::value_parser!(u16).range(1..),
-        requires = "model"
-    )]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     outputs: Option<u16>,
     /// The order in which channels go: lower, higher, l1, readout, lasso, random or taylor (which
     /// needs --labels). Default: l1, the filter norm.
-    #[arg(long, value_name = "ORDER", value_parser = order, requires = "model")]
+    #[arg(long, value_name = "ORDER", value_parser = order)]
     order: Option<GroupRule>,
     /// Decides random orders and the samples of the intervals. Default: 0.
-    #[arg(long, value_name = "N", requires = "model")]
+    #[arg(long, value_name = "N")]
     seed: Option<u64>,
 }
 
@@ -170,7 +159,7 @@ fn regression(out: &Path, seeds: u64, json: JsonArgs) -> Result<()> {
 }
 
 fn of_model(args: &PredictArgs, model: &Path, out: &Path) -> Result<()> {
-    let device = device(args.device.as_deref().unwrap_or("cpu"))?;
+    let device = device::of_model(args.device.as_deref())?;
     let ForecastArgs { layer, shares, takeover, outputs, order, seed } = &args.forecasts;
     let takeover = takeover.unwrap_or_default();
     let images = if takeover == Takeover::Nothing { IMAGES } else { IMAGES_OF_TAKEOVER };
@@ -184,10 +173,7 @@ fn of_model(args: &PredictArgs, model: &Path, out: &Path) -> Result<()> {
         resamples: RESAMPLES,
         seed: seed.unwrap_or(0),
     };
-    let folder = forecasts::predict(&task, out, &options)?;
-    let found: Vec<OutcomeRow> = read_rows(&folder.path(forecasts::FILE))?;
-    let scores = read_csv(&folder.path(ScoredForecasts::PATH))?;
-    let scores = ScoredForecasts::from_frame(&scores)?;
+    let (found, scores) = forecasts::predict(&task, out, &options)?;
     match args.json.is_asked() {
         true => print_json(&ModelDocument::new(
             (model, out, forecasts::PAGE),
@@ -205,7 +191,7 @@ fn of_run_at(folder: &Path, args: &PredictArgs) -> Result<()> {
             folder.display()
         )));
     }
-    let device = of_run(args.device.as_deref(), &run)?;
+    let device = device::of_run(args.device.as_deref(), &run)?;
     let other = args.against.as_deref().map(Run::open).transpose()?;
     let session = Session::new(device);
     predict::stage(&mut run, &session)?;

@@ -7,7 +7,7 @@ use foresee_perturb::{GroupRule, Takeover, Victim};
 
 use super::arguments::RunOrModelArgs;
 use super::json::JsonArgs;
-use super::network::{NetworkArgs, share};
+use super::network::{MODEL_HEADING, NetworkArgs, share};
 use crate::networks::prune::Compare;
 use crate::output::OverwriteArgs;
 
@@ -41,22 +41,23 @@ pub struct PruneArgs {
 
 /// What is pruned of a network of the user's own.
 #[derive(Args)]
-#[command(next_help_heading = "Your own network (--model)")]
+#[group(requires = "model")]
+#[command(next_help_heading = MODEL_HEADING)]
 pub(super) struct PruneModelArgs {
     /// Where data, figures and the page prune.html go. What is done there already is not done
     /// again.
-    #[arg(long, value_name = "DIR", requires = "model", conflicts_with = "save")]
+    #[arg(long, value_name = "DIR", conflicts_with = "save")]
     pub(super) out: Option<PathBuf>,
     /// Only this layer, by a node that computes it or by its weights' name; can be given several
     /// times. Default: all that can be pruned. `foresee inspect` lists them.
-    #[arg(long, value_name = "NAME", requires = "model")]
+    #[arg(long, value_name = "NAME")]
     pub(super) layer: Vec<String>,
     /// With --save: prune all layers evenly until this share of the operations is left.
     #[arg(
         long,
         value_name = "SHARE",
         value_parser = share,
-        requires_all = ["save", "model"],
+        requires = "save",
         group = "amount"
     )]
     pub(super) budget: Option<f64>,
@@ -66,7 +67,7 @@ pub(super) struct PruneModelArgs {
         long,
         value_name = "ORDER",
         value_parser = order,
-        requires_all = ["save", "model"],
+        requires = "save",
         conflicts_with = "rule"
     )]
     pub(super) order: Option<GroupRule>,
@@ -76,19 +77,18 @@ pub(super) struct PruneModelArgs {
         value_name = "SHARES",
         value_delimiter = ',',
         value_parser = share,
-        requires = "model",
         conflicts_with = "save"
     )]
     pub(super) shares: Vec<f64>,
     /// Which orders and takeovers are compared. Default: few.
-    #[arg(long, value_enum, requires = "model", conflicts_with = "save")]
+    #[arg(long, value_enum, conflicts_with = "save")]
     pub(super) compare: Option<Compare>,
     /// Measure the channels' statistics on so many of the images, and accuracy on the others; 0: on
     /// half of them. Default: 0.
-    #[arg(long, value_name = "N", requires = "model")]
+    #[arg(long, value_name = "N")]
     pub(super) calibration: Option<usize>,
     /// Decides random orders. Default: 0.
-    #[arg(long, value_name = "N", requires = "model")]
+    #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
 }
 

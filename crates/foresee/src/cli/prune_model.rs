@@ -57,7 +57,6 @@ fn curves(args: &PruneArgs, model: &Path, out: &Path) -> Result<()> {
         seed: seed.unwrap_or(0),
     };
     let task = Task::open(&task_options(args, model)?)?;
-    task.labels()?;
     let Pruning { points, costs, by_output } = prune::prune(&task, out, &options)?;
     match args.json.is_asked() {
         true => print_json(&ModelDocument::new(
@@ -68,7 +67,7 @@ fn curves(args: &PruneArgs, model: &Path, out: &Path) -> Result<()> {
                 ("accuracy_by_output", OutputAccuracy::to_frame(&by_output)?),
             ],
         )),
-        false => print(&prune::table(&task, &points).markdown()),
+        false => print(&prune::table(&points).markdown()),
     }
 }
 

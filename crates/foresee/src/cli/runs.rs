@@ -167,7 +167,7 @@ impl Described {
             faces: (&manifest.data).into(),
             seed: manifest.seed,
             device: manifest.device.clone(),
-            foresee: manifest.foresee.clone(),
+            foresee: manifest.program.foresee.clone(),
             image_size: config.data.image_size,
             epochs: config.train.trainer.epochs,
             lambda: config.train.trainer.lambda,

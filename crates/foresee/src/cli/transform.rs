@@ -8,7 +8,7 @@ use foresee_report::Record;
 
 use super::arguments::RunOrModelArgs;
 use super::json::{JsonArgs, ModelDocument, print_json};
-use super::network::NetworkArgs;
+use super::network::{MODEL_HEADING, NetworkArgs};
 use super::stage::of_run;
 use crate::artifacts::TransformationPoint;
 use crate::config::Config;
@@ -26,48 +26,34 @@ pub struct TransformArgs {
     run: RunOrModelArgs,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    of_model: TransformModelArgs,
+    #[command(flatten)]
+    json: JsonArgs,
+}
+
+/// What is done to the gates of a network of the user's own.
+#[derive(Args)]
+#[group(requires = "model")]
+#[command(next_help_heading = MODEL_HEADING)]
+struct TransformModelArgs {
     /// Where data, figure and the page transform.html go.
-    #[arg(
-        long,
-        value_name = "DIR",
-        requires = "model",
-        help_heading = "Your own network (--model)"
-    )]
+    #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Standard deviations of the noise on pixels in [0, 1]. Default: those of the profile quick.
-    #[arg(
-        long,
-        value_name = "NUMBERS",
-        value_delimiter = ',',
-        value_parser = sigma,
-        requires = "model",
-        help_heading = "Your own network (--model)"
-    )]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', value_parser = sigma)]
     sigma: Vec<f64>,
     /// A tone curve, such as "power n=2 beta=0.05"; can be given several times. Default: those of
     /// the profile quick.
-    #[arg(
-        long,
-        value_name = "CURVE",
-        value_parser = curve,
-        requires = "model",
-        help_heading = "Your own network (--model)"
-    )]
+    #[arg(long, value_name = "CURVE", value_parser = curve)]
     curve: Vec<Curve>,
     /// Only the gate that this node computes; can be given several times. `foresee inspect` lists
     /// them. Default: all.
-    #[arg(
-        long,
-        value_name = "NODE",
-        requires = "model",
-        help_heading = "Your own network (--model)"
-    )]
+    #[arg(long, value_name = "NODE")]
     gate: Vec<String>,
     /// Decides the noise. Default: 0.
-    #[arg(long, value_name = "N", requires = "model", help_heading = "Your own network (--model)")]
+    #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    #[command(flatten)]
-    json: JsonArgs,
 }
 
 fn sigma(text: &str) -> std::result::Result<f64, String> {
@@ -80,7 +66,7 @@ fn curve(text: &str) -> std::result::Result<Curve, String> {
 }
 
 pub(super) fn transform(args: &TransformArgs) -> Result<()> {
-    match (&args.run.model, &args.out) {
+    match (&args.run.model, &args.of_model.out) {
         (Some(model), Some(out)) => of_model(args, model, out),
         (Some(_), None) => Err(input("name a folder for the results with --out")),
         (None, _) => {
@@ -92,14 +78,15 @@ pub(super) fn transform(args: &TransformArgs) -> Result<()> {
 fn of_model(args: &TransformArgs, model: &Path, out: &Path) -> Result<()> {
     let task = Task::open(&args.network.options(model, &[], 0, args.run.model_device()?)?)?;
     let usual = Config::resolve("quick", None, &[])?.transform;
-    let sigmas = if args.sigma.is_empty() { usual.sigmas } else { args.sigma.clone() };
-    let curves = if args.curve.is_empty() { usual.curves } else { args.curve.clone() };
+    let TransformModelArgs { sigma, curve, gate, seed, .. } = &args.of_model;
+    let sigmas = if sigma.is_empty() { usual.sigmas } else { sigma.clone() };
+    let curves = if curve.is_empty() { usual.curves } else { curve.clone() };
     let options = TransformOptions {
         curves: distinct(curves),
         sigmas: distinct(sigmas),
         clip: usual.clip,
-        gates: distinct(args.gate.iter().cloned()),
-        seed: args.seed.unwrap_or(0),
+        gates: distinct(gate.iter().cloned()),
+        seed: seed.unwrap_or(0),
     };
     let points = transform::transform(&task, out, &options)?;
     match args.json.is_asked() {

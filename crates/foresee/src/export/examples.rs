@@ -2,6 +2,7 @@
 
 use candle_core::{Device, Tensor};
 use foresee_celeba::{CelebA, Split, synthetic};
+use foresee_stats::sigmoid;
 use serde_json::{Value, json};
 
 use super::Source;
@@ -81,7 +82,6 @@ fn example(source: &Source, name: &str, bytes: &[u8]) -> Result<Value> {
              deviation of its card, overflow"
         )));
     }
-    let probabilities: Vec<f64> =
-        logits.iter().map(|&logit| 1. / (1. + (-f64::from(logit)).exp())).collect();
+    let probabilities: Vec<f64> = logits.iter().map(|&logit| sigmoid(f64::from(logit))).collect();
     Ok(json!({ "image": name, "sha256": sha256(bytes), "probabilities": probabilities }))
 }

@@ -26,13 +26,13 @@ pub(super) const DRAWING: Drawing = Drawing {
 fn draw(request: &Request, name: &str) -> Result<Figure> {
     let points: TransformationCurves = request.run.read()?;
     let points: Vec<TransformationPoint> = points.points.into_iter().map(|(p, _)| p).collect();
-    let panels = panels(&points);
+    let panels = panels(&points, "masks");
     let source = request.source(&test_faces(points.first().map(|point| point.images)));
     request.curves(name, panels, &source)
 }
 
-/// Accuracy under noise, and what the curves gain.
-pub(crate) fn panels(points: &[TransformationPoint]) -> Vec<Panel> {
+/// Accuracy under noise, and what the curves gain over the untransformed masks, or gates.
+pub(crate) fn panels(points: &[TransformationPoint], what: &str) -> Vec<Panel> {
     let accuracy = |p: &TransformationPoint| 100. * p.accuracy;
     let gain = |p: &TransformationPoint| 100. * p.gain;
     let error = |p: &TransformationPoint| {
@@ -42,7 +42,7 @@ pub(crate) fn panels(points: &[TransformationPoint]) -> Vec<Panel> {
     vec![
         panel("accuracy", "accuracy [%]", lines(points, accuracy, None)),
         panel(
-            "gain over the untransformed masks (± standard error)",
+            &format!("gain over the untransformed {what} (± standard error)"),
             "gain [percentage points]",
             lines(points, gain, Some(error)),
         ),

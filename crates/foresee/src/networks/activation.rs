@@ -1,6 +1,7 @@
 //! The softmax or sigmoid in which a network ends, and the probabilities that logits stand for.
 
 use foresee_graph::{Graph, Kind, Node, NodeId, Op, Shapes, Unary, ValueId};
+use foresee_stats::{sigmoid, softmax};
 
 /// A function that makes probabilities of logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,14 +59,11 @@ impl FinalActivation {
 
     /// The probability of each output, from the logits of one image `[K]`.
     pub fn probabilities(self, logits: &[f32]) -> Vec<f64> {
-        let logits = logits.iter().map(|&logit| f64::from(logit));
-        if self == Self::Sigmoid {
-            return logits.map(|logit| 1. / (1. + (-logit).exp())).collect();
+        let logits: Vec<f64> = logits.iter().map(|&logit| f64::from(logit)).collect();
+        match self {
+            Self::Sigmoid => logits.into_iter().map(sigmoid).collect(),
+            Self::Softmax => softmax(&logits),
         }
-        let max = logits.clone().fold(f64::NEG_INFINITY, f64::max);
-        let powers: Vec<f64> = logits.map(|logit| (logit - max).exp()).collect();
-        let sum: f64 = powers.iter().sum();
-        powers.into_iter().map(|power| power / sum).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The folder of a network's results, and which parts of them are up to date.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -54,25 +55,26 @@ impl Folder {
             let owner = run::described(owner);
             return Err(refuse(format!("it belongs to {owner}; name another folder")));
         }
-        if !path.join(FILE).exists() {
+        let held = || match std::fs::read_to_string(path.join(FILE)) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(refuse(format!("its {FILE} cannot be read: {e}; name another folder"))),
+            Ok(text) => Manifest::parse(&text).map(Some).map_err(refuse),
+        };
+        // A folder of others gets no lock. The manifest is read again under the lock.
+        if held()?.is_none() {
             Run::check_is_free(path)?;
         }
         let lock = Lock::take(path)?;
-        let manifest = match std::fs::read_to_string(path.join(FILE)) {
-            Err(_) => Manifest::new(network),
-            Ok(text) => {
-                let mut held = Manifest::parse(&text).map_err(refuse)?;
-                let same = |held: &NetworkRecord| {
-                    (&held.sha256, &held.weights_sha256)
-                        == (&network.sha256, &network.weights_sha256)
-                };
-                if !same(&held.network) {
-                    return Err(refuse(format!(
-                        "holds results of another network ({}); name another folder",
-                        held.network.path.display()
-                    )));
-                }
-                // The file may have moved.
+        let manifest = match held()? {
+            None => Manifest::new(network),
+            Some(held) if held.network.sha256 != network.sha256 => {
+                return Err(refuse(format!(
+                    "holds results of another network ({}); name another folder",
+                    held.network.path.display()
+                )));
+            }
+            // The file may have moved.
+            Some(mut held) => {
                 held.network = network;
                 held
             }
@@ -210,8 +212,7 @@ mod tests {
     }
 
     fn network(sha256: &str) -> NetworkRecord {
-        let sha256 = sha256.to_owned();
-        NetworkRecord { path: "a.onnx".into(), weights_sha256: sha256.clone(), sha256 }
+        NetworkRecord { path: "a.onnx".into(), sha256: sha256.to_owned() }
     }
 
     fn part(name: &str, n: u64) -> Part<'_, u64> {
@@ -260,7 +261,7 @@ mod tests {
         drop(Folder::open(&out, network("a"))?);
         assert!(refused(&out, "b").contains("another network (a.onnx)"));
         let own = std::fs::read_to_string(out.join(FILE))?;
-        std::fs::write(out.join(FILE), own.replace("\"form\": 2", "\"form\": 1"))?;
+        std::fs::write(out.join(FILE), own.replace("\"form\": 3", "\"form\": 2"))?;
         assert!(refused(&out, "a").contains("of another version"));
         let run = "{\"foresee\": \"0.1.0\", \"stages\": {}}";
         std::fs::write(out.join(FILE), run)?;
@@ -268,6 +269,11 @@ mod tests {
         assert!(refused(&out.join("data/inside"), "a").contains("belongs to the run"));
         std::fs::write(out.join(FILE), "{")?;
         assert!(refused(&out, "a").contains("damaged"));
+        // What is no text is another program's.
+        std::fs::write(out.join(FILE), [0xff])?;
+        assert!(refused(&out, "a").contains("manifest.json cannot be read"));
+        assert_eq!(std::fs::read(out.join(FILE))?, [0xff]);
+        assert!(!out.join(".lock").exists());
         std::fs::write(root.path().join("notes.txt"), "mine")?;
         assert!(refused(root.path(), "a").contains("is not empty"));
         assert!(refused(&root.path().join("notes.txt"), "a").contains("name a folder"));

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use foresee_celeba::is_image_name;
+use foresee_celeba::ImageFiles;
 use foresee_report::DataFrame;
 use foresee_report::frame;
 
 use crate::error::{Result, input};
 
-/// Folders inside of each other in which images are searched.
-const MAX_DEPTH: usize = 8;
 /// What the column of a list is called.
 const COLUMNS: [&str; 4] = ["image", "path", "file", "filename"];
 
@@ -25,10 +23,9 @@ pub(super) struct Image {
 /// Those of a folder and of the folders in it, in the order of their names.
 ///
 /// # Errors
-/// If a folder cannot be read.
+/// If a folder cannot be read, lies too deep, or a name is not UTF-8.
 pub(super) fn of_folder(root: &Path) -> Result<Vec<Image>> {
-    let mut found = Found::default();
-    found.add(root, "", 0)?;
+    let found = ImageFiles::below(root).map_err(|e| input(format!("--images {e}")))?;
     if found.others > 0 {
         tracing::warn!(
             "{}: {} files are left out, since their names end like no JPEG or PNG file",
@@ -36,42 +33,7 @@ pub(super) fn of_folder(root: &Path) -> Result<Vec<Image>> {
             found.others
         );
     }
-    found.images.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(found.images)
-}
-
-/// What was found so far in a folder.
-#[derive(Default)]
-struct Found {
-    images: Vec<Image>,
-    /// Files that are no images.
-    others: usize,
-}
-
-impl Found {
-    fn add(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<()> {
-        if depth > MAX_DEPTH {
-            let reason = format!("more than {MAX_DEPTH} folders deep; does a link lead back?");
-            return Err(input(format!("--images {}: {reason}", folder.display())));
-        }
-        let failed = |e: std::io::Error| input(format!("--images {}: {e}", folder.display()));
-        for entry in std::fs::read_dir(folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.starts_with('.') {
-                continue;
-            }
-            let name = format!("{prefix}{name}");
-            if path.is_dir() {
-                self.add(&path, &format!("{name}/"), depth + 1)?;
-            } else if is_image_name(&name) {
-                self.images.push(Image { name, path });
-            } else {
-                self.others += 1;
-            }
-        }
-        Ok(())
-    }
+    Ok(found.files.into_iter().map(|(name, path)| Image { name, path }).collect())
 }
 
 /// The column of a table that names images, and its cells.

@@ -8,6 +8,7 @@ use foresee_report::record;
 
 use super::image_input::ImageInput;
 use super::image_input::Layout;
+use super::layers::module;
 use super::network::{read_graph, refused};
 use crate::error::Result;
 
@@ -100,7 +101,8 @@ impl Inspection {
     }
 }
 
-/// The graph with images of a size that is asked for; of networks that take no images, as it is.
+/// The graph with images of a size that is asked for; of networks that take no images, as it is,
+/// unless a size or layout is asked for.
 fn sized(
     graph: Graph,
     layout: Option<Layout>,
@@ -116,7 +118,8 @@ fn sized(
                 Origin::Input { sizes, .. } => sizes.iter().skip(1).any(Option::is_none),
                 _ => false,
             };
-            match graph.inputs().iter().any(is_open) {
+            let is_asked = layout.is_some() || size.is_some();
+            match is_asked || graph.inputs().iter().any(is_open) {
                 true => Err(reason),
                 false => Ok(graph),
             }
@@ -176,12 +179,4 @@ fn group_row(graph: &Graph, group: &ChannelGroup) -> GroupRow {
         read_by: names(readers.map(|consumer| graph.node(consumer.node)).collect()),
         fixed: group.fixed.as_ref().map_or(String::new(), ToString::to_string),
     }
-}
-
-/// What the exporting program called a node's weights: `fc` of `fc.weight`; empty if it is not
-/// known.
-pub(crate) fn module(graph: &Graph, node: &Node) -> String {
-    let weights = node.inputs.iter().flatten().filter(|id| graph.weight(**id).is_some());
-    let mut names = weights.map(|id| graph.value(*id).name.strip_suffix(".weight"));
-    names.find_map(|name| name).unwrap_or_default().to_owned()
 }

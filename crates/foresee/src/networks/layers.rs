@@ -1,9 +1,9 @@
 //! The layers of a network whose channels can be pruned.
 
-use foresee_graph::{ChannelGroup, Graph};
+use foresee_graph::{ChannelGroup, Graph, Node};
 
-use super::inspect::module;
 use super::network::Network;
+use crate::distinct::distinct;
 use crate::error::Result;
 
 /// The groups of channels that can be pruned, or of them those of these layers: named by a node
@@ -38,9 +38,7 @@ pub(crate) fn layers(network: &Network, names: &[String]) -> Result<Vec<ChannelG
             ))),
         }
     };
-    let mut found: Vec<ChannelGroup> = names.iter().map(find).collect::<Result<_>>()?;
-    found.dedup();
-    Ok(found)
+    Ok(distinct(names.iter().map(find).collect::<Result<Vec<_>>>()?))
 }
 
 /// The nodes that compute a group's channels, and what their weights are called.
@@ -54,4 +52,12 @@ pub(crate) fn title(graph: &Graph, group: &ChannelGroup) -> String {
     let node = group.producers.first().map(|producer| graph.node(producer.node));
     let module = node.map_or(String::new(), |node| module(graph, node));
     if module.is_empty() { group.name.clone() } else { module }
+}
+
+/// What the exporting program called a node's weights: `fc` of `fc.weight`; empty if it is not
+/// known.
+pub(crate) fn module(graph: &Graph, node: &Node) -> String {
+    let weights = node.inputs.iter().flatten().filter(|id| graph.weight(**id).is_some());
+    let mut names = weights.map(|id| graph.value(*id).name.strip_suffix(".weight"));
+    names.find_map(|name| name).unwrap_or_default().to_owned()
 }

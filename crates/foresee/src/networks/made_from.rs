@@ -40,7 +40,7 @@ impl Task {
     pub fn made_from<S>(&self, settings: S) -> MadeFrom<S> {
         MadeFrom {
             preprocessing: self.preprocessing(),
-            images_sha256: self.images_sha256().to_owned(),
+            images_sha256: self.images_sha256.clone(),
             labels_sha256: self.labels.as_ref().map(Labels::sha256),
             settings,
         }

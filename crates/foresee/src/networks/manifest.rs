@@ -8,22 +8,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::hash::sha256;
-use crate::run::StageRecord;
+pub(super) use crate::run::MANIFEST as FILE;
+use crate::run::{Program, StageRecord};
 
-/// The file's name. A run's has the same, so that other commands leave the folder alone.
-pub(super) const FILE: &str = "manifest.json";
 /// The version of this form. It grows when a manifest of before can no longer be read.
-const FORM: u32 = 2;
+const FORM: u32 = 3;
 
 /// What the results in a folder are made from, and what each of their parts made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     form: u32,
-    /// The version of the program that began it, and the commit that it was built from.
-    foresee: String,
-    git_commit: String,
-    cargo_lock_sha256: String,
+    /// The program that began it.
+    #[serde(flatten)]
+    program: Program,
     /// The network.
     pub network: NetworkRecord,
     /// The parts that are done, by their names: `explain cat.png`, `prune conv1`.
@@ -35,10 +32,8 @@ pub(crate) struct Manifest {
 pub(crate) struct NetworkRecord {
     /// The ONNX file.
     pub path: PathBuf,
-    /// SHA-256 of the file.
+    /// SHA-256 of the file; if other files beside it hold weights, of the hashes of all.
     pub sha256: String,
-    /// SHA-256 of all weights, also of those in other files.
-    pub weights_sha256: String,
 }
 
 /// What a part was made from, what it made, and what that took.
@@ -53,14 +48,7 @@ pub(crate) struct PartRecord {
 
 impl Manifest {
     pub fn new(network: NetworkRecord) -> Self {
-        Self {
-            form: FORM,
-            foresee: env!("CARGO_PKG_VERSION").into(),
-            git_commit: env!("FORESEE_COMMIT").into(),
-            cargo_lock_sha256: sha256(include_bytes!(env!("FORESEE_LOCK"))),
-            network,
-            stages: BTreeMap::new(),
-        }
+        Self { form: FORM, program: Program::this(), network, stages: BTreeMap::new() }
     }
 
     /// A manifest from its text, or why it is none.

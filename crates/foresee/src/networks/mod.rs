@@ -1,6 +1,7 @@
 //! ONNX networks, the images that they are given, and what is done with both: a module a command.
 
 mod activation;
+mod calibration;
 pub(crate) mod classes;
 pub(crate) mod explain;
 pub(crate) mod folder;

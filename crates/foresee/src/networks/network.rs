@@ -183,16 +183,19 @@ impl Network {
         refused(&self.file, reason)
     }
 
-    /// What the results of a command depend on: SHA-256 of the file, and of those beside it that
-    /// hold weights.
+    /// What the results of a command depend on: SHA-256 of the file; if other files beside it hold
+    /// weights, of the hashes of all.
     ///
     /// # Errors
     /// If a file is gone.
-    pub fn sha256(&self) -> Result<[String; 2]> {
+    pub fn sha256(&self) -> Result<String> {
         let files = Graph::onnx_files(&self.file).map_err(|e| input(format!("--model {e}")))?;
-        let hashes: Vec<String> =
-            files[1..].iter().map(|file| file_sha256(file)).collect::<Result<_>>()?;
-        Ok([file_sha256(&self.file)?, sha256(hashes.concat().as_bytes())])
+        let mut hashes: Vec<String> =
+            files.iter().map(|file| file_sha256(file)).collect::<Result<_>>()?;
+        Ok(match hashes.len() {
+            1 => hashes.swap_remove(0),
+            _ => sha256(hashes.concat().as_bytes()),
+        })
     }
 }
 

@@ -79,8 +79,10 @@ pub(crate) struct Task {
     /// Images at once.
     pub batch: usize,
     pub device: Device,
-    /// SHA-256 of the network's file and of its other files, and of the images.
-    hashes: [String; 3],
+    /// SHA-256 of the network's files.
+    network_sha256: String,
+    /// SHA-256 of all images with their names.
+    pub images_sha256: String,
 }
 
 impl Task {
@@ -110,11 +112,18 @@ impl Task {
         let (height, width) = (network.input.height, network.input.width);
         let framing = Framing { crop: options.crop, share: options.crop_share, height, width };
         let reader = Reader::new(framing, &network.input, &options.mean, &options.std)?;
-        let [file, weights] = network.sha256()?;
-        let hashes = [file, weights, images.sha256()?];
-        let batch = network.input.batch.unwrap_or(options.batch.max(1));
-        let device = options.device.clone();
-        Ok(Self { network, images, reader, classes, labels, multi_label, batch, device, hashes })
+        Ok(Self {
+            network_sha256: network.sha256()?,
+            images_sha256: images.sha256()?,
+            batch: network.input.batch.unwrap_or(options.batch.max(1)),
+            device: options.device.clone(),
+            network,
+            images,
+            reader,
+            classes,
+            labels,
+            multi_label,
+        })
     }
 
     /// The folder for results.
@@ -135,8 +144,7 @@ impl Task {
             )));
         }
         let path = std::path::absolute(&self.network.file)?;
-        let [sha256, weights_sha256, _] = self.hashes.clone();
-        Folder::open(out, NetworkRecord { path, sha256, weights_sha256 })
+        Folder::open(out, NetworkRecord { path, sha256: self.network_sha256.clone() })
     }
 
     /// The labels.
@@ -181,11 +189,6 @@ impl Task {
     /// If one cannot be read.
     pub fn read(&self, images: &[usize], layout: Layout) -> Result<Tensor> {
         Ok(self.reader.read(&self.images, images, layout)?.to_device(&self.device)?)
-    }
-
-    /// SHA-256 of all images with their names.
-    pub fn images_sha256(&self) -> &str {
-        &self.hashes[2]
     }
 
     /// What stands on figures and tables.

@@ -25,7 +25,7 @@ const FORMAT: u32 = 2;
 const PART: &str = "transform ";
 /// The page.
 pub(crate) const PAGE: &str = "transform.html";
-const PAGE_FORMAT: u32 = 2;
+const PAGE_FORMAT: u32 = 3;
 const FIGURE: &str = "gate_transformation";
 /// The place of the identity among the curves.
 const BASELINE: usize = 0;
@@ -189,7 +189,7 @@ fn page(
     let page = Page { file: PAGE, format: PAGE_FORMAT, title, of: parts };
     page.write(task, folder, |folder| {
         let points = points(folder, sigmas)?;
-        let panels = transformation_panels(&points);
+        let panels = transformation_panels(&points, "gates");
         let figure = about(
             curves(FIGURE, &panels, &task.source(), &Style::default())?,
             "Accuracy under noise with tone curves on the network's gates.",

@@ -182,7 +182,7 @@ fn made_with(run: &Run) -> Result<Vec<Section>> {
     let text = format!(
         "Foresee {}, commit {}, seed {}, device {}. The numbers behind every figure are in data/, \
          and manifest.json has the hashes of all files.",
-        m.foresee, m.git_commit, m.seed, m.device
+        m.program.foresee, m.program.git_commit, m.seed, m.device
     );
     Ok(vec![
         Section::Heading("How this was made".into()),

@@ -11,10 +11,12 @@ use serde_json::Value;
 use super::Stage;
 use crate::config::Config;
 use crate::error::{Result, input};
+use crate::hash::sha256;
 use crate::program::program;
 
-/// The file's name in a run's folder.
-pub(super) const FILE: &str = "manifest.json";
+/// The file's name in a run's folder, and in one of results of an ONNX network, so that other
+/// commands leave it alone.
+pub(crate) const FILE: &str = "manifest.json";
 
 /// The version of this form. It grows when a manifest of before can no longer be read.
 const FORM: u32 = 2;
@@ -24,12 +26,9 @@ const FORM: u32 = 2;
 pub struct Manifest {
     /// The version of the manifest's form.
     form: u32,
-    /// The version of the program that began the run.
-    pub foresee: String,
-    /// The commit that this program was built from.
-    pub git_commit: String,
-    /// SHA-256 of the `Cargo.lock` that this program was built with.
-    pub cargo_lock_sha256: String,
+    /// The program that began the run.
+    #[serde(flatten)]
+    pub program: Program,
     /// The faces.
     pub data: DataRecord,
     /// The settings.
@@ -40,6 +39,28 @@ pub struct Manifest {
     pub device: String,
     /// The stages that are done.
     pub stages: BTreeMap<Stage, StageRecord>,
+}
+
+/// The program that made something.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Program {
+    /// Its version.
+    pub foresee: String,
+    /// The commit that it was built from.
+    pub git_commit: String,
+    /// SHA-256 of the `Cargo.lock` that it was built with.
+    pub cargo_lock_sha256: String,
+}
+
+impl Program {
+    /// The one that runs.
+    pub(crate) fn this() -> Self {
+        Self {
+            foresee: env!("CARGO_PKG_VERSION").into(),
+            git_commit: env!("FORESEE_COMMIT").into(),
+            cargo_lock_sha256: sha256(include_bytes!(env!("FORESEE_LOCK"))),
+        }
+    }
 }
 
 /// What a stage was made from, what it made, and what that took over all sessions.
@@ -108,9 +129,7 @@ impl Manifest {
     pub(crate) fn new(config: Config, seed: u64, device: &str, data: DataRecord) -> Self {
         Self {
             form: FORM,
-            foresee: env!("CARGO_PKG_VERSION").into(),
-            git_commit: env!("FORESEE_COMMIT").into(),
-            cargo_lock_sha256: crate::hash::sha256(include_bytes!(env!("FORESEE_LOCK"))),
+            program: Program::this(),
             data,
             config,
             seed,

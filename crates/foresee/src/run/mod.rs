@@ -18,7 +18,8 @@ use foresee_report::frame::{self, DataFrame};
 use serde::Serialize;
 
 pub(crate) use self::lock::Lock;
-pub use self::manifest::{DataRecord, Manifest, StageRecord};
+pub(crate) use self::manifest::FILE as MANIFEST;
+pub use self::manifest::{DataRecord, Manifest, Program, StageRecord};
 pub(crate) use self::plan::{PlannedStage, StageState};
 pub(crate) use self::record::{is_untouched, record, remove_unmade};
 pub use self::stage::Stage;
@@ -129,12 +130,12 @@ impl Run {
     }
 
     fn resume(lock: Lock, folder: &Path, mut manifest: Manifest, fresh: Manifest) -> Result<Self> {
-        if manifest.git_commit != fresh.git_commit {
+        if manifest.program.git_commit != fresh.program.git_commit {
             tracing::warn!(
                 "this run was begun by commit {}, this program is built from {}: stages are done \
                  again if the version of their outputs has changed",
-                manifest.git_commit,
-                fresh.git_commit
+                manifest.program.git_commit,
+                fresh.program.git_commit
             );
         }
         // The folder of faces may have moved, and figures may be wanted in another style.

@@ -95,7 +95,7 @@ impl<'a> Editor<'a> {
     /// Another weight for one input of a node; other nodes that read it keep the old one.
     pub(super) fn replace(&mut self, id: NodeId, input: usize, tensor: Tensor) {
         let Some(value) = self.graph.node(id).input(input) else { return };
-        if self.graph.readers(value).count() == 1 && !self.graph.is_output(value) {
+        if self.graph.only_reader(value).is_some() {
             self.graph.values[value.0].origin = Origin::Weight(tensor);
         } else {
             let name = self.graph.value(value).name.clone();
@@ -285,7 +285,7 @@ pub(super) fn select(tensor: &Tensor, axis: usize, kept: &[usize]) -> Result<Ten
     let kept: Vec<u32> = kept.iter().map(|&place| place as u32).collect();
     let kept = Tensor::from_vec(kept.clone(), kept.len(), tensor.device())?;
     let selected = match tensor.dtype() {
-        // Bytes and integers have no kernel on every device.
+        // Bytes have no kernel on every device.
         DType::U8 => tensor.to_dtype(DType::I64)?.index_select(&kept, axis)?.to_dtype(DType::U8)?,
         _ => tensor.contiguous()?.index_select(&kept, axis)?,
     };

@@ -30,7 +30,7 @@ impl Graph {
     /// let smaller = graph.remove_channels(&[Removal { group: &groups[0], units: &[0] }])?;
     /// let x = Tensor::new(&[[1f32]], &Device::Cpu)?;
     /// assert_eq!(smaller.forward(&[x])?[0].to_vec2::<f32>()?, [[40.]]);
-    /// assert_eq!(smaller.parameters(), 2);
+    /// assert_eq!(smaller.cost(&smaller.shapes(1, &[])?).parameters, 2);
     /// # Ok::<(), foresee_graph::Error>(())
     /// ```
     ///

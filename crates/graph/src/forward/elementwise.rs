@@ -15,6 +15,7 @@ mod unary;
 use candle_core::{DType, Tensor};
 
 pub(super) use binary::{binary, extreme};
+pub(super) use fused::Real;
 pub(super) use order::memory_order;
 pub(super) use unary::{magnitude, unary};
 

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{
-    CpuStorage, CudaStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor,
+    CpuStorage, CudaStorage, CustomOp3, Layout, MetalStorage, Result, Shape, Storage, Tensor,
     backend::BackendStorage, bail,
 };
 
@@ -93,6 +93,23 @@ impl CustomOp3 for Known {
         let (storage, layout) = result.storage_and_layout();
         match &*storage {
             Storage::Cuda(storage) => Ok((storage.try_clone(layout)?, result.shape().clone())),
+            _ => bail!("a tensor on the GPU is needed"),
+        }
+    }
+
+    fn metal_fwd(
+        &self,
+        _: &MetalStorage,
+        _: &Layout,
+        _: &MetalStorage,
+        _: &Layout,
+        _: &MetalStorage,
+        _: &Layout,
+    ) -> Result<(MetalStorage, Shape)> {
+        let result = self.take()?;
+        let (storage, layout) = result.storage_and_layout();
+        match &*storage {
+            Storage::Metal(storage) => Ok((storage.try_clone(layout)?, result.shape().clone())),
             _ => bail!("a tensor on the GPU is needed"),
         }
     }

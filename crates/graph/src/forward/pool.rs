@@ -37,6 +37,7 @@ pub(super) fn pool(x: &Tensor, pool: &Pool) -> Forward<Tensor> {
             // Rows and columns first, then the depth of what is left: the order of equal maxima
             // stays that of all three.
             let planes = x.reshape((batch, channels * depth.size, rows.size, columns.size))?;
+            check_size(&[batch, channels * depth.size, rows.outputs, columns.outputs])?;
             let pixels = rows.outputs * columns.outputs;
             let planes = of(&planes, [rows, columns])?;
             let lines = planes.reshape((batch, channels, depth.size, pixels))?;

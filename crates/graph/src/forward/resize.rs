@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::arguments::{check_float, check_size, impossible, integers, size_of};
+use super::elementwise::Real;
 use super::{Forward, Inputs};
 use crate::error::OpError;
 use crate::op::{Coordinates, Nearest, Resize, ResizeMode};
@@ -85,15 +86,15 @@ impl Axis {
         Ok(Self { old, new, scale, coordinates })
     }
 
-    /// Where a new pixel lies among the old ones.
-    fn place(&self, p: usize) -> f64 {
-        let p = p as f64;
+    /// Where a new pixel lies among the old ones, rounded to the type after each step.
+    fn place<F: Real>(&self, p: usize) -> F {
+        let of = |pixels: usize| F::of(pixels as f64);
+        let (scale, half) = (F::of(self.scale), F::of(0.5));
         match self.coordinates {
-            Coordinates::PytorchHalfPixel if self.new == 1 => 0.,
-            Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (p + 0.5) / self.scale - 0.5,
-            Coordinates::Asymmetric => p / self.scale,
-            Coordinates::AlignCorners if self.new == 1 => 0.,
-            Coordinates::AlignCorners => p * (self.old - 1) as f64 / (self.new - 1) as f64,
+            Coordinates::PytorchHalfPixel | Coordinates::AlignCorners if self.new == 1 => of(0),
+            Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (of(p) + half) / scale - half,
+            Coordinates::Asymmetric => of(p) / scale,
+            Coordinates::AlignCorners => of(p) * of(self.old - 1) / of(self.new - 1),
         }
     }
 
@@ -101,7 +102,7 @@ impl Axis {
     /// a scale of 1.6, the place of pixel 8 is 5, and not a little below.
     fn nearest(&self, nearest: Nearest) -> Vec<u32> {
         let old = |p: usize| {
-            let place = self.place_in_f32(p);
+            let place: f32 = self.place(p);
             let pixel = match nearest {
                 Nearest::RoundPreferFloor => (place - 0.5).ceil(),
                 Nearest::RoundPreferCeil => (place + 0.5).floor(),
@@ -113,18 +114,6 @@ impl Axis {
         (0..self.new).map(old).collect()
     }
 
-    /// [`Self::place`], rounded to `f32` after each step.
-    fn place_in_f32(&self, p: usize) -> f32 {
-        let (p, scale) = (p as f32, self.scale as f32);
-        match self.coordinates {
-            Coordinates::PytorchHalfPixel if self.new == 1 => 0.,
-            Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (p + 0.5) / scale - 0.5,
-            Coordinates::Asymmetric => p / scale,
-            Coordinates::AlignCorners if self.new == 1 => 0.,
-            Coordinates::AlignCorners => p * (self.old - 1) as f32 / (self.new - 1) as f32,
-        }
-    }
-
     /// The weights of old pixels in new ones, [old, new].
     fn weights(&self) -> Forward<Vec<f64>> {
         let elements = self.old.saturating_mul(self.new);
@@ -133,7 +122,7 @@ impl Axis {
         }
         let mut weights = vec![0.; elements];
         for p in 0..self.new {
-            let place = self.place(p).clamp(0., (self.old - 1) as f64);
+            let place = self.place::<f64>(p).clamp(0., (self.old - 1) as f64);
             let before = place as usize;
             let share = place - before as f64;
             weights[before * self.new + p] += 1. - share;
@@ -141,6 +130,15 @@ impl Axis {
         }
         Ok(weights)
     }
+}
+
+/// x's dimensions with another size of one axis: there can be more elements than the whole result
+/// has.
+fn resized(x: &Tensor, axis: usize, new: usize) -> Forward<Vec<usize>> {
+    let mut sizes = x.dims().to_vec();
+    sizes[axis] = new;
+    check_size(&sizes)?;
+    Ok(sizes)
 }
 
 /// The old pixels of these indices along an axis.
@@ -153,8 +151,7 @@ fn pick(x: &Tensor, axis: usize, indices: Vec<u32>) -> Forward<Tensor> {
         return super::index::select(x, axis, indices);
     }
     // Pixels of the last axis lie side by side: a sum of neighbours is the gradient.
-    let mut sizes = x.dims().to_vec();
-    sizes[axis] = new;
+    let sizes = resized(x, axis, new)?;
     let pixels = x.reshape((x.elem_count(), 1))?;
     Ok(pixels.broadcast_as((x.elem_count(), times))?.reshape(sizes)?)
 }
@@ -163,8 +160,7 @@ fn pick(x: &Tensor, axis: usize, indices: Vec<u32>) -> Forward<Tensor> {
 /// value that is not finite makes the others along the axis NaN.
 fn interpolate(x: &Tensor, axis: usize, of: &Axis) -> Forward<Tensor> {
     check_float("the input", x)?;
-    let mut sizes = x.dims().to_vec();
-    sizes[axis] = of.new;
+    let mut sizes = resized(x, axis, of.new)?;
     if x.elem_count() == 0 || of.new == 0 {
         return Ok(Tensor::zeros(sizes, x.dtype(), x.device())?);
     }

@@ -183,7 +183,7 @@ fn size(name: &str, value: i64, least: i64) -> Convert<usize> {
 }
 
 fn dimension(name: &str, axis: i64) -> Convert<isize> {
-    if axis.abs() <= 64 {
+    if axis.unsigned_abs() <= 64 {
         return Ok(axis as isize);
     }
     invalid(format!("{name} = {axis} is no dimension"))

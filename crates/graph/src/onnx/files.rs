@@ -84,7 +84,7 @@ mod tests {
         builder.finish(vec![y]).unwrap().save_onnx(at("own.onnx"), &[]).unwrap();
         assert!(Graph::is_own_onnx(&at("own.onnx")));
         assert_eq!(Graph::onnx_files(&at("own.onnx")).unwrap(), [at("own.onnx")]);
-        // Version 8, by `foresight` and by `pytorch`.
+        // Version 8, by `foresight`.
         std::fs::write(at("other.onnx"), b"\x08\x08\x12\x09foresight").unwrap();
         assert!(!Graph::is_own_onnx(&at("other.onnx")) && !Graph::is_own_onnx(&at("none")));
         std::fs::write(at("text"), "foresee").unwrap();

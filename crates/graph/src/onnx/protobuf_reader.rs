@@ -1,5 +1,6 @@
 //! Protocol Buffers: the fields of a message, as parts of the bytes that hold it. A part never
-//! reaches beyond its message, and nothing is allocated that is larger than its bytes allow.
+//! reaches beyond its message, and a byte of it needs at most eight of memory: an integer takes one
+//! or more.
 
 use crate::onnx_error::OnnxError;
 

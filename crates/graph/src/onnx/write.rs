@@ -155,10 +155,9 @@ fn data_type(dtype: DType) -> i64 {
 
 /// The tensor in the type in which it is written.
 fn written(tensor: &Tensor) -> Result<Tensor> {
-    let dtype = match data_type(tensor.dtype()) {
-        11 => DType::F64,
-        9 => DType::U8,
-        1 => DType::F32,
+    let dtype = match tensor.dtype() {
+        DType::F64 | DType::U8 => tensor.dtype(),
+        dtype if dtype.is_float() => DType::F32,
         _ => DType::I64,
     };
     Ok(tensor.detach().to_dtype(dtype)?)

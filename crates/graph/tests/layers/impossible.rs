@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use foresee_graph::{
-    Builder, ConvTranspose, Error, Gemm, Kind, Op, OpError, Padding, Pool, PoolKind, Softmax,
-    Window,
+    Builder, ConvTranspose, Coordinates, Error, Gemm, Kind, Op, OpError, Padding, Pool, PoolKind,
+    Resize, ResizeMode, Softmax, Window,
 };
 use foresee_kernels::Rows;
 
@@ -84,6 +84,35 @@ fn results_that_are_too_large_are_refused() {
         Op::AttentionMasks(Rows::all(1 << 16, 1)),
         &[&[1, 1, 256, 256], &[1 << 16, 1, 1, 1], &[1 << 16]],
     );
+    // The result is small, but not what lies between two axes.
+    let far = [(0, 0), (1 << 20, 1 << 20), (0, 0)];
+    let pool = Pool {
+        kind: PoolKind::Max,
+        kernel: vec![1 << 12, (1 << 20) + 1, 1],
+        window: Window { padding: Padding::Explicit(far.to_vec()), ..Window::new(3) },
+        ceil: false,
+        count_include_pad: false,
+    };
+    large(Op::Pool(pool), &[&[1, 1, 1 << 12, 1, 1]]);
+}
+
+#[test]
+fn what_a_resize_holds_between_two_axes_is_not_too_large() -> Result<(), Box<dyn std::error::Error>>
+{
+    for mode in [ResizeMode::Linear, ResizeMode::Nearest] {
+        let resize = Resize {
+            mode,
+            coordinates: Coordinates::Asymmetric,
+            nearest: foresee_graph::Nearest::Floor,
+        };
+        let x = zeros(&[1 << 15, 4]);
+        let none = Tensor::zeros(0, DType::F32, &Device::Cpu)?;
+        let pixels = (1u32 << 15) as f32;
+        let scales = Tensor::new(&[1. / pixels, pixels], &Device::Cpu)?;
+        let error = apply(Op::Resize(resize), &[x, none, scales]).unwrap_err();
+        assert!(matches!(error, Error::Node { source: OpError::TooLarge { .. }, .. }), "{error}");
+    }
+    Ok(())
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Dilated convolution (Table 1) and its two gradients, as products on the padded image itself: no
-//! image is unfolded.
+//! The paper's network's convolution (Table 1; stride 1, "same" padding, dilation, channels last) and
+//! its two gradients, as products on the padded image itself: no image is unfolded. Those of any
+//! network are in [`convolution`](crate::convolution()).
 
 mod forward;
 mod geometry;

@@ -3,8 +3,12 @@
 
 use candle_core::{Device, Tensor};
 
-use super::ConvOptions;
 use super::axis::Axis;
+use super::{ConvOptions, NAME};
+use crate::error::{Result, shape};
+
+/// Values of a padded or unfolded batch, at most.
+const MOST: usize = 1 << 31;
 
 /// Shapes as in [`convolution`](super::convolution), whose axes these are.
 pub(super) fn convolution(
@@ -13,9 +17,10 @@ pub(super) fn convolution(
     bias: Option<&Tensor>,
     options: &ConvOptions,
     [rows, columns]: [Axis; 2],
-) -> candle_core::Result<Tensor> {
+) -> Result<Tensor> {
     let (images, inputs, ..) = x.dims4()?;
     let (outputs, ..) = weight.dims4()?;
+    check_memory(x, options, rows, columns)?;
     let [top, bottom, left, right] = options.padding;
     let x = x.contiguous()?.pad_with_zeros(2, top, bottom)?.pad_with_zeros(3, left, right)?;
     let (_, _, height, width) = x.dims4()?;
@@ -36,8 +41,25 @@ pub(super) fn convolution(
         .transpose(0, 1)?
         .contiguous()?;
     match bias {
-        Some(bias) => y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?),
+        Some(bias) => Ok(y.broadcast_add(&bias.reshape((1, outputs, 1, 1))?)?),
         None => Ok(y),
+    }
+}
+
+/// Refuses what would need much more memory than x and the result.
+fn check_memory(x: &Tensor, options: &ConvOptions, rows: Axis, columns: Axis) -> Result<()> {
+    let (images, inputs, height, width) = x.dims4()?;
+    let [top, bottom, left, right] = options.padding.map(|pad| pad as u128);
+    let padded = (height as u128 + top + bottom) * (width as u128 + left + right);
+    let pixels = rows.outputs as u128 * columns.outputs as u128;
+    let unfolded = pixels * (rows.kernel as u128 * columns.kernel as u128);
+    let values = padded.max(unfolded).saturating_mul((images.max(1) * inputs) as u128);
+    match values <= MOST as u128 {
+        true => Ok(()),
+        false => {
+            let expected = format!("at most {MOST} values with its padding, and for all taps");
+            Err(shape(NAME, "x", expected, x))
+        }
     }
 }
 

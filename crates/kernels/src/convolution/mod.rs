@@ -1,5 +1,6 @@
 //! Convolutions of two dimensions with any kernel, stride, padding, dilation and groups, and their
-//! gradients.
+//! gradients, for any network. Those of the paper's network, channels last and with "same" padding,
+//! are in [`conv`](crate::conv).
 //!
 //! All three are products of `f32` tiles. Images stay as they lie in memory, plane by plane: a tile
 //! has some channels of neighbouring pixels. Groups of few channels have no tiles; there whole
@@ -82,7 +83,8 @@ impl ConvOptions {
 /// Differentiable in `x`, `weight` and `bias`; gradients are computed of those that are, or depend
 /// on, variables. An x that is contiguous is not copied.
 ///
-/// Tensors other than `f32` on the CPU take a composition of candle's operations.
+/// Tensors other than `f32` on the CPU take a composition of candle's operations, which needs memory
+/// for the padded images and for what every tap reads.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -99,7 +101,8 @@ impl ConvOptions {
 /// ```
 ///
 /// # Errors
-/// If the shapes do not fit each other and the groups, or a window does not fit the padded image.
+/// If the shapes do not fit each other and the groups, a window does not fit the padded image, or
+/// the result (in the composition also the padded images) is too large.
 pub fn convolution(
     x: &Tensor,
     weight: &Tensor,
@@ -117,10 +120,10 @@ pub fn convolution(
     let no_bias = || Tensor::zeros(outputs, DType::F32, &Device::Cpu);
     match bias {
         Some(b) if !cpu_kernel_takes(&[x, weight, b]) => {
-            Ok(composed::convolution(x, weight, bias, options, axes)?)
+            composed::convolution(x, weight, bias, options, axes)
         }
         None if !cpu_kernel_takes(&[x, weight]) => {
-            Ok(composed::convolution(x, weight, bias, options, axes)?)
+            composed::convolution(x, weight, bias, options, axes)
         }
         _ => {
             let bias = bias.map_or_else(no_bias, Tensor::contiguous)?;

@@ -4,7 +4,7 @@ use std::array::from_fn;
 
 use pulp::{Simd, WithSimd};
 
-use crate::factor::Factor;
+use crate::factor::{Factor, multiply_add};
 use crate::isa::Instructions;
 
 /// Rows and columns of a tile, as many as there are registers for.
@@ -132,12 +132,7 @@ pub(super) unsafe fn add_product_in_place<
                 }
                 packed = packed.wrapping_add(columns);
             }
-            for (r, sums) in in_registers.iter_mut().enumerate() {
-                let factor = simd.splat_f32s(*a.add(r));
-                for (sum, &b) in sums.iter_mut().zip(&b) {
-                    *sum = simd.mul_add_e_f32s(factor, b, *sum);
-                }
-            }
+            multiply_add(simd, |r| *a.add(r), &b, &mut in_registers);
         }
         a = a.wrapping_add(R);
     }
@@ -165,12 +160,7 @@ pub(super) fn add_product_of_rows<S: Simd, const R: usize, const N: usize>(
         unsafe {
             let vectors: [S::f32s; N] =
                 from_fn(|n| b.add(n * S::F32_LANES).cast::<S::f32s>().read_unaligned());
-            for (sums, row) in sums.iter_mut().zip(&rows) {
-                let factor = simd.splat_f32s(*row.add(k));
-                for (sum, &vector) in sums.iter_mut().zip(&vectors) {
-                    *sum = simd.mul_add_e_f32s(factor, vector, *sum);
-                }
-            }
+            multiply_add(simd, |r| *rows[r].add(k), &vectors, sums);
         }
         b = b.wrapping_add(columns);
     }

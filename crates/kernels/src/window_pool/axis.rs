@@ -50,7 +50,8 @@ impl Axis {
         Ok([Self::new(operation, h, rows)?, Self::new(operation, w, columns)?])
     }
 
-    fn new(operation: &'static str, inputs: usize, axis: PoolAxis) -> Result<Self> {
+    /// The windows of an axis of so many pixels.
+    pub fn new(operation: &'static str, inputs: usize, axis: PoolAxis) -> Result<Self> {
         let window = |output: usize| {
             axis.window(inputs, output).ok_or(Error::EmptyWindow {
                 operation,
@@ -67,8 +68,14 @@ impl Axis {
         self.windows.iter().map(|window| window.pixels).max().unwrap_or(0)
     }
 
-    /// Each window's mean as a linear map of the axis.
-    pub fn means(&self, count_include_pad: bool) -> AxisWeights {
+    /// Each window's mean as a linear map of the axis; `None` if each is of one pixel, in order.
+    pub fn means(&self, count_include_pad: bool) -> Option<AxisWeights> {
+        let is_pixel = |(i, window): (usize, &Window)| {
+            window.start == i && window.pixels == 1 && window.count(count_include_pad) == 1
+        };
+        if self.windows.len() == self.inputs && self.windows.iter().enumerate().all(is_pixel) {
+            return None;
+        }
         let mut weights = AxisWeights::zeros(self.inputs, self.windows.len());
         for (output, window) in self.windows.iter().enumerate() {
             let weight = 1. / window.count(count_include_pad) as f64;
@@ -76,7 +83,7 @@ impl Axis {
                 weights.add(output, window.start + tap * self.step, weight);
             }
         }
-        weights
+        Some(weights)
     }
 }
 

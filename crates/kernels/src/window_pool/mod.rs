@@ -8,13 +8,14 @@ mod planes;
 
 use std::marker::PhantomData;
 
-use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Storage, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, WithDType};
 
 pub use self::axis::PoolAxis;
 pub(crate) use self::axis::{Axis, Window};
 use self::planes::Planes;
 use crate::error::Result;
 use crate::isa::Instructions;
+use crate::storage::{slice, with_slices};
 
 /// The maximum of each window, x [B, C, H, W] → [B, C, H', W'], for windows along the rows and
 /// along the columns. Padding is never a maximum. The gradient goes to the maximum; of equal ones
@@ -125,11 +126,8 @@ impl<T: WithDType> CustomOp1 for Pool<T> {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let Some((start, end)) = layout.contiguous_offsets() else {
-            bail!("a contiguous tensor is needed")
-        };
         let (b, c, _, _) = layout.shape().dims4()?;
-        let x = &T::cpu_storage_as_slice(x)?[start..end];
+        let x = slice::<T>(x, layout)?;
         let y = match self.kind {
             Kind::Max => self.planes().max(x, b * c),
             Kind::Average { count_include_pad } => {
@@ -145,7 +143,7 @@ impl<T: WithDType> CustomOp1 for Pool<T> {
         if !x.track_op() {
             return Ok(None);
         }
-        let dx = with_values::<T, _, 2>([x, g], |[x, g]| match self.kind {
+        let dx = with_slices::<T, _, 2>([x, g], |[x, g]| match self.kind {
             Kind::Max => self.planes().max_gradient(x, g),
             Kind::Average { count_include_pad } => {
                 self.planes().average_gradient(x.len(), g, count_include_pad)
@@ -155,22 +153,64 @@ impl<T: WithDType> CustomOp1 for Pool<T> {
     }
 }
 
-/// Calls `f` with the values of tensors on the CPU, each in the order of its indices.
-fn with_values<T: WithDType, R, const N: usize>(
-    tensors: [&Tensor; N],
-    f: impl FnOnce([&[T]; N]) -> R,
-) -> candle_core::Result<R> {
-    let tensors: Vec<Tensor> =
-        tensors.into_iter().map(Tensor::contiguous).collect::<candle_core::Result<_>>()?;
-    let stored: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
-    let mut slices = [&[][..]; N];
-    for (values, (storage, layout)) in slices.iter_mut().zip(&stored) {
-        *values = match (&**storage, layout.contiguous_offsets()) {
-            (Storage::Cpu(storage), Some((start, end))) => {
-                &T::cpu_storage_as_slice(storage)?[start..end]
-            }
-            _ => bail!("a tensor on the CPU is needed"),
-        };
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Var};
+
+    use super::*;
+
+    type AnyResult<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+    /// Values, and the gradient of a sum of squares.
+    fn values_and_gradient(
+        x: &Tensor,
+        pool: impl Fn(&Tensor) -> Result<Tensor>,
+    ) -> AnyResult<[Vec<f64>; 2]> {
+        let x = Var::from_tensor(x)?;
+        let y = pool(&x)?;
+        let gradients = y.sqr()?.sum_all()?.backward()?;
+        let gradient = gradients.get(&x).ok_or("no gradient")?;
+        Ok([y.flatten_all()?.to_vec1()?, gradient.flatten_all()?.to_vec1()?])
     }
-    Ok(f(slices))
+
+    fn assert_near(ours: [Vec<f64>; 2], theirs: [Vec<f64>; 2]) {
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert_eq!(ours.len(), theirs.len());
+            for (a, b) in ours.iter().zip(theirs) {
+                assert!((a - b).abs() < 1e-12, "{a} and {b}");
+            }
+        }
+    }
+
+    /// Other tensors than `f32` and `f64` on the CPU take the compositions.
+    #[test]
+    fn compositions_are_the_loops() -> AnyResult {
+        let x = Tensor::randn(0f64, 1., (2, 3, 7, 6), &Device::Cpu)?;
+        let axis = |kernel, stride, dilation, padding, outputs| PoolAxis {
+            kernel,
+            stride,
+            dilation,
+            padding,
+            outputs,
+        };
+        for axes in [
+            [axis(3, 2, 1, (1, 1), 4), axis(2, 1, 1, (0, 0), 5)],
+            [axis(2, 3, 2, (1, 0), 2), axis(3, 2, 1, (0, 2), 3)],
+            [axis(7, 7, 1, (0, 0), 1), axis(1, 1, 1, (0, 0), 6)],
+        ] {
+            let axes = Axis::of_image("test", &x, axes)?;
+            let loops = |kind| {
+                let axes = axes.clone();
+                move |x: &Tensor| by_loops(x, kind, axes.clone())
+            };
+            let composed = values_and_gradient(&x, |x| composed::max(x, &axes[0], &axes[1]))?;
+            assert_near(composed, values_and_gradient(&x, loops(Kind::Max))?);
+            for count_include_pad in [false, true] {
+                let mean = |x: &Tensor| composed::average(x, &axes[0], &axes[1], count_include_pad);
+                let by_loops = loops(Kind::Average { count_include_pad });
+                assert_near(values_and_gradient(&x, mean)?, values_and_gradient(&x, by_loops)?);
+            }
+        }
+        Ok(())
+    }
 }

@@ -5,77 +5,16 @@ use std::iter::Peekable;
 use candle_core::Tensor;
 use foresee_graph::{ChannelGroup, Graph, NodeId, Removal, ValueId};
 
-use super::order::{GroupOrder, GroupRule, lasso, norms, semantic};
+use super::order::GroupOrder;
 use super::statistics::GroupStatistics;
 use crate::error::{Error, Result};
-use crate::prune::{Norm, PruneOrder, PruneRule, Takeover, Victim};
+use crate::prune::Takeover;
 use crate::tally::Tally;
 
 /// Bytes of what comes before a group that are held at once, for as many batches as they suffice.
 const HELD_BYTES: usize = 1 << 29;
 
-/// Which orders of a group's units are compared, and with which takeovers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GroupStudy {
-    /// The norm that decides which member of a correlated pair goes.
-    pub norm: Norm,
-    /// Rank pairs by |ρ| instead of ρ.
-    pub absolute: bool,
-    /// Number of random orders.
-    pub random_orders: u64,
-    /// Seed of the first random order; the others count up from it.
-    pub seed: u64,
-}
-
-impl Default for GroupStudy {
-    fn default() -> Self {
-        Self { norm: Norm::Filter, absolute: false, random_orders: 3, seed: 0 }
-    }
-}
-
-impl GroupStudy {
-    /// The orders of a group by these rules. That of [`GroupRule::Taylor`] needs the group's
-    /// [`Taylor::terms`](super::Taylor::terms), and is left out without them.
-    ///
-    /// # Errors
-    /// If there are no statistics of the group.
-    pub fn orders(
-        &self,
-        rules: &[GroupRule],
-        statistics: &GroupStatistics,
-        group: &ChannelGroup,
-        taylor: Option<&[f64]>,
-    ) -> Result<Vec<GroupOrder>> {
-        let of = |&rule: &GroupRule| match rule {
-            GroupRule::Taylor => Ok(taylor.map(GroupOrder::taylor).into_iter().collect()),
-            GroupRule::Of(rule) => self.order(rule, statistics, group),
-        };
-        Ok(rules.iter().map(of).collect::<Result<Vec<_>>>()?.concat())
-    }
-
-    fn order(
-        &self,
-        rule: PruneRule,
-        statistics: &GroupStatistics,
-        group: &ChannelGroup,
-    ) -> Result<Vec<GroupOrder>> {
-        let semantic = |victim| semantic(statistics, group, self.norm, victim, self.absolute);
-        let by = |norm| Ok(PruneOrder::by_norm(norm, &norms(statistics, group, norm)?));
-        let one = match rule {
-            PruneRule::Random => {
-                let seeds = (0..self.random_orders).map(|i| self.seed.wrapping_add(i));
-                let order = |seed| PruneOrder::random(group.units, seed).into();
-                return Ok(seeds.map(order).collect());
-            }
-            PruneRule::Lower => semantic(Victim::Lower),
-            PruneRule::Higher => semantic(Victim::Higher),
-            PruneRule::FilterNorm => by(Norm::Filter),
-            PruneRule::ReadoutNorm => by(Norm::Readout),
-            PruneRule::Lasso => lasso(statistics, group),
-        };
-        Ok(vec![one?.into()])
-    }
-
+impl GroupStatistics<'_> {
     /// The curves of a group: every order with every one of these takeovers, pruned to each of
     /// `counts`, and how often the smaller network is right by its first output. Each network is
     /// made when it runs. What comes before the group is computed once for all.
@@ -84,10 +23,10 @@ impl GroupStudy {
     /// Counts that leave nothing of a part of the channels are left out.
     ///
     /// # Errors
-    /// The first error of a batch or of a network, or if the group is fixed or has no statistics.
+    /// The first error of a batch or of a network, or if the graph has several inputs, or the group
+    /// is fixed or has no statistics.
     pub fn curves<E: From<Error>>(
         &self,
-        statistics: &GroupStatistics,
         group: &ChannelGroup,
         orders: &[GroupOrder],
         (takeovers, counts): (&[Takeover], &[usize]),
@@ -100,7 +39,7 @@ impl GroupStudy {
         };
         let mut curves: Vec<GroupCurve> =
             orders.iter().flat_map(|o| takeovers.iter().map(move |&t| curve(o, t))).collect();
-        let graph = statistics.graph;
+        let graph = self.graph;
         let border = border(graph, first_changed(graph, group));
         let mut batches = batches.peekable();
         while batches.peek().is_some() {
@@ -108,7 +47,7 @@ impl GroupStudy {
             for GroupCurve { order, takeover, tallies } in &mut curves {
                 for (count, tally) in tallies {
                     let removal = Removal { group, units: order.pruned(*count) };
-                    match statistics.cut(&[removal], *takeover, self.absolute) {
+                    match self.cut(&[removal], *takeover) {
                         Err(Error::Graph(foresee_graph::Error::NothingLeft { .. })) => {}
                         smaller => add(&smaller?, &held, tally)?,
                     }
@@ -155,9 +94,7 @@ fn hold<E: From<Error>>(
 
 /// The values at the border, from images.
 fn before(graph: &Graph, images: &Tensor, border: &[ValueId]) -> Result<Vec<(ValueId, Tensor)>> {
-    let inputs: Vec<(ValueId, Tensor)> =
-        graph.inputs().iter().map(|&input| (input, images.clone())).collect();
-    let values = graph.evaluate(&inputs, border)?;
+    let values = graph.evaluate(&graph.given(std::slice::from_ref(images))?, border)?;
     Ok(border.iter().copied().zip(values.into_iter().map(|value| value.detach())).collect())
 }
 

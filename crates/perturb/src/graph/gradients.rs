@@ -92,14 +92,16 @@ pub(super) struct Sum {
 }
 
 impl Activation {
-    /// A tensor of the activation's shape, image by image.
-    pub(super) fn by_image(&self, tensor: &Tensor) -> Result<Vec<(usize, Tensor)>> {
-        let first = self.images.start;
-        if self.images.len() == 1 {
-            return Ok(vec![(first, tensor.clone())]);
-        }
-        let row = |row: usize| Ok((first + row, tensor.narrow(0, row, 1)?));
-        (0..self.images.len()).map(row).collect()
+    /// The sums over blocks and positions of a read's samples [blocks, channels, samples], or of
+    /// some of its channels, as the read of this activation has them: [channels, images].
+    pub(super) fn by_image(&self, read: &Read, samples: &Tensor) -> Result<Tensor> {
+        let (blocks, channels, _) = samples.dims3()?;
+        let copies = read.places.len() / read.channels.max(1);
+        let images = self.images.len();
+        let positions = samples.elem_count() / (blocks * channels * copies * images).max(1);
+        let samples = samples.to_dtype(DType::F64)?;
+        let samples = samples.reshape(vec![blocks, channels, copies, images, positions])?;
+        Ok(samples.sum(4)?.sum(2)?.sum(0)?)
     }
 }
 
@@ -146,7 +148,7 @@ pub struct UnitGradients<'a> {
 }
 
 impl UnitGradients<'_> {
-    /// Those of a group, by its place in the list: [images][units].
+    /// Those of a group, by its place in the list: `[images][units]`.
     ///
     /// # Errors
     /// If there is no such group, or an activation has another shape than the group's.
@@ -155,23 +157,23 @@ impl UnitGradients<'_> {
         let found = masks.group(group)?;
         let mut sums = vec![vec![0.; found.units]; *images];
         for (activation, gradient) in read.iter().zip(&self.of) {
+            let Some(gradient) = gradient else { continue };
             let own = masks.taps[activation.tap].of.iter().filter(|of| of.0 == group);
-            let own: Vec<&Read> = own.map(|of| &found.reads[of.1]).collect();
-            let Some(gradient) = gradient.as_ref().filter(|_| !own.is_empty()) else { continue };
-            let terms = (&activation.value * gradient)?.to_dtype(DType::F64)?;
-            for (image, terms) in activation.by_image(&terms)? {
-                own.iter().try_for_each(|read| add_terms(read, &terms, &mut sums[image]))?;
+            for read in own.map(|of| &found.reads[of.1]) {
+                let terms = (read.samples(&activation.value)? * read.samples(gradient)?)?;
+                let by_channel = activation.by_image(read, &terms)?.to_vec2::<f64>()?;
+                add_units(&mut sums[activation.images.clone()], &by_channel, &read.units);
             }
         }
         Ok(sums)
     }
 }
 
-/// Adds the terms of all positions to those of the units.
-fn add_terms(read: &Read, terms: &Tensor, sums: &mut [f64]) -> Result<()> {
-    let by_channel = read.samples(terms)?.sum(2)?.sum(0)?.to_vec1::<f64>()?;
-    for (sum, channels) in sums.iter_mut().zip(&read.units) {
-        *sum += channels.iter().map(|&channel| by_channel[channel]).sum::<f64>();
+/// Adds [channels][images] to [images][units].
+fn add_units(sums: &mut [Vec<f64>], by_channel: &[Vec<f64>], units: &[Vec<usize>]) {
+    for (image, sums) in sums.iter_mut().enumerate() {
+        for (sum, channels) in sums.iter_mut().zip(units) {
+            *sum += channels.iter().map(|&channel| by_channel[channel][image]).sum::<f64>();
+        }
     }
-    Ok(())
 }

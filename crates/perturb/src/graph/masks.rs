@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use candle_core::Tensor;
-use foresee_graph::{ChannelGroup, Consumer, Graph, NodeId, Op, Read, ValueId};
+use foresee_graph::{ChannelGroup, Consumer, Graph, Node, NodeId, Op, Read, ValueId};
 
 use crate::error::{Error, Result};
 
@@ -41,11 +41,11 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Debug)]
 pub struct UnitMasks<'a> {
-    pub(super) groups: Vec<&'a ChannelGroup>,
+    groups: Vec<&'a ChannelGroup>,
     /// The graph, in which what each node reads is a value of its own.
     pub(super) graph: Graph,
     pub(super) taps: Vec<Tap>,
-    /// The outputs of convolutions that read channels with a weight, whose gradients are wanted.
+    /// What convolutions compute that read channels with a weight, if its gradients are wanted.
     pub(super) sums: Vec<ValueId>,
     /// Whether the first axis of all that is read is the images.
     rows_are_images: OnceCell<bool>,
@@ -59,8 +59,17 @@ pub(super) struct Tap {
     pub(super) of: Vec<(usize, usize)>,
     /// The node's reading.
     pub(super) consumer: Consumer,
-    /// What it computes, if it is a convolution with a weight.
-    pub(super) convolved: Option<ValueId>,
+    /// How, if it is a convolution with a weight.
+    pub(super) convolution: Option<Convolution>,
+}
+
+/// A convolution with a weight.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Convolution {
+    pub(super) weight: ValueId,
+    pub(super) output: ValueId,
+    /// The product of its strides if it is transposed.
+    pub(super) transposed: Option<usize>,
 }
 
 impl<'a> UnitMasks<'a> {
@@ -90,11 +99,11 @@ impl<'a> UnitMasks<'a> {
         })
     }
 
-    /// The same, with what [`Replaced`](crate::Replaced) needs: the gradients of what convolutions
-    /// compute. It costs the memory of that once more.
+    /// The same, with what takeovers in a [`TakeoverDirection`](crate::TakeoverDirection) need: the
+    /// gradients of what convolutions compute. It costs the memory of that once more.
     #[must_use]
     pub fn for_takeovers(mut self) -> Self {
-        self.sums = self.taps.iter().filter_map(|tap| tap.convolved).collect();
+        self.sums = self.taps.iter().filter_map(|tap| Some(tap.convolution?.output)).collect();
         self.sums.sort_unstable();
         self.sums.dedup();
         self
@@ -113,10 +122,7 @@ impl<'a> UnitMasks<'a> {
         m: f64,
     ) -> Result<Vec<Tensor>> {
         let found = self.group(group)?;
-        if let Some(&unit) = units.iter().find(|&&unit| unit >= found.units) {
-            let (group, units) = (found.name.clone(), found.units);
-            return Err(foresee_graph::Error::NoUnit { group, unit, units }.into());
-        }
+        check_units(found, units)?;
         let masked = |id: ValueId, value: &Tensor| {
             let tap = self.taps.iter().find(|tap| tap.value == id);
             let reads = tap.iter().flat_map(|tap| &tap.of).filter(|of| of.0 == group);
@@ -127,8 +133,7 @@ impl<'a> UnitMasks<'a> {
             }
             Ok(masked)
         };
-        let given: Vec<(ValueId, Tensor)> =
-            self.graph.inputs().iter().copied().zip(inputs.iter().cloned()).collect();
+        let given = self.graph.given(inputs)?;
         let outputs = self.graph.evaluate_mapped(&given, self.graph.outputs(), &masked)?;
         Ok(outputs.into_iter().map(|output| output.detach()).collect())
     }
@@ -145,9 +150,9 @@ impl<'a> UnitMasks<'a> {
         inputs: &[Tensor],
         images: &Range<usize>,
     ) -> Result<Vec<(ValueId, Tensor)>> {
-        let ids = self.graph.inputs().iter().copied();
         let part = |input: &Tensor| input.narrow(0, images.start, images.len());
-        ids.zip(inputs).map(|(id, input)| Ok((id, part(input)?))).collect()
+        let parts = inputs.iter().map(part).collect::<candle_core::Result<Vec<_>>>()?;
+        Ok(self.graph.given(&parts)?)
     }
 
     /// Whether all that is read has a row for each image: [n, ...] for n images. What it has for
@@ -174,14 +179,31 @@ impl<'a> UnitMasks<'a> {
 
 impl Tap {
     fn new(graph: &Graph, read: &Read, consumer: &Consumer) -> Self {
-        let node = graph.node(consumer.node);
-        let is_convolution = matches!(node.op, Op::Conv(_)) && consumer.weight.is_some();
-        Self {
-            value: read.value,
-            of: vec![],
-            consumer: consumer.clone(),
-            convolved: node.outputs.first().copied().filter(|_| is_convolution),
+        let convolution = Convolution::new(graph.node(consumer.node), consumer);
+        Self { value: read.value, of: vec![], consumer: consumer.clone(), convolution }
+    }
+}
+
+impl Convolution {
+    fn new(node: &Node, consumer: &Consumer) -> Option<Self> {
+        let transposed = match &node.op {
+            Op::Conv(_) => None,
+            Op::ConvTranspose(settings) => Some(settings.window.stride.iter().product()),
+            _ => return None,
+        };
+        let (weight, output) = (consumer.weight?.value, *node.outputs.first()?);
+        Some(Self { weight, output, transposed })
+    }
+}
+
+/// Makes sure that a group has these units.
+pub(super) fn check_units(group: &ChannelGroup, units: &[usize]) -> Result<()> {
+    match units.iter().find(|&&unit| unit >= group.units) {
+        Some(&unit) => {
+            let (group, units) = (group.name.clone(), group.units);
+            Err(foresee_graph::Error::NoUnit { group, unit, units }.into())
         }
+        None => Ok(()),
     }
 }
 

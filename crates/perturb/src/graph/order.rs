@@ -4,7 +4,7 @@ use foresee_graph::ChannelGroup;
 
 use super::statistics::GroupStatistics;
 use crate::error::{Error, Result};
-use crate::prune::{Norm, PruneOrder, PrunePlan, PruneRule, Victim};
+use crate::prune::{Norm, PruneOrder, PrunePlan, PruneRule, Victim, lowest_first};
 
 /// A rule by which the units of a group are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,44 +55,92 @@ impl From<PruneOrder> for GroupOrder {
     }
 }
 
-impl GroupOrder {
-    /// The units with the lowest first-order terms ([`Taylor::terms`](super::Taylor::terms)) first.
-    pub fn taylor(terms: &[f64]) -> Self {
-        let mut order: Vec<usize> = (0..terms.len()).collect();
-        order.sort_by(|&a, &b| terms[a].total_cmp(&terms[b]));
-        Self { rule: GroupRule::Taylor, seed: None, order }
+impl GroupStatistics<'_> {
+    /// The orders of a group's units by these rules: a random one for each of `seeds`, and one of
+    /// each other rule. `taylor` are the group's [`Taylor::terms`](super::Taylor::terms), which
+    /// [`GroupRule::Taylor`] alone needs.
+    ///
+    /// # Errors
+    /// As [`order`](Self::order).
+    pub fn orders(
+        &self,
+        group: &ChannelGroup,
+        rules: &[GroupRule],
+        taylor: Option<&[f64]>,
+        seeds: &[u64],
+    ) -> Result<Vec<GroupOrder>> {
+        let mut orders = vec![];
+        for &rule in rules {
+            let seeds = if rule == GroupRule::Of(PruneRule::Random) { seeds } else { &[0] };
+            for &seed in seeds {
+                orders.push(self.order(group, rule, taylor, seed)?);
+            }
+        }
+        Ok(orders)
+    }
+
+    /// The order of a group's units by one rule; `seed` decides a random order.
+    ///
+    /// # Errors
+    /// If the rule needs statistics of the group and there are none, or needs Taylor terms and there
+    /// are none, or of another number of units; or if a value is not finite.
+    pub fn order(
+        &self,
+        group: &ChannelGroup,
+        rule: GroupRule,
+        taylor: Option<&[f64]>,
+        seed: u64,
+    ) -> Result<GroupOrder> {
+        let by = |norm| Ok(PruneOrder::by_norm(norm, &self.norms(group, norm)?).into());
+        let GroupRule::Of(of) = rule else {
+            let order = lowest_first(taylor_terms(group, taylor)?);
+            return Ok(GroupOrder { rule, seed: None, order });
+        };
+        match of {
+            PruneRule::Random => Ok(PruneOrder::random(group.units, seed).into()),
+            PruneRule::Lower => self.semantic(group, Victim::Lower),
+            PruneRule::Higher => self.semantic(group, Victim::Higher),
+            PruneRule::FilterNorm => by(Norm::Filter),
+            PruneRule::ReadoutNorm => by(Norm::Readout),
+            PruneRule::Lasso => self.lasso(group),
+        }
+    }
+
+    /// A norm of each unit.
+    fn norms(&self, group: &ChannelGroup, norm: Norm) -> Result<Vec<f64>> {
+        Ok(match norm {
+            Norm::Filter => group.filter_norms(self.graph)?,
+            Norm::Readout => group.readout_norms(self.graph)?,
+        })
+    }
+
+    /// The paper's semantic pruning (Figure 3): of the most correlated pair of units, the one with
+    /// the lower or the higher filter norm goes.
+    fn semantic(&self, group: &ChannelGroup, victim: Victim) -> Result<GroupOrder> {
+        let (correlation, norms) = (self.correlation(group)?, self.norms(group, Norm::Filter)?);
+        let plan = PrunePlan::semantic(&correlation, &norms, victim, false)?;
+        Ok(PruneOrder::semantic(&plan).into())
+    }
+
+    /// Channel selection by the lasso, over the units' shares in what the next layers receive.
+    fn lasso(&self, group: &ChannelGroup) -> Result<GroupOrder> {
+        let covariance = self.contribution_covariance(group)?;
+        if covariance.iter().flatten().any(|value| !value.is_finite()) {
+            return Err(Error::NotFinite);
+        }
+        Ok(PruneOrder::lasso(&covariance, &vec![vec![1.; group.units]; group.units])?.into())
     }
 }
 
-/// A norm of each unit.
-pub(super) fn norms(
-    statistics: &GroupStatistics,
-    group: &ChannelGroup,
-    norm: Norm,
-) -> Result<Vec<f64>> {
-    Ok(match norm {
-        Norm::Filter => group.filter_norms(statistics.graph)?,
-        Norm::Readout => group.readout_norms(statistics.graph)?,
-    })
-}
-
-/// The paper's semantic pruning (Figure 3): of the most correlated pair of units, one goes.
-pub(super) fn semantic(
-    statistics: &GroupStatistics,
-    group: &ChannelGroup,
-    norm: Norm,
-    victim: Victim,
-    absolute: bool,
-) -> Result<PruneOrder> {
-    let (correlation, norms) = (statistics.correlation(group)?, norms(statistics, group, norm)?);
-    Ok(PruneOrder::semantic(&PrunePlan::semantic(&correlation, &norms, victim, absolute)?))
-}
-
-/// Channel selection by the lasso, over the units' shares in what the next layers receive.
-pub(super) fn lasso(statistics: &GroupStatistics, group: &ChannelGroup) -> Result<PruneOrder> {
-    let contributions = statistics.contributions(group)?;
-    if contributions.iter().flatten().any(|value| !value.is_finite()) {
-        return Err(Error::NotFinite);
+/// Terms that are those of a group.
+fn taylor_terms<'a>(group: &ChannelGroup, terms: Option<&'a [f64]>) -> Result<&'a [f64]> {
+    let (what, channels) = ("the list of Taylor terms", group.units);
+    match terms {
+        Some(terms) if terms.len() == channels => Ok(terms),
+        Some(terms) => Err(Error::Channels { what, got: terms.len(), channels }),
+        None => Err(Error::Group {
+            group: group.name.clone(),
+            problem: "an order by Taylor terms needs the terms, from images with labels",
+        }),
     }
-    PruneOrder::lasso(&contributions, &vec![vec![1.; group.units]; group.units])
 }

@@ -1,6 +1,6 @@
 //! What the channels of a graph's groups do over many images, where they are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::Tensor;
 use foresee_analysis::ChannelCorrelation;
@@ -60,10 +60,8 @@ impl<'a> GroupStatistics<'a> {
     /// # Errors
     /// If an input does not fit the graph.
     pub fn add(&mut self, inputs: &[Tensor]) -> Result<()> {
-        let given: Vec<(ValueId, Tensor)> =
-            self.graph.inputs().iter().copied().zip(inputs.iter().cloned()).collect();
         let wanted: Vec<ValueId> = self.reads.keys().map(|key| key.0).collect();
-        let values = self.graph.evaluate(&given, &wanted)?;
+        let values = self.graph.evaluate(&self.graph.given(inputs)?, &wanted)?;
         for ((read, blocks), value) in self.reads.values_mut().zip(values) {
             let samples = read.samples(&value.detach())?;
             for (block, statistics) in blocks.iter_mut().enumerate() {
@@ -84,58 +82,67 @@ impl<'a> GroupStatistics<'a> {
         })
     }
 
-    /// The covariance `[U][U]` of a group's units, at the first value that is read with all of
-    /// them. The samples of a unit are those of all its channels, one after the other.
+    /// Pearson's correlation `[U][U]` among a group's units. That of a pair is taken at the first
+    /// value that is read with as many channels of one unit as of the other; their samples are those
+    /// of all these channels, one after the other. It is 0 where no value is read with both, such as
+    /// of channels that a split parts, and of a unit that never changes; and 1 of each unit with
+    /// itself.
     ///
     /// # Errors
-    /// If there are no statistics of the group, or no value that is read has all units.
-    pub fn covariance(&self, group: &ChannelGroup) -> Result<Vec<Vec<f64>>> {
-        let has_all = |read: &&Read| {
-            let counts = || read.units.iter().map(Vec::len);
-            counts().all(|count| count > 0) && counts().max() == counts().min()
-        };
-        let read = group.reads.iter().find(has_all).ok_or_else(|| Error::Group {
-            group: group.name.clone(),
-            problem: "no value that is read has all of its units",
-        })?;
-        let (mut means, mut products) = (vec![0.; group.units], vec![]);
-        products.resize(group.units, vec![0.; group.units]);
-        let blocks = self.blocks(read)?;
-        let of_unit = read.units.first().map_or(1, Vec::len);
-        let share = 1. / (blocks.len() * of_unit) as f64;
-        for block in blocks {
-            let (mean, covariance) = (block.means(), block.covariance());
-            for (i, of_i) in read.units.iter().enumerate() {
-                means[i] += share * of_i.iter().map(|&c| mean[c]).sum::<f64>();
-                for (j, of_j) in read.units.iter().enumerate() {
-                    let both = of_i.iter().zip(of_j);
-                    let product =
-                        |(&a, &b): (&usize, &usize)| covariance.get(a, b) + mean[a] * mean[b];
-                    products[i][j] += share * both.map(product).sum::<f64>();
+    /// If there are no statistics of the group, or a value was not finite.
+    pub fn correlation(&self, group: &ChannelGroup) -> Result<Vec<Vec<f64>>> {
+        let mut found = vec![vec![None; group.units]; group.units];
+        for read in &group.reads {
+            let counts: BTreeSet<usize> = read.units.iter().map(Vec::len).collect();
+            for count in counts.into_iter().filter(|&count| count > 0) {
+                let units: Vec<usize> =
+                    (0..group.units).filter(|&unit| read.units[unit].len() == count).collect();
+                if units.iter().all(|&i| units.iter().all(|&j| found[i][j].is_some())) {
+                    continue;
+                }
+                let covariance = self.covariance(read, &units)?;
+                let correlation = correlation_of_covariance(&covariance).ok_or(Error::NotFinite)?;
+                for (row, &i) in units.iter().enumerate() {
+                    for (column, &j) in units.iter().enumerate() {
+                        found[i][j].get_or_insert(correlation.get(row, column));
+                    }
                 }
             }
         }
-        if blocks.len() * of_unit == 1 {
-            // Without a detour over products, which costs digits where means are large.
-            let covariance = blocks[0].covariance();
-            let entry = |i: usize, j: usize| covariance.get(read.units[i][0], read.units[j][0]);
-            let row = |i| (0..group.units).map(|j| entry(i, j)).collect();
-            return Ok((0..group.units).map(row).collect());
-        }
-        for (row, a) in products.iter_mut().zip(&means) {
-            row.iter_mut().zip(&means).for_each(|(product, b)| *product -= a * b);
-        }
-        Ok(products)
+        let alone = |i: usize, j: usize| if i == j { 1. } else { 0. };
+        let row = |(i, row): (usize, Vec<Option<f64>>)| {
+            row.into_iter().enumerate().map(|(j, rho)| rho.unwrap_or(alone(i, j))).collect()
+        };
+        Ok(found.into_iter().enumerate().map(row).collect())
     }
 
-    /// Pearson's correlation `[U][U]` among a group's units, from their
-    /// [`covariance`](Self::covariance). A unit that never changes correlates with nothing.
-    ///
-    /// # Errors
-    /// As [`covariance`](Self::covariance), or if a value was not finite.
-    pub fn correlation(&self, group: &ChannelGroup) -> Result<Vec<Vec<f64>>> {
-        let covariance = Matrix::from_rows(&self.covariance(group)?);
-        Ok(correlation_of_covariance(&covariance).ok_or(Error::NotFinite)?.to_rows())
+    /// The covariance among units that are read with equally many channels, pooled over blocks and
+    /// channels: the mean of cov(a, b) + (μ_a - μ_i)(μ_b - μ_j) over the channels a and b of units i
+    /// and j, with μ_i the mean of those of i.
+    fn covariance(&self, read: &Read, units: &[usize]) -> Result<Matrix> {
+        let blocks = self.blocks(read)?;
+        let channels: Vec<&Vec<usize>> = units.iter().map(|&unit| &read.units[unit]).collect();
+        let of_unit = channels.first().map_or(1, |of| of.len());
+        let share = 1. / (blocks.len() * of_unit) as f64;
+        let of_block = |block: &ChannelCorrelation, of: &[usize]| -> f64 {
+            of.iter().map(|&channel| block.means()[channel]).sum()
+        };
+        let mean =
+            |of: &&Vec<usize>| share * blocks.iter().map(|block| of_block(block, of)).sum::<f64>();
+        let means: Vec<f64> = channels.iter().map(mean).collect();
+        let mut pooled = Matrix::zeros(units.len(), units.len());
+        for block in blocks {
+            let (mean, covariance) = (block.means(), block.covariance());
+            for (i, of_i) in channels.iter().enumerate() {
+                for (j, of_j) in channels.iter().enumerate() {
+                    let moment = |(&a, &b): (&usize, &usize)| {
+                        covariance.get(a, b) + (mean[a] - means[i]) * (mean[b] - means[j])
+                    };
+                    pooled.row_mut(i)[j] += share * of_i.iter().zip(*of_j).map(moment).sum::<f64>();
+                }
+            }
+        }
+        Ok(pooled)
     }
 
     /// Σ over all reads of Σ_cd Σ_cd·(WᵀW)_cd over the channels c of unit i and d of unit j, which
@@ -144,7 +151,7 @@ impl<'a> GroupStatistics<'a> {
     ///
     /// # Errors
     /// If there are no statistics of the group.
-    pub fn contributions(&self, group: &ChannelGroup) -> Result<Vec<Vec<f64>>> {
+    pub(super) fn contribution_covariance(&self, group: &ChannelGroup) -> Result<Vec<Vec<f64>>> {
         let mut sums = vec![vec![0.; group.units]; group.units];
         for read in &group.reads {
             let grams = read.gram(self.graph)?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use foresee_analysis::ChannelCorrelation;
 use foresee_graph::{Graph, Linear, Read, Reconstruction, Removal};
 
+use super::masks::check_units;
 use super::statistics::{GroupStatistics, key};
 use crate::error::Result;
 use crate::prune::{Roles, Takeover, least_squares, most_correlated};
@@ -15,14 +16,14 @@ type Partners = Vec<(usize, usize)>;
 impl GroupStatistics<'_> {
     /// The smaller graph without these units, in the order in which they go, under a takeover. With
     /// [`Takeover::Partner`] a unit's partner is the remaining one of its group with the highest
-    /// correlation, or with `absolute` the highest |ρ|. With [`Takeover::LeastSquares`] all kept
-    /// channels of a value that is read take over, those of other groups too.
+    /// [`correlation`](Self::correlation). With [`Takeover::LeastSquares`] all kept channels of a
+    /// value that is read take over, those of other groups too.
     ///
     /// # Errors
     /// If a group is fixed or of another graph, there is no such unit, none would be left, or a
     /// covariance is not finite.
-    pub fn cut(&self, removals: &[Removal], takeover: Takeover, absolute: bool) -> Result<Graph> {
-        let reconstructions = self.reconstructions(removals, takeover, absolute)?;
+    pub fn cut(&self, removals: &[Removal], takeover: Takeover) -> Result<Graph> {
+        let reconstructions = self.reconstructions(removals, takeover)?;
         Ok(self.graph.remove_channels_with(removals, &reconstructions)?)
     }
 
@@ -34,13 +35,12 @@ impl GroupStatistics<'_> {
         &self,
         removals: &[Removal],
         takeover: Takeover,
-        absolute: bool,
     ) -> Result<Vec<Reconstruction>> {
+        removals.iter().try_for_each(|removal| check_units(removal.group, removal.units))?;
         let partners = match takeover {
             Takeover::Nothing => return Ok(vec![]),
             Takeover::Partner => {
-                let of = |removal: &Removal| self.partners(removal, absolute);
-                Some(removals.iter().map(of).collect::<Result<Vec<_>>>()?)
+                Some(removals.iter().map(|of| self.partners(of)).collect::<Result<Vec<_>>>()?)
             }
             Takeover::LeastSquares => None,
         };
@@ -80,14 +80,13 @@ impl GroupStatistics<'_> {
         Ok(reconstructions)
     }
 
-    fn partners(&self, removal: &Removal, absolute: bool) -> Result<Partners> {
+    fn partners(&self, removal: &Removal) -> Result<Partners> {
         let correlation = self.correlation(removal.group)?;
         let mut remaining = vec![true; removal.group.units];
         let mut partners = vec![];
         for &unit in removal.units {
-            let Some(place) = remaining.get_mut(unit) else { continue };
-            *place = false;
-            let partner = most_correlated(&remaining, absolute, |other| correlation[unit][other]);
+            remaining[unit] = false;
+            let partner = most_correlated(&remaining, false, |other| correlation[unit][other]);
             partners.extend(partner.map(|partner| (unit, partner)));
         }
         Ok(partners)

@@ -2,6 +2,7 @@
 
 use candle_core::{D, Tensor};
 use foresee_graph::{ChannelGroup, Graph};
+use foresee_model::bce_with_logits;
 
 use super::masks::UnitMasks;
 use crate::error::{Error, Result};
@@ -75,11 +76,8 @@ pub fn loss_of(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
             Ok((sums - own)?.sum_all()?)
         }
         (logits_of, labels_of) if logits_of == labels_of => {
-            // max(x, 0) - x·y + log(1 + e^-|x|), which does not overflow.
-            let labels = labels.to_dtype(logits.dtype())?;
-            let positive = logits.relu()?;
-            let soft = (logits.abs()?.neg()?.exp()? + 1.)?.log()?;
-            Ok(((positive - (logits * labels)?)? + soft)?.sum_all()?)
+            let mean = bce_with_logits(logits, &labels.to_dtype(logits.dtype())?)?;
+            Ok((mean * logits.dim(0)? as f64)?)
         }
         _ => Err(Error::Labels("there are other numbers of logits and labels")),
     }

@@ -12,6 +12,7 @@ mod takeover;
 
 pub use self::cut::Cut;
 pub use self::order::PruneOrder;
+pub(crate) use self::order::lowest_first;
 pub use self::plan::{PrunePlan, PruneStep};
 pub(crate) use self::roles::{Roles, least_squares, most_correlated};
 pub use self::rule::{Norm, PruneRule, Victim};

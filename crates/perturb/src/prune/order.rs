@@ -45,9 +45,7 @@ impl PruneOrder {
     /// assert_eq!(order.kept(3, 1), [0, 2]);
     /// ```
     pub fn by_norm(norm: Norm, norms: &[f64]) -> Self {
-        let mut order: Vec<usize> = (0..norms.len()).collect();
-        order.sort_by(|&a, &b| norms[a].total_cmp(&norms[b]));
-        Self { rule: norm.rule(), seed: None, order }
+        Self { rule: norm.rule(), seed: None, order: lowest_first(norms) }
     }
 
     /// Channel selection after He, Zhang & Sun (2017), with the masks' convolution as the next
@@ -107,6 +105,13 @@ impl PruneOrder {
     pub fn cuts(&self, channels: usize, counts: &[usize]) -> Vec<Cut> {
         counts.iter().map(|&count| Cut::Plain(self.kept(channels, count))).collect()
     }
+}
+
+/// The places of values, the lowest first; of equal ones the first.
+pub(crate) fn lowest_first(values: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    order
 }
 
 impl<R> PruneOrder<R> {

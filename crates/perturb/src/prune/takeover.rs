@@ -1,5 +1,6 @@
-/// What the kept channels do in place of the pruned ones.
-/// [`ChannelStatistics::cuts`](crate::ChannelStatistics::cuts) computes it.
+/// What the kept channels do in place of the pruned ones, in closed form.
+/// [`ChannelStatistics`](crate::ChannelStatistics) computes it for the paper's network,
+/// [`GroupStatistics`](crate::GroupStatistics) for any graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -7,12 +8,13 @@ pub enum Takeover {
     /// Nothing, as in the paper: what a pruned channel contributed is missing.
     #[default]
     Nothing,
-    /// The most correlated of the remaining channels takes over, by its regression on the pruned
-    /// one: z_a ≈ s·z_b + t.
+    /// The most correlated of the remaining channels takes over, by the regression of the pruned one
+    /// on it: z_a ≈ s·z_b + t.
     Partner,
-    /// All kept channels do, by least squares: the masks' convolution from the covariance of the
-    /// features, then the readout from that of the pooled products. Both covariances are those of
-    /// the unpruned network, whose masks the kept channels approximate.
+    /// All kept channels take over, by least squares, where the pruned ones are read: z_P ≈ S·z_Q +
+    /// t from the covariance in the unpruned network. In the paper's network the masks' convolution
+    /// reads the features, and the readout the pooled products. In a graph each weight does that
+    /// sums over the channels.
     LeastSquares,
 }
 

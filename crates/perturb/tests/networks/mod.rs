@@ -69,6 +69,24 @@ pub fn tokens() -> AnyResult<Graph> {
     Ok(builder.finish(vec![y])?)
 }
 
+/// 4 channels, of which a second convolution in so many groups reads two copies, and 3 logits.
+pub fn copies(groups: usize) -> AnyResult<Graph> {
+    let mut builder = Builder::new();
+    let x = builder.input("x", vec![None, Some(3), Some(5), Some(5)])?;
+    let z = convolution(&mut builder, "first", x, random(1, &[4, 3, 3, 3])?)?;
+    let z = builder.node("tanh", Op::Unary(Unary::Tanh), &[z])?;
+    let z = builder.node("twice", Op::Concat { axis: 1 }, &[z, z])?;
+    let weight = builder.weight("second.weight", random(2, &[6, 8 / groups, 3, 3])?)?;
+    let padding = Padding::Explicit(vec![(1, 1); 2]);
+    let window = Window { padding, groups, ..Window::new(2) };
+    let z = builder.node("second", Op::Conv(window), &[z, weight])?;
+    let z = builder.node("tanh2", Op::Unary(Unary::Tanh), &[z])?;
+    let z = builder.node("mean", mean(&[2, 3]), &[z])?;
+    let readout = builder.weight("readout.weight", random(3, &[6, 3])?)?;
+    let y = builder.node("readout", Op::MatMul, &[z, readout])?;
+    Ok(builder.finish(vec![y])?)
+}
+
 pub fn free(graph: &Graph) -> AnyResult<Vec<ChannelGroup>> {
     let groups = graph.channel_groups(&[])?;
     Ok(groups.into_iter().filter(|group| group.fixed.is_none()).collect())

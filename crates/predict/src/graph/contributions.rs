@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use foresee_graph::{ChannelGroup, Graph, Reconstruction};
-use foresee_perturb::{Replaced, UnitMasks};
+use foresee_perturb::{TakeoverDirection, UnitMasks};
 use foresee_stats::Matrix;
 
 use crate::error::{Error, Result};
@@ -133,11 +133,11 @@ fn add(
     let pass = masks.pass(std::slice::from_ref(images))?;
     let logits = &pass.outputs()[0];
     let images = logits.dim(0)?;
-    let replaced = |(group, of): (usize, &Vec<TakenOver>)| {
-        of.iter().map(|TakenOver { units, by }| pass.replaced(group, units, by)).collect()
+    let directions_of = |(group, of): (usize, &Vec<TakenOver>)| {
+        of.iter().map(|TakenOver { units, by }| pass.direction(group, units, by)).collect()
     };
-    let replaced: Vec<Vec<Replaced>> =
-        taken_over.iter().enumerate().map(replaced).collect::<foresee_perturb::Result<_>>()?;
+    let directions: Vec<Vec<TakeoverDirection>> =
+        taken_over.iter().enumerate().map(directions_of).collect::<foresee_perturb::Result<_>>()?;
     let first = all.first().map_or(0, |measured| measured.contributions.images);
     for measured in &mut *all {
         measured.contributions.add_images(images);
@@ -146,10 +146,12 @@ fn add(
     }
     for (place, &output) in outputs.iter().enumerate() {
         let gradients = pass.gradients(&logits.narrow(1, output, 1)?.sum_all()?)?;
-        for (group, (measured, replaced)) in all.iter_mut().zip(&replaced).enumerate() {
+        for (group, (measured, directions)) in all.iter_mut().zip(&directions).enumerate() {
             measured.contributions.set(first, place, &gradients.of_group(group)?);
-            for (change, replaced) in measured.changes.iter_mut().zip(replaced) {
-                for (image, value) in gradients.towards(replaced)?.into_iter().enumerate() {
+            for (change, direction) in measured.changes.iter_mut().zip(directions) {
+                for (image, value) in
+                    gradients.directional_derivative(direction)?.into_iter().enumerate()
+                {
                     change[first + image][place] = value;
                 }
             }

@@ -58,7 +58,7 @@ impl<'a> LayerStudy<'a> {
             for count in share_counts(layer.group.units, &self.settings.shares) {
                 let units = &order[..count.min(order.len())];
                 let removal = Removal { group: layer.group, units };
-                match self.statistics.reconstructions(&[removal], takeover, false) {
+                match self.statistics.reconstructions(&[removal], takeover) {
                     Ok(by) => parts.push(TakenOver { units, by }),
                     Err(error) => {
                         let name = Part { number, layer, units }.name();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use foresee_attribution::Method;
 use foresee_report::{
-    AttributionColumn, AttributionMethod, Face, Figure, PlaneTable, Style, frame,
+    AttributionColumn, AttributionMethod, Face, Figure, Plane, PlaneTable, Style, frame,
     image_attributions,
 };
 
@@ -22,43 +22,64 @@ const CAPTION: &str = "Which pixels an output comes from, by several methods. Of
                        red speaks for the output and blue against it; of the others the deeper \
                        colour counts more.";
 
-/// The figures of the maps in these files, a file for each image of the task.
+/// The figures of the maps in these files, a file for each image of the task. A figure is drawn as
+/// soon as its columns are read, so that few are held.
 ///
 /// # Errors
 /// If a file or an image cannot be read.
 pub(super) fn figures(task: &Task, folder: &Path, files: &[String]) -> Result<Vec<Figure>> {
-    let mut methods: Vec<Method> = vec![];
-    let mut columns = vec![];
+    let (mut figures, mut columns) = (vec![], vec![]);
     for (image, file) in files.iter().enumerate() {
-        let table = PlaneTable::<MapLabel>::from_frame(&frame::read_csv(&folder.join(file))?)?;
-        let padded = PaddedImage::of(task, image)?;
-        for outputs in table.planes.chunk_by(|a, b| a.label.output == b.label.output) {
-            methods = outputs.iter().map(|plane| plane.label.method).collect();
-            let maps = outputs.iter().map(|plane| {
-                let scale = plane.label.max_abs.0;
-                padded.map(plane.values.iter().map(|share| share * scale).collect())
-            });
-            let column = AttributionColumn {
-                name: name(&outputs[0].label),
-                face: padded.face.clone(),
-                region: None,
-                maps: maps.collect(),
-            };
-            columns.push((file.clone(), column));
+        let (methods, read) = columns_of(task, folder, (image, file))?;
+        columns.extend(read.into_iter().map(|column| (file.clone(), column)));
+        let is_last = image + 1 == files.len();
+        while columns.len() >= COLUMNS || (is_last && !columns.is_empty()) {
+            let rest = columns.split_off(columns.len().min(COLUMNS));
+            figures.push(draw(task, figures.len() + 1, &methods, columns)?);
+            columns = rest;
         }
     }
+    Ok(figures)
+}
+
+/// The methods of an image's maps, and a column for each output.
+fn columns_of(
+    task: &Task,
+    folder: &Path,
+    (image, file): (usize, &str),
+) -> Result<(Vec<Method>, Vec<AttributionColumn>)> {
+    let table = PlaneTable::<MapLabel>::from_frame(&frame::read_csv(&folder.join(file))?)?;
+    let padded = PaddedImage::of(task, image)?;
+    let column = |outputs: &[Plane<MapLabel>]| {
+        let maps = outputs.iter().map(|plane| {
+            let scale = plane.label.max_abs.0;
+            padded.map(plane.values.iter().map(|share| share * scale).collect())
+        });
+        AttributionColumn {
+            name: name(&outputs[0].label),
+            face: padded.face.clone(),
+            region: None,
+            maps: maps.collect(),
+        }
+    };
+    let columns = table.planes.chunk_by(|a, b| a.label.output == b.label.output).map(column);
+    let methods = distinct(table.planes.iter().map(|plane| plane.label.method));
+    Ok((methods, columns.collect()))
+}
+
+fn draw(
+    task: &Task,
+    number: usize,
+    methods: &[Method],
+    columns: Vec<(String, AttributionColumn)>,
+) -> Result<Figure> {
     let described =
         |method: &Method| AttributionMethod { name: method.title().into(), kind: kind_of(*method) };
     let methods: Vec<AttributionMethod> = methods.iter().map(described).collect();
-    let draw = |(number, columns): (usize, &[(String, AttributionColumn)])| {
-        let name = format!("explanations_{}", number + 1);
-        let (files, columns): (Vec<String>, Vec<AttributionColumn>) =
-            columns.iter().cloned().unzip();
-        let (source, style) = (task.source(), Style::default());
-        let figure = image_attributions(&name, &methods, &columns, &source, &style)?;
-        Ok(about(figure, CAPTION, distinct(files)))
-    };
-    columns.chunks(COLUMNS).enumerate().map(draw).collect()
+    let (files, columns): (Vec<String>, Vec<AttributionColumn>) = columns.into_iter().unzip();
+    let (name, source) = (format!("explanations_{number}"), task.source());
+    let figure = image_attributions(&name, &methods, &columns, &source, &Style::default())?;
+    Ok(about(figure, CAPTION, distinct(files)))
 }
 
 /// The output, its probability, the image and what is on it, one a line.

@@ -3,13 +3,10 @@
 use std::collections::HashMap;
 
 use candle_core::Tensor;
-use foresee_attribution::{
-    Composite, Explainer, Explanation, GradCam, GraphModel, Method, Reduce, eigen_cam, grad_cam,
-    grad_cam_plus_plus, hires_cam, layer_cam, per_pixel, score_cam, xgrad_cam,
-};
+use foresee_attribution::{Explainer, Explanation, GraphModel, Method};
 
 use super::ExplainOptions;
-use crate::error::Result;
+use crate::error::{Result, input};
 use crate::networks::image_input::Layout;
 use crate::networks::task::Task;
 
@@ -32,10 +29,6 @@ pub(super) struct Maps {
     /// Whether a method starts from the images of the list.
     pub has_references: bool,
     explainer: Explainer,
-    /// Instead of the explainer's own.
-    composite: Option<Composite>,
-    /// Where the CAM family looks, instead of the last value with spatial extent.
-    cam_node: Option<String>,
 }
 
 impl Maps {
@@ -48,6 +41,7 @@ impl Maps {
             [] => &USUAL[..],
             asked => asked,
         };
+        check_used(options, wanted)?;
         let has_references = wanted.iter().any(|method| method.needs_references());
         let references = match has_references {
             true => {
@@ -56,6 +50,7 @@ impl Maps {
             }
             false => None,
         };
+        let composite = options.lrp.map(|lrp| lrp.composite(&task.reader, &task.device));
         let explainer = Explainer {
             steps: options.steps,
             grid: options.grid,
@@ -63,12 +58,10 @@ impl Maps {
             seed: options.seed,
             region_maps: HashMap::new(),
             references,
+            cam_node: options.cam_node.clone(),
+            composite: composite.transpose()?,
         };
-        let composite = options.lrp.map(|lrp| lrp.composite(&task.reader, &task.device));
-        let composite = composite.transpose()?;
-        let cam_node = options.cam_node.clone();
-        let mut maps =
-            Self { model, methods: vec![], has_references, explainer, composite, cam_node };
+        let mut maps = Self { model, methods: vec![], has_references, explainer };
         maps.methods = maps.possible(wanted, task, options)?;
         Ok(maps)
     }
@@ -84,12 +77,16 @@ impl Maps {
         let quick = Explainer { steps: 1, grid: 2, lime_samples: 2, ..self.explainer.clone() };
         let mut possible = vec![];
         for &method in wanted {
-            match self.explained(&quick, method, &x, 0, 0) {
-                Ok(_) => possible.push(method),
-                Err(e) if options.methods.is_empty() && options.cam_node.is_none() => {
+            match (quick.explain(method, &self.model, &x, &[0], 0), &options.cam_node) {
+                (Ok(_), _) => possible.push(method),
+                (Err(e), Some(node)) if method.is_cam() => {
+                    let reason = format!("--cam-node {node}: {}: {e}", method.id());
+                    return Err(task.network.refused(reason));
+                }
+                (Err(e), _) if options.methods.is_empty() => {
                     tracing::warn!("{} is left out: {e}", method.title());
                 }
-                Err(e) => {
+                (Err(e), _) => {
                     let reason = format!("--method {}: {e}", method.id());
                     return Err(task.network.refused(reason));
                 }
@@ -106,7 +103,8 @@ impl Maps {
         Self { model: self.model.clone().keeping_outputs(), ..self.clone() }
     }
 
-    /// The map of an image [1, C, H, W] for an output. The image's number decides what is random.
+    /// The map of an image [1, C, H, W] for an output. The image's number decides what is random,
+    /// but for SmoothGrad, LIME and RISE, which draw the same for every image.
     ///
     /// # Errors
     /// If the network fails.
@@ -117,54 +115,17 @@ impl Maps {
         number: usize,
         output: usize,
     ) -> foresee_attribution::Result<Explanation> {
-        self.explained(&self.explainer, method, x, number, output)
+        self.explainer.explain(method, &self.model, x, &[number], output)
     }
+}
 
-    fn explained(
-        &self,
-        explainer: &Explainer,
-        method: Method,
-        x: &Tensor,
-        number: usize,
-        output: usize,
-    ) -> foresee_attribution::Result<Explanation> {
-        let own = match (&self.composite, &self.cam_node) {
-            (Some(composite), _) if method == Method::Lrp => {
-                let relevance = self.model.lrp(x, output, composite)?.attribution;
-                Some(per_pixel(&relevance, Reduce::Sum)?)
-            }
-            (_, Some(node)) => self.cam(method, node, x, output)?,
-            _ => None,
-        };
-        match own {
-            Some(maps) => {
-                let unknown = vec![f64::NAN; x.dim(0)?];
-                let (local_r2, completeness_gap) = (unknown.clone(), unknown);
-                Ok(Explanation { maps: maps.detach(), local_r2, completeness_gap })
-            }
-            None => explainer.explain(method, &self.model, x, &[number], output),
-        }
+/// Makes sure that a method takes each option that is given.
+fn check_used(options: &ExplainOptions, wanted: &[Method]) -> Result<()> {
+    if options.cam_node.is_some() && !wanted.iter().any(|method| method.is_cam()) {
+        return Err(input("--cam-node is for methods such as grad-cam; ask for one with --method"));
     }
-
-    /// The map of a method of the CAM family at a node; none of other methods.
-    fn cam(
-        &self,
-        method: Method,
-        node: &str,
-        x: &Tensor,
-        output: usize,
-    ) -> foresee_attribution::Result<Option<Tensor>> {
-        let options = GradCam::default();
-        let split = self.model.split_at(node)?;
-        Ok(Some(match method {
-            Method::GradCam => grad_cam(&split, x, output, &options)?,
-            Method::GradCamPlusPlus => grad_cam_plus_plus(&split, x, output, &options)?,
-            Method::LayerCam => layer_cam(&split, x, output, &options)?,
-            Method::HiresCam => hires_cam(&split, x, output, &options)?,
-            Method::XgradCam => xgrad_cam(&split, x, output, &options)?,
-            Method::ScoreCam => score_cam(&split, x, output, &options)?,
-            Method::EigenCam => eigen_cam(&split, x, &options)?,
-            _ => return Ok(None),
-        }))
+    match options.lrp.is_some() && !wanted.contains(&Method::Lrp) {
+        true => Err(input("--lrp is for --method lrp; ask for it, or leave --lrp out")),
+        false => Ok(()),
     }
 }

@@ -17,7 +17,7 @@ pub(crate) use self::lrp::LrpComposite;
 use self::maps::Maps;
 pub(crate) use self::page::{PAGE, table};
 pub(crate) use self::rows::{ExplanationRow, MapLabel};
-use super::folder::{Folder, Part, PartFiles, file_name};
+use super::folder::{Part, PartFiles, file_name, read_rows};
 use super::image_input::Layout;
 use super::made_from::MadeFrom;
 use super::task::Task;
@@ -26,7 +26,7 @@ use crate::error::{Result, input};
 use crate::progress::{Progress, Unit};
 
 /// The version of its data files.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// How its parts are called.
 const PART: &str = "explain ";
 
@@ -65,8 +65,8 @@ struct Settings<'a> {
     references_sha256: Option<&'a str>,
 }
 
-/// Explains each image, draws the figures and writes the page into a folder. Returns the folder and
-/// the places of the maps in numbers.
+/// Explains each image, draws the figures and writes the page into a folder. Returns the maps in
+/// numbers.
 ///
 /// # Errors
 /// If a method that was asked for is not possible for the network, or a file cannot be written.
@@ -74,7 +74,7 @@ pub(crate) fn explain(
     task: &Task,
     out: &Path,
     options: &ExplainOptions,
-) -> Result<(Folder, Vec<String>)> {
+) -> Result<Vec<ExplanationRow>> {
     let work = Work::new(task, options)?;
     let mut folder = task.folder(out)?;
     let images = 0..task.images.len();
@@ -95,8 +95,13 @@ pub(crate) fn explain(
     }
     drop(progress);
     page::write(task, &mut folder, &names)?;
-    let files = names.iter().map(|name| summary_file(&name[PART.len()..])).collect();
-    Ok((folder, files))
+    rows(out, &names)
+}
+
+/// The maps of these parts in numbers.
+fn rows(folder: &Path, parts: &[String]) -> Result<Vec<ExplanationRow>> {
+    let of = |part: &String| read_rows(&folder.join(summary_file(&part[PART.len()..])));
+    Ok(parts.iter().map(of).collect::<Result<Vec<_>>>()?.concat())
 }
 
 /// Where the maps of an image lie.
@@ -139,7 +144,7 @@ impl<'a> Work<'a> {
             grid: options.grid,
             samples: options.samples,
             seed: options.seed,
-            references_sha256: self.maps.has_references.then(|| self.task.images_sha256()),
+            references_sha256: self.maps.has_references.then_some(self.task.images_sha256.as_str()),
         };
         self.task.made_from_image(image, settings)
     }

@@ -3,9 +3,9 @@
 use foresee_report::{Section, Table};
 
 use super::rows::ExplanationRow;
-use super::{PART, figure, maps_file, summary_file};
+use super::{PART, figure, maps_file, rows};
 use crate::error::Result;
-use crate::networks::folder::{Folder, read_rows};
+use crate::networks::folder::Folder;
 use crate::networks::page::{Content, Page};
 use crate::networks::task::Task;
 use crate::provenance::number;
@@ -27,10 +27,7 @@ pub(super) fn write(task: &Task, folder: &mut Folder, parts: &[String]) -> Resul
     let names: Vec<&str> = parts.iter().map(|part| &part[PART.len()..]).collect();
     page.write(task, folder, |folder| {
         let files: Vec<String> = names.iter().map(|name| maps_file(name)).collect();
-        let mut rows: Vec<ExplanationRow> = vec![];
-        for name in &names {
-            rows.extend(read_rows::<ExplanationRow>(&folder.join(summary_file(name)))?);
-        }
+        let rows = rows(folder, parts)?;
         let mut sections = vec![Section::Text(TEXT.into())];
         sections.extend(figure::figures(task, folder, &files)?.into_iter().map(Section::Figure));
         sections.push(Section::Table(table(&rows)));

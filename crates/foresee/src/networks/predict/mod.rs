@@ -8,18 +8,19 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use foresee_graph::{ChannelGroup, Graph};
-use foresee_perturb::{
-    GroupOrder, GroupRule, GroupStatistics, GroupStudy, Takeover, Taylor, loss_of,
-};
+use foresee_perturb::{GroupRule, Takeover};
 use foresee_predict::{
     Answers, Layer, LayerForecasts, LayerOutcome, LayerStudy, LayerStudySettings,
 };
+use foresee_report::frame;
 use foresee_stats::Matrix;
 use serde::Serialize;
 
 pub(crate) use self::page::{PAGE, table};
 pub(crate) use self::rows::OutcomeRow;
-use super::folder::{Folder, Part};
+use super::calibration::Images;
+use super::folder::{Part, read_rows};
+use super::image_input::ImageInput;
 use super::layers::{layers, title};
 use super::task::Task;
 use crate::artifacts::{Artifact, ScoredForecasts};
@@ -27,10 +28,10 @@ use crate::error::{Result, input};
 use crate::progress::{LateProgress, Unit};
 
 /// The version of its files.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const PART: &str = "predict";
 /// Forecast and outcome of every layer.
-pub(crate) const FILE: &str = "data/forecasts.csv";
+const FILE: &str = "data/forecasts.csv";
 
 /// Images are held in memory up to this size.
 const MOST_BYTES: usize = 4 << 30;
@@ -65,13 +66,27 @@ struct Settings<'a> {
     seed: u64,
 }
 
-/// Forecasts, prunes, compares, and writes data, figures and page into a folder.
+/// Forecasts, prunes, compares, and writes data, figures and page into a folder. Returns forecast
+/// and outcome of every layer, and the forecasts' scores.
 ///
 /// # Errors
-/// If there is nothing to prune, the network fails, or a file cannot be written.
-pub(crate) fn predict(task: &Task, out: &Path, options: &PredictOptions) -> Result<Folder> {
+/// If there is nothing to prune, images or labels do not suffice, the network fails, or a file
+/// cannot be written.
+pub(crate) fn predict(
+    task: &Task,
+    out: &Path,
+    options: &PredictOptions,
+) -> Result<(Vec<OutcomeRow>, ScoredForecasts)> {
     let groups = layers(&task.network, &options.layers)?;
     let graph = task.network.with_logits_output()?;
+    if options.rule == GroupRule::Taylor {
+        task.labels()?;
+    }
+    let images = match options.takeover {
+        Takeover::Nothing => Images::shared(task),
+        _ => Images::split(task, 0)?,
+    };
+    check_memory(&images)?;
     let mut folder = task.folder(out)?;
     let settings = Settings {
         layers: groups.iter().map(|group| group.name.as_str()).collect(),
@@ -84,71 +99,37 @@ pub(crate) fn predict(task: &Task, out: &Path, options: &PredictOptions) -> Resu
     };
     let part = Part { name: PART, format: FORMAT, made_from: task.made_from(settings) };
     folder.part(&part, |files| {
-        let images = Images::new(task, options.takeover)?;
-        let outputs = outputs(task, &graph, &images.batches, options.outputs)?;
-        let (outcomes, scores) = study(task, &graph, &groups, &images, outputs, options)?;
+        let (outcomes, scores) = study(&images, &graph, &groups, options)?;
         let row = |outcome: &LayerOutcome| {
             let group = groups.iter().find(|group| group.name == outcome.layer);
             let title = group.map_or(String::new(), |group| title(&graph, group));
-            OutcomeRow::new(outcome, title, &options.shares, images.observed.len())
+            OutcomeRow::new(outcome, title, &options.shares, images.observed().len())
         };
         files.write(FILE, &outcomes.iter().map(row).collect::<Vec<_>>())?;
         files.write_frame(ScoredForecasts::PATH, &scores.to_frame()?)
     })?;
     page::write(task, &mut folder)?;
-    Ok(folder)
+    read(out)
 }
 
-/// Images that changes are forecast and observed on, and images for the channels' statistics, with
-/// their numbers.
-struct Images {
-    observed: Vec<usize>,
-    batches: Vec<Tensor>,
-    calibration: Vec<(Vec<usize>, Tensor)>,
+/// Forecasts and outcomes in a folder, and the scores.
+fn read(folder: &Path) -> Result<(Vec<OutcomeRow>, ScoredForecasts)> {
+    let scores = frame::read_csv(&folder.join(ScoredForecasts::PATH))?;
+    Ok((read_rows(&folder.join(FILE))?, ScoredForecasts::from_frame(&scores)?))
 }
 
-impl Images {
-    /// All images for both; or, if kept channels take over, one half for each.
-    fn new(task: &Task, takeover: Takeover) -> Result<Self> {
-        let all = task.images.len();
-        let (height, width) = (task.network.input.height, task.network.input.width);
-        let bytes = all * task.network.input.channels * height * width * size_of::<f32>();
-        if bytes > MOST_BYTES {
-            return Err(input(format!(
-                "--limit: {all} images take {:.0} GB of memory; 64 to 500 are enough to compare \
-                 layers",
-                bytes as f64 / 1e9
-            )));
-        }
-        let (mut observed, mut calibration) = match takeover {
-            Takeover::Nothing => ((0..all).collect(), (0..all).collect()),
-            _ if all < 4 => {
-                return Err(input(format!(
-                    "--images: there are {all} images, but --takeover needs at least two for the \
-                     channels' statistics and two to observe changes on"
-                )));
-            }
-            _ => {
-                let mut observed = task.images.spread();
-                let calibration = observed.split_off(all / 2);
-                (observed, calibration)
-            }
-        };
-        observed.sort_unstable();
-        calibration.sort_unstable();
-        let read = |images: &[usize]| task.read(images, task.network.input.layout);
-        let batches = observed.chunks(task.batch).map(read).collect::<Result<Vec<_>>>()?;
-        // Where both are the same, batches share their memory.
-        let calibration = match observed == calibration {
-            true => {
-                observed.chunks(task.batch).map(<[usize]>::to_vec).zip(batches.clone()).collect()
-            }
-            false => {
-                let with_numbers = |images: &[usize]| Ok((images.to_vec(), read(images)?));
-                calibration.chunks(task.batch).map(with_numbers).collect::<Result<_>>()?
-            }
-        };
-        Ok(Self { observed, batches, calibration })
+/// Those that networks are run on are held in memory.
+fn check_memory(images: &Images) -> Result<()> {
+    let (task, count) = (images.task(), images.observed().len());
+    let ImageInput { channels, height, width, .. } = task.network.input;
+    let bytes = count * channels * height * width * size_of::<f32>();
+    match bytes > MOST_BYTES {
+        true => Err(input(format!(
+            "--limit: {count} images take {:.0} GB of memory; 64 to 500 are enough to compare \
+             layers",
+            bytes as f64 / 1e9
+        ))),
+        false => Ok(()),
     }
 }
 
@@ -183,25 +164,26 @@ fn outputs(task: &Task, graph: &Graph, batches: &[Tensor], most: usize) -> Resul
 }
 
 fn study(
-    task: &Task,
+    images: &Images,
     graph: &Graph,
     groups: &[ChannelGroup],
-    images: &Images,
-    outputs: Vec<usize>,
     options: &PredictOptions,
 ) -> Result<(Vec<LayerOutcome>, ScoredForecasts)> {
-    let mut statistics = GroupStatistics::new(graph, groups);
-    for (_, images) in &images.calibration {
-        statistics.add(std::slice::from_ref(images))?;
-    }
-    let orders = orders(task, &statistics, groups, images, options)?;
+    let task = images.task();
+    let batches = images.batches(images.observed()).map(|batch| Ok(batch?.1));
+    let batches: Vec<Tensor> = batches.collect::<Result<_>>()?;
+    let outputs = outputs(task, graph, &batches, options.outputs)?;
+    let all: Vec<&ChannelGroup> = groups.iter().collect();
+    let statistics = images.statistics(graph, &all)?;
+    let orders = images.orders(&statistics, &all, options.rule, options.seed)?;
     let norms: Vec<Vec<f64>> =
         groups.iter().map(|group| Ok(group.filter_norms(graph)?)).collect::<Result<_>>()?;
     let parts = groups.iter().zip(&orders).zip(&norms);
     let layers: Vec<Layer> =
         parts.map(|((group, order), norms)| Layer { group, order: &order.order, norms }).collect();
     let judge = |logits: &Matrix| {
-        let accuracy = task.labels.as_ref().map(|labels| labels.accuracy(&images.observed, logits));
+        let accuracy =
+            task.labels.as_ref().map(|labels| labels.accuracy(images.observed(), logits));
         accuracy.transpose().ok().flatten().unwrap_or(f64::NAN)
     };
     let progress = LateProgress::default();
@@ -210,7 +192,7 @@ fn study(
         graph,
         layers: &layers,
         statistics: &statistics,
-        batches: &images.batches,
+        batches: &batches,
         judge: task.labels.is_some().then_some(&judge),
         settings: LayerStudySettings {
             shares: options.shares.clone(),
@@ -222,36 +204,9 @@ fn study(
         },
         progress: &step,
     };
-    let passes = study.passes() * images.observed.len();
+    let passes = study.passes() * images.observed().len();
     progress.begin("forecasting", Unit::Passes, passes);
     let LayerForecasts { outcomes, scores, skipped } = study.run()?;
     skipped.iter().for_each(|error| tracing::warn!("skipped: {error}"));
     Ok((outcomes, ScoredForecasts(scores)))
-}
-
-/// The order in which the channels of each layer go.
-fn orders(
-    task: &Task,
-    statistics: &GroupStatistics,
-    groups: &[ChannelGroup],
-    images: &Images,
-    options: &PredictOptions,
-) -> Result<Vec<GroupOrder>> {
-    let all: Vec<&ChannelGroup> = groups.iter().collect();
-    let mut taylor = Taylor::new(&task.network.with_logits_output()?, &all)?;
-    if options.rule == GroupRule::Taylor {
-        let labels = task.labels()?;
-        for (numbers, images) in &images.calibration {
-            let labels = labels.tensor(numbers)?.to_device(&task.device)?;
-            taylor.add(std::slice::from_ref(images), |outputs| loss_of(&outputs[0], &labels))?;
-        }
-    }
-    let terms = taylor.terms();
-    let study = GroupStudy { random_orders: 1, seed: options.seed, ..GroupStudy::default() };
-    let order = |(group, terms): (&ChannelGroup, &Vec<f64>)| {
-        let orders = study.orders(&[options.rule], statistics, group, Some(terms))?;
-        let failed = || anyhow::anyhow!("{} has no order {}", group.name, options.rule.id());
-        orders.into_iter().next().ok_or_else(failed)
-    };
-    groups.iter().zip(&terms).map(order).collect()
 }

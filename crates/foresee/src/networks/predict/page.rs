@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use foresee_report::{Curve, LineStyle, Panel, Section, Style, Table, curves, frame};
+use foresee_report::{Curve, LineStyle, Panel, Section, Style, Table, curves};
 
 use super::rows::OutcomeRow;
-use super::{FILE, PART};
+use super::{FILE, PART, read};
 use crate::artifacts::{Artifact, ScoredForecasts};
 use crate::distinct::distinct;
 use crate::error::Result;
 use crate::figures::scores_figure;
-use crate::networks::folder::{Folder, read_rows};
+use crate::networks::folder::Folder;
 use crate::networks::page::{Content, Page, about};
 use crate::networks::task::Task;
 use crate::provenance::{number, percent};
@@ -40,9 +40,7 @@ pub(super) fn write(task: &Task, folder: &mut Folder) -> Result<()> {
 }
 
 fn content(task: &Task, folder: &Path) -> Result<Content> {
-    let rows: Vec<OutcomeRow> = read_rows(&folder.join(FILE))?;
-    let scores = frame::read_csv(&folder.join(ScoredForecasts::PATH))?;
-    let scores = ScoredForecasts::from_frame(&scores)?;
+    let (rows, scores) = read(folder)?;
     let (source, style) = (task.source(), Style::default());
     let beside = about(
         curves(FIGURE, &panels(&rows), &source, &style)?,

@@ -5,15 +5,14 @@ use foresee_perturb::{Norm, PruneOrder, share_counts};
 use serde::Serialize;
 
 use super::PruneOptions;
-use super::calibration::Images;
+use super::measures::{milliseconds, timed_batch};
 use super::rows::CostPoint;
 use crate::error::Result;
+use crate::networks::calibration::Images;
 use crate::networks::made_from::MadeFrom;
-use crate::networks::task::Task;
 
 /// Costs of smaller networks; they are the same for all orders.
 pub(super) struct Costs<'a> {
-    task: &'a Task,
     options: &'a PruneOptions,
     images: &'a Images<'a>,
     graph: &'a Graph,
@@ -24,25 +23,23 @@ pub(super) struct Costs<'a> {
 pub(super) struct Settings<'a> {
     layer: &'a str,
     shares: &'a [f64],
+    /// The images whose time is measured are the first of so many.
+    calibration: usize,
     batch: usize,
     threads: usize,
 }
 
 impl<'a> Costs<'a> {
-    pub fn new(
-        task: &'a Task,
-        options: &'a PruneOptions,
-        images: &'a Images<'a>,
-        graph: &'a Graph,
-    ) -> Self {
-        Self { task, options, images, graph }
+    pub fn new(options: &'a PruneOptions, images: &'a Images<'a>, graph: &'a Graph) -> Self {
+        Self { options, images, graph }
     }
 
     pub fn made_from<'s>(&'s self, group: &'s ChannelGroup) -> MadeFrom<Settings<'s>> {
-        self.task.made_from(Settings {
+        self.images.task().made_from(Settings {
             layer: &group.name,
             shares: &self.options.shares,
-            batch: self.task.batch,
+            calibration: self.images.calibration().len(),
+            batch: timed_batch(self.images),
             threads: rayon::current_num_threads(),
         })
     }
@@ -70,8 +67,8 @@ impl<'a> Costs<'a> {
             pruned,
             macs: cost.macs,
             parameters: cost.parameters,
-            milliseconds: self.images.milliseconds(graph)?,
-            batch: self.task.batch,
+            milliseconds: milliseconds(self.images, graph)?,
+            batch: timed_batch(self.images),
             threads: rayon::current_num_threads(),
         })
     }

@@ -1,12 +1,14 @@
 //! The accuracy over the pruned channels of a layer.
 
 use foresee_graph::{ChannelGroup, Graph};
-use foresee_perturb::{GroupCurve, GroupStatistics, GroupStudy, Tally, share_counts};
+use foresee_perturb::{GroupCurve, GroupStatistics, Tally, share_counts};
 
 use super::PruneOptions;
-use super::calibration::{Images, top5_accuracy};
+use super::measures::{labelled, tally, top5_accuracy};
 use super::rows::PrunePoint;
 use crate::error::Result;
+use crate::networks::calibration::Images;
+use crate::networks::layers::title;
 
 /// Curves of a network's layers.
 pub(super) struct Curves<'a> {
@@ -27,8 +29,8 @@ impl<'a> Curves<'a> {
     /// # Errors
     /// If the network fails.
     pub fn new(options: &'a PruneOptions, images: &'a Images, graph: &'a Graph) -> Result<Self> {
-        let unpruned = images.tally(graph)?;
-        let majority_accuracy = images.majority_accuracy()?;
+        let unpruned = tally(images, graph)?;
+        let majority_accuracy = images.task().labels()?.majority_accuracy(images.observed());
         Ok(Self { options, images, graph, unpruned, majority_accuracy })
     }
 
@@ -53,16 +55,13 @@ impl<'a> Curves<'a> {
         place: usize,
     ) -> Result<Vec<PrunePoint>> {
         let compare = self.options.compare;
-        let study = GroupStudy {
-            random_orders: compare.random_orders(),
-            seed: self.options.seed,
-            ..GroupStudy::default()
-        };
+        let seed = self.options.seed;
+        let seeds: Vec<u64> = (0..compare.random_orders()).map(|i| seed.wrapping_add(i)).collect();
         let Measured { statistics, taylor } = measured;
-        let orders = study.orders(&compare.rules(), statistics, group, Some(&taylor[place]))?;
+        let orders = statistics.orders(group, &compare.rules(), Some(&taylor[place]), &seeds)?;
         let counts = share_counts(group.units, &self.options.shares);
         let ways = (compare.takeovers(), &counts[..]);
-        let curves = study.curves(statistics, group, &orders, ways, self.images.to_judge())?;
+        let curves = statistics.curves(group, &orders, ways, labelled(self.images))?;
         Ok(curves.iter().flat_map(|curve| self.points(group, curve)).collect())
     }
 
@@ -71,6 +70,7 @@ impl<'a> Curves<'a> {
         let unpruned = (0, self.unpruned.clone());
         let point = |(pruned, tally): &(usize, Tally)| PrunePoint {
             layer: group.name.clone(),
+            title: title(self.graph, group),
             rule: order.rule,
             seed: order.seed,
             takeover: *takeover,
@@ -79,7 +79,7 @@ impl<'a> Curves<'a> {
             images: tally.images(),
             accuracy: tally.accuracy(),
             standard_error: tally.standard_error(),
-            top5_accuracy: top5_accuracy(tally, self.images.outputs()),
+            top5_accuracy: top5_accuracy(tally, self.images.task().network.outputs),
             majority_accuracy: self.majority_accuracy,
         };
         std::iter::once(&unpruned).chain(tallies).map(point).collect()

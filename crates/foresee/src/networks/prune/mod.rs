@@ -2,9 +2,9 @@
 //! layer; and a pruned network.
 
 mod by_output;
-mod calibration;
 mod cost;
 mod curves;
+mod measures;
 mod page;
 mod rows;
 mod save;
@@ -15,12 +15,12 @@ use foresee_graph::{ChannelGroup, Graph};
 use foresee_perturb::{GroupRule, PruneRule, Takeover};
 use serde::Serialize;
 
-use self::calibration::Images;
 use self::cost::Costs;
 use self::curves::{Curves, Measured};
 pub(crate) use self::page::{PAGE, table};
 pub(crate) use self::rows::{CostPoint, OutputAccuracy, PrunePoint};
 pub(crate) use self::save::{Amount, Pruned, SaveOptions, prune_network};
+use super::calibration::Images;
 use super::folder::{Folder, Part, file_name, read_rows};
 use super::layers::layers;
 use super::made_from::MadeFrom;
@@ -29,7 +29,7 @@ use crate::error::{Result, input};
 use crate::progress::{Progress, Unit};
 
 /// The version of its data files.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// How its parts are called.
 const PART: &str = "prune ";
 const COST_PART: &str = "prune-cost ";
@@ -104,7 +104,8 @@ struct Settings<'a> {
 /// # Errors
 /// If there are no labels or nothing to prune, the network fails, or a file cannot be written.
 pub(crate) fn prune(task: &Task, out: &Path, options: &PruneOptions) -> Result<Pruning> {
-    let images = Images::new(task, options.calibration)?;
+    task.labels()?;
+    let images = Images::split(task, options.calibration)?;
     let groups = layers(&task.network, &options.layers)?;
     let graph = task.network.with_logits_output()?;
     let mut folder = task.folder(out)?;
@@ -116,11 +117,12 @@ pub(crate) fn prune(task: &Task, out: &Path, options: &PruneOptions) -> Result<P
     }
     work.costs(&pruned, &mut folder)?;
     by_output::write(&work.images, &work.graph, &mut folder)?;
-    page::write(task, &mut folder, &pruned, &work.images)?;
+    let names: Vec<&str> = pruned.iter().map(|group| group.name.as_str()).collect();
+    page::write(task, &mut folder, &names)?;
     let (mut points, mut costs) = (vec![], vec![]);
-    for group in pruned {
-        points.extend(read_rows::<PrunePoint>(&folder.path(&data_file(&group.name)))?);
-        costs.extend(read_rows::<CostPoint>(&folder.path(&cost_file(&group.name)))?);
+    for name in names {
+        points.extend(read_rows::<PrunePoint>(&folder.path(&data_file(name)))?);
+        costs.extend(read_rows::<CostPoint>(&folder.path(&cost_file(name)))?);
     }
     let by_output = read_rows(&folder.path(by_output::FILE))?;
     Ok(Pruning { points, costs, by_output })
@@ -184,7 +186,7 @@ impl Work<'_> {
 
     /// Measures what the networks cost that are not done.
     fn costs(&self, groups: &[&ChannelGroup], folder: &mut Folder) -> Result<()> {
-        let costs = Costs::new(self.task, self.options, &self.images, &self.graph);
+        let costs = Costs::new(self.options, &self.images, &self.graph);
         for group in groups {
             let name = format!("{COST_PART}{}", group.name);
             let part = Part { name: &name, format: FORMAT, made_from: costs.made_from(group) };
@@ -218,7 +220,7 @@ impl Work<'_> {
             layer: &group.name,
             shares: &self.options.shares,
             compare: self.options.compare,
-            calibration: self.images.calibration(),
+            calibration: self.images.calibration().len(),
             seed: self.options.seed,
         };
         Part { name, format: FORMAT, made_from: self.task.made_from(settings) }

@@ -1,26 +1,22 @@
 //! A figure for each layer, and the page of all.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use foresee_graph::ChannelGroup;
 use foresee_perturb::{GroupRule, PruneRule, Takeover};
 use foresee_report::{Curve, Figure, Level, LineStyle, Panel, Section, Style, Table, curves};
 
-use super::calibration::Images;
 use super::rows::{CostPoint, OutputAccuracy, PrunePoint};
 use super::{COST_PART, PART, by_output, cost_file, data_file};
 use crate::distinct::distinct;
 use crate::error::Result;
 use crate::networks::folder::{Folder, file_name, read_rows};
-use crate::networks::layers::title;
 use crate::networks::page::{Content, Page, about};
 use crate::networks::task::Task;
 use crate::provenance::percent;
 
 /// The page.
 pub(crate) const PAGE: &str = "prune.html";
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const BASELINE: &str = "majority-class baseline";
 
 const TEXT: &str = "Channels of one layer at a time are pruned, together with all that depends on \
@@ -31,35 +27,24 @@ const TEXT: &str = "Channels of one layer at a time are pruned, together with al
      or by the partner of the pair (dotted). The second panel shows what the network costs then.";
 
 /// Draws the figures and writes the page, unless they are there.
-pub(super) fn write(
-    task: &Task,
-    folder: &mut Folder,
-    groups: &[&ChannelGroup],
-    images: &Images,
-) -> Result<()> {
-    let parts = groups
-        .iter()
-        .flat_map(|group| [format!("{PART}{}", group.name), format!("{COST_PART}{}", group.name)]);
+pub(super) fn write(task: &Task, folder: &mut Folder, layers: &[&str]) -> Result<()> {
+    let parts =
+        layers.iter().flat_map(|layer| [format!("{PART}{layer}"), format!("{COST_PART}{layer}")]);
     let parts: Vec<String> = parts.chain([by_output::PART.to_owned()]).collect();
     let page = Page { file: PAGE, format: FORMAT, title: "Pruning, layer by layer", of: &parts };
-    page.write(task, folder, |folder| content(task, folder, groups, images))
+    page.write(task, folder, |folder| content(task, folder, layers))
 }
 
-fn content(
-    task: &Task,
-    folder: &Path,
-    groups: &[&ChannelGroup],
-    images: &Images,
-) -> Result<Content> {
+fn content(task: &Task, folder: &Path, layers: &[&str]) -> Result<Content> {
     let mut all: Vec<PrunePoint> = vec![];
-    let mut layers = vec![];
-    for group in groups {
-        let points: Vec<PrunePoint> = read_rows(&folder.join(data_file(&group.name)))?;
-        let costs: Vec<CostPoint> = read_rows(&folder.join(cost_file(&group.name)))?;
-        let name = title(&task.network.graph, group);
-        layers.push(Section::Heading(name.clone()));
-        layers.push(Section::Figure(figure(task, group, &points, &costs)?));
-        layers.push(Section::Table(cost_table(&group.name, &name, &costs)));
+    let mut of_layers = vec![];
+    for layer in layers {
+        let points: Vec<PrunePoint> = read_rows(&folder.join(data_file(layer)))?;
+        let costs: Vec<CostPoint> = read_rows(&folder.join(cost_file(layer)))?;
+        let title = points.first().map_or(*layer, |point| &point.title);
+        of_layers.push(Section::Heading(title.into()));
+        of_layers.push(Section::Figure(figure(task, (layer, title), &points, &costs)?));
+        of_layers.push(Section::Table(cost_table((layer, title), &costs)));
         all.extend(points);
     }
     let by_output: Vec<OutputAccuracy> = read_rows(&folder.join(by_output::FILE))?;
@@ -72,10 +57,11 @@ fn content(
         summary.push(share("top-5 accuracy, unpruned", top5));
     }
     summary.push(share(BASELINE, of(|point| point.majority_accuracy)));
-    summary.push(("images that accuracy is of".into(), images.judged().to_string()));
-    summary.push(("layers".into(), groups.len().to_string()));
-    let mut sections = vec![Section::Text(TEXT.into()), Section::Table(table(task, &all))];
-    sections.extend(layers);
+    let images = unpruned.map_or(0, |point| point.images);
+    summary.push(("images that accuracy is of".into(), images.to_string()));
+    summary.push(("layers".into(), layers.len().to_string()));
+    let mut sections = vec![Section::Text(TEXT.into()), Section::Table(table(&all))];
+    sections.extend(of_layers);
     sections.push(Section::Heading("Accuracy of each output, unpruned".into()));
     sections.push(Section::Table(output_table(&by_output)));
     Ok(Content { summary, sections })
@@ -83,13 +69,13 @@ fn content(
 
 fn figure(
     task: &Task,
-    group: &ChannelGroup,
+    (layer, title): (&str, &str),
     points: &[PrunePoint],
     costs: &[CostPoint],
 ) -> Result<Figure> {
     let majority = points.first().map_or(f64::NAN, |point| point.majority_accuracy);
     let accuracy = Panel {
-        title: title(&task.network.graph, group),
+        title: title.into(),
         x: "pruned channels [%]".into(),
         y: "accuracy [%]".into(),
         curves: accuracy_curves(points),
@@ -102,10 +88,10 @@ fn figure(
         curves: cost_curves(costs),
         levels: vec![],
     };
-    let name = format!("pruning_{}", file_name(&group.name));
+    let name = format!("pruning_{}", file_name(layer));
     let figure = curves(&name, &[accuracy, cost], &task.source(), &Style::default())?;
-    let caption = format!("Channels of {} are pruned.", title(&task.network.graph, group));
-    Ok(about(figure, &caption, vec![data_file(&group.name), cost_file(&group.name)]))
+    let caption = format!("Channels of {title} are pruned.");
+    Ok(about(figure, &caption, vec![data_file(layer), cost_file(layer)]))
 }
 
 fn share(pruned: usize, channels: usize) -> f64 {
@@ -158,7 +144,7 @@ fn cost_curves(costs: &[CostPoint]) -> Vec<Curve> {
     ]
 }
 
-fn cost_table(layer: &str, title: &str, costs: &[CostPoint]) -> Table {
+fn cost_table((layer, title): (&str, &str), costs: &[CostPoint]) -> Table {
     let header = ["pruned", "MACs", "parameters", "milliseconds an image"];
     let name = format!("pruning_cost_{}", file_name(layer));
     let caption = format!("What the network costs without channels of {title}.");
@@ -195,7 +181,7 @@ fn output_table(rows: &[OutputAccuracy]) -> Table {
 
 /// For every layer and number of pruned channels: the accuracy without pruning, and by the paper's
 /// rule, the filter norm and Taylor, without and with takeover by all kept channels.
-pub(crate) fn table(task: &Task, points: &[PrunePoint]) -> Table {
+pub(crate) fn table(points: &[PrunePoint]) -> Table {
     let rules = [
         (GroupRule::Of(PruneRule::Lower), "semantic"),
         (GroupRule::Of(PruneRule::FilterNorm), "filter norm"),
@@ -217,30 +203,49 @@ pub(crate) fn table(task: &Task, points: &[PrunePoint]) -> Table {
     let caption = "Accuracy after pruning one layer, without training. Taken over: all kept \
                    channels take over the role of the pruned ones by least squares.";
     let mut table = Table::new("pruning", caption, &header);
-    let titles = titles(task);
-    let places = distinct(points.iter().map(|point| (&point.layer, point.pruned, point.channels)));
-    for (layer, pruned, channels) in places.into_iter().filter(|place| place.1 > 0) {
-        let own: Vec<&PrunePoint> = points.iter().filter(|point| point.layer == *layer).collect();
-        let accuracy = |is_it: &dyn Fn(&PrunePoint) -> bool| {
-            percent(own.iter().find(|point| is_it(point)).map_or(f64::NAN, |p| p.accuracy))
-        };
-        let title = titles.get(layer).unwrap_or(layer);
+    let places = distinct(points.iter().map(|p| (&p.layer, &p.title, p.pruned, p.channels)));
+    for (layer, title, pruned, channels) in places.into_iter().filter(|place| place.2 > 0) {
+        let own = || points.iter().filter(|point| point.layer == *layer);
+        let shown: Vec<Option<&PrunePoint>> = ways
+            .iter()
+            .map(|way| own().find(|p| (p.pruned, p.rule, p.takeover) == (pruned, way.0, way.1)))
+            .collect();
+        let accuracy = |point: Option<&PrunePoint>| percent(point.map_or(f64::NAN, |p| p.accuracy));
         let mut row = vec![title.clone(), format!("{pruned} of {channels}")];
-        row.push(accuracy(&|point| point.pruned == 0));
-        row.extend(ways.iter().map(|way| {
-            let at = (pruned, way.0, way.1);
-            accuracy(&|point| (point.pruned, point.rule, point.takeover) == at)
-        }));
-        let errors = own.iter().filter(|point| point.pruned == pruned).map(|p| p.standard_error);
+        row.push(accuracy(own().find(|point| point.pruned == 0)));
+        row.extend(shown.iter().map(|point| accuracy(*point)));
+        let errors = shown.iter().flatten().map(|point| point.standard_error);
         row.push(percent(errors.fold(f64::NAN, f64::max)));
         table.rows.push(row);
     }
     table
 }
 
-/// What each layer is called, by its name in data files.
-fn titles(task: &Task) -> BTreeMap<String, String> {
-    let graph = &task.network.graph;
-    let groups = graph.channel_groups(&[]).unwrap_or_default();
-    groups.iter().map(|group| (group.name.clone(), title(graph, group))).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_of_the_orders_that_a_row_shows() {
+        let point = |rule, pruned, standard_error| PrunePoint {
+            layer: "node".into(),
+            title: "conv1".into(),
+            rule,
+            seed: None,
+            takeover: Takeover::Nothing,
+            channels: 8,
+            pruned,
+            images: 4,
+            accuracy: 0.5,
+            standard_error,
+            top5_accuracy: f64::NAN,
+            majority_accuracy: 0.25,
+        };
+        let (shown, other) = (GroupRule::Taylor, GroupRule::Of(PruneRule::Random));
+        let points = [point(shown, 0, 0.), point(shown, 2, 0.1), point(other, 2, 0.2)];
+        let rows = table(&points).rows;
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0][..3], ["conv1", "2 of 8", "50.00"]);
+        assert_eq!(rows[0].last().map(String::as_str), Some("10.00"));
+    }
 }

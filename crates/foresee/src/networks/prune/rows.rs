@@ -9,6 +9,8 @@ record! {
     pub(crate) struct PrunePoint {
         /// The first node that computes the channels.
         pub layer: String,
+        /// What its weights are called; the node's name if that is not known.
+        pub title: String,
         /// What orders them.
         #[id]
         pub rule: GroupRule,
@@ -66,7 +68,7 @@ record! {
         pub parameters: usize,
         /// The time for one image, measured: the median of some batches.
         pub milliseconds: f64,
-        /// Images of a batch.
+        /// Images of the batches that the time is of.
         pub batch: usize,
         /// Threads.
         pub threads: usize,

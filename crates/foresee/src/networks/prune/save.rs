@@ -2,13 +2,12 @@
 //! demands.
 
 use foresee_graph::{ChannelGroup, Graph, Removal};
-use foresee_perturb::{
-    Budget, GroupOrder, GroupRule, GroupStatistics, GroupStudy, Layer, Takeover,
-};
+use foresee_perturb::{GroupOrder, GroupRule, Takeover, budget_counts};
 use serde::Serialize;
 
-use super::calibration::{Images, top5_accuracy};
+use super::measures::{milliseconds, tally, top5_accuracy};
 use crate::error::{Result, input};
+use crate::networks::calibration::Images;
 use crate::networks::layers::layers;
 use crate::networks::task::Task;
 
@@ -77,26 +76,19 @@ pub(crate) struct Measured {
 /// # Errors
 /// If there are no labels or nothing to prune, or a number does not fit.
 pub(crate) fn prune_network(task: &Task, options: &SaveOptions) -> Result<Pruned> {
-    let images = Images::new(task, options.calibration)?;
+    task.labels()?;
+    let images = Images::split(task, options.calibration)?;
     let groups = layers(&task.network, &options.layers)?;
     check(&groups, options.amount)?;
     let graph = &task.network.graph;
-    tracing::info!("measuring channels on {} images", images.calibration());
+    tracing::info!("measuring channels on {} images", images.calibration().len());
     let all: Vec<&ChannelGroup> = groups.iter().collect();
     let statistics = images.statistics(graph, &all)?;
-    let orders = orders(task, &images, &statistics, &all, options)?;
-    let parts = groups.iter().zip(orders);
-    let layers: Vec<Layer> = parts.map(|(group, order)| Layer { group, order }).collect();
-    let counts = counts(graph, &layers, options)?;
-    let removals: Vec<Removal> = layers
-        .iter()
-        .zip(&counts)
-        .filter(|(_, count)| **count > 0)
-        .map(|(layer, &count)| Removal { group: layer.group, units: layer.order.pruned(count) })
-        .collect();
-    let smaller = statistics.cut(&removals, options.takeover, false)?;
-    tracing::info!("measuring both networks on {} images", images.judged());
-    let (before, after) = (measure(task, &images, graph)?, measure(task, &images, &smaller)?);
+    let orders = images.orders(&statistics, &all, options.rule, options.seed)?;
+    let removals = removals(graph, &groups, &orders, options.amount)?;
+    let smaller = statistics.cut(&removals, options.takeover)?;
+    tracing::info!("measuring both networks on {} images", images.observed().len());
+    let (before, after) = (measure(&images, graph)?, measure(&images, &smaller)?);
     let layers: Vec<PrunedLayer> = removals
         .iter()
         .map(|removal| PrunedLayer {
@@ -111,8 +103,8 @@ pub(crate) fn prune_network(task: &Task, options: &SaveOptions) -> Result<Pruned
         layers,
         rule: options.rule.id(),
         takeover: options.takeover.id(),
-        calibration_images: images.calibration(),
-        images: images.judged(),
+        calibration_images: images.calibration().len(),
+        images: images.observed().len(),
         before,
         after,
     })
@@ -132,50 +124,36 @@ fn check(groups: &[ChannelGroup], amount: Amount) -> Result<()> {
     }
 }
 
-/// The order in which the channels of each layer go.
-fn orders(
-    task: &Task,
-    images: &Images,
-    statistics: &GroupStatistics,
-    groups: &[&ChannelGroup],
-    options: &SaveOptions,
-) -> Result<Vec<GroupOrder>> {
-    let terms = match options.rule {
-        GroupRule::Taylor => Some(images.taylor(&task.network.with_logits_output()?, groups)?),
-        GroupRule::Of(_) => None,
+/// What goes of each layer of which anything goes.
+fn removals<'a>(
+    graph: &Graph,
+    groups: &'a [ChannelGroup],
+    orders: &'a [GroupOrder],
+    amount: Amount,
+) -> Result<Vec<Removal<'a>>> {
+    let all = groups.iter().zip(orders);
+    let all = all.map(|(group, order)| Removal { group, units: &order.order });
+    let all: Vec<Removal> = all.collect();
+    let counts = match amount {
+        Amount::Count(count) => vec![count; all.len()],
+        Amount::Budget(operations) => budget_counts(graph, &all, operations)
+            .map_err(|e| input(format!("--budget {operations}: {e}")))?,
     };
-    let study = GroupStudy { random_orders: 1, seed: options.seed, ..GroupStudy::default() };
-    let order = |(at, group): (usize, &&ChannelGroup)| {
-        let terms = terms.as_ref().map(|terms| terms[at].as_slice());
-        let orders = study.orders(&[options.rule], statistics, group, terms)?;
-        let failed = || anyhow::anyhow!("{} has no order {}", group.name, options.rule.id());
-        orders.into_iter().next().ok_or_else(failed)
-    };
-    groups.iter().enumerate().map(order).collect()
+    let some = all.iter().zip(counts).filter(|(_, count)| *count > 0);
+    Ok(some.map(|(of, count)| Removal { group: of.group, units: &of.units[..count] }).collect())
 }
 
-fn counts(graph: &Graph, layers: &[Layer], options: &SaveOptions) -> Result<Vec<usize>> {
-    match options.amount {
-        Amount::Count(count) => Ok(vec![count; layers.len()]),
-        Amount::Budget(operations) => {
-            let budget = Budget { operations, ..Budget::default() };
-            budget
-                .counts(graph, &[], layers)
-                .map_err(|e| input(format!("--budget {operations}: {e}")))
-        }
-    }
-}
-
-fn measure(task: &Task, images: &Images, graph: &Graph) -> Result<Measured> {
-    let logits = task.network.with_logits_output_of(graph)?;
-    let tally = images.tally(&logits)?;
+fn measure(images: &Images, graph: &Graph) -> Result<Measured> {
+    let network = &images.task().network;
+    let logits = network.with_logits_output_of(graph)?;
+    let tally = tally(images, &logits)?;
     let cost = graph.cost(&graph.shapes(1, &[])?);
     Ok(Measured {
         accuracy: tally.accuracy(),
         standard_error: tally.standard_error(),
-        top5_accuracy: Some(top5_accuracy(&tally, images.outputs())).filter(|a| a.is_finite()),
+        top5_accuracy: Some(top5_accuracy(&tally, network.outputs)).filter(|a| a.is_finite()),
         macs: cost.macs,
         parameters: cost.parameters,
-        milliseconds: images.milliseconds(&logits)?,
+        milliseconds: milliseconds(images, &logits)?,
     })
 }

@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use foresee_attribution::{Explainer, Method};
 use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_report::{Fixed, PlaneTable, Scientific};
+use foresee_stats::sigmoid;
 use rayon::prelude::*;
 
 use super::subject::Subject;
@@ -71,7 +72,7 @@ fn surest(subject: &Subject, faces: &[usize], attribute: usize) -> Result<Option
         let images = batch.images.to_device(&subject.session.device)?;
         let logits = subject.model.target(attribute).values(&images)?.to_vec1::<f32>()?;
         for (&face, logit) in batch.faces.iter().zip(logits) {
-            let p = 1. / (1. + (-f64::from(logit)).exp());
+            let p = sigmoid(f64::from(logit));
             if p > SURE {
                 return Ok(Some((face, p)));
             }

@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 use foresee_attribution::{Explainer, Interpolation, Method, resize};
 use foresee_celeba::{ATTRIBUTES, Augmentation, CelebA, Crop, Preprocessing, display_name};
 use foresee_report::{About, overlay};
+use foresee_stats::sigmoid;
 
 use super::subject::Subject;
 use crate::artifacts::FacePixels;
@@ -101,7 +102,7 @@ impl Overlay<'_> {
 
     fn about(&self, subject: &Subject, x: &Tensor) -> Result<About> {
         let logit = subject.model.target(self.attribute).values(x)?.to_vec1::<f32>()?[0];
-        let probability = 1. / (1. + (-f64::from(logit)).exp());
+        let probability = sigmoid(f64::from(logit));
         let caption = format!(
             "{} of {} (probability {probability:.2}) on {} {}. Colours: {}. {}.",
             self.method.title(),

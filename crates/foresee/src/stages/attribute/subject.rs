@@ -65,6 +65,8 @@ impl<'a> Subject<'a> {
             seed: self.seed,
             region_maps,
             references: None,
+            cam_node: None,
+            composite: None,
         }
     }
 

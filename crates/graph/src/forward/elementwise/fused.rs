@@ -27,7 +27,7 @@ pub(super) trait Pointwise: Copy + Send + Sync + 'static {
 }
 
 /// `f32` or `f64`.
-pub(super) trait Real:
+pub(in crate::forward) trait Real:
     Copy
     + Send
     + Sync

@@ -1,0 +1,132 @@
+//! Images to measure channels on, images to run networks on, and the orders in which channels go.
+
+use candle_core::Tensor;
+use foresee_graph::{ChannelGroup, Graph};
+use foresee_perturb::{GroupOrder, GroupRule, GroupStatistics, Taylor, loss_of};
+
+use super::task::Task;
+use crate::error::{Result, input};
+
+/// The images of a task: on some the channels' statistics are measured, on some networks are run.
+pub(super) struct Images<'a> {
+    task: &'a Task,
+    calibration: Vec<usize>,
+    observed: Vec<usize>,
+}
+
+impl<'a> Images<'a> {
+    /// All images for both.
+    pub fn shared(task: &'a Task) -> Self {
+        let all: Vec<usize> = (0..task.images.len()).collect();
+        Self { task, calibration: all.clone(), observed: all }
+    }
+
+    /// Cut in two: so many for the statistics, or half of them for 0, and networks are run on the
+    /// others.
+    ///
+    /// # Errors
+    /// If that leaves none to measure on, or none to run networks on.
+    pub fn split(task: &'a Task, calibration: usize) -> Result<Self> {
+        let all = task.images.len();
+        let needed = "at least two are needed for the channels' statistics, and at least one other \
+                      to run networks on";
+        match calibration {
+            0 if all < 3 => {
+                return Err(input(format!("--images: there are {all} images: {needed}")));
+            }
+            1.. if calibration < 2 || calibration >= all => {
+                return Err(input(format!(
+                    "--calibration {calibration}: of {all} images {needed}"
+                )));
+            }
+            _ => {}
+        }
+        let count = if calibration == 0 { all.div_ceil(2) } else { calibration };
+        let mut calibration = task.images.spread();
+        let mut observed = calibration.split_off(count);
+        calibration.sort_unstable();
+        observed.sort_unstable();
+        Ok(Self { task, calibration, observed })
+    }
+
+    /// What they are of.
+    pub fn task(&self) -> &'a Task {
+        self.task
+    }
+
+    /// Those that channels are measured on.
+    pub fn calibration(&self) -> &[usize] {
+        &self.calibration
+    }
+
+    /// Those that networks are run on.
+    pub fn observed(&self) -> &[usize] {
+        &self.observed
+    }
+
+    /// Some of them in batches, with their numbers, as the network takes them.
+    pub fn batches<'b>(
+        &'b self,
+        images: &'b [usize],
+    ) -> impl Iterator<Item = Result<(&'b [usize], Tensor)>> + 'b {
+        let layout = self.task.network.input.layout;
+        images
+            .chunks(self.task.batch)
+            .map(move |images| Ok((images, self.task.read(images, layout)?)))
+    }
+
+    /// Means and covariances of the channels of groups.
+    ///
+    /// # Errors
+    /// If an image cannot be read, or a node fails.
+    pub fn statistics<'g>(
+        &self,
+        graph: &'g Graph,
+        groups: &[&ChannelGroup],
+    ) -> Result<GroupStatistics<'g>> {
+        let mut statistics = GroupStatistics::new(graph, groups.iter().copied());
+        for batch in self.batches(&self.calibration) {
+            statistics.add(&[batch?.1])?;
+        }
+        Ok(statistics)
+    }
+
+    /// Taylor terms of the units of each group, of a graph that gives logits.
+    ///
+    /// # Errors
+    /// If there are no labels, an image cannot be read, or a node fails.
+    pub fn taylor(&self, graph: &Graph, groups: &[&ChannelGroup]) -> Result<Vec<Vec<f64>>> {
+        let labels = self.task.labels()?;
+        let mut taylor = Taylor::new(graph, groups)?;
+        for batch in self.batches(&self.calibration) {
+            let (numbers, images) = batch?;
+            let labels = labels.tensor(numbers)?.to_device(&self.task.device)?;
+            taylor.add(&[images], |outputs| loss_of(&outputs[0], &labels))?;
+        }
+        Ok(taylor.terms())
+    }
+
+    /// The order in which the units of each group go by a rule.
+    ///
+    /// # Errors
+    /// As for [`taylor`](Self::taylor), or if a group has no such order.
+    pub fn orders(
+        &self,
+        statistics: &GroupStatistics,
+        groups: &[&ChannelGroup],
+        rule: GroupRule,
+        seed: u64,
+    ) -> Result<Vec<GroupOrder>> {
+        let terms = match rule {
+            GroupRule::Taylor => {
+                Some(self.taylor(&self.task.network.with_logits_output()?, groups)?)
+            }
+            GroupRule::Of(_) => None,
+        };
+        let order = |(at, group): (usize, &&ChannelGroup)| {
+            let terms = terms.as_ref().map(|terms| terms[at].as_slice());
+            Ok(statistics.order(group, rule, terms, seed)?)
+        };
+        groups.iter().enumerate().map(order).collect()
+    }
+}
