@@ -284,7 +284,7 @@ impl Layers {
     pub fn residual(self, name: &str, branch: impl FnOnce(Self) -> Result<Self>) -> Result<Self> {
         let (before, start) = (self.flow.clone(), self.ends.map(|(_, at)| at));
         let mut layers = branch(self)?;
-        let Some((input, end)) = layers.ends else {
+        let Some((input, end)) = layers.ends.filter(|(_, end)| Some(*end) != start) else {
             return Err(Error::Degenerate("a residual sum without a branch"));
         };
         let shape = before.sum(name, &layers.flow)?;

@@ -42,7 +42,7 @@ fn difference(a: &Tensor, b: &Tensor) -> AnyResult<f64> {
         false if a.is_nan() || b.is_nan() => f64::INFINITY,
         false => (a - b).abs() / b.abs().max(1.),
     });
-    Ok(differences.fold(0., f64::max))
+    Ok(differences.max_by(f64::total_cmp).unwrap_or(0.))
 }
 
 #[test]

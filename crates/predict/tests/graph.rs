@@ -239,7 +239,7 @@ fn errors(graph: &Graph, group: &ChannelGroup, units: &[usize], far: f64) -> [f6
     let largest = |forecast: &Matrix| {
         let error = |i: usize, k: usize| (forecast.get(i, k) - came.get(i, k)).abs();
         let all = (0..came.rows()).flat_map(|i| (0..came.columns()).map(move |k| (i, k)));
-        all.map(|(i, k)| error(i, k)).fold(0., f64::max)
+        all.map(|(i, k)| error(i, k)).max_by(f64::total_cmp).unwrap_or(0.)
     };
     [largest(&slope), largest(&second)]
 }

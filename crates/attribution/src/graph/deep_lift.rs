@@ -21,7 +21,6 @@ use crate::methods::{DeepLift, DeepLiftResult};
 use crate::tensors::{batches, check_finite, check_input, sum_per_input};
 use multipliers::Multipliers;
 use ratios::mean;
-use reveal_cancel::is_average;
 
 const METHOD: &str = "DeepLIFT";
 
@@ -34,7 +33,8 @@ impl GraphModel {
     /// * ReLUs have the rule of the options.
     /// * What is linear passes multipliers as it passes gradients: sums, convolutions, average
     ///   pools, whatever moves values.
-    /// * Functions of one element have the multiplier Δy/Δx, also as x·sigmoid(x). Where Δx is
+    /// * Functions of one element have the multiplier Δy/Δx, also as x·sigmoid(x) or x·(1 + erf x).
+    ///   Where Δx is
     ///   less than rounding allows, it is the derivative: of a ReLU and its like below 1e-10, as in
     ///   Captum; of a smooth function, the mean of those at x and the baseline, below the cube root
     ///   of the numbers' epsilon.
@@ -157,10 +157,9 @@ impl Pass<'_> {
         let back = |m: &Tensor| -> Result<Tensor> {
             Ok(self.through(node, places, &[Some(m.clone())])?.swap_remove(0).1)
         };
-        match (places, &node.op) {
-            ([0], _) if reveal_cancel::is_relu(node) => Ok(vec![(0, m.map(back)?)]),
-            ([0], op) if super::lrp::only_moves(op) || is_average(op) => {
-                Ok(vec![(0, m.map(back)?)])
+        match places {
+            [place] if reveal_cancel::is_relu(node) || self.keeps_signs(node) => {
+                Ok(vec![(*place, m.map(back)?)])
             }
             _ => self.through_merged(node, places, &[Some(m.clone())]),
         }

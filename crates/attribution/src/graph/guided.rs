@@ -17,8 +17,8 @@ impl GraphModel {
     /// only the positive part through on the way back. Of x's shape.
     ///
     /// So do the other functions that shut negative numbers out: leaky and parametric ReLU, a clip
-    /// from 0 that is no part of a gate, ELU and its kin, GELU, SiLU and hard swish (also as
-    /// products with a sigmoid), Mish, softplus. The gradient goes through the function first.
+    /// from 0 that is no part of a gate, ELU and its kin, GELU, SiLU, hard swish and Mish (also
+    /// written as products), softplus. The gradient goes through the function first.
     /// (Captum guides `torch.nn.ReLU` alone.)
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod affine;
 mod layer;
 mod linear;
+mod moved_box;
 mod products;
 mod rules;
 mod shares;

@@ -1,4 +1,5 @@
-//! Functions x·s(x) that are written as a product of x and a gate of x itself: SiLU, hard swish.
+//! Functions x·s(x) that are written as a product of x and a gate of x itself: SiLU, hard swish,
+//! GELU, Mish.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,8 @@ use foresee_graph::{Binary, Node, NodeId, Op, Unary, ValueId};
 
 use super::GraphModel;
 
-/// A product x·s(x), with s a sigmoid or a hard sigmoid, perhaps of x times or plus a constant.
+/// A product x·s(x), with s a sigmoid, a hard sigmoid, 1 + erf, 1 + tanh or tanh(softplus), perhaps
+/// of x times or plus a constant.
 pub(super) struct SelfGated {
     /// The place at which the product reads x.
     pub place: usize,
@@ -34,13 +36,24 @@ impl GraphModel {
     /// The nodes from x to a gate of x that nothing else reads.
     fn gate_between(&self, x: ValueId, gate: ValueId) -> Option<Vec<NodeId>> {
         let (mut nodes, mut at, mut opens_and_shuts) = (vec![], gate, false);
+        // Seen on the way from the gate to x.
+        let (mut moved, mut odd) = (false, false);
         while at != x {
             let id = self.graph.producer(at).filter(|_| self.readers(at).count() == 1)?;
             let node = self.node(id);
             opens_and_shuts |= match &node.op {
                 Op::Unary(Unary::Sigmoid | Unary::HardSigmoid { .. }) => true,
                 Op::Clip => self.clips_at_zero(node),
-                Op::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Div) => false,
+                Op::Unary(Unary::Erf | Unary::Tanh) => {
+                    odd = true;
+                    moved
+                }
+                Op::Unary(Unary::Softplus) => odd,
+                Op::Binary(Binary::Add | Binary::Sub) => {
+                    moved = true;
+                    false
+                }
+                Op::Binary(Binary::Mul | Binary::Div) => false,
                 _ => return None,
             };
             let is_constant = |id: &ValueId| self.graph.weight(*id).is_some();

@@ -1,6 +1,7 @@
 //! Each method on a case that can be followed with pencil and paper.
 
 mod cams;
+mod deep_lift;
 mod gradients;
 mod importance;
 mod metrics;

@@ -58,6 +58,7 @@ fn what_cannot_be_done_is_named() -> AnyResult {
         assert!(sum.is_err_and(|error| error.to_string().contains(name)));
     }
     assert!(first()?.residual("sum", |branch| branch.relu("inner"))?.relu("inner").is_err());
+    assert!(first()?.residual("sum", Ok).is_err_and(|error| error.to_string().contains("branch")));
     assert!(Layers::new().relu("relu").is_err_and(|error| error.to_string().contains("relu")));
     assert!(Layers::new().model().is_err());
     assert!(pointing_game(&tensor(&[], &[1, 0, 2]), &tensor(&[], &[1, 0, 2]), 0.).is_err());

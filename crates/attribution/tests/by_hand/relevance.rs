@@ -1,6 +1,7 @@
 //! LRP and guided backpropagation.
 
 use foresee_attribution::*;
+use foresee_graph::{Binary, Builder, Op, Unary};
 
 use crate::{AnyResult, assert_near, masked, row, tensor, two_layers, values};
 
@@ -163,5 +164,61 @@ fn through_a_mask_the_signal_takes_all_relevance() -> AnyResult {
     let adds = values(&layers.mask_map(&z, 0, MaskWeights::Contribution)?);
     assert_near(&adds, &[2., 2.]);
     assert_near(&[adds.iter().sum::<f64>() / 2. + 0.5], &[2.5]);
+    Ok(())
+}
+
+/// y = Σ (max(x, 0) + c): what the constants take is told for each input of the batch.
+#[test]
+fn a_constant_summand_takes_relevance_of_each_input() -> AnyResult {
+    let mut builder = Builder::new();
+    let x = builder.input("x", vec![None, Some(2)])?;
+    let c = builder.weight("c", tensor(&[0.5, -1.], &[2]))?;
+    let weight = builder.weight("weight", tensor(&[1., 1.], &[2, 1]))?;
+    let a = builder.node("relu", Op::Unary(Unary::Relu), &[x])?;
+    let a = builder.node("sum", Op::Binary(Binary::Add), &[a, c])?;
+    let y = builder.node("last", Op::MatMul, &[a, weight])?;
+    let model = GraphModel::new(builder.finish(vec![y])?, y)?;
+    let x = tensor(&[1., 2., 3., -1., 5., 7.], &[3, 2]);
+    let composite = Composite { stabilizer: 0., ..Composite::epsilon(0.) };
+    let found = model.lrp(&x, 0, &composite)?;
+    assert_near(&found.output, &[2.5, 2.5, 11.5]);
+    assert_near(&values(&found.attribution), &[1., 2., 3., 0., 5., 7.]);
+    let sum = found.layers.iter().find(|layer| layer.layer == "sum").ok_or("no sum")?;
+    assert_near(&sum.bias, &[-0.5, -0.5, -0.5]);
+    assert_near(&sum.relevance, &[3., 3., 12.]);
+    Ok(())
+}
+
+/// The box of the input is moved to where the first layer reads it: 2·x - 1, of [0, 1].
+#[test]
+fn a_box_goes_through_what_comes_before_the_first_layer() -> AnyResult {
+    let network = |inside: Option<Op>| -> AnyResult<GraphModel> {
+        let mut builder = Builder::new();
+        let x = builder.input("x", vec![None, Some(2)])?;
+        let two = builder.weight("two", tensor(&[-2.], &[1]))?;
+        let one = builder.weight("one", tensor(&[1.], &[1]))?;
+        let weight = builder.weight("weight", tensor(&[2., -1.], &[2, 1]))?;
+        let mut a = x;
+        if let Some(op) = inside {
+            a = builder.node("scaled", Op::Binary(Binary::Mul), &[x, two])?;
+            a = builder.node("moved", Op::Binary(Binary::Add), &[a, one])?;
+            a = builder.node("last of the way", op, &[a])?;
+        }
+        let y = builder.node("only", Op::MatMul, &[a, weight])?;
+        Ok(GraphModel::new(builder.finish(vec![y])?, y)?)
+    };
+    let composite = |low: f64, high: f64| {
+        let first = Rule::ZBox { low: tensor(&[low], &[1]), high: tensor(&[high], &[1]) };
+        Composite { first: Some(first), stabilizer: 0., ..Composite::epsilon(0.) }
+    };
+    let x = row(&[0.25, 0.75]);
+    let inside = network(Some(Op::Identity))?.lrp(&x, 0, &composite(0., 1.))?;
+    let by_hand = network(None)?.lrp(&row(&[0.5, -0.5]), 0, &composite(-1., 1.))?;
+    assert_near(&values(&inside.attribution), &values(&by_hand.attribution));
+    // Contributions 2·0.5 + 2·1 and 0.5 + 1, of f = 1.5.
+    assert_near(&values(&inside.attribution), &[1.5 * 3. / 4.5, 1.5 * 1.5 / 4.5]);
+    let bent = network(Some(Op::Unary(Unary::Abs)))?.lrp(&x, 0, &composite(0., 1.));
+    let error = bent.unwrap_err().to_string();
+    assert!(error.contains("last of the way") && error.contains("box"), "{error}");
     Ok(())
 }

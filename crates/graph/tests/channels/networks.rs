@@ -401,5 +401,6 @@ pub fn difference(a: &Tensor, b: &Tensor) -> f64 {
     let (a, b) = (values(a), values(b));
     assert!(a.iter().chain(&b).all(|x| x.is_finite()), "values that are no numbers");
     let largest = b.iter().fold(1f64, |so_far, b| so_far.max(b.abs()));
-    a.iter().zip(&b).fold(0., |so_far: f64, (a, b)| so_far.max((a - b).abs())) / largest
+    let off = a.iter().zip(&b).map(|(a, b)| (a - b).abs());
+    off.max_by(f64::total_cmp).unwrap_or(0.) / largest
 }

@@ -1,7 +1,7 @@
 //! Reveal-cancel (section 3.5.3 of the paper): positive and negative contributions apart.
 
 use candle_core::Tensor;
-use foresee_graph::{Node, Op, PoolKind, Reduction, Unary, ValueId};
+use foresee_graph::{Binary, Node, Op, PoolKind, Reduction, ResizeMode, Unary, ValueId};
 
 use super::Pass;
 use super::multipliers::{Multipliers, by_sign, parts};
@@ -9,6 +9,7 @@ use super::ratios::{mean, none, ratio};
 use crate::error::{Error, Result};
 use crate::graph::GraphModel;
 use crate::graph::linear::LinearNode;
+use crate::graph::lrp::only_moves;
 use crate::graph::one_node;
 use crate::methods::{DeepLift, DeepLiftRule};
 
@@ -116,28 +117,45 @@ impl Pass<'_> {
             let decrease = (linear.apply(&up, &w_minus)? + linear.apply(&down, &w_plus)?)?;
             return Ok((increase, decrease));
         }
-        let (&[0], Some(input)) = (&self.at_x.active_places(node)[..], node.input(0)) else {
-            return all();
-        };
+        let &[place] = &self.at_x.active_places(node)[..] else { return all() };
+        let Some(input) = node.input(place) else { return all() };
         if is_relu(node) {
             return match self.reveals(node) {
                 true => self.parts_of_relu(node).map(|of| (of.y_increase, of.y_decrease)),
                 false => self.rescaled_parts(node, input),
             };
         }
-        let (up, down) = match &node.op {
-            op if only_reshapes(op) => self.signed_changes(input)?,
-            op if is_average(op) => {
-                parts(&(self.at_x.get(input)? - self.at_baseline.get(input)?)?)?
-            }
-            _ => return all(),
-        };
-        let through = |part: Tensor| -> Result<Tensor> {
+        if !self.keeps_signs(node) {
+            return all();
+        }
+        let at = |part: Tensor| -> Result<Tensor> {
             let mut inputs = self.at_x.inputs(node)?;
-            inputs[0] = Some(part);
+            inputs[place] = Some(part);
             Ok(node.run(&inputs)?.swap_remove(0))
         };
-        Ok((through(up)?, through(down)?))
+        let (up, down) = self.signed_changes(input)?;
+        // What it gives of nothing is its constant, such as the border of a padding.
+        let constant = at(up.zeros_like()?)?;
+        Ok(((at(up)? - &constant)?, (at(down)? - constant)?))
+    }
+
+    /// Whether of one of its inputs alone a node gives sums with weights of at least 0: its
+    /// positive contributions are those of the input, moved, averaged, or beside a constant.
+    pub(super) fn keeps_signs(&self, node: &Node) -> bool {
+        let (&[place], 1) = (&self.at_x.active_places(node)[..], node.outputs.len()) else {
+            return false;
+        };
+        match &node.op {
+            Op::Pool(pool) => pool.kind == PoolKind::Average,
+            Op::GlobalPool(kind) => *kind == PoolKind::Average,
+            Op::Reduce(reduce) => matches!(reduce.kind, Reduction::Mean | Reduction::Sum),
+            Op::Resize(resize) => {
+                matches!(resize.mode, ResizeMode::Linear | ResizeMode::Nearest)
+            }
+            Op::Binary(Binary::Add) => true,
+            Op::Binary(Binary::Sub) => place == 0,
+            op => only_moves(op),
+        }
     }
 
     /// Δy⁺ and Δy⁻ of a ReLU with the rescale rule.
@@ -146,28 +164,5 @@ impl Pass<'_> {
         let ratio = self.rescale(node, 0, &ones)?;
         let (increase, decrease) = self.signed_changes(input)?;
         Ok(((increase * &ratio)?, (decrease * ratio)?))
-    }
-}
-
-/// Whether an operation gives its first input's values in another shape.
-fn only_reshapes(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Reshape { .. }
-            | Op::Flatten { .. }
-            | Op::Transpose { .. }
-            | Op::Squeeze
-            | Op::Unsqueeze
-            | Op::Identity
-    )
-}
-
-/// Whether an operation is linear with weights above 0.
-pub(super) fn is_average(op: &Op) -> bool {
-    match op {
-        Op::Pool(pool) => pool.kind == PoolKind::Average,
-        Op::GlobalPool(kind) => *kind == PoolKind::Average,
-        Op::Reduce(reduce) => matches!(reduce.kind, Reduction::Mean | Reduction::Sum),
-        _ => false,
     }
 }

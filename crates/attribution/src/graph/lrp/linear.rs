@@ -33,7 +33,12 @@ impl<'a> Pass<'a> {
             return Err(self.refuse(node, "the scale behind it does not fit its weights"));
         };
         let is_conv = matches!(node.op, Op::Conv(_) | Op::ConvTranspose(_));
-        let rule = self.composite.rule(&node.name, is_conv, self.first == Some(id));
+        let is_first = self.first == Some(id);
+        let of_input = self.composite.box_of_input(&node.name).filter(|_| is_first);
+        let moved = of_input.map(|bounds| self.moved_box(node, linear.place(), bounds));
+        let moved = moved.transpose()?;
+        let rule = moved.as_ref();
+        let rule = rule.unwrap_or_else(|| self.composite.rule(&node.name, is_conv, is_first));
         let layer = LinearLayer {
             map: linear,
             weight: &weights,

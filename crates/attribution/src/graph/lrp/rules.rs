@@ -121,9 +121,9 @@ impl<'a> Pass<'a> {
             ..Shares::default()
         };
         for (place, id, summand) in summands {
-            let share = unbroadcast(&s.broadcast_mul(&summand)?, self.trace.get(id)?)?;
+            let share = s.broadcast_mul(&summand)?;
             match self.trace.is_active(id) {
-                true => shares.to.push((place, share)),
+                true => shares.to.push((place, unbroadcast(&share, self.trace.get(id)?)?)),
                 false => add_to(&mut shares.bias, &self.totals(&share)?),
             }
         }

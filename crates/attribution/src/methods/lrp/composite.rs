@@ -29,7 +29,9 @@ pub enum Rule {
         beta: f64,
     },
     /// z^B, for the first layer of inputs in a box (Montavon et al., 2017): contributions x_i·w_ij
-    /// - l_i·w⁺_ij - h_i·w⁻_ij.
+    /// - l_i·w⁺_ij - h_i·w⁻_ij. As [`Composite::first`] the box is that of the network's input, and
+    /// goes through the moves, sums and products with constants that come before the layer; else it
+    /// is that of what the layer reads.
     ZBox {
         /// l, the least value of an input: of the shape [1, C, 1, 1] for images, or any that can be
         /// broadcast to x.
@@ -124,6 +126,16 @@ impl Composite {
             .chain(&self.first)
             .chain(self.named.iter().map(|(_, rule)| rule))
             .try_for_each(Rule::check)
+    }
+
+    /// The box of the network's input, if it is the rule of the first layer, which has this name.
+    pub(crate) fn box_of_input(&self, name: &str) -> Option<(&Tensor, &Tensor)> {
+        match &self.first {
+            Some(Rule::ZBox { low, high }) if self.named.iter().all(|(named, _)| named != name) => {
+                Some((low, high))
+            }
+            _ => None,
+        }
     }
 
     /// The rule of a convolution or another linear layer, which may be the first of them.
