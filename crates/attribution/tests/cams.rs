@@ -24,7 +24,8 @@ fn values(t: &Tensor) -> Vec<f64> {
 fn assert_close(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(got.len(), expected.len(), "{what}");
     let largest = expected.iter().fold(0f64, |m, v| m.max(v.abs()));
-    let off = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).max_by(f64::total_cmp).unwrap_or(0.);
+    let off =
+        got.iter().zip(expected).map(|(a, b)| (a - b).abs()).max_by(f64::total_cmp).unwrap_or(0.);
     println!("| {what} | {:.1e} |", off / largest);
     assert!(got.iter().all(|v| v.is_finite()), "{what}: {got:?}");
     assert!(off <= tolerance * largest, "{what} is off by {off:e}: {got:?}, not {expected:?}");

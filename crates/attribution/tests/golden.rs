@@ -112,7 +112,13 @@ impl Golden {
             self.network
         );
         let largest = expected.iter().fold(0f64, |m, v| m.max(v.abs()));
-        let off = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).max_by(f64::total_cmp).unwrap_or(0.) / largest;
+        let off = got
+            .iter()
+            .zip(expected)
+            .map(|(a, b)| (a - b).abs())
+            .max_by(f64::total_cmp)
+            .unwrap_or(0.)
+            / largest;
         println!("| {name} | {} | {off:.1e} |", self.network);
         assert!(
             largest > 1e-6 && off < tolerance(name),
@@ -287,7 +293,11 @@ fn kolmogorov_smirnov(a: &mut [f64], b: &mut [f64]) -> f64 {
     a.sort_by(f64::total_cmp);
     b.sort_by(f64::total_cmp);
     let share = |of: &[f64], v: f64| of.partition_point(|&w| w <= v) as f64 / of.len() as f64;
-    a.iter().chain(b.iter()).map(|&v| (share(a, v) - share(b, v)).abs()).max_by(f64::total_cmp).unwrap_or(0.)
+    a.iter()
+        .chain(b.iter())
+        .map(|&v| (share(a, v) - share(b, v)).abs())
+        .max_by(f64::total_cmp)
+        .unwrap_or(0.)
 }
 
 /// LIME's weights over 200 seeds here and in Captum are of one distribution by the two-sample

@@ -18,7 +18,9 @@ fn assert_near(what: &str, got: &Tensor, expected: &Tensor, tolerance: f32) -> A
     assert_eq!(got.dims(), expected.dims(), "{what}");
     let (got, expected) = (values(got)?, values(expected)?);
     let largest = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
-    let off = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).max_by(f32::total_cmp).unwrap_or(0.) / largest;
+    let off =
+        got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).max_by(f32::total_cmp).unwrap_or(0.)
+            / largest;
     assert!(largest > 0. && off < tolerance, "{what} is off by {off:e}");
     Ok(())
 }

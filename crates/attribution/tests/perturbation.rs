@@ -62,7 +62,13 @@ impl Golden {
         let expected = values(self.get(name));
         assert_eq!(got.len(), expected.len(), "{name}");
         let largest = expected.iter().fold(0f64, |m, v| m.max(v.abs()));
-        let off = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).max_by(f64::total_cmp).unwrap_or(0.) / largest;
+        let off = got
+            .iter()
+            .zip(expected)
+            .map(|(a, b)| (a - b).abs())
+            .max_by(f64::total_cmp)
+            .unwrap_or(0.)
+            / largest;
         println!("| {name} | {off:.1e} |");
         assert!(largest > 1e-6 && off < tolerance, "{name} is off by {off:e} of {largest:e}");
     }

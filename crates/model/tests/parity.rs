@@ -52,7 +52,12 @@ fn assert_close(name: &str, got: &Tensor, expected: &Tensor, scale: f64) {
     let expected = values(expected);
     assert_eq!(got.len(), expected.len(), "{name}");
     let largest = expected.iter().fold(scale, |m, v| m.max(f64::from(v.abs())));
-    let off = got.iter().zip(&expected).map(|(a, b)| f64::from((a - b).abs())).max_by(f64::total_cmp).unwrap_or(0.)
+    let off = got
+        .iter()
+        .zip(&expected)
+        .map(|(a, b)| f64::from((a - b).abs()))
+        .max_by(f64::total_cmp)
+        .unwrap_or(0.)
         / largest;
     println!("{name}: {off:.1e} relative");
     assert!(off < TOLERANCE, "{name} is off by {off:e} relative to {largest:e}");

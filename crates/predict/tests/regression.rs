@@ -76,7 +76,8 @@ fn fits_find_what_is_there_and_refits_are_fits() -> AnyResult {
                 .iter()
                 .zip(b.coefficients())
                 .map(|(a, b)| (a - b).abs())
-                .max_by(f64::total_cmp).unwrap_or(0.)
+                .max_by(f64::total_cmp)
+                .unwrap_or(0.)
         };
         assert!(far(&fit, &truth) < 1e-10, "{basis:?}");
         assert!(far(&fit.refit(&points, 3, 2.)?, &truth) < 1e-10, "{basis:?}");

@@ -71,9 +71,9 @@ fn a_bias_of_its_own_changes_nothing() -> AnyResult {
             let weight = builder.weight(&name("weight"), numbers(layer, &shape))?;
             let bias = builder.weight(&name("bias"), numbers(layer + 7, &shape[1..]))?;
             at = match apart {
-                false => builder.node(&name("linear"), Op::Gemm(Gemm::default()), &[
-                    at, weight, bias,
-                ])?,
+                false => {
+                    builder.node(&name("linear"), Op::Gemm(Gemm::default()), &[at, weight, bias])?
+                }
                 true => {
                     let product = builder.node(&name("linear"), Op::MatMul, &[at, weight])?;
                     builder.node(&name("sum"), Op::Binary(Binary::Add), &[bias, product])?

@@ -189,7 +189,7 @@ fn a_constant_summand_takes_relevance_of_each_input() -> AnyResult {
     Ok(())
 }
 
-/// The box of the input is moved to where the first layer reads it: 2·x - 1, of [0, 1].
+/// The box of the input is moved to where the first layer reads it: 1 - 2·x, of [0, 1].
 #[test]
 fn a_box_goes_through_what_comes_before_the_first_layer() -> AnyResult {
     let network = |inside: Option<Op>| -> AnyResult<GraphModel> {
@@ -209,7 +209,8 @@ fn a_box_goes_through_what_comes_before_the_first_layer() -> AnyResult {
     };
     let composite = |low: f64, high: f64| {
         let first = Rule::ZBox { low: tensor(&[low], &[1]), high: tensor(&[high], &[1]) };
-        Composite { first: Some(first), stabilizer: 0., ..Composite::epsilon(0.) }
+        let bias = Bias::Ignore;
+        Composite { first: Some(first), stabilizer: 0., bias, ..Composite::epsilon(0.) }
     };
     let x = row(&[0.25, 0.75]);
     let inside = network(Some(Op::Identity))?.lrp(&x, 0, &composite(0., 1.))?;

@@ -28,10 +28,10 @@ pub enum Rule {
         /// α - 1.
         beta: f64,
     },
-    /// z^B, for the first layer of inputs in a box (Montavon et al., 2017): contributions x_i·w_ij
-    /// - l_i·w⁺_ij - h_i·w⁻_ij. As [`Composite::first`] the box is that of the network's input, and
-    /// goes through the moves, sums and products with constants that come before the layer; else it
-    /// is that of what the layer reads.
+    /// z^B, for the first layer of inputs in a box (Montavon et al., 2017), with the contributions
+    /// x_i·w_ij - l_i·w⁺_ij - h_i·w⁻_ij. As [`Composite::first`] the box is that of the network's
+    /// input, and goes through the moves, sums and products with constants that come before the
+    /// layer. Otherwise it is that of what the layer reads.
     ZBox {
         /// l, the least value of an input: of the shape [1, C, 1, 1] for images, or any that can be
         /// broadcast to x.
