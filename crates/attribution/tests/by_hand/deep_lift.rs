@@ -127,7 +127,7 @@ fn activated(written_out: Option<Unary>, one: Unary) -> AnyResult<GraphModel> {
 fn activations_that_are_written_out_are_the_same() -> AnyResult {
     let x = numbers(3, &[3, 4]);
     for (out, one) in [(Unary::Erf, Unary::Gelu), (Unary::Tanh, Unary::Mish)] {
-        let (one, out) = (activated(None, one.clone())?, activated(Some(out), one)?);
+        let (one, out) = (activated(None, one)?, activated(Some(out), one)?);
         let of = |model: &GraphModel| -> AnyResult<[Vec<f64>; 2]> {
             let lifted = model.deep_lift(&x, 0, None, &DeepLift::default())?;
             assert_near(&lifted.convergence_delta, &[0.; 3]);
