@@ -206,8 +206,10 @@ fn a_pruned_network_is_a_network() -> AnyResult {
     refused(&made.pruned(&[&save[..], &["--budget", "0.001"]].concat())?, &["--budget 0.001"]);
     let few = [&save[..], &["--budget", "0.5", "--calibration", "24"]].concat();
     refused(&made.pruned(&few)?, &["--calibration 24", "24 images"]);
+    let few = [&save[..], &["--budget", "0.5", "--calibration", "23"]].concat();
+    refused(&made.pruned(&few)?, &["--calibration 23", "24 images"]);
     let few = [&save[..], &["--budget", "0.5", "--limit", "3"]].concat();
-    refused(&made.pruned(&few)?, &["there are 3 images to prune with"]);
+    refused(&made.pruned(&few)?, &["--images: there are 3 images", "at least two others"]);
     Ok(())
 }
 

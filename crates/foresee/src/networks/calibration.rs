@@ -25,16 +25,16 @@ impl<'a> Images<'a> {
     /// others.
     ///
     /// # Errors
-    /// If that leaves none to measure on, or none to run networks on.
+    /// If that leaves fewer than two to measure on, or to run networks on.
     pub fn split(task: &'a Task, calibration: usize) -> Result<Self> {
         let all = task.images.len();
-        let needed = "at least two are needed for the channels' statistics, and at least one other \
-                      to run networks on";
+        let needed = "at least two are needed for the channels' statistics, and at least two \
+                      others to run networks on";
         match calibration {
-            0 if all < 3 => {
+            0 if all < 4 => {
                 return Err(input(format!("--images: there are {all} images: {needed}")));
             }
-            1.. if calibration < 2 || calibration >= all => {
+            1.. if calibration < 2 || calibration + 2 > all => {
                 return Err(input(format!(
                     "--calibration {calibration}: of {all} images {needed}"
                 )));
