@@ -81,7 +81,8 @@ impl Graph {
         Ok(())
     }
 
-    /// A result as a weight: in the type and on the device of the graph's, and laid out once instead of in each pass.
+    /// A result as a weight: in the type and on the device of the graph's, and laid out once
+    /// instead of in each pass.
     fn folded(&self, result: &Tensor) -> Result<Tensor> {
         let (dtype, device) = self.float_type();
         let result = match result.dtype().is_float() {

@@ -284,8 +284,8 @@ impl Builder {
     /// A node with inputs that can be left out, and outputs of these names.
     ///
     /// # Errors
-    /// If a name is taken, the operation has another number of inputs or outputs, or there is no such
-    /// value.
+    /// If a name is taken, the operation has another number of inputs or outputs, or there is no
+    /// such value.
     pub fn push<N: AsRef<str>>(
         &mut self,
         name: &str,

@@ -7,17 +7,17 @@ use foresee_graph::{ChannelGroup, Graph, Reconstruction, Removal, ValueId};
 use foresee_perturb::{GroupStatistics, Takeover, UnitMasks};
 use networks::{AnyResult, copies, free, largest, random, residual, tokens};
 
-/// A network that is on its way to one in which kept channels have taken over: by a share `by` of
-/// all changes of weights, and of the offsets at what convolutions and products compute.
+/// A network that is on its way to one in which kept channels of groups have taken over: by a share
+/// `by` of all changes of weights, and of the offsets at what convolutions and products compute.
 fn on_the_way(
     graph: &Graph,
-    group: &ChannelGroup,
+    groups: &[ChannelGroup],
     reconstructions: &[Reconstruction],
     images: &Tensor,
     by: f64,
 ) -> AnyResult<Tensor> {
     let (mut changed, mut offsets) = (graph.clone(), vec![]);
-    for read in &group.reads {
+    for read in groups.iter().flat_map(|group| &group.reads) {
         let of = reconstructions.iter().find(|of| of.value == read.value).ok_or("no takeover")?;
         for consumer in &read.consumers {
             let weight = consumer.weight.ok_or("is read without a weight")?;
@@ -85,12 +85,13 @@ fn takeovers_change_what_their_derivatives_say() -> AnyResult {
             let removal = Removal { group, units: &[2, 0] };
             for takeover in [Takeover::Partner, Takeover::LeastSquares] {
                 let by = statistics.reconstructions(&[removal], takeover)?;
-                let direction = pass.direction(number, &[2, 0], &by)?;
+                let direction = pass.direction(&[(number, &[2, 0])], &by)?;
                 let logits = &pass.outputs()[0];
                 for output in 0..logits.dim(1)? {
                     let f = logits.narrow(1, output, 1)?.sum_all()?;
                     let ours = pass.gradients(&f)?.directional_derivative(&direction)?;
-                    let at = |step| on_the_way(&graph, group, &by, &images, step);
+                    let at =
+                        |step| on_the_way(&graph, std::slice::from_ref(group), &by, &images, step);
                     let step = 1e-6;
                     let expected = ((at(step)? - at(-step)?)? / (2. * step))?;
                     let expected =
@@ -107,18 +108,56 @@ fn takeovers_change_what_their_derivatives_say() -> AnyResult {
                 // All of the way it is the smaller network.
                 let smaller = statistics.cut(&[removal], takeover)?;
                 let smaller = smaller.forward(std::slice::from_ref(&images))?.remove(0);
-                let all = on_the_way(&graph, group, &by, &images, 1.)?;
+                let all = on_the_way(&graph, std::slice::from_ref(group), &by, &images, 1.)?;
                 assert!(largest(&(smaller - all)?)? < 1e-9);
             }
             // Without a takeover, what the units contribute is missing.
             let f = pass.outputs()[0].narrow(1, 0, 1)?.sum_all()?;
             let gradients = pass.gradients(&f)?;
             let change =
-                gradients.directional_derivative(&pass.direction(number, &[2, 0], &[])?)?;
+                gradients.directional_derivative(&pass.direction(&[(number, &[2, 0])], &[])?)?;
             for (change, of_units) in change.iter().zip(gradients.of_group(number)?) {
                 assert!((change + of_units[0] + of_units[2]).abs() < 1e-12);
             }
         }
     }
+    Ok(())
+}
+
+#[test]
+fn several_groups_change_together() -> AnyResult {
+    let (graph, images) = (residual()?, random(9, &[3, 3, 5, 5])?);
+    let groups = free(&graph)?;
+    let mut statistics = GroupStatistics::new(&graph, &groups);
+    statistics.add(&[(images.affine(0.5, 1.)? + random(3, images.dims())?)?])?;
+    let masks = UnitMasks::new(&graph, &groups.iter().collect::<Vec<_>>())?.for_takeovers();
+    let pass = masks.pass(std::slice::from_ref(&images))?;
+    let units: [&[usize]; 3] = [&[2], &[4, 1], &[0]];
+    let removals: Vec<Removal> =
+        groups.iter().zip(units).map(|(group, units)| Removal { group, units }).collect();
+    let of: Vec<(usize, &[usize])> = units.into_iter().enumerate().collect();
+    for takeover in [Takeover::Partner, Takeover::LeastSquares] {
+        let by = statistics.reconstructions(&removals, takeover)?;
+        let direction = pass.direction(&of, &by)?;
+        for output in 0..3 {
+            let f = pass.outputs()[0].narrow(1, output, 1)?.sum_all()?;
+            let ours = pass.gradients(&f)?.directional_derivative(&direction)?;
+            let at = |step| on_the_way(&graph, &groups, &by, &images, step);
+            let step = 1e-6;
+            let expected = ((at(step)? - at(-step)?)? / (2. * step))?;
+            let expected = expected.narrow(1, output, 1)?.flatten_all()?.to_vec1::<f64>()?;
+            for (ours, expected) in ours.iter().zip(&expected) {
+                let difference = (ours - expected).abs();
+                assert!(
+                    expected.abs() > 1e-6 && difference < 1e-6 * expected.abs(),
+                    "{ours} {expected}"
+                );
+            }
+        }
+    }
+    // And masks on all of them.
+    let whole = masks.outputs_at(std::slice::from_ref(&images), &of, 0.)?.remove(0);
+    let smaller = graph.remove_channels(&removals)?.forward(&[images])?.remove(0);
+    assert!(largest(&(whole - smaller)?)? < 1e-12);
     Ok(())
 }

@@ -95,12 +95,13 @@ fn outputs_at_masks_are_those_of_scaled_weights() -> AnyResult {
             for m in [0., 0.7] {
                 let expected = scaled(&scaled(&graph, group, 0, m)?, group, 3, m)?;
                 let expected = expected.forward(std::slice::from_ref(&images))?.remove(0);
-                let got = masks.outputs_at(std::slice::from_ref(&images), number, &[0, 3], m)?;
+                let got =
+                    masks.outputs_at(std::slice::from_ref(&images), &[(number, &[0, 3])], m)?;
                 assert!(largest(&(&got[0] - &expected)?)? < 1e-12);
                 assert!(largest(&(&whole - &expected)?)? > 1e-2);
             }
         }
-        assert!(masks.outputs_at(&[images], 0, &[5], 0.).is_err());
+        assert!(masks.outputs_at(&[images], &[(0, &[5])], 0.).is_err());
     }
     Ok(())
 }
@@ -260,13 +261,16 @@ fn units_that_a_group_does_not_have_are_refused() -> AnyResult {
     let masks = UnitMasks::new(&graph, &of)?.for_takeovers();
     let pass = masks.pass(&[images])?;
     let units = [0, groups[0].units];
-    let is_told = |found: Option<Error>| matches!(found, Some(Error::Graph(foresee_graph::Error::NoUnit { unit, .. })) if unit == units[1]);
+    let is_told = |found: Option<Error>| match found {
+        Some(Error::Graph(foresee_graph::Error::NoUnit { unit, .. })) => unit == units[1],
+        _ => false,
+    };
     for takeover in Takeover::ALL {
         let removal = foresee_graph::Removal { group: &groups[0], units: &units };
         assert!(is_told(statistics.reconstructions(&[removal], takeover).err()), "{takeover:?}");
         assert!(is_told(statistics.cut(&[removal], takeover).err()), "{takeover:?}");
     }
-    assert!(is_told(pass.direction(0, &units, &[]).err()));
+    assert!(is_told(pass.direction(&[(0, &units)], &[]).err()));
     let removal = foresee_graph::Removal { group: &groups[0], units: &units };
     assert!(is_told(foresee_perturb::budget_counts(&graph, &[removal], 0.9).err()));
     Ok(())

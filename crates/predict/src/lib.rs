@@ -25,8 +25,8 @@ pub use forecast::{Budget, Forecast, ForecastRule, Subject, Unit};
 pub use foresee_stats::{Interval, LEVEL, Matrix};
 #[cfg(feature = "graph")]
 pub use graph::{
-    Answers, Contributions, Judge, Layer, LayerEffect, LayerForecasts, LayerOutcome, LayerStudy,
-    LayerStudySettings, second_order_change,
+    Answers, Judge, Layer, LayerEffect, LayerForecasts, LayerOutcome, LayerStudy,
+    LayerStudySettings, Pruned, second_order_change,
 };
 pub use legendre::{binomial, legendre_all, legendre_eq5};
 #[cfg(feature = "network")]

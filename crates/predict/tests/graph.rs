@@ -4,13 +4,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor};
-use foresee_graph::{
-    Binary, Builder, ChannelGroup, Graph, Op, PoolKind, Removal, Split, Unary, Window,
-};
+use foresee_graph::{Binary, Builder, ChannelGroup, Graph, Op, PoolKind, Split, Unary, Window};
 use foresee_perturb::{GroupStatistics, Takeover, UnitMasks};
 use foresee_predict::{
-    Answers, Contributions, ForecastRule, Layer, LayerForecasts, LayerStudy, LayerStudySettings,
-    Matrix, NetworkOperation, ScoreRule, ScoredForecast, Subject, second_order_change,
+    Answers, ForecastRule, Layer, LayerForecasts, LayerStudy, LayerStudySettings, Matrix,
+    NetworkOperation, Pruned, ScoreRule, ScoredForecast, Subject, second_order_change,
 };
 
 /// Numbers between -1 and 1 that look random.
@@ -51,34 +49,6 @@ fn rows(tensor: &Tensor) -> Vec<Vec<f64>> {
     tensor.to_dtype(DType::F64).unwrap().to_vec2().unwrap()
 }
 
-#[test]
-fn of_a_linear_network_the_first_order_is_all_there_is() {
-    let graph = network(false);
-    let images = numbers(&[4, 8, 4, 4], 9);
-    let before = rows(&graph.forward(std::slice::from_ref(&images)).unwrap()[0]);
-    let groups = groups(&graph);
-    let of: Vec<&ChannelGroup> = groups.iter().collect();
-    // In two batches.
-    let batches = [images.narrow(0, 0, 3).unwrap(), images.narrow(0, 3, 1).unwrap()];
-    let all = Contributions::measure(&graph, &of, &batches, &[0, 2]).unwrap();
-    assert_eq!(all.len(), 2);
-    for (group, all) in groups.iter().zip(&all) {
-        assert_eq!(all.images(), 4);
-        for units in [vec![0], vec![1, 3], vec![0, 2, 4]] {
-            let removal = Removal { group, units: &units };
-            let smaller = graph.remove_channels(&[removal]).unwrap();
-            let after = rows(&smaller.forward(std::slice::from_ref(&images)).unwrap()[0]);
-            let expected = all.change(&units);
-            for (image, (before, after)) in before.iter().zip(&after).enumerate() {
-                for (place, output) in [0, 2].into_iter().enumerate() {
-                    let change = after[output] - before[output];
-                    assert!((expected.get(image, place) - change).abs() < 1e-12);
-                }
-            }
-        }
-    }
-}
-
 fn statistics<'a>(
     graph: &'a Graph,
     groups: &[ChannelGroup],
@@ -113,6 +83,7 @@ fn study(graph: &Graph, takeover: Takeover) -> LayerForecasts {
         judge: Some(&judge),
         settings: LayerStudySettings {
             shares: vec![0.5, 0.2],
+            budgets: vec![0.5],
             takeover,
             outputs: vec![0, 1, 2],
             answers: Answers::Each,
@@ -125,7 +96,9 @@ fn study(graph: &Graph, takeover: Takeover) -> LayerForecasts {
     assert_eq!(ran.load(Ordering::Relaxed), 12 * study.passes());
     assert!(found.skipped.is_empty());
     let pruned: Vec<(usize, usize)> = found.outcomes.iter().map(|o| (o.units, o.pruned)).collect();
-    assert_eq!(pruned, [(6, 1), (6, 3), (5, 1), (5, 3)]);
+    assert_eq!(pruned[..4], [(6, 1), (6, 3), (5, 1), (5, 3)]);
+    assert_eq!((pruned.len(), pruned[4].0), (5, 11));
+    assert_eq!(found.outcomes[4].what, Pruned::Together { operations: 0.5 });
     found
 }
 
@@ -145,7 +118,7 @@ fn forecasts_stand_beside_what_came_and_are_scored() {
         }
     }
     // The channels of the second layer are read by linear layers alone: the forecasts are exact.
-    for outcome in &outcomes[2..] {
+    for outcome in &outcomes[2..4] {
         for forecast in [outcome.first_order, outcome.second_order.unwrap()] {
             assert!((outcome.observed.change - forecast.change).abs() < 1e-10);
             assert_eq!(outcome.observed.flips, forecast.flips);
@@ -171,7 +144,7 @@ fn forecasts_stand_beside_what_came_and_are_scored() {
 fn of_a_linear_network_a_takeover_is_forecast_exactly() {
     for takeover in [Takeover::Partner, Takeover::LeastSquares] {
         let LayerForecasts { outcomes, scores, .. } = study(&network(false), takeover);
-        for outcome in &outcomes {
+        for outcome in &outcomes[..4] {
             assert_eq!(outcome.second_order, None);
             let (forecast, observed) = (outcome.first_order, outcome.observed);
             assert!(observed.change > 1e-6, "{takeover:?}");
@@ -183,6 +156,53 @@ fn of_a_linear_network_a_takeover_is_forecast_exactly() {
         let operation = NetworkOperation::PruneLayerWithTakeover;
         assert!(scores.iter().all(|row| row.operation == operation));
     }
+}
+
+/// Of a linear network, one layer's masks change the outputs linearly, and those of two layers by a
+/// quadratic function.
+#[test]
+fn of_a_linear_network_layers_are_forecast_exactly() {
+    let LayerForecasts { outcomes, .. } = study(&network(false), Takeover::Nothing);
+    for outcome in &outcomes {
+        let (second, observed) = (outcome.second_order.unwrap(), outcome.observed);
+        assert!(observed.change > 1e-3);
+        assert!((observed.change - second.change).abs() < 1e-10);
+        assert_eq!((observed.flips, observed.accuracy), (second.flips, second.accuracy));
+    }
+    for outcome in &outcomes[..4] {
+        assert!((outcome.observed.change - outcome.first_order.change).abs() < 1e-10);
+    }
+    let together = &outcomes[4];
+    assert!((together.observed.change - together.first_order.change).abs() > 1e-3);
+}
+
+#[test]
+fn a_budget_that_cannot_be_kept_is_skipped() {
+    let graph = network(true);
+    let groups = groups(&graph);
+    let images = [numbers(&[4, 8, 4, 4], 5)];
+    let layers = [Layer { group: &groups[0], order: &[0, 1, 2, 3, 4, 5], norms: &[1.; 6] }];
+    let study = LayerStudy {
+        graph: &graph,
+        layers: &layers,
+        statistics: &statistics(&graph, &groups, &images),
+        batches: &images,
+        judge: None,
+        settings: LayerStudySettings {
+            shares: vec![0.5],
+            budgets: vec![0.001],
+            takeover: Takeover::Nothing,
+            outputs: vec![0, 1],
+            answers: Answers::One,
+            resamples: 10,
+            seed: 1,
+        },
+        progress: &|_| (),
+    };
+    let found = study.run().unwrap();
+    assert_eq!(found.outcomes.len(), 1);
+    let skipped = found.skipped[0].to_string();
+    assert!(skipped.starts_with("pruning all layers to 0.1 % of the operations"), "{skipped}");
 }
 
 /// y = (x·A)²·B: quadratic in masks on the hidden channels, which the product reads.
@@ -222,17 +242,21 @@ fn errors(graph: &Graph, group: &ChannelGroup, units: &[usize], far: f64) -> [f6
     let images = numbers(&[6, 3], 4);
     let masks = UnitMasks::new(graph, &[group]).unwrap();
     let at = |m: f64| {
-        let outputs = masks.outputs_at(std::slice::from_ref(&images), 0, units, m).unwrap();
+        let outputs = masks.outputs_at(std::slice::from_ref(&images), &[(0, units)], m).unwrap();
         Matrix::from_rows(&rows(&outputs[0]))
     };
     let before = at(1.);
     let change = |after: Matrix| {
         Matrix::from_fn(after.rows(), after.columns(), |i, k| after.get(i, k) - before.get(i, k))
     };
-    let all =
-        Contributions::measure(graph, &[group], std::slice::from_ref(&images), &[0, 1]).unwrap();
-    let slope = all[0].change(units);
-    let slope = Matrix::from_fn(slope.rows(), slope.columns(), |i, k| far * slope.get(i, k));
+    let pass = masks.pass(std::slice::from_ref(&images)).unwrap();
+    let of_output = |k: usize| {
+        let f = pass.outputs()[0].narrow(1, k, 1).unwrap().sum_all().unwrap();
+        pass.gradients(&f).unwrap().of_group(0).unwrap()
+    };
+    let contributions = [of_output(0), of_output(1)];
+    let missing = |i: usize, k: usize| -units.iter().map(|&u| contributions[k][i][u]).sum::<f64>();
+    let slope = Matrix::from_fn(before.rows(), before.columns(), |i, k| far * missing(i, k));
     let share = LayerStudy::PROBE;
     let second = second_order_change(&slope, &change(at(1. - share * far)), share);
     let came = change(at(1. - far));
@@ -302,6 +326,7 @@ fn what_cannot_be_pruned_is_skipped() {
         let layers = [Layer { group: &groups[0], order: &order, norms: &[1.; 6] }];
         let settings = LayerStudySettings {
             shares,
+            budgets: vec![],
             takeover: Takeover::Nothing,
             outputs: vec![0, 1],
             answers: Answers::One,

@@ -86,6 +86,10 @@ struct ForecastArgs {
     /// The shares of a layer's channels that are pruned. Default: 0.1,0.25,0.5.
     #[arg(long, value_name = "SHARES", value_delimiter = ',', value_parser = share)]
     shares: Vec<f64>,
+    /// Shares of the operations: the network is also forecast whose layers are all pruned, evenly,
+    /// until so much is left, as `foresee prune --budget` makes it. Default: 0.75,0.5.
+    #[arg(long, value_name = "SHARES", value_delimiter = ',', value_parser = share)]
+    budget: Vec<f64>,
     /// What the channels that are left do in place of those that go. If they take over, half of the
     /// images are for the channels' statistics. Default: nothing.
     #[arg(long, value_enum)]
@@ -109,6 +113,8 @@ const IMAGES: usize = 64;
 const IMAGES_OF_TAKEOVER: usize = 256;
 /// What is pruned of a layer.
 const SHARES: [f64; 3] = [0.1, 0.25, 0.5];
+/// To what all layers are pruned together.
+const BUDGETS: [f64; 2] = [0.75, 0.5];
 /// Outputs that are forecast.
 const OUTPUTS: u16 = 10;
 /// Samples of the bootstrap.
@@ -160,13 +166,14 @@ fn regression(out: &Path, seeds: u64, json: JsonArgs) -> Result<()> {
 
 fn of_model(args: &PredictArgs, model: &Path, out: &Path) -> Result<()> {
     let device = device::of_model(args.device.as_deref())?;
-    let ForecastArgs { layer, shares, takeover, outputs, order, seed } = &args.forecasts;
+    let ForecastArgs { layer, shares, budget, takeover, outputs, order, seed } = &args.forecasts;
     let takeover = takeover.unwrap_or_default();
     let images = if takeover == Takeover::Nothing { IMAGES } else { IMAGES_OF_TAKEOVER };
     let task = Task::open(&args.network.options(model, &[], images, device)?)?;
     let options = PredictOptions {
         layers: distinct(layer.iter().cloned()),
         shares: if shares.is_empty() { SHARES.to_vec() } else { shares.clone() },
+        budgets: if budget.is_empty() { BUDGETS.to_vec() } else { budget.clone() },
         takeover,
         outputs: outputs.unwrap_or(OUTPUTS).into(),
         rule: order.unwrap_or(GroupRule::Of(PruneRule::FilterNorm)),

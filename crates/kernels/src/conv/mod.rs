@@ -1,6 +1,6 @@
-//! The paper's network's convolution (Table 1; stride 1, "same" padding, dilation, channels last) and
-//! its two gradients, as products on the padded image itself: no image is unfolded. Those of any
-//! network are in [`convolution`](crate::convolution()).
+//! The paper's network's convolution (Table 1; stride 1, "same" padding, dilation, channels last)
+//! and its two gradients, as products on the padded image itself: no image is unfolded. Those of
+//! any network are in [`convolution`](crate::convolution()).
 
 mod forward;
 mod geometry;

@@ -83,8 +83,8 @@ impl ConvOptions {
 /// Differentiable in `x`, `weight` and `bias`; gradients are computed of those that are, or depend
 /// on, variables. An x that is contiguous is not copied.
 ///
-/// Tensors other than `f32` on the CPU take a composition of candle's operations, which needs memory
-/// for the padded images and for what every tap reads.
+/// Tensors other than `f32` on the CPU take a composition of candle's operations, which needs
+/// memory for the padded images and for what every tap reads.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};

@@ -1,12 +1,13 @@
 //! Derivatives in the direction of a takeover.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{DType, Device, Tensor};
 use foresee_graph::{Linear, Read, Reconstruction, ValueId};
 
 use super::gradients::{MaskedPass, UnitGradients};
-use super::masks::{Tap, check_units};
+use super::masks::Tap;
+use super::statistics::key;
 use crate::error::Result;
 
 /// What a takeover changes to first order: where nodes read removed channels P of a group with a
@@ -17,8 +18,8 @@ use crate::error::Result;
 /// ([`UnitGradients::directional_derivative`]).
 ///
 /// A convolution gets W·t at every position of what it computes, in place of t at its inputs, as in
-/// the smaller network: zero padding makes them differ at the border. A transposed one gets W·t over
-/// the product of its strides.
+/// the smaller network: zero padding makes them differ at the border. A transposed one gets W·t
+/// over the product of its strides.
 #[derive(Debug)]
 pub struct TakeoverDirection<'a> {
     changes: Vec<ReadChange<'a>>,
@@ -45,26 +46,20 @@ struct Offset {
 }
 
 impl<'a> MaskedPass<'a> {
-    /// How what is read of these units of a group, by its place in the list, changes when the units
-    /// are removed and kept channels take over.
+    /// How what is read of units of some groups, each by its place in the list, changes when the
+    /// units are removed and kept channels take over.
     ///
     /// # Errors
     /// If there is no such group or unit, or a reconstruction is of other channels.
     pub fn direction(
         &self,
-        group: usize,
-        units: &[usize],
+        removed: &[(usize, &[usize])],
         reconstructions: &[Reconstruction],
     ) -> Result<TakeoverDirection<'a>> {
-        let found = self.masks.group(group)?;
-        check_units(found, units)?;
+        self.masks.check(removed)?;
         let mut direction = TakeoverDirection { changes: vec![], offsets: vec![] };
         for (number, tap) in self.masks.taps.iter().enumerate() {
-            for read in tap.of.iter().filter(|of| of.0 == group).map(|of| &found.reads[of.1]) {
-                let removed = removed_channels(read, units);
-                if removed.is_empty() {
-                    continue;
-                }
+            for (read, removed) in self.removed_channels(tap, removed)? {
                 let fits = |by: &&Reconstruction| {
                     let of_read = (read.value, read.axis, read.blocks);
                     (by.value, by.axis, by.blocks.len()) == of_read && tap.consumer.weight.is_some()
@@ -84,6 +79,25 @@ impl<'a> MaskedPass<'a> {
             }
         }
         Ok(direction)
+    }
+
+    /// The channels, ascending, that go of each value that a node reads with the same blocks.
+    fn removed_channels(
+        &self,
+        tap: &Tap,
+        removed: &[(usize, &[usize])],
+    ) -> Result<Vec<(&'a Read, Vec<usize>)>> {
+        let mut found: BTreeMap<_, (&'a Read, BTreeSet<usize>)> = BTreeMap::new();
+        for &(group, read) in &tap.of {
+            let read = &self.masks.group(group)?.reads[read];
+            let own = removed.iter().filter(|(of, _)| *of == group);
+            let channels: Vec<usize> =
+                own.flat_map(|(_, units)| *units).flat_map(|&u| &read.units[u]).copied().collect();
+            if !channels.is_empty() {
+                found.entry(key(read)).or_insert((read, BTreeSet::new())).1.extend(channels);
+            }
+        }
+        Ok(found.into_values().map(|(read, gone)| (read, gone.into_iter().collect())).collect())
     }
 
     /// What a convolution gets of a takeover at every position: W_P·t, summed over its window.
@@ -119,13 +133,6 @@ impl<'a> MaskedPass<'a> {
 
 fn dot<'a>(pairs: impl Iterator<Item = (&'a f64, &'a f64)>) -> f64 {
     pairs.map(|(a, b)| a * b).sum()
-}
-
-/// The channels of some units, ascending.
-fn removed_channels(read: &Read, units: &[usize]) -> Vec<usize> {
-    let channels: BTreeSet<usize> =
-        units.iter().flat_map(|&unit| &read.units[unit]).copied().collect();
-    channels.into_iter().collect()
 }
 
 /// â - a; without t where a convolution reads.

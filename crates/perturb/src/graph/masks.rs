@@ -109,33 +109,37 @@ impl<'a> UnitMasks<'a> {
         self
     }
 
-    /// The outputs at other masks: m on these units of a group, by its place in the list, and 1
-    /// elsewhere.
+    /// The outputs at other masks: m on these units of some groups, each by its place in the list,
+    /// and 1 elsewhere.
     ///
     /// # Errors
     /// If there is no such group or unit, an input does not fit, or a node fails.
     pub fn outputs_at(
         &self,
         inputs: &[Tensor],
-        group: usize,
-        units: &[usize],
+        masked: &[(usize, &[usize])],
         m: f64,
     ) -> Result<Vec<Tensor>> {
-        let found = self.group(group)?;
-        check_units(found, units)?;
+        self.check(masked)?;
         let masked = |id: ValueId, value: &Tensor| {
             let tap = self.taps.iter().find(|tap| tap.value == id);
-            let reads = tap.iter().flat_map(|tap| &tap.of).filter(|of| of.0 == group);
-            let mut masked = None;
-            for (_, read) in reads {
-                let mask = mask(&found.reads[*read], units, m, value)?;
-                masked = Some(masked.as_ref().unwrap_or(value).broadcast_mul(&mask)?);
+            let mut result = None;
+            for &(group, read) in tap.iter().flat_map(|tap| &tap.of) {
+                for (_, units) in masked.iter().filter(|(of, _)| *of == group) {
+                    let mask = mask(&self.groups[group].reads[read], units, m, value)?;
+                    result = Some(result.as_ref().unwrap_or(value).broadcast_mul(&mask)?);
+                }
             }
-            Ok(masked)
+            Ok(result)
         };
         let given = self.graph.given(inputs)?;
         let outputs = self.graph.evaluate_mapped(&given, self.graph.outputs(), &masked)?;
         Ok(outputs.into_iter().map(|output| output.detach()).collect())
+    }
+
+    /// Makes sure that there are these units of these groups.
+    pub(super) fn check(&self, units: &[(usize, &[usize])]) -> Result<()> {
+        units.iter().try_for_each(|&(group, units)| check_units(self.group(group)?, units))
     }
 
     pub(super) fn group(&self, number: usize) -> Result<&'a ChannelGroup> {

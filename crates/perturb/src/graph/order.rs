@@ -82,8 +82,8 @@ impl GroupStatistics<'_> {
     /// The order of a group's units by one rule; `seed` decides a random order.
     ///
     /// # Errors
-    /// If the rule needs statistics of the group and there are none, or needs Taylor terms and there
-    /// are none, or of another number of units; or if a value is not finite.
+    /// If the rule needs statistics of the group and there are none, or needs Taylor terms and
+    /// there are none, or of another number of units; or if a value is not finite.
     pub fn order(
         &self,
         group: &ChannelGroup,

@@ -83,10 +83,10 @@ impl<'a> GroupStatistics<'a> {
     }
 
     /// Pearson's correlation `[U][U]` among a group's units. That of a pair is taken at the first
-    /// value that is read with as many channels of one unit as of the other; their samples are those
-    /// of all these channels, one after the other. It is 0 where no value is read with both, such as
-    /// of channels that a split parts, and of a unit that never changes; and 1 of each unit with
-    /// itself.
+    /// value that is read with as many channels of one unit as of the other; their samples are
+    /// those of all these channels, one after the other. It is 0 where no value is read with both,
+    /// such as of channels that a split parts, and of a unit that never changes; and 1 of each unit
+    /// with itself.
     ///
     /// # Errors
     /// If there are no statistics of the group, or a value was not finite.
@@ -117,8 +117,8 @@ impl<'a> GroupStatistics<'a> {
     }
 
     /// The covariance among units that are read with equally many channels, pooled over blocks and
-    /// channels: the mean of cov(a, b) + (μ_a - μ_i)(μ_b - μ_j) over the channels a and b of units i
-    /// and j, with μ_i the mean of those of i.
+    /// channels: the mean of cov(a, b) + (μ_a - μ_i)(μ_b - μ_j) over the channels a and b of units
+    /// i and j, with μ_i the mean of those of i.
     fn covariance(&self, read: &Read, units: &[usize]) -> Result<Matrix> {
         let blocks = self.blocks(read)?;
         let channels: Vec<&Vec<usize>> = units.iter().map(|&unit| &read.units[unit]).collect();

@@ -1,13 +1,13 @@
 //! Forecasts of what pruning does to any network that is a graph.
 
-mod contributions;
+mod cut;
 mod outcome;
 mod parts;
 mod run;
 mod second_order;
+mod slopes;
 mod study;
 
-pub use contributions::Contributions;
-pub use outcome::{Answers, Judge, LayerEffect, LayerOutcome};
+pub use outcome::{Answers, Judge, LayerEffect, LayerOutcome, Pruned};
 pub use second_order::second_order_change;
 pub use study::{Layer, LayerForecasts, LayerStudy, LayerStudySettings};

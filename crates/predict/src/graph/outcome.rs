@@ -25,12 +25,24 @@ pub struct LayerEffect {
     pub accuracy: Option<f64>,
 }
 
-/// A share of a layer's channels: the forecast beside what came.
+/// What is pruned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pruned {
+    /// A share of the layer whose group has this name.
+    Layer(String),
+    /// All layers evenly, as far as [`budget_counts`](foresee_perturb::budget_counts) says.
+    Together {
+        /// The share of the network's multiply-accumulates that is left at most.
+        operations: f64,
+    },
+}
+
+/// What is pruned: the forecast beside what came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerOutcome {
-    /// The name of the layer's group.
-    pub layer: String,
-    /// How many units it has.
+    /// What it is.
+    pub what: Pruned,
+    /// How many units its layers have.
     pub units: usize,
     /// How many were pruned.
     pub pruned: usize,

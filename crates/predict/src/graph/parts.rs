@@ -1,10 +1,10 @@
-//! Forecasts and outcomes of all layers, and their scores.
+//! Forecasts and outcomes of all cuts, and the scores of those of single layers.
 
 use foresee_perturb::Takeover;
 use foresee_stats::Matrix;
 
-use super::contributions::Contributions;
-use super::outcome::{Before, LayerOutcome, mean_sizes};
+use super::cut::Cut;
+use super::outcome::{Before, LayerOutcome, Pruned, mean_sizes};
 use super::second_order::second_order_change;
 use super::study::{Layer, LayerStudy};
 use crate::definition::{Change, difference};
@@ -25,25 +25,12 @@ static PAIRS: [[ForecastRule; 2]; 5] = [
     [ForecastRule::UniquenessTimesContribution, ForecastRule::Contribution],
 ];
 
-/// A share of a layer that is pruned.
-pub(super) struct Part<'a> {
-    /// Which layer.
-    pub(super) number: usize,
-    pub(super) layer: &'a Layer<'a>,
-    pub(super) units: &'a [usize],
-}
-
-impl Part<'_> {
-    /// What is done, in words.
-    pub(super) fn name(&self) -> String {
-        format!("prune {} channels of `{}`", self.units.len(), self.layer.group.name)
-    }
-}
-
 /// What was forecast and what came, for all parts so far.
 pub(super) struct Parts<'a> {
     study: &'a LayerStudy<'a>,
     before: Before<'a>,
+    /// Of each layer the mean of |contribution|, [units, outputs], as far as it is known.
+    sizes: Vec<Option<Matrix>>,
     /// Of each layer; none if it is not known of all.
     correlations: Option<Vec<Matrix>>,
     pub(super) outcomes: Vec<LayerOutcome>,
@@ -53,72 +40,74 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(study: &'a LayerStudy<'a>, before: Before<'a>) -> Self {
+    pub(super) fn new(
+        study: &'a LayerStudy<'a>,
+        before: Before<'a>,
+        sizes: Vec<Option<Matrix>>,
+    ) -> Self {
         let of = |layer: &Layer| {
             let rows = study.statistics.correlation(layer.group).ok()?;
             Some(Matrix::from_rows(&rows))
         };
         let correlations = study.layers.iter().map(of).collect();
-        Self { study, before, correlations, outcomes: vec![], changes: vec![], effects: vec![] }
+        let (outcomes, changes, effects) = (vec![], vec![], vec![]);
+        Self { study, before, sizes, correlations, outcomes, changes, effects }
     }
 
-    /// Adds a part: its slope along the way to the smaller network, and the logits of a probe and
-    /// of the smaller network.
+    /// Adds a cut: its slope along the way to the smaller network, and the logits of a probe and of
+    /// the smaller network.
     pub(super) fn add(
         &mut self,
-        part: &Part,
-        contributions: &Contributions,
-        (slope, probe): (Matrix, Option<Matrix>),
+        cut: &Cut,
+        slope: Matrix,
+        probe: Option<Matrix>,
         after: &Matrix,
     ) -> Result<()> {
-        let (name, before) = (part.name(), self.before.asked());
+        let (name, before) = (cut.name(), self.before.asked());
         let change = difference(&before, &self.before.select(after), &name)?;
         let probe = probe.map(|probe| difference(&before, &self.before.select(&probe), &name));
         let probe = probe.transpose()?;
         let share = LayerStudy::PROBE;
         let second = probe.as_ref().map(|probe| second_order_change(&slope, probe, share));
+        let units = cut.of.iter().map(|(number, _)| self.study.layers[*number].group.units);
         self.outcomes.push(LayerOutcome {
-            layer: part.layer.group.name.clone(),
-            units: part.layer.group.units,
-            pruned: part.units.len(),
+            what: cut.what.clone(),
+            units: units.sum(),
+            pruned: cut.count(),
             first_order: self.before.forecast(&slope),
             second_order: second.as_ref().map(|change| self.before.forecast(change)),
             observed: self.before.observed(&change, after),
             accuracy_before: self.before.accuracy(),
         });
+        let (Pruned::Layer(_), &[(number, units)]) = (&cut.what, &cut.of[..]) else {
+            return Ok(());
+        };
         let mut effects = vec![(ForecastRule::FirstOrder, mean_sizes(&slope))];
         effects.extend(second.map(|change| (ForecastRule::SecondOrder, mean_sizes(&change))));
         effects.extend(probe.map(|probe| {
             let linear = mean_sizes(&probe).into_iter().map(|size| size / share).collect();
             (ForecastRule::LinearProbe, linear)
         }));
-        effects.extend(self.of_units(part, contributions));
+        effects.extend(self.of_units(number, units));
         self.effects.push(effects);
-        self.changes.push(Change {
-            number: part.number,
-            operation: name,
-            strength: part.units.len() as f64,
-            by_item: change,
-        });
+        let strength = units.len() as f64;
+        self.changes.push(Change { number, operation: name, strength, by_item: change });
         Ok(())
     }
 
-    /// Sums over the units that go.
-    fn of_units(
-        &self,
-        part: &Part,
-        contributions: &Contributions,
-    ) -> Vec<(ForecastRule, Vec<f64>)> {
-        let sizes = contributions.mean_size();
+    /// Sums over the units of a layer that go.
+    fn of_units(&self, number: usize, units: &[usize]) -> Vec<(ForecastRule, Vec<f64>)> {
+        let Some(sizes) = &self.sizes[number] else { return vec![] };
+        let norms = self.study.layers[number].norms;
         let sum = |of: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
-            (0..sizes.columns()).map(|k| part.units.iter().map(|&u| of(u, k)).sum()).collect()
+            (0..sizes.columns()).map(|k| units.iter().map(|&u| of(u, k)).sum()).collect()
         };
         let mut effects = vec![
             (ForecastRule::Contribution, sum(&|u, k| sizes.get(u, k))),
-            (ForecastRule::FilterNorm, sum(&|u, _| part.layer.norms[u])),
+            (ForecastRule::FilterNorm, sum(&|u, _| norms[u])),
         ];
         if let Some(correlations) = &self.correlations {
-            let unique = |u: usize| uniqueness(&correlations[part.number], u, part.units);
+            let unique = |u: usize| uniqueness(&correlations[number], u, units);
             let times = sum(&|u, k| unique(u) * sizes.get(u, k));
             effects.push((ForecastRule::Uniqueness, sum(&|u, _| unique(u))));
             effects.push((ForecastRule::UniquenessTimesContribution, times));

@@ -1,14 +1,15 @@
-//! Forecasts, then prunes, layer by layer.
+//! Forecasts, then prunes, cut by cut.
 
 use candle_core::{DType, Tensor};
-use foresee_graph::{ChannelGroup, Reconstruction, Removal};
-use foresee_perturb::{UnitMasks, share_counts};
+use foresee_graph::ChannelGroup;
+use foresee_perturb::UnitMasks;
 use foresee_stats::Matrix;
 
-use super::contributions::{Measured, TakenOver, measure};
-use super::outcome::Before;
-use super::parts::{Part, Parts};
-use super::study::{Layer, LayerForecasts, LayerStudy, LayerStudySettings};
+use super::cut::Cut;
+use super::outcome::{Before, Pruned};
+use super::parts::Parts;
+use super::slopes::{Slopes, measure};
+use super::study::{LayerForecasts, LayerStudy, LayerStudySettings};
 use crate::error::{Error, Result};
 
 impl<'a> LayerStudy<'a> {
@@ -27,19 +28,13 @@ impl<'a> LayerStudy<'a> {
         let all = self.logits(|images| Ok(self.graph.forward(images)?)).map_err(failed())?;
         let before = Before { all, outputs, answers: *answers, judge: self.judge };
         let mut skipped = vec![];
-        let taken_over = self.takeovers(&mut skipped);
-        let measured = self.measure(&masks, &groups, &taken_over);
-        let mut parts = Parts::new(self, before);
-        for (number, (measured, of)) in measured.into_iter().zip(&taken_over).enumerate() {
-            let layer = &self.layers[number];
-            match measured {
-                Ok(measured) => of.iter().enumerate().for_each(|(place, of)| {
-                    let part = Part { number, layer, units: of.units };
-                    let added = self.part(&part, &masks, (place, &of.by), &measured, &mut parts);
-                    added.unwrap_or_else(|error| skipped.push(error));
-                }),
-                Err(error) => skipped.push(error),
-            }
+        let cuts = self.cuts(&mut skipped);
+        let Found { sizes, slopes } = self.slopes(&masks, &groups, &cuts, &mut skipped);
+        let mut parts = Parts::new(self, before, sizes);
+        for (cut, slope) in cuts.iter().zip(slopes) {
+            let Some(slope) = slope else { continue };
+            let added = self.part(cut, &masks, slope, &mut parts);
+            added.unwrap_or_else(|error| skipped.push(error));
         }
         if parts.outcomes.is_empty() && !skipped.is_empty() {
             return Err(skipped.swap_remove(0));
@@ -48,83 +43,74 @@ impl<'a> LayerStudy<'a> {
         Ok(LayerForecasts { outcomes: parts.outcomes, scores, skipped })
     }
 
-    /// For each layer the shares of it that are pruned, with what takes over. What cannot be taken
-    /// over is skipped.
-    fn takeovers(&self, skipped: &mut Vec<Error>) -> Vec<Vec<TakenOver<'a>>> {
-        let takeover = self.settings.takeover;
-        let mut of_layer = |(number, layer): (usize, &Layer<'a>)| {
-            let order = layer.order;
-            let mut parts = vec![];
-            for count in share_counts(layer.group.units, &self.settings.shares) {
-                let units = &order[..count.min(order.len())];
-                let removal = Removal { group: layer.group, units };
-                match self.statistics.reconstructions(&[removal], takeover) {
-                    Ok(by) => parts.push(TakenOver { units, by }),
-                    Err(error) => {
-                        let name = Part { number, layer, units }.name();
-                        skipped.push(Error::of_model(&name)(error));
-                    }
-                }
-            }
-            parts
-        };
-        self.layers.iter().enumerate().map(&mut of_layer).collect()
-    }
-
     /// Measures all layers together, or if that fails each alone.
-    fn measure(
+    fn slopes(
         &self,
-        masks: &UnitMasks<'a>,
+        masks: &UnitMasks,
         groups: &[&'a ChannelGroup],
-        taken_over: &[Vec<TakenOver>],
-    ) -> Vec<Result<Measured>> {
-        let LayerStudySettings { outputs, .. } = &self.settings;
-        // What is not taken over, each channel's contribution tells.
-        let none: Vec<Vec<TakenOver>> = groups.iter().map(|_| vec![]).collect();
-        let wanted = if self.has_probes() { &none } else { taken_over };
-        if let Ok(all) = measure(masks, groups, wanted, self.batches, outputs) {
-            let images = all.first().map_or(0, |of| of.contributions.images());
-            (self.progress)(images * (outputs.len() + 1));
-            return all.into_iter().map(Ok).collect();
-        }
-        let alone = |(group, wanted): (&&'a ChannelGroup, &Vec<TakenOver>)| {
-            let failed = || Error::of_model(&format!("the contributions of `{}`", group.name));
-            let masks = UnitMasks::new(self.graph, &[*group]).map_err(failed())?.for_takeovers();
-            let wanted = std::slice::from_ref(wanted);
-            let measured = measure(&masks, &[*group], wanted, self.batches, outputs);
-            Ok(measured.map_err(failed())?.swap_remove(0))
+        cuts: &[Cut],
+        skipped: &mut Vec<Error>,
+    ) -> Found {
+        let outputs = &self.settings.outputs;
+        let units: Vec<usize> = groups.iter().map(|group| group.units).collect();
+        let error = match measure(masks, &units, cuts, self.batches, outputs) {
+            Ok(Slopes { sizes, of_cuts }) => {
+                let images = of_cuts.first().map_or(0, Matrix::rows);
+                (self.progress)(images * (outputs.len() + 1));
+                return Found {
+                    sizes: sizes.into_iter().map(Some).collect(),
+                    slopes: of_cuts.into_iter().map(Some).collect(),
+                };
+            }
+            Err(error) => error,
         };
-        groups.iter().zip(wanted).map(alone).collect()
+        let mut found = Found { sizes: vec![None; groups.len()], slopes: vec![None; cuts.len()] };
+        for (number, group) in groups.iter().enumerate() {
+            let is_own = |cut: &&Cut| cut.what == Pruned::Layer(group.name.clone());
+            match self.slopes_alone(group, cuts.iter().filter(is_own)) {
+                Ok(Slopes { mut sizes, of_cuts }) => {
+                    found.sizes[number] = sizes.pop();
+                    let slopes = found.slopes.iter_mut().zip(cuts).filter(|(_, cut)| is_own(cut));
+                    slopes.zip(of_cuts).for_each(|((slope, _), own)| *slope = Some(own));
+                }
+                Err(error) => skipped.push(error),
+            }
+        }
+        if let Some(cut) = cuts.iter().find(|cut| matches!(cut.what, Pruned::Together { .. })) {
+            skipped.push(Error::of_model(&cut.name())(error));
+        }
+        found
     }
 
-    /// Forecasts and observes one part.
-    fn part(
+    fn slopes_alone<'c>(
         &self,
-        part: &Part,
-        masks: &UnitMasks,
-        (place, by): (usize, &[Reconstruction]),
-        measured: &Measured,
-        parts: &mut Parts,
-    ) -> Result<()> {
-        let failed = || Error::of_model(&part.name());
-        let slope = match measured.changes.get(place) {
-            Some(change) => Matrix::from_rows(change),
-            None => measured.contributions.change(part.units),
-        };
+        group: &ChannelGroup,
+        cuts: impl Iterator<Item = &'c Cut<'c>>,
+    ) -> Result<Slopes> {
+        let failed = || Error::of_model(&format!("the contributions of `{}`", group.name));
+        let masks = UnitMasks::new(self.graph, &[group]).map_err(failed())?.for_takeovers();
+        let alone = |cut: &Cut<'c>| Cut { of: vec![(0, cut.of[0].1)], ..cut.clone() };
+        let cuts: Vec<Cut> = cuts.map(alone).collect();
+        measure(&masks, &[group.units], &cuts, self.batches, &self.settings.outputs)
+            .map_err(failed())
+    }
+
+    /// Forecasts and observes one cut.
+    fn part(&self, cut: &Cut, masks: &UnitMasks, slope: Matrix, parts: &mut Parts) -> Result<()> {
+        let failed = || Error::of_model(&cut.name());
         let probe = match self.has_probes() {
-            true => Some(self.probe(part, masks).map_err(failed())?),
+            true => Some(self.probe(cut, masks).map_err(failed())?),
             false => None,
         };
-        let removal = Removal { group: part.layer.group, units: part.units };
-        let smaller = self.graph.remove_channels_with(&[removal], by);
-        let smaller = smaller.map_err(Error::of_model(&part.name()))?;
+        let smaller = self.graph.remove_channels_with(&self.removals(cut), &cut.by);
+        let smaller = smaller.map_err(Error::of_model(&cut.name()))?;
         let after = self.logits(|images| Ok(smaller.forward(images)?)).map_err(failed())?;
-        parts.add(part, &measured.contributions, (slope, probe), &after)
+        parts.add(cut, slope, probe, &after)
     }
 
-    /// Logits [images, K] with masks of 1 - [`PROBE`](Self::PROBE) on the units of a part.
-    fn probe(&self, part: &Part, masks: &UnitMasks) -> foresee_perturb::Result<Matrix> {
-        self.logits(|images| masks.outputs_at(images, part.number, part.units, 1. - Self::PROBE))
+    /// Logits [images, K] with masks of 1 - [`PROBE`](Self::PROBE) on the units of a cut.
+    fn probe(&self, cut: &Cut, masks: &UnitMasks) -> foresee_perturb::Result<Matrix> {
+        self.logits(|images| masks.outputs_at(images, &cut.of, 1. - Self::PROBE))
     }
 
     /// Logits [images, K].
@@ -140,4 +126,12 @@ impl<'a> LayerStudy<'a> {
         }
         Ok(Matrix::from_rows(&rows))
     }
+}
+
+/// What could be measured of each layer and of each cut.
+struct Found {
+    /// The mean of |contribution|, [units, outputs].
+    sizes: Vec<Option<Matrix>>,
+    /// The first-order change, [images, outputs].
+    slopes: Vec<Option<Matrix>>,
 }

@@ -14,6 +14,9 @@ use crate::scored::ScoredForecast;
 pub struct LayerStudySettings {
     /// The shares of each layer's channels that are pruned, above 0 and below 1.
     pub shares: Vec<f64>,
+    /// The shares of the network's operations to which all layers are pruned together, from 0 to
+    /// below 1; can be empty. They are beside the layers' outcomes, and are not scored.
+    pub budgets: Vec<f64>,
     /// What the kept channels do.
     pub takeover: Takeover,
     /// The outputs that are forecast; the observed accuracy is of all.
@@ -37,11 +40,12 @@ pub struct Layer<'a> {
     pub norms: &'a [f64],
 }
 
-/// What pruning a share of each layer does to a network, forecast before it is done:
+/// What pruning a share of each layer, or of all layers together, does to a network, forecast
+/// before it is done:
 ///
 /// - to first order, from one gradient of each output for all layers together: what the channels
-///   that go contribute ([`Contributions`](crate::Contributions)), or under a takeover by how much
-///   that differs from what takes over;
+///   that go contribute, Σ a·∂f/∂a over their activations a wherever they are read, or under a
+///   takeover by how much that differs from what takes over;
 /// - to second order ([`second_order_change`](crate::second_order_change)), and linear from the
 ///   same probe: the network with masks of 1 - [`PROBE`](Self::PROBE) on the channels that go. It
 ///   takes a forward pass for each share of each layer, as the outcome does. Without a takeover
@@ -87,7 +91,7 @@ impl<'a> LayerStudy<'a> {
         let of = |layer: &Layer| share_counts(layer.group.units, &self.settings.shares).len();
         let parts: usize = self.layers.iter().map(of).sum();
         let of_part = if self.has_probes() { 2 } else { 1 };
-        2 + self.settings.outputs.len() + of_part * parts
+        2 + self.settings.outputs.len() + of_part * (parts + self.settings.budgets.len())
     }
 
     pub(super) fn has_probes(&self) -> bool {

@@ -28,7 +28,7 @@ use crate::error::{Result, input};
 use crate::progress::{LateProgress, Unit};
 
 /// The version of its files.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const PART: &str = "predict";
 /// Forecast and outcome of every layer.
 const FILE: &str = "data/forecasts.csv";
@@ -43,6 +43,8 @@ pub(crate) struct PredictOptions {
     pub layers: Vec<String>,
     /// The shares of each layer's channels that are pruned.
     pub shares: Vec<f64>,
+    /// The shares of the operations to which all layers are pruned together.
+    pub budgets: Vec<f64>,
     /// What the kept channels do. If they take over, half of the images are for their statistics.
     pub takeover: Takeover,
     /// So many outputs are forecast: if there are more, those that are answered most often.
@@ -59,6 +61,7 @@ pub(crate) struct PredictOptions {
 struct Settings<'a> {
     layers: Vec<&'a str>,
     shares: &'a [f64],
+    budgets: &'a [f64],
     takeover: &'static str,
     outputs: usize,
     rule: &'static str,
@@ -91,6 +94,7 @@ pub(crate) fn predict(
     let settings = Settings {
         layers: groups.iter().map(|group| group.name.as_str()).collect(),
         shares: &options.shares,
+        budgets: &options.budgets,
         takeover: options.takeover.id(),
         outputs: options.outputs,
         rule: options.rule.id(),
@@ -100,11 +104,13 @@ pub(crate) fn predict(
     let part = Part { name: PART, format: FORMAT, made_from: task.made_from(settings) };
     folder.part(&part, |files| {
         let (outcomes, scores) = study(&images, &graph, &groups, options)?;
-        let row = |outcome: &LayerOutcome| {
-            let group = groups.iter().find(|group| group.name == outcome.layer);
-            let title = group.map_or(String::new(), |group| title(&graph, group));
-            OutcomeRow::new(outcome, title, &options.shares, images.observed().len())
+        let title = |layer: &str| {
+            let group = groups.iter().find(|group| group.name == layer);
+            group.map_or(String::new(), |group| title(&graph, group))
         };
+        let observed = images.observed().len();
+        let row =
+            |outcome: &LayerOutcome| OutcomeRow::new(outcome, title, &options.shares, observed);
         files.write(FILE, &outcomes.iter().map(row).collect::<Vec<_>>())?;
         files.write_frame(ScoredForecasts::PATH, &scores.to_frame()?)
     })?;
@@ -196,6 +202,7 @@ fn study(
         judge: task.labels.is_some().then_some(&judge),
         settings: LayerStudySettings {
             shares: options.shares.clone(),
+            budgets: options.budgets.clone(),
             takeover: options.takeover,
             outputs,
             answers: if task.multi_label { Answers::Each } else { Answers::One },

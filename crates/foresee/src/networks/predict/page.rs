@@ -18,19 +18,20 @@ use crate::tables;
 
 /// The page.
 pub(crate) const PAGE: &str = "predict.html";
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const FIGURE: &str = "forecast_beside_outcome";
 const SCORES: &str = "forecast_scores";
 
 /// Pieces of the line on which a forecast is right.
 const LINE: u32 = 64;
 
-const TEXT: &str = "Shares of every layer's channels are pruned, without training. Before that, \
-     the effect is forecast from one gradient of each output f. To first order, taking the \
-     activations a away changes f by -Σ a·∂f/∂a, and a takeover that gives â in their place by \
-     Σ (â - a)·∂f/∂a. The second order adds the curvature, from a run in which the channels are \
-     closed half of the way. A contribution is the mean of |Σ a·∂f/∂a|, which is |w·p| before a \
-     linear readout. On the dotted line the first-order forecast equals the outcome.";
+const TEXT: &str = "Shares of every layer's channels are pruned, and of all layers together as \
+     many as a budget of operations demands, without training. Before that, the effect is \
+     forecast from one gradient of each output f. To first order, taking the activations a away \
+     changes f by -Σ a·∂f/∂a, and a takeover that gives â in their place by Σ (â - a)·∂f/∂a. The \
+     second order adds the curvature, from a run in which the channels are closed half of the way. \
+     A contribution is the mean of |Σ a·∂f/∂a|, which is |w·p| before a linear readout. On the \
+     dotted line the first-order forecast equals the outcome. Scores are over the layers' shares.";
 
 /// Draws the figures and writes the page, unless they are there.
 pub(super) fn write(task: &Task, folder: &mut Folder) -> Result<()> {
@@ -44,7 +45,8 @@ fn content(task: &Task, folder: &Path) -> Result<Content> {
     let (source, style) = (task.source(), Style::default());
     let beside = about(
         curves(FIGURE, &panels(&rows), &source, &style)?,
-        "Forecast beside outcome: a point for each layer and share pruned.",
+        "Forecast beside outcome: a point for each layer and share pruned, and for each budget of \
+         operations to which all layers are pruned together.",
         vec![FILE.into()],
     );
     let scored = about(
@@ -55,7 +57,8 @@ fn content(task: &Task, folder: &Path) -> Result<Content> {
     let first = rows.first().map(|row| row.accuracy_before).filter(|value| value.is_finite());
     let accuracy =
         first.map(|value| ("accuracy, unpruned".into(), format!("{} %", percent(value))));
-    let layers = distinct(rows.iter().map(|row| &row.layer)).len();
+    let layers = rows.iter().map(|row| &row.layer).filter(|layer| !layer.is_empty());
+    let layers = distinct(layers).len();
     let images = rows.first().map_or(0, |row| row.images);
     let summary =
         [("layers".into(), layers.to_string()), ("images observed".into(), images.to_string())];
@@ -90,7 +93,8 @@ fn panel(rows: &[OutcomeRow], title: &str, of: fn(&OutcomeRow) -> [f64; 2]) -> O
         known.iter().flat_map(|row| of(row)).fold(start, choose)
     };
     let (low, high) = (ends(f64::INFINITY, f64::min), ends(f64::NEG_INFINITY, f64::max));
-    let mut shares = distinct(known.iter().map(|row| row.share));
+    let shares = known.iter().map(|row| row.share).filter(|share| share.is_finite());
+    let mut shares = distinct(shares);
     shares.sort_by(f64::total_cmp);
     // A line of many points has no markers.
     let line = (0..=LINE).map(|i| low + (high - low) * f64::from(i) / f64::from(LINE));
@@ -102,6 +106,12 @@ fn panel(rows: &[OutcomeRow], title: &str, of: fn(&OutcomeRow) -> [f64; 2]) -> O
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         let name = format!("{} % of a layer", number(100. * share, 0));
         curves.push(Curve::new(name, points, colour % 6, LineStyle::Points));
+    }
+    let together = known.iter().filter(|row| row.layer.is_empty());
+    let mut points: Vec<(f64, f64)> = together.map(|row| of(row).into()).collect();
+    if !points.is_empty() {
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        curves.push(Curve::new("all layers together", points, 5, LineStyle::Points));
     }
     (!known.is_empty()).then(|| Panel {
         title: title.into(),

@@ -1,18 +1,20 @@
 //! Forecast and outcome of every layer as a data file.
 
-use foresee_predict::{LayerEffect, LayerOutcome};
+use foresee_predict::{LayerEffect, LayerOutcome, Pruned};
 use foresee_report::record;
 
 record! {
-    /// A share of a layer's channels: the forecasts beside the outcome.
+    /// A share of a layer's channels, or of all layers: the forecasts beside the outcome.
     #[derive(Debug, Clone, PartialEq)]
     pub(crate) struct OutcomeRow {
-        /// The first node that computes the channels.
+        /// The first node that computes the channels; empty if all layers are pruned.
         pub layer: String,
         /// What its weights are called.
         pub title: String,
-        /// The share of the channels that was asked for.
+        /// The share of the channels that was asked for; NaN if all layers are pruned.
         pub share: f64,
+        /// The share of the operations that was asked for; NaN if one layer is pruned.
+        pub budget: f64,
         /// How many channels can go, one by one.
         pub channels: usize,
         /// How many were pruned.
@@ -45,18 +47,31 @@ record! {
 
 impl OutcomeRow {
     /// Of an outcome on so many images, with the layer's title and all shares that were asked for.
-    pub fn new(outcome: &LayerOutcome, title: String, shares: &[f64], images: usize) -> Self {
+    pub fn new(
+        outcome: &LayerOutcome,
+        title: impl Fn(&str) -> String,
+        shares: &[f64],
+        images: usize,
+    ) -> Self {
         let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
         let own = outcome.pruned as f64 / outcome.units.max(1) as f64;
         let distance = |share: f64| (share - own).abs();
         let nearest = shares.iter().copied().min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
+        let (layer, title, share, budget) = match &outcome.what {
+            Pruned::Layer(layer) => (layer.clone(), title(layer), nearest.unwrap_or(own), f64::NAN),
+            Pruned::Together { operations } => {
+                let title = format!("all layers, to {} % of the operations", 100. * operations);
+                (String::new(), title, f64::NAN, *operations)
+            }
+        };
         let LayerOutcome { first_order, second_order, observed, .. } = outcome;
         let unknown = LayerEffect { change: f64::NAN, flips: None, accuracy: None };
         let second_order = second_order.unwrap_or(unknown);
         Self {
-            layer: outcome.layer.clone(),
+            layer,
             title,
-            share: nearest.unwrap_or(own),
+            share,
+            budget,
             channels: outcome.units,
             pruned: outcome.pruned,
             images,

@@ -1,0 +1,84 @@
+//! What is pruned at once.
+
+use foresee_graph::{Reconstruction, Removal};
+use foresee_perturb::{budget_counts, share_counts};
+
+use super::outcome::Pruned;
+use super::study::{Layer, LayerStudy};
+use crate::error::{Error, Result};
+
+/// Channels that go at once, and what the kept ones are for them.
+#[derive(Debug, Clone)]
+pub(super) struct Cut<'a> {
+    pub what: Pruned,
+    /// Layers by number, and the units of each that go.
+    pub of: Vec<(usize, &'a [usize])>,
+    pub by: Vec<Reconstruction>,
+}
+
+impl Cut<'_> {
+    /// How many units go.
+    pub fn count(&self) -> usize {
+        self.of.iter().map(|(_, units)| units.len()).sum()
+    }
+
+    /// What is done, in words.
+    pub fn name(&self) -> String {
+        match &self.what {
+            Pruned::Layer(layer) => format!("prune {} channels of `{layer}`", self.count()),
+            Pruned::Together { operations } => {
+                let (count, percent) = (self.count(), 100. * operations);
+                format!("prune {count} channels of all layers, to {percent} % of the operations")
+            }
+        }
+    }
+}
+
+impl<'a> LayerStudy<'a> {
+    /// The shares of each layer, then the budgets. What cannot be taken over, and a budget that
+    /// cannot be kept, is skipped.
+    pub(super) fn cuts(&self, skipped: &mut Vec<Error>) -> Vec<Cut<'a>> {
+        let mut cuts = vec![];
+        for (number, layer) in self.layers.iter().enumerate() {
+            for count in share_counts(layer.group.units, &self.settings.shares) {
+                let units = &layer.order[..count.min(layer.order.len())];
+                let what = Pruned::Layer(layer.group.name.clone());
+                cuts.push(self.cut(what, vec![(number, units)]));
+            }
+        }
+        for &operations in &self.settings.budgets {
+            cuts.push(self.together(operations));
+        }
+        cuts.into_iter().filter_map(|cut| cut.map_err(|error| skipped.push(error)).ok()).collect()
+    }
+
+    /// All layers, evenly.
+    fn together(&self, operations: f64) -> Result<Cut<'a>> {
+        let what = Pruned::Together { operations };
+        let whole = |layer: &Layer<'a>| Removal { group: layer.group, units: layer.order };
+        let layers: Vec<Removal> = self.layers.iter().map(whole).collect();
+        let counts = budget_counts(self.graph, &layers, operations);
+        let counts = counts.map_err(Error::of_model(&format!(
+            "pruning all layers to {} % of the operations",
+            100. * operations
+        )))?;
+        let of = self.layers.iter().zip(counts).enumerate();
+        let of = of.filter(|(_, (_, count))| *count > 0);
+        self.cut(what, of.map(|(at, (layer, count))| (at, &layer.order[..count])).collect())
+    }
+
+    fn cut(&self, what: Pruned, of: Vec<(usize, &'a [usize])>) -> Result<Cut<'a>> {
+        let cut = Cut { what, of, by: vec![] };
+        let by = self.statistics.reconstructions(&self.removals(&cut), self.settings.takeover);
+        let by = by.map_err(Error::of_model(&cut.name()))?;
+        Ok(Cut { by, ..cut })
+    }
+
+    pub(super) fn removals<'b>(&'b self, cut: &Cut<'b>) -> Vec<Removal<'b>> {
+        let removal = |&(number, units): &(usize, &'b [usize])| Removal {
+            group: self.layers[number].group,
+            units,
+        };
+        cut.of.iter().map(removal).collect()
+    }
+}
