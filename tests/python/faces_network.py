@@ -1,12 +1,12 @@
 """The ResNet-18 of the docs: 40 attributes of CelebA's faces at 64 pixels, as faces.onnx.
 
     pip install torch torchvision onnx onnxscript pillow
-    python faces_network.py CELEBA OUT [--arch resnet18|mobilenet_v2] [--epochs 4]
+    python faces_network.py CELEBA OUT [--arch resnet18|mobilenet_v2] [--epochs 8]
 
 CELEBA is a folder in CelebA's own layout: img_align_celeba, list_attr_celeba.txt and
 list_eval_partition.txt. OUT gets faces.onnx, names.txt, labels.csv of the test faces, and these in
 val/. Pixels are normalised by ImageNet's mean and deviation, so that the commands need neither
---mean nor --std. The layers are torchvision's; a ResNet has no pool in its stem.
+--mean nor --std. The layers are torchvision's own.
 """
 import argparse
 import csv
@@ -50,8 +50,6 @@ def normalised(images):
 
 def network(arch):
     model = getattr(torchvision.models, arch)(weights=None, num_classes=40)
-    if arch.startswith("resnet"):
-        model.maxpool = torch.nn.Identity()
     return model.to(memory_format=torch.channels_last)
 
 
@@ -87,7 +85,7 @@ def main():
     parser.add_argument("celeba", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--arch", default="resnet18")
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.manual_seed(args.seed)

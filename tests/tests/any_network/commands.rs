@@ -105,10 +105,13 @@ fn gates_are_transformed() -> AnyResult {
 #[test]
 fn forecasts_stand_beside_outcomes() -> AnyResult {
     let made = Fixture::new()?;
-    let settings = ["--shares", "0.1,0.5", "--layer", "block.conv1", "--layer", "narrow.0"];
+    let layers = ["--layer", "block.conv1", "--layer", "narrow.0"];
+    let settings = [&["--shares", "0.1,0.5", "--budget", "0.8"][..], &layers].concat();
     let found = document(&made.run("predict", "out", &[&settings[..], &["--json"]].concat())?)?;
     let rows = found["forecasts"].as_array().ok_or("rows")?;
-    assert_eq!(rows.len(), 2 * 2);
+    // Two shares of two layers, and both layers together.
+    assert_eq!(rows.len(), 2 * 2 + 1);
+    assert_eq!((rows[4]["layer"].as_str(), number(&rows[4]["budget"])), (Some(""), 0.8));
     for row in rows {
         assert!(number(&row["accuracy_before"]) > 0.7, "{row}");
         assert!(number(&row["change"]) > 0. && number(&row["change_forecast"]) > 0., "{row}");
@@ -117,6 +120,13 @@ fn forecasts_stand_beside_outcomes() -> AnyResult {
     for file in ["predict.html", "figures/forecast_beside_outcome.svg", "data/forecasts.csv"] {
         assert!(made.path("out").join(file).exists(), "{file}");
     }
+    // It is the network that `prune` makes of the same channels.
+    let file = made.path("pruned.onnx");
+    let save = ["--save", text(&file)?, "--order", "l1", "--budget", "0.8", "--json"];
+    let saved = document(&made.pruned(&[&save[..], &layers].concat())?)?;
+    let units = saved["layers"].as_array().into_iter().flatten();
+    let pruned: usize = units.filter_map(|layer| layer["pruned"].as_array().map(Vec::len)).sum();
+    assert_eq!(number(&rows[4]["pruned"]), pruned as f64);
     let before = seconds(&made.path("out"))?;
     succeeded(&made.run("predict", "out", &settings)?)?;
     assert_eq!(before, seconds(&made.path("out"))?);
