@@ -253,7 +253,7 @@ fn forecasts_are_scored(run: &Path, other: &Path) -> AnyResult {
     );
     let told = String::from_utf8_lossy(&output.stdout);
     for forecast in [
-        "a duplicate changes nothing (Figure 6)",
+        "a duplicate changes nothing",
         "filter norm",
         "masks near 0.5 change most (Figure 5)",
         "linear from one small probe",

@@ -108,7 +108,7 @@ impl ForecastRule {
     /// The name in figures and tables.
     pub fn title(&self) -> &str {
         match self {
-            Self::Uniqueness => "a duplicate changes nothing (Figure 6)",
+            Self::Uniqueness => "a duplicate changes nothing",
             Self::MeanMask => "attributes with high mean masks change (Figure 5)",
             Self::UniquenessTimesMask => "both, multiplied (the paper)",
             Self::FilterNorm => "filter norm",

@@ -67,7 +67,7 @@ impl ScoreRule {
     /// The name in figures and tables.
     pub fn title(self) -> &'static str {
         match self {
-            Self::RankOfOutputs => "rank agreement, attributes",
+            Self::RankOfOutputs => "rank agreement, outputs",
             Self::RankOfOperations => "rank agreement, operations",
             Self::RankOfPairs => "rank of pairs",
             other => other.id(),

@@ -46,5 +46,5 @@ fn operations_and_scores_are_found_by_their_ids() {
     }
     assert_eq!(ScoreRule::of_forecasts(), ScoreRule::ALL[..4]);
     assert_eq!(ScoreRule::RankOfOutputs.id(), "rank_of_outputs");
-    assert_eq!(ScoreRule::RankOfOutputs.title(), "rank agreement, attributes");
+    assert_eq!(ScoreRule::RankOfOutputs.title(), "rank agreement, outputs");
 }

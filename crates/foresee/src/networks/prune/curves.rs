@@ -3,9 +3,9 @@
 use foresee_graph::{ChannelGroup, Graph};
 use foresee_perturb::{GroupCurve, GroupStatistics, Tally, share_counts};
 
-use super::PruneOptions;
 use super::measures::{labelled, tally, top5_accuracy};
 use super::rows::PrunePoint;
+use super::{PruneOptions, RANDOM_ORDERS};
 use crate::error::Result;
 use crate::networks::calibration::Images;
 use crate::networks::layers::title;
@@ -56,7 +56,7 @@ impl<'a> Curves<'a> {
     ) -> Result<Vec<PrunePoint>> {
         let compare = self.options.compare;
         let seed = self.options.seed;
-        let seeds: Vec<u64> = (0..compare.random_orders()).map(|i| seed.wrapping_add(i)).collect();
+        let seeds: Vec<u64> = (0..RANDOM_ORDERS).map(|i| seed.wrapping_add(i)).collect();
         let Measured { statistics, taylor } = measured;
         let orders = statistics.orders(group, &compare.rules(), Some(&taylor[place]), &seeds)?;
         let counts = share_counts(group.units, &self.options.shares);

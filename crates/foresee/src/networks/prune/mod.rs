@@ -28,8 +28,10 @@ use super::task::Task;
 use crate::error::{Result, input};
 use crate::progress::{Progress, Unit};
 
+/// Random orders that are compared.
+const RANDOM_ORDERS: u64 = 3;
 /// The version of its data files.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// How its parts are called.
 const PART: &str = "prune ";
 const COST_PART: &str = "prune-cost ";
@@ -40,8 +42,8 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Compare {
-    /// The paper's rule, the filter norm, Taylor terms and chance; nothing or all kept channels
-    /// take over.
+    /// The paper's rule, the filter norm, Taylor terms and three random orders; nothing or all kept
+    /// channels take over.
     Few,
     /// All rules, three random orders, and all takeovers.
     All,
@@ -54,10 +56,6 @@ impl Compare {
             Self::Few => few.into_iter().map(GroupRule::Of).chain([GroupRule::Taylor]).collect(),
             Self::All => GroupRule::all(),
         }
-    }
-
-    fn random_orders(self) -> u64 {
-        if self == Self::All { 3 } else { 1 }
     }
 
     fn takeovers(self) -> &'static [Takeover] {

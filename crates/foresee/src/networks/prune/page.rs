@@ -16,15 +16,16 @@ use crate::provenance::percent;
 
 /// The page.
 pub(crate) const PAGE: &str = "prune.html";
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const BASELINE: &str = "majority-class baseline";
 
 const TEXT: &str = "Channels of one layer at a time are pruned, together with all that depends on \
      them, and without any training. Colours are the orders in which they go: by the paper's rule \
      (of the most correlated pair one goes), by the norm of their filters, by their first-order \
-     effect on the loss (Taylor), or by chance. Lines show what the kept channels do: nothing \
-     (solid), or take over the role of the pruned ones in closed form, by least squares (dashed) \
-     or by the partner of the pair (dotted). The second panel shows what the network costs then.";
+     effect on the loss (Taylor), or by chance (the mean, the lowest and the highest of three \
+     orders). Lines show what the kept channels do: nothing (solid), or take over the role of the \
+     pruned ones in closed form, by least squares (dashed) or by the partner of the pair (dotted). \
+     The second panel shows what the network costs then.";
 
 /// Draws the figures and writes the page, unless they are there.
 pub(super) fn write(task: &Task, folder: &mut Folder, layers: &[&str]) -> Result<()> {
@@ -98,22 +99,34 @@ fn share(pruned: usize, channels: usize) -> f64 {
     100. * pruned as f64 / channels.max(1) as f64
 }
 
-/// A colour for each rule, a line style for each takeover; the mean over random orders.
+/// A colour for each rule, a line style for each takeover; of random orders the mean, and the lowest
+/// and the highest.
 fn accuracy_curves(points: &[PrunePoint]) -> Vec<Curve> {
     let rules = distinct(points.iter().map(|point| point.rule));
     let mut curves = vec![];
     for (colour, &rule) in rules.iter().enumerate() {
         for takeover in distinct(points.iter().map(|point| point.takeover)) {
             let own = || points.iter().filter(|p| (p.rule, p.takeover) == (rule, takeover));
-            let at = |pruned: usize| {
-                let here: Vec<f64> =
-                    own().filter(|p| p.pruned == pruned).map(|p| 100. * p.accuracy).collect();
+            let at = |pruned: usize| -> Vec<f64> {
+                own().filter(|p| p.pruned == pruned).map(|p| 100. * p.accuracy).collect()
+            };
+            let mean = |pruned: usize| {
+                let here = at(pruned);
                 here.iter().sum::<f64>() / here.len() as f64
+            };
+            let ends = |pruned: usize| {
+                let here = at(pruned);
+                let end = |start: f64, choose: fn(f64, f64) -> f64| {
+                    here.iter().copied().fold(start, choose)
+                };
+                (end(f64::INFINITY, f64::min), end(f64::NEG_INFINITY, f64::max))
             };
             let channels = points.first().map_or(1, |point| point.channels);
             let mut counts = distinct(own().map(|point| point.pruned));
             counts.sort_unstable();
-            let line = counts.into_iter().map(|n| (share(n, channels), at(n))).collect();
+            let line = counts.iter().map(|&n| (share(n, channels), mean(n))).collect();
+            let is_random = rule == GroupRule::Of(PruneRule::Random);
+            let spread = counts.iter().filter(|_| is_random).map(|&n| ends(n)).collect();
             let style = match takeover {
                 Takeover::Nothing => LineStyle::Solid,
                 Takeover::LeastSquares => LineStyle::Dashed,
@@ -124,7 +137,7 @@ fn accuracy_curves(points: &[PrunePoint]) -> Vec<Curve> {
                 Takeover::LeastSquares => format!("{}, all kept take over", rule.title()),
                 Takeover::Partner => format!("{}, partner takes over", rule.title()),
             };
-            curves.push(Curve::new(name, line, colour, style));
+            curves.push(Curve { spread, ..Curve::new(name, line, colour, style) });
         }
     }
     curves
