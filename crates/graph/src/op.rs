@@ -442,9 +442,9 @@ pub enum PadMode {
 }
 
 /// How an image is resized.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Resize {
-    /// The nearest pixel, or a weighted mean.
+    /// The nearest pixel, or a weighted sum.
     pub mode: ResizeMode,
     /// Where a new pixel lies in the old image.
     pub coordinates: Coordinates,
@@ -453,12 +453,20 @@ pub struct Resize {
 }
 
 /// How new pixels are made of old ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ResizeMode {
     /// The nearest.
     Nearest,
     /// Bilinear interpolation.
     Linear,
+    /// Bicubic interpolation, of four old pixels along each axis (Keys, 1981).
+    Cubic {
+        /// The curve's slope at a distance of 1 pixel: -0.75 in PyTorch, -0.5 in TensorFlow.
+        slope: f64,
+        /// Whether pixels outside of the image have no weight and the others share theirs. If not,
+        /// they are those of its edge.
+        exclude_outside: bool,
+    },
 }
 
 /// Where new pixel p lies in the old image.
@@ -468,6 +476,9 @@ pub enum Coordinates {
     HalfPixel,
     /// The same, but 0 where the new size is 1.
     PytorchHalfPixel,
+    /// The same as half pixel, but the middle of the new image lies in the middle of the old one,
+    /// also if the scale gives no whole number of pixels.
+    HalfPixelSymmetric,
     /// p/scale.
     Asymmetric,
     /// p·(old - 1)/(new - 1).

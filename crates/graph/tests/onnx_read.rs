@@ -106,7 +106,7 @@ const REFUSED: &[(&str, &[&str])] = &[
             "6 nodes have operations that are not supported",
             "Einsum (opset 17): node `einsum`",
             "MaxPool (opset 17): its output `indices` is needed: node `b`",
-            "Resize (opset 17): mode = cubic: node `resize`",
+            "Resize (opset 17): coordinate_transformation_mode = tf_crop_and_resize: node `resize`",
             "elsewhere.Own (opset 1): only operations of the domain ai.onnx are supported",
             "LeakyRelu (opset 17): the attribute `beta`: node `e`",
             "Mod (opset 17): fmod = 1: node `f`",

@@ -36,7 +36,10 @@ pub(super) fn resize(inputs: &Inputs, settings: &Resize) -> Forward<Tensor> {
         }
         x = match settings.mode {
             ResizeMode::Nearest => pick(&x, i, axis.nearest(settings.nearest))?,
-            ResizeMode::Linear => interpolate(&x, i, axis)?,
+            ResizeMode::Linear => interpolate(&x, i, axis, &Kernel::LINEAR)?,
+            ResizeMode::Cubic { slope, exclude_outside } => {
+                interpolate(&x, i, axis, &Kernel { slope: Some(slope), exclude_outside })?
+            }
         };
     }
     Ok(x)
@@ -93,6 +96,12 @@ impl Axis {
         match self.coordinates {
             Coordinates::PytorchHalfPixel | Coordinates::AlignCorners if self.new == 1 => of(0),
             Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (of(p) + half) / scale - half,
+            Coordinates::HalfPixelSymmetric => {
+                // By how much the new image is smaller than its scale says.
+                let share = of(self.new) / (scale * of(self.old));
+                let start = half * of(self.old) * (of(1) - share);
+                start + (of(p) + half) / scale - half
+            }
             Coordinates::Asymmetric => of(p) / scale,
             Coordinates::AlignCorners => of(p) * of(self.old - 1) / of(self.new - 1),
         }
@@ -115,20 +124,58 @@ impl Axis {
     }
 
     /// The weights of old pixels in new ones, [old, new].
-    fn weights(&self) -> Forward<Vec<f64>> {
+    fn weights(&self, kernel: &Kernel) -> Forward<Vec<f64>> {
         let elements = self.old.saturating_mul(self.new);
         if elements > MAX_WEIGHTS {
             return Err(OpError::TooLarge { elements, limit: MAX_WEIGHTS });
         }
         let mut weights = vec![0.; elements];
         for p in 0..self.new {
-            let place = self.place::<f64>(p).clamp(0., (self.old - 1) as f64);
-            let before = place as usize;
-            let share = place - before as f64;
-            weights[before * self.new + p] += 1. - share;
-            weights[(before + 1).min(self.old - 1) * self.new + p] += share;
+            let taps = kernel.taps(self.place(p), self.old);
+            taps.into_iter().for_each(|(old, weight)| weights[old * self.new + p] += weight);
         }
         Ok(weights)
+    }
+}
+
+/// What an old pixel weighs, by its distance.
+struct Kernel {
+    /// The slope of the cubic curve; none of the linear one.
+    slope: Option<f64>,
+    exclude_outside: bool,
+}
+
+impl Kernel {
+    const LINEAR: Self = Self { slope: None, exclude_outside: false };
+
+    fn at(&self, distance: f64) -> f64 {
+        let t = distance.abs();
+        match self.slope {
+            None => (1. - t).max(0.),
+            Some(a) if t <= 1. => ((a + 2.) * t - (a + 3.)) * t * t + 1.,
+            Some(a) if t < 2. => ((a * t - 5. * a) * t + 8. * a) * t - 4. * a,
+            Some(_) => 0.,
+        }
+    }
+
+    /// The old pixels that make a new one at a place, with their weights, which add up to 1.
+    fn taps(&self, place: f64, old: usize) -> Vec<(usize, f64)> {
+        let last = (old - 1) as f64;
+        // Further away all are the edge.
+        let place = place.clamp(-2., last + 2.);
+        let reach = if self.slope.is_some() { 2. } else { 1. };
+        let count = (2. * reach) as usize;
+        let first = (place - reach).floor() + 1.;
+        let all = (0..count).map(|i| first + i as f64).map(|pixel| (pixel, self.at(pixel - place)));
+        let is_inside = |pixel: f64| (0. ..=last).contains(&pixel);
+        let some = all.filter(|(pixel, _)| !self.exclude_outside || is_inside(*pixel));
+        let taps: Vec<(usize, f64)> =
+            some.map(|(pixel, weight)| (pixel.clamp(0., last) as usize, weight)).collect();
+        let sum: f64 = taps.iter().map(|tap| tap.1).sum();
+        match self.exclude_outside && sum != 0. {
+            true => taps.into_iter().map(|(pixel, weight)| (pixel, weight / sum)).collect(),
+            false => taps,
+        }
     }
 }
 
@@ -156,15 +203,15 @@ fn pick(x: &Tensor, axis: usize, indices: Vec<u32>) -> Forward<Tensor> {
     Ok(pixels.broadcast_as((x.elem_count(), times))?.reshape(sizes)?)
 }
 
-/// A weighted mean of two old pixels along an axis, as a matrix product: its gradient is one. A
-/// value that is not finite makes the others along the axis NaN.
-fn interpolate(x: &Tensor, axis: usize, of: &Axis) -> Forward<Tensor> {
+/// A weighted sum of old pixels along an axis, as a matrix product: its gradient is one. A value that
+/// is not finite makes the others along the axis NaN.
+fn interpolate(x: &Tensor, axis: usize, of: &Axis, kernel: &Kernel) -> Forward<Tensor> {
     check_float("the input", x)?;
     let mut sizes = resized(x, axis, of.new)?;
     if x.elem_count() == 0 || of.new == 0 {
         return Ok(Tensor::zeros(sizes, x.dtype(), x.device())?);
     }
-    let weights = Tensor::from_vec(of.weights()?, (of.old, of.new), &Device::Cpu)?
+    let weights = Tensor::from_vec(of.weights(kernel)?, (of.old, of.new), &Device::Cpu)?
         .to_dtype(x.dtype())?
         .to_device(x.device())?;
     let last = x.rank() - 1;

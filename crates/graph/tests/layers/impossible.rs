@@ -99,7 +99,8 @@ fn results_that_are_too_large_are_refused() {
 #[test]
 fn what_a_resize_holds_between_two_axes_is_not_too_large() -> Result<(), Box<dyn std::error::Error>>
 {
-    for mode in [ResizeMode::Linear, ResizeMode::Nearest] {
+    let cubic = ResizeMode::Cubic { slope: -0.75, exclude_outside: false };
+    for mode in [ResizeMode::Linear, ResizeMode::Nearest, cubic] {
         let resize = Resize {
             mode,
             coordinates: Coordinates::Asymmetric,

@@ -160,6 +160,7 @@ pub fn resizes() -> AnyResult<Vec<Case>> {
     let sizes = W(integers(&[1, 2, 3, 7])?);
     let of = |mode, coordinates, nearest| Op::Resize(Resize { mode, coordinates, nearest });
     let (near, linear) = (ResizeMode::Nearest, ResizeMode::Linear);
+    let cubic = |slope, exclude_outside| ResizeMode::Cubic { slope, exclude_outside };
     let below = Nearest::Floor;
     let cases = [
         ("nearest", of(near, Coordinates::Asymmetric, below), true),
@@ -168,6 +169,8 @@ pub fn resizes() -> AnyResult<Vec<Case>> {
         ("nearest_up", of(near, Coordinates::HalfPixel, Nearest::RoundPreferCeil), true),
         ("linear", of(linear, Coordinates::HalfPixel, below), true),
         ("linear_torch", of(linear, Coordinates::PytorchHalfPixel, below), false),
+        ("cubic", of(cubic(-0.75, false), Coordinates::HalfPixel, below), true),
+        ("cubic_inside", of(cubic(-0.5, true), Coordinates::HalfPixelSymmetric, below), true),
         ("linear_corners", of(linear, Coordinates::AlignCorners, below), false),
     ];
     let mut all = Vec::new();

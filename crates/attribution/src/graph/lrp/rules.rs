@@ -59,7 +59,7 @@ impl<'a> Pass<'a> {
                 Reduction::Max | Reduction::Min => self.route(node, all),
                 _ => Err(self.refuse(node, no_rule(node))),
             },
-            Op::Resize(resize) if resize.mode == ResizeMode::Linear => self.in_proportion(node, r),
+            Op::Resize(resize) if resize.mode != ResizeMode::Nearest => self.in_proportion(node, r),
             // The signal takes all.
             Op::AttentionMasks(_) => Ok(Shares::one(0, r.sum(1)?)),
             op if only_moves(op) => self.route(node, all),

@@ -30,11 +30,9 @@ pub(super) fn resize(call: &mut Call) -> Convert<()> {
     let resize =
         Resize { mode: mode(call)?, coordinates: coordinates(call)?, nearest: nearest(call)? };
     let attributes = &call.attributes;
-    // These are for modes that are not supported.
-    attributes.skip(&["cubic_coeff_a", "extrapolation_value"]);
-    if attributes.flag("exclude_outside", false)? {
-        return unsupported("exclude_outside = 1");
-    }
+    // These are for modes that are not supported, or for other modes. Where one of two pixels is
+    // outside, the other has all weight, whether that is excluded or the edge.
+    attributes.skip(&["cubic_coeff_a", "extrapolation_value", "exclude_outside"]);
     if call.opset() >= 18 && attributes.flag("antialias", false)? {
         return unsupported("antialias = 1");
     }
@@ -85,6 +83,10 @@ fn mode(call: &Call) -> Convert<ResizeMode> {
     match call.attributes.text("mode", "nearest")? {
         "nearest" => Ok(ResizeMode::Nearest),
         "linear" | "bilinear" => Ok(ResizeMode::Linear),
+        "cubic" => Ok(ResizeMode::Cubic {
+            slope: call.attributes.float("cubic_coeff_a", -0.75)?,
+            exclude_outside: call.attributes.flag("exclude_outside", false)?,
+        }),
         other => unsupported(format!("mode = {other}")),
     }
 }
@@ -93,6 +95,7 @@ fn coordinates(call: &Call) -> Convert<Coordinates> {
     match call.attributes.text("coordinate_transformation_mode", "half_pixel")? {
         "half_pixel" => Ok(Coordinates::HalfPixel),
         "pytorch_half_pixel" => Ok(Coordinates::PytorchHalfPixel),
+        "half_pixel_symmetric" => Ok(Coordinates::HalfPixelSymmetric),
         "asymmetric" => Ok(Coordinates::Asymmetric),
         "align_corners" => Ok(Coordinates::AlignCorners),
         other => unsupported(format!("coordinate_transformation_mode = {other}")),

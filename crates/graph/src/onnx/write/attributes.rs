@@ -79,11 +79,18 @@ pub(super) fn attributes(graph: &Graph, op: &Op) -> Result<Attributes> {
         Op::Pad(mode) => vec![("mode", Text(pad_mode(*mode)))],
         Op::Reshape { allow_zero } => vec![("allowzero", flag(*allow_zero))],
         Op::Transpose { order } => order.iter().map(|order| ("perm", ints(order))).collect(),
-        Op::Resize(of) => vec![
-            ("mode", Text(resize_mode(of.mode))),
-            ("coordinate_transformation_mode", Text(coordinates(of.coordinates))),
-            ("nearest_mode", Text(nearest(of.nearest))),
-        ],
+        Op::Resize(of) => {
+            let mut attributes = vec![
+                ("mode", Text(resize_mode(of.mode))),
+                ("coordinate_transformation_mode", Text(coordinates(of.coordinates))),
+                ("nearest_mode", Text(nearest(of.nearest))),
+            ];
+            if let ResizeMode::Cubic { slope, exclude_outside } = of.mode {
+                let outside = ("exclude_outside", flag(exclude_outside));
+                attributes.extend([("cubic_coeff_a", Float(slope)), outside]);
+            }
+            attributes
+        }
         Op::DepthToSpace { block, channel_first } => vec![
             ("blocksize", Int(*block as i64)),
             ("mode", Text(if *channel_first { "CRD" } else { "DCR" })),
@@ -147,6 +154,7 @@ fn resize_mode(mode: ResizeMode) -> &'static str {
     match mode {
         ResizeMode::Nearest => "nearest",
         ResizeMode::Linear => "linear",
+        ResizeMode::Cubic { .. } => "cubic",
     }
 }
 
@@ -154,6 +162,7 @@ fn coordinates(coordinates: Coordinates) -> &'static str {
     match coordinates {
         Coordinates::HalfPixel => "half_pixel",
         Coordinates::PytorchHalfPixel => "pytorch_half_pixel",
+        Coordinates::HalfPixelSymmetric => "half_pixel_symmetric",
         Coordinates::Asymmetric => "asymmetric",
         Coordinates::AlignCorners => "align_corners",
     }
