@@ -275,3 +275,38 @@ fn units_that_a_group_does_not_have_are_refused() -> AnyResult {
     assert!(is_told(foresee_perturb::budget_counts(&graph, &[removal], 0.9).err()));
     Ok(())
 }
+
+/// A unit that is constant, and correlates with nothing, is taken over in each half by its mean or
+/// by a partner that is read with it.
+#[test]
+fn a_partner_is_read_with_the_unit_that_goes() -> AnyResult {
+    let graph = split()?;
+    let weight = graph.find("first.weight")?;
+    let filters = graph.weight(weight).ok_or("no weight")?.clone();
+    // Unit 4 is 0 for every image: the mean of its half's other units must not stand for it.
+    let own = filters.narrow(0, 4, 1)?.zeros_like()?;
+    let filters = Tensor::cat(&[filters.narrow(0, 0, 4)?, own, filters.narrow(0, 5, 1)?], 0)?;
+    let graph = graph.with_weight(weight, filters)?;
+    let groups = free(&graph)?;
+    let images = random(9, &[8, 3, 5, 5])?;
+    let mut statistics = GroupStatistics::new(&graph, &groups);
+    statistics.add(std::slice::from_ref(&images))?;
+    let whole = graph.forward(std::slice::from_ref(&images))?.remove(0);
+    let changed = |units: &[usize], takeover| -> AnyResult<f64> {
+        let removal = foresee_graph::Removal { group: &groups[0], units };
+        let smaller = statistics.cut(&[removal], takeover)?;
+        largest(&(smaller.forward(std::slice::from_ref(&images))?.remove(0) - &whole)?)
+    };
+    assert!(changed(&[4], Takeover::Partner)? < 1e-12);
+    // Two of three units of a half go: the third takes over, by its regression.
+    let removal = foresee_graph::Removal { group: &groups[0], units: &[0, 2] };
+    let by = statistics.reconstructions(&[removal], Takeover::Partner)?;
+    assert_eq!((by.len(), &by[0].removed[..], &by[0].kept[..]), (1, &[0, 2][..], &[1][..]));
+    let z = graph.evaluate(&[(graph.inputs()[0], images)], &[graph.find("first")?])?.remove(0);
+    let means = z.transpose(0, 1)?.flatten_from(1)?.mean(1)?.to_vec1::<f64>()?;
+    for (at, &unit) in by[0].removed.iter().enumerate() {
+        let (s, t) = (by[0].blocks[0].weights[at][0], by[0].blocks[0].offsets[at]);
+        assert!(s != 0. && (means[unit] - s * means[1] - t).abs() < 1e-12);
+    }
+    Ok(())
+}

@@ -144,6 +144,10 @@ fn forecasts_stand_beside_what_came_and_are_scored() {
 fn of_a_linear_network_a_takeover_is_forecast_exactly() {
     for takeover in [Takeover::Partner, Takeover::LeastSquares] {
         let LayerForecasts { outcomes, scores, .. } = study(&network(false), takeover);
+        // One layer alone is linear, and two are not.
+        let together = &outcomes[4];
+        assert!(together.first_order.change > 1e-6 && together.second_order.is_none());
+        assert!((together.observed.change - together.first_order.change).abs() > 1e-6);
         for outcome in &outcomes[..4] {
             assert_eq!(outcome.second_order, None);
             let (forecast, observed) = (outcome.first_order, outcome.observed);

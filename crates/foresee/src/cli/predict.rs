@@ -16,7 +16,9 @@ use crate::artifacts::Artifact;
 use crate::device;
 use crate::distinct::distinct;
 use crate::error::{Result, input};
-use crate::networks::predict::{self as forecasts, OutcomeRow, PredictOptions};
+use crate::networks::predict::{
+    self as forecasts, Forecasts, OutcomeRow, PredictOptions, SkippedRow,
+};
 use crate::networks::task::Task;
 use crate::output::{OverwriteArgs, check_folder, print};
 use crate::run::{Run, Stage};
@@ -180,13 +182,17 @@ fn of_model(args: &PredictArgs, model: &Path, out: &Path) -> Result<()> {
         resamples: RESAMPLES,
         seed: seed.unwrap_or(0),
     };
-    let (found, scores) = forecasts::predict(&task, out, &options)?;
+    let Forecasts { outcomes, skipped, scores } = forecasts::predict(&task, out, &options)?;
     match args.json.is_asked() {
         true => print_json(&ModelDocument::new(
             (model, out, forecasts::PAGE),
-            [("forecasts", OutcomeRow::to_frame(&found)?), ("predictability", scores.to_frame()?)],
+            [
+                ("forecasts", OutcomeRow::to_frame(&outcomes)?),
+                ("skipped", SkippedRow::to_frame(&skipped)?),
+                ("predictability", scores.to_frame()?),
+            ],
         )),
-        false => print(&forecasts::table(&found).markdown()),
+        false => print(&forecasts::table(&outcomes).markdown()),
     }
 }
 

@@ -16,9 +16,15 @@ pub(super) struct Images<'a> {
 
 impl<'a> Images<'a> {
     /// All images for both.
-    pub fn shared(task: &'a Task) -> Self {
+    ///
+    /// # Errors
+    /// If there are fewer than two.
+    pub fn shared(task: &'a Task) -> Result<Self> {
         let all: Vec<usize> = (0..task.images.len()).collect();
-        Self { task, calibration: all.clone(), observed: all }
+        match all.len() {
+            0 | 1 => Err(input("--images: at least two are needed: one alone has no spread")),
+            _ => Ok(Self { task, calibration: all.clone(), observed: all }),
+        }
     }
 
     /// Cut in two: so many for the statistics, or half of them for 0, and networks are run on the

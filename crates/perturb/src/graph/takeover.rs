@@ -10,13 +10,14 @@ use super::statistics::{GroupStatistics, key};
 use crate::error::Result;
 use crate::prune::{Roles, Takeover, least_squares, most_correlated};
 
-/// Pruned units in their order, each with the one that takes over.
-type Partners = Vec<(usize, usize)>;
+/// A channel that goes, and the one that takes over; none: its mean does.
+type Partner = (usize, Option<usize>);
 
 impl GroupStatistics<'_> {
     /// The smaller graph without these units, in the order in which they go, under a takeover. With
-    /// [`Takeover::Partner`] a unit's partner is the remaining one of its group with the highest
-    /// [`correlation`](Self::correlation). With [`Takeover::LeastSquares`] all kept channels of a
+    /// [`Takeover::Partner`] a unit's partner, at each value that is read, is the remaining one of
+    /// its group with the highest [`correlation`](Self::correlation) that has as many channels
+    /// there; without any, the unit's mean takes over. With [`Takeover::LeastSquares`] all kept channels of a
     /// value that is read take over, those of other groups too.
     ///
     /// # Errors
@@ -37,10 +38,11 @@ impl GroupStatistics<'_> {
         takeover: Takeover,
     ) -> Result<Vec<Reconstruction>> {
         removals.iter().try_for_each(|removal| check_units(removal.group, removal.units))?;
-        let partners = match takeover {
+        let correlations = match takeover {
             Takeover::Nothing => return Ok(vec![]),
             Takeover::Partner => {
-                Some(removals.iter().map(|of| self.partners(of)).collect::<Result<Vec<_>>>()?)
+                let of = |removal: &Removal| self.correlation(removal.group);
+                Some(removals.iter().map(of).collect::<Result<Vec<_>>>()?)
             }
             Takeover::LeastSquares => None,
         };
@@ -68,9 +70,14 @@ impl GroupStatistics<'_> {
                 let name = self.graph.value(read.value).name.clone();
                 return Err(foresee_graph::Error::NothingLeft { name }.into());
             }
-            let pairs = partners.as_ref().map(|partners| channel_pairs(&reads, partners));
-            let linear = |block: &ChannelCorrelation| match &pairs {
-                Some(pairs) => Ok(by_partner(block, pairs, &removed, &kept)),
+            let roles = correlations.as_ref().map(|correlations| {
+                let own = |(of, read): &(usize, &Read)| {
+                    partners(removals[*of].units, read, &correlations[*of])
+                };
+                reads.iter().flat_map(own).collect::<Vec<_>>()
+            });
+            let linear = |block: &ChannelCorrelation| match &roles {
+                Some(roles) => Ok(by_partner(block, roles, &removed, &kept)),
                 None => by_least_squares(block, &removed, &kept),
             };
             let blocks = self.blocks(read)?.iter().map(linear).collect::<Result<Vec<_>>>()?;
@@ -79,43 +86,40 @@ impl GroupStatistics<'_> {
         }
         Ok(reconstructions)
     }
+}
 
-    fn partners(&self, removal: &Removal) -> Result<Partners> {
-        let correlation = self.correlation(removal.group)?;
-        let mut remaining = vec![true; removal.group.units];
-        let mut partners = vec![];
-        for &unit in removal.units {
-            remaining[unit] = false;
-            let partner = most_correlated(&remaining, false, |other| correlation[unit][other]);
-            partners.extend(partner.map(|partner| (unit, partner)));
-        }
-        Ok(partners)
+/// The channels of units that go, in their order, each with the channel of a read that takes over.
+fn partners(units: &[usize], read: &Read, correlation: &[Vec<f64>]) -> Vec<Partner> {
+    let mut remaining = vec![true; read.units.len()];
+    let mut partners = vec![];
+    for &unit in units {
+        remaining[unit] = false;
+        let own = &read.units[unit];
+        let fits = |other: usize| remaining[other] && read.units[other].len() == own.len();
+        let fitting: Vec<bool> = (0..remaining.len()).map(fits).collect();
+        let partner = most_correlated(&fitting, false, |other| correlation[unit][other]);
+        let channel = |at: usize| partner.map(|partner| read.units[partner][at]);
+        partners.extend(own.iter().enumerate().map(|(at, &gone)| (gone, channel(at))));
     }
+    partners
 }
 
-/// The channels of pruned units with those of their partners, in their order.
-fn channel_pairs(reads: &[(usize, &Read)], partners: &[Partners]) -> Vec<(usize, usize)> {
-    let of_read = |(number, read): &(usize, &Read)| {
-        let of_pair = |&(a, b): &(usize, usize)| {
-            let pairs = read.units[a].iter().copied().zip(read.units[b].iter().copied());
-            pairs.collect::<Vec<_>>()
-        };
-        partners[*number].iter().flat_map(of_pair).collect::<Vec<_>>()
-    };
-    reads.iter().flat_map(of_read).collect()
-}
-
-/// One after the other, each pruned channel hands its role to its partner.
+/// One after the other, each pruned channel hands its role to its partner, or to its mean.
 fn by_partner(
     block: &ChannelCorrelation,
-    pairs: &[(usize, usize)],
+    partners: &[Partner],
     removed: &[usize],
     kept: &[usize],
 ) -> Linear {
     let (means, covariance) = (block.means(), block.covariance());
     let mut roles = Roles::new(means.len());
-    for &(a, b) in pairs {
-        roles.hand_over([a, b], means, |i, j| covariance.get(i, j));
+    for &(gone, partner) in partners {
+        match partner {
+            Some(partner) => {
+                roles.hand_over([gone, partner], means, |i, j| covariance.get(i, j));
+            }
+            None => roles.fix(gone, means[gone]),
+        }
     }
     Linear { weights: roles.weights(removed, kept), offsets: roles.offsets(removed) }
 }

@@ -40,6 +40,13 @@ impl Roles {
         s
     }
 
+    /// Channel a is replaced by a number.
+    pub fn fix(&mut self, a: usize, number: f64) {
+        let role = self.weights.column(a).clone_owned();
+        self.offsets.axpy(number, &role, 1.);
+        self.weights.column_mut(a).fill(0.);
+    }
+
     /// The rows of S of these channels, with the columns of the kept ones.
     pub fn weights(&self, rows: &[usize], kept: &[usize]) -> Vec<Vec<f64>> {
         let row = |&row: &usize| kept.iter().map(|&column| self.weights[(row, column)]).collect();

@@ -9,7 +9,8 @@ pub enum Takeover {
     #[default]
     Nothing,
     /// The most correlated of the remaining channels takes over, by the regression of the pruned
-    /// one on it: z_a ≈ s·z_b + t.
+    /// one on it: z_a ≈ s·z_b + t. In a graph, where none is read together with the pruned one, its
+    /// mean does.
     Partner,
     /// All kept channels take over, by least squares, where the pruned ones are read: z_P ≈ S·z_Q +
     /// t from the covariance in the unpruned network. In the paper's network the masks' convolution

@@ -1,5 +1,7 @@
 //! Forecasts and outcomes of all cuts, and the scores of those of single layers.
 
+use std::collections::BTreeMap;
+
 use foresee_perturb::Takeover;
 use foresee_stats::Matrix;
 
@@ -8,7 +10,7 @@ use super::outcome::{Before, LayerOutcome, Pruned, mean_sizes};
 use super::second_order::second_order_change;
 use super::study::{Layer, LayerStudy};
 use crate::definition::{Change, difference};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::explanation::uniqueness;
 use crate::forecast::{Budget, Forecast, ForecastRule, Unit};
 use crate::network::Rows;
@@ -64,6 +66,9 @@ impl<'a> Parts<'a> {
         after: &Matrix,
     ) -> Result<()> {
         let (name, before) = (cut.name(), self.before.asked());
+        for numbers in [Some(&slope), probe.as_ref(), Some(after)].into_iter().flatten() {
+            check_finite(numbers, &name)?;
+        }
         let change = difference(&before, &self.before.select(after), &name)?;
         let probe = probe.map(|probe| difference(&before, &self.before.select(&probe), &name));
         let probe = probe.transpose()?;
@@ -107,9 +112,10 @@ impl<'a> Parts<'a> {
             (ForecastRule::FilterNorm, sum(&|u, _| norms[u])),
         ];
         if let Some(correlations) = &self.correlations {
-            let unique = |u: usize| uniqueness(&correlations[number], u, units);
-            let times = sum(&|u, k| unique(u) * sizes.get(u, k));
-            effects.push((ForecastRule::Uniqueness, sum(&|u, _| unique(u))));
+            let of = |u: &usize| (*u, uniqueness(&correlations[number], *u, units));
+            let unique: BTreeMap<usize, f64> = units.iter().map(of).collect();
+            let times = sum(&|u, k| unique[&u] * sizes.get(u, k));
+            effects.push((ForecastRule::Uniqueness, sum(&|u, _| unique[&u])));
             effects.push((ForecastRule::UniquenessTimesContribution, times));
         }
         effects
@@ -155,5 +161,14 @@ impl<'a> Parts<'a> {
             _ => (Unit::Any, units, 0),
         };
         Forecast { rule: rule.clone(), effects, unit, budget: Budget { values, probes } }
+    }
+}
+
+/// Refuses numbers that are not finite.
+fn check_finite(numbers: &Matrix, name: &str) -> Result<()> {
+    let is_finite = |i: usize| numbers.row(i).iter().all(|value| value.is_finite());
+    match (0..numbers.rows()).all(is_finite) {
+        true => Ok(()),
+        false => Err(Error::of_model(name)("its outputs are not finite")),
     }
 }

@@ -76,9 +76,9 @@ impl<'a> LayerStudy<'a> {
                 Err(error) => skipped.push(error),
             }
         }
-        if let Some(cut) = cuts.iter().find(|cut| matches!(cut.what, Pruned::Together { .. })) {
-            skipped.push(Error::of_model(&cut.name())(error));
-        }
+        let together = cuts.iter().find(|cut| matches!(cut.what, Pruned::Together { .. }));
+        let what = together.map_or_else(|| "all layers together".into(), Cut::name);
+        skipped.push(Error::of_model(&what)(error));
         found
     }
 
@@ -88,7 +88,10 @@ impl<'a> LayerStudy<'a> {
         cuts: impl Iterator<Item = &'c Cut<'c>>,
     ) -> Result<Slopes> {
         let failed = || Error::of_model(&format!("the contributions of `{}`", group.name));
-        let masks = UnitMasks::new(self.graph, &[group]).map_err(failed())?.for_takeovers();
+        let mut masks = UnitMasks::new(self.graph, &[group]).map_err(failed())?;
+        if !self.has_probes() {
+            masks = masks.for_takeovers();
+        }
         let alone = |cut: &Cut<'c>| Cut { of: vec![(0, cut.of[0].1)], ..cut.clone() };
         let cuts: Vec<Cut> = cuts.map(alone).collect();
         measure(&masks, &[group.units], &cuts, self.batches, &self.settings.outputs)

@@ -29,12 +29,12 @@ pub(super) fn measure(
     outputs: &[usize],
 ) -> foresee_perturb::Result<Slopes> {
     let sizes = units.iter().map(|&units| Matrix::zeros(units, outputs.len())).collect();
-    let mut sums = Sums { sizes, rows: vec![vec![]; cuts.len()] };
+    let mut sums = Sums { images: 0, sizes, rows: vec![vec![]; cuts.len()] };
     for images in batches {
         let pass = masks.pass(std::slice::from_ref(images))?;
         sums.add(&pass, cuts, outputs)?;
     }
-    let images = sums.rows.first().map_or(1, Vec::len).max(1) as f64;
+    let images = sums.images.max(1) as f64;
     let mean = |sum: Matrix| {
         Matrix::from_fn(sum.rows(), sum.columns(), |unit, k| sum.get(unit, k) / images)
     };
@@ -46,6 +46,7 @@ pub(super) fn measure(
 
 /// What the batches so far have.
 struct Sums {
+    images: usize,
     sizes: Vec<Matrix>,
     /// Cut by cut, image by image, the change of each output.
     rows: Vec<Vec<Vec<f64>>>,
@@ -66,7 +67,8 @@ impl Sums {
         };
         let directions: Vec<Option<TakeoverDirection>> =
             cuts.iter().map(direction).collect::<foresee_perturb::Result<_>>()?;
-        let first = self.rows.first().map_or(0, Vec::len);
+        let first = self.images;
+        self.images += images;
         let more = || std::iter::repeat_n(vec![0.; outputs.len()], images);
         self.rows.iter_mut().for_each(|rows| rows.extend(more()));
         for (place, &output) in outputs.iter().enumerate() {

@@ -17,7 +17,7 @@ use foresee_stats::Matrix;
 use serde::Serialize;
 
 pub(crate) use self::page::{PAGE, table};
-pub(crate) use self::rows::OutcomeRow;
+pub(crate) use self::rows::{OutcomeRow, SkippedRow};
 use super::calibration::Images;
 use super::folder::{Part, read_rows};
 use super::image_input::ImageInput;
@@ -28,10 +28,12 @@ use crate::error::{Result, input};
 use crate::progress::{LateProgress, Unit};
 
 /// The version of its files.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const PART: &str = "predict";
 /// Forecast and outcome of every layer.
 const FILE: &str = "data/forecasts.csv";
+/// What has none, and why.
+const SKIPPED: &str = "data/forecasts_skipped.csv";
 
 /// Images are held in memory up to this size.
 const MOST_BYTES: usize = 4 << 30;
@@ -69,24 +71,29 @@ struct Settings<'a> {
     seed: u64,
 }
 
-/// Forecasts, prunes, compares, and writes data, figures and page into a folder. Returns forecast
-/// and outcome of every layer, and the forecasts' scores.
+/// What was forecast, and what came.
+pub(crate) struct Forecasts {
+    /// Forecast and outcome of every layer.
+    pub outcomes: Vec<OutcomeRow>,
+    /// What has none.
+    pub skipped: Vec<SkippedRow>,
+    /// The forecasts' scores.
+    pub scores: ScoredForecasts,
+}
+
+/// Forecasts, prunes, compares, and writes data, figures and page into a folder.
 ///
 /// # Errors
 /// If there is nothing to prune, images or labels do not suffice, the network fails, or a file
 /// cannot be written.
-pub(crate) fn predict(
-    task: &Task,
-    out: &Path,
-    options: &PredictOptions,
-) -> Result<(Vec<OutcomeRow>, ScoredForecasts)> {
+pub(crate) fn predict(task: &Task, out: &Path, options: &PredictOptions) -> Result<Forecasts> {
     let groups = layers(&task.network, &options.layers)?;
     let graph = task.network.with_logits_output()?;
     if options.rule == GroupRule::Taylor {
         task.labels()?;
     }
     let images = match options.takeover {
-        Takeover::Nothing => Images::shared(task),
+        Takeover::Nothing => Images::shared(task)?,
         _ => Images::split(task, 0)?,
     };
     check_memory(&images)?;
@@ -103,7 +110,8 @@ pub(crate) fn predict(
     };
     let part = Part { name: PART, format: FORMAT, made_from: task.made_from(settings) };
     folder.part(&part, |files| {
-        let (outcomes, scores) = study(&images, &graph, &groups, options)?;
+        let LayerForecasts { outcomes, scores, skipped } =
+            study(&images, &graph, &groups, options)?;
         let title = |layer: &str| {
             let group = groups.iter().find(|group| group.name == layer);
             group.map_or(String::new(), |group| title(&graph, group))
@@ -112,16 +120,24 @@ pub(crate) fn predict(
         let row =
             |outcome: &LayerOutcome| OutcomeRow::new(outcome, title, &options.shares, observed);
         files.write(FILE, &outcomes.iter().map(row).collect::<Vec<_>>())?;
-        files.write_frame(ScoredForecasts::PATH, &scores.to_frame()?)
+        let skipped: Vec<SkippedRow> = skipped.iter().map(SkippedRow::new).collect();
+        files.write(SKIPPED, &skipped)?;
+        files.write_frame(ScoredForecasts::PATH, &ScoredForecasts(scores).to_frame()?)
     })?;
     page::write(task, &mut folder)?;
-    read(out)
+    let found = read(out)?;
+    found.skipped.iter().for_each(|row| tracing::warn!("skipped: {}", row.why));
+    Ok(found)
 }
 
-/// Forecasts and outcomes in a folder, and the scores.
-fn read(folder: &Path) -> Result<(Vec<OutcomeRow>, ScoredForecasts)> {
+/// The results in a folder.
+fn read(folder: &Path) -> Result<Forecasts> {
     let scores = frame::read_csv(&folder.join(ScoredForecasts::PATH))?;
-    Ok((read_rows(&folder.join(FILE))?, ScoredForecasts::from_frame(&scores)?))
+    Ok(Forecasts {
+        outcomes: read_rows(&folder.join(FILE))?,
+        skipped: read_rows(&folder.join(SKIPPED))?,
+        scores: ScoredForecasts::from_frame(&scores)?,
+    })
 }
 
 /// Those that networks are run on are held in memory.
@@ -174,7 +190,7 @@ fn study(
     graph: &Graph,
     groups: &[ChannelGroup],
     options: &PredictOptions,
-) -> Result<(Vec<LayerOutcome>, ScoredForecasts)> {
+) -> Result<LayerForecasts> {
     let task = images.task();
     let batches = images.batches(images.observed()).map(|batch| Ok(batch?.1));
     let batches: Vec<Tensor> = batches.collect::<Result<_>>()?;
@@ -213,7 +229,5 @@ fn study(
     };
     let passes = study.passes() * images.observed().len();
     progress.begin("forecasting", Unit::Passes, passes);
-    let LayerForecasts { outcomes, scores, skipped } = study.run()?;
-    skipped.iter().for_each(|error| tracing::warn!("skipped: {error}"));
-    Ok((outcomes, ScoredForecasts(scores)))
+    Ok(study.run()?)
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use foresee_report::{Curve, LineStyle, Panel, Section, Style, Table, curves};
 
-use super::rows::OutcomeRow;
-use super::{FILE, PART, read};
+use super::rows::{OutcomeRow, SkippedRow};
+use super::{FILE, Forecasts, PART, read};
 use crate::artifacts::{Artifact, ScoredForecasts};
 use crate::distinct::distinct;
 use crate::error::Result;
@@ -18,7 +18,7 @@ use crate::tables;
 
 /// The page.
 pub(crate) const PAGE: &str = "predict.html";
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const FIGURE: &str = "forecast_beside_outcome";
 const SCORES: &str = "forecast_scores";
 
@@ -31,7 +31,8 @@ const TEXT: &str = "Shares of every layer's channels are pruned, and of all laye
      changes f by -Σ a·∂f/∂a, and a takeover that gives â in their place by Σ (â - a)·∂f/∂a. The \
      second order adds the curvature, from a run in which the channels are closed half of the way. \
      A contribution is the mean of |Σ a·∂f/∂a|, which is |w·p| before a linear readout. On the \
-     dotted line the first-order forecast equals the outcome. Scores are over the layers' shares.";
+     dotted line the first-order forecast equals the outcome. Scores are over the layers' shares. \
+     The more goes of all layers together, the more these forecasts overstate the change.";
 
 /// Draws the figures and writes the page, unless they are there.
 pub(super) fn write(task: &Task, folder: &mut Folder) -> Result<()> {
@@ -41,7 +42,7 @@ pub(super) fn write(task: &Task, folder: &mut Folder) -> Result<()> {
 }
 
 fn content(task: &Task, folder: &Path) -> Result<Content> {
-    let (rows, scores) = read(folder)?;
+    let Forecasts { outcomes: rows, skipped, scores } = read(folder)?;
     let (source, style) = (task.source(), Style::default());
     let beside = about(
         curves(FIGURE, &panels(&rows), &source, &style)?,
@@ -67,12 +68,18 @@ fn content(task: &Task, folder: &Path) -> Result<Content> {
         sections: vec![
             Section::Text(TEXT.into()),
             Section::Figure(beside),
-            Section::Table(table(&rows)),
+            Section::Table(with_skipped(table(&rows), &skipped)),
             Section::Heading("How good the forecasts are".into()),
             Section::Figure(scored),
             Section::Table(tables::of_scores(&scores)),
         ],
     })
+}
+
+/// The table, with what is not in it below.
+fn with_skipped(mut table: Table, skipped: &[SkippedRow]) -> Table {
+    table.notes.extend(skipped.iter().map(|row| format!("Skipped: {}.", row.why)));
+    table
 }
 
 /// A panel for each thing that is forecast; a colour for each share.

@@ -45,6 +45,21 @@ record! {
     }
 }
 
+record! {
+    /// What has no outcome.
+    #[derive(Debug, Clone, PartialEq)]
+    pub(crate) struct SkippedRow {
+        /// What it is, and why it has none.
+        pub why: String,
+    }
+}
+
+impl SkippedRow {
+    pub fn new(error: &foresee_predict::Error) -> Self {
+        Self { why: error.to_string() }
+    }
+}
+
 impl OutcomeRow {
     /// Of an outcome on so many images, with the layer's title and all shares that were asked for.
     pub fn new(

@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::networks::calibration::Images;
 use crate::networks::made_from::MadeFrom;
 
-/// Costs of smaller networks; they are the same for all orders.
+/// Costs of smaller networks without the units that have the lowest filter norms. Those of other
+/// orders are the same unless units of a group are read by other nodes.
 pub(super) struct Costs<'a> {
     options: &'a PruneOptions,
     images: &'a Images<'a>,

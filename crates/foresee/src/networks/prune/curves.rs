@@ -62,6 +62,14 @@ impl<'a> Curves<'a> {
         let counts = share_counts(group.units, &self.options.shares);
         let ways = (compare.takeovers(), &counts[..]);
         let curves = statistics.curves(group, &orders, ways, labelled(self.images))?;
+        let left_out = curves.iter().filter(|curve| curve.tallies.len() < counts.len()).count();
+        if left_out > 0 {
+            tracing::warn!(
+                "{}: {left_out} of {} curves end early: nothing would be left of a part of the layer",
+                title(self.graph, group),
+                curves.len()
+            );
+        }
         Ok(curves.iter().flat_map(|curve| self.points(group, curve)).collect())
     }
 

@@ -16,7 +16,7 @@ use crate::provenance::percent;
 
 /// The page.
 pub(crate) const PAGE: &str = "prune.html";
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const BASELINE: &str = "majority-class baseline";
 
 const TEXT: &str = "Channels of one layer at a time are pruned, together with all that depends on \
@@ -24,8 +24,9 @@ const TEXT: &str = "Channels of one layer at a time are pruned, together with al
      (of the most correlated pair one goes), by the norm of their filters, by their first-order \
      effect on the loss (Taylor), or by chance (the mean, the lowest and the highest of three \
      orders). Lines show what the kept channels do: nothing (solid), or take over the role of the \
-     pruned ones in closed form, by least squares (dashed) or by the partner of the pair (dotted). \
-     The second panel shows what the network costs then.";
+     pruned ones in closed form, by least squares (dashed) or by the partner of the pair (dotted). A \
+     line ends where nothing would be left of a part of the layer, such as one that a split gives to \
+     another. The second panel shows what the network costs then, in the order of the filter norms.";
 
 /// Draws the figures and writes the page, unless they are there.
 pub(super) fn write(task: &Task, folder: &mut Folder, layers: &[&str]) -> Result<()> {
@@ -83,7 +84,7 @@ fn figure(
         levels: vec![Level { name: BASELINE.into(), y: 100. * majority }],
     };
     let cost = Panel {
-        title: "cost of the network".into(),
+        title: "cost of the network, by filter norm".into(),
         x: "pruned channels [%]".into(),
         y: "of the unpruned network [%]".into(),
         curves: cost_curves(costs),
@@ -124,6 +125,9 @@ fn accuracy_curves(points: &[PrunePoint]) -> Vec<Curve> {
             let channels = points.first().map_or(1, |point| point.channels);
             let mut counts = distinct(own().map(|point| point.pruned));
             counts.sort_unstable();
+            // A mean is of all random orders, or there is none.
+            let orders = distinct(own().map(|point| point.seed)).len();
+            counts.retain(|&pruned| at(pruned).len() == orders);
             let line = counts.iter().map(|&n| (share(n, channels), mean(n))).collect();
             let is_random = rule == GroupRule::Of(PruneRule::Random);
             let spread = counts.iter().filter(|_| is_random).map(|&n| ends(n)).collect();
@@ -160,7 +164,9 @@ fn cost_curves(costs: &[CostPoint]) -> Vec<Curve> {
 fn cost_table((layer, title): (&str, &str), costs: &[CostPoint]) -> Table {
     let header = ["pruned", "MACs", "parameters", "milliseconds an image"];
     let name = format!("pruning_cost_{}", file_name(layer));
-    let caption = format!("What the network costs without channels of {title}.");
+    let caption = format!(
+        "What the network costs without the channels of {title} that have the lowest filter norms."
+    );
     let mut table = Table::new(&name, &caption, &header);
     table.rows.extend(costs.iter().map(|cost| {
         vec![
