@@ -59,7 +59,7 @@ pub enum DataCommand {
     Stats {
         /// The folder, or img_align_celeba.zip.
         path: PathBuf,
-        /// Where to write the two files.
+        /// The folder for the files.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
         /// Also write faces.csv there: a row for each face with its split and all annotations.

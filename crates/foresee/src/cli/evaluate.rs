@@ -20,7 +20,7 @@ use crate::stages::train::predict;
 
 #[derive(Args)]
 pub struct EvaluateArgs {
-    /// A model.safetensors of a run.
+    /// A model file: of a run, or written by `prune --save` or `compact`.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
     /// CelebA in any form that `reproduce --celeba` takes.
@@ -58,7 +58,7 @@ struct Document<'a> {
     accuracy: f64,
     balanced_accuracy: f64,
     auc: f64,
-    /// Of always answering what most of these faces have.
+    /// Of the majority-class baseline on these faces.
     majority_accuracy: f64,
     attributes: Vec<OfAttribute<'a>>,
     predictions: Option<String>,
@@ -128,7 +128,7 @@ fn document<'a>(
     }
 }
 
-/// The accuracy of always answering what most of these faces have.
+/// The accuracy of the majority-class baseline on these faces.
 fn majority(metrics: &Metrics) -> f64 {
     let frequencies: Vec<f64> = metrics.each.iter().map(|m| m.frequency).collect();
     majority_accuracy(&frequencies, &frequencies)
@@ -171,7 +171,7 @@ fn summary(card: &ModelCard, synthetic: bool, metrics: &Metrics) -> String {
         number(metrics.auc(), 4)
     ));
     let majority = 100. * majority(metrics);
-    text + &format!("Always answering what most of these faces have: {majority:.2} %\n")
+    text + &format!("Majority-class baseline on these faces: {majority:.2} %\n")
 }
 
 /// The probabilities as CSV.

@@ -23,8 +23,6 @@ pub struct ExplainArgs {
     /// An ONNX file.
     #[arg(long, value_name = "FILE", requires = "images")]
     model: PathBuf,
-    #[command(flatten)]
-    network: NetworkArgs,
     /// Where figures, data and the page explain.html go. What is done there already is not done
     /// again.
     #[arg(long, value_name = "DIR")]
@@ -87,6 +85,8 @@ pub struct ExplainArgs {
     device: String,
     #[command(flatten)]
     json: JsonArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
 }
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<()> {

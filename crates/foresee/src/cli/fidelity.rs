@@ -17,7 +17,7 @@ use crate::studies::fidelity::{
 
 #[derive(Args)]
 pub struct FidelityArgs {
-    /// A folder as CelebA is distributed.
+    /// CelebA in any form that `reproduce --celeba` takes.
     #[arg(long, value_name = "DIR")]
     celeba: PathBuf,
     /// The study's folder: each run is a folder in it, the analysis is in data/, tables/, figures/

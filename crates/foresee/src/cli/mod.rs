@@ -111,7 +111,7 @@ pub enum Command {
     ///   foresee transform --model mobilenet.onnx --images val --labels val.csv --out gates
     #[command(verbatim_doc_comment)]
     Transform(transform::TransformArgs),
-    /// Stage `predict`: how well forecasts from the explanation say what a perturbation changes.
+    /// Stage `predict`: score forecasts of what a perturbation changes.
     ///
     /// Scores have intervals and negative controls. With --study regression it needs no run and
     /// takes seconds: the paper's regression models (Eq. 3 to 7). With --model it says which layers

@@ -48,19 +48,6 @@ pub struct PredictArgs {
     /// The folder for the results of --study or --model.
     #[arg(long, value_name = "DIR", conflicts_with = "run")]
     out: Option<PathBuf>,
-    /// An ONNX file in place of a run: which layers of a network of your own can be pruned, and how
-    /// far, forecast before it is done.
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires_all = ["images", "out"],
-        help_heading = MODEL_HEADING
-    )]
-    model: Option<PathBuf>,
-    #[command(flatten)]
-    network: NetworkArgs,
-    #[command(flatten)]
-    forecasts: ForecastArgs,
     #[command(flatten)]
     overwrite: OverwriteArgs,
     /// Data sets of the study.
@@ -74,6 +61,19 @@ pub struct PredictArgs {
     seeds: u64,
     #[command(flatten)]
     json: JsonArgs,
+    /// An ONNX file in place of a run: which layers of a network of your own can be pruned, and how
+    /// far, forecast before it is done.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires_all = ["images", "out"],
+        help_heading = MODEL_HEADING
+    )]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    forecasts: ForecastArgs,
 }
 
 /// What is forecast for a network of the user's own.
@@ -89,15 +89,16 @@ struct ForecastArgs {
     #[arg(long, value_name = "SHARES", value_delimiter = ',', value_parser = share)]
     shares: Vec<f64>,
     /// Shares of the operations: the network is also forecast whose layers are all pruned, evenly,
-    /// until so much is left, as `foresee prune --budget` makes it. Default: 0.75,0.5.
+    /// until so much is left, as `foresee prune --budget` makes it. The more goes, the more forecasts
+    /// overstate the change. Default: 0.75,0.5.
     #[arg(long, value_name = "SHARES", value_delimiter = ',', value_parser = share)]
     budget: Vec<f64>,
     /// What the channels that are left do in place of those that go. If they take over, half of the
     /// images are for the channels' statistics. Default: nothing.
     #[arg(long, value_enum)]
     takeover: Option<Takeover>,
-    /// Forecast so many outputs: if the network has more, those that it answers most often, and the
-    /// accuracy is then not forecast. Default: 10.
+    /// Forecast so many outputs: if the network has more, those that it answers most often, and then
+    /// neither flips nor the accuracy are forecast. Default: 10.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     outputs: Option<u16>,
     /// The order in which channels go: lower, higher, l1, readout, lasso, random or taylor (which

@@ -38,7 +38,7 @@ pub struct ReproduceArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// If the folder holds a run of other settings or faces, start in a new one beside it
-    /// (PROFILE-2, PROFILE-3, …). Nothing is ever written over.
+    /// (DIR-2, DIR-3, …). Nothing is ever written over.
     #[arg(long)]
     force: bool,
     /// Write nothing: say which stages would be done and why, and estimate time, memory and disk.

@@ -10,7 +10,8 @@ use crate::error::Result;
 #[derive(Args, Debug, Clone, Copy, Default)]
 pub struct ThreadArgs {
     /// Compute with this many threads. Default: all cores. Results have the same bits for any
-    /// number. candle's elementwise operations have one of their own (CANDLE_NUM_THREADS).
+    /// number. CANDLE_NUM_THREADS sets those of candle's elementwise
+    /// operations.
     #[arg(
         long,
         global = true,

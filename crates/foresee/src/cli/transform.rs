@@ -25,11 +25,11 @@ pub struct TransformArgs {
     #[command(flatten)]
     run: RunOrModelArgs,
     #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
     network: NetworkArgs,
     #[command(flatten)]
     of_model: TransformModelArgs,
-    #[command(flatten)]
-    json: JsonArgs,
 }
 
 /// What is done to the gates of a network of the user's own.

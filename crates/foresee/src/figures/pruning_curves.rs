@@ -64,7 +64,7 @@ impl Points {
             x: "pruned channels".into(),
             y: "accuracy [%]".into(),
             curves: lines,
-            levels: vec![Level { name: "always the majority".into(), y: majority }],
+            levels: vec![Level { name: "majority-class baseline".into(), y: majority }],
         };
         let source = request.source(&test_faces(first.map(|point| point.images)));
         request.curves(name, vec![panel], &source)

@@ -136,7 +136,7 @@ fn summary(run: &Run) -> Result<Vec<(String, String)>> {
     let masks = run.read::<MeanMasks>()?.0.rows.concat();
     let rows = [
         ("mean accuracy, unseen faces", format!("{} %", percent(accuracy.accuracy))),
-        ("always the majority", format!("{} %", percent(accuracy.majority_accuracy))),
+        ("majority-class baseline", format!("{} %", percent(accuracy.majority_accuracy))),
         ("balanced accuracy", format!("{} %", percent(accuracy.balanced_accuracy))),
         ("area under the ROC curve", number(accuracy.auc, 3)),
         ("mean of the masks", number(mean(&masks), 3)),

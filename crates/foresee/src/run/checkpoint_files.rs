@@ -13,6 +13,11 @@ pub const UNUSABLE: &str = "checkpoint.unusable.safetensors";
 /// Seconds of work that a checkpoint holds, for the manifest.
 pub const SECONDS: &str = "checkpoint.seconds";
 
+/// Whether a training can go on from one of them.
+pub fn exist(folder: &Path) -> bool {
+    [NEWEST, PREVIOUS, UNUSABLE].iter().any(|file| folder.join(file).exists())
+}
+
 /// Removes them and what of the history not every training writes: another one starts afresh.
 pub fn start_afresh(folder: &Path) {
     remove(folder);

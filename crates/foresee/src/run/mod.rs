@@ -57,7 +57,7 @@ enum Held {
     Nothing,
     /// The same run.
     Same(Box<Manifest>),
-    /// Another one that has finished no stage, with what differs.
+    /// Another one that has computed nothing that lasts, with what differs.
     Unfinished(String),
 }
 
@@ -114,7 +114,8 @@ impl Run {
         }
         let manifest = Manifest::read(folder)?;
         let differences = manifest.differences(fresh)?;
-        match (differences.is_empty(), manifest.stages.is_empty()) {
+        let is_empty = manifest.stages.is_empty() && !checkpoint_files::exist(folder);
+        match (differences.is_empty(), is_empty) {
             (true, _) => Ok(Held::Same(Box::new(manifest))),
             (false, true) => Ok(Held::Unfinished(differences.join("; "))),
             (false, false) => {

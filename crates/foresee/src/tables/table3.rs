@@ -31,7 +31,7 @@ pub(super) fn accuracy(run: &Run) -> Result<Table> {
         table.rows.push([method, &value, "run here", remark].map(String::from).to_vec());
     };
     let majority = percent(ours.majority_accuracy);
-    row("always the majority of the training faces", majority, &faces);
+    row("majority-class baseline (of the training faces)", majority, &faces);
     row("this run", percent(ours.accuracy), &settings);
     let balanced = "mean of the shares right with and without the attribute";
     row("this run, balanced accuracy", percent(ours.balanced_accuracy), balanced);

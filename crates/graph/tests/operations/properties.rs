@@ -28,11 +28,14 @@ fn sizes_and_order() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
     })
 }
 
+/// More elements than a tensor can have, also with a few less.
+const TOO_MANY: i64 = (1 << 31) + 64;
+
 /// Small numbers, and those at which arithmetic overflows.
 fn wild() -> impl Strategy<Value = i64> {
     prop_oneof![
         4 => -6i64..7,
-        1 => prop::sample::select(vec![i64::MIN, i64::MIN + 1, i64::MAX, (1 << 31) + 1, -1 << 40]),
+        1 => prop::sample::select(vec![i64::MIN, i64::MIN + 1, i64::MAX, TOO_MANY, -1 << 40]),
     ]
 }
 

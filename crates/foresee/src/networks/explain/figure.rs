@@ -18,9 +18,9 @@ use crate::networks::task::Task;
 /// Columns of a figure; more are in the next one.
 const COLUMNS: usize = 12;
 
-const CAPTION: &str = "Which pixels an output comes from, by several methods. Of signed methods \
-                       red speaks for the output and blue against it; of the others the deeper \
-                       colour counts more.";
+const CAPTION: &str = "Which pixels an output comes from, by several methods. In signed maps, red \
+                       supports the output and blue opposes it; in the others, darker pixels \
+                       matter more.";
 
 /// The figures of the maps in these files, a file for each image of the task. A figure is drawn as
 /// soon as its columns are read, so that few are held.

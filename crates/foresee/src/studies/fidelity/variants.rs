@@ -272,7 +272,7 @@ pub(crate) fn figure(rows: &[Compared], source: &Source) -> Result<Option<Figure
     let mut levels = vec![];
     let accuracy = |row: &Compared| mean(row.of(Statistic::Accuracy));
     levels.extend(without_masks.map(|row| level("no masks", accuracy(row))));
-    levels.push(level("always the majority", rows[0].majority));
+    levels.push(level("majority-class baseline", rows[0].majority));
     let panels = [
         panel(
             "accuracy (mean, range over seeds)",
