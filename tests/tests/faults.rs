@@ -104,6 +104,11 @@ fn ctrl_c_saves_a_second_process_is_refused_and_a_damaged_checkpoint_passed_over
     assert!(seconds > 0., "what a session took is kept for the manifest");
     let newest = out.join("checkpoint.safetensors");
     let bytes = std::fs::read(&newest)?;
+    // What is learned so far is no other run's to remove.
+    let other = reproduce(&out, &["--set", "train.epochs=3"])?;
+    assert_eq!(other.status.code(), Some(2));
+    assert!(message(&other).contains("holds another run"), "{}", message(&other));
+    assert!(std::fs::read(&newest)? == bytes, "the checkpoint stays");
     std::fs::write(&newest, &bytes[..bytes.len() / 2])?;
     std::fs::write(out.join("data/.tmpABCDEF"), "half")?;
     let again = long_run(&out, &[])?;

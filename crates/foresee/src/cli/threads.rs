@@ -10,8 +10,7 @@ use crate::error::Result;
 #[derive(Args, Debug, Clone, Copy, Default)]
 pub struct ThreadArgs {
     /// Compute with this many threads. Default: all cores. Results have the same bits for any
-    /// number. CANDLE_NUM_THREADS sets those of candle's elementwise
-    /// operations.
+    /// number. CANDLE_NUM_THREADS sets those of candle's elementwise operations.
     #[arg(
         long,
         global = true,
