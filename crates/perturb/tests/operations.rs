@@ -216,7 +216,7 @@ fn both_operations_at_once_are_one_after_the_other() -> AnyResult {
     // The masks as they are, transformed entry by entry, and the products read out by hand.
     let smaller = network.keep_channels(&kept)?;
     let index = Tensor::new(&[0u32, 2, 3, 7, 9], &Device::Cpu)?;
-    let z = features.index_select(&index, 1)?;
+    let z = features.contiguous()?.index_select(&index, 1)?;
     let mut masks = smaller.heads().masks(&z, &[0, 1, 2, 3])?.flatten_all()?.to_vec1::<f32>()?;
     masks.iter_mut().for_each(|m| *m = g(f64::from(*m), 2., 0.1f32.into()) as f32);
     let masks = Tensor::from_vec(masks, (6, 4, 5, 8, 8), &Device::Cpu)?;
