@@ -73,6 +73,8 @@ pub(super) fn router_with(explorer: Arc<Explorer>, ranking: Arc<Ranking>, guard:
         .route("/", get(start))
         .route("/explore.css", get(async || text(page::STYLE, "text/css; charset=utf-8")))
         .route("/explore.js", get(async || text(page::SCRIPT, "text/javascript; charset=utf-8")))
+        // Browsers ask for an icon; there is none.
+        .route("/favicon.ico", get(async || StatusCode::NO_CONTENT))
         .route("/api/faces", get(listed))
         .route("/api/face", get(answered))
         .route("/api/masks", get(strongest))

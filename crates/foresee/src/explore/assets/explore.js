@@ -362,8 +362,8 @@ function makeCurve() {
     straight(across(0), down(0), across(1), down(0)),
     straight(across(0), down(1), across(0), down(LOWEST)),
     svg("line", { x1: across(0), y1: down(0), x2: across(1), y2: down(1), class: "identity" }),
-    words("0", LEFT - 6, down(0) + 4, "end"),
-    words("1", LEFT - 6, down(1) + 4, "end"),
+    words("0", LEFT - 14, down(0) + 4, "end"),
+    words("1", LEFT - 14, down(1) + 4, "end"),
     words("mask M", across(0.5), height - 8, "middle"),
     words("1", across(1), down(0) + 15, "middle"),
     line,
@@ -512,10 +512,14 @@ function drawJudged({ attributes, round, scores }) {
   );
 }
 
+// Another face: what happens to this one has been seen.
 function nextRound() {
   $("seed").value = Number($("seed").value || 0) + 1;
   $("judged").replaceChildren();
-  changed();
+  $("sliders").replaceChildren();
+  const faces = [...$("faces").children].map((button) => button.dataset.face);
+  const next = faces[(faces.indexOf(face) + 1) % faces.length];
+  choose(next || face);
 }
 
 // ---- 4. Masks and attribution ---------------------------------------------------------------
