@@ -427,6 +427,30 @@ fn without_statistics_the_command_that_makes_them_is_named() -> AnyResult {
     Ok(())
 }
 
+#[cfg(unix)]
+#[test]
+fn the_command_prints_its_link_and_ends_with_ctrl_c() -> AnyResult {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::process::{Command, Stdio};
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_foresee"));
+    command.arg("explore").arg("--run").arg(run_folder());
+    let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut link = String::new();
+    BufReader::new(server.stdout.take().ok_or("stdout")?).read_line(&mut link)?;
+    let address = link.trim().strip_prefix("http://").and_then(|rest| rest.strip_suffix('/'));
+    let address = address.ok_or(link.clone())?;
+    let mut socket = std::net::TcpStream::connect(address)?;
+    write!(socket, "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut page = String::new();
+    socket.read_to_string(&mut page)?;
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("Explore a trained network"));
+    // SAFETY: a signal to a child that was not waited for.
+    assert_eq!(unsafe { libc::kill(server.id() as i32, libc::SIGINT) }, 0);
+    assert!(server.wait()?.success());
+    Ok(())
+}
+
 /// A request that nobody should send.
 fn hostile(rng: &mut ChaCha8Rng) -> AnyResult<Request<Body>> {
     const PATHS: [&str; 19] = [

@@ -17,6 +17,9 @@ use crate::run::Run;
 use crate::session::{Session, Trained};
 use crate::stages::prune::{PruneTables, study};
 
+/// Pixels a side of a map over a face.
+pub(super) const MAP_SIDE: usize = 192;
+
 /// Faces whose features are kept.
 const KEPT_FACES: usize = 4;
 /// Cuts that are kept.
@@ -49,6 +52,8 @@ pub(super) struct Seen {
     pub features: Tensor,
     /// Logits without an operation, `[K]`.
     pub logits: Vec<f32>,
+    /// Its pixels under maps, [`MAP_SIDE`] a side.
+    pub shown: Face,
 }
 
 impl Explorer {
@@ -109,7 +114,8 @@ impl Explorer {
             FaceId::Test(number) => *number,
             FaceId::Upload(_) => self.data()?.len(),
         };
-        let seen = Arc::new(Seen { id: id.clone(), number, image, features, logits });
+        let (id, shown) = (id.clone(), self.pixels(id, MAP_SIDE)?);
+        let seen = Arc::new(Seen { id, number, image, features, logits, shown });
         let mut faces = self.faces.lock().unwrap_or_else(PoisonError::into_inner);
         faces.truncate(KEPT_FACES - 1);
         faces.insert(0, seen.clone());

@@ -52,7 +52,8 @@ impl Guard {
         Some(format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"))
     }
 
-    /// Refuses what other pages ask, names that lead here by DNS rebinding, and who lacks the token.
+    /// Refuses what other pages ask, names that lead here by DNS rebinding, and who lacks the
+    /// token.
     pub(super) fn check(
         &self,
         method: &Method,

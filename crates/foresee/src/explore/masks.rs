@@ -5,15 +5,13 @@ use foresee_attribution::{Interpolation, Method, resize};
 use foresee_report::AttributionKind;
 use serde::Serialize;
 
-use super::explorer::Explorer;
+use super::explorer::{Explorer, MAP_SIDE};
 use super::picture;
 use super::view::{MaskMeasure, View};
 use crate::error::{Result, input};
 use crate::figures::kind_of;
 use crate::stages::attribute::{available_methods, map_on_image};
 
-/// Pixels a side of a map over a face.
-const SIDE: usize = 192;
 /// Masks that are listed.
 const LISTED: usize = 8;
 
@@ -78,9 +76,9 @@ pub(super) fn mask_picture(explorer: &Explorer, view: &View, channel: usize) -> 
         }
     };
     let map = map.detach().to_dtype(DType::F32)?.unsqueeze(0)?;
-    let map = resize(&map, SIDE, SIDE, Interpolation::Bilinear)?;
+    let map = resize(&map, MAP_SIDE, MAP_SIDE, Interpolation::Bilinear)?;
     let map = map.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from);
-    picture::under_map(&explorer.pixels(&seen.id, SIDE)?, kind, &map.collect::<Vec<_>>())
+    picture::under_map(&seen.shown, kind, &map.collect::<Vec<_>>())
 }
 
 /// An attribution method's map for the view's attribute over the face; a PNG.
@@ -98,8 +96,8 @@ pub(super) fn method_picture(explorer: &Explorer, view: &View) -> Result<Vec<u8>
     let seen = explorer.face(view.face.as_ref())?;
     let asked = (method, view.attribute);
     let image = (&seen.image, seen.number);
-    let map = map_on_image(&explorer.run, &explorer.session, asked, image, SIDE)?;
-    picture::under_map(&explorer.pixels(&seen.id, SIDE)?, kind_of(method), &map)
+    let map = map_on_image(&explorer.run, &explorer.session, asked, image, MAP_SIDE)?;
+    picture::under_map(&seen.shown, kind_of(method), &map)
 }
 
 /// The methods that the run's network and settings allow.

@@ -243,7 +243,8 @@ fn operation(view: &View, channels: usize) -> Markup {
                 fieldset {
                     legend { "Noise on the image" }
                     label for="sigma" { "σ " output #sigma-value { (sigma) } }
-                    input #sigma type="range" min="0" max=(sigma.max(1.)) step="0.001" value=(sigma);
+                    input #sigma type="range" min="0" max=(sigma.max(1.)) step="0.001"
+                        value=(sigma);
                     div.controls {
                         (number("noise_seed", "Seed", &noise_seed.to_string(), ["0", "", "1"]))
                     }

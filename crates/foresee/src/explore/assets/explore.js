@@ -558,13 +558,19 @@ function attribution() {
   if (!$("method").value) return $("attribution").replaceChildren();
   const given = subject();
   given.set("method", $("method").value);
+  turns.attribution = (turns.attribution || 0) + 1;
+  given.set("tab", tab);
+  given.set("turn", turns.attribution);
   const title = $("method").selectedOptions[0].textContent;
   const name = $("attribute").selectedOptions[0].textContent;
   const shown = picture(`/image/attribution.png?${given}`, `${title}, ${name}`);
   const image = shown.firstChild;
   shown.classList.add("busy");
   image.addEventListener("load", () => shown.classList.remove("busy"));
-  image.addEventListener("error", () => complain(`${title} failed; see the server's log.`));
+  image.addEventListener("error", () => {
+    // One that was overtaken is not shown any more.
+    if (image.isConnected) complain(`${title} failed; see the server's log.`);
+  });
   $("attribution").replaceChildren(shown);
 }
 
