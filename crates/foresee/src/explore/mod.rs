@@ -2,8 +2,8 @@
 //!
 //! `view` is the state that a link holds, `explorer` the opened run, and each of `faces`,
 //! `uploads`, `answers`, `masks`, `operation`, `population`, `forecast` and `figure` one thing that
-//! is asked of it. They know nothing of HTTP. `routes` has the addresses, `guard` says who may ask, `turns`
-//! which requests are overtaken, `page` is the page, and `server` listens.
+//! is asked of it. They know nothing of HTTP. `routes` has the addresses, `guard` says who may ask,
+//! `turns` which requests are overtaken, `page` is the page, and `server` listens.
 
 mod answers;
 mod explorer;
