@@ -127,6 +127,15 @@ impl Explorer {
         faces.iter().find(|seen| seen.id == *id).cloned()
     }
 
+    /// Keeps an image of the person's own, if it can be decoded; its name.
+    pub(super) fn upload(&self, file: &[u8]) -> Result<String> {
+        let preprocessing = &self.trained()?.preprocessing;
+        let size = preprocessing.image_size;
+        let read = preprocessing.read_bytes(file, &mut vec![0f32; 3 * size * size]);
+        read.map_err(|reason| input(format!("the image {reason}")))?;
+        Ok(self.uploads.keep(file))
+    }
+
     /// What is seen of a face at so many pixels a side, [1, 3, size, size].
     pub(super) fn image(&self, id: &FaceId, size: usize) -> Result<Tensor> {
         let preprocessing = Preprocessing { image_size: size, ..self.trained()?.preprocessing };

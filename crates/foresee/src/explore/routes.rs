@@ -21,7 +21,7 @@ use super::population::Population;
 use super::ranking::Ranking;
 use super::refusal::Refusal;
 use super::turns::Turns;
-use super::view::{FaceId, View};
+use super::view::View;
 use super::{answers, faces, figure, masks, operation, page, picture};
 use crate::error::input;
 
@@ -256,16 +256,7 @@ struct Uploaded {
 /// Keeps an image, if it can be decoded.
 async fn upload(State(shared): State<Shared>, sent: Body) -> Answer {
     let bytes = body(sent, MOST_IMAGE).await?;
-    let work = move |shared: &Shared| {
-        let face = shared.explorer.uploads.keep(&bytes);
-        match shared.explorer.image(&FaceId::Upload(face.clone()), SMALL) {
-            Ok(_) => Ok(Uploaded { face }),
-            Err(e) => {
-                shared.explorer.uploads.forget(&face);
-                Err(e)
-            }
-        }
-    };
+    let work = move |shared: &Shared| Ok(Uploaded { face: shared.explorer.upload(&bytes)? });
     Ok(json(shared.compute(&shared.slow, work).await?))
 }
 

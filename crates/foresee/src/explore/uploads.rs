@@ -32,12 +32,6 @@ impl Uploads {
         id
     }
 
-    /// Keeps an image no longer.
-    pub fn forget(&self, id: &str) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|(other, _)| other != id);
-    }
-
     /// The file of an image.
     pub fn get(&self, id: &str) -> Result<Arc<[u8]>> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
