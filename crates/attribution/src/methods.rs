@@ -266,6 +266,25 @@ impl Method {
         }
     }
 
+    /// Whether it runs the network many times for one map: tens to thousands of passes.
+    pub fn runs_many_passes(self) -> bool {
+        matches!(
+            self,
+            Self::SmoothGrad
+                | Self::IntegratedGradients
+                | Self::Lime
+                | Self::PermutationRegions
+                | Self::Occlusion
+                | Self::FeatureAblation
+                | Self::GradientShap
+                | Self::ExpectedGradients
+                | Self::KernelShap
+                | Self::ShapleySampling
+                | Self::Rise
+                | Self::ScoreCam
+        )
+    }
+
     /// How its map is to be read.
     pub fn reading(self) -> Reading {
         match self {

@@ -52,6 +52,11 @@ pub fn input(message: impl Into<String>) -> anyhow::Error {
     InputError(message.into()).into()
 }
 
+/// Whether the user can mend an error by giving something else.
+pub(crate) fn is_input(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<InputError>())
+}
+
 /// The parquet library panics over damaged pages, which foresee-celeba makes an error of: the panic
 /// itself is not shown.
 pub(crate) fn hide_caught_panics() {

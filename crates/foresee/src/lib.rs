@@ -8,6 +8,7 @@ pub mod device;
 mod distinct;
 pub mod error;
 mod exit_status;
+pub mod explore;
 mod export;
 mod faces;
 mod figures;

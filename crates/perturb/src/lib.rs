@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod combined;
 mod curve;
 mod error;
 mod gated_graph;
@@ -10,6 +11,7 @@ mod prune;
 mod sweep;
 mod tally;
 
+pub use combined::logits_under;
 pub use curve::{Curve, NamedCurve, Only, PowerCurve};
 pub use error::{Error, Result};
 pub use foresee_kernels::{Identity, ToneCurve};

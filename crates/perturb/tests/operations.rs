@@ -3,8 +3,8 @@
 use candle_core::{Device, Tensor};
 use foresee_model::{Network, NetworkConfig};
 use foresee_perturb::{
-    AttentionModel, Error, GatedModel, Identity, Noise, Norm, Only, PowerCurve, PruneOrder,
-    PrunePlan, PruneRule, ToneCurve, Victim, add_noise, prune_curves, transform_grid,
+    AttentionModel, Cut, Error, GatedModel, Identity, Noise, Norm, Only, PowerCurve, PruneOrder,
+    PrunePlan, PruneRule, ToneCurve, Victim, add_noise, logits_under, prune_curves, transform_grid,
 };
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -200,5 +200,36 @@ fn noise_is_seeded_scaled_and_clipped() -> AnyResult {
     assert_eq!(grid[0][0], expected);
     assert_eq!((grid.len(), grid[1].len(), grid[1][1].images()), (2, 2, 6));
     assert!((expected.accuracy() - expected.by_attribute().iter().sum::<f64>() / 4.).abs() < 1e-6);
+    Ok(())
+}
+
+#[test]
+fn both_operations_at_once_are_one_after_the_other() -> AnyResult {
+    let network = network()?;
+    let features = network.features(&batch()?.0)?;
+    let curve = PowerCurve::new(2., 0.1)?;
+    let kept = vec![0, 2, 3, 7, 9];
+    let cut = Cut::Plain(kept.clone());
+    let under = |cut, curve| -> AnyResult<Vec<Vec<f32>>> {
+        Ok(logits_under(&network, &features, cut, curve)?.to_vec2()?)
+    };
+    // The masks as they are, transformed entry by entry, and the products read out by hand.
+    let smaller = network.keep_channels(&kept)?;
+    let index = Tensor::new(&[0u32, 2, 3, 7, 9], &Device::Cpu)?;
+    let z = features.contiguous()?.index_select(&index, 1)?;
+    let mut masks = smaller.heads().masks(&z, &[0, 1, 2, 3])?.flatten_all()?.to_vec1::<f32>()?;
+    masks.iter_mut().for_each(|m| *m = g(f64::from(*m), 2., 0.1f32.into()) as f32);
+    let masks = Tensor::from_vec(masks, (6, 4, 5, 8, 8), &Device::Cpu)?;
+    let pooled = masks.broadcast_mul(&z.unsqueeze(1)?)?.mean((3, 4))?;
+    let by_hand = smaller.heads().read_out(&pooled)?.to_vec2::<f32>()?;
+    let both = under(Some(&cut), Some(&curve))?;
+    for (a, b) in both.concat().iter().zip(by_hand.concat()) {
+        assert!((a - b).abs() < 1e-4, "{a} and {b}");
+    }
+    let everything = Cut::Plain((0..10).collect());
+    assert_eq!(under(Some(&everything), Some(&Identity))?, under(None, None)?);
+    assert_eq!(under(None, None)?, network.logits(&features)?.to_vec2::<f32>()?);
+    let curved = network.logits_with_curves(&features, &[&curve])?.remove(0);
+    assert_eq!(under(Some(&everything), Some(&curve))?, curved.to_vec2::<f32>()?);
     Ok(())
 }

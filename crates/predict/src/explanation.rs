@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::forecast::{Budget, Forecast, ForecastRule, Unit};
 
 /// Mean masks up to this count as closed, so that they contribute nothing.
-const CLOSED_MASK: f64 = 1e-6;
+pub(crate) const CLOSED_MASK: f64 = 1e-6;
 
 /// The figures of the paper as numbers. C channels, K attributes.
 #[derive(Debug, Clone, PartialEq)]

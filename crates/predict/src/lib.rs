@@ -30,13 +30,15 @@ pub use graph::{
 };
 pub use legendre::{binomial, legendre_all, legendre_eq5};
 #[cfg(feature = "network")]
-pub use network::{NetworkStudy, NetworkStudySettings, Progress};
+pub use network::{
+    ImageExplanation, NetworkStudy, NetworkStudySettings, Progress, first_order_change,
+};
 pub use operation::NetworkOperation;
 pub use regression::{Points, Regression, cross_talk};
 pub use regression_study::{BasisReport, Fits, Reading, RegressionStudy};
 pub use scored::ScoredForecast;
 pub use scores::{
     Effects, ScoreRule, effect_correlation, locality, monotonicity, rank_of_operations,
-    rank_of_outputs, skill,
+    rank_of_outputs, skill, skill_over_nothing,
 };
 pub use study::{Score, Scores, Study};

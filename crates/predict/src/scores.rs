@@ -172,6 +172,31 @@ pub fn skill(effects: &Effects, forecast: &Matrix, unit: Unit) -> f64 {
     if is_rounding(error_of_mean, size) { f64::NAN } else { 1. - error / error_of_mean }
 }
 
+/// Skill against "nothing changes", `1 - Σ(e - f)²/Σe²` over all changes and outputs, for effects e
+/// and forecasts f in the unit of the outputs, which may have signs. 1 is perfect, 0 is no better
+/// than to say that nothing changes, and a forecast below 0 is worse than that. Unlike [`skill`] it
+/// needs no other operation. NaN if nothing changes.
+///
+/// ```
+/// use foresee_predict::{Effects, Matrix, skill_over_nothing};
+///
+/// let effects = Effects::new(Matrix::from_rows(&[vec![1., -2.]]), vec![0], vec![1.])?;
+/// // Errors of 0.5 and 0.5 against effects of 1 and 2: 1 - 0.5/5.
+/// let forecast = Matrix::from_rows(&[vec![0.5, -1.5]]);
+/// assert!((skill_over_nothing(&effects, &forecast) - 0.9).abs() < 1e-12);
+/// # Ok::<(), foresee_predict::Error>(())
+/// ```
+pub fn skill_over_nothing(effects: &Effects, forecast: &Matrix) -> f64 {
+    let (mut error, mut size) = (0., 0.);
+    for change in 0..effects.values.rows() {
+        for (e, f) in effects.values.row(change).iter().zip(forecast.row(change)) {
+            error += effects.weight(change) * (e - f).powi(2);
+            size += effects.weight(change) * e.powi(2);
+        }
+    }
+    if size > 0. { 1. - error / size } else { f64::NAN }
+}
+
 /// The line from a forecast's unit to that of the effects, fitted on all operations but one.
 struct Calibration {
     mean: f64,

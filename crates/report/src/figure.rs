@@ -157,18 +157,10 @@ impl Figure {
     /// # Errors
     /// If a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let failed = |reason: String| Error::Drawing { figure: self.name.clone(), reason };
-        let tree = usvg::Tree::from_str(&self.svg, &self.style.font.svg_options())
-            .map_err(|e| failed(e.to_string()))?;
+        let tree = self.tree()?;
         let mut files = vec![];
         for format in self.formats() {
-            let bytes = match format {
-                Format::Svg => self.svg().into_bytes(),
-                Format::Png => self.png(&tree).map_err(failed)?,
-                Format::Pdf => pdf(&tree, &self.name, &self.described()).map_err(failed)?,
-                Format::Tikz => self.latex().into_bytes(),
-            };
-            files.push((format.extension(), bytes));
+            files.push((format.extension(), self.encoded(format, &tree)?));
         }
         files.push(("txt", format!("{}\n", self.caption()).into_bytes()));
         let write = |(extension, bytes): (&str, Vec<u8>)| {
@@ -177,6 +169,36 @@ impl Figure {
             Ok(path)
         };
         files.into_iter().map(write).collect()
+    }
+
+    /// The bytes of its file in one format.
+    ///
+    /// # Errors
+    /// If it cannot be drawn, or there is no such form of it ([`has`](Self::has)).
+    pub fn bytes(&self, format: Format) -> Result<Vec<u8>> {
+        match self.has(format) {
+            true => self.encoded(format, &self.tree()?),
+            false => Err(self.failed(format!("it has no form as .{}", format.extension()))),
+        }
+    }
+
+    fn tree(&self) -> Result<usvg::Tree> {
+        usvg::Tree::from_str(&self.svg, &self.style.font.svg_options())
+            .map_err(|e| self.failed(e.to_string()))
+    }
+
+    fn encoded(&self, format: Format, tree: &usvg::Tree) -> Result<Vec<u8>> {
+        let failed = |reason| self.failed(reason);
+        Ok(match format {
+            Format::Svg => self.svg().into_bytes(),
+            Format::Png => self.png(tree).map_err(failed)?,
+            Format::Pdf => pdf(tree, &self.name, &self.described()).map_err(failed)?,
+            Format::Tikz => self.latex().into_bytes(),
+        })
+    }
+
+    fn failed(&self, reason: String) -> Error {
+        Error::Drawing { figure: self.name.clone(), reason }
     }
 
     fn described(&self) -> About {

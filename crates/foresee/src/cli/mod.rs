@@ -9,6 +9,7 @@ mod dry_run;
 mod environment;
 mod evaluate;
 mod explain;
+mod explore;
 mod export;
 mod fidelity;
 mod figures;
@@ -155,6 +156,14 @@ pub enum Command {
     ///   foresee explain --model net.onnx --images cat.jpg --method lrp --class tabby --out cat
     #[command(verbatim_doc_comment)]
     Explain(explain::ExplainArgs),
+    /// Play with a run's network in the browser: faces, masks, pruning, tone curves, forecasts.
+    ///
+    /// It prints a link to a page on this machine, and serves it until Ctrl-C.
+    ///
+    ///   foresee explore --run runs/celeba
+    ///   foresee explore --run runs/celeba --port 8080 --open
+    #[command(verbatim_doc_comment)]
+    Explore(explore::ExploreArgs),
     /// Judge a model file on faces of a folder.
     Evaluate(evaluate::EvaluateArgs),
     /// Leave out of a trained network's heads what hardly varies from face to face.
@@ -240,6 +249,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Figures(args) => figures::figures(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Explore(args) => explore::explore(&args),
         Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Compact(args) => compact::compact(&args),
         Command::Export(args) => export::export(&args),

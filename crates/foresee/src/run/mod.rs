@@ -238,6 +238,11 @@ impl Run {
         Ok(frame::write_csv(&self.path(file), &frame)?)
     }
 
+    /// A frame as the text of a CSV file, marked as [`write_frame`](Self::write_frame) does.
+    pub(crate) fn csv_text(&self, frame: DataFrame) -> Result<String> {
+        Ok(frame::csv_text(&marked(frame, self.manifest.data.kind())?)?)
+    }
+
     /// Reads the plan of semantic pruning for a victim.
     pub(crate) fn semantic_plan(&self, victim: Victim) -> Result<SemanticPlan> {
         let file = SemanticPlan::path(victim);

@@ -4,7 +4,9 @@
 use candle_core::{Device, Tensor};
 use foresee_celeba::{Batch, CelebA, Split};
 use foresee_model::{Network, majority_accuracy};
-use foresee_perturb::{PruneCurve, PruneInputs, PruneStudy, Tally, prune_curves};
+use foresee_perturb::{
+    ChannelStatistics, PruneCurve, PruneInputs, PruneStudy, Tally, prune_curves,
+};
 
 use crate::artifacts::{
     Artifact, Channel, ChannelCorrelation, ChannelStatisticsFile, PrunedImage, PruningCurves,
@@ -48,33 +50,62 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
 /// The curves that are measured. The semantic plans are written.
 fn curves(outputs: &mut Outputs, network: &Network, counts: &[usize]) -> Result<Vec<PruneCurve>> {
     let run = outputs.run();
-    let config = &run.manifest.config.prune;
-    let correlation = run.read::<ChannelCorrelation>()?.0.rows;
-    let channels: Vec<Channel> = run.read()?;
-    let filter_norms: Vec<f64> = channels.iter().map(|c| c.filter_l1).collect();
-    let readout_norms: Vec<f64> = channels.iter().map(|c| c.readout_l1).collect();
-    let statistics = ChannelStatisticsFile::read(run.folder())?;
-    let mask_gram = if config.takeover { Some(mask_gram(network)?) } else { None };
-    let inputs = PruneInputs {
-        correlation: &correlation,
-        filter_norms: &filter_norms,
-        readout_norms: &readout_norms,
-        mask_gram: mask_gram.as_deref(),
-        statistics: &statistics,
-    };
-    let study = PruneStudy {
-        norm: config.norm,
-        absolute: config.absolute,
-        takeover: config.takeover,
-        random_orders: config.random_seeds,
-        seed: run.manifest.seed,
-    };
+    let study = study(run);
+    let tables = PruneTables::read(run, network, study.takeover)?;
+    let inputs = tables.inputs();
     let plans = study.plans(&inputs)?;
     for plan in &plans {
         let file = SemanticPlan::path(plan.victim);
         outputs.write_frame(file, SemanticPlan::new(plan).to_frame()?)?;
     }
     Ok(study.curves(&plans, &inputs, counts)?)
+}
+
+/// What the run compares.
+pub(crate) fn study(run: &Run) -> PruneStudy {
+    let config = &run.manifest.config.prune;
+    PruneStudy {
+        norm: config.norm,
+        absolute: config.absolute,
+        takeover: config.takeover,
+        random_orders: config.random_seeds,
+        seed: run.manifest.seed,
+    }
+}
+
+/// What orders of pruning and takeovers are made from, as the stage `measure` leaves it.
+pub(crate) struct PruneTables {
+    correlation: Vec<Vec<f64>>,
+    filter_norms: Vec<f64>,
+    readout_norms: Vec<f64>,
+    mask_gram: Option<Vec<Vec<f64>>>,
+    /// What takeovers are computed from.
+    pub statistics: ChannelStatistics,
+}
+
+impl PruneTables {
+    /// Of a run that is measured; what only the lasso needs if that is asked for.
+    pub fn read(run: &Run, network: &Network, for_lasso: bool) -> Result<Self> {
+        let channels: Vec<Channel> = run.read()?;
+        Ok(Self {
+            correlation: run.read::<ChannelCorrelation>()?.0.rows,
+            filter_norms: channels.iter().map(|c| c.filter_l1).collect(),
+            readout_norms: channels.iter().map(|c| c.readout_l1).collect(),
+            mask_gram: if for_lasso { Some(mask_gram(network)?) } else { None },
+            statistics: ChannelStatisticsFile::read(run.folder())?,
+        })
+    }
+
+    /// As a study of pruning takes them.
+    pub fn inputs(&self) -> PruneInputs<'_> {
+        PruneInputs {
+            correlation: &self.correlation,
+            filter_norms: &self.filter_norms,
+            readout_norms: &self.readout_norms,
+            mask_gram: self.mask_gram.as_deref(),
+            statistics: &self.statistics,
+        }
+    }
 }
 
 fn mask_gram(network: &Network) -> Result<Vec<Vec<f64>>> {

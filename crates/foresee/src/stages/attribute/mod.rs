@@ -12,7 +12,7 @@ mod subject;
 use foresee_attribution::{Explainer, Method};
 
 use self::comparison::{Comparison, Rows};
-pub(crate) use self::overlay::Overlay;
+pub(crate) use self::overlay::{Overlay, map_on_image};
 use self::subject::Subject;
 pub use self::subject::model_of;
 use crate::artifacts::{

@@ -29,6 +29,33 @@ pub(crate) struct Overlay<'a> {
 /// Pixels a side of the PNG.
 const SIDE: usize = 512;
 
+/// A method's map for an attribute of one image [1, 3, H, W] with its number, resized to this many
+/// pixels a side.
+pub(crate) fn map_on_image(
+    run: &Run,
+    session: &Session,
+    asked: (Method, usize),
+    image: (&Tensor, usize),
+    side: usize,
+) -> Result<Vec<f64>> {
+    map_of(&Subject::new(run, session)?, asked, image, side)
+}
+
+fn map_of(
+    subject: &Subject,
+    (method, attribute): (Method, usize),
+    (x, number): (&Tensor, usize),
+    side: usize,
+) -> Result<Vec<f64>> {
+    let methods = [method];
+    let regions = super::global::regions(subject, &[attribute], &methods)?.maps;
+    let references = subject.references(&methods)?;
+    let explainer = Explainer { references, ..subject.explainer(regions) };
+    let map = explainer.maps(method, &subject.model, x, &[number], attribute)?;
+    let map = resize(&map, side, side, Interpolation::Bilinear)?;
+    Ok(map.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect())
+}
+
 impl Overlay<'_> {
     /// The bytes of a PNG: the part of the image that the network sees, with more pixels than it
     /// sees, and the method's map over it.
@@ -40,16 +67,9 @@ impl Overlay<'_> {
         let shown = Preprocessing { image_size: SIDE, ..*preprocessing };
         let shown = self.read(&subject, face, &shown)?;
 
-        let methods = [self.method];
-        let regions = super::global::regions(&subject, &[self.attribute], &methods)?.maps;
-        let references = subject.references(&methods)?;
-        let explainer = Explainer { references, ..subject.explainer(regions) };
         // Of an image of the user's own the number behind the last.
         let number = face.unwrap_or(subject.data.len());
-        let map = explainer.maps(self.method, &subject.model, &x, &[number], self.attribute)?;
-        let map = resize(&map, SIDE, SIDE, Interpolation::Bilinear)?;
-        let map: Vec<f64> =
-            map.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from).collect();
+        let map = map_of(&subject, (self.method, self.attribute), (&x, number), SIDE)?;
         let pixels = FacePixels::new(&[self.image], &shown, &preprocessing.normalisation)?.faces();
         let about = self.about(&subject, &x)?;
         Ok(overlay(&pixels[0].1, kind_of(self.method), &map, &about)?)

@@ -1,0 +1,262 @@
+//! A run, opened to be explored: its network, its test faces, and what is kept between requests.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use anyhow::Context;
+use candle_core::{Device, Tensor};
+use foresee_celeba::{CelebA, Preprocessing, Split};
+use foresee_perturb::{Cut, GatedModel, Noise, PruneOrder, PruneRule, Takeover};
+use foresee_report::Face;
+
+use super::uploads::Uploads;
+use super::view::{FaceId, Pruning};
+use crate::artifacts::FacePixels;
+use crate::error::{Result, input};
+use crate::program::program;
+use crate::run::Run;
+use crate::session::{Session, Trained};
+use crate::stages::prune::{PruneTables, study};
+
+/// Pixels a side of a map over a face.
+pub(super) const MAP_SIDE: usize = 192;
+
+/// Faces whose features are kept.
+const KEPT_FACES: usize = 4;
+/// Cuts that are kept.
+const KEPT_CUTS: usize = 16;
+
+/// A run, opened to be explored.
+pub struct Explorer {
+    pub(super) run: Run,
+    pub(super) session: Session,
+    /// Test faces, ascending.
+    pub(super) test: Vec<usize>,
+    pub(super) uploads: Uploads,
+    tables: OnceLock<PruneTables>,
+    orders: OnceLock<Vec<PruneOrder>>,
+    faces: Mutex<Vec<Arc<Seen>>>,
+    cuts: Mutex<Vec<(CutKey, Arc<Cut>)>>,
+}
+
+/// The pruned channels and the takeover.
+type CutKey = (Vec<usize>, Takeover);
+
+/// A face as the network sees it.
+pub(super) struct Seen {
+    pub id: FaceId,
+    /// The number that decides its noise: of an upload the one behind the last.
+    pub number: usize,
+    /// [1, 3, H, W].
+    pub image: Tensor,
+    /// [1, C, H, W].
+    pub features: Tensor,
+    /// Logits without an operation, `[K]`.
+    pub logits: Vec<f32>,
+    /// Its pixels under maps, [`MAP_SIDE`] a side.
+    pub shown: Face,
+}
+
+impl Explorer {
+    /// Opens the network and the faces of a run.
+    ///
+    /// # Errors
+    /// If the run is not trained, or its faces are not those that it was made with.
+    pub fn open(run: Run, device: Device) -> Result<Self> {
+        let session = Session::new(device);
+        let test = session.data(&run)?.split(Split::Test)?;
+        if test.is_empty() {
+            return Err(input("the run has no test face to explore"));
+        }
+        session.trained(&run)?;
+        Ok(Self {
+            run,
+            session,
+            test,
+            uploads: Uploads::default(),
+            tables: OnceLock::new(),
+            orders: OnceLock::new(),
+            faces: Mutex::default(),
+            cuts: Mutex::default(),
+        })
+    }
+
+    pub(super) fn trained(&self) -> Result<&Trained> {
+        self.session.trained(&self.run)
+    }
+
+    pub(super) fn data(&self) -> Result<&CelebA> {
+        self.session.data(&self.run)
+    }
+
+    /// C.
+    pub(super) fn channels(&self) -> usize {
+        self.run.manifest.config.model.channels
+    }
+
+    /// Whether the network has masks.
+    pub(super) fn has_masks(&self) -> bool {
+        self.run.manifest.config.model.attention
+    }
+
+    /// A face of the test split or an upload; the first test face if none is named.
+    pub(super) fn face(&self, id: Option<&FaceId>) -> Result<Arc<Seen>> {
+        let first = FaceId::Test(self.test[0]);
+        let id = id.unwrap_or(&first);
+        if let Some(seen) = self.kept_face(id) {
+            return Ok(seen);
+        }
+        let trained = self.trained()?;
+        let image = self.image(id, trained.preprocessing.image_size)?;
+        let features = trained.network.features(&image)?;
+        let logits = trained.network.forward_features(&features)?.logits;
+        let logits = logits.detach().squeeze(0)?.to_vec1()?;
+        let number = match id {
+            FaceId::Test(number) => *number,
+            FaceId::Upload(_) => self.data()?.len(),
+        };
+        let (id, shown) = (id.clone(), self.pixels(id, MAP_SIDE)?);
+        let seen = Arc::new(Seen { id, number, image, features, logits, shown });
+        let mut faces = self.faces.lock().unwrap_or_else(PoisonError::into_inner);
+        faces.truncate(KEPT_FACES - 1);
+        faces.insert(0, seen.clone());
+        Ok(seen)
+    }
+
+    fn kept_face(&self, id: &FaceId) -> Option<Arc<Seen>> {
+        let faces = self.faces.lock().unwrap_or_else(PoisonError::into_inner);
+        faces.iter().find(|seen| seen.id == *id).cloned()
+    }
+
+    /// Keeps an image of the person's own, if it can be decoded; its name.
+    pub(super) fn upload(&self, file: &[u8]) -> Result<String> {
+        let preprocessing = &self.trained()?.preprocessing;
+        let size = preprocessing.image_size;
+        let read = preprocessing.read_bytes(file, &mut vec![0f32; 3 * size * size]);
+        read.map_err(|reason| input(format!("the image {reason}")))?;
+        Ok(self.uploads.keep(file))
+    }
+
+    /// What is seen of a face at so many pixels a side, [1, 3, size, size].
+    pub(super) fn image(&self, id: &FaceId, size: usize) -> Result<Tensor> {
+        let preprocessing = Preprocessing { image_size: size, ..self.trained()?.preprocessing };
+        let mut pixels = vec![0f32; 3 * size * size];
+        match id {
+            FaceId::Test(face) => {
+                self.check_is_test_face(*face)?;
+                let data = self.data()?;
+                let bytes = data.image_bytes(*face)?;
+                let read = preprocessing.read_bytes(&bytes, &mut pixels);
+                read.map_err(|reason| anyhow::anyhow!("{} {reason}", data.name(*face)))?;
+            }
+            FaceId::Upload(name) => {
+                let bytes = self.uploads.get(name)?;
+                let read = preprocessing.read_bytes(&bytes, &mut pixels);
+                read.map_err(|reason| input(format!("the image {reason}")))?;
+            }
+        }
+        Ok(Tensor::from_vec(pixels, (1, 3, size, size), &Device::Cpu)?
+            .to_device(&self.session.device)?)
+    }
+
+    fn check_is_test_face(&self, face: usize) -> Result<()> {
+        match self.test.binary_search(&face) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(input(format!(
+                "face {face} is none of the run's {} test faces; choose one of the list",
+                self.test.len()
+            ))),
+        }
+    }
+
+    /// The pixels of a face, to be drawn.
+    pub(super) fn pixels(&self, id: &FaceId, size: usize) -> Result<Face> {
+        let image = self.image(id, size)?;
+        let normalisation = &self.trained()?.preprocessing.normalisation;
+        let pixels = FacePixels::new(&["face"], &image, normalisation)?;
+        Ok(pixels.faces().pop().context("a face has no pixels")?.1)
+    }
+
+    /// The noise of the run, as the stage `transform` adds it.
+    pub(super) fn noise(&self, sigma: f64, seed: u64) -> Result<Noise> {
+        let card = &self.trained()?.card;
+        Ok(Noise {
+            sigma,
+            clip: self.run.manifest.config.transform.clip,
+            mean: card.mean.to_vec(),
+            deviation: card.deviation.to_vec(),
+            seed,
+        })
+    }
+
+    /// What orders and takeovers are made from.
+    pub(super) fn tables(&self) -> Result<&PruneTables> {
+        if let Some(tables) = self.tables.get() {
+            return Ok(tables);
+        }
+        let read = PruneTables::read(&self.run, &self.trained()?.network, true);
+        let tables = read.map_err(|e| {
+            let folder = self.run.folder().display();
+            input(format!(
+                "orders of pruning and takeovers need the statistics of the run, which `{} measure \
+                 --run {folder}` makes ({e:#})",
+                program()
+            ))
+        })?;
+        Ok(self.tables.get_or_init(|| tables))
+    }
+
+    /// The order of a rule, as the stage `prune` makes it.
+    fn order(&self, rule: PruneRule, seed: u64) -> Result<PruneOrder> {
+        if rule == PruneRule::Random {
+            return Ok(PruneOrder::random(self.channels(), seed));
+        }
+        let orders = match self.orders.get() {
+            Some(orders) => orders,
+            None => {
+                let inputs = self.tables()?.inputs();
+                let all = foresee_perturb::PruneStudy { takeover: true, ..study(&self.run) };
+                let orders = all.orders(&all.plans(&inputs)?, &inputs)?;
+                self.orders.get_or_init(|| orders)
+            }
+        };
+        let order = orders.iter().find(|order| order.rule == rule).cloned();
+        order.with_context(|| format!("there is no order {}", rule.id()))
+    }
+
+    /// The channels that go, the first to go first.
+    pub(super) fn pruned(&self, pruning: &Pruning) -> Result<Vec<usize>> {
+        Ok(match pruning {
+            Pruning::Channels(channels) => channels.clone(),
+            Pruning::Order { count: 0, .. } => vec![],
+            Pruning::Order { rule, seed, count } => {
+                self.order(*rule, *seed)?.pruned(*count).to_vec()
+            }
+        })
+    }
+
+    /// The smaller network, if any channel goes.
+    pub(super) fn cut(&self, pruned: &[usize], takeover: Takeover) -> Result<Option<Arc<Cut>>> {
+        if pruned.is_empty() {
+            return Ok(None);
+        }
+        if takeover == Takeover::Nothing {
+            let kept = (0..self.channels()).filter(|c| !pruned.contains(c)).collect();
+            return Ok(Some(Arc::new(Cut::Plain(kept))));
+        }
+        let key = (pruned.to_vec(), takeover);
+        if let Some(cut) = self.kept_cut(&key) {
+            return Ok(Some(cut));
+        }
+        let absolute = self.run.manifest.config.prune.absolute;
+        let cut = Arc::new(self.tables()?.statistics.cut(pruned, takeover, absolute)?);
+        let mut cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
+        cuts.truncate(KEPT_CUTS - 1);
+        cuts.insert(0, (key, cut.clone()));
+        Ok(Some(cut))
+    }
+
+    fn kept_cut(&self, key: &CutKey) -> Option<Arc<Cut>> {
+        let cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
+        cuts.iter().find(|(other, _)| other == key).map(|(_, cut)| cut.clone())
+    }
+}

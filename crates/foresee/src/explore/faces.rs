@@ -1,0 +1,56 @@
+//! The list of faces: filtered by a label, sorted, page by page.
+
+use serde::Serialize;
+
+use super::explorer::Explorer;
+use super::ranking::Ranking;
+use super::view::{Listing, Sort};
+use crate::error::Result;
+
+/// Faces of a page.
+const PAGE: usize = 24;
+
+/// A page of faces.
+#[derive(Serialize)]
+pub(super) struct Faces {
+    /// Faces that match.
+    total: usize,
+    page: usize,
+    pages: usize,
+    /// Faces whose answers are there, where it matters, and those that are waited for.
+    answered: Option<[usize; 2]>,
+    faces: Vec<Listed>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    face: usize,
+    image: String,
+    /// What it is sorted by: log loss, or |logit|.
+    value: Option<f64>,
+}
+
+/// The faces of a page.
+pub(super) fn list(explorer: &Explorer, ranking: &Ranking, listing: &Listing) -> Result<Faces> {
+    let data = explorer.data()?;
+    let (mut all, answered): (Vec<(usize, Option<f64>)>, _) = match listing.sort {
+        Sort::Order => (explorer.test.iter().map(|&face| (face, None)).collect(), None),
+        sort => {
+            let sorted = ranking.sorted(sort, listing.of);
+            let answered = [sorted.len(), Ranking::expected(explorer)];
+            (sorted.into_iter().map(|(face, value)| (face, Some(value))).collect(), Some(answered))
+        }
+    };
+    if let Some((attribute, has)) = listing.filter {
+        all.retain(|(face, _)| data.labels(*face).has(attribute) == has);
+    }
+    let pages = all.len().div_ceil(PAGE).max(1);
+    let page = listing.page.min(pages - 1);
+    let listed = |&(face, value): &(usize, Option<f64>)| Listed {
+        face,
+        image: data.name(face).to_owned(),
+        value,
+    };
+    let faces = all.iter().skip(page * PAGE).take(PAGE).map(listed).collect();
+    Ok(Faces { total: all.len(), page, pages, answered, faces })
+}

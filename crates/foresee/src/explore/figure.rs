@@ -1,0 +1,88 @@
+//! What is saved of an operation: a figure of the changes, and the numbers.
+
+use foresee_celeba::display_name;
+use foresee_report::{About, ChangeBar, Format, Record, change_bars, record};
+
+use super::explorer::Explorer;
+use super::operation::{Changed, Outcome, outcome};
+use super::view::View;
+use crate::error::Result;
+use crate::provenance::source;
+use crate::session::MODEL;
+
+record! {
+    /// A row of the numbers.
+    #[derive(Debug, Clone, PartialEq)]
+    struct ChangedRow {
+        /// The attribute.
+        attribute: String,
+        /// 1 or 0, where it is known.
+        label: Option<usize>,
+        /// The logit before and after.
+        logit_before: f64,
+        /// After.
+        logit_after: f64,
+        /// After minus before.
+        change: f64,
+        /// The probability before.
+        probability_before: f64,
+        /// After.
+        probability_after: f64,
+        /// 1 if the answer flips.
+        flips: usize,
+    }
+}
+
+impl ChangedRow {
+    fn new(changed: &Changed) -> Self {
+        Self {
+            attribute: changed.attribute.to_owned(),
+            label: changed.label.map(usize::from),
+            logit_before: changed.before.into(),
+            logit_after: changed.after.into(),
+            change: f64::from(changed.after) - f64::from(changed.before),
+            probability_before: changed.probability_before,
+            probability_after: changed.probability_after,
+            flips: usize::from(changed.flips),
+        }
+    }
+}
+
+/// The numbers before and after as CSV.
+pub(super) fn csv(explorer: &Explorer, view: &View) -> Result<String> {
+    let rows: Vec<ChangedRow> =
+        outcome(explorer, view)?.attributes.iter().map(ChangedRow::new).collect();
+    explorer.run.csv_text(ChangedRow::to_frame(&rows)?)
+}
+
+/// The figure of the changes in a format.
+pub(super) fn figure(explorer: &Explorer, view: &View, format: Format) -> Result<Vec<u8>> {
+    let outcome = outcome(explorer, view)?;
+    let bar = |changed: &Changed| ChangeBar {
+        name: display_name(changed.attribute),
+        before: changed.before.into(),
+        after: changed.after.into(),
+        marked: changed.flips,
+    };
+    let bars: Vec<ChangeBar> = outcome.attributes.iter().map(bar).collect();
+    let style = explorer.run.manifest.config.figures.style()?;
+    let source = source(&explorer.run, "one face");
+    let mark = "the answer flips";
+    let drawn =
+        change_bars("explore_changes", &bars, "change of the logit", mark, &source, &style)?;
+    let about = About {
+        caption: caption(explorer, view, &outcome)?,
+        data: vec![MODEL.into()],
+        command: "foresee explore --run .".into(),
+    };
+    Ok(drawn.about(about).bytes(format)?)
+}
+
+fn caption(explorer: &Explorer, view: &View, outcome: &Outcome) -> Result<String> {
+    let seen = explorer.face(view.face.as_ref())?;
+    let link = View { face: Some(seen.id.clone()), ..view.clone() }.query();
+    Ok(format!(
+        "Logits of face {} before and after: {}. In the explorer: /?{link}.",
+        seen.id, outcome.title
+    ))
+}

@@ -1,0 +1,215 @@
+//! Forecast first: the person says by how much some logits move, and then sees it, beside what
+//! rules forecast.
+
+use anyhow::Context;
+use candle_core::{DType, Tensor};
+use foresee_celeba::ATTRIBUTES;
+use foresee_perturb::ToneCurve;
+use foresee_predict::{
+    Effects, ForecastRule, ImageExplanation, Matrix, first_order_change, rank_of_outputs,
+    skill_over_nothing,
+};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::explorer::{Explorer, Seen};
+use super::operation::Prepared;
+use super::view::View;
+use crate::error::{Result, input};
+
+/// Attributes that are asked for.
+const ASKED: usize = 5;
+/// Rounds of a session, at most.
+const MOST_ROUNDS: usize = 500;
+/// |Δ logit| of a forecast, at most.
+const MOST_CHANGE: f64 = 1000.;
+
+/// What the person sends: a forecast, and the rounds before.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Forecast {
+    /// By how much each of the attributes that are asked for moves.
+    forecast: Vec<f64>,
+    earlier: Vec<Round>,
+}
+
+/// A round: what happened, and what was forecast.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Round {
+    observed: Vec<f64>,
+    person: Vec<f64>,
+    contribution: Vec<f64>,
+    /// Of operations that prune only.
+    first_order: Option<Vec<f64>>,
+}
+
+/// The answer to a forecast.
+#[derive(Serialize)]
+pub(super) struct Judged {
+    attributes: Vec<usize>,
+    round: Round,
+    scores: Vec<RuleScore>,
+}
+
+/// A rule's scores over the rounds in which it has a forecast; `None` where one is undefined.
+#[derive(Serialize)]
+struct RuleScore {
+    rule: String,
+    rounds: usize,
+    rank_agreement: Option<f64>,
+    skill: Option<f64>,
+}
+
+/// The attributes that a seed asks for.
+pub(super) fn asked(seed: u64) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..ATTRIBUTES.len()).collect();
+    all.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    all.truncate(ASKED);
+    all.sort_unstable();
+    all
+}
+
+/// Judges a forecast of the view's operation on its face.
+pub(super) fn judge(explorer: &Explorer, view: &View, forecast: Forecast) -> Result<Judged> {
+    let seed = view.challenge.ok_or_else(|| input("challenge: give a seed"))?;
+    check(&forecast)?;
+    let attributes = asked(seed);
+    let seen = explorer.face(view.face.as_ref())?;
+    let prepared = Prepared::new(explorer, &view.operation)?;
+    let after = prepared.logits(explorer, &seen)?;
+    let change = |&k: &usize| f64::from(after[k]) - f64::from(seen.logits[k]);
+    let contribution = contribution(explorer, &seen, &prepared)?;
+    let round = Round {
+        observed: attributes.iter().map(change).collect(),
+        person: forecast.forecast,
+        contribution: attributes.iter().map(|&k| contribution[k]).collect(),
+        first_order: first_order(explorer, &seen, &prepared, &attributes)?,
+    };
+    if round.observed.iter().any(|change| !change.is_finite()) {
+        return Err(input("the changed logits are not finite; change less"));
+    }
+    let mut rounds = forecast.earlier;
+    rounds.push(round.clone());
+    Ok(Judged { attributes, scores: scores(&rounds)?, round })
+}
+
+fn check(forecast: &Forecast) -> Result<()> {
+    let is_list = |values: &Vec<f64>| {
+        values.len() == ASKED && values.iter().all(|v| v.is_finite() && v.abs() <= MOST_CHANGE)
+    };
+    let is_earlier = |round: &Round| {
+        [&round.observed, &round.person, &round.contribution].into_iter().all(is_list)
+            && round.first_order.as_ref().is_none_or(is_list)
+    };
+    if !is_list(&forecast.forecast) || !forecast.earlier.iter().all(is_earlier) {
+        return Err(input(format!(
+            "a forecast has {ASKED} numbers from -{MOST_CHANGE} to {MOST_CHANGE}"
+        )));
+    }
+    match forecast.earlier.len() < MOST_ROUNDS {
+        true => Ok(()),
+        false => Err(input(format!("a session has {MOST_ROUNDS} rounds at most; begin a new one"))),
+    }
+}
+
+/// What the contributions of this face alone say, `[K]`.
+fn contribution(explorer: &Explorer, seen: &Seen, prepared: &Prepared) -> Result<Vec<f64>> {
+    let heads = explorer.trained()?.network.heads();
+    let pooled = heads.pool(&seen.features)?;
+    let matrix = |table: &Tensor| -> Result<Matrix> {
+        let rows = table.detach().squeeze(0)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        Ok(Matrix::from_rows(&rows))
+    };
+    let double = |row: Vec<f32>| row.into_iter().map(f64::from).collect::<Vec<f64>>();
+    let readout: Vec<Vec<f64>> = heads.readout_weights()?.into_iter().map(double).collect();
+    let explanation = ImageExplanation {
+        products: matrix(&pooled.features)?,
+        masks: matrix(&pooled.masks)?,
+        readout: Matrix::from_rows(&readout),
+    };
+    let transformed = prepared.curve.map(|curve| {
+        move |mask: f64| {
+            let mut mask = [mask as f32];
+            curve.apply(0, 0, &mut mask);
+            f64::from(mask[0])
+        }
+    });
+    let curve = transformed.as_ref().map(|curve| curve as &dyn Fn(f64) -> f64);
+    Ok(explanation.contribution_change(&prepared.pruned, curve)?)
+}
+
+/// What the gradients say, of an operation that prunes and does nothing else.
+fn first_order(
+    explorer: &Explorer,
+    seen: &Seen,
+    prepared: &Prepared,
+    attributes: &[usize],
+) -> Result<Option<Vec<f64>>> {
+    if prepared.pruned.is_empty() || prepared.curve.is_some() || prepared.sigma > 0. {
+        return Ok(None);
+    }
+    let network = explorer.trained()?.network.keep_attributes(attributes)?.frozen();
+    let logits = |z: &Tensor| {
+        let output = network.forward_features(z).map_err(candle_core::Error::wrap)?;
+        Ok(output.logits)
+    };
+    let columns: Vec<usize> = (0..attributes.len()).collect();
+    Ok(Some(first_order_change(logits, &seen.features, &prepared.pruned, &columns)?))
+}
+
+/// Scores of the person and of the rules over all rounds.
+fn scores(rounds: &[Round]) -> Result<Vec<RuleScore>> {
+    let person = |round: &Round| Some(round.person.clone());
+    let contribution = |round: &Round| Some(round.contribution.clone());
+    let first_order = |round: &Round| round.first_order.clone();
+    let nothing = |round: &Round| Some(vec![0.; round.observed.len()]);
+    type Of<'a> = &'a dyn Fn(&Round) -> Option<Vec<f64>>;
+    let rules: [(ForecastRule, Of); 4] = [
+        (ForecastRule::custom("you"), &person),
+        (ForecastRule::Contribution, &contribution),
+        (ForecastRule::FirstOrder, &first_order),
+        (ForecastRule::Nothing, &nothing),
+    ];
+    let mut scores = vec![];
+    for (rule, of) in rules {
+        let pairs: Vec<(Vec<f64>, Vec<f64>)> =
+            rounds.iter().filter_map(|round| Some((round.observed.clone(), of(round)?))).collect();
+        if !pairs.is_empty() {
+            scores.push(score(&rule, pairs)?);
+        }
+    }
+    Ok(scores)
+}
+
+fn score(rule: &ForecastRule, pairs: Vec<(Vec<f64>, Vec<f64>)>) -> Result<RuleScore> {
+    let (observed, forecast): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+    let rounds = observed.len();
+    let operations = (0..rounds).collect();
+    let effects = Effects::new(Matrix::from_rows(&observed), operations, vec![1.; rounds])
+        .context("the scores of forecasts")?;
+    let forecast = Matrix::from_rows(&forecast);
+    let finite = |value: f64| value.is_finite().then_some(value);
+    Ok(RuleScore {
+        rule: rule.title().to_owned(),
+        rounds,
+        rank_agreement: finite(rank_of_outputs(&effects, &forecast)),
+        skill: finite(skill_over_nothing(&effects, &forecast)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_asks_for_different_attributes() {
+        assert_eq!(asked(3), asked(3));
+        assert_ne!(asked(3), asked(4));
+        let mut all = asked(3);
+        all.dedup();
+        assert_eq!(all.len(), ASKED);
+    }
+}

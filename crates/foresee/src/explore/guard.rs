@@ -1,0 +1,188 @@
+//! Who may ask: only pages of this server, and, beyond this machine, only who has the token.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use sha2::{Digest, Sha256};
+
+use super::refusal::Refusal;
+use crate::error::Result;
+
+/// The cookie with the token.
+const COOKIE: &str = "foresee_token";
+
+/// Decides about requests by their headers.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    address: SocketAddr,
+    token: Option<String>,
+}
+
+impl Guard {
+    /// Of a server at this address. Beyond this machine (not a loopback address) a token is drawn.
+    ///
+    /// # Errors
+    /// If the operating system gives no random numbers.
+    pub fn new(address: SocketAddr) -> Result<Self> {
+        let token = match address.ip().is_loopback() {
+            true => None,
+            false => Some(random_token()?),
+        };
+        Ok(Self { address, token })
+    }
+
+    /// What the link needs, if anything.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// The link that opens the page.
+    pub fn link(&self) -> String {
+        match &self.token {
+            None => format!("http://{}/", self.address),
+            Some(token) => format!("http://{}/?token={token}", self.address),
+        }
+    }
+
+    /// A header that keeps the token in the browser, for requests that name it in their link.
+    pub(super) fn cookie(&self, uri: &Uri) -> Option<String> {
+        let token = self.token.as_deref().filter(|token| is_token(&token_of(uri), token))?;
+        Some(format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"))
+    }
+
+    /// Refuses what other pages ask, names that lead here by DNS rebinding, and who lacks the
+    /// token.
+    pub(super) fn check(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> std::result::Result<(), Refusal> {
+        let forbidden = |reason: &str| Err(Refusal::new(StatusCode::FORBIDDEN, reason));
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let host = hosts.next().and_then(|host| host.to_str().ok());
+        if hosts.next().is_some() || !host.is_some_and(|host| self.is_served(host)) {
+            return forbidden("this server has another name: open the link that it printed");
+        }
+        if let Some(origin) = headers.get(header::ORIGIN) {
+            let host = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
+            if !host.is_some_and(|host| self.is_served(host)) {
+                return forbidden("pages from elsewhere may not ask this server");
+            }
+        }
+        let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+        let opens_page = *method == Method::GET && uri.path() == "/";
+        if site.is_some_and(|site| !["same-origin", "none"].contains(&site)) && !opens_page {
+            return forbidden("pages from elsewhere may not ask this server");
+        }
+        match &self.token {
+            Some(token) if !is_token(&token_of(uri), token) && !has_cookie(headers, token) => {
+                forbidden("the token is missing: open the link that the server printed")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this is how the server is called: its address, or localhost on this machine.
+    fn is_served(&self, host: &str) -> bool {
+        let (name, port) = match host.rsplit_once(':') {
+            Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()),
+            _ => (host, Some(80)),
+        };
+        if port != Some(self.address.port()) {
+            return false;
+        }
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        match bare.parse::<IpAddr>() {
+            Ok(ip) => ip == self.address.ip() || ip.is_loopback() || self.is_everywhere(),
+            Err(_) => name.eq_ignore_ascii_case("localhost"),
+        }
+    }
+
+    /// Whether it listens at all addresses of the machine. No name can then be told from another,
+    /// but numbers cannot be rebound.
+    fn is_everywhere(&self) -> bool {
+        self.address.ip().is_unspecified()
+    }
+}
+
+fn random_token() -> Result<String> {
+    let mut bytes = [0u8; 16];
+    OsRng.try_fill_bytes(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The token of a link; empty if it has none.
+fn token_of(uri: &Uri) -> String {
+    let pairs = uri.query().unwrap_or_default().split('&');
+    pairs.filter_map(|pair| pair.strip_prefix("token=")).next().unwrap_or_default().to_owned()
+}
+
+fn has_cookie(headers: &HeaderMap, token: &str) -> bool {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs =
+        all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.any(|(name, value)| name == COOKIE && is_token(value, token))
+}
+
+/// Compares hashes, so that the time that it takes tells nothing.
+fn is_token(given: &str, token: &str) -> bool {
+    Sha256::digest(given.as_bytes()) == Sha256::digest(token.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(guard: &Guard, path: &str, headers: &[(&'static str, &str)]) -> u16 {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().expect("a header"));
+        }
+        let uri = path.parse().expect("a path");
+        guard.check(&Method::GET, &uri, &map).map_or_else(|e| e.status.as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn only_this_server_by_its_own_name_is_asked() -> Result<()> {
+        let guard = Guard::new("127.0.0.1:8080".parse()?)?;
+        assert_eq!((guard.token(), guard.link().as_str()), (None, "http://127.0.0.1:8080/"));
+        for host in ["127.0.0.1:8080", "localhost:8080", "[::1]:8080", "LOCALHOST:8080"] {
+            assert_eq!(status(&guard, "/", &[("host", host)]), 200, "{host}");
+        }
+        for host in ["evil.example:8080", "127.0.0.1:81", "127.0.0.1", "192.168.0.7:8080", ""] {
+            assert_eq!(status(&guard, "/", &[("host", host)]), 403, "{host}");
+        }
+        let host = ("host", "localhost:8080");
+        assert_eq!(status(&guard, "/", &[]), 403);
+        assert_eq!(status(&guard, "/", &[host, host]), 403);
+        assert_eq!(status(&guard, "/", &[host, ("origin", "http://localhost:8080")]), 200);
+        for origin in ["http://evil.example", "null", "https://localhost:8080"] {
+            assert_eq!(status(&guard, "/", &[host, ("origin", origin)]), 403, "{origin}");
+        }
+        let elsewhere = ("sec-fetch-site", "cross-site");
+        assert_eq!(status(&guard, "/api/face", &[host, elsewhere]), 403);
+        // A link to the page may stand anywhere.
+        assert_eq!(status(&guard, "/", &[host, elsewhere]), 200);
+        Ok(())
+    }
+
+    #[test]
+    fn beyond_this_machine_the_token_is_needed() -> Result<()> {
+        let guard = Guard::new("0.0.0.0:8080".parse()?)?;
+        let token = guard.token().unwrap_or_default().to_owned();
+        assert_eq!(token.len(), 32);
+        let host = ("host", "192.168.0.7:8080");
+        assert_eq!(status(&guard, "/", &[host]), 403);
+        assert_eq!(status(&guard, "/?token=0", &[host]), 403);
+        let link = format!("/?token={token}");
+        assert_eq!(status(&guard, &link, &[host]), 200);
+        assert_eq!(status(&guard, &link, &[("host", "evil.example:8080")]), 403);
+        let cookie = guard.cookie(&link.parse()?).unwrap_or_default();
+        assert_eq!(status(&guard, "/api/face", &[host, ("cookie", &cookie)]), 200);
+        assert!(guard.cookie(&"/?token=1".parse()?).is_none());
+        Ok(())
+    }
+}

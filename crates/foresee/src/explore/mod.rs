@@ -1,0 +1,31 @@
+//! `explore`: a web page on which a person plays with a run's trained network.
+//!
+//! `view` is the state that a link holds, `explorer` the opened run, and each of `faces`,
+//! `uploads`, `answers`, `masks`, `operation`, `population`, `forecast` and `figure` one thing that
+//! is asked of it. They know nothing of HTTP. `routes` has the addresses, `guard` says who may ask,
+//! `turns` which requests are overtaken, `page` is the page, and `server` listens.
+
+mod answers;
+mod explorer;
+mod faces;
+mod figure;
+mod forecast;
+mod guard;
+mod masks;
+mod operation;
+mod page;
+mod parameters;
+mod picture;
+mod population;
+mod ranking;
+mod refusal;
+mod routes;
+mod server;
+mod turns;
+mod uploads;
+mod view;
+
+pub use self::explorer::Explorer;
+pub use self::guard::Guard;
+pub use self::routes::router;
+pub(crate) use self::server::{ServeOptions, serve};
