@@ -127,6 +127,8 @@ impl Op {
             Self::Expand => "Expand",
             Self::Tile => "Tile",
             Self::Gather { .. } => "Gather",
+            Self::GatherNd => "GatherND",
+            Self::ScatterNd => "ScatterND",
             Self::Resize(_) => "Resize",
             Self::DepthToSpace { .. } => "DepthToSpace",
             Self::SpaceToDepth { .. } => "SpaceToDepth",
@@ -152,6 +154,7 @@ impl Op {
             | Self::InstanceNorm { .. }
             | Self::Where
             | Self::Range
+            | Self::ScatterNd
             | Self::AttentionMasks(_)
             | Self::Readout => (3..=3, 3),
             Self::MatMul
@@ -160,7 +163,8 @@ impl Op {
             | Self::Unsqueeze
             | Self::Expand
             | Self::Tile
-            | Self::Gather { .. } => (2..=2, 2),
+            | Self::Gather { .. }
+            | Self::GatherNd => (2..=2, 2),
             Self::Clip => (1..=3, 1),
             Self::Variadic(_) | Self::Concat { .. } => (1..=ANY, ANY),
             Self::Reduce(_) | Self::Split(_) | Self::Squeeze => (1..=2, 1),

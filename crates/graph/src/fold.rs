@@ -112,7 +112,7 @@ fn growth(op: &Op, inputs: &[Option<Tensor>], left: usize) -> Option<usize> {
         Op::ConstantOfShape(Scalar::Float(_)) => (4, LARGE),
         Op::ConstantOfShape(_) | Op::Cast(_) | Op::ArgExtreme(_) => (8, SMALL),
         // The second input holds a shape, or places.
-        Op::Expand | Op::Tile | Op::Pad(_) | Op::Gather { .. } => {
+        Op::Expand | Op::Tile | Op::Pad(_) | Op::Gather { .. } | Op::GatherNd => {
             (bytes(inputs.first()?.as_ref()?), SMALL)
         }
         _ => (sizes().max()?, SMALL),
@@ -131,6 +131,12 @@ fn largest(op: &Op, inputs: &[Option<Tensor>]) -> Option<usize> {
     let count = x.elem_count();
     match op {
         Op::Conv(_) | Op::ConvTranspose(_) | Op::Pool(_) | Op::Resize(_) => None,
+        Op::GatherNd => {
+            let indices = input(1)?;
+            let named = *indices.dims().last()?;
+            let part = elements(x.dims().get(named..)?)?;
+            (indices.elem_count() / named.max(1)).checked_mul(part)
+        }
         Op::AttentionMasks(_) => None,
         Op::ConstantOfShape(_) => elements(&sizes(0)?),
         Op::Expand => elements(&dims::broadcast(x.dims(), &sizes(1)?)?),

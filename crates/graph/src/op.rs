@@ -108,6 +108,12 @@ pub enum Op {
         /// The dimension of x that is indexed; from the back if negative.
         axis: isize,
     },
+    /// x, indices [..., n]: the parts of x that its first n dimensions have there; from the back if
+    /// negative.
+    GatherNd,
+    /// x, indices [..., n], updates: x with these in place of the parts that
+    /// [`GatherNd`](Self::GatherNd) would give. Of one that is named several times, the last stays.
+    ScatterNd,
     /// x, (roi), scales or sizes of all dimensions: one of them is there. The roi is not read.
     Resize(Resize),
     /// x [B, C·n², H, W] → [B, C, H·n, W·n].

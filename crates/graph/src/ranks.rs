@@ -125,6 +125,11 @@ impl Known<'_> {
             Op::Squeeze => self.rank_of(0)?.checked_sub(self.length_of(1)?),
             Op::Unsqueeze => self.rank_of(0)?.checked_add(self.length_of(1)?),
             Op::Gather { .. } => (self.rank_of(0)? + self.rank_of(1)?).checked_sub(1),
+            Op::GatherNd => {
+                let indices = (self.weight)(self.input(1)?)?;
+                let named = *indices.dims().last()?;
+                (self.rank_of(0)? + indices.rank() - 1).checked_sub(named)
+            }
             _ => self.rank_of(0),
         }
     }

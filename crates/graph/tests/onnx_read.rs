@@ -104,7 +104,7 @@ const REFUSED: &[(&str, &[&str])] = &[
         "operations",
         &[
             "6 nodes have operations that are not supported",
-            "Einsum (opset 17): node `einsum`",
+            "Einsum (opset 17): equation = ...wh->...hw: node `einsum`",
             "MaxPool (opset 17): its output `indices` is needed: node `b`",
             "Resize (opset 17): coordinate_transformation_mode = tf_crop_and_resize: node `resize`",
             "elsewhere.Own (opset 1): only operations of the domain ai.onnx are supported",

@@ -81,3 +81,76 @@ pub(super) fn gather(x: &Tensor, indices: &Tensor, axis: isize) -> Forward<Tenso
         _ => Ok(select(x, axis, found)?.reshape(sizes)?),
     }
 }
+
+/// The parts of x that its first dimensions have at `indices` [..., n].
+pub(super) fn gather_nd(x: &Tensor, indices: &Tensor) -> Forward<Tensor> {
+    let parts = Parts::new(x, indices)?;
+    let sizes = [&indices.dims()[..indices.rank() - 1], parts.dims].concat();
+    check_size(&sizes)?;
+    Ok(select(&parts.rows(x)?, 0, parts.named)?.reshape(sizes)?)
+}
+
+/// x with `updates` in place of the parts that its first dimensions have at `indices` [..., n].
+pub(super) fn scatter_nd(x: &Tensor, indices: &Tensor, updates: &Tensor) -> Forward<Tensor> {
+    let parts = Parts::new(x, indices)?;
+    let sizes = [&indices.dims()[..indices.rank() - 1], parts.dims].concat();
+    if updates.dims() != sizes || updates.dtype() != x.dtype() {
+        let what = format!("updates {:?} of {:?}", updates.dims(), updates.dtype());
+        return Err(impossible("the updates", what, format!("{sizes:?} of {:?}", x.dtype())));
+    }
+    if x.elem_count() == 0 || updates.elem_count() == 0 {
+        return Ok(x.clone());
+    }
+    let count = x.elem_count() / parts.size();
+    check_size(&[count + parts.named.len(), parts.size()])?;
+    let mut from: Vec<u32> = (0..count as u32).collect();
+    for (update, &part) in parts.named.iter().enumerate() {
+        from[part as usize] = (count + update) as u32;
+    }
+    let updates = updates.reshape((parts.named.len(), parts.size()))?;
+    let all = Tensor::cat(&[parts.rows(x)?, updates], 0)?;
+    Ok(select(&all, 0, from)?.reshape(x.shape())?)
+}
+
+/// The parts of a tensor that its first dimensions have, of which indices name some.
+struct Parts<'a> {
+    /// The sizes of a part.
+    dims: &'a [usize],
+    /// The numbers of those that are named.
+    named: Vec<u32>,
+}
+
+impl<'a> Parts<'a> {
+    fn new(x: &'a Tensor, indices: &Tensor) -> Forward<Self> {
+        if kind(indices) != Kind::Int {
+            return Err(wrong_type("the indices", indices, "integers"));
+        }
+        let Some(&n) = indices.dims().last().filter(|n| (1..=x.rank()).contains(*n)) else {
+            let expected = format!("their last dimension is from 1 to {}", x.rank());
+            return Err(impossible("indices", format!("{:?}", indices.dims()), expected));
+        };
+        let (sizes, dims) = x.dims().split_at(n);
+        let number = |part: &[i64]| {
+            let place = |number: usize, (&index, &size): (&i64, &usize)| {
+                let expected =
+                    || impossible("an index", index, format!("there are {size} entries"));
+                Ok(number * size + axis_of(index, size).map_err(|_| expected())?)
+            };
+            part.iter().zip(sizes).try_fold(0, place).map(|number| number as u32)
+        };
+        let all = integers("the indices", &indices.flatten_all()?)?;
+        let named = all.chunks_exact(n).map(number).collect::<Forward<_>>()?;
+        Ok(Self { dims, named })
+    }
+
+    /// The number of a part's elements.
+    fn size(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// x with a row for each part.
+    fn rows(&self, x: &Tensor) -> Forward<Tensor> {
+        let count = x.elem_count() / self.size().max(1);
+        Ok(x.contiguous()?.reshape((count, self.size()))?)
+    }
+}

@@ -96,6 +96,8 @@ impl Op {
             Self::Expand => shape::expand(x()?, inputs.need(1)?)?,
             Self::Tile => shape::tile(x()?, inputs.need(1)?)?,
             Self::Gather { axis } => index::gather(x()?, inputs.need(1)?, *axis)?,
+            Self::GatherNd => index::gather_nd(x()?, inputs.need(1)?)?,
+            Self::ScatterNd => index::scatter_nd(x()?, inputs.need(1)?, inputs.need(2)?)?,
             Self::Resize(resize) => resize::resize(inputs, resize)?,
             Self::DepthToSpace { block, channel_first } => {
                 shape::depth_to_space(x()?, *block, *channel_first)?

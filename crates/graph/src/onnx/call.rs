@@ -148,6 +148,12 @@ impl Call<'_, '_> {
         self.weight(what, tensor)
     }
 
+    /// An integer as an input.
+    pub(super) fn integer(&mut self, what: &str, value: i64) -> Convert<ValueId> {
+        let tensor = self.reader.tensors.ints(&[value], &[])?;
+        self.weight(what, tensor)
+    }
+
     /// Integers as an input.
     pub(super) fn integers(&mut self, what: &str, values: &[i64]) -> Convert<ValueId> {
         let tensor = self.reader.tensors.ints(values, &[values.len()])?;

@@ -213,6 +213,8 @@ pub(in crate::graph) fn only_moves(op: &Op) -> bool {
         | Op::Expand
         | Op::Tile
         | Op::Gather { .. }
+        | Op::GatherNd
+        | Op::ScatterNd
         | Op::DepthToSpace { .. }
         | Op::SpaceToDepth { .. }
         | Op::Cast(_)

@@ -5,6 +5,7 @@ mod convolution;
 mod elementwise;
 mod norm;
 mod pool;
+mod products;
 mod reduce;
 mod resize;
 mod shape;
@@ -32,6 +33,8 @@ fn standard(call: &mut Call) -> Convert<()> {
         "ConvTranspose" => convolution::conv_transpose(call),
         "MatMul" => call.emit(Op::MatMul),
         "Gemm" => convolution::gemm(call),
+        "Einsum" => products::einsum(call),
+        "Attention" => products::attention(call),
 
         "BatchNormalization" => norm::batch(call),
         "LayerNormalization" => norm::layer(call),
@@ -94,6 +97,8 @@ fn standard(call: &mut Call) -> Convert<()> {
         "Expand" => call.emit(Op::Expand),
         "Tile" => call.emit(Op::Tile),
         "Gather" => shape::gather(call),
+        "GatherND" => shape::gather_nd(call),
+        "ScatterND" => shape::scatter_nd(call),
         "DepthToSpace" => shape::depth_to_space(call),
         "SpaceToDepth" => shape::space_to_depth(call),
         "Shape" => shape::shape(call),

@@ -95,6 +95,20 @@ pub(super) fn unsqueeze(call: &mut Call) -> Convert<()> {
     call.emit_with(Op::Unsqueeze, inputs)
 }
 
+pub(super) fn gather_nd(call: &mut Call) -> Convert<()> {
+    match call.attributes.int("batch_dims")? {
+        None | Some(0) => call.emit(Op::GatherNd),
+        Some(other) => unsupported(format!("batch_dims = {other}")),
+    }
+}
+
+pub(super) fn scatter_nd(call: &mut Call) -> Convert<()> {
+    match call.attributes.text("reduction", "none")? {
+        "none" => call.emit(Op::ScatterNd),
+        other => unsupported(format!("reduction = {other}")),
+    }
+}
+
 pub(super) fn gather(call: &mut Call) -> Convert<()> {
     let axis = call.attributes.axis("axis")?.unwrap_or(0);
     call.emit(Op::Gather { axis })
