@@ -10,11 +10,12 @@ use crate::run::Run;
 pub(crate) fn source(run: &Run, measured: &str) -> Source {
     let m = &run.manifest;
     let mut data = format!(
-        "{}: trained on {} at {} px, {} epochs, {}, seed {}",
+        "{}: trained on {} at {} px, {} {}, {}, seed {}",
         m.data.title(),
         first_of(m.data.train, m.config.train.limit),
         m.config.data.image_size,
         m.config.train.trainer.epochs,
+        if m.config.train.trainer.epochs == 1 { "epoch" } else { "epochs" },
         m.config.sparsity_title(),
         m.seed
     );

@@ -592,3 +592,45 @@ fn no_request_makes_the_server_fail() -> AnyResult {
     assert!((200..1800).contains(&served), "{served}");
     Ok(())
 }
+
+/// Sorting by the answers: log losses from the highest, |logit| from the lowest.
+#[test]
+fn faces_are_sorted_by_what_their_answers_say() -> AnyResult {
+    let server = Server::start()?;
+    let answers = |face: &Value| -> AnyResult<Vec<(f64, bool)>> {
+        let found = server.get(&format!("/api/face?face={face}"))?.json()?;
+        let rows = found["attributes"].as_array().ok_or("no attributes")?;
+        let row = |row: &Value| Some((row["logit"].as_f64()?, row["label"].as_bool()?));
+        Ok(rows.iter().map(row).collect::<Option<Vec<_>>>().ok_or("no answers")?)
+    };
+    let loss = |(logit, label): (f64, bool)| (1. + (if label { -logit } else { logit }).exp()).ln();
+    let listed = |query: &str| -> AnyResult<Vec<(Value, f64)>> {
+        let found = server.get(&format!("/api/faces?{query}"))?.json()?;
+        let faces = found["faces"].as_array().ok_or("no faces")?;
+        assert!(!faces.is_empty() && found["problem"].is_null(), "{found}");
+        let row = |row: &Value| Some((row["face"].clone(), row["value"].as_f64()?));
+        Ok(faces.iter().map(row).collect::<Option<Vec<_>>>().ok_or("no values")?)
+    };
+    let wrong = listed("sort=wrong")?;
+    assert!(wrong.len() == 6 && wrong.windows(2).all(|pair| pair[0].1 >= pair[1].1));
+    for (face, value) in &wrong[..3] {
+        let all = answers(face)?;
+        let mean = all.iter().copied().map(loss).sum::<f64>() / all.len() as f64;
+        assert!((mean - value).abs() < 1e-4, "face {face}: {value}, not {mean}");
+    }
+    let uncertain = listed("sort=uncertain&of=3")?;
+    assert!(uncertain.windows(2).all(|pair| pair[0].1 <= pair[1].1));
+    for (face, value) in &uncertain[..3] {
+        assert!((answers(face)?[3].0.abs() - value).abs() < 1e-4);
+    }
+    // Of those with an attribute, in the same order.
+    let with = listed("sort=wrong&filter=20&has=yes")?;
+    let without = listed("sort=wrong&filter=20&has=no")?;
+    assert_eq!(with.len() + without.len(), wrong.len());
+    for (faces, has) in [(with, true), (without, false)] {
+        for (face, _) in &faces {
+            assert_eq!(answers(face)?[20].1, has);
+        }
+    }
+    Ok(())
+}

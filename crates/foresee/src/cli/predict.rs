@@ -89,16 +89,16 @@ struct ForecastArgs {
     #[arg(long, value_name = "SHARES", value_delimiter = ',', value_parser = share)]
     shares: Vec<f64>,
     /// Shares of the operations: the network is also forecast whose layers are all pruned, evenly,
-    /// until so much is left, as `foresee prune --budget` makes it. The more goes, the more forecasts
-    /// overstate the change. Default: 0.75,0.5.
+    /// until so much is left, as `foresee prune --budget` makes it. The more goes, the more
+    /// forecasts overstate the change. Default: 0.75,0.5.
     #[arg(long, value_name = "SHARES", value_delimiter = ',', value_parser = share)]
     budget: Vec<f64>,
     /// What the channels that are left do in place of those that go. If they take over, half of the
     /// images are for the channels' statistics. Default: nothing.
     #[arg(long, value_enum)]
     takeover: Option<Takeover>,
-    /// Forecast so many outputs: if the network has more, those that it answers most often, and then
-    /// neither flips nor the accuracy are forecast. Default: 10.
+    /// Forecast so many outputs: if the network has more, those that it answers most often, and
+    /// then neither flips nor the accuracy are forecast. Default: 10.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     outputs: Option<u16>,
     /// The order in which channels go: lower, higher, l1, readout, lasso, random or taylor (which

@@ -56,6 +56,14 @@ pub(super) struct Seen {
     pub shown: Face,
 }
 
+/// Refuses logits that are not finite.
+pub(super) fn finite(logits: Vec<f32>) -> Result<Vec<f32>> {
+    match logits.iter().all(|logit| logit.is_finite()) {
+        true => Ok(logits),
+        false => Err(input("the logits of this face are not finite under this operation")),
+    }
+}
+
 impl Explorer {
     /// Opens the network and the faces of a run.
     ///
@@ -109,7 +117,7 @@ impl Explorer {
         let image = self.image(id, trained.preprocessing.image_size)?;
         let features = trained.network.features(&image)?;
         let logits = trained.network.forward_features(&features)?.logits;
-        let logits = logits.detach().squeeze(0)?.to_vec1()?;
+        let logits = finite(logits.detach().squeeze(0)?.to_vec1()?)?;
         let number = match id {
             FaceId::Test(number) => *number,
             FaceId::Upload(_) => self.data()?.len(),

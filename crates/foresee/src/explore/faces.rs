@@ -19,6 +19,8 @@ pub(super) struct Faces {
     pages: usize,
     /// Faces whose answers are there, where it matters, and those that are waited for.
     answered: Option<[usize; 2]>,
+    /// Why there will be no more of them.
+    problem: Option<String>,
     faces: Vec<Listed>,
 }
 
@@ -52,5 +54,6 @@ pub(super) fn list(explorer: &Explorer, ranking: &Ranking, listing: &Listing) ->
         value,
     };
     let faces = all.iter().skip(page * PAGE).take(PAGE).map(listed).collect();
-    Ok(Faces { total: all.len(), page, pages, answered, faces })
+    let problem = answered.and(ranking.problem()).map(str::to_owned);
+    Ok(Faces { total: all.len(), page, pages, answered, problem, faces })
 }

@@ -1,11 +1,11 @@
 //! What is saved of an operation: a figure of the changes, and the numbers.
 
 use foresee_celeba::display_name;
-use foresee_report::{About, ChangeBar, Format, Record, change_bars, record};
+use foresee_report::{About, ChangeBar, Format, Record, Source, change_bars, record};
 
 use super::explorer::Explorer;
 use super::operation::{Changed, Outcome, outcome};
-use super::view::View;
+use super::view::{FaceId, View};
 use crate::error::Result;
 use crate::provenance::source;
 use crate::session::MODEL;
@@ -30,12 +30,18 @@ record! {
         probability_after: f64,
         /// 1 if the answer flips.
         flips: usize,
+        /// The face: its number in the data set, or an image of one's own.
+        face: String,
+        /// What was done, as parameters of the link.
+        operation: String,
     }
 }
 
 impl ChangedRow {
-    fn new(changed: &Changed) -> Self {
+    fn new(changed: &Changed, face: &FaceId, operation: &str) -> Self {
         Self {
+            face: face.to_string(),
+            operation: operation.to_owned(),
             attribute: changed.attribute.to_owned(),
             label: changed.label.map(usize::from),
             logit_before: changed.before.into(),
@@ -50,10 +56,19 @@ impl ChangedRow {
 
 /// The numbers before and after as CSV.
 pub(super) fn csv(explorer: &Explorer, view: &View) -> Result<String> {
-    let rows: Vec<ChangedRow> =
-        outcome(explorer, view)?.attributes.iter().map(ChangedRow::new).collect();
-    explorer.run.csv_text(ChangedRow::to_frame(&rows)?)
+    let seen = explorer.face(view.face.as_ref())?;
+    let operation = view.operation.query();
+    let row = |changed: &Changed| ChangedRow::new(changed, &seen.id, &operation);
+    let rows: Vec<ChangedRow> = outcome(explorer, view)?.attributes.iter().map(row).collect();
+    let frame = ChangedRow::to_frame(&rows)?;
+    match seen.id {
+        FaceId::Test(_) => explorer.run.csv_text(frame),
+        FaceId::Upload(_) => explorer.run.csv_text_of(frame, OWN_IMAGE),
+    }
 }
+
+/// What an upload is, in place of the kind of the run's faces.
+const OWN_IMAGE: &str = "own image";
 
 /// The figure of the changes in a format.
 pub(super) fn figure(explorer: &Explorer, view: &View, format: Format) -> Result<Vec<u8>> {
@@ -66,7 +81,13 @@ pub(super) fn figure(explorer: &Explorer, view: &View, format: Format) -> Result
     };
     let bars: Vec<ChangeBar> = outcome.attributes.iter().map(bar).collect();
     let style = explorer.run.manifest.config.figures.style()?;
-    let source = source(&explorer.run, "one face");
+    let source = match view.face {
+        Some(FaceId::Upload(_)) => Source {
+            data: format!("an image of one's own; {}", source(&explorer.run, "").data),
+            synthetic: false,
+        },
+        _ => source(&explorer.run, "one face"),
+    };
     let mark = "the answer flips";
     let drawn =
         change_bars("explore_changes", &bars, "change of the logit", mark, &source, &style)?;

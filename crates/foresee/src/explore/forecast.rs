@@ -88,30 +88,36 @@ pub(super) fn judge(explorer: &Explorer, view: &View, forecast: Forecast) -> Res
         contribution: attributes.iter().map(|&k| contribution[k]).collect(),
         first_order: first_order(explorer, &seen, &prepared, &attributes)?,
     };
-    if round.observed.iter().any(|change| !change.is_finite()) {
-        return Err(input("the changed logits are not finite; change less"));
+    if !is_round(&round) {
+        return Err(input(format!(
+            "what happens, or what a rule forecasts, is beyond ±{MOST_CHANGE}; change less"
+        )));
     }
     let mut rounds = forecast.earlier;
     rounds.push(round.clone());
     Ok(Judged { attributes, scores: scores(&rounds)?, round })
 }
 
+fn is_list(values: &[f64]) -> bool {
+    values.len() == ASKED && values.iter().all(|v| v.is_finite() && v.abs() <= MOST_CHANGE)
+}
+
+fn is_round(round: &Round) -> bool {
+    [&round.observed, &round.person, &round.contribution].into_iter().all(|values| is_list(values))
+        && round.first_order.as_deref().is_none_or(is_list)
+}
+
 fn check(forecast: &Forecast) -> Result<()> {
-    let is_list = |values: &Vec<f64>| {
-        values.len() == ASKED && values.iter().all(|v| v.is_finite() && v.abs() <= MOST_CHANGE)
-    };
-    let is_earlier = |round: &Round| {
-        [&round.observed, &round.person, &round.contribution].into_iter().all(is_list)
-            && round.first_order.as_ref().is_none_or(is_list)
-    };
-    if !is_list(&forecast.forecast) || !forecast.earlier.iter().all(is_earlier) {
+    if !is_list(&forecast.forecast) || !forecast.earlier.iter().all(is_round) {
         return Err(input(format!(
             "a forecast has {ASKED} numbers from -{MOST_CHANGE} to {MOST_CHANGE}"
         )));
     }
     match forecast.earlier.len() < MOST_ROUNDS {
         true => Ok(()),
-        false => Err(input(format!("a session has {MOST_ROUNDS} rounds at most; begin a new one"))),
+        false => Err(input(format!(
+            "a session has {MOST_ROUNDS} rounds at most; forget them to begin again"
+        ))),
     }
 }
 

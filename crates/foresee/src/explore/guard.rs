@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use super::refusal::Refusal;
 use crate::error::Result;
 
-/// The cookie with the token.
-const COOKIE: &str = "foresee_token";
+/// The cookie with the token, before the port: cookies do not tell ports apart.
+const COOKIE: &str = "foresee_token_";
 
 /// Decides about requests by their headers.
 #[derive(Debug, Clone)]
@@ -49,7 +49,8 @@ impl Guard {
     /// A header that keeps the token in the browser, for requests that name it in their link.
     pub(super) fn cookie(&self, uri: &Uri) -> Option<String> {
         let token = self.token.as_deref().filter(|token| is_token(&token_of(uri), token))?;
-        Some(format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"))
+        let port = self.address.port();
+        Some(format!("{COOKIE}{port}={token}; Path=/; HttpOnly; SameSite=Strict"))
     }
 
     /// Refuses what other pages ask, names that lead here by DNS rebinding, and who lacks the
@@ -64,7 +65,10 @@ impl Guard {
         let mut hosts = headers.get_all(header::HOST).iter();
         let host = hosts.next().and_then(|host| host.to_str().ok());
         if hosts.next().is_some() || !host.is_some_and(|host| self.is_served(host)) {
-            return forbidden("this server has another name: open the link that it printed");
+            return forbidden(
+                "this server is asked by its address in numbers, or as localhost, with its own \
+                 port: open the link that it printed",
+            );
         }
         if let Some(origin) = headers.get(header::ORIGIN) {
             let host = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
@@ -78,11 +82,27 @@ impl Guard {
             return forbidden("pages from elsewhere may not ask this server");
         }
         match &self.token {
-            Some(token) if !is_token(&token_of(uri), token) && !has_cookie(headers, token) => {
+            Some(token) if !is_token(&token_of(uri), token) && !self.has_cookie(headers, token) => {
                 forbidden("the token is missing: open the link that the server printed")
             }
             _ => Ok(()),
         }
+    }
+
+    fn has_cookie(&self, headers: &HeaderMap, token: &str) -> bool {
+        let own = format!("{COOKIE}{}", self.address.port());
+        let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs =
+            all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.any(|(name, value)| name == own && is_token(value, token))
+    }
+
+    /// What to put in place of an address that stands for all of the machine's.
+    pub fn advice(&self) -> Option<&'static str> {
+        self.is_everywhere().then_some(
+            "from another machine, put this machine's number (such as 192.168.0.7) in place of the \
+             address in the link",
+        )
     }
 
     /// Whether this is how the server is called: its address, or localhost on this machine.
@@ -118,13 +138,6 @@ fn random_token() -> Result<String> {
 fn token_of(uri: &Uri) -> String {
     let pairs = uri.query().unwrap_or_default().split('&');
     pairs.filter_map(|pair| pair.strip_prefix("token=")).next().unwrap_or_default().to_owned()
-}
-
-fn has_cookie(headers: &HeaderMap, token: &str) -> bool {
-    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs =
-        all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.any(|(name, value)| name == COOKIE && is_token(value, token))
 }
 
 /// Compares hashes, so that the time that it takes tells nothing.

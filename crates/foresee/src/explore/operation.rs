@@ -7,7 +7,7 @@ use foresee_perturb::{Cut, PowerCurve, ToneCurve, add_noise, logits_under};
 use foresee_stats::sigmoid;
 use serde::Serialize;
 
-use super::explorer::{Explorer, Seen};
+use super::explorer::{Explorer, Seen, finite};
 use super::view::{FaceId, Operation, View};
 use crate::error::Result;
 
@@ -71,7 +71,7 @@ impl Prepared {
         };
         let features = noisy.as_ref().unwrap_or(&seen.features);
         let logits = logits_under(network, features, self.cut.as_deref(), self.curve())?;
-        Ok(logits.squeeze(0)?.to_vec1()?)
+        finite(logits.squeeze(0)?.to_vec1()?)
     }
 }
 

@@ -8,7 +8,9 @@ use super::explorer::Explorer;
 use super::masks;
 use super::view::{MOST_PEOPLE, MaskMeasure, Operation, Pruning, Sort, Tone, View};
 use crate::error::Result;
+use crate::hash::sha256;
 use crate::provenance::source;
+use crate::session::MODEL;
 
 /// The page's style.
 pub(super) const STYLE: &str = include_str!("assets/explore.css");
@@ -31,6 +33,7 @@ pub(super) fn page(explorer: &Explorer, view: &View, problem: Option<&str>) -> R
             }
             body data-face=(face) data-attribute=(view.attribute)
                 data-channels=(explorer.channels()) data-page=(view.listing.page)
+                data-run=(run_key(explorer)?)
                 data-masks=(if explorer.has_masks() { "yes" } else { "no" }) {
                 header {
                     h1 { "Explore a trained network" }
@@ -58,11 +61,19 @@ pub(super) fn page(explorer: &Explorer, view: &View, problem: Option<&str>) -> R
                     (masks_section(explorer, view))
                 }
                 footer.soft {
-                    p { "The address of this page holds all of it: copy it to come back." }
+                    p {
+                        "The address of this page holds all of it but the rounds: copy it to come \
+                         back while this server runs."
+                    }
                 }
             }
         }
     })
+}
+
+/// What tells this run's rounds from another's in the same browser.
+fn run_key(explorer: &Explorer) -> Result<String> {
+    Ok(sha256(&std::fs::read(explorer.run.path(MODEL))?)[..16].to_owned())
 }
 
 /// A choice of one thing. The first option has no value: nothing is chosen.
@@ -133,23 +144,24 @@ fn answers(view: &View) -> Markup {
                 div.controls {
                     button #judge type="button" { "Show what happens" }
                     button #next-round type="button" hidden { "Next round" }
+                    button #forget type="button" { "Forget all rounds" }
                 }
                 div #judged aria-live="polite" {}
             }
             div.scroll {
-                table #answers {
-                    thead {
-                        tr {
-                            th scope="col" { "attribute" }
-                            th scope="col" { "label" }
-                            th scope="col" { "probability" }
-                            th scope="col" { "logit" }
-                            th.after scope="col" { "after" }
-                            th.after scope="col" { "Δ logit" }
-                            th.after scope="col" { "flips" }
+                table #answers role="table" {
+                    thead role="rowgroup" {
+                        tr role="row" {
+                            th scope="col" role="columnheader" { "attribute" }
+                            th scope="col" role="columnheader" { "label" }
+                            th scope="col" role="columnheader" { "probability" }
+                            th scope="col" role="columnheader" { "logit" }
+                            th.after scope="col" role="columnheader" { "after" }
+                            th.after scope="col" role="columnheader" { "Δ logit" }
+                            th.after scope="col" role="columnheader" { "flips" }
                         }
                     }
-                    tbody {}
+                    tbody role="rowgroup" {}
                 }
             }
             h3 { "On many test faces" }
@@ -243,8 +255,7 @@ fn operation(view: &View, channels: usize) -> Markup {
                 fieldset {
                     legend { "Noise on the image" }
                     label for="sigma" { "σ " output #sigma-value { (sigma) } }
-                    input #sigma type="range" min="0" max=(sigma.max(1.)) step="0.001"
-                        value=(sigma);
+                    input #sigma type="range" min="0" max=(sigma.max(1.)) step="any" value=(sigma);
                     div.controls {
                         (number("noise_seed", "Seed", &noise_seed.to_string(), ["0", "", "1"]))
                     }

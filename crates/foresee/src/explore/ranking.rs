@@ -2,7 +2,7 @@
 //! while the page is looked at.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{OnceLock, PoisonError, RwLock};
 
 use foresee_attribution::log_losses;
 use foresee_celeba::ATTRIBUTES;
@@ -22,6 +22,8 @@ const BATCH: usize = 8;
 #[derive(Default)]
 pub(super) struct Ranking {
     rows: RwLock<Vec<Scores>>,
+    /// Why there will be no more.
+    problem: OnceLock<String>,
     /// Nobody waits for the rest.
     stopped: AtomicBool,
 }
@@ -54,8 +56,20 @@ impl Ranking {
         explorer.test.len().min(MOST)
     }
 
-    /// Computes the answers.
-    pub fn fill(&self, explorer: &Explorer) -> Result<()> {
+    /// Computes the answers, or keeps why they cannot be.
+    pub fn fill(&self, explorer: &Explorer) {
+        if let Err(e) = self.compute(explorer) {
+            tracing::warn!("faces cannot all be sorted: {e:#}");
+            let _ = self.problem.set(format!("{e:#}"));
+        }
+    }
+
+    /// Why there will be no more faces than there are.
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.get().map(String::as_str)
+    }
+
+    fn compute(&self, explorer: &Explorer) -> Result<()> {
         let trained = explorer.trained()?;
         let data = explorer.data()?;
         let first = faces::first(explorer.test.clone(), MOST);

@@ -52,11 +52,16 @@ struct Shared {
     quick: Arc<Semaphore>,
     /// What may take long, one after the other.
     slow: Arc<Semaphore>,
+    /// Images that arrive and figures that are drawn, one after the other.
+    files: Arc<Semaphore>,
 }
 
-/// The server's addresses. `guard` decides who may ask.
+/// The server's addresses, with all answers computed that faces are sorted by. `guard` decides who
+/// may ask.
 pub fn router(explorer: Explorer, guard: Guard) -> Router {
-    router_with(Arc::new(explorer), Arc::default(), guard)
+    let ranking = Ranking::default();
+    ranking.fill(&explorer);
+    router_with(Arc::new(explorer), Arc::new(ranking), guard)
 }
 
 pub(super) fn router_with(explorer: Arc<Explorer>, ranking: Arc<Ranking>, guard: Guard) -> Router {
@@ -68,6 +73,7 @@ pub(super) fn router_with(explorer: Arc<Explorer>, ranking: Arc<Ranking>, guard:
         turns: Turns::default(),
         quick: Arc::new(Semaphore::new(1)),
         slow: Arc::new(Semaphore::new(1)),
+        files: Arc::new(Semaphore::new(1)),
     };
     Router::new()
         .route("/", get(start))
@@ -255,9 +261,16 @@ struct Uploaded {
 
 /// Keeps an image, if it can be decoded.
 async fn upload(State(shared): State<Shared>, sent: Body) -> Answer {
+    // Only one is held at a time; others are read when it is their turn.
+    let failed = |e| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{e}"));
+    let turn = shared.files.clone().acquire_owned().await.map_err(failed)?;
     let bytes = body(sent, MOST_IMAGE).await?;
-    let work = move |shared: &Shared| Ok(Uploaded { face: shared.explorer.upload(&bytes)? });
-    Ok(json(shared.compute(&shared.slow, work).await?))
+    let work = move |shared: &Shared| {
+        let uploaded = Uploaded { face: shared.explorer.upload(&bytes)? };
+        drop(turn);
+        Ok(uploaded)
+    };
+    Ok(json(shared.compute(&shared.quick, work).await?))
 }
 
 async fn thumbnail(State(shared): State<Shared>, uri: Uri) -> Answer {
@@ -304,7 +317,7 @@ async fn saved_figure(State(shared): State<Shared>, uri: Uri) -> Answer {
     let one = |id: &str| Format::from_id(id).filter(|format| FORMATS.contains(format));
     let format = parameters(&uri)?.one_of("format", one, &known)?.unwrap_or(Format::Svg);
     let work = move |shared: &Shared, view: &View| figure::figure(&shared.explorer, view, format);
-    let bytes = shared.of_view(&shared.slow, &uri, work).await?;
+    let bytes = shared.of_view(&shared.files, &uri, work).await?;
     let kind = match format {
         Format::Pdf => "application/pdf",
         Format::Png => "image/png",

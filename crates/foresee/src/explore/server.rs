@@ -60,16 +60,15 @@ async fn listen(
     let guard = Guard::new(listener.local_addr()?)?;
     let link = guard.link();
     print(&format!("{link}\n"))?;
+    if let Some(advice) = guard.advice() {
+        tracing::info!("{advice}");
+    }
     tracing::info!("Ctrl-C ends the server");
     if options.open {
         open_in_browser(&link);
     }
     let router = router_with(explorer.clone(), ranking.clone(), guard);
-    tokio::task::spawn_blocking(move || {
-        if let Err(e) = ranking.fill(&explorer) {
-            tracing::warn!("faces cannot all be sorted: {e:#}");
-        }
-    });
+    tokio::task::spawn_blocking(move || ranking.fill(&explorer));
     let interrupted = async || {
         while patience.interrupted().is_none() {
             tokio::time::sleep(LOOK).await;

@@ -216,8 +216,13 @@ impl Operation {
         }
         let takeover = self.takeover.title();
         match &self.pruning {
-            Pruning::Order { rule, count, .. } if *count > 0 => {
-                parts.push(format!("{count} channels pruned ({}), {takeover}", rule.title()));
+            Pruning::Order { rule, seed, count } if *count > 0 => {
+                let seed = match rule {
+                    PruneRule::Random => format!(", seed {seed}"),
+                    _ => String::new(),
+                };
+                let order = format!("{}{seed}", rule.title());
+                parts.push(format!("{count} channels pruned ({order}), {takeover}"));
             }
             Pruning::Channels(channels) if !channels.is_empty() => {
                 let named: Vec<String> = channels.iter().map(usize::to_string).collect();
@@ -229,6 +234,11 @@ impl Operation {
             true => "nothing is changed".into(),
             false => parts.join("; "),
         }
+    }
+
+    /// As the text of a link.
+    pub fn query(&self) -> String {
+        joined(&self.pairs())
     }
 
     /// As parameters of a link.
@@ -352,17 +362,21 @@ impl View {
         })
     }
 
-    /// As the parameters of a link that gives this view again.
+    /// As the parameters of a link that gives the face, the attribute and the operation again.
     pub fn query(&self) -> String {
         let mut pairs = vec![("attribute", self.attribute.to_string())];
         if let Some(face) = &self.face {
             pairs.push(("face", face.to_string()));
         }
         pairs.extend(self.operation.pairs());
-        let text: Vec<String> =
-            pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-        text.join("&")
+        joined(&pairs)
     }
+}
+
+/// Parameters as they stand in a link.
+fn joined(pairs: &[(&str, String)]) -> String {
+    let text: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    text.join("&")
 }
 
 #[cfg(test)]

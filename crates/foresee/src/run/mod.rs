@@ -240,7 +240,12 @@ impl Run {
 
     /// A frame as the text of a CSV file, marked as [`write_frame`](Self::write_frame) does.
     pub(crate) fn csv_text(&self, frame: DataFrame) -> Result<String> {
-        Ok(frame::csv_text(&marked(frame, self.manifest.data.kind())?)?)
+        self.csv_text_of(frame, self.manifest.data.kind())
+    }
+
+    /// The same of what is of another kind than the run's faces.
+    pub(crate) fn csv_text_of(&self, frame: DataFrame, kind: &str) -> Result<String> {
+        Ok(frame::csv_text(&marked(frame, kind)?)?)
     }
 
     /// Reads the plan of semantic pruning for a victim.

@@ -203,8 +203,8 @@ fn pick(x: &Tensor, axis: usize, indices: Vec<u32>) -> Forward<Tensor> {
     Ok(pixels.broadcast_as((x.elem_count(), times))?.reshape(sizes)?)
 }
 
-/// A weighted sum of old pixels along an axis, as a matrix product: its gradient is one. A value that
-/// is not finite makes the others along the axis NaN.
+/// A weighted sum of old pixels along an axis, as a matrix product: its gradient is one. A value
+/// that is not finite makes the others along the axis NaN.
 fn interpolate(x: &Tensor, axis: usize, of: &Axis, kernel: &Kernel) -> Forward<Tensor> {
     check_float("the input", x)?;
     let mut sizes = resized(x, axis, of.new)?;

@@ -17,8 +17,8 @@ impl GroupStatistics<'_> {
     /// The smaller graph without these units, in the order in which they go, under a takeover. With
     /// [`Takeover::Partner`] a unit's partner, at each value that is read, is the remaining one of
     /// its group with the highest [`correlation`](Self::correlation) that has as many channels
-    /// there; without any, the unit's mean takes over. With [`Takeover::LeastSquares`] all kept channels of a
-    /// value that is read take over, those of other groups too.
+    /// there; without any, the unit's mean takes over. With [`Takeover::LeastSquares`] all kept
+    /// channels of a value that is read take over, those of other groups too.
     ///
     /// # Errors
     /// If a group is fixed or of another graph, there is no such unit, none would be left, or a

@@ -71,24 +71,48 @@ function subject() {
   return new URLSearchParams({ face, attribute: $("attribute").value });
 }
 
+// Browsers let a page write its address only so often: at once, and then four times a second.
+const LINK_EVERY = 250;
+let linkTimer = 0;
+let linkAgain = false;
+
 function writeLink() {
+  const what = together(subject(), operation());
+  for (const link of $("save").querySelectorAll("a")) {
+    link.href = `${link.dataset.save}&${what}`.replace("?&", "?");
+  }
+  linkAgain = true;
+  if (!linkTimer) writeAddress();
+}
+
+function writeAddress() {
+  linkTimer = 0;
+  if (!linkAgain) return;
+  linkAgain = false;
+  linkTimer = setTimeout(writeAddress, LINK_EVERY);
   const given = together(subject(), operation(), listing());
   if ($("by").value !== "mask") given.set("by", $("by").value);
   if ($("method").value) given.set("method", $("method").value);
   if ($("people").value !== "200") given.set("people", $("people").value);
   if ($("forecast").checked) given.set("challenge", $("seed").value || "0");
-  history.replaceState(null, "", `/?${given}`);
-  const what = together(subject(), operation());
-  for (const link of $("save").querySelectorAll("a")) {
-    link.href = `${link.dataset.save}&${what}`.replace("?&", "?");
+  try {
+    history.replaceState(null, "", `/?${given}`);
+  } catch {
+    linkAgain = true;
   }
 }
 
 // ---- Requests -------------------------------------------------------------------------------
 
-function complain(message) {
-  $("error").textContent = message;
-  $("error").hidden = !message;
+// What went wrong, by the kind of request; what succeeds takes away its own kind only.
+const problems = {};
+
+function complain(kind, message) {
+  if (message) problems[kind] = message;
+  else delete problems[kind];
+  const all = [...new Set(Object.values(problems))];
+  $("error").textContent = all.join(" ");
+  $("error").hidden = !all.length;
 }
 
 // The answer to the newest request of a kind; null for one that a newer has overtaken.
@@ -106,10 +130,16 @@ async function ask(kind, address, given, options = {}) {
     const document = await response.json();
     if (own !== running[kind] || response.status === 409) return null;
     if (!response.ok) throw new Error(document.error);
-    complain("");
+    complain(kind, "");
     return document;
   } catch (error) {
-    if (error.name !== "AbortError") complain(error.message || "The server does not answer.");
+    const isOff = error instanceof TypeError;
+    const message = isOff ? "The server does not answer; is it still running?" : error.message;
+    if (error.name !== "AbortError" && own === running[kind]) {
+      complain(kind, message);
+      if (kind === "operate") clearOutcome();
+      if (kind === "population") $("population").textContent = "";
+    }
     return null;
   }
 }
@@ -117,6 +147,7 @@ async function ask(kind, address, given, options = {}) {
 // ---- 1. Faces -------------------------------------------------------------------------------
 
 let listTimer = 0;
+let listed = "";
 
 async function list() {
   clearTimeout(listTimer);
@@ -133,7 +164,9 @@ async function list() {
     button.addEventListener("click", () => choose(String(number)));
     return button;
   });
-  $("faces").replaceChildren(...thumbnails);
+  const shownNow = JSON.stringify(found.faces);
+  if (shownNow !== listed) $("faces").replaceChildren(...thumbnails);
+  listed = shownNow;
   $("page-note").textContent = `page ${found.page + 1} of ${found.pages}`;
   $("previous").disabled = found.page === 0;
   $("next").disabled = found.page + 1 >= found.pages;
@@ -141,10 +174,13 @@ async function list() {
   const note = [`${found.total} test faces. ${measures[$("sort").value] || ""}`];
   if (found.answered) {
     const [there, all] = found.answered;
-    note.push(`Sorted are the first ${there} test faces${there < all ? `; ${all} soon` : ""}.`);
-    if (there < all) listTimer = setTimeout(list, 2000);
+    const isWaiting = there < all && !found.problem;
+    note.push(isWaiting ? "More faces are still being sorted." : `Sorted are the first ${there}.`);
+    if (found.problem) note.push(`The others cannot be: ${found.problem}.`);
+    if (isWaiting) listTimer = setTimeout(list, 2000);
   }
-  $("faces-note").textContent = note.join(" ");
+  // Read aloud only where it differs.
+  if ($("faces-note").textContent !== note.join(" ")) $("faces-note").textContent = note.join(" ");
   writeLink();
 }
 
@@ -177,7 +213,7 @@ async function show() {
   attribution();
 }
 
-const percent = (p) => `${(100 * p).toFixed(1)} %`;
+const percent = (p) => (p === null ? "–" : `${(100 * p).toFixed(1)} %`);
 const signed = (v) => (v === null ? "–" : `${v < 0 ? "−" : "+"}${Math.abs(v).toFixed(3)}`);
 
 // A bar from the middle, to the right if the value is above 0.
@@ -199,20 +235,31 @@ function drawAnswers() {
     });
     const known = label === null ? "–" : label ? "yes" : "no";
     const wrong = label !== null && label !== logit > 0;
-    const after = ["after", "after", "after"].map((className) => element("td", { className }));
-    const number = element("span", { className: "number" }, [logit.toFixed(2)]);
-    return element("tr", { className: wrong ? "wrong" : "" }, [
-      element("th", { scope: "row" }, [button]),
-      element("td", {}, [wrong ? `${known} (wrong)` : known]),
-      element("td", {}, [percent(probability)]),
-      element("td", {}, [number, bar(logit, scale)]),
+    const after = ["after", "Δ logit", "flips"].map((label) =>
+      element("td", { role: "cell", className: "after", "data-label": label }),
+    );
+    const written = logit === null ? "–" : logit.toFixed(2);
+    const number = element("span", { className: "number" }, [written]);
+    return element("tr", { role: "row", className: wrong ? "wrong" : "" }, [
+      element("th", { role: "rowheader", scope: "row" }, [button]),
+      element("td", { role: "cell", "data-label": "label" }, [wrong ? `${known} (wrong)` : known]),
+      element("td", { role: "cell", "data-label": "probability" }, [percent(probability)]),
+      element("td", { role: "cell", "data-label": "logit" }, [number, bar(logit, scale)]),
       ...after,
     ]);
   });
   $("answers").tBodies[0].replaceChildren(...rows);
 }
 
+// The old outcome stays, greyed, until the new one is there; a refused one leaves none.
+function clearOutcome() {
+  for (const cell of $("answers").querySelectorAll("td.after")) cell.replaceChildren();
+  $("outcome-note").textContent = "";
+  $("population").textContent = "";
+}
+
 function drawOutcome(outcome) {
+  body.classList.remove("stale");
   const changes = outcome.attributes.map(({ before, after }) =>
     before === null || after === null ? null : after - before,
   );
@@ -241,10 +288,14 @@ let waiting = 0;
 // Something about the operation or the face has changed.
 function changed() {
   $("sigma-value").textContent = $("sigma").value;
-  $("count-value").textContent = $("rule").value ? $("count").value : clicked.length;
+  if (!$("rule").value) $("count").value = clicked.length;
+  $("count-value").textContent = $("count").value;
   $("order_seed").disabled = $("rule").value !== "random";
   drawCurve();
   writeLink();
+  body.classList.add("stale");
+  running.population?.abort();
+  clearTimeout(waitingForPeople);
   if ($("forecast").checked && answers) return beginRound();
   body.classList.remove("secret");
   $("challenge").hidden = true;
@@ -257,6 +308,7 @@ async function operate() {
   const outcome = await ask("operate", "/api/operate", together(subject(), operation()));
   if (!outcome || !answers) return;
   drawOutcome(outcome);
+  if ($("forecast").checked && revealed) body.classList.remove("secret");
   clearTimeout(waitingForPeople);
   waitingForPeople = setTimeout(population, 250);
 }
@@ -270,7 +322,8 @@ async function population() {
   if (!effect) return;
   const with_error = (value, error) =>
     error === null ? percent(value) : `${percent(value)} ± ${(100 * error).toFixed(1)}`;
-  const gain = `${signed(100 * effect.gain)} ± ${(100 * (effect.gain_standard_error || 0)).toFixed(3)}`;
+  const spread = effect.gain_standard_error;
+  const gain = signed(100 * effect.gain) + (spread === null ? "" : ` ± ${(100 * spread).toFixed(3)}`);
   $("population").textContent =
     `Accuracy on ${effect.faces} test faces, over all 40 attributes: before ` +
     `${with_error(effect.before, effect.before_standard_error)}, after ` +
@@ -344,7 +397,7 @@ function makeCurve() {
   const words = (text, x, y, anchor) => svg("text", { x, y, "text-anchor": anchor }, [text]);
   const straight = (x1, y1, x2, y2) => svg("line", { x1, y1, x2, y2 });
   line = svg("path", { class: "tone" });
-  for (const [name, label] of [["n", "n: drag up or down"], ["beta", "β: drag up or down"]]) {
+  for (const [name, label] of [["n", "n of the tone curve"], ["beta", "β of the tone curve"]]) {
     handles[name] = svg("circle", { r: 9, tabindex: 0, role: "slider", "aria-label": label });
     handles[name].addEventListener("pointerdown", (event) => {
       handles[name].setPointerCapture(event.pointerId);
@@ -411,8 +464,8 @@ function step(name, event) {
   if (!by) return;
   event.preventDefault();
   const now = Number($(name).value) || 0;
-  if (name === "n") setTone("n", Math.max(now + 0.05 * by, 0.05), 20);
-  else setTone("beta", now + 0.01 * by, 100);
+  if (name === "n") setTone("n", Math.min(Math.max(now + 0.05 * by, 0.05), 1000), 20);
+  else setTone("beta", Math.min(Math.max(now + 0.01 * by, -10), 10), 100);
 }
 
 function setTone(name, value, steps) {
@@ -423,18 +476,23 @@ function setTone(name, value, steps) {
 
 // ---- Forecast first -------------------------------------------------------------------------
 
-const ROUNDS = "foresee-rounds";
+// The rounds of this tab with this run, and what was forecast in them.
+const ROUNDS = `foresee-rounds-${body.dataset.run}`;
+const SEEN = `foresee-seen-${body.dataset.run}`;
 
-function rounds() {
+function kept(key) {
   try {
-    return JSON.parse(sessionStorage.getItem(ROUNDS)) || [];
+    return JSON.parse(sessionStorage.getItem(key)) || [];
   } catch {
     return [];
   }
 }
 
+// What a forecast is of: its answer can be seen once only.
+const question = () => `${face} ${asked.join()} ${operation()}`;
+
 async function beginRound() {
-  running.operate?.abort();
+  for (const kind of ["operate", "population", "judge"]) running[kind]?.abort();
   clearTimeout(waitingForPeople);
   revealed = false;
   body.classList.add("secret");
@@ -463,29 +521,45 @@ async function beginRound() {
 }
 
 async function judge() {
+  const asks = question();
+  if (kept(SEEN).includes(asks)) {
+    return complain("judge", "What happens here was shown before: change something, or go on.");
+  }
   const forecast = asked.map((k) => Number($(`forecast-${k}`).value));
   const given = together(subject(), operation());
   given.set("challenge", $("seed").value || "0");
-  const sent = JSON.stringify({ forecast, earlier: rounds() });
+  const sent = JSON.stringify({ forecast, earlier: kept(ROUNDS) });
   const judged = await ask("judge", "/api/forecast", given, { method: "POST", body: sent });
-  if (!judged) return;
-  sessionStorage.setItem(ROUNDS, JSON.stringify([...rounds(), judged.round]));
+  if (!judged || asks !== question()) return;
+  sessionStorage.setItem(ROUNDS, JSON.stringify([...kept(ROUNDS), judged.round]));
+  sessionStorage.setItem(SEEN, JSON.stringify([...kept(SEEN), asks]));
   drawJudged(judged);
   revealed = true;
-  body.classList.remove("secret");
   $("judge").hidden = true;
   $("next-round").hidden = false;
   $("next-round").focus();
   operate();
 }
 
+function forget() {
+  sessionStorage.removeItem(ROUNDS);
+  sessionStorage.removeItem(SEEN);
+  $("judged").replaceChildren();
+  complain("judge", "");
+}
+
 function table(caption, head, rows) {
-  const cells = (tag, row) => element("tr", {}, row.map((cell) => element(tag, {}, [cell])));
+  const header = element("tr", {}, head.map((cell) => element("th", { scope: "col" }, [cell])));
+  const line = ([first, ...others]) =>
+    element("tr", {}, [
+      element("th", { scope: "row" }, [first]),
+      ...others.map((cell) => element("td", {}, [cell])),
+    ]);
   return element("div", { className: "scroll" }, [
     element("table", {}, [
       element("caption", {}, [caption]),
-      element("thead", {}, [cells("th", head)]),
-      element("tbody", {}, rows.map((row) => cells("td", row))),
+      element("thead", {}, [header]),
+      element("tbody", {}, rows.map(line)),
     ]),
   ]);
 }
@@ -502,7 +576,7 @@ function drawJudged({ attributes, round, scores }) {
   const score = (value) => (value === null ? "–" : value.toFixed(2));
   const ranked = scores.map((s) => [s.rule, s.rounds, score(s.rank_agreement), score(s.skill)]);
   $("judged").replaceChildren(
-    table("Change of each logit", ["", "happened", "you", "contribution", "first order"], rows),
+    table("Change of each logit", ["attribute", "happened", "you", "contribution", "first order"], rows),
     table(
       "Over all rounds. Rank agreement is Kendall's τ; skill is 1 for a perfect forecast and 0 " +
         "for “nothing changes”.",
@@ -545,10 +619,11 @@ async function masks() {
   given.set("by", $("by").value);
   const strongest = await ask("masks", "/api/masks", given);
   if (!strongest) return;
+  const name = $("attribute").selectedOptions[0].textContent;
   const shown = strongest.map(({ channel, mask, contribution }) =>
     picture(
       `/image/mask.png?${given}&channel=${channel}`,
-      `channel ${channel}: mean mask ${mask.toFixed(3)}, adds ${signed(contribution)}`,
+      `${name}, channel ${channel}: mean mask ${mask.toFixed(3)}, adds ${signed(contribution)}`,
     ),
   );
   $("masks").replaceChildren(...shown);
@@ -566,10 +641,13 @@ function attribution() {
   const shown = picture(`/image/attribution.png?${given}`, `${title}, ${name}`);
   const image = shown.firstChild;
   shown.classList.add("busy");
-  image.addEventListener("load", () => shown.classList.remove("busy"));
+  image.addEventListener("load", () => {
+    shown.classList.remove("busy");
+    complain("attribution", "");
+  });
   image.addEventListener("error", () => {
     // One that was overtaken is not shown any more.
-    if (image.isConnected) complain(`${title} failed; see the server's log.`);
+    if (image.isConnected) complain("attribution", `${title} cannot be computed here.`);
   });
   $("attribution").replaceChildren(shown);
 }
@@ -601,6 +679,7 @@ on(["rule"], "change", () => {
   changed();
 });
 on(["count"], "input", () => {
+  // Without an order the slider cannot say which; the paper's is meant.
   if (!$("rule").value) $("rule").value = "lower";
   clicked = [];
   changed();
@@ -629,6 +708,7 @@ on(["seed"], "change", () => {
 });
 on(["judge"], "click", judge);
 on(["next-round"], "click", nextRound);
+on(["forget"], "click", forget);
 
 pruned = clicked;
 drawChannels();

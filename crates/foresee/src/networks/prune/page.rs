@@ -100,8 +100,8 @@ fn share(pruned: usize, channels: usize) -> f64 {
     100. * pruned as f64 / channels.max(1) as f64
 }
 
-/// A colour for each rule, a line style for each takeover; of random orders the mean, and the lowest
-/// and the highest.
+/// A colour for each rule, a line style for each takeover; of random orders the mean, and the
+/// lowest and the highest.
 fn accuracy_curves(points: &[PrunePoint]) -> Vec<Curve> {
     let rules = distinct(points.iter().map(|point| point.rule));
     let mut curves = vec![];
