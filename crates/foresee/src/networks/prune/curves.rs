@@ -65,7 +65,7 @@ impl<'a> Curves<'a> {
         let left_out = curves.iter().filter(|curve| curve.tallies.len() < counts.len()).count();
         if left_out > 0 {
             tracing::warn!(
-                "{}: {left_out} of {} curves end early: nothing would be left of a part of the layer",
+                "{}: {left_out} of {} curves end early: nothing would be left of a part of it",
                 title(self.graph, group),
                 curves.len()
             );

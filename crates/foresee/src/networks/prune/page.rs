@@ -19,14 +19,15 @@ pub(crate) const PAGE: &str = "prune.html";
 const FORMAT: u32 = 5;
 const BASELINE: &str = "majority-class baseline";
 
-const TEXT: &str = "Channels of one layer at a time are pruned, together with all that depends on \
-     them, and without any training. Colours are the orders in which they go: by the paper's rule \
-     (of the most correlated pair one goes), by the norm of their filters, by their first-order \
-     effect on the loss (Taylor), or by chance (the mean, the lowest and the highest of three \
-     orders). Lines show what the kept channels do: nothing (solid), or take over the role of the \
-     pruned ones in closed form, by least squares (dashed) or by the partner of the pair (dotted). A \
-     line ends where nothing would be left of a part of the layer, such as one that a split gives to \
-     another. The second panel shows what the network costs then, in the order of the filter norms.";
+const TEXT: &str = "Channels of one layer at a time are pruned, together with all that depends \
+     on them, and without any training. Colours are the orders in which they go: by the paper's \
+     rule (of the most correlated pair one goes), by the norm of their filters, by their \
+     first-order effect on the loss (Taylor), or by chance (the mean, the lowest and the highest \
+     of three orders). Lines show what the kept channels do: nothing (solid), or take over the \
+     role of the pruned ones in closed form, by least squares (dashed) or by the partner of the \
+     pair (dotted). A line ends where nothing would be left of a part of the layer, such as one \
+     that a split gives to another. The second panel shows what the network costs then, in the \
+     order of the filter norms.";
 
 /// Draws the figures and writes the page, unless they are there.
 pub(super) fn write(task: &Task, folder: &mut Folder, layers: &[&str]) -> Result<()> {
