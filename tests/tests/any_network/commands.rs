@@ -117,7 +117,8 @@ fn forecasts_stand_beside_outcomes() -> AnyResult {
         assert!(number(&row["change"]) > 0. && number(&row["change_forecast"]) > 0., "{row}");
     }
     assert!(found["predictability"].as_array().is_some_and(|scores| !scores.is_empty()));
-    for file in ["predict.html", "figures/forecast_beside_outcome.svg", "data/forecasts.csv"] {
+    let figures = ["figures/forecast_beside_outcome.svg", "figures/forecast_of_all_layers.svg"];
+    for file in ["predict.html", "data/forecasts.csv"].into_iter().chain(figures) {
         assert!(made.path("out").join(file).exists(), "{file}");
     }
     // It is the network that `prune` makes of the same channels.

@@ -18,8 +18,9 @@ use crate::tables;
 
 /// The page.
 pub(crate) const PAGE: &str = "predict.html";
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const FIGURE: &str = "forecast_beside_outcome";
+const TOGETHER: &str = "forecast_of_all_layers";
 const SCORES: &str = "forecast_scores";
 
 /// Pieces of the line on which a forecast is right.
@@ -46,10 +47,18 @@ fn content(task: &Task, folder: &Path) -> Result<Content> {
     let (source, style) = (task.source(), Style::default());
     let beside = about(
         curves(FIGURE, &panels(&rows), &source, &style)?,
-        "Forecast beside outcome: a point for each layer and share pruned, and for each budget of \
-         operations to which all layers are pruned together.",
+        "Forecast beside outcome: a point for each layer and share pruned.",
         vec![FILE.into()],
     );
+    let of_all = together(&rows);
+    let of_all = match of_all.is_empty() {
+        true => None,
+        false => Some(about(
+            curves(TOGETHER, &of_all, &source, &style)?,
+            "All layers pruned together: forecasts and outcome over the operations that are left.",
+            vec![FILE.into()],
+        )),
+    };
     let scored = about(
         scores_figure(SCORES, &scores, &source, &style)?,
         "Forecasts of what pruning changes, scored.",
@@ -63,17 +72,15 @@ fn content(task: &Task, folder: &Path) -> Result<Content> {
     let images = rows.first().map_or(0, |row| row.images);
     let summary =
         [("layers".into(), layers.to_string()), ("images observed".into(), images.to_string())];
-    Ok(Content {
-        summary: summary.into_iter().chain(accuracy).collect(),
-        sections: vec![
-            Section::Text(TEXT.into()),
-            Section::Figure(beside),
-            Section::Table(with_skipped(table(&rows), &skipped)),
-            Section::Heading("How good the forecasts are".into()),
-            Section::Figure(scored),
-            Section::Table(tables::of_scores(&scores)),
-        ],
-    })
+    let mut sections = vec![Section::Text(TEXT.into()), Section::Figure(beside)];
+    sections.extend(of_all.map(Section::Figure));
+    sections.extend([
+        Section::Table(with_skipped(table(&rows), &skipped)),
+        Section::Heading("How good the forecasts are".into()),
+        Section::Figure(scored),
+        Section::Table(tables::of_scores(&scores)),
+    ]);
+    Ok(Content { summary: summary.into_iter().chain(accuracy).collect(), sections })
 }
 
 /// The table, with what is not in it below.
@@ -94,14 +101,14 @@ fn panels(rows: &[OutcomeRow]) -> Vec<Panel> {
 
 /// Forecast (x) and outcome (y); none if nothing is known of it.
 fn panel(rows: &[OutcomeRow], title: &str, of: fn(&OutcomeRow) -> [f64; 2]) -> Option<Panel> {
-    let known: Vec<&OutcomeRow> =
-        rows.iter().filter(|row| of(row).iter().all(|value| value.is_finite())).collect();
+    let is_known = |row: &&OutcomeRow| of(row).iter().all(|value| value.is_finite());
+    let of_layers = rows.iter().filter(|row| !row.layer.is_empty());
+    let known: Vec<&OutcomeRow> = of_layers.filter(is_known).collect();
     let ends = |start: f64, choose: fn(f64, f64) -> f64| {
         known.iter().flat_map(|row| of(row)).fold(start, choose)
     };
     let (low, high) = (ends(f64::INFINITY, f64::min), ends(f64::NEG_INFINITY, f64::max));
-    let shares = known.iter().map(|row| row.share).filter(|share| share.is_finite());
-    let mut shares = distinct(shares);
+    let mut shares = distinct(known.iter().map(|row| row.share));
     shares.sort_by(f64::total_cmp);
     // A line of many points has no markers.
     let line = (0..=LINE).map(|i| low + (high - low) * f64::from(i) / f64::from(LINE));
@@ -114,16 +121,53 @@ fn panel(rows: &[OutcomeRow], title: &str, of: fn(&OutcomeRow) -> [f64; 2]) -> O
         let name = format!("{} % of a layer", number(100. * share, 0));
         curves.push(Curve::new(name, points, colour % 6, LineStyle::Points));
     }
-    let together = known.iter().filter(|row| row.layer.is_empty());
-    let mut points: Vec<(f64, f64)> = together.map(|row| of(row).into()).collect();
-    if !points.is_empty() {
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        curves.push(Curve::new("all layers together", points, 5, LineStyle::Points));
-    }
     (!known.is_empty()).then(|| Panel {
         title: title.into(),
         x: "forecast, first order".into(),
         y: "outcome".into(),
+        curves,
+        levels: vec![],
+    })
+}
+
+/// What is forecast of all layers together to first and second order, and what comes, over the
+/// operations that are left; no panels without budgets.
+fn together(rows: &[OutcomeRow]) -> Vec<Panel> {
+    let change = ["mean |change| of a logit", "|change|"];
+    let of_change = |row: &OutcomeRow| [row.change_forecast, row.change_second_order, row.change];
+    let accuracy = ["accuracy", "accuracy [%]"];
+    let of_accuracy = |row: &OutcomeRow| {
+        [row.accuracy_forecast, row.accuracy_second_order, row.accuracy].map(|share| 100. * share)
+    };
+    [over_budget(rows, change, of_change), over_budget(rows, accuracy, of_accuracy)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// First order, second order and outcome over the budgets; none if nothing is known of it.
+fn over_budget(
+    rows: &[OutcomeRow],
+    [title, y]: [&str; 2],
+    of: fn(&OutcomeRow) -> [f64; 3],
+) -> Option<Panel> {
+    let ways = [
+        ("outcome", 2, LineStyle::Solid),
+        ("forecast, first order", 0, LineStyle::Dashed),
+        ("forecast, second order", 1, LineStyle::Dotted),
+    ];
+    let curve = |(colour, (name, at, style)): (usize, (&str, usize, LineStyle))| {
+        let budgets = rows.iter().filter(|row| row.layer.is_empty());
+        let points = budgets.map(|row| (100. * row.budget, of(row)[at]));
+        let mut points: Vec<(f64, f64)> = points.filter(|point| point.1.is_finite()).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        (!points.is_empty()).then(|| Curve::new(name, points, colour, style))
+    };
+    let curves: Vec<Curve> = ways.into_iter().enumerate().filter_map(curve).collect();
+    (!curves.is_empty()).then(|| Panel {
+        title: title.into(),
+        x: "operations left [%]".into(),
+        y: y.into(),
         curves,
         levels: vec![],
     })
