@@ -1,10 +1,14 @@
 //! Every deterministic method against Captum 0.9 and zennit 0.5 in `f64` (`fixtures/golden.py`):
 //! `-- --nocapture` prints the agreement.
 
+mod distance;
+
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
 use foresee_attribution::*;
+
+use distance::off;
 
 const TARGET: usize = 1;
 
@@ -111,14 +115,7 @@ impl Golden {
             "{name} of {} is not finite",
             self.network
         );
-        let largest = expected.iter().fold(0f64, |m, v| m.max(v.abs()));
-        let off = got
-            .iter()
-            .zip(expected)
-            .map(|(a, b)| (a - b).abs())
-            .max_by(f64::total_cmp)
-            .unwrap_or(0.)
-            / largest;
+        let (largest, off) = off(got, expected);
         println!("| {name} | {} | {off:.1e} |", self.network);
         assert!(
             largest > 1e-6 && off < tolerance(name),

@@ -1,26 +1,27 @@
 //! One output alone, and heads of which some rows have no masks.
 
-use candle_core::{D, Device, Error as CandleError, Result as CandleResult, Tensor, Var};
+mod distance;
+
+use candle_core::{D, DType, Device, Error as CandleError, Result as CandleResult, Tensor, Var};
 use foresee_attribution::*;
 use foresee_kernels::{Precision, Rows, attention_heads_of_rows};
 use foresee_model::{Network, NetworkConfig};
+
+use distance::off;
 
 type AnyResult<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const ATTRIBUTES: usize = 5;
 const CHANNELS: usize = 40;
 
-fn values(t: &Tensor) -> AnyResult<Vec<f32>> {
-    Ok(t.flatten_all()?.to_vec1()?)
+fn values(t: &Tensor) -> AnyResult<Vec<f64>> {
+    Ok(t.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
 }
 
-fn assert_near(what: &str, got: &Tensor, expected: &Tensor, tolerance: f32) -> AnyResult {
+fn assert_near(what: &str, got: &Tensor, expected: &Tensor, tolerance: f64) -> AnyResult {
     assert_eq!(got.dims(), expected.dims(), "{what}");
     let (got, expected) = (values(got)?, values(expected)?);
-    let largest = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
-    let off =
-        got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).max_by(f32::total_cmp).unwrap_or(0.)
-            / largest;
+    let (largest, off) = off(&got, &expected);
     assert!(largest > 0. && off < tolerance, "{what} is off by {off:e}");
     Ok(())
 }
@@ -190,7 +191,7 @@ fn an_attribute_without_masks_is_explained_by_nothing() -> AnyResult {
     let network = network(1)?;
     let layers = layers(tensors(&network), &some_rows()?)?;
     let bias = tensor(&network, "heads.readout.bias")?.get(1)?.to_scalar::<f32>()?;
-    assert_eq!(values(&layers.target(1).values(&x)?)?, [bias; 3]);
+    assert_eq!(values(&layers.target(1).values(&x)?)?, [f64::from(bias); 3]);
     let gradient = layers.target(1).gradient(&x)?;
     assert!(values(&gradient)?.iter().all(|v| *v == 0.));
     let map = layers.mask_map(&x, 1, MaskWeights::Mean)?;

@@ -1,25 +1,26 @@
 //! The paper's network as foresee-model has it (`f32`, fused kernels), through the methods.
 
-use candle_core::{Device, Error, Result as CandleResult, Tensor};
+mod distance;
+
+use candle_core::{DType, Device, Error, Result as CandleResult, Tensor};
 use foresee_attribution::*;
 use foresee_model::{Network, NetworkConfig};
+
+use distance::off;
 
 type AnyResult<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const TARGET: usize = 2;
 
-fn values(t: &Tensor) -> Vec<f32> {
-    t.flatten_all().unwrap().to_vec1().unwrap()
+fn values(t: &Tensor) -> Vec<f64> {
+    t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn assert_near(what: &str, got: &Tensor, expected: &Tensor, tolerance: f32) {
+fn assert_near(what: &str, got: &Tensor, expected: &Tensor, tolerance: f64) {
     assert_eq!(got.dims(), expected.dims(), "{what}");
     let (got, expected) = (values(got), values(expected));
     assert!(got.iter().chain(&expected).all(|v| v.is_finite()), "{what} is not finite");
-    let largest = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
-    let off =
-        got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).max_by(f32::total_cmp).unwrap_or(0.)
-            / largest;
+    let (largest, off) = off(&got, &expected);
     assert!(largest > 0. && off < tolerance, "{what} is off by {off:e}");
 }
 

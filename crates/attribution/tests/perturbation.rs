@@ -2,10 +2,14 @@
 //! Captum 0.9, shap 0.51 and scikit-image 0.26 in `f64` (`fixtures/perturbation.py`), and on cases
 //! that were worked by hand. `-- --nocapture` prints the agreement.
 
+mod distance;
+
 use std::collections::HashMap;
 
 use candle_core::{Device, Result as CandleResult, Tensor};
 use foresee_attribution::*;
+
+use distance::off;
 
 const TARGET: usize = 1;
 /// Rounding of `f64`.
@@ -61,14 +65,7 @@ impl Golden {
     fn close(&self, name: &str, got: &[f64], tolerance: f64) {
         let expected = values(self.get(name));
         assert_eq!(got.len(), expected.len(), "{name}");
-        let largest = expected.iter().fold(0f64, |m, v| m.max(v.abs()));
-        let off = got
-            .iter()
-            .zip(expected)
-            .map(|(a, b)| (a - b).abs())
-            .max_by(f64::total_cmp)
-            .unwrap_or(0.)
-            / largest;
+        let (largest, off) = off(got, &expected);
         println!("| {name} | {off:.1e} |");
         assert!(largest > 1e-6 && off < tolerance, "{name} is off by {off:e} of {largest:e}");
     }

@@ -76,7 +76,8 @@ impl Server {
     fn start() -> AnyResult<Self> {
         let explorer = Explorer::open(Run::open(run_folder())?, Device::Cpu)?;
         let router = router(explorer, Guard::new(HOST.parse()?)?);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
         Ok(Self { router, runtime })
     }
 

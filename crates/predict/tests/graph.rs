@@ -206,7 +206,7 @@ fn a_budget_that_cannot_be_kept_is_skipped() {
     let found = study.run().unwrap();
     assert_eq!(found.outcomes.len(), 1);
     let skipped = found.skipped[0].to_string();
-    assert!(skipped.starts_with("pruning all layers to 0.1 % of the operations"), "{skipped}");
+    assert!(skipped.starts_with("prune all layers, to 0.1 % of the operations"), "{skipped}");
 }
 
 /// y = (x·A)²·B: quadratic in masks on the hidden channels, which the product reads.

@@ -1,6 +1,6 @@
 //! A run, opened to be explored: its network, its test faces, and what is kept between requests.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use candle_core::{Device, Tensor};
@@ -8,13 +8,15 @@ use foresee_celeba::{CelebA, Preprocessing, Split};
 use foresee_perturb::{Cut, GatedModel, Noise, PruneOrder, PruneRule, Takeover};
 use foresee_report::Face;
 
+use super::recent::Recent;
 use super::uploads::Uploads;
 use super::view::{FaceId, Pruning};
 use crate::artifacts::FacePixels;
 use crate::error::{Result, input};
+use crate::hash::file_sha256;
 use crate::program::program;
 use crate::run::Run;
-use crate::session::{Session, Trained};
+use crate::session::{MODEL, Session, Trained};
 use crate::stages::prune::{PruneTables, study};
 
 /// Pixels a side of a map over a face.
@@ -27,6 +29,8 @@ const KEPT_CUTS: usize = 16;
 
 /// A run, opened to be explored.
 pub struct Explorer {
+    /// What tells its network from others.
+    pub(super) key: String,
     pub(super) run: Run,
     pub(super) session: Session,
     /// Test faces, ascending.
@@ -34,8 +38,8 @@ pub struct Explorer {
     pub(super) uploads: Uploads,
     tables: OnceLock<PruneTables>,
     orders: OnceLock<Vec<PruneOrder>>,
-    faces: Mutex<Vec<Arc<Seen>>>,
-    cuts: Mutex<Vec<(CutKey, Arc<Cut>)>>,
+    faces: Recent<FaceId, Seen>,
+    cuts: Recent<CutKey, Cut>,
 }
 
 /// The pruned channels and the takeover.
@@ -76,15 +80,17 @@ impl Explorer {
             return Err(input("the run has no test face to explore"));
         }
         session.trained(&run)?;
+        let key = file_sha256(&run.path(MODEL))?[..16].to_owned();
         Ok(Self {
+            key,
             run,
             session,
             test,
             uploads: Uploads::default(),
             tables: OnceLock::new(),
             orders: OnceLock::new(),
-            faces: Mutex::default(),
-            cuts: Mutex::default(),
+            faces: Recent::new(KEPT_FACES),
+            cuts: Recent::new(KEPT_CUTS),
         })
     }
 
@@ -108,31 +114,25 @@ impl Explorer {
 
     /// A face of the test split or an upload; the first test face if none is named.
     pub(super) fn face(&self, id: Option<&FaceId>) -> Result<Arc<Seen>> {
-        let first = FaceId::Test(self.test[0]);
-        let id = id.unwrap_or(&first);
-        if let Some(seen) = self.kept_face(id) {
-            return Ok(seen);
-        }
-        let trained = self.trained()?;
-        let image = self.image(id, trained.preprocessing.image_size)?;
-        let features = trained.network.features(&image)?;
-        let logits = trained.network.forward_features(&features)?.logits;
-        let logits = finite(logits.detach().squeeze(0)?.to_vec1()?)?;
-        let number = match id {
-            FaceId::Test(number) => *number,
-            FaceId::Upload(_) => self.data()?.len(),
-        };
-        let (id, shown) = (id.clone(), self.pixels(id, MAP_SIDE)?);
-        let seen = Arc::new(Seen { id, number, image, features, logits, shown });
-        let mut faces = self.faces.lock().unwrap_or_else(PoisonError::into_inner);
-        faces.truncate(KEPT_FACES - 1);
-        faces.insert(0, seen.clone());
-        Ok(seen)
-    }
-
-    fn kept_face(&self, id: &FaceId) -> Option<Arc<Seen>> {
-        let faces = self.faces.lock().unwrap_or_else(PoisonError::into_inner);
-        faces.iter().find(|seen| seen.id == *id).cloned()
+        let id = id.cloned().unwrap_or(FaceId::Test(self.test[0]));
+        self.faces.get(id, |id| {
+            let trained = self.trained()?;
+            let image = self.image(id, trained.preprocessing.image_size)?;
+            let features = trained.network.features(&image)?;
+            let logits = trained.network.forward_features(&features)?.logits;
+            let number = match id {
+                FaceId::Test(number) => *number,
+                FaceId::Upload(_) => self.data()?.len(),
+            };
+            Ok(Seen {
+                id: id.clone(),
+                number,
+                image,
+                features,
+                logits: finite(logits.detach().squeeze(0)?.to_vec1()?)?,
+                shown: self.pixels(id, MAP_SIDE)?,
+            })
+        })
     }
 
     /// Keeps an image of the person's own, if it can be decoded; its name.
@@ -251,20 +251,10 @@ impl Explorer {
             let kept = (0..self.channels()).filter(|c| !pruned.contains(c)).collect();
             return Ok(Some(Arc::new(Cut::Plain(kept))));
         }
-        let key = (pruned.to_vec(), takeover);
-        if let Some(cut) = self.kept_cut(&key) {
-            return Ok(Some(cut));
-        }
         let absolute = self.run.manifest.config.prune.absolute;
-        let cut = Arc::new(self.tables()?.statistics.cut(pruned, takeover, absolute)?);
-        let mut cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
-        cuts.truncate(KEPT_CUTS - 1);
-        cuts.insert(0, (key, cut.clone()));
-        Ok(Some(cut))
-    }
-
-    fn kept_cut(&self, key: &CutKey) -> Option<Arc<Cut>> {
-        let cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
-        cuts.iter().find(|(other, _)| other == key).map(|(_, cut)| cut.clone())
+        let make = |(pruned, takeover): &CutKey| {
+            Ok(self.tables()?.statistics.cut(pruned, *takeover, absolute)?)
+        };
+        self.cuts.get((pruned.to_vec(), takeover), make).map(Some)
     }
 }

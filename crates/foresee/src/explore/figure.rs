@@ -8,6 +8,7 @@ use super::operation::{Changed, Outcome, outcome};
 use super::view::{FaceId, View};
 use crate::error::Result;
 use crate::provenance::source;
+use crate::run::marked_csv;
 use crate::session::MODEL;
 
 record! {
@@ -61,10 +62,11 @@ pub(super) fn csv(explorer: &Explorer, view: &View) -> Result<String> {
     let row = |changed: &Changed| ChangedRow::new(changed, &seen.id, &operation);
     let rows: Vec<ChangedRow> = outcome(explorer, view)?.attributes.iter().map(row).collect();
     let frame = ChangedRow::to_frame(&rows)?;
-    match seen.id {
-        FaceId::Test(_) => explorer.run.csv_text(frame),
-        FaceId::Upload(_) => explorer.run.csv_text_of(frame, OWN_IMAGE),
-    }
+    let kind = match seen.id {
+        FaceId::Test(_) => explorer.run.manifest.data.kind(),
+        FaceId::Upload(_) => OWN_IMAGE,
+    };
+    marked_csv(frame, kind)
 }
 
 /// What an upload is, in place of the kind of the run's faces.

@@ -18,6 +18,7 @@ mod parameters;
 mod picture;
 mod population;
 mod ranking;
+mod recent;
 mod refusal;
 mod routes;
 mod server;

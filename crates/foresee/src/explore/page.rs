@@ -8,9 +8,7 @@ use super::explorer::Explorer;
 use super::masks;
 use super::view::{MOST_PEOPLE, MaskMeasure, Operation, Pruning, Sort, Tone, View};
 use crate::error::Result;
-use crate::hash::sha256;
 use crate::provenance::source;
-use crate::session::MODEL;
 
 /// The page's style.
 pub(super) const STYLE: &str = include_str!("assets/explore.css");
@@ -33,7 +31,7 @@ pub(super) fn page(explorer: &Explorer, view: &View, problem: Option<&str>) -> R
             }
             body data-face=(face) data-attribute=(view.attribute)
                 data-channels=(explorer.channels()) data-page=(view.listing.page)
-                data-run=(run_key(explorer)?)
+                data-run=(explorer.key)
                 data-masks=(if explorer.has_masks() { "yes" } else { "no" }) {
                 header {
                     h1 { "Explore a trained network" }
@@ -69,11 +67,6 @@ pub(super) fn page(explorer: &Explorer, view: &View, problem: Option<&str>) -> R
             }
         }
     })
-}
-
-/// What tells this run's rounds from another's in the same browser.
-fn run_key(explorer: &Explorer) -> Result<String> {
-    Ok(sha256(&std::fs::read(explorer.run.path(MODEL))?)[..16].to_owned())
 }
 
 /// A choice of one thing. The first option has no value: nothing is chosen.

@@ -1,6 +1,7 @@
 //! The addresses of the server, and what each answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Query, Request, State};
@@ -12,6 +13,7 @@ use axum::{Json, Router};
 use foresee_report::Format;
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::explorer::Explorer;
 use super::forecast::{self, Forecast};
@@ -27,6 +29,8 @@ use crate::error::input;
 
 /// Bytes of an image that is uploaded.
 const MOST_IMAGE: usize = 16 << 20;
+/// An image that takes longer to arrive makes room for others.
+const ARRIVE: Duration = Duration::from_secs(30);
 /// Bytes of a forecast with the rounds before it.
 const MOST_FORECAST: usize = 1 << 20;
 /// Pixels a side of a face in the list, and of the chosen one.
@@ -52,12 +56,14 @@ struct Shared {
     quick: Arc<Semaphore>,
     /// What may take long, one after the other.
     slow: Arc<Semaphore>,
-    /// Images that arrive and figures that are drawn, one after the other.
-    files: Arc<Semaphore>,
+    /// Images that arrive, one after the other.
+    uploads: Arc<Semaphore>,
+    /// Figures that are drawn, one after the other.
+    figures: Arc<Semaphore>,
 }
 
 /// The server's addresses, with all answers computed that faces are sorted by. `guard` decides who
-/// may ask.
+/// may ask. The runtime that it is served on has timers (`enable_time`).
 pub fn router(explorer: Explorer, guard: Guard) -> Router {
     let ranking = Ranking::default();
     ranking.fill(&explorer);
@@ -73,7 +79,8 @@ pub(super) fn router_with(explorer: Arc<Explorer>, ranking: Arc<Ranking>, guard:
         turns: Turns::default(),
         quick: Arc::new(Semaphore::new(1)),
         slow: Arc::new(Semaphore::new(1)),
-        files: Arc::new(Semaphore::new(1)),
+        uploads: Arc::new(Semaphore::new(1)),
+        figures: Arc::new(Semaphore::new(1)),
     };
     Router::new()
         .route("/", get(start))
@@ -263,13 +270,10 @@ struct Uploaded {
 async fn upload(State(shared): State<Shared>, sent: Body) -> Answer {
     // Only one is held at a time; others are read when it is their turn.
     let failed = |e| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{e}"));
-    let turn = shared.files.clone().acquire_owned().await.map_err(failed)?;
-    let bytes = body(sent, MOST_IMAGE).await?;
-    let work = move |shared: &Shared| {
-        let uploaded = Uploaded { face: shared.explorer.upload(&bytes)? };
-        drop(turn);
-        Ok(uploaded)
-    };
+    let _turn = shared.uploads.acquire().await.map_err(failed)?;
+    let slow = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the image took too long to arrive");
+    let bytes = timeout(ARRIVE, body(sent, MOST_IMAGE)).await.map_err(slow)??;
+    let work = move |shared: &Shared| Ok(Uploaded { face: shared.explorer.upload(&bytes)? });
     Ok(json(shared.compute(&shared.quick, work).await?))
 }
 
@@ -317,7 +321,7 @@ async fn saved_figure(State(shared): State<Shared>, uri: Uri) -> Answer {
     let one = |id: &str| Format::from_id(id).filter(|format| FORMATS.contains(format));
     let format = parameters(&uri)?.one_of("format", one, &known)?.unwrap_or(Format::Svg);
     let work = move |shared: &Shared, view: &View| figure::figure(&shared.explorer, view, format);
-    let bytes = shared.of_view(&shared.files, &uri, work).await?;
+    let bytes = shared.of_view(&shared.figures, &uri, work).await?;
     let kind = match format {
         Format::Pdf => "application/pdf",
         Format::Png => "image/png",

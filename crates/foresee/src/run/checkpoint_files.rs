@@ -13,7 +13,7 @@ pub const UNUSABLE: &str = "checkpoint.unusable.safetensors";
 /// Seconds of work that a checkpoint holds, for the manifest.
 pub const SECONDS: &str = "checkpoint.seconds";
 
-/// Whether a training can go on from one of them.
+/// Whether there is one, also one that could not be read.
 pub fn exist(folder: &Path) -> bool {
     [NEWEST, PREVIOUS, UNUSABLE].iter().any(|file| folder.join(file).exists())
 }

@@ -238,16 +238,6 @@ impl Run {
         Ok(frame::write_csv(&self.path(file), &frame)?)
     }
 
-    /// A frame as the text of a CSV file, marked as [`write_frame`](Self::write_frame) does.
-    pub(crate) fn csv_text(&self, frame: DataFrame) -> Result<String> {
-        self.csv_text_of(frame, self.manifest.data.kind())
-    }
-
-    /// The same of what is of another kind than the run's faces.
-    pub(crate) fn csv_text_of(&self, frame: DataFrame, kind: &str) -> Result<String> {
-        Ok(frame::csv_text(&marked(frame, kind)?)?)
-    }
-
     /// Reads the plan of semantic pruning for a victim.
     pub(crate) fn semantic_plan(&self, victim: Victim) -> Result<SemanticPlan> {
         let file = SemanticPlan::path(victim);
@@ -321,6 +311,11 @@ pub(crate) fn write_simulated<A: Artifact>(path: &Path, artifact: &A) -> Result<
 }
 
 /// A frame with a last column that says what kind of data its numbers come from.
+/// A frame as the text of a CSV file, marked with the kind of its faces as the files of runs are.
+pub(crate) fn marked_csv(frame: DataFrame, kind: &str) -> Result<String> {
+    Ok(frame::csv_text(&marked(frame, kind)?)?)
+}
+
 fn marked(mut frame: DataFrame, kind: &str) -> Result<DataFrame> {
     let mark = vec![kind; frame.height()];
     frame.with_column(frame::column(MARK, mark))?;

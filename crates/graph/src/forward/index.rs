@@ -87,7 +87,10 @@ pub(super) fn gather_nd(x: &Tensor, indices: &Tensor) -> Forward<Tensor> {
     let parts = Parts::new(x, indices)?;
     let sizes = [&indices.dims()[..indices.rank() - 1], parts.dims].concat();
     check_size(&sizes)?;
-    Ok(select(&parts.rows(x)?, 0, parts.named)?.reshape(sizes)?)
+    match sizes.contains(&0) {
+        true => Ok(Tensor::zeros(sizes, x.dtype(), x.device())?),
+        false => Ok(select(&parts.rows(x)?, 0, parts.named)?.reshape(sizes)?),
+    }
 }
 
 /// x with `updates` in place of the parts that its first dimensions have at `indices` [..., n].

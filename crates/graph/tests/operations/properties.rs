@@ -196,6 +196,25 @@ proptest! {
         }
     }
 
+    /// Parts that are put back where they were taken from change nothing.
+    #[test]
+    fn parts_are_put_back(sizes in sizes(), places in prop::collection::vec(0usize..64, 1..4)) {
+        let x = counted(&sizes);
+        let n = sizes.len();
+        let of_place = |place: &usize| -> Vec<i64> {
+            sizes.iter().map(|&size| (place % size) as i64 - size as i64).collect()
+        };
+        let indices: Vec<i64> = places.iter().flat_map(of_place).collect();
+        let indices = integers(&indices).reshape((places.len(), n)).unwrap();
+        for named in 1..=n {
+            let indices = indices.narrow(1, 0, named).unwrap().contiguous().unwrap();
+            let parts = one(Op::GatherNd, &[&x, &indices]).unwrap();
+            prop_assert_eq!(parts.dims(), &[&[places.len()], &sizes[named..]].concat()[..]);
+            let back = one(Op::ScatterNd, &[&x, &indices, &parts]).unwrap();
+            prop_assert_eq!(values(&back), values(&x));
+        }
+    }
+
     /// Whatever the numbers are, there is a result or an error, and no panic.
     #[test]
     fn wild_numbers_are_results_or_errors(
@@ -212,6 +231,8 @@ proptest! {
         for op in [Op::Expand, Op::Tile, Op::Unsqueeze, Op::Squeeze, Op::Gather { axis }] {
             let _ = one(op, &[&x, &a]);
         }
+        let _ = one(Op::GatherNd, &[&x, &a]);
+        let _ = one(Op::ScatterNd, &[&x, &a, &x]);
         let _ = one(Op::Flatten { axis }, &[&x]);
         let _ = one(Op::Shape { start: axis, end: Some(axis.wrapping_neg()) }, &[&x]);
         let _ = one(Op::ConstantOfShape(Scalar::Int(1)), &[&a]);

@@ -24,13 +24,7 @@ impl Cut<'_> {
 
     /// What is done, in words.
     pub fn name(&self) -> String {
-        match &self.what {
-            Pruned::Layer(layer) => format!("prune {} channels of `{layer}`", self.count()),
-            Pruned::Together { operations } => {
-                let (count, percent) = (self.count(), 100. * operations);
-                format!("prune {count} channels of all layers, to {percent} % of the operations")
-            }
-        }
+        format!("prune {} channels of {}", self.count(), self.what)
     }
 }
 
@@ -58,10 +52,7 @@ impl<'a> LayerStudy<'a> {
         let whole = |layer: &Layer<'a>| Removal { group: layer.group, units: layer.order };
         let layers: Vec<Removal> = self.layers.iter().map(whole).collect();
         let counts = budget_counts(self.graph, &layers, operations);
-        let counts = counts.map_err(Error::of_model(&format!(
-            "pruning all layers to {} % of the operations",
-            100. * operations
-        )))?;
+        let counts = counts.map_err(Error::of_model(&format!("prune {what}")))?;
         let of = self.layers.iter().zip(counts).enumerate();
         let of = of.filter(|(_, (_, count))| *count > 0);
         self.cut(what, of.map(|(at, (layer, count))| (at, &layer.order[..count])).collect())

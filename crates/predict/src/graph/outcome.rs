@@ -1,5 +1,7 @@
 //! What pruning a layer does: forecast, and as it came.
 
+use std::fmt;
+
 use foresee_stats::Matrix;
 
 /// The accuracy that logits [images, K] have.
@@ -35,6 +37,18 @@ pub enum Pruned {
         /// The share of the network's multiply-accumulates that is left at most.
         operations: f64,
     },
+}
+
+impl fmt::Display for Pruned {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Layer(layer) => write!(f, "`{layer}`"),
+            Self::Together { operations } => {
+                let percent = (1e4 * operations).round() / 100.;
+                write!(f, "all layers, to {percent} % of the operations")
+            }
+        }
+    }
 }
 
 /// What is pruned: the forecast beside what came.

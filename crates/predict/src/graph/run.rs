@@ -6,7 +6,7 @@ use foresee_perturb::UnitMasks;
 use foresee_stats::Matrix;
 
 use super::cut::Cut;
-use super::outcome::{Before, Pruned};
+use super::outcome::{Before, LayerOutcome, Pruned};
 use super::parts::Parts;
 use super::slopes::{Slopes, measure};
 use super::study::{LayerForecasts, LayerStudy, LayerStudySettings};
@@ -36,7 +36,8 @@ impl<'a> LayerStudy<'a> {
             let added = self.part(cut, &masks, slope, &mut parts);
             added.unwrap_or_else(|error| skipped.push(error));
         }
-        if parts.outcomes.is_empty() && !skipped.is_empty() {
+        let is_layer = |outcome: &LayerOutcome| matches!(outcome.what, Pruned::Layer(_));
+        if !parts.outcomes.iter().any(is_layer) && !skipped.is_empty() {
             return Err(skipped.swap_remove(0));
         }
         let scores = parts.scored()?;

@@ -75,8 +75,7 @@ impl OutcomeRow {
         let (layer, title, share, budget) = match &outcome.what {
             Pruned::Layer(layer) => (layer.clone(), title(layer), nearest.unwrap_or(own), f64::NAN),
             Pruned::Together { operations } => {
-                let title = format!("all layers, to {} % of the operations", 100. * operations);
-                (String::new(), title, f64::NAN, *operations)
+                (String::new(), outcome.what.to_string(), f64::NAN, *operations)
             }
         };
         let LayerOutcome { first_order, second_order, observed, .. } = outcome;

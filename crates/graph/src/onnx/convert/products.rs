@@ -2,7 +2,6 @@
 
 use super::super::attributes::{Convert, invalid, unsupported};
 use super::super::call::Call;
-use super::shape::trimmed;
 use crate::graph::ValueId;
 use crate::op::{Binary, Kind, Op, Reduce, Reduction, Softmax, Unary};
 
@@ -76,9 +75,8 @@ fn multiply(
     result: &[char],
 ) -> Convert<()> {
     let Product { batch, rows, columns, inner } = product;
-    let left = operand(call, 0, a, &[batch, rows, inner], (rows.is_empty(), inner.is_empty()))?;
-    let right =
-        operand(call, 1, b, &[batch, inner, columns], (inner.is_empty(), columns.is_empty()))?;
+    let left = operand(call, 0, a, [batch, rows, inner])?;
+    let right = operand(call, 1, b, [batch, inner, columns])?;
     let all = call.extra("product", Op::MatMul, vec![Some(left), Some(right)])?;
     // Dimensions of 1 stand for labels that are not there.
     let gone: Vec<i64> = [(rows.is_empty(), -2), (columns.is_empty(), -1)]
@@ -103,9 +101,9 @@ fn operand(
     call: &mut Call,
     index: usize,
     labels: &[char],
-    wanted: &[&[char]],
-    (before, last): (bool, bool),
+    wanted: [&[char]; 3],
 ) -> Convert<ValueId> {
+    let (before, last) = (wanted[1].is_empty(), wanted[2].is_empty());
     let wanted = wanted.concat();
     let x = call.need(index)?;
     let x = summed(call, x, labels, |label| wanted.contains(&label))?;
@@ -153,7 +151,7 @@ pub(super) fn attention(call: &mut Call) -> Convert<()> {
     let causal = attributes.flag("is_causal", false)?;
     let heads = [attributes.size("q_num_heads")?, attributes.size("kv_num_heads")?];
     let (wide, own) = (call.rank(call.need(0)?), [call.need(0)?, call.need(1)?, call.need(2)?]);
-    if (3..7).any(|index| index != 3 && call.input(index).is_some()) {
+    if (4..7).any(|index| call.input(index).is_some()) {
         return unsupported("with keys and values of before");
     }
     if heads[0] != heads[1] {
@@ -192,7 +190,7 @@ pub(super) fn attention(call: &mut Call) -> Convert<()> {
     let order = Some(vec![0, 2, 1, 3]);
     let y = call.extra("rows", Op::Transpose { order }, vec![Some(y)])?;
     let shape = call.integers("shape", &[0, 0, -1])?;
-    call.emit_with(Op::Reshape { allow_zero: false }, trimmed(vec![Some(y), Some(shape)]))
+    call.emit_with(Op::Reshape { allow_zero: false }, vec![Some(y), Some(shape)])
 }
 
 /// [B, L, heads·E] → [B, heads, L, E].
