@@ -7,7 +7,7 @@ type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// Which crates of the house a crate may use, in any section of its manifest. Arrows point down:
 /// each line names crates above it only.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("foresee-data", &[]),
     ("foresee-files", &[]),
     ("foresee-stats", &[]),
@@ -22,6 +22,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
         &["foresee-analysis", "foresee-graph", "foresee-kernels", "foresee-model", "foresee-stats"],
     ),
     ("foresee-predict", &["foresee-graph", "foresee-perturb", "foresee-stats"]),
+    ("foresee-people", &["foresee-predict", "foresee-stats"]),
     (
         "foresee-attribution",
         &["foresee-graph", "foresee-kernels", "foresee-model", "foresee-stats"],
@@ -37,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "foresee-graph",
             "foresee-kernels",
             "foresee-model",
+            "foresee-people",
             "foresee-perturb",
             "foresee-predict",
             "foresee-report",

@@ -38,7 +38,7 @@ pub use regression::{Points, Regression, cross_talk};
 pub use regression_study::{BasisReport, Fits, Reading, RegressionStudy};
 pub use scored::ScoredForecast;
 pub use scores::{
-    Effects, ScoreRule, effect_correlation, locality, monotonicity, rank_of_operations,
-    rank_of_outputs, skill, skill_over_nothing,
+    Effects, ScoreRule, SquaredErrors, effect_correlation, locality, monotonicity,
+    rank_of_operations, rank_of_outputs, skill, skill_over_nothing, squared_errors,
 };
 pub use study::{Score, Scores, Study};

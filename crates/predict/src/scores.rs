@@ -153,7 +153,39 @@ impl Effects {
 /// # Ok::<(), foresee_predict::Error>(())
 /// ```
 pub fn skill(effects: &Effects, forecast: &Matrix, unit: Unit) -> f64 {
-    let (mut error, mut error_of_mean, mut size) = (0., 0., 0.);
+    squared_errors(effects, forecast, unit).skill()
+}
+
+/// What [`skill`] is computed from. Errors of several forecasters can be added up.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SquaredErrors {
+    /// Σ(e - f)², of the forecast.
+    pub forecast: f64,
+    /// Σ(e - ē)², of the mean effect of all other operations.
+    pub mean: f64,
+    /// Σe².
+    pub size: f64,
+}
+
+impl SquaredErrors {
+    /// [`skill`].
+    pub fn skill(&self) -> f64 {
+        // Effects that are equal but for rounding are equal.
+        if is_rounding(self.mean, self.size) { f64::NAN } else { 1. - self.forecast / self.mean }
+    }
+}
+
+impl std::ops::AddAssign for SquaredErrors {
+    fn add_assign(&mut self, other: Self) {
+        self.forecast += other.forecast;
+        self.mean += other.mean;
+        self.size += other.size;
+    }
+}
+
+/// The errors whose ratio is [`skill`].
+pub fn squared_errors(effects: &Effects, forecast: &Matrix, unit: Unit) -> SquaredErrors {
+    let mut errors = SquaredErrors::default();
     for (operation, &weight) in
         effects.weights.iter().enumerate().filter(|(_, weight)| **weight > 0.)
     {
@@ -162,14 +194,13 @@ pub fn skill(effects: &Effects, forecast: &Matrix, unit: Unit) -> f64 {
         {
             for (e, f) in effects.values.row(change).iter().zip(forecast.row(change)) {
                 let expected = if unit == Unit::Any { others.convert(*f) } else { *f };
-                error += weight * (e - expected).powi(2);
-                error_of_mean += weight * (e - others.mean).powi(2);
-                size += weight * e.powi(2);
+                errors.forecast += weight * (e - expected).powi(2);
+                errors.mean += weight * (e - others.mean).powi(2);
+                errors.size += weight * e.powi(2);
             }
         }
     }
-    // Effects that are equal but for rounding are equal.
-    if is_rounding(error_of_mean, size) { f64::NAN } else { 1. - error / error_of_mean }
+    errors
 }
 
 /// Skill against "nothing changes", `1 - Σ(e - f)²/Σe²` over all changes and outputs, for effects e

@@ -1,6 +1,6 @@
 //! Scores with their intervals and negative controls.
 
-use foresee_stats::{Interval, LEVEL, Matrix, kendall};
+use foresee_stats::{Interval, Matrix, interval_of_resamples, kendall};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -122,7 +122,7 @@ impl Study {
             }),
             false => monotonicity(effects),
         };
-        interval(of(&self.observed), self.resamples.par_iter().map(of).collect(), 1.)
+        interval_of_resamples(of(&self.observed), self.resamples.par_iter().map(of).collect(), 1.)
     }
 
     /// Scores a forecast.
@@ -145,7 +145,11 @@ impl Study {
             let resampled =
                 self.resamples.par_iter().map(|effects| of(effects, &forecast.effects)).collect();
             let score = Score {
-                interval: interval(of(&self.observed, &forecast.effects), resampled, 1.),
+                interval: interval_of_resamples(
+                    of(&self.observed, &forecast.effects),
+                    resampled,
+                    1.,
+                ),
                 shuffled: control(&shuffled),
                 exchanged: control(&exchanged),
             };
@@ -172,7 +176,7 @@ impl Study {
                     - measure(effects, &theirs.effects, theirs.unit)
             };
             let resampled = self.resamples.par_iter().map(of).collect();
-            (rule, interval(of(&self.observed), resampled, f64::INFINITY))
+            (rule, interval_of_resamples(of(&self.observed), resampled, f64::INFINITY))
         };
         Ok(Scores {
             subject: Subject::Difference { ours: ours.rule.clone(), theirs: theirs.rule.clone() },
@@ -237,7 +241,7 @@ impl Study {
             .collect::<Result<Vec<_>>>()?;
         let shuffled = control.iter().sum::<f64>() / control.len() as f64;
         Ok(Score {
-            interval: interval(of(&self.observed, expected)?, values, 1.),
+            interval: interval_of_resamples(of(&self.observed, expected)?, values, 1.),
             shuffled,
             exchanged: f64::NAN,
         })
@@ -317,25 +321,4 @@ fn check_values(values: &Matrix, non_negative: bool, what: impl Fn() -> String) 
 fn mean_of_finite(values: impl Iterator<Item = f64>) -> f64 {
     let finite: Vec<f64> = values.filter(|v| v.is_finite()).collect();
     finite.iter().sum::<f64>() / finite.len() as f64
-}
-
-/// The interval of the middle 95 % of the finite resampled values, up to `highest`. Samples with
-/// repetitions are noisier than the full sample, which biases a score: the interval is shifted by
-/// as much as the median of the values lies off the estimate.
-fn interval(estimate: f64, resampled: Vec<f64>, highest: f64) -> Interval {
-    let drawn = resampled.len();
-    let mut values: Vec<f64> = resampled.into_iter().filter(|v| v.is_finite()).collect();
-    // Of few samples that are defined the spread is not known.
-    if values.len() < 2 || 2 * values.len() < drawn || !estimate.is_finite() {
-        return Interval::point(estimate);
-    }
-    values.sort_by(f64::total_cmp);
-    let at = |share: f64| values[(share * (values.len() - 1) as f64).round() as usize];
-    let bias = at(0.5) - estimate;
-    Interval {
-        estimate,
-        low: at((1. - LEVEL) / 2.) - bias,
-        high: (at((1. + LEVEL) / 2.) - bias).min(highest.max(estimate)),
-        level: LEVEL,
-    }
 }

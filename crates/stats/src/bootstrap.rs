@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};
-use crate::interval::Interval;
+use crate::interval::{Interval, LEVEL};
 use crate::student::half_width;
 
 /// Percentile bootstrap (Efron, 1979) of a statistic of `n` exchangeable items, such as test
@@ -115,6 +115,37 @@ pub fn crossed_interval(
         high: estimate + (high - estimate).max(0.).hypot(by_replicates),
         level,
     })
+}
+
+/// The interval of the middle 95 % ([`LEVEL`]) of the finite resampled values of a statistic, up to
+/// `highest`, the most that it can be. Samples with repetitions are noisier than the full sample,
+/// which biases some statistics: the interval is shifted by as much as the median of the values
+/// lies off the estimate. It has no ends if most values are not defined.
+///
+/// ```
+/// use foresee_stats::interval_of_resamples;
+///
+/// let values = (0..=100).map(f64::from).collect();
+/// // The median is 50, the estimate 49: everything is shifted by 1.
+/// let found = interval_of_resamples(49., values, f64::INFINITY);
+/// assert_eq!((found.low, found.high), (1., 97.));
+/// ```
+pub fn interval_of_resamples(estimate: f64, resampled: Vec<f64>, highest: f64) -> Interval {
+    let drawn = resampled.len();
+    let mut values: Vec<f64> = resampled.into_iter().filter(|v| v.is_finite()).collect();
+    // Of few samples that are defined the spread is not known.
+    if values.len() < 2 || 2 * values.len() < drawn || !estimate.is_finite() {
+        return Interval::point(estimate);
+    }
+    values.sort_by(f64::total_cmp);
+    let at = |share: f64| values[(share * (values.len() - 1) as f64).round() as usize];
+    let bias = at(0.5) - estimate;
+    Interval {
+        estimate,
+        low: at((1. - LEVEL) / 2.) - bias,
+        high: (at((1. + LEVEL) / 2.) - bias).min(highest.max(estimate)),
+        level: LEVEL,
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod summary;
 mod verdict;
 mod welch;
 
-pub use bootstrap::{bootstrap, crossed_interval};
+pub use bootstrap::{bootstrap, crossed_interval, interval_of_resamples};
 pub use correlation::{correlation_of_covariance, row_correlation};
 pub use curves::CurveDifference;
 pub use error::{Error, Result};
