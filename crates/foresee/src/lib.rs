@@ -25,7 +25,7 @@ pub mod row_counts;
 pub mod run;
 mod session;
 mod stages;
-mod studies;
+pub mod studies;
 mod tables;
 pub mod web;
 

@@ -53,6 +53,8 @@ pub(crate) enum Unit {
     Labels,
     /// Layers of a network.
     Layers,
+    /// Numbers of people, with each of which studies are simulated.
+    Sizes,
     /// Bytes of a download.
     #[cfg_attr(not(feature = "hub"), allow(dead_code))]
     Bytes,
@@ -68,6 +70,7 @@ impl Unit {
             Self::Channels => "channel",
             Self::Labels => "label",
             Self::Layers => "layer",
+            Self::Sizes => "size",
             Self::Bytes => "byte",
         }
     }
@@ -81,6 +84,7 @@ impl Unit {
             Self::Channels => "channels",
             Self::Labels => "labels",
             Self::Layers => "layers",
+            Self::Sizes => "sizes",
             Self::Bytes => "bytes",
         }
     }

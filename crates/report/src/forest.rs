@@ -60,7 +60,7 @@ pub fn forest(
     style: &Style,
 ) -> Result<Figure> {
     let layout = Layout::new(columns, groups, style);
-    let legend = Legend::new(level, style);
+    let legend = Legend::new(groups, level, style);
     let bottom = layout.top + layout.lines.iter().map(Line::height).sum::<i32>() + 6;
     draw(name, bottom + 26 + legend.height(), source, style, |canvas| {
         for (i, title) in (0..).zip(&layout.titles) {
@@ -196,35 +196,48 @@ fn draw_control(canvas: &Canvas, control: usize, (x, y): (i32, i32)) -> Drawn {
 }
 
 /// What the marks are: the forecast's, and those of its two controls.
-struct Legend(Vec<Fitted>);
+struct Legend(Vec<(Mark, Fitted)>);
+
+/// A mark of the legend.
+#[derive(Clone, Copy)]
+enum Mark {
+    Score,
+    Control(usize),
+}
 
 impl Legend {
-    fn new(level: f64, style: &Style) -> Self {
-        let names = [
-            &format!("forecast, {} % interval (arrow: below {LOW})", 100. * level),
+    /// Controls that no row has are not named.
+    fn new(groups: &[Forest], level: f64, style: &Style) -> Self {
+        let room = style.units() - 2 * MARGIN - SAMPLE;
+        let dots = || groups.iter().flat_map(|group| &group.rows).flat_map(|(_, dots)| dots);
+        let has = |control: usize| dots().any(|dot| dot.controls[control].is_finite());
+        let score = format!("forecast, {} % interval (arrow: below {LOW})", 100. * level);
+        let controls = [
             "all exchanged at random: nothing is known",
             "operations exchanged: what holds whatever is done",
         ];
-        let room = style.units() - 2 * MARGIN - SAMPLE;
-        Self(names.iter().map(|name| style.fitted(name, SMALL, room)).collect())
+        let controls = controls.into_iter().enumerate().filter(|(control, _)| has(*control));
+        let names = controls.map(|(control, name)| (Mark::Control(control), name.to_owned()));
+        let all = [(Mark::Score, score)].into_iter().chain(names);
+        Self(all.map(|(mark, name)| (mark, style.fitted(&name, SMALL, room))).collect())
     }
 
     fn height(&self) -> i32 {
-        self.0.iter().map(|name| name.height() + 4).sum()
+        self.0.iter().map(|(_, name)| name.height() + 4).sum()
     }
 
     fn draw(&self, canvas: &Canvas, top: i32) -> Drawn {
         let colour = canvas.style.palette.curve(0);
         let mut y = top;
-        for (i, name) in self.0.iter().enumerate() {
+        for (mark, name) in &self.0 {
             let at = (MARGIN + 14, y + name.line_height() / 2);
-            match i {
-                0 => {
+            match mark {
+                Mark::Score => {
                     let ends = [(at.0 - 14, at.1), (at.0 + 14, at.1)];
                     canvas.area.draw(&PathElement::new(ends, colour.stroke_width(2)))?;
                     canvas.area.draw(&Circle::new(at, 5, colour.filled()))?;
                 }
-                control => draw_control(canvas, control - 1, at)?,
+                Mark::Control(control) => draw_control(canvas, *control, at)?,
             }
             name.right_of(canvas, (MARGIN + SAMPLE, at.1))?;
             y += name.height() + 4;

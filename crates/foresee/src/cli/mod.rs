@@ -26,6 +26,7 @@ mod prune_model;
 mod reproduce;
 mod runs;
 mod stage;
+mod study;
 mod text;
 mod threads;
 mod time;
@@ -164,6 +165,9 @@ pub enum Command {
     ///   foresee explore --run runs/celeba --port 8080 --open
     #[command(verbatim_doc_comment)]
     Explore(explore::ExploreArgs),
+    /// Ask people to forecast what operations change: design, plan, serve and score a study.
+    #[command(subcommand)]
+    Study(study::StudyCommand),
     /// Judge a model file on faces of a folder.
     Evaluate(evaluate::EvaluateArgs),
     /// Leave out of a trained network's heads what hardly varies from face to face.
@@ -250,6 +254,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Explore(args) => explore::explore(&args),
+        Command::Study(command) => study::study(&command),
         Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Compact(args) => compact::compact(&args),
         Command::Export(args) => export::export(&args),

@@ -20,7 +20,7 @@ use crate::session::{MODEL, Session, Trained};
 use crate::stages::prune::{PruneTables, study};
 
 /// Pixels a side of a map over a face.
-pub(super) const MAP_SIDE: usize = 192;
+pub(crate) const MAP_SIDE: usize = 192;
 
 /// Faces whose features are kept.
 const KEPT_FACES: usize = 4;
@@ -30,11 +30,11 @@ const KEPT_CUTS: usize = 16;
 /// A run, opened to be explored.
 pub struct Explorer {
     /// What tells its network from others.
-    pub(super) key: String,
-    pub(super) run: Run,
-    pub(super) session: Session,
+    pub(crate) key: String,
+    pub(crate) run: Run,
+    pub(crate) session: Session,
     /// Test faces, ascending.
-    pub(super) test: Vec<usize>,
+    pub(crate) test: Vec<usize>,
     pub(super) uploads: Uploads,
     tables: OnceLock<PruneTables>,
     orders: OnceLock<Vec<PruneOrder>>,
@@ -46,7 +46,7 @@ pub struct Explorer {
 type CutKey = (Vec<usize>, Takeover);
 
 /// A face as the network sees it.
-pub(super) struct Seen {
+pub(crate) struct Seen {
     pub id: FaceId,
     /// The number that decides its noise: of an upload the one behind the last.
     pub number: usize,
@@ -61,7 +61,7 @@ pub(super) struct Seen {
 }
 
 /// Refuses logits that are not finite.
-pub(super) fn finite(logits: Vec<f32>) -> Result<Vec<f32>> {
+pub(crate) fn finite(logits: Vec<f32>) -> Result<Vec<f32>> {
     match logits.iter().all(|logit| logit.is_finite()) {
         true => Ok(logits),
         false => Err(input("the logits of this face are not finite under this operation")),
@@ -94,26 +94,26 @@ impl Explorer {
         })
     }
 
-    pub(super) fn trained(&self) -> Result<&Trained> {
+    pub(crate) fn trained(&self) -> Result<&Trained> {
         self.session.trained(&self.run)
     }
 
-    pub(super) fn data(&self) -> Result<&CelebA> {
+    pub(crate) fn data(&self) -> Result<&CelebA> {
         self.session.data(&self.run)
     }
 
     /// C.
-    pub(super) fn channels(&self) -> usize {
+    pub(crate) fn channels(&self) -> usize {
         self.run.manifest.config.model.channels
     }
 
     /// Whether the network has masks.
-    pub(super) fn has_masks(&self) -> bool {
+    pub(crate) fn has_masks(&self) -> bool {
         self.run.manifest.config.model.attention
     }
 
     /// A face of the test split or an upload; the first test face if none is named.
-    pub(super) fn face(&self, id: Option<&FaceId>) -> Result<Arc<Seen>> {
+    pub(crate) fn face(&self, id: Option<&FaceId>) -> Result<Arc<Seen>> {
         let id = id.cloned().unwrap_or(FaceId::Test(self.test[0]));
         self.faces.get(id, |id| {
             let trained = self.trained()?;
@@ -136,7 +136,7 @@ impl Explorer {
     }
 
     /// Keeps an image of the person's own, if it can be decoded; its name.
-    pub(super) fn upload(&self, file: &[u8]) -> Result<String> {
+    pub(crate) fn upload(&self, file: &[u8]) -> Result<String> {
         let preprocessing = &self.trained()?.preprocessing;
         let size = preprocessing.image_size;
         let read = preprocessing.read_bytes(file, &mut vec![0f32; 3 * size * size]);
@@ -145,7 +145,7 @@ impl Explorer {
     }
 
     /// What is seen of a face at so many pixels a side, [1, 3, size, size].
-    pub(super) fn image(&self, id: &FaceId, size: usize) -> Result<Tensor> {
+    pub(crate) fn image(&self, id: &FaceId, size: usize) -> Result<Tensor> {
         let preprocessing = Preprocessing { image_size: size, ..self.trained()?.preprocessing };
         let mut pixels = vec![0f32; 3 * size * size];
         match id {
@@ -177,7 +177,7 @@ impl Explorer {
     }
 
     /// The pixels of a face, to be drawn.
-    pub(super) fn pixels(&self, id: &FaceId, size: usize) -> Result<Face> {
+    pub(crate) fn pixels(&self, id: &FaceId, size: usize) -> Result<Face> {
         let image = self.image(id, size)?;
         let normalisation = &self.trained()?.preprocessing.normalisation;
         let pixels = FacePixels::new(&["face"], &image, normalisation)?;
@@ -185,7 +185,7 @@ impl Explorer {
     }
 
     /// The noise of the run, as the stage `transform` adds it.
-    pub(super) fn noise(&self, sigma: f64, seed: u64) -> Result<Noise> {
+    pub(crate) fn noise(&self, sigma: f64, seed: u64) -> Result<Noise> {
         let card = &self.trained()?.card;
         Ok(Noise {
             sigma,
@@ -197,7 +197,7 @@ impl Explorer {
     }
 
     /// What orders and takeovers are made from.
-    pub(super) fn tables(&self) -> Result<&PruneTables> {
+    pub(crate) fn tables(&self) -> Result<&PruneTables> {
         if let Some(tables) = self.tables.get() {
             return Ok(tables);
         }
@@ -232,7 +232,7 @@ impl Explorer {
     }
 
     /// The channels that go, the first to go first.
-    pub(super) fn pruned(&self, pruning: &Pruning) -> Result<Vec<usize>> {
+    pub(crate) fn pruned(&self, pruning: &Pruning) -> Result<Vec<usize>> {
         Ok(match pruning {
             Pruning::Channels(channels) => channels.clone(),
             Pruning::Order { count: 0, .. } => vec![],
@@ -243,7 +243,7 @@ impl Explorer {
     }
 
     /// The smaller network, if any channel goes.
-    pub(super) fn cut(&self, pruned: &[usize], takeover: Takeover) -> Result<Option<Arc<Cut>>> {
+    pub(crate) fn cut(&self, pruned: &[usize], takeover: Takeover) -> Result<Option<Arc<Cut>>> {
         if pruned.is_empty() {
             return Ok(None);
         }

@@ -122,20 +122,12 @@ fn check(forecast: &Forecast) -> Result<()> {
 }
 
 /// What the contributions of this face alone say, `[K]`.
-fn contribution(explorer: &Explorer, seen: &Seen, prepared: &Prepared) -> Result<Vec<f64>> {
-    let heads = explorer.trained()?.network.heads();
-    let pooled = heads.pool(&seen.features)?;
-    let matrix = |table: &Tensor| -> Result<Matrix> {
-        let rows = table.detach().squeeze(0)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-        Ok(Matrix::from_rows(&rows))
-    };
-    let double = |row: Vec<f32>| row.into_iter().map(f64::from).collect::<Vec<f64>>();
-    let readout: Vec<Vec<f64>> = heads.readout_weights()?.into_iter().map(double).collect();
-    let explanation = ImageExplanation {
-        products: matrix(&pooled.features)?,
-        masks: matrix(&pooled.masks)?,
-        readout: Matrix::from_rows(&readout),
-    };
+pub(crate) fn contribution(
+    explorer: &Explorer,
+    seen: &Seen,
+    prepared: &Prepared,
+) -> Result<Vec<f64>> {
+    let explanation = explanation(explorer, seen)?;
     let transformed = prepared.curve.map(|curve| {
         move |mask: f64| {
             let mut mask = [mask as f32];
@@ -147,8 +139,25 @@ fn contribution(explorer: &Explorer, seen: &Seen, prepared: &Prepared) -> Result
     Ok(explanation.contribution_change(&prepared.pruned, curve)?)
 }
 
+/// What is shown of one face.
+pub(crate) fn explanation(explorer: &Explorer, seen: &Seen) -> Result<ImageExplanation> {
+    let heads = explorer.trained()?.network.heads();
+    let pooled = heads.pool(&seen.features)?;
+    let matrix = |table: &Tensor| -> Result<Matrix> {
+        let rows = table.detach().squeeze(0)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        Ok(Matrix::from_rows(&rows))
+    };
+    let double = |row: Vec<f32>| row.into_iter().map(f64::from).collect::<Vec<f64>>();
+    let readout: Vec<Vec<f64>> = heads.readout_weights()?.into_iter().map(double).collect();
+    Ok(ImageExplanation {
+        products: matrix(&pooled.features)?,
+        masks: matrix(&pooled.masks)?,
+        readout: Matrix::from_rows(&readout),
+    })
+}
+
 /// What the gradients say, of an operation that prunes and does nothing else.
-fn first_order(
+pub(crate) fn first_order(
     explorer: &Explorer,
     seen: &Seen,
     prepared: &Prepared,

@@ -25,5 +25,10 @@ mod uploads;
 mod view;
 
 pub use self::explorer::Explorer;
+pub(crate) use self::explorer::Seen;
+pub(crate) use self::forecast::{contribution, explanation, first_order};
+pub(crate) use self::operation::Prepared;
+pub(crate) use self::picture::in_colour;
 pub use self::routes::router;
 pub(crate) use self::serve::serve;
+pub(crate) use self::view::{FaceId, Operation, Pruning, Tone};

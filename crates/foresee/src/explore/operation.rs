@@ -12,7 +12,7 @@ use super::view::{FaceId, Operation, View};
 use crate::error::Result;
 
 /// An operation, made ready for this network.
-pub(super) struct Prepared {
+pub(crate) struct Prepared {
     pub pruned: Vec<usize>,
     pub cut: Option<Arc<Cut>>,
     pub curve: Option<PowerCurve>,

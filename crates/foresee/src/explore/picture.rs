@@ -6,7 +6,7 @@ use foresee_report::{About, AttributionKind, Face, overlay};
 use crate::error::Result;
 
 /// A face in colour.
-pub(super) fn in_colour(face: &Face) -> Result<Vec<u8>> {
+pub(crate) fn in_colour(face: &Face) -> Result<Vec<u8>> {
     let rgb: Vec<u8> =
         face.rgb.iter().flatten().map(|v| (v * 255.).clamp(0., 255.).round() as u8).collect();
     let mut bytes = vec![];

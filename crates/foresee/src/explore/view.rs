@@ -12,7 +12,7 @@ use crate::error::{Result, input};
 
 /// A face: one of the run's test split, or one that the person gave.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum FaceId {
+pub(crate) enum FaceId {
     /// Its number among the run's faces.
     Test(usize),
     /// `u` and the beginning of its hash.
@@ -74,7 +74,7 @@ impl MaskMeasure {
 
 /// n and β of the tone curve (Eq. 11 and 12).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Tone {
+pub(crate) struct Tone {
     pub n: f64,
     pub beta: f64,
 }
@@ -87,7 +87,7 @@ impl Tone {
 
 /// Which channels go.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Pruning {
+pub(crate) enum Pruning {
     /// The first of an order.
     Order { rule: PruneRule, seed: u64, count: usize },
     /// These, in this order.
@@ -96,7 +96,7 @@ pub(super) enum Pruning {
 
 /// What is done to the network and its image.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Operation {
+pub(crate) struct Operation {
     pub tone: Option<Tone>,
     /// σ of the noise, and the seed of its draw.
     pub sigma: f64,

@@ -33,6 +33,11 @@ impl Guard {
         Ok(Self { address, token })
     }
 
+    /// The port that it is at.
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// What the link needs, if anything.
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()

@@ -1,0 +1,123 @@
+//! The file in which a study stands. It can be preregistered.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use foresee_files::write_atomic;
+use foresee_people::Assignment;
+use serde::{Deserialize, Serialize};
+
+use super::choices::Choices;
+use crate::error::{Result, input};
+use crate::hash::sha256;
+
+/// The version of the file's form.
+const FORM: u32 = 1;
+
+/// A study as it was designed and drawn: `design.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Design {
+    form: u32,
+    /// What the network was trained on.
+    pub(super) data: String,
+    /// Whether its faces are drawn.
+    pub(super) synthetic: bool,
+    /// The network's file.
+    pub(super) model_sha256: String,
+    /// Of its materials: data/items.csv and data/pictures.csv.
+    pub(super) materials_sha256: Vec<String>,
+    /// Its channels.
+    pub(super) channels: usize,
+    /// Attributes that are asked for.
+    pub(super) asked_attributes: Vec<String>,
+    /// Numbers of the test faces.
+    pub(super) test_faces: Vec<usize>,
+    /// Numbers of the test faces for practice.
+    pub(super) practice_faces: Vec<usize>,
+    /// What was chosen.
+    pub(super) choices: Choices,
+}
+
+/// What `make` has drawn.
+pub(super) struct Drawn {
+    pub data: String,
+    pub synthetic: bool,
+    pub model_sha256: String,
+    pub materials_sha256: Vec<String>,
+    pub channels: usize,
+    pub asked_attributes: Vec<String>,
+    pub test_faces: Vec<usize>,
+    pub practice_faces: Vec<usize>,
+}
+
+const HEAD: &str = "\
+# A forward simulation study, made by `foresee study new`. Everything that decides who sees what, who
+# is left out and what is compared is in this file and in data/: it can be preregistered as it is.
+# Texts may be edited until the first person has agreed to take part, and nothing after that.
+
+";
+
+impl Design {
+    /// The file's name in the study's folder.
+    pub(super) const FILE: &'static str = "design.toml";
+
+    pub(super) fn new(choices: Choices, drawn: Drawn) -> Self {
+        Self {
+            form: FORM,
+            data: drawn.data,
+            synthetic: drawn.synthetic,
+            model_sha256: drawn.model_sha256,
+            materials_sha256: drawn.materials_sha256,
+            channels: drawn.channels,
+            asked_attributes: drawn.asked_attributes,
+            test_faces: drawn.test_faces,
+            practice_faces: drawn.practice_faces,
+            choices,
+        }
+    }
+
+    pub(super) fn path(study: &Path) -> PathBuf {
+        study.join(Self::FILE)
+    }
+
+    /// Reads the design of the study in a folder, and its hash.
+    ///
+    /// # Errors
+    /// If there is none, or it is not in this program's form.
+    pub fn read(study: &Path) -> Result<(Self, String)> {
+        let path = Self::path(study);
+        let text = std::fs::read_to_string(&path).map_err(|e| {
+            input(format!("{} has no study ({e}); make one with `study new`", study.display()))
+        })?;
+        let shown = path.display();
+        let design: Self =
+            toml::from_str(&text).map_err(|e| input(format!("{shown} cannot be read: {e}")))?;
+        if design.form != FORM {
+            let form = design.form;
+            return Err(input(format!("{shown} has form {form}; this program reads form {FORM}")));
+        }
+        let faces = design.test_faces.len();
+        if faces != design.choices.faces || design.practice_faces.len() != design.choices.practice {
+            return Err(input(format!("{shown}: the lists of faces are not as long as chosen")));
+        }
+        design.choices.check(usize::MAX)?;
+        Ok((design, sha256(text.as_bytes())))
+    }
+
+    pub(super) fn write(&self, study: &Path) -> Result<()> {
+        let text = toml::to_string_pretty(self).context("the design")?;
+        Ok(write_atomic(&Self::path(study), format!("{HEAD}{text}").as_bytes())?)
+    }
+
+    /// Who sees what.
+    pub(super) fn assignment(&self) -> Assignment {
+        Assignment {
+            arms: self.choices.arms.len(),
+            faces: self.choices.faces,
+            operations: self.choices.operations.len(),
+            trials: self.choices.trials,
+            seed: self.choices.seed,
+        }
+    }
+}
