@@ -115,7 +115,7 @@ pub fn cell_grids(
     let bottom = layout.bottom(grids.len());
     let room = style.units() - 2 * MARGIN;
     let order = format!(
-        "Each panel: {} × {} channels; feature id 0 is at the top left, rows come first.",
+        "Each panel: {} × {} channels; the first is at the top left, rows come first.",
         layout.across, layout.down
     );
     let order = style.fitted(&order, SMALL, room);

@@ -1,4 +1,4 @@
-//! Numbers before and after, and a bar for each change.
+//! Bars to both sides of 0: of changes, with the numbers before and after, and of values.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
@@ -53,18 +53,51 @@ pub fn change_bars(
     source: &Source,
     style: &Style,
 ) -> Result<Figure> {
-    let layout = Layout::new(rows, style);
-    let bottom = layout.top + ROW * rows.len() as i32;
+    let layout = Layout::new(rows, true, style);
+    let bottom = layout.bottom(rows);
     let legend = style.fitted(&format!("*: {mark}"), SMALL, style.units() - 2 * MARGIN);
     draw(name, bottom + 2 * ROW + legend.height(), source, style, |canvas| {
         layout.head(canvas)?;
-        for (i, row) in (0..).zip(rows) {
-            layout.row(canvas, row, layout.top + ROW * i + ROW / 2)?;
-        }
-        let zero = [(layout.zero, layout.top), (layout.zero, bottom)];
-        canvas.area.draw(&PathElement::new(zero, BLACK.stroke_width(1)))?;
+        layout.rows(canvas, rows)?;
         canvas.below(unit, (layout.zero, bottom + 4), SMALL)?;
         legend.right_of(canvas, (MARGIN, bottom + ROW + 4 + legend.line_height() / 2))
+    })
+}
+
+/// Draws a bar for each named value, one below the other. `unit` is written below them.
+///
+/// ```
+/// use foresee_report::{Source, Style, value_bars};
+///
+/// let rows = [("Smiling".to_owned(), 1.25), ("Bald".to_owned(), -0.5)];
+/// let source = Source { data: "40 drawn faces".into(), synthetic: true };
+/// let figure = value_bars("values", &rows, "contribution", &source, &Style::default())?;
+/// assert!(figure.svg().contains("+1.250") && figure.svg().contains("-0.500"));
+/// # Ok::<(), foresee_report::Error>(())
+/// ```
+///
+/// # Errors
+/// If it cannot be drawn.
+pub fn value_bars(
+    name: &str,
+    rows: &[(String, f64)],
+    unit: &str,
+    source: &Source,
+    style: &Style,
+) -> Result<Figure> {
+    let bar = |(name, value): &(String, f64)| ChangeBar {
+        name: name.clone(),
+        before: 0.,
+        after: *value,
+        marked: false,
+    };
+    let rows: Vec<ChangeBar> = rows.iter().map(bar).collect();
+    let layout = Layout::new(&rows, false, style);
+    let bottom = layout.bottom(&rows);
+    let unit = style.fitted(unit, SMALL, style.units() - 2 * MARGIN);
+    draw(name, bottom + ROW + unit.height(), source, style, |canvas| {
+        layout.rows(canvas, &rows)?;
+        unit.centred(canvas, (style.units() / 2, bottom + 8 + unit.height() / 2))
     })
 }
 
@@ -76,19 +109,35 @@ struct Layout {
     zero: i32,
     /// Units of a change of 1.
     scale: f64,
+    /// Whether the numbers before and after stand in columns.
+    columns: bool,
 }
 
 impl Layout {
-    fn new(rows: &[ChangeBar], style: &Style) -> Self {
+    fn new(rows: &[ChangeBar], columns: bool, style: &Style) -> Self {
         let names = style.units() / 4;
-        let left = names + 2 * NUMBER;
+        let left = if columns { names + 2 * NUMBER } else { names };
         let right = style.units() - MARGIN;
         let sizes = rows.iter().map(ChangeBar::change).filter(|change| change.is_finite());
         let largest = sizes.fold(0., |most: f64, change| most.max(change.abs()));
         // The number of a change stands behind its bar.
         let room = f64::from((right - left) / 2 - NUMBER);
         let scale = if largest > 0. { room / largest } else { 0. };
-        Self { names, top: ROW + 10, zero: (left + right) / 2, scale }
+        let top = if columns { ROW + 10 } else { 10 };
+        Self { names, top, zero: (left + right) / 2, scale, columns }
+    }
+
+    fn bottom(&self, rows: &[ChangeBar]) -> i32 {
+        self.top + ROW * rows.len() as i32
+    }
+
+    fn rows(&self, canvas: &Canvas, rows: &[ChangeBar]) -> Drawn {
+        for (i, row) in (0..).zip(rows) {
+            self.row(canvas, row, self.top + ROW * i + ROW / 2)?;
+        }
+        let zero = [(self.zero, self.top), (self.zero, self.bottom(rows))];
+        canvas.area.draw(&PathElement::new(zero, BLACK.stroke_width(1)))?;
+        Ok(())
     }
 
     fn head(&self, canvas: &Canvas) -> Drawn {
@@ -107,8 +156,10 @@ impl Layout {
         );
         name.left_of(canvas, (self.names - 4, y))?;
         let number = |value: f64| format!("{value:.2}");
-        canvas.left_of(&number(row.before), (self.names + NUMBER - 8, y), SMALL)?;
-        canvas.left_of(&number(row.after), (self.names + 2 * NUMBER - 8, y), SMALL)?;
+        if self.columns {
+            canvas.left_of(&number(row.before), (self.names + NUMBER - 8, y), SMALL)?;
+            canvas.left_of(&number(row.after), (self.names + 2 * NUMBER - 8, y), SMALL)?;
+        }
         if !row.change().is_finite() {
             return Ok(());
         }

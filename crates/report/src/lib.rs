@@ -40,7 +40,7 @@ pub use about::About;
 pub use architecture::{Architecture, architecture};
 pub use cell::{Cell, Fixed, Scientific};
 pub use cell_grid::{CellGrid, cell_grids};
-pub use change_bars::{ChangeBar, change_bars};
+pub use change_bars::{ChangeBar, change_bars, value_bars};
 pub use curves::curves;
 pub use error::{Error, Result};
 pub use face::Face;

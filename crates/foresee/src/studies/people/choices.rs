@@ -141,7 +141,7 @@ impl std::str::FromStr for Arm {
             Some(shown) => Ok(Self { shown, shuffled }),
             None => Err(format!(
                 "{id:?} is no arm; give none, masks, contributions, correlation or an attribution \
-                 method such as grad_cam, and shuffled_ before it for the control"
+                 method such as grad-cam, and shuffled_ before it for the control"
             )),
         }
     }
@@ -394,9 +394,9 @@ mod tests {
         let choices = Choices { completion_code: "C1".into(), ..Choices::default() };
         let text = toml::to_string_pretty(&choices)?;
         assert_eq!(toml::from_str::<Choices>(&text)?, choices);
-        let few: Choices = toml::from_str("arms = [\"none\", \"shuffled_grad_cam\"]\ntrials = 3")?;
+        let few: Choices = toml::from_str("arms = [\"none\", \"shuffled_grad-cam\"]\ntrials = 3")?;
         assert_eq!((few.trials, few.faces, few.control()), (3, 24, Some(1)));
-        assert_eq!(few.arms[1].to_string(), "shuffled_grad_cam");
+        assert_eq!(few.arms[1].to_string(), "shuffled_grad-cam");
         few.check(100)
     }
 

@@ -8,8 +8,8 @@ use foresee_celeba::{ATTRIBUTES, display_name};
 use foresee_files::write_atomic;
 use foresee_people::Matrix;
 use foresee_report::{
-    AttributionColumn, AttributionMethod, CellGrid, ChangeBar, Figure, Format, HeatMap, Preset,
-    Source, Style, cell_grids, change_bars, face_attributions, heat_maps,
+    AttributionColumn, AttributionMethod, CellGrid, Figure, Format, HeatMap, Preset, Source, Style,
+    cell_grids, face_attributions, heat_maps, value_bars,
 };
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -190,15 +190,14 @@ impl Pictures<'_> {
         let shown = explanation(self.explorer, seen)?;
         let bar = |&k: &usize| {
             let of = |&c: &usize| shown.products.get(k, c) * shown.readout.get(k, c);
-            let after: f64 = channels.iter().map(of).sum();
-            ChangeBar { name: display_name(ATTRIBUTES[k]), before: 0., after, marked: false }
+            (display_name(ATTRIBUTES[k]), channels.iter().map(of).sum())
         };
-        let bars: Vec<ChangeBar> = self.asked.iter().map(bar).collect();
-        let axis = match prepared.pruned.is_empty() {
-            true => "what all channels add to the answer (right: for yes)",
-            false => "what the removed channels add to the answer (right: for yes)",
+        let bars: Vec<(String, f64)> = self.asked.iter().map(bar).collect();
+        let unit = match prepared.pruned.is_empty() {
+            true => "what all channels add to the answer (to the right: for yes)",
+            false => "what the removed channels add to the answer (to the right: for yes)",
         };
-        Ok(change_bars("contributions", &bars, axis, "", &self.source(), &self.style())?)
+        Ok(value_bars("contributions", &bars, unit, &self.source(), &self.style())?)
     }
 
     fn correlation(&self, seen: &Seen, prepared: &Prepared) -> Result<Figure> {

@@ -20,6 +20,9 @@ const TITLE: &str = "A study with people";
 const FIGURE: [PeopleScore; 4] =
     [PeopleScore::Skill, PeopleScore::RankOfOutputs, PeopleScore::Locality, PeopleScore::Direction];
 
+/// Answers of a point of the figure of calibration, at least.
+const FEWEST: usize = 10;
+
 /// Writes figures, tables and report.html.
 pub(crate) fn write_report(analysis: &Analysis) -> Result<()> {
     let source = source(analysis);
@@ -124,7 +127,8 @@ fn dot(rows: &[ScoreRow], group: &str, score: PeopleScore) -> Dot {
 fn calibration_figure(rows: &[CalibrationRow], source: &Source, style: &Style) -> Result<Figure> {
     let groups = distinct(rows.iter().map(|row| &row.group));
     let curve = |(i, group): (usize, &String)| {
-        let points = rows.iter().filter(|row| row.group == *group);
+        let counts = |row: &&CalibrationRow| row.group == *group && row.answers >= FEWEST;
+        let points = rows.iter().filter(counts);
         let points = points.map(|row| (row.confidence, row.right)).collect();
         Curve::new(group.clone(), points, i % 7, LineStyle::Solid)
     };
@@ -139,14 +143,16 @@ fn calibration_figure(rows: &[CalibrationRow], source: &Source, style: &Style) -
         levels: vec![],
     };
     let drawn = curves("people_calibration", &[panel], source, style)?;
-    Ok(drawn.about(about(
-        "How often people named the attribute that changes most, over how sure they were of it.",
-        CalibrationRow::PATH,
-    )))
+    let caption = format!(
+        "How often people named the attribute that changes most, over how sure they were of it. \
+         Points of fewer than {FEWEST} answers are left out; data/calibration.csv has them."
+    );
+    Ok(drawn.about(about(&caption, CalibrationRow::PATH)))
 }
 
 fn interval(estimate: f64, low: f64, high: f64) -> String {
     match low.is_finite() {
+        _ if !estimate.is_finite() => number(estimate, 3),
         true => format!("{} [{}, {}]", number(estimate, 3), number(low, 3), number(high, 3)),
         false => format!("{} (one person: no spread)", number(estimate, 3)),
     }
@@ -166,8 +172,11 @@ fn scores_table(rows: &[ScoreRow]) -> Table {
         let Some(first) = of_group().next() else { continue };
         let cell = |score: PeopleScore| match of_group().find(|row| row.score == score) {
             Some(row) => {
-                let chance = number(row.chance, 3);
-                format!("{} ({chance})", interval(row.estimate, row.low, row.high))
+                let value = interval(row.estimate, row.low, row.high);
+                match row.chance.is_finite() {
+                    true => format!("{value} ({})", number(row.chance, 3)),
+                    false => value,
+                }
             }
             None => "–".into(),
         };

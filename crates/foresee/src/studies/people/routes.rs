@@ -348,7 +348,7 @@ async fn consent(State(shared): State<Shared>, headers: HeaderMap, sent: Body) -
         let admitted = shared.study.database.admit(participant, &identifiers, code, most)?;
         let person = admitted.ok_or_else(|| {
             let reason = "enough people have taken part: thank you, and sorry";
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason)
+            Refusal::new(StatusCode::GONE, reason)
         })?;
         Ok((shared.document(Some(&person))?, person.key))
     };

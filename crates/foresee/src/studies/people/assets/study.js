@@ -13,6 +13,8 @@ const PERSON = [
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10000;
 const REQUEST_LIMIT = 15000;
+// In seconds; the server refuses more.
+const LONGEST_TRIAL = 86400;
 const KEPT = "foresee-answer-";
 const OFFLINE = "No connection; your answer is kept and sent again.";
 const OFFLINE_READ = "No connection; trying again.";
@@ -123,6 +125,7 @@ async function renew() {
   if (!newest) return;
   const wasIn = session.consented;
   session = newest;
+  if (session.withdrawn) ending = "withdrawn";
   if (wasIn && !session.consented) {
     throw new Error("The server has no answers of yours; you may have withdrawn in another tab.");
   }
@@ -205,7 +208,7 @@ async function deliver(answer) {
 }
 
 async function sendKept() {
-  const answer = session.consented && !session.finished ? kept(session.next) : null;
+  const answer = isIn() ? kept(session.next) : null;
   if (answer) await deliver(answer);
 }
 
@@ -304,7 +307,7 @@ const OBJECT = jsPsychModule.ParameterType.OBJECT;
 
 function identifiers() {
   const given = new URLSearchParams(location.search);
-  return Object.fromEntries([...given].filter(([name]) => PERSON.includes(name)));
+  return Object.fromEntries([...given].filter(([name, value]) => value && PERSON.includes(name)));
 }
 
 class ConsentPlugin {
@@ -633,14 +636,14 @@ class PredictionPlugin {
         place: this.item.place,
         after: this.rows.map((row) => row.after()),
         confidence: this.confidence.input.valueAsNumber,
-        seconds: Math.round(1000 * seconds) / 1000,
+        seconds: Math.min(LONGEST_TRIAL, Math.round(1000 * seconds) / 1000),
       });
     } catch (error) {
       fail(error);
     }
     this.watch.stop();
-    // Whoever withdrew is on another screen already.
-    if (ending !== "withdrawn") this.jsPsych.finishTrial({ place: this.item.place, seconds });
+    // Whoever withdrew here is on another screen already.
+    if (this.store.isConnected) this.jsPsych.finishTrial({ place: this.item.place, seconds });
   }
 }
 

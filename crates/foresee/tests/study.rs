@@ -1,0 +1,579 @@
+//! `foresee study`: a design, people who answer through the router, and the scores of it.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use clap::Parser;
+use foresee::studies::people::{Database, Design, Materials, Study, router};
+use foresee::web::Guard;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+const HOST: &str = "127.0.0.1:4321";
+
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: foresee::cli::Command,
+}
+
+fn foresee(arguments: &[&str]) -> AnyResult {
+    let cli = Cli::try_parse_from(["foresee"].iter().chain(arguments))?;
+    Ok(foresee::cli::run(cli.command)?)
+}
+
+const CHOICES: &str = r#"
+arms = ["none", "contributions", "shuffled_contributions"]
+faces = 4
+asked = 3
+trials = 4
+practice = 1
+checks = 1
+resamples = 50
+identifiers = ["PROLIFIC_PID", "STUDY_ID"]
+completion_link = "https://example.org/complete?cc={code}"
+operations = [
+    { kind = "prune", rule = "random", share = 0.5 },
+    { kind = "tone_curve", n = 3.0, beta = 0.0 },
+]
+"#;
+
+/// A run of some seconds and a study on it, which tests copy.
+fn made() -> &'static Path {
+    static MADE: OnceLock<TempDir> = OnceLock::new();
+    let folder = MADE.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let without = ["predict.images=0", "attribute.images=0", "figures.formats=[\"svg\"]"];
+        let run = path("run");
+        let mut reproduce = vec!["reproduce", "--profile", "smoke", "--out", &run];
+        reproduce.extend(without.iter().flat_map(|setting| ["--set", setting]));
+        foresee(&reproduce).expect("a run");
+        std::fs::write(path("choices.toml"), CHOICES).expect("choices");
+        let new = ["study", "new", "--run", &run, "--out", &path("study")];
+        let choices = path("choices.toml");
+        foresee(&[&new[..], &["--choices", &choices]].concat()).expect("a study");
+        folder
+    });
+    folder.path()
+}
+
+fn copy(from: &Path, to: &Path) -> AnyResult {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &to)?,
+            false => drop(std::fs::copy(entry.path(), to)?),
+        }
+    }
+    Ok(())
+}
+
+/// A study of its own.
+fn study() -> AnyResult<(TempDir, PathBuf)> {
+    let folder = tempfile::tempdir()?;
+    let study = folder.path().join("study");
+    copy(&made().join("study"), &study)?;
+    Ok((folder, study))
+}
+
+struct Server {
+    router: Router,
+    runtime: tokio::runtime::Runtime,
+}
+
+struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn json(&self) -> AnyResult<Value> {
+        Ok(serde_json::from_slice(&self.body)?)
+    }
+}
+
+impl Server {
+    fn start(study: &Path) -> AnyResult<Self> {
+        let (design, hash) = Design::read(study)?;
+        let materials = Materials::read(study, &design)?;
+        let database = Database::open(study, &hash, false)?;
+        let guard = Guard::new(HOST.parse()?)?;
+        let router = router(Study { design, materials, database }, guard);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
+        Ok(Self { router, runtime })
+    }
+
+    fn send(&self, request: Request<Body>) -> AnyResult<Reply> {
+        self.runtime.block_on(async {
+            let response = self.router.clone().oneshot(request).await?;
+            let (parts, body) = response.into_parts();
+            let body = to_bytes(body, usize::MAX).await?.to_vec();
+            Ok(Reply { status: parts.status, headers: parts.headers, body })
+        })
+    }
+
+    fn get(&self, address: &str, cookie: &str) -> AnyResult<Reply> {
+        let request = Request::get(address).header("host", HOST).header("cookie", cookie);
+        self.send(request.body(Body::empty())?)
+    }
+
+    fn post(&self, address: &str, cookie: &str, document: &Value) -> AnyResult<Reply> {
+        let request = Request::post(address).header("host", HOST).header("cookie", cookie);
+        self.send(request.body(document.to_string().into())?)
+    }
+
+    /// Agrees to take part; the cookie and the session.
+    fn agree(&self, identifiers: &Value) -> AnyResult<(String, Value)> {
+        let reply = self.post("/api/consent", "", &json!({ "identifiers": identifiers }))?;
+        assert_eq!(reply.status, StatusCode::OK, "{}", String::from_utf8_lossy(&reply.body));
+        let cookie = reply.headers["set-cookie"].to_str()?.to_owned();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+        let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+        Ok((cookie, reply.json()?))
+    }
+}
+
+fn answer(place: usize, after: [f64; 3]) -> Value {
+    json!({ "place": place, "after": after, "confidence": 60, "seconds": 9.5 })
+}
+
+/// What an attentive person answers to a trial.
+fn attentive(trial: &Value, place: usize) -> Value {
+    let instruction = trial["instruction"].as_str().unwrap_or_default();
+    let end = if instruction.contains("100 %") { 100. } else { 0. };
+    match instruction.is_empty() {
+        true => answer(place, [80., 10. + place as f64, 50.]),
+        false => answer(place, [end; 3]),
+    }
+}
+
+/// Answers everything; the code.
+fn finish(server: &Server, cookie: &str, session: &Value) -> AnyResult<String> {
+    let trials = session["trials"].as_array().ok_or("trials")?;
+    let mut code = None;
+    for (place, trial) in trials.iter().enumerate() {
+        let reply = server.post("/api/answer", cookie, &attentive(trial, place))?;
+        assert_eq!(reply.status, StatusCode::OK, "{}", String::from_utf8_lossy(&reply.body));
+        let reply = reply.json()?;
+        assert_eq!(reply["next"], place + 1);
+        // Only practice tells what happened.
+        assert_eq!(reply["truth"].is_array(), place == 0, "{place}");
+        code = reply["code"].as_str().map(str::to_owned);
+        assert_eq!(code.is_some(), place + 1 == trials.len());
+    }
+    Ok(code.ok_or("a code")?)
+}
+
+#[test]
+fn a_whole_study_from_design_to_scores() -> AnyResult {
+    let (_folder, study) = study()?;
+    let server = Server::start(&study)?;
+    let before = server.get("/api/session", "")?.json()?;
+    assert_eq!(before["consented"], false);
+    assert!(before.get("trials").is_none(), "nothing is asked before consent");
+    let mut codes = BTreeSet::new();
+    for person in 0..6 {
+        let (cookie, session) =
+            server.agree(&json!({ "PROLIFIC_PID": format!("P{person}"), "workerId": "no" }))?;
+        assert_eq!(session["trials"].as_array().map(Vec::len), Some(6));
+        assert_eq!(session["synthetic"], true);
+        codes.insert(finish(&server, &cookie, &session)?);
+        let after = server.get("/api/session", &cookie)?.json()?;
+        let link = after["completion_link"].as_str().unwrap_or_default();
+        assert!(link.starts_with("https://example.org/complete?cc="), "{link}");
+    }
+    assert_eq!(codes.len(), 6);
+    drop(server);
+    let shown = study.display().to_string();
+    foresee(&["study", "score", &shown])?;
+    let page = std::fs::read_to_string(study.join("report.html"))?;
+    assert!(page.contains("A study with people: ") && !page.contains("SIMULATED PEOPLE"));
+    let answers = std::fs::read_to_string(study.join("data/answers.csv"))?;
+    assert_eq!(answers.lines().count(), 1 + 6 * 6 * 3);
+    for secret in ["P0", "workerId", codes.first().ok_or("a code")?.as_str()] {
+        let files = ["answers", "people", "scores", "codebook"];
+        for file in files.map(|file| study.join(format!("data/{file}.csv"))) {
+            assert!(!std::fs::read_to_string(&file)?.contains(secret), "{file:?} tells {secret}");
+        }
+    }
+    direction_by_hand(&study, &answers)
+}
+
+/// The score of the directions, computed anew from the published answers.
+fn direction_by_hand(study: &Path, answers: &str) -> AnyResult {
+    let mut lines = answers.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let head = lines.next().ok_or("a head")?;
+    let column = |name: &str| head.iter().position(|column| *column == name).ok_or("a column");
+    let (person, trial) = (column("person")?, column("trial")?);
+    let numbers = [column("before")?, column("after")?, column("forecast")?];
+    let mut people = vec![(0., 0.); 6];
+    for row in lines.filter(|row| row[trial] == "counted") {
+        let value = |i: usize| row[numbers[i]].parse::<f64>();
+        let (before, after, forecast) = (value(0)?, value(1)?, value(2)?);
+        if (after - before).abs() < 2. {
+            continue;
+        }
+        let sums = &mut people[row[person].parse::<usize>()?];
+        sums.1 += 1.;
+        sums.0 += match forecast == before.round() {
+            true => 0.5,
+            false => f64::from(u8::from((after > before) == (forecast > before))),
+        };
+    }
+    let shares = people.iter().filter(|(_, count)| *count > 0.).map(|(right, count)| right / count);
+    let shares: Vec<f64> = shares.collect();
+    let expected = shares.iter().sum::<f64>() / shares.len() as f64;
+    let scores = std::fs::read_to_string(study.join("data/scores.csv"))?;
+    let row = scores.lines().find(|line| line.starts_with("everybody,everybody,direction,"));
+    let found = row.and_then(|row| row.split(',').nth(3)).ok_or("a score")?;
+    match shares.is_empty() {
+        true => assert!(found.is_empty() || found == "NaN", "{found}"),
+        false => assert!((found.parse::<f64>()? - expected).abs() < 1e-9, "{found} {expected}"),
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_is_counted_twice_and_nothing_out_of_turn() -> AnyResult {
+    let (_folder, study) = study()?;
+    let server = Server::start(&study)?;
+    let (cookie, session) = server.agree(&json!({ "PROLIFIC_PID": "P" }))?;
+    let early = server.post("/api/answer", &cookie, &answer(2, [1.; 3]))?;
+    assert_eq!(early.status, StatusCode::CONFLICT);
+    let first = server.post("/api/answer", &cookie, &answer(0, [1.; 3]))?.json()?;
+    assert_eq!((&first["already"], &first["next"]), (&json!(false), &json!(1)));
+    let again = server.post("/api/answer", &cookie, &answer(0, [2.; 3]))?.json()?;
+    assert_eq!((&again["already"], &again["next"]), (&json!(true), &json!(1)));
+    // Another browser of the same participant goes on where this one is.
+    let (other, resumed) = server.agree(&json!({ "PROLIFIC_PID": "P" }))?;
+    assert_eq!((&other, &resumed["next"]), (&cookie, &json!(1)));
+    assert_eq!(resumed["trials"], session["trials"]);
+    // So does a server that is started anew.
+    drop(server);
+    let server = Server::start(&study)?;
+    assert_eq!(server.get("/api/session", &cookie)?.json()?["next"], 1);
+    for wrong in [
+        json!({ "place": 1, "after": [1, 2], "confidence": 60, "seconds": 1 }),
+        json!({ "place": 1, "after": [1, 2, 101], "confidence": 60, "seconds": 1 }),
+        json!({ "place": 1, "after": [1, 2, 3], "confidence": -1, "seconds": 1 }),
+        json!({ "place": 1, "after": [1, 2, 3], "confidence": 60, "seconds": 1e9 }),
+        json!({ "place": 99, "after": [1, 2, 3], "confidence": 60, "seconds": 1 }),
+        json!({ "place": 1, "after": [1, 2, 3], "confidence": 60, "seconds": 1, "arm": 2 }),
+        json!([]),
+    ] {
+        let reply = server.post("/api/answer", &cookie, &wrong)?;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    // Faces and explanations are each person's own.
+    assert_eq!(server.get("/image/face.png?place=0", "")?.status, StatusCode::FORBIDDEN);
+    let face = server.get("/image/face.png?place=0", &cookie)?;
+    assert!(face.body.starts_with(b"\x89PNG"));
+    for trial in session["trials"].as_array().ok_or("trials")? {
+        if let Some(address) = trial["explanation"].as_str() {
+            assert!(server.get(address, &cookie)?.body.starts_with(b"\x89PNG"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn who_withdraws_is_forgotten() -> AnyResult {
+    let (_folder, study) = study()?;
+    let server = Server::start(&study)?;
+    let (cookie, session) = server.agree(&json!({ "PROLIFIC_PID": "Somebody" }))?;
+    finish(&server, &cookie, &session)?;
+    let (second, session) = server.agree(&json!({}))?;
+    finish(&server, &second, &session)?;
+    assert_eq!(server.post("/api/withdraw", &cookie, &json!({}))?.status, StatusCode::OK);
+    let after = server.get("/api/session", &cookie)?.json()?;
+    assert_eq!((&after["withdrawn"], &after["code"]), (&json!(true), &Value::Null));
+    let refused = server.post("/api/answer", &cookie, &answer(0, [1.; 3]))?;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    drop(server);
+    foresee(&["study", "score", &study.display().to_string()])?;
+    let people = std::fs::read_to_string(study.join("data/people.csv"))?;
+    assert!(people.lines().nth(1).is_some_and(|row| row.starts_with("0,")), "{people}");
+    let answers = std::fs::read_to_string(study.join("data/answers.csv"))?;
+    assert!(answers.lines().skip(1).all(|row| row.starts_with("1,")));
+    // One person has no spread.
+    let scores = std::fs::read_to_string(study.join("data/scores.csv"))?;
+    let row = scores.lines().find(|row| row.starts_with("everybody,everybody,largest,"));
+    let cells: Vec<&str> = row.ok_or("a score")?.split(',').collect();
+    assert!(cells[4].is_empty() || cells[4] == "NaN", "{cells:?}");
+    Ok(())
+}
+
+#[test]
+fn simulated_people_are_marked_and_kept_apart() -> AnyResult {
+    let (_folder, study) = study()?;
+    let shown = study.display().to_string();
+    foresee(&["study", "simulate", &shown, "--people", "12"])?;
+    foresee(&["study", "score", &shown, "--simulated"])?;
+    assert!(foresee(&["study", "score", &shown]).is_err(), "no person has answered");
+    let page = std::fs::read_to_string(study.join("simulated/report.html"))?;
+    assert!(page.contains("(SIMULATED PEOPLE)"));
+    for file in ["figures/people_scores.svg", "tables/people_scores.md"] {
+        let text = std::fs::read_to_string(study.join("simulated").join(file))?;
+        assert!(text.contains("SIMULATED PEOPLE"), "{file}");
+    }
+    for file in ["scores", "contrasts", "calibration", "answers", "people", "codebook"] {
+        let csv = std::fs::read_to_string(study.join(format!("simulated/data/{file}.csv")))?;
+        assert!(csv.lines().skip(1).all(|row| row.contains("simulated people, synthetic")));
+    }
+    let plan = ["study", "plan", &shown, "--people", "4,8", "--studies", "5"];
+    foresee(&plan)?;
+    assert!(std::fs::read_to_string(study.join("data/power.csv"))?.contains("simulated people"));
+    Ok(())
+}
+
+#[test]
+fn a_design_stands_once_somebody_has_agreed() -> AnyResult {
+    let (_folder, study) = study()?;
+    let edit = |from: &str, to: &str| -> AnyResult {
+        let file = study.join("design.toml");
+        let text = std::fs::read_to_string(&file)?;
+        assert!(text.contains(from));
+        Ok(std::fs::write(&file, text.replacen(from, to, 1))?)
+    };
+    Server::start(&study)?;
+    edit("voluntary", "free")?;
+    Server::start(&study)?.agree(&json!({}))?;
+    edit("free", "voluntary")?;
+    let error = Server::start(&study).err().ok_or("a changed design is refused")?.to_string();
+    assert!(error.contains("answers to another design"), "{error}");
+    edit("voluntary", "free")?;
+    Server::start(&study)?;
+    let shown = study.display().to_string();
+    let run = made().join("run").display().to_string();
+    let again = ["study", "new", "--run", &run, "--out", &shown, "--overwrite"];
+    assert!(foresee(&again).is_err(), "answers are never overwritten");
+    // Materials that were touched are refused.
+    let items = study.join("data/items.csv");
+    let text = std::fs::read_to_string(&items)?;
+    std::fs::write(&items, text.replacen(",0,", ",1,", 1))?;
+    assert!(Server::start(&study).is_err());
+    Ok(())
+}
+
+#[test]
+fn many_people_at_once_are_balanced() -> AnyResult {
+    let (_folder, study) = study()?;
+    let server = Server::start(&study)?;
+    const PEOPLE: usize = 60;
+    let statuses: Vec<StatusCode> = server.runtime.block_on(async {
+        let person = |number: usize| {
+            let router = server.router.clone();
+            tokio::spawn(async move {
+                let send = |address: &str, cookie: &str, document: Value| {
+                    let request =
+                        Request::post(address).header("host", HOST).header("cookie", cookie);
+                    let request = request.body(Body::from(document.to_string()));
+                    router.clone().oneshot(request.expect("a request"))
+                };
+                let identifiers = json!({ "PROLIFIC_PID": format!("P{number}") });
+                let agreed = send("/api/consent", "", json!({ "identifiers": identifiers }));
+                let agreed = agreed.await.expect("an answer");
+                let cookie = agreed.headers()["set-cookie"].to_str().expect("text").to_owned();
+                let mut last = agreed.status();
+                for place in 0..6 {
+                    let document = answer(place, [1., 2., 3.]);
+                    last = send("/api/answer", &cookie, document).await.expect("one").status();
+                }
+                last
+            })
+        };
+        let mut statuses = vec![];
+        for task in (0..PEOPLE).map(person).collect::<Vec<_>>() {
+            statuses.push(task.await.expect("a person"));
+        }
+        statuses
+    });
+    assert!(statuses.iter().all(|status| *status == StatusCode::OK));
+    drop(server);
+    let shown = study.display().to_string();
+    // All fail the one attention check, and the design lets one fail.
+    foresee(&["study", "score", &shown])?;
+    let people = std::fs::read_to_string(study.join("data/people.csv"))?;
+    for arm in ["none", "contributions", "shuffled_contributions"] {
+        let rows = people.lines().filter(|row| row.split(',').nth(1) == Some(arm)).count();
+        assert_eq!(rows, PEOPLE / 3, "{arm}");
+    }
+    Ok(())
+}
+
+/// How many requests; more by FORESEE_FUZZ.
+fn requests() -> usize {
+    std::env::var("FORESEE_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(2000)
+}
+
+#[test]
+fn no_request_makes_the_server_fail() -> AnyResult {
+    let (_folder, study) = study()?;
+    let server = Server::start(&study)?;
+    let (cookie, _) = server.agree(&json!({}))?;
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    for _ in 0..requests() {
+        let request = hostile(&mut rng, &cookie)?;
+        let shown = format!("{request:?}");
+        let reply = server.send(request)?;
+        assert!(!reply.status.is_server_error(), "{shown}: {}", reply.status);
+    }
+    Ok(())
+}
+
+fn hostile(rng: &mut ChaCha8Rng, cookie: &str) -> AnyResult<Request<Body>> {
+    let paths = [
+        "/",
+        "/api/session",
+        "/api/consent",
+        "/api/answer",
+        "/api/withdrawn",
+        "/image/face.png",
+        "/image/explanation.png",
+        "/../design.toml",
+        "/materials/",
+        "/%2e%2e/answers.sqlite",
+    ];
+    let queries = ["", "?place=0", "?place=-1", "?place=99999999999999999999", "?place=0&place=1"];
+    let bodies = [
+        "",
+        "{",
+        "null",
+        "{\"identifiers\":{}}",
+        "{\"identifiers\":{\"PROLIFIC_PID\":\"\"}}",
+        "{\"identifiers\":{\"PROLIFIC_PID\":\"'; DROP TABLE people; --\"}}",
+        "{\"place\":0,\"after\":[1e308,0,0],\"confidence\":0,\"seconds\":0}",
+        "{\"place\":18446744073709551615,\"after\":[0,0,0],\"confidence\":0,\"seconds\":0}",
+        "{\"place\":0,\"after\":[0,0,0],\"confidence\":1e999,\"seconds\":0}",
+        "{\"place\":0,\"after\":[0,0,0],\"confidence\":0,\"seconds\":0}",
+    ];
+    let pick = |all: &[&'static str], rng: &mut ChaCha8Rng| *all.choose(rng).unwrap_or(&"");
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::HEAD];
+    let method = methods.choose(rng).cloned().unwrap_or_default();
+    let uri = format!("{}{}", pick(&paths, rng), pick(&queries, rng));
+    let cookies = [cookie, "", "foresee_person_4321=", "foresee_person_4321=' OR 1=1", ";;=;"];
+    let cookie = *cookies.choose(rng).unwrap_or(&"");
+    let mut body = pick(&bodies, rng).as_bytes().to_vec();
+    if !body.is_empty() && rng.random_bool(0.3) {
+        let at = rng.random_range(0..body.len());
+        body[at] = rng.random();
+    }
+    if rng.random_bool(0.01) {
+        body = vec![b'['; 100_000];
+    }
+    let host = *[HOST, HOST, HOST, "evil.example"].choose(rng).unwrap_or(&HOST);
+    let request = Request::builder().method(method).uri(uri);
+    Ok(request.header("host", host).header("cookie", cookie).body(body.into())?)
+}
+
+/// The program, serving.
+struct Served {
+    child: Child,
+    address: String,
+}
+
+impl Served {
+    fn start(study: &Path) -> AnyResult<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foresee"));
+        command.args(["study", "serve"]).arg(study);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut link = String::new();
+        BufReader::new(child.stdout.take().ok_or("stdout")?).read_line(&mut link)?;
+        let address = link.trim().trim_start_matches("http://").trim_end_matches('/').to_owned();
+        Ok(Self { child, address })
+    }
+
+    /// Sends a request as bytes; the answer's text, if one came.
+    fn post(&self, path: &str, cookie: &str, document: &Value) -> AnyResult<String> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        let (body, host) = (document.to_string(), &self.address);
+        let length = body.len();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nContent-Length: \
+             {length}\r\nConnection: close\r\n\r\n{body}"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    fn kill(mut self) -> AnyResult {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+/// How often the server is killed; more by FORESEE_KILLS.
+fn kills() -> usize {
+    std::env::var("FORESEE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(8)
+}
+
+#[test]
+fn a_server_that_is_killed_loses_no_answer_that_it_confirmed() -> AnyResult {
+    let (_folder, study) = study()?;
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut confirmed: Vec<(String, usize)> = vec![];
+    // Cookies are named after the port, and the port changes: only their values are kept.
+    let mut key = String::new();
+    for _ in 0..kills() {
+        let served = Served::start(&study)?;
+        let port = served.address.rsplit(':').next().ok_or("a port")?.to_owned();
+        let killer = std::thread::spawn({
+            let wait = std::time::Duration::from_micros(rng.random_range(0..40_000));
+            let pid = served.child.id() as i32;
+            move || {
+                std::thread::sleep(wait);
+                // SAFETY: a signal to a child that is waited for below.
+                unsafe { libc::kill(pid, libc::SIGKILL) };
+            }
+        });
+        loop {
+            let cookie = format!("foresee_person_{port}={key}");
+            let place = confirmed.iter().rev().find(|(of, _)| *of == key).map_or(0, |p| p.1 + 1);
+            let sent = match key.is_empty() || place == 6 {
+                true => served.post("/api/consent", "", &json!({ "identifiers": {} })),
+                false => served.post("/api/answer", &cookie, &answer(place, [place as f64; 3])),
+            };
+            let Ok(reply) = sent else { break };
+            if !reply.starts_with("HTTP/1.1 200") || !reply.trim_end().ends_with('}') {
+                assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 200"), "{reply}");
+                break;
+            }
+            match reply.split(&format!("foresee_person_{port}=")).nth(1) {
+                Some(rest) => key = rest.split(';').next().unwrap_or_default().to_owned(),
+                None => confirmed.push((key.clone(), place)),
+            }
+        }
+        drop(killer.join());
+        served.kill()?;
+    }
+    let (_, hash) = Design::read(&study)?;
+    drop(Database::open(&study, &hash, false)?);
+    let server = Server::start(&study)?;
+    for (key, place) in &confirmed {
+        let session = server.get("/api/session", &format!("foresee_person_4321={key}"))?.json()?;
+        let next = session["next"].as_u64().ok_or("next")? as usize;
+        assert!(next > *place, "an answer that was confirmed is lost");
+    }
+    println!("{} kills, {} answers confirmed, none lost", kills(), confirmed.len());
+    Ok(())
+}
