@@ -43,6 +43,7 @@ trials = 4
 practice = 1
 checks = 1
 resamples = 50
+most_people = 100000
 identifiers = ["PROLIFIC_PID", "STUDY_ID"]
 completion_link = "https://example.org/complete?cc={code}"
 operations = [
