@@ -16,6 +16,7 @@ mod figures;
 mod hub;
 mod inspect;
 mod json;
+mod learn;
 mod logging;
 mod method;
 mod network;
@@ -193,6 +194,18 @@ pub enum Command {
     ///   foresee fidelity --celeba ~/data/celeba --out runs/fidelity --seeds 3 --budget 480
     #[command(verbatim_doc_comment)]
     Fidelity(fidelity::FidelityArgs),
+    /// Active learning: which faces should be labelled next? Learning curves of strategies.
+    ///
+    /// Each strategy begins with the same random labels, trains a network from scratch, chooses more
+    /// faces, and so on; CelebA's labels answer. Curves over the number of labels have intervals
+    /// over seeds and stand beside random choice. A killed study goes on at its last round. Without
+    /// --celeba it learns on synthetic faces.
+    ///
+    ///   foresee learn --celeba ~/data/celeba --out runs/learn
+    ///   foresee learn --celeba ~/data/celeba --out runs/learn --dry-run
+    ///   foresee learn --out runs/streams --strategy random,stream_uncertainty,stream_importance
+    #[command(verbatim_doc_comment)]
+    Learn(learn::LearnArgs),
     /// Make or check folders of faces.
     #[command(subcommand)]
     Data(data::DataCommand),
@@ -254,6 +267,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Compact(args) => compact::compact(&args),
         Command::Export(args) => export::export(&args),
         Command::Fidelity(args) => fidelity::fidelity(&args),
+        Command::Learn(args) => learn::learn(&args),
         Command::Data(command) => data::data(command),
         Command::Runs(args) => runs::runs(&args),
         Command::Completions(args) => completions::completions(&args),

@@ -1,3 +1,4 @@
 //! Studies over many runs.
 
 pub(crate) mod fidelity;
+pub(crate) mod learn;
