@@ -193,7 +193,7 @@ impl Stream {
 
     fn weigh(&self, item: usize, committee: &[&[f32]]) -> Decision {
         let p = query_probability(committee, self.settings.least_probability);
-        match draw(self.seed, Purpose::Query, 0, item) <= p {
+        match draw(self.seed, Purpose::Query, self.seen, item) <= p {
             true => Decision::Ask { weight: 1. / p },
             false => Decision::Pass,
         }

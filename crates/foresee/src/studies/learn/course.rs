@@ -23,6 +23,8 @@ use crate::stages::train::predict;
 
 /// Faces of a stream that the networks are asked about at once; each is still decided on alone.
 const LOOK: usize = 256;
+/// How often the faces of a stream come again, at most.
+const WALKS: u64 = 50;
 
 /// A round that is done. The network of round r is trained on what the rounds up to r added.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -203,8 +205,8 @@ impl Course {
         pool.iter().copied().filter(|face| !labelled.contains(face)).collect()
     }
 
-    /// Lets the stream go on until enough labels are asked for. Its order is random, and what
-    /// passed does not come again. The threshold begins anew with each network, whose certainty is
+    /// Lets the stream go on until enough labels are asked for. Its order is random; when it ends,
+    /// the faces that passed come again. The threshold begins anew with each network, whose certainty is
     /// another.
     fn ask_stream(
         &self,
@@ -224,36 +226,59 @@ impl Course {
             StreamSettings { labels: step, share: request.share, ..StreamSettings::default() };
         let mut stream = Stream::new(rule, settings, self.seed)?;
         let mut faces = vec![];
-        for look in rest.chunks(LOOK) {
-            let answers = committee
-                .iter()
-                .map(|member| member.answers(look))
-                .collect::<std::result::Result<Vec<_>, _>>()
-                .map_err(foresee_active::Error::Model)?;
-            for (row, &face) in look.iter().enumerate() {
-                if stream.asked() == step {
-                    break;
-                }
-                let members: Vec<&[f32]> =
-                    answers.iter().map(|answers| answers.probabilities.row(row)).collect();
-                if let Decision::Ask { weight } = stream.decide(face, &members)? {
-                    faces.push((face, weight));
+        let mut walk = 0u64;
+        let mut rest = rest.to_vec();
+        while faces.len() < step && walk <= WALKS {
+            for look in rest.chunks(LOOK) {
+                if faces.len() < step {
+                    self.look(look, committee, &mut stream, step, &mut faces)?;
                 }
             }
-            if stream.asked() == step {
-                break;
-            }
+            // The faces that passed come again, in another order.
+            walk += 1;
+            let asked: HashSet<usize> = faces.iter().map(|(face, _)| *face).collect();
+            rest = in_random_order(&self.unlabelled(pool), self.seed ^ (0x5eed << 16 | walk));
+            rest.retain(|face| !asked.contains(face));
         }
         match faces.len() == step {
             true => Ok(Added { faces, seen: stream.seen() }),
             false => Err(input(format!(
-                "{}, seed {}: the stream of {} faces ended before {step} labels were asked for; \
-                 raise --share, or lower --step or --rounds",
+                "{}, seed {}: the stream asked for {} of {step} labels although its faces came \
+                 {WALKS} times; raise --share, or lower --step or --rounds",
                 self.choice.id(),
                 self.seed,
-                stream_order.len()
+                faces.len()
             ))),
         }
+    }
+}
+
+impl Course {
+    /// Decides on some faces of a stream, one by one, until enough labels are asked for.
+    fn look(
+        &self,
+        look: &[usize],
+        committee: &[Paper],
+        stream: &mut Stream,
+        step: usize,
+        faces: &mut Vec<(usize, f64)>,
+    ) -> Result<()> {
+        let answers = committee
+            .iter()
+            .map(|member| member.answers(look))
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(foresee_active::Error::Model)?;
+        for (row, &face) in look.iter().enumerate() {
+            if faces.len() == step {
+                break;
+            }
+            let members: Vec<&[f32]> =
+                answers.iter().map(|answers| answers.probabilities.row(row)).collect();
+            if let Decision::Ask { weight } = stream.decide(face, &members)? {
+                faces.push((face, weight));
+            }
+        }
+        Ok(())
     }
 }
 
