@@ -27,5 +27,6 @@ mod session;
 mod stages;
 mod studies;
 mod tables;
+pub mod web;
 
 pub use self::stages::attribute::model_of;

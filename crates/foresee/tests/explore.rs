@@ -9,8 +9,9 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use candle_core::{Device, Tensor};
 use clap::Parser;
 use foresee::artifacts::{Channel, ChannelCorrelation, ChannelStatisticsFile, PruningCurves};
-use foresee::explore::{Explorer, Guard, router};
+use foresee::explore::{Explorer, router};
 use foresee::run::Run;
+use foresee::web::Guard;
 use foresee_celeba::{CelebA, Crop, Normalisation, Preprocessing, Split, SplitRule};
 use foresee_model::Network;
 use foresee_perturb::{

@@ -2,15 +2,14 @@
 //!
 //! `view` is the state that a link holds, `explorer` the opened run, and each of `faces`,
 //! `uploads`, `answers`, `masks`, `operation`, `population`, `forecast` and `figure` one thing that
-//! is asked of it. They know nothing of HTTP. `routes` has the addresses, `guard` says who may ask,
-//! `turns` which requests are overtaken, `page` is the page, and `server` listens.
+//! is asked of it. They know nothing of HTTP. `routes` has the addresses, `turns` says
+//! which requests are overtaken, `page` is the page, and `serve` puts it on the web.
 
 mod answers;
 mod explorer;
 mod faces;
 mod figure;
 mod forecast;
-mod guard;
 mod masks;
 mod operation;
 mod page;
@@ -19,14 +18,12 @@ mod picture;
 mod population;
 mod ranking;
 mod recent;
-mod refusal;
 mod routes;
-mod server;
+mod serve;
 mod turns;
 mod uploads;
 mod view;
 
 pub use self::explorer::Explorer;
-pub use self::guard::Guard;
 pub use self::routes::router;
-pub(crate) use self::server::{ServeOptions, serve};
+pub(crate) use self::serve::serve;

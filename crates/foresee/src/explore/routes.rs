@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Query, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use foresee_report::Format;
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -17,15 +16,14 @@ use tokio::time::timeout;
 
 use super::explorer::Explorer;
 use super::forecast::{self, Forecast};
-use super::guard::Guard;
 use super::parameters::Parameters;
 use super::population::Population;
 use super::ranking::Ranking;
-use super::refusal::Refusal;
 use super::turns::Turns;
 use super::view::View;
 use super::{answers, faces, figure, masks, operation, page, picture};
 use crate::error::input;
+use crate::web::{Answer, Guard, Refusal, body, guarded, json, png, text};
 
 /// Bytes of an image that is uploaded.
 const MOST_IMAGE: usize = 16 << 20;
@@ -37,20 +35,12 @@ const MOST_FORECAST: usize = 1 << 20;
 const SMALL: usize = 72;
 const LARGE: usize = 224;
 
-/// What nothing else may load, and where this page may be shown.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'none'";
-
-type Answer = std::result::Result<Response, Refusal>;
-
 /// What all requests share.
 #[derive(Clone)]
 struct Shared {
     explorer: Arc<Explorer>,
     ranking: Arc<Ranking>,
     population: Arc<Population>,
-    guard: Arc<Guard>,
     turns: Turns,
     /// What is to be there at once, one after the other.
     quick: Arc<Semaphore>,
@@ -75,19 +65,16 @@ pub(super) fn router_with(explorer: Arc<Explorer>, ranking: Arc<Ranking>, guard:
         explorer,
         ranking,
         population: Arc::default(),
-        guard: Arc::new(guard),
         turns: Turns::default(),
         quick: Arc::new(Semaphore::new(1)),
         slow: Arc::new(Semaphore::new(1)),
         uploads: Arc::new(Semaphore::new(1)),
         figures: Arc::new(Semaphore::new(1)),
     };
-    Router::new()
+    let router = Router::new()
         .route("/", get(start))
         .route("/explore.css", get(async || text(page::STYLE, "text/css; charset=utf-8")))
         .route("/explore.js", get(async || text(page::SCRIPT, "text/javascript; charset=utf-8")))
-        // Browsers ask for an icon; there is none.
-        .route("/favicon.ico", get(async || StatusCode::NO_CONTENT))
         .route("/api/faces", get(listed))
         .route("/api/face", get(answered))
         .route("/api/masks", get(strongest))
@@ -102,48 +89,8 @@ pub(super) fn router_with(explorer: Arc<Explorer>, ranking: Arc<Ranking>, guard:
         .route("/image/attribution.png", get(attribution))
         .route("/save/figure", get(saved_figure))
         .route("/save/numbers.csv", get(saved_numbers))
-        .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "there is no such address"))
-        .method_not_allowed_fallback(async || {
-            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this address is asked in another way")
-        })
-        .layer(middleware::from_fn_with_state(shared.clone(), guarded))
-        .with_state(shared)
-}
-
-/// Lets only those in whom the guard lets in, and says to the browser what the page may do.
-async fn guarded(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let guard = &shared.guard;
-    let cookie = guard.cookie(request.uri());
-    let mut response = match guard.check(request.method(), request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
-    };
-    let headers = response.headers_mut();
-    let mut set = |name: HeaderName, value: &'static str| {
-        headers.insert(name, HeaderValue::from_static(value));
-    };
-    set(header::CONTENT_SECURITY_POLICY, POLICY);
-    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(header::REFERRER_POLICY, "no-referrer");
-    set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-    set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
-    set(header::CACHE_CONTROL, "no-store");
-    if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
-        headers.insert(header::SET_COOKIE, cookie);
-    }
-    response
-}
-
-fn text(text: &'static str, kind: &'static str) -> Response {
-    ([(header::CONTENT_TYPE, kind)], text).into_response()
-}
-
-fn png(bytes: Vec<u8>) -> Response {
-    ([(header::CONTENT_TYPE, "image/png")], bytes).into_response()
-}
-
-fn json(document: impl Serialize) -> Response {
-    Json(document).into_response()
+        .with_state(shared);
+    guarded(router, guard)
 }
 
 fn parameters(uri: &Uri) -> crate::error::Result<Parameters> {
@@ -242,14 +189,6 @@ async fn challenged(State(shared): State<Shared>, uri: Uri) -> Answer {
     let view = shared.view(&parameters(&uri)?)?;
     let seed = view.challenge.ok_or_else(|| input("challenge: give a seed"))?;
     Ok(json(forecast::asked(seed)))
-}
-
-/// The bytes of a request, if they are no more than so many.
-async fn body(body: Body, most: usize) -> std::result::Result<Bytes, Refusal> {
-    to_bytes(body, most).await.map_err(|_| {
-        let reason = format!("the request is too long; send at most {most} bytes");
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, reason)
-    })
 }
 
 async fn forecast(State(shared): State<Shared>, uri: Uri, sent: Body) -> Answer {

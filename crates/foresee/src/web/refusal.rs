@@ -9,7 +9,7 @@ use crate::error::is_input;
 
 /// A refused request.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     pub status: StatusCode,
     pub reason: String,
 }

@@ -1,16 +1,14 @@
 //! Listens until Ctrl-C.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
+use clap::Args;
 use tokio::net::TcpListener;
 
-use super::explorer::Explorer;
 use super::guard::Guard;
-use super::ranking::Ranking;
-use super::routes::router_with;
 use crate::error::{Result, input};
 use crate::interrupt::Patience;
 use crate::output::print;
@@ -23,16 +21,26 @@ const LEAVE: Duration = Duration::from_secs(2);
 const THREADS: usize = 16;
 
 /// Where to listen.
+#[derive(Args)]
 pub(crate) struct ServeOptions {
-    pub address: IpAddr,
-    /// 0 for any that is free.
-    pub port: u16,
-    /// Open the page in the browser.
-    pub open: bool,
+    /// Listen at this port. Default: any that is free.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// Listen at this address of the machine. If it can be reached from other machines, such as
+    /// 0.0.0.0, the link has a random token, and who lacks it is refused.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    address: IpAddr,
+    /// Also open the link in the browser.
+    #[arg(long)]
+    open: bool,
 }
 
-/// Serves the page until Ctrl-C.
-pub(crate) fn serve(explorer: Explorer, options: &ServeOptions) -> Result<()> {
+/// Serves until Ctrl-C what `router` makes, once the link is known. It may start threads with
+/// `spawn_blocking`; those that take long have to end by themselves once this returns.
+pub(crate) fn serve(
+    options: &ServeOptions,
+    router: impl FnOnce(Guard) -> Result<Router>,
+) -> Result<()> {
     let patience = Patience::begin();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -40,17 +48,14 @@ pub(crate) fn serve(explorer: Explorer, options: &ServeOptions) -> Result<()> {
         .enable_all()
         .build()
         .context("the server")?;
-    let ranking = Arc::new(Ranking::default());
-    let served = runtime.block_on(listen(Arc::new(explorer), ranking.clone(), options, &patience));
-    ranking.stop();
+    let served = runtime.block_on(listen(options, router, &patience));
     runtime.shutdown_timeout(LEAVE);
     served
 }
 
 async fn listen(
-    explorer: Arc<Explorer>,
-    ranking: Arc<Ranking>,
     options: &ServeOptions,
+    router: impl FnOnce(Guard) -> Result<Router>,
     patience: &Patience,
 ) -> Result<()> {
     let asked = SocketAddr::new(options.address, options.port);
@@ -67,8 +72,7 @@ async fn listen(
     if options.open {
         open_in_browser(&link);
     }
-    let router = router_with(explorer.clone(), ranking.clone(), guard);
-    tokio::task::spawn_blocking(move || ranking.fill(&explorer));
+    let router = router(guard)?;
     let interrupted = async || {
         while patience.interrupted().is_none() {
             tokio::time::sleep(LOOK).await;

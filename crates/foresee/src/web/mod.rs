@@ -1,0 +1,13 @@
+//! What every page of the program that is served has in common: who may ask (`guard`), how a
+//! request is refused (`refusal`), short ways to answer (`answer`), and how it is listened
+//! (`server`).
+
+mod answer;
+mod guard;
+mod refusal;
+mod server;
+
+pub(crate) use self::answer::{Answer, body, guarded, json, png, text};
+pub use self::guard::Guard;
+pub(crate) use self::refusal::Refusal;
+pub(crate) use self::server::{ServeOptions, serve};
