@@ -1,5 +1,5 @@
-/// How the scores of K yes/no outputs become one score of an item. Esuli & Sebastiani (2009, "Active
-/// learning strategies for multi-label text classification") compare such combinations.
+/// How the scores of K yes/no outputs become one score of an item. Esuli & Sebastiani (2009,
+/// "Active learning strategies for multi-label text classification") compare such combinations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Combination {
     /// The mean over the outputs: a label of an item answers all questions at once, so that it is

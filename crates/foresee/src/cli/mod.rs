@@ -16,6 +16,7 @@ mod figures;
 mod hub;
 mod inspect;
 mod json;
+mod label;
 mod learn;
 mod logging;
 mod method;
@@ -206,6 +207,15 @@ pub enum Command {
     ///   foresee learn --out runs/streams --strategy random,stream_uncertainty,stream_importance
     #[command(verbatim_doc_comment)]
     Learn(learn::LearnArgs),
+    /// Label faces in the browser, one key an answer, while a network learns which to ask next.
+    ///
+    /// It prints a link to a page on this machine, and serves it until Ctrl-C. Each answer is kept
+    /// as it is given; labels.csv has them in CelebA's layout.
+    ///
+    ///   foresee label --celeba ~/data/celeba --attribute Smiling --out labels
+    ///   foresee label --images photos --attribute Eyeglasses,Wearing_Hat --out labels --open
+    #[command(verbatim_doc_comment)]
+    Label(label::LabelArgs),
     /// Make or check folders of faces.
     #[command(subcommand)]
     Data(data::DataCommand),
@@ -267,6 +277,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Compact(args) => compact::compact(&args),
         Command::Export(args) => export::export(&args),
         Command::Fidelity(args) => fidelity::fidelity(&args),
+        Command::Label(args) => label::label(&args),
         Command::Learn(args) => learn::learn(&args),
         Command::Data(command) => data::data(command),
         Command::Runs(args) => runs::runs(&args),

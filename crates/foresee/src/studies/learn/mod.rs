@@ -20,6 +20,7 @@ use serde_json::Value;
 pub(crate) use self::choice::Choice;
 use self::course::Course;
 pub(crate) use self::page::{TITLE, summaries, write as write_page};
+pub(crate) use self::paper::{Examples, Paper, train};
 use crate::artifacts::LearningPoint;
 use crate::config::Config;
 use crate::error::{Result, input};
