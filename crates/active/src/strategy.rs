@@ -3,7 +3,8 @@
 pub enum Strategy {
     /// At random: what the others are compared with.
     Random,
-    /// The lowest probability of the likelier answer: [`least_confidence`](crate::least_confidence).
+    /// The lowest probability of the likelier answer:
+    /// [`least_confidence`](crate::least_confidence).
     LeastConfidence,
     /// The smallest difference between the two likeliest answers: [`margin`](crate::margin).
     Margin,

@@ -72,8 +72,8 @@ pub struct LearnArgs {
     /// with all labels]
     #[arg(long, value_name = "PERCENT")]
     target: Option<f64>,
-    /// Settings to start from, as in `reproduce`; by default with images of 16 pixels, 16 channels and 15
-    /// passes, so that a study on 8,000 faces takes about 15 minutes on one core.
+    /// Settings to start from, as in `reproduce`; by default with images of 16 pixels, 16 channels
+    /// and 15 passes, so that a study on 8,000 faces takes about 15 minutes on one core.
     #[arg(long, default_value = "quick")]
     profile: String,
     /// Replaces one setting, such as data.image_size=24; can be given several times.

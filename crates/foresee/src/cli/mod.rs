@@ -197,8 +197,8 @@ pub enum Command {
     Fidelity(fidelity::FidelityArgs),
     /// Active learning: which faces should be labelled next? Learning curves of strategies.
     ///
-    /// Each strategy begins with the same random labels, trains a network from scratch, chooses more
-    /// faces, and so on; CelebA's labels answer. Curves over the number of labels have intervals
+    /// Each strategy begins with the same random labels, trains a network from scratch, chooses
+    /// more faces, and so on; CelebA's labels answer. Curves over the number of labels have intervals
     /// over seeds and stand beside random choice. A killed study goes on at its last round. Without
     /// --celeba it learns on synthetic faces.
     ///

@@ -206,8 +206,8 @@ impl Course {
     }
 
     /// Lets the stream go on until enough labels are asked for. Its order is random; when it ends,
-    /// the faces that passed come again. The threshold begins anew with each network, whose certainty is
-    /// another.
+    /// the faces that passed come again. The threshold begins anew with each network, whose
+    /// certainty is another.
     fn ask_stream(
         &self,
         request: &Request,
