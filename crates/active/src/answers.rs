@@ -21,7 +21,7 @@ impl Table {
     /// # Errors
     /// If the last row is not full, a number is not finite, or there are no columns.
     pub fn new(columns: usize, values: Vec<f32>) -> Result<Self> {
-        if columns == 0 || values.len() % columns != 0 {
+        if columns == 0 || !values.len().is_multiple_of(columns) {
             return Err(Error::Shape {
                 what: "a table",
                 expected: format!("rows of {columns} columns, at least one"),

@@ -14,7 +14,7 @@ use crate::run;
 use crate::web::ServeOptions;
 
 /// What differs from the profile by default: a network that learns in seconds.
-const SMALL: [&str; 3] = ["data.image_size=32", "model.channels=16", "train.epochs=15"];
+const SMALL: [&str; 3] = ["data.image_size=24", "model.channels=16", "train.epochs=60"];
 
 #[derive(Args)]
 pub struct LabelArgs {
@@ -43,8 +43,8 @@ pub struct LabelArgs {
     /// Decides everything that is random.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Settings to start from, as in `reproduce`; by default with images of 32 pixels, 16 channels
-    /// and 15 passes.
+    /// Settings to start from, as in `reproduce`; by default with images of 24 pixels, 16 channels
+    /// and 60 passes.
     #[arg(long, default_value = "quick")]
     profile: String,
     /// Replaces one setting, such as train.epochs=30; can be given several times.

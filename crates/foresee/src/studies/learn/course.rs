@@ -9,6 +9,8 @@ use foresee_active::{
 };
 use foresee_celeba::CelebA;
 use foresee_files::write_atomic;
+use foresee_model::{Metrics, Network};
+use foresee_stats::mean;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -48,6 +50,33 @@ pub(super) struct Course {
     weights: HashMap<usize, f64>,
     /// Labelled faces in their order.
     labelled: Vec<usize>,
+}
+
+/// What all courses share.
+#[derive(Clone, Copy)]
+pub(super) struct Setting<'a> {
+    pub request: &'a Request<'a>,
+    pub data: &'a CelebA,
+    /// Faces that can be labelled.
+    pub pool: &'a [usize],
+    /// Faces that networks are judged on.
+    pub test: &'a [usize],
+    pub progress: &'a Progress,
+    pub patience: &'a Patience,
+}
+
+impl<'a> Setting<'a> {
+    fn paper(&self, network: Network) -> Paper<'a> {
+        let Request { config, device, .. } = *self.request;
+        Paper { network, data: self.data, config, device }
+    }
+
+    fn judge(&self, network: &Network) -> Result<Metrics> {
+        let images = preprocessing(self.request.config);
+        let device = self.request.device;
+        Ok(predict(Progress::hidden(), network, self.data, self.test, &images, device)?
+            .metrics()?)
+    }
 }
 
 /// What the next round is trained on.
@@ -106,87 +135,23 @@ impl Course {
     }
 
     /// Does the rounds that are left. A signal ends it between two steps; the round is then lost.
-    pub fn go_on(
-        &mut self,
-        request: &Request,
-        data: &CelebA,
-        pool: &[usize],
-        test: &[usize],
-        progress: &Progress,
-        patience: &Patience,
-    ) -> Result<()> {
-        let step = |images: usize| -> Result<()> {
-            let (choice, seed) = (self.choice.id(), self.seed);
-            progress.add(images, || format!("{choice}, seed {seed}"));
-            Ok(patience.interrupted().map_or(Ok(()), Err)?)
-        };
+    pub fn go_on(&mut self, setting: &Setting) -> Result<()> {
         // A round that is resumed needs the network of the one before.
         let mut network = None;
-        let given = |_: &[usize], labels| Ok(labels);
-        while self.rounds.len() <= request.schedule.rounds {
+        while self.rounds.len() <= setting.request.schedule.rounds {
             let start = Instant::now();
             let number = self.rounds.len();
-            let paper =
-                |network| Paper { network, data, config: request.config, device: request.device };
-            let fit = |labelled: &[usize],
-                       weights: &HashMap<usize, f64>,
-                       seed,
-                       step: &dyn Fn(usize) -> Result<()>| {
-                let mean =
-                    labelled.iter().map(|face| weights[face]).sum::<f64>() / labelled.len() as f64;
-                let weight = |face: usize| (weights[&face] / mean) as f32;
-                let differ = labelled.iter().any(|face| weights[face] != 1.);
-                let weight = differ.then_some(&weight as &dyn Fn(usize) -> f32);
-                let examples = Examples { data, faces: labelled, labels: &given, weight };
-                train(&examples, request.config, seed, request.device, step)
-            };
-            let quiet = |_: usize| Ok(patience.interrupted().map_or(Ok(()), Err)?);
-            let added = if number == 0 {
-                let first = in_random_order(pool, self.seed).into_iter();
-                let faces = first.take(request.schedule.start).map(|face| (face, 1.)).collect();
-                Added { faces, seen: 0 }
-            } else {
-                let seed = self.round_seed(number - 1);
-                let now = match network.take() {
-                    Some(network) => network,
-                    None if !self.choice.asks_the_model() => foresee_model::Network::new(
-                        request.config.model.clone(),
-                        0,
-                        request.device,
-                    )?,
-                    None => fit(&self.labelled, &self.weights, seed, &quiet)?,
-                };
-                let mut committee = vec![paper(now)];
-                if self.choice.needs_committee() {
-                    committee.clear();
-                    for member in 0..request.committee as u64 {
-                        let seed = (seed * 100) + 1 + member;
-                        let drawn = bootstrap(&self.labelled, seed);
-                        committee.push(paper(fit(&drawn, &self.weights, seed, &step)?));
-                    }
-                }
-                match self.choice {
-                    Choice::Pool(strategy) => {
-                        let unlabelled = self.unlabelled(pool);
-                        let pool = Pool { unlabelled: &unlabelled, labelled: &self.labelled };
-                        let settings = Settings { combination: request.combination, seed };
-                        let step = request.schedule.step;
-                        let chosen = choose(&committee[0], pool, strategy, step, settings)?;
-                        Added { faces: chosen.into_iter().map(|f| (f, 1.)).collect(), seen: 0 }
-                    }
-                    Choice::Stream(rule) => self.ask_stream(request, rule, pool, &committee)?,
-                }
+            let added = match number {
+                0 => self.first(setting),
+                _ => self.choose(setting, network.take())?,
             };
             for &(face, weight) in &added.faces {
                 self.weights.insert(face, weight);
                 self.labelled.push(face);
             }
-            let trained = fit(&self.labelled, &self.weights, self.round_seed(number), &step)?;
-            let images = preprocessing(request.config);
-            let metrics =
-                predict(Progress::hidden(), &trained, data, test, &images, request.device)?
-                    .metrics()?;
-            let name = |&(face, weight): &(usize, f64)| (data.name(face).to_owned(), weight);
+            let trained = self.fit(setting, &self.labelled, self.round_seed(number), true)?;
+            let metrics = setting.judge(&trained)?;
+            let name = |&(face, weight): &(usize, f64)| (setting.data.name(face).into(), weight);
             self.rounds.push(Round {
                 added: added.faces.iter().map(name).collect(),
                 seen: added.seen,
@@ -198,6 +163,86 @@ impl Course {
             network = Some(trained);
         }
         Ok(())
+    }
+
+    /// The first labels, at random: the same for all strategies of a seed.
+    fn first(&self, setting: &Setting) -> Added {
+        let order = in_random_order(setting.pool, self.seed).into_iter();
+        let first = order.take(setting.request.schedule.start);
+        Added { faces: first.map(|face| (face, 1.)).collect(), seen: 0 }
+    }
+
+    /// The faces that the strategy chooses with the network of the round before.
+    fn choose(&self, setting: &Setting, network: Option<Network>) -> Result<Added> {
+        let Setting { request, pool, .. } = *setting;
+        let seed = self.round_seed(self.rounds.len() - 1);
+        let strategy = match self.choice {
+            Choice::Stream(rule) => {
+                let models = match rule.needs_committee() {
+                    true => self.committee(setting, seed)?,
+                    false => vec![setting.paper(self.network(setting, network, seed)?)],
+                };
+                return self.ask_stream(request, rule, pool, &models);
+            }
+            Choice::Pool(strategy) => strategy,
+        };
+        let network = match strategy.asks_the_model() {
+            true => self.network(setting, network, seed)?,
+            // It is not asked.
+            false => Network::new(request.config.model.clone(), 0, request.device)?,
+        };
+        let unlabelled = self.unlabelled(pool);
+        let pool = Pool { unlabelled: &unlabelled, labelled: &self.labelled };
+        let settings = Settings { combination: request.combination, seed };
+        let step = request.schedule.step;
+        let chosen = choose(&setting.paper(network), pool, strategy, step, settings)?;
+        Ok(Added { faces: chosen.into_iter().map(|face| (face, 1.)).collect(), seen: 0 })
+    }
+
+    /// The network of the round before, trained again if the program was stopped in between.
+    fn network(&self, setting: &Setting, network: Option<Network>, seed: u64) -> Result<Network> {
+        match network {
+            Some(network) => Ok(network),
+            None => self.fit(setting, &self.labelled, seed, false),
+        }
+    }
+
+    /// Networks with other seeds, each on a bootstrap of the labelled faces.
+    fn committee<'a>(&self, setting: &Setting<'a>, seed: u64) -> Result<Vec<Paper<'a>>> {
+        let member = |member: usize| {
+            let seed = seed * 100 + 1 + member as u64;
+            let drawn = bootstrap(&self.labelled, seed);
+            Ok(setting.paper(self.fit(setting, &drawn, seed, true)?))
+        };
+        (0..setting.request.committee).map(member).collect()
+    }
+
+    /// A network trained from scratch on labelled faces, with their weights if these differ.
+    fn fit(
+        &self,
+        setting: &Setting,
+        labelled: &[usize],
+        seed: u64,
+        is_counted: bool,
+    ) -> Result<Network> {
+        let Setting { request, data, progress, patience, .. } = *setting;
+        let step = |images: usize| -> Result<()> {
+            if is_counted {
+                progress.add(images, || format!("{}, seed {}", self.choice.id(), self.seed));
+            }
+            Ok(patience.interrupted().map_or(Ok(()), Err)?)
+        };
+        let all: Vec<f64> = labelled.iter().map(|face| self.weights[face]).collect();
+        let mean = mean(&all);
+        let weight = |face: usize| (self.weights[&face] / mean) as f32;
+        let differ = all.iter().any(|weight| *weight != 1.);
+        let examples = Examples {
+            data,
+            faces: labelled,
+            labels: &|_, labels| Ok(labels),
+            weight: differ.then_some(&weight as &dyn Fn(usize) -> f32),
+        };
+        train(&examples, request.config, seed, request.device, &step)
     }
 
     fn unlabelled(&self, pool: &[usize]) -> Vec<usize> {
@@ -251,9 +296,7 @@ impl Course {
             ))),
         }
     }
-}
 
-impl Course {
     /// Decides on some faces of a stream, one by one, until enough labels are asked for.
     fn look(
         &self,

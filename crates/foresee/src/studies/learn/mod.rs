@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use self::choice::Choice;
-use self::course::Course;
+use self::course::{Course, Setting};
 pub(crate) use self::page::{TITLE, summaries, write as write_page};
 pub(crate) use self::paper::{Examples, Paper, train};
 use crate::artifacts::LearningPoint;
@@ -216,7 +216,7 @@ pub(crate) fn plan(request: &Request) -> Result<Work> {
         let count = request.config.data.synthetic_faces;
         let [train, val, test] = foresee_celeba::synthetic::split_sizes(count);
         let path = request.out.join("faces");
-        let kind = DataRecord {
+        let data = DataRecord {
             path,
             synthetic: true,
             sha256: String::new(),
@@ -233,7 +233,7 @@ pub(crate) fn plan(request: &Request) -> Result<Work> {
             .flat_map(|(_, choice)| (0..=request.schedule.rounds).map(move |r| (choice, r)))
             .collect();
         let seconds = request.estimate(train, test, &open)?;
-        return Ok(Work { data: kind, points: vec![], rounds, seconds });
+        return Ok(Work { data, points: vec![], rounds, seconds });
     }
     let (data, record) = request.open(false)?;
     let pool = request.pool(&data)?;
@@ -269,8 +269,14 @@ pub(crate) fn run(request: &Request) -> Result<Work> {
     let total: usize = open.iter().map(|&(c, round)| request.trained_in(c, round)).sum();
     let progress = Progress::new("learning", Unit::Images, total, 0);
     let patience = Patience::begin();
-    for course in &mut courses {
-        course.go_on(request, &data, &pool, &test, &progress, &patience)?;
-    }
+    let setting = Setting {
+        request,
+        data: &data,
+        pool: &pool,
+        test: &test,
+        progress: &progress,
+        patience: &patience,
+    };
+    courses.iter_mut().try_for_each(|course| course.go_on(&setting))?;
     Ok(Work { points: points(&courses, &record), data: record, rounds, seconds })
 }
