@@ -132,7 +132,9 @@ pub(super) fn learn(args: &LearnArgs) -> Result<()> {
     if !(args.share > 0. && args.share <= 1.) {
         return Err(input("--share: a number from 0 to 1, above 0"));
     }
-    check_folder("--out", &args.out, TITLE, args.overwrite)?;
+    if !args.dry_run {
+        check_folder("--out", &args.out, TITLE, args.overwrite)?;
+    }
     let faces = args.faces.folder()?;
     let random = Choice::Pool(Strategy::Random);
     let choices = distinct(std::iter::once(random).chain(args.strategy.iter().copied()));

@@ -198,9 +198,9 @@ pub enum Command {
     /// Active learning: which faces should be labelled next? Learning curves of strategies.
     ///
     /// Each strategy begins with the same random labels, trains a network from scratch, chooses
-    /// more faces, and so on; CelebA's labels answer. Curves over the number of labels have intervals
-    /// over seeds and stand beside random choice. A killed study goes on at its last round. Without
-    /// --celeba it learns on synthetic faces.
+    /// more faces, and so on; CelebA's labels answer. Curves over the number of labels have
+    /// intervals over seeds and stand beside random choice. A killed study goes on at its last
+    /// round. Without --celeba it learns on synthetic faces.
     ///
     ///   foresee learn --celeba ~/data/celeba --out runs/learn
     ///   foresee learn --celeba ~/data/celeba --out runs/learn --dry-run
