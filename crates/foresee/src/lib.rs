@@ -14,6 +14,7 @@ mod faces;
 mod figures;
 pub mod hash;
 mod interrupt;
+pub mod label;
 pub mod memory;
 mod networks;
 pub mod output;

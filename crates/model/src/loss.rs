@@ -37,9 +37,14 @@ pub struct Loss {
 /// # Errors
 /// If the shapes differ.
 pub fn bce_with_logits(logits: &Tensor, labels: &Tensor) -> CandleResult<Tensor> {
+    elements(logits, labels)?.sum_all()? / logits.dim(0)? as f64
+}
+
+/// What each image and attribute contributes to [`bce_with_logits`], [B, K].
+fn elements(logits: &Tensor, labels: &Tensor) -> CandleResult<Tensor> {
     let linear = (logits.relu()? - (logits * labels)?)?;
     let log = (logits.abs()?.neg()?.exp()? + 1.)?.log()?;
-    (linear + log)?.sum_all()? / logits.dim(0)? as f64
+    linear + log
 }
 
 /// The loss of a batch (Eq. 10): [`bce_with_logits`] plus λ‖M‖₁. Masks are positive, so ‖M‖₁ is
@@ -65,7 +70,26 @@ pub fn bce_with_logits(logits: &Tensor, labels: &Tensor) -> CandleResult<Tensor>
 /// # Errors
 /// If labels are not [B, K].
 pub fn loss(output: &Output, labels: &Tensor, lambda: f64, sparsity: Sparsity) -> Result<Loss> {
-    let classification = bce_with_logits(&output.logits, labels)?;
+    weighted_loss(output, labels, None, lambda, sparsity)
+}
+
+/// [`loss`] in which image i counts `weights[i]` times in the cross entropy.
+pub(crate) fn weighted_loss(
+    output: &Output,
+    labels: &Tensor,
+    weights: Option<&[f32]>,
+    lambda: f64,
+    sparsity: Sparsity,
+) -> Result<Loss> {
+    let classification = match weights {
+        None => bce_with_logits(&output.logits, labels)?,
+        Some(weights) => {
+            let images = labels.dim(0)?;
+            let weights = Tensor::from_slice(weights, (images, 1), labels.device())?;
+            let elements = elements(&output.logits, labels)?;
+            (elements.broadcast_mul(&weights)?.sum_all()? / images as f64)?
+        }
+    };
     let norm = match sparsity {
         Sparsity::Sum => {
             let images = output.logits.dim(0)? as f64;
@@ -86,6 +110,8 @@ pub(crate) struct LossGradient {
     offsets: Vec<f32>,
     /// [B, K].
     labels: Vec<f32>,
+    /// What each image counts; empty if all count alike.
+    weights: Vec<f32>,
     /// B.
     images: usize,
     /// With respect to the mean of any mask.
@@ -111,9 +137,15 @@ impl LossGradient {
             readout: readout.flatten_all()?.to_vec1()?,
             offsets: offsets.to_vec1()?,
             labels: labels.flatten_all()?.to_vec1()?,
+            weights: vec![],
             images,
             of_masks: (lambda * of_norm) as f32,
         })
+    }
+
+    /// The gradient of the loss in which images count differently.
+    pub fn with_weights(self, weights: Option<&[f32]>) -> Self {
+        Self { weights: weights.unwrap_or_default().to_vec(), ..self }
     }
 }
 
@@ -130,7 +162,8 @@ impl LossOfMeans for LossGradient {
         let logit = f64::from(self.offsets[attribute]) + products.sum::<f64>();
         let label = f64::from(self.labels[image * self.offsets.len() + attribute]);
         // The derivative of Eq. 8: the probability less the label.
-        let of_logit = (1. / (1. + (-logit).exp()) - label) / self.images as f64;
+        let weight = self.weights.get(image).map_or(1., |&weight| f64::from(weight));
+        let of_logit = weight * (1. / (1. + (-logit).exp()) - label) / self.images as f64;
         for (out, &w) in of_features.iter_mut().zip(weights) {
             *out = (of_logit * f64::from(w)) as f32;
         }

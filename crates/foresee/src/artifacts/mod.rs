@@ -7,6 +7,7 @@ mod attribution;
 mod channels;
 mod claims;
 mod faces;
+mod learning;
 mod masks;
 mod predictability;
 mod pruning;
@@ -29,6 +30,7 @@ pub use self::attribution::{
 pub use self::channels::{Channel, ChannelCorrelation};
 pub use self::claims::ClaimRow;
 pub use self::faces::{BadImage, FacePixels, PixelLabel};
+pub use self::learning::{LearningPoint, LearningSummary};
 pub use self::masks::{
     Figure4Faces, Figure4Masks, MaskLabel, MeanContributions, MeanMasks, TopChannel,
 };

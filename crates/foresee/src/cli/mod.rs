@@ -16,6 +16,8 @@ mod figures;
 mod hub;
 mod inspect;
 mod json;
+mod label;
+mod learn;
 mod logging;
 mod method;
 mod network;
@@ -197,6 +199,27 @@ pub enum Command {
     ///   foresee fidelity --celeba ~/data/celeba --out runs/fidelity --seeds 3 --budget 480
     #[command(verbatim_doc_comment)]
     Fidelity(fidelity::FidelityArgs),
+    /// Active learning: which faces should be labelled next? Learning curves of strategies.
+    ///
+    /// Each strategy begins with the same random labels, trains a network from scratch, chooses
+    /// more faces, and so on; CelebA's labels answer. Curves over the number of labels have
+    /// intervals over seeds and stand beside random choice. A killed study goes on at its last
+    /// round. Without --celeba it learns on synthetic faces.
+    ///
+    ///   foresee learn --celeba ~/data/celeba --out runs/learn
+    ///   foresee learn --celeba ~/data/celeba --out runs/learn --dry-run
+    ///   foresee learn --out runs/streams --strategy random,stream_uncertainty,stream_importance
+    #[command(verbatim_doc_comment)]
+    Learn(learn::LearnArgs),
+    /// Label faces in the browser, one key an answer, while a network learns which to ask next.
+    ///
+    /// It prints a link to a page on this machine, and serves it until Ctrl-C. Each answer is kept
+    /// as it is given; labels.csv has them in CelebA's layout.
+    ///
+    ///   foresee label --celeba ~/data/celeba --attribute Smiling --out labels
+    ///   foresee label --images photos --attribute Eyeglasses,Wearing_Hat --out labels --open
+    #[command(verbatim_doc_comment)]
+    Label(label::LabelArgs),
     /// Make or check folders of faces.
     #[command(subcommand)]
     Data(data::DataCommand),
@@ -259,6 +282,8 @@ pub fn run(command: Command) -> Result<()> {
         Command::Compact(args) => compact::compact(&args),
         Command::Export(args) => export::export(&args),
         Command::Fidelity(args) => fidelity::fidelity(&args),
+        Command::Label(args) => label::label(&args),
+        Command::Learn(args) => learn::learn(&args),
         Command::Data(command) => data::data(command),
         Command::Runs(args) => runs::runs(&args),
         Command::Completions(args) => completions::completions(&args),

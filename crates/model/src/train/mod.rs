@@ -134,7 +134,21 @@ impl Trainer {
     /// [`Error::NotFinite`] if the loss or a gradient is not finite. The weights then stay as they
     /// were, but running moments, and at a look the rows that sleep, can have changed.
     pub fn step(&mut self, images: &Tensor, labels: &Tensor) -> Result<StepReport> {
-        let Pass { output, loss, gradients, awake } = self.pass(images, labels)?;
+        self.step_weighted(images, labels, None)
+    }
+
+    /// A [`step`](Self::step) in which image i counts `weights[i]` times in L_b of Eq. 8; `None`:
+    /// each counts once. λ‖M‖₁ is not weighted. A mean weight of 1 keeps the balance of the two.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step), and if there is not one weight for each image.
+    pub fn step_weighted(
+        &mut self,
+        images: &Tensor,
+        labels: &Tensor,
+        weights: Option<&[f32]>,
+    ) -> Result<StepReport> {
+        let Pass { output, loss, gradients, awake } = self.pass(images, labels, weights)?;
         let values = self.read_back(loss, &output, labels, &gradients)?;
         if !values.loss.is_finite() {
             let tensor = self.network.first_not_finite(images, labels)?;

@@ -6,9 +6,10 @@ use foresee_kernels::channels_last::PooledWithGradients;
 
 use super::Trainer;
 use super::sleep::Sleep;
+use crate::config::TrainConfig;
 use crate::error::Result;
 use crate::heads::Heads;
-use crate::loss::{Loss, LossGradient, loss};
+use crate::loss::{Loss, LossGradient, weighted_loss};
 use crate::network::Output;
 
 /// What a pass computes.
@@ -21,8 +22,14 @@ pub(super) struct Pass {
 }
 
 impl Trainer {
-    /// The pass on images [B, 3, H, W] and labels [B, K].
-    pub(super) fn pass(&mut self, images: &Tensor, labels: &Tensor) -> Result<Pass> {
+    /// The pass on images [B, 3, H, W] and labels [B, K], with a weight for each image if they
+    /// differ.
+    pub(super) fn pass(
+        &mut self,
+        images: &Tensor,
+        labels: &Tensor,
+        weights: Option<&[f32]>,
+    ) -> Result<Pass> {
         let z = self.network.extractor().forward_train_channels_last(images)?;
         let (_, h, w, _) = z.dims4()?;
         let awake = self.look(&z)?;
@@ -31,7 +38,7 @@ impl Trainer {
             Some(sleep) => sleep.waking(&heads),
             None => heads,
         };
-        let (pooled, of_heads) = match self.pool_with_gradients(&heads, &z, labels)? {
+        let (pooled, of_heads) = match self.pool_with_gradients(&heads, &z, labels, weights)? {
             Some(PooledWithGradients { pooled, gradients }) => (pooled, Some(gradients)),
             None => (heads.pool_channels_last(&z)?, None),
         };
@@ -40,7 +47,8 @@ impl Trainer {
             None => pooled,
         };
         let output = Output::new(&heads, pooled, h * w)?;
-        let loss = loss(&output, labels, self.config.lambda, self.config.sparsity)?;
+        let TrainConfig { lambda, sparsity, .. } = self.config;
+        let loss = weighted_loss(&output, labels, weights, lambda, sparsity)?;
         let gradients = match of_heads {
             Some(of_heads) => (&loss.total + of_heads)?.backward()?,
             None => loss.total.backward()?,
@@ -65,6 +73,7 @@ impl Trainer {
         heads: &Heads,
         z: &Tensor,
         labels: &Tensor,
+        weights: Option<&[f32]>,
     ) -> Result<Option<PooledWithGradients>> {
         let (b, h, w, _) = z.dims4()?;
         let readout = &heads.readout_weight;
@@ -78,7 +87,8 @@ impl Trainer {
             None => heads.readout_bias.as_detached_tensor(),
         };
         let norm = (self.config.lambda, self.config.sparsity);
-        heads.pool_with_loss(z, &LossGradient::new(readout, &offsets, labels, h * w, norm)?)
+        let gradient = LossGradient::new(readout, &offsets, labels, h * w, norm)?;
+        heads.pool_with_loss(z, &gradient.with_weights(weights))
     }
 }
 
@@ -87,7 +97,7 @@ mod tests {
     use candle_core::{Device, Var};
 
     use super::*;
-    use crate::config::{NetworkConfig, Readout, Sparsity, TrainConfig};
+    use crate::config::{NetworkConfig, Readout, Sparsity};
     use crate::network::Network;
 
     /// Random images of this size, and labels that alternate.
@@ -102,6 +112,7 @@ mod tests {
         trainer: &Trainer,
         images: &Tensor,
         labels: &Tensor,
+        weights: Option<&[f32]>,
     ) -> Result<(Loss, GradStore)> {
         let z = trainer.network.extractor().forward_train_channels_last(images)?;
         let heads = trainer.network.heads();
@@ -111,7 +122,7 @@ mod tests {
         };
         let output = Output::new(heads, pooled, z.dim(1)? * z.dim(2)?)?;
         let TrainConfig { lambda, sparsity, .. } = trainer.config;
-        let loss = loss(&output, labels, lambda, sparsity)?;
+        let loss = weighted_loss(&output, labels, weights, lambda, sparsity)?;
         let gradients = loss.total.backward()?;
         Ok((loss, gradients))
     }
@@ -126,6 +137,16 @@ mod tests {
 
     /// Loss and all gradients of the pass against those of the operations one by one.
     fn check(network: NetworkConfig, config: TrainConfig, size: usize) {
+        check_weighted(network.clone(), config.clone(), size, None);
+        check_weighted(network, config, size, Some(&[0.5, 2., 0.25]));
+    }
+
+    fn check_weighted(
+        network: NetworkConfig,
+        config: TrainConfig,
+        size: usize,
+        weights: Option<&[f32]>,
+    ) {
         let (images, labels) = batch(3, network.attributes, size);
         let network = Network::new(network, 7, &Device::Cpu).unwrap();
         // Some masks are shut.
@@ -137,10 +158,10 @@ mod tests {
         let mut trainer = Trainer::new(network, config, 1).unwrap();
         // Rows that were shut at two looks sleep.
         for _ in 0..2 {
-            trainer.pass(&images, &labels).unwrap();
+            trainer.pass(&images, &labels, weights).unwrap();
         }
-        let pass = trainer.pass(&images, &labels).unwrap();
-        let (loss, gradients) = one_by_one(&trainer, &images, &labels).unwrap();
+        let pass = trainer.pass(&images, &labels, weights).unwrap();
+        let (loss, gradients) = one_by_one(&trainer, &images, &labels, weights).unwrap();
         assert!(distance(&pass.loss.total, &loss.total) < 1e-5);
         for (name, var) in trainer.network.trainable() {
             let of = |store: &GradStore, var: &Var| store.get(var).expect("a gradient").clone();
@@ -179,7 +200,7 @@ mod tests {
         let is_fused = |size: usize, labels: &Tensor| {
             let z = Tensor::zeros((1, size, size, 4), DType::F32, &Device::Cpu).unwrap();
             let heads = trainer.network.heads().unfrozen();
-            trainer.pool_with_gradients(&heads, &z, labels).unwrap().is_some()
+            trainer.pool_with_gradients(&heads, &z, labels, None).unwrap().is_some()
         };
         let labels = Tensor::zeros((1, 2), DType::F32, &Device::Cpu).unwrap();
         assert!(is_fused(32, &labels) && !is_fused(128, &labels));
