@@ -9,7 +9,8 @@ fn main() -> Result<(), foresee_people::Error> {
     let change = |item: u32, output: u32| f64::from((13 * item + 7 * output * output) % 29) - 14.;
     let rows: Vec<Vec<f64>> =
         (0..24 * 6).map(|item| (0..6).map(|output| change(item, output)).collect()).collect();
-    let items = Items { observed: Matrix::from_rows(&rows), least_change: 2. };
+    let faces = (0..24 * 6).map(|item| item / 6).collect();
+    let items = Items { observed: Matrix::from_rows(&rows), faces, least_change: 2. };
     let plan = Plan {
         assignment,
         items: &items,

@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 pub struct Items {
     /// [items, outputs].
     pub observed: Matrix,
+    /// The face, or any other thing that is looked at, of each item, from 0, `[items]`. Items of a
+    /// face are drawn together by the bootstrap.
+    pub faces: Vec<usize>,
     /// A change that is smaller than this, in the unit of the outputs, has no direction.
     pub least_change: f64,
 }

@@ -20,8 +20,9 @@ pub struct Item {
 /// Arms come in blocks: of so many people as there are arms, each gets another. Within an arm the
 /// trials are taken one after the other from a list that holds every item once before any comes
 /// again, so two items never differ by more than one in how many people of an arm saw them. A
-/// person sees no face twice, and every operation equally often, or once more. The k-th person of
-/// each arm sees the same items, so that arms differ in the explanation only; the order of the
+/// person sees no face twice. If the number of trials divides the number of faces, a person meets
+/// every operation equally often, or once more; else some people meet them less evenly. The k-th
+/// person of each arm sees the same items, so that arms differ in the explanation only; the order of the
 /// trials is each person's own.
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! Bootstrap samples in which people and items are drawn anew.
+//! Bootstrap samples in which people and faces are drawn anew.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -11,12 +11,15 @@ pub(crate) struct Draw {
     pub people: Vec<Vec<usize>>,
 }
 
-/// The sample with this number: items are the same for all groups, people are each group's own.
-pub(crate) fn draw(items: usize, groups: &[usize], seed: u64, number: u64) -> Draw {
+/// The sample with this number: faces are the same for all groups, people are each group's own.
+/// Each item counts as often as its face was drawn.
+pub(crate) fn draw(faces: &[usize], groups: &[usize], seed: u64, number: u64) -> Draw {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(number + 1);
-    let mut times = vec![0.; items];
-    (0..items).for_each(|_| times[rng.random_range(0..items)] += 1.);
+    let count = faces.iter().max().map_or(0, |last| last + 1);
+    let mut times = vec![0.; count];
+    (0..count).for_each(|_| times[rng.random_range(0..count)] += 1.);
     let mut people = |&count: &usize| (0..count).map(|_| rng.random_range(0..count)).collect();
-    Draw { items: times, people: groups.iter().map(&mut people).collect() }
+    let items = faces.iter().map(|&face| times[face]).collect();
+    Draw { items, people: groups.iter().map(&mut people).collect() }
 }

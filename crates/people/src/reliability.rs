@@ -48,7 +48,8 @@ mod tests {
 
     #[test]
     fn answers_are_counted_by_their_confidence() {
-        let items = Items { observed: Matrix::from_rows(&[vec![2., 1.]]), least_change: 1. };
+        let observed = Matrix::from_rows(&[vec![2., 1.]]);
+        let items = Items { observed, faces: vec![0], least_change: 1. };
         let person = |confidence, forecast: [f64; 2]| Respondent {
             answers: vec![Answer { item: 0, forecast: forecast.into(), confidence, seconds: 1. }],
         };

@@ -15,11 +15,12 @@ pub enum PeopleScore {
     /// `foresee_predict::skill`, with errors added up over people: against the mean change of the
     /// person's other items. 0 for who knows that mean and no more.
     Skill,
-    /// `foresee_predict::rank_of_outputs`: which outputs of an item change most.
+    /// `foresee_predict::rank_of_outputs`: which outputs of an item change most. An item for which
+    /// all outputs are forecast alike counts 0.
     RankOfOutputs,
     /// `foresee_predict::rank_of_operations`: which of the person's items change most.
     RankOfItems,
-    /// `foresee_predict::locality`.
+    /// `foresee_predict::locality`, in which such an item counts 0 as well.
     Locality,
     /// The share of changes of at least [`Items::least_change`] whose direction is forecast. Who
     /// forecasts no change at all is right in half. 0.5 by chance.
@@ -170,12 +171,30 @@ impl<'a> Scored<'a> {
                 }
             }
             PeopleScore::RankOfOutputs => {
-                add_finite(sum, rank_of_outputs(&effects, &self.forecast));
+                add_finite(sum, self.all_told(&effects, rank_of_outputs));
             }
             PeopleScore::RankOfItems => {
                 add_finite(sum, rank_of_operations(&effects, &self.forecast));
             }
-            _ => add_finite(sum, locality(&effects, &self.forecast)),
+            _ => add_finite(sum, self.all_told(&effects, locality)),
+        }
+    }
+
+    /// A mean over items in which those count 0 for which the person forecast the same of all
+    /// outputs: who names no output has not named the right one.
+    fn all_told(&self, effects: &Effects, score: fn(&Effects, &Matrix) -> f64) -> f64 {
+        let is_even = |row: &[f64]| row.iter().all(|value| *value == row[0]);
+        let (mut named, mut all) = (0., 0.);
+        for (i, weight) in effects.weights.iter().enumerate() {
+            if !is_even(effects.values.row(i)) {
+                all += weight;
+                named += weight * f64::from(u8::from(!is_even(self.forecast.row(i))));
+            }
+        }
+        match named > 0. {
+            true => score(effects, &self.forecast) * named / all,
+            false if all > 0. => 0.,
+            false => f64::NAN,
         }
     }
 }
@@ -219,7 +238,8 @@ mod tests {
     use super::*;
 
     fn one(observed: Vec<Vec<f64>>, forecast: Vec<Vec<f64>>, confidence: f64) -> [f64; 8] {
-        let items = Items { observed: Matrix::from_rows(&observed), least_change: 1. };
+        let faces = (0..observed.len()).collect();
+        let items = Items { observed: Matrix::from_rows(&observed), faces, least_change: 1. };
         let answer = |(item, forecast)| Answer { item, forecast, confidence, seconds: 1. };
         let person = Respondent { answers: forecast.into_iter().enumerate().map(answer).collect() };
         items.check(&person).unwrap();

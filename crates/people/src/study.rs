@@ -1,4 +1,4 @@
-//! Scores of groups of people with intervals over people and items.
+//! Scores of groups of people with intervals over people and faces.
 
 use foresee_stats::{Interval, LEVEL, interval_of_resamples};
 use rand::SeedableRng;
@@ -38,7 +38,7 @@ pub struct Settings {
 /// A score of a group.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoreOfPeople {
-    /// The score and its interval over people and items; without ends for a single person.
+    /// The score and its interval over people and faces; without ends for a single person.
     pub interval: Interval,
     /// The mean of the same score of wrong forecasts: each person's answers exchanged among the
     /// person's items, and outputs among outputs.
@@ -63,14 +63,15 @@ pub struct GroupScores {
 pub struct Difference {
     /// The score.
     pub score: PeopleScore,
-    /// The difference and its interval over people and items.
+    /// The difference and its interval over people and faces.
     pub interval: Interval,
 }
 
 /// People who forecast what operations do to items.
 ///
-/// Intervals are of the pigeonhole bootstrap (Owen, 2007): both people and items are drawn anew, so
-/// that they hold for other people and for other items.
+/// Intervals are of the pigeonhole bootstrap (Owen, 2007): both people and faces are drawn anew, each
+/// face with all its items, so that they hold for other people and for other faces, under the same
+/// operations.
 ///
 /// ```
 /// use foresee_people::{
@@ -78,7 +79,7 @@ pub struct Difference {
 /// };
 ///
 /// let observed = Matrix::from_rows(&[vec![8., -1.], vec![0., 3.], vec![-2., 5.]]);
-/// let items = Items { observed, least_change: 2. };
+/// let items = Items { observed, faces: vec![0, 1, 2], least_change: 2. };
 /// let answer = |item, forecast: [f64; 2]| Answer {
 ///     item,
 ///     forecast: forecast.into(),
@@ -119,6 +120,9 @@ impl PeopleStudy {
         if groups.is_empty() || items.count() == 0 {
             return Err(Error::Empty("there is no group, or no item"));
         }
+        if items.faces.len() != items.count() {
+            return Err(Error::Design("there must be one face for each item".into()));
+        }
         check(items, groups)?;
         let scored = groups
             .iter()
@@ -138,7 +142,7 @@ impl PeopleStudy {
         };
         let resampled: Vec<Vec<Vec<f64>>> = (0..settings.resamples as u64)
             .into_par_iter()
-            .map(|number| values(&draw(items.count(), &counts, settings.seed, number)))
+            .map(|number| values(&draw(&items.faces, &counts, settings.seed, number)))
             .collect();
         let group = |(g, people): (usize, &Vec<Scored>)| {
             let own: Vec<Vec<f64>> = resampled.iter().map(|sample| sample[g].clone()).collect();

@@ -1,4 +1,4 @@
-//! Intervals hold what they should as often as they say, for other people and other items.
+//! Intervals hold what they should as often as they say, for other people and other faces.
 
 use foresee_people::{
     Assignment, Group, Items, Matrix, PeopleScore, PeopleStudy, Plan, Power, Respondent, Settings,
@@ -11,15 +11,21 @@ type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 const DESIGN: Assignment = Assignment { arms: 2, faces: 16, operations: 4, trials: 8, seed: 5 };
 
-/// Items of a study that was drawn with this seed: every item has a size of its own.
+/// Items of a study that was drawn with this seed: every face has a size of its own.
 fn items(seed: u64, faces: usize) -> Items {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let row = |_| {
+    let mut rows: Vec<Vec<f64>> = vec![];
+    for _ in 0..faces {
+        // Items of a face are alike.
         let size = rng.random_range(1.0..20.0);
-        (0..5).map(|_| size * rng.random_range(-1.0..1.0f64).powi(3)).collect()
-    };
-    let rows: Vec<Vec<f64>> = (0..faces * DESIGN.operations).map(row).collect();
-    Items { observed: Matrix::from_rows(&rows), least_change: 0.5 }
+        let face: Vec<f64> = (0..5).map(|_| rng.random_range(-1.0..1.0f64).powi(3)).collect();
+        for _ in 0..DESIGN.operations {
+            let own = face.iter().map(|v| size * (v + 0.3 * rng.random_range(-1.0..1.0f64)));
+            rows.push(own.collect());
+        }
+    }
+    let of_item = (0..rows.len()).map(|item| item / DESIGN.operations).collect();
+    Items { observed: Matrix::from_rows(&rows), faces: of_item, least_change: 0.5 }
 }
 
 /// People who follow the truth in part, each in another part.

@@ -203,6 +203,8 @@ fn new(args: &NewArgs) -> Result<()> {
 /// The answer to `plan` as `--json` prints it.
 #[derive(Serialize)]
 struct PlanDocument<'a> {
+    /// No person has answered.
+    simulated: bool,
     score: &'a str,
     power: f64,
     needed: Option<usize>,
@@ -256,7 +258,13 @@ fn planned(args: &PlanArgs) -> Result<()> {
             control: power.control,
         };
         let tried = found.iter().map(point).collect();
-        let document = PlanDocument { score: score.id(), power: args.power, needed: enough, tried };
+        let document = PlanDocument {
+            simulated: true,
+            score: score.id(),
+            power: args.power,
+            needed: enough,
+            tried,
+        };
         return print_json(&document);
     }
     let mut text = format!(

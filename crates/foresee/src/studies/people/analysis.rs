@@ -30,7 +30,7 @@ record! {
         pub score: PeopleScore,
         /// Its value.
         pub estimate: f64,
-        /// Lower end of its interval over people and items.
+        /// Lower end of its interval over people and faces.
         pub low: f64,
         /// Upper end.
         pub high: f64,
@@ -160,7 +160,8 @@ pub(crate) fn analyse(study: &Path, simulated: bool) -> Result<Analysis> {
     })
 }
 
-fn kind(design: &Design, simulated: bool) -> String {
+/// Whom and what numbers come from.
+pub(super) fn kind(design: &Design, simulated: bool) -> String {
     let people = if simulated { "simulated people" } else { "people" };
     let faces = if design.synthetic { "synthetic" } else { "celeba" };
     format!("{people}, {faces}")

@@ -57,6 +57,9 @@ pub(crate) struct Choices {
     pub texts: Texts,
 }
 
+/// Bootstrap samples at most.
+const MOST_RESAMPLES: usize = 100_000;
+
 /// Names that a link from a platform may bring.
 pub(super) const IDENTIFIERS: [&str; 6] =
     ["PROLIFIC_PID", "STUDY_ID", "SESSION_ID", "workerId", "assignmentId", "hitId"];
@@ -359,8 +362,28 @@ impl Choices {
         if !(self.least_change >= 0. && self.least_change < 100.) {
             return refuse("least_change is from 0 to 100 percentage points".into());
         }
-        if self.resamples == 0 || self.most_people == 0 {
-            return refuse("resamples and most_people are at least 1".into());
+        if !(1..=MOST_RESAMPLES).contains(&self.resamples) || self.most_people == 0 {
+            return refuse(format!(
+                "resamples is from 1 to {MOST_RESAMPLES}, and most_people at least 1"
+            ));
+        }
+        let ExclusionRules { least_median_seconds, most_unmoved, .. } = self.exclusion;
+        if !(least_median_seconds >= 0. && (0. ..=1.).contains(&most_unmoved)) {
+            return refuse(
+                "exclusion: least_median_seconds is from 0, most_unmoved from 0 to 1".into(),
+            );
+        }
+        if self.checks > self.trials {
+            return refuse(format!(
+                "{} attention checks among {} trials; give fewer",
+                self.checks, self.trials
+            ));
+        }
+        if self.seed > i64::MAX as u64 {
+            return refuse(format!("the seed is at most {}", i64::MAX));
+        }
+        if self.faces < 2 && self.arms.iter().any(|arm| arm.shuffled) {
+            return refuse("a shuffled arm needs two faces at least".into());
         }
         let link = self.completion_link.as_deref();
         if link.is_some_and(|link| !link.starts_with("https://")) {

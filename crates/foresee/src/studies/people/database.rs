@@ -37,7 +37,11 @@ CREATE TABLE IF NOT EXISTS answers (
 ";
 
 /// The answers of a study. Each is on the disk before anybody is told so.
-pub struct Database(Mutex<Connection>);
+pub struct Database {
+    connection: Mutex<Connection>,
+    /// Of the design that they answer.
+    design_sha256: String,
+}
 
 /// A person who agreed to take part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +75,8 @@ pub(super) enum Kept {
     Before,
     /// One before it is missing.
     TooEarly,
+    /// The person has withdrawn.
+    Withdrawn,
 }
 
 /// Random letters that nobody guesses.
@@ -104,10 +110,13 @@ impl Database {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.pragma_update(None, "foreign_keys", true)?;
+            // What is deleted is overwritten.
+            connection.pragma_update(None, "secure_delete", true)?;
             connection.execute_batch(TABLES)?;
             Ok(connection)
         };
-        let database = Self(Mutex::new(open().with_context(|| shown.clone())?));
+        let connection = Mutex::new(open().with_context(|| shown.clone())?);
+        let database = Self { connection, design_sha256: design_sha256.to_owned() };
         database.check(design_sha256, simulated, &shown)?;
         Ok(database)
     }
@@ -139,7 +148,7 @@ impl Database {
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes everything or nothing.
@@ -171,6 +180,10 @@ impl Database {
         let code = if code.is_empty() { random_name()?[..12].to_uppercase() } else { code.into() };
         let key = random_name()?;
         self.write(|t| {
+            let kept: String = t.query_row("SELECT design_sha256 FROM study", [], |r| r.get(0))?;
+            if kept != self.design_sha256 {
+                return Err(input("the design was changed while it is served: start the server anew"));
+            }
             let sql = "SELECT number, key, code, withdrawn FROM people WHERE participant = ?1";
             let known = t.query_row(sql, [participant], person).optional()?;
             if known.is_some() {
@@ -192,6 +205,10 @@ impl Database {
     pub(super) fn answer(&self, person: usize, given: &Given) -> Result<Kept> {
         let after = serde_json::to_string(&given.after)?;
         self.write(|t| {
+            let sql = "SELECT withdrawn FROM people WHERE number = ?1";
+            if t.query_row(sql, [person as i64], |row| row.get(0))? {
+                return Ok(Kept::Withdrawn);
+            }
             let sql = "SELECT count(*) FROM answers WHERE person = ?1";
             let count: i64 = t.query_row(sql, [person as i64], |row| row.get(0))?;
             if given.place > count as usize {
@@ -212,15 +229,18 @@ impl Database {
         Ok(count as usize)
     }
 
-    /// Deletes a person's answers, and all that the person could be known by.
+    /// Deletes a person's answers, identifiers and code. What is left is that somebody withdrew.
     pub(super) fn withdraw(&self, person: usize) -> Result<()> {
         self.write(|t| {
             t.execute("DELETE FROM answers WHERE person = ?1", [person as i64])?;
-            let sql = "UPDATE people SET withdrawn = 1, participant = NULL, identifiers = '{}' \
-                       WHERE number = ?1";
+            let sql = "UPDATE people SET withdrawn = 1, participant = NULL, identifiers = '{}', \
+                       code = '' WHERE number = ?1";
             t.execute(sql, [person as i64])?;
             Ok(())
-        })
+        })?;
+        // The journal has it still.
+        let truncated = self.lock().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        truncated.context("the answers")
     }
 
     /// Everybody, with what they answered.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use foresee_files::write_atomic;
+use foresee_celeba::ATTRIBUTES;
 use foresee_people::Assignment;
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +55,8 @@ pub(super) struct Drawn {
 const HEAD: &str = "\
 # A forward simulation study, made by `foresee study new`. Everything that decides who sees what, who
 # is left out and what is compared is in this file and in data/: it can be preregistered as it is.
-# Texts may be edited until the first person has agreed to take part, and nothing after that.
+# Until the first person has agreed to take part, texts and all else that does not decide what
+# people are shown may be edited; for other arms, faces, attributes or operations make a new study.
 
 ";
 
@@ -102,6 +104,13 @@ impl Design {
             return Err(input(format!("{shown}: the lists of faces are not as long as chosen")));
         }
         design.choices.check(usize::MAX)?;
+        let known = |name: &String| ATTRIBUTES.contains(&name.as_str());
+        let asked = &design.asked_attributes;
+        if design.channels < 2 || !(2..=10).contains(&asked.len()) || !asked.iter().all(known) {
+            return Err(input(format!(
+                "{shown}: a network has 2 channels at least, and 2 to 10 known attributes are asked"
+            )));
+        }
         Ok((design, sha256(text.as_bytes())))
     }
 

@@ -1,17 +1,17 @@
 //! The items of a study: what people are shown, and what happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::Context;
 use foresee_people::{Items, Matrix};
 use foresee_report::record;
 
+use super::choices::Shown;
 use super::design::Design;
 use super::rows::read_rows;
 use crate::artifacts::Row;
 use crate::error::{Result, input};
-use crate::hash::file_sha256;
+use crate::hash::{file_sha256, sha256};
 
 record! {
     /// An attribute of an item.
@@ -91,7 +91,11 @@ impl Materials {
     /// # Errors
     /// If a file is missing, or is not the one that the design was made with.
     pub fn read(study: &Path, design: &Design) -> Result<Self> {
-        for (file, hash) in [ItemRow::PATH, PictureRow::PATH].iter().zip(&design.materials_sha256) {
+        let made = [ItemRow::PATH, PictureRow::PATH];
+        if design.materials_sha256.len() != made.len() {
+            return Err(input("design.toml: materials_sha256 has two hashes"));
+        }
+        for (file, hash) in made.iter().zip(&design.materials_sha256) {
             if file_sha256(&study.join(file))? != *hash {
                 return Err(input(format!(
                     "{}: {file} is not the one that the design was made with",
@@ -110,9 +114,10 @@ impl Materials {
                 files.insert(picture.file.clone(), bytes);
             }
         }
+        check(&rows, &pictures, design)?;
         let by_item = |picture: PictureRow| ((picture.item, picture.arm), picture.file);
         Ok(Self {
-            items: items(&rows, design)?,
+            items: items(&rows, design),
             pictures: pictures.into_iter().map(by_item).collect(),
             files,
         })
@@ -126,8 +131,10 @@ impl Materials {
 
     /// By how much each attribute changes in the items that count, in percentage points.
     pub(super) fn observed(&self, design: &Design) -> Items {
+        let operations = design.choices.operations.len();
         Items {
             observed: self.changes(design, |item| &item.after),
+            faces: (0..design.choices.faces * operations).map(|item| item / operations).collect(),
             least_change: design.choices.least_change,
         }
     }
@@ -146,7 +153,44 @@ impl Materials {
     }
 }
 
-fn items(rows: &[ItemRow], design: &Design) -> Result<Vec<OneItem>> {
+/// Where a picture is kept: under the hash of what it holds.
+pub(super) fn picture_file(bytes: &[u8]) -> String {
+    format!("materials/{}.png", &sha256(bytes)[..16])
+}
+
+/// Makes sure that the design is still of these items.
+fn check(rows: &[ItemRow], pictures: &[PictureRow], design: &Design) -> Result<()> {
+    let operations = design.choices.operations.len();
+    let counted = design.choices.faces * operations;
+    let asked = &design.asked_attributes;
+    let expected = |(i, row): (usize, &ItemRow)| {
+        let item = i / asked.len();
+        let (face, operation) = match item.checked_sub(counted) {
+            None => (design.test_faces[item / operations], item % operations),
+            Some(place) => (*design.practice_faces.get(place)?, place % operations),
+        };
+        let practice = usize::from(item >= counted);
+        let found = (row.item, row.practice, row.face, row.operation, &row.attribute);
+        (found == (item, practice, face, operation, &asked[i % asked.len()])).then_some(())
+    };
+    let items = counted + design.choices.practice;
+    let shown: BTreeSet<(usize, &str)> = pictures.iter().map(|p| (p.item, &*p.arm)).collect();
+    let has_all = |arm: &str| (0..items).all(|item| shown.contains(&(item, arm)));
+    let arms = design.choices.arms.iter().filter(|arm| arm.shown != Shown::Nothing);
+    let fits = rows.len() == items * asked.len()
+        && rows.iter().enumerate().all(|row| expected(row).is_some())
+        && has_all(FACE)
+        && arms.map(ToString::to_string).all(|arm| has_all(&arm));
+    match fits {
+        true => Ok(()),
+        false => Err(input(
+            "design.toml names other faces, attributes, operations or arms than the items were made \
+             for: put it back, or make a new study",
+        )),
+    }
+}
+
+fn items(rows: &[ItemRow], design: &Design) -> Vec<OneItem> {
     let asked = design.asked_attributes.len();
     let of_item = |rows: &[ItemRow]| {
         let column = |of: fn(&ItemRow) -> f64| rows.iter().map(of).collect::<Vec<_>>();
@@ -158,8 +202,5 @@ fn items(rows: &[ItemRow], design: &Design) -> Result<Vec<OneItem>> {
             by_first_order: column(|row| row.by_first_order),
         }
     };
-    let counted = design.choices.faces * design.choices.operations.len();
-    let fits = rows.len() == (counted + design.choices.practice) * asked;
-    fits.then_some(()).context("data/items.csv does not fit design.toml")?;
-    Ok(rows.chunks_exact(asked).map(of_item).collect())
+    rows.chunks_exact(asked).map(of_item).collect()
 }

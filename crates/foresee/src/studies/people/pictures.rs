@@ -12,16 +12,15 @@ use foresee_report::{
     cell_grids, face_attributions, heat_maps, value_bars,
 };
 use rand::SeedableRng;
-use rand::seq::SliceRandom;
+use rand::seq::{IteratorRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::choices::{Arm, Choices, Shown};
-use super::materials::{FACE, PictureRow};
+use super::materials::{FACE, PictureRow, picture_file};
 use crate::artifacts::ChannelCorrelation;
 use crate::error::{Result, input};
 use crate::explore::{Explorer, FaceId, Prepared, Seen, explanation, in_colour};
 use crate::figures::kind_of;
-use crate::hash::sha256;
 use crate::progress::Progress;
 use crate::stages::attribute::{available_methods, map_on_image};
 
@@ -53,23 +52,23 @@ impl Pictures<'_> {
         self.check()?;
         let other = self.others(pairs, counted);
         let mut rows = vec![];
-        let mut made: HashMap<(Shown, usize), String> = HashMap::new();
-        let mut file_of = |shown: Shown, item: usize| -> Result<Option<String>> {
-            if let Some(file) = made.get(&(shown, item)) {
+        let mut made: HashMap<(Shown, usize, usize), String> = HashMap::new();
+        let mut file_of = |shown: Shown, item: usize, face: usize| -> Result<Option<String>> {
+            if let Some(file) = made.get(&(shown, item, face)) {
                 return Ok(Some(file.clone()));
             }
-            let Some(bytes) = self.picture(shown, pairs[item])? else { return Ok(None) };
+            let Some(bytes) = self.picture(shown, pairs[item], face)? else { return Ok(None) };
             let file = self.keep(&bytes)?;
-            made.insert((shown, item), file.clone());
+            made.insert((shown, item, face), file.clone());
             Ok(Some(file))
         };
         for (item, &(face, _)) in pairs.iter().enumerate() {
-            let face = in_colour(&self.explorer.pixels(&FaceId::Test(face), SIDE)?)?;
-            let file = self.keep(&face)?;
+            let colour = in_colour(&self.explorer.pixels(&FaceId::Test(face), SIDE)?)?;
+            let file = self.keep(&colour)?;
             rows.push(PictureRow { item, arm: FACE.into(), of_item: item, file });
             for arm in &self.choices.arms {
                 let of_item = if arm.shuffled { other[item] } else { item };
-                if let Some(file) = file_of(arm.shown, of_item)? {
+                if let Some(file) = file_of(arm.shown, of_item, face)? {
                     rows.push(PictureRow { item, arm: arm.to_string(), of_item, file });
                 }
             }
@@ -101,7 +100,7 @@ impl Pictures<'_> {
 
     /// Keeps a picture once, under the hash of what it holds.
     fn keep(&self, bytes: &[u8]) -> Result<String> {
-        let file = format!("materials/{}.png", &sha256(bytes)[..16]);
+        let file = picture_file(bytes);
         let path = self.out.join(&file);
         if !path.exists() {
             write_atomic(&path, bytes)?;
@@ -109,8 +108,8 @@ impl Pictures<'_> {
         Ok(file)
     }
 
-    /// For each item another of the same operation, or of another one if no other is there: in a
-    /// circle through a random order, so that each is shown once.
+    /// For each item another of the same operation: in a circle through a random order, so that each
+    /// is shown once.
     fn others(&self, pairs: &[(usize, usize)], counted: usize) -> Vec<usize> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.choices.seed);
         rng.set_stream(SHUFFLE);
@@ -124,12 +123,22 @@ impl Pictures<'_> {
         for operation in 0..self.choices.operations.len() {
             exchange((0..counted).filter(|&item| pairs[item].1 == operation).collect());
         }
-        exchange((counted..pairs.len()).collect());
+        // Practice shows one of those that count, of the same operation and another face.
+        for item in counted..pairs.len() {
+            let same = (0..counted).filter(|&other| pairs[other].1 == pairs[item].1);
+            other[item] = same.choose(&mut rng).unwrap_or(item);
+        }
         other
     }
 
-    /// A picture of what is shown of a face under an operation.
-    fn picture(&self, shown: Shown, (face, operation): (usize, usize)) -> Result<Option<Vec<u8>>> {
+    /// A picture of what is shown of a face under an operation, beside the face `over`, which is
+    /// another one in a control.
+    fn picture(
+        &self,
+        shown: Shown,
+        (face, operation): (usize, usize),
+        over: usize,
+    ) -> Result<Option<Vec<u8>>> {
         let seen = self.explorer.face(Some(&FaceId::Test(face)))?;
         let operation = self.choices.operations[operation].of(self.explorer.channels());
         let prepared = Prepared::new(self.explorer, &operation)?;
@@ -138,7 +147,7 @@ impl Pictures<'_> {
             Shown::Masks => self.masks(&seen, &prepared)?,
             Shown::Contributions => self.contributions(&seen, &prepared)?,
             Shown::Correlation => self.correlation(&seen, &prepared)?,
-            Shown::Attribution(method) => self.attribution(&seen, method)?,
+            Shown::Attribution(method) => self.attribution(&seen, method, over)?,
         };
         Ok(Some(figure.bytes(Format::Png)?))
     }
@@ -221,13 +230,13 @@ impl Pictures<'_> {
         Ok(heat_maps("correlation", &[map], "correlation", &self.source(), &self.style())?)
     }
 
-    fn attribution(&self, seen: &Seen, method: Method) -> Result<Figure> {
+    fn attribution(&self, seen: &Seen, method: Method, over: usize) -> Result<Figure> {
         let column = |&k: &usize| -> Result<AttributionColumn> {
             let image = (&seen.image, seen.number);
             let (run, session) = (&self.explorer.run, &self.explorer.session);
             Ok(AttributionColumn {
                 name: display_name(ATTRIBUTES[k]),
-                face: self.explorer.pixels(&seen.id, MAP_SIDE)?,
+                face: self.explorer.pixels(&FaceId::Test(over), MAP_SIDE)?,
                 region: None,
                 maps: vec![map_on_image(run, session, (method, k), image, MAP_SIDE)?],
             })

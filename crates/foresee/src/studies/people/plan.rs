@@ -5,6 +5,7 @@ use std::path::Path;
 use foresee_people::{PeopleScore, Plan, Power};
 use foresee_report::record;
 
+use super::analysis::kind;
 use super::design::Design;
 use super::materials::Materials;
 use super::rows::write_rows;
@@ -81,6 +82,6 @@ pub(crate) fn plan(request: &PlanRequest<'_>) -> Result<Vec<Power>> {
         control: power.control,
     };
     let rows: Vec<PowerRow> = found.iter().map(row).collect();
-    write_rows(request.study, &rows, "simulated people")?;
+    write_rows(request.study, &rows, &kind(&design, true))?;
     Ok(found)
 }

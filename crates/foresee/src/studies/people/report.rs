@@ -106,8 +106,8 @@ fn scores_figure(rows: &[ScoreRow], source: &Source, style: &Style) -> Result<Fi
     let drawn = forest("people_scores", &columns, &groups, LEVEL, source, style)?;
     Ok(drawn.about(about(
         "How well people forecast what operations on the network change, by what they were shown, \
-         beside rules. Intervals are over people and items. Direction is 0.5 by chance, the other \
-         scores 0.",
+         beside rules. Intervals are over people and faces. The hollow mark is the same people's \
+         answers exchanged at random, which is chance.",
         ScoreRow::PATH,
     )))
 }
@@ -154,13 +154,13 @@ fn interval(estimate: f64, low: f64, high: f64) -> String {
     match low.is_finite() {
         _ if !estimate.is_finite() => number(estimate, 3),
         true => format!("{} [{}, {}]", number(estimate, 3), number(low, 3), number(high, 3)),
-        false => format!("{} (one person: no spread)", number(estimate, 3)),
+        false => format!("{} (the spread is not known)", number(estimate, 3)),
     }
 }
 
 fn scores_table(rows: &[ScoreRow]) -> Table {
     let caption = format!(
-        "Scores with intervals of {:.0} % over people and items; in brackets behind them the score \
+        "Scores with intervals of {:.0} % over people and faces; in brackets behind them the score \
          by chance.",
         100. * LEVEL
     );
@@ -186,7 +186,7 @@ fn scores_table(rows: &[ScoreRow]) -> Table {
     }
     table.notes.push(
         "Each score is of changes in percentage points of the probability. Rules answer in \
-         everybody's place: the same items, drawn with the same people."
+         everybody's place: the same faces, drawn with the same people."
             .into(),
     );
     table
@@ -194,7 +194,7 @@ fn scores_table(rows: &[ScoreRow]) -> Table {
 
 fn contrasts_table(rows: &[ContrastRow]) -> Table {
     let header = ["forecast by", "against", "score", "difference"];
-    let caption = "Differences between groups, with intervals over people and items.";
+    let caption = "Differences between groups, with intervals over people and faces.";
     let mut table = Table::new("people_contrasts", caption, &header);
     for row in rows {
         table.rows.push(vec![

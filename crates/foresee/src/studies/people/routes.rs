@@ -294,13 +294,13 @@ impl Shared {
         }
         let given = Given {
             place: request.place,
-            after: request.after,
+            after: request.after.into_iter().map(f64::round).collect(),
             confidence: request.confidence / 100.,
             seconds: request.seconds,
         };
         let kept = self.study.database.answer(person.number, &given)?;
         let truth = match trial {
-            Trial::Practice(item) if kept != Kept::TooEarly => {
+            Trial::Practice(item) if matches!(kept, Kept::Now | Kept::Before) => {
                 Some(self.study.materials.items[*item].after.clone())
             }
             _ => None,
@@ -366,6 +366,9 @@ async fn answer(State(shared): State<Shared>, headers: HeaderMap, sent: Body) ->
     let keep = move |shared: &Shared| -> std::result::Result<_, Refusal> {
         let person = shared.person(&headers)?;
         let (kept, truth) = shared.keep(&person, request)?;
+        if kept == Kept::Withdrawn {
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "you have withdrawn your answers"));
+        }
         if kept == Kept::TooEarly {
             let reason = "an earlier picture is not answered yet";
             return Err(Refusal::new(StatusCode::CONFLICT, reason));
@@ -382,9 +385,8 @@ async fn answer(State(shared): State<Shared>, headers: HeaderMap, sent: Body) ->
 async fn withdraw(State(shared): State<Shared>, headers: HeaderMap, sent: Body) -> Answer {
     let NothingRequest {} = read(sent).await?;
     let withdraw = move |shared: &Shared| -> std::result::Result<_, Refusal> {
-        if let Some(person) = shared.known(&headers)? {
-            shared.study.database.withdraw(person.number)?;
-        }
+        let person = shared.person(&headers)?;
+        shared.study.database.withdraw(person.number)?;
         Ok(Nothing {})
     };
     Ok(json(work(shared, withdraw).await?))

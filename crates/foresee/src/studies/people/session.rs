@@ -86,11 +86,8 @@ impl Session {
     pub fn respondent(&self, answers: &[Given], before: impl Fn(usize) -> Vec<f64>) -> Respondent {
         let answer = |given: &Given| match self.trials.get(given.place)? {
             Trial::Counted(item) => {
-                let change = given.after.iter().zip(before(*item)).map(|(a, b)| {
-                    // Sliders stand at whole percents: who leaves one where it was says that
-                    // nothing changes.
-                    if *a == b.round() { 0. } else { a - b }
-                });
+                // Sliders stand at whole percents, and the answer before is shown so.
+                let change = given.after.iter().zip(before(*item)).map(|(a, b)| a - b.round());
                 Some(Answer {
                     item: *item,
                     forecast: change.collect(),

@@ -1,6 +1,6 @@
 //! `study simulate`: people who do not exist answer a study, to try it out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use foresee_people::SimulatedPeople;
 
@@ -29,8 +29,9 @@ pub(crate) fn simulate(study: &Path, people: usize) -> Result<()> {
             folder.display()
         )));
     }
-    std::fs::create_dir_all(&folder)?;
-    let database = Database::open(&folder, &hash, true)?;
+    // Whole or not at all.
+    let begun = tempfolder(study)?;
+    let database = Database::open(&begun, &hash, true)?;
     let rule = materials.changes(&design, |item| &item.by_contribution);
     for number in 0..people {
         let session = Session::new(&design, number)?;
@@ -41,7 +42,18 @@ pub(crate) fn simulate(study: &Path, people: usize) -> Result<()> {
         let simulated = SimulatedPeople { rule: &rule, follows, spread, seed: design.choices.seed };
         answer(&database, &materials, &session, &simulated, number)?;
     }
-    Ok(())
+    drop(database);
+    Ok(std::fs::rename(&begun, &folder)?)
+}
+
+/// An empty folder beside the one that it becomes.
+fn tempfolder(study: &Path) -> Result<PathBuf> {
+    let begun = study.join(".simulated");
+    if begun.exists() {
+        std::fs::remove_dir_all(&begun)?;
+    }
+    std::fs::create_dir(&begun)?;
+    Ok(begun)
 }
 
 fn answer(
