@@ -151,17 +151,20 @@ impl Server {
     }
 }
 
-fn answer(place: usize, after: [f64; 3]) -> Value {
-    json!({ "place": place, "after": after, "confidence": 60, "seconds": 9.5 })
+fn answer(session: &Value, place: usize, after: [f64; 3]) -> Value {
+    let session = &session["session"];
+    json!({
+        "session": session, "place": place, "after": after, "confidence": 60, "seconds": 9.5
+    })
 }
 
 /// What an attentive person answers to a trial.
-fn attentive(trial: &Value, place: usize) -> Value {
+fn attentive(session: &Value, trial: &Value, place: usize) -> Value {
     let instruction = trial["instruction"].as_str().unwrap_or_default();
     let end = if instruction.contains("100 %") { 100. } else { 0. };
     match instruction.is_empty() {
-        true => answer(place, [80., 10. + place as f64, 50.]),
-        false => answer(place, [end; 3]),
+        true => answer(session, place, [80., 10. + place as f64, 50.]),
+        false => answer(session, place, [end; 3]),
     }
 }
 
@@ -170,7 +173,7 @@ fn finish(server: &Server, cookie: &str, session: &Value) -> AnyResult<String> {
     let trials = session["trials"].as_array().ok_or("trials")?;
     let mut code = None;
     for (place, trial) in trials.iter().enumerate() {
-        let reply = server.post("/api/answer", cookie, &attentive(trial, place))?;
+        let reply = server.post("/api/answer", cookie, &attentive(session, trial, place))?;
         assert_eq!(reply.status, StatusCode::OK, "{}", String::from_utf8_lossy(&reply.body));
         let reply = reply.json()?;
         assert_eq!(reply["next"], place + 1);
@@ -235,7 +238,7 @@ fn direction_by_hand(study: &Path, answers: &str) -> AnyResult {
         sums.1 += 1.;
         sums.0 += match forecast == before.round() {
             true => 0.5,
-            false => f64::from(u8::from((after > before) == (forecast > before))),
+            false => f64::from(u8::from((after > before) == (forecast > before.round()))),
         };
     }
     let shares = people.iter().filter(|(_, count)| *count > 0.).map(|(right, count)| right / count);
@@ -256,11 +259,11 @@ fn nothing_is_counted_twice_and_nothing_out_of_turn() -> AnyResult {
     let (_folder, study) = study()?;
     let server = Server::start(&study)?;
     let (cookie, session) = server.agree(&json!({ "PROLIFIC_PID": "P" }))?;
-    let early = server.post("/api/answer", &cookie, &answer(2, [1.; 3]))?;
+    let early = server.post("/api/answer", &cookie, &answer(&session, 2, [1.; 3]))?;
     assert_eq!(early.status, StatusCode::CONFLICT);
-    let first = server.post("/api/answer", &cookie, &answer(0, [1.; 3]))?.json()?;
+    let first = server.post("/api/answer", &cookie, &answer(&session, 0, [1.; 3]))?.json()?;
     assert_eq!((&first["already"], &first["next"]), (&json!(false), &json!(1)));
-    let again = server.post("/api/answer", &cookie, &answer(0, [2.; 3]))?.json()?;
+    let again = server.post("/api/answer", &cookie, &answer(&session, 0, [2.; 3]))?.json()?;
     assert_eq!((&again["already"], &again["next"]), (&json!(true), &json!(1)));
     // Another browser of the same participant goes on where this one is.
     let (other, resumed) = server.agree(&json!({ "PROLIFIC_PID": "P" }))?;
@@ -279,9 +282,24 @@ fn nothing_is_counted_twice_and_nothing_out_of_turn() -> AnyResult {
         json!({ "place": 1, "after": [1, 2, 3], "confidence": 60, "seconds": 1, "arm": 2 }),
         json!([]),
     ] {
+        let mut wrong = wrong;
+        if let Some(fields) = wrong.as_object_mut() {
+            fields.insert("session".into(), session["session"].clone());
+        }
         let reply = server.post("/api/answer", &cookie, &wrong)?;
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
+    // Another participant at the same browser is somebody else.
+    let link = "/api/session?PROLIFIC_PID=Q";
+    assert_eq!(server.get(link, &cookie)?.json()?["consented"], false);
+    let (other, others) = server.agree(&json!({ "PROLIFIC_PID": "Q" }))?;
+    assert!(other != cookie && others["next"] == 0);
+    let mixed = server.post("/api/answer", &other, &answer(&session, 0, [1.; 3]))?;
+    assert_eq!(mixed.status, StatusCode::CONFLICT, "a trial of another session");
+    // Who agrees twice because an answer got lost is one person.
+    let twice = json!({ "identifiers": {}, "browser": "0123456789abcdef0123456789abcdef" });
+    let [first, second] = [(); 2].map(|()| server.post("/api/consent", "", &twice));
+    assert_eq!(first?.headers["set-cookie"], second?.headers["set-cookie"]);
     // Faces and explanations are each person's own.
     assert_eq!(server.get("/image/face.png?place=0", "")?.status, StatusCode::FORBIDDEN);
     let face = server.get("/image/face.png?place=0", &cookie)?;
@@ -305,7 +323,7 @@ fn who_withdraws_is_forgotten() -> AnyResult {
     assert_eq!(server.post("/api/withdraw", &cookie, &json!({}))?.status, StatusCode::OK);
     let after = server.get("/api/session", &cookie)?.json()?;
     assert_eq!((&after["withdrawn"], &after["code"]), (&json!(true), &Value::Null));
-    let refused = server.post("/api/answer", &cookie, &answer(0, [1.; 3]))?;
+    let refused = server.post("/api/answer", &cookie, &answer(&session, 0, [1.; 3]))?;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     drop(server);
     foresee(&["study", "score", &study.display().to_string()])?;
@@ -393,8 +411,10 @@ fn many_people_at_once_are_balanced() -> AnyResult {
                 let agreed = agreed.await.expect("an answer");
                 let cookie = agreed.headers()["set-cookie"].to_str().expect("text").to_owned();
                 let mut last = agreed.status();
+                let body = to_bytes(agreed.into_body(), usize::MAX).await.expect("a body");
+                let session: Value = serde_json::from_slice(&body).expect("JSON");
                 for place in 0..6 {
-                    let document = answer(place, [1., 2., 3.]);
+                    let document = answer(&session, place, [1., 2., 3.]);
                     last = send("/api/answer", &cookie, document).await.expect("one").status();
                 }
                 last
@@ -533,11 +553,15 @@ fn a_server_that_is_killed_loses_no_answer_that_it_confirmed() -> AnyResult {
     let (_folder, study) = study()?;
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut confirmed: Vec<(String, usize)> = vec![];
-    // Cookies are named after the port, and the port changes: only their values are kept.
-    let mut key = String::new();
+    let mut cookie = String::new();
+    let mut session = Value::Null;
+    let mut address = String::new();
     for _ in 0..kills() {
         let served = Served::start(&study)?;
-        let port = served.address.rsplit(':').next().ok_or("a port")?.to_owned();
+        if !address.is_empty() {
+            assert_eq!(served.address, address, "people find the page again");
+        }
+        address.clone_from(&served.address);
         let killer = std::thread::spawn({
             let wait = std::time::Duration::from_micros(rng.random_range(0..40_000));
             let pid = served.child.id() as i32;
@@ -548,20 +572,27 @@ fn a_server_that_is_killed_loses_no_answer_that_it_confirmed() -> AnyResult {
             }
         });
         loop {
-            let cookie = format!("foresee_person_{port}={key}");
-            let place = confirmed.iter().rev().find(|(of, _)| *of == key).map_or(0, |p| p.1 + 1);
-            let sent = match key.is_empty() || place == 6 {
+            let last = confirmed.iter().rev().find(|(of, _)| *of == cookie);
+            let place = last.map_or(0, |last| last.1 + 1);
+            let sent = match cookie.is_empty() || place == 6 {
                 true => served.post("/api/consent", "", &json!({ "identifiers": {} })),
-                false => served.post("/api/answer", &cookie, &answer(place, [place as f64; 3])),
+                false => {
+                    let document = answer(&session, place, [place as f64; 3]);
+                    served.post("/api/answer", &cookie, &document)
+                }
             };
             let Ok(reply) = sent else { break };
             if !reply.starts_with("HTTP/1.1 200") || !reply.trim_end().ends_with('}') {
                 assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 200"), "{reply}");
                 break;
             }
-            match reply.split(&format!("foresee_person_{port}=")).nth(1) {
-                Some(rest) => key = rest.split(';').next().unwrap_or_default().to_owned(),
-                None => confirmed.push((key.clone(), place)),
+            match reply.split("set-cookie: ").nth(1) {
+                Some(rest) => {
+                    cookie = rest.split(';').next().unwrap_or_default().to_owned();
+                    let body = reply.split("\r\n\r\n").nth(1).unwrap_or_default();
+                    session = serde_json::from_str(body)?;
+                }
+                None => confirmed.push((cookie.clone(), place)),
             }
         }
         drop(killer.join());
@@ -570,7 +601,8 @@ fn a_server_that_is_killed_loses_no_answer_that_it_confirmed() -> AnyResult {
     let (_, hash) = Design::read(&study)?;
     drop(Database::open(&study, &hash, false)?);
     let server = Server::start(&study)?;
-    for (key, place) in &confirmed {
+    for (cookie, place) in &confirmed {
+        let key = cookie.split('=').nth(1).ok_or("a key")?;
         let session = server.get("/api/session", &format!("foresee_person_4321={key}"))?.json()?;
         let next = session["next"].as_u64().ok_or("next")? as usize;
         assert!(next > *place, "an answer that was confirmed is lost");

@@ -294,7 +294,9 @@ fn planned(args: &PlanArgs) -> Result<()> {
 
 fn served(args: &StudyServeArgs) -> Result<()> {
     let study = open(&args.study)?;
-    serve(&args.serve, |guard| Ok(router(study, guard)))
+    // People come back to the link that they had.
+    let remember = args.study.join("served.json");
+    serve(&args.serve, Some(&remember), |guard| Ok(router(study, guard)))
 }
 
 fn open(folder: &Path) -> Result<Study> {

@@ -12,7 +12,7 @@ use crate::web::{self, ServeOptions};
 pub(crate) fn serve(explorer: Explorer, options: &ServeOptions) -> Result<()> {
     let explorer = Arc::new(explorer);
     let ranking = Arc::new(Ranking::default());
-    let served = web::serve(options, |guard| {
+    let served = web::serve(options, None, |guard| {
         let (ours, theirs) = (explorer.clone(), ranking.clone());
         tokio::task::spawn_blocking(move || theirs.fill(&ours));
         Ok(router_with(explorer.clone(), ranking.clone(), guard))

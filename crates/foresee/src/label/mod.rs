@@ -27,7 +27,7 @@ pub(crate) fn serve(labeller: Labeller, options: &ServeOptions) -> Result<()> {
     let labeller = Arc::new(labeller);
     let learning = labeller.clone();
     let learner = std::thread::spawn(move || learn(&learning));
-    let served = web::serve(options, |guard| Ok(router(labeller.clone(), guard)));
+    let served = web::serve(options, None, |guard| Ok(router(labeller.clone(), guard)));
     labeller.stop();
     if learner.join().is_err() {
         tracing::error!("the thread that learns has failed");

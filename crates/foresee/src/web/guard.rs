@@ -26,9 +26,15 @@ impl Guard {
     /// # Errors
     /// If the operating system gives no random numbers.
     pub fn new(address: SocketAddr) -> Result<Self> {
-        let token = match address.ip().is_loopback() {
-            true => None,
-            false => Some(random_token()?),
+        Self::with_token(address, None)
+    }
+
+    /// The same with the token that it had before, if it needs one.
+    pub(crate) fn with_token(address: SocketAddr, before: Option<String>) -> Result<Self> {
+        let token = match (address.ip().is_loopback(), before) {
+            (true, _) => None,
+            (false, Some(token)) => Some(token),
+            (false, None) => Some(random_token()?),
         };
         Ok(Self { address, token })
     }

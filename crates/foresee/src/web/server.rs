@@ -1,11 +1,15 @@
 //! Listens until Ctrl-C.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use clap::Args;
+use foresee_files::write_atomic;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use super::guard::Guard;
@@ -35,10 +39,37 @@ pub(crate) struct ServeOptions {
     open: bool,
 }
 
+/// Where a page was served before, and with which token: a page that people come back to is found
+/// again at the same link.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Remembered {
+    port: u16,
+    token: Option<String>,
+}
+
+impl Remembered {
+    fn read(file: &Path) -> Result<Option<Self>> {
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(input(format!("{}: {e}", file.display()))),
+        };
+        let read = serde_json::from_str(&text);
+        read.map(Some).map_err(|e| input(format!("{}: {e}; remove it", file.display())))
+    }
+
+    fn write(&self, file: &Path) -> Result<()> {
+        Ok(write_atomic(file, serde_json::to_string_pretty(self)?.as_bytes())?)
+    }
+}
+
 /// Serves until Ctrl-C what `router` makes, once the link is known. It may start threads with
 /// `spawn_blocking`; those that take long have to end by themselves once this returns.
+/// `remember` is a file that keeps the port and the token for the next time.
 pub(crate) fn serve(
     options: &ServeOptions,
+    remember: Option<&Path>,
     router: impl FnOnce(Guard) -> Result<Router>,
 ) -> Result<()> {
     let patience = Patience::begin();
@@ -48,21 +79,33 @@ pub(crate) fn serve(
         .enable_all()
         .build()
         .context("the server")?;
-    let served = runtime.block_on(listen(options, router, &patience));
+    let served = runtime.block_on(listen(options, remember, router, &patience));
     runtime.shutdown_timeout(LEAVE);
     served
 }
 
 async fn listen(
     options: &ServeOptions,
+    remember: Option<&Path>,
     router: impl FnOnce(Guard) -> Result<Router>,
     patience: &Patience,
 ) -> Result<()> {
-    let asked = SocketAddr::new(options.address, options.port);
+    let before = remember.map(Remembered::read).transpose()?.flatten();
+    let port = match (&before, options.port) {
+        (Some(before), 0) => before.port,
+        (_, port) => port,
+    };
+    let asked = SocketAddr::new(options.address, port);
     let listener = TcpListener::bind(asked).await.map_err(|e| {
         input(format!("{asked} cannot be listened at ({e}); give another --port or --address"))
     })?;
-    let guard = Guard::new(listener.local_addr()?)?;
+    let token = before.and_then(|before| before.token);
+    let guard = Guard::with_token(listener.local_addr()?, token.clone())?;
+    if let Some(file) = remember {
+        // A token is kept for when the address can be reached again.
+        let token = guard.token().map(str::to_owned).or(token);
+        Remembered { port: guard.port(), token }.write(file)?;
+    }
     let link = guard.link();
     print(&format!("{link}\n"))?;
     if let Some(advice) = guard.advice() {

@@ -10,6 +10,7 @@ use rand::rngs::OsRng;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use crate::error::{Result, input};
+use crate::hash::sha256;
 
 /// The file of answers in the study's folder.
 pub(super) const ANSWERS: &str = "answers.sqlite";
@@ -53,6 +54,15 @@ pub(super) struct Person {
     /// The code that shows that all is answered.
     pub code: String,
     pub withdrawn: bool,
+    /// What a platform, or the browser, calls the person.
+    pub participant: Option<String>,
+}
+
+impl Person {
+    /// What tells the person's session from others, and is no secret.
+    pub fn session(&self) -> String {
+        sha256(self.key.as_deref().unwrap_or_default().as_bytes())[..16].to_owned()
+    }
 }
 
 /// What a person answered to one trial.
@@ -92,6 +102,7 @@ fn person(row: &Row) -> rusqlite::Result<Person> {
         key: row.get(1)?,
         code: row.get(2)?,
         withdrawn: row.get(3)?,
+        participant: row.get(4)?,
     })
 }
 
@@ -163,7 +174,7 @@ impl Database {
 
     /// The person with a key.
     pub(super) fn person(&self, key: &str) -> Result<Option<Person>> {
-        let sql = "SELECT number, key, code, withdrawn FROM people WHERE key = ?1";
+        let sql = "SELECT number, key, code, withdrawn, participant FROM people WHERE key = ?1";
         let found = self.lock().query_row(sql, [key], person).optional();
         found.context("the people")
     }
@@ -184,7 +195,7 @@ impl Database {
             if kept != self.design_sha256 {
                 return Err(input("the design was changed while it is served: start the server anew"));
             }
-            let sql = "SELECT number, key, code, withdrawn FROM people WHERE participant = ?1";
+            let sql = "SELECT number, key, code, withdrawn, participant FROM people WHERE participant = ?1";
             let known = t.query_row(sql, [participant], person).optional()?;
             if known.is_some() {
                 return Ok(known);
@@ -197,7 +208,8 @@ impl Database {
                        VALUES (?1, ?2, ?3, ?4, ?5)";
             t.execute(sql, params![count, key, participant, identifiers, code])?;
             let number = count as usize;
-            Ok(Some(Person { number, key: Some(key), code, withdrawn: false }))
+            let participant = participant.map(str::to_owned);
+            Ok(Some(Person { number, key: Some(key), code, withdrawn: false, participant }))
         })
     }
 
@@ -246,7 +258,7 @@ impl Database {
     /// Everybody, with what they answered.
     pub(super) fn everybody(&self) -> Result<Vec<(Person, Vec<Given>)>> {
         let connection = self.lock();
-        let sql = "SELECT number, key, code, withdrawn FROM people ORDER BY number";
+        let sql = "SELECT number, key, code, withdrawn, participant FROM people ORDER BY number";
         let mut people = connection.prepare(sql)?;
         let people = people.query_map([], person)?.collect::<rusqlite::Result<Vec<_>>>()?;
         let sql = "SELECT place, after, confidence, seconds FROM answers WHERE person = ?1 \

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use foresee_files::write_atomic;
 use foresee_celeba::ATTRIBUTES;
+use foresee_files::write_atomic;
 use foresee_people::Assignment;
 use serde::{Deserialize, Serialize};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use foresee_celeba::display_name;
@@ -28,6 +28,8 @@ const MOST: usize = 1 << 14;
 const MOST_NAME: usize = 128;
 /// The cookie that tells a person's browser from others, before the port.
 const COOKIE: &str = "foresee_person_";
+/// How the name of a browser begins where a participant's would stand.
+const BROWSER: &str = "browser:";
 /// How long a person may stay away: 30 days in seconds.
 const STAYS: u32 = 2_592_000;
 /// Seconds of an answer at most: a day.
@@ -84,6 +86,8 @@ struct SessionDocument {
 
 #[derive(Serialize)]
 struct Task {
+    /// Whose session it is; answers repeat it.
+    session: String,
     instructions: Vec<Vec<String>>,
     trials: Vec<TrialDocument>,
     practice: usize,
@@ -117,11 +121,16 @@ struct AskedDocument {
 #[serde(deny_unknown_fields)]
 struct ConsentRequest {
     identifiers: BTreeMap<String, String>,
+    /// A random name that the browser keeps: who agrees twice is one person.
+    #[serde(default)]
+    browser: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AnswerRequest {
+    /// Of the session that the trial belongs to.
+    session: String,
     place: usize,
     after: Vec<f64>,
     /// In percent.
@@ -217,6 +226,7 @@ impl Shared {
         let code = (finished && !person.withdrawn).then(|| person.code.clone());
         let trials = (0..session.trials.len()).map(|place| self.trial(&session, place)).collect();
         Ok(Task {
+            session: person.session(),
             instructions: design.choices.texts.instructions.clone(),
             trials,
             practice: design.choices.practice,
@@ -228,6 +238,16 @@ impl Shared {
             unit: "%",
             withdrawn: person.withdrawn,
         })
+    }
+
+    /// What tells a person from a platform apart, among the parameters of a link.
+    fn participant<'a>(
+        &self,
+        given: impl IntoIterator<Item = (&'a String, &'a String)>,
+    ) -> Option<String> {
+        let first = self.study.design.choices.identifiers.first()?;
+        let mut given = given.into_iter();
+        given.find(|(name, value)| *name == first && !value.is_empty()).map(|(_, v)| v.clone())
     }
 
     fn completion_link(&self, code: &str) -> Option<String> {
@@ -320,8 +340,16 @@ fn explained(shown: Shown) -> &'static str {
     }
 }
 
-async fn session(State(shared): State<Shared>, headers: HeaderMap) -> Answer {
-    let document = move |shared: &Shared| Ok(shared.document(shared.known(&headers)?.as_ref())?);
+async fn session(State(shared): State<Shared>, uri: Uri, headers: HeaderMap) -> Answer {
+    let query = Query::<Vec<(String, String)>>::try_from_uri(&uri)
+        .map_err(|e| Refusal::from(input(format!("the link cannot be read: {e}"))))?;
+    let document = move |shared: &Shared| {
+        let participant = shared.participant(query.0.iter().map(|(name, value)| (name, value)));
+        let known = shared.known(&headers)?;
+        // Somebody else may have used this browser before.
+        let known = known.filter(|known| participant.is_none() || known.participant == participant);
+        Ok(shared.document(known.as_ref())?)
+    };
     Ok(json(work(shared, document).await?))
 }
 
@@ -329,7 +357,10 @@ async fn consent(State(shared): State<Shared>, headers: HeaderMap, sent: Body) -
     let request: ConsentRequest = read(sent).await?;
     let cookie = shared.cookie();
     let agree = move |shared: &Shared| -> std::result::Result<_, Refusal> {
-        if let Some(person) = shared.known(&headers)? {
+        let participant = shared.participant(request.identifiers.iter());
+        let known = shared.known(&headers)?;
+        let same = |known: &Person| participant.is_none() || known.participant == participant;
+        if let Some(person) = known.filter(same) {
             return Ok((shared.document(Some(&person))?, person.key));
         }
         let choices = &shared.study.design.choices;
@@ -341,11 +372,15 @@ async fn consent(State(shared): State<Shared>, headers: HeaderMap, sent: Body) -
         if kept.values().any(|value| value.is_empty() || value.len() > MOST_NAME) {
             return Err(input("an identifier has 1 to 128 characters").into());
         }
-        let first = choices.identifiers.first().and_then(|name| kept.get(name));
-        let participant = first.map(|value| value.as_str());
+        let is_name = |c: char| c.is_ascii_hexdigit();
+        let browser = &request.browser;
+        let by_browser = (browser.len() == 32 && browser.chars().all(is_name))
+            .then(|| format!("{BROWSER}{browser}"));
+        let participant = participant.or(by_browser);
         let identifiers = serde_json::to_string(&kept).map_err(anyhow::Error::from)?;
         let (code, most) = (&choices.completion_code, choices.most_people);
-        let admitted = shared.study.database.admit(participant, &identifiers, code, most)?;
+        let admitted =
+            shared.study.database.admit(participant.as_deref(), &identifiers, code, most)?;
         let person = admitted.ok_or_else(|| {
             let reason = "enough people have taken part: thank you, and sorry";
             Refusal::new(StatusCode::GONE, reason)
@@ -365,6 +400,10 @@ async fn answer(State(shared): State<Shared>, headers: HeaderMap, sent: Body) ->
     let request: AnswerRequest = read(sent).await?;
     let keep = move |shared: &Shared| -> std::result::Result<_, Refusal> {
         let person = shared.person(&headers)?;
+        if request.session != person.session() {
+            let reason = "this trial belongs to another session";
+            return Err(Refusal::new(StatusCode::CONFLICT, reason));
+        }
         let (kept, truth) = shared.keep(&person, request)?;
         if kept == Kept::Withdrawn {
             return Err(Refusal::new(StatusCode::FORBIDDEN, "you have withdrawn your answers"));
@@ -392,22 +431,18 @@ async fn withdraw(State(shared): State<Shared>, headers: HeaderMap, sent: Body) 
     Ok(json(work(shared, withdraw).await?))
 }
 
-fn place(uri: &axum::http::Uri) -> std::result::Result<usize, Refusal> {
+fn place(uri: &Uri) -> std::result::Result<usize, Refusal> {
     let query = Query::<PlaceQuery>::try_from_uri(uri)
         .map_err(|e| Refusal::from(input(format!("place: {e}"))))?;
     Ok(query.place)
 }
 
-async fn face(State(shared): State<Shared>, uri: axum::http::Uri, headers: HeaderMap) -> Answer {
+async fn face(State(shared): State<Shared>, uri: Uri, headers: HeaderMap) -> Answer {
     let place = place(&uri)?;
     Ok(png(work(shared, move |shared| shared.picture(&headers, place, false)).await?))
 }
 
-async fn explanation(
-    State(shared): State<Shared>,
-    uri: axum::http::Uri,
-    headers: HeaderMap,
-) -> Answer {
+async fn explanation(State(shared): State<Shared>, uri: Uri, headers: HeaderMap) -> Answer {
     let place = place(&uri)?;
     Ok(png(work(shared, move |shared| shared.picture(&headers, place, true)).await?))
 }

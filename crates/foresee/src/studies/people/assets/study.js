@@ -16,6 +16,7 @@ const REQUEST_LIMIT = 15000;
 // In seconds; the server refuses more.
 const LONGEST_TRIAL = 86400;
 const KEPT = "foresee-answer-";
+const BROWSER = "foresee-study-browser";
 const OFFLINE = "No connection; your answer is kept and sent again.";
 const OFFLINE_READ = "No connection; trying again.";
 
@@ -121,7 +122,7 @@ async function persist(address, given, offline) {
 }
 
 async function renew() {
-  const newest = await persist("/api/session", null, OFFLINE_READ);
+  const newest = await persist("/api/session" + location.search, null, OFFLINE_READ);
   if (!newest) return;
   const wasIn = session.consented;
   session = newest;
@@ -142,6 +143,21 @@ function fail(error) {
 // A kept answer counts only for the trial that it was given to: another study may have had the
 // same address before.
 const mark = ({ operation, attributes }) => JSON.stringify([operation, attributes]);
+
+// A random name, so that consent that is sent twice is given once.
+let pageName = null;
+function browserName() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const fresh = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  try {
+    const known = localStorage.getItem(BROWSER);
+    if (known) return known;
+    localStorage.setItem(BROWSER, fresh);
+  } catch {
+    // Without storage the name holds for this page only.
+  }
+  return (pageName ??= fresh);
+}
 
 function keep(answer) {
   try {
@@ -186,9 +202,10 @@ async function deliver(answer) {
   say("Saving …");
   let reply;
   try {
-    reply = await persist("/api/answer", answer, OFFLINE);
+    reply = await persist("/api/answer", { session: session.session, ...answer }, OFFLINE);
   } catch (error) {
-    forget(place);
+    // What was refused for another reason may be taken later, when the page is loaded again.
+    if ([400, 409].includes(error.status)) forget(place);
     if (error.status !== 409) throw error;
     notice = "You go on with the first face that has no stored answer.";
     await renew();
@@ -339,7 +356,8 @@ class ConsentPlugin {
   async begin() {
     $("begin").disabled = $("agree").disabled = $("decline").disabled = true;
     try {
-      session = await persist("/api/consent", { identifiers: identifiers() }, OFFLINE_READ);
+      const given = { identifiers: identifiers(), browser: browserName() };
+      session = await persist("/api/consent", given, OFFLINE_READ);
       // Somebody else may have used this browser before.
       if (session.next === 0) forgetAll();
     } catch (error) {
