@@ -44,8 +44,13 @@ fn run_folder() -> &'static Path {
     Box::leak(folder.path().join("run").into_boxed_path())
 }
 
-/// A child that ends with the test, and the first line that it prints with some word.
-struct Running(Child, String, BufReader<ChildStdout>);
+/// A child that ends with the test, the first line that it prints with some word, and its output,
+/// which must stay open.
+struct Running {
+    child: Child,
+    line: String,
+    _output: BufReader<ChildStdout>,
+}
 
 impl Running {
     fn start(command: &mut Command, word: &str) -> AnyResult<Self> {
@@ -57,7 +62,7 @@ impl Running {
                 return Err(format!("{command:?} ended").into());
             }
             if line.contains(word) {
-                return Ok(Self(child, line.trim().to_owned(), lines));
+                return Ok(Self { child, line: line.trim().to_owned(), _output: lines });
             }
         }
     }
@@ -70,8 +75,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 
@@ -185,7 +190,7 @@ fn the_explorer_shows_what_the_program_computes() -> AnyResult {
         let Some(browser) = Browser::open(1280, 1000).await? else { return Ok(()) };
         let run = run_folder().display().to_string();
         let server = Running::serve(&["explore", "--run", &run])?;
-        browser.client.goto(&format!("{}?rule=l1&count=3&n=2", server.1)).await?;
+        browser.client.goto(&format!("{}?rule=l1&count=3&n=2", server.line)).await?;
         browser.until("document.querySelectorAll('#answers tbody tr').length == 40").await?;
         browser.until("document.querySelector('#answers .after').textContent.trim()").await?;
         // The numbers that the program saves, beside those on the page.
@@ -241,7 +246,7 @@ fn a_person_takes_part_in_a_study() -> AnyResult {
         let (run, choices) = (run_folder().display().to_string(), choices.display().to_string());
         foresee(&["study", "new", "--run", &run, "--out", &study, "--choices", &choices])?;
         let server = Running::serve(&["study", "serve", &study])?;
-        browser.client.goto(&server.1).await?;
+        browser.client.goto(&server.line).await?;
         browser.until("document.querySelector('[data-screen=consent]')").await?;
         browser.fits().await?;
         browser.keep("study_consent").await?;
@@ -329,8 +334,9 @@ fn faces_are_labelled_by_keys_and_answers_taken_back() -> AnyResult {
             "model.channels=4",
         ];
         let server = Running::serve(&arguments)?;
-        browser.client.goto(&server.1).await?;
+        browser.client.goto(&server.line).await?;
         let press = async |key: &str| {
+            browser.until("!document.querySelector('#yes').disabled && !busy").await?;
             let before = browser.text("#counts").await?;
             let script = format!(
                 "document.dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', bubbles: \

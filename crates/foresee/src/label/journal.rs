@@ -70,8 +70,15 @@ impl Journal {
     /// Writes a line, and waits until it is on the disk.
     pub fn write(&mut self, line: &Line) -> Result<()> {
         let text = serde_json::to_string(line)? + "\n";
+        let failed = |e: std::io::Error| anyhow::anyhow!("{}: {e}", self.path.display());
+        let before = self.file.metadata().map_err(failed)?.len();
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data());
-        written.map_err(|e| anyhow::anyhow!("{}: {e}", self.path.display()))
+        if written.is_err() {
+            // Half a line, or one that nobody was told of, must not stay.
+            let back = self.file.set_len(before).and_then(|()| self.file.seek(SeekFrom::End(0)));
+            back.map_err(failed)?;
+        }
+        written.map_err(failed)
     }
 }
 

@@ -46,7 +46,11 @@ pub fn learn(labeller: &Labeller) {
                 state.problem = Some(format!("{e:#}"));
                 // It tries again when there are more answers.
                 let faces = labeller.examples(&state, false).len();
-                state.learned = Some(Learned { faces, accuracy: None, held_out: 0 });
+                let (accuracy, held_out) = match &state.learned {
+                    Some(learned) => (learned.accuracy, learned.held_out),
+                    None => (None, 0),
+                };
+                state.learned = Some(Learned { faces, accuracy, held_out });
             }
         }
     }

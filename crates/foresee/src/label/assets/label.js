@@ -4,6 +4,7 @@ const at = (id) => document.getElementById(id);
 const keys = { y: "yes", n: "no", s: "skip" };
 let view = null;
 let busy = false;
+let actions = 0;
 
 function say(problem) {
   at("error").hidden = !problem;
@@ -19,17 +20,43 @@ async function ask(path, body) {
   return response.ok ? answer : ask("/api/state");
 }
 
+const percent = (share) => (100 * share).toFixed(1);
+
+// Wilson's interval of a share of so many.
+function wilson(share, count) {
+  const z2 = 1.96 ** 2 / count;
+  const middle = share + z2 / 2;
+  const half = Math.sqrt(z2 * (share * (1 - share) + z2 / 4));
+  return [(middle - half) / (1 + z2), (middle + half) / (1 + z2)];
+}
+
+// A face is answered only when it is seen: until then the one before would stand there.
+let seen = null;
+at("face").addEventListener("load", () => {
+  seen = at("face").dataset.face;
+  enable();
+});
+
+function enable() {
+  const open = view !== null && view.face !== null && seen === String(view.face);
+  for (const id of ["yes", "no"]) at(id).disabled = !open;
+  at("skip").disabled = view === null || view.face === null;
+}
+
 function show(next) {
   const chosen = view && next.learned_from !== view.learned_from;
   const same = view && view.face === next.face;
   view = next;
   const done = view.face === null;
-  if (!same && !done) at("face").src = `/image?face=${view.face}`;
+  if (!same && !done) {
+    at("face").dataset.face = view.face;
+    at("face").src = `/image?face=${view.face}`;
+  }
   at("face").hidden = done;
   at("question").textContent = done
     ? "All faces are labelled."
     : `${view.attribute.replaceAll("_", " ")}?`;
-  for (const id of ["yes", "no", "skip"]) at(id).disabled = done;
+  enable();
   at("undo").disabled = view.answers === 0;
   at("progress").value = view.labelled / view.faces;
   const how = view.held_out ? "at random, for the accuracy estimate" : `by ${view.chosen_by}`;
@@ -41,8 +68,11 @@ function show(next) {
   if (view.learned_from !== null) {
     words.push(`It has learned from ${view.learned_from} faces${chosen ? " and has just chosen anew" : ""}.`);
     if (view.accuracy !== null) {
-      const percent = (100 * view.accuracy).toFixed(1);
-      words.push(`Accuracy on ${view.accuracy_over} held-out faces: ${percent} %.`);
+      const [low, high] = wilson(view.accuracy, view.accuracy_over);
+      words.push(
+        `Accuracy on ${view.accuracy_over} held-out faces: ${percent(view.accuracy)} % ` +
+          `(95 % interval: ${percent(low)} to ${percent(high)} %).`,
+      );
     }
   }
   at("learning").textContent = words.join(" ");
@@ -52,6 +82,7 @@ function show(next) {
 async function act(path, body) {
   if (busy) return;
   busy = true;
+  actions += 1;
   try {
     show(await ask(path, body));
   } catch (e) {
@@ -62,7 +93,7 @@ async function act(path, body) {
 }
 
 function answer(answer) {
-  if (view && view.face !== null) {
+  if (view && view.face !== null && !at(answer).disabled) {
     act("/api/answer", { face: view.face, attribute: view.attribute, answer });
   }
 }
@@ -76,4 +107,13 @@ document.addEventListener("keydown", (event) => {
   else if (key === "u" || key === "backspace") act("/api/undo", {});
 });
 act("/api/state");
-setInterval(() => act("/api/state"), 3000);
+// Looks for news without being in the way of a key: what comes after an action began is old.
+setInterval(async () => {
+  const before = actions;
+  try {
+    const news = await ask("/api/state");
+    if (!busy && before === actions) show(news);
+  } catch (e) {
+    say(e.message);
+  }
+}, 3000);

@@ -40,6 +40,9 @@ pub(super) struct Round {
     seconds: f64,
 }
 
+/// How far apart the seeds of two courses are.
+const SEEDS_APART: u64 = 1_000_000_000;
+
 /// A strategy with a seed, and its rounds.
 pub(super) struct Course {
     pub choice: Choice,
@@ -129,9 +132,15 @@ impl Course {
         self.rounds.iter().enumerate().map(point).collect()
     }
 
-    /// A seed of this course's round. The first round is the same for every strategy.
+    /// A seed of this course's round, a thousand apart from the next. The first round is the same
+    /// for every strategy. No two seeds of a study share one, nor is one a seed of the study.
     fn round_seed(&self, round: usize) -> u64 {
-        self.seed * 1000 + round as u64
+        (self.seed + 1) * SEEDS_APART + 1000 * round as u64
+    }
+
+    /// A seed of the order in which a stream's faces come for this time.
+    fn walk_seed(&self, walk: u64) -> u64 {
+        (self.seed + 1) * SEEDS_APART + SEEDS_APART / 2 + walk
     }
 
     /// Does the rounds that are left. A signal ends it between two steps; the round is then lost.
@@ -210,7 +219,7 @@ impl Course {
     /// Networks with other seeds, each on a bootstrap of the labelled faces.
     fn committee<'a>(&self, setting: &Setting<'a>, seed: u64) -> Result<Vec<Paper<'a>>> {
         let member = |member: usize| {
-            let seed = seed * 100 + 1 + member as u64;
+            let seed = seed + 1 + member as u64;
             let drawn = bootstrap(&self.labelled, seed);
             Ok(setting.paper(self.fit(setting, &drawn, seed, true)?))
         };
@@ -262,7 +271,7 @@ impl Course {
     ) -> Result<Added> {
         let first: HashSet<usize> =
             self.labelled.iter().copied().take(request.schedule.start).collect();
-        let mut stream_order = in_random_order(pool, self.seed ^ 0x5eed);
+        let mut stream_order = in_random_order(pool, self.walk_seed(0));
         stream_order.retain(|face| !first.contains(face));
         let gone: usize = self.rounds.iter().map(|round| round.seen).sum();
         let rest = &stream_order[gone.min(stream_order.len())..];
@@ -282,7 +291,7 @@ impl Course {
             // The faces that passed come again, in another order.
             walk += 1;
             let asked: HashSet<usize> = faces.iter().map(|(face, _)| *face).collect();
-            rest = in_random_order(&self.unlabelled(pool), self.seed ^ (0x5eed << 16 | walk));
+            rest = in_random_order(&self.unlabelled(pool), self.walk_seed(walk));
             rest.retain(|face| !asked.contains(face));
         }
         match faces.len() == step {
