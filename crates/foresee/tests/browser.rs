@@ -239,8 +239,9 @@ fn a_person_takes_part_in_a_study() -> AnyResult {
         let choices = folder.path().join("choices.toml");
         std::fs::write(
             &choices,
-            "arms = [\"contributions\"]\nfaces = 3\nasked = 2\ntrials = 3\npractice = 1\nchecks = 1\n\
-             exclusion = { most_failed_checks = 0, least_median_seconds = 0.0, most_unmoved = 1.0 }",
+            "arms = [\"contributions\"]\nfaces = 3\nasked = 2\ntrials = 3\npractice = 1\n\
+             checks = 1\n[exclusion]\nmost_failed_checks = 0\nleast_median_seconds = 0.0\n\
+             most_unmoved = 1.0",
         )?;
         let study = folder.path().join("study").display().to_string();
         let (run, choices) = (run_folder().display().to_string(), choices.display().to_string());

@@ -227,7 +227,7 @@ fn direction_by_hand(study: &Path, answers: &str) -> AnyResult {
     let column = |name: &str| head.iter().position(|column| *column == name).ok_or("a column");
     let (person, trial) = (column("person")?, column("trial")?);
     let numbers = [column("before")?, column("after")?, column("forecast")?];
-    let mut people = vec![(0., 0.); 6];
+    let mut people = [(0., 0.); 6];
     for row in lines.filter(|row| row[trial] == "counted") {
         let value = |i: usize| row[numbers[i]].parse::<f64>();
         let (before, after, forecast) = (value(0)?, value(1)?, value(2)?);

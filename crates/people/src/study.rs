@@ -69,9 +69,9 @@ pub struct Difference {
 
 /// People who forecast what operations do to items.
 ///
-/// Intervals are of the pigeonhole bootstrap (Owen, 2007): both people and faces are drawn anew, each
-/// face with all its items, so that they hold for other people and for other faces, under the same
-/// operations.
+/// Intervals are of the pigeonhole bootstrap (Owen, 2007): both people and faces are drawn anew,
+/// each face with all its items, so that they hold for other people and for other faces, under the
+/// same operations.
 ///
 /// ```
 /// use foresee_people::{

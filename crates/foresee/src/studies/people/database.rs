@@ -193,9 +193,11 @@ impl Database {
         self.write(|t| {
             let kept: String = t.query_row("SELECT design_sha256 FROM study", [], |r| r.get(0))?;
             if kept != self.design_sha256 {
-                return Err(input("the design was changed while it is served: start the server anew"));
+                let reason = "the design was changed while it is served: start the server anew";
+                return Err(input(reason));
             }
-            let sql = "SELECT number, key, code, withdrawn, participant FROM people WHERE participant = ?1";
+            let sql = "SELECT number, key, code, withdrawn, participant FROM people \
+                       WHERE participant = ?1";
             let known = t.query_row(sql, [participant], person).optional()?;
             if known.is_some() {
                 return Ok(known);

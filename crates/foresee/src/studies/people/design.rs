@@ -53,8 +53,9 @@ pub(super) struct Drawn {
 }
 
 const HEAD: &str = "\
-# A forward simulation study, made by `foresee study new`. Everything that decides who sees what, who
-# is left out and what is compared is in this file and in data/: it can be preregistered as it is.
+# A forward simulation study, made by `foresee study new`. Everything that decides who sees what,
+# who is left out and what is compared is in this file and in data/: it can be preregistered as it
+# is.
 # Until the first person has agreed to take part, texts and all else that does not decide what
 # people are shown may be edited; for other arms, faces, attributes or operations make a new study.
 

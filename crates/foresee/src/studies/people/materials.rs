@@ -184,8 +184,8 @@ fn check(rows: &[ItemRow], pictures: &[PictureRow], design: &Design) -> Result<(
     match fits {
         true => Ok(()),
         false => Err(input(
-            "design.toml names other faces, attributes, operations or arms than the items were made \
-             for: put it back, or make a new study",
+            "design.toml names other faces, attributes, operations or arms than the items were \
+             made for: put it back, or make a new study",
         )),
     }
 }

@@ -108,8 +108,8 @@ impl Pictures<'_> {
         Ok(file)
     }
 
-    /// For each item another of the same operation: in a circle through a random order, so that each
-    /// is shown once.
+    /// For each item another of the same operation: in a circle through a random order, so that
+    /// each is shown once.
     fn others(&self, pairs: &[(usize, usize)], counted: usize) -> Vec<usize> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.choices.seed);
         rng.set_stream(SHUFFLE);
