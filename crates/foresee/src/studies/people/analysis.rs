@@ -8,6 +8,7 @@ use foresee_people::{
 };
 use foresee_report::record;
 
+use super::choices::Arm;
 use super::database::{ANSWERS, Database};
 use super::design::Design;
 use super::export::{Taken, codebook};
@@ -102,6 +103,8 @@ pub(crate) struct Analysis {
     /// How many are left out, by the reason's id.
     pub excluded: Vec<(&'static str, usize)>,
     pub withdrawn: usize,
+    /// Of each arm, who agreed and who counts.
+    pub arms: Vec<(Arm, usize, usize)>,
     pub scores: Vec<ScoreRow>,
     pub contrasts: Vec<ContrastRow>,
     pub calibration: Vec<CalibrationRow>,
@@ -153,6 +156,7 @@ pub(crate) fn analyse(study: &Path, simulated: bool) -> Result<Analysis> {
         admitted: taken.len(),
         excluded: foresee_people::Exclusion::ALL.map(left_out).to_vec(),
         withdrawn: taken.iter().filter(|taken| taken.person.withdrawn).count(),
+        arms: arms(&design, &taken),
         scores,
         contrasts,
         calibration,
@@ -184,12 +188,23 @@ fn taken(
     taken.collect()
 }
 
+fn counts(taken: &Taken) -> bool {
+    taken.excluded.is_none() && !taken.person.withdrawn
+}
+
+fn arms(design: &Design, taken: &[Taken]) -> Vec<(Arm, usize, usize)> {
+    let of = |(i, arm): (usize, &Arm)| {
+        let all = || taken.iter().filter(|taken| taken.session.arm == i);
+        (*arm, all().count(), all().filter(|taken| counts(taken)).count())
+    };
+    design.choices.arms.iter().enumerate().map(of).collect()
+}
+
 /// The arms with somebody in them, everybody, and rules in everybody's place.
 fn groups(design: &Design, materials: &Materials, taken: &[Taken]) -> Result<Vec<Named>> {
-    let counts = |taken: &&Taken| taken.excluded.is_none() && !taken.person.withdrawn;
     let mut named = vec![];
     for (i, arm) in design.choices.arms.iter().enumerate() {
-        let of_arm = taken.iter().filter(counts).filter(|taken| taken.session.arm == i);
+        let of_arm = taken.iter().filter(|taken| counts(taken) && taken.session.arm == i);
         let people: Vec<Respondent> = of_arm.map(|taken| taken.respondent.clone()).collect();
         if !people.is_empty() {
             let group = Group { people, like: None };

@@ -217,6 +217,30 @@ fn operations_table(analysis: &Analysis) -> Table {
     let header = ["", ""];
     let mut table = Table::new("people_design", "What was asked.", &header);
     let mut add = |name: &str, value: String| table.rows.push(vec![name.into(), value]);
+    let control = choices.control();
+    for (i, (arm, agreed, counted)) in analysis.arms.iter().enumerate() {
+        let role = if control == Some(i) { "control" } else { "arm" };
+        add(role, format!("{}: {agreed} agreed, {counted} count", arm.title()));
+    }
+    match control {
+        None => add("control", "none: no arm is shuffled or shows nothing".into()),
+        Some(i) if analysis.arms[i].2 == 0 => {
+            add("control", "nobody of it counts: arms are not compared with it".into());
+        }
+        _ => {}
+    }
+    let rules = &choices.exclusion;
+    add(
+        "left out",
+        format!(
+            "who did not finish; failed more than {} of {} attention checks; took less than {} s \
+             in the median; forecast no change in more than {} of the trials",
+            rules.most_failed_checks,
+            choices.checks,
+            rules.least_median_seconds,
+            rules.most_unmoved
+        ),
+    );
     for operation in &choices.operations {
         add("operation", operation.title());
     }
