@@ -22,8 +22,8 @@ pub struct Item {
 /// again, so two items never differ by more than one in how many people of an arm saw them. A
 /// person sees no face twice. If the number of trials divides the number of faces, a person meets
 /// every operation equally often, or once more; else some people meet them less evenly. The k-th
-/// person of each arm sees the same items, so that arms differ in the explanation only; the order of
-/// the trials is each person's own.
+/// person of each arm sees the same items, so that arms differ in the explanation only; the order
+/// of the trials is each person's own.
 ///
 /// ```
 /// use foresee_people::Assignment;
