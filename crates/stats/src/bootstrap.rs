@@ -125,10 +125,10 @@ pub fn crossed_interval(
 /// ```
 /// use foresee_stats::interval_of_resamples;
 ///
-/// let values = (0..=100).map(f64::from).collect();
-/// // The median is 50, the estimate 49: everything is shifted by 1.
-/// let found = interval_of_resamples(49., values, f64::INFINITY);
-/// assert_eq!((found.low, found.high), (1., 97.));
+/// let values = (0..=1000).map(f64::from).collect();
+/// // The median is 500, the estimate 490: everything is shifted by 10.
+/// let found = interval_of_resamples(490., values, f64::INFINITY);
+/// assert_eq!((found.low, found.high), (15., 965.));
 /// ```
 pub fn interval_of_resamples(estimate: f64, resampled: Vec<f64>, highest: f64) -> Interval {
     let drawn = resampled.len();
