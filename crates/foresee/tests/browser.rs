@@ -1,48 +1,21 @@
 //! The pages in a real browser: Chromium, driven by ChromeDriver. Skipped, with a word, where they
 //! are not installed. FORESEE_SCREENSHOTS=DIR keeps pictures of what was seen.
 
+mod support;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Map, Value, json};
+use support::{AnyResult, foresee, run_folder};
 use tempfile::TempDir;
-
-type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// How long something may take to come.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-#[derive(Parser)]
-struct Cli {
-    #[command(subcommand)]
-    command: foresee::cli::Command,
-}
-
-fn foresee(arguments: &[&str]) -> AnyResult {
-    let cli = Cli::try_parse_from(["foresee"].iter().chain(arguments))?;
-    Ok(foresee::cli::run(cli.command)?)
-}
-
-/// A run of some seconds.
-fn run_folder() -> &'static Path {
-    static MADE: OnceLock<TempDir> = OnceLock::new();
-    let folder = MADE.get_or_init(|| {
-        let folder = tempfile::tempdir().expect("a folder");
-        let run = folder.path().join("run").display().to_string();
-        let without = ["predict.images=0", "attribute.images=0", "figures.formats=[\"svg\"]"];
-        let mut reproduce = vec!["reproduce", "--profile", "smoke", "--out", &run];
-        reproduce.extend(without.iter().flat_map(|setting| ["--set", setting]));
-        foresee(&reproduce).expect("a run");
-        folder
-    });
-    Box::leak(folder.path().join("run").into_boxed_path())
-}
 
 /// A child that ends with the test, the first line that it prints with some word, and its output,
 /// which must stay open.

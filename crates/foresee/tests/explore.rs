@@ -1,13 +1,12 @@
 //! The server of `foresee explore`, asked through its router, on a run of some seconds.
 
-use std::path::Path;
-use std::sync::{Arc, OnceLock};
+mod support;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Request, StatusCode};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use candle_core::{Device, Tensor};
-use clap::Parser;
 use foresee::artifacts::{Channel, ChannelCorrelation, ChannelStatisticsFile, PruningCurves};
 use foresee::explore::{Explorer, router};
 use foresee::run::Run;
@@ -22,82 +21,12 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use tempfile::TempDir;
-use tower::ServiceExt;
+use support::{Answer, AnyResult, HOST, Server, run_folder};
 
-type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
-
-const HOST: &str = "127.0.0.1:4321";
-
-#[derive(Parser)]
-struct Cli {
-    #[command(subcommand)]
-    command: foresee::cli::Command,
-}
-
-/// The run that all tests explore.
-fn run_folder() -> &'static Path {
-    static RUN: OnceLock<TempDir> = OnceLock::new();
-    let folder = RUN.get_or_init(|| {
-        let folder = tempfile::tempdir().expect("a folder");
-        let out = folder.path().join("run").display().to_string();
-        let start = ["foresee", "reproduce", "--profile", "smoke", "--out", &out];
-        let without = ["predict.images=0", "attribute.images=0", "figures.formats=[\"svg\"]"];
-        let set = without.iter().flat_map(|setting| ["--set", setting]);
-        let cli = Cli::parse_from(start.into_iter().chain(set));
-        foresee::cli::run(cli.command).expect("a run");
-        folder
-    });
-    Box::leak(folder.path().join("run").into_boxed_path())
-}
-
-/// The server and a runtime that it answers on.
-struct Server {
-    router: Router,
-    runtime: tokio::runtime::Runtime,
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn json(&self) -> AnyResult<Value> {
-        Ok(serde_json::from_slice(&self.body)?)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
-
-impl Server {
-    fn start() -> AnyResult<Self> {
-        let explorer = Explorer::open(Run::open(run_folder())?, Device::Cpu)?;
-        let router = router(explorer, Guard::new(HOST.parse()?)?);
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
-        Ok(Self { router, runtime })
-    }
-
-    fn send(&self, request: Request<Body>) -> AnyResult<Answer> {
-        self.runtime.block_on(async {
-            let response = self.router.clone().oneshot(request).await?;
-            let (parts, body) = response.into_parts();
-            let body = to_bytes(body, usize::MAX).await?.to_vec();
-            Ok(Answer { status: parts.status, headers: parts.headers, body })
-        })
-    }
-
-    fn get(&self, address: &str) -> AnyResult<Answer> {
-        self.send(Request::get(address).header("host", HOST).body(Body::empty())?)
-    }
-
-    fn post(&self, address: &str, body: impl Into<Body>) -> AnyResult<Answer> {
-        self.send(Request::post(address).header("host", HOST).body(body.into())?)
-    }
+/// The server of the explorer.
+fn start() -> AnyResult<Server> {
+    let explorer = Explorer::open(Run::open(run_folder())?, Device::Cpu)?;
+    Server::new(router(explorer, Guard::new(HOST.parse()?)?))
 }
 
 /// The logits that an answer has after the operation.
@@ -134,7 +63,7 @@ fn direct() -> AnyResult<Direct> {
 
 #[test]
 fn the_page_and_its_files_are_served_with_their_headers() -> AnyResult {
-    let server = Server::start()?;
+    let server = start()?;
     for (address, kind, text) in [
         ("/", "text/html; charset=utf-8", "synthetic (drawn)"),
         ("/explore.js", "text/javascript; charset=utf-8", "use strict"),
@@ -158,7 +87,7 @@ fn the_page_and_its_files_are_served_with_their_headers() -> AnyResult {
 
 #[test]
 fn a_link_gives_the_same_page_again() -> AnyResult {
-    let server = Server::start()?;
+    let server = start()?;
     let face = direct()?.face;
     let link = format!(
         "/?face={face}&attribute=20&n=3&beta=0.1&sigma=0.25&noise_seed=7&rule=lasso&count=5\
@@ -194,7 +123,7 @@ fn a_link_gives_the_same_page_again() -> AnyResult {
 
 #[test]
 fn logits_are_those_that_the_crates_compute() -> AnyResult {
-    let server = Server::start()?;
+    let server = start()?;
     let Direct { network, image, face, .. } = direct()?;
     let features = network.features(&image)?;
     let values = |logits: &Tensor| logits.squeeze(0)?.to_vec1::<f32>();
@@ -238,7 +167,7 @@ fn logits_are_those_that_the_crates_compute() -> AnyResult {
 
 #[test]
 fn the_accuracy_on_many_faces_is_that_of_the_stage_prune() -> AnyResult {
-    let server = Server::start()?;
+    let server = start()?;
     let run = Run::open(run_folder())?;
     let points = run.read::<PruningCurves>()?.points;
     let measured = |point: &foresee::artifacts::PruningPoint| {
@@ -259,7 +188,7 @@ fn the_accuracy_on_many_faces_is_that_of_the_stage_prune() -> AnyResult {
 
 #[test]
 fn what_is_out_of_range_is_a_bad_request_that_says_what_to_do() -> AnyResult {
-    let server = Server::start()?;
+    let server = start()?;
     let train = (0..).find(|face| !direct().is_ok_and(|d| d.test.contains(face))).unwrap_or(0);
     for query in [
         "face=99999999",
@@ -290,7 +219,7 @@ fn what_is_out_of_range_is_a_bad_request_that_says_what_to_do() -> AnyResult {
 
 #[test]
 fn other_hosts_and_origins_are_refused() -> AnyResult {
-    let server = Server::start()?;
+    let server = start()?;
     let status = |headers: &[(&str, &str)]| -> AnyResult<u16> {
         let mut request = Request::get("/api/face");
         for (name, value) in headers {
@@ -309,7 +238,7 @@ fn other_hosts_and_origins_are_refused() -> AnyResult {
 
 #[test]
 fn an_image_of_ones_own_is_answered_and_what_is_none_is_refused() -> AnyResult {
-    let server = Server::start()?;
+    let server = start()?;
     let Direct { network, image, image_file, .. } = direct()?;
     let sent = server.post("/api/upload", image_file)?.json()?;
     let face = sent["face"].as_str().ok_or("a face")?;
@@ -332,7 +261,7 @@ fn an_image_of_ones_own_is_answered_and_what_is_none_is_refused() -> AnyResult {
 
 #[test]
 fn a_forecast_is_judged_beside_the_rules() -> AnyResult {
-    let server = Server::start()?;
+    let server = start()?;
     let face = direct()?.face;
     let query = format!("face={face}&rule=lower&count=4&challenge=3");
     let attributes = server.get(&format!("/api/challenge?{query}"))?.json()?;
@@ -369,7 +298,7 @@ fn a_forecast_is_judged_beside_the_rules() -> AnyResult {
 
 #[test]
 fn faces_are_listed_and_pictures_and_files_are_made() -> AnyResult {
-    let server = Server::start()?;
+    let server = start()?;
     let Direct { face, test, .. } = direct()?;
     let listed = server.get("/api/faces")?.json()?;
     assert_eq!(listed["total"], test.len());
@@ -418,8 +347,7 @@ fn without_statistics_the_command_that_makes_them_is_named() -> AnyResult {
     let mut run = Run::open(folder.path())?;
     run.manifest.data.path = run_folder().join("faces");
     let explorer = Explorer::open(run, Device::Cpu)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
-    let server = Server { router: router(explorer, Guard::new(HOST.parse()?)?), runtime };
+    let server = Server::new(router(explorer, Guard::new(HOST.parse()?)?))?;
     assert_eq!(server.get("/api/operate?channels=1,2")?.status, StatusCode::OK);
     for query in ["rule=lower&count=2", "channels=1&takeover=partner"] {
         let answer = server.get(&format!("/api/operate?{query}"))?;
@@ -580,7 +508,7 @@ fn hostile(rng: &mut ChaCha8Rng) -> AnyResult<Request<Body>> {
 
 #[test]
 fn no_request_makes_the_server_fail() -> AnyResult {
-    let server = Arc::new(Server::start()?);
+    let server = Arc::new(start()?);
     let mut rng = ChaCha8Rng::seed_from_u64(20);
     let mut served = 0;
     for _ in 0..2000 {
@@ -598,7 +526,7 @@ fn no_request_makes_the_server_fail() -> AnyResult {
 /// Sorting by the answers: log losses from the highest, |logit| from the lowest.
 #[test]
 fn faces_are_sorted_by_what_their_answers_say() -> AnyResult {
-    let server = Server::start()?;
+    let server = start()?;
     let answers = |face: &Value| -> AnyResult<Vec<(f64, bool)>> {
         let found = server.get(&format!("/api/face?face={face}"))?.json()?;
         let rows = found["attributes"].as_array().ok_or("no attributes")?;

@@ -82,11 +82,6 @@ impl PeopleScore {
     pub fn is_of_rules(self) -> bool {
         !matches!(self, Self::Overconfidence | Self::Brier)
     }
-
-    /// The most that it can be.
-    pub fn highest(self) -> f64 {
-        1.
-    }
 }
 
 /// A person's answers, ready to be scored again and again.
@@ -270,6 +265,17 @@ mod tests {
         assert!((found[0] - skill).abs() < 1e-12);
         // Sums of 4.5 and 6 are forecast as 3 and 1.
         assert_eq!(found[2], -1.);
+    }
+
+    #[test]
+    fn who_names_no_output_has_not_named_the_right_one() {
+        let observed = vec![vec![3., -1., 0.5], vec![0., 2., -4.], vec![1., 1., 1.]];
+        // Item 0 is right, item 1 forecast alike, and item 2 has no order.
+        let forecast = vec![vec![3., -1., 0.5], vec![2., 2., 2.], vec![0., 1., 0.]];
+        let found = one(observed.clone(), forecast, 0.5);
+        assert_eq!((found[1], found[3]), (0.5, 0.5));
+        let nothing = one(observed, vec![vec![0.; 3]; 3], 0.5);
+        assert_eq!((nothing[1], nothing[3]), (0., 0.));
     }
 
     #[test]

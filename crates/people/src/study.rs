@@ -11,6 +11,8 @@ use crate::draws::{Draw, draw};
 use crate::error::{Error, Result};
 use crate::scores::{PeopleScore, Scored, Sum};
 
+/// The most that any score can be.
+const HIGHEST: f64 = 1.;
 /// Wrong forecasts that chance is the mean of.
 const SHUFFLES: u64 = 20;
 
@@ -219,7 +221,7 @@ fn summary(
     let single = group.people.len() < 2;
     let value = |(i, &score): (usize, &PeopleScore)| {
         let values = resampled.iter().map(|sample| sample[i]).collect();
-        let interval = interval(estimates[i], values, score.highest(), single);
+        let interval = interval(estimates[i], values, HIGHEST, single);
         (score, ScoreOfPeople { interval, chance: chance[i] })
     };
     GroupScores {

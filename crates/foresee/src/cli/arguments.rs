@@ -147,3 +147,8 @@ impl FacesArgs {
         Ok(Some(FacesFolder { path, splits, skip_bad, cache }))
     }
 }
+
+/// Parses a number from 1.
+pub(crate) fn at_least_one(text: &str) -> std::result::Result<usize, String> {
+    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "a number from 1".into())
+}

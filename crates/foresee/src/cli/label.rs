@@ -6,6 +6,7 @@ use clap::Args;
 use foresee_active::Strategy;
 use foresee_celeba::attribute_index;
 
+use super::arguments::at_least_one;
 use crate::config::Config;
 use crate::distinct::distinct;
 use crate::error::{Result, input};
@@ -57,10 +58,6 @@ pub struct LabelArgs {
 fn strategy(text: &str) -> std::result::Result<Strategy, String> {
     let known = || Strategy::ALL.map(Strategy::id).join(", ");
     Strategy::from_id(text).ok_or_else(|| format!("the strategies are {}", known()))
-}
-
-fn at_least_one(text: &str) -> std::result::Result<usize, String> {
-    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "a number from 1".into())
 }
 
 pub(super) fn label(args: &LabelArgs) -> Result<()> {

@@ -8,7 +8,7 @@ use foresee_report::Record;
 use foresee_report::frame::Rows;
 use serde::Serialize;
 
-use super::arguments::FacesArgs;
+use super::arguments::{FacesArgs, at_least_one};
 use super::json::{JsonArgs, path_text, print_json};
 use super::time::duration;
 use crate::artifacts::{LearningPoint, LearningSummary};
@@ -98,10 +98,6 @@ fn strategy(text: &str) -> std::result::Result<Choice, String> {
 
 fn combination(text: &str) -> std::result::Result<Combination, String> {
     Combination::from_id(text).ok_or_else(|| "mean, max or joint".into())
-}
-
-fn at_least_one(text: &str) -> std::result::Result<usize, String> {
-    text.parse().ok().filter(|&n| n > 0).ok_or_else(|| "a number from 1".into())
 }
 
 /// The study as `--json` prints it.

@@ -1,5 +1,6 @@
 //! `study`: a forward simulation study with people.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -15,8 +16,8 @@ use crate::error::{Result, input};
 use crate::explore::Explorer;
 use crate::output::{OverwriteArgs, check_new_folder, print};
 use crate::studies::people::{
-    Choices, Database, Design, MakeRequest, Materials, PlanRequest, Study, analyse, is_study, make,
-    plan, router, simulate, write_report,
+    Choices, Database, Design, MakeRequest, Materials, PlanRequest, PowerRow, Study, analyse,
+    is_study, make, plan, router, simulate, write_report,
 };
 use crate::web::{ServeOptions, serve};
 
@@ -208,17 +209,8 @@ struct PlanDocument<'a> {
     score: &'a str,
     power: f64,
     needed: Option<usize>,
-    tried: Vec<PlanPoint>,
-}
-
-#[derive(Serialize)]
-struct PlanPoint {
-    people: usize,
-    power: f64,
-    difference: f64,
-    width: f64,
-    arm: f64,
-    control: f64,
+    /// Rows of data/power.csv.
+    tried: Rows,
 }
 
 fn planned(args: &PlanArgs) -> Result<()> {
@@ -249,15 +241,8 @@ fn planned(args: &PlanArgs) -> Result<()> {
     })?;
     let enough = needed(&found, args.power);
     if args.json.is_asked() {
-        let point = |power: &foresee_people::Power| PlanPoint {
-            people: power.people,
-            power: power.power,
-            difference: power.difference,
-            width: power.width,
-            arm: power.score,
-            control: power.control,
-        };
-        let tried = found.iter().map(point).collect();
+        let rows: Vec<PowerRow> = found.iter().map(PowerRow::from).collect();
+        let tried = Rows(PowerRow::to_frame(&rows)?);
         let document = PlanDocument {
             simulated: true,
             score: score.id(),
@@ -321,7 +306,7 @@ struct ScoreDocument {
     synthetic: bool,
     admitted: usize,
     withdrawn: usize,
-    excluded: std::collections::BTreeMap<&'static str, usize>,
+    excluded: BTreeMap<&'static str, usize>,
     scores: Rows,
     contrasts: Rows,
 }

@@ -23,7 +23,7 @@ use super::turns::Turns;
 use super::view::View;
 use super::{answers, faces, figure, masks, operation, page, picture};
 use crate::error::input;
-use crate::web::{Answer, Guard, Refusal, body, guarded, json, png, text};
+use crate::web::{Answer, Guard, Refusal, body, guarded, json, on_thread, png, text};
 
 /// Bytes of an image that is uploaded.
 const MOST_IMAGE: usize = 16 << 20;
@@ -113,12 +113,12 @@ impl Shared {
         let failed = |what: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, what);
         let permit = gate.clone().acquire_owned().await.map_err(|e| failed(e.to_string()))?;
         let shared = self.clone();
-        let task = tokio::task::spawn_blocking(move || {
+        on_thread(move || {
             let result = work(&shared);
             drop(permit);
             result
-        });
-        Ok(task.await.map_err(|e| failed(e.to_string()))??)
+        })
+        .await
     }
 
     /// Computes something of the view that a request names.

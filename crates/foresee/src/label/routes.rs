@@ -14,7 +14,7 @@ use super::journal::Answer as Given;
 use super::labeller::Labeller;
 use super::page;
 use crate::error::input;
-use crate::web::{Answer, Guard, Refusal, body, guarded, json, text};
+use crate::web::{Answer, Guard, Refusal, body, guarded, json, on_thread, text};
 
 /// Bytes of an answer.
 const MOST_ANSWER: usize = 1 << 12;
@@ -42,9 +42,7 @@ async fn wait<T: Send + 'static>(
     work: impl FnOnce(&Labeller) -> crate::error::Result<T> + Send + 'static,
 ) -> std::result::Result<T, Refusal> {
     let labeller = labeller.clone();
-    let failed =
-        |e: tokio::task::JoinError| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string());
-    Ok(tokio::task::spawn_blocking(move || work(&labeller)).await.map_err(failed)??)
+    on_thread(move || work(&labeller)).await
 }
 
 async fn start(State(labeller): Shared) -> Answer {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use foresee_celeba::{SplitRule, synthetic};
 use foresee_files::write_atomic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -107,6 +108,27 @@ pub struct DataRecord {
 }
 
 impl DataRecord {
+    /// Of synthetic faces that are still to be drawn into a folder.
+    pub(crate) fn to_draw(path: PathBuf, count: usize, rule: SplitRule) -> Self {
+        let [train, val, test] = synthetic::split_sizes(count);
+        let (train, val) = match rule {
+            SplitRule::Official => (train, val),
+            SplitRule::Paper => (train + val, 0),
+        };
+        Self {
+            path,
+            synthetic: true,
+            sha256: String::new(),
+            faces: count,
+            train,
+            val,
+            test,
+            splits: None,
+            left_out: vec![],
+            cache: None,
+        }
+    }
+
     /// The kind of faces in one word, for data files.
     pub fn kind(&self) -> &'static str {
         if self.synthetic { "synthetic" } else { "celeba" }

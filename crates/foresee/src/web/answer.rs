@@ -34,6 +34,16 @@ pub(crate) fn json(document: impl Serialize) -> Response {
     Json(document).into_response()
 }
 
+/// Works on a thread that may be busy, or wait for the disk.
+pub(crate) async fn on_thread<T: Send + 'static, E: Into<Refusal> + Send + 'static>(
+    work: impl FnOnce() -> std::result::Result<T, E> + Send + 'static,
+) -> std::result::Result<T, Refusal> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(Into::into),
+        Err(e) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, e.to_string())),
+    }
+}
+
 /// The bytes of a request, if they are no more than so many.
 pub(crate) async fn body(body: Body, most: usize) -> std::result::Result<Bytes, Refusal> {
     to_bytes(body, most).await.map_err(|_| {

@@ -7,6 +7,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
 
+use super::cookie::cookies;
 use super::refusal::Refusal;
 use crate::error::Result;
 
@@ -34,7 +35,7 @@ impl Guard {
         let token = match (address.ip().is_loopback(), before) {
             (true, _) => None,
             (false, Some(token)) => Some(token),
-            (false, None) => Some(random_token()?),
+            (false, None) => Some(random_name()?),
         };
         Ok(Self { address, token })
     }
@@ -102,10 +103,7 @@ impl Guard {
 
     fn has_cookie(&self, headers: &HeaderMap, token: &str) -> bool {
         let own = format!("{COOKIE}{}", self.address.port());
-        let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs =
-            all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.any(|(name, value)| name == own && is_token(value, token))
+        cookies(headers, &own).any(|value| is_token(value, token))
     }
 
     /// What to put in place of an address that stands for all of the machine's.
@@ -139,7 +137,8 @@ impl Guard {
     }
 }
 
-fn random_token() -> Result<String> {
+/// Letters that nobody guesses.
+pub(crate) fn random_name() -> Result<String> {
     let mut bytes = [0u8; 16];
     OsRng.try_fill_bytes(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -6,7 +6,7 @@ mod pace;
 use std::path::Path;
 
 use candle_core::Device;
-use foresee_celeba::{CelebA, Split, SplitRule, synthetic};
+use foresee_celeba::{CelebA, Split};
 
 pub(crate) use self::cost::Cost;
 use super::{all, check_faces_of_figures, check_names, has_faces, left_out};
@@ -88,22 +88,8 @@ fn drawn(config: &Config, out: &Path, seed: u64) -> Result<Faces> {
     Run::check_for_drawing(out)?;
     // Of a run whose faces are gone, the same are drawn again, unless its settings differ.
     let held = if Manifest::exists(out) { Some(Manifest::read(out)?.data) } else { None };
-    let [train, val, test] = synthetic::split_sizes(count);
-    let (train, val) = match config.data.split {
-        SplitRule::Official => (train, val),
-        SplitRule::Paper => (train + val, 0),
-    };
-    let record = DataRecord {
-        path: std::path::absolute(&folder).unwrap_or(folder),
-        synthetic: true,
-        sha256: held.map_or(String::new(), |data| data.sha256),
-        faces: count,
-        train,
-        val,
-        test,
-        splits: None,
-        left_out: vec![],
-        cache: None,
-    };
+    let path = std::path::absolute(&folder).unwrap_or(folder);
+    let mut record = DataRecord::to_draw(path, count, config.data.split);
+    record.sha256 = held.map_or(String::new(), |data| data.sha256);
     Ok(Faces { data: None, record, draws: true })
 }

@@ -213,26 +213,14 @@ fn points(courses: &[Course], record: &DataRecord) -> Vec<LearningPoint> {
 pub(crate) fn plan(request: &Request) -> Result<Work> {
     let rounds = request.courses().count() * (request.schedule.rounds + 1);
     if request.faces.is_none() && !request.out.join("faces").exists() {
-        let count = request.config.data.synthetic_faces;
-        let [train, val, test] = foresee_celeba::synthetic::split_sizes(count);
+        let config = &request.config.data;
         let path = request.out.join("faces");
-        let data = DataRecord {
-            path,
-            synthetic: true,
-            sha256: String::new(),
-            faces: count,
-            train,
-            val,
-            test,
-            splits: None,
-            left_out: vec![],
-            cache: None,
-        };
+        let data = DataRecord::to_draw(path, config.synthetic_faces, config.split);
         let open: Vec<(Choice, usize)> = request
             .courses()
             .flat_map(|(_, choice)| (0..=request.schedule.rounds).map(move |r| (choice, r)))
             .collect();
-        let seconds = request.estimate(train, test, &open)?;
+        let seconds = request.estimate(data.train, data.test, &open)?;
         return Ok(Work { data, points: vec![], rounds, seconds });
     }
     let (data, record) = request.open(false)?;

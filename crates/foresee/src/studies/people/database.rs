@@ -5,12 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use rand::TryRngCore;
-use rand::rngs::OsRng;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use crate::error::{Result, input};
 use crate::hash::sha256;
+use crate::web::random_name;
 
 /// The file of answers in the study's folder.
 pub(super) const ANSWERS: &str = "answers.sqlite";
@@ -87,13 +86,6 @@ pub(super) enum Kept {
     TooEarly,
     /// The person has withdrawn.
     Withdrawn,
-}
-
-/// Random letters that nobody guesses.
-fn random_name() -> Result<String> {
-    let mut bytes = [0u8; 16];
-    OsRng.try_fill_bytes(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn person(row: &Row) -> rusqlite::Result<Person> {

@@ -13,13 +13,13 @@ use crate::error::{Result, input};
 use crate::hash::sha256;
 
 /// The version of the file's form.
-const FORM: u32 = 1;
+pub(super) const FORM: u32 = 1;
 
 /// A study as it was designed and drawn: `design.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Design {
-    form: u32,
+    pub(super) form: u32,
     /// What the network was trained on.
     pub(super) data: String,
     /// Whether its faces are drawn.
@@ -40,18 +40,6 @@ pub struct Design {
     pub(super) choices: Choices,
 }
 
-/// What `make` has drawn.
-pub(super) struct Drawn {
-    pub data: String,
-    pub synthetic: bool,
-    pub model_sha256: String,
-    pub materials_sha256: Vec<String>,
-    pub channels: usize,
-    pub asked_attributes: Vec<String>,
-    pub test_faces: Vec<usize>,
-    pub practice_faces: Vec<usize>,
-}
-
 const HEAD: &str = "\
 # A forward simulation study, made by `foresee study new`. Everything that decides who sees what,
 # who is left out and what is compared is in this file and in data/: it can be preregistered as it
@@ -64,21 +52,6 @@ const HEAD: &str = "\
 impl Design {
     /// The file's name in the study's folder.
     pub(super) const FILE: &'static str = "design.toml";
-
-    pub(super) fn new(choices: Choices, drawn: Drawn) -> Self {
-        Self {
-            form: FORM,
-            data: drawn.data,
-            synthetic: drawn.synthetic,
-            model_sha256: drawn.model_sha256,
-            materials_sha256: drawn.materials_sha256,
-            channels: drawn.channels,
-            asked_attributes: drawn.asked_attributes,
-            test_faces: drawn.test_faces,
-            practice_faces: drawn.practice_faces,
-            choices,
-        }
-    }
 
     pub(super) fn path(study: &Path) -> PathBuf {
         study.join(Self::FILE)

@@ -9,7 +9,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::choices::{Choices, StudyOperation};
-use super::design::{Design, Drawn};
+use super::design::{Design, FORM};
 use super::materials::{ItemRow, PictureRow};
 use super::pictures::Pictures;
 use super::rows::write_rows;
@@ -44,7 +44,7 @@ struct Outcome {
     before: Vec<f64>,
     after: Vec<f64>,
     by_contribution: Vec<f64>,
-    by_first_order: Vec<Option<f64>>,
+    by_first_order: Vec<f64>,
 }
 
 /// Makes the study's folder. The design comes last: without it, there is no study.
@@ -64,7 +64,8 @@ pub(crate) fn make(request: MakeRequest<'_>) -> Result<Design> {
     let pictures = Pictures { explorer, choices: &choices, asked: &asked, out };
     write_rows(out, &pictures.make(&pairs, counted, &progress)?, kind)?;
     let hash = |file: &str| file_sha256(&out.join(file));
-    let drawn = Drawn {
+    let design = Design {
+        form: FORM,
         data: source(&explorer.run, "").data,
         synthetic: explorer.run.manifest.data.synthetic,
         model_sha256: file_sha256(&explorer.run.path(MODEL))?,
@@ -73,8 +74,8 @@ pub(crate) fn make(request: MakeRequest<'_>) -> Result<Design> {
         asked_attributes: asked.iter().map(|&k| ATTRIBUTES[k].to_owned()).collect(),
         test_faces: faces,
         practice_faces,
+        choices,
     };
-    let design = Design::new(choices, drawn);
     design.write(out)?;
     Ok(design)
 }
@@ -148,8 +149,8 @@ fn outcome(
         after: prepared.logits(explorer, seen)?.iter().map(|l| percent((*l).into())).collect(),
         by_contribution: moved(&contribution(explorer, seen, prepared)?),
         by_first_order: match first_order {
-            Some(changes) => moved(&changes).into_iter().map(Some).collect(),
-            None => vec![None; ATTRIBUTES.len()],
+            Some(changes) => moved(&changes),
+            None => vec![f64::NAN; ATTRIBUTES.len()],
         },
     })
 }
@@ -186,7 +187,7 @@ fn rows(outcomes: &[Outcome], asked: &[usize], counted: usize) -> Vec<ItemRow> {
             before: outcome.before[k],
             after: outcome.after[k],
             by_contribution: outcome.by_contribution[k],
-            by_first_order: outcome.by_first_order[k].unwrap_or(f64::NAN),
+            by_first_order: outcome.by_first_order[k],
         };
         asked.iter().map(row).collect::<Vec<_>>()
     };

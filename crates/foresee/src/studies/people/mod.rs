@@ -28,7 +28,7 @@ pub use self::database::Database;
 pub use self::design::Design;
 pub(crate) use self::make::{MakeRequest, is_study, make};
 pub use self::materials::Materials;
-pub(crate) use self::plan::{PlanRequest, plan};
+pub(crate) use self::plan::{PlanRequest, PowerRow, plan};
 pub(crate) use self::report::write_report;
 pub use self::routes::{Study, router};
 pub(crate) use self::simulate::simulate;

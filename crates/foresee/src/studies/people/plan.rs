@@ -36,6 +36,19 @@ impl Row for PowerRow {
     const PATH: &'static str = "data/power.csv";
 }
 
+impl From<&Power> for PowerRow {
+    fn from(power: &Power) -> Self {
+        Self {
+            people: power.people,
+            power: power.power,
+            difference: power.difference,
+            width: power.width,
+            arm: power.score,
+            control: power.control,
+        }
+    }
+}
+
 /// What is asked of `plan`.
 pub(crate) struct PlanRequest<'a> {
     pub study: &'a Path,
@@ -73,15 +86,7 @@ pub(crate) fn plan(request: &PlanRequest<'_>) -> Result<Vec<Power>> {
         found.push(plan.power(people)?);
         progress.add(1, || format!("{people} people an arm"));
     }
-    let row = |power: &Power| PowerRow {
-        people: power.people,
-        power: power.power,
-        difference: power.difference,
-        width: power.width,
-        arm: power.score,
-        control: power.control,
-    };
-    let rows: Vec<PowerRow> = found.iter().map(row).collect();
+    let rows: Vec<PowerRow> = found.iter().map(PowerRow::from).collect();
     write_rows(request.study, &rows, &kind(&design, true))?;
     Ok(found)
 }

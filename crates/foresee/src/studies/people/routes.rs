@@ -20,7 +20,7 @@ use super::materials::{FACE, Materials};
 use super::page;
 use super::session::{Session, Trial};
 use crate::error::{Result, input};
-use crate::web::{Answer, Guard, Refusal, body, guarded, json, png, text};
+use crate::web::{Answer, Guard, Refusal, body, cookies, guarded, json, on_thread, png, text};
 
 /// Bytes of a request.
 const MOST: usize = 1 << 14;
@@ -170,8 +170,7 @@ async fn work<T: Send + 'static>(
     shared: Shared,
     work: impl FnOnce(&Shared) -> std::result::Result<T, Refusal> + Send + 'static,
 ) -> std::result::Result<T, Refusal> {
-    let failed = |what: String| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, what);
-    tokio::task::spawn_blocking(move || work(&shared)).await.map_err(|e| failed(e.to_string()))?
+    on_thread(move || work(&shared)).await
 }
 
 async fn read<T: DeserializeOwned>(sent: Body) -> std::result::Result<T, Refusal> {
@@ -187,12 +186,8 @@ impl Shared {
 
     /// Who asks, if they agreed to take part.
     fn known(&self, headers: &HeaderMap) -> Result<Option<Person>> {
-        let own = self.cookie();
-        let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs =
-            all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        match pairs.find(|(name, _)| *name == own) {
-            Some((_, key)) => self.study.database.person(key),
+        match cookies(headers, &self.cookie()).next() {
+            Some(key) => self.study.database.person(key),
             None => Ok(None),
         }
     }
@@ -297,8 +292,12 @@ impl Shared {
     }
 
     /// Keeps an answer; what becomes of it.
-    fn keep(&self, person: &Person, request: AnswerRequest) -> Result<(Kept, Option<Vec<f64>>)> {
-        let session = Session::new(&self.study.design, person.number)?;
+    fn keep(
+        &self,
+        person: &Person,
+        session: &Session,
+        request: AnswerRequest,
+    ) -> Result<(Kept, Option<Vec<f64>>)> {
         let asked = self.study.design.asked_attributes.len();
         let Some(trial) = session.trials.get(request.place) else {
             return Err(input(format!("place: there are {} trials", session.trials.len())));
@@ -404,7 +403,8 @@ async fn answer(State(shared): State<Shared>, headers: HeaderMap, sent: Body) ->
             let reason = "this trial belongs to another session";
             return Err(Refusal::new(StatusCode::CONFLICT, reason));
         }
-        let (kept, truth) = shared.keep(&person, request)?;
+        let session = Session::new(&shared.study.design, person.number)?;
+        let (kept, truth) = shared.keep(&person, &session, request)?;
         if kept == Kept::Withdrawn {
             return Err(Refusal::new(StatusCode::FORBIDDEN, "you have withdrawn your answers"));
         }
@@ -413,7 +413,7 @@ async fn answer(State(shared): State<Shared>, headers: HeaderMap, sent: Body) ->
             return Err(Refusal::new(StatusCode::CONFLICT, reason));
         }
         let next = shared.study.database.answered(person.number)?;
-        let finished = next >= Session::new(&shared.study.design, person.number)?.trials.len();
+        let finished = next >= session.trials.len();
         let code = finished.then_some(person.code);
         let already = kept == Kept::Before;
         Ok(AnswerDocument { already, truth, next, finished, code })
