@@ -26,6 +26,7 @@ mod reason;
 mod run;
 mod shapes;
 mod taps;
+mod training;
 mod zeros;
 
 pub use channels::{
@@ -34,6 +35,7 @@ pub use channels::{
 };
 pub use cost::Cost;
 pub use error::{Error, OpError, Result};
+pub use foresee_kernels::Moments;
 pub use gates::{Gate, GateKind};
 pub use graph::{Builder, Graph, Node, NodeId, Origin, Value, ValueId};
 pub use merge_norm::MergedNorm;
@@ -45,3 +47,4 @@ pub use op::{
 };
 pub use paper::attention_network;
 pub use shapes::Shapes;
+pub use training::TrainingPass;

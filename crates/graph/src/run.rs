@@ -73,14 +73,23 @@ impl Graph {
         wanted: &[ValueId],
         map: &dyn Fn(ValueId, &Tensor) -> Result<Option<Tensor>>,
     ) -> Result<Vec<Tensor>> {
-        let ids: Vec<ValueId> = given.iter().map(|(id, _)| *id).collect();
-        ids.iter().chain(wanted).try_for_each(|&id| self.check_value(id))?;
-        let plan = self.needed(&ids, wanted)?;
+        let plan = self.plan(given, wanted)?;
         let mut run = Run::new(self, &plan, given.to_vec(), wanted)?;
         for node in plan {
             run.node(node, &mut |id, tensor| Ok(map(id, &tensor)?.unwrap_or(tensor)))?;
         }
         wanted.iter().map(|&id| run.get(id)).collect()
+    }
+
+    /// The nodes that must run, in their order, for values and from values of this graph.
+    pub(crate) fn plan(
+        &self,
+        given: &[(ValueId, Tensor)],
+        wanted: &[ValueId],
+    ) -> Result<Vec<NodeId>> {
+        let ids: Vec<ValueId> = given.iter().map(|(id, _)| *id).collect();
+        ids.iter().chain(wanted).try_for_each(|&id| self.check_value(id))?;
+        self.needed(&ids, wanted)
     }
 
     /// Runs all nodes on [`zeros`](Self::zeros). `see` is shown each input, and each value that a
@@ -162,8 +171,11 @@ impl Node {
     }
 }
 
+/// What a node computes from its inputs.
+type Compute<'a> = dyn FnMut(&Node, &[Option<Tensor>]) -> Result<Vec<Tensor>> + 'a;
+
 /// A pass that is under way.
-struct Run<'a> {
+pub(crate) struct Run<'a> {
     graph: &'a Graph,
     is_given: Vec<bool>,
     /// What is there, of each value; weights are the graph's.
@@ -174,7 +186,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// A pass over the nodes of `plan`, which keeps what is `wanted`.
-    fn new(
+    pub fn new(
         graph: &'a Graph,
         plan: &[NodeId],
         given: Vec<(ValueId, Tensor)>,
@@ -192,7 +204,8 @@ impl<'a> Run<'a> {
         Ok(Self { graph, is_given, values, readers })
     }
 
-    fn get(&self, id: ValueId) -> Result<Tensor> {
+    /// A value that is there.
+    pub fn get(&self, id: ValueId) -> Result<Tensor> {
         let tensor = self.values[id.0].as_ref().or_else(|| self.graph.weight(id));
         let missing = || Error::Missing { name: self.graph.value(id).name.clone() };
         tensor.cloned().ok_or_else(missing)
@@ -204,6 +217,16 @@ impl<'a> Run<'a> {
         id: NodeId,
         see: &mut dyn FnMut(ValueId, Tensor) -> Result<Tensor>,
     ) -> Result<()> {
+        self.node_by(id, &mut |node, inputs| node.run(inputs), see)
+    }
+
+    /// The same, where `compute` says what the node computes.
+    pub fn node_by(
+        &mut self,
+        id: NodeId,
+        compute: &mut Compute,
+        see: &mut dyn FnMut(ValueId, Tensor) -> Result<Tensor>,
+    ) -> Result<()> {
         let node = self.graph.node(id);
         let input = |input: &Option<ValueId>| input.map(|id| self.get(id)).transpose();
         let inputs = node.inputs.iter().map(input).collect::<Result<Vec<_>>>()?;
@@ -213,7 +236,7 @@ impl<'a> Run<'a> {
                 self.values[id.0] = None;
             }
         }
-        let outputs = node.run(&inputs)?;
+        let outputs = compute(node, &inputs)?;
         drop(inputs);
         for (&id, tensor) in node.outputs.iter().zip(outputs) {
             if !self.is_given[id.0] {

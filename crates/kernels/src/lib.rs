@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod adamw;
+mod batch_norm;
 pub mod channels_last;
 mod conv;
 mod convolution;
@@ -30,6 +31,7 @@ mod upsample;
 mod window_pool;
 
 pub use adamw::{AdamWStep, adamw_step, moving_average};
+pub use batch_norm::batch_norm;
 pub use conv::conv2d;
 pub use convolution::{ConvOptions, convolution};
 pub use curve::{ClosedForm, Identity, ToneCurve};

@@ -11,7 +11,7 @@ use foresee_kernels::Rows;
 use crate::config::NetworkConfig;
 use crate::conventions::Conventions;
 use crate::error::{Error, Result};
-use crate::file::{Contents, encode};
+use crate::file::{Contents, encode, set_tensors};
 use crate::left_out::LeftOut;
 use crate::network::Network;
 
@@ -261,7 +261,7 @@ impl Network {
         let NetworkConfig { attributes: k, channels: c, mask_kernel: n, .. } = card.network;
         file.check_tensor("heads.mask.weight", &[k * c, c, n, n])?;
         let network = Self::new(card.network.clone(), card.seed, device)?;
-        network.set_tensors(path, &file.tensors(network.tensors(), device)?)?;
+        set_tensors(network.tensors(), path, &file.tensors(network.tensors(), device)?)?;
         let Some(left_out) = &card.left_out else { return Ok((network, card)) };
         let network = network.with_rows(Rows::new(c, left_out.kept.clone())?)?;
         match network.heads().left_out_are_shut()? {

@@ -95,6 +95,9 @@ pub enum Error {
         /// The class or the attribute.
         class: usize,
     },
+    /// A network that is not this crate's failed in its training.
+    #[error(transparent)]
+    Trainable(Box<dyn std::error::Error + Send + Sync>),
     /// Metrics need at least one prediction.
     #[error("there is no image to evaluate")]
     NoImages,

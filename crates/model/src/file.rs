@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::tensor::is_finite;
 
 /// The only metadata key: safetensors writes several in no fixed order.
 const KEY: &str = "foresee";
@@ -150,6 +151,30 @@ impl<T: DeserializeOwned> Contents<T> {
         tensors.retain(|name, _| names.contains(name));
         Ok(tensors)
     }
+}
+
+/// Sets all variables to the values of a file's tensors.
+pub(crate) fn set_tensors(
+    variables: Vec<(String, &Var)>,
+    path: &Path,
+    tensors: &HashMap<String, Tensor>,
+) -> Result<()> {
+    for (name, var) in variables {
+        let wrong = |reason: &str| Error::Tensor {
+            path: path.into(),
+            tensor: name.clone(),
+            reason: reason.into(),
+        };
+        let tensor = tensors.get(&name).ok_or_else(|| wrong("is missing"))?;
+        if !is_finite(tensor)? {
+            return Err(wrong("holds values that are not finite"));
+        }
+        if name.ends_with("running_var") && tensor.min_all()?.to_scalar::<f32>()? < 0. {
+            return Err(wrong("holds negative variances"));
+        }
+        var.set(tensor)?;
+    }
+    Ok(())
 }
 
 /// PyTorch counts the batches of each batch norm, which nothing uses.

@@ -7,15 +7,27 @@ use crate::config::Sparsity;
 use crate::error::Result;
 use crate::network::Output;
 
-/// Eq. 10 and its parts.
+/// Eq. 10 and its parts. Of another network than the paper's: a loss of two terms, of which the
+/// first says how well its answers fit the labels.
 #[derive(Debug, Clone)]
 pub struct Loss {
     /// L = L_b + λ‖M‖₁, a scalar.
     pub total: Tensor,
     /// L_b of Eq. 8.
     pub classification: Tensor,
-    /// λ‖M‖₁.
+    /// λ‖M‖₁, or another network's second term.
     pub sparsity: Tensor,
+}
+
+impl Loss {
+    /// A loss of one term, a scalar: the second is 0.
+    ///
+    /// # Errors
+    /// If candle fails.
+    pub fn of_classification(classification: Tensor) -> CandleResult<Self> {
+        let sparsity = classification.detach().zeros_like()?;
+        Ok(Self { total: classification.clone(), classification, sparsity })
+    }
 }
 
 /// Binary cross entropy with logits (Eq. 8), summed over the attributes and averaged over the
@@ -38,6 +50,21 @@ pub struct Loss {
 /// If the shapes differ.
 pub fn bce_with_logits(logits: &Tensor, labels: &Tensor) -> CandleResult<Tensor> {
     elements(logits, labels)?.sum_all()? / logits.dim(0)? as f64
+}
+
+/// [`bce_with_logits`] in which image i counts `weights[i]` times; `None`: each counts once.
+///
+/// # Errors
+/// If the shapes differ, or there is not one weight for each image.
+pub fn weighted_bce_with_logits(
+    logits: &Tensor,
+    labels: &Tensor,
+    weights: Option<&[f32]>,
+) -> CandleResult<Tensor> {
+    let Some(weights) = weights else { return bce_with_logits(logits, labels) };
+    let images = labels.dim(0)?;
+    let weights = Tensor::from_slice(weights, (images, 1), labels.device())?;
+    elements(logits, labels)?.broadcast_mul(&weights)?.sum_all()? / images as f64
 }
 
 /// What each image and attribute contributes to [`bce_with_logits`], [B, K].
@@ -81,15 +108,7 @@ pub(crate) fn weighted_loss(
     lambda: f64,
     sparsity: Sparsity,
 ) -> Result<Loss> {
-    let classification = match weights {
-        None => bce_with_logits(&output.logits, labels)?,
-        Some(weights) => {
-            let images = labels.dim(0)?;
-            let weights = Tensor::from_slice(weights, (images, 1), labels.device())?;
-            let elements = elements(&output.logits, labels)?;
-            (elements.broadcast_mul(&weights)?.sum_all()? / images as f64)?
-        }
-    };
+    let classification = weighted_bce_with_logits(&output.logits, labels, weights)?;
     let norm = match sparsity {
         Sparsity::Sum => {
             let images = output.logits.dim(0)? as f64;

@@ -1,8 +1,5 @@
 //! The network of Figure 2: extractor and heads.
 
-use std::collections::HashMap;
-use std::path::Path;
-
 use candle_core::{Device, Tensor, Var};
 use foresee_kernels::{Error as KernelError, Pooled, Precision, Rows};
 
@@ -229,26 +226,6 @@ impl Network {
             None if is_finite(&self.forward_train(images)?.logits)? => "the loss".into(),
             None => "the logits".into(),
         })
-    }
-
-    /// Sets all tensors to the values of a file's.
-    pub(crate) fn set_tensors(&self, path: &Path, tensors: &HashMap<String, Tensor>) -> Result<()> {
-        for (name, var) in self.tensors() {
-            let wrong = |reason: &str| Error::Tensor {
-                path: path.into(),
-                tensor: name.clone(),
-                reason: reason.into(),
-            };
-            let tensor = tensors.get(&name).ok_or_else(|| wrong("is missing"))?;
-            if !is_finite(tensor)? {
-                return Err(wrong("holds values that are not finite"));
-            }
-            if name.ends_with("running_var") && tensor.min_all()?.to_scalar::<f32>()? < 0. {
-                return Err(wrong("holds negative variances"));
-            }
-            var.set(tensor)?;
-        }
-        Ok(())
     }
 
     /// A smaller network with only these channels of the last feature map. It computes what this

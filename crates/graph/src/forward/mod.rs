@@ -21,6 +21,7 @@ pub(crate) use arguments::check_size;
 pub(crate) use attention::check_weight as check_mask_weight;
 
 use candle_core::Tensor;
+use foresee_kernels::Moments;
 
 use crate::error::OpError;
 use crate::op::Op;
@@ -50,6 +51,14 @@ impl Inputs<'_> {
     fn all(&self) -> impl Iterator<Item = &Tensor> {
         self.0.iter().flatten()
     }
+}
+
+/// A batch norm in training mode, and the moments of its batch.
+pub(crate) fn normalize_batch(
+    inputs: &[Option<Tensor>],
+    epsilon: f64,
+) -> Forward<(Tensor, Moments)> {
+    norm::batch_norm_training(&Inputs(inputs), epsilon)
 }
 
 impl Op {

@@ -1,7 +1,7 @@
 //! Norms.
 
 use candle_core::Tensor;
-use foresee_kernels::{PoolAxis, avg_pool2d_windows};
+use foresee_kernels::{Moments, PoolAxis, avg_pool2d_windows};
 
 use super::arguments::{self, Common, broadcast_to, check_float, impossible};
 use super::elementwise::binary;
@@ -24,6 +24,18 @@ pub(super) fn batch_norm(inputs: &Inputs, epsilon: f64) -> Forward<Tensor> {
     with_gradients([&x, &scale, &shift], y, |[_, scale, _], g, _| {
         binary(g, &along_channels(scale, g.rank())?, Binary::Mul)
     })
+}
+
+/// The same in training mode: with the mean and the variance of the batch, which are given back.
+pub(super) fn batch_norm_training(inputs: &Inputs, epsilon: f64) -> Forward<(Tensor, Moments)> {
+    let names = ["x", "weight", "bias", "mean", "variance"];
+    let (x, [weight, bias, _, _]) = channelwise(inputs, names)?;
+    let count = x.elem_count() / x.dims()[1].max(1);
+    if count < 2 {
+        let expected = "a training needs at least two, of more images or of larger ones";
+        return Err(impossible("the number of values of a channel", count, expected));
+    }
+    Ok(foresee_kernels::batch_norm(&x, &weight, &bias, epsilon)?)
 }
 
 /// weight·(x - mean)/√(variance + ε) + bias over the dimensions from `axis` on, with a weight and a

@@ -7,12 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::sleep::Sleep;
-use super::{Position, Trainer};
-use crate::config::{NetworkConfig, TrainConfig};
+use super::{Position, Trainable, Trainer};
+use crate::config::TrainConfig;
 use crate::error::{Error, Result};
-use crate::file::{Contents, write};
-use crate::network::Network;
+use crate::file::{Contents, set_tensors, write};
 use crate::optimizer::AdamW;
 
 /// The prefix of the moving average's tensors.
@@ -36,7 +34,7 @@ struct CheckpointCard<N, T> {
 /// Foresee are refused as other configurations.
 type UncheckedCard = CheckpointCard<Value, Value>;
 
-impl Trainer {
+impl<N: Trainable> Trainer<N> {
     /// Writes weights, running moments, optimizer state and position. The file appears only when it
     /// is complete.
     ///
@@ -67,13 +65,13 @@ impl Trainer {
     /// # Errors
     /// [`Error::Write`] if the file cannot be written.
     pub fn save_checkpoint(&self, path: &Path) -> Result<()> {
-        let sleep = self.sleep.iter().flat_map(Sleep::tensors);
-        let weights = self.network.tensors().into_iter().chain(self.average_tensors()).chain(sleep);
+        let state = N::state_tensors(&self.state);
+        let weights = self.network.tensors().into_iter().chain(self.average_tensors()).chain(state);
         let weights = weights.map(|(name, var)| (name, var.as_detached_tensor()));
         let tensors: Vec<_> = weights.chain(self.optimizer.state()).collect();
         let card = CheckpointCard {
             network: self.network.config(),
-            rows: self.rows(),
+            rows: self.network.rows(),
             train: &self.config,
             batches: self.batches,
             position: self.position,
@@ -101,7 +99,7 @@ impl Trainer {
         if digest(tensors.iter())? != sha256 {
             return Err(refused("is damaged: its checksum is another".into()));
         }
-        self.network.set_tensors(path, &tensors)?;
+        set_tensors(self.network.tensors(), path, &tensors)?;
         self.optimizer.restore(position.step, &tensors).map_err(|tensor| Error::Tensor {
             path: path.into(),
             tensor,
@@ -111,32 +109,25 @@ impl Trainer {
             let without_prefix = |(name, tensor): (&String, &Tensor)| {
                 Some((name.strip_prefix(AVERAGE)?.to_owned(), tensor.clone()))
             };
-            average.set_tensors(path, &tensors.iter().filter_map(without_prefix).collect())?;
+            let tensors = tensors.iter().filter_map(without_prefix).collect();
+            set_tensors(average.tensors(), path, &tensors)?;
         }
-        if let Some(sleep) = &mut self.sleep {
-            for (name, var) in sleep.tensors() {
-                // All names were found above.
-                tensors.get(&name).map_or(Ok(()), |tensor| var.set(tensor))?;
-            }
-            sleep.find_rows(self.network.heads())?;
+        for (name, var) in N::state_tensors(&self.state) {
+            // All names were found above.
+            tensors.get(&name).map_or(Ok(()), |tensor| var.set(tensor))?;
         }
+        self.network.restore(&mut self.state)?;
         self.position = position;
         Ok(())
     }
 
     fn has_configuration_of(&self, card: &UncheckedCard) -> bool {
-        let network = serde_json::from_value::<NetworkConfig>(card.network.clone());
+        let network = serde_json::from_value::<N::Config>(card.network.clone());
         let train = serde_json::from_value::<TrainConfig>(card.train.clone());
         network.is_ok_and(|network| network == *self.network.config())
             && train.is_ok_and(|train| train == self.config)
-            && card.rows == self.rows()
+            && card.rows == self.network.rows()
             && card.batches == self.batches
-    }
-
-    /// The rows of the heads as a card has them.
-    fn rows(&self) -> Option<Vec<Vec<usize>>> {
-        let rows = self.network.heads().rows();
-        (!rows.is_all()).then(|| rows.kept().to_vec())
     }
 
     /// Checks that a training of this configuration can be at a position, or says why it cannot.
@@ -154,7 +145,7 @@ impl Trainer {
 
     /// The moving average's tensors, if there is one, by their names in a checkpoint.
     fn average_tensors(&self) -> impl Iterator<Item = (String, &Var)> {
-        let tensors = self.average.iter().flat_map(Network::tensors);
+        let tensors = self.average.iter().flat_map(N::tensors);
         tensors.map(|(name, var)| (format!("{AVERAGE}{name}"), var))
     }
 
@@ -164,8 +155,8 @@ impl Trainer {
         let moments =
             trainable.flat_map(|(name, var)| AdamW::state_names(&name).map(|name| (name, var)));
         let weights = self.network.tensors().into_iter();
-        let sleep = self.sleep.iter().flat_map(Sleep::tensors);
-        weights.chain(self.average_tensors()).chain(moments).chain(sleep).collect()
+        let state = N::state_tensors(&self.state);
+        weights.chain(self.average_tensors()).chain(moments).chain(state).collect()
     }
 }
 

@@ -3,18 +3,16 @@
 mod checkpoint;
 mod pass;
 mod sleep;
+mod trainable;
 
-use candle_core::backprop::GradStore;
 use candle_core::{DType, Result as CandleResult, Tensor};
 use foresee_kernels::moving_average;
 use serde::{Deserialize, Serialize};
 
-use self::pass::Pass;
-use self::sleep::Sleep;
+pub use self::trainable::{Batch, Pass, Trainable};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
-use crate::loss::Loss;
-use crate::network::{Network, Output};
+use crate::network::Network;
 use crate::optimizer::{AdamW, AdamWConfig};
 use crate::schedule::one_cycle;
 
@@ -38,11 +36,11 @@ pub struct StepReport {
     pub loss: f32,
     /// L_b of Eq. 8.
     pub classification: f32,
-    /// λ‖M‖₁.
+    /// λ‖M‖₁, or another network's second term ([`Loss::sparsity`](crate::Loss::sparsity)).
     pub sparsity: f32,
     /// Share of the batch's labels that were predicted correctly before the step.
     pub accuracy: f32,
-    /// Mean of all masks.
+    /// Mean of all masks, 0 for a network without masks.
     pub mask_mean: f32,
     /// Learning rate of the step.
     pub learning_rate: f64,
@@ -51,7 +49,7 @@ pub struct StepReport {
     pub awake: Option<usize>,
 }
 
-/// Trains a network.
+/// Trains a network: the paper's, or any other that is [`Trainable`].
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
@@ -71,45 +69,44 @@ pub struct StepReport {
 /// assert_eq!((trainer.position().epoch, trainer.position().step), (2, 2));
 /// # Ok::<(), foresee_model::Error>(())
 /// ```
-pub struct Trainer {
-    network: Network,
+pub struct Trainer<N: Trainable = Network> {
+    network: N,
     /// The moving average, if there is one.
-    average: Option<Network>,
+    average: Option<N>,
     optimizer: AdamW,
-    /// Rows that sleep, if any may.
-    sleep: Option<Sleep>,
+    /// What is kept of the network besides its tensors.
+    state: N::State,
     config: TrainConfig,
     /// Batches of an epoch.
     batches: usize,
     position: Position,
 }
 
-impl Trainer {
+impl<N: Trainable> Trainer<N> {
     /// Starts the training of a network with `batches` batches an epoch.
     ///
     /// # Errors
     /// If the configuration is impossible.
-    pub fn new(network: Network, config: TrainConfig, batches: usize) -> Result<Self> {
+    pub fn new(network: N, config: TrainConfig, batches: usize) -> Result<Self> {
         config.check()?;
         let optimizer = AdamW::new(
             network.trainable(),
             AdamWConfig { weight_decay: config.weight_decay, ..Default::default() },
         )?;
         let average = (config.average > 0.).then(|| network.deep_copy()).transpose()?;
-        let may_sleep = config.may_sleep(network.config());
-        let sleep = may_sleep.then(|| Sleep::new(network.heads(), config.sleep)).transpose()?;
+        let state = network.start(&config)?;
         let position = Position::default();
-        Ok(Self { network, average, optimizer, sleep, config, batches, position })
+        Ok(Self { network, average, optimizer, state, config, batches, position })
     }
 
     /// The network with its current weights.
-    pub fn network(&self) -> &Network {
+    pub fn network(&self) -> &N {
         &self.network
     }
 
     /// The result of the training: the network with the moving average of its weights if there is
     /// one, otherwise [`network`](Self::network).
-    pub fn trained(&self) -> &Network {
+    pub fn trained(&self) -> &N {
         self.average.as_ref().unwrap_or(&self.network)
     }
 
@@ -148,10 +145,11 @@ impl Trainer {
         labels: &Tensor,
         weights: Option<&[f32]>,
     ) -> Result<StepReport> {
-        let Pass { output, loss, gradients, awake } = self.pass(images, labels, weights)?;
-        let values = self.read_back(loss, &output, labels, &gradients)?;
+        let batch = Batch { images, labels, weights };
+        let pass = self.pass(images, labels, weights)?;
+        let values = self.read_back(&pass, labels)?;
         if !values.loss.is_finite() {
-            let tensor = self.network.first_not_finite(images, labels)?;
+            let tensor = self.network.first_not_finite(&batch)?;
             return Err(self.not_finite(tensor, values.loss));
         }
         if let Some(name) = values.broken_gradient {
@@ -159,7 +157,7 @@ impl Trainer {
         }
         let TrainConfig { learning_rate, warmup, .. } = self.config;
         let learning_rate = one_cycle(self.position.step, self.steps(), learning_rate, warmup);
-        self.optimizer.step(&gradients, learning_rate)?;
+        self.optimizer.step(&pass.gradients, learning_rate)?;
         self.position.step += 1;
         self.update_average()?;
         self.position.batch += 1;
@@ -167,21 +165,23 @@ impl Trainer {
             self.position = Position { epoch: self.position.epoch + 1, batch: 0, ..self.position };
         }
         let ReadBack { loss, classification, sparsity, accuracy, mask_mean, .. } = values;
+        let awake = pass.awake;
         Ok(StepReport { loss, classification, sparsity, accuracy, mask_mean, learning_rate, awake })
     }
 
+    /// The forward and the backward pass of the next step.
+    fn pass(&mut self, images: &Tensor, labels: &Tensor, weights: Option<&[f32]>) -> Result<Pass> {
+        let batch = Batch { images, labels, weights };
+        self.network.pass(&mut self.state, &batch, &self.config, self.position.step)
+    }
+
     /// Reads all values of a step from the device at once: a GPU idles whenever it is waited for.
-    fn read_back(
-        &self,
-        loss: Loss,
-        output: &Output,
-        labels: &Tensor,
-        gradients: &GradStore,
-    ) -> Result<ReadBack> {
-        let correct = output.logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?;
+    fn read_back(&self, pass: &Pass, labels: &Tensor) -> Result<ReadBack> {
+        let Pass { logits, loss, mask_mean, gradients, .. } = pass;
+        let correct = logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?;
         let accuracy = correct.to_dtype(DType::F32)?.mean_all()?;
-        let mask_mean = output.mask_means.mean_all()?;
-        let mut scalars = vec![loss.total, loss.classification, loss.sparsity, accuracy, mask_mean];
+        let parts = [&loss.total, &loss.classification, &loss.sparsity, &accuracy, mask_mean];
+        let mut scalars = parts.map(Tensor::clone).to_vec();
         // The sum of g·0 is NaN if a value of the gradient g is not finite.
         let trainable = self.network.trainable();
         let with_gradients = trainable

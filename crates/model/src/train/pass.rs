@@ -1,104 +1,145 @@
-//! The forward and the backward pass of a step.
+//! The paper's network in training: the forward and the backward pass of a step.
 
-use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Tensor, Var};
 use foresee_kernels::channels_last::PooledWithGradients;
 
-use super::Trainer;
 use super::sleep::Sleep;
-use crate::config::TrainConfig;
+use super::trainable::{Batch, Pass, Trainable};
+use crate::config::{NetworkConfig, TrainConfig};
 use crate::error::Result;
 use crate::heads::Heads;
-use crate::loss::{Loss, LossGradient, weighted_loss};
-use crate::network::Output;
+use crate::loss::{LossGradient, weighted_loss};
+use crate::network::{Network, Output};
 
-/// What a pass computes.
-pub(super) struct Pass {
-    pub output: Output,
-    pub loss: Loss,
-    pub gradients: GradStore,
-    /// How many rows are awake, if it looked.
-    pub awake: Option<usize>,
-}
+impl Trainable for Network {
+    type Config = NetworkConfig;
+    /// Rows that sleep, if any may.
+    type State = Option<Sleep>;
 
-impl Trainer {
-    /// The pass on images [B, 3, H, W] and labels [B, K], with a weight for each image if they
-    /// differ.
-    pub(super) fn pass(
-        &mut self,
-        images: &Tensor,
-        labels: &Tensor,
-        weights: Option<&[f32]>,
+    fn config(&self) -> &NetworkConfig {
+        self.config()
+    }
+
+    fn tensors(&self) -> Vec<(String, &Var)> {
+        self.tensors()
+    }
+
+    fn trainable(&self) -> Vec<(String, &Var)> {
+        self.trainable()
+    }
+
+    fn deep_copy(&self) -> Result<Self> {
+        self.deep_copy()
+    }
+
+    fn start(&self, config: &TrainConfig) -> Result<Option<Sleep>> {
+        let may_sleep = config.may_sleep(self.config());
+        may_sleep.then(|| Sleep::new(self.heads(), config.sleep)).transpose()
+    }
+
+    fn state_tensors(sleep: &Option<Sleep>) -> Vec<(String, &Var)> {
+        sleep.iter().flat_map(Sleep::tensors).collect()
+    }
+
+    fn restore(&self, sleep: &mut Option<Sleep>) -> Result<()> {
+        sleep.iter_mut().try_for_each(|sleep| sleep.find_rows(self.heads()))
+    }
+
+    fn rows(&self) -> Option<Vec<Vec<usize>>> {
+        let rows = self.heads().rows();
+        (!rows.is_all()).then(|| rows.kept().to_vec())
+    }
+
+    fn pass(
+        &self,
+        sleep: &mut Option<Sleep>,
+        batch: &Batch,
+        config: &TrainConfig,
+        step: usize,
     ) -> Result<Pass> {
-        let z = self.network.extractor().forward_train_channels_last(images)?;
+        let z = self.extractor().forward_train_channels_last(batch.images)?;
         let (_, h, w, _) = z.dims4()?;
-        let awake = self.look(&z)?;
-        let heads = self.network.heads().unfrozen();
-        let heads = match &self.sleep {
+        let awake = look(self.heads(), sleep, &z, step)?;
+        let heads = self.heads().unfrozen();
+        let heads = match sleep {
             Some(sleep) => sleep.waking(&heads),
             None => heads,
         };
-        let (pooled, of_heads) = match self.pool_with_gradients(&heads, &z, labels, weights)? {
+        let fused = pool_with_gradients(&heads, sleep.as_ref(), &z, batch, config)?;
+        let (pooled, of_heads) = match fused {
             Some(PooledWithGradients { pooled, gradients }) => (pooled, Some(gradients)),
             None => (heads.pool_channels_last(&z)?, None),
         };
-        let pooled = match &self.sleep {
+        let pooled = match sleep {
             Some(sleep) => sleep.complete(pooled)?,
             None => pooled,
         };
         let output = Output::new(&heads, pooled, h * w)?;
-        let TrainConfig { lambda, sparsity, .. } = self.config;
-        let loss = weighted_loss(&output, labels, weights, lambda, sparsity)?;
+        let TrainConfig { lambda, sparsity, .. } = *config;
+        let loss = weighted_loss(&output, batch.labels, batch.weights, lambda, sparsity)?;
         let gradients = match of_heads {
             Some(of_heads) => (&loss.total + of_heads)?.backward()?,
             None => loss.total.backward()?,
         };
-        Ok(Pass { output, loss, gradients, awake })
+        let mask_mean = output.mask_means.mean_all()?;
+        Ok(Pass { logits: output.logits, loss, mask_mean, gradients, awake })
     }
 
-    /// Looks at sleeping rows where a step does so, on features z [B, H, W, C].
-    fn look(&mut self, z: &Tensor) -> Result<Option<usize>> {
-        match &mut self.sleep {
-            Some(sleep) if Sleep::looks(self.position.step) => {
-                sleep.look(self.network.heads(), &z.detach().permute((0, 3, 1, 2))?)?;
-                Ok(Some(sleep.rows().count()))
-            }
-            _ => Ok(None),
-        }
+    fn first_not_finite(&self, batch: &Batch) -> Result<String> {
+        self.first_not_finite(batch.images, batch.labels)
     }
+}
 
-    /// The heads' means together with the gradients of the loss, if one operation computes both.
-    fn pool_with_gradients(
-        &self,
-        heads: &Heads,
-        z: &Tensor,
-        labels: &Tensor,
-        weights: Option<&[f32]>,
-    ) -> Result<Option<PooledWithGradients>> {
-        let (b, h, w, _) = z.dims4()?;
-        let readout = &heads.readout_weight;
-        let are_labels = labels.dtype() == DType::F32 && labels.dims() == [b, readout.dim(0)?];
-        if !are_labels || !z.device().is_cpu() {
-            return Ok(None);
+/// Looks at sleeping rows where a step does so, on features z [B, H, W, C].
+fn look(
+    heads: &Heads,
+    sleep: &mut Option<Sleep>,
+    z: &Tensor,
+    step: usize,
+) -> Result<Option<usize>> {
+    match sleep {
+        Some(sleep) if Sleep::looks(step) => {
+            sleep.look(heads, &z.detach().permute((0, 3, 1, 2))?)?;
+            Ok(Some(sleep.rows().count()))
         }
-        // Sleeping rows add constants to the logits.
-        let offsets = match &self.sleep {
-            Some(sleep) => heads.read_out(&sleep.features().unsqueeze(0)?)?.squeeze(0)?,
-            None => heads.readout_bias.as_detached_tensor(),
-        };
-        let norm = (self.config.lambda, self.config.sparsity);
-        let gradient = LossGradient::new(readout, &offsets, labels, h * w, norm)?;
-        heads.pool_with_loss(z, &gradient.with_weights(weights))
+        _ => Ok(None),
     }
+}
+
+/// The heads' means together with the gradients of the loss, if one operation computes both.
+fn pool_with_gradients(
+    heads: &Heads,
+    sleep: Option<&Sleep>,
+    z: &Tensor,
+    batch: &Batch,
+    config: &TrainConfig,
+) -> Result<Option<PooledWithGradients>> {
+    let Batch { labels, weights, .. } = *batch;
+    let (b, h, w, _) = z.dims4()?;
+    let readout = &heads.readout_weight;
+    let are_labels = labels.dtype() == DType::F32 && labels.dims() == [b, readout.dim(0)?];
+    if !are_labels || !z.device().is_cpu() {
+        return Ok(None);
+    }
+    // Sleeping rows add constants to the logits.
+    let offsets = match sleep {
+        Some(sleep) => heads.read_out(&sleep.features().unsqueeze(0)?)?.squeeze(0)?,
+        None => heads.readout_bias.as_detached_tensor(),
+    };
+    let norm = (config.lambda, config.sparsity);
+    let gradient = LossGradient::new(readout, &offsets, labels, h * w, norm)?;
+    heads.pool_with_loss(z, &gradient.with_weights(weights))
 }
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, Var};
+    use candle_core::Device;
+    use candle_core::backprop::GradStore;
 
     use super::*;
-    use crate::config::{NetworkConfig, Readout, Sparsity};
-    use crate::network::Network;
+    use crate::config::{Readout, Sparsity};
+    use crate::loss::Loss;
+    use crate::train::Trainer;
 
     /// Random images of this size, and labels that alternate.
     fn batch(b: usize, k: usize, size: usize) -> (Tensor, Tensor) {
@@ -116,7 +157,7 @@ mod tests {
     ) -> Result<(Loss, GradStore)> {
         let z = trainer.network.extractor().forward_train_channels_last(images)?;
         let heads = trainer.network.heads();
-        let pooled = match &trainer.sleep {
+        let pooled = match &trainer.state {
             Some(sleep) => sleep.complete(sleep.waking(heads).pool_channels_last(&z)?)?,
             None => heads.pool_channels_last(&z)?,
         };
@@ -169,7 +210,7 @@ mod tests {
             assert!(off < 2e-4, "the gradient of {name} is off by {off}");
         }
         let asleep = pass.awake.map(|awake| trainer.network.heads().rows().count() - awake);
-        assert_eq!(asleep.is_some_and(|asleep| asleep > 0), trainer.sleep.is_some());
+        assert_eq!(asleep.is_some_and(|asleep| asleep > 0), trainer.state.is_some());
     }
 
     #[test]
@@ -200,7 +241,8 @@ mod tests {
         let is_fused = |size: usize, labels: &Tensor| {
             let z = Tensor::zeros((1, size, size, 4), DType::F32, &Device::Cpu).unwrap();
             let heads = trainer.network.heads().unfrozen();
-            trainer.pool_with_gradients(&heads, &z, labels, None).unwrap().is_some()
+            let batch = Batch { images: &z, labels, weights: None };
+            pool_with_gradients(&heads, None, &z, &batch, &trainer.config).unwrap().is_some()
         };
         let labels = Tensor::zeros((1, 2), DType::F32, &Device::Cpu).unwrap();
         assert!(is_fused(32, &labels) && !is_fused(128, &labels));

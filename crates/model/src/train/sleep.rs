@@ -15,7 +15,7 @@ use crate::heads::Heads;
 ///
 /// A sleeping mask gets no gradient. The momentum and the weight decay of AdamW go on for its
 /// weights, and its readout weight is trained on the constant mean.
-pub(super) struct Sleep {
+pub struct Sleep {
     limit: f32,
     /// The rows that are awake.
     rows: Rows,
