@@ -7,7 +7,7 @@ type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// Which crates of the house a crate may use, in any section of its manifest. Arrows point down:
 /// each line names crates above it only.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("foresee-data", &[]),
     ("foresee-files", &[]),
     ("foresee-stats", &[]),
@@ -17,6 +17,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("foresee-celeba", &["foresee-data"]),
     ("foresee-model", &["foresee-files", "foresee-kernels"]),
     ("foresee-graph", &["foresee-files", "foresee-kernels", "foresee-model"]),
+    ("foresee-baselines", &["foresee-graph", "foresee-model"]),
     ("foresee-analysis", &["foresee-stats"]),
     (
         "foresee-perturb",
@@ -52,6 +53,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
         &[
             "foresee",
             "foresee-attribution",
+            "foresee-baselines",
             "foresee-celeba",
             "foresee-graph",
             "foresee-kernels",

@@ -1,0 +1,163 @@
+//! A system whose weights are variables.
+
+use candle_core::{Device, Tensor, Var};
+use foresee_graph::{Graph, TrainingPass, ValueId};
+
+use crate::draw::dropout_mask;
+use crate::error::Result;
+use crate::layers::{Built, Dropout};
+use crate::system::System;
+
+/// Share of the batch's moments in the running ones after a step: PyTorch's default.
+const MOMENTUM: f64 = 0.1;
+
+/// A system that can be trained: a graph whose weights are variables, with its loss. A
+/// [`Trainer`](foresee_model::Trainer) trains it.
+///
+/// ```
+/// use candle_core::{Device, Tensor};
+/// use foresee_baselines::{Baseline, Depth, ResNetConfig, System};
+/// use foresee_model::{TrainConfig, Trainer};
+///
+/// let config = ResNetConfig { depth: Depth::D18, width: 4, attributes: 2, ..Default::default() };
+/// let network = Baseline::new(System::ResNet(config), 7, &Device::Cpu)?;
+/// let mut trainer = Trainer::new(network, TrainConfig { epochs: 1, ..Default::default() }, 10)?;
+///
+/// let images = Tensor::randn(0f32, 1., (4, 3, 16, 16), &Device::Cpu)?;
+/// let labels = Tensor::new(&[[1f32, 0.], [0., 0.], [1., 1.], [0., 1.]], &Device::Cpu)?;
+/// let step = trainer.step(&images, &labels)?;
+/// assert!(step.loss.is_finite());
+///
+/// // The graph has the weights as they are now.
+/// let logits = trainer.trained().graph().forward(&[images])?.remove(0);
+/// assert_eq!(logits.dims(), [4, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Baseline {
+    system: System,
+    /// Of the initial weights and of dropout.
+    seed: u64,
+    graph: Graph,
+    /// In the order of their values.
+    weights: Vec<Weight>,
+    dropout: Vec<Dropout>,
+}
+
+/// A weight of the graph.
+#[derive(Debug)]
+struct Weight {
+    value: ValueId,
+    name: String,
+    var: Var,
+}
+
+impl Baseline {
+    /// A system with initial weights, which depend on the seed alone, as the masks of dropout do.
+    ///
+    /// # Errors
+    /// If a setting is impossible.
+    pub fn new(system: System, seed: u64, device: &Device) -> Result<Self> {
+        let built = system.build(seed, device)?;
+        Self::of_graph(system, seed, built)
+    }
+
+    /// Makes variables of the graph's weights, which from then on are the graph's.
+    fn of_graph(system: System, seed: u64, built: Built) -> Result<Self> {
+        let Built { mut graph, variables, dropout } = built;
+        let mut weights = Vec::with_capacity(variables.len());
+        for value in variables {
+            let Some(tensor) = graph.weight(value) else { continue };
+            let var = Var::from_tensor(&tensor.detach())?;
+            weights.push(Weight { value, name: graph.value(value).name.clone(), var });
+        }
+        for Weight { value, var, .. } in &weights {
+            graph = graph.with_weight(*value, var.as_detached_tensor())?;
+        }
+        Ok(Self { system, seed, graph, weights, dropout })
+    }
+
+    /// The system and its settings.
+    pub fn system(&self) -> &System {
+        &self.system
+    }
+
+    /// The network as a graph in evaluation mode, for evaluation, pruning and explanation. Its
+    /// weights are those of this moment, and go on changing when the network is trained; they are
+    /// constants to gradients.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Answers [B, K] in evaluation mode: those above 0 say yes.
+    ///
+    /// # Errors
+    /// If the images do not fit the network.
+    pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
+        let given = self.graph.given(std::slice::from_ref(images))?;
+        Ok(self.graph.evaluate(&given, &self.graph.outputs()[..1])?.remove(0))
+    }
+
+    /// All tensors by name, running moments among them.
+    pub fn tensors(&self) -> Vec<(String, &Var)> {
+        self.weights.iter().map(|weight| (weight.name.clone(), &weight.var)).collect()
+    }
+
+    /// The tensors that training changes by gradient, by name: all but the running moments.
+    pub fn trainable(&self) -> Vec<(String, &Var)> {
+        let is_trained = |(name, _): &(String, &Var)| !name.contains("running_");
+        self.tensors().into_iter().filter(is_trained).collect()
+    }
+
+    /// The same network in memory of its own.
+    pub(crate) fn deep_copy(&self) -> Result<Self> {
+        let variables = self.weights.iter().map(|weight| weight.value).collect();
+        let dropout = self.dropout.clone();
+        let built = Built { graph: self.graph.clone(), variables, dropout };
+        Self::of_graph(self.system.clone(), self.seed, built)
+    }
+
+    /// The graph's outputs in training mode. `see` is shown each value that is computed.
+    pub(crate) fn forward_train(
+        &self,
+        images: &Tensor,
+        step: usize,
+        see: &dyn Fn(&str, &Tensor) -> Result<()>,
+    ) -> Result<TrainingPass> {
+        let mut given = self.graph.given(std::slice::from_ref(images))?;
+        let weights = self.weights.iter();
+        given.extend(weights.map(|weight| (weight.value, weight.var.as_tensor().clone())));
+        let map = |value: ValueId, x: &Tensor| -> foresee_graph::Result<Option<Tensor>> {
+            let name = &self.graph.value(value).name;
+            see(name, x).map_err(|e| candle_core::Error::wrap(e))?;
+            let Some(layer) = self.dropout.iter().position(|dropout| dropout.value == value) else {
+                return Ok(None);
+            };
+            let probability = self.dropout[layer].probability;
+            let mask = dropout_mask(self.seed, step, layer, probability, x)?;
+            Ok(Some((x * mask)?))
+        };
+        Ok(self.graph.evaluate_training(&given, self.graph.outputs(), &map)?)
+    }
+
+    /// Moves the running moments towards a batch's, with the unbiased variance, as PyTorch does.
+    pub(crate) fn update_running(&self, pass: &TrainingPass) -> Result<()> {
+        for (node, moments) in &pass.moments {
+            let node = self.graph.node(*node);
+            let n = moments.count as f64;
+            self.move_towards(node.input(3), &moments.mean)?;
+            self.move_towards(node.input(4), &(&moments.variance * (n / (n - 1.)))?)?;
+        }
+        Ok(())
+    }
+
+    fn move_towards(&self, running: Option<ValueId>, batch: &Tensor) -> Result<()> {
+        let place = |value| self.weights.binary_search_by_key(&value, |weight| weight.value).ok();
+        if let Some(place) = running.and_then(place) {
+            let var = &self.weights[place].var;
+            let kept = (var.as_detached_tensor() * (1. - MOMENTUM))?;
+            var.set(&(kept + (batch * MOMENTUM)?)?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,82 @@
+//! A system in training.
+
+use std::cell::RefCell;
+
+use candle_core::{Tensor, Var};
+use foresee_model::{Batch, Pass, Result as TrainResult, TrainConfig, Trainable};
+
+use crate::baseline::Baseline;
+use crate::error::Result;
+use crate::system::System;
+
+/// [`TrainConfig::lambda`], [`TrainConfig::sparsity`] and [`TrainConfig::sleep`] are the paper's
+/// network's: they change nothing here.
+impl Trainable for Baseline {
+    type Config = System;
+    type State = ();
+
+    fn config(&self) -> &System {
+        self.system()
+    }
+
+    fn tensors(&self) -> Vec<(String, &Var)> {
+        self.tensors()
+    }
+
+    fn trainable(&self) -> Vec<(String, &Var)> {
+        self.trainable()
+    }
+
+    fn deep_copy(&self) -> TrainResult<Self> {
+        Ok(self.deep_copy()?)
+    }
+
+    fn start(&self, _: &TrainConfig) -> TrainResult<()> {
+        Ok(())
+    }
+
+    fn pass(&self, _: &mut (), batch: &Batch, _: &TrainConfig, step: usize) -> TrainResult<Pass> {
+        let pass = self.forward_train(batch.images, step, &|_, _| Ok(()))?;
+        self.update_running(&pass)?;
+        let loss = self.system().loss(&pass.values, batch)?;
+        let mask_mean = self.system().mask(&pass.values).map(Tensor::mean_all).transpose()?;
+        let pass = Pass::of_loss(pass.values[0].clone(), loss)?;
+        Ok(match mask_mean {
+            Some(mask_mean) => Pass { mask_mean, ..pass },
+            None => pass,
+        })
+    }
+
+    fn first_not_finite(&self, batch: &Batch) -> TrainResult<String> {
+        for (name, tensor) in [("the images", batch.images), ("the labels", batch.labels)] {
+            if !is_finite(tensor)? {
+                return Ok(name.into());
+            }
+        }
+        for (name, var) in self.trainable() {
+            if !is_finite(var)? {
+                return Ok(name);
+            }
+        }
+        let first = RefCell::new(None);
+        let see = |name: &str, value: &Tensor| {
+            if first.borrow().is_none() && !is_finite(value)? {
+                first.replace(Some(format!("the output of {name}")));
+            }
+            Ok(())
+        };
+        // Dropout is that of another step: it makes no value finite or not, but in the rare case
+        // that it drops the value itself.
+        self.forward_train(batch.images, 0, &see)?;
+        Ok(first.into_inner().unwrap_or_else(|| "the loss".into()))
+    }
+}
+
+fn is_finite(x: &Tensor) -> Result<bool> {
+    if !x.dtype().is_float() {
+        return Ok(true);
+    }
+    // x·0 is NaN for what is not finite, and no sum of it overflows.
+    let zero = (x.detach() * 0.)?.sum_all()?.to_dtype(candle_core::DType::F32)?;
+    Ok(zero.to_scalar::<f32>()? == 0.)
+}
