@@ -9,7 +9,7 @@ use foresee_baselines::{AbnConfig, Baseline, Depth, Maps, MoonConfig, ResNetConf
 use foresee_model::{Batch, TrainConfig, Trainable};
 
 const TOLERANCE: f64 = 1e-4;
-const BATCH: usize = 3;
+const BATCH: usize = 6;
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -28,13 +28,14 @@ fn fill(network: &Baseline) -> AnyResult {
     let mut tensors = network.tensors();
     tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
     for (seed, (name, var)) in tensors.into_iter().enumerate() {
-        let is_vector = var.rank() == 1;
         let fan_in = var.elem_count() / var.dims()[0];
-        let scale = if is_vector { 0.3 } else { (3. / fan_in as f64).sqrt() * 1.3 };
-        let mut values = formula(var.dims(), seed as u64, scale)?;
-        if name.ends_with("running_var") || (is_vector && name.ends_with("weight")) {
-            values = (values + 1.)?;
-        }
+        let scale = if var.rank() == 1 { 0.3 } else { (3. / fan_in as f64).sqrt() * 1.3 };
+        let shift = match (var.rank(), name.rsplit('.').next()) {
+            (_, Some("running_var")) => 1.,
+            (1, Some("weight" | "bias")) => 0.5,
+            _ => 0.,
+        };
+        let values = (formula(var.dims(), seed as u64, scale)? + shift)?;
         var.set(&values)?;
     }
     Ok(())
@@ -94,7 +95,7 @@ fn residual_networks() -> AnyResult {
     let config = ResNetConfig { depth: Depth::D18, stem: Stem::Small, width: 3, attributes: 5 };
     compare("resnet18", System::ResNet(config), [12, 10])?;
     let config = ResNetConfig { depth: Depth::D50, stem: Stem::Large, width: 2, attributes: 5 };
-    compare("resnet50", System::ResNet(config), [34, 40])
+    compare("resnet50", System::ResNet(config), [66, 72])
 }
 
 #[test]
@@ -119,6 +120,6 @@ fn mixed_objective_networks() -> AnyResult {
     };
     compare("moon", System::Moon(config.clone()), [32, 64])?;
     let class_weights = vec![];
-    let norms = MoonConfig { image_size: [32; 2], batch_norm: true, class_weights, ..config };
-    compare("moon_bn", System::Moon(norms), [32, 32])
+    let norms = MoonConfig { image_size: [64; 2], batch_norm: true, class_weights, ..config };
+    compare("moon_bn", System::Moon(norms), [64, 64])
 }
