@@ -129,7 +129,7 @@ impl Baseline {
         given.extend(weights.map(|weight| (weight.value, weight.var.as_tensor().clone())));
         let map = |value: ValueId, x: &Tensor| -> foresee_graph::Result<Option<Tensor>> {
             let name = &self.graph.value(value).name;
-            see(name, x).map_err(|e| candle_core::Error::wrap(e))?;
+            see(name, x).map_err(candle_core::Error::wrap)?;
             let Some(layer) = self.dropout.iter().position(|dropout| dropout.value == value) else {
                 return Ok(None);
             };

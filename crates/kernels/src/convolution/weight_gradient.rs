@@ -52,9 +52,21 @@ pub(super) fn weight_gradient(
         .par_iter()
         .map(|part| instructions.dispatch(Job { part, grid, sizes, planes, pixels_first }))
         .collect();
-    for (part, sums) in jobs.iter().zip(&sums) {
-        add_part(grid, sizes, kernel, shape, part, sums, &mut dw);
-    }
+    // Where each weight of a row lies in the gradient.
+    let taps = &grid.taps;
+    let place = |weight: usize| weight / taps.len() * kernel + taps[weight % taps.len()].kernel;
+    let places: Vec<usize> = (0..weights).map(place).collect();
+    let panels = sizes.rows.div_ceil(shape.columns);
+    let of_group = jobs.len() / sizes.groups;
+    dw.par_chunks_mut(sizes.channels * kernel).enumerate().for_each(|(at, dw)| {
+        let (group, row) = (at / sizes.rows, at % sizes.rows);
+        let of = group * of_group..(group + 1) * of_group;
+        for (part, sums) in jobs[of.clone()].iter().zip(&sums[of]) {
+            let places = &places[part.tiles.start * shape.rows..];
+            let column = (row / shape.columns, row % shape.columns);
+            add_sums(places, sums, column, panels, shape, dw);
+        }
+    });
     dw
 }
 
@@ -83,30 +95,20 @@ struct Part {
     rows: std::ops::Range<usize>,
 }
 
-/// Adds a job's sums to the gradient.
-fn add_part(
-    grid: &Grid,
-    sizes: Sizes,
-    kernel: usize,
-    shape: TileShape,
-    part: &Part,
+/// Adds a job's sums [tiles, panels, rows·columns of a tile] of one row, which is a column of a
+/// panel's tiles, to the gradient of its weights at these places.
+fn add_sums(
+    places: &[usize],
     sums: &[f32],
+    (panel, column): (usize, usize),
+    panels: usize,
+    shape: TileShape,
     dw: &mut [f32],
 ) {
-    let taps = &grid.taps;
-    let panels = sizes.rows.div_ceil(shape.columns);
     let tile = shape.rows * shape.columns;
-    let dw = &mut dw[part.group * sizes.rows * sizes.channels * kernel..];
-    let weights = sizes.channels * taps.len();
-    let first = part.tiles.start * shape.rows;
-    for row in 0..sizes.rows {
-        let dw = &mut dw[row * sizes.channels * kernel..];
-        for weight in first..(part.tiles.end * shape.rows).min(weights) {
-            let at = ((weight - first) / shape.rows * panels + row / shape.columns) * tile
-                + weight % shape.rows * shape.columns
-                + row % shape.columns;
-            dw[weight / taps.len() * kernel + taps[weight % taps.len()].kernel] += sums[at];
-        }
+    for (places, sums) in places.chunks(shape.rows).zip(sums.chunks_exact(panels * tile)) {
+        let sums = sums[panel * tile + column..].iter().step_by(shape.columns);
+        places.iter().zip(sums).for_each(|(&place, sum)| dw[place] += sum);
     }
 }
 
