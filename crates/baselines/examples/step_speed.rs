@@ -1,10 +1,10 @@
 //! How long does a training step take?
 //!
 //! ```text
-//! cargo run --release --package foresee-baselines --example step_speed -- 64 8
+//! cargo run --release --package foresee-baselines --example step_speed -- 64 8 18
 //! ```
 //!
-//! The arguments are the images' size and their number. The least of five steps is written, after
+//! The arguments are the images' size, their number, and the layers of the ResNet. The least of five steps is written, after
 //! one that is not counted.
 
 use std::time::Instant;
@@ -18,8 +18,10 @@ type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 fn main() -> AnyResult {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
     let mut next = |otherwise: usize| arguments.next().unwrap_or(Ok(otherwise));
-    let (size, images) = (next(64)?, next(8)?);
-    let resnet = ResNetConfig { depth: Depth::D18, ..Default::default() };
+    let (size, images, layers) = (next(64)?, next(8)?, next(18)?);
+    let depth = Depth::ALL.into_iter().find(|depth| depth.layers() == layers);
+    let depth = depth.ok_or("a ResNet has 18, 34, 50 or 101 layers")?;
+    let resnet = ResNetConfig { depth, ..Default::default() };
     let abn = AbnConfig { resnet: resnet.clone(), maps: Maps::Shared, residual: true };
     let moon = MoonConfig { image_size: [size; 2], ..Default::default() };
     for system in [System::ResNet(resnet), System::Abn(abn), System::Moon(moon)] {

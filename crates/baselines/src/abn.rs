@@ -21,6 +21,12 @@
 //! summed over the attributes instead of averaged, to which the optimizer is indifferent. The
 //! optimizer and the schedule are those of the trainer. [`Stem::Small`](crate::Stem::Small) is
 //! ours. Under maps for each attribute the fourth stage is computed K times: most of the work.
+//!
+//! The authors' first code for CelebA (machine-perception-robotics-group/ABN_CelebA_Chainer, 2019)
+//! has no 1 in (1 + M)·z, which is [`AbnConfig::residual`], takes the greatest value of a map
+//! instead of the mean as the attention branch's answer, answers with a softmax of two, which is
+//! the sigmoid of their difference, and begins with weights of ImageNet
+//! ([`Baseline::load_torchvision`](crate::Baseline::load_torchvision)).
 
 use candle_core::Device;
 use foresee_graph::{Graph, Op, Unary, ValueId};
@@ -70,7 +76,8 @@ pub struct AbnConfig {
     pub resnet: ResNetConfig,
     /// How many attention maps there are. Default [`Maps::Attributes`].
     pub maps: Maps,
-    /// Whether features z are seen as (1 + M)·z under a map M; otherwise as M·z. Default true.
+    /// Whether features z are seen as (1 + M)·z under a map M, as the paper writes; otherwise as M·z.
+    /// Default true.
     pub residual: bool,
 }
 

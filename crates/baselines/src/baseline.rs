@@ -1,6 +1,6 @@
 //! A system whose weights are variables.
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use foresee_graph::{Graph, TrainingPass, ValueId};
 
 use crate::draw::dropout_mask;
@@ -160,4 +160,14 @@ impl Baseline {
         }
         Ok(())
     }
+}
+
+/// Whether all values are finite; integers are.
+pub(crate) fn is_finite(x: &Tensor) -> Result<bool> {
+    if !x.dtype().is_float() {
+        return Ok(true);
+    }
+    // x·0 is NaN for what is not finite, and no sum of it overflows.
+    let zero = (x.detach() * 0.)?.sum_all()?.to_dtype(DType::F32)?;
+    Ok(zero.to_scalar::<f32>()? == 0.)
 }

@@ -47,7 +47,8 @@ pub fn class_weights(source: &[f64], target: &[f64]) -> Result<Vec<[f32; 2]>> {
 }
 
 /// Equation 5: (1/B)·Σ_b n_b·Σ_k p_k(y_bk)·(f_bk - y_bk)² for answers f [B, K], labels [B, K] that
-/// are 0 for y = -1 and 1 for y = 1, class weights p (none: all 1), and image weights n (`None`: 1).
+/// are 0 for y = -1 and 1 for y = 1, class weights p (none: all are 1), and weights n of the images
+/// (`None`: all are 1).
 ///
 /// # Errors
 /// If the shapes do not fit each other.

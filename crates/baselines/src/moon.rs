@@ -5,7 +5,7 @@
 //! at once, from faces of 178×218 pixels. It is trained by the squared distance of its answers from
 //! targets of -1 and 1, and the sign is the answer. Each attribute's two classes count by weights
 //! that adapt the training images' share of positive labels to that of a target domain
-//! ([`class_weights`](crate::class_weights())). The 90.94 % of the answers right that the paper
+//! ([`class_weights`](crate::class_weights)). The 90.94 % of the answers right that the paper
 //! reports on CelebA are without adaptation: the target is CelebA's own share, and all weights are
 //! 1.
 //!
@@ -15,9 +15,9 @@
 //! Where they differ: the images' size is a setting, and the two hidden layers have
 //! [`MoonConfig::hidden`] units instead of 4096, which for the 2×2 pixels that are left of 64 would
 //! be nearly all weights of the network. Batch norms are an option that the paper does not have:
-//! without them 13 convolutions learn slowly from nothing. The paper trained by RMSProp with a
-//! learning rate of 1e-5 for 24 epochs; here the optimizer and the schedule are those of the
-//! trainer, the same for all networks that are compared.
+//! without them 13 convolutions learn slowly from nothing. The paper trained by RMSProp; here the
+//! optimizer and the schedule are those of the trainer, the same for all networks that are
+//! compared.
 
 use candle_core::Device;
 use foresee_graph::{Graph, Op, ValueId};

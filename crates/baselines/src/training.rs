@@ -5,8 +5,7 @@ use std::cell::RefCell;
 use candle_core::{Tensor, Var};
 use foresee_model::{Batch, Pass, Result as TrainResult, TrainConfig, Trainable};
 
-use crate::baseline::Baseline;
-use crate::error::Result;
+use crate::baseline::{Baseline, is_finite};
 use crate::system::System;
 
 /// [`TrainConfig::lambda`], [`TrainConfig::sparsity`] and [`TrainConfig::sleep`] are the paper's
@@ -70,13 +69,4 @@ impl Trainable for Baseline {
         self.forward_train(batch.images, 0, &see)?;
         Ok(first.into_inner().unwrap_or_else(|| "the loss".into()))
     }
-}
-
-fn is_finite(x: &Tensor) -> Result<bool> {
-    if !x.dtype().is_float() {
-        return Ok(true);
-    }
-    // x·0 is NaN for what is not finite, and no sum of it overflows.
-    let zero = (x.detach() * 0.)?.sum_all()?.to_dtype(candle_core::DType::F32)?;
-    Ok(zero.to_scalar::<f32>()? == 0.)
 }

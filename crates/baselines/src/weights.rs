@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{Tensor, Var};
 
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, is_finite};
 use crate::error::{Error, Result};
 
 impl Baseline {
@@ -62,14 +62,17 @@ impl Baseline {
 }
 
 fn set(var: &Var, tensor: &Tensor) -> std::result::Result<(), String> {
-    let read = || -> candle_core::Result<(Tensor, bool)> {
+    let set = || -> Result<bool> {
         let tensor = tensor.to_dtype(var.dtype())?;
-        let zero = (&tensor * 0.)?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
-        Ok((tensor, zero == 0.))
+        let is_finite = is_finite(&tensor)?;
+        if is_finite {
+            var.set(&tensor)?;
+        }
+        Ok(is_finite)
     };
-    match read() {
-        Ok((tensor, true)) => var.set(&tensor).map_err(|e| e.to_string()),
-        Ok((_, false)) => Err("holds values that are not finite".into()),
+    match set() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("holds values that are not finite".into()),
         Err(e) => Err(e.to_string()),
     }
 }

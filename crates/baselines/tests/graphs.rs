@@ -1,0 +1,70 @@
+//! Systems as graphs: they can be written as ONNX and read again, and pruned.
+
+use candle_core::{Device, Tensor};
+use foresee_baselines::{AbnConfig, Baseline, Depth, Maps, MoonConfig, ResNetConfig, System};
+use foresee_graph::{Graph, Removal};
+
+type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+const SIZE: usize = 32;
+
+/// Small systems, and the sizes of images that their graphs leave open.
+fn systems() -> [(System, Vec<usize>); 4] {
+    let resnet = ResNetConfig { depth: Depth::D18, width: 3, attributes: 2, ..Default::default() };
+    let abn = |maps| System::Abn(AbnConfig { resnet: resnet.clone(), maps, residual: true });
+    let image_size = [SIZE; 2];
+    let moon = MoonConfig { attributes: 2, image_size, width: 2, hidden: 6, ..Default::default() };
+    let open = vec![SIZE, SIZE];
+    [
+        (System::ResNet(resnet.clone()), open.clone()),
+        (abn(Maps::Attributes), open.clone()),
+        (abn(Maps::Shared), open),
+        (System::Moon(moon), vec![]),
+    ]
+}
+
+fn images() -> AnyResult<Tensor> {
+    let values: Vec<f32> = (0..2 * 3 * SIZE * SIZE).map(|i| (i * 7919 % 997) as f32).collect();
+    let values = values.into_iter().map(|v| v / 500. - 1.).collect();
+    Ok(Tensor::from_vec(values, (2, 3, SIZE, SIZE), &Device::Cpu)?)
+}
+
+fn assert_same(title: &str, a: &Graph, b: &Graph) -> AnyResult {
+    let (a, b) = (a.forward(&[images()?])?, b.forward(&[images()?])?);
+    assert_eq!(a.len(), b.len());
+    for (a, b) in a.iter().zip(&b) {
+        assert_eq!(a.dims(), b.dims(), "{title}");
+        let apart = (a - b)?.abs()?.max_all()?.to_scalar::<f32>()?;
+        let scale = a.abs()?.max_all()?.to_scalar::<f32>()?.max(1.);
+        assert!(apart < 1e-4 * scale, "{title}: {apart} apart");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_system_is_written_as_onnx() -> AnyResult {
+    for (system, _) in systems() {
+        let network = Baseline::new(system, 7, &Device::Cpu)?;
+        let read = Graph::from_onnx_bytes(&network.graph().to_onnx(&[])?)?;
+        assert_same(&network.system().title(), network.graph(), &read)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn channels_of_a_system_can_be_removed() -> AnyResult {
+    for (system, sizes) in systems() {
+        let network = Baseline::new(system, 7, &Device::Cpu)?;
+        let (title, graph) = (network.system().title(), network.graph());
+        let groups = graph.channel_groups(&sizes)?;
+        let free = groups.iter().filter(|group| group.fixed.is_none());
+        let removals: Vec<Removal> = free.map(|group| Removal { group, units: &[0] }).collect();
+        assert!(removals.len() > 8, "{title}: {} groups", removals.len());
+        let removed = graph.remove_channels(&removals)?;
+        assert_same(&title, &graph.mask_channels(&removals)?, &removed)?;
+        let macs =
+            |graph: &Graph| -> AnyResult<u64> { Ok(graph.cost(&graph.shapes(1, &sizes)?).macs) };
+        assert!(macs(&removed)? < macs(graph)?);
+    }
+    Ok(())
+}
