@@ -4,8 +4,8 @@
 //! cargo run --release --package foresee-baselines --example step_speed -- 64 8 18
 //! ```
 //!
-//! The arguments are the images' size, their number, and the layers of the ResNet. The least of five steps is written, after
-//! one that is not counted.
+//! The arguments are the images' size, their number, and the layers of the ResNet. The least of
+//! five steps is written, after one that is not counted.
 
 use std::time::Instant;
 

@@ -10,7 +10,7 @@ use foresee_model::{Predictions, TrainConfig, Trainer};
 
 const SIZE: usize = 32;
 const BATCH: usize = 16;
-const STEPS: usize = 60;
+const STEPS: usize = 120;
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -22,7 +22,7 @@ fn batch(number: usize) -> AnyResult<(Tensor, Tensor)> {
         let (upright, red, phase) = (i % 2 == 0, i / 2 % 2 == 0, i * 7 % 5);
         labels.extend([upright, red].map(|yes| f32::from(u8::from(yes))));
         for channel in 0..3 {
-            let strength = if (channel == 0) == red { 1. } else { 0.3 };
+            let strength = if (channel == 0) == red { 1f32 } else { 0.3 };
             images.extend((0..SIZE * SIZE).map(|p| {
                 let along = if upright { p % SIZE } else { p / SIZE };
                 if (along + phase) / 4 % 2 == 0 { strength } else { -0.5 }

@@ -76,8 +76,8 @@ pub struct AbnConfig {
     pub resnet: ResNetConfig,
     /// How many attention maps there are. Default [`Maps::Attributes`].
     pub maps: Maps,
-    /// Whether features z are seen as (1 + M)·z under a map M, as the paper writes; otherwise as M·z.
-    /// Default true.
+    /// Whether features z are seen as (1 + M)·z under a map M, as the paper writes; otherwise as
+    /// M·z. Default true.
     pub residual: bool,
 }
 

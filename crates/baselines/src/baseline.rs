@@ -94,7 +94,7 @@ impl Baseline {
     /// # Errors
     /// If the images do not fit the network.
     pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
-        let given = self.graph.given(std::slice::from_ref(images))?;
+        let given = self.given(images)?;
         Ok(self.graph.evaluate(&given, &self.graph.outputs()[..1])?.remove(0))
     }
 
@@ -117,6 +117,12 @@ impl Baseline {
         Self::of_graph(self.system.clone(), self.seed, built)
     }
 
+    /// The graph's input, in the type of the weights.
+    fn given(&self, images: &Tensor) -> Result<Vec<(ValueId, Tensor)>> {
+        let dtype = self.weights.first().map_or(DType::F32, |weight| weight.var.dtype());
+        Ok(self.graph.given(&[images.to_dtype(dtype)?])?)
+    }
+
     /// The graph's outputs in training mode. `see` is shown each value that is computed.
     pub(crate) fn forward_train(
         &self,
@@ -124,7 +130,7 @@ impl Baseline {
         step: usize,
         see: &dyn Fn(&str, &Tensor) -> Result<()>,
     ) -> Result<TrainingPass> {
-        let mut given = self.graph.given(std::slice::from_ref(images))?;
+        let mut given = self.given(images)?;
         let weights = self.weights.iter();
         given.extend(weights.map(|weight| (weight.value, weight.var.as_tensor().clone())));
         let map = |value: ValueId, x: &Tensor| -> foresee_graph::Result<Option<Tensor>> {

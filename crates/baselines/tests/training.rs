@@ -1,6 +1,6 @@
 //! Training of the systems: checkpoints, threads, dropout, what is not finite, settings.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use foresee_baselines::{AbnConfig, Baseline, Depth, Maps, MoonConfig, ResNetConfig, System};
 use foresee_model::{Batch, Error, TrainConfig, Trainable, Trainer};
 
@@ -198,6 +198,21 @@ fn a_batch_without_a_variance_is_refused_with_the_layer() -> AnyResult {
         Err(error) => error.to_string(),
     };
     assert!(message.contains("layer3.0.bn1"), "{message}");
+    Ok(())
+}
+
+#[test]
+fn images_of_another_type_are_converted() -> AnyResult {
+    let (images, labels) = batch(0)?;
+    let wide = images.to_dtype(DType::F64)?;
+    let network = || Baseline::new(System::ResNet(resnet()), 4, &Device::Cpu);
+    let after = |images: &Tensor| -> AnyResult<Vec<Vec<f32>>> {
+        let network = network()?;
+        let batch = Batch { images, labels: &labels, weights: None };
+        network.pass(&mut (), &batch, &TrainConfig::default(), 0)?;
+        Ok(network.forward(images)?.to_vec2()?)
+    };
+    assert_eq!(after(&images)?, after(&wide)?);
     Ok(())
 }
 
