@@ -21,7 +21,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use support::{Answer, AnyResult, HOST, Server, run_folder};
+use support::{Answer, AnyResult, HOST, Server, foresee, run_folder};
 
 /// The server of the explorer.
 fn start() -> AnyResult<Server> {
@@ -335,6 +335,39 @@ fn faces_are_listed_and_pictures_and_files_are_made() -> AnyResult {
         assert!((after - before - change).abs() < 1e-9);
     }
     assert!(csv.lines().skip(1).all(|line| line.ends_with(",synthetic")));
+    Ok(())
+}
+
+#[test]
+fn a_model_file_answers_as_its_run_and_is_named() -> AnyResult {
+    let scratch = tempfile::tempdir()?;
+    let (model, faces) = (run_folder().join("model.safetensors"), run_folder().join("faces"));
+    let explorer = Explorer::open_model(&model, &faces, scratch.path(), Device::Cpu)?;
+    let server = Server::new(router(explorer, Guard::new(HOST.parse()?)?))?;
+    let of_run = start()?;
+    let query = "/api/operate?channels=1,2&sigma=0.1&n=2&beta=0.1";
+    assert_eq!(after(&server.get(query)?)?, after(&of_run.get(query)?)?);
+    // Its statistics are there.
+    let query = "/api/operate?rule=lower&count=2&takeover=least_squares";
+    assert_eq!(after(&server.get(query)?)?.len(), 40);
+    let page = server.get("/")?.text();
+    assert!(page.contains("the network of model.safetensors, which was trained on"), "{page}");
+    assert!(!page.contains("compacted"), "{page}");
+    Ok(())
+}
+
+#[test]
+fn of_a_compacted_model_the_page_says_so() -> AnyResult {
+    let scratch = tempfile::tempdir()?;
+    let compact = scratch.path().join("compact.safetensors");
+    let [run, file] = [run_folder(), &compact].map(|path| path.display().to_string());
+    foresee(&["compact", "--run", &run, "--tolerance", "1e-2", "--out", &file])?;
+    let folder = scratch.path().join("run");
+    let faces = run_folder().join("faces");
+    let explorer = Explorer::open_model(&compact, &faces, &folder, Device::Cpu)?;
+    let server = Server::new(router(explorer, Guard::new(HOST.parse()?)?))?;
+    let page = server.get("/")?.text();
+    assert!(page.contains("This network was compacted at tolerance 0.01"), "{page}");
     Ok(())
 }
 

@@ -44,6 +44,13 @@ pub(super) fn page(explorer: &Explorer, view: &View, problem: Option<&str>) -> R
                     } @else {
                         p.soft { "These faces are photographs of the data set CelebA." }
                     }
+                    @if let Some(compaction) = compaction(explorer) {
+                        p.synthetic {
+                            "This network was " (compaction) ". What was left out hardly varied on clean faces. Under \
+                             noise, tone curves and pruning the network it was made from may \
+                             answer otherwise."
+                        }
+                    }
                     @if let Some(problem) = problem {
                         p.error role="alert" {
                             "This link cannot be read: " (problem) ". You see the first face."
@@ -67,6 +74,11 @@ pub(super) fn page(explorer: &Explorer, view: &View, problem: Option<&str>) -> R
             }
         }
     })
+}
+
+/// What was left out of the heads of a model file, if anything was.
+fn compaction(explorer: &Explorer) -> Option<&str> {
+    explorer.run.manifest.model_file.as_ref()?.compaction.as_deref()
 }
 
 /// A choice of one thing. The first option has no value: nothing is chosen.

@@ -1,10 +1,11 @@
-//! What every page of the program that is served has in common: who may ask (`guard`), how a
-//! request is refused (`refusal`), short ways to answer (`answer`), what browsers keep (`cookie`),
-//! and how it is listened (`server`).
+//! What every page of the program that is served has in common: who may ask (`guard`), by which
+//! address (`origin`), how a request is refused (`refusal`), short ways to answer (`answer`), what
+//! browsers keep (`cookie`), and how it is listened (`server`).
 
 mod answer;
 mod cookie;
 mod guard;
+mod origin;
 mod refusal;
 mod server;
 

@@ -51,6 +51,8 @@ struct Shared {
     study: Arc<Study>,
     /// The port, which is a part of the cookie's name: cookies do not tell ports apart.
     port: u16,
+    /// What cookies end with.
+    cookie_end: &'static str,
 }
 
 /// The addresses of a study. `guard` decides who may ask.
@@ -69,7 +71,11 @@ pub fn router(study: Study, guard: Guard) -> Router {
         .route("/api/withdraw", post(withdraw))
         .route("/image/face.png", get(face))
         .route("/image/explanation.png", get(explanation))
-        .with_state(Shared { study: Arc::new(study), port: guard.port() });
+        .with_state(Shared {
+            study: Arc::new(study),
+            port: guard.port(),
+            cookie_end: guard.cookie_end(),
+        });
     guarded(router, guard)
 }
 
@@ -354,7 +360,7 @@ async fn session(State(shared): State<Shared>, uri: Uri, headers: HeaderMap) -> 
 
 async fn consent(State(shared): State<Shared>, headers: HeaderMap, sent: Body) -> Answer {
     let request: ConsentRequest = read(sent).await?;
-    let cookie = shared.cookie();
+    let (cookie, end) = (shared.cookie(), shared.cookie_end);
     let agree = move |shared: &Shared| -> std::result::Result<_, Refusal> {
         let participant = shared.participant(request.identifiers.iter());
         let known = shared.known(&headers)?;
@@ -388,7 +394,7 @@ async fn consent(State(shared): State<Shared>, headers: HeaderMap, sent: Body) -
     };
     let (document, key) = work(shared, agree).await?;
     let mut response = json(document);
-    let set = |key| format!("{cookie}={key}; Path=/; HttpOnly; SameSite=Lax; Max-Age={STAYS}");
+    let set = |key| format!("{cookie}={key}; Path=/; HttpOnly; SameSite=Lax; Max-Age={STAYS}{end}");
     if let Some(Ok(value)) = key.map(set).map(|text| HeaderValue::from_str(&text)) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }
