@@ -5,7 +5,8 @@ use clap::Args;
 
 use super::arguments::{RunOrFile, RunOrFileArgs};
 use crate::error::Result;
-use crate::explore::{Explorer, serve};
+use crate::explore::serve;
+use crate::operate::Opened;
 use crate::web::ServeOptions;
 
 #[derive(Args)]
@@ -20,10 +21,10 @@ pub(super) fn explore(args: &ExploreArgs) -> Result<()> {
     let subject = args.subject.find()?;
     let device = args.subject.device(&subject)?;
     match subject {
-        RunOrFile::Run(run) => serve(Explorer::open(*run, device)?, &args.serve),
+        RunOrFile::Run(run) => serve(Opened::open(*run, device)?, &args.serve),
         RunOrFile::File { model, faces } => {
             let scratch = tempfile::tempdir().context("a temporary folder")?;
-            serve(Explorer::open_model(&model, &faces, scratch.path(), device)?, &args.serve)
+            serve(Opened::open_model(&model, &faces, scratch.path(), device)?, &args.serve)
         }
     }
 }

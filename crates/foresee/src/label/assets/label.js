@@ -65,6 +65,7 @@ function show(next) {
     `${view.labelled} of ${view.faces} faces labelled.` + (known ? ` This one is chosen ${how}.` : "");
   const words = [];
   if (view.is_learning) words.push("The network is learning …");
+  else if (view.learns_in === 0) words.push("The network learns next.");
   else words.push(`The network learns again after ${view.learns_in} more faces that it may learn from.`);
   if (view.learned_from !== null) {
     words.push(`It has learned from ${view.learned_from} faces${chosen ? " and has just chosen anew" : ""}.`);

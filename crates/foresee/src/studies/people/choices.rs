@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::texts::Texts;
 use crate::error::{Result, input};
-use crate::explore::{Operation, Pruning, Tone};
+use crate::operate::{Operation, Pruning, Tone};
 
 /// What one may choose of a study: a part of its design file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

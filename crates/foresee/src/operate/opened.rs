@@ -9,9 +9,11 @@ use foresee_celeba::{CelebA, Preprocessing, Split};
 use foresee_perturb::{Cut, GatedModel, Noise, PruneOrder, PruneRule, Takeover};
 use foresee_report::Face;
 
+use super::face_id::FaceId;
+use super::operation::Pruning;
 use super::recent::Recent;
 use super::uploads::Uploads;
-use super::view::{FaceId, Pruning};
+
 use crate::artifacts::FacePixels;
 use crate::error::{Result, input};
 use crate::hash::file_sha256;
@@ -30,7 +32,7 @@ const KEPT_FACES: usize = 4;
 const KEPT_CUTS: usize = 16;
 
 /// A run, opened to be explored.
-pub struct Explorer {
+pub struct Opened {
     /// What tells its network from others.
     pub(crate) key: String,
     pub(crate) run: Run,
@@ -70,7 +72,7 @@ pub(crate) fn finite(logits: Vec<f32>) -> Result<Vec<f32>> {
     }
 }
 
-impl Explorer {
+impl Opened {
     /// Opens the network and the faces of a run.
     ///
     /// # Errors
@@ -79,8 +81,8 @@ impl Explorer {
         Self::with(run, Session::new(device))
     }
 
-    /// Opens the network of a model file with the faces of a folder. What the explorer needs is
-    /// kept in the empty folder `scratch`, which has to last as long as the explorer.
+    /// Opens the network of a model file with the faces of a folder. What it needs on
+    /// the disk is in the empty folder `scratch`, which has to last as long.
     ///
     /// # Errors
     /// If either cannot be read, or the statistics of the network cannot be taken.
