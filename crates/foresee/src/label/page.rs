@@ -15,12 +15,14 @@ pub(super) fn page(labeller: &Labeller) -> Markup {
     let synthetic = labeller.data.is_synthetic();
     let body = html! {
         body {
-            h1 { "Label faces" }
-            @if synthetic {
-                p.synthetic { "These faces are synthetic (drawn)." }
+            header {
+                h1 { "Label faces" }
+                @if synthetic {
+                    p.synthetic { "These faces are synthetic (drawn)." }
+                }
+                noscript { p.error { "This page needs JavaScript." } }
+                p.error #error role="alert" hidden {}
             }
-            noscript { p.error { "This page needs JavaScript." } }
-            p.error #error role="alert" hidden {}
             main {
                 img #face alt="The face that is asked about";
                 p #question aria-live="polite" {}
@@ -30,11 +32,11 @@ pub(super) fn page(labeller: &Labeller) -> Markup {
                     button #skip type="button" { "cannot tell " kbd { "S" } }
                     button #undo type="button" { "undo " kbd { "U" } }
                 }
+                progress #progress max="1" value="0" aria-label="faces that are labelled" {}
+                p #counts {}
+                p #learning role="status" {}
             }
-            progress #progress max="1" value="0" aria-label="faces that are labelled" {}
-            p #counts {}
-            p #learning role="status" {}
-            p.soft {
+            footer.soft {
                 "Asked: "
                 (labeller.attributes.iter().map(|&k| display_name(ATTRIBUTES[k]))
                     .collect::<Vec<_>>().join(", "))
