@@ -224,7 +224,7 @@ pub(crate) fn check_images(data: &CelebA, faces: &[usize]) -> Result<()> {
 }
 
 /// Those of the faces whose images cannot be read, and why, with a progress bar.
-fn unreadable(data: &CelebA, faces: &[usize]) -> Vec<(usize, String)> {
+pub(crate) fn unreadable(data: &CelebA, faces: &[usize]) -> Vec<(usize, String)> {
     let progress = Progress::new("checking images", Unit::Images, faces.len(), 0);
     bad_images(data, faces, |n| progress.add(n, String::new))
 }

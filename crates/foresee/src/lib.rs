@@ -17,6 +17,7 @@ mod interrupt;
 pub mod label;
 pub mod memory;
 mod networks;
+pub mod operate;
 pub mod output;
 mod pages;
 mod program;

@@ -4,25 +4,32 @@
 use foresee_predict::RegressionStudy;
 use foresee_report::Source;
 
-use crate::run::Run;
+use crate::run::{Manifest, Run};
 
 /// The note of a figure or table whose numbers were `measured` on this, if on anything.
 pub(crate) fn source(run: &Run, measured: &str) -> Source {
     let m = &run.manifest;
-    let mut data = format!(
-        "{}: trained on {} at {} px, {} {}, {}, seed {}",
-        m.data.title(),
-        first_of(m.data.train, m.config.train.limit),
-        m.config.data.image_size,
-        m.config.train.trainer.epochs,
-        if m.config.train.trainer.epochs == 1 { "epoch" } else { "epochs" },
-        m.config.sparsity_title(),
-        m.seed
-    );
+    let mut data = match &m.model_file {
+        Some(file) => format!("{}; {}", m.data.title(), file.description()),
+        None => format!("{}: {}", m.data.title(), training(m)),
+    };
     if !measured.is_empty() {
         data.push_str(&format!("; measured on {measured}"));
     }
     Source { data, synthetic: m.data.synthetic }
+}
+
+/// What the network of a run was trained on, and how.
+fn training(m: &Manifest) -> String {
+    let epochs = m.config.train.trainer.epochs;
+    format!(
+        "trained on {} at {} px, {epochs} {}, {}, seed {}",
+        first_of(m.data.train, m.config.train.limit),
+        m.config.data.image_size,
+        if epochs == 1 { "epoch" } else { "epochs" },
+        m.config.sparsity_title(),
+        m.seed
+    )
 }
 
 /// The note of figures and tables of the regression models.

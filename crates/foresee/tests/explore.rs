@@ -8,7 +8,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use candle_core::{Device, Tensor};
 use foresee::artifacts::{Channel, ChannelCorrelation, ChannelStatisticsFile, PruningCurves};
-use foresee::explore::{Explorer, router};
+use foresee::explore::router;
+use foresee::operate::Opened;
 use foresee::run::Run;
 use foresee::web::Guard;
 use foresee_celeba::{CelebA, Crop, Normalisation, Preprocessing, Split, SplitRule};
@@ -21,12 +22,12 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
-use support::{Answer, AnyResult, HOST, Server, run_folder};
+use support::{Answer, AnyResult, HOST, Server, foresee, run_folder};
 
-/// The server of the explorer.
+/// The server of the opened.
 fn start() -> AnyResult<Server> {
-    let explorer = Explorer::open(Run::open(run_folder())?, Device::Cpu)?;
-    Server::new(router(explorer, Guard::new(HOST.parse()?)?))
+    let opened = Opened::open(Run::open(run_folder())?, Device::Cpu)?;
+    Server::new(router(opened, Guard::new(HOST.parse()?)?))
 }
 
 /// The logits that an answer has after the operation.
@@ -339,6 +340,39 @@ fn faces_are_listed_and_pictures_and_files_are_made() -> AnyResult {
 }
 
 #[test]
+fn a_model_file_answers_as_its_run_and_is_named() -> AnyResult {
+    let scratch = tempfile::tempdir()?;
+    let (model, faces) = (run_folder().join("model.safetensors"), run_folder().join("faces"));
+    let opened = Opened::open_model(&model, &faces, scratch.path(), Device::Cpu)?;
+    let server = Server::new(router(opened, Guard::new(HOST.parse()?)?))?;
+    let of_run = start()?;
+    let query = "/api/operate?channels=1,2&sigma=0.1&n=2&beta=0.1";
+    assert_eq!(after(&server.get(query)?)?, after(&of_run.get(query)?)?);
+    // Its statistics are there.
+    let query = "/api/operate?rule=lower&count=2&takeover=least_squares";
+    assert_eq!(after(&server.get(query)?)?.len(), 40);
+    let page = server.get("/")?.text();
+    assert!(page.contains("the network of model.safetensors, which was trained on"), "{page}");
+    assert!(!page.contains("compacted"), "{page}");
+    Ok(())
+}
+
+#[test]
+fn of_a_compacted_model_the_page_says_so() -> AnyResult {
+    let scratch = tempfile::tempdir()?;
+    let compact = scratch.path().join("compact.safetensors");
+    let [run, file] = [run_folder(), &compact].map(|path| path.display().to_string());
+    foresee(&["compact", "--run", &run, "--tolerance", "1e-2", "--out", &file])?;
+    let folder = scratch.path().join("run");
+    let faces = run_folder().join("faces");
+    let opened = Opened::open_model(&compact, &faces, &folder, Device::Cpu)?;
+    let server = Server::new(router(opened, Guard::new(HOST.parse()?)?))?;
+    let page = server.get("/")?.text();
+    assert!(page.contains("This network was compacted at tolerance 0.01"), "{page}");
+    Ok(())
+}
+
+#[test]
 fn without_statistics_the_command_that_makes_them_is_named() -> AnyResult {
     let folder = tempfile::tempdir()?;
     for file in ["manifest.json", "model.safetensors"] {
@@ -346,8 +380,8 @@ fn without_statistics_the_command_that_makes_them_is_named() -> AnyResult {
     }
     let mut run = Run::open(folder.path())?;
     run.manifest.data.path = run_folder().join("faces");
-    let explorer = Explorer::open(run, Device::Cpu)?;
-    let server = Server::new(router(explorer, Guard::new(HOST.parse()?)?))?;
+    let opened = Opened::open(run, Device::Cpu)?;
+    let server = Server::new(router(opened, Guard::new(HOST.parse()?)?))?;
     assert_eq!(server.get("/api/operate?channels=1,2")?.status, StatusCode::OK);
     for query in ["rule=lower&count=2", "channels=1&takeover=partner"] {
         let answer = server.get(&format!("/api/operate?{query}"))?;

@@ -1,27 +1,23 @@
 //! The server of `foresee label`, asked through its router, on synthetic faces.
 
+mod support;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::http::{Request, StatusCode};
+use axum::http::StatusCode;
 use foresee::config::Config;
 use foresee::label::{LabelOptions, Labeller, router};
 use foresee::web::Guard;
 use foresee_active::Strategy;
 use foresee_celeba::{attribute_index, synthetic};
 use serde_json::{Value, json};
-use tower::ServiceExt;
+use support::{Answer, AnyResult, HOST, Server};
 
-type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
-
-const HOST: &str = "127.0.0.1:4321";
-
-fn open(faces: &Path, out: &Path, attributes: &[&str]) -> AnyResult<Labeller> {
+fn open(faces: &Path, out: &Path, attributes: &[&str]) -> AnyResult<Arc<Labeller>> {
     let attributes: Vec<usize> =
         attributes.iter().map(|name| attribute_index(name)).collect::<Result<_, _>>()?;
-    Ok(Labeller::open(LabelOptions {
+    let labeller = Labeller::open(LabelOptions {
         faces,
         out,
         attributes,
@@ -30,100 +26,100 @@ fn open(faces: &Path, out: &Path, attributes: &[&str]) -> AnyResult<Labeller> {
         pool: 100,
         config: Config::resolve("smoke", None, &[])?,
         seed: 0,
-    })?)
+    })?;
+    Ok(Arc::new(labeller))
 }
 
-struct Server(Router);
+/// A server of the page, and short ways to ask it.
+struct Page(Server);
 
-impl Server {
-    fn new(labeller: Labeller) -> AnyResult<Self> {
-        Ok(Self(router(Arc::new(labeller), Guard::new(HOST.parse()?)?)))
+impl Page {
+    fn new(labeller: Arc<Labeller>) -> AnyResult<Self> {
+        Ok(Self(Server::new(router(labeller, Guard::new(HOST.parse()?)?))?))
     }
 
-    async fn ask(&self, path: &str, sent: Option<Value>) -> AnyResult<(StatusCode, Vec<u8>)> {
-        let method = if sent.is_some() { "POST" } else { "GET" };
-        let body = sent.map_or(Body::empty(), |value| Body::from(value.to_string()));
-        let request = Request::builder().method(method).uri(path).header("host", HOST);
-        let response = self.0.clone().oneshot(request.body(body)?).await?;
-        let status = response.status();
-        Ok((status, to_bytes(response.into_body(), 1 << 20).await?.to_vec()))
+    fn ask(&self, path: &str, sent: Option<Value>) -> AnyResult<Answer> {
+        match sent {
+            Some(sent) => self.0.post(path, sent.to_string()),
+            None => self.0.get(path),
+        }
     }
 
-    async fn view(&self, path: &str, sent: Option<Value>) -> AnyResult<Value> {
-        let (status, bytes) = self.ask(path, sent).await?;
-        assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&bytes));
-        Ok(serde_json::from_slice(&bytes)?)
+    fn view(&self, path: &str, sent: Option<Value>) -> AnyResult<Value> {
+        let answer = self.ask(path, sent)?;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.json()
     }
 
-    async fn answer(&self, view: &Value, answer: &str) -> AnyResult<Value> {
+    fn answer(&self, view: &Value, answer: &str) -> AnyResult<Value> {
         let sent = json!({
             "face": view["face"], "attribute": view["attribute"], "answer": answer
         });
-        self.view("/api/answer", Some(sent)).await
+        self.view("/api/answer", Some(sent))
     }
 }
 
-#[tokio::test]
-async fn answers_are_kept_taken_back_and_there_again() -> AnyResult {
+#[test]
+fn answers_are_kept_taken_back_and_there_again() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let (faces, out) = (folder.path().join("faces"), folder.path().join("labels"));
     synthetic::write(&faces, 12, 1, |_| ())?;
-    let server = Server::new(open(&faces, &out, &["Smiling", "Bald"])?)?;
-    let first = server.view("/api/state", None).await?;
+    let page = Page::new(open(&faces, &out, &["Smiling", "Bald"])?)?;
+    let first = page.view("/api/state", None)?;
     assert_eq!((&first["attribute"], &first["answers"]), (&json!("Smiling"), &json!(0)));
     let path = format!("/image?face={}", first["face"]);
-    assert_eq!(server.ask(&path, None).await?.0, StatusCode::OK);
+    assert_eq!(page.ask(&path, None)?.status, StatusCode::OK);
     // The questions about one face come together.
-    let second = server.answer(&first, "yes").await?;
+    let second = page.answer(&first, "yes")?;
     assert_eq!((&second["face"], &second["attribute"]), (&first["face"], &json!("Bald")));
     // The same key twice, for a question that is no longer open.
     let twice = json!({ "face": first["face"], "attribute": "Smiling", "answer": "no" });
-    assert_eq!(server.ask("/api/answer", Some(twice)).await?.0, StatusCode::CONFLICT);
-    let other = server.answer(&second, "no").await?;
+    assert_eq!(page.ask("/api/answer", Some(twice))?.status, StatusCode::CONFLICT);
+    let other = page.answer(&second, "no")?;
     assert_eq!(other["labelled"], 1);
     assert_ne!(other["face"], first["face"]);
-    let back = server.view("/api/undo", Some(json!({}))).await?;
+    let back = page.view("/api/undo", Some(json!({})))?;
     assert_eq!((&back["face"], &back["attribute"]), (&first["face"], &json!("Bald")));
-    let other = server.answer(&back, "yes").await?;
-    let skipped = server.answer(&other, "skip").await?;
-    server.answer(&skipped, "no").await?;
+    let other = page.answer(&back, "yes")?;
+    let skipped = page.answer(&other, "skip")?;
+    page.answer(&skipped, "no")?;
     // A face with a skip is no example.
-    let (_, csv) = server.ask("/labels.csv", None).await?;
+    let csv = page.ask("/labels.csv", None)?.text();
     let image = first["image"].as_str().ok_or("a name")?;
-    assert_eq!(String::from_utf8(csv)?, format!("image_id,Smiling,Bald\n{image},1,1\n"));
+    assert_eq!(csv, format!("image_id,Smiling,Bald\n{image},1,1\n"));
     for (path, sent) in [
         ("/image?face=99", None),
         ("/image", None),
         ("/api/answer", Some(json!({ "face": 0 }))),
         ("/api/answer", Some(json!({ "face": 0, "attribute": "Bald", "answer": "maybe" }))),
     ] {
-        assert_eq!(server.ask(path, sent).await?.0, StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(page.ask(path, sent)?.status, StatusCode::BAD_REQUEST, "{path}");
     }
-    drop(server);
+    drop(page);
     // Opened again, all answers are there; for other attributes the folder is refused.
-    let server = Server::new(open(&faces, &out, &["Smiling", "Bald"])?)?;
-    let view = server.view("/api/state", None).await?;
+    let page = Page::new(open(&faces, &out, &["Smiling", "Bald"])?)?;
+    let view = page.view("/api/state", None)?;
     assert_eq!((&view["answers"], &view["labelled"]), (&json!(4), &json!(2)));
-    let undone = server.view("/api/undo", Some(json!({}))).await?;
+    let undone = page.view("/api/undo", Some(json!({})))?;
     assert_eq!(undone["answers"], 3);
-    drop(server);
+    drop(page);
     let refused = open(&faces, &out, &["Smiling"]).map(|_| ()).unwrap_err().to_string();
-    assert!(refused.contains("is of other faces, attributes or another seed"), "{refused}");
+    assert!(refused.contains("is of other images, attributes or another seed"), "{refused}");
     Ok(())
 }
 
-#[tokio::test]
-async fn every_fifth_face_is_of_the_hold_out_and_all_are_asked_once() -> AnyResult {
+#[test]
+fn every_fifth_face_is_of_the_hold_out_and_all_are_asked_once() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let (faces, out) = (folder.path().join("faces"), folder.path().join("labels"));
     synthetic::write(&faces, 10, 1, |_| ())?;
-    let server = Server::new(open(&faces, &out, &["Male"])?)?;
-    let mut view = server.view("/api/state", None).await?;
+    let page = Page::new(open(&faces, &out, &["Male"])?)?;
+    let mut view = page.view("/api/state", None)?;
     let (mut seen, mut held_out) = (vec![], vec![]);
     while !view["face"].is_null() {
         seen.push(view["face"].as_u64().ok_or("a number")?);
         held_out.push(view["held_out"] == true);
-        view = server.answer(&view, "yes").await?;
+        view = page.answer(&view, "yes")?;
     }
     seen.sort_unstable();
     assert_eq!(seen, (0..10).collect::<Vec<_>>());
@@ -150,12 +146,11 @@ fn the_network_learns_from_the_answers_and_chooses_anew() -> AnyResult {
         let labeller = labeller.clone();
         move || foresee::label::learn(&labeller)
     });
-    let server = Server(router(labeller.clone(), Guard::new(HOST.parse()?)?));
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let found: AnyResult<Value> = runtime.block_on(async {
-        let mut view = server.view("/api/state", None).await?;
+    let page = Page::new(labeller.clone())?;
+    let found = || -> AnyResult<Value> {
+        let mut view = page.view("/api/state", None)?;
         for i in 0..10 {
-            view = server.answer(&view, if i % 2 == 0 { "yes" } else { "no" }).await?;
+            view = page.answer(&view, if i % 2 == 0 { "yes" } else { "no" })?;
         }
         for _ in 0..600 {
             // It may have begun before the last answers.
@@ -163,12 +158,13 @@ fn the_network_learns_from_the_answers_and_chooses_anew() -> AnyResult {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(100));
-            view = server.view("/api/state", None).await?;
+            view = page.view("/api/state", None)?;
         }
         // The next face is the one that the network chose.
-        view = server.answer(&view, "yes").await?;
+        view = page.answer(&view, "yes")?;
         Ok(view)
-    });
+    };
+    let found = found();
     labeller.stop();
     learner.join().map_err(|_| "the learner has failed")?;
     let view = found?;
@@ -178,5 +174,41 @@ fn the_network_learns_from_the_answers_and_chooses_anew() -> AnyResult {
     assert_eq!(accuracy.is_some(), view["accuracy_over"].as_u64() > Some(0));
     assert!(accuracy.is_none_or(|share| (0. ..=1.).contains(&share)));
     assert!(labeller.csv().lines().count() == 12);
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn images_that_cannot_be_decoded_are_left_out_and_another_folder_is_read() -> AnyResult {
+    use std::process::Command;
+
+    let folder = tempfile::tempdir()?;
+    let drawn = folder.path().join("drawn");
+    synthetic::write(&drawn, 4, 1, |_| ())?;
+    let out = folder.path().join("labels");
+    let images = ["first", "second"].map(|name| folder.path().join(name));
+    for images in &images {
+        std::fs::create_dir(images)?;
+    }
+    for entry in std::fs::read_dir(drawn.join("img_align_celeba"))? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), images[1].join(entry.file_name()))?;
+    }
+    std::fs::write(images[0].join("broken.jpg"), b"no image")?;
+    let label = |images: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foresee"));
+        command.args(["label", "--attribute", "Smiling", "--address", "192.0.2.1", "--images"]);
+        command.arg(images).arg("--out").arg(&out).output()
+    };
+    let refused = label(&images[0])?;
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && text.contains("no image there"), "{text}");
+    // The folder that was refused is no longer looked at. (No machine has that address.)
+    std::fs::write(images[1].join("broken.jpg"), b"no image")?;
+    let text = String::from_utf8_lossy(&label(&images[1])?.stderr).into_owned();
+    assert!(text.contains("1 of 5 images cannot be used"), "{text}");
+    assert!(text.contains("192.0.2.1"), "{text}");
+    let listed = std::fs::read_to_string(out.join("faces/list_eval_partition.txt"))?;
+    assert_eq!(listed.lines().count(), 4, "{listed}");
     Ok(())
 }

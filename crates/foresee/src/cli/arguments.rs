@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use clap::Args;
+use foresee_files::place_of;
 
 use super::network::MODEL_HEADING;
 use crate::device;
 use crate::error::{Result, input};
 use crate::faces::FacesFolder;
 use crate::program::program;
-use crate::run::{Run, Stage};
+use crate::run::{Run, Stage, owner};
 use crate::session::MODEL;
 
 /// A run's folder and a device.
@@ -81,6 +82,96 @@ pub(crate) fn trained_run(folder: &Path) -> Result<Run> {
             program()
         ))),
     }
+}
+
+/// A run, or a model file with faces for it.
+#[derive(Args)]
+pub struct RunOrFileArgs {
+    /// The run's folder, as `reproduce --out` named it.
+    #[arg(long, value_name = "DIR", required_unless_present = "model", conflicts_with = "model")]
+    run: Option<PathBuf>,
+    /// A model file in place of a run. The faces are those of --celeba or --hub; the model of a run
+    /// knows the run's.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// With --model: CelebA in any form that `reproduce --celeba` takes.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["run", "hub"])]
+    celeba: Option<PathBuf>,
+    /// With --model: a dataset of the Hugging Face hub, such as tpremoli/CelebA-attrs (in builds
+    /// with the feature `hub`).
+    #[arg(long, value_name = "OWNER/NAME", conflicts_with = "run")]
+    hub: Option<String>,
+    /// cpu, cuda or metal. Default: the run's, or cpu.
+    #[arg(long)]
+    device: Option<String>,
+}
+
+/// What [`RunOrFileArgs`] name.
+pub(crate) enum RunOrFile {
+    /// A run whose network is trained.
+    Run(Box<Run>),
+    /// A model file, and the folder of faces for it.
+    File {
+        /// The file.
+        model: PathBuf,
+        /// The folder.
+        faces: PathBuf,
+    },
+}
+
+impl RunOrFileArgs {
+    /// What they name.
+    pub(crate) fn find(&self) -> Result<RunOrFile> {
+        if let Some(folder) = &self.run {
+            return Ok(RunOrFile::Run(trained_run(folder)?.into()));
+        }
+        let Some(model) = self.model.clone() else {
+            return Err(input("name a run with --run, or a model file with --model"));
+        };
+        if model.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx")) {
+            return Err(input(format!(
+                "{}: this command takes the model files of Foresee; with an ONNX network there are \
+                 `{program} explain`, `{program} predict` and `{program} prune`",
+                model.display(),
+                program = program()
+            )));
+        }
+        match (&self.celeba, &self.hub, run_of(&model)) {
+            (Some(faces), _, _) => Ok(RunOrFile::File { model, faces: faces.clone() }),
+            (None, Some(name), _) => Ok(RunOrFile::File { model, faces: super::hub::fetch(name)? }),
+            (None, None, Some(folder)) => Ok(RunOrFile::Run(trained_run(&folder)?.into())),
+            (None, None, None) => Err(input(format!(
+                "{}: only the model of a run knows its faces; name the folder of CelebA with \
+                 --celeba",
+                model.display()
+            ))),
+        }
+    }
+
+    /// The device asked for, or else the run's, or the CPU.
+    pub(crate) fn device(&self, of: &RunOrFile) -> Result<Device> {
+        match of {
+            RunOrFile::Run(run) => device::of_run(self.device.as_deref(), run),
+            RunOrFile::File { .. } => device::of_model(self.device.as_deref()),
+        }
+    }
+}
+
+impl RunOrFile {
+    /// The model file.
+    pub(crate) fn model(&self) -> PathBuf {
+        match self {
+            Self::Run(run) => run.path(MODEL),
+            Self::File { model, .. } => model.clone(),
+        }
+    }
+}
+
+/// The folder of the run whose trained network this is.
+fn run_of(model: &Path) -> Option<PathBuf> {
+    let place = place_of(model).ok()?;
+    let folder = owner(&place)?;
+    (place == folder.join(MODEL)).then(|| folder.to_owned())
 }
 
 /// A run's folder.

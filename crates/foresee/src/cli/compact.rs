@@ -5,37 +5,23 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use clap::Args;
 use foresee_celeba::SplitRule;
-use foresee_files::place_of;
 use foresee_model::MeasuredChange;
 use serde::Serialize;
 
-use super::arguments::trained_run;
+use super::arguments::{RunOrFile, RunOrFileArgs};
 use super::json::{JsonArgs, path_text, print_json};
 use crate::compaction::{Compaction, Samples, check};
-use crate::device;
 use crate::error::{Result, input};
 use crate::faces;
 use crate::output::{Kind, OutputFile, OverwriteArgs};
 use crate::provenance::percent;
-use crate::run::{DataRecord, Run, owner};
+use crate::run::DataRecord;
 use crate::session::{MODEL, Session, load_model};
 
 #[derive(Args)]
 pub struct CompactArgs {
-    /// The run's folder, as `reproduce --out` named it: its network is compacted.
-    #[arg(long, value_name = "DIR", required_unless_present = "model", conflicts_with = "model")]
-    run: Option<PathBuf>,
-    /// A model file in place of a run. The faces are those of --celeba or --hub; the model of a run
-    /// knows the run's.
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
-    /// With --model: CelebA in any form that `reproduce --celeba` takes.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["run", "hub"])]
-    celeba: Option<PathBuf>,
-    /// With --model: a dataset of the Hugging Face hub, such as tpremoli/CelebA-attrs (in builds
-    /// with the feature `hub`).
-    #[arg(long, value_name = "OWNER/NAME", conflicts_with = "run")]
-    hub: Option<String>,
+    #[command(flatten)]
+    subject: RunOrFileArgs,
     /// Largest standard deviation that each logit's change may have (a bound, over training faces):
     /// rows go as long as the standard deviations of what they contribute stay below this in sum.
     /// 0 leaves out nothing.
@@ -60,9 +46,6 @@ pub struct CompactArgs {
     /// faces; 0: all.
     #[arg(long, value_name = "N", default_value_t = 0)]
     limit: usize,
-    /// cpu, cuda or metal. Default: the run's, or cpu.
-    #[arg(long)]
-    device: Option<String>,
     #[command(flatten)]
     json: JsonArgs,
 }
@@ -114,14 +97,15 @@ struct OfAttribute<'a> {
 }
 
 pub(super) fn compact(args: &CompactArgs) -> Result<()> {
-    let subject = Subject::find(args)?;
-    let file = subject.output(args)?;
+    let subject = args.subject.find()?;
+    let file = output(args, &subject)?;
     args.json.check("--out", Some(&file))?;
-    let device = subject.device(args)?;
-    let (network, card) = load_model(&subject.model, &device)?;
+    let device = args.subject.device(&subject)?;
+    let model = subject.model();
+    let (network, card) = load_model(&model, &device)?;
     check(&card, args.tolerance)
-        .map_err(|reason| input(format!("{}: {reason}", subject.model.display())))?;
-    let (samples, record) = subject.samples(args, &device)?;
+        .map_err(|reason| input(format!("{}: {reason}", model.display())))?;
+    let (samples, record) = samples(args, &subject, &device)?;
     let compaction = Compaction::new(&network, &card, args.tolerance, &samples, &device)?;
     let constant = compaction.constant_attributes();
     if !constant.is_empty() {
@@ -132,80 +116,44 @@ pub(super) fn compact(args: &CompactArgs) -> Result<()> {
     }
     file.write(&compaction.network.to_bytes(&compaction.card)?)?;
     match args.json.is_asked() {
-        true => print_json(&document(args, &subject.model, &samples, &record, &compaction)),
+        true => print_json(&document(args, &model, &samples, &record, &compaction)),
         false => file.print_beside(&summary(&file, &record, &compaction)),
     }
 }
 
-/// What is compacted.
-struct Subject {
-    model: PathBuf,
-    /// The run that knows its faces; `None` if the faces are named.
-    run: Option<Run>,
+/// Where the compacted model goes.
+fn output(args: &CompactArgs, subject: &RunOrFile) -> Result<OutputFile> {
+    let reads: Vec<PathBuf> = match subject {
+        RunOrFile::Run(run) => {
+            let data = &run.manifest.data;
+            let others = [data.splits.clone(), data.cache.clone()].into_iter().flatten();
+            others.chain([data.path.clone(), run.path(MODEL)]).collect()
+        }
+        RunOrFile::File { model, faces } => vec![model.clone(), faces.clone()],
+    };
+    let reads: Vec<&Path> = reads.iter().map(PathBuf::as_path).collect();
+    OutputFile::new("--out", &args.out, Kind::CompactedModel, &reads, args.overwrite)
 }
 
-impl Subject {
-    fn find(args: &CompactArgs) -> Result<Self> {
-        if let Some(folder) = &args.run {
-            let run = trained_run(folder)?;
-            return Ok(Self { model: run.path(MODEL), run: Some(run) });
-        }
-        let Some(model) = args.model.clone() else {
-            return Err(input("name a run with --run, or a model file with --model"));
-        };
-        if args.celeba.is_some() || args.hub.is_some() {
-            return Ok(Self { model, run: None });
-        }
-        match run_of(&model) {
-            Some(folder) => Ok(Self { model, run: Some(trained_run(&folder)?) }),
-            None => Err(input(format!(
-                "{}: only the model of a run knows its faces; name the folder of CelebA with \
-                 --celeba",
-                model.display()
-            ))),
-        }
-    }
-
-    fn output(&self, args: &CompactArgs) -> Result<OutputFile> {
-        let data = self.run.as_ref().map(|run| &run.manifest.data);
-        let of_run = data.map(|data| [Some(&data.path), data.splits.as_ref(), data.cache.as_ref()]);
-        let paths = of_run.into_iter().flatten().chain([args.celeba.as_ref()]).flatten();
-        let reads: Vec<&Path> = paths.chain([&self.model]).map(PathBuf::as_path).collect();
-        OutputFile::new("--out", &args.out, Kind::CompactedModel, &reads, args.overwrite)
-    }
-
-    fn device(&self, args: &CompactArgs) -> Result<Device> {
-        let asked = args.device.as_deref();
-        match &self.run {
-            Some(run) => device::of_run(asked, run),
-            None => device::device(asked.unwrap_or("cpu")),
-        }
-    }
-
-    /// The faces, and what they are. Images of a folder are checked; those of a run were.
-    fn samples(&self, args: &CompactArgs, device: &Device) -> Result<(Samples, DataRecord)> {
-        if let Some(run) = &self.run {
+/// The faces, and what they are. Images of a folder are checked; those of a run were.
+fn samples(
+    args: &CompactArgs,
+    subject: &RunOrFile,
+    device: &Device,
+) -> Result<(Samples, DataRecord)> {
+    match subject {
+        RunOrFile::Run(run) => {
             let data = Session::new(device.clone()).data(run)?.clone();
             let samples = Samples::new(data, args.images, args.limit)?;
-            return Ok((samples, run.manifest.data.clone()));
+            Ok((samples, run.manifest.data.clone()))
         }
-        let folder = match (&args.celeba, &args.hub) {
-            (Some(folder), _) => folder.clone(),
-            (None, Some(name)) => super::hub::fetch(name)?,
-            (None, None) => return Err(input("name the folder of CelebA with --celeba")),
-        };
-        let (data, record) = faces::open(&folder, SplitRule::Official, None, &[])?;
-        let samples = Samples::new(data, args.images, args.limit)?;
-        faces::check_images(&samples.data, &samples.all())?;
-        Ok((samples, record))
+        RunOrFile::File { faces: folder, .. } => {
+            let (data, record) = faces::open(folder, SplitRule::Official, None, &[])?;
+            let samples = Samples::new(data, args.images, args.limit)?;
+            faces::check_images(&samples.data, &samples.all())?;
+            Ok((samples, record))
+        }
     }
-}
-
-/// The folder of the run whose trained network this is.
-fn run_of(model: &Path) -> Option<PathBuf> {
-    let place = place_of(model).ok()?;
-    let folder = owner(&place)?;
-    (place == folder.join(MODEL)).then(|| folder.to_owned())
 }
 
 fn document<'a>(

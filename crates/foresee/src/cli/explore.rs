@@ -1,23 +1,30 @@
-//! `explore`: a web page on which one plays with a run's trained network.
+//! `explore`: a web page on which one plays with a trained network.
 
+use anyhow::Context;
 use clap::Args;
 
-use super::arguments::{RunArgs, trained_run};
-use crate::device;
+use super::arguments::{RunOrFile, RunOrFileArgs};
 use crate::error::Result;
-use crate::explore::{Explorer, serve};
+use crate::explore::serve;
+use crate::operate::Opened;
 use crate::web::ServeOptions;
 
 #[derive(Args)]
 pub struct ExploreArgs {
     #[command(flatten)]
-    run: RunArgs,
+    subject: RunOrFileArgs,
     #[command(flatten)]
     serve: ServeOptions,
 }
 
 pub(super) fn explore(args: &ExploreArgs) -> Result<()> {
-    let run = trained_run(&args.run.run)?;
-    let device = device::of_run(args.run.device.as_deref(), &run)?;
-    serve(Explorer::open(run, device)?, &args.serve)
+    let subject = args.subject.find()?;
+    let device = args.subject.device(&subject)?;
+    match subject {
+        RunOrFile::Run(run) => serve(Opened::open(*run, device)?, &args.serve),
+        RunOrFile::File { model, faces } => {
+            let scratch = tempfile::tempdir().context("a temporary folder")?;
+            serve(Opened::open_model(&model, &faces, scratch.path(), device)?, &args.serve)
+        }
+    }
 }

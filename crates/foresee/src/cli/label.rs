@@ -35,7 +35,7 @@ pub struct LabelArgs {
     /// or badge.
     #[arg(long, default_value = "entropy", value_parser = strategy)]
     strategy: Strategy,
-    /// The network learns again after so many more faces.
+    /// The network learns again after so many more faces that it may learn from.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
     every: usize,
     /// Faces at most among which the network chooses.

@@ -159,12 +159,13 @@ pub enum Command {
     ///   foresee explain --model net.onnx --images cat.jpg --method lrp --class tabby --out cat
     #[command(verbatim_doc_comment)]
     Explain(explain::ExplainArgs),
-    /// Play with a run's network in the browser: faces, masks, pruning, tone curves, forecasts.
+    /// Play with a trained network in the browser: faces, masks, pruning, tone curves, forecasts.
     ///
     /// It prints a link to a page on this machine, and serves it until Ctrl-C.
     ///
     ///   foresee explore --run runs/celeba
     ///   foresee explore --run runs/celeba --port 8080 --open
+    ///   foresee explore --model half.safetensors --celeba ~/data/celeba
     #[command(verbatim_doc_comment)]
     Explore(explore::ExploreArgs),
     /// Ask people to forecast what operations change: design, plan, serve and score a study.

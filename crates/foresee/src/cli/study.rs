@@ -13,7 +13,7 @@ use super::arguments::{RunArgs, trained_run};
 use super::json::{JsonArgs, path_text, print_json};
 use crate::device;
 use crate::error::{Result, input};
-use crate::explore::Explorer;
+use crate::operate::Opened;
 use crate::output::{OverwriteArgs, check_new_folder, print};
 use crate::studies::people::{
     Choices, Database, Design, MakeRequest, Materials, PlanRequest, PowerRow, Study, analyse,
@@ -192,8 +192,8 @@ fn new(args: &NewArgs) -> Result<()> {
     check_new_folder("--out", &args.out, is_study, &reads, args.overwrite)?;
     let run = trained_run(&args.run.run)?;
     let device = device::of_run(args.run.device.as_deref(), &run)?;
-    let explorer = Explorer::open(run, device)?;
-    make(MakeRequest { explorer: &explorer, choices, out: &args.out })?;
+    let opened = Opened::open(run, device)?;
+    make(MakeRequest { opened: &opened, choices, out: &args.out })?;
     let out = args.out.display();
     tracing::info!(
         "{out}/design.toml is the design: read it, replace the text of consent, and preregister it"

@@ -4,9 +4,9 @@ use foresee_celeba::{ATTRIBUTES, display_name};
 use foresee_stats::sigmoid;
 use serde::Serialize;
 
-use super::explorer::Explorer;
-use super::view::{FaceId, View};
+use super::view::View;
 use crate::error::Result;
+use crate::operate::{FaceId, Opened};
 
 /// A face, as the page shows it.
 #[derive(Serialize)]
@@ -27,9 +27,9 @@ struct Answer {
 }
 
 /// The answers to the view's face.
-pub(super) fn answers(explorer: &Explorer, view: &View) -> Result<Answers> {
-    let seen = explorer.face(view.face.as_ref())?;
-    let data = explorer.data()?;
+pub(super) fn answers(opened: &Opened, view: &View) -> Result<Answers> {
+    let seen = opened.face(view.face.as_ref())?;
+    let data = opened.data()?;
     let (image, labels) = match &seen.id {
         FaceId::Test(face) => (Some(data.name(*face).to_owned()), Some(data.labels(*face))),
         FaceId::Upload(_) => (None, None),

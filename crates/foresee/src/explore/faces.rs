@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::explorer::Explorer;
 use super::ranking::Ranking;
 use super::view::{Listing, Sort};
 use crate::error::Result;
+use crate::operate::Opened;
 
 /// Faces of a page.
 const PAGE: usize = 24;
@@ -33,13 +33,13 @@ struct Listed {
 }
 
 /// The faces of a page.
-pub(super) fn list(explorer: &Explorer, ranking: &Ranking, listing: &Listing) -> Result<Faces> {
-    let data = explorer.data()?;
+pub(super) fn list(opened: &Opened, ranking: &Ranking, listing: &Listing) -> Result<Faces> {
+    let data = opened.data()?;
     let (mut all, answered): (Vec<(usize, Option<f64>)>, _) = match listing.sort {
-        Sort::Order => (explorer.test.iter().map(|&face| (face, None)).collect(), None),
+        Sort::Order => (opened.test.iter().map(|&face| (face, None)).collect(), None),
         sort => {
             let sorted = ranking.sorted(sort, listing.of);
-            let answered = [sorted.len(), Ranking::expected(explorer)];
+            let answered = [sorted.len(), Ranking::expected(opened)];
             (sorted.into_iter().map(|(face, value)| (face, Some(value))).collect(), Some(answered))
         }
     };

@@ -3,10 +3,10 @@
 use foresee_celeba::display_name;
 use foresee_report::{About, ChangeBar, Format, Record, Source, change_bars, record};
 
-use super::explorer::Explorer;
-use super::operation::{Changed, Outcome, outcome};
-use super::view::{FaceId, View};
+use super::outcome::{Changed, Outcome, outcome};
+use super::view::View;
 use crate::error::Result;
+use crate::operate::{FaceId, Opened};
 use crate::provenance::source;
 use crate::run::marked_csv;
 use crate::session::MODEL;
@@ -56,14 +56,14 @@ impl ChangedRow {
 }
 
 /// The numbers before and after as CSV.
-pub(super) fn csv(explorer: &Explorer, view: &View) -> Result<String> {
-    let seen = explorer.face(view.face.as_ref())?;
+pub(super) fn csv(opened: &Opened, view: &View) -> Result<String> {
+    let seen = opened.face(view.face.as_ref())?;
     let operation = view.operation.query();
     let row = |changed: &Changed| ChangedRow::new(changed, &seen.id, &operation);
-    let rows: Vec<ChangedRow> = outcome(explorer, view)?.attributes.iter().map(row).collect();
+    let rows: Vec<ChangedRow> = outcome(opened, view)?.attributes.iter().map(row).collect();
     let frame = ChangedRow::to_frame(&rows)?;
     let kind = match seen.id {
-        FaceId::Test(_) => explorer.run.manifest.data.kind(),
+        FaceId::Test(_) => opened.run.manifest.data.kind(),
         FaceId::Upload(_) => OWN_IMAGE,
     };
     marked_csv(frame, kind)
@@ -73,8 +73,8 @@ pub(super) fn csv(explorer: &Explorer, view: &View) -> Result<String> {
 const OWN_IMAGE: &str = "own image";
 
 /// The figure of the changes in a format.
-pub(super) fn figure(explorer: &Explorer, view: &View, format: Format) -> Result<Vec<u8>> {
-    let outcome = outcome(explorer, view)?;
+pub(super) fn figure(opened: &Opened, view: &View, format: Format) -> Result<Vec<u8>> {
+    let outcome = outcome(opened, view)?;
     let bar = |changed: &Changed| ChangeBar {
         name: display_name(changed.attribute),
         before: changed.before.into(),
@@ -82,30 +82,30 @@ pub(super) fn figure(explorer: &Explorer, view: &View, format: Format) -> Result
         marked: changed.flips,
     };
     let bars: Vec<ChangeBar> = outcome.attributes.iter().map(bar).collect();
-    let style = explorer.run.manifest.config.figures.style()?;
+    let style = opened.run.manifest.config.figures.style()?;
     let source = match view.face {
         Some(FaceId::Upload(_)) => Source {
-            data: format!("an image of one's own; {}", source(&explorer.run, "").data),
+            data: format!("an image of one's own; {}", source(&opened.run, "").data),
             synthetic: false,
         },
-        _ => source(&explorer.run, "one face"),
+        _ => source(&opened.run, "one face"),
     };
     let mark = "the answer flips";
     let drawn =
         change_bars("explore_changes", &bars, "change of the logit", mark, &source, &style)?;
     let about = About {
-        caption: caption(explorer, view, &outcome)?,
+        caption: caption(opened, view, &outcome)?,
         data: vec![MODEL.into()],
         command: "foresee explore --run .".into(),
     };
     Ok(drawn.about(about).bytes(format)?)
 }
 
-fn caption(explorer: &Explorer, view: &View, outcome: &Outcome) -> Result<String> {
-    let seen = explorer.face(view.face.as_ref())?;
+fn caption(opened: &Opened, view: &View, outcome: &Outcome) -> Result<String> {
+    let seen = opened.face(view.face.as_ref())?;
     let link = View { face: Some(seen.id.clone()), ..view.clone() }.query();
     Ok(format!(
-        "Logits of face {} before and after: {}. In the explorer: /?{link}.",
+        "Logits of face {} before and after: {}. In the opened: /?{link}.",
         seen.id, outcome.title
     ))
 }

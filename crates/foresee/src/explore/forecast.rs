@@ -2,22 +2,16 @@
 //! rules forecast.
 
 use anyhow::Context;
-use candle_core::{DType, Tensor};
 use foresee_celeba::ATTRIBUTES;
-use foresee_perturb::ToneCurve;
-use foresee_predict::{
-    Effects, ForecastRule, ImageExplanation, Matrix, first_order_change, rank_of_outputs,
-    skill_over_nothing,
-};
+use foresee_predict::{Effects, ForecastRule, Matrix, rank_of_outputs, skill_over_nothing};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::explorer::{Explorer, Seen};
-use super::operation::Prepared;
 use super::view::View;
 use crate::error::{Result, input};
+use crate::operate::{Opened, Prepared, contribution, first_order};
 
 /// Attributes that are asked for.
 const ASKED: usize = 5;
@@ -73,20 +67,20 @@ pub(super) fn asked(seed: u64) -> Vec<usize> {
 }
 
 /// Judges a forecast of the view's operation on its face.
-pub(super) fn judge(explorer: &Explorer, view: &View, forecast: Forecast) -> Result<Judged> {
+pub(super) fn judge(opened: &Opened, view: &View, forecast: Forecast) -> Result<Judged> {
     let seed = view.challenge.ok_or_else(|| input("challenge: give a seed"))?;
     check(&forecast)?;
     let attributes = asked(seed);
-    let seen = explorer.face(view.face.as_ref())?;
-    let prepared = Prepared::new(explorer, &view.operation)?;
-    let after = prepared.logits(explorer, &seen)?;
+    let seen = opened.face(view.face.as_ref())?;
+    let prepared = Prepared::new(opened, &view.operation)?;
+    let after = prepared.logits(opened, &seen)?;
     let change = |&k: &usize| f64::from(after[k]) - f64::from(seen.logits[k]);
-    let contribution = contribution(explorer, &seen, &prepared)?;
+    let contribution = contribution(opened, &seen, &prepared)?;
     let round = Round {
         observed: attributes.iter().map(change).collect(),
         person: forecast.forecast,
         contribution: attributes.iter().map(|&k| contribution[k]).collect(),
-        first_order: first_order(explorer, &seen, &prepared, &attributes)?,
+        first_order: first_order(opened, &seen, &prepared, &attributes)?,
     };
     if !is_round(&round) {
         return Err(input(format!(
@@ -119,60 +113,6 @@ fn check(forecast: &Forecast) -> Result<()> {
             "a session has {MOST_ROUNDS} rounds at most; forget them to begin again"
         ))),
     }
-}
-
-/// What the contributions of this face alone say, `[K]`.
-pub(crate) fn contribution(
-    explorer: &Explorer,
-    seen: &Seen,
-    prepared: &Prepared,
-) -> Result<Vec<f64>> {
-    let explanation = explanation(explorer, seen)?;
-    let transformed = prepared.curve.map(|curve| {
-        move |mask: f64| {
-            let mut mask = [mask as f32];
-            curve.apply(0, 0, &mut mask);
-            f64::from(mask[0])
-        }
-    });
-    let curve = transformed.as_ref().map(|curve| curve as &dyn Fn(f64) -> f64);
-    Ok(explanation.contribution_change(&prepared.pruned, curve)?)
-}
-
-/// What is shown of one face.
-pub(crate) fn explanation(explorer: &Explorer, seen: &Seen) -> Result<ImageExplanation> {
-    let heads = explorer.trained()?.network.heads();
-    let pooled = heads.pool(&seen.features)?;
-    let matrix = |table: &Tensor| -> Result<Matrix> {
-        let rows = table.detach().squeeze(0)?.to_dtype(DType::F64)?.to_vec2::<f64>()?;
-        Ok(Matrix::from_rows(&rows))
-    };
-    let double = |row: Vec<f32>| row.into_iter().map(f64::from).collect::<Vec<f64>>();
-    let readout: Vec<Vec<f64>> = heads.readout_weights()?.into_iter().map(double).collect();
-    Ok(ImageExplanation {
-        products: matrix(&pooled.features)?,
-        masks: matrix(&pooled.masks)?,
-        readout: Matrix::from_rows(&readout),
-    })
-}
-
-/// What the gradients say, of an operation that prunes and does nothing else.
-pub(crate) fn first_order(
-    explorer: &Explorer,
-    seen: &Seen,
-    prepared: &Prepared,
-    attributes: &[usize],
-) -> Result<Option<Vec<f64>>> {
-    if prepared.pruned.is_empty() || prepared.curve.is_some() || prepared.sigma > 0. {
-        return Ok(None);
-    }
-    let network = explorer.trained()?.network.keep_attributes(attributes)?.frozen();
-    let logits = |z: &Tensor| {
-        let output = network.forward_features(z).map_err(candle_core::Error::wrap)?;
-        Ok(output.logits)
-    };
-    let columns: Vec<usize> = (0..attributes.len()).collect();
-    Ok(Some(first_order_change(logits, &seen.features, &prepared.pruned, &columns)?))
 }
 
 /// Scores of the person and of the rules over all rounds.

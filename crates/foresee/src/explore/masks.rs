@@ -5,11 +5,10 @@ use foresee_attribution::{Interpolation, Method, resize};
 use foresee_report::AttributionKind;
 use serde::Serialize;
 
-use super::explorer::{Explorer, MAP_SIDE};
-use super::picture;
 use super::view::{MaskMeasure, View};
 use crate::error::{Result, input};
 use crate::figures::kind_of;
+use crate::operate::{MAP_SIDE, Opened, under_map};
 use crate::stages::attribute::{available_methods, map_on_image};
 
 /// Masks that are listed.
@@ -26,10 +25,10 @@ pub(super) struct Strongest {
 }
 
 /// The channels whose masks, or whose contributions, are strongest for the view's attribute.
-pub(super) fn strongest(explorer: &Explorer, view: &View) -> Result<Vec<Strongest>> {
-    check_has_masks(explorer)?;
-    let seen = explorer.face(view.face.as_ref())?;
-    let heads = explorer.trained()?.network.heads();
+pub(super) fn strongest(opened: &Opened, view: &View) -> Result<Vec<Strongest>> {
+    check_has_masks(opened)?;
+    let seen = opened.face(view.face.as_ref())?;
+    let heads = opened.trained()?.network.heads();
     let k = view.attribute;
     let pooled = heads.pool(&seen.features)?;
     let row = |table: &candle_core::Tensor| -> Result<Vec<f32>> {
@@ -52,8 +51,8 @@ pub(super) fn strongest(explorer: &Explorer, view: &View) -> Result<Vec<Stronges
     Ok(all)
 }
 
-fn check_has_masks(explorer: &Explorer) -> Result<()> {
-    match explorer.has_masks() {
+fn check_has_masks(opened: &Opened) -> Result<()> {
+    match opened.has_masks() {
         true => Ok(()),
         false => Err(input(
             "this network has no masks (model.attention = false); choose an attribution method",
@@ -62,10 +61,10 @@ fn check_has_masks(explorer: &Explorer) -> Result<()> {
 }
 
 /// One channel's mask, or its contribution, over the face; a PNG.
-pub(super) fn mask_picture(explorer: &Explorer, view: &View, channel: usize) -> Result<Vec<u8>> {
-    check_has_masks(explorer)?;
-    let seen = explorer.face(view.face.as_ref())?;
-    let heads = explorer.trained()?.network.heads();
+pub(super) fn mask_picture(opened: &Opened, view: &View, channel: usize) -> Result<Vec<u8>> {
+    check_has_masks(opened)?;
+    let seen = opened.face(view.face.as_ref())?;
+    let heads = opened.trained()?.network.heads();
     let mask = heads.masks(&seen.features, &[view.attribute])?.get(0)?.get(0)?.get(channel)?;
     let (map, kind) = match view.by {
         MaskMeasure::Mask => (mask, AttributionKind::Unsigned),
@@ -78,13 +77,13 @@ pub(super) fn mask_picture(explorer: &Explorer, view: &View, channel: usize) -> 
     let map = map.detach().to_dtype(DType::F32)?.unsqueeze(0)?;
     let map = resize(&map, MAP_SIDE, MAP_SIDE, Interpolation::Bilinear)?;
     let map = map.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f64::from);
-    picture::under_map(&seen.shown, kind, &map.collect::<Vec<_>>())
+    under_map(&seen.shown, kind, &map.collect::<Vec<_>>())
 }
 
 /// An attribution method's map for the view's attribute over the face; a PNG.
-pub(super) fn method_picture(explorer: &Explorer, view: &View) -> Result<Vec<u8>> {
+pub(super) fn method_picture(opened: &Opened, view: &View) -> Result<Vec<u8>> {
     let method = view.method.ok_or_else(|| input("method: name an attribution method"))?;
-    let methods = available(explorer);
+    let methods = available(opened);
     if !methods.contains(&method) {
         let ids: Vec<&str> = methods.iter().map(|method| method.id()).collect();
         return Err(input(format!(
@@ -93,14 +92,14 @@ pub(super) fn method_picture(explorer: &Explorer, view: &View) -> Result<Vec<u8>
             ids.join(", ")
         )));
     }
-    let seen = explorer.face(view.face.as_ref())?;
+    let seen = opened.face(view.face.as_ref())?;
     let asked = (method, view.attribute);
     let image = (&seen.image, seen.number);
-    let map = map_on_image(&explorer.run, &explorer.session, asked, image, MAP_SIDE)?;
-    picture::under_map(&seen.shown, kind_of(method), &map)
+    let map = map_on_image(&opened.run, &opened.session, asked, image, MAP_SIDE)?;
+    under_map(&seen.shown, kind_of(method), &map)
 }
 
 /// The methods that the run's network and settings allow.
-pub(super) fn available(explorer: &Explorer) -> Vec<Method> {
-    available_methods(&explorer.run)
+pub(super) fn available(opened: &Opened) -> Vec<Method> {
+    available_methods(&opened.run)
 }

@@ -2,13 +2,14 @@
 
 use foresee_celeba::{ATTRIBUTES, display_name};
 use foresee_perturb::{PruneRule, Takeover};
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 
-use super::explorer::Explorer;
 use super::masks;
-use super::view::{MOST_PEOPLE, MaskMeasure, Operation, Pruning, Sort, Tone, View};
+use super::view::{MOST_PEOPLE, MaskMeasure, Sort, View};
 use crate::error::Result;
+use crate::operate::{Opened, Operation, Pruning, Tone};
 use crate::provenance::source;
+use crate::web;
 
 /// The page's style.
 pub(super) const STYLE: &str = include_str!("assets/explore.css");
@@ -16,57 +17,61 @@ pub(super) const STYLE: &str = include_str!("assets/explore.css");
 pub(super) const SCRIPT: &str = include_str!("assets/explore.js");
 
 /// The page of a view. `problem` says what is wrong with a link that could not be read.
-pub(super) fn page(explorer: &Explorer, view: &View, problem: Option<&str>) -> Result<Markup> {
-    let source = source(&explorer.run, "");
-    let face = view.face.as_ref().map_or(explorer.test[0].to_string(), ToString::to_string);
-    Ok(html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Foresee: explore a trained network" }
-                link rel="stylesheet" href="/explore.css";
-                script src="/explore.js" defer {}
+pub(super) fn page(opened: &Opened, view: &View, problem: Option<&str>) -> Result<Markup> {
+    let source = source(&opened.run, "");
+    let face = view.face.as_ref().map_or(opened.test[0].to_string(), ToString::to_string);
+    let body = html! {
+        body data-face=(face) data-attribute=(view.attribute)
+            data-channels=(opened.channels()) data-page=(view.listing.page)
+            data-run=(opened.key)
+            data-masks=(if opened.has_masks() { "yes" } else { "no" }) {
+            header {
+                h1 { "Explore a trained network" }
+                p.soft { (source.data) }
+                @if source.synthetic {
+                    p.synthetic {
+                        "These faces are synthetic (drawn). What you see here says nothing \
+                         about CelebA."
+                    }
+                } @else {
+                    p.soft { "These faces are photographs of the data set CelebA." }
+                }
+                @if let Some(compaction) = compaction(opened) {
+                    p.synthetic {
+                        "This network was " (compaction) ". What was left out hardly varied on clean \
+                         faces. Under noise, tone curves and pruning the network it was made from \
+                         may answer otherwise."
+                    }
+                }
+                @if let Some(problem) = problem {
+                    p.error role="alert" {
+                        "This link cannot be read: " (problem) ". You see the first face."
+                    }
+                }
+                p.error #error role="alert" hidden {}
+                noscript { p.error { "This page needs JavaScript." } }
             }
-            body data-face=(face) data-attribute=(view.attribute)
-                data-channels=(explorer.channels()) data-page=(view.listing.page)
-                data-run=(explorer.key)
-                data-masks=(if explorer.has_masks() { "yes" } else { "no" }) {
-                header {
-                    h1 { "Explore a trained network" }
-                    p.soft { (source.data) }
-                    @if source.synthetic {
-                        p.synthetic {
-                            "These faces are synthetic (drawn). What you see here says nothing \
-                             about CelebA."
-                        }
-                    } @else {
-                        p.soft { "These faces are photographs of the data set CelebA." }
-                    }
-                    @if let Some(problem) = problem {
-                        p.error role="alert" {
-                            "This link cannot be read: " (problem) ". You see the first face."
-                        }
-                    }
-                    p.error #error role="alert" hidden {}
-                    noscript { p.error { "This page needs JavaScript." } }
-                }
-                main {
-                    (faces(view))
-                    (operation(view, explorer.channels()))
-                    (answers(view))
-                    (masks_section(explorer, view))
-                }
-                footer.soft {
-                    p {
-                        "The address of this page holds all of it but the rounds: copy it to come \
-                         back while this server runs."
-                    }
+            main {
+                (faces(view))
+                (operation(view, opened.channels()))
+                (answers(view))
+                (masks_section(opened, view))
+            }
+            footer.soft {
+                p {
+                    "The address of this page holds all of it but the rounds: copy it to come \
+                     back while this server runs."
                 }
             }
         }
-    })
+    };
+    let title = "Foresee: explore a trained network";
+    Ok(web::page(title, &["/page.css", "/explore.css"], &["/explore.js"], body))
+}
+
+/// What was left out of the heads of a model file, if anything was.
+fn compaction(opened: &Opened) -> Option<&str> {
+    opened.run.manifest.model_file.as_ref()?.compaction.as_deref()
 }
 
 /// A choice of one thing. The first option has no value: nothing is chosen.
@@ -176,9 +181,9 @@ fn answers(view: &View) -> Markup {
     }
 }
 
-fn masks_section(explorer: &Explorer, view: &View) -> Markup {
+fn masks_section(opened: &Opened, view: &View) -> Markup {
     let by = MaskMeasure::ALL.map(|by| (by.id().into(), by.title().into(), by == view.by));
-    let methods: Vec<(String, String, bool)> = masks::available(explorer)
+    let methods: Vec<(String, String, bool)> = masks::available(opened)
         .into_iter()
         .map(|method| {
             let long = if method.runs_many_passes() { " (takes long)" } else { "" };

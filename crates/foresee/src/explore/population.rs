@@ -6,11 +6,10 @@ use candle_core::Tensor;
 use foresee_perturb::{GatedModel, Tally, add_noise, logits_under};
 use serde::Serialize;
 
-use super::explorer::Explorer;
-use super::operation::Prepared;
 use super::view::{MOST_PEOPLE, View};
 use crate::error::{Result, input};
 use crate::faces;
+use crate::operate::{Opened, Prepared};
 
 /// Faces of one batch.
 const BATCH: usize = 10;
@@ -50,14 +49,14 @@ impl Population {
     /// the way.
     pub fn effect(
         &self,
-        explorer: &Explorer,
+        opened: &Opened,
         view: &View,
         is_overtaken: &dyn Fn() -> bool,
     ) -> Result<Option<Effect>> {
-        let prepared = Prepared::new(explorer, &view.operation)?;
+        let prepared = Prepared::new(opened, &view.operation)?;
         let (mut before, mut after) = (Tally::default(), Tally::default());
-        let mut left = view.people.min(explorer.test.len());
-        for group in self.groups(explorer)? {
+        let mut left = view.people.min(opened.test.len());
+        for group in self.groups(opened)? {
             if is_overtaken() {
                 return Ok(None);
             }
@@ -67,7 +66,7 @@ impl Population {
             }
             let labels = group.labels.narrow(0, 0, count)?;
             before.add(&group.before.narrow(0, 0, count)?, &labels)?;
-            let logits = group.logits(explorer, &prepared, count)?;
+            let logits = group.logits(opened, &prepared, count)?;
             after.add(&logits, &labels).map_err(|e| input(format!("{e}; change less")))?;
             left -= count;
         }
@@ -83,24 +82,24 @@ impl Population {
         }))
     }
 
-    fn groups(&self, explorer: &Explorer) -> Result<&[Group]> {
+    fn groups(&self, opened: &Opened) -> Result<&[Group]> {
         if let Some(groups) = self.0.get() {
             return Ok(groups);
         }
-        let trained = explorer.trained()?;
+        let trained = opened.trained()?;
         let size = trained.preprocessing.image_size;
-        let first = faces::first(explorer.test.clone(), MOST_PEOPLE);
-        let keep = 4 * first.len() * explorer.channels() * size * size <= MOST_KEPT;
-        let batches = explorer.data()?.batches_in_order(&first, &trained.preprocessing, BATCH);
+        let first = faces::first(opened.test.clone(), MOST_PEOPLE);
+        let keep = 4 * first.len() * opened.channels() * size * size <= MOST_KEPT;
+        let batches = opened.data()?.batches_in_order(&first, &trained.preprocessing, BATCH);
         let group = |batch: foresee_celeba::Result<foresee_celeba::Batch>| -> Result<Group> {
             let batch = batch?;
-            let images = batch.images.to_device(&explorer.session.device)?;
+            let images = batch.images.to_device(&opened.session.device)?;
             let features = trained.network.features(&images)?;
             let before = logits_under(&trained.network, &features, None, None)?;
             Ok(Group {
                 faces: batch.faces,
                 images,
-                labels: batch.labels.to_device(&explorer.session.device)?,
+                labels: batch.labels.to_device(&opened.session.device)?,
                 features: keep.then_some(features),
                 before,
             })
@@ -112,12 +111,12 @@ impl Population {
 
 impl Group {
     /// Logits of the first faces under an operation.
-    fn logits(&self, explorer: &Explorer, prepared: &Prepared, count: usize) -> Result<Tensor> {
-        let network = &explorer.trained()?.network;
+    fn logits(&self, opened: &Opened, prepared: &Prepared, count: usize) -> Result<Tensor> {
+        let network = &opened.trained()?.network;
         let images = self.images.narrow(0, 0, count)?;
         let features = match &self.features {
             _ if prepared.sigma > 0. => {
-                let noise = explorer.noise(prepared.sigma, prepared.noise_seed)?;
+                let noise = opened.noise(prepared.sigma, prepared.noise_seed)?;
                 network.features(&add_noise(&images, &self.faces[..count], &noise)?)?
             }
             Some(features) => features.narrow(0, 0, count)?,

@@ -7,10 +7,10 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 use foresee_attribution::log_losses;
 use foresee_celeba::ATTRIBUTES;
 
-use super::explorer::Explorer;
 use super::view::Sort;
 use crate::error::Result;
 use crate::faces;
+use crate::operate::Opened;
 use crate::session::check_finite;
 
 /// Test faces that are sorted, at most.
@@ -52,13 +52,13 @@ impl Ranking {
     }
 
     /// Faces that are sorted once all answers are there.
-    pub fn expected(explorer: &Explorer) -> usize {
-        explorer.test.len().min(MOST)
+    pub fn expected(opened: &Opened) -> usize {
+        opened.test.len().min(MOST)
     }
 
     /// Computes the answers, or keeps why they cannot be.
-    pub fn fill(&self, explorer: &Explorer) {
-        if let Err(e) = self.compute(explorer) {
+    pub fn fill(&self, opened: &Opened) {
+        if let Err(e) = self.compute(opened) {
             tracing::warn!("faces cannot all be sorted: {e:#}");
             let _ = self.problem.set(format!("{e:#}"));
         }
@@ -69,17 +69,17 @@ impl Ranking {
         self.problem.get().map(String::as_str)
     }
 
-    fn compute(&self, explorer: &Explorer) -> Result<()> {
-        let trained = explorer.trained()?;
-        let data = explorer.data()?;
-        let first = faces::first(explorer.test.clone(), MOST);
+    fn compute(&self, opened: &Opened) -> Result<()> {
+        let trained = opened.trained()?;
+        let data = opened.data()?;
+        let first = faces::first(opened.test.clone(), MOST);
         for chunk in first.chunks(BATCH) {
             if self.stopped.load(Ordering::Relaxed) {
                 return Ok(());
             }
             for batch in data.batches_in_order(chunk, &trained.preprocessing, BATCH) {
                 let batch = batch?;
-                let images = batch.images.to_device(&explorer.session.device)?;
+                let images = batch.images.to_device(&opened.session.device)?;
                 let logits = trained.network.forward(&images)?.logits.detach();
                 check_finite(&logits, data, &batch)?;
                 let scores = |(i, &face): (usize, &usize)| {

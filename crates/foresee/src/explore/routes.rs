@@ -14,15 +14,15 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::explorer::Explorer;
 use super::forecast::{self, Forecast};
 use super::parameters::Parameters;
 use super::population::Population;
 use super::ranking::Ranking;
 use super::turns::Turns;
 use super::view::View;
-use super::{answers, faces, figure, masks, operation, page, picture};
+use super::{answers, faces, figure, masks, outcome, page};
 use crate::error::input;
+use crate::operate::{Opened, in_colour};
 use crate::web::{Answer, Guard, Refusal, body, guarded, json, on_thread, png, text};
 
 /// Bytes of an image that is uploaded.
@@ -38,7 +38,7 @@ const LARGE: usize = 224;
 /// What all requests share.
 #[derive(Clone)]
 struct Shared {
-    explorer: Arc<Explorer>,
+    opened: Arc<Opened>,
     ranking: Arc<Ranking>,
     population: Arc<Population>,
     turns: Turns,
@@ -54,15 +54,15 @@ struct Shared {
 
 /// The server's addresses, with all answers computed that faces are sorted by. `guard` decides who
 /// may ask. The runtime that it is served on has timers (`enable_time`).
-pub fn router(explorer: Explorer, guard: Guard) -> Router {
+pub fn router(opened: Opened, guard: Guard) -> Router {
     let ranking = Ranking::default();
-    ranking.fill(&explorer);
-    router_with(Arc::new(explorer), Arc::new(ranking), guard)
+    ranking.fill(&opened);
+    router_with(Arc::new(opened), Arc::new(ranking), guard)
 }
 
-pub(super) fn router_with(explorer: Arc<Explorer>, ranking: Arc<Ranking>, guard: Guard) -> Router {
+pub(super) fn router_with(opened: Arc<Opened>, ranking: Arc<Ranking>, guard: Guard) -> Router {
     let shared = Shared {
-        explorer,
+        opened,
         ranking,
         population: Arc::default(),
         turns: Turns::default(),
@@ -101,7 +101,7 @@ fn parameters(uri: &Uri) -> crate::error::Result<Parameters> {
 
 impl Shared {
     fn view(&self, given: &Parameters) -> crate::error::Result<View> {
-        View::read(given, self.explorer.channels())
+        View::read(given, self.opened.channels())
     }
 
     /// Computes on a thread that may be busy, when it is its turn.
@@ -138,27 +138,27 @@ async fn start(State(shared): State<Shared>, uri: Uri) -> Answer {
     let read = parameters(&uri).and_then(|given| shared.view(&given));
     let (view, problem) = match read {
         Ok(view) => (view, None),
-        Err(e) => (View::read(&Parameters::default(), shared.explorer.channels())?, Some(e)),
+        Err(e) => (View::read(&Parameters::default(), shared.opened.channels())?, Some(e)),
     };
     let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let problem = problem.map(|e| format!("{e:#}"));
-    let page = page::page(&shared.explorer, &view, problem.as_deref())?.into_string();
+    let page = page::page(&shared.opened, &view, problem.as_deref())?.into_string();
     let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     Ok((status, kind, page).into_response())
 }
 
 async fn listed(State(shared): State<Shared>, uri: Uri) -> Answer {
     let view = shared.view(&parameters(&uri)?)?;
-    Ok(json(faces::list(&shared.explorer, &shared.ranking, &view.listing)?))
+    Ok(json(faces::list(&shared.opened, &shared.ranking, &view.listing)?))
 }
 
 async fn answered(State(shared): State<Shared>, uri: Uri) -> Answer {
-    let work = |shared: &Shared, view: &View| answers::answers(&shared.explorer, view);
+    let work = |shared: &Shared, view: &View| answers::answers(&shared.opened, view);
     Ok(json(shared.of_view(&shared.quick, &uri, work).await?))
 }
 
 async fn strongest(State(shared): State<Shared>, uri: Uri) -> Answer {
-    let work = |shared: &Shared, view: &View| masks::strongest(&shared.explorer, view);
+    let work = |shared: &Shared, view: &View| masks::strongest(&shared.opened, view);
     Ok(json(shared.of_view(&shared.quick, &uri, work).await?))
 }
 
@@ -170,7 +170,7 @@ async fn operated(State(shared): State<Shared>, uri: Uri) -> Answer {
     let turn = shared.turns.begin(&parameters(&uri)?, "operate")?;
     let work = move |shared: &Shared, view: &View| match turn.is_overtaken() {
         true => Ok(None),
-        false => operation::outcome(&shared.explorer, view).map(Some),
+        false => outcome::outcome(&shared.opened, view).map(Some),
     };
     let outcome = shared.of_view(&shared.quick, &uri, work).await?;
     outcome.map(json).ok_or_else(overtaken)
@@ -179,7 +179,7 @@ async fn operated(State(shared): State<Shared>, uri: Uri) -> Answer {
 async fn tried(State(shared): State<Shared>, uri: Uri) -> Answer {
     let turn = shared.turns.begin(&parameters(&uri)?, "population")?;
     let work = move |shared: &Shared, view: &View| {
-        shared.population.effect(&shared.explorer, view, &|| turn.is_overtaken())
+        shared.population.effect(&shared.opened, view, &|| turn.is_overtaken())
     };
     let effect = shared.of_view(&shared.slow, &uri, work).await?;
     effect.map(json).ok_or_else(overtaken)
@@ -195,8 +195,7 @@ async fn forecast(State(shared): State<Shared>, uri: Uri, sent: Body) -> Answer 
     let bytes = body(sent, MOST_FORECAST).await?;
     let forecast: Forecast = serde_json::from_slice(&bytes)
         .map_err(|e| Refusal::from(input(format!("the forecast cannot be read: {e}"))))?;
-    let work =
-        move |shared: &Shared, view: &View| forecast::judge(&shared.explorer, view, forecast);
+    let work = move |shared: &Shared, view: &View| forecast::judge(&shared.opened, view, forecast);
     Ok(json(shared.of_view(&shared.quick, &uri, work).await?))
 }
 
@@ -212,7 +211,7 @@ async fn upload(State(shared): State<Shared>, sent: Body) -> Answer {
     let _turn = shared.uploads.acquire().await.map_err(failed)?;
     let slow = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the image took too long to arrive");
     let bytes = timeout(ARRIVE, body(sent, MOST_IMAGE)).await.map_err(slow)??;
-    let work = move |shared: &Shared| Ok(Uploaded { face: shared.explorer.upload(&bytes)? });
+    let work = move |shared: &Shared| Ok(Uploaded { face: shared.opened.upload(&bytes)? });
     Ok(json(shared.compute(&shared.quick, work).await?))
 }
 
@@ -227,18 +226,18 @@ async fn portrait(State(shared): State<Shared>, uri: Uri) -> Answer {
 async fn colour(shared: &Shared, uri: &Uri, size: usize) -> std::result::Result<Vec<u8>, Refusal> {
     let work = move |shared: &Shared, view: &View| {
         let face = view.face.as_ref().ok_or_else(|| input("face: name a face"))?;
-        picture::in_colour(&shared.explorer.pixels(face, size)?)
+        in_colour(&shared.opened.pixels(face, size)?)
     };
     shared.of_view(&shared.quick, uri, work).await
 }
 
 async fn mask(State(shared): State<Shared>, uri: Uri) -> Answer {
-    let channels = shared.explorer.channels();
+    let channels = shared.opened.channels();
     let expected = format!("a channel from 0 to {}", channels - 1);
     let channel = parameters(&uri)?.number("channel", 0..channels, &expected)?;
     let channel = channel.ok_or_else(|| input(format!("channel: give {expected}")))?;
     let work =
-        move |shared: &Shared, view: &View| masks::mask_picture(&shared.explorer, view, channel);
+        move |shared: &Shared, view: &View| masks::mask_picture(&shared.opened, view, channel);
     Ok(png(shared.of_view(&shared.quick, &uri, work).await?))
 }
 
@@ -246,7 +245,7 @@ async fn attribution(State(shared): State<Shared>, uri: Uri) -> Answer {
     let turn = shared.turns.begin(&parameters(&uri)?, "attribution")?;
     let work = move |shared: &Shared, view: &View| match turn.is_overtaken() {
         true => Ok(None),
-        false => masks::method_picture(&shared.explorer, view).map(Some),
+        false => masks::method_picture(&shared.opened, view).map(Some),
     };
     let picture = shared.of_view(&shared.slow, &uri, work).await?;
     picture.map(png).ok_or_else(overtaken)
@@ -259,7 +258,7 @@ async fn saved_figure(State(shared): State<Shared>, uri: Uri) -> Answer {
     let known = FORMATS.map(Format::id);
     let one = |id: &str| Format::from_id(id).filter(|format| FORMATS.contains(format));
     let format = parameters(&uri)?.one_of("format", one, &known)?.unwrap_or(Format::Svg);
-    let work = move |shared: &Shared, view: &View| figure::figure(&shared.explorer, view, format);
+    let work = move |shared: &Shared, view: &View| figure::figure(&shared.opened, view, format);
     let bytes = shared.of_view(&shared.figures, &uri, work).await?;
     let kind = match format {
         Format::Pdf => "application/pdf",
@@ -272,7 +271,7 @@ async fn saved_figure(State(shared): State<Shared>, uri: Uri) -> Answer {
 }
 
 async fn saved_numbers(State(shared): State<Shared>, uri: Uri) -> Answer {
-    let work = |shared: &Shared, view: &View| figure::csv(&shared.explorer, view);
+    let work = |shared: &Shared, view: &View| figure::csv(&shared.opened, view);
     let csv = shared.of_view(&shared.quick, &uri, work).await?;
     let name = "attachment; filename=\"explore_changes.csv\"";
     let headers =

@@ -1,45 +1,12 @@
 //! What is looked at: the state that a link holds.
 
-use std::fmt;
-use std::str::FromStr;
-
 use foresee_attribution::Method;
 use foresee_celeba::ATTRIBUTES;
-use foresee_perturb::{PowerCurve, PruneRule, Takeover};
+use foresee_perturb::{PruneRule, Takeover};
 
 use super::parameters::Parameters;
 use crate::error::{Result, input};
-
-/// A face: one of the run's test split, or one that the person gave.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum FaceId {
-    /// Its number among the run's faces.
-    Test(usize),
-    /// `u` and the beginning of its hash.
-    Upload(String),
-}
-
-impl fmt::Display for FaceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Test(number) => write!(f, "{number}"),
-            Self::Upload(id) => f.write_str(id),
-        }
-    }
-}
-
-impl FromStr for FaceId {
-    type Err = ();
-
-    fn from_str(text: &str) -> std::result::Result<Self, ()> {
-        let is_hash = |rest: &str| rest.len() == 16 && rest.bytes().all(|b| b.is_ascii_hexdigit());
-        match text.strip_prefix('u') {
-            Some(rest) if is_hash(rest) => Ok(Self::Upload(text.into())),
-            Some(_) => Err(()),
-            None => text.parse().map(Self::Test).map_err(|_| ()),
-        }
-    }
-}
+use crate::operate::{FaceId, Operation, Pruning, Tone};
 
 /// What of a mask is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,39 +37,6 @@ impl MaskMeasure {
     pub fn from_id(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|measure| measure.id() == id)
     }
-}
-
-/// n and β of the tone curve (Eq. 11 and 12).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Tone {
-    pub n: f64,
-    pub beta: f64,
-}
-
-impl Tone {
-    pub fn curve(self) -> Result<PowerCurve> {
-        PowerCurve::new(self.n, self.beta).map_err(|e| input(e.to_string()))
-    }
-}
-
-/// Which channels go.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Pruning {
-    /// The first of an order.
-    Order { rule: PruneRule, seed: u64, count: usize },
-    /// These, in this order.
-    Channels(Vec<usize>),
-}
-
-/// What is done to the network and its image.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Operation {
-    pub tone: Option<Tone>,
-    /// σ of the noise, and the seed of its draw.
-    pub sigma: f64,
-    pub noise_seed: u64,
-    pub pruning: Pruning,
-    pub takeover: Takeover,
 }
 
 /// How the faces are sorted.
@@ -173,18 +107,6 @@ const FIRST_ATTRIBUTE: usize = 31;
 /// |β| at most: the paper's are below 1.
 const MOST_BETA: f64 = 10.;
 
-impl Default for Operation {
-    fn default() -> Self {
-        Self {
-            tone: None,
-            sigma: 0.,
-            noise_seed: 0,
-            pruning: Pruning::Channels(vec![]),
-            takeover: Takeover::Nothing,
-        }
-    }
-}
-
 impl Operation {
     fn read(given: &Parameters, channels: usize) -> Result<Self> {
         let seed = "a whole number from 0";
@@ -203,37 +125,6 @@ impl Operation {
             pruning: Pruning::read(given, channels)?,
             takeover: given.one_of("takeover", Takeover::from_id, &ids)?.unwrap_or_default(),
         })
-    }
-
-    /// In words.
-    pub fn title(&self) -> String {
-        let mut parts = vec![];
-        if let Some(Tone { n, beta }) = self.tone {
-            parts.push(format!("tone curve n = {n}, β = {beta}"));
-        }
-        if self.sigma > 0. {
-            parts.push(format!("noise σ = {} (seed {})", self.sigma, self.noise_seed));
-        }
-        let takeover = self.takeover.title();
-        match &self.pruning {
-            Pruning::Order { rule, seed, count } if *count > 0 => {
-                let seed = match rule {
-                    PruneRule::Random => format!(", seed {seed}"),
-                    _ => String::new(),
-                };
-                let order = format!("{}{seed}", rule.title());
-                parts.push(format!("{count} channels pruned ({order}), {takeover}"));
-            }
-            Pruning::Channels(channels) if !channels.is_empty() => {
-                let named: Vec<String> = channels.iter().map(usize::to_string).collect();
-                parts.push(format!("channels {} pruned, {takeover}", named.join(", ")));
-            }
-            _ => {}
-        }
-        match parts.is_empty() {
-            true => "nothing is changed".into(),
-            false => parts.join("; "),
-        }
     }
 
     /// As the text of a link.

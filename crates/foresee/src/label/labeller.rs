@@ -33,7 +33,7 @@ pub struct LabelOptions<'a> {
     pub attributes: Vec<usize>,
     /// How faces are chosen.
     pub strategy: Strategy,
-    /// The network learns again after so many more faces.
+    /// The network learns again after so many more faces that it may learn from.
     pub every: usize,
     /// Faces at most among which it chooses.
     pub pool: usize,
@@ -68,9 +68,13 @@ pub(super) struct State {
     /// Answers that stand, in their order: face and place among the attributes.
     order: Vec<(usize, usize)>,
     current: Option<(usize, usize)>,
+    /// Whether the network chose a face, for those that were opened since the program began.
+    chosen: HashMap<usize, bool>,
     /// Faces that the network chose, the best first.
     pub queue: Vec<usize>,
     pub learned: Option<Learned>,
+    /// Examples that there were when it last learned or tried to.
+    pub tried: usize,
     pub is_learning: bool,
     pub problem: Option<String>,
     pub stopped: bool,
@@ -106,10 +110,10 @@ pub(super) struct View {
     accuracy: Option<f64>,
     accuracy_over: Option<usize>,
     is_learning: bool,
-    /// Faces still to be labelled before it learns again.
+    /// Faces to learn from that are still missing before it learns again.
     learns_in: usize,
-    /// What chose the face.
-    chosen_by: &'static str,
+    /// What chose the face, if that is known.
+    chosen_by: Option<&'static str>,
     problem: Option<String>,
 }
 
@@ -142,8 +146,10 @@ impl Labeller {
             answers: HashMap::new(),
             order: vec![],
             current: None,
+            chosen: HashMap::new(),
             queue: vec![],
             learned: None,
+            tried: 0,
             is_learning: false,
             problem: None,
             stopped: false,
@@ -226,6 +232,9 @@ impl Labeller {
             false => own().or_else(held),
         };
         state.current = same.or(next);
+        if let (None, Some((face, _))) = (same, next) {
+            state.chosen.insert(face, state.queue.contains(&face));
+        }
     }
 
     /// Faces whose questions are all answered, in the order in which they were.
@@ -268,8 +277,8 @@ impl Labeller {
         let held_out = face.is_some_and(|face| self.hold_out.contains(&face));
         let learned = state.learned;
         let examples = self.examples(&state, false).len();
-        let from = learned.map_or(0, |learned| learned.faces);
-        let is_chosen = face.is_some_and(|face| state.queue.contains(&face));
+        let title =
+            |network: &bool| if *network { self.strategy } else { Strategy::Random }.title();
         View {
             face,
             image: face.map(|face| self.data.name(face).to_owned()),
@@ -282,8 +291,8 @@ impl Labeller {
             accuracy: learned.and_then(|learned| learned.accuracy),
             accuracy_over: learned.map(|learned| learned.held_out),
             is_learning: state.is_learning,
-            learns_in: (from + self.every).saturating_sub(examples),
-            chosen_by: if is_chosen { self.strategy.title() } else { Strategy::Random.title() },
+            learns_in: (state.tried + self.every).saturating_sub(examples),
+            chosen_by: face.and_then(|face| state.chosen.get(&face)).map(title),
             problem: state.problem.clone(),
         }
     }
@@ -361,7 +370,8 @@ fn check_settings(path: &Path, settings: &Settings) -> Result<()> {
         Err(_) => Ok(write_atomic(path, text.as_bytes())?),
         Ok(held) if held == text => Ok(()),
         Ok(_) => Err(input(format!(
-            "{} is of other faces, attributes or another seed; name another folder with --out",
+            "{} is of other images, attributes or another seed: what was held out at random would \
+             no longer be; name another folder with --out",
             path.display()
         ))),
     }

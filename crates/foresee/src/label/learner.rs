@@ -1,6 +1,7 @@
 //! The thread that learns from the answers and chooses the next faces.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use candle_core::{Device, Tensor};
 use foresee_active::{Model, Pool, Settings, choose};
@@ -23,15 +24,17 @@ pub fn learn(labeller: &Labeller) {
             if state.stopped {
                 return;
             }
-            let from = state.learned.map_or(0, |learned| learned.faces);
-            if labeller.examples(&state, false).len() >= from + labeller.every {
+            let examples = labeller.examples(&state, false).len();
+            if examples >= state.tried + labeller.every {
+                state.tried = examples;
                 break;
             }
             state = labeller.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
         state.is_learning = true;
         drop(state);
-        let result = round(labeller);
+        let result = catch_unwind(AssertUnwindSafe(|| round(labeller)))
+            .unwrap_or_else(|_| Err(anyhow::anyhow!("the training has failed: see the log")));
         let mut state = labeller.state();
         state.is_learning = false;
         match result {
@@ -43,14 +46,8 @@ pub fn learn(labeller: &Labeller) {
             Err(_) if state.stopped => return,
             Err(e) => {
                 tracing::error!("{e:#}");
-                state.problem = Some(format!("{e:#}"));
                 // It tries again when there are more answers.
-                let faces = labeller.examples(&state, false).len();
-                let (accuracy, held_out) = match &state.learned {
-                    Some(learned) => (learned.accuracy, learned.held_out),
-                    None => (None, 0),
-                };
-                state.learned = Some(Learned { faces, accuracy, held_out });
+                state.problem = Some(format!("{e:#}"));
             }
         }
     }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use foresee_celeba::{SplitRule, synthetic};
 use foresee_files::write_atomic;
+use foresee_model::ModelCard;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -38,8 +39,38 @@ pub struct Manifest {
     pub seed: u64,
     /// The device that the network was trained on: cpu, cuda or metal.
     pub device: String,
+    /// Where the network comes from, if the stage `train` did not make it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) model_file: Option<ModelFile>,
     /// The stages that are done.
     pub stages: BTreeMap<Stage, StageRecord>,
+}
+
+/// A file that a network was read from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ModelFile {
+    pub path: PathBuf,
+    /// What its card says, on one line.
+    pub trained_on: String,
+    /// What was left out of its heads, if anything was.
+    pub compaction: Option<String>,
+}
+
+impl ModelFile {
+    pub fn new(path: &Path, card: &ModelCard) -> Self {
+        Self {
+            path: path.into(),
+            // A file can say anything.
+            trained_on: card.trained_on.replace(char::is_control, "\u{FFFD}"),
+            compaction: card.compaction(),
+        }
+    }
+
+    /// The file, and what its network was trained on.
+    pub fn description(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default().display();
+        format!("the network of {name}, which was trained on {}", self.trained_on)
+    }
 }
 
 /// The program that made something.
@@ -156,6 +187,7 @@ impl Manifest {
             config,
             seed,
             device: device.into(),
+            model_file: None,
             stages: BTreeMap::new(),
         }
     }

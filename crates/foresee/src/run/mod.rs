@@ -19,6 +19,7 @@ use serde::Serialize;
 
 pub(crate) use self::lock::Lock;
 pub(crate) use self::manifest::FILE as MANIFEST;
+pub(crate) use self::manifest::ModelFile;
 pub use self::manifest::{DataRecord, Manifest, Program, StageRecord};
 pub(crate) use self::plan::{PlannedStage, StageState};
 pub(crate) use self::record::{is_untouched, record, remove_unmade};

@@ -1,5 +1,6 @@
 //! The stages of a run, and all of them in order.
 
+pub(crate) mod adopt;
 pub(crate) mod attribute;
 pub(crate) mod figures;
 pub(crate) mod measure;

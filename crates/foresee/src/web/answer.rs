@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use super::guard::Guard;
+use super::page;
 use super::refusal::Refusal;
 
 /// What a page may load (nothing from elsewhere), and where it may be shown.
@@ -56,6 +57,7 @@ pub(crate) async fn body(body: Body, most: usize) -> std::result::Result<Bytes, 
 /// to the browser what the page may do.
 pub(crate) fn guarded(router: Router, guard: Guard) -> Router {
     router
+        .route("/page.css", get(async || text(page::STYLE, "text/css; charset=utf-8")))
         // Browsers ask for an icon; there is none.
         .route("/favicon.ico", get(async || StatusCode::NO_CONTENT))
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "there is no such address"))

@@ -8,6 +8,7 @@ use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
 
 use super::cookie::cookies;
+use super::origin::Origin;
 use super::refusal::Refusal;
 use crate::error::Result;
 
@@ -18,6 +19,8 @@ const COOKIE: &str = "foresee_token_";
 #[derive(Debug, Clone)]
 pub struct Guard {
     address: SocketAddr,
+    /// Where people reach it through a proxy, if they do.
+    public: Option<Origin>,
     token: Option<String>,
 }
 
@@ -27,17 +30,23 @@ impl Guard {
     /// # Errors
     /// If the operating system gives no random numbers.
     pub fn new(address: SocketAddr) -> Result<Self> {
-        Self::with_token(address, None)
+        Self::with(address, None, None)
     }
 
-    /// The same with the token that it had before, if it needs one.
-    pub(crate) fn with_token(address: SocketAddr, before: Option<String>) -> Result<Self> {
-        let token = match (address.ip().is_loopback(), before) {
+    /// The same, also by the address of a proxy before it, which takes a token, too; with the token
+    /// that it had before, if it needs one.
+    pub(crate) fn with(
+        address: SocketAddr,
+        public: Option<Origin>,
+        before: Option<String>,
+    ) -> Result<Self> {
+        let is_for_this_machine = address.ip().is_loopback() && public.is_none();
+        let token = match (is_for_this_machine, before) {
             (true, _) => None,
             (false, Some(token)) => Some(token),
             (false, None) => Some(random_name()?),
         };
-        Ok(Self { address, token })
+        Ok(Self { address, public, token })
     }
 
     /// The port that it is at.
@@ -52,9 +61,13 @@ impl Guard {
 
     /// The link that opens the page.
     pub fn link(&self) -> String {
+        let start = match &self.public {
+            Some(public) => public.text(),
+            None => format!("http://{}", self.address),
+        };
         match &self.token {
-            None => format!("http://{}/", self.address),
-            Some(token) => format!("http://{}/?token={token}", self.address),
+            None => format!("{start}/"),
+            Some(token) => format!("{start}/?token={token}"),
         }
     }
 
@@ -62,7 +75,16 @@ impl Guard {
     pub(super) fn cookie(&self, uri: &Uri) -> Option<String> {
         let token = self.token.as_deref().filter(|token| is_token(&token_of(uri), token))?;
         let port = self.address.port();
-        Some(format!("{COOKIE}{port}={token}; Path=/; HttpOnly; SameSite=Strict"))
+        let https = self.cookie_end();
+        Some(format!("{COOKIE}{port}={token}; Path=/; HttpOnly; SameSite=Strict{https}"))
+    }
+
+    /// What cookies end with: where people reach it by HTTPS, they are sent by HTTPS only.
+    pub(crate) fn cookie_end(&self) -> &'static str {
+        match self.public.as_ref().is_some_and(Origin::is_https) {
+            true => "; Secure",
+            false => "",
+        }
     }
 
     /// Refuses what other pages ask, names that lead here by DNS rebinding, and who lacks the
@@ -78,13 +100,12 @@ impl Guard {
         let host = hosts.next().and_then(|host| host.to_str().ok());
         if hosts.next().is_some() || !host.is_some_and(|host| self.is_served(host)) {
             return forbidden(
-                "this server is asked by its address in numbers, or as localhost, with its own \
-                 port: open the link that it printed",
+                "this server is asked by its address in numbers, as localhost, or by the name that \
+                 --public-url gave it: open the link that it printed",
             );
         }
         if let Some(origin) = headers.get(header::ORIGIN) {
-            let host = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
-            if !host.is_some_and(|host| self.is_served(host)) {
+            if !origin.to_str().is_ok_and(|origin| self.is_own(origin)) {
                 return forbidden("pages from elsewhere may not ask this server");
             }
         }
@@ -108,14 +129,28 @@ impl Guard {
 
     /// What to put in place of an address that stands for all of the machine's.
     pub fn advice(&self) -> Option<&'static str> {
-        self.is_everywhere().then_some(
+        (self.is_everywhere() && self.public.is_none()).then_some(
             "from another machine, put this machine's number (such as 192.168.0.7) in place of the \
              address in the link",
         )
     }
 
-    /// Whether this is how the server is called: its address, or localhost on this machine.
+    /// Whether a page of this origin is one of this server.
+    fn is_own(&self, origin: &str) -> bool {
+        match &self.public {
+            Some(public) if public.text() == origin => true,
+            _ => origin.strip_prefix("http://").is_some_and(|host| self.is_at(host)),
+        }
+    }
+
+    /// Whether this is how the server is called: the proxy's name, its address, or localhost on
+    /// this machine.
     fn is_served(&self, host: &str) -> bool {
+        self.public.as_ref().is_some_and(|public| public.has_host(host)) || self.is_at(host)
+    }
+
+    /// Whether this is its own address, or localhost on this machine.
+    fn is_at(&self, host: &str) -> bool {
         let (name, port) = match host.rsplit_once(':') {
             Some((name, port)) if !port.ends_with(']') => (name, port.parse().ok()),
             _ => (host, Some(80)),
@@ -206,6 +241,24 @@ mod tests {
         let cookie = guard.cookie(&link.parse()?).unwrap_or_default();
         assert_eq!(status(&guard, "/api/face", &[host, ("cookie", &cookie)]), 200);
         assert!(guard.cookie(&"/?token=1".parse()?).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn behind_a_proxy_its_name_is_asked_and_the_token_is_needed() -> Result<()> {
+        let public = "https://study.example.org".parse().map_err(anyhow::Error::msg)?;
+        let guard = Guard::with("127.0.0.1:8080".parse()?, Some(public), Some("t0".into()))?;
+        assert_eq!(guard.link(), "https://study.example.org/?token=t0");
+        let host = ("host", "study.example.org");
+        let origin = ("origin", "https://study.example.org");
+        assert_eq!(status(&guard, "/?token=t0", &[host, origin]), 200);
+        assert_eq!(status(&guard, "/", &[host]), 403);
+        assert_eq!(status(&guard, "/?token=t0", &[("host", "evil.example")]), 403);
+        for other in ["http://study.example.org", "https://evil.example", "https://example.org"] {
+            assert_eq!(status(&guard, "/?token=t0", &[host, ("origin", other)]), 403, "{other}");
+        }
+        let cookie = guard.cookie(&"/?token=t0".parse()?).unwrap_or_default();
+        assert!(cookie.ends_with("; Secure"), "{cookie}");
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use super::guard::Guard;
+use super::origin::Origin;
 use crate::error::{Result, input};
 use crate::interrupt::Patience;
 use crate::output::print;
@@ -34,6 +35,10 @@ pub(crate) struct ServeOptions {
     /// 0.0.0.0, the link has a random token, and who lacks it is refused.
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     address: IpAddr,
+    /// The address by which people reach this server through a proxy of yours, such as
+    /// https://study.example.org. The link then begins with it and has a random token.
+    #[arg(long, value_name = "URL")]
+    public_url: Option<Origin>,
     /// Also open the link in the browser.
     #[arg(long)]
     open: bool,
@@ -100,7 +105,7 @@ async fn listen(
         input(format!("{asked} cannot be listened at ({e}); give another --port or --address"))
     })?;
     let token = before.and_then(|before| before.token);
-    let guard = Guard::with_token(listener.local_addr()?, token.clone())?;
+    let guard = Guard::with(listener.local_addr()?, options.public_url.clone(), token.clone())?;
     if let Some(file) = remember {
         // A token is kept for when the address can be reached again.
         let token = guard.token().map(str::to_owned).or(token);
@@ -110,6 +115,9 @@ async fn listen(
     print(&format!("{link}\n"))?;
     if let Some(advice) = guard.advice() {
         tracing::info!("{advice}");
+    }
+    if options.public_url.is_some() {
+        tracing::info!("the proxy has to hand requests on to {}", listener.local_addr()?);
     }
     tracing::info!("Ctrl-C ends the server");
     if options.open {

@@ -60,11 +60,13 @@ function show(next) {
   at("undo").disabled = view.answers === 0;
   at("progress").value = view.labelled / view.faces;
   const how = view.held_out ? "at random, for the accuracy estimate" : `by ${view.chosen_by}`;
+  const known = !done && (view.held_out || view.chosen_by !== null);
   at("counts").textContent =
-    `${view.labelled} of ${view.faces} faces labelled. This one is chosen ${how}.`;
+    `${view.labelled} of ${view.faces} faces labelled.` + (known ? ` This one is chosen ${how}.` : "");
   const words = [];
   if (view.is_learning) words.push("The network is learning …");
-  else words.push(`The network learns again after ${view.learns_in} more faces.`);
+  else if (view.learns_in === 0) words.push("The network learns next.");
+  else words.push(`The network learns again after ${view.learns_in} more faces that it may learn from.`);
   if (view.learned_from !== null) {
     words.push(`It has learned from ${view.learned_from} faces${chosen ? " and has just chosen anew" : ""}.`);
     if (view.accuracy !== null) {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::texts::Texts;
 use crate::error::{Result, input};
-use crate::explore::{Operation, Pruning, Tone};
+use crate::operate::{Operation, Pruning, Tone};
 
 /// What one may choose of a study: a part of its design file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,8 +35,11 @@ pub(crate) struct Choices {
     pub practice: usize,
     /// Attention checks among them.
     pub checks: usize,
-    /// People who are let in.
+    /// People who are let in, besides those who gave up.
     pub most_people: usize,
+    /// Who has not finished and gives no answer for so many hours has given up: somebody else gets
+    /// the same arm and items. So does the place of who withdraws.
+    pub given_up_after_hours: f64,
     /// A change of a probability by less than so many percentage points has no direction.
     pub least_change: f64,
     /// Bootstrap samples.
@@ -57,6 +60,8 @@ pub(crate) struct Choices {
     pub texts: Texts,
 }
 
+/// Hours at most after which a person has given up: a year.
+const MOST_HOURS: f64 = 8784.;
 /// Bootstrap samples at most.
 const MOST_RESAMPLES: usize = 100_000;
 
@@ -301,6 +306,7 @@ impl Default for Choices {
             practice: 2,
             checks: 2,
             most_people: 400,
+            given_up_after_hours: 24.,
             least_change: 2.,
             resamples: 1000,
             identifiers: vec![],
@@ -366,6 +372,9 @@ impl Choices {
             return refuse(format!(
                 "resamples is from 1 to {MOST_RESAMPLES}, and most_people at least 1"
             ));
+        }
+        if !(self.given_up_after_hours > 0. && self.given_up_after_hours <= MOST_HOURS) {
+            return refuse(format!("given_up_after_hours is above 0, up to {MOST_HOURS}"));
         }
         let ExclusionRules { least_median_seconds, most_unmoved, .. } = self.exclusion;
         if !(least_median_seconds >= 0. && (0. ..=1.).contains(&most_unmoved)) {

@@ -20,6 +20,8 @@ const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS study (design_sha256 TEXT NOT NULL, simulated INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS people (
     number INTEGER PRIMARY KEY,
+    seat INTEGER NOT NULL,
+    seen INTEGER NOT NULL,
     key TEXT UNIQUE,
     participant TEXT UNIQUE,
     identifiers TEXT NOT NULL,
@@ -36,6 +38,21 @@ CREATE TABLE IF NOT EXISTS answers (
 ) STRICT;
 ";
 
+/// The version of these tables.
+const FORM: i64 = 2;
+
+/// What is read of a person.
+const PERSON: &str = "SELECT number, seat, key, code, withdrawn, participant FROM people";
+
+/// The first seat that nobody holds any more, who finished or was seen lately: withdrawn people and
+/// those who gave up leave theirs.
+const FREE_SEAT: &str = "
+SELECT min(seat) FROM people WHERE seat NOT IN (
+    SELECT seat FROM people WHERE NOT withdrawn AND (
+        seen >= ?1 OR (SELECT count(*) FROM answers WHERE person = number) >= ?2
+    )
+)";
+
 /// The answers of a study. Each is on the disk before anybody is told so.
 pub struct Database {
     connection: Mutex<Connection>,
@@ -48,6 +65,8 @@ pub struct Database {
 pub(super) struct Person {
     /// From 0, in the order of arrival.
     pub number: usize,
+    /// What decides the arm and the items. Who comes after somebody gave up has that seat.
+    pub seat: usize,
     /// What tells the person's browser from others.
     pub key: Option<String>,
     /// The code that shows that all is answered.
@@ -62,6 +81,19 @@ impl Person {
     pub fn session(&self) -> String {
         sha256(self.key.as_deref().unwrap_or_default().as_bytes())[..16].to_owned()
     }
+}
+
+/// Who is let in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Admission {
+    /// People at most, besides those who gave up or withdrew.
+    pub most: usize,
+    /// Trials of a person.
+    pub trials: usize,
+    /// Seconds since 1970.
+    pub now: i64,
+    /// Seconds without an answer after which who has not finished has given up.
+    pub patience: i64,
 }
 
 /// What a person answered to one trial.
@@ -91,10 +123,11 @@ pub(super) enum Kept {
 fn person(row: &Row) -> rusqlite::Result<Person> {
     Ok(Person {
         number: row.get::<_, i64>(0)? as usize,
-        key: row.get(1)?,
-        code: row.get(2)?,
-        withdrawn: row.get(3)?,
-        participant: row.get(4)?,
+        seat: row.get::<_, i64>(1)? as usize,
+        key: row.get(2)?,
+        code: row.get(3)?,
+        withdrawn: row.get(4)?,
+        participant: row.get(5)?,
     })
 }
 
@@ -115,10 +148,11 @@ impl Database {
             connection.pragma_update(None, "foreign_keys", true)?;
             // What is deleted is overwritten.
             connection.pragma_update(None, "secure_delete", true)?;
-            connection.execute_batch(TABLES)?;
             Ok(connection)
         };
-        let connection = Mutex::new(open().with_context(|| shown.clone())?);
+        let connection = open().with_context(|| shown.clone())?;
+        make_tables(&connection, &shown)?;
+        let connection = Mutex::new(connection);
         let database = Self { connection, design_sha256: design_sha256.to_owned() };
         database.check(design_sha256, simulated, &shown)?;
         Ok(database)
@@ -166,19 +200,19 @@ impl Database {
 
     /// The person with a key.
     pub(super) fn person(&self, key: &str) -> Result<Option<Person>> {
-        let sql = "SELECT number, key, code, withdrawn, participant FROM people WHERE key = ?1";
-        let found = self.lock().query_row(sql, [key], person).optional();
+        let sql = format!("{PERSON} WHERE key = ?1");
+        let found = self.lock().query_row(&sql, [key], person).optional();
         found.context("the people")
     }
 
-    /// A new person, or the one who came with this name of a platform before; `None` if `most`
-    /// people are there already.
+    /// A new person, or the one who came with this name of a platform before; `None` if as many
+    /// people as may are there already.
     pub(super) fn admit(
         &self,
         participant: Option<&str>,
         identifiers: &str,
         code: &str,
-        most: usize,
+        admission: Admission,
     ) -> Result<Option<Person>> {
         let code = if code.is_empty() { random_name()?[..12].to_uppercase() } else { code.into() };
         let key = random_name()?;
@@ -188,27 +222,25 @@ impl Database {
                 let reason = "the design was changed while it is served: start the server anew";
                 return Err(input(reason));
             }
-            let sql = "SELECT number, key, code, withdrawn, participant FROM people \
-                       WHERE participant = ?1";
-            let known = t.query_row(sql, [participant], person).optional()?;
+            let sql = format!("{PERSON} WHERE participant = ?1");
+            let known = t.query_row(&sql, [participant], person).optional()?;
             if known.is_some() {
                 return Ok(known);
             }
-            let count: i64 = t.query_row("SELECT count(*) FROM people", [], |row| row.get(0))?;
-            if count as usize >= most {
-                return Ok(None);
-            }
-            let sql = "INSERT INTO people (number, key, participant, identifiers, code) \
-                       VALUES (?1, ?2, ?3, ?4, ?5)";
-            t.execute(sql, params![count, key, participant, identifiers, code])?;
-            let number = count as usize;
+            let Some(seat) = seat(t, admission)? else { return Ok(None) };
+            let number: i64 = t.query_row("SELECT count(*) FROM people", [], |row| row.get(0))?;
+            let sql = "INSERT INTO people (number, seat, seen, key, participant, identifiers, code) \
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let now = admission.now;
+            t.execute(sql, params![number, seat, now, key, participant, identifiers, code])?;
             let participant = participant.map(str::to_owned);
-            Ok(Some(Person { number, key: Some(key), code, withdrawn: false, participant }))
+            let (number, seat) = (number as usize, seat as usize);
+            Ok(Some(Person { number, seat, key: Some(key), code, withdrawn: false, participant }))
         })
     }
 
-    /// Keeps an answer, if all before it are given, and only once.
-    pub(super) fn answer(&self, person: usize, given: &Given) -> Result<Kept> {
+    /// Keeps an answer, if all before it are given, and only once. `now` is in seconds since 1970.
+    pub(super) fn answer(&self, person: usize, given: &Given, now: i64) -> Result<Kept> {
         let after = serde_json::to_string(&given.after)?;
         self.write(|t| {
             let sql = "SELECT withdrawn FROM people WHERE number = ?1";
@@ -224,6 +256,7 @@ impl Database {
             let Given { place, confidence, seconds, .. } = given;
             let (person, place) = (person as i64, *place as i64);
             let added = t.execute(sql, params![person, place, after, confidence, seconds])?;
+            t.execute("UPDATE people SET seen = ?2 WHERE number = ?1", [person, now])?;
             Ok(if added == 1 { Kept::Now } else { Kept::Before })
         })
     }
@@ -240,7 +273,7 @@ impl Database {
         self.write(|t| {
             t.execute("DELETE FROM answers WHERE person = ?1", [person as i64])?;
             let sql = "UPDATE people SET withdrawn = 1, participant = NULL, identifiers = '{}', \
-                       code = '' WHERE number = ?1";
+                       code = '', seen = 0 WHERE number = ?1";
             t.execute(sql, [person as i64])?;
             Ok(())
         })?;
@@ -252,8 +285,7 @@ impl Database {
     /// Everybody, with what they answered.
     pub(super) fn everybody(&self) -> Result<Vec<(Person, Vec<Given>)>> {
         let connection = self.lock();
-        let sql = "SELECT number, key, code, withdrawn, participant FROM people ORDER BY number";
-        let mut people = connection.prepare(sql)?;
+        let mut people = connection.prepare(&format!("{PERSON} ORDER BY number"))?;
         let people = people.query_map([], person)?.collect::<rusqlite::Result<Vec<_>>>()?;
         let sql = "SELECT place, after, confidence, seconds FROM answers WHERE person = ?1 \
                    ORDER BY place";
@@ -274,9 +306,40 @@ impl Database {
     }
 }
 
+/// Makes the tables of a new file; those of another version are refused.
+fn make_tables(connection: &Connection, shown: &str) -> Result<()> {
+    let is_made = "SELECT count(*) FROM sqlite_schema WHERE name = 'people'";
+    let tables: i64 = connection.query_row(is_made, [], |row| row.get(0))?;
+    let form: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if tables > 0 && form != FORM {
+        return Err(input(format!(
+            "{shown} is of form {form}, this program reads form {FORM}: another version of Foresee \
+             made it"
+        )));
+    }
+    connection.execute_batch(TABLES).with_context(|| shown.to_owned())?;
+    Ok(connection.pragma_update(None, "user_version", FORM)?)
+}
+
+/// The seat of a new person: the first that is free again, or the next one, if there is one.
+fn seat(t: &Transaction, admission: Admission) -> Result<Option<i64>> {
+    let Admission { most, trials, now, patience } = admission;
+    let since = now.saturating_sub(patience);
+    let free: Option<i64> =
+        t.query_row(FREE_SEAT, [since, trials as i64], |row| row.get(0)).context("the people")?;
+    if free.is_some() {
+        return Ok(free);
+    }
+    let sql = "SELECT coalesce(max(seat) + 1, 0) FROM people";
+    let next: i64 = t.query_row(sql, [], |row| row.get(0))?;
+    Ok((next < most.min(i64::MAX as usize) as i64).then_some(next))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ADMISSION: Admission = Admission { most: 2, trials: 3, now: 1000, patience: 60 };
 
     fn given(place: usize, first: f64) -> Given {
         Given { place, after: vec![first, 0.1 + 0.2], confidence: 0.7, seconds: 3.5 }
@@ -286,14 +349,14 @@ mod tests {
     fn answers_are_kept_once_and_in_order() -> Result<()> {
         let folder = tempfile::tempdir()?;
         let database = Database::open(folder.path(), "design", false)?;
-        let first = database.admit(Some("P1"), "{}", "", 2)?.context("a person")?;
+        let first = database.admit(Some("P1"), "{}", "", ADMISSION)?.context("a person")?;
         let key = first.key.clone().context("a key")?;
-        assert_eq!(database.admit(Some("P1"), "{}", "", 2)?.as_ref(), Some(&first));
-        assert_eq!(database.admit(None, "{}", "C", 2)?.context("a person")?.number, 1);
-        assert_eq!(database.admit(Some("P3"), "{}", "", 2)?, None);
-        assert_eq!(database.answer(0, &given(1, 5.))?, Kept::TooEarly);
-        assert_eq!(database.answer(0, &given(0, 5.))?, Kept::Now);
-        assert_eq!(database.answer(0, &given(0, 6.))?, Kept::Before);
+        assert_eq!(database.admit(Some("P1"), "{}", "", ADMISSION)?.as_ref(), Some(&first));
+        assert_eq!(database.admit(None, "{}", "C", ADMISSION)?.context("a person")?.number, 1);
+        assert_eq!(database.admit(Some("P3"), "{}", "", ADMISSION)?, None);
+        assert_eq!(database.answer(0, &given(1, 5.), 1000)?, Kept::TooEarly);
+        assert_eq!(database.answer(0, &given(0, 5.), 1000)?, Kept::Now);
+        assert_eq!(database.answer(0, &given(0, 6.), 1000)?, Kept::Before);
         drop(database);
         let database = Database::open(folder.path(), "design", false)?;
         assert_eq!(database.person(&key)?, Some(first));
@@ -303,6 +366,41 @@ mod tests {
         database.withdraw(0)?;
         assert_eq!(database.answered(0)?, 0);
         assert!(database.person(&key)?.context("a person")?.withdrawn);
+        Ok(())
+    }
+
+    #[test]
+    fn who_gives_up_or_withdraws_leaves_the_seat_to_somebody_else() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let database = Database::open(folder.path(), "design", false)?;
+        let come = |now: i64| -> Result<Option<usize>> {
+            let person = database.admit(None, "{}", "", Admission { now, ..ADMISSION })?;
+            Ok(person.map(|person| person.seat))
+        };
+        assert_eq!((come(0)?, come(10)?, come(20)?), (Some(0), Some(1), None));
+        // The first finishes, the second answers once and is not seen again.
+        for place in 0..3 {
+            assert_eq!(database.answer(0, &given(place, 5.), 30)?, Kept::Now);
+        }
+        assert_eq!(database.answer(1, &given(0, 5.), 40)?, Kept::Now);
+        assert_eq!((come(100)?, come(101)?, come(102)?), (None, Some(1), None));
+        // Somebody withdraws.
+        database.withdraw(0)?;
+        assert_eq!((come(103)?, come(104)?), (Some(0), None));
+        // Who gave up may go on.
+        assert_eq!(database.answer(1, &given(1, 5.), 105)?, Kept::Now);
+        Ok(())
+    }
+
+    #[test]
+    fn tables_of_another_version_are_refused() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        drop(Database::open(folder.path(), "design", false)?);
+        let connection = Connection::open(folder.path().join(ANSWERS))?;
+        connection.pragma_update(None, "user_version", 1)?;
+        drop(connection);
+        let refused = Database::open(folder.path(), "design", false).map(|_| ()).unwrap_err();
+        assert!(refused.to_string().contains("is of form 1"), "{refused}");
         Ok(())
     }
 }

@@ -99,7 +99,7 @@ impl Taken {
         person: Person,
         answers: Vec<Given>,
     ) -> Result<Self> {
-        let session = Session::new(design, person.number)?;
+        let session = Session::new(design, person.seat)?;
         let before = |item: usize| materials.items[item].before.clone();
         let respondent = session.respondent(&answers, before);
         let excluded = session.exclusion(design, &answers, &respondent);

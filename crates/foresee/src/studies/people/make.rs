@@ -15,15 +15,15 @@ use super::pictures::Pictures;
 use super::rows::write_rows;
 use crate::artifacts::Row;
 use crate::error::{Result, input};
-use crate::explore::{Explorer, FaceId, Prepared, Seen, contribution, first_order};
 use crate::hash::file_sha256;
+use crate::operate::{FaceId, Opened, Prepared, Seen, contribution, first_order};
 use crate::progress::{Progress, Unit};
 use crate::provenance::source;
 use crate::session::MODEL;
 
 /// What is asked of `make`.
 pub(crate) struct MakeRequest<'a> {
-    pub explorer: &'a Explorer,
+    pub opened: &'a Opened,
     pub choices: Choices,
     pub out: &'a Path,
 }
@@ -49,28 +49,28 @@ struct Outcome {
 
 /// Makes the study's folder. The design comes last: without it, there is no study.
 pub(crate) fn make(request: MakeRequest<'_>) -> Result<Design> {
-    let MakeRequest { explorer, choices, out } = request;
-    choices.check(explorer.test.len())?;
-    check_operations(explorer, &choices)?;
-    let (faces, practice_faces) = draw_faces(explorer, &choices);
+    let MakeRequest { opened, choices, out } = request;
+    choices.check(opened.test.len())?;
+    check_operations(opened, &choices)?;
+    let (faces, practice_faces) = draw_faces(opened, &choices);
     let pairs = pairs(&faces, &practice_faces, choices.operations.len());
     let progress = Progress::new("making items", Unit::Images, 2 * pairs.len(), 0);
-    let outcomes = outcomes(explorer, &choices.operations, &pairs, &progress)?;
+    let outcomes = outcomes(opened, &choices.operations, &pairs, &progress)?;
     let counted = faces.len() * choices.operations.len();
     let asked = asked(&choices, &outcomes[..counted]);
     let rows = rows(&outcomes, &asked, counted);
-    let kind = explorer.run.manifest.data.kind();
+    let kind = opened.run.manifest.data.kind();
     write_rows(out, &rows, kind)?;
-    let pictures = Pictures { explorer, choices: &choices, asked: &asked, out };
+    let pictures = Pictures { opened, choices: &choices, asked: &asked, out };
     write_rows(out, &pictures.make(&pairs, counted, &progress)?, kind)?;
     let hash = |file: &str| file_sha256(&out.join(file));
     let design = Design {
         form: FORM,
-        data: source(&explorer.run, "").data,
-        synthetic: explorer.run.manifest.data.synthetic,
-        model_sha256: file_sha256(&explorer.run.path(MODEL))?,
+        data: source(&opened.run, "").data,
+        synthetic: opened.run.manifest.data.synthetic,
+        model_sha256: file_sha256(&opened.run.path(MODEL))?,
         materials_sha256: vec![hash(ItemRow::PATH)?, hash(PictureRow::PATH)?],
-        channels: explorer.channels(),
+        channels: opened.channels(),
         asked_attributes: asked.iter().map(|&k| ATTRIBUTES[k].to_owned()).collect(),
         test_faces: faces,
         practice_faces,
@@ -80,22 +80,22 @@ pub(crate) fn make(request: MakeRequest<'_>) -> Result<Design> {
     Ok(design)
 }
 
-fn check_operations(explorer: &Explorer, choices: &Choices) -> Result<()> {
+fn check_operations(opened: &Opened, choices: &Choices) -> Result<()> {
     let needs_masks =
         |operation: &&StudyOperation| matches!(operation, StudyOperation::ToneCurve { .. });
-    if !explorer.has_masks() && choices.operations.iter().any(|o| needs_masks(&o)) {
+    if !opened.has_masks() && choices.operations.iter().any(|o| needs_masks(&o)) {
         return Err(input("this network has no masks, so a tone curve does nothing; leave it out"));
     }
-    if explorer.channels() < 2 {
+    if opened.channels() < 2 {
         return Err(input("this network has a single channel, which cannot be pruned"));
     }
     Ok(())
 }
 
-fn draw_faces(explorer: &Explorer, choices: &Choices) -> (Vec<usize>, Vec<usize>) {
+fn draw_faces(opened: &Opened, choices: &Choices) -> (Vec<usize>, Vec<usize>) {
     let mut rng = ChaCha8Rng::seed_from_u64(choices.seed);
     rng.set_stream(FACES);
-    let mut faces = explorer.test.clone();
+    let mut faces = opened.test.clone();
     faces.shuffle(&mut rng);
     let practice = faces[choices.faces..choices.faces + choices.practice].to_vec();
     faces.truncate(choices.faces);
@@ -110,19 +110,19 @@ fn pairs(faces: &[usize], practice: &[usize], operations: usize) -> Vec<(usize, 
 }
 
 fn outcomes(
-    explorer: &Explorer,
+    opened: &Opened,
     operations: &[StudyOperation],
     pairs: &[(usize, usize)],
     progress: &Progress,
 ) -> Result<Vec<Outcome>> {
-    let channels = explorer.channels();
+    let channels = opened.channels();
     let prepared = operations
         .iter()
-        .map(|operation| Prepared::new(explorer, &operation.of(channels)))
+        .map(|operation| Prepared::new(opened, &operation.of(channels)))
         .collect::<Result<Vec<_>>>()?;
     let outcome = |&(face, operation): &(usize, usize)| {
-        let seen = explorer.face(Some(&FaceId::Test(face)))?;
-        let found = outcome(explorer, &seen, &prepared[operation], (face, operation));
+        let seen = opened.face(Some(&FaceId::Test(face)))?;
+        let found = outcome(opened, &seen, &prepared[operation], (face, operation));
         progress.add(1, String::new);
         found
     };
@@ -130,7 +130,7 @@ fn outcomes(
 }
 
 fn outcome(
-    explorer: &Explorer,
+    opened: &Opened,
     seen: &Seen,
     prepared: &Prepared,
     (face, operation): (usize, usize),
@@ -141,13 +141,13 @@ fn outcome(
         logits.map(|(logit, change)| percent(f64::from(*logit) + change)).collect::<Vec<_>>()
     };
     let all: Vec<usize> = (0..ATTRIBUTES.len()).collect();
-    let first_order = first_order(explorer, seen, prepared, &all)?;
+    let first_order = first_order(opened, seen, prepared, &all)?;
     Ok(Outcome {
         face,
         operation,
         before: moved(&[0.; ATTRIBUTES.len()]),
-        after: prepared.logits(explorer, seen)?.iter().map(|l| percent((*l).into())).collect(),
-        by_contribution: moved(&contribution(explorer, seen, prepared)?),
+        after: prepared.logits(opened, seen)?.iter().map(|l| percent((*l).into())).collect(),
+        by_contribution: moved(&contribution(opened, seen, prepared)?),
         by_first_order: match first_order {
             Some(changes) => moved(&changes),
             None => vec![f64::NAN; ATTRIBUTES.len()],

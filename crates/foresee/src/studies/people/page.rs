@@ -1,8 +1,9 @@
 //! The page that people see.
 
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 
 use super::design::Design;
+use crate::web;
 
 pub(super) const STYLE: &str = include_str!("assets/study.css");
 pub(super) const SCRIPT: &str = include_str!("assets/study.js");
@@ -11,22 +12,12 @@ pub(super) const JSPSYCH: &str = include_str!("assets/jspsych/jspsych.js");
 pub(super) const JSPSYCH_STYLE: &str = include_str!("assets/jspsych/jspsych.css");
 
 pub(super) fn page(design: &Design) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (design.choices.title) }
-                link rel="stylesheet" href="/jspsych.css";
-                link rel="stylesheet" href="/study.css";
-                script src="/jspsych.js" defer {}
-                script src="/study.js" defer {}
-            }
-            body {
-                main #study {}
-                noscript { p { "This page needs JavaScript." } }
-            }
+    let body = html! {
+        body {
+            main #study {}
+            noscript { p { "This page needs JavaScript." } }
         }
-    }
+    };
+    let styles = ["/jspsych.css", "/page.css", "/study.css"];
+    web::page(&design.choices.title, &styles, &["/jspsych.js", "/study.js"], body)
 }

@@ -19,8 +19,8 @@ use super::choices::{Arm, Choices, Shown};
 use super::materials::{FACE, PictureRow, picture_file};
 use crate::artifacts::ChannelCorrelation;
 use crate::error::{Result, input};
-use crate::explore::{Explorer, FaceId, Prepared, Seen, explanation, in_colour};
 use crate::figures::kind_of;
+use crate::operate::{FaceId, Opened, Prepared, Seen, explanation, in_colour};
 use crate::progress::Progress;
 use crate::stages::attribute::{available_methods, map_on_image};
 
@@ -34,7 +34,7 @@ const SHUFFLE: u64 = 3;
 
 /// The pictures of a study.
 pub(super) struct Pictures<'a> {
-    pub explorer: &'a Explorer,
+    pub opened: &'a Opened,
     pub choices: &'a Choices,
     /// Attributes that are asked for.
     pub asked: &'a [usize],
@@ -63,7 +63,7 @@ impl Pictures<'_> {
             Ok(Some(file))
         };
         for (item, &(face, _)) in pairs.iter().enumerate() {
-            let colour = in_colour(&self.explorer.pixels(&FaceId::Test(face), SIDE)?)?;
+            let colour = in_colour(&self.opened.pixels(&FaceId::Test(face), SIDE)?)?;
             let file = self.keep(&colour)?;
             rows.push(PictureRow { item, arm: FACE.into(), of_item: item, file });
             for arm in &self.choices.arms {
@@ -78,7 +78,7 @@ impl Pictures<'_> {
     }
 
     fn check(&self) -> Result<()> {
-        let methods = available_methods(&self.explorer.run);
+        let methods = available_methods(&self.opened.run);
         for Arm { shown, .. } in &self.choices.arms {
             match shown {
                 Shown::Attribution(method) if !methods.contains(method) => {
@@ -89,7 +89,7 @@ impl Pictures<'_> {
                         ids.join(", ")
                     )));
                 }
-                Shown::Masks | Shown::Contributions if !self.explorer.has_masks() => {
+                Shown::Masks | Shown::Contributions if !self.opened.has_masks() => {
                     return Err(input("this network has no masks; give other arms"));
                 }
                 _ => {}
@@ -139,9 +139,9 @@ impl Pictures<'_> {
         (face, operation): (usize, usize),
         over: usize,
     ) -> Result<Option<Vec<u8>>> {
-        let seen = self.explorer.face(Some(&FaceId::Test(face)))?;
-        let operation = self.choices.operations[operation].of(self.explorer.channels());
-        let prepared = Prepared::new(self.explorer, &operation)?;
+        let seen = self.opened.face(Some(&FaceId::Test(face)))?;
+        let operation = self.choices.operations[operation].of(self.opened.channels());
+        let prepared = Prepared::new(self.opened, &operation)?;
         let figure = match shown {
             Shown::Nothing => return Ok(None),
             Shown::Masks => self.masks(&seen, &prepared)?,
@@ -153,7 +153,7 @@ impl Pictures<'_> {
     }
 
     fn source(&self) -> Source {
-        Source { data: String::new(), synthetic: self.explorer.run.manifest.data.synthetic }
+        Source { data: String::new(), synthetic: self.opened.run.manifest.data.synthetic }
     }
 
     fn style(&self) -> Style {
@@ -168,9 +168,9 @@ impl Pictures<'_> {
 
     /// The channels in question: those that go, or, if none goes, all. The strongest of them.
     fn channels(&self, seen: &Seen, prepared: &Prepared, most: usize) -> Result<Vec<usize>> {
-        let shown = explanation(self.explorer, seen)?;
+        let shown = explanation(self.opened, seen)?;
         let mut channels = match prepared.pruned.is_empty() {
-            true => (0..self.explorer.channels()).collect(),
+            true => (0..self.opened.channels()).collect(),
             false => prepared.pruned.clone(),
         };
         let size = |&c: &usize| self.contributes(&shown.products, &shown.readout, c);
@@ -181,7 +181,7 @@ impl Pictures<'_> {
 
     fn masks(&self, seen: &Seen, prepared: &Prepared) -> Result<Figure> {
         let channels = self.channels(seen, prepared, MOST_CHANNELS)?;
-        let shown = explanation(self.explorer, seen)?;
+        let shown = explanation(self.opened, seen)?;
         let grid = |&k: &usize| CellGrid {
             title: display_name(ATTRIBUTES[k]),
             values: channels.iter().map(|&c| shown.masks.get(k, c)).collect(),
@@ -196,7 +196,7 @@ impl Pictures<'_> {
 
     fn contributions(&self, seen: &Seen, prepared: &Prepared) -> Result<Figure> {
         let channels = self.channels(seen, prepared, usize::MAX)?;
-        let shown = explanation(self.explorer, seen)?;
+        let shown = explanation(self.opened, seen)?;
         let bar = |&k: &usize| {
             let of = |&c: &usize| shown.products.get(k, c) * shown.readout.get(k, c);
             (display_name(ATTRIBUTES[k]), channels.iter().map(of).sum())
@@ -210,7 +210,7 @@ impl Pictures<'_> {
     }
 
     fn correlation(&self, seen: &Seen, prepared: &Prepared) -> Result<Figure> {
-        let matrix = self.explorer.run.read::<ChannelCorrelation>()?.matrix();
+        let matrix = self.opened.run.read::<ChannelCorrelation>()?.matrix();
         let mut channels = self.channels(seen, prepared, MOST_CHANNELS / 2)?;
         for channel in channels.clone() {
             let others = (0..matrix.rows()).filter(|c| !channels.contains(c));
@@ -233,10 +233,10 @@ impl Pictures<'_> {
     fn attribution(&self, seen: &Seen, method: Method, over: usize) -> Result<Figure> {
         let column = |&k: &usize| -> Result<AttributionColumn> {
             let image = (&seen.image, seen.number);
-            let (run, session) = (&self.explorer.run, &self.explorer.session);
+            let (run, session) = (&self.opened.run, &self.opened.session);
             Ok(AttributionColumn {
                 name: display_name(ATTRIBUTES[k]),
-                face: self.explorer.pixels(&FaceId::Test(over), MAP_SIDE)?,
+                face: self.opened.pixels(&FaceId::Test(over), MAP_SIDE)?,
                 region: None,
                 maps: vec![map_on_image(run, session, (method, k), image, MAP_SIDE)?],
             })

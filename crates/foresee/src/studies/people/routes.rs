@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::choices::Shown;
-use super::database::{Database, Given, Kept, Person};
+use super::database::{Admission, Database, Given, Kept, Person};
 use super::design::Design;
 use super::materials::{FACE, Materials};
 use super::page;
@@ -51,6 +52,8 @@ struct Shared {
     study: Arc<Study>,
     /// The port, which is a part of the cookie's name: cookies do not tell ports apart.
     port: u16,
+    /// What cookies end with.
+    cookie_end: &'static str,
 }
 
 /// The addresses of a study. `guard` decides who may ask.
@@ -69,7 +72,11 @@ pub fn router(study: Study, guard: Guard) -> Router {
         .route("/api/withdraw", post(withdraw))
         .route("/image/face.png", get(face))
         .route("/image/explanation.png", get(explanation))
-        .with_state(Shared { study: Arc::new(study), port: guard.port() });
+        .with_state(Shared {
+            study: Arc::new(study),
+            port: guard.port(),
+            cookie_end: guard.cookie_end(),
+        });
     guarded(router, guard)
 }
 
@@ -179,7 +186,24 @@ async fn read<T: DeserializeOwned>(sent: Body) -> std::result::Result<T, Refusal
         .map_err(|e| Refusal::from(input(format!("the request cannot be read: {e}"))))
 }
 
+/// Seconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as i64)
+}
+
 impl Shared {
+    /// Who is let in now.
+    fn admission(&self) -> Result<Admission> {
+        let design = &self.study.design;
+        Ok(Admission {
+            most: design.choices.most_people,
+            trials: Session::new(design, 0)?.trials.len(),
+            now: now(),
+            patience: (3600. * design.choices.given_up_after_hours) as i64,
+        })
+    }
+
     fn cookie(&self) -> String {
         format!("{COOKIE}{}", self.port)
     }
@@ -215,7 +239,7 @@ impl Shared {
 
     fn task(&self, person: &Person) -> Result<Task> {
         let design = &self.study.design;
-        let session = Session::new(design, person.number)?;
+        let session = Session::new(design, person.seat)?;
         let next = self.study.database.answered(person.number)?;
         let finished = next >= session.trials.len();
         let code = (finished && !person.withdrawn).then(|| person.code.clone());
@@ -282,7 +306,7 @@ impl Shared {
         explanation: bool,
     ) -> std::result::Result<Vec<u8>, Refusal> {
         let person = self.person(headers)?;
-        let session = Session::new(&self.study.design, person.number)?;
+        let session = Session::new(&self.study.design, person.seat)?;
         let arm = self.study.design.choices.arms[session.arm].to_string();
         let missing = || Refusal::new(StatusCode::NOT_FOUND, "there is no such picture");
         let trial = session.trials.get(place).ok_or_else(missing)?;
@@ -317,7 +341,7 @@ impl Shared {
             confidence: request.confidence / 100.,
             seconds: request.seconds,
         };
-        let kept = self.study.database.answer(person.number, &given)?;
+        let kept = self.study.database.answer(person.number, &given, now())?;
         let truth = match trial {
             Trial::Practice(item) if matches!(kept, Kept::Now | Kept::Before) => {
                 Some(self.study.materials.items[*item].after.clone())
@@ -354,7 +378,7 @@ async fn session(State(shared): State<Shared>, uri: Uri, headers: HeaderMap) -> 
 
 async fn consent(State(shared): State<Shared>, headers: HeaderMap, sent: Body) -> Answer {
     let request: ConsentRequest = read(sent).await?;
-    let cookie = shared.cookie();
+    let (cookie, end) = (shared.cookie(), shared.cookie_end);
     let agree = move |shared: &Shared| -> std::result::Result<_, Refusal> {
         let participant = shared.participant(request.identifiers.iter());
         let known = shared.known(&headers)?;
@@ -377,9 +401,9 @@ async fn consent(State(shared): State<Shared>, headers: HeaderMap, sent: Body) -
             .then(|| format!("{BROWSER}{browser}"));
         let participant = participant.or(by_browser);
         let identifiers = serde_json::to_string(&kept).map_err(anyhow::Error::from)?;
-        let (code, most) = (&choices.completion_code, choices.most_people);
-        let admitted =
-            shared.study.database.admit(participant.as_deref(), &identifiers, code, most)?;
+        let (name, code) = (participant.as_deref(), &choices.completion_code);
+        let admission = shared.admission()?;
+        let admitted = shared.study.database.admit(name, &identifiers, code, admission)?;
         let person = admitted.ok_or_else(|| {
             let reason = "enough people have taken part: thank you, and sorry";
             Refusal::new(StatusCode::GONE, reason)
@@ -388,7 +412,7 @@ async fn consent(State(shared): State<Shared>, headers: HeaderMap, sent: Body) -
     };
     let (document, key) = work(shared, agree).await?;
     let mut response = json(document);
-    let set = |key| format!("{cookie}={key}; Path=/; HttpOnly; SameSite=Lax; Max-Age={STAYS}");
+    let set = |key| format!("{cookie}={key}; Path=/; HttpOnly; SameSite=Lax; Max-Age={STAYS}{end}");
     if let Some(Ok(value)) = key.map(set).map(|text| HeaderValue::from_str(&text)) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }
@@ -403,7 +427,7 @@ async fn answer(State(shared): State<Shared>, headers: HeaderMap, sent: Body) ->
             let reason = "this trial belongs to another session";
             return Err(Refusal::new(StatusCode::CONFLICT, reason));
         }
-        let session = Session::new(&shared.study.design, person.number)?;
+        let session = Session::new(&shared.study.design, person.seat)?;
         let (kept, truth) = shared.keep(&person, &session, request)?;
         if kept == Kept::Withdrawn {
             return Err(Refusal::new(StatusCode::FORBIDDEN, "you have withdrawn your answers"));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use foresee_people::SimulatedPeople;
 
-use super::database::{Database, Given};
+use super::database::{Admission, Database, Given};
 use super::design::Design;
 use super::materials::Materials;
 use super::session::{Session, Trial};
@@ -69,7 +69,10 @@ fn answer(
         .filter_map(|trial| if let Trial::Counted(item) = trial { Some(*item) } else { None })
         .collect();
     let mut answers = people.answer(number as u64, &items).answers.into_iter();
-    let person = database.admit(None, "{}", "", usize::MAX)?;
+    // Nobody gives up.
+    let trials = session.trials.len();
+    let admission = Admission { most: usize::MAX, trials, now: 0, patience: i64::MAX };
+    let person = database.admit(None, "{}", "", admission)?;
     let person = person.map_or(number, |person| person.number);
     for (place, trial) in session.trials.iter().enumerate() {
         let before = &materials.items[trial.item()].before;
@@ -91,7 +94,7 @@ fn answer(
                 Given { place, after, confidence: 0.5, seconds: 20. }
             }
         };
-        database.answer(person, &given)?;
+        database.answer(person, &given, 0)?;
     }
     Ok(())
 }

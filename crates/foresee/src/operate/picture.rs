@@ -17,6 +17,6 @@ pub(crate) fn in_colour(face: &Face) -> Result<Vec<u8>> {
 }
 
 /// A map of values over a face in grey.
-pub(super) fn under_map(face: &Face, kind: AttributionKind, map: &[f64]) -> Result<Vec<u8>> {
+pub(crate) fn under_map(face: &Face, kind: AttributionKind, map: &[f64]) -> Result<Vec<u8>> {
     Ok(overlay(face, kind, map, &About::default())?)
 }

@@ -1,5 +1,6 @@
 //! A run, opened to be explored: its network, its test faces, and what is kept between requests.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
@@ -8,15 +9,18 @@ use foresee_celeba::{CelebA, Preprocessing, Split};
 use foresee_perturb::{Cut, GatedModel, Noise, PruneOrder, PruneRule, Takeover};
 use foresee_report::Face;
 
+use super::face_id::FaceId;
+use super::operation::Pruning;
 use super::recent::Recent;
 use super::uploads::Uploads;
-use super::view::{FaceId, Pruning};
+
 use crate::artifacts::FacePixels;
 use crate::error::{Result, input};
 use crate::hash::file_sha256;
 use crate::program::program;
 use crate::run::Run;
 use crate::session::{MODEL, Session, Trained};
+use crate::stages::adopt::adopt;
 use crate::stages::prune::{PruneTables, study};
 
 /// Pixels a side of a map over a face.
@@ -28,7 +32,7 @@ const KEPT_FACES: usize = 4;
 const KEPT_CUTS: usize = 16;
 
 /// A run, opened to be explored.
-pub struct Explorer {
+pub struct Opened {
     /// What tells its network from others.
     pub(crate) key: String,
     pub(crate) run: Run,
@@ -68,16 +72,29 @@ pub(crate) fn finite(logits: Vec<f32>) -> Result<Vec<f32>> {
     }
 }
 
-impl Explorer {
+impl Opened {
     /// Opens the network and the faces of a run.
     ///
     /// # Errors
     /// If the run is not trained, or its faces are not those that it was made with.
     pub fn open(run: Run, device: Device) -> Result<Self> {
-        let session = Session::new(device);
+        Self::with(run, Session::new(device))
+    }
+
+    /// Opens the network of a model file with the faces of a folder. What it needs on
+    /// the disk is in the empty folder `scratch`, which has to last as long.
+    ///
+    /// # Errors
+    /// If either cannot be read, or the statistics of the network cannot be taken.
+    pub fn open_model(model: &Path, faces: &Path, scratch: &Path, device: Device) -> Result<Self> {
+        let (run, session) = adopt(model, faces, scratch, device)?;
+        Self::with(run, session)
+    }
+
+    fn with(run: Run, session: Session) -> Result<Self> {
         let test = session.data(&run)?.split(Split::Test)?;
         if test.is_empty() {
-            return Err(input("the run has no test face to explore"));
+            return Err(input("there is no test face to explore"));
         }
         session.trained(&run)?;
         let key = file_sha256(&run.path(MODEL))?[..16].to_owned();
