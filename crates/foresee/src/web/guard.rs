@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
@@ -104,10 +104,9 @@ impl Guard {
                  --public-url gave it: open the link that it printed",
             );
         }
-        if let Some(origin) = headers.get(header::ORIGIN) {
-            if !origin.to_str().is_ok_and(|origin| self.is_own(origin)) {
-                return forbidden("pages from elsewhere may not ask this server");
-            }
+        let is_own = |origin: &HeaderValue| origin.to_str().is_ok_and(|origin| self.is_own(origin));
+        if !headers.get(header::ORIGIN).is_none_or(is_own) {
+            return forbidden("pages from elsewhere may not ask this server");
         }
         let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
         let opens_page = *method == Method::GET && uri.path() == "/";
