@@ -38,9 +38,9 @@ pub(super) fn page(opened: &Opened, view: &View, problem: Option<&str>) -> Resul
                 }
                 @if let Some(compaction) = compaction(opened) {
                     p.synthetic {
-                        "This network was " (compaction) ". What was left out hardly varied on clean \
-                         faces. Under noise, tone curves and pruning the network it was made from \
-                         may answer otherwise."
+                        "This network was " (compaction)
+                        ". What was left out hardly varied on clean faces. Under noise, tone \
+                         curves and pruning the network it was made from may answer otherwise."
                     }
                 }
                 @if let Some(problem) = problem {
