@@ -36,8 +36,8 @@ fn results(graph: &Graph, x: &Var, vars: &[Var], changed: &[ValueId]) -> AnyResu
     assert_eq!((moments.len(), moments[0].0), (1, graph.find_node("norm")?));
     let gradients = values[0].sqr()?.sum_all()?.backward()?;
     let mut found = vec![values[0].flatten_all()?.to_vec1()?, moments[0].1.variance.to_vec1()?];
-    for var in [&[x.clone()], vars].concat() {
-        found.push(gradients.get(&var).ok_or("no gradient")?.flatten_all()?.to_vec1()?);
+    for var in std::iter::once(x).chain(vars) {
+        found.push(gradients.get(var).ok_or("no gradient")?.flatten_all()?.to_vec1()?);
     }
     Ok(found)
 }
