@@ -1,5 +1,7 @@
 //! A system whose weights are variables.
 
+use std::cell::RefCell;
+
 use candle_core::{DType, Device, Tensor, Var};
 use foresee_graph::{Graph, TrainingPass, ValueId};
 
@@ -123,27 +125,50 @@ impl Baseline {
         Ok(self.graph.given(&[images.to_dtype(dtype)?])?)
     }
 
-    /// The graph's outputs in training mode. `see` is shown each value that is computed.
-    pub(crate) fn forward_train(
-        &self,
-        images: &Tensor,
-        step: usize,
-        see: &dyn Fn(&str, &Tensor) -> Result<()>,
-    ) -> Result<TrainingPass> {
+    /// The graph's outputs in training mode.
+    pub(crate) fn forward_train(&self, images: &Tensor, step: usize) -> Result<TrainingPass> {
+        let dropped: Vec<ValueId> = self.dropout.iter().map(|dropout| dropout.value).collect();
+        let drop = |value: ValueId, x: &Tensor| self.drop(value, x, step);
+        Ok(self.graph.evaluate_training(
+            &self.given_with_weights(images)?,
+            self.graph.outputs(),
+            &dropped,
+            &drop,
+        )?)
+    }
+
+    /// The name of the first value, in the order of the computation, that is not finite in training
+    /// mode; `None` if all are.
+    pub(crate) fn first_not_finite(&self, images: &Tensor) -> Result<Option<String>> {
+        let first = RefCell::new(None);
+        let see = |value: ValueId, x: &Tensor| {
+            let finite = is_finite(x).map_err(candle_core::Error::wrap)?;
+            if !finite && first.borrow().is_none() {
+                first.replace(Some(self.graph.value(value).name.clone()));
+            }
+            Ok(x.clone())
+        };
+        let all: Vec<ValueId> = self.graph.values().map(|(value, _)| value).collect();
+        let given = self.given_with_weights(images)?;
+        self.graph.evaluate_training(&given, self.graph.outputs(), &all, &see)?;
+        Ok(first.into_inner())
+    }
+
+    fn given_with_weights(&self, images: &Tensor) -> Result<Vec<(ValueId, Tensor)>> {
         let mut given = self.given(images)?;
         let weights = self.weights.iter();
         given.extend(weights.map(|weight| (weight.value, weight.var.as_tensor().clone())));
-        let map = |value: ValueId, x: &Tensor| -> foresee_graph::Result<Option<Tensor>> {
-            let name = &self.graph.value(value).name;
-            see(name, x).map_err(candle_core::Error::wrap)?;
-            let Some(layer) = self.dropout.iter().position(|dropout| dropout.value == value) else {
-                return Ok(None);
-            };
-            let probability = self.dropout[layer].probability;
-            let mask = dropout_mask(self.seed, step, layer, probability, x)?;
-            Ok(Some((x * mask)?))
+        Ok(given)
+    }
+
+    /// A value after dropout.
+    fn drop(&self, value: ValueId, x: &Tensor, step: usize) -> foresee_graph::Result<Tensor> {
+        let layers = self.dropout.iter().enumerate();
+        let Some((layer, dropout)) = layers.into_iter().find(|(_, of)| of.value == value) else {
+            return Ok(x.clone());
         };
-        Ok(self.graph.evaluate_training(&given, self.graph.outputs(), &map)?)
+        let mask = dropout_mask(self.seed, step, layer, dropout.probability, x)?;
+        Ok((x * mask)?)
     }
 
     /// Moves the running moments towards a batch's, with the unbiased variance, as PyTorch does.

@@ -1,7 +1,5 @@
 //! A system in training.
 
-use std::cell::RefCell;
-
 use candle_core::{Tensor, Var};
 use foresee_model::{Batch, Pass, Result as TrainResult, TrainConfig, Trainable};
 
@@ -35,7 +33,7 @@ impl Trainable for Baseline {
     }
 
     fn pass(&self, _: &mut (), batch: &Batch, _: &TrainConfig, step: usize) -> TrainResult<Pass> {
-        let pass = self.forward_train(batch.images, step, &|_, _| Ok(()))?;
+        let pass = self.forward_train(batch.images, step)?;
         self.update_running(&pass)?;
         let loss = self.system().loss(&pass.values, batch)?;
         let mask_mean = self.system().mask(&pass.values).map(Tensor::mean_all).transpose()?;
@@ -57,16 +55,8 @@ impl Trainable for Baseline {
                 return Ok(name);
             }
         }
-        let first = RefCell::new(None);
-        let see = |name: &str, value: &Tensor| {
-            if first.borrow().is_none() && !is_finite(value)? {
-                first.replace(Some(format!("the output of {name}")));
-            }
-            Ok(())
-        };
-        // Dropout is that of another step: it makes no value finite or not, but in the rare case
-        // that it drops the value itself.
-        self.forward_train(batch.images, 0, &see)?;
-        Ok(first.into_inner().unwrap_or_else(|| "the loss".into()))
+        // Without dropout, which makes no value infinite.
+        let first = self.first_not_finite(batch.images)?;
+        Ok(first.map_or("the loss".into(), |name| format!("the output of {name}")))
     }
 }

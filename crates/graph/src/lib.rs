@@ -47,4 +47,4 @@ pub use op::{
 };
 pub use paper::attention_network;
 pub use shapes::Shapes;
-pub use training::TrainingPass;
+pub use training::{Change, TrainingPass};

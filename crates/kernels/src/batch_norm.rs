@@ -43,6 +43,30 @@ pub fn batch_norm(
     beta: &Tensor,
     epsilon: f64,
 ) -> Result<(Tensor, Moments)> {
+    apply(x, gamma, beta, epsilon, false)
+}
+
+/// [`batch_norm`] and max(y, 0) of its result y, with a gradient of 0 at 0: one pass over the data
+/// less, and y need not be kept.
+///
+/// # Errors
+/// As [`batch_norm`].
+pub fn batch_norm_relu(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+) -> Result<(Tensor, Moments)> {
+    apply(x, gamma, beta, epsilon, true)
+}
+
+fn apply(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    relu: bool,
+) -> Result<(Tensor, Moments)> {
     let &[images, channels, ..] = x.dims() else {
         return Err(shape(NAME, "x", "[B, C, ...]", x));
     };
@@ -56,7 +80,7 @@ pub fn batch_norm(
     }
     floats(NAME, &[x, gamma, beta])?;
     if !cpu_kernel_takes(&[x, gamma, beta]) {
-        return compose(x, gamma, beta, epsilon);
+        return compose(x, gamma, beta, epsilon, relu);
     }
     let x = x.contiguous()?;
     let instructions = Instructions::current();
@@ -67,6 +91,7 @@ pub fn batch_norm(
         images,
         mean: single(&mean),
         inverse: variance.iter().map(inverse).collect(),
+        relu,
         instructions,
     };
     let moments = Moments {
@@ -78,7 +103,13 @@ pub fn batch_norm(
 }
 
 /// The same of candle's operations, for any type and device.
-fn compose(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64) -> Result<(Tensor, Moments)> {
+fn compose(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    relu: bool,
+) -> Result<(Tensor, Moments)> {
     let (images, channels) = (x.dims()[0], x.dims()[1]);
     let wide = x.reshape((images, channels, x.elem_count() / (images * channels)))?;
     let along = |v: &Tensor| v.reshape((1, channels, 1));
@@ -86,7 +117,10 @@ fn compose(x: &Tensor, gamma: &Tensor, beta: &Tensor, epsilon: f64) -> Result<(T
     let centred = wide.broadcast_sub(&mean)?;
     let variance = centred.sqr()?.mean_keepdim((0, 2))?;
     let normal = centred.broadcast_div(&(&variance + epsilon)?.sqrt()?)?;
-    let y = normal.broadcast_mul(&along(gamma)?)?.broadcast_add(&along(beta)?)?;
+    let mut y = normal.broadcast_mul(&along(gamma)?)?.broadcast_add(&along(beta)?)?;
+    if relu {
+        y = y.le(0f64)?.where_cond(&y.detach().zeros_like()?, &y)?;
+    }
     let moments = Moments {
         mean: mean.detach().flatten_all()?,
         variance: variance.detach().flatten_all()?,
@@ -128,6 +162,8 @@ struct BatchNorm {
     mean: Vec<f32>,
     /// 1/√(variance + ε)
     inverse: Vec<f32>,
+    /// Whether a ReLU follows.
+    relu: bool,
     instructions: Instructions,
 }
 
@@ -136,27 +172,36 @@ impl BatchNorm {
         self.mean.len()
     }
 
-    /// y = x·scale + shift.
+    /// Values of one channel of one image, of so many of all.
+    fn pixels(&self, values: usize) -> usize {
+        values / (self.images * self.channels())
+    }
+
+    /// The normalisation of a channel as a line, before the ReLU.
+    fn line(&self, c: usize, gamma: &[f32], beta: &[f32]) -> Line {
+        let scale = gamma[c] * self.inverse[c];
+        Line { scale, shift: beta[c] - self.mean[c] * scale }
+    }
+
     fn forward(&self, x: &[f32], gamma: &[f32], beta: &[f32]) -> Vec<f32> {
-        let pixels = x.len() / (self.images * self.channels());
+        let pixels = self.pixels(x.len());
         let mut y = vec![0f32; x.len()];
         y.par_chunks_mut(pixels).zip(x.par_chunks(pixels)).enumerate().for_each(|(at, (y, x))| {
-            let c = at % self.channels();
-            let scale = gamma[c] * self.inverse[c];
-            let line = Line { of_x: scale, of_g: 0., constant: beta[c] - self.mean[c] * scale };
-            self.instructions.dispatch(Apply { x, g: x, y, line });
+            let line = self.line(at % self.channels(), gamma, beta);
+            self.instructions.dispatch(Forward { x, y, line, relu: self.relu });
         });
         y
     }
 
-    /// The gradients of γ and β: Σ g·x̂ and Σ g of each channel.
-    fn sums(&self, x: &[f32], g: &[f32]) -> (Vec<f64>, Vec<f64>) {
-        let pixels = x.len() / (self.images * self.channels());
+    /// The gradients of γ and β: Σ g·x̂ and Σ g of each channel, with g that of before the ReLU.
+    fn sums(&self, x: &[f32], gamma: &[f32], beta: &[f32], g: &[f32]) -> (Vec<f64>, Vec<f64>) {
+        let pixels = self.pixels(x.len());
         let of_channel = |c: usize| {
+            let line = self.relu.then(|| self.line(c, gamma, beta));
             let at = (0..self.images).map(|b| b * self.channels() + c);
             let sums = at.map(|at| {
                 let (x, g) = (plane(x, at, pixels), plane(g, at, pixels));
-                self.instructions.dispatch(GradientSums { x, g, centre: self.mean[c] })
+                self.instructions.dispatch(GradientSums { x, g, line, centre: self.mean[c] })
             });
             let (of_gamma, of_beta) = sums.fold((0., 0.), |(a, b), (x, y)| (a + x, b + y));
             (of_gamma * f64::from(self.inverse[c]), of_beta)
@@ -169,20 +214,22 @@ impl BatchNorm {
         &self,
         x: &[f32],
         gamma: &[f32],
+        beta: &[f32],
         g: &[f32],
         (of_gamma, of_beta): (&[f64], &[f64]),
     ) -> Vec<f32> {
-        let pixels = x.len() / (self.images * self.channels());
+        let pixels = self.pixels(x.len());
         let count = (self.images * pixels) as f64;
         let mut dx = vec![0f32; x.len()];
         let planes = x.par_chunks(pixels).zip(g.par_chunks(pixels));
         dx.par_chunks_mut(pixels).zip(planes).enumerate().for_each(|(at, (dx, (x, g)))| {
             let c = at % self.channels();
             let scale = f64::from(gamma[c]) * f64::from(self.inverse[c]);
-            let of_x = -scale * f64::from(self.inverse[c]) * of_gamma[c] / count;
-            let constant = -scale * of_beta[c] / count - of_x * f64::from(self.mean[c]);
-            let line = Line { of_x: of_x as f32, of_g: scale as f32, constant: constant as f32 };
-            self.instructions.dispatch(Apply { x, g, y: dx, line });
+            let by_x = -scale * f64::from(self.inverse[c]) * of_gamma[c] / count;
+            let constant = -scale * of_beta[c] / count - by_x * f64::from(self.mean[c]);
+            let line = self.relu.then(|| self.line(c, gamma, beta));
+            let factors = [scale as f32, by_x as f32, constant as f32];
+            self.instructions.dispatch(InputGradient { x, g, dx, line, factors });
         });
         dx
     }
@@ -214,11 +261,13 @@ impl CustomOp3 for BatchNorm {
         _out: &Tensor,
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (dx, dgamma, dbeta) = with_slices([x, gamma, g], |[x_of, gamma_of, g]| {
-            let (dgamma, dbeta) = self.sums(x_of, g);
-            let dx = || self.input_gradient(x_of, gamma_of, g, (&dgamma, &dbeta));
-            (x.track_op().then(dx), dgamma, dbeta)
-        })?;
+        let (dx, dgamma, dbeta) =
+            with_slices([x, gamma, beta, g], |[of_x, of_gamma, of_beta, g]| {
+                let (dgamma, dbeta) = self.sums(of_x, of_gamma, of_beta, g);
+                let sums = (&dgamma[..], &dbeta[..]);
+                let dx = || self.input_gradient(of_x, of_gamma, of_beta, g, sums);
+                (x.track_op().then(dx), dgamma, dbeta)
+            })?;
         let dx = dx.map(|dx| Tensor::from_vec(dx, x.shape(), &Device::Cpu)).transpose()?;
         let vector = |of: &Tensor, values: Vec<f64>| {
             let single = || values.iter().map(|&v| v as f32).collect::<Vec<_>>();
@@ -228,29 +277,71 @@ impl CustomOp3 for BatchNorm {
     }
 }
 
-/// y = x·of_x + g·of_g + constant.
+/// y = x·scale + shift.
 #[derive(Debug, Clone, Copy)]
 struct Line {
-    of_x: f32,
-    of_g: f32,
-    constant: f32,
+    scale: f32,
+    shift: f32,
 }
 
-struct Apply<'a> {
+impl Line {
+    #[inline(always)]
+    fn at(self, x: f32) -> f32 {
+        x * self.scale + self.shift
+    }
+
+    /// g where the line is above 0 at x, else 0: the gradient of before the ReLU.
+    #[inline(always)]
+    fn open(self, x: f32, g: f32) -> f32 {
+        if self.at(x) > 0. { g } else { 0. }
+    }
+}
+
+struct Forward<'a> {
     x: &'a [f32],
-    g: &'a [f32],
     y: &'a mut [f32],
     line: Line,
+    relu: bool,
 }
 
-impl WithSimd for Apply<'_> {
+impl WithSimd for Forward<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Line { of_x, of_g, constant } = self.line;
-        for ((y, x), g) in self.y.iter_mut().zip(self.x).zip(self.g) {
-            *y = x * of_x + g * of_g + constant;
+        let Self { x, y, line, relu } = self;
+        let values = y.iter_mut().zip(x);
+        match relu {
+            false => values.for_each(|(y, &x)| *y = line.at(x)),
+            // What is NaN stays NaN.
+            true => values.for_each(|(y, &x)| {
+                let v = line.at(x);
+                *y = if v <= 0. { 0. } else { v };
+            }),
+        }
+    }
+}
+
+/// dx = g·factors[0] + x·factors[1] + factors[2], with g that of before the ReLU, which has a line.
+struct InputGradient<'a> {
+    x: &'a [f32],
+    g: &'a [f32],
+    dx: &'a mut [f32],
+    line: Option<Line>,
+    factors: [f32; 3],
+}
+
+impl WithSimd for InputGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { x, g, dx, line, factors: [of_g, of_x, constant] } = self;
+        let values = dx.iter_mut().zip(x.iter().zip(g));
+        let at = |x: f32, g: f32| g * of_g + x * of_x + constant;
+        match line {
+            None => values.for_each(|(dx, (&x, &g))| *dx = at(x, g)),
+            Some(line) => values.for_each(|(dx, (&x, &g))| *dx = at(x, line.open(x, g))),
         }
     }
 }
@@ -282,10 +373,11 @@ impl WithSimd for Deviations<'_> {
     }
 }
 
-/// Σ g·(x - centre) and Σ g.
+/// Σ g·(x - centre) and Σ g, with g that of before the ReLU, which has a line.
 struct GradientSums<'a> {
     x: &'a [f32],
     g: &'a [f32],
+    line: Option<Line>,
     centre: f32,
 }
 
@@ -294,24 +386,33 @@ impl WithSimd for GradientSums<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> (f64, f64) {
-        let Self { x, g, centre } = self;
-        let mut products = [0f64; LANES];
-        let mut sums = [0f64; LANES];
-        let (xs, x_rest) = x.as_chunks::<LANES>();
-        let (gs, g_rest) = g.as_chunks::<LANES>();
-        let rest = x_rest.iter().zip(g_rest);
-        for (x, g) in xs.iter().zip(gs) {
-            for lane in 0..LANES {
-                products[lane] += f64::from(g[lane]) * f64::from(x[lane] - centre);
-                sums[lane] += f64::from(g[lane]);
-            }
+        let Self { x, g, line, centre } = self;
+        match line {
+            None => sums(x, g, centre, |_, g| g),
+            Some(line) => sums(x, g, centre, |x, g| line.open(x, g)),
         }
-        for (lane, (x, g)) in rest.enumerate() {
-            products[lane] += f64::from(*g) * f64::from(x - centre);
-            sums[lane] += f64::from(*g);
-        }
-        (products.iter().sum(), sums.iter().sum())
     }
+}
+
+#[inline(always)]
+fn sums(x: &[f32], g: &[f32], centre: f32, open: impl Fn(f32, f32) -> f32) -> (f64, f64) {
+    let mut products = [0f64; LANES];
+    let mut sums = [0f64; LANES];
+    let (xs, x_rest) = x.as_chunks::<LANES>();
+    let (gs, g_rest) = g.as_chunks::<LANES>();
+    for (x, g) in xs.iter().zip(gs) {
+        for lane in 0..LANES {
+            let g = f64::from(open(x[lane], g[lane]));
+            products[lane] += g * f64::from(x[lane] - centre);
+            sums[lane] += g;
+        }
+    }
+    for (lane, (&x, &g)) in x_rest.iter().zip(g_rest).enumerate() {
+        let g = f64::from(open(x, g));
+        products[lane] += g * f64::from(x - centre);
+        sums[lane] += g;
+    }
+    (products.iter().sum(), sums.iter().sum())
 }
 
 #[cfg(test)]
@@ -348,15 +449,37 @@ mod tests {
             let vector = || Tensor::randn(0f32, 1., shape[1], &Device::Cpu);
             let (gamma, beta) = (vector()?, vector()?);
             let tensors = [&x, &gamma, &beta, &weights];
-            let kernel = all(|x, g, b| batch_norm(x, g, b, 0.1), tensors, DType::F32)?;
-            let wide = all(|x, g, b| batch_norm(x, g, b, 0.1), tensors, DType::F64)?;
-            for (kernel, wide) in kernel.iter().zip(&wide) {
-                assert_eq!(kernel.len(), wide.len());
-                for (a, b) in kernel.iter().zip(wide) {
-                    assert!((a - b).abs() < 2e-5 * b.abs().max(1.), "{a} and {b} of {shape:?}");
+            for norm in [batch_norm, batch_norm_relu] {
+                let kernel = all(|x, g, b| norm(x, g, b, 0.1), tensors, DType::F32)?;
+                let wide = all(|x, g, b| norm(x, g, b, 0.1), tensors, DType::F64)?;
+                for (kernel, wide) in kernel.iter().zip(&wide) {
+                    assert_eq!(kernel.len(), wide.len());
+                    for (a, b) in kernel.iter().zip(wide) {
+                        let off = (a - b).abs() / b.abs().max(1.);
+                        assert!(off < 2e-5, "{a} and {b} of {shape:?}");
+                    }
                 }
             }
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_relu_follows() -> AnyResult {
+        // The mean is 2, and the variance 2/3 with ε is 1: -1, 0, 1, of which the last is open.
+        let x = Var::new(&[[1f32], [2.], [3.]], &Device::Cpu)?;
+        let gamma = Var::new(&[2f32], &Device::Cpu)?;
+        let beta = Var::new(&[0f32], &Device::Cpu)?;
+        let (y, _) = batch_norm_relu(&x, &gamma, &beta, 1. / 3.)?;
+        assert_eq!(y.to_vec2::<f32>()?, [[0.], [0.], [2.]]);
+        let gradients = y.sum_all()?.backward()?;
+        let of = |var: &Var| gradients.get(var).map(|g| g.to_vec1::<f32>()).transpose();
+        assert_eq!(of(&beta)?, Some(vec![1.]));
+        assert_eq!(of(&gamma)?, Some(vec![1.]));
+        // What is not a number does not become 0.
+        let nan = Tensor::new(&[[f32::NAN], [1.]], &Device::Cpu)?;
+        let (y, _) = batch_norm_relu(&nan, &gamma, &beta, 0.)?;
+        assert!(y.flatten_all()?.to_vec1::<f32>()?.iter().all(|v| v.is_nan()));
         Ok(())
     }
 

@@ -31,7 +31,7 @@ mod upsample;
 mod window_pool;
 
 pub use adamw::{AdamWStep, adamw_step, moving_average};
-pub use batch_norm::batch_norm;
+pub use batch_norm::{batch_norm, batch_norm_relu};
 pub use conv::conv2d;
 pub use convolution::{ConvOptions, convolution};
 pub use curve::{ClosedForm, Identity, ToneCurve};

@@ -53,12 +53,14 @@ impl Inputs<'_> {
     }
 }
 
-/// A batch norm in training mode, and the moments of its batch.
+/// A batch norm in training mode, with the ReLU that follows it if one does, and the moments of its
+/// batch.
 pub(crate) fn normalize_batch(
     inputs: &[Option<Tensor>],
     epsilon: f64,
+    relu: bool,
 ) -> Forward<(Tensor, Moments)> {
-    norm::batch_norm_training(&Inputs(inputs), epsilon)
+    norm::batch_norm_training(&Inputs(inputs), epsilon, relu)
 }
 
 impl Op {

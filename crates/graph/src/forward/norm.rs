@@ -26,8 +26,13 @@ pub(super) fn batch_norm(inputs: &Inputs, epsilon: f64) -> Forward<Tensor> {
     })
 }
 
-/// The same in training mode: with the mean and the variance of the batch, which are given back.
-pub(super) fn batch_norm_training(inputs: &Inputs, epsilon: f64) -> Forward<(Tensor, Moments)> {
+/// The same in training mode: with the mean and the variance of the batch, which are given back. A
+/// ReLU can follow.
+pub(super) fn batch_norm_training(
+    inputs: &Inputs,
+    epsilon: f64,
+    relu: bool,
+) -> Forward<(Tensor, Moments)> {
     let names = ["x", "weight", "bias", "mean", "variance"];
     let (x, [weight, bias, _, _]) = channelwise(inputs, names)?;
     let count = x.elem_count() / x.dims()[1].max(1);
@@ -35,7 +40,10 @@ pub(super) fn batch_norm_training(inputs: &Inputs, epsilon: f64) -> Forward<(Ten
         let expected = "a training needs at least two, of more images or of larger ones";
         return Err(impossible("the number of values of a channel", count, expected));
     }
-    Ok(foresee_kernels::batch_norm(&x, &weight, &bias, epsilon)?)
+    Ok(match relu {
+        true => foresee_kernels::batch_norm_relu(&x, &weight, &bias, epsilon)?,
+        false => foresee_kernels::batch_norm(&x, &weight, &bias, epsilon)?,
+    })
 }
 
 /// weight·(x - mean)/√(variance + ε) + bias over the dimensions from `axis` on, with a weight and a
