@@ -35,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "foresee-active",
             "foresee-analysis",
             "foresee-attribution",
+            "foresee-baselines",
             "foresee-celeba",
             "foresee-data",
             "foresee-files",

@@ -7,12 +7,37 @@ use candle_core::{DType, Device, Tensor};
 use foresee_celeba::{ATTRIBUTES, Batch, CelebA, Crop, Normalisation, Preprocessing};
 use foresee_model::{ModelCard, Network};
 
+use crate::config::SystemName;
 use crate::error::{Result, input};
 use crate::faces;
 use crate::run::Run;
 
 /// The file of the trained network in a run's folder.
 pub(crate) const MODEL: &str = "model.safetensors";
+
+/// The file of a network that the paper's is compared with.
+pub(crate) const NETWORK: &str = "network.onnx";
+
+/// What the images of a run go through before its network sees them.
+pub(crate) fn images_of(run: &Run) -> Preprocessing {
+    let config = &run.manifest.config.data;
+    let normalisation = Normalisation::default();
+    Preprocessing { crop: config.crop, image_size: config.image_size, normalisation }
+}
+
+/// Makes sure that the network of a run is the paper's, which most commands are for.
+pub(crate) fn check_is_paper(run: &Run) -> Result<()> {
+    let system = run.manifest.config.system.name;
+    match system {
+        SystemName::Paper => Ok(()),
+        _ => Err(input(format!(
+            "the run in {} is of {}: this is for the paper's network; `predict`, `prune` and \
+             `explain` take its network.onnx with --model",
+            run.folder().display(),
+            system.title()
+        ))),
+    }
+}
 
 /// The faces, the network and the device of a run. Faces and network are opened when a stage first
 /// needs them.
@@ -55,6 +80,7 @@ impl Session {
         if let Some(trained) = self.trained.get() {
             return Ok(trained);
         }
+        check_is_paper(run)?;
         let (network, card) = Network::load(&run.path(MODEL), &self.device)?;
         let preprocessing = preprocessing(&card);
         let trained = Trained { network: network.frozen(), card, preprocessing };

@@ -6,6 +6,7 @@ mod attributes;
 mod attribution;
 mod channels;
 mod claims;
+mod comparison;
 mod faces;
 mod learning;
 mod masks;
@@ -29,6 +30,7 @@ pub use self::attribution::{
 };
 pub use self::channels::{Channel, ChannelCorrelation};
 pub use self::claims::ClaimRow;
+pub use self::comparison::{ConditionRow, JudgedImage, SystemAttribute, SystemCost, SystemRow};
 pub use self::faces::{BadImage, FacePixels, PixelLabel};
 pub use self::learning::{LearningPoint, LearningSummary};
 pub use self::masks::{

@@ -12,7 +12,7 @@ use crate::error::{Result, input};
 use crate::faces::FacesFolder;
 use crate::program::program;
 use crate::run::{Run, Stage, owner};
-use crate::session::MODEL;
+use crate::session::{MODEL, check_is_paper};
 
 /// A run's folder and a device.
 #[derive(Args)]
@@ -74,6 +74,7 @@ impl RunArgs {
 /// A run whose network is trained, opened to read in it.
 pub(crate) fn trained_run(folder: &Path) -> Result<Run> {
     let run = Run::open(folder)?;
+    check_is_paper(&run)?;
     match run.made(Stage::Train, MODEL) {
         true => Ok(run),
         false => Err(input(format!(

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::artifacts::{
     Accuracy, Artifact, AttributeAccuracy, AttributionCheck, AttributionScore, Channel,
     GroupMember, PermutedParts, PruningCurves, RandomisedStep, RegressionReport, ScoredForecasts,
-    SurrogateRow, TopChannel, TransformationChoice, TransformationCurves,
+    SurrogateRow, SystemCost, TopChannel, TransformationChoice, TransformationCurves,
 };
 use crate::error::{Result, input};
 use crate::output::{OutputFile, print};
@@ -247,6 +247,7 @@ impl RunDocument {
                 self.add::<PermutedParts>(run, stage)?;
                 self.add::<Vec<SurrogateRow>>(run, stage)?;
             }
+            Stage::Judge => self.add::<Vec<SystemCost>>(run, stage)?,
             Stage::Figures => {}
         }
         Ok(self)

@@ -3,6 +3,7 @@
 mod arguments;
 mod attribute;
 mod compact;
+mod compare;
 mod completions;
 mod data;
 mod dry_run;
@@ -200,6 +201,18 @@ pub enum Command {
     ///   foresee fidelity --celeba ~/data/celeba --out runs/fidelity --seeds 3 --budget 480
     #[command(verbatim_doc_comment)]
     Fidelity(fidelity::FidelityArgs),
+    /// Train the systems of the paper's Table 3 on the same faces, and compare them.
+    ///
+    /// Accuracy with intervals over seeds and images, costs, noise, pruning, and how well it is
+    /// forecast what pruning changes. Each training is a run of its own, so that it goes on where it
+    /// was interrupted, and can be an element of an array job (--list, --only, --analyse). Without
+    /// --celeba it compares on synthetic faces.
+    ///
+    ///   foresee compare --celeba ~/data/celeba --out runs/compare
+    ///   foresee compare --celeba ~/data/celeba --out runs/compare --passes resnet101=5
+    ///   foresee compare --celeba ~/data/celeba --out runs/compare --only 7
+    #[command(verbatim_doc_comment)]
+    Compare(compare::CompareArgs),
     /// Active learning: which faces should be labelled next? Learning curves of strategies.
     ///
     /// Each strategy begins with the same random labels, trains a network from scratch, chooses
@@ -281,6 +294,7 @@ pub fn run(command: Command) -> Result<()> {
         Command::Study(command) => study::study(&command),
         Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Compact(args) => compact::compact(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Export(args) => export::export(&args),
         Command::Fidelity(args) => fidelity::fidelity(&args),
         Command::Label(args) => label::label(&args),

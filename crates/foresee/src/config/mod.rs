@@ -3,6 +3,7 @@
 
 mod merge;
 mod sections;
+mod system;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +21,7 @@ pub(crate) use self::sections::{
     Attribute, Data, Figures, Measure, Model, Predict, Prune, Train, Transform, quoted,
     with_identity,
 };
+pub(crate) use self::system::{System, SystemName};
 use crate::error::{Result, input};
 
 /// Everything that decides a run besides the seed, the faces and the device.
@@ -28,6 +30,8 @@ use crate::error::{Result, input};
 pub struct Config {
     pub(crate) data: Data,
     pub(crate) model: Model,
+    #[serde(default = "system_of_quick")]
+    pub(crate) system: System,
     pub(crate) train: Train,
     pub(crate) measure: Measure,
     pub(crate) prune: Prune,
@@ -73,10 +77,13 @@ impl Config {
         Ok(Self { attribute, ..self.clone() })
     }
 
-    /// What decides a run, as `section.key` and value: all settings but those of the figures.
+    /// What decides a run, as `section.key` and value: all settings but those of the figures, and
+    /// of other systems than the paper's network if it is that.
     pub(crate) fn identity(&self) -> Result<Vec<(String, String)>> {
+        let is_paper = self.system.name == SystemName::Paper;
         let mut keys = self.keys()?;
         keys.retain(|(key, _)| !key.starts_with("figures."));
+        keys.retain(|(key, _)| !is_paper || !key.starts_with("system."));
         Ok(keys)
     }
 
@@ -117,14 +124,26 @@ impl Config {
     }
 }
 
+/// The sections of the profile `quick` that manifests of before do not have.
+#[derive(Deserialize)]
+struct Added {
+    figures: Figures,
+    system: System,
+}
+
+fn added() -> Added {
+    let quick: std::result::Result<Added, _> = toml::from_str(PROFILES[0].1);
+    quick.expect("the built-in profile `quick` has all sections")
+}
+
 /// The section `figures` of the profile `quick`.
 fn figures_of_quick() -> Figures {
-    #[derive(Deserialize)]
-    struct Only {
-        figures: Figures,
-    }
-    let quick: std::result::Result<Only, _> = toml::from_str(PROFILES[0].1);
-    quick.expect("the built-in profile `quick` has all sections").figures
+    added().figures
+}
+
+/// The section `system` of the profile `quick`.
+fn system_of_quick() -> System {
+    added().system
 }
 
 /// All keys of a profile: what it states, and what `quick` states otherwise.

@@ -113,6 +113,7 @@ impl Config {
     pub(super) fn check(&self) -> Result<()> {
         self.model.check()?;
         self.data.check()?;
+        self.system.check(&self.data)?;
         self.train.check()?;
         self.measure.check()?;
         between("prune.step", self.prune.step, 1, 4096)?;

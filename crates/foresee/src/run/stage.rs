@@ -28,10 +28,12 @@ pub enum Stage {
     Attribute,
     /// Draws figures, tables and the report.
     Figures,
+    /// What `compare` measures of a system; it is in no other run.
+    Judge,
 }
 
 impl Stage {
-    /// All, first to last.
+    /// All of a run of `reproduce`, first to last.
     pub const ALL: [Self; 7] = [
         Self::Train,
         Self::Measure,
@@ -52,6 +54,7 @@ impl Stage {
             Self::Predict => "predict",
             Self::Attribute => "attribute",
             Self::Figures => "figures",
+            Self::Judge => "judge",
         }
     }
 }

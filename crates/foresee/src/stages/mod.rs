@@ -3,6 +3,7 @@
 pub(crate) mod adopt;
 pub(crate) mod attribute;
 pub(crate) mod figures;
+pub(crate) mod judge;
 pub(crate) mod measure;
 pub(crate) mod plan;
 pub(crate) mod predict;
@@ -15,7 +16,7 @@ use std::path::Path;
 use anyhow::Context;
 use foresee_celeba::{CelebA, synthetic};
 
-use crate::config::Config;
+use crate::config::{Config, SystemName};
 use crate::device::device;
 use crate::error::{Result, input};
 use crate::faces::{self, FacesFolder};
@@ -31,6 +32,26 @@ pub(crate) fn run_all(
     seed: u64,
     device_name: &str,
 ) -> Result<Run> {
+    if config.system.name != SystemName::Paper {
+        return Err(input(format!(
+            "system.name = {}: all stages are for the paper's network; `train --system` and \
+             `compare` train others",
+            config.system.name.id()
+        )));
+    }
+    let (mut run, session) = begin(config, folder, out, seed, device_name)?;
+    all(&mut run, &session)?;
+    Ok(run)
+}
+
+/// Begins a run, or opens the one that the folder holds if that is the same.
+pub(crate) fn begin(
+    config: Config,
+    folder: Option<&FacesFolder>,
+    out: &Path,
+    seed: u64,
+    device_name: &str,
+) -> Result<(Run, Session)> {
     let device = device(device_name)?;
     check_names(folder, out)?;
     if !Manifest::exists(out) {
@@ -43,9 +64,8 @@ pub(crate) fn run_all(
     };
     tracing::info!("{}", record.description());
     check_faces_of_figures(&config, &data)?;
-    let mut run = Run::begin(lock, out, config, seed, device_name, record)?;
-    all(&mut run, &Session::with_data(device, data))?;
-    Ok(run)
+    let run = Run::begin(lock, out, config, seed, device_name, record)?;
+    Ok((run, Session::with_data(device, data)))
 }
 
 /// What the last stage would refuse is refused before the first.

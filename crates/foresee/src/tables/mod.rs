@@ -2,7 +2,7 @@
 
 mod attribution;
 mod predictability;
-mod published;
+pub(crate) mod published;
 mod regression;
 mod table1;
 mod table2;

@@ -42,7 +42,7 @@ fn read<R: Record>(text: &str) -> Result<Vec<R>> {
 }
 
 /// The paper's Table 3.
-pub(super) fn table3() -> Result<Vec<CitedAccuracy>> {
+pub(crate) fn table3() -> Result<Vec<CitedAccuracy>> {
     read(TABLE3)
 }
 

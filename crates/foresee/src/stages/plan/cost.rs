@@ -244,6 +244,8 @@ impl Work<'_> {
             }
             Stage::Attribute => self.attribution(pace),
             Stage::Figures => FIGURES,
+            // It is in no run that is planned.
+            Stage::Judge => 0.,
         };
         let basis = match stage {
             Stage::Train if self.may_sleep() => Basis::DenseSteps,

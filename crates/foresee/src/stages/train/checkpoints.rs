@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use foresee_files::write_atomic;
-use foresee_model::Trainer;
+use foresee_model::{Trainable, Trainer};
 
 use super::history::History;
 use crate::error::Result;
@@ -13,7 +13,10 @@ use crate::run::Run;
 use crate::run::checkpoint_files::{NEWEST, PREVIOUS, SECONDS, UNUSABLE};
 
 /// A trainer that goes on from the newest checkpoint that can be used, or else is `fresh`.
-pub(super) fn resume(run: &Run, fresh: impl Fn() -> Result<Trainer>) -> Result<(Trainer, History)> {
+pub(super) fn resume<N: Trainable>(
+    run: &Run,
+    fresh: impl Fn() -> Result<Trainer<N>>,
+) -> Result<(Trainer<N>, History)> {
     for file in [NEWEST, PREVIOUS] {
         let path = run.path(file);
         if !path.exists() {
@@ -65,7 +68,12 @@ impl Clock {
     }
 
     /// Writes a checkpoint and the history up to it.
-    pub fn save(&mut self, run: &Run, trainer: &Trainer, history: &History) -> Result<()> {
+    pub fn save<N: Trainable>(
+        &mut self,
+        run: &Run,
+        trainer: &Trainer<N>,
+        history: &History,
+    ) -> Result<()> {
         let start = Instant::now();
         let seconds = self.earlier_seconds + self.started.elapsed().as_secs_f64();
         history.save(run)?;

@@ -3,7 +3,7 @@
 use foresee_model::{Position, StepReport};
 
 use crate::artifacts::{AwakeRows, TrainingStep, Validation};
-use crate::config::Config;
+use crate::config::{Config, SystemName};
 use crate::error::Result;
 use crate::run::{Outputs, Run};
 
@@ -31,8 +31,8 @@ impl History {
         let mut validation: Vec<Validation> = run.read()?;
         validation.retain(|v| v.epochs_done <= at.epoch);
         // Without sleep, such a file is of another run.
-        let Config { model, train, .. } = &run.manifest.config;
-        let may_sleep = train.trainer.may_sleep(model);
+        let Config { model, system, train, .. } = &run.manifest.config;
+        let may_sleep = system.name == SystemName::Paper && train.trainer.may_sleep(model);
         let mut awake: Vec<AwakeRows> = if may_sleep { run.read()? } else { vec![] };
         awake.retain(|look| look.step < at.step);
         Ok(Self { steps, awake, validation })
@@ -73,17 +73,22 @@ impl History {
 
     /// Means over the last steps, for the progress bar.
     pub fn message(&self, config: &Config) -> String {
-        let Config { model, train, .. } = config;
+        let Config { model, system, train, .. } = config;
         let recent = &self.steps[self.steps.len().saturating_sub(RECENT)..];
         let mean = |value: fn(&TrainingStep) -> f64| {
             recent.iter().map(value).sum::<f64>() / recent.len().max(1) as f64
         };
+        let epoch = self.steps.last().map_or(0, |step| step.epoch) + 1;
+        let epochs = train.trainer.epochs;
+        if system.name != SystemName::Paper {
+            let (loss, accuracy) = (mean(|s| s.loss), 100. * mean(|s| s.batch_accuracy));
+            return format!("epoch {epoch}/{epochs}, loss {loss:.3}, accuracy {accuracy:.1} %");
+        }
         let masks = model.attributes * model.channels;
         let awake = |look: &AwakeRows| format!(", {} of {masks} masks awake", look.awake);
         format!(
-            "epoch {}/{}, loss {:.3} = {:.3} + {:.3} sparsity, accuracy {:.1} %, mask mean {:.3}{}",
-            self.steps.last().map_or(0, |step| step.epoch) + 1,
-            train.trainer.epochs,
+            "epoch {epoch}/{epochs}, loss {:.3} = {:.3} + {:.3} sparsity, accuracy {:.1} %, mask \
+             mean {:.3}{}",
             mean(|s| s.loss),
             mean(|s| s.classification_loss),
             mean(|s| s.sparsity_loss),

@@ -1,21 +1,25 @@
 //! Stage `train`: faces → `model.safetensors`, the history of the training, accuracies.
 
+mod baseline;
 mod checkpoints;
+mod classifier;
 mod history;
 mod training;
 
 use candle_core::Device;
 use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
-use foresee_model::{Crop, Metrics, ModelCard, Network, Predictions, majority_accuracy};
+use foresee_model::{Crop, Metrics, ModelCard, Network, Predictions, Trainer, majority_accuracy};
 
-use self::training::Training;
+pub(crate) use self::classifier::{Answers, Classifier, answer};
 pub(crate) use self::training::{MemoryNeed, VALIDATION_FACES};
+use self::training::{Training, report_memory};
 use crate::artifacts::{Accuracy, AttributeAccuracy};
+use crate::config::SystemName;
 use crate::error::Result;
 use crate::faces;
 use crate::progress::{Progress, Unit};
 use crate::run::{Inputs, Manifest, Outputs, Run, Stage, checkpoint_files};
-use crate::session::{MODEL, Session, check_finite, preprocessing};
+use crate::session::{MODEL, Session, preprocessing};
 
 /// The model's card came to state its conventions and a square crop without a new number: an older
 /// card is read as saying the same, so an older model is still what this stage makes. So it is
@@ -24,6 +28,14 @@ use crate::session::{MODEL, Session, check_finite, preprocessing};
 const FORMAT: u32 = 1;
 
 pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
+    match run.manifest.config.system.name {
+        SystemName::Paper => paper(run, session),
+        _ => baseline::stage(run, session),
+    }
+}
+
+/// Trains the paper's network.
+fn paper(run: &mut Run, session: &Session) -> Result<()> {
     let Manifest { seed, device, data, config, .. } = run.manifest.clone();
     let settings = (&config.data, &config.model, &config.train, seed, &data.sha256, &device);
     let inputs = Inputs { stage: Stage::Train, format: FORMAT, settings, reads: &[] };
@@ -32,7 +44,13 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let data = session.data(run)?;
         let train = faces::first(data.split(Split::Train)?, config.train.limit);
         let test = data.split(Split::Test)?;
-        let mut training = Training::start(run, data, &train, &session.device)?;
+        let fresh = |batches| {
+            let network = Network::new(config.model.clone(), seed, &session.device)?;
+            Ok(Trainer::new(network, config.train.trainer.clone(), batches)?)
+        };
+        let mut training = Training::start(run, data, &train, &session.device, &fresh)?;
+        let batch = config.train.batch_size.min(train.len());
+        report_memory(training.network(), batch, config.data.image_size, &session.device);
         outputs.add_earlier_seconds(training.earlier_seconds());
         training.run()?;
         let network = training.trained();
@@ -80,16 +98,7 @@ pub(crate) fn predict(
     preprocessing: &Preprocessing,
     device: &Device,
 ) -> Result<Predictions> {
-    let network = network.frozen();
-    let mut predictions = Predictions::default();
-    for batch in data.batches_in_order(faces, preprocessing, 32) {
-        let batch = batch?;
-        let output = network.forward(&batch.images.to_device(device)?)?;
-        check_finite(&output.logits, data, &batch)?;
-        predictions.add(&output.logits, &batch.labels)?;
-        progress.add(batch.faces.len(), String::new);
-    }
-    Ok(predictions)
+    answer(progress, &*network.answers(), data, faces, preprocessing, device)
 }
 
 fn write_accuracy(

@@ -7,8 +7,8 @@ use foresee_celeba::{BatchOptions, Cache, CelebA, Split};
 use foresee_model::{Network, Position, Trainer};
 
 use super::checkpoints::{self, Clock};
+use super::classifier::{Classifier, answer};
 use super::history::History;
-use super::{card, predict};
 use crate::artifacts::Validation;
 use crate::error::Result;
 use crate::faces;
@@ -16,45 +16,42 @@ use crate::interrupt::Patience;
 use crate::memory::{Available, available_memory};
 use crate::progress::{Progress, Unit};
 use crate::run::Run;
-use crate::session::preprocessing;
+use crate::session::images_of;
 
 /// Validation faces that each epoch is judged on.
 pub(crate) const VALIDATION_FACES: usize = 400;
 
-pub(super) struct Training<'a> {
+pub(super) struct Training<'a, N: Classifier> {
     run: &'a Run,
     data: &'a CelebA,
     train: &'a [usize],
     device: &'a Device,
-    trainer: Trainer,
+    trainer: Trainer<N>,
     cache: Option<Arc<Cache>>,
     history: History,
     clock: Clock,
 }
 
-impl<'a> Training<'a> {
-    /// From the start, or from the newest checkpoint.
+impl<'a, N: Classifier> Training<'a, N> {
+    /// From the start, or from the newest checkpoint. `fresh` begins the training of a network with
+    /// so many batches an epoch.
     pub fn start(
         run: &'a Run,
         data: &'a CelebA,
         train: &'a [usize],
         device: &'a Device,
+        fresh: &dyn Fn(usize) -> Result<Trainer<N>>,
     ) -> Result<Self> {
         let config = &run.manifest.config;
         let clock = Clock::start(run);
         // The last batch of an epoch is left out if it is not full, unless it is the only one.
         let batches = (train.len() / config.train.batch_size).max(1);
-        let fresh = || {
-            let network = Network::new(config.model.clone(), run.manifest.seed, device)?;
-            Ok(Trainer::new(network, config.train.trainer.clone(), batches)?)
-        };
-        let (trainer, history) = checkpoints::resume(run, fresh)?;
-        let size = config.data.image_size;
-        report_memory(&trainer, config.train.batch_size.min(train.len()), size, device);
+        let (trainer, history) = checkpoints::resume(run, || fresh(batches))?;
         tracing::info!(
-            "training {} parameters on {} faces at {size} px",
-            trainer.network().parameters(),
-            train.len()
+            "training {} parameters on {} faces at {} px",
+            trainer.network().trained_parameters(),
+            train.len(),
+            config.data.image_size
         );
         let cache = faces::cache(&run.manifest.data, data, &config.data)?;
         Ok(Self { run, data, train, device, trainer, cache, history, clock })
@@ -65,8 +62,13 @@ impl<'a> Training<'a> {
         self.clock.earlier_seconds
     }
 
+    /// The network with its current weights.
+    pub fn network(&self) -> &N {
+        self.trainer.network()
+    }
+
     /// What the training has come to.
-    pub fn trained(&self) -> &Network {
+    pub fn trained(&self) -> &N {
         self.trainer.trained()
     }
 
@@ -159,11 +161,12 @@ impl<'a> Training<'a> {
         // The paper's split has no validation faces.
         let Ok(val) = self.data.split(Split::Val) else { return Ok(()) };
         let val = faces::first(val, VALIDATION_FACES);
-        let images = preprocessing(&card(self.run, self.train.len()));
+        let images = images_of(self.run);
+        let answers = self.trainer.trained().answers();
         let hidden = Progress::hidden();
         let metrics =
-            predict(hidden, self.trainer.trained(), self.data, &val, &images, self.device)?
-                .metrics()?;
+            answer(hidden, &*answers, self.data, &val, &images, self.device)?.metrics()?;
+        drop(answers);
         progress.say(&format!(
             "{}, validation accuracy {:.2} % ({} faces)",
             self.history.message(&self.run.manifest.config),
@@ -209,8 +212,8 @@ impl MemoryNeed {
 }
 
 /// Says beforehand what memory the training needs, and warns if it is not there.
-fn report_memory(trainer: &Trainer, batch: usize, image_size: usize, device: &Device) {
-    let need = MemoryNeed::new(trainer.network(), batch, image_size, device);
+pub(super) fn report_memory(network: &Network, batch: usize, image_size: usize, device: &Device) {
+    let need = MemoryNeed::new(network, batch, image_size, device);
     let [training, needed] = [need.training, need.needed].map(|bytes| bytes as f64 / 1e9);
     let found = need.available;
     let found = found.map(|found| (found.bytes as f64 / 1e9, found.bound.consequence()));

@@ -1,0 +1,146 @@
+//! What `compare` measures of a network, and the table of all systems.
+
+use foresee_report::record;
+
+use super::Row;
+
+record! {
+    /// The accuracy on one test image under one condition.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct JudgedImage {
+        /// Its name.
+        pub image: String,
+        /// σ of the noise on it; 0 for none.
+        pub sigma: f64,
+        /// Channels of the last stage that were pruned; 0 for none.
+        pub pruned: usize,
+        /// What the kept channels did then.
+        pub takeover: String,
+        /// The share of the attributes that were answered right.
+        pub accuracy: f64,
+    }
+}
+
+impl Row for JudgedImage {
+    const PATH: &'static str = "data/judged_images.csv";
+}
+
+record! {
+    /// What a system costs.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct SystemCost {
+        /// Values of weights; of FaceTracer those of its support vectors.
+        pub parameters: usize,
+        /// Multiply-accumulates of one image; NaN if that is not counted.
+        pub macs: f64,
+        /// Milliseconds that an image takes in batches, the median of some.
+        pub milliseconds: f64,
+        /// Channels of the last stage; 0 if there are none.
+        pub channels: usize,
+    }
+}
+
+impl Row for SystemCost {
+    const PATH: &'static str = "data/system_cost.csv";
+}
+
+record! {
+    /// A system over all its seeds.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct SystemRow {
+        /// Its name in files.
+        pub system: String,
+        /// Trainings.
+        pub seeds: usize,
+        /// Passes over the training faces.
+        pub passes: usize,
+        /// Test images.
+        pub images: usize,
+        /// Mean accuracy over attributes, images and seeds.
+        pub accuracy: f64,
+        /// Lower end of its interval over seeds and images; NaN with one seed.
+        pub accuracy_low: f64,
+        /// Upper end.
+        pub accuracy_high: f64,
+        /// Mean of the accuracies with and without an attribute.
+        pub balanced_accuracy: f64,
+        /// Area under the ROC curve, mean over attributes.
+        pub auc: f64,
+        /// Of the majority class of the training faces.
+        pub majority_accuracy: f64,
+        /// Values of weights.
+        pub parameters: usize,
+        /// Multiply-accumulates of one image.
+        pub macs: f64,
+        /// Milliseconds of one image.
+        pub milliseconds: f64,
+        /// Seconds of a training, mean over seeds.
+        pub training_seconds: f64,
+        /// Largest peak memory of a training; NaN where the system does not tell it.
+        pub peak_memory_bytes: f64,
+        /// The kind of faces.
+        pub data: String,
+    }
+}
+
+impl Row for SystemRow {
+    const PATH: &'static str = "data/table3_run.csv";
+}
+
+record! {
+    /// A system under one condition.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct ConditionRow {
+        /// Its name in files.
+        pub system: String,
+        /// σ of the noise; 0 for none.
+        pub sigma: f64,
+        /// Channels that were pruned; 0 for none.
+        pub pruned: usize,
+        /// What the kept channels did then.
+        pub takeover: String,
+        /// Seeds.
+        pub seeds: usize,
+        /// Test images.
+        pub images: usize,
+        /// Mean accuracy.
+        pub accuracy: f64,
+        /// Lower end of its interval over seeds and images; NaN with one seed.
+        pub accuracy_low: f64,
+        /// Upper end.
+        pub accuracy_high: f64,
+        /// That less the accuracy on the same images without the condition.
+        pub change: f64,
+        /// Lower end of its interval.
+        pub change_low: f64,
+        /// Upper end.
+        pub change_high: f64,
+        /// The kind of faces.
+        pub data: String,
+    }
+}
+
+impl Row for ConditionRow {
+    const PATH: &'static str = "data/conditions.csv";
+}
+
+record! {
+    /// A system on one attribute, mean over seeds.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct SystemAttribute {
+        /// Its name in files.
+        pub system: String,
+        /// The attribute.
+        pub attribute: String,
+        /// Mean accuracy over seeds.
+        pub accuracy: f64,
+        /// That less the paper's network's; NaN if that is not among the systems.
+        pub difference: f64,
+        /// The kind of faces.
+        pub data: String,
+    }
+}
+
+impl Row for SystemAttribute {
+    const PATH: &'static str = "data/table3_run_per_attribute.csv";
+}

@@ -1,0 +1,151 @@
+//! Which system a run trains: the paper's network, or one that it is compared with.
+
+use std::path::Path;
+
+use foresee_baselines::{AbnConfig, Depth, MoonConfig, ResNetConfig};
+use foresee_celeba::ATTRIBUTES;
+use serde::{Deserialize, Serialize};
+
+use super::sections::Data;
+use crate::error::{Result, input};
+
+/// Which system a run trains.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct System {
+    pub name: SystemName,
+    /// Channels of the first stage.
+    pub width: usize,
+    /// Layers of an ABN's ResNet.
+    pub depth: usize,
+    /// A file of weights to begin with; empty: none.
+    pub weights: String,
+}
+
+/// The systems of the paper's Table 3 that can be trained. To add one, add it here.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+#[clap(rename_all = "lowercase")]
+pub(crate) enum SystemName {
+    /// The paper's network.
+    Paper,
+    /// A residual network of 18 layers.
+    Resnet18,
+    /// Of 34 layers.
+    Resnet34,
+    /// Of 50 layers.
+    Resnet50,
+    /// Of 101 layers.
+    Resnet101,
+    /// An attention branch network.
+    Abn,
+    /// A mixed objective optimization network.
+    Moon,
+    /// Hand-made features of face regions and support vector machines.
+    Facetracer,
+}
+
+/// A system that is trained like the paper's network.
+pub(crate) type Baseline = foresee_baselines::System;
+
+impl SystemName {
+    /// All of them, as the table lists them.
+    pub const ALL: [Self; 8] = [
+        Self::Facetracer,
+        Self::Moon,
+        Self::Resnet18,
+        Self::Resnet34,
+        Self::Resnet50,
+        Self::Resnet101,
+        Self::Abn,
+        Self::Paper,
+    ];
+
+    /// Its name in files.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Paper => "paper",
+            Self::Resnet18 => "resnet18",
+            Self::Resnet34 => "resnet34",
+            Self::Resnet50 => "resnet50",
+            Self::Resnet101 => "resnet101",
+            Self::Abn => "abn",
+            Self::Moon => "moon",
+            Self::Facetracer => "facetracer",
+        }
+    }
+
+    /// Its name for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Paper => "the paper's network",
+            Self::Resnet18 => "ResNet-18",
+            Self::Resnet34 => "ResNet-34",
+            Self::Resnet50 => "ResNet-50",
+            Self::Resnet101 => "ResNet-101",
+            Self::Abn => "ABN",
+            Self::Moon => "MOON",
+            Self::Facetracer => "FaceTracer",
+        }
+    }
+}
+
+impl System {
+    /// The network of these settings for these images; `None` of the paper's network, which has
+    /// settings of its own, and of what is no network.
+    pub fn baseline(&self, data: &Data) -> Result<Option<Baseline>> {
+        let resnet = |depth| ResNetConfig {
+            depth,
+            width: self.width,
+            attributes: ATTRIBUTES.len(),
+            ..Default::default()
+        };
+        let system = match self.name {
+            SystemName::Paper | SystemName::Facetracer => return Ok(None),
+            SystemName::Resnet18 => Baseline::ResNet(resnet(Depth::D18)),
+            SystemName::Resnet34 => Baseline::ResNet(resnet(Depth::D34)),
+            SystemName::Resnet50 => Baseline::ResNet(resnet(Depth::D50)),
+            SystemName::Resnet101 => Baseline::ResNet(resnet(Depth::D101)),
+            SystemName::Abn => {
+                let resnet = resnet(self.depth()?);
+                Baseline::Abn(AbnConfig { resnet, ..Default::default() })
+            }
+            SystemName::Moon => Baseline::Moon(MoonConfig {
+                attributes: ATTRIBUTES.len(),
+                image_size: [data.image_size; 2],
+                width: self.width,
+                batch_norm: true,
+                ..Default::default()
+            }),
+        };
+        system.check().map_err(|e| input(format!("system.name = {}: {e}", self.name.id())))?;
+        Ok(Some(system))
+    }
+
+    fn depth(&self) -> Result<Depth> {
+        let found = Depth::ALL.into_iter().find(|depth| depth.layers() == self.depth);
+        found.ok_or_else(|| {
+            input(format!("system.depth = {} is not possible: 18, 34, 50 or 101", self.depth))
+        })
+    }
+
+    /// The file of weights to begin with, if there is one.
+    pub fn weights(&self) -> Option<&Path> {
+        (!self.weights.is_empty()).then(|| Path::new(&self.weights))
+    }
+
+    /// Makes sure that every setting is in its range.
+    pub fn check(&self, data: &Data) -> Result<()> {
+        self.depth()?;
+        self.baseline(data)?;
+        match (self.name, self.weights()) {
+            (SystemName::Paper | SystemName::Facetracer, Some(_)) => Err(input(format!(
+                "system.weights is for a ResNet, an ABN or MOON, not for {}",
+                self.name.title()
+            ))),
+            _ => Ok(()),
+        }
+    }
+}

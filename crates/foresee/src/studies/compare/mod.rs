@@ -1,0 +1,118 @@
+//! `compare`: the systems of the paper's Table 3, trained on the same faces by the same loader and
+//! schedule, and compared. Each system with each seed is a run of its own, which is done once.
+
+mod page;
+mod results;
+
+use std::path::{Path, PathBuf};
+
+pub(crate) use self::page::{TITLE, write as write_page};
+pub(crate) use self::results::Results;
+use crate::config::{Config, SystemName};
+use crate::error::{Interrupted, Result};
+use crate::faces::{self, FacesFolder};
+use crate::run::{Manifest, Run, Stage};
+use crate::stages::{begin, judge, train};
+
+/// What the user asks of the comparison.
+pub(crate) struct Request<'a> {
+    /// The systems, each with its settings.
+    pub systems: &'a [(SystemName, Config)],
+    /// Trainings of each, with seeds 0, 1, ….
+    pub seeds: u64,
+    pub faces: Option<&'a FacesFolder>,
+    pub out: &'a Path,
+    pub device: &'a str,
+    /// Only the run of this number in the list.
+    pub only: Option<usize>,
+}
+
+/// A run of the list.
+pub(crate) struct Entry<'a> {
+    pub system: SystemName,
+    pub config: &'a Config,
+    pub seed: u64,
+    pub folder: PathBuf,
+}
+
+/// A run that ended in an error.
+pub(crate) struct Failed {
+    pub system: SystemName,
+    pub seed: u64,
+    pub reason: String,
+}
+
+impl Entry<'_> {
+    /// Whether it is trained and judged.
+    pub fn is_done(&self) -> bool {
+        Manifest::read(&self.folder).is_ok_and(|run| run.stages.contains_key(&Stage::Judge))
+    }
+
+    /// In words.
+    pub fn title(&self) -> String {
+        format!("{}, seed {}", self.system.title(), self.seed)
+    }
+}
+
+impl Request<'_> {
+    /// All runs: every system with the first seed, then with the second, and so on.
+    pub fn entries(&self) -> Vec<Entry<'_>> {
+        let entry = |seed: u64, (system, config)| Entry {
+            system,
+            config,
+            seed,
+            folder: self.out.join("runs").join(format!("{}-seed{seed}", SystemName::id(system))),
+        };
+        let systems = || self.systems.iter().map(|(system, config)| (*system, config));
+        (0..self.seeds).flat_map(|seed| systems().map(move |of| entry(seed, of))).collect()
+    }
+
+    /// The faces. Synthetic ones are drawn once for all.
+    fn folder(&self) -> Result<FacesFolder> {
+        if let Some(folder) = self.faces {
+            return Ok(folder.clone());
+        }
+        let path = self.out.join("faces");
+        if !path.exists() {
+            let count = self.systems.first().map_or(0, |(_, c)| c.data.synthetic_faces);
+            faces::synthesize(&path, count, 0)?;
+        }
+        Ok(FacesFolder { path, ..FacesFolder::default() })
+    }
+}
+
+/// Makes the runs that are not done. One that fails does not stop the others.
+pub(crate) fn run(request: &Request) -> Result<Vec<Failed>> {
+    let faces = request.folder()?;
+    let entries = request.entries();
+    let mut failed = vec![];
+    for (at, entry) in entries.iter().enumerate() {
+        if request.only.is_some_and(|only| only != at) || entry.is_done() {
+            continue;
+        }
+        tracing::info!("run {} of {}: {}", at + 1, entries.len(), entry.title());
+        match make(entry, &faces, request.device) {
+            Ok(()) => {}
+            Err(e) if e.is::<Interrupted>() => return Err(e),
+            Err(e) => {
+                tracing::error!("{}: {e:#}", entry.title());
+                let (system, seed) = (entry.system, entry.seed);
+                failed.push(Failed { system, seed, reason: format!("{e:#}") });
+            }
+        }
+    }
+    Ok(failed)
+}
+
+fn make(entry: &Entry, faces: &FacesFolder, device: &str) -> Result<()> {
+    let config = entry.config.clone();
+    let (mut run, session) = begin(config, Some(faces), &entry.folder, entry.seed, device)?;
+    train::stage(&mut run, &session)?;
+    judge::stage(&mut run, &session)
+}
+
+/// The runs that are done.
+pub(crate) fn done<'a>(request: &'a Request<'a>) -> Result<Vec<(SystemName, Run)>> {
+    let done = request.entries().into_iter().filter(Entry::is_done);
+    done.map(|entry| Ok((entry.system, Run::open(&entry.folder)?))).collect()
+}
