@@ -35,6 +35,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A support vector machine could not be trained.
+    #[error(transparent)]
+    Svm(#[from] libsvm_rs::SvmError),
     /// The graph of a network failed.
     #[error(transparent)]
     Graph(#[from] foresee_graph::Error),

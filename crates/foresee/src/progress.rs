@@ -55,6 +55,8 @@ pub(crate) enum Unit {
     Layers,
     /// Numbers of people, with each of which studies are simulated.
     Sizes,
+    /// Parts of a work that take about as long as each other.
+    Steps,
     /// Bytes of a download.
     #[cfg_attr(not(feature = "hub"), allow(dead_code))]
     Bytes,
@@ -71,6 +73,7 @@ impl Unit {
             Self::Labels => "label",
             Self::Layers => "layer",
             Self::Sizes => "size",
+            Self::Steps => "step",
             Self::Bytes => "byte",
         }
     }
@@ -85,6 +88,7 @@ impl Unit {
             Self::Labels => "labels",
             Self::Layers => "layers",
             Self::Sizes => "sizes",
+            Self::Steps => "steps",
             Self::Bytes => "bytes",
         }
     }

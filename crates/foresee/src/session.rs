@@ -18,6 +18,9 @@ pub(crate) const MODEL: &str = "model.safetensors";
 /// The file of a network that the paper's is compared with.
 pub(crate) const NETWORK: &str = "network.onnx";
 
+/// The file of a FaceTracer.
+pub(crate) const FACE_TRACER: &str = "face_tracer.safetensors";
+
 /// What the images of a run go through before its network sees them.
 pub(crate) fn images_of(run: &Run) -> Preprocessing {
     let config = &run.manifest.config.data;
@@ -31,10 +34,13 @@ pub(crate) fn check_is_paper(run: &Run) -> Result<()> {
     match system {
         SystemName::Paper => Ok(()),
         _ => Err(input(format!(
-            "the run in {} is of {}: this is for the paper's network; `predict`, `prune` and \
-             `explain` take its network.onnx with --model",
+            "the run in {} is of {}: this is for the paper's network{}",
             run.folder().display(),
-            system.title()
+            system.title(),
+            match system {
+                SystemName::Facetracer => "",
+                _ => "; `predict`, `prune` and `explain` take its network.onnx with --model",
+            }
         ))),
     }
 }

@@ -45,6 +45,31 @@ impl Row for SystemCost {
 }
 
 record! {
+    /// A feature that FaceTracer chose for an attribute.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct ChosenFeature {
+        /// The attribute.
+        pub attribute: String,
+        /// 1 for the feature that was chosen first.
+        pub rank: usize,
+        /// Where it is.
+        pub region: String,
+        /// The values of the pixels that it is made of.
+        pub pixels: String,
+        /// How they are normalised.
+        pub normalisation: String,
+        /// How they become a vector.
+        pub aggregation: String,
+        /// Of all features of the attribute together, on the faces that they were chosen by.
+        pub balanced_accuracy: f64,
+    }
+}
+
+impl Row for ChosenFeature {
+    const PATH: &'static str = "data/features.csv";
+}
+
+record! {
     /// A system over all its seeds.
     #[derive(Debug, Clone, PartialEq)]
     pub struct SystemRow {

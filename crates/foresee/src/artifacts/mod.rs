@@ -30,7 +30,9 @@ pub use self::attribution::{
 };
 pub use self::channels::{Channel, ChannelCorrelation};
 pub use self::claims::ClaimRow;
-pub use self::comparison::{ConditionRow, JudgedImage, SystemAttribute, SystemCost, SystemRow};
+pub use self::comparison::{
+    ChosenFeature, ConditionRow, JudgedImage, SystemAttribute, SystemCost, SystemRow,
+};
 pub use self::faces::{BadImage, FacePixels, PixelLabel};
 pub use self::learning::{LearningPoint, LearningSummary};
 pub use self::masks::{

@@ -66,6 +66,7 @@ impl RunArgs {
     /// The run, opened to work in, and the device.
     pub(crate) fn open(&self) -> Result<(Run, Device)> {
         let run = Run::lock(&self.run)?;
+        check_is_paper(&run)?;
         let device = device::of_run(self.device.as_deref(), &run)?;
         Ok((run, device))
     }

@@ -97,6 +97,9 @@ struct FailedRun {
     reason: String,
 }
 
+/// What is said where no run is done.
+const NOTHING: &str = "no run is done yet, so there is nothing to compare";
+
 pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     let systems = settings(args)?;
     let faces = args.faces.folder()?;
@@ -115,12 +118,15 @@ pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     if args.list {
         return list(args, &request);
     }
+    if args.analyse && done(&request)?.is_empty() {
+        return Err(input(NOTHING));
+    }
     check_folder("--out", &args.out, TITLE, args.overwrite)?;
     let failed = if args.analyse { vec![] } else { run(&request)? };
     let runs = done(&request)?;
     if args.only.is_none() {
         if runs.is_empty() {
-            return Err(input("no run is done yet, so there is nothing to compare"));
+            return Err(input(NOTHING));
         }
         write_page(&args.out, &runs, &failed)?;
     }

@@ -93,6 +93,13 @@ pub enum Command {
     Reproduce(reproduce::ReproduceArgs),
     /// Stage `train` of a run: fit the network on the run's device, write model.safetensors and its
     /// accuracy.
+    ///
+    /// With --system it begins a run of a system that the paper's network is compared with, such as
+    /// a ResNet, and writes network.onnx, which `predict`, `prune` and `explain` take with --model.
+    ///
+    ///   foresee train --run runs/celeba
+    ///   foresee train --system moon --celeba ~/data/celeba --profile small --out runs/moon
+    #[command(verbatim_doc_comment)]
     Train(stage::TrainArgs),
     /// Stage `measure`: channel correlation, mean masks, top channels, attribute correlation
     /// (Figures 4 to 6, Table 4).

@@ -1,19 +1,44 @@
 //! `train` and `measure`: one stage of a run.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
-use super::arguments::{FolderArgs, RunArgs};
+use super::arguments::{FacesArgs, RunArgs};
 use super::json::{JsonArgs, RunDocument, print_json};
+use crate::config::{Config, SystemName};
 use crate::device;
-use crate::error::Result;
+use crate::error::{Result, input};
 use crate::run::{Run, Stage};
 use crate::session::Session;
 use crate::stages;
 
 #[derive(Args)]
 pub struct TrainArgs {
+    /// The run's folder, as `reproduce --out` named it.
+    #[arg(long, value_name = "DIR", required_unless_present = "system", conflicts_with = "system")]
+    run: Option<PathBuf>,
+    /// Begin a run that trains this system, in --out: one of those that `compare` compares.
+    #[arg(long, value_name = "NAME", requires = "out")]
+    system: Option<SystemName>,
+    /// With --system: the faces, as `reproduce` takes them.
     #[command(flatten)]
-    run: FolderArgs,
+    faces: FacesArgs,
+    /// With --system: the run's folder.
+    #[arg(long, value_name = "DIR", requires = "system")]
+    out: Option<PathBuf>,
+    /// With --system: settings to start from.
+    #[arg(long, default_value = "quick", requires = "system")]
+    profile: String,
+    /// With --system: replaces one setting, such as train.epochs=3; can be given several times.
+    #[arg(long, value_name = "KEY=VALUE", requires = "system")]
+    set: Vec<String>,
+    /// With --system: decides everything that is random.
+    #[arg(long, default_value_t = 0, requires = "system")]
+    seed: u64,
+    /// With --system: cpu, cuda or metal.
+    #[arg(long, default_value = "cpu", requires = "system")]
+    device: String,
     #[command(flatten)]
     json: JsonArgs,
 }
@@ -26,11 +51,25 @@ pub struct StageArgs {
     json: JsonArgs,
 }
 
-/// Trains on the run's own device, since another would be another run.
+/// Trains a run's network, or begins a run of another system.
 pub(super) fn train(args: &TrainArgs) -> Result<()> {
-    let mut run = Run::lock(&args.run.run)?;
-    let device = device::of_run(None, &run)?;
-    stages::train::stage(&mut run, &Session::new(device))?;
+    let (mut run, session) = match (args.system, &args.out, &args.run) {
+        (Some(system), Some(out), _) => {
+            let mut set = args.set.clone();
+            set.push(format!("system.name=\"{}\"", system.id()));
+            let config = Config::resolve(&args.profile, None, &set)?;
+            let faces = args.faces.folder()?;
+            stages::begin(config, faces.as_ref(), out, args.seed, &args.device)?
+        }
+        (_, _, Some(folder)) => {
+            let run = Run::lock(folder)?;
+            // On the run's own device, since another would be another run.
+            let device = device::of_run(None, &run)?;
+            (run, Session::new(device))
+        }
+        _ => return Err(input("name a run with --run, or a system with --system and --out")),
+    };
+    stages::train::stage(&mut run, &session)?;
     report(&run, Stage::Train, args.json)
 }
 

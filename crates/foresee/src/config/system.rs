@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use foresee_baselines::{AbnConfig, Depth, MoonConfig, ResNetConfig};
+use foresee_baselines::{AbnConfig, Depth, Maps, MoonConfig, ResNetConfig};
 use foresee_celeba::ATTRIBUTES;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,9 @@ pub(crate) struct System {
     pub width: usize,
     /// Layers of an ABN's ResNet.
     pub depth: usize,
+    /// Whether ABN has an attention map for each attribute, as its authors' network for CelebA, in
+    /// place of one for all.
+    pub map_each: bool,
     /// A file of weights to begin with; empty: none.
     pub weights: String,
 }
@@ -110,7 +113,8 @@ impl System {
             SystemName::Resnet101 => Baseline::ResNet(resnet(Depth::D101)),
             SystemName::Abn => {
                 let resnet = resnet(self.depth()?);
-                Baseline::Abn(AbnConfig { resnet, ..Default::default() })
+                let maps = if self.map_each { Maps::Attributes } else { Maps::Shared };
+                Baseline::Abn(AbnConfig { resnet, maps, ..Default::default() })
             }
             SystemName::Moon => Baseline::Moon(MoonConfig {
                 attributes: ATTRIBUTES.len(),

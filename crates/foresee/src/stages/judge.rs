@@ -5,20 +5,21 @@ use std::time::Instant;
 
 use anyhow::Context;
 use candle_core::Tensor;
+use foresee_baselines::FaceTracer;
 use foresee_celeba::{ATTRIBUTES, Batch, CelebA, Split};
 use foresee_graph::{ChannelGroup, Graph, Op};
 use foresee_perturb::{GroupRule, GroupStatistics, Noise, PruneRule, Takeover, Tally, add_noise};
 use foresee_predict::{Answers as Answered, Layer, LayerStudy, LayerStudySettings};
 
 use super::attribute::model_of;
-use super::train::Answers;
+use super::train::{Answers, Classifier, face_tracer_answers};
 use crate::artifacts::{Artifact, JudgedImage, ScoredForecasts, SystemCost};
 use crate::config::SystemName;
 use crate::error::Result;
 use crate::faces;
 use crate::progress::{Progress, Unit};
-use crate::run::{Inputs, Run, Stage};
-use crate::session::{MODEL, NETWORK, Session, check_finite, images_of};
+use crate::run::{Inputs, Outputs, Run, Stage};
+use crate::session::{FACE_TRACER, MODEL, NETWORK, Session, check_finite, images_of};
 
 const FORMAT: u32 = 1;
 
@@ -38,24 +39,57 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     let settings = (&config.data, &config.transform, config.predict.resamples, run.manifest.seed);
     let file = match config.system.name {
         SystemName::Paper => MODEL,
+        SystemName::Facetracer => FACE_TRACER,
         _ => NETWORK,
     };
     let inputs = Inputs { stage: Stage::Judge, format: FORMAT, settings, reads: &[file] };
-    run.stage(&inputs, |outputs| {
-        let run = outputs.run();
-        let graph = graph_of(run, session)?;
-        let judge = Judge { run, session, data: session.data(run)? };
-        let test = judge.data.split(Split::Test)?;
-        let answers =
-            |images: &Tensor| Ok(graph.forward(std::slice::from_ref(images))?.swap_remove(0));
-        let mut rows = judge.clean_and_noisy(&answers, &test)?;
-        let group = last_stage(&graph)?;
-        let (pruned, scores) = judge.pruned(&graph, &group, &test)?;
-        rows.extend(pruned);
-        outputs.write(&rows)?;
-        outputs.write_frame(ScoredForecasts::PATH, scores.to_frame()?)?;
-        outputs.write(&vec![judge.cost(&graph, &group, &test)?])
+    run.stage(&inputs, |outputs| match config.system.name {
+        SystemName::Facetracer => face_tracer(outputs, session),
+        _ => network(outputs, session),
     })
+}
+
+fn network(outputs: &mut Outputs, session: &Session) -> Result<()> {
+    let run = outputs.run();
+    let graph = graph_of(run, session)?;
+    let judge = Judge { run, session, data: session.data(run)? };
+    let test = judge.data.split(Split::Test)?;
+    let of_graph =
+        |images: &Tensor| Ok(graph.forward(std::slice::from_ref(images))?.swap_remove(0));
+    let answers: Box<Answers> = match run.manifest.config.system.name {
+        // Its own kernels are faster than a graph's.
+        SystemName::Paper => session.trained(run)?.network.answers(),
+        _ => Box::new(of_graph),
+    };
+    let mut rows = judge.clean_and_noisy(&answers, &test)?;
+    let group = last_stage(&graph)?;
+    let (pruned, scores) = judge.pruned(&graph, &group, &test)?;
+    rows.extend(pruned);
+    outputs.write(&rows)?;
+    outputs.write_frame(ScoredForecasts::PATH, scores.to_frame()?)?;
+    let cost = graph.cost(&graph.shapes(1, &[])?);
+    outputs.write(&vec![SystemCost {
+        parameters: cost.parameters,
+        macs: cost.macs as f64,
+        milliseconds: judge.milliseconds(&answers, &test)?,
+        channels: group.units,
+    }])
+}
+
+fn face_tracer(outputs: &mut Outputs, session: &Session) -> Result<()> {
+    let run = outputs.run();
+    let trained = FaceTracer::load(&run.path(FACE_TRACER))?;
+    let judge = Judge { run, session, data: session.data(run)? };
+    let test = judge.data.split(Split::Test)?;
+    let normalisation = images_of(run).normalisation;
+    let answers = |images: &Tensor| face_tracer_answers(&trained, images, &normalisation);
+    outputs.write(&judge.clean_and_noisy(&answers, &test)?)?;
+    outputs.write(&vec![SystemCost {
+        parameters: trained.parameters(),
+        macs: f64::NAN,
+        milliseconds: judge.milliseconds(&answers, &test)?,
+        channels: 0,
+    }])
 }
 
 /// The run's network as a graph with the logits as its first output.
@@ -234,23 +268,18 @@ impl Judge<'_> {
         Ok(ScoredForecasts(study.run()?.scores))
     }
 
-    fn cost(&self, graph: &Graph, group: &ChannelGroup, test: &[usize]) -> Result<SystemCost> {
-        let cost = graph.cost(&graph.shapes(1, &[])?);
+    /// Milliseconds of an image in batches: the median of some.
+    fn milliseconds(&self, answers: &Answers, test: &[usize]) -> Result<f64> {
         let (_, images) = self.batches(test).next().context("a test image")??;
         let mut times = vec![];
         for _ in 0..=TIMED {
             let start = Instant::now();
-            graph.forward(std::slice::from_ref(&images))?[0].to_vec2::<f32>()?;
+            answers(&images)?.to_vec2::<f32>()?;
             times.push(1e3 * start.elapsed().as_secs_f64() / images.dim(0)? as f64);
         }
         // The first is slower than others.
         times.remove(0);
         times.sort_by(f64::total_cmp);
-        Ok(SystemCost {
-            parameters: cost.parameters,
-            macs: cost.macs as f64,
-            milliseconds: times[times.len() / 2],
-            channels: group.units,
-        })
+        Ok(times[times.len() / 2])
     }
 }

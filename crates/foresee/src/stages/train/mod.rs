@@ -3,6 +3,7 @@
 mod baseline;
 mod checkpoints;
 mod classifier;
+mod face_tracer;
 mod history;
 mod training;
 
@@ -11,6 +12,7 @@ use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
 use foresee_model::{Crop, Metrics, ModelCard, Network, Predictions, Trainer, majority_accuracy};
 
 pub(crate) use self::classifier::{Answers, Classifier, answer};
+pub(crate) use self::face_tracer::answers as face_tracer_answers;
 pub(crate) use self::training::{MemoryNeed, VALIDATION_FACES};
 use self::training::{Training, report_memory};
 use crate::artifacts::{Accuracy, AttributeAccuracy};
@@ -30,6 +32,7 @@ const FORMAT: u32 = 1;
 pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     match run.manifest.config.system.name {
         SystemName::Paper => paper(run, session),
+        SystemName::Facetracer => face_tracer::stage(run, session),
         _ => baseline::stage(run, session),
     }
 }

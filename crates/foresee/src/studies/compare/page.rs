@@ -126,9 +126,11 @@ fn systems(rows: &[SystemRow], source: &Source) -> Result<Table> {
     ];
     let caption = "Table 3, run: all systems on the same faces, and the paper's rows (cited).";
     let mut table = Table::new("table3_run", caption, &header);
-    let most = rows.iter().map(|row| row.passes).max().unwrap_or(0);
+    let is_by_passes = |row: &&SystemRow| row.system != SystemName::Facetracer.id();
+    let most = rows.iter().filter(is_by_passes).map(|row| row.passes).max().unwrap_or(0);
+    let has_fewer = |row: &SystemRow| is_by_passes(&row) && row.passes < most;
     for row in rows {
-        let mark = if row.passes < most { "*" } else { "" };
+        let mark = if has_fewer(row) { "*" } else { "" };
         table.rows.push(vec![
             format!("{}{mark}", title(&row.system)),
             with_interval(row.accuracy, row.accuracy_low, row.accuracy_high),
@@ -139,7 +141,7 @@ fn systems(rows: &[SystemRow], source: &Source) -> Result<Table> {
             number(row.milliseconds, 2),
             number(row.training_seconds / 60., 1),
             number(row.peak_memory_bytes / 1e9, 2),
-            row.passes.to_string(),
+            if is_by_passes(&row) { row.passes.to_string() } else { "–".into() },
             row.seeds.to_string(),
             "run here".into(),
         ]);
@@ -157,7 +159,12 @@ fn systems(rows: &[SystemRow], source: &Source) -> Result<Table> {
         table.rows.push(cells);
     }
     table.notes.push(spread_words(rows.iter().map(|row| row.seeds)));
-    if rows.iter().any(|row| row.passes < most) {
+    table.notes.push(
+        "Times are of this machine, as busy as it was. Peak memory is that of the process, which can \
+         hold what earlier trainings left: with --only each training has a process of its own."
+            .into(),
+    );
+    if rows.iter().any(has_fewer) {
         table.notes.push(format!(
             "* This system had fewer passes over the faces than the {most} of others, so its row is \
              not like for like."

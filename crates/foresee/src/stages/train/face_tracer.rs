@@ -1,0 +1,118 @@
+//! The training of FaceTracer: faces → `face_tracer.safetensors`, the chosen features, accuracies.
+
+use candle_core::Tensor;
+use foresee_baselines::{FaceTracer, FaceTracerConfig};
+use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
+use foresee_files::write_atomic;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::classifier::{Answers, answer};
+use super::write_accuracy;
+use crate::artifacts::ChosenFeature;
+use crate::error::Result;
+use crate::faces;
+use crate::progress::{Progress, Unit};
+use crate::run::{Inputs, Manifest, Run, Stage};
+use crate::session::{FACE_TRACER, Session, images_of};
+
+const FORMAT: u32 = 1;
+
+/// Images of one batch.
+const BATCH: usize = 64;
+
+pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
+    let Manifest { seed, data, config, .. } = run.manifest.clone();
+    let settings = (&config.data, config.system.name, config.train.limit, seed, &data.sha256);
+    let inputs = Inputs { stage: Stage::Train, format: FORMAT, settings, reads: &[] };
+    run.stage(&inputs, |outputs| {
+        let run = outputs.run();
+        let data = session.data(run)?;
+        let train = faces::first(data.split(Split::Train)?, config.train.limit);
+        let test = data.split(Split::Test)?;
+        let settings = FaceTracerConfig {
+            image_size: config.data.image_size,
+            crop: match config.data.crop {
+                foresee_celeba::Crop::Square => foresee_model::Crop::Square,
+                foresee_celeba::Crop::Whole => foresee_model::Crop::Whole,
+            },
+            ..Default::default()
+        };
+        let chosen = some_faces(&train, settings.pool.max(settings.faces), seed);
+        let (images, labels) = read(data, &chosen, &images_of(run))?;
+        let steps = FaceTracer::steps(ATTRIBUTES.len());
+        let progress = Progress::new("training", Unit::Steps, steps, 0);
+        let step = |n: usize| progress.add(n, String::new);
+        let trained = FaceTracer::train(&images, &labels, settings, &step)?;
+        drop(images);
+        write_atomic(&run.path(FACE_TRACER), &trained.to_bytes()?)?;
+        outputs.add(FACE_TRACER);
+        outputs.write(&features(&trained))?;
+        let progress = Progress::new("testing", Unit::Images, test.len(), 0);
+        let (of_run, device) = (images_of(run), &session.device);
+        let answers = |images: &Tensor| answers(&trained, images, &of_run.normalisation);
+        let answers: &Answers = &answers;
+        let predictions = answer(progress, answers, data, &test, &of_run, device)?;
+        write_accuracy(outputs, data, &train, &test, &predictions.metrics()?)
+    })
+}
+
+/// So many of the faces, which the seed decides.
+fn some_faces(train: &[usize], most: usize, seed: u64) -> Vec<usize> {
+    let mut faces = train.to_vec();
+    faces.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    faces.truncate(most);
+    faces
+}
+
+/// The pixels of faces in [0, 1], and their labels.
+fn read(
+    data: &CelebA,
+    faces: &[usize],
+    preprocessing: &Preprocessing,
+) -> Result<(Vec<Vec<f32>>, Vec<Vec<bool>>)> {
+    let as_they_are = Normalisation { mean: [0.; 3], deviation: [1.; 3] };
+    let preprocessing = Preprocessing { normalisation: as_they_are, ..*preprocessing };
+    let (mut images, mut labels) = (vec![], vec![]);
+    for batch in data.batches_in_order(faces, &preprocessing, BATCH) {
+        let batch = batch?;
+        images.extend(batch.images.flatten_from(1)?.to_vec2::<f32>()?);
+        let rows = batch.labels.to_vec2::<f32>()?.into_iter();
+        labels.extend(rows.map(|row| row.into_iter().map(|label| label > 0.5).collect()));
+    }
+    Ok((images, labels))
+}
+
+/// The decisions [B, K] on images that are normalised.
+pub(crate) fn answers(
+    trained: &FaceTracer,
+    images: &Tensor,
+    normalisation: &Normalisation,
+) -> Result<Tensor> {
+    let channels = |values: [f32; 3]| Tensor::from_slice(&values, (1, 3, 1, 1), images.device());
+    let pixels = images.broadcast_mul(&channels(normalisation.deviation)?)?;
+    let pixels = pixels.broadcast_add(&channels(normalisation.mean)?)?;
+    let rows = trained.answers(&pixels.flatten_from(1)?.to_vec2::<f32>()?)?;
+    let rows: Vec<Vec<f32>> =
+        rows.into_iter().map(|row| row.into_iter().map(|v| v as f32).collect()).collect();
+    Ok(Tensor::new(rows, images.device())?)
+}
+
+fn features(trained: &FaceTracer) -> Vec<ChosenFeature> {
+    let mut rows = vec![];
+    for (attribute, choice) in ATTRIBUTES.into_iter().zip(trained.choices()) {
+        for (place, feature) in choice.features.iter().enumerate() {
+            rows.push(ChosenFeature {
+                attribute: attribute.into(),
+                rank: place + 1,
+                region: feature.region.id().into(),
+                pixels: feature.pixels.id().into(),
+                normalisation: feature.normalisation.id().into(),
+                aggregation: feature.aggregation.id().into(),
+                balanced_accuracy: choice.accuracy,
+            });
+        }
+    }
+    rows
+}

@@ -1,0 +1,193 @@
+//! `compare` and `train --system` on synthetic faces.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use candle_core::{Device, Tensor};
+use foresee::artifacts::{
+    Accuracy, ConditionRow, JudgedImage, Row, ScoredForecasts, SystemCost, SystemRow,
+};
+use foresee::run::Run;
+use foresee_celeba::{CelebA, Crop, Normalisation, Preprocessing, Split, SplitRule};
+use foresee_graph::Graph;
+use foresee_perturb::Tally;
+use foresee_report::{Record, frame};
+use support::{AnyResult, foresee};
+
+const SYSTEMS: &str = "facetracer,resnet18,abn,moon,paper";
+
+fn compare(out: &Path, more: &[&str]) -> AnyResult {
+    let out = out.display().to_string();
+    let mut arguments = vec!["compare", "--profile", "smoke", "--out", &out, "--systems", SYSTEMS];
+    arguments.extend(["--seeds", "2", "--set", "system.width=4", "--set", "data.image_size=32"]);
+    arguments.extend(more);
+    foresee(&arguments)
+}
+
+fn rows<R: Row>(out: &Path) -> AnyResult<Vec<R>> {
+    Ok(R::from_frame(&frame::read_csv(&out.join(R::PATH))?)?)
+}
+
+/// The accuracy on each test image of the graph in a run's network.onnx.
+fn by_image(run: &Path, faces: &Path) -> AnyResult<Vec<f32>> {
+    let data = CelebA::open(faces, SplitRule::Official)?;
+    let preprocessing = Preprocessing {
+        crop: Crop::Square,
+        image_size: 32,
+        normalisation: Normalisation::default(),
+    };
+    let graph = Graph::from_onnx(&run.join("network.onnx"))?;
+    let mut tally = Tally::default();
+    for batch in data.batches_in_order(&data.split(Split::Test)?, &preprocessing, 4) {
+        let batch = batch?;
+        let logits: Tensor = graph.forward(&[batch.images.to_device(&Device::Cpu)?])?.remove(0);
+        tally.add(&logits, &batch.labels)?;
+    }
+    Ok(tally.by_image)
+}
+
+#[test]
+fn systems_are_trained_judged_and_tabled_once() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("compare");
+    // One run first, as an element of an array job: no tables.
+    compare(&out, &["--only", "1"])?;
+    let first = out.join("runs/resnet18-seed0");
+    assert!(first.join("network.onnx").exists() && !out.join("report.html").exists());
+    let written = std::fs::metadata(first.join("network.onnx"))?.modified()?;
+    compare(&out, &[])?;
+    assert_eq!(std::fs::metadata(first.join("network.onnx"))?.modified()?, written);
+
+    let systems: Vec<SystemRow> = rows(&out)?;
+    let names: Vec<&str> = systems.iter().map(|row| row.system.as_str()).collect();
+    assert_eq!(names, ["facetracer", "moon", "resnet18", "abn", "paper"]);
+    for row in &systems {
+        assert!(row.seeds == 2 && row.images == 6 && row.data == "synthetic", "{row:?}");
+        assert!(row.accuracy_low <= row.accuracy && row.accuracy <= row.accuracy_high, "{row:?}");
+        // The mean over images is the mean over attributes that the stage `train` wrote.
+        let mut accuracies = vec![];
+        for seed in 0..2 {
+            let run = Run::open(&out.join(format!("runs/{}-seed{seed}", row.system)))?;
+            accuracies.push(run.read_one_accuracy()?);
+        }
+        let mean = accuracies.iter().sum::<f64>() / 2.;
+        assert!((mean - row.accuracy).abs() < 1e-6, "{}: {mean}, {}", row.system, row.accuracy);
+    }
+    check_images(&out, &first)?;
+    check_conditions(&out)?;
+
+    let page = std::fs::read_to_string(out.join("report.html"))?;
+    assert!(page.contains("SYNTHETIC") && page.contains("cited, not run here"));
+    // Analysing again trains nothing and gives the same.
+    let before = std::fs::read(out.join("data/table3_run.csv"))?;
+    compare(&out, &["--analyse", "--overwrite"])?;
+    assert_eq!(std::fs::read(out.join("data/table3_run.csv"))?, before);
+    Ok(())
+}
+
+trait ReadAccuracy {
+    fn read_one_accuracy(&self) -> AnyResult<f64>;
+}
+
+impl ReadAccuracy for Run {
+    fn read_one_accuracy(&self) -> AnyResult<f64> {
+        let rows: Vec<Accuracy> = self.read()?;
+        Ok(rows[0].accuracy)
+    }
+}
+
+/// What was judged is what the network in the run's ONNX file answers.
+fn check_images(out: &Path, run: &Path) -> AnyResult {
+    let judged: Vec<JudgedImage> = Run::open(run)?.read()?;
+    let clean: Vec<f64> = judged
+        .iter()
+        .filter(|row| row.sigma == 0. && row.pruned == 0)
+        .map(|row| row.accuracy)
+        .collect();
+    let expected = by_image(run, &out.join("faces"))?;
+    assert_eq!(clean.len(), expected.len());
+    assert!(clean.iter().zip(&expected).all(|(a, b)| (a - f64::from(*b)).abs() < 1e-6));
+    let cost: Vec<SystemCost> = Run::open(run)?.read()?;
+    let graph = Graph::from_onnx(&run.join("network.onnx"))?;
+    let expected = graph.cost(&graph.shapes(1, &[32, 32])?);
+    assert_eq!((cost[0].parameters, cost[0].macs), (expected.parameters, expected.macs as f64));
+    // The last stage of a ResNet-18 has eight times as many channels as the first.
+    assert_eq!(cost[0].channels, 32);
+    let scores: ScoredForecasts = Run::open(run)?.read()?;
+    assert!(!scores.0.is_empty());
+    Ok(())
+}
+
+fn check_conditions(out: &Path) -> AnyResult {
+    let conditions: Vec<ConditionRow> = rows(out)?;
+    let mut pruned: BTreeMap<&str, Vec<&ConditionRow>> = BTreeMap::new();
+    for row in conditions.iter().filter(|row| row.pruned > 0) {
+        pruned.entry(&row.system).or_default().push(row);
+    }
+    assert_eq!(pruned.keys().copied().collect::<Vec<_>>(), ["abn", "moon", "paper", "resnet18"]);
+    for rows in pruned.values() {
+        let takeovers: Vec<&str> = rows.iter().map(|row| row.takeover.as_str()).collect();
+        assert_eq!(takeovers, ["least_squares", "nothing"]);
+    }
+    for row in &conditions {
+        let is_clean = row.sigma == 0. && row.pruned == 0;
+        assert!(!is_clean || row.change == 0., "{row:?}");
+        assert!(row.change.is_finite() && row.seeds == 2, "{row:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_system_is_trained_alone_and_other_commands_say_whose_it_is() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("moon").display().to_string();
+    let small = ["--set", "system.width=4", "--set", "data.image_size=32"];
+    let begin = ["train", "--system", "moon", "--profile", "smoke", "--out", &out];
+    foresee(&[&begin[..], &small].concat())?;
+    // Done once: the same again changes nothing.
+    let network = folder.path().join("moon/network.onnx");
+    let before = std::fs::metadata(&network)?.modified()?;
+    foresee(&["train", "--run", &out])?;
+    assert_eq!(std::fs::metadata(&network)?.modified()?, before);
+    for command in [["measure", "--run"], ["attribute", "--run"], ["explore", "--run"]] {
+        let refused = foresee(&[&command[..], &[&out]].concat()).unwrap_err().to_string();
+        assert!(refused.contains("is of MOON"), "{command:?}: {refused}");
+    }
+    // Its network is like any other.
+    foresee(&["inspect", &network.display().to_string()])?;
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_any_work() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let run = |arguments: &[&str]| -> AnyResult<(Option<i32>, String)> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foresee"));
+        let out = command.args(arguments).current_dir(folder.path()).output()?;
+        Ok((out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned()))
+    };
+    for (arguments, expected) in [
+        (&["compare", "--out", "c", "--systems", "vgg"][..], "invalid value 'vgg'"),
+        (&["compare", "--out", "c", "--passes", "moon"], "a system and a number of passes"),
+        (&["compare", "--out", "c", "--only", "99"], "--only: a number from 0 to 14"),
+        (&["compare", "--out", "c", "--analyse"], "no run is done yet"),
+        (&["compare", "--out", "c", "--set", "system.depth=20"], "system.depth = 20"),
+        (
+            &["train", "--system", "moon", "--out", "m", "--set", "data.image_size=16"],
+            "image_size = 16 is not possible",
+        ),
+        (
+            &["train", "--system", "paper", "--out", "m", "--set", "system.weights=\"w\""],
+            "system.weights is for a ResNet",
+        ),
+        (&["reproduce", "--set", "system.name=\"abn\"", "--out", "r"], "`compare` train others"),
+    ] {
+        let (status, text) = run(arguments)?;
+        assert!(status == Some(2) && text.contains(expected), "{arguments:?}: {status:?} {text}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path())?.count(), 0, "nothing is left behind");
+    Ok(())
+}
