@@ -126,7 +126,7 @@ fn settings(profile: &str) -> AnyResult<BTreeMap<String, toml::Value>> {
 fn says(text: &str, value: &toml::Value) -> bool {
     let text = text.trim().trim_matches('`');
     match value {
-        toml::Value::String(value) => text == value,
+        toml::Value::String(value) => text.trim_matches('"') == value,
         toml::Value::Boolean(value) => text == value.to_string(),
         toml::Value::Integer(value) => text.parse() == Ok(*value),
         toml::Value::Float(value) => text.parse() == Ok(*value),

@@ -14,7 +14,7 @@ use foresee::run::Run;
 use foresee_celeba::{CelebA, Crop, Normalisation, Preprocessing, Split, SplitRule};
 use foresee_graph::Graph;
 use foresee_perturb::Tally;
-use foresee_report::{Record, frame};
+use foresee_report::frame;
 use support::{AnyResult, foresee};
 
 const SYSTEMS: &str = "facetracer,resnet18,abn,moon,paper";

@@ -1,23 +1,24 @@
-//! FaceTracer (Kumar, Belhumeur & Nayar, 2008, "FaceTracer: a search engine for large collections of
-//! images with faces"; the search of features is that of Kumar, Berg, Belhumeur & Nayar, 2009,
+//! FaceTracer (Kumar, Belhumeur & Nayar, 2008, "FaceTracer: a search engine for large collections
+//! of images with faces"; the search of features is that of Kumar, Berg, Belhumeur & Nayar, 2009,
 //! "Attribute and simile classifiers for face verification").
 //!
-//! What the paper did: a face is aligned by its eyes and mouth and cut into ten regions. Values of
-//! the pixels (RGB, HSV, intensity, edge magnitude and orientation) are normalised in three ways and
-//! aggregated in three. For each attribute a forward selection finds the few features that a support
-//! vector machine with an RBF kernel needs.
+//! What the papers did: a face is aligned by its eyes and mouth and cut into ten regions. Values of
+//! the pixels (RGB, HSV, intensity, edge magnitude and orientation) are normalised in three ways
+//! and aggregated in three. For each attribute a forward selection finds the few features that a
+//! support vector machine with an RBF kernel needs.
 //!
 //! What we do: CelebA's images are aligned already, so the regions are fixed rectangles. All 400
 //! features (ten regions, five kinds of values, three normalisations and three aggregations, less
-//! those that are constant) are tried for each attribute on a pool of faces. Their kernels
-//! exp(-γ·mean of d²/median d²) are computed once for all attributes. A feature is chosen by
-//! balanced accuracy, among at most 300 faces with the attribute and 300 without; C and γ by
-//! accuracy; the last machine learns from the first [`FaceTracerConfig::faces`] faces as they come.
+//! those that are constant) are tried for each attribute on a pool of faces. The kernel is
+//! exp(-γ·mean of d²/median d²) over the chosen features' distances d, which are computed once for
+//! all attributes. A feature is chosen by balanced accuracy, among at most 300 faces with the
+//! attribute and 300 without; C and γ by accuracy; the last machine learns from
+//! [`FaceTracerConfig::faces`] faces as they come.
 //!
-//! Where they differ: the paper's regions were drawn by hand and its faces ordered by a commercial
-//! detector of fiducial points; its training sets were a few thousand labelled faces for each
-//! attribute; its machines were trained by LIBSVM, ours by a port of it. 2008's boosting over all
-//! local machines is not built: 2009's simpler search took its place in the authors' own work.
+//! Where they differ: the papers found the regions by a detector of fiducial points, had a few
+//! thousand labelled faces for each attribute, and trained by LIBSVM; ours are trained by a port of
+//! it. 2008's boosting over all local machines is not built: the search of 2009 took its place in
+//! the authors' own work.
 
 mod feature;
 mod file;
@@ -87,8 +88,8 @@ impl FaceTracer {
         Feature::all().len() + attributes
     }
 
-    /// Trains on images [3, H, W] with values in [0, 1], and of each all labels. `progress` is told,
-    /// from any thread, how many more of the [`steps`](Self::steps) are done.
+    /// Trains on images [3, H, W] with values in [0, 1], and of each all labels. `progress` is
+    /// told, from any thread, how many more of the [`steps`](Self::steps) are done.
     ///
     /// ```
     /// use foresee_baselines::{FaceTracer, FaceTracerConfig};

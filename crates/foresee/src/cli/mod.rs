@@ -211,9 +211,9 @@ pub enum Command {
     /// Train the systems of the paper's Table 3 on the same faces, and compare them.
     ///
     /// Accuracy with intervals over seeds and images, costs, noise, pruning, and how well it is
-    /// forecast what pruning changes. Each training is a run of its own, so that it goes on where it
-    /// was interrupted, and can be an element of an array job (--list, --only, --analyse). Without
-    /// --celeba it compares on synthetic faces.
+    /// forecast what pruning changes. Each training is a run of its own, so that it goes on where
+    /// it was interrupted, and can be an element of an array job (--list, --only, --analyse).
+    /// Without --celeba it compares on synthetic faces.
     ///
     ///   foresee compare --celeba ~/data/celeba --out runs/compare
     ///   foresee compare --celeba ~/data/celeba --out runs/compare --passes resnet101=5

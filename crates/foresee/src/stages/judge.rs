@@ -1,5 +1,6 @@
 //! Stage `judge`: what `compare` measures of a system: its accuracy on each test image, under noise
-//! and with half of the channels of its last stage pruned, how well that is forecast, and its costs.
+//! and with half of the channels of its last stage pruned, how well that is forecast, and its
+//! costs.
 
 use std::time::Instant;
 

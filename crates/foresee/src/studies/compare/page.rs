@@ -160,14 +160,14 @@ fn systems(rows: &[SystemRow], source: &Source) -> Result<Table> {
     }
     table.notes.push(spread_words(rows.iter().map(|row| row.seeds)));
     table.notes.push(
-        "Times are of this machine, as busy as it was. Peak memory is that of the process, which can \
-         hold what earlier trainings left: with --only each training has a process of its own."
+        "Times are of this machine, as busy as it was. Peak memory is that of the process, which \
+         can hold what earlier trainings left: with --only each training has a process of its own."
             .into(),
     );
     if rows.iter().any(has_fewer) {
         table.notes.push(format!(
-            "* This system had fewer passes over the faces than the {most} of others, so its row is \
-             not like for like."
+            "* This system had fewer passes over the faces than the {most} of others, so its row \
+             is not like for like."
         ));
     }
     Ok(table.measured_on(source))
@@ -258,8 +258,8 @@ fn forecasts(runs: &[(SystemName, Run)], source: &Source) -> Result<Table> {
         }
     }
     table.notes.push(
-        "Pruned are 1/16, 1/8, 1/4 and 1/2 of the channels. Skill is 1 for a perfect forecast and 0 \
-         for one that is no better than to say that nothing changes."
+        "Pruned are 1/16, 1/8, 1/4 and 1/2 of the channels. Skill is 1 for a perfect forecast and \
+         0 for one that is no better than to say that nothing changes."
             .into(),
     );
     Ok(table.measured_on(source))

@@ -229,7 +229,8 @@ impl Database {
             }
             let Some(seat) = seat(t, admission)? else { return Ok(None) };
             let number: i64 = t.query_row("SELECT count(*) FROM people", [], |row| row.get(0))?;
-            let sql = "INSERT INTO people (number, seat, seen, key, participant, identifiers, code) \
+            let sql = "INSERT INTO people \
+                       (number, seat, seen, key, participant, identifiers, code) \
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
             let now = admission.now;
             t.execute(sql, params![number, seat, now, key, participant, identifiers, code])?;
