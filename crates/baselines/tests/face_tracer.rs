@@ -71,6 +71,20 @@ fn a_file_gives_the_same_answers_and_so_do_more_threads() -> AnyResult {
     let read = FaceTracer::load(&path)?;
     assert_eq!(read.answers(&train[..5])?, expected);
     assert_eq!(read.parameters(), one.parameters());
+    assert_eq!(read.answers(&[])?, Vec::<Vec<f64>>::new());
+    // What does not fit is refused: another size, a weight that is no number.
+    let text = String::from_utf8_lossy(&one.to_bytes()?).into_owned();
+    assert!(text.contains("image_size\\\":32"));
+    for (from, to) in [("image_size\\\":32", "image_size\\\":00"), ("rgb", "hsv")] {
+        let mut bytes = one.to_bytes()?;
+        let found = bytes.windows(from.len()).position(|part| part == from.as_bytes());
+        if let Some(at) = found {
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+            std::fs::write(&path, &bytes)?;
+            // Other values of as many numbers are a file like any other.
+            assert_eq!(FaceTracer::load(&path).is_ok(), to == "hsv", "{from}");
+        }
+    }
     std::fs::write(&path, b"nothing")?;
     let refused = FaceTracer::load(&path).map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("face_tracer.safetensors"), "{refused}");

@@ -78,6 +78,11 @@ fn systems_are_trained_judged_and_tabled_once() -> AnyResult {
     }
     check_images(&out, &first)?;
     check_conditions(&out)?;
+    // Other settings are another comparison: what is there is neither done again nor mixed in.
+    let refused = compare(&out, &["--set", "train.flip=false", "--overwrite"]).unwrap_err();
+    assert!(refused.to_string().contains("runs failed"), "{refused}");
+    let analysed = compare(&out, &["--set", "train.flip=false", "--analyse"]).unwrap_err();
+    assert!(analysed.to_string().contains("no run is done yet"), "{analysed}");
 
     let page = std::fs::read_to_string(out.join("report.html"))?;
     assert!(page.contains("SYNTHETIC") && page.contains("cited, not run here"));

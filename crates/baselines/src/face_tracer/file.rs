@@ -79,16 +79,27 @@ impl FaceTracer {
             serde_json::from_str(text).map_err(|e| refused(e.to_string()))?;
         let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
             .map_err(|e| refused(e.to_string()))?;
+        let planes = config.blank().map_err(|e| refused(e.to_string()))?;
         let machine = |(number, card): (usize, MachineCard)| {
             let [vectors, alphas] = names(number).map(|name| tensors.get(&name));
             let (vectors, alphas) = match (vectors, alphas) {
                 (Some(vectors), Some(alphas)) => {
                     (vectors.to_vec2::<f32>()?, alphas.to_vec1::<f64>()?)
                 }
-                _ => (vec![], vec![]),
+                (None, None) => (vec![], vec![]),
+                _ => return Err(refused(format!("machine {number} lacks one of its tensors"))),
             };
-            if vectors.len() != alphas.len() {
-                return Err(refused(format!("machine {number} has other weights than vectors")));
+            let widths = card.choice.features.iter().map(|f| f.of(&planes, config.rows()).len());
+            let width: usize = widths.sum();
+            let fits = vectors.len() == alphas.len()
+                && vectors.iter().all(|vector| vector.len() == width)
+                && card.choice.scales.len() == card.choice.features.len();
+            let numbers = [f64::from(card.gamma), card.offset].into_iter().chain(alphas.clone());
+            let is_finite = numbers.into_iter().all(f64::is_finite)
+                && vectors.iter().flatten().all(|value| value.is_finite())
+                && card.choice.scales.iter().all(|scale| scale.is_finite() && *scale > 0.);
+            if !fits || !is_finite {
+                return Err(refused(format!("machine {number} is damaged: its parts do not fit")));
             }
             let svm =
                 Svm { vectors: alphas.into_iter().enumerate().collect(), offset: card.offset };

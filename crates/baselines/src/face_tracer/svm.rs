@@ -42,6 +42,8 @@ impl Svm {
         let kernel_type = KernelType::Precomputed;
         let parameter = SvmParameter { kernel_type, c, weight, ..Default::default() };
         check_parameter(&problem, &parameter)?;
+        // Else it tells its progress on the standard error.
+        libsvm_rs::set_quiet(true);
         let model = libsvm_rs::train::svm_train(&problem, &parameter);
         // Its decision is for the first label.
         let sign = if model.labels().first() == Some(&1) { 1. } else { -1. };

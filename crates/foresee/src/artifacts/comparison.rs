@@ -87,6 +87,13 @@ record! {
         pub accuracy_low: f64,
         /// Upper end.
         pub accuracy_high: f64,
+        /// That less the paper's network's on the same images; NaN if that is not among the
+        /// systems.
+        pub difference: f64,
+        /// Lower end of its interval over seeds and images; NaN with one seed.
+        pub difference_low: f64,
+        /// Upper end.
+        pub difference_high: f64,
         /// Mean of the accuracies with and without an attribute.
         pub balanced_accuracy: f64,
         /// Area under the ROC curve, mean over attributes.

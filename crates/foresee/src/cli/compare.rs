@@ -14,7 +14,7 @@ use crate::config::{Config, SystemName};
 use crate::distinct::distinct;
 use crate::error::{Result, input};
 use crate::output::{OverwriteArgs, check_folder, print};
-use crate::studies::compare::{Failed, Request, Results, TITLE, done, run, write_page};
+use crate::studies::compare::{Entry, Failed, Request, Results, TITLE, done, run, write_page};
 
 #[derive(Args)]
 pub struct CompareArgs {
@@ -34,8 +34,8 @@ pub struct CompareArgs {
     /// Trainings of each system, with seeds 0, 1, ….
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
-    /// Passes over the faces of one system, such as resnet101=5, in place of train.epochs; its row
-    /// is marked. Can be given several times.
+    /// Passes over the faces of one network, such as resnet101=5, in place of train.epochs; rows with
+    /// fewer passes than others are marked. Can be given several times.
     #[arg(long, value_name = "SYSTEM=N", value_parser = passes)]
     passes: Vec<(SystemName, usize)>,
     /// Settings to start from, as in `reproduce`.
@@ -124,11 +124,10 @@ pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     check_folder("--out", &args.out, TITLE, args.overwrite)?;
     let failed = if args.analyse { vec![] } else { run(&request)? };
     let runs = done(&request)?;
-    if args.only.is_none() {
-        if runs.is_empty() {
-            return Err(input(NOTHING));
-        }
-        write_page(&args.out, &runs, &failed)?;
+    if args.only.is_none() && !runs.is_empty() {
+        let missing: Vec<Entry> =
+            request.entries().into_iter().filter(|entry| !entry.is_done()).collect();
+        write_page(&args.out, &runs, &missing, &failed)?;
     }
     if args.json.is_asked() {
         let results = if runs.is_empty() { None } else { Some(Results::new(&runs)?) };
@@ -146,6 +145,12 @@ pub(super) fn compare(args: &CompareArgs) -> Result<()> {
 
 /// The systems, each with its settings.
 fn settings(args: &CompareArgs) -> Result<Vec<(SystemName, Config)>> {
+    for (system, _) in &args.passes {
+        if *system == SystemName::Facetracer || !args.systems.contains(system) {
+            let system = system.id();
+            return Err(input(format!("--passes {system}: it is no network among --systems")));
+        }
+    }
     let of = |system: SystemName| {
         let mut set = args.set.clone();
         set.push(format!("system.name=\"{}\"", system.id()));
@@ -160,7 +165,7 @@ fn list(args: &CompareArgs, request: &Request) -> Result<()> {
     if args.json.is_asked() {
         return print_json(&document(args, request, &[], None)?);
     }
-    let line = |(number, entry): (usize, crate::studies::compare::Entry)| {
+    let line = |(number, entry): (usize, Entry)| {
         let state = if entry.is_done() { "done" } else { "to be done" };
         format!("{number:>4}  {:<32} {state}\n", entry.title())
     };
@@ -173,7 +178,7 @@ fn document(
     failed: &[Failed],
     results: Option<Results>,
 ) -> Result<Document> {
-    let of = |(number, entry): (usize, crate::studies::compare::Entry)| OfRun {
+    let of = |(number, entry): (usize, Entry)| OfRun {
         number,
         system: entry.system.id(),
         seed: entry.seed,

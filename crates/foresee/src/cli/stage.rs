@@ -61,6 +61,9 @@ pub(super) fn train(args: &TrainArgs) -> Result<()> {
             let faces = args.faces.folder()?;
             stages::begin(config, faces.as_ref(), out, args.seed, &args.device)?
         }
+        (_, _, Some(_)) if args.faces.folder()?.is_some() => {
+            return Err(input("--run knows its faces: --celeba and --hub are for --system"));
+        }
         (_, _, Some(folder)) => {
             let run = Run::lock(folder)?;
             // On the run's own device, since another would be another run.

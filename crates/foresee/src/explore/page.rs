@@ -36,6 +36,12 @@ pub(super) fn page(opened: &Opened, view: &View, problem: Option<&str>) -> Resul
                 } @else {
                     p.soft { "These faces are photographs of the data set CelebA." }
                 }
+                @if opened.run.manifest.model_file.is_some() {
+                    p.soft {
+                        "They are of the data set's own test split. A network that was trained by \
+                         another split may have seen them."
+                    }
+                }
                 @if let Some(compaction) = compaction(opened) {
                     p.synthetic {
                         "This network was " (compaction)

@@ -31,6 +31,7 @@ use crate::error::{OtherRun, Result, input};
 use crate::hash::{file_sha256, sha256};
 use crate::memory::reset_peak_memory;
 use crate::program::program;
+use crate::session::{FACE_TRACER, MODEL, NETWORK};
 
 /// The column of every CSV file that says what kind of faces its numbers come from.
 const MARK: &str = "data";
@@ -343,7 +344,7 @@ pub(crate) fn holder(folder: &Path) -> Option<&Path> {
 }
 
 fn belongs_to_a_run(name: &OsStr) -> bool {
-    let files = [manifest::FILE, REPORT, "model.safetensors", "data", "tables", "figures"];
+    let files = [manifest::FILE, REPORT, MODEL, NETWORK, FACE_TRACER, "data", "tables", "figures"];
     let text = name.to_string_lossy();
     files.iter().any(|own| name == *own)
         || text.starts_with("checkpoint.")

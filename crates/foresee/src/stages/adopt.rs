@@ -29,7 +29,12 @@ pub(crate) fn adopt(
     config.model = network.config().clone();
     config.data.image_size = card.image_size;
     config.data.crop = preprocessing(&card).crop;
-    let mut run = Run::begin(Lock::take(out)?, out, config, card.seed, "cpu", record)?;
+    let name = match &device {
+        Device::Cpu => "cpu",
+        Device::Cuda(_) => "cuda",
+        Device::Metal(_) => "metal",
+    };
+    let mut run = Run::begin(Lock::take(out)?, out, config, card.seed, name, record)?;
     run.manifest.model_file = Some(ModelFile::new(model, &card));
     let here = run.path(MODEL);
     std::fs::copy(model, &here).with_context(|| format!("copying to {}", here.display()))?;

@@ -20,7 +20,8 @@ impl Origin {
 
     /// Whether a request was for this host.
     pub fn has_host(&self, host: &str) -> bool {
-        self.host.eq_ignore_ascii_case(host)
+        let usual = if self.is_https { ":443" } else { ":80" };
+        self.host.eq_ignore_ascii_case(host.strip_suffix(usual).unwrap_or(host))
     }
 
     /// As the header `Origin` has it, and as links begin.
@@ -42,6 +43,10 @@ impl FromStr for Origin {
             _ => return Err(refused()),
         };
         let authority = uri.authority().ok_or_else(refused)?;
+        let has_port = authority.as_str().len() > authority.host().len();
+        if has_port && authority.port_u16().is_none() {
+            return Err(refused());
+        }
         let has_more =
             uri.path() != "/" || uri.query().is_some() || authority.as_str().contains('@');
         if has_more || authority.host().is_empty() {
@@ -76,6 +81,8 @@ mod tests {
             "https://study.example.org/page",
             "https://study.example.org?token=1",
             "https://somebody@study.example.org",
+            "https://study.example.org:99999",
+            "https://study.example.org:",
             "https://",
             "",
         ] {

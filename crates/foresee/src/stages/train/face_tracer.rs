@@ -40,7 +40,7 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
             ..Default::default()
         };
         let chosen = some_faces(&train, settings.pool.max(settings.faces), seed);
-        let (images, labels) = read(data, &chosen, &images_of(run))?;
+        let Examples { images, labels } = read(data, &chosen, &images_of(run))?;
         let steps = FaceTracer::steps(ATTRIBUTES.len());
         let progress = Progress::new("training", Unit::Steps, steps, 0);
         let step = |n: usize| progress.add(n, String::new);
@@ -66,12 +66,15 @@ fn some_faces(train: &[usize], most: usize, seed: u64) -> Vec<usize> {
     faces
 }
 
-/// The pixels of faces in [0, 1], and their labels.
-fn read(
-    data: &CelebA,
-    faces: &[usize],
-    preprocessing: &Preprocessing,
-) -> Result<(Vec<Vec<f32>>, Vec<Vec<bool>>)> {
+/// Faces that are learned from.
+struct Examples {
+    /// Pixels [3, H, W] of each in [0, 1].
+    images: Vec<Vec<f32>>,
+    /// All labels of each.
+    labels: Vec<Vec<bool>>,
+}
+
+fn read(data: &CelebA, faces: &[usize], preprocessing: &Preprocessing) -> Result<Examples> {
     let as_they_are = Normalisation { mean: [0.; 3], deviation: [1.; 3] };
     let preprocessing = Preprocessing { normalisation: as_they_are, ..*preprocessing };
     let (mut images, mut labels) = (vec![], vec![]);
@@ -81,7 +84,7 @@ fn read(
         let rows = batch.labels.to_vec2::<f32>()?.into_iter();
         labels.extend(rows.map(|row| row.into_iter().map(|label| label > 0.5).collect()));
     }
-    Ok((images, labels))
+    Ok(Examples { images, labels })
 }
 
 /// The decisions [B, K] on images that are normalised.

@@ -6,12 +6,14 @@ mod results;
 
 use std::path::{Path, PathBuf};
 
+use foresee_celeba::synthetic;
+
 pub(crate) use self::page::{TITLE, write as write_page};
 pub(crate) use self::results::Results;
 use crate::config::{Config, SystemName};
-use crate::error::{Interrupted, Result};
+use crate::error::{Interrupted, Result, input};
 use crate::faces::{self, FacesFolder};
-use crate::run::{Manifest, Run, Stage};
+use crate::run::{Lock, Manifest, Run, Stage};
 use crate::stages::{begin, judge, train};
 
 /// What the user asks of the comparison.
@@ -32,6 +34,7 @@ pub(crate) struct Entry<'a> {
     pub system: SystemName,
     pub config: &'a Config,
     pub seed: u64,
+    pub device: &'a str,
     pub folder: PathBuf,
 }
 
@@ -43,9 +46,12 @@ pub(crate) struct Failed {
 }
 
 impl Entry<'_> {
-    /// Whether it is trained and judged.
+    /// Whether it is trained and judged, with these settings.
     pub fn is_done(&self) -> bool {
-        Manifest::read(&self.folder).is_ok_and(|run| run.stages.contains_key(&Stage::Judge))
+        let Ok(run) = Manifest::read(&self.folder) else { return false };
+        let same = run.config.identity().ok() == self.config.identity().ok();
+        let same = same && run.seed == self.seed && run.device == self.device;
+        same && run.stages.contains_key(&Stage::Judge)
     }
 
     /// In words.
@@ -61,6 +67,7 @@ impl Request<'_> {
             system,
             config,
             seed,
+            device: self.device,
             folder: self.out.join("runs").join(format!("{}-seed{seed}", SystemName::id(system))),
         };
         let systems = || self.systems.iter().map(|(system, config)| (*system, config));
@@ -73,9 +80,16 @@ impl Request<'_> {
             return Ok(folder.clone());
         }
         let path = self.out.join("faces");
+        let count = self.systems.first().map_or(0, |(_, c)| c.data.synthetic_faces);
         if !path.exists() {
-            let count = self.systems.first().map_or(0, |(_, c)| c.data.synthetic_faces);
+            let _lock = Lock::take(self.out)?;
             faces::synthesize(&path, count, 0)?;
+        }
+        if !synthetic::is_up_to_date(&path, count, 0) {
+            return Err(input(format!(
+                "{} holds other faces than {count} that are drawn with seed 0; name another --out",
+                path.display()
+            )));
         }
         Ok(FacesFolder { path, ..FacesFolder::default() })
     }
@@ -91,7 +105,7 @@ pub(crate) fn run(request: &Request) -> Result<Vec<Failed>> {
             continue;
         }
         tracing::info!("run {} of {}: {}", at + 1, entries.len(), entry.title());
-        match make(entry, &faces, request.device) {
+        match make(entry, &faces) {
             Ok(()) => {}
             Err(e) if e.is::<Interrupted>() => return Err(e),
             Err(e) => {
@@ -104,15 +118,25 @@ pub(crate) fn run(request: &Request) -> Result<Vec<Failed>> {
     Ok(failed)
 }
 
-fn make(entry: &Entry, faces: &FacesFolder, device: &str) -> Result<()> {
+fn make(entry: &Entry, faces: &FacesFolder) -> Result<()> {
     let config = entry.config.clone();
-    let (mut run, session) = begin(config, Some(faces), &entry.folder, entry.seed, device)?;
+    let (mut run, session) = begin(config, Some(faces), &entry.folder, entry.seed, entry.device)?;
     train::stage(&mut run, &session)?;
     judge::stage(&mut run, &session)
 }
 
-/// The runs that are done.
-pub(crate) fn done<'a>(request: &'a Request<'a>) -> Result<Vec<(SystemName, Run)>> {
+/// The runs that are done, which must be on the same faces.
+pub(crate) fn done(request: &Request) -> Result<Vec<(SystemName, Run)>> {
     let done = request.entries().into_iter().filter(Entry::is_done);
-    done.map(|entry| Ok((entry.system, Run::open(&entry.folder)?))).collect()
+    let done = done.map(|entry| Ok((entry.system, Run::open(&entry.folder)?)));
+    let done: Vec<(SystemName, Run)> = done.collect::<Result<_>>()?;
+    let hash = |(_, run): &(SystemName, Run)| run.manifest.data.sha256.clone();
+    if let Some(other) = done.iter().find(|run| hash(run) != hash(&done[0])) {
+        return Err(input(format!(
+            "{} and {} are of different faces, and cannot be compared; name another --out",
+            done[0].1.folder().display(),
+            other.1.folder().display()
+        )));
+    }
+    Ok(done)
 }

@@ -10,7 +10,7 @@ use foresee_report::{
 };
 use foresee_stats::LEVEL;
 
-use super::{Failed, Results};
+use super::{Entry, Failed, Results};
 use crate::artifacts::{ConditionRow, Row, ScoredForecasts, SystemAttribute, SystemRow};
 use crate::config::SystemName;
 use crate::error::Result;
@@ -23,14 +23,20 @@ use crate::tables::published;
 pub(crate) const TITLE: &str = "Table 3, run: systems for the attributes of faces";
 
 /// Writes all that the comparison leaves.
-pub(crate) fn write(out: &Path, runs: &[(SystemName, Run)], failed: &[Failed]) -> Result<()> {
+pub(crate) fn write(
+    out: &Path,
+    runs: &[(SystemName, Run)],
+    missing: &[Entry],
+    failed: &[Failed],
+) -> Result<()> {
     let results = Results::new(runs)?;
     write_data(out, &results)?;
     let source = source(runs);
     let mut sections = vec![
         Section::Text(
-            "All systems saw the same training faces through the same loader, and were trained by \
-             the same optimizer and schedule. Rows marked as cited are from the paper, which \
+            "All networks saw the same training faces through the same loader, and were trained by \
+             the same optimizer and schedule. FaceTracer is no network: it learned from at most \
+             4,000 of these faces, which its seed drew, as they are. Rows marked as cited are from the paper, which \
              quotes them from others: they used other images and protocols."
                 .into(),
         ),
@@ -53,8 +59,9 @@ pub(crate) fn write(out: &Path, runs: &[(SystemName, Run)], failed: &[Failed]) -
     let failures = failed
         .iter()
         .map(|f| (format!("failed: {}, seed {}", f.system.title(), f.seed), f.reason.clone()));
+    let missing = missing.iter().map(|entry| ("not done".to_owned(), entry.title()));
     let summary = std::iter::once(("runs done".to_owned(), runs.len().to_string()));
-    let summary = summary.chain(failures).collect();
+    let summary = summary.chain(missing).chain(failures).collect();
     let report = Report { title: TITLE.into(), source, summary, sections };
     report.save(&out.join(REPORT))?;
     tracing::info!("open {}", out.join(REPORT).display());
@@ -100,19 +107,26 @@ fn with_interval(value: f64, low: f64, high: f64) -> String {
 
 /// What intervals are, or why there are none.
 fn spread_words(seeds: impl Iterator<Item = usize>) -> String {
-    match seeds.min() {
-        Some(2..) => format!(
+    let seeds: Vec<usize> = seeds.collect();
+    let mut words = vec![];
+    if seeds.iter().any(|seeds| *seeds > 1) {
+        words.push(format!(
             "Intervals of {:.0} % are over seeds and images (a bootstrap that draws both).",
             100. * LEVEL
-        ),
-        _ => "Rows of one seed have no interval: the spread over seeds is not known.".into(),
+        ));
     }
+    if seeds.contains(&1) {
+        let why = "Rows of one seed have no interval: the spread over seeds is not known.";
+        words.push(why.into());
+    }
+    words.join(" ")
 }
 
 fn systems(rows: &[SystemRow], source: &Source) -> Result<Table> {
     let header = [
         "system",
         "accuracy [%]",
+        "less the paper's network [points]",
         "balanced [%]",
         "AUC",
         "parameters",
@@ -134,6 +148,7 @@ fn systems(rows: &[SystemRow], source: &Source) -> Result<Table> {
         table.rows.push(vec![
             format!("{}{mark}", title(&row.system)),
             with_interval(row.accuracy, row.accuracy_low, row.accuracy_high),
+            with_interval(row.difference, row.difference_low, row.difference_high),
             percent(row.balanced_accuracy),
             number(row.auc, 4),
             thousands(row.parameters as u64),
@@ -160,7 +175,8 @@ fn systems(rows: &[SystemRow], source: &Source) -> Result<Table> {
     }
     table.notes.push(spread_words(rows.iter().map(|row| row.seeds)));
     table.notes.push(
-        "Times are of this machine, as busy as it was. Peak memory is that of the process, which \
+        "Differences are paired: on the same images, by seed. Times are of this machine, as busy as \
+         it was, and of our own code: the paper's network has kernels of its own here. Peak memory is that of the process, which \
          can hold what earlier trainings left: with --only each training has a process of its own."
             .into(),
     );
@@ -214,7 +230,8 @@ fn under_noise(rows: &[ConditionRow], source: &Source) -> Table {
 }
 
 fn when_pruned(rows: &[ConditionRow], source: &Source) -> Table {
-    let header = ["system", "channels pruned", "the others", "accuracy [%]", "change [points]"];
+    let header =
+        ["system", "channels pruned", "remaining channels", "accuracy [%]", "change [points]"];
     let caption = "Half of the last stage's channels pruned, those of the smallest filters first.";
     let mut table = Table::new("pruned", caption, &header);
     for row in rows.iter().filter(|row| row.pruned > 0) {
@@ -239,7 +256,7 @@ fn when_pruned(rows: &[ConditionRow], source: &Source) -> Table {
 /// The scores of the forecasts of what pruning changes, run by run.
 fn forecasts(runs: &[(SystemName, Run)], source: &Source) -> Result<Table> {
     let header = ["system", "seed", "forecast", "score", "value", "interval"];
-    let caption = "Is it predictable? Forecasts of what pruning the last stage changes.";
+    let caption = "Scores of forecasts of what pruning the last stage changes.";
     let mut table = Table::new("predictability", caption, &header);
     for (system, run) in runs.iter().filter(|(system, _)| *system != SystemName::Facetracer) {
         for scored in run.read::<ScoredForecasts>()?.0 {

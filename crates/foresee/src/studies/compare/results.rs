@@ -42,35 +42,44 @@ impl Judged {
     }
 
     /// The accuracies under a condition, and those of the same images as they are.
-    fn pair(&self, condition: &Condition) -> (Vec<f64>, Vec<f64>) {
-        let of: BTreeMap<&str, f64> =
-            self.clean().iter().map(|(image, accuracy)| (image.as_str(), *accuracy)).collect();
+    fn pairs(&self, condition: &Condition) -> Vec<(f64, f64)> {
         let rows = self.0.get(condition).map_or(&[][..], Vec::as_slice);
-        let clean = rows.iter().filter_map(|(image, _)| of.get(image.as_str()).copied());
-        (rows.iter().map(|(_, accuracy)| *accuracy).collect(), clean.collect())
+        paired(rows, self.clean())
     }
+}
+
+/// The accuracies of the images that both have.
+fn paired(own: &[(String, f64)], others: &[(String, f64)]) -> Vec<(f64, f64)> {
+    let of: BTreeMap<&str, f64> =
+        others.iter().map(|(image, accuracy)| (image.as_str(), *accuracy)).collect();
+    let pair = |(image, own): &(String, f64)| Some((*own, *of.get(image.as_str())?));
+    own.iter().filter_map(pair).collect()
 }
 
 /// The runs of one system.
 struct Group<'a> {
     system: SystemName,
     runs: Vec<&'a Run>,
+    judged: Vec<Judged>,
 }
 
 impl Results {
     /// Of runs that are done.
     pub fn new(runs: &[(SystemName, Run)]) -> Result<Self> {
-        let mut found = Self { systems: vec![], conditions: vec![], attributes: vec![] };
+        let mut groups = vec![];
         for system in SystemName::ALL {
             let own = runs.iter().filter(|(name, _)| *name == system);
-            let group = Group { system, runs: own.map(|(_, run)| run).collect() };
-            if group.runs.is_empty() {
-                continue;
+            let runs: Vec<&Run> = own.map(|(_, run)| run).collect();
+            let judged = runs.iter().map(|run| Judged::read(run)).collect::<Result<Vec<_>>>()?;
+            if !runs.is_empty() {
+                groups.push(Group { system, runs, judged });
             }
-            let judged = group.runs.iter().map(|run| Judged::read(run));
-            let judged = judged.collect::<Result<Vec<_>>>()?;
-            found.systems.push(group.row(&judged)?);
-            found.conditions.extend(group.conditions(&judged)?);
+        }
+        let paper = groups.iter().find(|group| group.system == SystemName::Paper);
+        let mut found = Self { systems: vec![], conditions: vec![], attributes: vec![] };
+        for group in &groups {
+            found.systems.push(group.row(paper)?);
+            found.conditions.extend(group.conditions()?);
             found.attributes.extend(group.attributes()?);
         }
         found.set_differences();
@@ -96,7 +105,7 @@ impl Group<'_> {
         self.runs[0].manifest.data.kind().into()
     }
 
-    fn row(&self, judged: &[Judged]) -> Result<SystemRow> {
+    fn row(&self, paper: Option<&Group>) -> Result<SystemRow> {
         let accuracies = self.runs.iter().map(|run| run.read_one::<Accuracy>());
         let accuracies = accuracies.collect::<Result<Vec<_>>>()?;
         let costs = self.runs.iter().map(|run| run.read_one::<SystemCost>());
@@ -106,8 +115,10 @@ impl Group<'_> {
         let over =
             |value: fn(&Accuracy) -> f64| mean(&accuracies.iter().map(value).collect::<Vec<_>>());
         let clean: Vec<Vec<f64>> =
-            judged.iter().map(|of| of.clean().iter().map(|(_, a)| *a).collect()).collect();
+            self.judged.iter().map(|of| of.clean().iter().map(|(_, a)| *a).collect()).collect();
         let interval = over_seeds_and_images(&clean)?;
+        let difference = paper.map(|paper| self.less(paper)).transpose()?;
+        let difference = difference.unwrap_or(Interval::point(f64::NAN));
         let peak = records.iter().filter_map(|record| record.peak_memory_bytes).max();
         Ok(SystemRow {
             system: self.system.id().into(),
@@ -117,6 +128,9 @@ impl Group<'_> {
             accuracy: interval.estimate,
             accuracy_low: interval.low,
             accuracy_high: interval.high,
+            difference: difference.estimate,
+            difference_low: difference.low,
+            difference_high: difference.high,
             balanced_accuracy: over(|a| a.balanced_accuracy),
             auc: over(|a| a.auc),
             majority_accuracy: over(|a| a.majority_accuracy),
@@ -129,25 +143,40 @@ impl Group<'_> {
         })
     }
 
-    fn conditions(&self, judged: &[Judged]) -> Result<Vec<ConditionRow>> {
+    /// The accuracy less another system's on the same images, seed by seed.
+    fn less(&self, other: &Group) -> Result<Interval> {
+        let seeds = self.judged.iter().zip(&other.judged);
+        let change = |(own, other): (&Judged, &Judged)| -> Vec<f64> {
+            paired(own.clean(), other.clean()).iter().map(|(own, other)| own - other).collect()
+        };
+        match self.system == other.system {
+            true => Ok(Interval::point(f64::NAN)),
+            false => over_seeds_and_images(&seeds.map(change).collect::<Vec<_>>()),
+        }
+    }
+
+    /// The conditions that all runs were judged under.
+    fn conditions(&self) -> Result<Vec<ConditionRow>> {
         let mut rows = vec![];
-        for condition in judged[0].0.keys() {
+        let in_all = |condition: &&Condition| {
+            self.judged.iter().all(|judged| judged.0.contains_key(*condition))
+        };
+        for condition in self.judged[0].0.keys().filter(in_all) {
             let (sigma, pruned, takeover) = condition;
-            let pairs: Vec<(Vec<f64>, Vec<f64>)> =
-                judged.iter().map(|of| of.pair(condition)).collect();
-            let own: Vec<Vec<f64>> = pairs.iter().map(|(own, _)| own.clone()).collect();
-            let change = |(own, clean): &(Vec<f64>, Vec<f64>)| {
-                own.iter().zip(clean).map(|(own, clean)| own - clean).collect()
+            let pairs: Vec<Vec<(f64, f64)>> =
+                self.judged.iter().map(|judged| judged.pairs(condition)).collect();
+            let of = |value: fn(&(f64, f64)) -> f64| -> Vec<Vec<f64>> {
+                pairs.iter().map(|seed| seed.iter().map(value).collect()).collect()
             };
-            let accuracy = over_seeds_and_images(&own)?;
-            let change = over_seeds_and_images(&pairs.iter().map(change).collect::<Vec<_>>())?;
+            let accuracy = over_seeds_and_images(&of(|(own, _)| *own))?;
+            let change = over_seeds_and_images(&of(|(own, clean)| own - clean))?;
             rows.push(ConditionRow {
                 system: self.system.id().into(),
                 sigma: f64::from_bits(*sigma),
                 pruned: *pruned,
                 takeover: takeover.clone(),
                 seeds: self.runs.len(),
-                images: own[0].len(),
+                images: pairs[0].len(),
                 accuracy: accuracy.estimate,
                 accuracy_low: accuracy.low,
                 accuracy_high: accuracy.high,

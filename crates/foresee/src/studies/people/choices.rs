@@ -60,7 +60,8 @@ pub(crate) struct Choices {
     pub texts: Texts,
 }
 
-/// Hours at most after which a person has given up: a year.
+/// Hours after which a person has given up: at least a quarter, and at most a year.
+const LEAST_HOURS: f64 = 0.25;
 const MOST_HOURS: f64 = 8784.;
 /// Bootstrap samples at most.
 const MOST_RESAMPLES: usize = 100_000;
@@ -373,8 +374,10 @@ impl Choices {
                 "resamples is from 1 to {MOST_RESAMPLES}, and most_people at least 1"
             ));
         }
-        if !(self.given_up_after_hours > 0. && self.given_up_after_hours <= MOST_HOURS) {
-            return refuse(format!("given_up_after_hours is above 0, up to {MOST_HOURS}"));
+        if !(LEAST_HOURS..=MOST_HOURS).contains(&self.given_up_after_hours) {
+            return refuse(format!(
+                "given_up_after_hours is from {LEAST_HOURS} to {MOST_HOURS}: nobody answers at once"
+            ));
         }
         let ExclusionRules { least_median_seconds, most_unmoved, .. } = self.exclusion;
         if !(least_median_seconds >= 0. && (0. ..=1.).contains(&most_unmoved)) {

@@ -224,8 +224,10 @@ impl Database {
             }
             let sql = format!("{PERSON} WHERE participant = ?1");
             let known = t.query_row(&sql, [participant], person).optional()?;
-            if known.is_some() {
-                return Ok(known);
+            if let Some(known) = known {
+                let sql = "UPDATE people SET seen = ?2 WHERE number = ?1 AND NOT withdrawn";
+                t.execute(sql, [known.number as i64, admission.now])?;
+                return Ok(Some(known));
             }
             let Some(seat) = seat(t, admission)? else { return Ok(None) };
             let number: i64 = t.query_row("SELECT count(*) FROM people", [], |row| row.get(0))?;
