@@ -34,8 +34,8 @@ pub struct CompareArgs {
     /// Trainings of each system, with seeds 0, 1, ….
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
-    /// Passes over the faces of one network, such as resnet101=5, in place of train.epochs; rows with
-    /// fewer passes than others are marked. Can be given several times.
+    /// Passes over the faces of one network, such as resnet101=5, in place of train.epochs; rows
+    /// with fewer passes than others are marked. Can be given several times.
     #[arg(long, value_name = "SYSTEM=N", value_parser = passes)]
     passes: Vec<(SystemName, usize)>,
     /// Settings to start from, as in `reproduce`.

@@ -36,8 +36,8 @@ pub(crate) fn write(
         Section::Text(
             "All networks saw the same training faces through the same loader, and were trained by \
              the same optimizer and schedule. FaceTracer is no network: it learned from at most \
-             4,000 of these faces, which its seed drew, as they are. Rows marked as cited are from the paper, which \
-             quotes them from others: they used other images and protocols."
+             4,000 of these faces, which its seed drew, as they are. Rows marked as cited are from \
+             the paper, which quotes them from others: they used other images and protocols."
                 .into(),
         ),
         Section::Table(systems(&results.systems, &source)?),
@@ -175,9 +175,10 @@ fn systems(rows: &[SystemRow], source: &Source) -> Result<Table> {
     }
     table.notes.push(spread_words(rows.iter().map(|row| row.seeds)));
     table.notes.push(
-        "Differences are paired: on the same images, by seed. Times are of this machine, as busy as \
-         it was, and of our own code: the paper's network has kernels of its own here. Peak memory is that of the process, which \
-         can hold what earlier trainings left: with --only each training has a process of its own."
+        "Differences are paired: on the same images, by seed. Times are of this machine, as busy \
+         as it was, and of our own code: the paper's network has kernels of its own here. Peak \
+         memory is that of the process, which can hold what earlier trainings left: with --only \
+         each training has a process of its own."
             .into(),
     );
     if rows.iter().any(has_fewer) {
