@@ -11,15 +11,7 @@ use crate::config::SystemName;
 use crate::error::{Result, input};
 use crate::faces;
 use crate::run::Run;
-
-/// The file of the trained network in a run's folder.
-pub(crate) const MODEL: &str = "model.safetensors";
-
-/// The file of a network that the paper's is compared with.
-pub(crate) const NETWORK: &str = "network.onnx";
-
-/// The file of a FaceTracer.
-pub(crate) const FACE_TRACER: &str = "face_tracer.safetensors";
+pub(crate) use crate::run::{FACE_TRACER, MODEL, NETWORK};
 
 /// What the images of a run go through before its network sees them.
 pub(crate) fn images_of(run: &Run) -> Preprocessing {

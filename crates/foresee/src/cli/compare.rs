@@ -41,8 +41,9 @@ pub struct CompareArgs {
     /// Settings to start from, as in `reproduce`.
     #[arg(long, default_value = "small")]
     profile: String,
-    /// Replaces one setting of all systems, such as train.epochs=10; can be given several times.
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// Replaces one setting of all systems, such as train.epochs=10, or of one, such as
+    /// moon:train.learning_rate=6e-4; can be given several times.
+    #[arg(long, value_name = "[SYSTEM:]KEY=VALUE")]
     set: Vec<String>,
     /// cpu, cuda or metal.
     #[arg(long, default_value = "cpu")]
@@ -152,13 +153,26 @@ fn settings(args: &CompareArgs) -> Result<Vec<(SystemName, Config)>> {
         }
     }
     let of = |system: SystemName| {
-        let mut set = args.set.clone();
+        let mut set: Vec<String> =
+            args.set.iter().filter_map(|text| assignment(text, system)).collect();
         set.push(format!("system.name=\"{}\"", system.id()));
         let own = args.passes.iter().filter(|(name, _)| *name == system);
         set.extend(own.map(|(_, passes)| format!("train.epochs={passes}")));
         Ok((system, Config::resolve(&args.profile, None, &set)?))
     };
     distinct(args.systems.iter().copied()).into_iter().map(of).collect()
+}
+
+/// What an assignment sets of a system: those of other systems set nothing.
+fn assignment(text: &str, of: SystemName) -> Option<String> {
+    let named = text.split_once(':').and_then(|(name, rest)| {
+        let system = SystemName::ALL.into_iter().find(|system| system.id() == name)?;
+        Some((system, rest))
+    });
+    match named {
+        Some((system, rest)) => (system == of).then(|| rest.to_owned()),
+        None => Some(text.to_owned()),
+    }
 }
 
 fn list(args: &CompareArgs, request: &Request) -> Result<()> {

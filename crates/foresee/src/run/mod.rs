@@ -31,13 +31,21 @@ use crate::error::{OtherRun, Result, input};
 use crate::hash::{file_sha256, sha256};
 use crate::memory::reset_peak_memory;
 use crate::program::program;
-use crate::session::{FACE_TRACER, MODEL, NETWORK};
 
 /// The column of every CSV file that says what kind of faces its numbers come from.
 const MARK: &str = "data";
 
 /// The page in the folder of a run or a study.
 pub(crate) const REPORT: &str = "report.html";
+
+/// The file of the trained network in a run's folder.
+pub(crate) const MODEL: &str = "model.safetensors";
+
+/// The file of a network that the paper's is compared with.
+pub(crate) const NETWORK: &str = "network.onnx";
+
+/// The file of a FaceTracer.
+pub(crate) const FACE_TRACER: &str = "face_tracer.safetensors";
 
 /// Images that were left out, in a run's folder.
 pub(crate) const BAD_IMAGES: &str = "bad_images.csv";

@@ -22,6 +22,9 @@ use crate::tables::published;
 /// The page's title.
 pub(crate) const TITLE: &str = "Table 3, run: systems for the attributes of faces";
 
+/// The area under the ROC curve from which on a system is said to have learned something.
+const LEARNED: f64 = 0.6;
+
 /// Writes all that the comparison leaves.
 pub(crate) fn write(
     out: &Path,
@@ -181,6 +184,14 @@ fn systems(rows: &[SystemRow], source: &Source) -> Result<Table> {
          each training has a process of its own."
             .into(),
     );
+    for row in rows.iter().filter(|row| row.auc < LEARNED) {
+        table.notes.push(format!(
+            "{} hardly learned: its area under the curve is {}, and 0.5 is chance. Another \
+             learning rate may do it justice.",
+            title(&row.system),
+            number(row.auc, 3)
+        ));
+    }
     if rows.iter().any(has_fewer) {
         table.notes.push(format!(
             "* This system had fewer passes over the faces than the {most} of others, so its row \
