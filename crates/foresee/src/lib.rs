@@ -19,6 +19,7 @@ pub mod memory;
 mod networks;
 pub mod operate;
 pub mod output;
+mod pace;
 mod pages;
 mod program;
 mod progress;

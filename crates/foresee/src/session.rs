@@ -98,6 +98,14 @@ pub(crate) fn load_model(path: &Path, device: &Device) -> Result<(Network, Model
     }
 }
 
+/// A crop as a model's card has it.
+pub(crate) fn crop_of_card(crop: Crop) -> foresee_model::Crop {
+    match crop {
+        Crop::Square => foresee_model::Crop::Square,
+        Crop::Whole => foresee_model::Crop::Whole,
+    }
+}
+
 /// What a model's images go through before it sees them.
 pub(crate) fn preprocessing(card: &ModelCard) -> Preprocessing {
     let crop = match card.crop {

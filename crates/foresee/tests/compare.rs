@@ -71,7 +71,7 @@ fn systems_are_trained_judged_and_tabled_once() -> AnyResult {
         let mut accuracies = vec![];
         for seed in 0..2 {
             let run = Run::open(&out.join(format!("runs/{}-seed{seed}", row.system)))?;
-            accuracies.push(run.read_one_accuracy()?);
+            accuracies.push(accuracy(&run)?);
         }
         let mean = accuracies.iter().sum::<f64>() / 2.;
         assert!((mean - row.accuracy).abs() < 1e-6, "{}: {mean}, {}", row.system, row.accuracy);
@@ -93,15 +93,9 @@ fn systems_are_trained_judged_and_tabled_once() -> AnyResult {
     Ok(())
 }
 
-trait ReadAccuracy {
-    fn read_one_accuracy(&self) -> AnyResult<f64>;
-}
-
-impl ReadAccuracy for Run {
-    fn read_one_accuracy(&self) -> AnyResult<f64> {
-        let rows: Vec<Accuracy> = self.read()?;
-        Ok(rows[0].accuracy)
-    }
+fn accuracy(run: &Run) -> AnyResult<f64> {
+    let rows: Vec<Accuracy> = run.read()?;
+    Ok(rows[0].accuracy)
 }
 
 /// What was judged is what the network in the run's ONNX file answers.

@@ -66,8 +66,7 @@ pub struct CompareArgs {
 fn passes(text: &str) -> std::result::Result<(SystemName, usize), String> {
     let expected = "a system and a number of passes, such as resnet101=5";
     let (name, count) = text.split_once('=').ok_or(expected)?;
-    let system = SystemName::ALL.into_iter().find(|system| system.id() == name);
-    Ok((system.ok_or(expected)?, at_least_one(count)?))
+    Ok((SystemName::from_id(name).ok_or(expected)?, at_least_one(count)?))
 }
 
 /// The comparison as `--json` prints it.
@@ -165,10 +164,8 @@ fn settings(args: &CompareArgs) -> Result<Vec<(SystemName, Config)>> {
 
 /// What an assignment sets of a system: those of other systems set nothing.
 fn assignment(text: &str, of: SystemName) -> Option<String> {
-    let named = text.split_once(':').and_then(|(name, rest)| {
-        let system = SystemName::ALL.into_iter().find(|system| system.id() == name)?;
-        Some((system, rest))
-    });
+    let named =
+        text.split_once(':').and_then(|(name, rest)| Some((SystemName::from_id(name)?, rest)));
     match named {
         Some((system, rest)) => (system == of).then(|| rest.to_owned()),
         None => Some(text.to_owned()),

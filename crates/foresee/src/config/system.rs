@@ -80,6 +80,11 @@ impl SystemName {
         }
     }
 
+    /// The system of this [`id`](Self::id).
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|system| system.id() == id)
+    }
+
     /// Its name for people.
     pub fn title(self) -> &'static str {
         match self {

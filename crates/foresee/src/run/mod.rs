@@ -320,12 +320,12 @@ pub(crate) fn write_simulated<A: Artifact>(path: &Path, artifact: &A) -> Result<
     Ok(frame::write_csv(path, &marked(artifact.to_frame()?, "simulated")?)?)
 }
 
-/// A frame with a last column that says what kind of data its numbers come from.
 /// A frame as the text of a CSV file, marked with the kind of its faces as the files of runs are.
 pub(crate) fn marked_csv(frame: DataFrame, kind: &str) -> Result<String> {
     Ok(frame::csv_text(&marked(frame, kind)?)?)
 }
 
+/// A frame with a last column that says what kind of data its numbers come from.
 fn marked(mut frame: DataFrame, kind: &str) -> Result<DataFrame> {
     let mark = vec![kind; frame.height()];
     frame.with_column(frame::column(MARK, mark))?;

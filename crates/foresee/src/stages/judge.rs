@@ -2,8 +2,6 @@
 //! and with half of the channels of its last stage pruned, how well that is forecast, and its
 //! costs.
 
-use std::time::Instant;
-
 use anyhow::Context;
 use candle_core::Tensor;
 use foresee_baselines::FaceTracer;
@@ -12,17 +10,18 @@ use foresee_graph::{ChannelGroup, Graph, Op};
 use foresee_perturb::{GroupRule, GroupStatistics, Noise, PruneRule, Takeover, Tally, add_noise};
 use foresee_predict::{Answers as Answered, Layer, LayerStudy, LayerStudySettings};
 
-use super::attribute::model_of;
+use super::attribute;
 use super::train::{Answers, Classifier, face_tracer_answers};
 use crate::artifacts::{Artifact, JudgedImage, ScoredForecasts, SystemCost};
 use crate::config::SystemName;
 use crate::error::Result;
 use crate::faces;
-use crate::progress::{Progress, Unit};
+use crate::pace::milliseconds;
+use crate::progress::{LateProgress, Progress, Unit};
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{FACE_TRACER, MODEL, NETWORK, Session, check_finite, images_of};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Images of one batch.
 const BATCH: usize = 32;
@@ -32,8 +31,6 @@ const MEASURED: usize = 200;
 const FORECAST: usize = 24;
 /// The shares of the last stage's channels that are forecast.
 const SHARES: [f64; 4] = [0.0625, 0.125, 0.25, 0.5];
-/// Batches whose time is measured, after one that is not.
-const TIMED: usize = 5;
 
 pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     let config = run.manifest.config.clone();
@@ -96,7 +93,7 @@ fn face_tracer(outputs: &mut Outputs, session: &Session) -> Result<()> {
 /// The run's network as a graph with the logits as its first output.
 fn graph_of(run: &Run, session: &Session) -> Result<Graph> {
     let graph = match run.manifest.config.system.name {
-        SystemName::Paper => model_of(&session.trained(run)?.network)?.graph().clone(),
+        SystemName::Paper => attribute::graph_of(&session.trained(run)?.network)?,
         _ => Graph::from_onnx(&run.path(NETWORK))?,
     };
     // Further outputs are those of training.
@@ -247,8 +244,8 @@ impl Judge<'_> {
             self.batches(observed).map(|batch| Ok(batch?.1)).collect::<Result<_>>()?;
         let norms = group.filter_norms(graph)?;
         let layers = [Layer { group, order, norms: &norms }];
-        let progress = Progress::new("forecasting", Unit::Passes, 0, 0);
-        let step = |images: usize| progress.add(images, String::new);
+        let progress = LateProgress::default();
+        let step = |images: usize| progress.add(images);
         let study = LayerStudy {
             graph,
             layers: &layers,
@@ -266,21 +263,16 @@ impl Judge<'_> {
             },
             progress: &step,
         };
+        progress.begin("forecasting", Unit::Passes, study.passes() * observed.len());
         Ok(ScoredForecasts(study.run()?.scores))
     }
 
-    /// Milliseconds of an image in batches: the median of some.
+    /// Milliseconds of an image in batches.
     fn milliseconds(&self, answers: &Answers, test: &[usize]) -> Result<f64> {
         let (_, images) = self.batches(test).next().context("a test image")??;
-        let mut times = vec![];
-        for _ in 0..=TIMED {
-            let start = Instant::now();
+        milliseconds(images.dim(0)?, || {
             answers(&images)?.to_vec2::<f32>()?;
-            times.push(1e3 * start.elapsed().as_secs_f64() / images.dim(0)? as f64);
-        }
-        // The first is slower than others.
-        times.remove(0);
-        times.sort_by(f64::total_cmp);
-        Ok(times[times.len() / 2])
+            Ok(())
+        })
     }
 }

@@ -1,7 +1,5 @@
 //! How good a network is, and how fast.
 
-use std::time::Instant;
-
 use candle_core::Tensor;
 use foresee_graph::Graph;
 use foresee_perturb::Tally;
@@ -10,9 +8,7 @@ use super::rows::OutputAccuracy;
 use crate::error::Result;
 use crate::networks::calibration::Images;
 use crate::networks::labels::Labels;
-
-/// Batches whose time is measured, after one that is not.
-const TIMED: usize = 5;
+use crate::pace;
 
 /// Images that networks are run on, with their labels.
 pub(super) fn labelled<'b>(
@@ -90,16 +86,7 @@ pub(super) fn timed_batch(images: &Images) -> usize {
 pub(super) fn milliseconds(images: &Images, graph: &Graph) -> Result<f64> {
     let timed = &images.calibration()[..timed_batch(images)];
     let x = images.task().read(timed, images.task().network.input.layout)?;
-    let mut times = vec![];
-    for _ in 0..=TIMED {
-        let start = Instant::now();
-        images.task().network.logits(graph, &x)?;
-        times.push(1e3 * start.elapsed().as_secs_f64() / timed.len() as f64);
-    }
-    // The first is slower than others.
-    times.remove(0);
-    times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
+    pace::milliseconds(timed.len(), || Ok(drop(images.task().network.logits(graph, &x)?)))
 }
 
 /// The share of images whose class is among the five greatest of the network's outputs; NaN where

@@ -14,6 +14,7 @@ use foresee_attribution::{Explainer, Method};
 use self::comparison::{Comparison, Rows};
 pub(crate) use self::overlay::{Overlay, map_on_image};
 use self::subject::Subject;
+pub(crate) use self::subject::graph_of;
 pub use self::subject::model_of;
 use crate::artifacts::{
     Artifact, AttributionCheck, AttributionFaces, AttributionMaps, AttributionScore,

@@ -6,6 +6,7 @@ use candle_core::{DType, Tensor};
 use foresee_attribution::{Explainer, GraphModel, Method, network_model, randomised_cascade};
 use foresee_celeba::synthetic::Generator;
 use foresee_celeba::{CelebA, Split};
+use foresee_graph::{Graph, attention_network};
 use foresee_kernels::Rows;
 use foresee_model::Network;
 use rand::SeedableRng;
@@ -130,6 +131,11 @@ impl<'a> Subject<'a> {
 /// If a tensor is missing, which of a network does not happen.
 pub fn model_of(network: &Network) -> Result<GraphModel> {
     Ok(network_model(tensors(network), &dilations(network), rows(network))?)
+}
+
+/// The same with its batch norms as they are, and for any number of images.
+pub(crate) fn graph_of(network: &Network) -> Result<Graph> {
+    Ok(attention_network(tensors(network), &dilations(network), rows(network))?)
 }
 
 /// The rows that have masks, if the network has any.

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::faces;
 use crate::progress::{Progress, Unit};
 use crate::run::{Inputs, Manifest, Run, Stage};
-use crate::session::{FACE_TRACER, Session, images_of};
+use crate::session::{FACE_TRACER, Session, crop_of_card, images_of};
 
 const FORMAT: u32 = 1;
 
@@ -33,10 +33,7 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let test = data.split(Split::Test)?;
         let settings = FaceTracerConfig {
             image_size: config.data.image_size,
-            crop: match config.data.crop {
-                foresee_celeba::Crop::Square => foresee_model::Crop::Square,
-                foresee_celeba::Crop::Whole => foresee_model::Crop::Whole,
-            },
+            crop: crop_of_card(config.data.crop),
             ..Default::default()
         };
         let chosen = some_faces(&train, settings.pool.max(settings.faces), seed);

@@ -9,7 +9,7 @@ mod training;
 
 use candle_core::Device;
 use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
-use foresee_model::{Crop, Metrics, ModelCard, Network, Predictions, Trainer, majority_accuracy};
+use foresee_model::{Metrics, ModelCard, Network, Predictions, Trainer, majority_accuracy};
 
 pub(crate) use self::classifier::{Answers, Classifier, answer};
 pub(crate) use self::face_tracer::answers as face_tracer_answers;
@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::faces;
 use crate::progress::{Progress, Unit};
 use crate::run::{Inputs, Manifest, Outputs, Run, Stage, checkpoint_files};
-use crate::session::{MODEL, Session, preprocessing};
+use crate::session::{MODEL, Session, crop_of_card, preprocessing};
 
 /// The model's card came to state its conventions and a square crop without a new number: an older
 /// card is read as saying the same, so an older model is still what this stage makes. So it is
@@ -78,10 +78,7 @@ fn card(run: &Run, trained: usize) -> ModelCard {
         network: manifest.config.model.clone(),
         attributes: ATTRIBUTES.map(String::from).to_vec(),
         image_size: manifest.config.data.image_size,
-        crop: match manifest.config.data.crop {
-            foresee_celeba::Crop::Square => Crop::Square,
-            foresee_celeba::Crop::Whole => Crop::Whole,
-        },
+        crop: crop_of_card(manifest.config.data.crop),
         mean: normalisation.mean,
         deviation: normalisation.deviation,
         conventions: Default::default(),

@@ -96,8 +96,7 @@ fn source(runs: &[(SystemName, Run)]) -> Source {
 
 /// What a system is called, by its name in files.
 fn title(id: &str) -> String {
-    let found = SystemName::ALL.into_iter().find(|system| system.id() == id);
-    found.map_or(id.into(), |system| system.title().into())
+    SystemName::from_id(id).map_or(id.into(), |system| system.title().into())
 }
 
 /// A value with its interval in percent; without one if it is not known.
