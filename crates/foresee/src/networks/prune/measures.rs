@@ -86,7 +86,10 @@ pub(super) fn timed_batch(images: &Images) -> usize {
 pub(super) fn milliseconds(images: &Images, graph: &Graph) -> Result<f64> {
     let timed = &images.calibration()[..timed_batch(images)];
     let x = images.task().read(timed, images.task().network.input.layout)?;
-    pace::milliseconds(timed.len(), || Ok(drop(images.task().network.logits(graph, &x)?)))
+    pace::milliseconds(timed.len(), || {
+        images.task().network.logits(graph, &x)?;
+        Ok(())
+    })
 }
 
 /// The share of images whose class is among the five greatest of the network's outputs; NaN where
