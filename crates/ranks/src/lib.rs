@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod communicator;
+mod error;
+#[cfg(feature = "mpi")]
+mod mpi;
+mod shares;
+mod threads;
+mod tree;
+
+pub use communicator::{Alone, Communicator, gather_any};
+pub use error::{Error, Result};
+pub use shares::Shares;
+pub use threads::on_threads;
+
+#[cfg(feature = "mpi")]
+pub use crate::mpi::World;
