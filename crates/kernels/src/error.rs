@@ -1,4 +1,6 @@
-use candle_core::Shape;
+use candle_core::{Shape, Tensor};
+
+use crate::dispatch::cpu_kernel_takes;
 
 /// What can go wrong when an operation of this crate is called.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +66,12 @@ pub enum Error {
         operation: &'static str,
         /// The type given.
         got: &'static str,
+    },
+    /// The operation is there for `f32` on the CPU only.
+    #[error("{operation}: tensors must be f32 on the CPU")]
+    CpuOnly {
+        /// The operation called.
+        operation: &'static str,
     },
     /// Windows of a pool do not fit an image.
     #[error(
@@ -144,15 +152,23 @@ pub(crate) fn shape(
     operation: &'static str,
     tensor: &'static str,
     expected: impl Into<String>,
-    got: &candle_core::Tensor,
+    got: &Tensor,
 ) -> Error {
     Error::Shape { operation, tensor, expected: expected.into(), got: got.shape().clone() }
 }
 
 /// Refuses integers, at whose square and similar functions candle panics.
-pub(crate) fn floats(operation: &'static str, tensors: &[&candle_core::Tensor]) -> Result<()> {
+pub(crate) fn floats(operation: &'static str, tensors: &[&Tensor]) -> Result<()> {
     match tensors.iter().find(|t| !t.dtype().is_float()) {
         Some(t) => Err(Error::Type { operation, got: t.dtype().as_str() }),
         None => Ok(()),
+    }
+}
+
+/// Refuses tensors that are not `f32` on the CPU.
+pub(crate) fn cpu_floats(operation: &'static str, tensors: &[&Tensor]) -> Result<()> {
+    match cpu_kernel_takes(tensors) {
+        true => Ok(()),
+        false => Err(Error::CpuOnly { operation }),
     }
 }

@@ -24,6 +24,56 @@ pub struct Moments {
     pub count: usize,
 }
 
+impl Moments {
+    /// The moments of all parts of a batch together, merged in their order (Chan, Golub & LeVeque,
+    /// 1983).
+    ///
+    /// ```
+    /// use candle_core::{Device, Tensor};
+    /// use foresee_kernels::{Moments, channel_moments};
+    ///
+    /// let of = |values: &[f32]| {
+    ///     channel_moments(&Tensor::from_slice(values, (1, 1, 1, values.len()), &Device::Cpu)?)
+    /// };
+    /// let all = Moments::merge(&[of(&[1., 3.])?, of(&[8.])?])?;
+    /// assert_eq!(all.mean.to_vec1::<f32>()?, [4.]);
+    /// // (9 + 1 + 16)/3
+    /// assert!((all.variance.to_vec1::<f32>()?[0] - 26. / 3.).abs() < 1e-6);
+    /// assert_eq!(all.count, 3);
+    /// # Ok::<(), foresee_kernels::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no part, or tensors are not `f32`.
+    pub fn merge(parts: &[Self]) -> Result<Self> {
+        let Some(first) = parts.first() else {
+            let none = Tensor::zeros(0, candle_core::DType::F32, &Device::Cpu)?;
+            return Err(shape("Moments::merge", "parts", "one at least", &none));
+        };
+        let c = first.mean.elem_count();
+        let mut count = 0f64;
+        let mut mean = vec![0f64; c];
+        let mut squares = vec![0f64; c];
+        for part in parts {
+            let (means, variances) = (part.mean.to_vec1::<f32>()?, part.variance.to_vec1::<f32>()?);
+            let n = part.count as f64;
+            let all = count + n;
+            for (j, (of_mean, of_variance)) in means.into_iter().zip(variances).enumerate() {
+                let apart = f64::from(of_mean) - mean[j];
+                squares[j] += n * f64::from(of_variance) + apart * apart * count * n / all;
+                mean[j] += apart * n / all;
+            }
+            count = all;
+        }
+        let single = |values: Vec<f64>| -> candle_core::Result<Tensor> {
+            let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
+            Tensor::from_vec(values, c, &Device::Cpu)
+        };
+        let variance = single(squares.into_iter().map(|square| square / count).collect())?;
+        Ok(Self { mean: single(mean)?, variance, count: count as usize })
+    }
+}
+
 /// The moments of each channel of x [B, C, H, W]. Blocks of pixels are summed in `f32`, the blocks'
 /// sums in `f64`. Not differentiable: [`norm_leaky_relu`](crate::norm_leaky_relu) counts the
 /// gradient through the moments itself.

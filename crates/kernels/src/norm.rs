@@ -5,7 +5,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::dispatch::kernel_takes;
-use crate::error::{Result, floats, shape};
+use crate::error::{Result, cpu_floats, floats, shape};
 use crate::isa::Instructions;
 use crate::layout::{to_channels_first, to_channels_last};
 use crate::moments::{Moments, ROWS};
@@ -95,6 +95,72 @@ pub fn scale_shift_leaky_relu_channels_last(
     apply_channels_last(x, moments, gamma, beta, epsilon, slope, false)
 }
 
+/// The parts of [`norm_leaky_relu`] besides x, for passes that are made by hand over parts of a
+/// batch: `moments` are then those of the whole batch.
+#[derive(Debug, Clone, Copy)]
+pub struct NormOfBatch<'a> {
+    /// Of the whole batch.
+    pub moments: &'a Moments,
+    /// γ, `[C]`.
+    pub gamma: &'a Tensor,
+    /// β, `[C]`.
+    pub beta: &'a Tensor,
+    /// ε.
+    pub epsilon: f64,
+    /// Of the leaky ReLU.
+    pub slope: f32,
+}
+
+/// Sums over the pixels of a part of a batch, `[C]` each. Those of all parts add up to the
+/// gradients of γ and β.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NormSums {
+    /// Σ g'·x̂ with the normalised x̂, and g' the gradient before the leaky ReLU.
+    pub gamma: Vec<f64>,
+    /// Σ g'.
+    pub beta: Vec<f64>,
+}
+
+impl NormOfBatch<'_> {
+    /// The sums of a part x [B, H, W, C], where g is the gradient of the result. Tensors are `f32`
+    /// on the CPU.
+    ///
+    /// # Errors
+    /// If the shapes do not fit each other, or tensors are others.
+    pub fn sums(&self, x: &Tensor, g: &Tensor) -> Result<NormSums> {
+        let op = self.operation(x, g)?;
+        let [x, g] = [x.contiguous()?, g.contiguous()?];
+        Ok(with_slices([&x, &g, self.gamma, self.beta], |[x, g, gamma, beta]| {
+            let (gamma, beta) = op.sums(x, g, &op.lines(gamma, beta));
+            NormSums { gamma, beta }
+        })?)
+    }
+
+    /// The gradient of a part x, from the sums of the whole batch. It includes the way through the
+    /// moments.
+    ///
+    /// # Errors
+    /// As [`sums`](Self::sums).
+    pub fn input_gradient(&self, x: &Tensor, g: &Tensor, sums: &NormSums) -> Result<Tensor> {
+        let op = self.operation(x, g)?;
+        let [x, g] = [x.contiguous()?, g.contiguous()?];
+        let values = with_slices([&x, &g, self.gamma, self.beta], |[x, g, gamma, beta]| {
+            op.input_gradient(x, g, &op.lines(gamma, beta), sums, self.moments.count)
+        })?;
+        Ok(Tensor::from_vec(values, x.shape(), &Device::Cpu)?)
+    }
+
+    fn operation(&self, x: &Tensor, g: &Tensor) -> Result<NormLeakyRelu> {
+        let Self { moments, gamma, beta, epsilon, slope } = *self;
+        cpu_floats("norm_leaky_relu", &[x, g, gamma, beta, &moments.mean, &moments.variance])?;
+        check(&to_channels_first(&x.detach())?, moments, gamma, beta)?;
+        if g.dims() != x.dims() {
+            return Err(shape("norm_leaky_relu", "g", format!("{:?}", x.dims()), g));
+        }
+        NormLeakyRelu::new(moments, epsilon, slope, true)
+    }
+}
+
 fn apply(
     x: &Tensor,
     moments: &Moments,
@@ -138,15 +204,7 @@ fn apply_channels_last(
         let op = NormLeakyRelu { mean, variance, epsilon: epsilon as f32, slope, training };
         return Ok(aligned(x)?.apply_op3(&aligned(gamma)?, &aligned(beta)?, op)?);
     }
-    let mean = moments.mean.to_vec1::<f32>()?;
-    let inverse = moments
-        .variance
-        .to_vec1::<f32>()?
-        .iter()
-        .map(|&v| (1. / (f64::from(v) + epsilon).sqrt()) as f32)
-        .collect();
-    let instructions = Instructions::current();
-    let op = NormLeakyRelu { mean, inverse, slope, training, instructions };
+    let op = NormLeakyRelu::new(moments, epsilon, slope, training)?;
     Ok(x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?)
 }
 
@@ -192,6 +250,18 @@ struct Gradients {
 }
 
 impl NormLeakyRelu {
+    fn new(moments: &Moments, epsilon: f64, slope: f32, training: bool) -> Result<Self> {
+        let mean = moments.mean.to_vec1::<f32>()?;
+        let inverse = moments
+            .variance
+            .to_vec1::<f32>()?
+            .iter()
+            .map(|&v| (1. / (f64::from(v) + epsilon).sqrt()) as f32)
+            .collect();
+        let instructions = Instructions::current();
+        Ok(Self { mean, inverse, slope, training, instructions })
+    }
+
     fn lines(&self, gamma: &[f32], beta: &[f32]) -> Lines {
         let scale: Vec<f32> = gamma.iter().zip(&self.inverse).map(|(g, i)| g * i).collect();
         let shift = beta.iter().zip(&self.mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
@@ -208,20 +278,36 @@ impl NormLeakyRelu {
     ) -> Gradients {
         let c = gamma.len();
         let lines = self.lines(gamma, beta);
-        let (dgamma, dbeta) = match self.training || needs_weights {
+        let (gamma, beta) = match self.training || needs_weights {
             true => self.sums(x, g, &lines),
             false => (vec![0.; c], vec![0.; c]),
         };
+        let sums = NormSums { gamma, beta };
+        let x = self.input_gradient(x, g, &lines, &sums, x.len() / c);
+        let single = |values: Vec<f64>| values.into_iter().map(|v| v as f32).collect();
+        Gradients { x, gamma: single(sums.gamma), beta: single(sums.beta) }
+    }
+
+    /// The gradient of x, where the sums are over `count` pixels.
+    fn input_gradient(
+        &self,
+        x: &[f32],
+        g: &[f32],
+        lines: &Lines,
+        sums: &NormSums,
+        count: usize,
+    ) -> Vec<f32> {
+        let c = lines.scale.len();
+        let count = count as f64;
         // dx = g'·scale + x·by_x + constant
-        let count = (x.len() / c) as f64;
         let mut by_x = vec![0f32; c];
         let mut constant = vec![0f32; c];
         for j in (0..c).filter(|_| self.training) {
             let scale = f64::from(lines.scale[j]);
-            let through_variance = -scale * f64::from(self.inverse[j]) * dgamma[j] / count;
+            let through_variance = -scale * f64::from(self.inverse[j]) * sums.gamma[j] / count;
             by_x[j] = through_variance as f32;
             constant[j] =
-                (-scale * dbeta[j] / count - through_variance * f64::from(self.mean[j])) as f32;
+                (-scale * sums.beta[j] / count - through_variance * f64::from(self.mean[j])) as f32;
         }
         let mut dx = vec![0f32; x.len()];
         let blocks = x.par_chunks(ROWS * c).zip(g.par_chunks(ROWS * c));
@@ -230,14 +316,13 @@ impl NormLeakyRelu {
                 x,
                 g,
                 dx,
-                lines: &lines,
+                lines,
                 by_x: &by_x,
                 constant: &constant,
                 slope: self.slope,
             });
         });
-        let single = |values: Vec<f64>| values.into_iter().map(|v| v as f32).collect();
-        Gradients { x: dx, gamma: single(dgamma), beta: single(dbeta) }
+        dx
     }
 
     /// The gradients of γ and of β, `[C]` each: sums over the pixels by blocks, then over these.

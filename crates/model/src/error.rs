@@ -98,6 +98,22 @@ pub enum Error {
     /// A network that is not this crate's failed in its training.
     #[error(transparent)]
     Trainable(Box<dyn std::error::Error + Send + Sync>),
+    /// A rank was given images that are not its share of the batch.
+    #[error(
+        "a rank was given {found} images, but its share of the batch are {expected}, on the CPU"
+    )]
+    Share {
+        /// Images that were given.
+        found: usize,
+        /// Images of the rank's micro-batches.
+        expected: usize,
+    },
+    /// This network cannot be trained by several ranks.
+    #[error("{0} cannot be trained in micro-batches or by several ranks: only the paper's network")]
+    NotShared(&'static str),
+    /// Ranks that train together have lost each other.
+    #[error(transparent)]
+    Ranks(#[from] foresee_ranks::Error),
     /// Metrics need at least one prediction.
     #[error("there is no image to evaluate")]
     NoImages,

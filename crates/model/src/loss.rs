@@ -49,7 +49,7 @@ impl Loss {
 /// # Errors
 /// If the shapes differ.
 pub fn bce_with_logits(logits: &Tensor, labels: &Tensor) -> CandleResult<Tensor> {
-    elements(logits, labels)?.sum_all()? / logits.dim(0)? as f64
+    weighted_bce_with_logits(logits, labels, None)
 }
 
 /// [`bce_with_logits`] in which image i counts `weights[i]` times; `None`: each counts once.
@@ -61,10 +61,25 @@ pub fn weighted_bce_with_logits(
     labels: &Tensor,
     weights: Option<&[f32]>,
 ) -> CandleResult<Tensor> {
-    let Some(weights) = weights else { return bce_with_logits(logits, labels) };
-    let images = labels.dim(0)?;
-    let weights = Tensor::from_slice(weights, (images, 1), labels.device())?;
-    elements(logits, labels)?.broadcast_mul(&weights)?.sum_all()? / images as f64
+    cross_entropy(logits, labels, weights, logits.dim(0)?)
+}
+
+/// The part of [`weighted_bce_with_logits`] that some of a batch's `images` have.
+fn cross_entropy(
+    logits: &Tensor,
+    labels: &Tensor,
+    weights: Option<&[f32]>,
+    images: usize,
+) -> CandleResult<Tensor> {
+    let elements = elements(logits, labels)?;
+    let elements = match weights {
+        Some(weights) => {
+            let weights = Tensor::from_slice(weights, (labels.dim(0)?, 1), labels.device())?;
+            elements.broadcast_mul(&weights)?
+        }
+        None => elements,
+    };
+    elements.sum_all()? / images as f64
 }
 
 /// What each image and attribute contributes to [`bce_with_logits`], [B, K].
@@ -97,27 +112,37 @@ fn elements(logits: &Tensor, labels: &Tensor) -> CandleResult<Tensor> {
 /// # Errors
 /// If labels are not [B, K].
 pub fn loss(output: &Output, labels: &Tensor, lambda: f64, sparsity: Sparsity) -> Result<Loss> {
-    weighted_loss(output, labels, None, lambda, sparsity)
+    LossOfPart { labels, weights: None, images: labels.dim(0)?, lambda, sparsity }.of(output)
 }
 
-/// [`loss`] in which image i counts `weights[i]` times in the cross entropy.
-pub(crate) fn weighted_loss(
-    output: &Output,
-    labels: &Tensor,
-    weights: Option<&[f32]>,
-    lambda: f64,
-    sparsity: Sparsity,
-) -> Result<Loss> {
-    let classification = weighted_bce_with_logits(&output.logits, labels, weights)?;
-    let norm = match sparsity {
-        Sparsity::Sum => {
-            let images = output.logits.dim(0)? as f64;
-            (output.mask_means.sum_all()? * (output.pixels as f64 / images))?
-        }
-        Sparsity::Mean => output.mask_means.mean_all()?,
-    };
-    let sparsity = (norm * lambda)?;
-    Ok(Loss { total: (&classification + &sparsity)?, classification, sparsity })
+/// What some of a batch's images add to its [`loss`], where image i counts `weights[i]` times in
+/// the cross entropy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LossOfPart<'a> {
+    /// Of these images, [B, K].
+    pub labels: &'a Tensor,
+    /// Of these images; `None`: each counts once.
+    pub weights: Option<&'a [f32]>,
+    /// Images of the whole batch.
+    pub images: usize,
+    pub lambda: f64,
+    pub sparsity: Sparsity,
+}
+
+impl LossOfPart<'_> {
+    pub fn of(&self, output: &Output) -> Result<Loss> {
+        let Self { labels, weights, images, lambda, sparsity } = *self;
+        let classification = cross_entropy(&output.logits, labels, weights, images)?;
+        let masks = &output.mask_means;
+        let of_mean = match sparsity {
+            Sparsity::Sum => output.pixels as f64 / images as f64,
+            Sparsity::Mean => {
+                labels.dim(0)? as f64 / (images * masks.elem_count().max(1)) as f64
+            }
+        };
+        let sparsity = (masks.sum_all()? * (of_mean * lambda))?;
+        Ok(Loss { total: (&classification + &sparsity)?, classification, sparsity })
+    }
 }
 
 /// The gradient of [`loss`] with respect to the means of the heads, so that these take it back
@@ -131,23 +156,21 @@ pub(crate) struct LossGradient {
     labels: Vec<f32>,
     /// What each image counts; empty if all count alike.
     weights: Vec<f32>,
-    /// B.
+    /// Images of the whole batch.
     images: usize,
     /// With respect to the mean of any mask.
     of_masks: f32,
 }
 
 impl LossGradient {
-    /// For readout weights [K, C], logits `[K]` where all means are 0, labels [B, K], and masks of
-    /// so many pixels.
+    /// For readout weights [K, C], logits `[K]` where all means are 0, and masks of so many pixels.
     pub fn new(
         readout: &Tensor,
         offsets: &Tensor,
-        labels: &Tensor,
+        loss: &LossOfPart,
         pixels: usize,
-        (lambda, sparsity): (f64, Sparsity),
     ) -> Result<Self> {
-        let images = labels.dim(0)?;
+        let LossOfPart { labels, weights, images, lambda, sparsity } = *loss;
         let of_norm = match sparsity {
             Sparsity::Sum => pixels as f64 / images as f64,
             Sparsity::Mean => 1. / (images * readout.elem_count()) as f64,
@@ -156,15 +179,10 @@ impl LossGradient {
             readout: readout.flatten_all()?.to_vec1()?,
             offsets: offsets.to_vec1()?,
             labels: labels.flatten_all()?.to_vec1()?,
-            weights: vec![],
+            weights: weights.unwrap_or_default().to_vec(),
             images,
             of_masks: (lambda * of_norm) as f32,
         })
-    }
-
-    /// The gradient of the loss in which images count differently.
-    pub fn with_weights(self, weights: Option<&[f32]>) -> Self {
-        Self { weights: weights.unwrap_or_default().to_vec(), ..self }
     }
 }
 

@@ -45,9 +45,11 @@ fn places(lengths: &[usize]) -> Result<(Vec<i32>, Vec<i32>, usize)> {
     let small = |n: usize| i32::try_from(n).map_err(|_| Error::TooLarge(all));
     small(all)?;
     let counts = lengths.iter().map(|&n| small(n)).collect::<Result<Vec<_>>>()?;
-    let mut place = 0;
-    let mut next = |count: &i32| std::mem::replace(&mut place, place + count);
-    let places = counts.iter().map(&mut next).collect();
+    let places = counts.iter().scan(0, |place, count| {
+        *place += count;
+        Some(*place - count)
+    });
+    let places = places.collect();
     Ok((counts, places, all))
 }
 

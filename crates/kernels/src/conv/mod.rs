@@ -6,12 +6,12 @@ mod forward;
 mod geometry;
 mod weight_gradient;
 
-use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Shape, Tensor};
 
 use self::geometry::Geometry;
 use self::weight_gradient::WeightGradients;
 use crate::dispatch::kernel_takes;
-use crate::error::{Result, shape};
+use crate::error::{Result, cpu_floats, shape};
 use crate::factor::{Precision, with_factors};
 use crate::isa::Instructions;
 use crate::layout::{to_channels_first, to_channels_last};
@@ -86,6 +86,45 @@ pub fn conv2d_channels_last(
     Ok(x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?)
 }
 
+/// The gradients of a loss in [`conv2d`].
+#[derive(Debug, Clone)]
+pub struct ConvGradients {
+    /// Of x, [B, H, W, I]; `None` if it was not asked for.
+    pub x: Option<Tensor>,
+    /// Of the weight, [O, I, n, n].
+    pub weight: Tensor,
+    /// Of the bias, `[O]`.
+    pub bias: Tensor,
+}
+
+/// The gradients of [`conv2d_channels_last`] from g [B, H, W, O], that of its result, for passes
+/// that are made by hand. Tensors are `f32` on the CPU.
+///
+/// # Errors
+/// If the shapes do not fit each other, or tensors are others.
+pub fn conv2d_gradients_channels_last(
+    x: &Tensor,
+    weight: &Tensor,
+    g: &Tensor,
+    dilation: usize,
+    precision: Precision,
+    of_x: bool,
+) -> Result<ConvGradients> {
+    cpu_floats("conv2d_gradients", &[x, weight, g])?;
+    let (x, weight, g) = (x.contiguous()?, weight.contiguous()?, g.contiguous()?);
+    let bias = Tensor::zeros(weight.dim(0)?, DType::F32, &Device::Cpu)?;
+    check(&to_channels_first(&x.detach())?, &weight, &bias)?;
+    let (b, h, w, _) = x.dims4()?;
+    if g.dims() != [b, h, w, weight.dim(0)?] {
+        let expected = format!("[{b}, {h}, {w}, {}]", weight.dim(0)?);
+        return Err(shape("conv2d_gradients", "g", expected, &g));
+    }
+    let op = Conv { dilation, precision, instructions: Instructions::current() };
+    let [of_weight, of_bias] = op.of_weights(&x, &weight, &bias, &g)?;
+    let of_x = of_x.then(|| op.of_input(&x, &weight, &g)).transpose()?;
+    Ok(ConvGradients { x: of_x, weight: of_weight, bias: of_bias })
+}
+
 fn check(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<()> {
     let &[_, channels, _, _] = x.dims() else {
         return Err(shape("conv2d", "x", "[B, I, H, W]", x));
@@ -135,6 +174,28 @@ impl Conv {
         self.forward(&swapped, g, turned, &no_bias)
     }
 
+    /// The gradients of the weight and of the bias, from contiguous g.
+    fn of_weights(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        b: &Tensor,
+        g: &Tensor,
+    ) -> candle_core::Result<[Tensor; 2]> {
+        let geometry = Geometry::new(x.shape(), w.shape(), self.dilation)?;
+        let WeightGradients { dw, db } =
+            with_slices([x, g], |[x, g]| self.weight_gradients(&geometry, x, g))?;
+        let dw = Tensor::from_vec(dw, w.shape(), &Device::Cpu)?;
+        Ok([dw, Tensor::from_vec(db, b.shape(), &Device::Cpu)?])
+    }
+
+    /// The gradient of x, from contiguous g.
+    fn of_input(&self, x: &Tensor, w: &Tensor, g: &Tensor) -> candle_core::Result<Tensor> {
+        let geometry = Geometry::new(x.shape(), w.shape(), self.dilation)?;
+        let values = with_slices([w, g], |[w, g]| self.input_gradient(&geometry, w, g))?;
+        Tensor::from_vec(values, x.shape(), &Device::Cpu)
+    }
+
     fn weight_gradients(&self, geometry: &Geometry, x: &[f32], g: &[f32]) -> WeightGradients {
         with_factors!(self.precision, self.instructions, F => {
             weight_gradient::weight_gradients::<F>(geometry, self.instructions, x, g)
@@ -174,22 +235,11 @@ impl CustomOp3 for Conv {
         _out: &Tensor,
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let geometry = Geometry::new(x.shape(), w.shape(), self.dilation)?;
-        let tensor =
-            |values: Vec<f32>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
         let g = &g.contiguous()?;
-        let mut dw = None;
-        let mut db = None;
-        if w.track_op() || b.track_op() {
-            let gradients = with_slices([x, g], |[x, g]| self.weight_gradients(&geometry, x, g))?;
-            dw = Some(tensor(gradients.dw, w)?);
-            db = Some(tensor(gradients.db, b)?);
-        }
-        let mut dx = None;
-        if x.track_op() {
-            let values = with_slices([w, g], |[w, g]| self.input_gradient(&geometry, w, g))?;
-            dx = Some(tensor(values, x)?);
-        }
+        let needs_weights = w.track_op() || b.track_op();
+        let of_weights = needs_weights.then(|| self.of_weights(x, w, b, g)).transpose()?;
+        let dx = x.track_op().then(|| self.of_input(x, w, g)).transpose()?;
+        let [dw, db] = of_weights.map_or([None, None], |[dw, db]| [Some(dw), Some(db)]);
         Ok((dx, dw, db))
     }
 }

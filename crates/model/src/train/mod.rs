@@ -2,19 +2,23 @@
 
 mod checkpoint;
 mod pass;
+mod shared;
 mod sleep;
 mod trainable;
 
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Result as CandleResult, Tensor};
 use foresee_kernels::moving_average;
 use serde::{Deserialize, Serialize};
 
+pub use self::shared::{SharedBatch, SharedPass};
 pub use self::trainable::{Batch, Pass, Trainable};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::optimizer::{AdamW, AdamWConfig};
 use crate::schedule::one_cycle;
+use crate::tensor::is_finite;
 
 /// The progress of a training. Together with the seed it decides all that follows: every random
 /// draw of an epoch depends on the seed and the epoch's number only, so that there is no other
@@ -152,12 +156,47 @@ impl<N: Trainable> Trainer<N> {
             let tensor = self.network.first_not_finite(&batch)?;
             return Err(self.not_finite(tensor, values.loss));
         }
+        self.finish(&pass.gradients, values, pass.awake)
+    }
+
+    /// A [`step`](Self::step) on a batch that ranks share: each gives its own images, and all of
+    /// them come to the same weights and the same report. Their bits depend on the size of a
+    /// micro-batch, and not on the number of ranks.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step), if a rank has failed, or if the network cannot be shared.
+    pub fn step_of_ranks(
+        &mut self,
+        images: &Tensor,
+        labels: &Tensor,
+        shared: &SharedBatch,
+    ) -> Result<StepReport> {
+        let batch = Batch { images, labels, weights: None };
+        let (config, step) = (&self.config, self.position.step);
+        let pass = self.network.pass_of_ranks(&mut self.state, &batch, shared, config, step)?;
+        let SharedPass { loss, classification, sparsity, accuracy, mask_mean, .. } = pass;
+        let broken_gradient = self.broken_gradient(&pass.gradients)?;
+        let values =
+            ReadBack { loss, classification, sparsity, accuracy, mask_mean, broken_gradient };
+        if !loss.is_finite() {
+            return Err(self.not_finite("the loss".into(), loss));
+        }
+        self.finish(&pass.gradients, values, pass.awake)
+    }
+
+    /// Moves the weights, if all gradients are finite, and the position.
+    fn finish(
+        &mut self,
+        gradients: &GradStore,
+        values: ReadBack,
+        awake: Option<usize>,
+    ) -> Result<StepReport> {
         if let Some(name) = values.broken_gradient {
             return Err(self.not_finite(format!("the gradient of {name}"), values.loss));
         }
         let TrainConfig { learning_rate, warmup, .. } = self.config;
         let learning_rate = one_cycle(self.position.step, self.steps(), learning_rate, warmup);
-        self.optimizer.step(&pass.gradients, learning_rate)?;
+        self.optimizer.step(gradients, learning_rate)?;
         self.position.step += 1;
         self.update_average()?;
         self.position.batch += 1;
@@ -165,7 +204,6 @@ impl<N: Trainable> Trainer<N> {
             self.position = Position { epoch: self.position.epoch + 1, batch: 0, ..self.position };
         }
         let ReadBack { loss, classification, sparsity, accuracy, mask_mean, .. } = values;
-        let awake = pass.awake;
         Ok(StepReport { loss, classification, sparsity, accuracy, mask_mean, learning_rate, awake })
     }
 
@@ -197,6 +235,18 @@ impl<N: Trainable> Trainer<N> {
         let broken = with_gradients.iter().zip(zeros).find(|(_, zero)| **zero != 0.);
         let broken_gradient = broken.map(|((name, _), _)| (*name).clone());
         Ok(ReadBack { loss, classification, sparsity, accuracy, mask_mean, broken_gradient })
+    }
+
+    /// The first tensor whose gradient has a value that is not finite.
+    fn broken_gradient(&self, gradients: &GradStore) -> Result<Option<String>> {
+        for (name, var) in self.network.trainable() {
+            if let Some(gradient) = gradients.get(var) {
+                if !is_finite(gradient)? {
+                    return Ok(Some(name));
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn not_finite(&self, tensor: String, loss: f32) -> Error {

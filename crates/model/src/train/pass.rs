@@ -3,12 +3,13 @@
 use candle_core::{DType, Tensor, Var};
 use foresee_kernels::channels_last::PooledWithGradients;
 
+use super::shared::{self, SharedBatch, SharedPass};
 use super::sleep::Sleep;
 use super::trainable::{Batch, Pass, Trainable};
 use crate::config::{NetworkConfig, TrainConfig};
 use crate::error::Result;
 use crate::heads::Heads;
-use crate::loss::{LossGradient, weighted_loss};
+use crate::loss::{Loss, LossGradient, LossOfPart};
 use crate::network::{Network, Output};
 
 impl Trainable for Network {
@@ -58,36 +59,40 @@ impl Trainable for Network {
         step: usize,
     ) -> Result<Pass> {
         let z = self.extractor().forward_train_channels_last(batch.images)?;
-        let (_, h, w, _) = z.dims4()?;
         let awake = look(self.heads(), sleep, &z, step)?;
-        let heads = self.heads().unfrozen();
-        let heads = match sleep {
-            Some(sleep) => sleep.waking(&heads),
-            None => heads,
-        };
-        let fused = pool_with_gradients(&heads, sleep.as_ref(), &z, batch, config)?;
-        let (pooled, of_heads) = match fused {
-            Some(PooledWithGradients { pooled, gradients }) => (pooled, Some(gradients)),
-            None => (heads.pool_channels_last(&z)?, None),
-        };
-        let pooled = match sleep {
-            Some(sleep) => sleep.complete(pooled)?,
-            None => pooled,
-        };
-        let output = Output::new(&heads, pooled, h * w)?;
-        let TrainConfig { lambda, sparsity, .. } = *config;
-        let loss = weighted_loss(&output, batch.labels, batch.weights, lambda, sparsity)?;
-        let gradients = match of_heads {
-            Some(of_heads) => (&loss.total + of_heads)?.backward()?,
-            None => loss.total.backward()?,
-        };
+        let loss = loss_of_part(batch, batch.labels.dim(0)?, config);
+        let of_heads = OfHeads::new(self.heads(), sleep.as_ref(), &z, &loss)?;
+        let gradients = of_heads.with_gradients.backward()?;
+        let OfHeads { output, loss, .. } = of_heads;
         let mask_mean = output.mask_means.mean_all()?;
         Ok(Pass { logits: output.logits, loss, mask_mean, gradients, awake })
+    }
+
+    fn pass_of_ranks(
+        &self,
+        sleep: &mut Option<Sleep>,
+        batch: &Batch,
+        shares: &SharedBatch,
+        config: &TrainConfig,
+        step: usize,
+    ) -> Result<SharedPass> {
+        shared::pass(self, sleep, batch, shares, config, step)
     }
 
     fn first_not_finite(&self, batch: &Batch) -> Result<String> {
         self.first_not_finite(batch.images, batch.labels)
     }
+}
+
+/// The loss of some images of a batch of `images`.
+pub(super) fn loss_of_part<'a>(
+    batch: &Batch<'a>,
+    images: usize,
+    config: &TrainConfig,
+) -> LossOfPart<'a> {
+    let Batch { labels, weights, .. } = *batch;
+    let TrainConfig { lambda, sparsity, .. } = *config;
+    LossOfPart { labels, weights, images, lambda, sparsity }
 }
 
 /// Looks at sleeping rows where a step does so, on features z [B, H, W, C].
@@ -99,10 +104,52 @@ fn look(
 ) -> Result<Option<usize>> {
     match sleep {
         Some(sleep) if Sleep::looks(step) => {
-            sleep.look(heads, &z.detach().permute((0, 3, 1, 2))?)?;
+            let seen = sleep.look(heads, &z.detach().permute((0, 3, 1, 2))?)?;
+            sleep.settle(heads, &seen, z.dim(0)?)?;
             Ok(Some(sleep.rows().count()))
         }
         _ => Ok(None),
+    }
+}
+
+/// What the heads come to in training.
+pub(super) struct OfHeads {
+    pub output: Output,
+    pub loss: Loss,
+    /// A scalar whose gradients are those of the loss.
+    pub with_gradients: Tensor,
+}
+
+impl OfHeads {
+    /// On features z [B, H, W, C].
+    pub fn new(
+        heads: &Heads,
+        sleep: Option<&Sleep>,
+        z: &Tensor,
+        loss: &LossOfPart,
+    ) -> Result<Self> {
+        let (_, h, w, _) = z.dims4()?;
+        let heads = heads.unfrozen();
+        let heads = match sleep {
+            Some(sleep) => sleep.waking(&heads),
+            None => heads,
+        };
+        let fused = pool_with_gradients(&heads, sleep, z, loss)?;
+        let (pooled, of_heads) = match fused {
+            Some(PooledWithGradients { pooled, gradients }) => (pooled, Some(gradients)),
+            None => (heads.pool_channels_last(z)?, None),
+        };
+        let pooled = match sleep {
+            Some(sleep) => sleep.complete(pooled)?,
+            None => pooled,
+        };
+        let output = Output::new(&heads, pooled, h * w)?;
+        let loss = loss.of(&output)?;
+        let with_gradients = match of_heads {
+            Some(of_heads) => (&loss.total + of_heads)?,
+            None => loss.total.clone(),
+        };
+        Ok(Self { output, loss, with_gradients })
     }
 }
 
@@ -111,10 +158,9 @@ fn pool_with_gradients(
     heads: &Heads,
     sleep: Option<&Sleep>,
     z: &Tensor,
-    batch: &Batch,
-    config: &TrainConfig,
+    loss: &LossOfPart,
 ) -> Result<Option<PooledWithGradients>> {
-    let Batch { labels, weights, .. } = *batch;
+    let labels = loss.labels;
     let (b, h, w, _) = z.dims4()?;
     let readout = &heads.readout_weight;
     let are_labels = labels.dtype() == DType::F32 && labels.dims() == [b, readout.dim(0)?];
@@ -126,9 +172,7 @@ fn pool_with_gradients(
         Some(sleep) => heads.read_out(&sleep.features().unsqueeze(0)?)?.squeeze(0)?,
         None => heads.readout_bias.as_detached_tensor(),
     };
-    let norm = (config.lambda, config.sparsity);
-    let gradient = LossGradient::new(readout, &offsets, labels, h * w, norm)?;
-    heads.pool_with_loss(z, &gradient.with_weights(weights))
+    heads.pool_with_loss(z, &LossGradient::new(readout, &offsets, loss, h * w)?)
 }
 
 #[cfg(test)]
@@ -138,7 +182,6 @@ mod tests {
 
     use super::*;
     use crate::config::{Readout, Sparsity};
-    use crate::loss::Loss;
     use crate::train::Trainer;
 
     /// Random images of this size, and labels that alternate.
@@ -162,8 +205,8 @@ mod tests {
             None => heads.pool_channels_last(&z)?,
         };
         let output = Output::new(heads, pooled, z.dim(1)? * z.dim(2)?)?;
-        let TrainConfig { lambda, sparsity, .. } = trainer.config;
-        let loss = weighted_loss(&output, labels, weights, lambda, sparsity)?;
+        let batch = Batch { images, labels, weights };
+        let loss = loss_of_part(&batch, labels.dim(0)?, &trainer.config).of(&output)?;
         let gradients = loss.total.backward()?;
         Ok((loss, gradients))
     }
@@ -242,7 +285,8 @@ mod tests {
             let z = Tensor::zeros((1, size, size, 4), DType::F32, &Device::Cpu).unwrap();
             let heads = trainer.network.heads().unfrozen();
             let batch = Batch { images: &z, labels, weights: None };
-            pool_with_gradients(&heads, None, &z, &batch, &trainer.config).unwrap().is_some()
+            let loss = loss_of_part(&batch, 1, &trainer.config);
+            pool_with_gradients(&heads, None, &z, &loss).unwrap().is_some()
         };
         let labels = Tensor::zeros((1, 2), DType::F32, &Device::Cpu).unwrap();
         assert!(is_fused(32, &labels) && !is_fused(128, &labels));

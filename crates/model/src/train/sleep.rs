@@ -28,6 +28,17 @@ pub struct Sleep {
     masks: Var,
 }
 
+/// What a look sees of all rows on some images, [K, C] each. Looks at parts of a batch add up.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Sums over the images of the means of mask ⊗ feature.
+    pub features: Tensor,
+    /// Sums over the images of the masks' means.
+    pub masks: Tensor,
+    /// 0 for rows that are shut on every pixel.
+    pub open: Tensor,
+}
+
 /// 1 where a mask is above a limit.
 struct Above(f32);
 
@@ -58,17 +69,25 @@ impl Sleep {
         step.is_multiple_of(TrainConfig::LOOK_EVERY)
     }
 
-    /// Looks at all rows on features z [B, C, H, W].
-    pub fn look(&mut self, heads: &Heads, z: &Tensor) -> Result<()> {
+    /// What all rows are on features z [B, C, H, W].
+    pub fn look(&self, heads: &Heads, z: &Tensor) -> Result<Seen> {
         let (means, open) = match z.device().is_cpu() {
             true => self.seen_under_a_curve(heads, z)?,
             // A GPU's kernels know no curve but Eq. 11.
             false => (heads.pool(z)?, self.seen_one_by_one(heads, z)?),
         };
+        Ok(Seen { features: means.features.sum(0)?, masks: means.masks.sum(0)?, open })
+    }
+
+    /// Wakes rows that are open, and lets those sleep that were shut on all `images` of this look
+    /// and on those of the last one.
+    pub fn settle(&mut self, heads: &Heads, seen: &Seen, images: usize) -> Result<()> {
+        let Seen { features, masks, open } = seen;
+        let open = open.ne(0f64)?.to_dtype(DType::F32)?;
         let awake = open.maximum(self.open.as_tensor())?;
-        let asleep = (1. - &awake)?;
-        self.features.set(&(means.features.mean(0)? * &asleep)?)?;
-        self.masks.set(&(means.masks.mean(0)? * &asleep)?)?;
+        let asleep = ((1. - &awake)? / images as f64)?;
+        self.features.set(&(features * &asleep)?)?;
+        self.masks.set(&(masks * &asleep)?)?;
         self.open.set(&open)?;
         self.awake.set(&awake)?;
         self.find_rows(heads)

@@ -5,8 +5,9 @@ use candle_core::{Tensor, Var};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::shared::{SharedBatch, SharedPass};
 use crate::config::TrainConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::loss::Loss;
 
 /// A network that a [`Trainer`](crate::Trainer) can train: [`Network`](crate::Network), or any
@@ -130,6 +131,22 @@ pub trait Trainable: Sized {
         config: &TrainConfig,
         step: usize,
     ) -> Result<Pass>;
+
+    /// [`pass`](Self::pass) on a batch that ranks share; `batch` are this rank's images. A network
+    /// that does not support this refuses it.
+    ///
+    /// # Errors
+    /// As [`pass`](Self::pass), or if a rank has failed.
+    fn pass_of_ranks(
+        &self,
+        _state: &mut Self::State,
+        _batch: &Batch,
+        _shared: &SharedBatch,
+        _config: &TrainConfig,
+        _step: usize,
+    ) -> Result<SharedPass> {
+        Err(Error::NotShared("such a network"))
+    }
 
     /// Which tensor of a step is the first, in the order of the computation, with a value that is
     /// not finite, for an error's message. It is called after a loss that is not finite.

@@ -1,5 +1,7 @@
 //! Table 1: the dilated feature extractor.
 
+mod shared;
+
 use candle_core::{Tensor, Var};
 use foresee_kernels::{BATCH_NORM_EPSILON, LEAKY_RELU_SLOPE, Moments, Precision, channels_last};
 
@@ -75,6 +77,12 @@ impl Block {
         let moments = channels_last::channel_moments(&x)?;
         let y =
             channels_last::norm_leaky_relu(&x, &moments, gamma, beta, BATCH_NORM_EPSILON, SLOPE)?;
+        self.update_running(&moments)?;
+        Ok(y)
+    }
+
+    /// Moves the running moments towards a batch's.
+    fn update_running(&self, moments: &Moments) -> Result<()> {
         let update = |running: &Var, batch: &Tensor, scale: f64| -> Result<()> {
             let old = (running.as_tensor() * (1. - MOMENTUM))?;
             let new = (batch * (MOMENTUM * scale))?;
@@ -82,8 +90,7 @@ impl Block {
         };
         let n = moments.count as f64;
         update(&self.running_mean, &moments.mean.detach(), 1.)?;
-        update(&self.running_var, &moments.variance.detach(), n / (n - 1.).max(1.))?;
-        Ok(y)
+        update(&self.running_var, &moments.variance.detach(), n / (n - 1.).max(1.))
     }
 
     fn tensors(&self) -> [(&'static str, &Var); 6] {

@@ -1,0 +1,282 @@
+//! The pass of a step on a batch that ranks share. The batch is cut into micro-batches of a fixed
+//! size; what each adds to the gradients is added up in one fixed tree over them. So the bits depend
+//! on the size of a micro-batch, and not on who computed which.
+
+use std::ops::Range;
+
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Device, Tensor, Var};
+use foresee_ranks::{Communicator, Shares};
+
+use super::pass::{OfHeads, loss_of_part};
+use super::sleep::{Seen, Sleep};
+use super::trainable::Batch;
+use crate::config::TrainConfig;
+use crate::error::{Error, Result};
+use crate::network::Network;
+
+/// How ranks share a batch: in micro-batches of a fixed number of images, of which each rank has
+/// neighbouring ones.
+///
+/// ```
+/// use foresee_model::SharedBatch;
+/// use foresee_ranks::Alone;
+///
+/// // 20 images in micro-batches of 8, of which the last has 4.
+/// let shared = SharedBatch::new(&Alone, 20, 8);
+/// assert_eq!(shared.shares().count(), 3);
+/// assert_eq!(shared.images(), 0..20);
+/// ```
+#[derive(Clone, Copy)]
+pub struct SharedBatch<'a> {
+    shares: Shares<'a>,
+    images: usize,
+    micro_batch: usize,
+}
+
+impl<'a> SharedBatch<'a> {
+    /// A batch of `images`, cut into micro-batches of `micro_batch` (at least 1).
+    pub fn new(ranks: &'a dyn Communicator, images: usize, micro_batch: usize) -> Self {
+        let micro_batch = micro_batch.max(1);
+        Self { shares: Shares::new(ranks, images.div_ceil(micro_batch)), images, micro_batch }
+    }
+
+    /// Who has which micro-batch.
+    pub fn shares(&self) -> &Shares<'a> {
+        &self.shares
+    }
+
+    /// The images of the batch that are this rank's.
+    pub fn images(&self) -> Range<usize> {
+        let Range { start, end } = self.shares.own();
+        self.of(start).start..self.of(end).start
+    }
+
+    /// The images of a micro-batch.
+    fn of(&self, micro_batch: usize) -> Range<usize> {
+        let place = |n: usize| (n * self.micro_batch).min(self.images);
+        place(micro_batch)..place(micro_batch + 1)
+    }
+
+    /// The numbers of images of all micro-batches.
+    fn sizes(&self) -> Vec<usize> {
+        (0..self.shares.count()).map(|n| self.of(n).len()).collect()
+    }
+}
+
+/// What a shared pass computes, of the whole batch.
+#[derive(Debug)]
+pub struct SharedPass {
+    /// L of Eq. 10.
+    pub loss: f32,
+    /// L_b of Eq. 8.
+    pub classification: f32,
+    /// λ‖M‖₁.
+    pub sparsity: f32,
+    /// Share of the labels that were predicted correctly.
+    pub accuracy: f32,
+    /// The mean of all masks.
+    pub mask_mean: f32,
+    /// The gradients of the loss.
+    pub gradients: GradStore,
+    /// How many rows are awake, if the pass looked ([`TrainConfig::sleep`]).
+    pub awake: Option<usize>,
+}
+
+/// What a micro-batch adds to the batch's numbers.
+struct Numbers {
+    classification: f32,
+    sparsity: f32,
+    /// Labels that were predicted correctly.
+    correct: f32,
+    /// Sum over the images of the mean of their masks.
+    masks: f32,
+}
+
+/// Numbers of [`Numbers`].
+const NUMBERS: usize = 4;
+
+impl Numbers {
+    fn new(of_heads: &OfHeads, labels: &Tensor) -> Result<Self> {
+        let OfHeads { output, loss, .. } = of_heads;
+        let correct = output.logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?;
+        let masks = (output.mask_means.mean_all()? * labels.dim(0)? as f64)?;
+        let value = |x: &Tensor| -> Result<f32> { Ok(x.detach().to_scalar()?) };
+        Ok(Self {
+            classification: value(&loss.classification)?,
+            sparsity: value(&loss.sparsity)?,
+            correct: value(&correct.to_dtype(DType::F32)?.sum_all()?)?,
+            masks: value(&masks)?,
+        })
+    }
+
+    fn values(&self) -> [f32; NUMBERS] {
+        [self.classification, self.sparsity, self.correct, self.masks]
+    }
+}
+
+/// A micro-batch of this rank behind its heads.
+struct Part {
+    numbers: Numbers,
+    gradients: GradStore,
+}
+
+/// The pass of the paper's network. `batch` are the images of this rank.
+pub(super) fn pass(
+    network: &Network,
+    sleep: &mut Option<Sleep>,
+    batch: &Batch,
+    shared: &SharedBatch,
+    config: &TrainConfig,
+    step: usize,
+) -> Result<SharedPass> {
+    let of_rank = OfRank::new(batch, shared)?;
+    let (_, _, h, w) = batch.images.dims4()?;
+    let images: Vec<Tensor> = of_rank.each(|rows| of_rank.rows(batch.images, rows))?;
+    let (z, tape) =
+        network.extractor().forward_shared(&images, &shared.sizes(), [h, w], &shared.shares)?;
+    let awake = look(network, sleep, &z, shared, step)?;
+    let (mut parts, mut of_features) = (vec![], vec![]);
+    for (place, z) in z.into_iter().enumerate() {
+        let rows = of_rank.micro_batches[place].clone();
+        let labels = of_rank.rows(batch.labels, &rows)?;
+        let weights = batch.weights.map(|weights| &weights[rows]);
+        let batch = Batch { images: &images[place], labels: &labels, weights };
+        let (part, of_z) = part(network, sleep.as_ref(), z, &batch, shared.images, config)?;
+        parts.push(part);
+        of_features.push(of_z);
+    }
+    let of_extractor = network.extractor().backward_shared(tape, of_features, &shared.shares)?;
+    for (part, gradients) in parts.iter_mut().zip(of_extractor.of_micro_batches) {
+        for (var, gradient) in gradients {
+            part.gradients.insert(var, gradient);
+        }
+    }
+    let of_batch = of_extractor.of_batch;
+    add_up(network, &parts, of_batch, shared, awake)
+}
+
+/// The heads' pass on features z [B, H, W, C] of a micro-batch, and the gradient of z.
+fn part(
+    network: &Network,
+    sleep: Option<&Sleep>,
+    z: Tensor,
+    batch: &Batch,
+    images: usize,
+    config: &TrainConfig,
+) -> Result<(Part, Tensor)> {
+    let z = Var::from_tensor(&z)?;
+    let loss = loss_of_part(batch, images, config);
+    let of_heads = OfHeads::new(network.heads(), sleep, z.as_tensor(), &loss)?;
+    let mut gradients = of_heads.with_gradients.backward()?;
+    let of_z = gradients.remove(&z).map_or_else(|| z.zeros_like(), Ok)?.detach();
+    Ok((Part { numbers: Numbers::new(&of_heads, batch.labels)?, gradients }, of_z))
+}
+
+/// Adds up the micro-batches of all ranks.
+fn add_up(
+    network: &Network,
+    parts: &[Part],
+    of_batch: Vec<(&Var, Tensor)>,
+    shared: &SharedBatch,
+    awake: Option<usize>,
+) -> Result<SharedPass> {
+    let is_of_batch = |var: &Var| of_batch.iter().any(|(other, _)| other.id() == var.id());
+    let trainable = network.trainable().into_iter();
+    let summed: Vec<&Var> = trainable.map(|(_, var)| var).filter(|var| !is_of_batch(var)).collect();
+    let length = NUMBERS + summed.iter().map(|var| var.elem_count()).sum::<usize>();
+    let flat = parts.iter().map(|part| flatten(part, &summed, length));
+    let flat = flat.collect::<Result<Vec<_>>>()?;
+    let first = shared.shares.own().start;
+    let sum = shared.shares.sum_parts(length, |micro_batch| flat[micro_batch - first].clone())?;
+    let (numbers, mut rest) = sum.split_at(NUMBERS);
+    // The only way to an empty store.
+    let mut gradients = Tensor::new(0f32, &Device::Cpu)?.backward()?;
+    for var in summed {
+        let (values, others) = rest.split_at(var.elem_count());
+        gradients.insert(var, Tensor::from_slice(values, var.shape(), &Device::Cpu)?);
+        rest = others;
+    }
+    for (var, gradient) in of_batch {
+        gradients.insert(var, gradient);
+    }
+    let [classification, sparsity, correct, masks] = [0, 1, 2, 3].map(|i| numbers[i]);
+    let images = shared.images as f32;
+    Ok(SharedPass {
+        loss: classification + sparsity,
+        classification,
+        sparsity,
+        accuracy: correct / (images * network.config().attributes as f32),
+        mask_mean: masks / images,
+        gradients,
+        awake,
+    })
+}
+
+/// A micro-batch's numbers and gradients, one behind the other.
+fn flatten(part: &Part, vars: &[&Var], length: usize) -> Result<Vec<f32>> {
+    let mut flat = Vec::with_capacity(length);
+    flat.extend(part.numbers.values());
+    for var in vars {
+        match part.gradients.get(var) {
+            Some(gradient) => flat.extend(gradient.detach().flatten_all()?.to_vec1::<f32>()?),
+            None => flat.resize(flat.len() + var.elem_count(), 0.),
+        }
+    }
+    Ok(flat)
+}
+
+/// Looks at sleeping rows where a step does so, on features of this rank's micro-batches.
+fn look(
+    network: &Network,
+    sleep: &mut Option<Sleep>,
+    z: &[Tensor],
+    shared: &SharedBatch,
+    step: usize,
+) -> Result<Option<usize>> {
+    let Some(sleep) = sleep.as_mut().filter(|_| Sleep::looks(step)) else { return Ok(None) };
+    let heads = network.heads();
+    let look = |z: &Tensor| -> Result<Vec<f32>> {
+        let Seen { features, masks, open } = sleep.look(heads, &z.permute((0, 3, 1, 2))?)?;
+        let values = |x: Tensor| x.flatten_all()?.to_vec1::<f32>();
+        Ok([values(features)?, values(masks)?, values(open)?].concat())
+    };
+    let seen = z.iter().map(look).collect::<Result<Vec<_>>>()?;
+    let shape = heads.readout_weight.shape();
+    let rows = shape.elem_count();
+    let first = shared.shares.own().start;
+    let sum = shared.shares.sum_parts(3 * rows, |micro_batch| seen[micro_batch - first].clone())?;
+    let third = |n: usize| Tensor::from_slice(&sum[n * rows..][..rows], shape, &Device::Cpu);
+    let seen = Seen { features: third(0)?, masks: third(1)?, open: third(2)? };
+    sleep.settle(heads, &seen, shared.images)?;
+    Ok(Some(sleep.rows().count()))
+}
+
+/// The images of a rank, micro-batch by micro-batch.
+struct OfRank {
+    /// Rows of the rank's tensors.
+    micro_batches: Vec<Range<usize>>,
+}
+
+impl OfRank {
+    fn new(batch: &Batch, shared: &SharedBatch) -> Result<Self> {
+        let own = shared.images();
+        let found = batch.images.dim(0)?;
+        if found != own.len() || batch.labels.dim(0)? != found || !batch.images.device().is_cpu() {
+            return Err(Error::Share { found, expected: own.len() });
+        }
+        let rows = |n: usize| {
+            let Range { start, end } = shared.of(n);
+            start - own.start..end - own.start
+        };
+        Ok(Self { micro_batches: shared.shares.own().map(rows).collect() })
+    }
+
+    fn each<T>(&self, of: impl FnMut(&Range<usize>) -> Result<T>) -> Result<Vec<T>> {
+        self.micro_batches.iter().map(of).collect()
+    }
+
+    fn rows(&self, x: &Tensor, rows: &Range<usize>) -> Result<Tensor> {
+        Ok(x.narrow(0, rows.start, rows.len())?)
+    }
+}

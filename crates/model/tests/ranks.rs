@@ -1,0 +1,167 @@
+//! Training on a batch that ranks share: the same bits on any number of them, and the gradients of
+//! the whole batch.
+
+use std::collections::HashMap;
+
+use candle_core::{Device, Tensor};
+use foresee_model::{
+    Network, NetworkConfig, Result, SharedBatch, Sparsity, StepReport, TrainConfig, Trainer,
+};
+use foresee_ranks::{Alone, Communicator, on_threads};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const STEPS: usize = 34;
+
+fn config() -> NetworkConfig {
+    NetworkConfig { attributes: 3, channels: 6, ..Default::default() }
+}
+
+fn trainer(config: TrainConfig) -> Result<Trainer> {
+    let network = Network::new(self::config(), 7, &Device::Cpu)?;
+    // Some masks are shut from the start.
+    let heads: HashMap<String, _> = network.tensors().into_iter().collect();
+    let bias = heads["heads.mask.bias"];
+    let shift: Vec<f32> =
+        (0..bias.elem_count()).map(|i| if i % 3 == 0 { -30. } else { 0. }).collect();
+    bias.set(&(bias.as_tensor() + Tensor::from_vec(shift, bias.shape(), &Device::Cpu)?)?)?;
+    Trainer::new(network, config, STEPS)
+}
+
+/// Images and labels of a step, always the same.
+fn batch(step: usize, images: usize, size: usize) -> Result<(Tensor, Tensor)> {
+    let mut rng = ChaCha8Rng::seed_from_u64(step as u64);
+    let mut draw = |count: usize| -> Vec<f32> {
+        (0..count).map(|_| rng.random_range(-1f32..1.)).collect()
+    };
+    let pixels = draw(images * 3 * size * size);
+    let labels: Vec<f32> =
+        draw(images * 3).into_iter().map(|v| if v > 0. { 1. } else { 0. }).collect();
+    let images = (images, 3, size, size);
+    Ok((
+        Tensor::from_vec(pixels, images, &Device::Cpu)?,
+        Tensor::from_vec(labels, (images.0, 3), &Device::Cpu)?,
+    ))
+}
+
+/// Some steps on batches of 10 images of 9 pixels.
+fn train(
+    ranks: &dyn Communicator,
+    micro_batch: usize,
+    steps: usize,
+    config: &TrainConfig,
+) -> Result<(Vec<StepReport>, HashMap<String, Vec<u32>>)> {
+    let mut trainer = trainer(config.clone())?;
+    let shared = SharedBatch::new(ranks, 10, micro_batch);
+    let own = shared.images();
+    let mut reports = vec![];
+    for step in 0..steps {
+        let (images, labels) = batch(step, 10, 9)?;
+        let [images, labels] =
+            [images, labels].map(|x| x.narrow(0, own.start, own.len()).expect("its share"));
+        reports.push(trainer.step_of_ranks(&images, &labels, &shared)?);
+    }
+    let tensors = trainer.network().tensors().into_iter();
+    let bits = tensors.map(|(name, var)| {
+        let values = var.flatten_all()?.to_vec1::<f32>()?;
+        Ok((name, values.into_iter().map(f32::to_bits).collect()))
+    });
+    Ok((reports, bits.collect::<Result<_>>()?))
+}
+
+#[test]
+fn any_number_of_ranks_trains_the_same_bits() -> Result<()> {
+    for sleep in [0., 0.01] {
+        let config = TrainConfig { sleep, lambda: 1e-4, ..Default::default() };
+        let alone = train(&Alone, 3, STEPS, &config)?;
+        let asleep = alone.0.iter().filter_map(|report| report.awake).any(|awake| awake < 18);
+        assert_eq!(asleep, sleep > 0.);
+        for ranks in [2, 3, 4, 7] {
+            for found in on_threads(ranks, |ranks| train(ranks, 3, STEPS, &config)) {
+                assert!(found? == alone, "{ranks} ranks, sleep {sleep}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn any_number_of_threads_trains_the_same_bits() -> Result<()> {
+    let config = TrainConfig::default();
+    let of = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        pool.install(|| train(&Alone, 4, 3, &config))
+    };
+    let one = of(1)?;
+    for threads in [2, 3, 8] {
+        assert!(of(threads)? == one, "{threads} threads");
+    }
+    Ok(())
+}
+
+/// The whole batch at once is another order of the same sums.
+#[test]
+fn micro_batches_have_the_gradients_of_the_whole_batch() -> Result<()> {
+    for sparsity in [Sparsity::Sum, Sparsity::Mean] {
+        let lambda = if sparsity == Sparsity::Sum { 1e-3 } else { 1. };
+        let config = TrainConfig { sparsity, lambda, ..Default::default() };
+        for micro_batch in [1, 3, 4, 10, 100] {
+            let mut whole = trainer(config.clone())?;
+            let mut shared = trainer(config.clone())?;
+            let (images, labels) = batch(0, 10, 9)?;
+            let expected = whole.step(&images, &labels)?;
+            let of_batch = SharedBatch::new(&Alone, 10, micro_batch);
+            let found = shared.step_of_ranks(&images, &labels, &of_batch)?;
+            let pairs = [
+                (found.loss, expected.loss),
+                (found.classification, expected.classification),
+                (found.sparsity, expected.sparsity),
+                (found.accuracy, expected.accuracy),
+                (found.mask_mean, expected.mask_mean),
+            ];
+            for (found, expected) in pairs {
+                let most = 1e-5 * expected.abs();
+                assert!((found - expected).abs() <= most, "{found}, expected {expected}");
+            }
+            check_moments(&whole, &shared, micro_batch)?;
+        }
+    }
+    Ok(())
+}
+
+/// AdamW's first moments after one step are a tenth of the gradients.
+fn check_moments(whole: &Trainer, shared: &Trainer, micro_batch: usize) -> Result<()> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tensors = |trainer: &Trainer, name: &str| -> Result<HashMap<String, Tensor>> {
+        let path = folder.path().join(name);
+        trainer.save_checkpoint(&path)?;
+        Ok(candle_core::safetensors::load(&path, &Device::Cpu)?)
+    };
+    let (whole, shared) = (tensors(whole, "whole")?, tensors(shared, "shared")?);
+    let mut compared = 0;
+    for (name, expected) in &whole {
+        if !name.starts_with("optimizer.first") && !name.contains("running") {
+            continue;
+        }
+        let values = |x: &Tensor| x.flatten_all()?.to_vec1::<f32>();
+        let (found, expected) = (values(&shared[name])?, values(expected)?);
+        let most = expected.iter().fold(1e-4f32, |most, v| most.max(v.abs()));
+        for (found, expected) in found.iter().zip(&expected) {
+            let off = (found - expected).abs() / most;
+            assert!(off < 2e-4, "{name} is off by {off} in micro-batches of {micro_batch}");
+        }
+        compared += 1;
+    }
+    assert_eq!(compared, 20 + 8);
+    Ok(())
+}
+
+#[test]
+fn images_that_are_not_the_ranks_share_are_refused() -> Result<()> {
+    let mut trainer = trainer(TrainConfig::default())?;
+    let (images, labels) = batch(0, 4, 9)?;
+    let refused = trainer.step_of_ranks(&images, &labels, &SharedBatch::new(&Alone, 5, 2));
+    assert!(refused.unwrap_err().to_string().contains("given 4 images"));
+    assert_eq!(trainer.position().step, 0);
+    Ok(())
+}
