@@ -63,6 +63,9 @@ pub struct BatchOptions {
     /// Number of batches to leave out at the start, to resume an interrupted epoch. The batches
     /// that follow are the same as without. Default: 0.
     pub skip: usize,
+    /// Of each batch only these images, as far as there are so many: a share of what several
+    /// machines read. They are those of the whole batch. Default: `None`, all.
+    pub rows: Option<Range<usize>>,
     /// Number of batches that are prepared ahead of use, which bounds the memory. Default: 4.
     pub prefetch: usize,
     /// Where resized images are cached between epochs and runs. Default: nowhere.
@@ -81,6 +84,7 @@ impl Default for BatchOptions {
             smallest_crop: 1.,
             drop_last: false,
             skip: 0,
+            rows: None,
             prefetch: 4,
             cache: None,
         }
@@ -192,6 +196,7 @@ impl Batches {
         let order = epoch_order(&images, chosen, options);
         let size = options.batch_size.max(1);
         let skip = options.skip;
+        let rows = options.rows.clone().unwrap_or(0..size);
         let batches =
             if options.drop_last { order.len() / size } else { order.len().div_ceil(size) };
         let preprocessing = options.preprocessing();
@@ -200,6 +205,7 @@ impl Batches {
         let remaining = batches.saturating_sub(skip);
         std::thread::spawn(move || {
             for chunk in order.chunks(size).take(batches).skip(skip) {
+                let chunk = &chunk[rows.start.min(chunk.len())..rows.end.min(chunk.len())];
                 let batch = read(&images, chunk, &preprocessing, cache.as_deref(), &labels);
                 let failed = batch.is_err();
                 if sender.send(batch).is_err() || failed {

@@ -24,6 +24,7 @@ mod pages;
 mod program;
 mod progress;
 mod provenance;
+mod ranks;
 pub mod row_counts;
 pub mod run;
 mod session;

@@ -53,6 +53,19 @@ fn places(lengths: &[usize]) -> Result<(Vec<i32>, Vec<i32>, usize)> {
     Ok((counts, places, all))
 }
 
+/// Nothing, at a place in memory: that of an empty `Vec` of bytes is the address 1, which Open MPI
+/// takes for its `MPI_IN_PLACE`.
+static NOTHING: [u8; 1] = [0];
+
+fn some_place(bytes: &[u8]) -> &[u8] {
+    if bytes.is_empty() { &NOTHING[..0] } else { bytes }
+}
+
+/// Memory for so many bytes, which has a place even if there are none.
+fn memory(bytes: usize) -> Vec<u8> {
+    vec![0; bytes.max(1)]
+}
+
 fn cut(bytes: &[u8], lengths: &[usize]) -> Vec<Vec<u8>> {
     let mut rest = bytes;
     let mut next = |length: &usize| {
@@ -74,9 +87,9 @@ impl Communicator for World {
 
     fn all_gather(&self, sent: &[u8], lengths: &[usize]) -> Result<Vec<Vec<u8>>> {
         let (counts, places, all) = places(lengths)?;
-        let mut received = vec![0u8; all];
-        let mut parts = PartitionMut::new(&mut received[..], counts, &places[..]);
-        self.communicator.all_gather_varcount_into(sent, &mut parts);
+        let mut received = memory(all);
+        let mut parts = PartitionMut::new(&mut received[..all], counts, &places[..]);
+        self.communicator.all_gather_varcount_into(some_place(sent), &mut parts);
         Ok(cut(&received, lengths))
     }
 
@@ -85,9 +98,9 @@ impl Communicator for World {
         let sizes: Vec<usize> = to.iter().map(Vec::len).collect();
         let (of_sent, at_sent, _) = places(&sizes)?;
         let (counts, at, all) = places(lengths)?;
-        let mut received = vec![0u8; all];
-        let from = Partition::new(&sent[..], of_sent, &at_sent[..]);
-        let mut into = PartitionMut::new(&mut received[..], counts, &at[..]);
+        let mut received = memory(all);
+        let from = Partition::new(some_place(&sent), of_sent, &at_sent[..]);
+        let mut into = PartitionMut::new(&mut received[..all], counts, &at[..]);
         self.communicator.all_to_all_varcount_into(&from, &mut into);
         Ok(cut(&received, lengths))
     }

@@ -38,6 +38,7 @@ mod transform;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use foresee_ranks::Communicator;
 
 pub use self::environment::ENVIRONMENT;
 use self::environment::HUB_ENVIRONMENT;
@@ -50,6 +51,8 @@ use crate::memory;
 use crate::output::say;
 use crate::program::set_program;
 use crate::progress;
+use crate::ranks;
+use crate::stages::train;
 
 /// What the program does, in a sentence.
 pub const ABOUT: &str = "Reproduces \"New Perspective of Interpretability of Deep Neural \
@@ -264,7 +267,24 @@ pub enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     set_up("foresee", &cli.global);
-    exit_code(run(cli.command))
+    exit_code(run_on_ranks(cli.command))
+}
+
+/// Runs a command on rank 0 of the processes that `mpirun` started, where the others follow; or on
+/// the only process.
+fn run_on_ranks(command: Command) -> Result<()> {
+    let _connected = ranks::connect()?;
+    if ranks::world().rank() == 0 {
+        let done = run(command);
+        train::dismiss()?;
+        return done;
+    }
+    if let Err(e) = train::follow() {
+        tracing::error!("rank {} on {}: {e:#}", ranks::world().rank(), ranks::host());
+        // Others may wait for this one: without its goodbye MPI ends them.
+        std::process::exit(exit_status::of(&e).into());
+    }
+    Ok(())
 }
 
 /// Prepares the process: memory, signals, the log and the threads. It is called before any other

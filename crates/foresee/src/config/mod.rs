@@ -94,6 +94,7 @@ impl Config {
             for key in TrainConfig::LEFT_OUT_IF_ZERO {
                 train.entry(key).or_insert(Value::from(0.));
             }
+            train.entry("micro_batch").or_insert(Value::from(0));
         }
         let mut keys = vec![];
         for (section, values) in config.as_object().into_iter().flatten() {

@@ -68,6 +68,10 @@ impl Trainable for Network {
         Ok(Pass { logits: output.logits, loss, mask_mean, gradients, awake })
     }
 
+    fn can_be_shared(&self) -> bool {
+        true
+    }
+
     fn pass_of_ranks(
         &self,
         sleep: &mut Option<Sleep>,

@@ -132,6 +132,11 @@ pub trait Trainable: Sized {
         step: usize,
     ) -> Result<Pass>;
 
+    /// Whether there is a [`pass_of_ranks`](Self::pass_of_ranks).
+    fn can_be_shared(&self) -> bool {
+        false
+    }
+
     /// [`pass`](Self::pass) on a batch that ranks share; `batch` are this rank's images. A network
     /// that does not support this refuses it.
     ///

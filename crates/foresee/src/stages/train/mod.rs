@@ -4,7 +4,9 @@ mod baseline;
 mod checkpoints;
 mod classifier;
 mod face_tracer;
+mod follower;
 mod history;
+mod together;
 mod training;
 
 use candle_core::Device;
@@ -13,10 +15,11 @@ use foresee_model::{Metrics, ModelCard, Network, Predictions, Trainer, majority_
 
 pub(crate) use self::classifier::{Answers, Classifier, answer};
 pub(crate) use self::face_tracer::answers as face_tracer_answers;
+pub(crate) use self::follower::{dismiss, follow};
 pub(crate) use self::training::{MemoryNeed, VALIDATION_FACES};
 use self::training::{Training, report_memory};
 use crate::artifacts::{Accuracy, AttributeAccuracy};
-use crate::config::SystemName;
+use crate::config::{Config, SystemName};
 use crate::error::Result;
 use crate::faces;
 use crate::progress::{Progress, Unit};
@@ -47,10 +50,7 @@ fn paper(run: &mut Run, session: &Session) -> Result<()> {
         let data = session.data(run)?;
         let train = faces::first(data.split(Split::Train)?, config.train.limit);
         let test = data.split(Split::Test)?;
-        let fresh = |batches| {
-            let network = Network::new(config.model.clone(), seed, &session.device)?;
-            Ok(Trainer::new(network, config.train.trainer.clone(), batches)?)
-        };
+        let fresh = |batches| trainer_of_paper(&config, seed, &session.device, batches);
         let mut training = Training::start(run, data, &train, &session.device, &fresh)?;
         let batch = config.train.batch_size.min(train.len());
         report_memory(training.network(), batch, config.data.image_size, &session.device);
@@ -68,6 +68,17 @@ fn paper(run: &mut Run, session: &Session) -> Result<()> {
         checkpoint_files::remove(run.folder());
         Ok(())
     })
+}
+
+/// The training of the paper's network with so many batches an epoch, from its first step.
+fn trainer_of_paper(
+    config: &Config,
+    seed: u64,
+    device: &Device,
+    batches: usize,
+) -> Result<Trainer> {
+    let network = Network::new(config.model.clone(), seed, device)?;
+    Ok(Trainer::new(network, config.train.trainer.clone(), batches)?)
 }
 
 /// What the model file says about itself.

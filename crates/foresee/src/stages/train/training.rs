@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use candle_core::Device;
-use foresee_celeba::{BatchOptions, Cache, CelebA, Split};
+use candle_core::{Device, Tensor};
+use foresee_celeba::{Batch, BatchOptions, Cache, CelebA, Split};
 use foresee_model::{Network, Position, Trainer};
 
 use super::checkpoints::{self, Clock};
 use super::classifier::{Classifier, answer};
+use super::follower;
 use super::history::History;
+use super::together::Together;
 use crate::artifacts::Validation;
-use crate::error::Result;
+use crate::error::{Result, input};
 use crate::faces;
 use crate::interrupt::Patience;
 use crate::memory::{Available, available_memory};
 use crate::progress::{Progress, Unit};
-use crate::run::Run;
+use crate::run::{Manifest, Run};
 use crate::session::images_of;
 
 /// Validation faces that each epoch is judged on.
@@ -27,6 +29,7 @@ pub(super) struct Training<'a, N: Classifier> {
     train: &'a [usize],
     device: &'a Device,
     trainer: Trainer<N>,
+    together: Together,
     cache: Option<Arc<Cache>>,
     history: History,
     clock: Clock,
@@ -47,6 +50,9 @@ impl<'a, N: Classifier> Training<'a, N> {
         // The last batch of an epoch is left out if it is not full, unless it is the only one.
         let batches = (train.len() / config.train.batch_size).max(1);
         let (trainer, history) = checkpoints::resume(run, || fresh(batches))?;
+        let batch = config.train.batch_size.min(train.len());
+        let together = Together::new(trainer.network(), &config.train, batch, device)?;
+        follower::call(run, &trainer)?;
         tracing::info!(
             "training {} parameters on {} faces at {} px",
             trainer.network().trained_parameters(),
@@ -54,7 +60,7 @@ impl<'a, N: Classifier> Training<'a, N> {
             config.data.image_size
         );
         let cache = faces::cache(&run.manifest.data, data, &config.data)?;
-        Ok(Self { run, data, train, device, trainer, cache, history, clock })
+        Ok(Self { run, data, train, device, trainer, together, cache, history, clock })
     }
 
     /// Seconds that earlier sessions took.
@@ -86,30 +92,46 @@ impl<'a, N: Classifier> Training<'a, N> {
         let done = self.trainer.position().step * batch;
         let all = self.trainer.steps() * batch;
         let progress = Progress::new("training", Unit::Images, all, done);
+        let trained = self.epochs(&progress, &patience);
+        // The other ranks leave by themselves at the end of the training.
+        if !self.trainer.is_done() {
+            self.together.stop()?;
+        }
+        trained?;
+        self.clock.report();
+        Ok(())
+    }
+
+    fn epochs(&mut self, progress: &Progress, patience: &Patience) -> Result<()> {
         while !self.trainer.is_done() {
-            if let Err(e) = self.epoch(&progress, &patience) {
+            if let Err(e) = self.epoch(progress, patience) {
                 return Err(self.rescue(e));
             }
-            self.validate(&progress)?;
+            self.validate(progress)?;
             self.save()?;
             if let Some(interrupted) = patience.interrupted() {
                 self.report_saved();
                 return Err(interrupted.into());
             }
         }
-        self.clock.report();
         Ok(())
     }
 
     fn epoch(&mut self, progress: &Progress, patience: &Patience) -> Result<()> {
         let config = &self.run.manifest.config;
-        for batch in self.data.batches(self.train, &self.batch_options()) {
-            let batch = batch?;
+        let batch_size = config.train.batch_size.min(self.train.len());
+        let options = batch_options(&self.run.manifest, self.train.len(), &self.trainer);
+        let rows = self.together.rows();
+        let options = BatchOptions { rows, cache: self.cache.clone(), ..options };
+        self.together.restart_clock();
+        for batch in self.data.batches(self.train, &options) {
             let at = self.trainer.position();
-            let images = batch.images.to_device(self.device)?;
-            let report = self.trainer.step(&images, &batch.labels.to_device(self.device)?)?;
+            let images = images_and_labels(batch, self.device);
+            let Some(report) = self.together.step(&mut self.trainer, images)? else {
+                return Err(input("another rank ended the training"));
+            };
             self.history.push(at, &report);
-            progress.add(batch.faces.len(), || self.history.message(config));
+            progress.add(batch_size, || self.history.message(config));
             // At the end of an epoch the checkpoint is written after validation.
             if self.trainer.position().batch > 0 {
                 patience.interrupted().map_or(Ok(()), Err)?;
@@ -119,24 +141,6 @@ impl<'a, N: Classifier> Training<'a, N> {
             }
         }
         Ok(())
-    }
-
-    /// Images of the epoch under way, from the next batch on.
-    fn batch_options(&self) -> BatchOptions {
-        let config = &self.run.manifest.config;
-        let Position { epoch, batch, .. } = self.trainer.position();
-        BatchOptions {
-            crop: config.data.crop,
-            image_size: config.data.image_size,
-            batch_size: config.train.batch_size,
-            shuffle: Some((self.run.manifest.seed, epoch as u64)),
-            flip: config.train.flip,
-            smallest_crop: config.train.crop,
-            drop_last: self.train.len() > config.train.batch_size,
-            skip: batch,
-            cache: self.cache.clone(),
-            ..Default::default()
-        }
     }
 
     /// An error in the middle of an epoch, after what was learned in it has been saved; unless it
@@ -184,6 +188,36 @@ impl<'a, N: Classifier> Training<'a, N> {
     fn save(&mut self) -> Result<()> {
         self.clock.save(self.run, &self.trainer, &self.history)
     }
+}
+
+/// Images of the epoch under way, from the next batch on, of so many training faces.
+pub(super) fn batch_options<N: Classifier>(
+    manifest: &Manifest,
+    faces: usize,
+    trainer: &Trainer<N>,
+) -> BatchOptions {
+    let config = &manifest.config;
+    let Position { epoch, batch, .. } = trainer.position();
+    BatchOptions {
+        crop: config.data.crop,
+        image_size: config.data.image_size,
+        batch_size: config.train.batch_size,
+        shuffle: Some((manifest.seed, epoch as u64)),
+        flip: config.train.flip,
+        smallest_crop: config.train.crop,
+        drop_last: faces > config.train.batch_size,
+        skip: batch,
+        ..Default::default()
+    }
+}
+
+/// What a step is made on.
+pub(super) fn images_and_labels(
+    batch: foresee_celeba::Result<Batch>,
+    device: &Device,
+) -> Result<(Tensor, Tensor)> {
+    let batch = batch?;
+    Ok((batch.images.to_device(device)?, batch.labels.to_device(device)?))
 }
 
 /// Bytes that the stages after training need at least: drawing figures took 0.22 GB in a smoke run.

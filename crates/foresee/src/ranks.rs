@@ -1,0 +1,173 @@
+//! The processes that work together on one command, started by `mpirun`. The first, rank 0, does the
+//! command; the others follow what it tells them.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use foresee_ranks::{Alone, Communicator, gather_any};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Result, input};
+
+thread_local! {
+    /// Only the thread that started MPI may use it: for any other thread the process is alone.
+    static WORLD: RefCell<Rc<World>> = RefCell::new(Rc::new(World::new(Alone)));
+}
+
+/// All processes of a command.
+pub(crate) struct World {
+    ranks: Box<dyn Communicator>,
+    /// How long this process has been in calls of the others.
+    waited: Cell<Duration>,
+}
+
+impl World {
+    fn new(ranks: impl Communicator + 'static) -> Self {
+        Self { ranks: Box::new(ranks), waited: Cell::default() }
+    }
+
+    /// How long this process has waited for the others, and for the network, in all.
+    pub fn waited(&self) -> Duration {
+        self.waited.get()
+    }
+
+    fn timed<T>(&self, call: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = call();
+        self.waited.set(self.waited.get() + start.elapsed());
+        result
+    }
+}
+
+impl Communicator for World {
+    fn rank(&self) -> usize {
+        self.ranks.rank()
+    }
+
+    fn size(&self) -> usize {
+        self.ranks.size()
+    }
+
+    fn all_gather(&self, sent: &[u8], lengths: &[usize]) -> foresee_ranks::Result<Vec<Vec<u8>>> {
+        self.timed(|| self.ranks.all_gather(sent, lengths))
+    }
+
+    fn exchange(&self, to: &[Vec<u8>], lengths: &[usize]) -> foresee_ranks::Result<Vec<Vec<u8>>> {
+        self.timed(|| self.ranks.exchange(to, lengths))
+    }
+}
+
+/// All processes of this command.
+pub(crate) fn world() -> Rc<World> {
+    WORLD.with(|world| world.borrow().clone())
+}
+
+/// Whether this process has others beside it.
+pub(crate) fn is_several() -> bool {
+    world().size() > 1
+}
+
+/// Ends the connection of this process to the others when it is dropped; but not in a panic, after
+/// which MPI ends the other processes.
+pub(crate) struct Connected(());
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        WORLD.with(|world| world.replace(Rc::new(World::new(Alone))));
+    }
+}
+
+/// What an `mpirun` or `srun` tells a process that it starts: how many there are.
+const STARTED_BY_MPI: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"];
+
+/// Connects this process to the others that `mpirun` started, if it did.
+///
+/// # Errors
+/// If there are others, and this program was built without MPI: each would do the whole command.
+pub(crate) fn connect() -> Result<Option<Connected>> {
+    let of = |name: &str| std::env::var(name).ok();
+    if STARTED_BY_MPI.into_iter().all(|name| of(name).is_none()) {
+        return Ok(None);
+    }
+    start_mpi(STARTED_BY_MPI[..2].iter().find_map(|name| of(name)?.parse().ok()))
+}
+
+#[cfg(feature = "mpi")]
+fn start_mpi(_processes: Option<usize>) -> Result<Option<Connected>> {
+    let started = foresee_ranks::World::start()?;
+    WORLD.with(|world| world.replace(Rc::new(World::new(started))));
+    Ok(Some(Connected(())))
+}
+
+#[cfg(not(feature = "mpi"))]
+fn start_mpi(processes: Option<usize>) -> Result<Option<Connected>> {
+    match processes {
+        Some(processes) if processes > 1 => Err(input(format!(
+            "MPI started {processes} processes of this program, but it was built without MPI: \
+             build it with `--features mpi`, or start it once"
+        ))),
+        _ => Ok(None),
+    }
+}
+
+/// Tells all other ranks something. They wait for it in [`hear`].
+pub(crate) fn tell(message: &impl Serialize) -> Result<()> {
+    match is_several() {
+        true => send_bytes(&serde_json::to_vec(message)?),
+        false => Ok(()),
+    }
+}
+
+/// Sends bytes to all other ranks, behind a message that announces them.
+pub(crate) fn send_bytes(bytes: &[u8]) -> Result<()> {
+    gather_any(&*world(), bytes)?;
+    Ok(())
+}
+
+/// What rank 0 tells.
+pub(crate) fn hear<T: DeserializeOwned>() -> Result<T> {
+    serde_json::from_slice(&receive_bytes()?).context("rank 0 is of another version")
+}
+
+/// What rank 0 sends.
+pub(crate) fn receive_bytes() -> Result<Vec<u8>> {
+    Ok(gather_any(&*world(), &[])?.swap_remove(0))
+}
+
+/// Waits until all ranks have come to this point. If one of them has failed, all learn of it.
+///
+/// # Errors
+/// One's own error, or else the first of another rank's, with its number and host.
+pub(crate) fn agree<T>(own: Result<T>) -> Result<T> {
+    let ranks = world();
+    if ranks.size() == 1 {
+        return own;
+    }
+    let said = own.as_ref().err().map(|e| format!("{}: {e:#}", host()));
+    let all = gather_any(&*ranks, said.unwrap_or_default().as_bytes())?;
+    let own = own?;
+    match all.iter().enumerate().find(|(_, said)| !said.is_empty()) {
+        None => Ok(own),
+        Some((rank, said)) => {
+            Err(input(format!("rank {rank} on {}", String::from_utf8_lossy(said))))
+        }
+    }
+}
+
+/// The name of this machine.
+pub(crate) fn host() -> String {
+    #[cfg(unix)]
+    {
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        if !name.is_empty() {
+            return name;
+        }
+    }
+    "an unnamed host".into()
+}

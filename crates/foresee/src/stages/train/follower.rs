@@ -1,0 +1,126 @@
+//! The other ranks' part of a training: they read their share of each batch, and make each step
+//! together with rank 0, which alone writes files.
+
+use std::path::PathBuf;
+
+use candle_core::Device;
+use foresee_celeba::{BatchOptions, CelebA, Split};
+use foresee_files::write_atomic;
+use foresee_model::{Network, Trainable, Trainer};
+use serde::{Deserialize, Serialize};
+
+use super::together::Together;
+use super::training::{batch_options, images_and_labels};
+use super::trainer_of_paper;
+use crate::error::Result;
+use crate::faces;
+use crate::interrupt::Patience;
+use crate::ranks;
+use crate::run::{Manifest, Run};
+
+/// What rank 0 tells the others.
+#[derive(Serialize, Deserialize)]
+enum Job {
+    /// Train with it. The bytes of a checkpoint follow; none if it begins.
+    Train { manifest: Box<Manifest>, folder: PathBuf },
+    /// The command is done.
+    End,
+}
+
+/// The name of a checkpoint that is sent.
+const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// Calls the other ranks, if there are any, to train together with this one from here on.
+///
+/// # Errors
+/// If one of them cannot, with its reason.
+pub(super) fn call<N: Trainable>(run: &Run, trainer: &Trainer<N>) -> Result<()> {
+    let manifest = Box::new(run.manifest.clone());
+    let folder = std::path::absolute(run.folder())?;
+    ranks::tell(&Job::Train { manifest, folder })?;
+    if ranks::is_several() {
+        ranks::send_bytes(&checkpoint(trainer)?)?;
+    }
+    ranks::agree(Ok(()))
+}
+
+fn checkpoint<N: Trainable>(trainer: &Trainer<N>) -> Result<Vec<u8>> {
+    if trainer.position().step == 0 {
+        return Ok(vec![]);
+    }
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join(CHECKPOINT);
+    trainer.save_checkpoint(&path)?;
+    Ok(std::fs::read(path)?)
+}
+
+/// Tells the other ranks that the command is done.
+pub(crate) fn dismiss() -> Result<()> {
+    ranks::tell(&Job::End)
+}
+
+/// Does what rank 0 tells, until its command is done.
+pub(crate) fn follow() -> Result<()> {
+    // Rank 0 decides what a signal means.
+    let _patience = Patience::begin();
+    loop {
+        match ranks::hear()? {
+            Job::End => return Ok(()),
+            Job::Train { manifest, folder } => {
+                let checkpoint = ranks::receive_bytes()?;
+                let prepared = Follower::new(*manifest, folder, &checkpoint);
+                // Rank 0 has learned of an error, and tells it.
+                let Ok(mut follower) = ranks::agree(prepared) else { continue };
+                if let Err(e) = follower.train() {
+                    tracing::debug!("the training ended: {e:#}");
+                }
+            }
+        }
+    }
+}
+
+/// A rank in a training that is not the first.
+struct Follower {
+    manifest: Manifest,
+    data: CelebA,
+    train: Vec<usize>,
+    trainer: Trainer<Network>,
+    together: Together,
+}
+
+impl Follower {
+    fn new(manifest: Manifest, folder: PathBuf, checkpoint: &[u8]) -> Result<Self> {
+        let config = &manifest.config;
+        let data = faces::reopen(&manifest.data, &folder, config.data.split)?;
+        let train = faces::first(data.split(Split::Train)?, config.train.limit);
+        let batches = (train.len() / config.train.batch_size).max(1);
+        let device = Device::Cpu;
+        let mut trainer = trainer_of_paper(config, manifest.seed, &device, batches)?;
+        if !checkpoint.is_empty() {
+            let folder = tempfile::tempdir()?;
+            let path = folder.path().join(CHECKPOINT);
+            write_atomic(&path, checkpoint)?;
+            trainer.resume(&path)?;
+        }
+        let batch = config.train.batch_size.min(train.len());
+        let together = Together::new(trainer.network(), &config.train, batch, &device)?;
+        Ok(Self { manifest, data, train, trainer, together })
+    }
+
+    fn train(&mut self) -> Result<()> {
+        let cache = faces::cache(&self.manifest.data, &self.data, &self.manifest.config.data)?;
+        while !self.trainer.is_done() {
+            let options = batch_options(&self.manifest, self.train.len(), &self.trainer);
+            let rows = self.together.rows();
+            let options = BatchOptions { rows, cache: cache.clone(), ..options };
+            self.together.restart_clock();
+            for batch in self.data.batches(&self.train, &options) {
+                let images = images_and_labels(batch, &Device::Cpu);
+                if self.together.step(&mut self.trainer, images)?.is_none() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}

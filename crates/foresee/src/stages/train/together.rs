@@ -1,0 +1,210 @@
+//! Steps that ranks make together: before each they tell each other that they are ready.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use candle_core::{Device, Tensor};
+use foresee_model::{SharedBatch, StepReport, Trainable, Trainer};
+use foresee_ranks::Communicator;
+
+use crate::config::Train;
+use crate::error::{Result, input};
+use crate::ranks::{self, World};
+
+/// How the batches of a training are shared; or not, where a batch is one piece.
+pub(super) struct Together {
+    ranks: Rc<World>,
+    /// Images of a batch.
+    images: usize,
+    /// 0: the batch is one piece.
+    micro_batch: usize,
+    /// Whether the ranks still make steps together.
+    going: bool,
+    clock: WorkClock,
+    slow: SlowRanks,
+}
+
+/// What a rank says before a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Ready,
+    Failed,
+    /// Of rank 0: no further step is made.
+    Stop,
+}
+
+/// Bytes of a word and of the seconds that follow it.
+const BYTES: usize = 1 + 8;
+
+impl Word {
+    fn of(byte: Option<&u8>) -> Self {
+        match byte {
+            Some(0) => Self::Ready,
+            Some(2) => Self::Stop,
+            _ => Self::Failed,
+        }
+    }
+}
+
+impl Together {
+    /// For the training of a network on batches of so many images.
+    ///
+    /// # Errors
+    /// If there are several ranks, and batches of this training cannot be shared.
+    pub fn new<N: Trainable>(
+        network: &N,
+        train: &Train,
+        images: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        let ranks = ranks::world();
+        let can_share = network.can_be_shared() && device.is_cpu();
+        let micro_batch = if can_share { train.micro_batch } else { 0 };
+        match (ranks.size(), can_share, micro_batch) {
+            (1, ..) | (_, true, 1..) => {}
+            (size, true, 0) => {
+                return Err(input(format!(
+                    "{size} ranks share the micro-batches of a batch, but train.micro_batch is 0: \
+                     set it, such as --set train.micro_batch=8"
+                )));
+            }
+            (size, false, _) => {
+                return Err(input(format!(
+                    "{size} ranks cannot train this together: only the paper's network, on CPUs"
+                )));
+            }
+        }
+        let (clock, slow) = (WorkClock::start(&ranks), SlowRanks::default());
+        Ok(Self { ranks, images, micro_batch, going: true, clock, slow })
+    }
+
+    /// The images of each batch that are this rank's; `None`: all.
+    pub fn rows(&self) -> Option<std::ops::Range<usize>> {
+        (self.ranks.size() > 1).then(|| self.shared().images())
+    }
+
+    fn shared(&self) -> SharedBatch<'_> {
+        SharedBatch::new(&*self.ranks, self.images, self.micro_batch)
+    }
+
+    /// A step on this rank's images, which it may have failed to read.
+    pub fn step<N: Trainable>(
+        &mut self,
+        trainer: &mut Trainer<N>,
+        images: Result<(Tensor, Tensor)>,
+    ) -> Result<Option<StepReport>> {
+        let word = if images.is_ok() { Word::Ready } else { Word::Failed };
+        let images = match self.meet(word)? {
+            Word::Ready => images?,
+            Word::Failed => return Err(self.failed(images.err())),
+            Word::Stop => return Ok(None),
+        };
+        let (images, labels) = images;
+        let report = match self.micro_batch {
+            0 => trainer.step(&images, &labels),
+            _ => trainer.step_of_ranks(&images, &labels, &self.shared()),
+        };
+        match report {
+            Ok(report) => Ok(Some(report)),
+            Err(e) => {
+                self.meet(Word::Failed)?;
+                Err(self.failed(Some(e.into())))
+            }
+        }
+    }
+
+    /// Tells the other ranks that no further step is made, if they wait for one.
+    pub fn stop(&mut self) -> Result<()> {
+        if self.going {
+            self.meet(Word::Stop)?;
+        }
+        Ok(())
+    }
+
+    /// From here on the time counts as that of the next step.
+    pub fn restart_clock(&mut self) {
+        self.clock = WorkClock::start(&self.ranks);
+    }
+
+    /// Tells all ranks this one's word, and gives what they have come to.
+    fn meet(&mut self, word: Word) -> Result<Word> {
+        if self.ranks.size() == 1 {
+            return Ok(word);
+        }
+        let mut said = [0; BYTES];
+        said[0] = word as u8;
+        said[1..].copy_from_slice(&self.clock.seconds(&self.ranks).to_le_bytes());
+        let all = self.ranks.all_gather(&said, &vec![BYTES; self.ranks.size()])?;
+        self.clock = WorkClock::start(&self.ranks);
+        self.slow.watch(self.ranks.rank(), &all);
+        let words = all.iter().map(|said| Word::of(said.first()));
+        let word = words.clone().find(|word| *word == Word::Failed);
+        let word = word.or_else(|| words.clone().find(|word| *word == Word::Stop));
+        self.going = word.is_none();
+        Ok(word.unwrap_or(Word::Ready))
+    }
+
+    /// The error of a step that this rank, or another, could not make.
+    fn failed(&self, own: Option<anyhow::Error>) -> anyhow::Error {
+        let agreed = ranks::agree(own.map_or(Ok(()), Err));
+        agreed.err().unwrap_or_else(|| input("a rank has failed and did not say why"))
+    }
+}
+
+/// What this process worked, without waiting for the others.
+struct WorkClock {
+    started: Instant,
+    waited: Duration,
+}
+
+impl WorkClock {
+    fn start(ranks: &World) -> Self {
+        Self { started: Instant::now(), waited: ranks.waited() }
+    }
+
+    fn seconds(&self, ranks: &World) -> f64 {
+        let waited = ranks.waited().saturating_sub(self.waited);
+        self.started.elapsed().saturating_sub(waited).as_secs_f64()
+    }
+}
+
+/// Names ranks that make the others wait.
+#[derive(Default)]
+struct SlowRanks {
+    /// Of each rank: seconds of steps since the last look.
+    sums: Vec<f64>,
+    steps: usize,
+}
+
+/// Steps from one look to the next.
+const LOOK_EVERY: usize = 100;
+/// A rank that takes so many times as long as the median is slow.
+const SLOW: f64 = 1.5;
+
+impl SlowRanks {
+    /// Adds up what all ranks said of their last step.
+    fn watch(&mut self, rank: usize, all: &[Vec<u8>]) {
+        self.sums.resize(all.len(), 0.);
+        for (sum, said) in self.sums.iter_mut().zip(all) {
+            let seconds = said.get(1..BYTES).and_then(|bytes| bytes.try_into().ok());
+            *sum += seconds.map_or(0., f64::from_le_bytes);
+        }
+        self.steps += 1;
+        if self.steps < LOOK_EVERY {
+            return;
+        }
+        let mut sorted = self.sums.clone();
+        sorted.sort_by(f64::total_cmp);
+        let median = sorted[sorted.len() / 2] / LOOK_EVERY as f64;
+        for (number, sum) in self.sums.iter().enumerate().filter(|_| rank == 0) {
+            let seconds = sum / LOOK_EVERY as f64;
+            if seconds > SLOW * median {
+                tracing::warn!(
+                    "rank {number} is slow: it works {seconds:.2} s on a step, where the median is \
+                     {median:.2} s"
+                );
+            }
+        }
+        (self.steps, self.sums) = (0, vec![]);
+    }
+}
