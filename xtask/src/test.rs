@@ -12,8 +12,21 @@ pub fn test() -> Result<()> {
     book::check_commands()?;
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     cargo(&["test", "--release", "--workspace"])?;
+    machines()?;
     doc()?;
     smoke_run()
+}
+
+/// Several processes on one command. Their program is built for MPI, where there is one.
+fn machines() -> Result<()> {
+    if Command::new("mpirun").arg("--version").output().is_err() {
+        println!("skipped: there is no mpirun, so that no test uses several processes of MPI");
+        return Ok(());
+    }
+    let of_foresee = ["--release", "--package", "foresee", "--features", "mpi"];
+    let ranks = ["clippy", "--release", "--package", "foresee-ranks", "--all-features"];
+    cargo(&[&ranks[..], &["--", "-D", "warnings"]].concat())?;
+    cargo(&[&["test"], &of_foresee[..], &["--test", "machines"]].concat())
 }
 
 fn doc() -> Result<()> {

@@ -65,9 +65,19 @@ pub(crate) fn world() -> Rc<World> {
     WORLD.with(|world| world.borrow().clone())
 }
 
+/// The number of this process, from 0.
+pub(crate) fn number() -> usize {
+    world().rank()
+}
+
+/// How many processes there are.
+pub(crate) fn count() -> usize {
+    world().size()
+}
+
 /// Whether this process has others beside it.
 pub(crate) fn is_several() -> bool {
-    world().size() > 1
+    count() > 1
 }
 
 /// Ends the connection of this process to the others when it is dropped; but not in a panic, after

@@ -15,7 +15,7 @@ use foresee_model::{Metrics, ModelCard, Network, Predictions, Trainer, majority_
 
 pub(crate) use self::classifier::{Answers, Classifier, answer};
 pub(crate) use self::face_tracer::answers as face_tracer_answers;
-pub(crate) use self::follower::{dismiss, follow};
+pub(crate) use self::follower::follow;
 pub(crate) use self::training::{MemoryNeed, VALIDATION_FACES};
 use self::training::{Training, report_memory};
 use crate::artifacts::{Accuracy, AttributeAccuracy};
