@@ -108,7 +108,12 @@ impl Examples {
 
     /// The weights and the bias of the machine for these labels.
     fn machine(&self, labels: &[bool]) -> Result<(Vec<f64>, f64)> {
-        let svm = Svm::train(&self.kernel, labels, self.cost(labels)?, false)?;
+        self.machine_of(labels, self.cost(labels)?)
+    }
+
+    /// The same for this C.
+    fn machine_of(&self, labels: &[bool], cost: f64) -> Result<(Vec<f64>, f64)> {
+        let svm = Svm::train(&self.kernel, labels, cost, false)?;
         let width = self.mean.len();
         let mut weight = vec![0.; width];
         for (at, alpha) in &svm.vectors {
@@ -138,5 +143,65 @@ impl Examples {
             }
         }
         Ok(best.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Fixture {
+        linear: Linear,
+    }
+
+    #[derive(Deserialize)]
+    struct Linear {
+        /// [60, 5].
+        features: Vec<f64>,
+        answers: Vec<bool>,
+        /// C = 1.
+        decisions: Vec<f64>,
+    }
+
+    fn fixture() -> Result<(Tensor, Vec<bool>, Vec<f64>)> {
+        let text = include_str!("../tests/fixtures/svm.json");
+        let Fixture { linear } = serde_json::from_str(text).expect("the fixture");
+        let features = Tensor::from_vec(linear.features, (60, 5), &Device::Cpu)?;
+        Ok((features, linear.answers, linear.decisions))
+    }
+
+    #[test]
+    fn decisions_are_those_of_scikit_learn() -> Result<()> {
+        let (features, answers, decisions) = fixture()?;
+        let (weight, bias) = Examples::new(&features)?.machine_of(&answers, 1.)?;
+        for (row, expected) in features.to_vec2::<f64>()?.iter().zip(decisions) {
+            let found: f64 = row.iter().zip(&weight).map(|(x, w)| x * w).sum::<f64>() + bias;
+            // Both stop at a tolerance of 1e-3.
+            assert!((found - expected).abs() < 5e-3, "{found}, expected {expected}");
+        }
+        assert_eq!(weight[4], 0., "a constant feature says nothing");
+        Ok(())
+    }
+
+    #[test]
+    fn machines_are_the_same_on_any_number_of_threads() -> Result<()> {
+        let (features, answers, _) = fixture()?;
+        let labels: Vec<Vec<bool>> =
+            answers.iter().enumerate().map(|(i, &yes)| vec![yes, !yes, i % 3 == 0, true]).collect();
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.expect("threads").install(|| Machines::train(&features, &labels, &|_| ()))
+        };
+        let machines = on(1)?;
+        assert_eq!(machines, on(3)?);
+        assert_eq!((machines.weight.len(), machines.bias.len()), (20, 4));
+        // The second attribute is the first one's opposite, the last one is always there.
+        let opposite = machines.weight[..5].iter().zip(&machines.weight[5..10]);
+        assert!(opposite.into_iter().all(|(a, b)| (a + b).abs() < 1e-3), "{machines:?}");
+        assert!(machines.weight[15..].iter().all(|w| *w == 0.) && machines.bias[3] > 0.);
+        Ok(())
     }
 }

@@ -28,7 +28,7 @@ pub struct CompareArgs {
         long,
         value_name = "NAMES",
         value_delimiter = ',',
-        default_value = "facetracer,moon,resnet101,abn,paper"
+        default_value = "facetracer,panda,lnets-anet,moon,resnet101,abn,paper"
     )]
     systems: Vec<SystemName>,
     /// Trainings of each system, with seeds 0, 1, ….
