@@ -111,8 +111,10 @@ fn last_stage(graph: &Graph) -> Result<ChannelGroup> {
     let last = |group: &ChannelGroup| {
         let nodes = group.producers.iter().map(|producer| producer.node);
         let convs = nodes.filter(|node| matches!(graph.node(*node).op, Op::Conv(_)));
-        let pixels = |node: NodeId| shapes.of(graph.node(node).outputs[0])[2..].iter().product();
-        convs.map(|node| (pixels(node) > 1usize, node)).max()
+        let pixels = |node: NodeId| -> usize {
+            shapes.of(graph.node(node).outputs[0])[2..].iter().product()
+        };
+        convs.map(|node| (pixels(node) > 1, node)).max()
     };
     let found = groups.filter_map(|group| Some((last(&group)?, group))).max_by_key(|(at, _)| *at);
     Ok(found.context("the network has no convolution whose channels can be pruned")?.1)
