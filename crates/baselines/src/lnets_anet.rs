@@ -216,11 +216,10 @@ impl LnetsAnetConfig {
         let x = locally_shared(layers, "anet.c3", x, (width, 2 * width, size))?;
         let x = layers.max_pool("anet.p3", x, 2, 2)?;
         let x = locally_shared(layers, "anet.c4", x, (2 * width, 2 * width, size / 2))?;
-        let x = layers.add("anet.flat", Op::Flatten { axis: 1 }, &[x])?;
-        let inputs = 2 * width * (size / 2) * (size / 2);
-        let initial = [Initial::fan_out(inputs, 1), Initial::Constant(0.)];
-        let x = layers.linear("anet.fc", x, [self.hidden, inputs], initial)?;
-        layers.relu("anet.features", x)
+        // A fully connected layer: it sees the complete map at once.
+        let conv = Conv { padded: false, ..Conv::new(2 * width, self.hidden, size / 2) };
+        let x = layers.conv_norm("anet.fc", x, conv)?;
+        layers.add("anet.features", Op::Flatten { axis: 1 }, &[x])
     }
 }
 

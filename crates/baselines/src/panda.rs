@@ -16,8 +16,8 @@
 //! ([`Baseline::fit_machines`](crate::Baseline::fit_machines)).
 //!
 //! Where they differ: the parts are eight rectangles of a face in place of poselets of a person.
-//! Widths and sizes are settings, for small images. The normalisation is a batch norm before the
-//! ReLU. Until the machines are trained, their weights are a linear layer's, which learns beside
+//! Widths and sizes are settings, for small images. The normalisation is a batch norm before each
+//! ReLU, that of the features too, of which many would otherwise be 0 for all faces. Until the machines are trained, their weights are a linear layer's, which learns beside
 //! the networks without changing the features, so that accuracies while training say something.
 
 use candle_core::Device;
@@ -236,8 +236,7 @@ impl PandaConfig {
             inputs = outputs;
         }
         let pixels = self.part_size / HALVED;
-        let conv = Conv::new(inputs, PARTS * self.hidden, pixels).groups(PARTS).bias();
-        let x = layers.conv("fc", x, Conv { padded: false, ..conv })?;
-        layers.relu("fc.relu", x)
+        let conv = Conv::new(inputs, PARTS * self.hidden, pixels).groups(PARTS);
+        layers.conv_norm("fc", x, Conv { padded: false, ..conv })
     }
 }
