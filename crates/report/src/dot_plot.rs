@@ -122,12 +122,21 @@ impl Layout {
             let line = if tick == 0 { BLACK } else { GRID };
             let ends = [(x, self.top), (x, bottom)];
             canvas.area.draw(&PathElement::new(ends, line.stroke_width(1)))?;
-            // A narrow column has room for few numbers.
-            if tick == 0 || tick == ticks || (tick == -ticks && self.column >= 110) {
-                canvas.below(&format!("{value}"), (x, bottom + 4), SMALL)?;
+            let words = format!("{value}");
+            if tick == 0 || (tick.abs() == ticks && self.has_room(canvas.style, left, value)) {
+                canvas.below(&words, (x, bottom + 4), SMALL)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the number of a tick fits between that of 0 and the end of the column.
+    fn has_room(&self, style: &Style, left: i32, value: f64) -> bool {
+        let wide = style.width_of(&format!("{value}"), SMALL) / 2.;
+        let zero = style.width_of("0", SMALL) / 2.;
+        let apart = f64::from((self.place(left, value) - self.place(left, 0.)).abs());
+        let free = f64::from(self.column) / 2. - apart;
+        apart > wide + zero + 4. && free > wide + 1.
     }
 
     fn mark(&self, canvas: &Canvas, (left, y): (i32, i32), dot: &RangedDot) -> Drawn {
