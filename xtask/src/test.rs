@@ -27,7 +27,7 @@ fn machines() -> Result<()> {
     let of_foresee = ["--release", "--package", "foresee", "--features", "mpi"];
     let ranks = ["clippy", "--release", "--package", "foresee-ranks", "--all-features"];
     cargo(&[&ranks[..], &["--", "-D", "warnings"]].concat())?;
-    cargo(&[&["test"], &of_foresee[..], &["--test", "machines"]].concat())
+    cargo(&[&["test"], &of_foresee[..], &["--test", "several_machines"]].concat())
 }
 
 fn doc() -> Result<()> {
