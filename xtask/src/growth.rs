@@ -268,15 +268,18 @@ fn reckon_ranks(args: &GrowthArgs, reckon: &Reckon) -> Result<Vec<Ranks>> {
 }
 
 /// The exponent of a power law through some steps.
-fn exponent(steps: &[&Step], of: fn(&Step) -> usize) -> Line {
+fn exponent(steps: &[&Step], of: Read) -> Line {
     let log = |value: f64| value.ln();
     let x: Vec<f64> = steps.iter().map(|step| log(of(step) as f64)).collect();
     let y: Vec<f64> = steps.iter().map(|step| log(step.seconds)).collect();
     Line::fit(&x, &y)
 }
 
-/// What varies, how it is read from a step, and what the exponent is of.
-const VARIED: [(&str, fn(&Step) -> usize); 3] = [
+/// How a number is read from a step.
+type Read = fn(&Step) -> usize;
+
+/// What varies, and how it is read.
+const VARIED: [(&str, Read); 3] = [
     ("pixels", |step| step.pixels),
     ("channels", |step| step.channels),
     ("attributes", |step| step.attributes),
@@ -304,7 +307,7 @@ fn text(steps: &[Step], ranks: &[Ranks]) -> String {
 }
 
 fn draw(args: &GrowthArgs, steps: &[Step], ranks: &[Ranks]) -> Result<()> {
-    let panel = |(name, of): (&str, fn(&Step) -> usize)| {
+    let panel = |(name, of): (&str, Read)| {
         let of_axis = || steps.iter().filter(|step| step.varied == name);
         let measured = of_axis().map(|step| (of(step) as f64, step.seconds)).collect();
         let reckoned = of_axis().map(|step| (of(step) as f64, step.reckoned_seconds)).collect();

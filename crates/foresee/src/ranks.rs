@@ -1,5 +1,5 @@
-//! The processes that work together on one command, started by `mpirun`. The first, rank 0, does the
-//! command; the others follow what it tells them.
+//! The processes that work together on one command, started by `mpirun`. The first, rank 0, does
+//! the command; the others follow what it tells them.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

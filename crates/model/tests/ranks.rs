@@ -43,13 +43,16 @@ fn batch(step: usize, images: usize, size: usize) -> Result<(Tensor, Tensor)> {
     ))
 }
 
+/// The reports of some steps, and the bits of all tensors after them.
+type Trained = (Vec<StepReport>, HashMap<String, Vec<u32>>);
+
 /// Some steps on batches of 10 images of 9 pixels.
 fn train(
     ranks: &dyn Communicator,
     micro_batch: usize,
     steps: usize,
     config: &TrainConfig,
-) -> Result<(Vec<StepReport>, HashMap<String, Vec<u32>>)> {
+) -> Result<Trained> {
     let mut trainer = trainer(config.clone())?;
     let shared = SharedBatch::new(ranks, 10, micro_batch);
     let own = shared.images();

@@ -8,9 +8,9 @@ use foresee_celeba::{BatchOptions, CelebA, Split};
 use foresee_files::write_atomic;
 use foresee_model::{Network, Trainable, Trainer};
 
+use super::batches::{batch_options, images_and_labels};
 use super::together::Together;
 use super::trainer_of_paper;
-use super::training::{batch_options, images_and_labels};
 use crate::error::Result;
 use crate::faces;
 use crate::ranks;

@@ -1,6 +1,7 @@
 //! Stage `train`: faces → `model.safetensors`, the history of the training, accuracies.
 
 mod baseline;
+mod batches;
 mod checkpoints;
 mod classifier;
 mod face_tracer;
