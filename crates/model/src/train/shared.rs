@@ -1,6 +1,6 @@
 //! The pass of a step on a batch that ranks share. The batch is cut into micro-batches of a fixed
-//! size; what each adds to the gradients is added up in one fixed tree over them. So the bits depend
-//! on the size of a micro-batch, and not on who computed which.
+//! size; what each adds to the gradients is added up in one fixed tree over them. So the bits
+//! depend on the size of a micro-batch, and not on who computed which.
 
 use std::ops::Range;
 
