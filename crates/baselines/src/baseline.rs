@@ -6,8 +6,9 @@ use candle_core::{DType, Device, Tensor, Var};
 use foresee_graph::{Graph, TrainingPass, ValueId};
 
 use crate::draw::dropout_mask;
-use crate::error::Result;
+use crate::error::{Result, check};
 use crate::layers::{Built, Dropout};
+use crate::machines::{BIAS, Machines, WEIGHT};
 use crate::system::System;
 
 /// Share of the batch's moments in the running ones after a step: PyTorch's default.
@@ -44,6 +45,10 @@ pub struct Baseline {
     /// In the order of their values.
     weights: Vec<Weight>,
     dropout: Vec<Dropout>,
+    /// Values through which no gradient flows back.
+    stopped: Vec<ValueId>,
+    /// What linear support vector machines answer from.
+    features: Option<ValueId>,
 }
 
 /// A weight of the graph.
@@ -66,7 +71,7 @@ impl Baseline {
 
     /// Makes variables of the graph's weights, which from then on are the graph's.
     fn of_graph(system: System, seed: u64, built: Built) -> Result<Self> {
-        let Built { mut graph, variables, dropout } = built;
+        let Built { mut graph, variables, dropout, stopped, features } = built;
         let mut weights = Vec::with_capacity(variables.len());
         for value in variables {
             let Some(tensor) = graph.weight(value) else { continue };
@@ -76,7 +81,7 @@ impl Baseline {
         for Weight { value, var, .. } in &weights {
             graph = graph.with_weight(*value, var.as_detached_tensor())?;
         }
-        Ok(Self { system, seed, graph, weights, dropout })
+        Ok(Self { system, seed, graph, weights, dropout, stopped, features })
     }
 
     /// The system and its settings.
@@ -100,6 +105,56 @@ impl Baseline {
         Ok(self.graph.evaluate(&given, &self.graph.outputs()[..1])?.remove(0))
     }
 
+    /// Whether linear support vector machines answer, which [`fit_machines`](Self::fit_machines)
+    /// trains when the network is trained.
+    pub fn has_machines(&self) -> bool {
+        self.features.is_some()
+    }
+
+    /// The features [N, D] from which linear support vector machines answer, in evaluation mode;
+    /// `None` where there are none.
+    ///
+    /// # Errors
+    /// If the images do not fit the network.
+    pub fn features(&self, images: &Tensor) -> Result<Option<Tensor>> {
+        let Some(features) = self.features else { return Ok(None) };
+        let found = self.graph.evaluate(&self.given(images)?, &[features])?.remove(0);
+        Ok(Some(found.detach()))
+    }
+
+    /// Trains the linear support vector machines on [`features`](Self::features) [N, D] of N images
+    /// and the labels of each, and puts them into `svm.weight` and `svm.bias`: from then on the
+    /// answers are their decisions, whose signs are the attributes'. They are no log-odds.
+    /// `progress` is told, from any thread, how many more of the K machines are trained. The result
+    /// does not depend on the number of threads.
+    ///
+    /// # Errors
+    /// If the network has no machines, there are fewer than 10 images, or an image has another
+    /// number of labels than the network has answers.
+    pub fn fit_machines(
+        &self,
+        features: &Tensor,
+        labels: &[Vec<bool>],
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<()> {
+        let attributes = self.system.attributes();
+        let expected = format!("{attributes}");
+        let fits = labels.iter().all(|row| row.len() == attributes);
+        check("the labels of an image", "another number", fits, expected)?;
+        let machines = Machines::train(features, labels, progress)?;
+        for (name, values) in [(WEIGHT, machines.weight), (BIAS, machines.bias)] {
+            let found = self.weights.iter().find(|weight| weight.name == name);
+            let var = found.map(|weight| &weight.var);
+            let expected = "the system answers by support vector machines";
+            check("machines", "none", var.is_some(), expected)?;
+            if let Some(var) = var {
+                let tensor = Tensor::from_vec(values, var.shape(), var.device())?;
+                var.set(&tensor.to_dtype(var.dtype())?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// All tensors by name, running moments among them.
     pub fn tensors(&self) -> Vec<(String, &Var)> {
         self.weights.iter().map(|weight| (weight.name.clone(), &weight.var)).collect()
@@ -115,7 +170,9 @@ impl Baseline {
     pub(crate) fn deep_copy(&self) -> Result<Self> {
         let variables = self.weights.iter().map(|weight| weight.value).collect();
         let dropout = self.dropout.clone();
-        let built = Built { graph: self.graph.clone(), variables, dropout };
+        let stopped = self.stopped.clone();
+        let graph = self.graph.clone();
+        let built = Built { graph, variables, dropout, stopped, features: self.features };
         Self::of_graph(self.system.clone(), self.seed, built)
     }
 
@@ -127,13 +184,17 @@ impl Baseline {
 
     /// The graph's outputs in training mode.
     pub(crate) fn forward_train(&self, images: &Tensor, step: usize) -> Result<TrainingPass> {
-        let dropped: Vec<ValueId> = self.dropout.iter().map(|dropout| dropout.value).collect();
-        let drop = |value: ValueId, x: &Tensor| self.drop(value, x, step);
+        let dropped = self.dropout.iter().map(|dropout| dropout.value);
+        let changed: Vec<ValueId> = dropped.chain(self.stopped.iter().copied()).collect();
+        let change = |value: ValueId, x: &Tensor| match self.stopped.contains(&value) {
+            true => Ok(x.detach()),
+            false => self.drop(value, x, step),
+        };
         Ok(self.graph.evaluate_training(
             &self.given_with_weights(images)?,
             self.graph.outputs(),
-            &dropped,
-            &drop,
+            &changed,
+            &change,
         )?)
     }
 

@@ -2,7 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use foresee_graph::{
-    Binary, Builder, Gemm, Graph, Op, Padding, Pool, PoolKind, Unary, ValueId, Window,
+    Binary, Builder, Coordinates, Gemm, Graph, Kind, Nearest, Op, Padding, Pool, PoolKind, Resize,
+    ResizeMode, Unary, ValueId, Window,
 };
 
 use crate::draw::Initial;
@@ -19,6 +20,8 @@ pub(crate) struct Layers<'a> {
     device: &'a Device,
     variables: Vec<ValueId>,
     dropout: Vec<Dropout>,
+    stopped: Vec<ValueId>,
+    features: Option<ValueId>,
 }
 
 /// A value that training drops with a probability.
@@ -35,6 +38,10 @@ pub(crate) struct Built {
     /// The weights that are variables, in the order of their numbers.
     pub variables: Vec<ValueId>,
     pub dropout: Vec<Dropout>,
+    /// Values through which no gradient flows back.
+    pub stopped: Vec<ValueId>,
+    /// What linear support vector machines answer from, [B, D].
+    pub features: Option<ValueId>,
 }
 
 /// A square convolution whose results are its input's pixels, or every `stride`-th one.
@@ -45,22 +52,42 @@ pub(crate) struct Conv {
     pub kernel: usize,
     pub stride: usize,
     pub bias: bool,
+    /// Outputs see the inputs of their group.
+    pub groups: usize,
+    /// Whether the input is padded so that its size stays.
+    pub padded: bool,
 }
 
 impl Conv {
-    /// Without a bias and with a stride of 1.
+    /// Of one group, without a bias, with a stride of 1 and with padding.
     pub fn new(inputs: usize, outputs: usize, kernel: usize) -> Self {
-        Self { inputs, outputs, kernel, stride: 1, bias: false }
+        Self { inputs, outputs, kernel, stride: 1, bias: false, groups: 1, padded: true }
     }
 
     pub fn stride(self, stride: usize) -> Self {
         Self { stride, ..self }
     }
+
+    pub fn groups(self, groups: usize) -> Self {
+        Self { groups, ..self }
+    }
+
+    pub fn bias(self) -> Self {
+        Self { bias: true, ..self }
+    }
 }
 
 impl<'a> Layers<'a> {
     pub fn new(seed: u64, device: &'a Device) -> Self {
-        Self { builder: Builder::new(), seed, device, variables: vec![], dropout: vec![] }
+        Self {
+            builder: Builder::new(),
+            seed,
+            device,
+            variables: vec![],
+            dropout: vec![],
+            stopped: vec![],
+            features: None,
+        }
     }
 
     /// Colour images [B, 3, H, W].
@@ -70,15 +97,27 @@ impl<'a> Layers<'a> {
 
     /// `name.weight` (and `name.bias`, 0) of a convolution, drawn as [`Initial::fan_out`].
     pub fn conv(&mut self, name: &str, x: ValueId, conv: Conv) -> Result<ValueId> {
-        let Conv { inputs, outputs, kernel, stride, bias } = conv;
-        let initial = Initial::fan_out(outputs, kernel * kernel);
-        let shape = [outputs, inputs, kernel, kernel];
+        let Conv { inputs, outputs, kernel, stride, bias, groups, padded } = conv;
+        let initial = Initial::fan_out(outputs / groups, kernel * kernel);
+        let shape = [outputs, inputs / groups, kernel, kernel];
         let mut read = vec![x, self.weight(&format!("{name}.weight"), &shape, initial)?];
         if bias {
             let zero = Initial::Constant(0.);
             read.push(self.weight(&format!("{name}.bias"), &[outputs], zero)?);
         }
-        self.add(name, Op::Conv(window(kernel, stride)), &read)
+        let mut window = Window { groups, ..window(kernel, stride) };
+        if !padded {
+            window.padding = Padding::Explicit(vec![(0, 0); 2]);
+        }
+        self.add(name, Op::Conv(window), &read)
+    }
+
+    /// [`conv`](Self::conv), [`batch_norm`](Self::batch_norm) and [`relu`](Self::relu) as
+    /// `name.conv`, `name.bn` and `name`.
+    pub fn conv_norm(&mut self, name: &str, x: ValueId, conv: Conv) -> Result<ValueId> {
+        let x = self.conv(&format!("{name}.conv"), x, conv)?;
+        let x = self.batch_norm(&format!("{name}.bn"), x, conv.outputs)?;
+        self.relu(name, x)
     }
 
     /// `name.weight` (1), `bias` (0), `running_mean` (0) and `running_var` (1).
@@ -142,6 +181,26 @@ impl<'a> Layers<'a> {
         self.add(name, Op::Flatten { axis: 1 }, &[x])
     }
 
+    /// x [B, C, height, width] → [B, C, size, size], by bilinear interpolation.
+    pub fn resize(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        [height, width]: [usize; 2],
+        size: usize,
+    ) -> Result<ValueId> {
+        let scales = [1., 1., scale(height, size), scale(width, size)];
+        let scales = Tensor::new(&scales, &Device::Cpu)?;
+        let scales = self.builder.weight(&format!("{name}.scales"), scales)?;
+        let linear = Resize {
+            mode: ResizeMode::Linear,
+            coordinates: Coordinates::HalfPixel,
+            nearest: Nearest::RoundPreferFloor,
+        };
+        let inputs = vec![Some(x), None, Some(scales)];
+        Ok(self.builder.push(name, Op::Resize(linear), inputs, &[name])?[0])
+    }
+
     /// Dropout, which is the identity but in training.
     pub fn dropout(&mut self, name: &str, x: ValueId, probability: f64) -> Result<ValueId> {
         let value = self.add(name, Op::Identity, &[x])?;
@@ -149,9 +208,35 @@ impl<'a> Layers<'a> {
         Ok(value)
     }
 
+    /// The same value, through which no gradient flows back in training.
+    pub fn stop(&mut self, name: &str, x: ValueId) -> Result<ValueId> {
+        let value = self.add(name, Op::Identity, &[x])?;
+        self.stopped.push(value);
+        Ok(value)
+    }
+
+    /// Linear support vector machines on features [B, D]: `svm.weight` [K, D] and `svm.bias`. While
+    /// the network is trained they learn as a linear layer does, but no gradient flows from them
+    /// into the features.
+    pub fn machines(&mut self, features: ValueId, [k, d]: [usize; 2]) -> Result<ValueId> {
+        let features = self.stop("svm.features", features)?;
+        self.features = Some(features);
+        self.linear("svm", features, [k, d], [Initial::linear(d); 2])
+    }
+
     /// Integers that an operation reads, such as axes.
     pub fn integers(&mut self, name: &str, values: &[i64]) -> Result<ValueId> {
         Ok(self.builder.weight(name, Tensor::new(values, &Device::Cpu)?)?)
+    }
+
+    /// The numbers 0, 1, …, so many, along an axis of [1, 1, h, w].
+    pub fn numbers(&mut self, name: &str, count: usize, axis: usize) -> Result<ValueId> {
+        let mut shape = vec![1; 4];
+        shape[axis] = count;
+        let numbers: Vec<i64> = (0..count as i64).collect();
+        let numbers = Tensor::from_vec(numbers, shape, self.device)?;
+        let numbers = self.builder.weight(&format!("{name}.numbers"), numbers)?;
+        self.add(name, Op::Cast(Kind::Float), &[numbers])
     }
 
     /// A number that training does not change.
@@ -174,8 +259,17 @@ impl<'a> Layers<'a> {
 
     /// The network that gives these values.
     pub fn finish(self, outputs: Vec<ValueId>) -> Result<Built> {
-        let Self { builder, variables, dropout, .. } = self;
-        Ok(Built { graph: builder.finish(outputs)?, variables, dropout })
+        let Self { builder, variables, dropout, stopped, features, .. } = self;
+        Ok(Built { graph: builder.finish(outputs)?, variables, dropout, stopped, features })
+    }
+}
+
+/// The scale with which ⌊old · scale⌋, computed as `f32`, is the new size.
+fn scale(old: usize, new: usize) -> f32 {
+    let scale = new as f32 / old as f32;
+    match (old as f32 * scale).floor() as usize == new {
+        true => scale,
+        false => scale.next_up(),
     }
 }
 

@@ -1,14 +1,19 @@
 #![doc = include_str!("../README.md")]
 
 mod abn;
+mod aligned;
 mod baseline;
 mod draw;
 mod error;
 mod face_tracer;
 mod layers;
+mod lnets_anet;
+mod machines;
 mod mixed_objective;
 mod moon;
+mod panda;
 mod resnet;
+mod svm;
 mod system;
 mod training;
 mod weights;
@@ -20,7 +25,9 @@ pub use face_tracer::{
     Aggregation, Choice, FaceTracer, FaceTracerConfig, Feature, PixelType, Region,
     ValueNormalisation,
 };
+pub use lnets_anet::{FACE_WINDOW, HEAD_WINDOW, LnetsAnetConfig};
 pub use mixed_objective::{class_weights, mixed_objective};
 pub use moon::MoonConfig;
+pub use panda::{PandaConfig, Part};
 pub use resnet::{Depth, ResNetConfig, Stem};
 pub use system::System;

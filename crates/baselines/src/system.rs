@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::abn::AbnConfig;
 use crate::error::Result;
 use crate::layers::Built;
+use crate::lnets_anet::LnetsAnetConfig;
 use crate::mixed_objective::mixed_objective;
 use crate::moon::MoonConfig;
+use crate::panda::PandaConfig;
 use crate::resnet::ResNetConfig;
 
 /// A system with its settings. To add one, add it here.
@@ -21,6 +23,11 @@ pub enum System {
     Abn(AbnConfig),
     /// A Mixed Objective Optimization Network.
     Moon(MoonConfig),
+    /// PANDA-l: networks of parts of the face.
+    Panda(PandaConfig),
+    /// LNets+ANet: networks that find the face, and one that sees it.
+    #[serde(rename = "lnets-anet")]
+    LnetsAnet(LnetsAnetConfig),
 }
 
 impl System {
@@ -32,6 +39,8 @@ impl System {
                 format!("ABN on a ResNet-{}", config.resnet.depth.layers())
             }
             Self::Moon(_) => "MOON".into(),
+            Self::Panda(_) => "PANDA-l".into(),
+            Self::LnetsAnet(_) => "LNets+ANet".into(),
         }
     }
 
@@ -41,6 +50,8 @@ impl System {
             Self::ResNet(config) => config.attributes,
             Self::Abn(config) => config.resnet.attributes,
             Self::Moon(config) => config.attributes,
+            Self::Panda(config) => config.attributes,
+            Self::LnetsAnet(config) => config.attributes,
         }
     }
 
@@ -53,6 +64,8 @@ impl System {
             Self::ResNet(config) => config.check(),
             Self::Abn(config) => config.check(),
             Self::Moon(config) => config.check(),
+            Self::Panda(config) => config.check(),
+            Self::LnetsAnet(config) => config.check(),
         }
     }
 
@@ -61,17 +74,28 @@ impl System {
             Self::ResNet(config) => config.build(seed, device),
             Self::Abn(config) => config.build(seed, device),
             Self::Moon(config) => config.build(seed, device),
+            Self::Panda(config) => config.build(seed, device),
+            Self::LnetsAnet(config) => config.build(seed, device),
         }
     }
 
     /// The loss of the graph's outputs. The answers are the first output.
     pub(crate) fn loss(&self, outputs: &[Tensor], batch: &Batch) -> Result<Loss> {
         let Batch { labels, weights, .. } = *batch;
-        let entropy = |logits: &Tensor| weighted_bce_with_logits(logits, labels, weights);
+        // Answers of several networks side by side have the labels of each.
+        let entropy = |logits: &Tensor| {
+            let networks = logits.dim(1)? / labels.dim(1)?;
+            weighted_bce_with_logits(logits, &labels.repeat((1, networks))?, weights)
+        };
         Ok(match self {
             Self::ResNet(_) => Loss::of_classification(entropy(&outputs[0])?)?,
             Self::Abn(_) => {
                 let (classification, sparsity) = (entropy(&outputs[0])?, entropy(&outputs[1])?);
+                Loss { total: (&classification + &sparsity)?, classification, sparsity }
+            }
+            Self::Panda(_) | Self::LnetsAnet(_) => {
+                let classification = entropy(&outputs[0])?;
+                let sparsity = entropy(&Tensor::cat(&outputs[1..], 1)?)?;
                 Loss { total: (&classification + &sparsity)?, classification, sparsity }
             }
             Self::Moon(MoonConfig { class_weights, .. }) => Loss::of_classification(
@@ -84,7 +108,7 @@ impl System {
     pub(crate) fn mask<'a>(&self, outputs: &'a [Tensor]) -> Option<&'a Tensor> {
         match self {
             Self::Abn(_) => outputs.get(2),
-            Self::ResNet(_) | Self::Moon(_) => None,
+            Self::ResNet(_) | Self::Moon(_) | Self::Panda(_) | Self::LnetsAnet(_) => None,
         }
     }
 
@@ -103,6 +127,9 @@ impl System {
                 "bn_att",
             ],
             Self::Moon(_) => &["classifier."],
+            Self::Panda(_) => &["svm.", "heads."],
+            // A file can be of an ANet alone, such as one that was trained on identities.
+            Self::LnetsAnet(_) => &["svm.", "anet.head.", "lnet_o.", "lnet_s."],
         };
         prefixes.iter().any(|prefix| tensor.starts_with(prefix))
     }

@@ -1,7 +1,10 @@
 //! Systems as graphs: they can be written as ONNX and read again, and pruned.
 
 use candle_core::{Device, Tensor};
-use foresee_baselines::{AbnConfig, Baseline, Depth, Maps, MoonConfig, ResNetConfig, System};
+use foresee_baselines::{
+    AbnConfig, Baseline, Depth, LnetsAnetConfig, Maps, MoonConfig, PandaConfig, ResNetConfig,
+    System,
+};
 use foresee_graph::{Graph, Removal};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -9,17 +12,29 @@ type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 const SIZE: usize = 32;
 
 /// Small systems, and the sizes of images that their graphs leave open.
-fn systems() -> [(System, Vec<usize>); 4] {
+fn systems() -> [(System, Vec<usize>); 6] {
     let resnet = ResNetConfig { depth: Depth::D18, width: 3, attributes: 2, ..Default::default() };
     let abn = |maps| System::Abn(AbnConfig { resnet: resnet.clone(), maps, residual: true });
     let image_size = [SIZE; 2];
     let moon = MoonConfig { attributes: 2, image_size, width: 2, hidden: 6, ..Default::default() };
+    let panda = PandaConfig {
+        attributes: 2,
+        image_size: SIZE,
+        part_size: 16,
+        width: 8,
+        hidden: 8,
+        ..Default::default()
+    };
+    let lnets =
+        LnetsAnetConfig { attributes: 2, image_size: SIZE, face_size: 16, width: 4, hidden: 6 };
     let open = vec![SIZE, SIZE];
     [
         (System::ResNet(resnet.clone()), open.clone()),
         (abn(Maps::Attributes), open.clone()),
         (abn(Maps::Shared), open),
         (System::Moon(moon), vec![]),
+        (System::Panda(panda), vec![]),
+        (System::LnetsAnet(lnets), vec![]),
     ]
 }
 
@@ -59,7 +74,7 @@ fn channels_of_a_system_can_be_removed() -> AnyResult {
         let groups = graph.channel_groups(&sizes)?;
         let free = groups.iter().filter(|group| group.fixed.is_none());
         let removals: Vec<Removal> = free.map(|group| Removal { group, units: &[0] }).collect();
-        assert!(removals.len() > 8, "{title}: {} groups", removals.len());
+        assert!(removals.len() > 2, "{title}: {} groups", removals.len());
         let removed = graph.remove_channels(&removals)?;
         assert_same(&title, &graph.mask_channels(&removals)?, &removed)?;
         let macs =

@@ -5,8 +5,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use foresee_baselines::{AbnConfig, Baseline, Depth, Maps, MoonConfig, ResNetConfig, Stem, System};
-use foresee_model::{Batch, TrainConfig, Trainable};
+use foresee_baselines::{
+    AbnConfig, Baseline, Depth, LnetsAnetConfig, Maps, MoonConfig, PandaConfig, ResNetConfig, Stem,
+    System,
+};
+use foresee_model::{Batch, Crop, TrainConfig, Trainable};
 
 const TOLERANCE: f64 = 1e-4;
 const BATCH: usize = 6;
@@ -66,15 +69,23 @@ fn compare(name: &str, system: System, size: [usize; 2]) -> AnyResult {
     let graph = network.graph();
     let outputs = graph.forward(std::slice::from_ref(&images))?;
     check(name, "eval", &outputs[0], &fixture)?;
-    if let Some(map) = outputs.get(2) {
-        check(name, "attention", map, &fixture)?;
+    let further: &[&str] = match network.system() {
+        System::Abn(_) => &["", "attention"],
+        System::Panda(_) => &["parts"],
+        System::LnetsAnet(_) => &["lnet_o", "lnet_s", "anet"],
+        _ => &[],
+    };
+    let further: Vec<(&&str, &Tensor)> =
+        further.iter().zip(&outputs[1..]).filter(|(what, _)| !what.is_empty()).collect();
+    for (what, values) in &further {
+        check(name, what, values, &fixture)?;
     }
 
     let batch = Batch { images: &images, labels: &labels, weights: None };
     let pass = network.pass(&mut (), &batch, &TrainConfig::default(), 0)?;
     check(name, "train", &pass.logits, &fixture)?;
     check(name, "loss", &pass.loss.total, &fixture)?;
-    let mut compared = 2 + outputs.len().min(3) / 3 + 1;
+    let mut compared = 3 + further.len();
     for (tensor, var) in network.trainable() {
         let gradient = pass.gradients.get(var).ok_or(format!("{tensor} has no gradient"))?;
         check(name, &format!("gradient.{tensor}"), gradient, &fixture)?;
@@ -122,4 +133,24 @@ fn mixed_objective_networks() -> AnyResult {
     let class_weights = vec![];
     let norms = MoonConfig { image_size: [64; 2], batch_norm: true, class_weights, ..config };
     compare("moon_bn", System::Moon(norms), [64, 64])
+}
+
+#[test]
+fn networks_of_parts() -> AnyResult {
+    let config = PandaConfig {
+        attributes: 3,
+        image_size: 32,
+        crop: Crop::Whole,
+        part_size: 16,
+        width: 8,
+        hidden: 8,
+    };
+    compare("panda", System::Panda(config), [32, 32])
+}
+
+#[test]
+fn localisation_networks() -> AnyResult {
+    let config =
+        LnetsAnetConfig { attributes: 3, image_size: 20, face_size: 16, width: 4, hidden: 6 };
+    compare("lnets_anet", System::LnetsAnet(config), [20, 20])
 }

@@ -1,7 +1,10 @@
 //! Training of the systems: checkpoints, threads, dropout, what is not finite, settings.
 
 use candle_core::{DType, Device, Tensor};
-use foresee_baselines::{AbnConfig, Baseline, Depth, Maps, MoonConfig, ResNetConfig, System};
+use foresee_baselines::{
+    AbnConfig, Baseline, Depth, LnetsAnetConfig, Maps, MoonConfig, PandaConfig, ResNetConfig,
+    System,
+};
 use foresee_model::{Batch, Error, TrainConfig, Trainable, Trainer};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -19,14 +22,31 @@ fn moon() -> MoonConfig {
 }
 
 /// The systems, in small.
-fn systems() -> [System; 4] {
+fn systems() -> [System; 6] {
     let abn = |maps| AbnConfig { resnet: resnet(), maps, residual: true };
     [
         System::ResNet(resnet()),
         System::Abn(abn(Maps::Attributes)),
         System::Abn(abn(Maps::Shared)),
         System::Moon(moon()),
+        System::Panda(panda()),
+        System::LnetsAnet(lnets_anet()),
     ]
+}
+
+fn panda() -> PandaConfig {
+    PandaConfig {
+        attributes: 3,
+        image_size: SIZE,
+        part_size: 16,
+        width: 8,
+        hidden: 8,
+        ..Default::default()
+    }
+}
+
+fn lnets_anet() -> LnetsAnetConfig {
+    LnetsAnetConfig { attributes: 3, image_size: SIZE, face_size: 16, width: 4, hidden: 16 }
 }
 
 fn batch(seed: usize) -> AnyResult<(Tensor, Tensor)> {
@@ -95,7 +115,7 @@ fn training_goes_on_from_a_checkpoint_with_the_same_bits_on_any_threads() -> Any
 fn a_checkpoint_of_another_system_is_refused() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("checkpoint.safetensors");
-    let [resnet, _, _, moon] = systems();
+    let [resnet, _, _, moon, ..] = systems();
     start(&resnet)?.save_checkpoint(&path)?;
     assert!(matches!(start(&moon)?.resume(&path), Err(Error::File { .. })));
     start(&resnet)?.resume(&path)?;

@@ -1,6 +1,7 @@
 //! The errors of the program itself. `exit_status` says what each means to a shell.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// The result of the program's functions: an error tells its whole chain of causes.
 pub type Result<T> = anyhow::Result<T>;
@@ -47,6 +48,27 @@ impl fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
+/// Another process is working in a folder.
+#[derive(Debug)]
+pub(crate) struct Busy {
+    /// The process.
+    pub holder: String,
+    pub folder: PathBuf,
+}
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is working in {}; wait for it to end, or name another folder with --out",
+            self.holder,
+            self.folder.display()
+        )
+    }
+}
+
+impl std::error::Error for Busy {}
+
 /// An input error with this message.
 pub fn input(message: impl Into<String>) -> anyhow::Error {
     InputError(message.into()).into()
@@ -54,7 +76,7 @@ pub fn input(message: impl Into<String>) -> anyhow::Error {
 
 /// Whether the user can mend an error by giving something else.
 pub(crate) fn is_input(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<InputError>())
+    error.chain().any(|cause| cause.is::<InputError>() || cause.is::<Busy>())
 }
 
 /// The parquet library panics over damaged pages, which foresee-celeba makes an error of: the panic

@@ -6,6 +6,7 @@ mod compaction;
 pub mod config;
 pub mod device;
 mod distinct;
+mod energy;
 pub mod error;
 mod exit_status;
 pub mod explore;

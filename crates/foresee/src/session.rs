@@ -8,6 +8,7 @@ use foresee_celeba::{ATTRIBUTES, Batch, CelebA, Crop, Normalisation, Preprocessi
 use foresee_model::{ModelCard, Network};
 
 use crate::config::SystemName;
+pub(crate) use crate::config::crop_of_card;
 use crate::error::{Result, input};
 use crate::faces;
 use crate::run::Run;
@@ -95,14 +96,6 @@ pub(crate) fn load_model(path: &Path, device: &Device) -> Result<(Network, Model
             "{} predicts other attributes than CelebA's 40, in their order",
             path.display()
         ))),
-    }
-}
-
-/// A crop as a model's card has it.
-pub(crate) fn crop_of_card(crop: Crop) -> foresee_model::Crop {
-    match crop {
-        Crop::Square => foresee_model::Crop::Square,
-        Crop::Whole => foresee_model::Crop::Whole,
     }
 }
 

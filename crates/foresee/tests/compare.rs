@@ -180,7 +180,7 @@ fn what_cannot_be_is_refused_before_any_work() -> AnyResult {
         ),
         (
             &["train", "--system", "paper", "--out", "m", "--set", "system.weights=\"w\""],
-            "system.weights is for a ResNet",
+            "system.weights is for a network other than the paper's",
         ),
         (&["reproduce", "--set", "system.name=\"abn\"", "--out", "r"], "`compare` train others"),
     ] {

@@ -9,6 +9,7 @@ mod change_bars;
 mod colour;
 mod colour_bar;
 mod curves;
+mod dot_plot;
 mod error;
 mod face;
 mod face_attributions;
@@ -42,6 +43,7 @@ pub use cell::{Cell, Fixed, Scientific};
 pub use cell_grid::{CellGrid, cell_grids};
 pub use change_bars::{ChangeBar, change_bars, value_bars};
 pub use curves::curves;
+pub use dot_plot::{RangedDot, dot_plot};
 pub use error::{Error, Result};
 pub use face::Face;
 pub use face_attributions::{

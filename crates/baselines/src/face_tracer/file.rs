@@ -8,9 +8,9 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::search::Choice;
-use super::svm::Svm;
 use super::{FaceTracer, FaceTracerConfig, Machine};
 use crate::error::{Error, Result};
+use crate::svm::Svm;
 
 /// The only metadata key.
 const KEY: &str = "foresee";

@@ -25,7 +25,6 @@ mod file;
 mod planes;
 mod region;
 mod search;
-mod svm;
 
 use foresee_model::Crop;
 use rayon::prelude::*;
@@ -37,8 +36,9 @@ use self::planes::Planes;
 pub use self::region::Region;
 pub use self::search::Choice;
 use self::search::{Distances, Pool, choose};
-use self::svm::Svm;
+use crate::aligned;
 use crate::error::{Result, check};
+use crate::svm::Svm;
 
 /// How a FaceTracer is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -177,10 +177,7 @@ impl FaceTracerConfig {
 
     /// The rows of CelebA's 218 that the images show.
     fn rows(&self) -> (f32, f32) {
-        match self.crop {
-            Crop::Square => (20., 198.),
-            Crop::Whole => (0., 218.),
-        }
+        aligned::rows(self.crop)
     }
 
     /// The planes of a black image.

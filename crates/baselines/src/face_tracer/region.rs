@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::planes::Planes;
+use crate::aligned;
 
 /// A part of a face of CelebA's aligned images, where eyes, nose and mouth always lie at the same
 /// places.
@@ -96,7 +97,7 @@ impl Region {
         for row in 0..ROWS {
             let y = (at(row, ROWS, top, bottom) - from) / (to - from) * size - 0.5;
             for column in 0..COLUMNS {
-                let x = at(column, COLUMNS, left, right) / 178. * size - 0.5;
+                let x = at(column, COLUMNS, left, right) / aligned::COLUMNS * size - 0.5;
                 values.push(planes.bilinear(plane, x, y));
             }
         }

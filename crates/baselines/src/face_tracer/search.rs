@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::feature::Feature;
 use super::planes::Planes;
-use super::svm::Svm;
 use crate::error::Result;
+use crate::svm::Svm;
 
 /// Squared distances of examples (rows) from others (columns).
 pub(super) struct Distances {

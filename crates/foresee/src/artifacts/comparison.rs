@@ -108,6 +108,9 @@ record! {
         pub milliseconds: f64,
         /// Seconds of a training, mean over seeds.
         pub training_seconds: f64,
+        /// Joules that the processors took while a training ran, mean over seeds; NaN where the
+        /// system does not tell it, or a training was interrupted.
+        pub training_joules: f64,
         /// Largest peak memory of a training; NaN where the system does not tell it.
         pub peak_memory_bytes: f64,
         /// The kind of faces.
@@ -166,8 +169,13 @@ record! {
         pub attribute: String,
         /// Mean accuracy over seeds.
         pub accuracy: f64,
-        /// That less the paper's network's; NaN if that is not among the systems.
+        /// That less the paper's network's with the same seed, mean over seeds; NaN if that is not
+        /// among the systems.
         pub difference: f64,
+        /// The least of these differences.
+        pub difference_low: f64,
+        /// The greatest.
+        pub difference_high: f64,
         /// The kind of faces.
         pub data: String,
     }
@@ -175,4 +183,29 @@ record! {
 
 impl Row for SystemAttribute {
     const PATH: &'static str = "data/table3_run_per_attribute.csv";
+}
+
+record! {
+    /// A system on validation faces after some passes of its training.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct SystemPass {
+        /// Its name in files.
+        pub system: String,
+        /// Passes over the training faces.
+        pub passes: usize,
+        /// Trainings.
+        pub seeds: usize,
+        /// Mean accuracy over seeds.
+        pub accuracy: f64,
+        /// The least over seeds.
+        pub accuracy_low: f64,
+        /// The greatest.
+        pub accuracy_high: f64,
+        /// The kind of faces.
+        pub data: String,
+    }
+}
+
+impl Row for SystemPass {
+    const PATH: &'static str = "data/learning_by_system.csv";
 }

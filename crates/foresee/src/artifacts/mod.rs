@@ -31,7 +31,7 @@ pub use self::attribution::{
 pub use self::channels::{Channel, ChannelCorrelation};
 pub use self::claims::ClaimRow;
 pub use self::comparison::{
-    ChosenFeature, ConditionRow, JudgedImage, SystemAttribute, SystemCost, SystemRow,
+    ChosenFeature, ConditionRow, JudgedImage, SystemAttribute, SystemCost, SystemPass, SystemRow,
 };
 pub use self::faces::{BadImage, FacePixels, PixelLabel};
 pub use self::learning::{LearningPoint, LearningSummary};

@@ -9,12 +9,15 @@ use serde::Serialize;
 
 use super::arguments::{FacesArgs, at_least_one};
 use super::json::{JsonArgs, path_text, print_json};
+use super::time::duration;
 use crate::artifacts::{ConditionRow, SystemRow};
 use crate::config::{Config, SystemName};
 use crate::distinct::distinct;
 use crate::error::{Result, input};
 use crate::output::{OverwriteArgs, check_folder, print};
-use crate::studies::compare::{Entry, Failed, Request, Results, TITLE, done, run, write_page};
+use crate::studies::compare::{
+    Entry, Failed, Outcome, Planned, Request, Results, State, TITLE, done, plan, run, write_page,
+};
 
 #[derive(Args)]
 pub struct CompareArgs {
@@ -28,7 +31,7 @@ pub struct CompareArgs {
         long,
         value_name = "NAMES",
         value_delimiter = ',',
-        default_value = "facetracer,moon,resnet101,abn,paper"
+        default_value = "facetracer,panda,lnets-anet,moon,resnet101,abn,paper"
     )]
     systems: Vec<SystemName>,
     /// Trainings of each system, with seeds 0, 1, ….
@@ -57,6 +60,10 @@ pub struct CompareArgs {
     /// Train nothing: make tables, figures and report.html of the runs that are done.
     #[arg(long, conflicts_with_all = ["list", "only"])]
     analyse: bool,
+    /// Write nothing: say what would be trained and what is done, and estimate the time. Takes some
+    /// seconds for each system, of which training steps are measured.
+    #[arg(long, conflicts_with_all = ["list", "only", "analyse"])]
+    dry_run: bool,
     #[command(flatten)]
     overwrite: OverwriteArgs,
     #[command(flatten)]
@@ -75,6 +82,8 @@ struct Document {
     folder: String,
     runs: Vec<OfRun>,
     failed: Vec<FailedRun>,
+    /// Runs that other processes are making.
+    busy: Vec<String>,
     /// Rows of data/table3_run.csv; none while nothing is done.
     systems: Option<Rows>,
     /// Rows of data/conditions.csv.
@@ -118,26 +127,33 @@ pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     if args.list {
         return list(args, &request);
     }
+    if args.dry_run {
+        return dry_run(args, &request);
+    }
     if args.analyse && done(&request)?.is_empty() {
         return Err(input(NOTHING));
     }
     check_folder("--out", &args.out, TITLE, args.overwrite)?;
-    let failed = if args.analyse { vec![] } else { run(&request)? };
+    let outcome = if args.analyse { Outcome::default() } else { run(&request)? };
     let runs = done(&request)?;
     if args.only.is_none() && !runs.is_empty() {
         let missing: Vec<Entry> =
             request.entries().into_iter().filter(|entry| !entry.is_done()).collect();
-        write_page(&args.out, &runs, &missing, &failed)?;
+        write_page(&args.out, &runs, &missing, &outcome)?;
     }
     if args.json.is_asked() {
         let results = if runs.is_empty() { None } else { Some(Results::new(&runs)?) };
-        print_json(&document(args, &request, &failed, results)?)?;
+        print_json(&document(args, &request, &outcome, results)?)?;
     }
-    match failed.first() {
+    if !outcome.busy.is_empty() {
+        let runs = outcome.busy.join("; ");
+        tracing::warn!("made by other processes: {runs}; give the same command when they end");
+    }
+    match outcome.failed.first() {
         None => Ok(()),
         Some(Failed { system, seed, reason }) => Err(anyhow::anyhow!(
             "{} of {count} runs failed; the first: {}, seed {seed}: {reason}",
-            failed.len(),
+            outcome.failed.len(),
             system.title()
         )),
     }
@@ -174,7 +190,7 @@ fn assignment(text: &str, of: SystemName) -> Option<String> {
 
 fn list(args: &CompareArgs, request: &Request) -> Result<()> {
     if args.json.is_asked() {
-        return print_json(&document(args, request, &[], None)?);
+        return print_json(&document(args, request, &Outcome::default(), None)?);
     }
     let line = |(number, entry): (usize, Entry)| {
         let state = if entry.is_done() { "done" } else { "to be done" };
@@ -183,10 +199,74 @@ fn list(args: &CompareArgs, request: &Request) -> Result<()> {
     print(&request.entries().into_iter().enumerate().map(line).collect::<String>())
 }
 
+/// A comparison as `--dry-run --json` prints it.
+#[derive(Serialize)]
+struct PlanDocument {
+    folder: String,
+    runs: Vec<PlannedRun>,
+    /// Of all trainings whose time is known, an estimate.
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct PlannedRun {
+    system: &'static str,
+    seed: u64,
+    state: State,
+    passes: usize,
+    faces: usize,
+    /// Of its training, an estimate; none if it is trained or nothing is known.
+    seconds: Option<f64>,
+}
+
+fn dry_run(args: &CompareArgs, request: &Request) -> Result<()> {
+    let planned = plan(request)?;
+    let entries = request.entries();
+    // The sum of nothing is -0.
+    let seconds = 0. + planned.iter().filter_map(|run| run.seconds).sum::<f64>();
+    if args.json.is_asked() {
+        let run = |(entry, planned): (&Entry, &Planned)| PlannedRun {
+            system: entry.system.id(),
+            seed: entry.seed,
+            state: planned.state,
+            passes: planned.passes,
+            faces: planned.faces,
+            seconds: planned.seconds,
+        };
+        let runs = entries.iter().zip(&planned).map(run).collect();
+        return print_json(&PlanDocument { folder: path_text(&args.out), runs, seconds });
+    }
+    let mut text: String =
+        entries.iter().zip(&planned).enumerate().map(|(at, (e, p))| plan_line(at, e, p)).collect();
+    text.push_str(&format!(
+        "time       about {} of training on this machine, as busy as it is now; judging takes some \
+         minutes a run more. It may be off by a factor of two.\nNothing was written.\n",
+        duration(seconds)
+    ));
+    print(&text)
+}
+
+fn plan_line(number: usize, entry: &Entry, planned: &Planned) -> String {
+    let work = match planned.passes {
+        0 => String::new(),
+        passes => format!("{passes} passes over {} faces", planned.faces),
+    };
+    let time = match planned.seconds {
+        Some(seconds) if planned.as_before => {
+            format!(", about {}, as another seed took", duration(seconds))
+        }
+        Some(seconds) => format!(", about {}", duration(seconds)),
+        None => String::new(),
+    };
+    let state = planned.state.title();
+    let work = if work.is_empty() { state.into() } else { format!("{state}: {work}{time}") };
+    format!("{number:>4}  {:<32} {work}\n", entry.title())
+}
+
 fn document(
     args: &CompareArgs,
     request: &Request,
-    failed: &[Failed],
+    outcome: &Outcome,
     results: Option<Results>,
 ) -> Result<Document> {
     let of = |(number, entry): (usize, Entry)| OfRun {
@@ -211,7 +291,8 @@ fn document(
     Ok(Document {
         folder: path_text(&args.out),
         runs: request.entries().into_iter().enumerate().map(of).collect(),
-        failed: failed.iter().map(of_failed).collect(),
+        failed: outcome.failed.iter().map(of_failed).collect(),
+        busy: outcome.busy.clone(),
         systems,
         conditions,
     })

@@ -18,8 +18,8 @@ use toml::Table;
 
 use self::merge::{merge_assignment, merge_text};
 pub(crate) use self::sections::{
-    Attribute, Data, Figures, Measure, Model, Predict, Prune, Train, Transform, quoted,
-    with_identity,
+    Attribute, Data, Figures, Measure, Model, Predict, Prune, Train, Transform, crop_of_card,
+    quoted, with_identity,
 };
 pub(crate) use self::system::{System, SystemName};
 use crate::error::{Result, input};

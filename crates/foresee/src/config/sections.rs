@@ -19,6 +19,14 @@ pub(crate) struct Data {
     pub split: SplitRule,
 }
 
+/// A crop as a model's card has it.
+pub(crate) fn crop_of_card(crop: Crop) -> foresee_model::Crop {
+    match crop {
+        Crop::Square => foresee_model::Crop::Square,
+        Crop::Whole => foresee_model::Crop::Whole,
+    }
+}
+
 /// The trainer's own settings, and how it is given its images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Train {

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use foresee_baselines::{AbnConfig, Depth, Maps, MoonConfig, ResNetConfig};
+use foresee_baselines::{
+    AbnConfig, Depth, LnetsAnetConfig, Maps, MoonConfig, PandaConfig, ResNetConfig,
+};
 use foresee_celeba::ATTRIBUTES;
 use serde::{Deserialize, Serialize};
 
-use super::sections::Data;
+use super::sections::{Data, crop_of_card};
 use crate::error::{Result, input};
 
 /// Which system a run trains.
@@ -14,7 +16,7 @@ use crate::error::{Result, input};
 #[serde(deny_unknown_fields)]
 pub(crate) struct System {
     pub name: SystemName,
-    /// Channels of the first stage.
+    /// Channels of the first stage, of PANDA's parts, or of LNets+ANet's second convolutions.
     pub width: usize,
     /// Layers of an ABN's ResNet.
     pub depth: usize,
@@ -48,6 +50,12 @@ pub(crate) enum SystemName {
     Moon,
     /// Hand-made features of face regions and support vector machines.
     Facetracer,
+    /// Networks of parts of the face and support vector machines.
+    Panda,
+    /// Networks that find the face, one that sees it, and support vector machines.
+    #[serde(rename = "lnets-anet")]
+    #[clap(name = "lnets-anet")]
+    LnetsAnet,
 }
 
 /// A system that is trained like the paper's network.
@@ -55,8 +63,10 @@ pub(crate) type Baseline = foresee_baselines::System;
 
 impl SystemName {
     /// All of them, as the table lists them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Facetracer,
+        Self::Panda,
+        Self::LnetsAnet,
         Self::Moon,
         Self::Resnet18,
         Self::Resnet34,
@@ -77,6 +87,8 @@ impl SystemName {
             Self::Abn => "abn",
             Self::Moon => "moon",
             Self::Facetracer => "facetracer",
+            Self::Panda => "panda",
+            Self::LnetsAnet => "lnets-anet",
         }
     }
 
@@ -96,6 +108,8 @@ impl SystemName {
             Self::Abn => "ABN",
             Self::Moon => "MOON",
             Self::Facetracer => "FaceTracer",
+            Self::Panda => "PANDA-l",
+            Self::LnetsAnet => "LNets+ANet",
         }
     }
 }
@@ -128,6 +142,21 @@ impl System {
                 batch_norm: true,
                 ..Default::default()
             }),
+            SystemName::Panda => Baseline::Panda(PandaConfig {
+                attributes: ATTRIBUTES.len(),
+                image_size: data.image_size,
+                crop: crop_of_card(data.crop),
+                part_size: (data.image_size / 32 * 16).clamp(16, 256),
+                width: self.width,
+                ..Default::default()
+            }),
+            SystemName::LnetsAnet => Baseline::LnetsAnet(LnetsAnetConfig {
+                attributes: ATTRIBUTES.len(),
+                image_size: data.image_size,
+                face_size: (data.image_size * 3 / 4).next_multiple_of(16).min(512),
+                width: self.width,
+                ..Default::default()
+            }),
         };
         system.check().map_err(|e| input(format!("system.name = {}: {e}", self.name.id())))?;
         Ok(Some(system))
@@ -151,7 +180,7 @@ impl System {
         self.baseline(data)?;
         match (self.name, self.weights()) {
             (SystemName::Paper | SystemName::Facetracer, Some(_)) => Err(input(format!(
-                "system.weights is for a ResNet, an ABN or MOON, not for {}",
+                "system.weights is for a network other than the paper's, not for {}",
                 self.name.title()
             ))),
             _ => Ok(()),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::error::{Result, input};
+use crate::error::{Busy, Result, input};
 
 /// The lock's file in the folder. The system gives the lock up when its process ends, however that
 /// ends, so that none is ever stale.
@@ -54,11 +54,7 @@ impl Lock {
                     let mut holder = String::new();
                     let _ = file.read_to_string(&mut holder);
                     let holder = if holder.is_empty() { "another process".into() } else { holder };
-                    return Err(input(format!(
-                        "{holder} is working in {}; wait for it to end, or name another folder \
-                         with --out",
-                        folder.display()
-                    )));
+                    return Err(Busy { holder, folder: folder.into() }.into());
                 }
                 // Some network file systems have no locks.
                 Err(TryLockError::Error(e)) => {

@@ -108,6 +108,10 @@ pub struct StageRecord {
     pub wall_seconds: f64,
     /// Bytes, where the system tells them.
     pub peak_memory_bytes: Option<u64>,
+    /// Joules that the machine's processors took, where the system tells them and the stage was
+    /// done in one session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_joules: Option<f64>,
 }
 
 /// The faces of a run.

@@ -27,6 +27,7 @@ pub use self::stage::Stage;
 pub(crate) use self::stage::{Inputs, Outputs};
 use crate::artifacts::{Artifact, Row, SemanticPlan};
 use crate::config::Config;
+use crate::energy::Meter;
 use crate::error::{OtherRun, Result, input};
 use crate::hash::{file_sha256, sha256};
 use crate::memory::reset_peak_memory;
@@ -284,11 +285,14 @@ impl Run {
         }
         reset_peak_memory();
         let start = Instant::now();
+        let meter = Meter::start();
         let mut outputs = Outputs::new(self);
         work(&mut outputs).with_context(|| format!("stage {stage}"))?;
         let (files, earlier_seconds) = outputs.finish();
         let mut record = record(&self.folder, (inputs.format, key), files, start)?;
         record.wall_seconds += earlier_seconds;
+        // What earlier sessions took is not known.
+        record.energy_joules = meter.and_then(Meter::joules).filter(|_| earlier_seconds == 0.);
         let gigabytes = |bytes| format!(", peak memory {:.2} GB", bytes as f64 / 1e9);
         let memory = record.peak_memory_bytes.map_or(String::new(), gigabytes);
         tracing::info!("{stage}: done in {:.0} s{memory}", record.wall_seconds);
@@ -305,8 +309,12 @@ impl Run {
         let hashes = inputs.reads.iter().map(|file| file_sha256(&self.path(file)));
         let hashes = hashes.collect::<Result<Vec<_>>>().map_err(|e| {
             let (stage, program) = (inputs.stage, program());
+            let command = match stage {
+                Stage::Judge => "compare",
+                _ => "reproduce",
+            };
             input(format!(
-                "stage {stage} needs files of an earlier stage: {e:#}; run `{program} reproduce` \
+                "stage {stage} needs files of an earlier stage: {e:#}; run `{program} {command}` \
                  first"
             ))
         })?;

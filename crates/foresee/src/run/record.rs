@@ -26,6 +26,7 @@ pub(crate) fn record(
         outputs: hashed.collect::<Result<_>>()?,
         wall_seconds: start.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory(),
+        energy_joules: None,
     })
 }
 

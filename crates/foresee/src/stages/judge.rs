@@ -6,7 +6,7 @@ use anyhow::Context;
 use candle_core::Tensor;
 use foresee_baselines::FaceTracer;
 use foresee_celeba::{ATTRIBUTES, Batch, CelebA, Split};
-use foresee_graph::{ChannelGroup, Graph, Op};
+use foresee_graph::{ChannelGroup, Graph, NodeId, Op};
 use foresee_perturb::{GroupRule, GroupStatistics, Noise, PruneRule, Takeover, Tally, add_noise};
 use foresee_predict::{Answers as Answered, Layer, LayerStudy, LayerStudySettings};
 
@@ -21,7 +21,7 @@ use crate::progress::{LateProgress, Progress, Unit};
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{FACE_TRACER, MODEL, NETWORK, Session, check_finite, images_of};
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Images of one batch.
 const BATCH: usize = 32;
@@ -100,15 +100,21 @@ fn graph_of(run: &Run, session: &Session) -> Result<Graph> {
     let (images, logits) = (graph.inputs()[0], graph.outputs()[0]);
     let size = Some(run.manifest.config.data.image_size);
     let sizes = vec![None, Some(3), size, size];
-    Ok(graph.with_outputs(vec![logits])?.with_input_sizes(images, sizes)?)
+    Ok(graph.with_outputs(vec![logits])?.remove_unneeded()?.with_input_sizes(images, sizes)?)
 }
 
-/// The channels of the last convolution whose channels can be pruned.
+/// The channels of the last convolution whose channels can be pruned. A convolution that leaves a
+/// single pixel is a fully connected layer, and is taken only where there is no other.
 fn last_stage(graph: &Graph) -> Result<ChannelGroup> {
     let groups = graph.channel_groups(&[])?.into_iter().filter(|group| group.fixed.is_none());
+    let shapes = graph.shapes(1, &[])?;
     let last = |group: &ChannelGroup| {
         let nodes = group.producers.iter().map(|producer| producer.node);
-        nodes.filter(|node| matches!(graph.node(*node).op, Op::Conv(_))).max()
+        let convs = nodes.filter(|node| matches!(graph.node(*node).op, Op::Conv(_)));
+        let pixels = |node: NodeId| -> usize {
+            shapes.of(graph.node(node).outputs[0])[2..].iter().product()
+        };
+        convs.map(|node| (pixels(node) > 1, node)).max()
     };
     let found = groups.filter_map(|group| Some((last(&group)?, group))).max_by_key(|(at, _)| *at);
     Ok(found.context("the network has no convolution whose channels can be pruned")?.1)

@@ -9,6 +9,7 @@ use candle_core::Device;
 use foresee_celeba::{CelebA, Split};
 
 pub(crate) use self::cost::Cost;
+pub(crate) use self::pace::training_pace;
 use super::{all, check_faces_of_figures, check_names, has_faces, left_out};
 use crate::config::Config;
 use crate::device::device;

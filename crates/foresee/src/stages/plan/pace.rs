@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
+use foresee_baselines::Baseline;
 use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
-use foresee_model::{Network, Trainer};
+use foresee_model::{Network, Trainable, Trainer};
 
 use crate::config::Config;
 use crate::error::Result;
@@ -80,6 +81,37 @@ impl Pace {
             batch: measured,
         })
     }
+}
+
+/// Seconds an image takes in a training step of the system that a configuration names, which is a
+/// network.
+pub(crate) fn training_pace(config: &Config, batch: usize, device: &Device) -> Result<f64> {
+    let trainer = config.train.trainer.clone();
+    match config.system.baseline(&config.data)? {
+        Some(system) => {
+            let network = Baseline::new(system, 0, device)?;
+            step_pace(Trainer::new(network, trainer, 1000)?, config, batch, device)
+        }
+        None => {
+            let network = Network::new(config.model.clone(), 0, device)?;
+            step_pace(Trainer::new(network, trainer, 1000)?, config, batch, device)
+        }
+    }
+}
+
+fn step_pace<N: Trainable>(
+    mut trainer: Trainer<N>,
+    config: &Config,
+    batch: usize,
+    device: &Device,
+) -> Result<f64> {
+    let images = images(batch, config.data.image_size, device)?;
+    let labels = Tensor::zeros((batch, ATTRIBUTES.len()), images.dtype(), device)?;
+    let seconds = seconds(device, || {
+        trainer.step(&images, &labels)?;
+        Ok(())
+    })?;
+    Ok(seconds / batch as f64)
 }
 
 /// Images in which no two pixels are the same: what is in them does not matter here.

@@ -2,12 +2,13 @@
 //! history of the training, accuracies.
 
 use anyhow::Context;
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use foresee_baselines::Baseline;
-use foresee_celeba::Split;
+use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_model::Trainer;
 
 use super::classifier::{Classifier, answer};
+use super::face_tracer::{answers_of, some_faces};
 use super::training::Training;
 use super::write_accuracy;
 use crate::config::Config;
@@ -19,6 +20,11 @@ use crate::run::{Inputs, Manifest, Run, Stage, checkpoint_files};
 use crate::session::{NETWORK, Session, images_of};
 
 const FORMAT: u32 = 1;
+
+/// Faces that support vector machines learn from, at most.
+const MACHINE_FACES: usize = 4000;
+/// Images of one batch.
+const BATCH: usize = 64;
 
 pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     let Manifest { seed, device, data, config, .. } = run.manifest.clone();
@@ -36,6 +42,9 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         outputs.add_earlier_seconds(training.earlier_seconds());
         training.run()?;
         let network = training.trained();
+        if network.has_machines() {
+            fit_machines(run, network, data, &train, &session.device)?;
+        }
         network.graph().save_onnx(run.path(NETWORK), &[])?;
         outputs.add(NETWORK);
         training.history().write(outputs)?;
@@ -47,6 +56,30 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         checkpoint_files::remove(run.folder());
         Ok(())
     })
+}
+
+/// Trains the support vector machines of a trained network on some of its training faces, as they
+/// are.
+fn fit_machines(
+    run: &Run,
+    network: &Baseline,
+    data: &CelebA,
+    train: &[usize],
+    device: &Device,
+) -> Result<()> {
+    let faces = some_faces(train, MACHINE_FACES, run.manifest.seed);
+    let progress = Progress::new("seeing", Unit::Images, faces.len(), 0);
+    let (mut features, mut labels) = (vec![], vec![]);
+    for batch in data.batches_in_order(&faces, &images_of(run), BATCH) {
+        let batch = batch?;
+        features.extend(network.features(&batch.images.to_device(device)?)?);
+        labels.extend(answers_of(&batch)?);
+        progress.add(batch.faces.len(), String::new);
+    }
+    let features = Tensor::cat(&features, 0)?;
+    let progress = Progress::new("fitting", Unit::Labels, ATTRIBUTES.len(), 0);
+    network.fit_machines(&features, &labels, &|machines| progress.add(machines, String::new))?;
+    Ok(())
 }
 
 /// The training of a network with `batches` batches an epoch, from its first step.

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 use foresee_baselines::{FaceTracer, FaceTracerConfig};
-use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
+use foresee_celeba::{ATTRIBUTES, Batch, CelebA, Normalisation, Preprocessing, Split};
 use foresee_files::write_atomic;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -56,7 +56,7 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
 }
 
 /// So many of the faces, which the seed decides.
-fn some_faces(train: &[usize], most: usize, seed: u64) -> Vec<usize> {
+pub(super) fn some_faces(train: &[usize], most: usize, seed: u64) -> Vec<usize> {
     let mut faces = train.to_vec();
     faces.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     faces.truncate(most);
@@ -78,10 +78,15 @@ fn read(data: &CelebA, faces: &[usize], preprocessing: &Preprocessing) -> Result
     for batch in data.batches_in_order(faces, &preprocessing, BATCH) {
         let batch = batch?;
         images.extend(batch.images.flatten_from(1)?.to_vec2::<f32>()?);
-        let rows = batch.labels.to_vec2::<f32>()?.into_iter();
-        labels.extend(rows.map(|row| row.into_iter().map(|label| label > 0.5).collect()));
+        labels.extend(answers_of(&batch)?);
     }
     Ok(Examples { images, labels })
+}
+
+/// All labels of each image of a batch.
+pub(super) fn answers_of(batch: &Batch) -> Result<Vec<Vec<bool>>> {
+    let rows = batch.labels.to_vec2::<f32>()?.into_iter();
+    Ok(rows.map(|row| row.into_iter().map(|label| label > 0.5).collect()).collect())
 }
 
 /// The decisions [B, K] on images that are normalised.

@@ -1,17 +1,21 @@
 //! `compare`: the systems of the paper's Table 3, trained on the same faces by the same loader and
 //! schedule, and compared. Each system with each seed is a run of its own, which is done once.
 
+mod figures;
 mod page;
+mod plan;
 mod results;
+mod tables;
 
 use std::path::{Path, PathBuf};
 
 use foresee_celeba::synthetic;
 
 pub(crate) use self::page::{TITLE, write as write_page};
+pub(crate) use self::plan::{Planned, State, plan};
 pub(crate) use self::results::Results;
 use crate::config::{Config, SystemName};
-use crate::error::{Interrupted, Result, input};
+use crate::error::{Busy, Interrupted, Result, input};
 use crate::faces::{self, FacesFolder};
 use crate::run::{Lock, Manifest, Run, Stage};
 use crate::stages::{begin, judge, train};
@@ -36,6 +40,14 @@ pub(crate) struct Entry<'a> {
     pub seed: u64,
     pub device: &'a str,
     pub folder: PathBuf,
+}
+
+/// What did not come to its end.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub failed: Vec<Failed>,
+    /// The titles of runs that other processes are making.
+    pub busy: Vec<String>,
 }
 
 /// A run that ended in an error.
@@ -95,11 +107,12 @@ impl Request<'_> {
     }
 }
 
-/// Makes the runs that are not done. One that fails does not stop the others.
-pub(crate) fn run(request: &Request) -> Result<Vec<Failed>> {
+/// Makes the runs that are not done. One that fails does not stop the others, and one that another
+/// process is making is left to it.
+pub(crate) fn run(request: &Request) -> Result<Outcome> {
     let faces = request.folder()?;
     let entries = request.entries();
-    let mut failed = vec![];
+    let mut outcome = Outcome::default();
     for (at, entry) in entries.iter().enumerate() {
         if request.only.is_some_and(|only| only != at) || entry.is_done() {
             continue;
@@ -108,14 +121,18 @@ pub(crate) fn run(request: &Request) -> Result<Vec<Failed>> {
         match make(entry, &faces) {
             Ok(()) => {}
             Err(e) if e.is::<Interrupted>() => return Err(e),
+            Err(e) if e.is::<Busy>() => {
+                tracing::warn!("{} is being made by another process: {e}", entry.title());
+                outcome.busy.push(entry.title());
+            }
             Err(e) => {
                 tracing::error!("{}: {e:#}", entry.title());
                 let (system, seed) = (entry.system, entry.seed);
-                failed.push(Failed { system, seed, reason: format!("{e:#}") });
+                outcome.failed.push(Failed { system, seed, reason: format!("{e:#}") });
             }
         }
     }
-    Ok(failed)
+    Ok(outcome)
 }
 
 fn make(entry: &Entry, faces: &FacesFolder) -> Result<()> {

@@ -6,7 +6,8 @@ use foresee_celeba::ATTRIBUTES;
 use foresee_stats::{Interval, LEVEL, mean, mean_over_seeds_and_images};
 
 use crate::artifacts::{
-    Accuracy, AttributeAccuracy, ConditionRow, JudgedImage, SystemAttribute, SystemCost, SystemRow,
+    Accuracy, AttributeAccuracy, ConditionRow, JudgedImage, SystemAttribute, SystemCost,
+    SystemPass, SystemRow, Validation,
 };
 use crate::config::SystemName;
 use crate::error::Result;
@@ -17,6 +18,7 @@ pub(crate) struct Results {
     pub systems: Vec<SystemRow>,
     pub conditions: Vec<ConditionRow>,
     pub attributes: Vec<SystemAttribute>,
+    pub learning: Vec<SystemPass>,
 }
 
 /// A condition: σ, pruned channels, takeover.
@@ -76,27 +78,15 @@ impl Results {
             }
         }
         let paper = groups.iter().find(|group| group.system == SystemName::Paper);
-        let mut found = Self { systems: vec![], conditions: vec![], attributes: vec![] };
+        let mut found =
+            Self { systems: vec![], conditions: vec![], attributes: vec![], learning: vec![] };
         for group in &groups {
             found.systems.push(group.row(paper)?);
             found.conditions.extend(group.conditions()?);
-            found.attributes.extend(group.attributes()?);
+            found.attributes.extend(group.attributes(paper)?);
+            found.learning.extend(group.learning()?);
         }
-        found.set_differences();
         Ok(found)
-    }
-
-    /// The differences from the paper's network.
-    fn set_differences(&mut self) {
-        let paper: BTreeMap<String, f64> = self
-            .attributes
-            .iter()
-            .filter(|row| row.system == SystemName::Paper.id())
-            .map(|row| (row.attribute.clone(), row.accuracy))
-            .collect();
-        for row in &mut self.attributes {
-            row.difference = row.accuracy - paper.get(&row.attribute).copied().unwrap_or(f64::NAN);
-        }
     }
 }
 
@@ -119,6 +109,8 @@ impl Group<'_> {
         let interval = over_seeds_and_images(&clean)?;
         let difference = paper.map(|paper| self.less(paper)).transpose()?;
         let difference = difference.unwrap_or(Interval::point(f64::NAN));
+        let joules: Vec<f64> =
+            records.iter().map(|record| record.energy_joules.unwrap_or(f64::NAN)).collect();
         let peak = records.iter().filter_map(|record| record.peak_memory_bytes).max();
         Ok(SystemRow {
             system: self.system.id().into(),
@@ -138,18 +130,30 @@ impl Group<'_> {
             macs: costs[0].macs,
             milliseconds: mean(&costs.iter().map(|cost| cost.milliseconds).collect::<Vec<_>>()),
             training_seconds: mean(&records.iter().map(|r| r.wall_seconds).collect::<Vec<_>>()),
+            // One that is not known makes the mean unknown.
+            training_joules: mean(&joules),
             peak_memory_bytes: peak.map_or(f64::NAN, |bytes| bytes as f64),
             data: self.kind(),
         })
     }
 
+    /// The places of the runs that have the same seed.
+    fn seeds_of_both(&self, other: &Group) -> Vec<(usize, usize)> {
+        let seed = |run: &Run| run.manifest.seed;
+        let pair = |(own, run): (usize, &&Run)| {
+            Some((own, other.runs.iter().position(|other| seed(other) == seed(run))?))
+        };
+        self.runs.iter().enumerate().filter_map(pair).collect()
+    }
+
     /// The accuracy less another system's on the same images, seed by seed.
     fn less(&self, other: &Group) -> Result<Interval> {
-        let seeds = self.judged.iter().zip(&other.judged);
+        let seeds = self.seeds_of_both(other).into_iter();
+        let seeds = seeds.map(|(own, others)| (&self.judged[own], &other.judged[others]));
         let change = |(own, other): (&Judged, &Judged)| -> Vec<f64> {
             paired(own.clean(), other.clean()).iter().map(|(own, other)| own - other).collect()
         };
-        match self.system == other.system {
+        match self.system == other.system || self.seeds_of_both(other).is_empty() {
             true => Ok(Interval::point(f64::NAN)),
             false => over_seeds_and_images(&seeds.map(change).collect::<Vec<_>>()),
         }
@@ -189,21 +193,67 @@ impl Group<'_> {
         Ok(rows)
     }
 
-    fn attributes(&self) -> Result<Vec<SystemAttribute>> {
-        let of = |run: &&Run| run.read::<Vec<AttributeAccuracy>>();
-        let seeds = self.runs.iter().map(of).collect::<Result<Vec<_>>>()?;
+    /// The accuracies on all attributes, run by run.
+    fn by_attribute(&self) -> Result<Vec<Vec<AttributeAccuracy>>> {
+        self.runs.iter().map(|run| run.read()).collect()
+    }
+
+    fn attributes(&self, paper: Option<&Group>) -> Result<Vec<SystemAttribute>> {
+        let own = self.by_attribute()?;
+        let pairs = paper.map_or(vec![], |paper| self.seeds_of_both(paper));
+        let others = paper.map_or(Ok(vec![]), Group::by_attribute)?;
         let row = |(k, attribute): (usize, &str)| {
-            let accuracies = seeds.iter().filter_map(|rows| rows.get(k)).map(|row| row.accuracy);
+            let accuracy = |rows: &Vec<AttributeAccuracy>| rows.get(k).map(|row| row.accuracy);
+            let difference = |(at, other): &(usize, usize)| {
+                Some(accuracy(&own[*at])? - accuracy(&others[*other])?)
+            };
+            let differences: Vec<f64> = pairs.iter().filter_map(difference).collect();
+            let end = |of: fn(f64, f64) -> f64| differences.iter().copied().fold(f64::NAN, of);
             SystemAttribute {
                 system: self.system.id().into(),
                 attribute: attribute.into(),
-                accuracy: mean(&accuracies.collect::<Vec<_>>()),
-                difference: f64::NAN,
+                accuracy: mean(&own.iter().filter_map(accuracy).collect::<Vec<_>>()),
+                difference: mean_or_nan(&differences),
+                difference_low: end(f64::min),
+                difference_high: end(f64::max),
                 data: self.kind(),
             }
         };
         Ok(ATTRIBUTES.into_iter().enumerate().map(row).collect())
     }
+
+    /// Accuracies on validation faces after the passes that all trainings have; none of what is no
+    /// network, or without such faces.
+    fn learning(&self) -> Result<Vec<SystemPass>> {
+        if self.system == SystemName::Facetracer {
+            return Ok(vec![]);
+        }
+        let seeds = self.runs.iter().map(|run| run.read::<Vec<Validation>>());
+        let seeds = seeds.collect::<Result<Vec<_>>>()?;
+        let row = |first: &Validation| {
+            let of = |seed: &Vec<Validation>| {
+                let same = |row: &&Validation| row.epochs_done == first.epochs_done;
+                seed.iter().find(same).map(|row| row.accuracy)
+            };
+            let accuracies = seeds.iter().map(of).collect::<Option<Vec<f64>>>()?;
+            let end = |of: fn(f64, f64) -> f64| accuracies.iter().copied().fold(f64::NAN, of);
+            Some(SystemPass {
+                system: self.system.id().into(),
+                passes: first.epochs_done,
+                seeds: seeds.len(),
+                accuracy: mean(&accuracies),
+                accuracy_low: end(f64::min),
+                accuracy_high: end(f64::max),
+                data: self.kind(),
+            })
+        };
+        Ok(seeds[0].iter().filter_map(row).collect())
+    }
+}
+
+/// The mean; NaN of nothing.
+fn mean_or_nan(values: &[f64]) -> f64 {
+    if values.is_empty() { f64::NAN } else { mean(values) }
 }
 
 /// The mean with its interval over seeds and images. One seed alone has no spread over seeds: then

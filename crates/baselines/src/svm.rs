@@ -6,7 +6,7 @@ use crate::error::Result;
 
 /// Trained: Σ α·K(x, x_i) + b, above 0 for yes.
 #[derive(Debug, Clone)]
-pub(super) struct Svm {
+pub(crate) struct Svm {
     /// The support vectors, as numbers of training examples, each with its α.
     pub vectors: Vec<(usize, f64)>,
     pub offset: f64,
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn decisions_are_those_of_scikit_learn() -> Result<()> {
-        let text = include_str!("../../tests/fixtures/svm.json");
+        let text = include_str!("../tests/fixtures/svm.json");
         let Fixture { kernel, labels, plain, balanced } =
             serde_json::from_str(text).expect("the fixture");
         for (expected, c, is_balanced) in [(plain, 1., false), (balanced, 4., true)] {

@@ -1,0 +1,112 @@
+//! What a comparison would do, and about how long it takes. Nothing is written.
+
+use super::{Entry, Request};
+use crate::config::SystemName;
+use crate::device::device;
+use crate::error::Result;
+use crate::faces;
+use crate::provenance::first_of;
+use crate::run::{DataRecord, Manifest, Stage, checkpoint_files};
+use crate::stages::plan::training_pace;
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    Done,
+    /// It is trained, and is to be judged.
+    Trained,
+    /// It goes on from a checkpoint.
+    Begun,
+    New,
+}
+
+/// A run of the list, as it would be made.
+pub(crate) struct Planned {
+    pub state: State,
+    /// Passes over the training faces; 0 of what learns without passes.
+    pub passes: usize,
+    /// Faces of a pass.
+    pub faces: usize,
+    /// Seconds of a training from its beginning, an estimate; `None` if nothing is known.
+    pub seconds: Option<f64>,
+    /// Whether it is what another training of the system took, and not steps that were measured.
+    pub as_before: bool,
+}
+
+impl State {
+    /// In words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Trained => "trained, to be judged",
+            Self::Begun => "begun, goes on from its checkpoint",
+            Self::New => "to be trained",
+        }
+    }
+
+    fn of(entry: &Entry) -> Self {
+        let is_trained = || {
+            Manifest::read(&entry.folder).is_ok_and(|run| run.stages.contains_key(&Stage::Train))
+        };
+        match entry.folder.join(checkpoint_files::NEWEST).exists() {
+            _ if entry.is_done() => Self::Done,
+            _ if is_trained() => Self::Trained,
+            true => Self::Begun,
+            false => Self::New,
+        }
+    }
+
+    fn is_to_be_trained(self) -> bool {
+        matches!(self, Self::Begun | Self::New)
+    }
+}
+
+/// All runs of the list. Of each system that is to be trained some steps are measured, unless
+/// another training of it is done: then it is what that took.
+pub(crate) fn plan(request: &Request) -> Result<Vec<Planned>> {
+    let entries = request.entries();
+    let Some(first) = entries.first() else { return Ok(vec![]) };
+    let data = match request.faces {
+        Some(folder) => faces::open_unchecked(folder, first.config)?.1,
+        None => {
+            let config = &first.config.data;
+            DataRecord::to_draw(request.out.join("faces"), config.synthetic_faces, config.split)
+        }
+    };
+    let device = device(request.device)?;
+    let mut planned: Vec<Planned> = vec![];
+    for (at, entry) in entries.iter().enumerate() {
+        let state = State::of(entry);
+        let train = &entry.config.train;
+        let faces = first_of(data.train, train.limit);
+        let batch = train.batch_size.min(faces).max(1);
+        let is_network = entry.system != SystemName::Facetracer;
+        let passes = if is_network { train.trainer.epochs } else { 0 };
+        let earlier = earlier_seconds(&entries, entry);
+        let measured = (0..at).find(|&i| entries[i].system == entry.system).map(|i| &planned[i]);
+        let seconds = match (earlier, measured) {
+            _ if !state.is_to_be_trained() => None,
+            (Some(seconds), _) => Some(seconds),
+            (None, Some(measured)) => measured.seconds,
+            (None, None) if is_network => {
+                let pace = training_pace(entry.config, batch, &device)?;
+                Some(pace * (passes * (faces / train.batch_size).max(1) * batch) as f64)
+            }
+            (None, None) => None,
+        };
+        planned.push(Planned { state, passes, faces, seconds, as_before: earlier.is_some() });
+    }
+    Ok(planned)
+}
+
+/// The mean time of the trainings of the same system that are done.
+fn earlier_seconds(entries: &[Entry], of: &Entry) -> Option<f64> {
+    let done = entries.iter().filter(|entry| entry.system == of.system && entry.is_done());
+    let seconds = done.filter_map(|entry| {
+        let run = Manifest::read(&entry.folder).ok()?;
+        Some(run.stages.get(&Stage::Train)?.wall_seconds)
+    });
+    let seconds: Vec<f64> = seconds.collect();
+    (!seconds.is_empty()).then(|| foresee_stats::mean(&seconds))
+}

@@ -1,0 +1,247 @@
+//! The tables of the comparison.
+
+use foresee_celeba::{ATTRIBUTES, display_name};
+use foresee_perturb::Takeover;
+use foresee_report::{Source, Table};
+use foresee_stats::LEVEL;
+
+use crate::artifacts::{ConditionRow, ScoredForecasts, SystemAttribute, SystemRow};
+use crate::config::SystemName;
+use crate::error::Result;
+use crate::provenance::{number, percent, thousands};
+use crate::run::Run;
+use crate::tables::published;
+
+/// The area under the ROC curve from which on a system is said to have learned something.
+const LEARNED: f64 = 0.6;
+
+/// What a system is called, by its name in files.
+pub(super) fn title(id: &str) -> String {
+    SystemName::from_id(id).map_or(id.into(), |system| system.title().into())
+}
+
+/// A value with its interval in percent; without one if it is not known.
+fn with_interval(value: f64, low: f64, high: f64) -> String {
+    match low.is_finite() {
+        true => format!("{} ({} to {})", percent(value), percent(low), percent(high)),
+        false => percent(value),
+    }
+}
+
+/// What intervals are, or why there are none.
+fn spread_words(seeds: impl Iterator<Item = usize>) -> String {
+    let seeds: Vec<usize> = seeds.collect();
+    let mut words = vec![];
+    if seeds.iter().any(|seeds| *seeds > 1) {
+        words.push(format!(
+            "Intervals of {:.0} % are over seeds and images (a bootstrap that draws both).",
+            100. * LEVEL
+        ));
+    }
+    if seeds.contains(&1) {
+        let why = "Rows of one seed have no interval: the spread over seeds is not known.";
+        words.push(why.into());
+    }
+    words.join(" ")
+}
+
+pub(super) fn systems(rows: &[SystemRow], source: &Source) -> Result<Table> {
+    let header = [
+        "system",
+        "accuracy [%]",
+        "less the paper's network [points]",
+        "balanced [%]",
+        "AUC",
+        "parameters",
+        "10⁶ MACs an image",
+        "ms an image",
+        "training [min]",
+        "energy [kJ]",
+        "peak memory [GB]",
+        "passes",
+        "seeds",
+        "origin",
+    ];
+    let caption = "Table 3, run: all systems on the same faces, and the paper's rows (cited).";
+    let mut table = Table::new("table3_run", caption, &header);
+    let is_by_passes = |row: &&SystemRow| row.system != SystemName::Facetracer.id();
+    let most = rows.iter().filter(is_by_passes).map(|row| row.passes).max().unwrap_or(0);
+    let has_fewer = |row: &SystemRow| is_by_passes(&row) && row.passes < most;
+    for row in rows {
+        let mark = if has_fewer(row) { "*" } else { "" };
+        table.rows.push(vec![
+            format!("{}{mark}", title(&row.system)),
+            with_interval(row.accuracy, row.accuracy_low, row.accuracy_high),
+            with_interval(row.difference, row.difference_low, row.difference_high),
+            percent(row.balanced_accuracy),
+            number(row.auc, 4),
+            thousands(row.parameters as u64),
+            number(row.macs / 1e6, 1),
+            number(row.milliseconds, 2),
+            number(row.training_seconds / 60., 1),
+            number(row.training_joules / 1e3, 1),
+            number(row.peak_memory_bytes / 1e9, 2),
+            if is_by_passes(&row) { row.passes.to_string() } else { "–".into() },
+            row.seeds.to_string(),
+            "run here".into(),
+        ]);
+    }
+    if let Some(row) = rows.first() {
+        let mut cells = vec!["majority class".into(), percent(row.majority_accuracy)];
+        cells.resize(header.len() - 1, "–".into());
+        cells.push("of the training faces".into());
+        table.rows.push(cells);
+    }
+    for cited in published::table3()? {
+        let mut cells = vec![cited.method, format!("{:.2}", cited.accuracy_percent)];
+        cells.resize(header.len() - 1, "–".into());
+        cells.push("cited, not run here".into());
+        table.rows.push(cells);
+    }
+    table.notes.push(spread_words(rows.iter().map(|row| row.seeds)));
+    table.notes.push(
+        "Differences are paired: on the same images, by seed. Times are of this machine, as busy \
+         as it was, and of our own code: the paper's network has kernels of its own here. Peak \
+         memory is that of the process, which can hold what earlier trainings left: with --only \
+         each training has a process of its own."
+            .into(),
+    );
+    table.notes.push(match rows.iter().any(|row| row.training_joules.is_finite()) {
+        true => {
+            "Energy is what the machine's processors took while a system was trained, whatever \
+                 else they did (RAPL counters). It is not known of trainings that were interrupted."
+                .into()
+        }
+        false => "This machine does not tell what energy its processors take.".into(),
+    });
+    for row in rows.iter().filter(|row| row.auc < LEARNED) {
+        table.notes.push(format!(
+            "{} hardly learned: its area under the curve is {}, and 0.5 is chance. Another \
+             learning rate may do it justice.",
+            title(&row.system),
+            number(row.auc, 3)
+        ));
+    }
+    if rows.iter().any(has_fewer) {
+        table.notes.push(format!(
+            "* This system had fewer passes over the faces than the {most} of others, so its row \
+             is not like for like."
+        ));
+    }
+    Ok(table.measured_on(source))
+}
+
+/// The σ of all noise, ascending.
+fn sigmas(rows: &[ConditionRow]) -> Vec<f64> {
+    let mut sigmas: Vec<f64> =
+        rows.iter().filter(|row| row.pruned == 0).map(|row| row.sigma).collect();
+    sigmas.sort_by(f64::total_cmp);
+    sigmas.dedup();
+    sigmas
+}
+
+/// The systems of some rows, each once.
+pub(super) fn names(rows: &[ConditionRow]) -> Vec<&str> {
+    let mut names: Vec<&str> = rows.iter().map(|row| row.system.as_str()).collect();
+    names.dedup();
+    names
+}
+
+pub(super) fn under_noise(rows: &[ConditionRow], source: &Source) -> Table {
+    let sigmas = sigmas(rows);
+    let header: Vec<String> = std::iter::once("system".to_owned())
+        .chain(sigmas.iter().map(|sigma| format!("σ = {sigma} [%]")))
+        .collect();
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let caption = "Accuracy under noise on the image.";
+    let mut table = Table::new("noise", caption, &header);
+    for name in names(rows) {
+        let of = |sigma: &f64| {
+            let is_it =
+                |row: &&ConditionRow| row.system == name && row.pruned == 0 && row.sigma == *sigma;
+            rows.iter().find(is_it).map_or("–".into(), |row| percent(row.accuracy))
+        };
+        table.rows.push(std::iter::once(title(name)).chain(sigmas.iter().map(of)).collect());
+    }
+    let images = rows.iter().filter(|row| row.sigma > 0.).map(|row| row.images).min();
+    table.notes.push(format!(
+        "The column without noise is over all test faces, the others over {}.",
+        images.unwrap_or(0)
+    ));
+    table.measured_on(source)
+}
+
+pub(super) fn when_pruned(rows: &[ConditionRow], source: &Source) -> Table {
+    let header =
+        ["system", "channels pruned", "remaining channels", "accuracy [%]", "change [points]"];
+    let caption = "Half of the last stage's channels pruned, those of the smallest filters first.";
+    let mut table = Table::new("pruned", caption, &header);
+    for row in rows.iter().filter(|row| row.pruned > 0) {
+        let takeover = Takeover::from_id(&row.takeover).unwrap_or_default();
+        table.rows.push(vec![
+            title(&row.system),
+            row.pruned.to_string(),
+            takeover.title().into(),
+            with_interval(row.accuracy, row.accuracy_low, row.accuracy_high),
+            with_interval(row.change, row.change_low, row.change_high),
+        ]);
+    }
+    table.notes.push(
+        "The last stage is the channels that the last convolution computes, with those that are \
+         added to them. The change is on the same images."
+            .into(),
+    );
+    table.notes.push(spread_words(rows.iter().map(|row| row.seeds)));
+    table.measured_on(source)
+}
+
+/// The scores of the forecasts of what pruning changes, run by run.
+pub(super) fn forecasts(runs: &[(SystemName, Run)], source: &Source) -> Result<Table> {
+    let header = ["system", "seed", "forecast", "score", "value", "interval"];
+    let caption = "Scores of forecasts of what pruning the last stage changes.";
+    let mut table = Table::new("predictability", caption, &header);
+    for (system, run) in runs.iter().filter(|(system, _)| *system != SystemName::Facetracer) {
+        for scored in run.read::<ScoredForecasts>()?.0 {
+            let interval = scored.value.interval;
+            table.rows.push(vec![
+                system.title().into(),
+                run.manifest.seed.to_string(),
+                scored.subject.title(),
+                scored.score.title().into(),
+                number(interval.estimate, 3),
+                match interval.low.is_finite() {
+                    true => format!("{} to {}", number(interval.low, 3), number(interval.high, 3)),
+                    false => "–".into(),
+                },
+            ]);
+        }
+    }
+    table.notes.push(
+        "Pruned are 1/16, 1/8, 1/4 and 1/2 of the channels. Skill is 1 for a perfect forecast and \
+         0 for one that is no better than to say that nothing changes. Of PANDA-l and LNets+ANet \
+         it is decisions of support vector machines that change, which have a scale of their own."
+            .into(),
+    );
+    Ok(table.measured_on(source))
+}
+
+pub(super) fn by_attribute(rows: &[SystemAttribute], source: &Source) -> Table {
+    let mut systems: Vec<&str> = rows.iter().map(|row| row.system.as_str()).collect();
+    systems.dedup();
+    let header: Vec<String> = std::iter::once("attribute".to_owned())
+        .chain(systems.iter().map(|system| format!("{} [%]", title(system))))
+        .collect();
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let caption = "Accuracy by attribute, mean over seeds.";
+    let mut table = Table::new("table3_run_per_attribute", caption, &header);
+    for attribute in ATTRIBUTES {
+        let of = |system: &&str| {
+            let is_it =
+                |row: &&SystemAttribute| row.system == *system && row.attribute == attribute;
+            rows.iter().find(is_it).map_or("–".into(), |row| percent(row.accuracy))
+        };
+        let cells = std::iter::once(display_name(attribute)).chain(systems.iter().map(of));
+        table.rows.push(cells.collect());
+    }
+    table.measured_on(source)
+}
