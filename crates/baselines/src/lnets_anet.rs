@@ -233,7 +233,8 @@ struct Place {
     starts: Option<[ValueId; 2]>,
 }
 
-/// max(r - τ·max r, 0), where r is the mean over the channels of a map: [B, C, h, w] → [B, 1, h, w].
+/// max(r - τ·max r, 0), where r is the mean over the channels of a map:
+/// [B, C, h, w] → [B, 1, h, w].
 fn responses(layers: &mut Layers, name: &str, map: ValueId) -> Result<ValueId> {
     let of = |part: &str| format!("{name}.{part}");
     let r = layers.add(&of("responses"), reduce(Reduction::Mean, &[1]), &[map])?;

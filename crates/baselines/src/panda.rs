@@ -17,8 +17,9 @@
 //!
 //! Where they differ: the parts are eight rectangles of a face in place of poselets of a person.
 //! Widths and sizes are settings, for small images. The normalisation is a batch norm before each
-//! ReLU, that of the features too, of which many would otherwise be 0 for all faces. Until the machines are trained, their weights are a linear layer's, which learns beside
-//! the networks without changing the features, so that accuracies while training say something.
+//! ReLU, also of the features, of which many would otherwise be 0 for all faces. Until the machines
+//! are trained, their weights are a linear layer's, which learns beside the networks without
+//! changing the features, so that accuracies while training say something.
 
 use candle_core::Device;
 use foresee_graph::{Graph, Op, ValueId};

@@ -178,10 +178,13 @@ fn check_window(
     (start, share): (f32, f32),
 ) -> AnyResult {
     let window = value(graph, name, images)?.get(0)?.get(1)?.to_vec2::<f32>()?;
-    for pixel in 0..32 {
+    let found: Vec<f32> = match axis {
+        "y" => window.iter().map(|row| row[7]).collect(),
+        _ => window[7].clone(),
+    };
+    for (pixel, found) in found.into_iter().enumerate() {
         let place = (start + (pixel as f32 + 0.5) / 32. * share) * 32. - 0.5;
         let expected = place.clamp(0., 31.) / 32. - 0.5;
-        let found = if axis == "y" { window[pixel][7] } else { window[7][pixel] };
         assert!((found - expected).abs() < 1e-5, "{name}: {found}, expected {expected}");
     }
     Ok(())

@@ -46,7 +46,7 @@ fn panda() -> PandaConfig {
 }
 
 fn lnets_anet() -> LnetsAnetConfig {
-    LnetsAnetConfig { attributes: 3, image_size: SIZE, face_size: 16, width: 4, hidden: 16 }
+    LnetsAnetConfig { attributes: 3, image_size: SIZE, face_size: 16, width: 8, hidden: 16 }
 }
 
 fn batch(seed: usize) -> AnyResult<(Tensor, Tensor)> {
@@ -129,7 +129,7 @@ fn a_training_learns_what_it_sees() -> AnyResult {
             config.batch_norm = true;
         }
         let network = Baseline::new(system, 4, &Device::Cpu)?;
-        let config = TrainConfig { epochs: 60, learning_rate: 2e-3, ..Default::default() };
+        let config = TrainConfig { epochs: 120, learning_rate: 2e-3, ..Default::default() };
         let mut trainer = Trainer::new(network, config, 1)?;
         let (images, labels) = batch(0)?;
         let first = trainer.step(&images, &labels)?;

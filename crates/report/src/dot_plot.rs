@@ -21,8 +21,8 @@ pub struct RangedDot {
 const SIDE: i32 = 15;
 const GRID: RGBColor = RGBColor(215, 215, 215);
 
-/// Draws rows of dots; `columns` are the names of the columns, which all have the same axis around
-/// 0, and `axis` what it measures, with its unit.
+/// Draws rows of dots; `columns` are the names of the columns, which all have the same axis, on
+/// which 0 is, and `axis` what it measures, with its unit.
 ///
 /// ```
 /// use foresee_report::{RangedDot, Source, Style, dot_plot};
@@ -86,8 +86,8 @@ struct Layout {
     titles: Vec<Fitted>,
     top: i32,
     names: Vec<Fitted>,
-    /// Where axes end on both sides, and how far ticks are apart.
-    end: f64,
+    /// Where axes begin and end, with 0 between, and how far ticks are apart.
+    ends: (f64, f64),
     step: f64,
 }
 
@@ -103,31 +103,46 @@ impl Layout {
         let names = rows.iter().map(name).collect();
         let dots = rows.iter().flat_map(|(_, dots)| dots);
         let ends = dots.flat_map(|dot| [dot.value, dot.range.0, dot.range.1]);
-        let most = ends.filter(|end| end.is_finite()).map(f64::abs).fold(0., f64::max);
-        let step = step(most);
-        Self { left, column, titles, top, names, end: most.max(step), step }
+        let ends: Vec<f64> = ends.filter(|end| end.is_finite()).collect();
+        let low = ends.iter().copied().fold(0., f64::min);
+        let high = ends.iter().copied().fold(0., f64::max);
+        let step = step(high.max(-low));
+        // Where all is 0 there is still an axis.
+        let high = if low == high { step } else { high };
+        Self { left, column, titles, top, names, ends: (low, high), step }
     }
 
     /// Where a value is in a column.
     fn place(&self, left: i32, value: f64) -> i32 {
-        let share = (value / self.end + 1.) / 2.;
+        let share = (value - self.ends.0) / (self.ends.1 - self.ends.0);
         left + SIDE + (share * f64::from(self.column - 2 * SIDE)) as i32
     }
 
     fn axis(&self, canvas: &Canvas, left: i32, bottom: i32) -> Drawn {
-        let ticks = (self.end / self.step).floor() as i32;
-        for tick in -ticks..=ticks {
+        let [first, last] = [self.ends.0, self.ends.1].map(|end| (end / self.step) as i32);
+        for tick in first..=last {
             let value = f64::from(tick) * self.step;
             let x = self.place(left, value);
             let line = if tick == 0 { BLACK } else { GRID };
             let ends = [(x, self.top), (x, bottom)];
             canvas.area.draw(&PathElement::new(ends, line.stroke_width(1)))?;
-            // A narrow column has room for few numbers.
-            if tick == 0 || tick == ticks || (tick == -ticks && self.column >= 110) {
-                canvas.below(&format!("{value}"), (x, bottom + 4), SMALL)?;
+            let words = format!("{value}");
+            let is_end = tick == first || tick == last;
+            if tick == 0 || (is_end && self.has_room(canvas.style, left, value)) {
+                canvas.below(&words, (x, bottom + 4), SMALL)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the number of a tick fits between that of 0 and the ends of the column.
+    fn has_room(&self, style: &Style, left: i32, value: f64) -> bool {
+        let wide = style.width_of(&format!("{value}"), SMALL) / 2.;
+        let zero = style.width_of("0", SMALL) / 2.;
+        let apart = f64::from((self.place(left, value) - self.place(left, 0.)).abs());
+        let x = self.place(left, value) - left;
+        let free = f64::from(x.min(self.column - x));
+        apart > wide + zero + 4. && free > wide + 1.
     }
 
     fn mark(&self, canvas: &Canvas, (left, y): (i32, i32), dot: &RangedDot) -> Drawn {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use foresee_report::{
     Architecture, AttributionColumn, AttributionKind, AttributionMethod, CellGrid, Curve, Dot,
-    Face, FaceRow, Figure, Forest, HeatMap, Level, LineStyle, Panel, Preset, Result, Source, Style,
-    architecture, cell_grids, curves, face_attributions, face_masks, forest, heat_maps,
+    Face, FaceRow, Figure, Forest, HeatMap, Level, LineStyle, Panel, Preset, RangedDot, Result,
+    Source, Style, architecture, cell_grids, curves, dot_plot, face_attributions, face_masks,
+    forest, heat_maps,
 };
 use resvg::tiny_skia::Rect;
 use resvg::usvg;
@@ -156,6 +157,12 @@ fn curves_and_scores_are_not_cut_off() -> AnyResult {
             let titles = vec!["share of the effect that is foreseen"; columns];
             let groups = [group(columns)];
             check(|style| forest("forest", &titles, &groups, 0.95, &source(&name), style))?;
+        }
+        for (columns, most) in [(1, 12.5), (6, 12.5), (6, 0.031), (3, f64::NAN)] {
+            let dot = RangedDot { value: -most / 2., range: (-most, most / 3.) };
+            let rows = vec![(name.clone(), vec![dot; columns]); 3];
+            let titles = vec![name.as_str(); columns];
+            check(|style| dot_plot("dots", &name, &titles, &rows, &source(&name), style))?;
         }
     }
     Ok(())

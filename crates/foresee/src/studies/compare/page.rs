@@ -32,8 +32,8 @@ pub(crate) fn write(
              the same optimizer and schedule. FaceTracer is no network: it learned from at most \
              4,000 of these faces, which its seed drew, as they are. FaceTracer, PANDA-l and \
              LNets+ANet answer by support vector machines: a decision above 0 says yes, but \
-             decisions are no log-odds, as the logits of the others are. Rows marked as cited are from \
-             the paper, which quotes them from others: they used other images and protocols."
+             decisions are no log-odds, as the logits of the others are. Rows marked as cited are \
+             from the paper, which quotes them from others: they used other images and protocols."
                 .into(),
         ),
         Section::Table(systems(&results.systems, &source)?),
