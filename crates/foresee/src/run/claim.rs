@@ -424,7 +424,7 @@ mod tests {
         static HAS_LOST: AtomicBool = AtomicBool::new(false);
         let folder = tempfile::tempdir()?;
         let terms = Terms { lost: |_| HAS_LOST.store(true, Ordering::Relaxed), ..SHORT };
-        let first = Claim::take_as(folder.path(), &elsewhere(1), terms)?;
+        let first = Claim::take_as(folder.path(), &elsewhere(2), terms)?;
         sleep(4 * SHORT.beat);
         assert!(!HAS_LOST.load(Ordering::Relaxed));
         let other = Found::read(&leave(folder.path(), 0)?)?.map(|found| found.token);

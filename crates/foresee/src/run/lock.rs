@@ -80,9 +80,7 @@ impl Lock {
             Ok(()) if !is_at(&file, &path) => return Ok(None),
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = file.read_to_string(&mut holder);
-                let holder = if holder.is_empty() { "another process".into() } else { holder };
+                let holder = holder(&mut file);
                 return Err(Busy { holder, folder: folder.into() }.into());
             }
             Err(TryLockError::Error(e)) => {
@@ -107,6 +105,18 @@ impl Drop for Lock {
             let _ = std::fs::remove_dir(folder);
         }
     }
+}
+
+/// The process that a locked file names. It does so soon after it has the lock.
+fn holder(file: &mut File) -> String {
+    let mut holder = String::new();
+    for _ in 0..20 {
+        if file.read_to_string(&mut holder).is_ok() && !holder.is_empty() {
+            return holder;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    "another process".into()
 }
 
 /// Whether an open file is still the one at a path: another process may have removed it in between.
