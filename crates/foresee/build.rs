@@ -19,11 +19,15 @@ fn commit() -> String {
     sources
         .iter()
         .for_each(|part| println!("cargo:rerun-if-changed={}", root.join(part).display()));
-    println!("cargo:rerun-if-changed={}", root.join(".git/logs/HEAD").display());
     let git = |arguments: &[&str]| {
         let output = Command::new("git").arg("-C").arg(&root).args(arguments).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
+    // In a linked worktree it lies elsewhere. Cargo would take a file that is not there for changed.
+    let log = git(&["rev-parse", "--git-path", "logs/HEAD"]).map(|path| root.join(path));
+    if let Some(log) = log.filter(|log| log.exists()) {
+        println!("cargo:rerun-if-changed={}", log.display());
+    }
     let changes = git(&[&["status", "--porcelain", "--"][..], &sources].concat());
     match (git(&["rev-parse", "HEAD"]), changes) {
         (Some(commit), Some(changes)) if changes.is_empty() => commit,

@@ -69,6 +69,18 @@ impl fmt::Display for Busy {
 
 impl std::error::Error for Busy {}
 
+/// Runs of a study that were asked for are being made by other processes.
+#[derive(Debug)]
+pub(crate) struct BeingMade(pub String);
+
+impl fmt::Display for BeingMade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BeingMade {}
+
 /// An input error with this message.
 pub fn input(message: impl Into<String>) -> anyhow::Error {
     InputError(message.into()).into()

@@ -8,6 +8,7 @@ use foresee_report::frame::Rows;
 use serde::Serialize;
 
 use super::arguments::{FacesArgs, at_least_one};
+use super::array::{ArrayArgs, ListedRun, list};
 use super::json::{JsonArgs, path_text, print_json};
 use super::time::duration;
 use crate::artifacts::{ConditionRow, SystemRow};
@@ -16,8 +17,9 @@ use crate::distinct::distinct;
 use crate::error::{Result, input};
 use crate::output::{OverwriteArgs, check_folder, print};
 use crate::studies::compare::{
-    Entry, Failed, Outcome, Planned, Request, Results, State, TITLE, done, plan, run, write_page,
+    Entry, Planned, Request, Results, State, TITLE, done, plan, run, write_page,
 };
+use crate::studies::runs::{Failed, Left, Outcome, StudyRun};
 
 #[derive(Args)]
 pub struct CompareArgs {
@@ -51,15 +53,8 @@ pub struct CompareArgs {
     /// cpu, cuda or metal.
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Print the runs by their numbers, and write nothing.
-    #[arg(long)]
-    list: bool,
-    /// Make only the run of this number of the list, and no tables: for array jobs.
-    #[arg(long, value_name = "I", conflicts_with = "list")]
-    only: Option<usize>,
-    /// Train nothing: make tables, figures and report.html of the runs that are done.
-    #[arg(long, conflicts_with_all = ["list", "only"])]
-    analyse: bool,
+    #[command(flatten)]
+    array: ArrayArgs,
     /// Write nothing: say what would be trained and what is done, and estimate the time. Takes some
     /// seconds for each system, of which training steps are measured.
     #[arg(long, conflicts_with_all = ["list", "only", "analyse"])]
@@ -92,11 +87,10 @@ struct Document {
 
 #[derive(Serialize)]
 struct OfRun {
-    number: usize,
     system: &'static str,
     seed: u64,
-    folder: String,
-    done: bool,
+    #[serde(flatten)]
+    listed: ListedRun,
 }
 
 #[derive(Serialize)]
@@ -112,51 +106,38 @@ const NOTHING: &str = "no run is done yet, so there is nothing to compare";
 pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     let systems = settings(args)?;
     let faces = args.faces.folder()?;
+    let only = args.array.only(systems.len() * args.seeds as usize)?;
     let request = Request {
         systems: &systems,
         seeds: args.seeds,
         faces: faces.as_ref(),
         out: &args.out,
         device: &args.device,
-        only: args.only,
+        only,
     };
-    let count = request.entries().len();
-    if args.only.is_some_and(|only| only >= count) {
-        return Err(input(format!("--only: a number from 0 to {}; see --list", count - 1)));
-    }
-    if args.list {
-        return list(args, &request);
+    if args.array.list {
+        return match args.json.is_asked() {
+            true => print_json(&document(&request, &Outcome::default(), None)?),
+            false => print(&list(&args.out, &request.entries())),
+        };
     }
     if args.dry_run {
         return dry_run(args, &request);
     }
-    if args.analyse && done(&request)?.is_empty() {
+    if args.array.analyse && done(&request)?.is_empty() {
         return Err(input(NOTHING));
     }
     check_folder("--out", &args.out, TITLE, args.overwrite)?;
-    let outcome = if args.analyse { Outcome::default() } else { run(&request)? };
+    let outcome = if args.array.analyse { Outcome::default() } else { run(&request)? };
     let runs = done(&request)?;
-    if args.only.is_none() && !runs.is_empty() {
-        let missing: Vec<Entry> =
-            request.entries().into_iter().filter(|entry| !entry.is_done()).collect();
-        write_page(&args.out, &runs, &missing, &outcome)?;
+    if only.is_none() && !runs.is_empty() {
+        write_page(&request, &runs, &outcome)?;
     }
     if args.json.is_asked() {
         let results = if runs.is_empty() { None } else { Some(Results::new(&runs)?) };
-        print_json(&document(args, &request, &outcome, results)?)?;
+        print_json(&document(&request, &outcome, results)?)?;
     }
-    if !outcome.busy.is_empty() {
-        let runs = outcome.busy.join("; ");
-        tracing::warn!("made by other processes: {runs}; give the same command when they end");
-    }
-    match outcome.failed.first() {
-        None => Ok(()),
-        Some(Failed { system, seed, reason }) => Err(anyhow::anyhow!(
-            "{} of {count} runs failed; the first: {}, seed {seed}: {reason}",
-            outcome.failed.len(),
-            system.title()
-        )),
-    }
+    outcome.check(&request.entries(), only)
 }
 
 /// The systems, each with its settings.
@@ -186,17 +167,6 @@ fn assignment(text: &str, of: SystemName) -> Option<String> {
         Some((system, rest)) => (system == of).then(|| rest.to_owned()),
         None => Some(text.to_owned()),
     }
-}
-
-fn list(args: &CompareArgs, request: &Request) -> Result<()> {
-    if args.json.is_asked() {
-        return print_json(&document(args, request, &Outcome::default(), None)?);
-    }
-    let line = |(number, entry): (usize, Entry)| {
-        let state = if entry.is_done() { "done" } else { "to be done" };
-        format!("{number:>4}  {:<32} {state}\n", entry.title())
-    };
-    print(&request.entries().into_iter().enumerate().map(line).collect::<String>())
 }
 
 /// A comparison as `--dry-run --json` prints it.
@@ -263,24 +233,19 @@ fn plan_line(number: usize, entry: &Entry, planned: &Planned) -> String {
     format!("{number:>4}  {:<32} {work}\n", entry.title())
 }
 
-fn document(
-    args: &CompareArgs,
-    request: &Request,
-    outcome: &Outcome,
-    results: Option<Results>,
-) -> Result<Document> {
-    let of = |(number, entry): (usize, Entry)| OfRun {
-        number,
+fn document(request: &Request, outcome: &Outcome, results: Option<Results>) -> Result<Document> {
+    let entries = request.entries();
+    let of = |(number, entry): (usize, &Entry)| OfRun {
         system: entry.system.id(),
         seed: entry.seed,
-        folder: path_text(&entry.folder),
-        done: entry.is_done(),
+        listed: ListedRun::new(request.out, number, entry, outcome),
     };
-    let of_failed = |failed: &Failed| FailedRun {
-        system: failed.system.id(),
-        seed: failed.seed,
-        reason: failed.reason.clone(),
+    let of_failed = |Failed { number, reason }: &Failed| FailedRun {
+        system: entries[*number].system.id(),
+        seed: entries[*number].seed,
+        reason: reason.clone(),
     };
+    let of_left = |left: &Left| entries[left.number].title();
     let (systems, conditions) = match &results {
         None => (None, None),
         Some(results) => (
@@ -289,10 +254,10 @@ fn document(
         ),
     };
     Ok(Document {
-        folder: path_text(&args.out),
-        runs: request.entries().into_iter().enumerate().map(of).collect(),
+        folder: path_text(request.out),
+        runs: entries.iter().enumerate().map(of).collect(),
         failed: outcome.failed.iter().map(of_failed).collect(),
-        busy: outcome.busy.clone(),
+        busy: outcome.left.iter().map(of_left).collect(),
         systems,
         conditions,
     })

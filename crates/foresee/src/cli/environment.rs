@@ -12,6 +12,7 @@ Environment:
   CLICOLOR_FORCE        not empty: colours in the log, even if no terminal shows it
   CLICOLOR              0: no colours in the log
   TERM                  dumb: lines in place of progress bars, and no colours
+  SLURM_ARRAY_TASK_ID   the number of a run, if --only has none
   CUDA_VISIBLE_DEVICES  with --device cuda: the first GPU of these is used
   HF_HOME, HF_TOKEN, …  with --hub and `data fetch`, whose help explains them";
 

@@ -7,13 +7,13 @@ use foresee_report::Record;
 use foresee_report::frame::{Rows, read_csv};
 use serde::Serialize;
 
+use super::array::{ArrayArgs, ListedRun, list};
 use super::json::{JsonArgs, path_text, print_json};
 use crate::artifacts::{Accuracy, ClaimRow, Row};
-use crate::error::Result;
-use crate::output::{OverwriteArgs, check_folder};
-use crate::studies::fidelity::{
-    Finished, Request, Study, budget, page_title, run_study, write_page,
-};
+use crate::error::{Result, input};
+use crate::output::{OverwriteArgs, check_folder, print};
+use crate::studies::fidelity::{Group, Request, Study, budget, done, make, page_title, write_page};
+use crate::studies::runs::{Failed, Left, Outcome, StudyRun};
 
 #[derive(Args)]
 pub struct FidelityArgs {
@@ -42,6 +42,8 @@ pub struct FidelityArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
+    array: ArrayArgs,
+    #[command(flatten)]
     overwrite: OverwriteArgs,
     #[command(flatten)]
     json: JsonArgs,
@@ -55,6 +57,8 @@ struct Document {
     planned: usize,
     runs: Vec<DoneRun>,
     failed: Vec<FailedRun>,
+    /// Runs that other processes are making.
+    busy: Vec<String>,
     /// Rows of data/claims.csv, if the study tests claims and a run is done.
     claims: Option<Rows>,
 }
@@ -80,28 +84,95 @@ struct FailedRun {
     reason: String,
 }
 
+/// The list as `--list --json` prints it.
+#[derive(Serialize)]
+struct ListDocument {
+    folder: String,
+    runs: Vec<ListedOfVariant>,
+}
+
+#[derive(Serialize)]
+struct ListedOfVariant {
+    variant: String,
+    seed: u64,
+    #[serde(flatten)]
+    listed: ListedRun,
+}
+
 pub(super) fn fidelity(args: &FidelityArgs) -> Result<()> {
     let study = Study::read(&args.study)?;
-    check_folder("--out", &args.out, page_title(study.claims), args.overwrite)?;
-    let finished = run_study(&Request {
+    let configs = study.configs(&args.set)?;
+    let only = args.array.only(configs.len() * args.seeds as usize)?;
+    let request = Request {
         study: &study,
+        configs: &configs,
         celeba: &args.celeba,
         out: &args.out,
         seeds: args.seeds,
         budget: args.budget.map(budget).transpose()?,
         device: &args.device,
-        set: &args.set,
-    })?;
-    write_page(&args.out, &finished, study.claims)?;
-    if args.json.is_asked() {
-        print_json(&document(args, &finished, study.claims)?)?;
+        only,
+    };
+    if args.array.list {
+        return print_list(args, &request);
     }
-    finished.check()
+    check_folder("--out", &args.out, page_title(study.claims), args.overwrite)?;
+    let hashes = request.open_faces()?;
+    let outcome = if args.array.analyse { Outcome::default() } else { make(&request)? };
+    let groups = done(&request, &hashes, &outcome)?;
+    if args.array.analyse && groups.is_empty() {
+        return Err(input("no run is done yet, so there is nothing to analyse"));
+    }
+    if only.is_none() {
+        write_page(&request, &groups, &outcome)?;
+    }
+    if args.json.is_asked() {
+        print_json(&document(&request, &groups, &outcome)?)?;
+    }
+    outcome.check(&request.runs(), only)
 }
 
-fn document(args: &FidelityArgs, finished: &Finished, with_claims: bool) -> Result<Document> {
+fn print_list(args: &FidelityArgs, request: &Request) -> Result<()> {
+    let runs = request.runs();
+    if !args.json.is_asked() {
+        return print(&list(request.out, &runs));
+    }
+    let listed = runs.iter().enumerate().map(|(number, run)| ListedOfVariant {
+        variant: run.variant.name.clone(),
+        seed: run.seed,
+        listed: ListedRun::new(request.out, number, run, &Outcome::default()),
+    });
+    print_json(&ListDocument { folder: path_text(request.out), runs: listed.collect() })
+}
+
+fn document(request: &Request, groups: &[Group], outcome: &Outcome) -> Result<Document> {
+    let planned = request.runs();
+    let failed = outcome.failed.iter().map(|Failed { number, reason }| FailedRun {
+        variant: planned[*number].variant.name.clone(),
+        seed: planned[*number].seed,
+        reason: reason.clone(),
+    });
+    let is_analysed = request.only.is_none() && !groups.is_empty();
+    let claims = match request.study.claims && is_analysed {
+        true => {
+            let written = read_csv(&request.out.join(<ClaimRow as Row>::PATH))?;
+            Some(Rows(ClaimRow::to_frame(&ClaimRow::from_frame(&written)?)?))
+        }
+        false => None,
+    };
+    Ok(Document {
+        folder: path_text(request.out),
+        planned: planned.len(),
+        runs: done_runs(groups)?,
+        failed: failed.collect(),
+        busy: outcome.left.iter().map(|left: &Left| planned[left.number].title()).collect(),
+        claims,
+    })
+}
+
+fn done_runs(groups: &[Group]) -> Result<Vec<DoneRun>> {
     let mut runs = vec![];
-    for group in &finished.groups {
+    for group in groups {
         for run in &group.runs {
             let found: Accuracy = run.read_one()?;
             runs.push(DoneRun {
@@ -117,23 +188,5 @@ fn document(args: &FidelityArgs, finished: &Finished, with_claims: bool) -> Resu
             });
         }
     }
-    let failed = finished.failed.iter().map(|run| FailedRun {
-        variant: run.variant.clone(),
-        seed: run.seed,
-        reason: run.reason.clone(),
-    });
-    let claims = match with_claims && !runs.is_empty() {
-        true => {
-            let written = read_csv(&args.out.join(<ClaimRow as Row>::PATH))?;
-            Some(Rows(ClaimRow::to_frame(&ClaimRow::from_frame(&written)?)?))
-        }
-        false => None,
-    };
-    Ok(Document {
-        folder: path_text(&args.out),
-        planned: finished.planned,
-        runs,
-        failed: failed.collect(),
-        claims,
-    })
+    Ok(runs)
 }

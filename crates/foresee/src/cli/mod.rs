@@ -1,6 +1,7 @@
 //! The command line: one file a command, which parses, calls and prints.
 
 mod arguments;
+mod array;
 mod attribute;
 mod compact;
 mod compare;
@@ -207,7 +208,10 @@ pub enum Command {
     ///
     /// It writes tables/claims and report.html, takes hours to days, and goes on where it stopped.
     ///
+    /// Its runs can be the elements of an array job (--list, --only, --analyse).
+    ///
     ///   foresee fidelity --celeba ~/data/celeba --out runs/fidelity --seeds 3 --budget 480
+    ///   foresee fidelity --celeba ~/data/celeba --out runs/fidelity --only 7
     #[command(verbatim_doc_comment)]
     Fidelity(fidelity::FidelityArgs),
     /// Train the systems of the paper's Table 3 on the same faces, and compare them.
@@ -333,7 +337,8 @@ pub fn run(command: Command) -> Result<()> {
 }
 
 /// Prints the error, if there is one, and tells the exit status: 0 done, 1 the run failed, 2 the
-/// arguments or the input are wrong, 130, 143 or 129 interrupted.
+/// arguments or the input are wrong, 75 another process is making the run, 130, 143 or 129
+/// interrupted.
 pub fn exit_code(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,74 +3,102 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 
+use super::claim::Claim;
+use super::holder::Holder;
 use crate::error::{Busy, Result, input};
 
 /// The lock's file in the folder. The system gives the lock up when its process ends, however that
-/// ends, so that none is ever stale.
+/// ends. It is not enough where several hosts share the folder: some file systems keep locks on one
+/// host, and some have none. There the claim holds.
 pub(super) const FILE: &str = ".lock";
 
-/// The right to write in a folder. When it is given up its file goes, and the folder too if nothing
+/// The right to write in a folder. When it is given up its files go, and the folder too if nothing
 /// else is in it.
 pub(crate) struct Lock {
     path: PathBuf,
+    claim: Option<Claim>,
     // Holds the lock as long as it is open.
-    _file: Option<File>,
+    _file: File,
 }
 
 impl Lock {
     /// Takes the lock of a folder, which is made if needed, and removes what a killed process left
     /// half written.
     pub fn take(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(|e| {
-            input(format!("{}: {e}; name another folder with --out", folder.display()))
-        })?;
+        loop {
+            std::fs::create_dir_all(folder).map_err(|e| {
+                input(format!("{}: {e}; name another folder with --out", folder.display()))
+            })?;
+            match Self::take_in(folder) {
+                // Whoever had it before has just removed the empty folder.
+                Err(_) if !folder.exists() => {}
+                Err(e) => return Err(e),
+                Ok(None) => {}
+                Ok(Some(lock)) => {
+                    remove_unfinished(folder)
+                        .with_context(|| format!("clearing {}", folder.display()))?;
+                    return Ok(lock);
+                }
+            }
+        }
+    }
+
+    /// Takes the lock as soon as no other process has it.
+    pub fn wait(folder: &Path) -> Result<Self> {
+        let mut is_told = false;
+        loop {
+            match Self::take(folder) {
+                Err(e) if e.is::<Busy>() => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::info!("waiting: {e:#}");
+                    }
+                    std::thread::sleep(Duration::from_millis(500));
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Takes the lock of a folder that is there, unless its file was removed at this moment.
+    fn take_in(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(FILE);
         let failed = |e: std::io::Error| {
             input(format!("{}: {e}; the folder must be writable", path.display()))
         };
-        loop {
-            let mut file = File::options()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)
-                .map_err(failed)?;
-            match file.try_lock() {
-                Ok(()) if !is_at(&file, &path) => continue,
-                Ok(()) => {
-                    file.set_len(0)
-                        .and_then(|()| file.rewind())
-                        .and_then(|()| file.write_all(holder().as_bytes()))
-                        .map_err(failed)?;
-                    remove_unfinished(folder)
-                        .with_context(|| format!("clearing {}", folder.display()))?;
-                    return Ok(Self { path, _file: Some(file) });
-                }
-                Err(TryLockError::WouldBlock) => {
-                    let mut holder = String::new();
-                    let _ = file.read_to_string(&mut holder);
-                    let holder = if holder.is_empty() { "another process".into() } else { holder };
-                    return Err(Busy { holder, folder: folder.into() }.into());
-                }
-                // Some network file systems have no locks.
-                Err(TryLockError::Error(e)) => {
-                    tracing::warn!(
-                        "{} cannot be locked ({e}): do not start a second process on this folder",
-                        folder.display()
-                    );
-                    return Ok(Self { path, _file: None });
-                }
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) if !is_at(&file, &path) => return Ok(None),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let holder = holder(&mut file);
+                return Err(Busy { holder, folder: folder.into() }.into());
+            }
+            Err(TryLockError::Error(e)) => {
+                tracing::debug!("{} cannot be locked ({e}): its claim must do", folder.display());
             }
         }
+        let claim = Some(Claim::take(folder)?);
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(Holder::this_process().title().as_bytes()))
+            .map_err(failed)?;
+        Ok(Some(Self { path, claim, _file: file }))
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        drop(self.claim.take());
         let _ = std::fs::remove_file(&self.path);
         if let Some(folder) = self.path.parent() {
             // Fails where there is anything else in it.
@@ -79,12 +107,16 @@ impl Drop for Lock {
     }
 }
 
-fn holder() -> String {
-    #[cfg(unix)]
-    let host = format!(" on {}", rustix::system::uname().nodename().to_string_lossy());
-    #[cfg(not(unix))]
-    let host = "";
-    format!("process {}{host}", std::process::id())
+/// The process that a locked file names. It does so soon after it has the lock.
+fn holder(file: &mut File) -> String {
+    let mut holder = String::new();
+    for _ in 0..20 {
+        if file.read_to_string(&mut holder).is_ok() && !holder.is_empty() {
+            return holder;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    "another process".into()
 }
 
 /// Whether an open file is still the one at a path: another process may have removed it in between.

@@ -1,6 +1,8 @@
 //! A run is a folder: its manifest, its stages, and which of them are up to date.
 
 pub(crate) mod checkpoint_files;
+mod claim;
+mod holder;
 mod lock;
 mod manifest;
 mod plan;
@@ -17,6 +19,7 @@ use foresee_perturb::Victim;
 use foresee_report::frame::{self, DataFrame};
 use serde::Serialize;
 
+pub(crate) use self::claim::working_process;
 pub(crate) use self::lock::Lock;
 pub(crate) use self::manifest::FILE as MANIFEST;
 pub(crate) use self::manifest::ModelFile;
@@ -375,5 +378,5 @@ fn belongs_to_a_new_run(name: &OsStr) -> bool {
     // What operating systems leave in folders that one looks at.
     let left = [".DS_Store", "Thumbs.db", "desktop.ini", ".directory"];
     ["faces", BAD_IMAGES, lock::FILE].iter().chain(&left).any(|own| name == *own)
-        || unfinished.iter().any(|start| text.starts_with(start))
+        || unfinished.iter().chain([&claim::FILE]).any(|start| text.starts_with(start))
 }

@@ -4,3 +4,4 @@ pub(crate) mod compare;
 pub(crate) mod fidelity;
 pub(crate) mod learn;
 pub mod people;
+pub(crate) mod runs;

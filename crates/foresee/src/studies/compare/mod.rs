@@ -15,10 +15,11 @@ pub(crate) use self::page::{TITLE, write as write_page};
 pub(crate) use self::plan::{Planned, State, plan};
 pub(crate) use self::results::Results;
 use crate::config::{Config, SystemName};
-use crate::error::{Busy, Interrupted, Result, input};
+use crate::error::{Result, input};
 use crate::faces::{self, FacesFolder};
-use crate::run::{Lock, Manifest, Run, Stage};
+use crate::run::{Lock, Run, Stage};
 use crate::stages::{begin, judge, train};
+use crate::studies::runs::{Outcome, StudyRun, make_each};
 
 /// What the user asks of the comparison.
 pub(crate) struct Request<'a> {
@@ -42,33 +43,28 @@ pub(crate) struct Entry<'a> {
     pub folder: PathBuf,
 }
 
-/// What did not come to its end.
-#[derive(Default)]
-pub(crate) struct Outcome {
-    pub failed: Vec<Failed>,
-    /// The titles of runs that other processes are making.
-    pub busy: Vec<String>,
-}
+impl StudyRun for Entry<'_> {
+    // It is trained and judged.
+    const LAST: Stage = Stage::Judge;
 
-/// A run that ended in an error.
-pub(crate) struct Failed {
-    pub system: SystemName,
-    pub seed: u64,
-    pub reason: String,
-}
-
-impl Entry<'_> {
-    /// Whether it is trained and judged, with these settings.
-    pub fn is_done(&self) -> bool {
-        let Ok(run) = Manifest::read(&self.folder) else { return false };
-        let same = run.config.identity().ok() == self.config.identity().ok();
-        let same = same && run.seed == self.seed && run.device == self.device;
-        same && run.stages.contains_key(&Stage::Judge)
+    fn title(&self) -> String {
+        format!("{}, seed {}", self.system.title(), self.seed)
     }
 
-    /// In words.
-    pub fn title(&self) -> String {
-        format!("{}, seed {}", self.system.title(), self.seed)
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn config(&self) -> &Config {
+        self.config
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn device(&self) -> &str {
+        self.device
     }
 }
 
@@ -94,8 +90,10 @@ impl Request<'_> {
         let path = self.out.join("faces");
         let count = self.systems.first().map_or(0, |(_, c)| c.data.synthetic_faces);
         if !path.exists() {
-            let _lock = Lock::take(self.out)?;
-            faces::synthesize(&path, count, 0)?;
+            let _lock = Lock::wait(self.out)?;
+            if !path.exists() {
+                faces::synthesize(&path, count, 0)?;
+            }
         }
         if !synthetic::is_up_to_date(&path, count, 0) {
             return Err(input(format!(
@@ -107,32 +105,17 @@ impl Request<'_> {
     }
 }
 
-/// Makes the runs that are not done. One that fails does not stop the others, and one that another
-/// process is making is left to it.
+/// Makes the runs that are not done.
 pub(crate) fn run(request: &Request) -> Result<Outcome> {
     let faces = request.folder()?;
     let entries = request.entries();
-    let mut outcome = Outcome::default();
-    for (at, entry) in entries.iter().enumerate() {
-        if request.only.is_some_and(|only| only != at) || entry.is_done() {
-            continue;
+    make_each(request.out, &entries, request.only, |number, entry| {
+        if entry.is_done() {
+            return Ok(());
         }
-        tracing::info!("run {} of {}: {}", at + 1, entries.len(), entry.title());
-        match make(entry, &faces) {
-            Ok(()) => {}
-            Err(e) if e.is::<Interrupted>() => return Err(e),
-            Err(e) if e.is::<Busy>() => {
-                tracing::warn!("{} is being made by another process: {e}", entry.title());
-                outcome.busy.push(entry.title());
-            }
-            Err(e) => {
-                tracing::error!("{}: {e:#}", entry.title());
-                let (system, seed) = (entry.system, entry.seed);
-                outcome.failed.push(Failed { system, seed, reason: format!("{e:#}") });
-            }
-        }
-    }
-    Ok(outcome)
+        tracing::info!("run {number} ({}), of {}", entry.title(), entries.len());
+        make(entry, &faces)
+    })
 }
 
 fn make(entry: &Entry, faces: &FacesFolder) -> Result<()> {
@@ -144,7 +127,7 @@ fn make(entry: &Entry, faces: &FacesFolder) -> Result<()> {
 
 /// The runs that are done, which must be on the same faces.
 pub(crate) fn done(request: &Request) -> Result<Vec<(SystemName, Run)>> {
-    let done = request.entries().into_iter().filter(Entry::is_done);
+    let done = request.entries().into_iter().filter(StudyRun::is_done);
     let done = done.map(|entry| Ok((entry.system, Run::open(&entry.folder)?)));
     let done: Vec<(SystemName, Run)> = done.collect::<Result<_>>()?;
     let hash = |(_, run): &(SystemName, Run)| run.manifest.data.sha256.clone();

@@ -6,23 +6,26 @@ use foresee_report::{Record, Report, Section, Source, frame};
 
 use super::figures::figures;
 use super::tables::{by_attribute, forecasts, systems, under_noise, when_pruned};
-use super::{Entry, Outcome, Results};
+use super::{Request, Results};
 use crate::artifacts::{ConditionRow, Row, SystemAttribute, SystemPass, SystemRow};
 use crate::config::SystemName;
 use crate::error::Result;
 use crate::provenance::first_of;
-use crate::run::{REPORT, Run};
+use crate::run::{Lock, REPORT, Run};
+use crate::studies::runs::{Outcome, State, StudyRun};
 
 /// The page's title.
 pub(crate) const TITLE: &str = "Table 3, run: systems for the attributes of faces";
 
 /// Writes all that the comparison leaves.
 pub(crate) fn write(
-    out: &Path,
+    request: &Request,
     runs: &[(SystemName, Run)],
-    missing: &[Entry],
     outcome: &Outcome,
 ) -> Result<()> {
+    let out = request.out;
+    // Two analyses at once would mix their files.
+    let _lock = Lock::wait(out)?;
     let results = Results::new(runs)?;
     write_data(out, &results)?;
     let source = source(runs);
@@ -52,19 +55,13 @@ pub(crate) fn write(
     for figure in &figures {
         figure.save(&out.join("figures"))?;
     }
-    let failures = outcome
-        .failed
-        .iter()
-        .map(|f| (format!("failed: {}, seed {}", f.system.title(), f.seed), f.reason.clone()));
-    let missing = missing.iter().map(|entry| {
-        let state = match outcome.busy.contains(&entry.title()) {
-            true => "being made by another process",
-            false => "not done",
-        };
-        (state.to_owned(), entry.title())
-    });
-    let summary = std::iter::once(("runs done".to_owned(), runs.len().to_string()));
-    let summary = summary.chain(missing).chain(failures).collect();
+    let mut summary = vec![("runs done".to_owned(), runs.len().to_string())];
+    for (number, entry) in request.entries().iter().enumerate() {
+        match State::of(out, number, entry, outcome) {
+            State::Done => {}
+            state => summary.push((entry.title(), state.title())),
+        }
+    }
     let report = Report { title: TITLE.into(), source, summary, sections };
     report.save(&out.join(REPORT))?;
     tracing::info!("open {}", out.join(REPORT).display());

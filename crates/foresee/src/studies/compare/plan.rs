@@ -8,6 +8,7 @@ use crate::faces;
 use crate::provenance::first_of;
 use crate::run::{DataRecord, Manifest, Stage, checkpoint_files};
 use crate::stages::plan::training_pace;
+use crate::studies::runs::StudyRun;
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

@@ -11,6 +11,7 @@ mod pruning;
 mod regions;
 mod variants;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,14 +22,17 @@ pub(crate) use self::page::{title as page_title, write as write_page};
 pub(crate) use self::plan::Study;
 use crate::artifacts::MaskRegion;
 use crate::config::Config;
-use crate::error::{Interrupted, Result, input};
+use crate::error::{Busy, Result, input};
 use crate::faces::{self, FacesFolder};
 use crate::run::{Run, Stage};
 use crate::stages::run_all;
+use crate::studies::runs::{Outcome, StudyRun, make_each};
 
 /// What the user asks of a study.
 pub(crate) struct Request<'a> {
     pub study: &'a Study,
+    /// The settings of each variant.
+    pub configs: &'a [Config],
     pub celeba: &'a Path,
     pub out: &'a Path,
     /// Runs of each variant, with seeds 0, 1, ….
@@ -36,8 +40,8 @@ pub(crate) struct Request<'a> {
     /// Begin no run that would end later than this after the start.
     pub budget: Option<Duration>,
     pub device: &'a str,
-    /// Assignments for every run.
-    pub set: &'a [String],
+    /// Only the run of this number in the list.
+    pub only: Option<usize>,
 }
 
 /// The runs of one variant, which differ by their seed.
@@ -48,122 +52,96 @@ pub(crate) struct Group {
     pub runs: Vec<Run>,
 }
 
-/// What a study's runs left.
-pub(crate) struct Finished {
-    /// Variants with runs that are done.
-    pub groups: Vec<Group>,
-    pub failed: Vec<Failed>,
-    /// Runs that were asked for.
-    pub planned: usize,
+/// A run of the list.
+pub(crate) struct Planned<'a> {
+    pub variant: &'a plan::Variant,
+    pub seed: u64,
+    config: &'a Config,
+    device: &'a str,
+    folder: PathBuf,
 }
 
-impl Finished {
-    /// An error if a run failed.
-    pub fn check(&self) -> Result<()> {
-        match self.failed.first() {
-            None => Ok(()),
-            Some(Failed { variant, seed, reason }) => Err(anyhow::anyhow!(
-                "{} of {} runs failed, the analysis is over the others; the first: {variant}, \
-                 seed {seed}: {reason}",
-                self.failed.len(),
-                self.planned
-            )),
-        }
+impl StudyRun for Planned<'_> {
+    const LAST: Stage = Stage::Figures;
+
+    fn title(&self) -> String {
+        format!("{}, seed {}", self.variant.name, self.seed)
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn config(&self) -> &Config {
+        self.config
+    }
+
+    fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn device(&self) -> &str {
+        self.device
     }
 }
 
-/// A run that ended in an error.
-pub(crate) struct Failed {
-    pub variant: String,
-    pub seed: u64,
-    pub reason: String,
-}
+/// The hash of the study's faces under each rule of splits that a variant has.
+pub(crate) type FaceHashes = HashMap<SplitRule, String>;
 
-/// A run of the list.
-struct Planned {
-    variant: usize,
-    seed: u64,
-    folder: PathBuf,
-    finished: bool,
+impl Request<'_> {
+    /// All runs: every variant with the first seed, then with the second, and so on.
+    pub fn runs<'r>(&'r self) -> Vec<Planned<'r>> {
+        let run = |seed: u64, (variant, config): (&'r plan::Variant, &'r Config)| Planned {
+            variant,
+            seed,
+            config,
+            device: self.device,
+            folder: self.out.join("runs").join(format!("{}-seed{seed}", variant.name)),
+        };
+        let variants = || self.study.variants.iter().zip(self.configs);
+        (0..self.seeds).flat_map(|seed| variants().map(move |of| run(seed, of))).collect()
+    }
+
+    /// Opens the faces. That is done before the first of many hours.
+    pub fn open_faces(&self) -> Result<FaceHashes> {
+        let mut hashes = FaceHashes::new();
+        let variants = self.study.variants.iter().zip(self.configs);
+        for (_, config) in variants.filter(|(variant, _)| !variant.synthetic) {
+            let rule = config.data.split;
+            if !hashes.contains_key(&rule) {
+                let (_, record) = faces::open(self.celeba, rule, None, &[])?;
+                hashes.insert(rule, record.sha256);
+            }
+        }
+        Ok(hashes)
+    }
 }
 
 /// Makes the runs that are not done yet.
-pub(crate) fn run_study(request: &Request) -> Result<Finished> {
-    let study = request.study;
-    // All settings, and the faces, are checked before the first of many hours.
-    let configs = study
-        .variants
-        .iter()
-        .map(|variant| study.config(variant, request.set))
-        .collect::<Result<Vec<_>>>()?;
-    if study.variants.iter().any(|variant| !variant.synthetic) {
-        faces::open(request.celeba, SplitRule::Official, None, &[])?;
-    }
-    let planned = plan(request);
-    let mut runner = Runner::new(request, &configs, planned.len());
-    for (at, run) in planned.iter().enumerate() {
-        let left = planned[at..].iter().filter(|run| !run.finished).count();
-        runner.run(at, run, left)?;
-    }
-    let Runner { groups, failed, .. } = runner;
-    let groups: Vec<Group> = groups.into_iter().filter(|group| !group.runs.is_empty()).collect();
-    Ok(Finished { groups, failed, planned: planned.len() })
-}
-
-/// All runs: every variant with the first seed, then with the second, and so on.
-fn plan(request: &Request) -> Vec<Planned> {
-    let variants = &request.study.variants;
-    let run = |(seed, variant): (u64, usize)| {
-        let name = format!("{}-seed{seed}", variants[variant].name);
-        let folder = request.out.join("runs").join(name);
-        let finished =
-            Run::open(&folder).is_ok_and(|run| run.manifest.stages.contains_key(&Stage::Figures));
-        Planned { variant, seed, folder, finished }
-    };
-    (0..request.seeds)
-        .flat_map(|seed| (0..variants.len()).map(move |variant| (seed, variant)))
-        .map(run)
-        .collect()
+pub(crate) fn make(request: &Request) -> Result<Outcome> {
+    let runs = request.runs();
+    let mut maker = Maker { request, start: Instant::now(), times: vec![] };
+    make_each(request.out, &runs, request.only, |number, run| {
+        let left = runs[number..].iter().filter(|run| !run.is_done()).count();
+        maker.make(&format!("run {number} ({}), of {}", run.title(), runs.len()), run, left)
+    })
 }
 
 /// Makes one run after the other.
-struct Runner<'a> {
+struct Maker<'a> {
     request: &'a Request<'a>,
-    configs: &'a [Config],
-    all: usize,
     start: Instant,
     /// How long the runs that were made now took.
     times: Vec<Duration>,
-    groups: Vec<Group>,
-    failed: Vec<Failed>,
 }
 
-impl<'a> Runner<'a> {
-    fn new(request: &'a Request<'a>, configs: &'a [Config], all: usize) -> Self {
-        let group = |variant: &plan::Variant| Group {
-            variant: variant.name.clone(),
-            drawn: variant.synthetic,
-            runs: vec![],
-        };
-        Self {
-            request,
-            configs,
-            all,
-            start: Instant::now(),
-            times: vec![],
-            groups: request.study.variants.iter().map(group).collect(),
-            failed: vec![],
-        }
-    }
-
-    /// Makes or opens a run; `left` are still to be made.
-    fn run(&mut self, at: usize, planned: &Planned, left: usize) -> Result<()> {
-        let Planned { variant, seed, folder, finished } = planned;
-        let name = self.groups[*variant].variant.clone();
-        let title = format!("run {} of {}: {name}, seed {seed}", at + 1, self.all);
+impl Maker<'_> {
+    /// Makes a run, or checks one that is done; `left` are still to be made.
+    fn make(&mut self, title: &str, run: &Planned, left: usize) -> Result<()> {
+        let is_done = run.is_done();
         let each = mean(&self.times);
         let ends = self.start.elapsed() + each.unwrap_or_default();
-        if !finished && self.request.budget.is_some_and(|budget| ends > budget) {
+        if !is_done && self.request.budget.is_some_and(|budget| ends > budget) {
             tracing::info!("{title}: left for later (--budget)");
             return Ok(());
         }
@@ -173,18 +151,13 @@ impl<'a> Runner<'a> {
         tracing::info!("{title}{}", each.map_or(String::new(), rest));
         let began = Instant::now();
         let faces = FacesFolder { path: self.request.celeba.into(), ..FacesFolder::default() };
-        let faces = (!self.groups[*variant].drawn).then_some(&faces);
-        let config = self.configs[*variant].clone();
-        match run_all(config, faces, folder, *seed, self.request.device) {
-            Ok(run) => self.groups[*variant].runs.push(run),
-            Err(e) if e.is::<Interrupted>() => return Err(e),
-            Err(e) => {
-                tracing::error!("run {}: {e:#}", folder.display());
-                let reason = format!("{e:#}");
-                self.failed.push(Failed { variant: name, seed: *seed, reason });
-            }
+        let faces = (!run.variant.synthetic).then_some(&faces);
+        match run_all(run.config.clone(), faces, &run.folder, run.seed, run.device) {
+            // Another process is checking it.
+            Err(e) if is_done && e.is::<Busy>() => return Ok(()),
+            made => drop(made?),
         }
-        if !finished {
+        if !is_done {
             self.times.push(began.elapsed());
         }
         Ok(())
@@ -193,6 +166,38 @@ impl<'a> Runner<'a> {
 
 fn mean(times: &[Duration]) -> Option<Duration> {
     (!times.is_empty()).then(|| times.iter().sum::<Duration>() / times.len() as u32)
+}
+
+/// The runs that are done, by variant. They must be on the study's faces.
+pub(crate) fn done(
+    request: &Request,
+    hashes: &FaceHashes,
+    outcome: &Outcome,
+) -> Result<Vec<Group>> {
+    let group = |variant: &plan::Variant| Group {
+        variant: variant.name.clone(),
+        drawn: variant.synthetic,
+        runs: vec![],
+    };
+    let mut groups: Vec<Group> = request.study.variants.iter().map(group).collect();
+    for (number, planned) in request.runs().iter().enumerate() {
+        let has_failed = outcome.failed.iter().any(|failed| failed.number == number);
+        if has_failed || !planned.is_done() {
+            continue;
+        }
+        let run = Run::open(&planned.folder)?;
+        let hash = hashes.get(&planned.config.data.split);
+        if !planned.variant.synthetic && hash != Some(&run.manifest.data.sha256) {
+            return Err(input(format!(
+                "{} is of other faces than {}; name these, or another --out",
+                planned.folder.display(),
+                request.celeba.display()
+            )));
+        }
+        groups[number % request.configs.len()].runs.push(run);
+    }
+    groups.retain(|group| !group.runs.is_empty());
+    Ok(groups)
 }
 
 /// What the claims' tests found.

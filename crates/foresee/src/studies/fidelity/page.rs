@@ -6,29 +6,32 @@ use foresee_report::{About, Figure, Report, Section, Source, Table, frame};
 use foresee_stats::{Interval, LEVEL, MARGIN, SEEDS_NEEDED};
 
 use super::variants::{self, Compared};
-use super::{Claim, Failed, Finished, Group, predictability, pruning, test_claims};
+use super::{Claim, Group, Request, predictability, pruning, test_claims};
 use crate::artifacts::{ClaimRow, PredictabilityOverSeeds, PruningOverSeeds, Row};
 use crate::distinct::distinct;
 use crate::error::Result;
 use crate::provenance::number;
-use crate::run::REPORT;
+use crate::run::{Lock, REPORT};
+use crate::studies::runs::{Outcome, State, StudyRun};
 
 /// Variants whose pruning curves are drawn.
 const PANELS: usize = 3;
 
-pub(crate) fn write(out: &Path, finished: &Finished, with_claims: bool) -> Result<()> {
-    let Finished { groups, failed, planned } = finished;
-    let planned = *planned;
+pub(crate) fn write(request: &Request, groups: &[Group], outcome: &Outcome) -> Result<()> {
+    let (out, with_claims) = (request.out, request.study.claims);
+    let planned = request.runs().len();
     if groups.is_empty() {
-        if failed.is_empty() {
+        if outcome.failed.is_empty() {
             tracing::warn!(
                 "no run is done: there is nothing to analyse; allow more time with --budget"
             );
         }
         return Ok(());
     }
+    // Two analyses at once would mix their files.
+    let _lock = Lock::wait(out)?;
     let page = Page { out, groups, source: source(groups, planned) };
-    let mut sections: Vec<Section> = failed.iter().rev().map(not_done).collect();
+    let mut sections = not_done(request, outcome);
     let mut claims = vec![];
     if with_claims {
         let tested = test_claims(groups)?;
@@ -54,8 +57,17 @@ pub(crate) fn title(with_claims: bool) -> &'static str {
     }
 }
 
-fn not_done(run: &Failed) -> Section {
-    Section::Text(format!("Not done: {}, seed {}: {}", run.variant, run.seed, run.reason))
+/// The runs that are missing for a reason.
+fn not_done(request: &Request, outcome: &Outcome) -> Vec<Section> {
+    let mut sections = vec![];
+    for (number, run) in request.runs().iter().enumerate() {
+        let state = State::of(request.out, number, run, outcome);
+        if !matches!(state, State::Done | State::New | State::Stopped) {
+            let text = format!("Not done: {}: {}", run.title(), state.title());
+            sections.push(Section::Text(text));
+        }
+    }
+    sections
 }
 
 /// The faces of the whole study. It counts as synthetic only if no run had others: lines on drawn

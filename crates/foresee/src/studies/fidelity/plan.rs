@@ -66,8 +66,13 @@ impl Study {
         Ok(())
     }
 
+    /// The settings of each variant, with more assignments put over them.
+    pub fn configs(&self, over: &[String]) -> Result<Vec<Config>> {
+        self.variants.iter().map(|variant| self.config(variant, over)).collect()
+    }
+
     /// The settings of a variant's runs, with more assignments put over them.
-    pub fn config(&self, variant: &Variant, over: &[String]) -> Result<Config> {
+    fn config(&self, variant: &Variant, over: &[String]) -> Result<Config> {
         let set: Vec<String> = self.set.iter().chain(&variant.set).chain(over).cloned().collect();
         Config::resolve(&self.profile, None, &set)
             .map_err(|e| input(format!("study, variant {}: {e:#}", variant.name)))
