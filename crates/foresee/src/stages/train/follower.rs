@@ -27,10 +27,12 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 pub(super) fn call<N: Trainable>(run: &Run, trainer: &Trainer<N>) -> Result<()> {
     let manifest = Box::new(run.manifest.clone());
     let folder = std::path::absolute(run.folder())?;
-    Job::Train { manifest, folder }.tell()?;
-    if ranks::is_several() {
-        ranks::send_bytes(&checkpoint(trainer)?)?;
+    if !ranks::is_several() {
+        return Ok(());
     }
+    let checkpoint = checkpoint(trainer)?;
+    Job::Train { manifest, folder }.tell()?;
+    ranks::send_bytes(&checkpoint)?;
     ranks::agree(Ok(()))
 }
 

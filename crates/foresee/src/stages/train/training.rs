@@ -53,6 +53,8 @@ impl<'a, N: Classifier> Training<'a, N> {
         let (trainer, history) = checkpoints::resume(run, || fresh(batches))?;
         let batch = config.train.batch_size.min(train.len());
         let together = Together::new(trainer.network(), &config.train, batch, device)?;
+        let cache = faces::cache(&run.manifest.data, data, &config.data)?;
+        // From here to the first step nothing may fail: the other ranks wait for it.
         follower::call(run, &trainer)?;
         tracing::info!(
             "training {} parameters on {} faces at {} px",
@@ -60,7 +62,6 @@ impl<'a, N: Classifier> Training<'a, N> {
             train.len(),
             config.data.image_size
         );
-        let cache = faces::cache(&run.manifest.data, data, &config.data)?;
         Ok(Self { run, data, train, device, trainer, together, cache, history, clock })
     }
 
