@@ -28,7 +28,7 @@ fn every_package_compiles_by_itself() -> AnyResult {
     package.arg("--target-dir").arg(folder.path()).current_dir(root());
     run(&mut package)?;
     let packages = unpack(&folder.path().join("package"), folder.path())?;
-    assert_eq!(packages.len(), 16, "{packages:?}");
+    assert_eq!(packages.len(), 17, "{packages:?}");
     std::fs::write(folder.path().join("Cargo.toml"), workspace(&packages)?)?;
     std::fs::copy(root().join("Cargo.lock"), folder.path().join("Cargo.lock"))?;
     // The dependencies are there already.

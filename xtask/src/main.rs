@@ -1,9 +1,10 @@
-//! The workshop: `cargo xtask --help` lists what it does itself (test, soak, bench, cuda-check,
-//! book) and what it hands to the program `foresee`.
+//! The workshop: `cargo xtask --help` lists what it does itself (test, soak, bench, growth,
+//! cuda-check, book) and what it hands to the program `foresee`.
 
 mod bench;
 mod book;
 mod cuda_check;
+mod growth;
 mod shell;
 mod soak;
 mod test;
@@ -52,6 +53,12 @@ enum Command {
     ///   cargo run --release --package xtask --features cuda -- cuda-check
     #[command(verbatim_doc_comment)]
     CudaCheck(cuda_check::CudaCheckArgs),
+    /// How does the cost of training grow? Times steps over pixels, channels and attributes, counts
+    /// what ranks send, and reckons an epoch of CelebA for 1 to 256 ranks.
+    ///
+    ///   cargo xtask growth --out growth --latency 200 --bandwidth 1
+    #[command(verbatim_doc_comment)]
+    Growth(growth::GrowthArgs),
     /// Is a run ever lost? Kills a small run at random moments, starts it again, and compares what
     /// it leaves with an uninterrupted run, byte for byte.
     ///
@@ -73,6 +80,7 @@ fn run(command: Command) -> Result<()> {
         Command::Book => book::book(),
         Command::Bench(args) => bench::bench(&args),
         Command::CudaCheck(args) => cuda_check::cuda_check(&args),
+        Command::Growth(args) => growth::growth(&args),
         Command::Soak(args) => soak::soak(&args),
     }
 }

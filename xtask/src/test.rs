@@ -12,8 +12,22 @@ pub fn test() -> Result<()> {
     book::check_commands()?;
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     cargo(&["test", "--release", "--workspace"])?;
+    machines()?;
     doc()?;
     smoke_run()
+}
+
+/// Several processes on one command. Their program is built for MPI, where there is one.
+fn machines() -> Result<()> {
+    let is_there = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    if !(is_there("mpirun") && is_there("mpicc")) {
+        println!("skipped: there is no mpirun and mpicc, so that no test has several processes");
+        return Ok(());
+    }
+    let of_foresee = ["--release", "--package", "foresee", "--features", "mpi"];
+    let ranks = ["clippy", "--release", "--package", "foresee-ranks", "--all-features"];
+    cargo(&[&ranks[..], &["--", "-D", "warnings"]].concat())?;
+    cargo(&[&["test"], &of_foresee[..], &["--test", "several_machines"]].concat())
 }
 
 fn doc() -> Result<()> {

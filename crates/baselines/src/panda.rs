@@ -82,16 +82,16 @@ impl Part {
     /// Left, right, top and bottom in the pixels of CelebA's aligned images, 178 by 218, in which
     /// the eyes lie about (69, 111) and (108, 111) and the corners of the mouth about (73, 152) and
     /// (105, 152).
-    fn corners(self) -> [f32; 4] {
+    fn corners(self) -> [usize; 4] {
         match self {
-            Self::Whole => [0., 178., 0., 218.],
-            Self::Hair => [19., 159., 10., 110.],
-            Self::Eyes => [49., 129., 86., 131.],
-            Self::Nose => [64., 114., 96., 146.],
-            Self::Mouth => [57., 121., 130., 190.],
-            Self::Left => [14., 94., 50., 190.],
-            Self::Right => [84., 164., 50., 190.],
-            Self::Neck => [19., 159., 140., 218.],
+            Self::Whole => [0, 178, 0, 218],
+            Self::Hair => [19, 159, 10, 110],
+            Self::Eyes => [49, 129, 86, 131],
+            Self::Nose => [64, 114, 96, 146],
+            Self::Mouth => [57, 121, 130, 190],
+            Self::Left => [14, 94, 50, 190],
+            Self::Right => [84, 164, 50, 190],
+            Self::Neck => [19, 159, 140, 218],
         }
     }
 
@@ -108,13 +108,18 @@ impl Part {
     /// assert_eq!(Part::Nose.pixels(Crop::Square, 89), [32, 57, 38, 63]);
     /// ```
     pub fn pixels(self, crop: Crop, size: usize) -> [usize; 4] {
+        // In whole numbers: a rounded share could reach into the next pixel.
         let (from, to) = rows(crop);
+        let (from, shown) = (from as usize, (to - from) as usize);
         let [left, right, top, bottom] = self.corners();
-        let size = size as f32;
-        let column = |x: f32| (x / COLUMNS * size).clamp(0., size);
-        let row = |y: f32| ((y - from) / (to - from) * size).clamp(0., size);
-        let ends = [column(left), column(right), row(top), row(bottom)];
-        [ends[0].floor(), ends[1].ceil(), ends[2].floor(), ends[3].ceil()].map(|end| end as usize)
+        let row = |y: usize| (y.max(from) - from).min(shown) * size;
+        let columns = COLUMNS as usize;
+        [
+            left * size / columns,
+            (right * size).div_ceil(columns),
+            row(top) / shown,
+            row(bottom).div_ceil(shown),
+        ]
     }
 }
 

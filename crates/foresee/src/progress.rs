@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use crate::ranks;
+
 /// How often a line is written where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(30);
 
@@ -122,6 +124,9 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub fn new(title: &str, unit: Unit, total: usize, done: usize) -> Self {
+        if ranks::number() > 0 {
+            return Self::hidden();
+        }
         let style =
             ProgressStyle::with_template("{prefix} {wide_bar} {amount}, {pace}, {eta} left {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar())

@@ -1,5 +1,5 @@
-//! The processes that work together on one command, started by `mpirun`. The first, rank 0, does the
-//! command; the others follow what it tells them.
+//! The processes that work together on one command, started by `mpirun`. The first, rank 0, does
+//! the command; the others follow what it tells them.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -65,9 +65,19 @@ pub(crate) fn world() -> Rc<World> {
     WORLD.with(|world| world.borrow().clone())
 }
 
+/// The number of this process, from 0.
+pub(crate) fn number() -> usize {
+    world().rank()
+}
+
+/// How many processes there are.
+pub(crate) fn count() -> usize {
+    world().size()
+}
+
 /// Whether this process has others beside it.
 pub(crate) fn is_several() -> bool {
-    world().size() > 1
+    count() > 1
 }
 
 /// Ends the connection of this process to the others when it is dropped; but not in a panic, after

@@ -5,7 +5,8 @@
 //! step of the paper's network such sums took a tenth of the time.
 
 pub use crate::conv::{
-    ConvGradients, conv2d_channels_last as conv2d, conv2d_gradients_channels_last as conv2d_gradients,
+    ConvGradients, conv2d_channels_last as conv2d,
+    conv2d_gradients_channels_last as conv2d_gradients,
 };
 pub use crate::heads::{
     LossOfMeans, PooledWithGradients, attention_heads_channels_last as attention_heads,
@@ -13,7 +14,6 @@ pub use crate::heads::{
 };
 pub use crate::moments::channel_moments_channels_last as channel_moments;
 pub use crate::norm::{
-    NormOfBatch, NormSums,
-    norm_leaky_relu_channels_last as norm_leaky_relu,
+    NormOfBatch, NormSums, norm_leaky_relu_channels_last as norm_leaky_relu,
     scale_shift_leaky_relu_channels_last as scale_shift_leaky_relu,
 };

@@ -3,6 +3,8 @@
 
 use candle_core::{DType, Tensor};
 
+use crate::error::{Error, Result};
+
 /// Whether the CPU's kernels can take these tensors: `f32` in the CPU's memory.
 pub(crate) fn cpu_kernel_takes(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|t| t.device().is_cpu() && t.dtype() == DType::F32)
@@ -15,4 +17,12 @@ pub(crate) fn kernel_takes(tensors: &[&Tensor]) -> bool {
         return true;
     }
     cpu_kernel_takes(tensors)
+}
+
+/// Refuses tensors that are not `f32` on the CPU.
+pub(crate) fn cpu_floats(operation: &'static str, tensors: &[&Tensor]) -> Result<()> {
+    match cpu_kernel_takes(tensors) {
+        true => Ok(()),
+        false => Err(Error::CpuOnly { operation }),
+    }
 }

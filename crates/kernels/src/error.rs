@@ -1,7 +1,5 @@
 use candle_core::{Shape, Tensor};
 
-use crate::dispatch::cpu_kernel_takes;
-
 /// What can go wrong when an operation of this crate is called.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -162,13 +160,5 @@ pub(crate) fn floats(operation: &'static str, tensors: &[&Tensor]) -> Result<()>
     match tensors.iter().find(|t| !t.dtype().is_float()) {
         Some(t) => Err(Error::Type { operation, got: t.dtype().as_str() }),
         None => Ok(()),
-    }
-}
-
-/// Refuses tensors that are not `f32` on the CPU.
-pub(crate) fn cpu_floats(operation: &'static str, tensors: &[&Tensor]) -> Result<()> {
-    match cpu_kernel_takes(tensors) {
-        true => Ok(()),
-        false => Err(Error::CpuOnly { operation }),
     }
 }

@@ -4,8 +4,8 @@ use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::dispatch::kernel_takes;
-use crate::error::{Result, cpu_floats, floats, shape};
+use crate::dispatch::{cpu_floats, kernel_takes};
+use crate::error::{Result, floats, shape};
 use crate::isa::Instructions;
 use crate::layout::{to_channels_first, to_channels_last};
 use crate::moments::{Moments, ROWS};

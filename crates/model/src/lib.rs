@@ -41,6 +41,4 @@ pub use network::{Network, Output};
 pub use optimizer::{AdamW, AdamWConfig};
 pub use reconstruction::Reconstruction;
 pub use schedule::one_cycle;
-pub use train::{
-    Batch, Pass, Position, SharedBatch, SharedPass, StepReport, Trainable, Trainer,
-};
+pub use train::{Batch, Pass, Position, SharedBatch, SharedPass, StepReport, Trainable, Trainer};

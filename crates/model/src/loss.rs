@@ -136,9 +136,7 @@ impl LossOfPart<'_> {
         let masks = &output.mask_means;
         let of_mean = match sparsity {
             Sparsity::Sum => output.pixels as f64 / images as f64,
-            Sparsity::Mean => {
-                labels.dim(0)? as f64 / (images * masks.elem_count().max(1)) as f64
-            }
+            Sparsity::Mean => labels.dim(0)? as f64 / (images * masks.elem_count().max(1)) as f64,
         };
         let sparsity = (masks.sum_all()? * (of_mean * lambda))?;
         Ok(Loss { total: (&classification + &sparsity)?, classification, sparsity })

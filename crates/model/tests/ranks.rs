@@ -31,9 +31,8 @@ fn trainer(config: TrainConfig) -> Result<Trainer> {
 /// Images and labels of a step, always the same.
 fn batch(step: usize, images: usize, size: usize) -> Result<(Tensor, Tensor)> {
     let mut rng = ChaCha8Rng::seed_from_u64(step as u64);
-    let mut draw = |count: usize| -> Vec<f32> {
-        (0..count).map(|_| rng.random_range(-1f32..1.)).collect()
-    };
+    let mut draw =
+        |count: usize| -> Vec<f32> { (0..count).map(|_| rng.random_range(-1f32..1.)).collect() };
     let pixels = draw(images * 3 * size * size);
     let labels: Vec<f32> =
         draw(images * 3).into_iter().map(|v| if v > 0. { 1. } else { 0. }).collect();
@@ -44,13 +43,16 @@ fn batch(step: usize, images: usize, size: usize) -> Result<(Tensor, Tensor)> {
     ))
 }
 
+/// The reports of some steps, and the bits of all tensors after them.
+type Trained = (Vec<StepReport>, HashMap<String, Vec<u32>>);
+
 /// Some steps on batches of 10 images of 9 pixels.
 fn train(
     ranks: &dyn Communicator,
     micro_batch: usize,
     steps: usize,
     config: &TrainConfig,
-) -> Result<(Vec<StepReport>, HashMap<String, Vec<u32>>)> {
+) -> Result<Trained> {
     let mut trainer = trainer(config.clone())?;
     let shared = SharedBatch::new(ranks, 10, micro_batch);
     let own = shared.images();

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 /// is predicted to be present if its logit is above 0; or each image has one of K classes, and the
 /// one with the largest logit is predicted.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tally {
     /// Correctly classified images of each attribute, `[K]`; of images of one class each, the
     /// correctly classified ones, `[1]`.
@@ -75,6 +76,23 @@ impl Tally {
             self.by_image.push(row.iter().map(|&c| f32::from(c)).sum::<f32>() / row.len() as f32);
         }
         Ok(())
+    }
+
+    /// Puts the images of another tally behind these.
+    ///
+    /// ```
+    /// use foresee_perturb::Tally;
+    ///
+    /// let mut tally = Tally { correct: vec![1, 0], by_image: vec![0.5], ranks: vec![] };
+    /// tally.append(Tally { correct: vec![1, 1], by_image: vec![1.], ranks: vec![] });
+    /// assert_eq!(tally.by_attribute(), [1., 0.5]);
+    /// assert_eq!(tally.by_image, [0.5, 1.]);
+    /// ```
+    pub fn append(&mut self, other: Self) {
+        self.correct.resize(self.correct.len().max(other.correct.len()), 0);
+        self.correct.iter_mut().zip(&other.correct).for_each(|(sum, more)| *sum += more);
+        self.by_image.extend(other.by_image);
+        self.ranks.extend(other.ranks);
     }
 
     fn add_classes(&mut self, logits: &Tensor, classes: &Tensor) -> Result<()> {

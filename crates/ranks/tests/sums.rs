@@ -6,7 +6,8 @@ use proptest::prelude::*;
 /// Values of a micro-batch whose sum depends on the order.
 fn part(seed: u64, micro_batch: usize, length: usize) -> Vec<f32> {
     let value = |i: usize| {
-        let bits = (seed ^ (micro_batch as u64) << 32 ^ i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let bits =
+            (seed ^ (micro_batch as u64) << 32 ^ i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let exponent = (bits >> 60) as i32 - 8;
         ((bits >> 20) as u32 as f32 / u32::MAX as f32 - 0.5) * 2f32.powi(2 * exponent)
     };

@@ -39,7 +39,6 @@ mod transform;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use foresee_ranks::Communicator;
 
 pub use self::environment::ENVIRONMENT;
 use self::environment::HUB_ENVIRONMENT;
@@ -53,7 +52,7 @@ use crate::output::say;
 use crate::program::set_program;
 use crate::progress;
 use crate::ranks;
-use crate::stages::train;
+use crate::stages::follow::{dismiss, follow};
 
 /// What the program does, in a sentence.
 pub const ABOUT: &str = "Reproduces \"New Perspective of Interpretability of Deep Neural \
@@ -278,13 +277,13 @@ pub fn main() -> ExitCode {
 /// the only process.
 fn run_on_ranks(command: Command) -> Result<()> {
     let _connected = ranks::connect()?;
-    if ranks::world().rank() == 0 {
+    if ranks::number() == 0 {
         let done = run(command);
-        train::dismiss()?;
+        dismiss()?;
         return done;
     }
-    if let Err(e) = train::follow() {
-        tracing::error!("rank {} on {}: {e:#}", ranks::world().rank(), ranks::host());
+    if let Err(e) = follow() {
+        tracing::error!("rank {} on {}: {e:#}", ranks::number(), ranks::host());
         // Others may wait for this one: without its goodbye MPI ends them.
         std::process::exit(exit_status::of(&e).into());
     }

@@ -3,11 +3,14 @@
 pub(crate) mod adopt;
 pub(crate) mod attribute;
 pub(crate) mod figures;
+pub(crate) mod follow;
+mod jobs;
 pub(crate) mod judge;
 pub(crate) mod measure;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod prune;
+mod shared;
 pub(crate) mod train;
 pub(crate) mod transform;
 

@@ -1,11 +1,11 @@
 //! Stage `prune`: plans of semantic channel pruning and accuracy over the number of pruned channels
 //! (Figure 7).
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use foresee_celeba::{Batch, CelebA, Split};
 use foresee_model::{Network, majority_accuracy};
 use foresee_perturb::{
-    ChannelStatistics, PruneCurve, PruneInputs, PruneStudy, Tally, prune_curves,
+    ChannelStatistics, PruneCurve, PruneInputs, PrunePlan, PruneStudy, Tally, prune_curves,
 };
 
 use crate::artifacts::{
@@ -15,8 +15,9 @@ use crate::artifacts::{
 use crate::error::Result;
 use crate::faces;
 use crate::progress::{Progress, Unit, counted};
-use crate::run::{Inputs, Outputs, Run, Stage};
+use crate::run::{Inputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
+use crate::stages::shared;
 
 const FORMAT: u32 = 4;
 
@@ -36,9 +37,14 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let data = session.data(run)?;
         let trained = session.trained(run)?;
         let counts = PruneStudy::counts(trained.network.config().channels, config.prune.step);
-        let curves = curves(outputs, &trained.network, &counts)?;
+        let (plans, curves) = curves(run, &trained.network, &counts)?;
+        for plan in &plans {
+            let file = SemanticPlan::path(plan.victim);
+            outputs.write_frame(file, SemanticPlan::new(plan).to_frame()?)?;
+        }
         let test = faces::first(data.split(Split::Test)?, config.prune.images);
-        let tallies = measure(trained, data, &test, &curves, &session.device)?;
+        let count = || Ok(vec![measure(trained, data, &test, &curves, session)?]);
+        let tallies = shared::tallies(Stage::Prune, run, session, count)?.swap_remove(0);
         let in_train = data.frequencies(&data.split(Split::Train)?);
         let majority = majority_accuracy(&in_train, &data.frequencies(&test));
         let points = Points { curves: &curves, counts: &counts, tallies: &tallies };
@@ -47,18 +53,29 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     })
 }
 
-/// The curves that are measured. The semantic plans are written.
-fn curves(outputs: &mut Outputs, network: &Network, counts: &[usize]) -> Result<Vec<PruneCurve>> {
-    let run = outputs.run();
+/// What another rank counts of the stage.
+pub(super) fn count_share(run: &Run, session: &Session) -> Result<Vec<Vec<Tally>>> {
+    let config = &run.manifest.config;
+    let trained = session.trained(run)?;
+    let data = session.data(run)?;
+    let counts = PruneStudy::counts(trained.network.config().channels, config.prune.step);
+    let (_, curves) = curves(run, &trained.network, &counts)?;
+    let test = faces::first(data.split(Split::Test)?, config.prune.images);
+    measure(trained, data, &test, &curves, session)
+}
+
+/// The semantic plans, and all curves that are measured.
+fn curves(
+    run: &Run,
+    network: &Network,
+    counts: &[usize],
+) -> Result<(Vec<PrunePlan>, Vec<PruneCurve>)> {
     let study = study(run);
     let tables = PruneTables::read(run, network, study.takeover)?;
     let inputs = tables.inputs();
     let plans = study.plans(&inputs)?;
-    for plan in &plans {
-        let file = SemanticPlan::path(plan.victim);
-        outputs.write_frame(file, SemanticPlan::new(plan).to_frame()?)?;
-    }
-    Ok(study.curves(&plans, &inputs, counts)?)
+    let curves = study.curves(&plans, &inputs, counts)?;
+    Ok((plans, curves))
 }
 
 /// What the run compares.
@@ -113,14 +130,16 @@ fn mask_gram(network: &Network) -> Result<Vec<Vec<f64>>> {
     Ok(rows.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect())
 }
 
-/// A tally for each curve and number of pruned channels.
+/// A tally for each curve and number of pruned channels, on this rank's share of the faces.
 fn measure(
     trained: &Trained,
     data: &CelebA,
     test: &[usize],
     curves: &[PruneCurve],
-    device: &Device,
+    session: &Session,
 ) -> Result<Vec<Vec<Tally>>> {
+    let device = &session.device;
+    let test = shared::own(test, BATCH, session);
     let networks: usize = curves.iter().map(|curve| curve.cuts.len()).sum();
     let progress = Progress::new("pruning", Unit::Images, test.len(), 0);
     let batches = data.batches_in_order(test, &trained.preprocessing, BATCH);

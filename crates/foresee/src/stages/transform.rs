@@ -1,6 +1,7 @@
 //! Stage `transform`: accuracy under input noise with transformed masks (Figure 8).
 
-use candle_core::{Device, Tensor};
+use anyhow::Context;
+use candle_core::Tensor;
 use foresee_celeba::{Batch, CelebA, Split};
 use foresee_perturb::{Curve, Noise, Tally, ToneCurve, ValidationChoice, transform_grid};
 
@@ -13,6 +14,7 @@ use crate::faces;
 use crate::progress::{Progress, Unit, counted};
 use crate::run::{Inputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
+use crate::stages::shared;
 
 const FORMAT: u32 = 4;
 
@@ -34,39 +36,74 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     run.stage(&inputs, |outputs| {
         let run = outputs.run();
         let data = session.data(run)?;
-        let sweep = Sweep {
-            settings: &config.transform,
-            curves: with_identity(&config.transform.curves),
-            seed,
-            trained: session.trained(run)?,
-            data,
-            device: &session.device,
+        let sweep = Sweep::new(run, session)?;
+        let count = || sweep.measure();
+        let mut tallies = shared::tallies(Stage::Transform, run, session, count)?.into_iter();
+        let mut grids = sweep.splits()?.into_iter().zip(&mut tallies);
+        let mut grid = || {
+            let ((_, faces), tallies) = grids.next()?;
+            Some(Grid { sigmas: &config.transform.sigmas, curves: &sweep.curves, faces, tallies })
         };
-        let test = sweep.measure(Split::Test, config.transform.images)?;
+        let test = grid().context("there is a test split")?;
         outputs.write(&test.table())?;
         outputs.write(&test.by_image(data))?;
-        // The paper's split has no validation faces.
-        if config.transform.validation > 0 && data.split(Split::Val).is_ok() {
-            let val = sweep.measure(Split::Val, config.transform.validation)?;
+        if let Some(val) = grid() {
             outputs.write(&choices(&val, &test)?)?;
         }
         Ok(())
     })
 }
 
-/// What is measured on the faces of a split.
+/// What another rank counts of the stage.
+pub(super) fn count_share(run: &Run, session: &Session) -> Result<Vec<Vec<Vec<Tally>>>> {
+    Sweep::new(run, session)?.measure()
+}
+
+/// What is measured.
 struct Sweep<'a> {
     settings: &'a Transform,
     curves: Vec<Curve>,
     seed: u64,
     trained: &'a Trained,
     data: &'a CelebA,
-    device: &'a Device,
+    session: &'a Session,
 }
 
-impl Sweep<'_> {
-    /// Every σ under every curve, on the first `limit` faces of a split.
-    fn measure(&self, split: Split, limit: usize) -> Result<Grid<'_>> {
+impl<'a> Sweep<'a> {
+    fn new(run: &'a Run, session: &'a Session) -> Result<Self> {
+        let settings = &run.manifest.config.transform;
+        Ok(Self {
+            settings,
+            curves: with_identity(&settings.curves),
+            seed: run.manifest.seed,
+            trained: session.trained(run)?,
+            data: session.data(run)?,
+            session,
+        })
+    }
+
+    /// The splits that are measured on, and their faces: the test split, and the validation split
+    /// if there is one.
+    fn splits(&self) -> Result<Vec<(Split, Vec<usize>)>> {
+        let Transform { images, validation, .. } = *self.settings;
+        let test = faces::first(self.data.split(Split::Test)?, images);
+        let mut splits = vec![(Split::Test, test)];
+        // The paper's split has no validation faces.
+        if let (1.., Ok(val)) = (validation, self.data.split(Split::Val)) {
+            splits.push((Split::Val, faces::first(val, validation)));
+        }
+        Ok(splits)
+    }
+
+    /// For each split every σ under every curve, on this rank's share of its faces.
+    fn measure(&self) -> Result<Vec<Vec<Vec<Tally>>>> {
+        let of_split = |(split, faces): (Split, Vec<usize>)| {
+            self.measure_on(split, shared::own(&faces, BATCH, self.session))
+        };
+        self.splits()?.into_iter().map(of_split).collect()
+    }
+
+    fn measure_on(&self, split: Split, faces: &[usize]) -> Result<Vec<Vec<Tally>>> {
         let card = &self.trained.card;
         let curves: Vec<&dyn ToneCurve> =
             self.curves.iter().map(|curve| curve as &dyn ToneCurve).collect();
@@ -77,24 +114,23 @@ impl Sweep<'_> {
             deviation: card.deviation.to_vec(),
             seed: self.seed,
         };
-        let faces = faces::first(self.data.split(split)?, limit);
         let title = format!("transforming, {} faces", split.id());
         let progress = Progress::new(&title, Unit::Images, faces.len(), 0);
         let count = self.settings.sigmas.len() * curves.len();
         let each = || format!("each with {count} settings");
         let size =
             |batch: &foresee_celeba::Result<Batch>| batch.as_ref().map_or(0, |b| b.faces.len());
-        let batches = self.data.batches_in_order(&faces, &self.trained.preprocessing, BATCH);
+        let batches = self.data.batches_in_order(faces, &self.trained.preprocessing, BATCH);
+        let device = &self.session.device;
         let batches = counted(batches, &progress, size, each).map(
             |batch| -> Result<(Tensor, Tensor, Vec<usize>)> {
                 let batch = batch?;
-                let images = batch.images.to_device(self.device)?;
-                Ok((images, batch.labels.to_device(self.device)?, batch.faces))
+                let images = batch.images.to_device(device)?;
+                Ok((images, batch.labels.to_device(device)?, batch.faces))
             },
         );
         let sigmas = &self.settings.sigmas;
-        let tallies = transform_grid(&self.trained.network, &noise, sigmas, &curves, batches)?;
-        Ok(Grid { sigmas, curves: &self.curves, faces, tallies })
+        transform_grid(&self.trained.network, &noise, sigmas, &curves, batches)
     }
 }
 

@@ -10,8 +10,8 @@ use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Shape, Tensor};
 
 use self::geometry::Geometry;
 use self::weight_gradient::WeightGradients;
-use crate::dispatch::kernel_takes;
-use crate::error::{Result, cpu_floats, shape};
+use crate::dispatch::{cpu_floats, kernel_takes};
+use crate::error::{Result, shape};
 use crate::factor::{Precision, with_factors};
 use crate::isa::Instructions;
 use crate::layout::{to_channels_first, to_channels_last};

@@ -1,5 +1,5 @@
-//! The extractor in training on a batch that is cut into micro-batches. Batch norm has the moments of
-//! the whole batch, and its gradient the sums over it; both come together from all ranks.
+//! The extractor in training on a batch that is cut into micro-batches. Batch norm has the moments
+//! of the whole batch, and its gradient the sums over it; both come together from all ranks.
 
 use candle_core::{Device, Tensor, Var};
 use foresee_kernels::channels_last::{self, ConvGradients, NormOfBatch, NormSums};

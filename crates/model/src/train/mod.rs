@@ -1,8 +1,10 @@
 //! Training: one optimizer step at a time, from the start or from a checkpoint.
 
 mod checkpoint;
+mod of_heads;
 mod pass;
 mod shared;
+mod shared_batch;
 mod sleep;
 mod trainable;
 
@@ -11,8 +13,8 @@ use candle_core::{DType, Result as CandleResult, Tensor};
 use foresee_kernels::moving_average;
 use serde::{Deserialize, Serialize};
 
-pub use self::shared::{SharedBatch, SharedPass};
-pub use self::trainable::{Batch, Pass, Trainable};
+pub use self::shared_batch::SharedBatch;
+pub use self::trainable::{Batch, Pass, SharedPass, Trainable};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::network::Network;
@@ -240,10 +242,10 @@ impl<N: Trainable> Trainer<N> {
     /// The first tensor whose gradient has a value that is not finite.
     fn broken_gradient(&self, gradients: &GradStore) -> Result<Option<String>> {
         for (name, var) in self.network.trainable() {
-            if let Some(gradient) = gradients.get(var) {
-                if !is_finite(gradient)? {
-                    return Ok(Some(name));
-                }
+            if let Some(gradient) = gradients.get(var)
+                && !is_finite(gradient)?
+            {
+                return Ok(Some(name));
             }
         }
         Ok(None)

@@ -1,87 +1,19 @@
 //! The pass of a step on a batch that ranks share. The batch is cut into micro-batches of a fixed
-//! size; what each adds to the gradients is added up in one fixed tree over them. So the bits depend
-//! on the size of a micro-batch, and not on who computed which.
+//! size; what each adds to the gradients is added up in one fixed tree over them. So the bits
+//! depend on the size of a micro-batch, and not on who computed which.
 
 use std::ops::Range;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
-use foresee_ranks::{Communicator, Shares};
 
-use super::pass::{OfHeads, loss_of_part};
+use super::of_heads::{OfHeads, loss_of_part};
+use super::shared_batch::SharedBatch;
 use super::sleep::{Seen, Sleep};
-use super::trainable::Batch;
+use super::trainable::{Batch, SharedPass};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::network::Network;
-
-/// How ranks share a batch: in micro-batches of a fixed number of images, of which each rank has
-/// neighbouring ones.
-///
-/// ```
-/// use foresee_model::SharedBatch;
-/// use foresee_ranks::Alone;
-///
-/// // 20 images in micro-batches of 8, of which the last has 4.
-/// let shared = SharedBatch::new(&Alone, 20, 8);
-/// assert_eq!(shared.shares().count(), 3);
-/// assert_eq!(shared.images(), 0..20);
-/// ```
-#[derive(Clone, Copy)]
-pub struct SharedBatch<'a> {
-    shares: Shares<'a>,
-    images: usize,
-    micro_batch: usize,
-}
-
-impl<'a> SharedBatch<'a> {
-    /// A batch of `images`, cut into micro-batches of `micro_batch` (at least 1).
-    pub fn new(ranks: &'a dyn Communicator, images: usize, micro_batch: usize) -> Self {
-        let micro_batch = micro_batch.max(1);
-        Self { shares: Shares::new(ranks, images.div_ceil(micro_batch)), images, micro_batch }
-    }
-
-    /// Who has which micro-batch.
-    pub fn shares(&self) -> &Shares<'a> {
-        &self.shares
-    }
-
-    /// The images of the batch that are this rank's.
-    pub fn images(&self) -> Range<usize> {
-        let Range { start, end } = self.shares.own();
-        self.of(start).start..self.of(end).start
-    }
-
-    /// The images of a micro-batch.
-    fn of(&self, micro_batch: usize) -> Range<usize> {
-        let place = |n: usize| (n * self.micro_batch).min(self.images);
-        place(micro_batch)..place(micro_batch + 1)
-    }
-
-    /// The numbers of images of all micro-batches.
-    fn sizes(&self) -> Vec<usize> {
-        (0..self.shares.count()).map(|n| self.of(n).len()).collect()
-    }
-}
-
-/// What a shared pass computes, of the whole batch.
-#[derive(Debug)]
-pub struct SharedPass {
-    /// L of Eq. 10.
-    pub loss: f32,
-    /// L_b of Eq. 8.
-    pub classification: f32,
-    /// λ‖M‖₁.
-    pub sparsity: f32,
-    /// Share of the labels that were predicted correctly.
-    pub accuracy: f32,
-    /// The mean of all masks.
-    pub mask_mean: f32,
-    /// The gradients of the loss.
-    pub gradients: GradStore,
-    /// How many rows are awake, if the pass looked ([`TrainConfig::sleep`]).
-    pub awake: Option<usize>,
-}
 
 /// What a micro-batch adds to the batch's numbers.
 struct Numbers {
@@ -134,7 +66,7 @@ pub(super) fn pass(
     let (_, _, h, w) = batch.images.dims4()?;
     let images: Vec<Tensor> = of_rank.each(|rows| of_rank.rows(batch.images, rows))?;
     let (z, tape) =
-        network.extractor().forward_shared(&images, &shared.sizes(), [h, w], &shared.shares)?;
+        network.extractor().forward_shared(&images, &shared.sizes(), [h, w], shared.shares())?;
     let awake = look(network, sleep, &z, shared, step)?;
     let (mut parts, mut of_features) = (vec![], vec![]);
     for (place, z) in z.into_iter().enumerate() {
@@ -142,11 +74,12 @@ pub(super) fn pass(
         let labels = of_rank.rows(batch.labels, &rows)?;
         let weights = batch.weights.map(|weights| &weights[rows]);
         let batch = Batch { images: &images[place], labels: &labels, weights };
-        let (part, of_z) = part(network, sleep.as_ref(), z, &batch, shared.images, config)?;
+        let (part, of_z) =
+            part(network, sleep.as_ref(), z, &batch, shared.images_of_all(), config)?;
         parts.push(part);
         of_features.push(of_z);
     }
-    let of_extractor = network.extractor().backward_shared(tape, of_features, &shared.shares)?;
+    let of_extractor = network.extractor().backward_shared(tape, of_features, shared.shares())?;
     for (part, gradients) in parts.iter_mut().zip(of_extractor.of_micro_batches) {
         for (var, gradient) in gradients {
             part.gradients.insert(var, gradient);
@@ -187,8 +120,8 @@ fn add_up(
     let length = NUMBERS + summed.iter().map(|var| var.elem_count()).sum::<usize>();
     let flat = parts.iter().map(|part| flatten(part, &summed, length));
     let flat = flat.collect::<Result<Vec<_>>>()?;
-    let first = shared.shares.own().start;
-    let sum = shared.shares.sum_parts(length, |micro_batch| flat[micro_batch - first].clone())?;
+    let first = shared.shares().own().start;
+    let sum = shared.shares().sum_parts(length, |micro_batch| flat[micro_batch - first].clone())?;
     let (numbers, mut rest) = sum.split_at(NUMBERS);
     // The only way to an empty store.
     let mut gradients = Tensor::new(0f32, &Device::Cpu)?.backward()?;
@@ -201,7 +134,7 @@ fn add_up(
         gradients.insert(var, gradient);
     }
     let [classification, sparsity, correct, masks] = [0, 1, 2, 3].map(|i| numbers[i]);
-    let images = shared.images as f32;
+    let images = shared.images_of_all() as f32;
     Ok(SharedPass {
         loss: classification + sparsity,
         classification,
@@ -244,11 +177,12 @@ fn look(
     let seen = z.iter().map(look).collect::<Result<Vec<_>>>()?;
     let shape = heads.readout_weight.shape();
     let rows = shape.elem_count();
-    let first = shared.shares.own().start;
-    let sum = shared.shares.sum_parts(3 * rows, |micro_batch| seen[micro_batch - first].clone())?;
+    let first = shared.shares().own().start;
+    let sum =
+        shared.shares().sum_parts(3 * rows, |micro_batch| seen[micro_batch - first].clone())?;
     let third = |n: usize| Tensor::from_slice(&sum[n * rows..][..rows], shape, &Device::Cpu);
     let seen = Seen { features: third(0)?, masks: third(1)?, open: third(2)? };
-    sleep.settle(heads, &seen, shared.images)?;
+    sleep.settle(heads, &seen, shared.images_of_all())?;
     Ok(Some(sleep.rows().count()))
 }
 
@@ -269,7 +203,7 @@ impl OfRank {
             let Range { start, end } = shared.of(n);
             start - own.start..end - own.start
         };
-        Ok(Self { micro_batches: shared.shares.own().map(rows).collect() })
+        Ok(Self { micro_batches: shared.shares().own().map(rows).collect() })
     }
 
     fn each<T>(&self, of: impl FnMut(&Range<usize>) -> Result<T>) -> Result<Vec<T>> {

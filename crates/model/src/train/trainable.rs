@@ -5,7 +5,7 @@ use candle_core::{Tensor, Var};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::shared::{SharedBatch, SharedPass};
+use super::shared_batch::SharedBatch;
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::loss::Loss;
@@ -181,6 +181,25 @@ pub struct Pass {
     pub loss: Loss,
     /// The mean of all masks, a scalar.
     pub mask_mean: Tensor,
+    /// The gradients of the loss.
+    pub gradients: GradStore,
+    /// How many rows are awake, if the pass looked ([`TrainConfig::sleep`]).
+    pub awake: Option<usize>,
+}
+
+/// What a shared pass computes, of the whole batch.
+#[derive(Debug)]
+pub struct SharedPass {
+    /// L of Eq. 10.
+    pub loss: f32,
+    /// L_b of Eq. 8.
+    pub classification: f32,
+    /// λ‖M‖₁.
+    pub sparsity: f32,
+    /// Share of the labels that were predicted correctly.
+    pub accuracy: f32,
+    /// The mean of all masks.
+    pub mask_mean: f32,
     /// The gradients of the loss.
     pub gradients: GradStore,
     /// How many rows are awake, if the pass looked ([`TrainConfig::sleep`]).

@@ -1,31 +1,21 @@
 //! The other ranks' part of a training: they read their share of each batch, and make each step
 //! together with rank 0, which alone writes files.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use candle_core::Device;
 use foresee_celeba::{BatchOptions, CelebA, Split};
 use foresee_files::write_atomic;
 use foresee_model::{Network, Trainable, Trainer};
-use serde::{Deserialize, Serialize};
 
+use super::batches::{batch_options, images_and_labels};
 use super::together::Together;
-use super::training::{batch_options, images_and_labels};
 use super::trainer_of_paper;
 use crate::error::Result;
 use crate::faces;
-use crate::interrupt::Patience;
 use crate::ranks;
 use crate::run::{Manifest, Run};
-
-/// What rank 0 tells the others.
-#[derive(Serialize, Deserialize)]
-enum Job {
-    /// Train with it. The bytes of a checkpoint follow; none if it begins.
-    Train { manifest: Box<Manifest>, folder: PathBuf },
-    /// The command is done.
-    End,
-}
+use crate::stages::jobs::Job;
 
 /// The name of a checkpoint that is sent.
 const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -37,7 +27,7 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 pub(super) fn call<N: Trainable>(run: &Run, trainer: &Trainer<N>) -> Result<()> {
     let manifest = Box::new(run.manifest.clone());
     let folder = std::path::absolute(run.folder())?;
-    ranks::tell(&Job::Train { manifest, folder })?;
+    Job::Train { manifest, folder }.tell()?;
     if ranks::is_several() {
         ranks::send_bytes(&checkpoint(trainer)?)?;
     }
@@ -54,29 +44,10 @@ fn checkpoint<N: Trainable>(trainer: &Trainer<N>) -> Result<Vec<u8>> {
     Ok(std::fs::read(path)?)
 }
 
-/// Tells the other ranks that the command is done.
-pub(crate) fn dismiss() -> Result<()> {
-    ranks::tell(&Job::End)
-}
-
-/// Does what rank 0 tells, until its command is done.
-pub(crate) fn follow() -> Result<()> {
-    // Rank 0 decides what a signal means.
-    let _patience = Patience::begin();
-    loop {
-        match ranks::hear()? {
-            Job::End => return Ok(()),
-            Job::Train { manifest, folder } => {
-                let checkpoint = ranks::receive_bytes()?;
-                let prepared = Follower::new(*manifest, folder, &checkpoint);
-                // Rank 0 has learned of an error, and tells it.
-                let Ok(mut follower) = ranks::agree(prepared) else { continue };
-                if let Err(e) = follower.train() {
-                    tracing::debug!("the training ended: {e:#}");
-                }
-            }
-        }
-    }
+/// Takes part in the training of a run.
+pub(crate) fn follow(manifest: Manifest, folder: &Path) -> Result<()> {
+    let checkpoint = ranks::receive_bytes()?;
+    ranks::agree(Follower::new(manifest, folder, &checkpoint))?.train()
 }
 
 /// A rank in a training that is not the first.
@@ -89,9 +60,9 @@ struct Follower {
 }
 
 impl Follower {
-    fn new(manifest: Manifest, folder: PathBuf, checkpoint: &[u8]) -> Result<Self> {
+    fn new(manifest: Manifest, folder: &Path, checkpoint: &[u8]) -> Result<Self> {
         let config = &manifest.config;
-        let data = faces::reopen(&manifest.data, &folder, config.data.split)?;
+        let data = faces::reopen(&manifest.data, folder, config.data.split)?;
         let train = faces::first(data.split(Split::Train)?, config.train.limit);
         let batches = (train.len() / config.train.batch_size).max(1);
         let device = Device::Cpu;

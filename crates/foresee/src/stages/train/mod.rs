@@ -1,6 +1,7 @@
 //! Stage `train`: faces → `model.safetensors`, the history of the training, accuracies.
 
 mod baseline;
+mod batches;
 mod checkpoints;
 mod classifier;
 mod face_tracer;
@@ -15,7 +16,7 @@ use foresee_model::{Metrics, ModelCard, Network, Predictions, Trainer, majority_
 
 pub(crate) use self::classifier::{Answers, Classifier, answer};
 pub(crate) use self::face_tracer::answers as face_tracer_answers;
-pub(crate) use self::follower::{dismiss, follow};
+pub(crate) use self::follower::follow;
 pub(crate) use self::training::{MemoryNeed, VALIDATION_FACES};
 use self::training::{Training, report_memory};
 use crate::artifacts::{Accuracy, AttributeAccuracy};

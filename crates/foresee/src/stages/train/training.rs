@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
-use foresee_celeba::{Batch, BatchOptions, Cache, CelebA, Split};
-use foresee_model::{Network, Position, Trainer};
+use candle_core::Device;
+use foresee_celeba::{BatchOptions, Cache, CelebA, Split};
+use foresee_model::{Network, Trainer};
 
+use super::batches::{batch_options, images_and_labels};
 use super::checkpoints::{self, Clock};
 use super::classifier::{Classifier, answer};
 use super::follower;
@@ -17,7 +18,7 @@ use crate::faces;
 use crate::interrupt::Patience;
 use crate::memory::{Available, available_memory};
 use crate::progress::{Progress, Unit};
-use crate::run::{Manifest, Run};
+use crate::run::Run;
 use crate::session::images_of;
 
 /// Validation faces that each epoch is judged on.
@@ -188,36 +189,6 @@ impl<'a, N: Classifier> Training<'a, N> {
     fn save(&mut self) -> Result<()> {
         self.clock.save(self.run, &self.trainer, &self.history)
     }
-}
-
-/// Images of the epoch under way, from the next batch on, of so many training faces.
-pub(super) fn batch_options<N: Classifier>(
-    manifest: &Manifest,
-    faces: usize,
-    trainer: &Trainer<N>,
-) -> BatchOptions {
-    let config = &manifest.config;
-    let Position { epoch, batch, .. } = trainer.position();
-    BatchOptions {
-        crop: config.data.crop,
-        image_size: config.data.image_size,
-        batch_size: config.train.batch_size,
-        shuffle: Some((manifest.seed, epoch as u64)),
-        flip: config.train.flip,
-        smallest_crop: config.train.crop,
-        drop_last: faces > config.train.batch_size,
-        skip: batch,
-        ..Default::default()
-    }
-}
-
-/// What a step is made on.
-pub(super) fn images_and_labels(
-    batch: foresee_celeba::Result<Batch>,
-    device: &Device,
-) -> Result<(Tensor, Tensor)> {
-    let batch = batch?;
-    Ok((batch.images.to_device(device)?, batch.labels.to_device(device)?))
 }
 
 /// Bytes that the stages after training need at least: drawing figures took 0.22 GB in a smoke run.
