@@ -23,7 +23,7 @@ fn commit() -> String {
         let output = Command::new("git").arg("-C").arg(&root).args(arguments).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    // In a linked worktree it lies elsewhere. Cargo would take a file that is not there for changed.
+    // A linked worktree has it elsewhere. Cargo would take what is not there for changed.
     let log = git(&["rev-parse", "--git-path", "logs/HEAD"]).map(|path| root.join(path));
     if let Some(log) = log.filter(|log| log.exists()) {
         println!("cargo:rerun-if-changed={}", log.display());

@@ -168,7 +168,7 @@ fn of_two_processes_on_two_mounts_one_makes_the_run() -> AnyResult {
     let place = Place::new()?;
     let shared = place.path("shared");
     std::fs::create_dir(&shared)?;
-    let probe = through_mount(&Command::new("true").current_dir("/"), &shared, &place.path("a"));
+    let probe = through_mount(Command::new("true").current_dir("/"), &shared, &place.path("a"));
     if !probe?.status().is_ok_and(|status| status.success()) {
         println!("skipped: this process may not mount");
         return Ok(());

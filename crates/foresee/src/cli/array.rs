@@ -15,7 +15,7 @@ const TASK: &str = "SLURM_ARRAY_TASK_ID";
 
 #[derive(Args)]
 pub struct ArrayArgs {
-    /// Print the runs by their numbers, from 0 on, with what is done and what failed; write nothing.
+    /// Print the runs by their numbers, from 0 on: what is done, and what failed. Write nothing.
     #[arg(long)]
     pub list: bool,
     /// Make only the run of this number of the list, and no analysis: for array jobs. Without a

@@ -12,6 +12,7 @@ mod regions;
 mod variants;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -108,9 +109,9 @@ impl Request<'_> {
         let variants = self.study.variants.iter().zip(self.configs);
         for (_, config) in variants.filter(|(variant, _)| !variant.synthetic) {
             let rule = config.data.split;
-            if !hashes.contains_key(&rule) {
+            if let Entry::Vacant(hash) = hashes.entry(rule) {
                 let (_, record) = faces::open(self.celeba, rule, None, &[])?;
-                hashes.insert(rule, record.sha256);
+                hash.insert(record.sha256);
             }
         }
         Ok(hashes)
