@@ -263,7 +263,12 @@ struct Draft {
 }
 
 fn draft(folder: &Path, content: &str) -> std::io::Result<Draft> {
-    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    // Other users of a shared folder read it.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
     file.write_all(content.as_bytes())?;
     // Other hosts see what has come to the server.
     file.as_file().sync_all()?;
@@ -372,6 +377,19 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path())?.count(), 0);
         drop(Claim::take(folder.path())?);
         assert_eq!(working_process(folder.path()), None);
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn other_users_may_read_a_claim_as_any_file() -> Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir()?;
+        let _claim = Claim::take(folder.path())?;
+        let plain = folder.path().join("plain");
+        std::fs::write(&plain, "")?;
+        let [claim, plain] = [folder.path().join(FILE), plain].map(std::fs::metadata);
+        assert_eq!(claim?.permissions().mode(), plain?.permissions().mode());
         Ok(())
     }
 
