@@ -64,6 +64,17 @@ fn shells_complete_commands_options_and_values() -> AnyResult {
 }
 
 #[test]
+fn several_processes_of_mpi_are_refused_by_a_program_without_it() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run");
+    let arguments = ["reproduce", "--profile", "smoke", "--out", text(&out)?];
+    let reason = "MPI started 2 processes of this program, but it was built without MPI";
+    refused(&xtask(&arguments, &[("OMPI_COMM_WORLD_SIZE", "2")])?, reason);
+    assert!(!out.exists());
+    Ok(())
+}
+
+#[test]
 fn every_command_has_a_page() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("man1");

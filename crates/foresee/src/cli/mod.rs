@@ -270,24 +270,7 @@ pub enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     set_up("foresee", &cli.global);
-    exit_code(run_on_ranks(cli.command))
-}
-
-/// Runs a command on rank 0 of the processes that `mpirun` started, where the others follow; or on
-/// the only process.
-fn run_on_ranks(command: Command) -> Result<()> {
-    let _connected = ranks::connect()?;
-    if ranks::number() == 0 {
-        let done = run(command);
-        dismiss()?;
-        return done;
-    }
-    if let Err(e) = follow() {
-        tracing::error!("rank {} on {}: {e:#}", ranks::number(), ranks::host());
-        // Others may wait for this one: without its goodbye MPI ends them.
-        std::process::exit(exit_status::of(&e).into());
-    }
-    Ok(())
+    exit_code(run(cli.command))
 }
 
 /// Prepares the process: memory, signals, the log and the threads. It is called before any other
@@ -303,12 +286,28 @@ pub fn set_up(program: &'static str, global: &GlobalArgs) {
     }
 }
 
-/// Runs a command.
+/// Runs a command; of several processes that `mpirun` started, on the first, which the others
+/// follow.
 ///
 /// # Errors
 /// The first error of the command; [`exit_code`] says what it means.
 pub fn run(command: Command) -> Result<()> {
     threads::check()?;
+    let _connected = ranks::connect()?;
+    if ranks::number() == 0 {
+        let done = run_here(command);
+        dismiss()?;
+        return done;
+    }
+    if let Err(e) = follow() {
+        tracing::error!("rank {} on {}: {e:#}", ranks::number(), ranks::host());
+        // Others may wait for this one: without its goodbye MPI ends them.
+        std::process::exit(exit_status::of(&e).into());
+    }
+    Ok(())
+}
+
+fn run_here(command: Command) -> Result<()> {
     match command {
         Command::Reproduce(args) => reproduce::reproduce(&args),
         Command::Train(args) => stage::train(&args),
