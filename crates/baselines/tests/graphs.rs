@@ -1,15 +1,16 @@
 //! Systems as graphs: they can be written as ONNX and read again, and pruned.
 
+mod small;
+
 use candle_core::{Device, Tensor};
 use foresee_baselines::{
-    AbnConfig, Baseline, Depth, LnetsAnetConfig, Maps, MoonConfig, PandaConfig, ResNetConfig,
-    System,
+    AbnConfig, Baseline, Depth, LnetsAnetConfig, Maps, MoonConfig, ResNetConfig, System,
 };
 use foresee_graph::{Graph, Removal};
 
-type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+use small::{SIZE, panda};
 
-const SIZE: usize = 32;
+type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// Small systems, and the sizes of images that their graphs leave open.
 fn systems() -> [(System, Vec<usize>); 6] {
@@ -17,14 +18,7 @@ fn systems() -> [(System, Vec<usize>); 6] {
     let abn = |maps| System::Abn(AbnConfig { resnet: resnet.clone(), maps, residual: true });
     let image_size = [SIZE; 2];
     let moon = MoonConfig { attributes: 2, image_size, width: 2, hidden: 6, ..Default::default() };
-    let panda = PandaConfig {
-        attributes: 2,
-        image_size: SIZE,
-        part_size: 16,
-        width: 8,
-        hidden: 8,
-        ..Default::default()
-    };
+    let panda = panda(2);
     let lnets =
         LnetsAnetConfig { attributes: 2, image_size: SIZE, face_size: 16, width: 4, hidden: 6 };
     let open = vec![SIZE, SIZE];

@@ -1,27 +1,19 @@
 //! Networks that answer by linear support vector machines: what trains them, and what does not.
 
+mod small;
+
 use candle_core::{Device, Tensor};
 use foresee_baselines::{
-    Baseline, FACE_WINDOW, HEAD_WINDOW, LnetsAnetConfig, PandaConfig, Part, ResNetConfig, System,
+    Baseline, FACE_WINDOW, HEAD_WINDOW, LnetsAnetConfig, Part, ResNetConfig, System,
 };
 use foresee_graph::Graph;
 use foresee_model::{Batch, Crop, TrainConfig, Trainable};
 
+use small::{SIZE, panda};
+
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
-const SIZE: usize = 32;
 const FACES: usize = 40;
-
-fn panda() -> PandaConfig {
-    PandaConfig {
-        attributes: 2,
-        image_size: SIZE,
-        part_size: 16,
-        width: 8,
-        hidden: 8,
-        ..Default::default()
-    }
-}
 
 fn lnets_anet() -> LnetsAnetConfig {
     LnetsAnetConfig { attributes: 2, image_size: SIZE, face_size: 32, width: 4, hidden: 16 }
@@ -46,7 +38,7 @@ fn value(graph: &Graph, name: &str, images: &Tensor) -> AnyResult<Tensor> {
 #[test]
 fn machines_take_the_place_of_the_last_layer() -> AnyResult {
     let (images, labels) = faces()?;
-    for system in [System::Panda(panda()), System::LnetsAnet(lnets_anet())] {
+    for system in [System::Panda(panda(2)), System::LnetsAnet(lnets_anet())] {
         let network = Baseline::new(system, 3, &Device::Cpu)?;
         assert!(network.has_machines());
         let features = network.features(&images)?.ok_or("no features")?;
@@ -82,7 +74,7 @@ fn a_network_without_machines_has_none_to_train() -> AnyResult {
 fn no_gradient_flows_from_the_machines_into_the_features() -> AnyResult {
     let (images, _) = faces()?;
     let labels = Tensor::zeros((FACES, 2), candle_core::DType::F32, &Device::Cpu)?;
-    for system in [System::Panda(panda()), System::LnetsAnet(lnets_anet())] {
+    for system in [System::Panda(panda(2)), System::LnetsAnet(lnets_anet())] {
         let gradients = |scale: f64| -> AnyResult<Vec<(String, Vec<f32>)>> {
             let network = Baseline::new(system.clone(), 3, &Device::Cpu)?;
             for (name, var) in network.tensors() {
@@ -122,7 +114,7 @@ fn parts_lie_where_their_corners_say() -> AnyResult {
         }
     }
     // The eyes, 16 by 9 pixels, as 16 by 16: columns stay as they are, and rows lie between.
-    let graph = panda().graph(1, &Device::Cpu)?;
+    let graph = panda(2).graph(1, &Device::Cpu)?;
     let rows: Vec<f32> = (0..3 * SIZE * SIZE).map(|i| (i / SIZE % SIZE) as f32).collect();
     let columns: Vec<f32> = (0..3 * SIZE * SIZE).map(|i| (i % SIZE) as f32).collect();
     let part = |values| -> AnyResult<Vec<Vec<f32>>> {

@@ -1,16 +1,18 @@
 //! Training of the systems: checkpoints, threads, dropout, what is not finite, settings.
 
+mod small;
+
 use candle_core::{DType, Device, Tensor};
 use foresee_baselines::{
-    AbnConfig, Baseline, Depth, LnetsAnetConfig, Maps, MoonConfig, PandaConfig, ResNetConfig,
-    System,
+    AbnConfig, Baseline, Depth, LnetsAnetConfig, Maps, MoonConfig, ResNetConfig, System,
 };
 use foresee_model::{Batch, Error, TrainConfig, Trainable, Trainer};
+
+use small::{SIZE, panda};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 const BATCHES: usize = 3;
-const SIZE: usize = 32;
 
 fn resnet() -> ResNetConfig {
     ResNetConfig { depth: Depth::D18, width: 4, attributes: 3, ..Default::default() }
@@ -29,20 +31,9 @@ fn systems() -> [System; 6] {
         System::Abn(abn(Maps::Attributes)),
         System::Abn(abn(Maps::Shared)),
         System::Moon(moon()),
-        System::Panda(panda()),
+        System::Panda(panda(3)),
         System::LnetsAnet(lnets_anet()),
     ]
-}
-
-fn panda() -> PandaConfig {
-    PandaConfig {
-        attributes: 3,
-        image_size: SIZE,
-        part_size: 16,
-        width: 8,
-        hidden: 8,
-        ..Default::default()
-    }
 }
 
 fn lnets_anet() -> LnetsAnetConfig {

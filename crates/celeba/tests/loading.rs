@@ -75,6 +75,15 @@ fn batches_are_decided_by_seed_and_epoch_alone() -> AnyResult {
     assert!(first[0].0 != pixels(&data, &all, &options(2, 0))?[0].0);
     assert!(first[2..] == pixels(&data, &all, &BatchOptions { skip: 2, ..options(1, 0) })?);
     assert_eq!(pixels(&data, &all, &BatchOptions { drop_last: true, ..options(1, 0) })?.len(), 3);
+    // A share of each batch is those rows of it, also where a batch has fewer.
+    let share = pixels(&data, &all, &BatchOptions { rows: Some(2..5), ..options(1, 0) })?;
+    for (share, whole) in share.iter().zip(&first) {
+        let rows = 2..whole.0.len().min(5);
+        assert_eq!(share.0, whole.0[rows.clone()]);
+        assert!(share.1 == whole.1[rows.start * 768..rows.end * 768]);
+        assert!(share.2 == whole.2[rows.start * 40..rows.end * 40]);
+    }
+    assert_eq!(share.len(), first.len());
     let mut seen: Vec<usize> = first.iter().flat_map(|b| b.0.clone()).collect();
     seen.sort_unstable();
     assert_eq!(seen, all);

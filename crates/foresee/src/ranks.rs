@@ -5,12 +5,14 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use foresee_ranks::{Alone, Communicator, gather_any};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Result, input};
+use crate::error::Result;
+#[cfg(not(feature = "mpi"))]
+use crate::error::input;
 
 thread_local! {
     /// Only the thread that started MPI may use it: for any other thread the process is alone.
@@ -164,9 +166,7 @@ pub(crate) fn agree<T>(own: Result<T>) -> Result<T> {
     let own = own?;
     match all.iter().enumerate().find(|(_, said)| !said.is_empty()) {
         None => Ok(own),
-        Some((rank, said)) => {
-            Err(input(format!("rank {rank} on {}", String::from_utf8_lossy(said))))
-        }
+        Some((rank, said)) => Err(anyhow!("rank {rank} on {}", String::from_utf8_lossy(said))),
     }
 }
 

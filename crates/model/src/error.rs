@@ -109,8 +109,8 @@ pub enum Error {
         expected: usize,
     },
     /// This network cannot be trained by several ranks.
-    #[error("{0} cannot be trained in micro-batches or by several ranks: only the paper's network")]
-    NotShared(&'static str),
+    #[error("only the paper's network can be trained in micro-batches or by several ranks")]
+    NotShared,
     /// Ranks that train together have lost each other.
     #[error(transparent)]
     Ranks(#[from] foresee_ranks::Error),

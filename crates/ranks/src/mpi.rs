@@ -27,16 +27,6 @@ impl World {
             .ok_or(Error::Start("it was started before"))?;
         Ok(Self { communicator: universe.world(), _universe: universe })
     }
-
-    /// Ends all ranks at once with this exit status. For a rank that cannot go on.
-    pub fn abort(&self, status: i32) -> ! {
-        self.communicator.abort(status)
-    }
-
-    /// The name of the host that this rank runs on.
-    pub fn host(&self) -> String {
-        mpi::environment::processor_name().unwrap_or_else(|_| "an unknown host".into())
-    }
 }
 
 /// Counts and places of messages, one behind the other.

@@ -76,8 +76,8 @@ impl<'a> Shares<'a> {
         Ok(rows.map(doubles).collect())
     }
 
-    /// The sum of all micro-batches' vectors, at every rank, in one fixed tree. `own` gives those
-    /// of this rank, `length` values each; it is called once for each, in their order.
+    /// The sum of all micro-batches' vectors, at every rank, in one fixed tree. `own` are those of
+    /// this rank's micro-batches, `length` values each.
     ///
     /// Each rank adds up a slice of the values for all: it sends and receives about twice the size
     /// of the sum.
@@ -86,22 +86,15 @@ impl<'a> Shares<'a> {
     /// If a rank has failed.
     ///
     /// # Panics
-    /// If a vector is of another length.
-    pub fn sum_parts(
-        &self,
-        length: usize,
-        mut own: impl FnMut(usize) -> Vec<f32>,
-    ) -> Result<Vec<f32>> {
-        let mut of_node = |node: Node| {
-            let mut leaf = |node: Node| {
-                (node.size == 1).then(|| {
-                    let values = own(node.first);
-                    assert_eq!(values.len(), length, "vectors of {length} values");
-                    values
-                })
-            };
-            sum(node, self.count, &mut leaf).unwrap_or_else(|| vec![0.; length])
-        };
+    /// If `own` is not of this rank's micro-batches, or a vector is of another length.
+    pub fn sum(&self, length: usize, own: Vec<Vec<f32>>) -> Result<Vec<f32>> {
+        assert_eq!(own.len(), self.own().len(), "a vector for each micro-batch of this rank");
+        assert!(own.iter().all(|part| part.len() == length), "vectors of {length} values");
+        // Each leaf is asked for once, in the order of the micro-batches.
+        let mut own = own.into_iter();
+        let mut leaf = |node: Node| if node.size == 1 { own.next() } else { None };
+        let mut of_node =
+            |node: Node| sum(node, self.count, &mut leaf).unwrap_or_else(|| vec![0.; length]);
         if self.ranks.size() == 1 {
             return Ok(of_node(root(self.count)));
         }

@@ -25,7 +25,9 @@ proptest! {
         ranks in 1usize..9,
     ) {
         let of = |ranks: &dyn Communicator| {
-            Shares::new(ranks, count).sum_parts(length, |i| part(seed, i, length))
+            let shares = Shares::new(ranks, count);
+            let own = shares.own().map(|i| part(seed, i, length)).collect();
+            shares.sum(length, own)
         };
         let alone = of(&Alone).unwrap();
         for sum in on_threads(ranks, of) {

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::bail;
 use candle_core::Device;
-use foresee_perturb::Tally;
 
 use super::jobs::Job;
-use super::{prune, shared, train, transform};
+use super::shared_counts::{Table, take_part};
+use super::{prune, train, transform};
 use crate::error::Result;
 use crate::interrupt::Patience;
 use crate::ranks;
@@ -23,7 +23,7 @@ pub(crate) fn follow() -> Result<()> {
         let done = match ranks::hear()? {
             Job::End => return Ok(()),
             Job::Train { manifest, folder } => train::follow(*manifest, &folder),
-            Job::Count { stage, folder } => shared::take_part(|| count(stage, &folder)),
+            Job::Count { stage, folder } => take_part(|| count(stage, &folder)),
         };
         if let Err(e) = done {
             tracing::debug!("rank {}: {e:#}", ranks::number());
@@ -36,7 +36,7 @@ pub(crate) fn dismiss() -> Result<()> {
     Job::End.tell()
 }
 
-fn count(stage: Stage, folder: &Path) -> Result<Vec<Vec<Vec<Tally>>>> {
+fn count(stage: Stage, folder: &Path) -> Result<Vec<Table>> {
     let run = Run::open(folder)?;
     let session = Session::new(Device::Cpu);
     match stage {

@@ -10,7 +10,7 @@ pub(crate) mod measure;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod prune;
-mod shared;
+mod shared_counts;
 pub(crate) mod train;
 pub(crate) mod transform;
 

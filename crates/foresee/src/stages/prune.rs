@@ -17,7 +17,7 @@ use crate::faces;
 use crate::progress::{Progress, Unit, counted};
 use crate::run::{Inputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
-use crate::stages::shared;
+use crate::stages::shared_counts::{self, Table};
 
 const FORMAT: u32 = 4;
 
@@ -44,7 +44,7 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         }
         let test = faces::first(data.split(Split::Test)?, config.prune.images);
         let count = || Ok(vec![measure(trained, data, &test, &curves, session)?]);
-        let tallies = shared::tallies(Stage::Prune, run, session, count)?.swap_remove(0);
+        let tallies = shared_counts::tallies(Stage::Prune, run, session, count)?.swap_remove(0);
         let in_train = data.frequencies(&data.split(Split::Train)?);
         let majority = majority_accuracy(&in_train, &data.frequencies(&test));
         let points = Points { curves: &curves, counts: &counts, tallies: &tallies };
@@ -54,7 +54,7 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
 }
 
 /// What another rank counts of the stage.
-pub(super) fn count_share(run: &Run, session: &Session) -> Result<Vec<Vec<Tally>>> {
+pub(super) fn count_share(run: &Run, session: &Session) -> Result<Table> {
     let config = &run.manifest.config;
     let trained = session.trained(run)?;
     let data = session.data(run)?;
@@ -137,9 +137,9 @@ fn measure(
     test: &[usize],
     curves: &[PruneCurve],
     session: &Session,
-) -> Result<Vec<Vec<Tally>>> {
+) -> Result<Table> {
     let device = &session.device;
-    let test = shared::own(test, BATCH, session);
+    let test = shared_counts::own(test, BATCH, session);
     let networks: usize = curves.iter().map(|curve| curve.cuts.len()).sum();
     let progress = Progress::new("pruning", Unit::Images, test.len(), 0);
     let batches = data.batches_in_order(test, &trained.preprocessing, BATCH);

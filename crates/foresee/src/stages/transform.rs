@@ -14,7 +14,7 @@ use crate::faces;
 use crate::progress::{Progress, Unit, counted};
 use crate::run::{Inputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
-use crate::stages::shared;
+use crate::stages::shared_counts::{self, Table};
 
 const FORMAT: u32 = 4;
 
@@ -38,7 +38,8 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let data = session.data(run)?;
         let sweep = Sweep::new(run, session)?;
         let count = || sweep.measure();
-        let mut tallies = shared::tallies(Stage::Transform, run, session, count)?.into_iter();
+        let mut tallies =
+            shared_counts::tallies(Stage::Transform, run, session, count)?.into_iter();
         let mut grids = sweep.splits()?.into_iter().zip(&mut tallies);
         let mut grid = || {
             let ((_, faces), tallies) = grids.next()?;
@@ -55,7 +56,7 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
 }
 
 /// What another rank counts of the stage.
-pub(super) fn count_share(run: &Run, session: &Session) -> Result<Vec<Vec<Vec<Tally>>>> {
+pub(super) fn count_share(run: &Run, session: &Session) -> Result<Vec<Table>> {
     Sweep::new(run, session)?.measure()
 }
 
@@ -96,14 +97,14 @@ impl<'a> Sweep<'a> {
     }
 
     /// For each split every σ under every curve, on this rank's share of its faces.
-    fn measure(&self) -> Result<Vec<Vec<Vec<Tally>>>> {
+    fn measure(&self) -> Result<Vec<Table>> {
         let of_split = |(split, faces): (Split, Vec<usize>)| {
-            self.measure_on(split, shared::own(&faces, BATCH, self.session))
+            self.measure_on(split, shared_counts::own(&faces, BATCH, self.session))
         };
         self.splits()?.into_iter().map(of_split).collect()
     }
 
-    fn measure_on(&self, split: Split, faces: &[usize]) -> Result<Vec<Vec<Tally>>> {
+    fn measure_on(&self, split: Split, faces: &[usize]) -> Result<Table> {
         let card = &self.trained.card;
         let curves: Vec<&dyn ToneCurve> =
             self.curves.iter().map(|curve| curve as &dyn ToneCurve).collect();
@@ -139,7 +140,7 @@ struct Grid<'a> {
     sigmas: &'a [f64],
     curves: &'a [Curve],
     faces: Vec<usize>,
-    tallies: Vec<Vec<Tally>>,
+    tallies: Table,
 }
 
 impl Grid<'_> {

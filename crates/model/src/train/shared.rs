@@ -62,18 +62,19 @@ pub(super) fn pass(
     config: &TrainConfig,
     step: usize,
 ) -> Result<SharedPass> {
-    let of_rank = OfRank::new(batch, shared)?;
+    check_share(batch, shared)?;
     let (_, _, h, w) = batch.images.dims4()?;
-    let images: Vec<Tensor> = of_rank.each(|rows| of_rank.rows(batch.images, rows))?;
+    let micro_batches = shared.own_rows();
+    let images = micro_batches.iter().map(|rows| rows_of(batch.images, rows));
+    let images = images.collect::<Result<Vec<_>>>()?;
     let (z, tape) =
         network.extractor().forward_shared(&images, &shared.sizes(), [h, w], shared.shares())?;
     let awake = look(network, sleep, &z, shared, step)?;
     let (mut parts, mut of_features) = (vec![], vec![]);
-    for (place, z) in z.into_iter().enumerate() {
-        let rows = of_rank.micro_batches[place].clone();
-        let labels = of_rank.rows(batch.labels, &rows)?;
+    for ((z, images), rows) in z.into_iter().zip(&images).zip(micro_batches) {
+        let labels = rows_of(batch.labels, &rows)?;
         let weights = batch.weights.map(|weights| &weights[rows]);
-        let batch = Batch { images: &images[place], labels: &labels, weights };
+        let batch = Batch { images, labels: &labels, weights };
         let (part, of_z) =
             part(network, sleep.as_ref(), z, &batch, shared.images_of_all(), config)?;
         parts.push(part);
@@ -120,8 +121,7 @@ fn add_up(
     let length = NUMBERS + summed.iter().map(|var| var.elem_count()).sum::<usize>();
     let flat = parts.iter().map(|part| flatten(part, &summed, length));
     let flat = flat.collect::<Result<Vec<_>>>()?;
-    let first = shared.shares().own().start;
-    let sum = shared.shares().sum_parts(length, |micro_batch| flat[micro_batch - first].clone())?;
+    let sum = shared.shares().sum(length, flat)?;
     let (numbers, mut rest) = sum.split_at(NUMBERS);
     // The only way to an empty store.
     let mut gradients = Tensor::new(0f32, &Device::Cpu)?.backward()?;
@@ -177,40 +177,23 @@ fn look(
     let seen = z.iter().map(look).collect::<Result<Vec<_>>>()?;
     let shape = heads.readout_weight.shape();
     let rows = shape.elem_count();
-    let first = shared.shares().own().start;
-    let sum =
-        shared.shares().sum_parts(3 * rows, |micro_batch| seen[micro_batch - first].clone())?;
+    let sum = shared.shares().sum(3 * rows, seen)?;
     let third = |n: usize| Tensor::from_slice(&sum[n * rows..][..rows], shape, &Device::Cpu);
     let seen = Seen { features: third(0)?, masks: third(1)?, open: third(2)? };
     sleep.settle(heads, &seen, shared.images_of_all())?;
     Ok(Some(sleep.rows().count()))
 }
 
-/// The images of a rank, micro-batch by micro-batch.
-struct OfRank {
-    /// Rows of the rank's tensors.
-    micro_batches: Vec<Range<usize>>,
+/// Refuses tensors that are not this rank's share of the batch.
+fn check_share(batch: &Batch, shared: &SharedBatch) -> Result<()> {
+    let (found, expected) = (batch.images.dim(0)?, shared.images().len());
+    let fits = found == expected && batch.labels.dim(0)? == found;
+    match fits && batch.images.device().is_cpu() {
+        true => Ok(()),
+        false => Err(Error::Share { found, expected }),
+    }
 }
 
-impl OfRank {
-    fn new(batch: &Batch, shared: &SharedBatch) -> Result<Self> {
-        let own = shared.images();
-        let found = batch.images.dim(0)?;
-        if found != own.len() || batch.labels.dim(0)? != found || !batch.images.device().is_cpu() {
-            return Err(Error::Share { found, expected: own.len() });
-        }
-        let rows = |n: usize| {
-            let Range { start, end } = shared.of(n);
-            start - own.start..end - own.start
-        };
-        Ok(Self { micro_batches: shared.shares().own().map(rows).collect() })
-    }
-
-    fn each<T>(&self, of: impl FnMut(&Range<usize>) -> Result<T>) -> Result<Vec<T>> {
-        self.micro_batches.iter().map(of).collect()
-    }
-
-    fn rows(&self, x: &Tensor, rows: &Range<usize>) -> Result<Tensor> {
-        Ok(x.narrow(0, rows.start, rows.len())?)
-    }
+fn rows_of(x: &Tensor, rows: &Range<usize>) -> Result<Tensor> {
+    Ok(x.narrow(0, rows.start, rows.len())?)
 }

@@ -46,8 +46,18 @@ impl<'a> SharedBatch<'a> {
         self.images
     }
 
+    /// For each micro-batch of this rank, its rows in the rank's tensors.
+    pub(crate) fn own_rows(&self) -> Vec<Range<usize>> {
+        let first = self.images().start;
+        let rows = |micro_batch: usize| {
+            let Range { start, end } = self.of(micro_batch);
+            start - first..end - first
+        };
+        self.shares.own().map(rows).collect()
+    }
+
     /// The images of a micro-batch.
-    pub(crate) fn of(&self, micro_batch: usize) -> Range<usize> {
+    fn of(&self, micro_batch: usize) -> Range<usize> {
         let place = |n: usize| (n * self.micro_batch).min(self.images);
         place(micro_batch)..place(micro_batch + 1)
     }

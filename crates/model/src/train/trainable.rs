@@ -150,7 +150,7 @@ pub trait Trainable: Sized {
         _config: &TrainConfig,
         _step: usize,
     ) -> Result<SharedPass> {
-        Err(Error::NotShared("such a network"))
+        Err(Error::NotShared)
     }
 
     /// Which tensor of a step is the first, in the order of the computation, with a value that is

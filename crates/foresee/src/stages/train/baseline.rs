@@ -8,7 +8,7 @@ use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_model::Trainer;
 
 use super::classifier::{Classifier, answer};
-use super::face_tracer::{answers_of, some_faces};
+use super::examples::{answers_of, some_faces};
 use super::training::Training;
 use super::write_accuracy;
 use crate::config::Config;

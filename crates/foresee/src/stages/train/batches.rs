@@ -1,21 +1,43 @@
 //! The batches of a training: every rank gives them the same options.
 
-use candle_core::{Device, Tensor};
-use foresee_celeba::{Batch, BatchOptions};
-use foresee_model::{Position, Trainer};
+use std::ops::Range;
+use std::sync::Arc;
 
-use super::classifier::Classifier;
+use candle_core::{Device, Tensor};
+use foresee_celeba::{Batch, BatchOptions, Cache};
+use foresee_model::Position;
+
+use crate::config::Config;
 use crate::error::Result;
 use crate::run::Manifest;
 
-/// Images of the epoch under way, from the next batch on, of so many training faces.
-pub(super) fn batch_options<N: Classifier>(
+/// How many training faces make how many batches.
+#[derive(Clone, Copy)]
+pub(super) struct Batching {
+    /// Images of a batch.
+    pub images: usize,
+    /// Batches of an epoch. The last one is left out if it is not full, unless it is the only one.
+    pub batches: usize,
+}
+
+impl Batching {
+    pub fn new(config: &Config, faces: usize) -> Self {
+        let size = config.train.batch_size;
+        Self { images: size.min(faces), batches: (faces / size).max(1) }
+    }
+}
+
+/// Images of the epoch under way, from the next batch on, of so many training faces: of each batch
+/// the `rows` of this process.
+pub(super) fn batch_options(
     manifest: &Manifest,
     faces: usize,
-    trainer: &Trainer<N>,
+    position: Position,
+    rows: Option<Range<usize>>,
+    cache: Option<Arc<Cache>>,
 ) -> BatchOptions {
     let config = &manifest.config;
-    let Position { epoch, batch, .. } = trainer.position();
+    let Position { epoch, batch, .. } = position;
     BatchOptions {
         crop: config.data.crop,
         image_size: config.data.image_size,
@@ -25,6 +47,8 @@ pub(super) fn batch_options<N: Classifier>(
         smallest_crop: config.train.crop,
         drop_last: faces > config.train.batch_size,
         skip: batch,
+        rows,
+        cache,
         ..Default::default()
     }
 }

@@ -2,13 +2,11 @@
 
 use candle_core::Tensor;
 use foresee_baselines::{FaceTracer, FaceTracerConfig};
-use foresee_celeba::{ATTRIBUTES, Batch, CelebA, Normalisation, Preprocessing, Split};
+use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
 use foresee_files::write_atomic;
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 
 use super::classifier::{Answers, answer};
+use super::examples::{answers_of, some_faces};
 use super::write_accuracy;
 use crate::artifacts::ChosenFeature;
 use crate::error::Result;
@@ -55,14 +53,6 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     })
 }
 
-/// So many of the faces, which the seed decides.
-pub(super) fn some_faces(train: &[usize], most: usize, seed: u64) -> Vec<usize> {
-    let mut faces = train.to_vec();
-    faces.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    faces.truncate(most);
-    faces
-}
-
 /// Faces that are learned from.
 struct Examples {
     /// Pixels [3, H, W] of each in [0, 1].
@@ -81,12 +71,6 @@ fn read(data: &CelebA, faces: &[usize], preprocessing: &Preprocessing) -> Result
         labels.extend(answers_of(&batch)?);
     }
     Ok(Examples { images, labels })
-}
-
-/// All labels of each image of a batch.
-pub(super) fn answers_of(batch: &Batch) -> Result<Vec<Vec<bool>>> {
-    let rows = batch.labels.to_vec2::<f32>()?.into_iter();
-    Ok(rows.map(|row| row.into_iter().map(|label| label > 0.5).collect()).collect())
 }
 
 /// The decisions [B, K] on images that are normalised.

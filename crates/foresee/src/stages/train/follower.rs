@@ -2,13 +2,14 @@
 //! together with rank 0, which alone writes files.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::Device;
-use foresee_celeba::{BatchOptions, CelebA, Split};
+use foresee_celeba::{Cache, CelebA, Split};
 use foresee_files::write_atomic;
 use foresee_model::{Network, Trainable, Trainer};
 
-use super::batches::{batch_options, images_and_labels};
+use super::batches::{Batching, batch_options, images_and_labels};
 use super::together::Together;
 use super::trainer_of_paper;
 use crate::error::Result;
@@ -25,11 +26,11 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 /// # Errors
 /// If one of them cannot, with its reason.
 pub(super) fn call<N: Trainable>(run: &Run, trainer: &Trainer<N>) -> Result<()> {
-    let manifest = Box::new(run.manifest.clone());
-    let folder = std::path::absolute(run.folder())?;
     if !ranks::is_several() {
         return Ok(());
     }
+    let manifest = Box::new(run.manifest.clone());
+    let folder = std::path::absolute(run.folder())?;
     let checkpoint = checkpoint(trainer)?;
     Job::Train { manifest, folder }.tell()?;
     ranks::send_bytes(&checkpoint)?;
@@ -59,6 +60,7 @@ struct Follower {
     train: Vec<usize>,
     trainer: Trainer<Network>,
     together: Together,
+    cache: Option<Arc<Cache>>,
 }
 
 impl Follower {
@@ -66,7 +68,7 @@ impl Follower {
         let config = &manifest.config;
         let data = faces::reopen(&manifest.data, folder, config.data.split)?;
         let train = faces::first(data.split(Split::Train)?, config.train.limit);
-        let batches = (train.len() / config.train.batch_size).max(1);
+        let Batching { images, batches } = Batching::new(config, train.len());
         let device = Device::Cpu;
         let mut trainer = trainer_of_paper(config, manifest.seed, &device, batches)?;
         if !checkpoint.is_empty() {
@@ -75,17 +77,16 @@ impl Follower {
             write_atomic(&path, checkpoint)?;
             trainer.resume(&path)?;
         }
-        let batch = config.train.batch_size.min(train.len());
-        let together = Together::new(trainer.network(), &config.train, batch, &device)?;
-        Ok(Self { manifest, data, train, trainer, together })
+        let together = Together::new(trainer.network(), &config.train, images, &device)?;
+        let cache = faces::cache(&manifest.data, &data, &config.data)?;
+        Ok(Self { manifest, data, train, trainer, together, cache })
     }
 
     fn train(&mut self) -> Result<()> {
-        let cache = faces::cache(&self.manifest.data, &self.data, &self.manifest.config.data)?;
         while !self.trainer.is_done() {
-            let options = batch_options(&self.manifest, self.train.len(), &self.trainer);
+            let (position, cache) = (self.trainer.position(), self.cache.clone());
             let rows = self.together.rows();
-            let options = BatchOptions { rows, cache: cache.clone(), ..options };
+            let options = batch_options(&self.manifest, self.train.len(), position, rows, cache);
             self.together.restart_clock();
             for batch in self.data.batches(&self.train, &options) {
                 let images = images_and_labels(batch, &Device::Cpu);

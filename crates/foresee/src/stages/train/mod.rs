@@ -4,6 +4,7 @@ mod baseline;
 mod batches;
 mod checkpoints;
 mod classifier;
+mod examples;
 mod face_tracer;
 mod follower;
 mod history;
@@ -14,6 +15,7 @@ use candle_core::Device;
 use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
 use foresee_model::{Metrics, ModelCard, Network, Predictions, Trainer, majority_accuracy};
 
+use self::batches::Batching;
 pub(crate) use self::classifier::{Answers, Classifier, answer};
 pub(crate) use self::face_tracer::answers as face_tracer_answers;
 pub(crate) use self::follower::follow;
@@ -53,8 +55,8 @@ fn paper(run: &mut Run, session: &Session) -> Result<()> {
         let test = data.split(Split::Test)?;
         let fresh = |batches| trainer_of_paper(&config, seed, &session.device, batches);
         let mut training = Training::start(run, data, &train, &session.device, &fresh)?;
-        let batch = config.train.batch_size.min(train.len());
-        report_memory(training.network(), batch, config.data.image_size, &session.device);
+        let Batching { images, .. } = Batching::new(&config, train.len());
+        report_memory(training.network(), images, config.data.image_size, &session.device);
         outputs.add_earlier_seconds(training.earlier_seconds());
         training.run()?;
         let network = training.trained();

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use candle_core::{Device, Tensor};
 use foresee_model::{SharedBatch, StepReport, Trainable, Trainer};
 use foresee_ranks::Communicator;
@@ -136,7 +137,7 @@ impl Together {
         said[1..].copy_from_slice(&self.clock.seconds(&self.ranks).to_le_bytes());
         let all = self.ranks.all_gather(&said, &vec![BYTES; self.ranks.size()])?;
         self.clock = WorkClock::start(&self.ranks);
-        self.slow.watch(self.ranks.rank(), &all);
+        self.name_slow_ranks(&all);
         let words = all.iter().map(|said| Word::of(said.first()));
         let word = words.clone().find(|word| *word == Word::Failed);
         let word = word.or_else(|| words.clone().find(|word| *word == Word::Stop));
@@ -144,10 +145,24 @@ impl Together {
         Ok(word.unwrap_or(Word::Ready))
     }
 
+    fn name_slow_ranks(&mut self, all: &[Vec<u8>]) {
+        let seconds = |said: &Vec<u8>| {
+            let bytes = said.get(1..BYTES).and_then(|bytes| bytes.try_into().ok());
+            bytes.map_or(0., f64::from_le_bytes)
+        };
+        let (slow, median) = self.slow.watch(&all.iter().map(seconds).collect::<Vec<_>>());
+        for (number, seconds) in slow.into_iter().filter(|_| self.ranks.rank() == 0) {
+            tracing::warn!(
+                "rank {number} is slow: it works {seconds:.2} s on a step, where the median is \
+                 {median:.2} s"
+            );
+        }
+    }
+
     /// The error of a step that this rank, or another, could not make.
     fn failed(&self, own: Option<anyhow::Error>) -> anyhow::Error {
         let agreed = ranks::agree(own.map_or(Ok(()), Err));
-        agreed.err().unwrap_or_else(|| input("a rank has failed and did not say why"))
+        agreed.err().unwrap_or_else(|| anyhow!("a rank has failed and did not say why"))
     }
 }
 
@@ -182,29 +197,42 @@ const LOOK_EVERY: usize = 100;
 const SLOW: f64 = 1.5;
 
 impl SlowRanks {
-    /// Adds up what all ranks said of their last step.
-    fn watch(&mut self, rank: usize, all: &[Vec<u8>]) {
-        self.sums.resize(all.len(), 0.);
-        for (sum, said) in self.sums.iter_mut().zip(all) {
-            let seconds = said.get(1..BYTES).and_then(|bytes| bytes.try_into().ok());
-            *sum += seconds.map_or(0., f64::from_le_bytes);
-        }
+    /// Adds up what all ranks said of their last step. Every so many steps, those that are slow:
+    /// their numbers with the seconds that they work on a step, and the median of all.
+    fn watch(&mut self, seconds: &[f64]) -> (Vec<(usize, f64)>, f64) {
+        self.sums.resize(seconds.len(), 0.);
+        self.sums.iter_mut().zip(seconds).for_each(|(sum, seconds)| *sum += seconds);
         self.steps += 1;
         if self.steps < LOOK_EVERY {
-            return;
+            return (vec![], 0.);
         }
-        let mut sorted = self.sums.clone();
+        self.steps = 0;
+        let means: Vec<f64> = self.sums.drain(..).map(|sum| sum / LOOK_EVERY as f64).collect();
+        let mut sorted = means.clone();
         sorted.sort_by(f64::total_cmp);
-        let median = sorted[sorted.len() / 2] / LOOK_EVERY as f64;
-        for (number, sum) in self.sums.iter().enumerate().filter(|_| rank == 0) {
-            let seconds = sum / LOOK_EVERY as f64;
-            if seconds > SLOW * median {
-                tracing::warn!(
-                    "rank {number} is slow: it works {seconds:.2} s on a step, where the median is \
-                     {median:.2} s"
-                );
-            }
+        let median = sorted[(sorted.len() - 1) / 2];
+        let slow = means.into_iter().enumerate().filter(|(_, mean)| *mean > SLOW * median);
+        (slow.collect(), median)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rank_that_makes_the_others_wait_is_named() {
+        let mut slow = SlowRanks::default();
+        for _ in 1..LOOK_EVERY {
+            assert!(slow.watch(&[1., 1.2, 2.]).0.is_empty());
         }
-        (self.steps, self.sums) = (0, vec![]);
+        let (named, median) = slow.watch(&[1., 1.2, 2.]);
+        assert_eq!(named.len(), 1);
+        assert!(named[0].0 == 2 && (named[0].1 - 2.).abs() < 1e-9 && (median - 1.2).abs() < 1e-9);
+        // Counting begins anew; of two ranks one can be slow too.
+        for _ in 1..LOOK_EVERY {
+            assert!(slow.watch(&[1., 3.]).0.is_empty());
+        }
+        assert_eq!(slow.watch(&[1., 3.]).0.len(), 1);
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use candle_core::Device;
-use foresee_celeba::{BatchOptions, Cache, CelebA, Split};
+use foresee_celeba::{Cache, CelebA, Split};
 use foresee_model::{Network, Trainer};
 
-use super::batches::{batch_options, images_and_labels};
+use super::batches::{Batching, batch_options, images_and_labels};
 use super::checkpoints::{self, Clock};
 use super::classifier::{Classifier, answer};
 use super::follower;
@@ -48,11 +48,9 @@ impl<'a, N: Classifier> Training<'a, N> {
     ) -> Result<Self> {
         let config = &run.manifest.config;
         let clock = Clock::start(run);
-        // The last batch of an epoch is left out if it is not full, unless it is the only one.
-        let batches = (train.len() / config.train.batch_size).max(1);
+        let Batching { images, batches } = Batching::new(config, train.len());
         let (trainer, history) = checkpoints::resume(run, || fresh(batches))?;
-        let batch = config.train.batch_size.min(train.len());
-        let together = Together::new(trainer.network(), &config.train, batch, device)?;
+        let together = Together::new(trainer.network(), &config.train, images, device)?;
         let cache = faces::cache(&run.manifest.data, data, &config.data)?;
         // From here to the first step nothing may fail: the other ranks wait for it.
         follower::call(run, &trainer)?;
@@ -90,9 +88,9 @@ impl<'a, N: Classifier> Training<'a, N> {
         let config = &self.run.manifest.config;
         // Behind the training a signal ends the program at once again.
         let patience = Patience::begin();
-        let batch = config.train.batch_size.min(self.train.len());
-        let done = self.trainer.position().step * batch;
-        let all = self.trainer.steps() * batch;
+        let Batching { images, .. } = Batching::new(config, self.train.len());
+        let done = self.trainer.position().step * images;
+        let all = self.trainer.steps() * images;
         let progress = Progress::new("training", Unit::Images, all, done);
         let trained = self.epochs(&progress, &patience);
         // The other ranks leave by themselves at the end of the training.
@@ -121,10 +119,11 @@ impl<'a, N: Classifier> Training<'a, N> {
 
     fn epoch(&mut self, progress: &Progress, patience: &Patience) -> Result<()> {
         let config = &self.run.manifest.config;
-        let batch_size = config.train.batch_size.min(self.train.len());
-        let options = batch_options(&self.run.manifest, self.train.len(), &self.trainer);
+        let faces = self.train.len();
+        let Batching { images: in_batch, .. } = Batching::new(config, faces);
+        let (position, cache) = (self.trainer.position(), self.cache.clone());
         let rows = self.together.rows();
-        let options = BatchOptions { rows, cache: self.cache.clone(), ..options };
+        let options = batch_options(&self.run.manifest, faces, position, rows, cache);
         self.together.restart_clock();
         for batch in self.data.batches(self.train, &options) {
             let at = self.trainer.position();
@@ -133,7 +132,7 @@ impl<'a, N: Classifier> Training<'a, N> {
                 return Err(input("another rank ended the training"));
             };
             self.history.push(at, &report);
-            progress.add(batch_size, || self.history.message(config));
+            progress.add(in_batch, || self.history.message(config));
             // At the end of an epoch the checkpoint is written after validation.
             if self.trainer.position().batch > 0 {
                 patience.interrupted().map_or(Ok(()), Err)?;

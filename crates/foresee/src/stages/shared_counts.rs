@@ -2,7 +2,7 @@
 //! faces. Counts of images are put one behind the other, so that they are those of one rank.
 
 use foresee_perturb::Tally;
-use foresee_ranks::gather_any;
+use foresee_ranks::{Shares, gather_any};
 
 use super::jobs::Job;
 use crate::error::Result;
@@ -10,16 +10,17 @@ use crate::ranks;
 use crate::run::{Run, Stage};
 use crate::session::Session;
 
+/// A tally for each of some settings in two directions, such as curves and their points.
+pub(super) type Table = Vec<Vec<Tally>>;
+
 /// The faces of this rank, of which each batch has so many. All of them where the device is not the
 /// CPU: other ranks have none.
 pub(super) fn own<'a>(faces: &'a [usize], batch: usize, session: &Session) -> &'a [usize] {
     if !session.device.is_cpu() {
         return faces;
     }
-    let (rank, size) = (ranks::number(), ranks::count());
-    let batches = faces.len().div_ceil(batch);
-    let place = |rank: usize| (rank * batches / size * batch).min(faces.len());
-    &faces[place(rank)..place(rank + 1)]
+    let own = Shares::new(&*ranks::world(), faces.len().div_ceil(batch)).own();
+    &faces[own.start * batch..(own.end * batch).min(faces.len())]
 }
 
 /// What all ranks count in a stage. `count` counts on [`own`] faces; each of its tables is put
@@ -28,8 +29,8 @@ pub(super) fn tallies(
     stage: Stage,
     run: &Run,
     session: &Session,
-    count: impl FnOnce() -> Result<Vec<Vec<Vec<Tally>>>>,
-) -> Result<Vec<Vec<Vec<Tally>>>> {
+    count: impl FnOnce() -> Result<Vec<Table>>,
+) -> Result<Vec<Table>> {
     if !ranks::is_several() || !session.device.is_cpu() {
         return count();
     }
@@ -46,12 +47,12 @@ pub(super) fn tallies(
 }
 
 /// Another rank's part in [`tallies`].
-pub(super) fn take_part(count: impl FnOnce() -> Result<Vec<Vec<Vec<Tally>>>>) -> Result<()> {
+pub(super) fn take_part(count: impl FnOnce() -> Result<Vec<Table>>) -> Result<()> {
     gather(count()).map(drop)
 }
 
 /// What all ranks counted, in their order.
-fn gather(own: Result<Vec<Vec<Vec<Tally>>>>) -> Result<Vec<Vec<Vec<Vec<Tally>>>>> {
+fn gather(own: Result<Vec<Table>>) -> Result<Vec<Vec<Table>>> {
     let own = serde_json::to_vec(&ranks::agree(own)?)?;
     let all = gather_any(&*ranks::world(), &own)?;
     all.iter().map(|bytes| Ok(serde_json::from_slice(bytes)?)).collect()
