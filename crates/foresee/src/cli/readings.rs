@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::array::{ArrayArgs, list};
-use crate::error::Result;
+use crate::error::{Result, input};
 use crate::output::{OverwriteArgs, check_folder, print};
-use crate::studies::readings::{Faces, Request, Settings, TITLE, measure};
-use crate::studies::runs::{Outcome, StudyRun};
+use crate::studies::readings::{Faces, Request, Settings, TITLE, measure, write_page};
+use crate::studies::runs::Outcome;
 
 #[derive(Args)]
 pub struct ReadingsArgs {
@@ -75,7 +75,8 @@ pub(super) fn readings(args: &ReadingsArgs) -> Result<()> {
         true => Outcome::default(),
         false => measure(&request, &runs, &mut faces, only)?,
     };
-    let done = runs.iter().filter(|run| run.is_done()).count();
-    tracing::info!("{done} of {} runs are measured: {}", runs.len(), out.display());
+    if only.is_none() && !write_page(&request, &runs)? && args.array.analyse {
+        return Err(input("no run is measured yet, so there is nothing to analyse"));
+    }
     outcome.check(&runs, only)
 }
