@@ -13,10 +13,10 @@ use crate::style::{BODY, SMALL, Style, TITLE};
 
 const COLOURS: ColourMap = ColourMap::Diverging;
 /// Height of a row, and of a line of the columns' groups.
-const ROW: i32 = 22;
+const ROW: i32 = 18;
 const GROUP: i32 = 20;
 /// Narrowest and widest cell, and the longest name of a column.
-const CELLS: (i32, i32) = (17, 60);
+const CELLS: (i32, i32) = (16, 60);
 const LONGEST: i32 = 120;
 /// Between groups of columns, outer and inner.
 const GAPS: [i32; 2] = [10, 4];
@@ -123,16 +123,21 @@ fn bands<'a>(maps: &[MarkedMap], columns: &'a [MapColumn], style: &Style) -> Vec
     let room = units - MARGIN - left;
     let gaps = |of: &[MapColumn]| (1..of.len()).map(|i| gap(of, i)).sum::<i32>();
     let fits = |of: &[MapColumn]| of.len() as i32 * CELLS.0 + gaps(of) <= room;
+    // From the last on, so that a small group at the end is not left alone.
     let mut lengths = vec![];
     let mut rest = columns;
     while !rest.is_empty() {
-        let length = (1..=rest.len()).take_while(|&n| fits(&rest[..n])).last().unwrap_or(1);
-        let ends_group =
-            |n: &usize| rest.get(*n).is_none_or(|next| next.groups[0] != rest[n - 1].groups[0]);
-        let length = (1..=length).rev().find(ends_group).unwrap_or(length);
+        let end = rest.len();
+        let most = (1..=end).take_while(|n| fits(&rest[end - n..])).last().unwrap_or(1);
+        let begins_group = |n: &usize| {
+            let before = end.checked_sub(n + 1).map(|i| &rest[i].groups[0]);
+            before != Some(&rest[end - n].groups[0])
+        };
+        let length = (1..=most).rev().find(begins_group).unwrap_or(most);
         lengths.push(length);
-        rest = &rest[length..];
+        rest = &rest[..end - length];
     }
+    lengths.reverse();
     let mut from = 0;
     let mut bands = vec![];
     for length in lengths {
