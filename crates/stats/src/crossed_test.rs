@@ -23,7 +23,11 @@ const SMALLEST: f64 = 1e-12;
 ///
 /// [`crossed_interval`]: crate::crossed_interval
 pub fn crossed_test(estimate: f64, images: f64, seeds: f64, freedom: f64) -> f64 {
-    let (Ok(normal), false) = (Normal::new(0., 1.), estimate.is_nan()) else { return f64::NAN };
+    let is_unknown = [estimate, images, seeds].iter().any(|value| value.is_nan());
+    let (Ok(normal), false) = (Normal::new(0., 1.), is_unknown) else { return f64::NAN };
+    if estimate == 0. {
+        return 1.;
+    }
     let student = StudentsT::new(0., 1., freedom).ok();
     let reach = |p: f64| {
         let of_images = images * normal.inverse_cdf(p / 2.);
@@ -36,10 +40,7 @@ pub fn crossed_test(estimate: f64, images: f64, seeds: f64, freedom: f64) -> f64
         let middle = (low + high) / 2.;
         if reach(f64::exp(middle)) > estimate.abs() { low = middle } else { high = middle }
     }
-    match reach(SMALLEST) <= estimate.abs() {
-        true if estimate != 0. => SMALLEST,
-        _ => high.exp(),
-    }
+    if reach(SMALLEST) <= estimate.abs() { SMALLEST } else { high.exp() }
 }
 
 /// Standard deviation of values in several groups about the mean of their group, where it is taken
@@ -79,8 +80,9 @@ mod tests {
         assert!((crossed_test(-5., 1., 0., 0.) / 5.733e-7 - 1.).abs() < 1e-3);
         assert_eq!(crossed_test(50., 1., 0., 0.), SMALLEST);
         assert_eq!(crossed_test(0., 0., 0., 2.), 1.);
-        assert!((crossed_test(0., 1., 1., 2.) - 1.).abs() < 1e-6);
+        assert_eq!(crossed_test(0., 1., 1., 2.), 1.);
         assert!(crossed_test(f64::NAN, 1., 1., 2.).is_nan());
+        assert!(crossed_test(1., f64::NAN, 1., 2.).is_nan());
     }
 
     /// Where the interval of some level ends at 0, p is what the level leaves.
