@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod bytes;
 mod communicator;
 mod error;
 #[cfg(feature = "mpi")]
@@ -8,7 +9,8 @@ mod shares;
 mod threads;
 mod tree;
 
-pub use communicator::{Alone, Communicator, gather_any};
+pub use bytes::{pack, unpack};
+pub use communicator::{Alone, Communicator, gather_any, gather_at_first};
 pub use error::{Error, Result};
 pub use shares::Shares;
 pub use threads::on_threads;
