@@ -144,8 +144,8 @@ impl ChannelCorrelation {
 
     /// Sets what [`values`](Self::values) gives; of missing numbers, 0.
     pub(crate) fn set(&mut self, values: &mut impl Iterator<Item = f64>) {
+        self.count = values.next().unwrap_or_default();
         let mut next = || values.next().unwrap_or_default();
-        self.count = next();
         self.origin.fill_with(&mut next);
         self.offset.fill_with(&mut next);
         for i in 0..self.mean.len() {

@@ -71,8 +71,8 @@ impl MeanMasks {
 
     /// Sets what [`values`](Self::values) gives; of missing numbers, 0.
     pub(crate) fn set(&mut self, values: &mut impl Iterator<Item = f64>) {
+        self.images = values.next().unwrap_or_default();
         let mut next = || values.next().unwrap_or_default();
-        self.images = next();
         (0..self.sums.rows()).for_each(|k| self.sums.row_mut(k).fill_with(&mut next));
     }
 

@@ -145,10 +145,7 @@ impl<'a> Shares<'a> {
     ///
     /// // The greatest of three numbers.
     /// let numbers = [1., 3., 2.];
-    /// let join = |first: &mut f64, second: f64| {
-    ///     *first = first.max(second);
-    ///     Ok::<(), Error>(())
-    /// };
+    /// let join = |first: f64, second: f64| Ok::<f64, Error>(first.max(second));
     /// let joined = on_threads(2, |ranks| {
     ///     let shares = Shares::new(ranks, 3);
     ///     let own = shares.fold_own(|i| Ok(numbers[i]), join)?;
@@ -166,7 +163,7 @@ impl<'a> Shares<'a> {
     pub fn fold_own<T, E>(
         &self,
         mut leaf: impl FnMut(usize) -> std::result::Result<T, E>,
-        mut join: impl FnMut(&mut T, T) -> std::result::Result<(), E>,
+        mut join: impl FnMut(T, T) -> std::result::Result<T, E>,
     ) -> std::result::Result<Vec<T>, E> {
         let mut leaf = |node: Node| match node.size {
             1 => leaf(node.first).map(Some),
@@ -187,7 +184,7 @@ impl<'a> Shares<'a> {
     pub fn fold_all<T, E>(
         &self,
         of_ranks: impl IntoIterator<Item = T>,
-        mut join: impl FnMut(&mut T, T) -> std::result::Result<(), E>,
+        mut join: impl FnMut(T, T) -> std::result::Result<T, E>,
     ) -> std::result::Result<Option<T>, E> {
         let mut of_ranks = of_ranks.into_iter();
         let mut known = self.each(|rank| nodes(self.of(rank), self.count)).into_iter().flatten();
@@ -214,7 +211,7 @@ impl<'a> Shares<'a> {
 }
 
 /// Adds a vector to a sum.
-fn add(sum: &mut Vec<f32>, values: Vec<f32>) -> std::result::Result<(), Infallible> {
+fn add(mut sum: Vec<f32>, values: Vec<f32>) -> std::result::Result<Vec<f32>, Infallible> {
     sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-    Ok(())
+    Ok(sum)
 }

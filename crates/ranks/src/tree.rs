@@ -29,13 +29,13 @@ pub(crate) fn nodes(range: Range<usize>, count: usize) -> Vec<Node> {
 }
 
 /// What a node comes to, where `leaf` gives the values of the nodes that are known, and `None` for
-/// others, and `join` joins a second value to a first. `None` if no micro-batch of the node exists.
+/// others, and `join` joins two values. `None` if no micro-batch of the node exists.
 /// Leaves are asked for in the order of the micro-batches.
 pub(crate) fn fold<T, E>(
     node: Node,
     count: usize,
     leaf: &mut impl FnMut(Node) -> Result<Option<T>, E>,
-    join: &mut impl FnMut(&mut T, T) -> Result<(), E>,
+    join: &mut impl FnMut(T, T) -> Result<T, E>,
 ) -> Result<Option<T>, E> {
     if node.first >= count {
         return Ok(None);
@@ -50,10 +50,7 @@ pub(crate) fn fold<T, E>(
     let left = fold(Node { size, ..node }, count, leaf, join)?;
     let right = fold(Node { first: node.first + size, size }, count, leaf, join)?;
     match (left, right) {
-        (Some(mut left), Some(right)) => {
-            join(&mut left, right)?;
-            Ok(Some(left))
-        }
+        (Some(left), Some(right)) => join(left, right).map(Some),
         (left, right) => Ok(left.or(right)),
     }
 }
@@ -87,10 +84,7 @@ mod tests {
         // ((a + b) + (c + d)) + e, in numbers whose sum depends on the order.
         let parts = [1e8f32, 1., -1e8, 1., 3.];
         let mut leaf = |node: Node| Ok::<_, ()>((node.size == 1).then(|| parts[node.first]));
-        let mut add = |sum: &mut f32, value: f32| {
-            *sum += value;
-            Ok(())
-        };
+        let mut add = |a, b| Ok(a + b);
         let expected = ((parts[0] + parts[1]) + (parts[2] + parts[3])) + parts[4];
         assert_eq!(fold(root(5), 5, &mut leaf, &mut add), Ok(Some(expected)));
         assert_ne!(expected, parts.iter().sum::<f32>());

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use candle_core::{Device, Tensor};
-use foresee_model::{SharedBatch, StepReport, Trainable, Trainer};
+use foresee_model::{Predictions, SharedBatch, StepReport, Trainable, Trainer};
 use foresee_ranks::Communicator;
 
+use super::classifier::{Answers, Asked};
 use crate::config::Train;
 use crate::error::{Result, input};
 use crate::ranks::{self, World};
@@ -30,7 +31,7 @@ pub(super) struct Together {
 enum Word {
     Ready,
     Failed,
-    /// Of rank 0: no further step is made.
+    /// Of rank 0: no further step is made, nor a test.
     Stop,
 }
 
@@ -111,6 +112,21 @@ impl Together {
                 self.meet(Word::Failed)?;
                 Err(self.failed(Some(e.into())))
             }
+        }
+    }
+
+    /// The answers to validation faces, of which each rank has a share: with rank 0, `None` at the
+    /// others. All ranks make it behind an epoch, without a word before it.
+    pub fn validate(&self, asked: &Asked, answers: &Answers) -> Result<Option<Predictions>> {
+        asked.answer_together(None, answers, &self.ranks)
+    }
+
+    /// The same of test faces, behind the last epoch. `None` also where rank 0 makes no test.
+    pub fn test(&mut self, asked: &Asked, answers: &Answers) -> Result<Option<Predictions>> {
+        self.restart_clock();
+        match self.meet(Word::Ready)? {
+            Word::Ready => asked.answer_together(Some("testing"), answers, &self.ranks),
+            _ => Ok(None),
         }
     }
 

@@ -2,12 +2,13 @@
 
 use candle_core::{Device, Tensor};
 use foresee_active::{Answers, AnyError, Model, Table};
-use foresee_celeba::{BatchOptions, CelebA, Normalisation, Preprocessing};
+use foresee_celeba::{BatchOptions, CelebA};
 use foresee_model::{Network, Trainer};
 use foresee_stats::sigmoid;
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::session::images_of;
 
 /// Faces that go through the network at once.
 const BATCH: usize = 64;
@@ -26,7 +27,7 @@ impl Model for Paper<'_> {
     /// is what all attributes share, before the masks.
     fn answers(&self, items: &[usize]) -> std::result::Result<Answers, AnyError> {
         let network = self.network.frozen();
-        let images = preprocessing(self.config);
+        let images = images_of(self.config);
         let (mut p, mut x): (Vec<f32>, Vec<f32>) = (vec![], vec![]);
         for batch in self.data.batches_in_order(items, &images, BATCH) {
             let z = network.extractor().forward(&batch?.images.to_device(self.device)?)?;
@@ -39,15 +40,6 @@ impl Model for Paper<'_> {
             probabilities: Table::new(config.attributes, p)?,
             features: Table::new(config.channels, x)?,
         })
-    }
-}
-
-/// What images go through before the network sees them.
-pub(crate) fn preprocessing(config: &Config) -> Preprocessing {
-    Preprocessing {
-        crop: config.data.crop,
-        image_size: config.data.image_size,
-        normalisation: Normalisation::default(),
     }
 }
 
