@@ -2,6 +2,7 @@
 
 mod bytes;
 mod communicator;
+mod counted;
 mod error;
 #[cfg(feature = "mpi")]
 mod mpi;
@@ -11,6 +12,7 @@ mod tree;
 
 pub use bytes::{pack, unpack};
 pub use communicator::{Alone, Communicator, gather_any, gather_at_first};
+pub use counted::Counted;
 pub use error::{Error, Result};
 pub use shares::Shares;
 pub use threads::on_threads;

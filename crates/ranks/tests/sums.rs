@@ -1,7 +1,8 @@
 //! Sums have the same bits on any number of ranks.
 
 use foresee_ranks::{
-    Alone, Communicator, Result, Shares, gather_any, gather_at_first, on_threads, pack, unpack,
+    Alone, Communicator, Counted, Result, Shares, gather_any, gather_at_first, on_threads, pack,
+    unpack,
 };
 use proptest::prelude::*;
 
@@ -110,6 +111,24 @@ fn shares_end_at_branches_of_the_tree() {
     assert_eq!(of(3, 16), [0..4, 4..10, 10..16]);
     assert_eq!(of(5, 16), [0..4, 4..8, 8..12, 12..14, 14..16]);
     assert_eq!(of(4, 16), [0..4, 4..8, 8..12, 12..16]);
+}
+
+/// No rank sends more than twice the vector where no share is of more than two branches.
+#[test]
+fn at_most_twice_the_vector_is_sent() -> Result<()> {
+    const LENGTH: usize = 5040;
+    for (size, most) in [(2, 1.), (3, 2.), (4, 1.5), (5, 1.6), (6, 2.5), (7, 2.6), (8, 1.75)] {
+        let sent = on_threads(size, |ranks| {
+            let counted = Counted::new(ranks);
+            let shares = Shares::new(&counted, 16);
+            shares.sum(LENGTH, vec![vec![1.; LENGTH]; shares.own().len()])?;
+            Ok(counted.sent() as f64 / (4 * LENGTH) as f64)
+        });
+        for sent in sent.into_iter().collect::<Result<Vec<_>>>()? {
+            assert!(sent <= most, "{size} ranks: {sent}");
+        }
+    }
+    Ok(())
 }
 
 #[test]
