@@ -89,9 +89,11 @@ pub const PROFILES: [(&str, &str); 4] = [
 /// let names = foresee_data::STUDIES.map(|(name, _)| name);
 /// assert_eq!(names, ["fidelity", "trained", "architecture", "accuracy"]);
 /// ```
-pub const STUDIES: [(&str, &str); 4] = [
+pub const STUDIES: [(&str, &str); 6] = [
     ("fidelity", include_str!("studies/fidelity.toml")),
     ("trained", include_str!("studies/trained.toml")),
     ("architecture", include_str!("studies/architecture.toml")),
+    ("map", include_str!("studies/map.toml")),
+    ("promise", include_str!("studies/promise.toml")),
     ("accuracy", include_str!("studies/accuracy.toml")),
 ];

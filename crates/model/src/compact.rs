@@ -118,10 +118,6 @@ impl RowStatistics {
             let expected = "a number from 0, in units of the logits";
             return Err(Error::Config { key: "tolerance", value: tolerance.to_string(), expected });
         }
-        if self.images < 2 {
-            let expected = "two images or more";
-            return Err(Error::Config { key: "images", value: self.images.to_string(), expected });
-        }
         let mut kept = vec![];
         let mut selection =
             Selection { rows: self.rows.clone(), constants: vec![], deviations: vec![] };
@@ -135,9 +131,42 @@ impl RowStatistics {
         Ok(selection)
     }
 
-    /// The channels of an attribute that stay, the mean contribution of those that go, and the sum
-    /// of their deviations.
-    fn select_of(&self, k: usize, tolerance: f64) -> Result<(Vec<usize>, f64, f64)> {
+    /// The same for a share of all rows, rounded: those whose contribution varies least go,
+    /// whatever their attribute. Of rows that vary alike the first goes.
+    ///
+    /// # Errors
+    /// As [`select`](Self::select), with the share in place of the tolerance; it is from 0 to 1.
+    pub fn select_share(&self, share: f64) -> Result<Selection> {
+        if !(0. ..=1.).contains(&share) {
+            let (key, value) = ("share", share.to_string());
+            return Err(Error::Config { key, value, expected: "a number from 0 to 1" });
+        }
+        let mut order = vec![];
+        for k in 0..self.rows.attributes() {
+            let rows = self.by_deviation(k)?;
+            order.extend(rows.into_iter().map(|(deviation, c)| (deviation, k, c)));
+        }
+        order.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let gone = (share * order.len() as f64).round() as usize;
+        let attributes = self.rows.attributes();
+        let (mut constants, mut deviations) = (vec![0.; attributes], vec![0.; attributes]);
+        let mut kept: Vec<Vec<usize>> = (0..attributes).map(|k| self.rows.of(k).to_vec()).collect();
+        for &(deviation, k, c) in &order[..gone] {
+            constants[k] += self.means[k][c];
+            deviations[k] += deviation;
+            kept[k].retain(|&other| other != c);
+        }
+        let rows = Rows::new(self.rows.channels(), kept)?;
+        Ok(Selection { rows, constants, deviations })
+    }
+
+    /// The channels of an attribute's rows with the standard deviations of their contributions,
+    /// ascending.
+    fn by_deviation(&self, k: usize) -> Result<Vec<(f64, usize)>> {
+        if self.images < 2 {
+            let expected = "two images or more";
+            return Err(Error::Config { key: "images", value: self.images.to_string(), expected });
+        }
         let deviation = |c: usize| (self.squares[k][c] / (self.images - 1) as f64).sqrt();
         let mut order: Vec<(f64, usize)> =
             self.rows.of(k).iter().map(|&c| (deviation(c), c)).collect();
@@ -149,6 +178,13 @@ impl RowStatistics {
             .into());
         }
         order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        Ok(order)
+    }
+
+    /// The channels of an attribute that stay, the mean contribution of those that go, and the sum
+    /// of their deviations.
+    fn select_of(&self, k: usize, tolerance: f64) -> Result<(Vec<usize>, f64, f64)> {
+        let order = self.by_deviation(k)?;
         let mut sum = 0.;
         let mut constant = 0.;
         let mut gone = 0;
@@ -253,6 +289,31 @@ mod tests {
         assert!((selection.constants[0] - 1.).abs() < 1e-6);
         assert!((selection.deviations[0] - 0.02f64.sqrt()).abs() < 1e-6);
         assert!(statistics.select(-1.).is_err() && statistics.select(f64::NAN).is_err());
+    }
+
+    /// Contributions by hand: deviations of 0, 0.1, 0.4 of attribute 0 and of 0.3, 0.2, 0.5 of
+    /// attribute 1, times √2.
+    #[test]
+    fn a_share_of_the_rows_goes_whatever_their_attribute() {
+        let network = network(2);
+        let ones = Tensor::ones((2, 3), candle_core::DType::F32, &Device::Cpu).unwrap();
+        network.heads().readout_weight.set(&ones).unwrap();
+        let mut statistics = RowStatistics::new(&network).unwrap();
+        let image = |sign: f32| {
+            let off = [[0f32, 0.1, 0.4], [0.3, 0.2, 0.5]].map(|row| row.map(|v| 1. + sign * v));
+            Tensor::new(&[off], &Device::Cpu).unwrap()
+        };
+        statistics.add(&image(1.)).unwrap();
+        assert!(statistics.select_share(0.5).is_err());
+        statistics.add(&image(-1.)).unwrap();
+        let selection = statistics.select_share(0.5).unwrap();
+        assert_eq!((selection.rows.of(0), selection.rows.of(1)), (&[2][..], &[0, 2][..]));
+        assert!((selection.constants[0] - 2.).abs() < 1e-6);
+        assert!((selection.deviations[0] - 0.1 * 2f64.sqrt()).abs() < 1e-6);
+        assert!((selection.deviations[1] - 0.2 * 2f64.sqrt()).abs() < 1e-6);
+        assert_eq!(statistics.select_share(0.).unwrap().rows.count(), 6);
+        assert_eq!(statistics.select_share(1.).unwrap().rows.count(), 0);
+        assert!(statistics.select_share(1.1).is_err() && statistics.select_share(-0.1).is_err());
     }
 
     #[test]

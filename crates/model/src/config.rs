@@ -13,6 +13,9 @@ pub enum Readout {
     /// mean_c p_kc + b_k, with learned b. Every element of `heads.readout.weight` is 1/C and is not
     /// trained.
     Mean,
+    /// w_k · p_k + b_k with w ≥ 0: every channel speaks for an attribute or says nothing, and none
+    /// against it. After each step, weights below 0 become 0.
+    Positive,
 }
 
 /// The architecture.
@@ -76,6 +79,15 @@ pub enum Sparsity {
     Sum,
     /// The mean over all entries.
     Mean,
+    /// The sum over K, C, H and W, and over the images of the batch too.
+    Batch,
+    /// The sum over K and C of the means over H and W, averaged over the batch: it means the same
+    /// for images of any size.
+    Pixels,
+    /// Σ over K and C of H·W·√(mean of the mask), averaged over the batch. The root presses a mask
+    /// the more, the less it is open, so that an attribute keeps few channels and these wide open.
+    /// It is the group bridge of Huang et al. (2009) with the pixels of a mask as a group.
+    Group,
 }
 
 /// How the network is trained. The paper states only λ; all defaults but λ's are this project's
@@ -116,6 +128,36 @@ pub struct TrainConfig {
     /// that opened. 0 to 1; at 0 none sleeps. Default 0; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub sleep: f64,
+    /// The share of an attribute's masks, in the mean over channels and pixels, that costs nothing:
+    /// ‖M‖₁ of an image and an attribute counts only as far as it is above this. 0 to 1. Default 0:
+    /// all of it counts; left out of files if it is 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub budget: f64,
+    /// Trains for pruning in any order. Every other image, by chance, passes the heads without some
+    /// channels: a number of them drawn from 1 to this share of all, and then so many at random.
+    /// They are 0, as after pruning. 0 to 1. Default 0: none; left out of files if it is 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub drop: f64,
+    /// Trains for semantic pruning. As [`drop`](Self::drop), but channels go in the order of
+    /// semantic pruning (the lower filter norm of the most correlated pair first), by correlations
+    /// over the batches of every 32nd step. If both are set, each image draws one of the two.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub drop_correlated: f64,
+    /// Trains for noise. Every other image, by chance, gets Gaussian noise of a standard deviation
+    /// drawn from 0 to this, in pixels of [0, 1] that are normalised with a deviation of 0.5, and
+    /// not clipped. 0 to 10. Default 0: none; left out of files if it is 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub noise: f64,
+    /// Trains for tone curves on the masks: Eq. 11 with n = 1, (1 + β)·M - β. With
+    /// [`noise`](Self::noise) β is this times the image's share of the greatest noise, so that the
+    /// curve tells the heads how noisy an image is. Without, every other image draws β from 0 to
+    /// this. 0 to 10. Default 0: none; left out of files if it is 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub curve: f64,
+    /// What the mean squared correlation of two channels costs, over the positions of the images
+    /// that are computed together. 0 to 1e6. Default 0; left out of files if it is 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub decorrelate: f64,
 }
 
 fn is_zero(value: &f64) -> bool {
@@ -133,13 +175,20 @@ impl Default for TrainConfig {
             sparsity: Sparsity::Sum,
             average: 0.,
             sleep: 0.,
+            budget: 0.,
+            drop: 0.,
+            drop_correlated: 0.,
+            noise: 0.,
+            curve: 0.,
+            decorrelate: 0.,
         }
     }
 }
 
 impl TrainConfig {
     /// The settings that files leave out if they are 0: they came after the first files.
-    pub const LEFT_OUT_IF_ZERO: [&str; 2] = ["average", "sleep"];
+    pub const LEFT_OUT_IF_ZERO: [&str; 8] =
+        ["average", "sleep", "budget", "drop", "drop_correlated", "noise", "curve", "decorrelate"];
     /// Steps from one look at sleeping masks to the next ([`sleep`](Self::sleep)).
     pub const LOOK_EVERY: usize = 32;
 
@@ -159,6 +208,12 @@ impl TrainConfig {
         range("train.warmup", self.warmup, 0. ..=1., "a share from 0 to 1")?;
         range("train.average", self.average, 0. ..=0.999_999, "a decay from 0 to 0.999999")?;
         range("train.sleep", self.sleep, 0. ..=1., "a mask from 0 to 1")?;
+        range("train.budget", self.budget, 0. ..=1., "a share from 0 to 1")?;
+        range("train.drop", self.drop, 0. ..=1., "a share from 0 to 1")?;
+        range("train.drop_correlated", self.drop_correlated, 0. ..=1., "a share from 0 to 1")?;
+        range("train.noise", self.noise, 0. ..=10., "a number from 0 to 10")?;
+        range("train.curve", self.curve, 0. ..=10., "a number from 0 to 10")?;
+        range("train.decorrelate", self.decorrelate, 0. ..=1e6, "a number from 0 to 1e6")?;
         range("train.lambda", self.lambda, 0. ..=1e6, "a number from 0 to 1e6")
     }
 }

@@ -60,6 +60,9 @@ impl Heads {
             readout_weight: match readout {
                 Readout::Linear => initial.uniform(102, &[k, c], c)?,
                 Readout::Mean => initial.constant(1. / c as f32, &[k, c])?,
+                Readout::Positive => Var::from_tensor(
+                    &initial.uniform(102, &[k, c], c)?.as_detached_tensor().abs()?,
+                )?,
             },
             readout_bias: initial.uniform(103, &[k], c)?,
             rows: Rows::all(k, c),

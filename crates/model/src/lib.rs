@@ -18,6 +18,7 @@ mod loss;
 mod metrics;
 mod network;
 mod optimizer;
+mod penalty;
 mod reconstruction;
 mod schedule;
 mod tensor;

@@ -6,6 +6,7 @@ use foresee_kernels::channels_last::LossOfMeans;
 use crate::config::Sparsity;
 use crate::error::Result;
 use crate::network::Output;
+use crate::penalty::MaskPenalty;
 
 /// Eq. 10 and its parts. Of another network than the paper's: a loss of two terms, of which the
 /// first says how well its answers fit the labels.
@@ -112,7 +113,8 @@ fn elements(logits: &Tensor, labels: &Tensor) -> CandleResult<Tensor> {
 /// # Errors
 /// If labels are not [B, K].
 pub fn loss(output: &Output, labels: &Tensor, lambda: f64, sparsity: Sparsity) -> Result<Loss> {
-    LossOfPart { labels, weights: None, images: labels.dim(0)?, lambda, sparsity }.of(output)
+    let penalty = MaskPenalty { lambda, sparsity, budget: 0. };
+    LossOfPart { labels, weights: None, images: labels.dim(0)?, penalty }.of(output)
 }
 
 /// What some of a batch's images add to its [`loss`], where image i counts `weights[i]` times in
@@ -125,20 +127,14 @@ pub(crate) struct LossOfPart<'a> {
     pub weights: Option<&'a [f32]>,
     /// Images of the whole batch.
     pub images: usize,
-    pub lambda: f64,
-    pub sparsity: Sparsity,
+    pub penalty: MaskPenalty,
 }
 
 impl LossOfPart<'_> {
     pub fn of(&self, output: &Output) -> Result<Loss> {
-        let Self { labels, weights, images, lambda, sparsity } = *self;
+        let Self { labels, weights, images, penalty } = *self;
         let classification = cross_entropy(&output.logits, labels, weights, images)?;
-        let masks = &output.mask_means;
-        let of_mean = match sparsity {
-            Sparsity::Sum => output.pixels as f64 / images as f64,
-            Sparsity::Mean => labels.dim(0)? as f64 / (images * masks.elem_count().max(1)) as f64,
-        };
-        let sparsity = (masks.sum_all()? * (of_mean * lambda))?;
+        let sparsity = penalty.of(&output.mask_means, output.pixels, images)?;
         Ok(Loss { total: (&classification + &sparsity)?, classification, sparsity })
     }
 }
@@ -148,38 +144,55 @@ impl LossOfPart<'_> {
 pub(crate) struct LossGradient {
     /// Readout weights, [K, C].
     readout: Vec<f32>,
-    /// The logits but for what the means add, `[K]`.
+    /// The logits but for what the means add, [B, K].
     offsets: Vec<f32>,
+    /// What the means of each image are multiplied by before the readout.
+    slopes: Vec<f32>,
     /// [B, K].
     labels: Vec<f32>,
     /// What each image counts; empty if all count alike.
     weights: Vec<f32>,
     /// Images of the whole batch.
     images: usize,
-    /// With respect to the mean of any mask.
-    of_masks: f32,
+    attributes: usize,
+    penalty: MaskPenalty,
+    /// What [`MaskPenalty::of_mean`] gives for these images.
+    of_mean: f64,
+    /// Σ over the rows of each attribute that sleep, in the place of their masks' means.
+    asleep: Vec<f32>,
+}
+
+/// What the heads' means do not say of the logits and masks.
+pub(crate) struct Constants<'a> {
+    /// The logits where all means are 0, [B, K].
+    pub offsets: &'a Tensor,
+    /// What the means of each image are multiplied by before the readout.
+    pub slopes: Vec<f32>,
+    /// Σ over the masks of each attribute that sleep, of their means.
+    pub asleep: Vec<f32>,
 }
 
 impl LossGradient {
-    /// For readout weights [K, C], logits `[K]` where all means are 0, and masks of so many pixels.
+    /// For readout weights [K, C] and masks of so many pixels.
     pub fn new(
         readout: &Tensor,
-        offsets: &Tensor,
+        constants: Constants,
         loss: &LossOfPart,
         pixels: usize,
     ) -> Result<Self> {
-        let LossOfPart { labels, weights, images, lambda, sparsity } = *loss;
-        let of_norm = match sparsity {
-            Sparsity::Sum => pixels as f64 / images as f64,
-            Sparsity::Mean => 1. / (images * readout.elem_count()) as f64,
-        };
+        let LossOfPart { labels, weights, images, penalty } = *loss;
+        let Constants { offsets, slopes, asleep } = constants;
         Ok(Self {
             readout: readout.flatten_all()?.to_vec1()?,
-            offsets: offsets.to_vec1()?,
+            offsets: offsets.flatten_all()?.to_vec1()?,
+            slopes,
             labels: labels.flatten_all()?.to_vec1()?,
             weights: weights.unwrap_or_default().to_vec(),
             images,
-            of_masks: (lambda * of_norm) as f32,
+            attributes: readout.dim(0)?,
+            of_mean: penalty.of_mean(pixels, images, readout.elem_count()),
+            penalty,
+            asleep,
         })
     }
 }
@@ -189,19 +202,22 @@ impl LossOfMeans for LossGradient {
         &self,
         image: usize,
         attribute: usize,
-        [features, _]: [&[f32]; 2],
+        [features, masks]: [&[f32]; 2],
         [of_features, of_masks]: [&mut [f32]; 2],
     ) {
         let weights = &self.readout[attribute * features.len()..][..features.len()];
         let products = weights.iter().zip(features).map(|(&w, &p)| f64::from(w) * f64::from(p));
-        let logit = f64::from(self.offsets[attribute]) + products.sum::<f64>();
-        let label = f64::from(self.labels[image * self.offsets.len() + attribute]);
+        let slope = f64::from(self.slopes[image]);
+        let place = image * self.attributes + attribute;
+        let logit = f64::from(self.offsets[place]) + slope * products.sum::<f64>();
         // The derivative of Eq. 8: the probability less the label.
         let weight = self.weights.get(image).map_or(1., |&weight| f64::from(weight));
+        let label = f64::from(self.labels[place]);
         let of_logit = weight * (1. / (1. + (-logit).exp()) - label) / self.images as f64;
         for (out, &w) in of_features.iter_mut().zip(weights) {
-            *out = (of_logit * f64::from(w)) as f32;
+            *out = (of_logit * slope * f64::from(w)) as f32;
         }
-        of_masks.fill(self.of_masks);
+        let asleep = self.asleep.get(attribute).copied().unwrap_or_default();
+        self.penalty.gradient(masks, asleep, self.of_mean, of_masks);
     }
 }

@@ -101,12 +101,38 @@ fn any_number_of_threads_trains_the_same_bits() -> Result<()> {
     Ok(())
 }
 
+/// Everything that a step may do to its images, features and masks.
+fn all_options() -> TrainConfig {
+    TrainConfig {
+        sparsity: Sparsity::Group,
+        lambda: 1e-3,
+        budget: 0.3,
+        drop: 0.8,
+        drop_correlated: 0.8,
+        noise: 0.2,
+        curve: 0.5,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn options_of_training_do_not_depend_on_ranks() -> Result<()> {
+    let config = TrainConfig { sleep: 0.01, decorrelate: 0.1, ..all_options() };
+    let alone = train(&Alone, 3, STEPS, &config)?;
+    assert!(alone != train(&Alone, 3, STEPS, &TrainConfig { drop: 0., ..config.clone() })?);
+    for ranks in [2, 3, 7] {
+        for found in on_threads(ranks, |ranks| train(ranks, 3, STEPS, &config)) {
+            assert!(found? == alone, "{ranks} ranks");
+        }
+    }
+    Ok(())
+}
+
 /// The whole batch at once is another order of the same sums.
 #[test]
 fn micro_batches_have_the_gradients_of_the_whole_batch() -> Result<()> {
-    for sparsity in [Sparsity::Sum, Sparsity::Mean] {
-        let lambda = if sparsity == Sparsity::Sum { 1e-3 } else { 1. };
-        let config = TrainConfig { sparsity, lambda, ..Default::default() };
+    let of_norm = |sparsity, lambda| TrainConfig { sparsity, lambda, ..Default::default() };
+    for config in [of_norm(Sparsity::Sum, 1e-3), of_norm(Sparsity::Mean, 1.), all_options()] {
         for micro_batch in [1, 3, 4, 10, 100] {
             let mut whole = trainer(config.clone())?;
             let mut shared = trainer(config.clone())?;

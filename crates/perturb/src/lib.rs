@@ -12,7 +12,7 @@ mod sweep;
 mod tally;
 
 pub use combined::logits_under;
-pub use curve::{Curve, NamedCurve, Only, PowerCurve};
+pub use curve::{ClippedCurve, Curve, NamedCurve, Only, PowerCurve};
 pub use error::{Error, Result};
 pub use foresee_kernels::{Identity, ToneCurve};
 pub use foresee_model::Reconstruction;
@@ -25,7 +25,8 @@ pub use model::{AttentionModel, GatedModel};
 pub use noise::{Noise, add_noise};
 pub use prune::{
     ChannelStatistics, Cut, Norm, PruneCurve, PruneInputs, PruneOrder, PrunePlan, PruneRule,
-    PruneStep, PruneStudy, Takeover, Victim, share_counts,
+    PruneStep, PruneStudy, Reading, ReadingCorrelation, ReadingNorm, ReadingTables, Takeover,
+    Victim, share_counts,
 };
 pub use sweep::{prune_curves, transform_grid};
 pub use tally::{PairedGain, Tally, ValidationChoice};

@@ -1,7 +1,7 @@
 //! Curves, rules and takeovers are found again by the names that they print.
 
 use foresee_perturb::{
-    Curve, NamedCurve, Norm, PowerCurve, PruneRule, Takeover, ToneCurve, Victim,
+    ClippedCurve, Curve, NamedCurve, Norm, PowerCurve, PruneRule, Takeover, ToneCurve, Victim,
 };
 use proptest::prelude::*;
 
@@ -21,6 +21,9 @@ fn curves_print_what_they_parse() {
         ("power n=2.5", "power n=2.5 beta=0", "n = 2.5, β = 0"),
         ("power beta=-0.2 n=3e0", "power n=3 beta=-0.2", "n = 3, β = -0.2"),
         ("power n=2 beta=-0", "power n=2 beta=0", "n = 2, β = 0"),
+        ("clipped n=2 beta=0.05", "clipped n=2 beta=0.05", "n = 2, β = 0.05, clipped"),
+        ("clipped n=2", "power n=2 beta=0", "n = 2, β = 0"),
+        ("clipped", "identity", "n = 1, β = 0 (untransformed)"),
     ] {
         let curve: Curve = text.parse().expect(text);
         assert_eq!((curve.id().as_str(), curve.title().as_str()), (id, title));
@@ -43,6 +46,17 @@ fn a_parsed_curve_transforms_masks() {
 }
 
 #[test]
+fn a_clipped_curve_shuts_masks_and_does_not_subtract() {
+    let curve: Curve = "clipped n=1 beta=0.5".parse().expect("a curve");
+    let mut masks = [0f32, 0.2, 0.5, 1., f32::NAN];
+    curve.apply(0, 0, &mut masks);
+    // g is 1.5·M - 0.5, which is below 0 up to M = 1/3.
+    assert_eq!(masks[..4], [0., 0., 0.25, 1.]);
+    assert!(masks[4].is_nan());
+    assert_eq!(curve.closed_form(0, 0), None);
+}
+
+#[test]
 fn errors_teach_the_syntax() {
     for (text, expected) in [
         ("gamma 2", "there is no family `gamma`"),
@@ -60,7 +74,8 @@ fn errors_teach_the_syntax() {
     ] {
         let message = problem(text);
         assert!(message.contains(expected), "{text}: {message}");
-        assert!(message.ends_with("write `identity` or `power n=2 beta=0.05`"), "{message}");
+        let examples = "write `identity` or `power n=2 beta=0.05` or `clipped n=2 beta=0.05`";
+        assert!(message.ends_with(examples), "{message}");
     }
 }
 
@@ -72,6 +87,23 @@ proptest! {
         let form = parsed.closed_form(0, 0).expect("Eq. 11 and 12");
         prop_assert_eq!((form.n, form.beta), (n, beta));
         prop_assert_eq!(parsed.id(), curve.id());
+    }
+
+    #[test]
+    fn clipped_curves_stay_within_0_and_1(
+        n in 0.01f64..20.,
+        beta in -1f64..3.,
+        masks in proptest::collection::vec(0f32..=1., 1..50),
+    ) {
+        let (mut plain, mut clipped) = (masks.clone(), masks);
+        PowerCurve::new(n, beta).expect("in range").apply(0, 0, &mut plain);
+        let curve = ClippedCurve::new(n, beta).expect("in range");
+        curve.apply(0, 0, &mut clipped);
+        for (plain, clipped) in plain.into_iter().zip(clipped) {
+            prop_assert!((0. ..=1. + 1e-6).contains(&clipped), "{clipped}");
+            prop_assert_eq!(clipped, if plain < 0. { 0. } else { plain });
+        }
+        prop_assert_eq!(curve.closed_form(0, 0).is_some(), beta <= 0.);
     }
 
     #[test]
@@ -104,7 +136,7 @@ fn rules_and_takeovers_are_found_by_their_ids() {
     assert_eq!(Norm::Readout.rule().id(), "readout");
     assert_eq!(PruneRule::ReadoutNorm.takeovers(), [Takeover::Nothing]);
     assert_eq!(PruneRule::FilterNorm.takeovers(), [Takeover::Nothing, Takeover::LeastSquares]);
-    assert_eq!(PruneRule::Random.takeovers(), Takeover::ALL);
+    assert_eq!(PruneRule::Random.takeovers(), Takeover::COMPARED);
 }
 
 #[cfg(feature = "serde")]
@@ -137,7 +169,7 @@ fn options_take_ids() {
         let value = |value: &T| value.to_possible_value().expect("a value").get_name().to_owned();
         T::value_variants().iter().map(value).collect()
     }
-    assert_eq!(names::<Takeover>(), ["nothing", "partner", "least_squares"]);
+    assert_eq!(names::<Takeover>(), ["nothing", "partner", "least_squares", "mean"]);
     assert_eq!(names::<Victim>(), ["lower", "higher"]);
     assert_eq!(Takeover::from_str("partner", false), Ok(Takeover::Partner));
 }

@@ -128,7 +128,7 @@ fn the_smaller_network_is_the_unpruned_one_on_reconstructed_features() -> AnyRes
     let network = network()?;
     let z = features(C)?;
     let statistics = statistics(&network, &z)?;
-    for takeover in [Takeover::Partner, Takeover::LeastSquares] {
+    for takeover in [Takeover::Partner, Takeover::LeastSquares, Takeover::Mean] {
         let cut = statistics.cuts(&order(&[1, 7, 4, 0]), &[3], takeover, true)?.remove(0);
         let stand_in = stand_in(&cut)?;
         assert_eq!(stand_in.kept, [0, 2, 3, 5, 6]);
@@ -231,7 +231,7 @@ fn constant_and_closed_channels_are_taken_over_too() -> AnyResult {
     let z = Tensor::cat(&planes, 1)?;
     let mut statistics = statistics(&network, &z)?;
     statistics.mean_masks.iter_mut().for_each(|row| row[0] = 0.);
-    for takeover in [Takeover::Partner, Takeover::LeastSquares] {
+    for takeover in [Takeover::Partner, Takeover::LeastSquares, Takeover::Mean] {
         for pruned in [vec![4], vec![4, 1, 2, 3, 5, 6, 7]] {
             let changed = |takeover| -> AnyResult<f64> {
                 let cuts = statistics.cuts(&order(&pruned), &[pruned.len()], takeover, false)?;

@@ -12,6 +12,7 @@ mod learning;
 mod masks;
 mod predictability;
 mod pruning;
+mod readings;
 mod regression;
 mod statistics;
 mod study;
@@ -40,6 +41,7 @@ pub use self::masks::{
 };
 pub use self::predictability::ScoredForecasts;
 pub use self::pruning::{PlannedStep, PrunedImage, PruningCurves, PruningPoint, SemanticPlan};
+pub use self::readings::{READ_IMAGES, ReadImage, ReadImages, ReadingPoint, ShutRows, curve_name};
 pub use self::regression::{RegressionReport, RegressionRow, RegressionScore, ScoreColumns};
 pub use self::statistics::ChannelStatisticsFile;
 pub use self::study::{

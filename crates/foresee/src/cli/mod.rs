@@ -27,6 +27,7 @@ mod predict;
 mod prune;
 mod prune_arguments;
 mod prune_model;
+mod readings;
 mod reproduce;
 mod runs;
 mod stage;
@@ -214,6 +215,16 @@ pub enum Command {
     ///   foresee fidelity --celeba ~/data/celeba --out runs/fidelity --only 7
     #[command(verbatim_doc_comment)]
     Fidelity(fidelity::FidelityArgs),
+    /// Under which readings does the paper's pruning hold? Measures all cheap ones on the networks
+    /// that `fidelity` has trained.
+    ///
+    /// The paper leaves open which channel of a pair goes, by which norm, and what is correlated.
+    /// Runs that are measured are not measured again, and can be the elements of an array job.
+    ///
+    ///   foresee readings runs/fidelity --celeba ~/data/celeba
+    ///   foresee readings runs/fidelity --celeba ~/data/celeba --device cuda --only 7
+    #[command(verbatim_doc_comment)]
+    Readings(readings::ReadingsArgs),
     /// Train the systems of the paper's Table 3 on the same faces, and compare them.
     ///
     /// Accuracy with intervals over seeds and images, costs, noise, pruning, and how well it is
@@ -326,6 +337,7 @@ fn run_here(command: Command) -> Result<()> {
         Command::Compare(args) => compare::compare(&args),
         Command::Export(args) => export::export(&args),
         Command::Fidelity(args) => fidelity::fidelity(&args),
+        Command::Readings(args) => readings::readings(&args),
         Command::Label(args) => label::label(&args),
         Command::Learn(args) => learn::learn(&args),
         Command::Data(command) => data::data(command),

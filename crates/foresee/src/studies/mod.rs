@@ -4,4 +4,5 @@ pub(crate) mod compare;
 pub(crate) mod fidelity;
 pub(crate) mod learn;
 pub mod people;
+pub(crate) mod readings;
 pub(crate) mod runs;

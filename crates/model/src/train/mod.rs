@@ -1,11 +1,14 @@
 //! Training: one optimizer step at a time, from the start or from a checkpoint.
 
 mod checkpoint;
+mod decorrelation;
 mod of_heads;
 mod pass;
+mod perturb;
 mod shared;
 mod shared_batch;
 mod sleep;
+mod state;
 mod trainable;
 
 use candle_core::backprop::GradStore;
@@ -199,6 +202,7 @@ impl<N: Trainable> Trainer<N> {
         let TrainConfig { learning_rate, warmup, .. } = self.config;
         let learning_rate = one_cycle(self.position.step, self.steps(), learning_rate, warmup);
         self.optimizer.step(gradients, learning_rate)?;
+        self.network.constrain()?;
         self.position.step += 1;
         self.update_average()?;
         self.position.batch += 1;

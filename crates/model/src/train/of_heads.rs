@@ -3,13 +3,16 @@
 use candle_core::{DType, Tensor};
 use foresee_kernels::channels_last::PooledWithGradients;
 
+use super::decorrelation::mean_squared_correlation;
+use super::perturb::Perturbation;
 use super::sleep::Sleep;
 use super::trainable::Batch;
 use crate::config::TrainConfig;
 use crate::error::Result;
 use crate::heads::Heads;
-use crate::loss::{Loss, LossGradient, LossOfPart};
+use crate::loss::{Constants, Loss, LossGradient, LossOfPart};
 use crate::network::Output;
+use crate::penalty::MaskPenalty;
 
 /// The loss of some images of a batch of `images`.
 pub(super) fn loss_of_part<'a>(
@@ -18,8 +21,7 @@ pub(super) fn loss_of_part<'a>(
     config: &TrainConfig,
 ) -> LossOfPart<'a> {
     let Batch { labels, weights, .. } = *batch;
-    let TrainConfig { lambda, sparsity, .. } = *config;
-    LossOfPart { labels, weights, images, lambda, sparsity }
+    LossOfPart { labels, weights, images, penalty: MaskPenalty::new(config) }
 }
 
 /// What the heads come to in training.
@@ -36,23 +38,26 @@ impl OfHeads {
         heads: &Heads,
         sleep: Option<&Sleep>,
         z: &Tensor,
+        perturbation: &Perturbation,
         loss: &LossOfPart,
     ) -> Result<Self> {
         let (_, h, w, _) = z.dims4()?;
+        let z = &perturbation.features(z)?;
         let heads = heads.unfrozen();
         let heads = match sleep {
             Some(sleep) => sleep.waking(&heads),
             None => heads,
         };
-        let fused = pool_with_gradients(&heads, sleep, z, loss)?;
+        let fused = pool_with_gradients(&heads, sleep, z, perturbation, loss)?;
         let (pooled, of_heads) = match fused {
             Some(PooledWithGradients { pooled, gradients }) => (pooled, Some(gradients)),
             None => (heads.pool_channels_last(z)?, None),
         };
-        let pooled = match sleep {
+        let mut pooled = match sleep {
             Some(sleep) => sleep.complete(pooled)?,
             None => pooled,
         };
+        pooled.features = perturbation.under_curves(&perturbation.means(&pooled.features)?, z)?;
         let output = Output::new(&heads, pooled, h * w)?;
         let loss = loss.of(&output)?;
         let with_gradients = match of_heads {
@@ -61,6 +66,18 @@ impl OfHeads {
         };
         Ok(Self { output, loss, with_gradients })
     }
+
+    /// With a share of what correlated channels cost ([`TrainConfig::decorrelate`]), for the
+    /// features before anything is done to them.
+    pub fn decorrelated(mut self, z: &Tensor, cost: f64) -> Result<Self> {
+        if cost > 0. {
+            let cost = (mean_squared_correlation(z)? * cost)?;
+            self.loss.total = (&self.loss.total + &cost)?;
+            self.loss.sparsity = (&self.loss.sparsity + &cost)?;
+            self.with_gradients = (&self.with_gradients + cost)?;
+        }
+        Ok(self)
+    }
 }
 
 /// The heads' means together with the gradients of the loss, if one operation computes both.
@@ -68,19 +85,29 @@ pub(super) fn pool_with_gradients(
     heads: &Heads,
     sleep: Option<&Sleep>,
     z: &Tensor,
+    perturbation: &Perturbation,
     loss: &LossOfPart,
 ) -> Result<Option<PooledWithGradients>> {
     let labels = loss.labels;
     let (b, h, w, _) = z.dims4()?;
-    let readout = &heads.readout_weight;
+    let readout = heads.readout_weight.as_detached_tensor();
     let are_labels = labels.dtype() == DType::F32 && labels.dims() == [b, readout.dim(0)?];
     if !are_labels || !z.device().is_cpu() {
         return Ok(None);
     }
-    // Sleeping rows add constants to the logits.
-    let offsets = match sleep {
-        Some(sleep) => heads.read_out(&sleep.features().unsqueeze(0)?)?.squeeze(0)?,
-        None => heads.readout_bias.as_detached_tensor(),
+    // Sleeping rows add constants to the logits, and curves means of the features.
+    let features = match sleep {
+        Some(sleep) => sleep.features(),
+        None => readout.zeros_like()?,
     };
-    heads.pool_with_loss(z, &LossGradient::new(readout, &offsets, loss, h * w)?)
+    let features = perturbation.means(&features.unsqueeze(0)?)?;
+    let features = perturbation.under_curves(&features, &z.detach())?;
+    let bias = heads.readout_bias.as_detached_tensor();
+    let offsets = features.broadcast_mul(&readout)?.sum(2)?.broadcast_add(&bias)?;
+    let constants = Constants {
+        offsets: &offsets.broadcast_as(labels.shape())?,
+        slopes: perturbation.slopes(b),
+        asleep: sleep.map_or(Ok(vec![]), |sleep| loss.penalty.asleep(&sleep.masks()))?,
+    };
+    heads.pool_with_loss(z, &LossGradient::new(&readout, constants, loss, h * w)?)
 }

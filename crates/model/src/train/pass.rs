@@ -3,19 +3,18 @@
 use candle_core::{Tensor, Var};
 
 use super::of_heads::{OfHeads, loss_of_part};
+use super::perturb::Perturbation;
 use super::shared;
 use super::shared_batch::SharedBatch;
-use super::sleep::Sleep;
+use super::state::State;
 use super::trainable::{Batch, Pass, SharedPass, Trainable};
-use crate::config::{NetworkConfig, TrainConfig};
+use crate::config::{NetworkConfig, Readout, TrainConfig};
 use crate::error::Result;
-use crate::heads::Heads;
 use crate::network::Network;
 
 impl Trainable for Network {
     type Config = NetworkConfig;
-    /// Rows that sleep, if any may.
-    type State = Option<Sleep>;
+    type State = State;
 
     fn config(&self) -> &NetworkConfig {
         self.config()
@@ -33,17 +32,24 @@ impl Trainable for Network {
         self.deep_copy()
     }
 
-    fn start(&self, config: &TrainConfig) -> Result<Option<Sleep>> {
-        let may_sleep = config.may_sleep(self.config());
-        may_sleep.then(|| Sleep::new(self.heads(), config.sleep)).transpose()
+    fn start(&self, config: &TrainConfig) -> Result<State> {
+        State::new(self, config)
     }
 
-    fn state_tensors(sleep: &Option<Sleep>) -> Vec<(String, &Var)> {
-        sleep.iter().flat_map(Sleep::tensors).collect()
+    fn state_tensors(state: &State) -> Vec<(String, &Var)> {
+        state.tensors()
     }
 
-    fn restore(&self, sleep: &mut Option<Sleep>) -> Result<()> {
-        sleep.iter_mut().try_for_each(|sleep| sleep.find_rows(self.heads()))
+    fn restore(&self, state: &mut State) -> Result<()> {
+        state.restore(self)
+    }
+
+    fn constrain(&self) -> Result<()> {
+        if self.config().readout == Readout::Positive {
+            let weight = &self.heads().readout_weight;
+            weight.set(&weight.as_detached_tensor().relu()?)?;
+        }
+        Ok(())
     }
 
     fn rows(&self) -> Option<Vec<Vec<usize>>> {
@@ -53,15 +59,24 @@ impl Trainable for Network {
 
     fn pass(
         &self,
-        sleep: &mut Option<Sleep>,
+        state: &mut State,
         batch: &Batch,
         config: &TrainConfig,
         step: usize,
     ) -> Result<Pass> {
-        let z = self.extractor().forward_train_channels_last(batch.images)?;
-        let awake = look(self.heads(), sleep, &z, step)?;
-        let loss = loss_of_part(batch, batch.labels.dim(0)?, config);
-        let of_heads = OfHeads::new(self.heads(), sleep.as_ref(), &z, &loss)?;
+        let images = batch.images.dim(0)?;
+        let channels = self.config().channels;
+        let order = state.order();
+        let perturbation =
+            Perturbation::draw(config, order, step, 0..images, batch.images, channels)?;
+        let noisy = perturbation.images(batch.images)?;
+        let z = self.extractor().forward_train_channels_last(&noisy)?;
+        let whole = |_: &[usize], mut parts: Vec<Tensor>| Ok(parts.swap_remove(0));
+        let awake = state.look(self, std::slice::from_ref(&z), step, images, whole)?;
+        let loss = loss_of_part(batch, images, config);
+        let sleep = state.sleep.as_ref();
+        let of_heads = OfHeads::new(self.heads(), sleep, &z, &perturbation, &loss)?
+            .decorrelated(&z, config.decorrelate)?;
         let gradients = of_heads.with_gradients.backward()?;
         let OfHeads { output, loss, .. } = of_heads;
         let mask_mean = output.mask_means.mean_all()?;
@@ -74,34 +89,17 @@ impl Trainable for Network {
 
     fn pass_of_ranks(
         &self,
-        sleep: &mut Option<Sleep>,
+        state: &mut State,
         batch: &Batch,
         shares: &SharedBatch,
         config: &TrainConfig,
         step: usize,
     ) -> Result<SharedPass> {
-        shared::pass(self, sleep, batch, shares, config, step)
+        shared::pass(self, state, batch, shares, config, step)
     }
 
     fn first_not_finite(&self, batch: &Batch) -> Result<String> {
         self.first_not_finite(batch.images, batch.labels)
-    }
-}
-
-/// Looks at sleeping rows where a step does so, on features z [B, H, W, C].
-fn look(
-    heads: &Heads,
-    sleep: &mut Option<Sleep>,
-    z: &Tensor,
-    step: usize,
-) -> Result<Option<usize>> {
-    match sleep {
-        Some(sleep) if Sleep::looks(step) => {
-            let seen = sleep.look(heads, &z.detach().permute((0, 3, 1, 2))?)?;
-            sleep.settle(heads, &seen, z.dim(0)?)?;
-            Ok(Some(sleep.rows().count()))
-        }
-        _ => Ok(None),
     }
 }
 
@@ -115,6 +113,7 @@ mod tests {
     use crate::loss::Loss;
     use crate::network::Output;
     use crate::train::Trainer;
+    use crate::train::decorrelation::mean_squared_correlation;
     use crate::train::of_heads::pool_with_gradients;
 
     /// Random images of this size, and labels that alternate.
@@ -131,15 +130,24 @@ mod tests {
         labels: &Tensor,
         weights: Option<&[f32]>,
     ) -> Result<(Loss, GradStore)> {
-        let z = trainer.network.extractor().forward_train_channels_last(images)?;
+        let channels = trainer.network.config().channels;
+        let (config, order) = (&trainer.config, trainer.state.order());
+        let perturbation = Perturbation::draw(config, order, 0, 0..3, images, channels)?;
+        let images = &perturbation.images(images)?;
+        let full = trainer.network.extractor().forward_train_channels_last(images)?;
+        let z = perturbation.features(&full)?;
         let heads = trainer.network.heads();
-        let pooled = match &trainer.state {
+        let mut pooled = match &trainer.state.sleep {
             Some(sleep) => sleep.complete(sleep.waking(heads).pool_channels_last(&z)?)?,
             None => heads.pool_channels_last(&z)?,
         };
+        pooled.features = perturbation.means(&pooled.features)?;
+        pooled.features = perturbation.under_curves(&pooled.features, &z)?;
         let output = Output::new(heads, pooled, z.dim(1)? * z.dim(2)?)?;
         let batch = Batch { images, labels, weights };
-        let loss = loss_of_part(&batch, labels.dim(0)?, &trainer.config).of(&output)?;
+        let mut loss = loss_of_part(&batch, labels.dim(0)?, config).of(&output)?;
+        let cost = (mean_squared_correlation(&full)? * config.decorrelate)?;
+        loss.total = (loss.total + cost)?;
         let gradients = loss.total.backward()?;
         Ok((loss, gradients))
     }
@@ -186,7 +194,7 @@ mod tests {
             assert!(off < 2e-4, "the gradient of {name} is off by {off}");
         }
         let asleep = pass.awake.map(|awake| trainer.network.heads().rows().count() - awake);
-        assert_eq!(asleep.is_some_and(|asleep| asleep > 0), trainer.state.is_some());
+        assert_eq!(asleep.is_some_and(|asleep| asleep > 0), trainer.state.sleep.is_some());
     }
 
     #[test]
@@ -199,6 +207,21 @@ mod tests {
                 let config = TrainConfig { sparsity, lambda, sleep, ..Default::default() };
                 check(small.clone(), config, 13);
             }
+        }
+        for sparsity in [Sparsity::Batch, Sparsity::Pixels, Sparsity::Group] {
+            for (budget, sleep) in [(0., 0.), (0.2, 0.), (0.2, 0.01), (0.7, 0.)] {
+                let lambda = 1e-2;
+                let config = TrainConfig { sparsity, lambda, budget, sleep, ..Default::default() };
+                check(small.clone(), config, 13);
+            }
+        }
+        for sleep in [0., 0.01] {
+            let of = |config: TrainConfig| check(small.clone(), config, 13);
+            let usual = TrainConfig { sleep, ..Default::default() };
+            of(TrainConfig { drop: 0.9, ..usual.clone() });
+            of(TrainConfig { drop_correlated: 0.9, ..usual.clone() });
+            of(TrainConfig { noise: 0.3, curve: 0.8, ..usual.clone() });
+            of(TrainConfig { drop: 0.9, curve: 0.8, decorrelate: 3., ..usual });
         }
         let mean = NetworkConfig { readout: Readout::Mean, ..small.clone() };
         check(mean, TrainConfig::default(), 9);
@@ -219,7 +242,9 @@ mod tests {
             let heads = trainer.network.heads().unfrozen();
             let batch = Batch { images: &z, labels, weights: None };
             let loss = loss_of_part(&batch, 1, &trainer.config);
-            pool_with_gradients(&heads, None, &z, &loss).unwrap().is_some()
+            let config = TrainConfig::default();
+            let perturbation = Perturbation::draw(&config, None, 0, 0..1, &z, 4).unwrap();
+            pool_with_gradients(&heads, None, &z, &perturbation, &loss).unwrap().is_some()
         };
         let labels = Tensor::zeros((1, 2), DType::F32, &Device::Cpu).unwrap();
         assert!(is_fused(32, &labels) && !is_fused(128, &labels));

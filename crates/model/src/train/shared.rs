@@ -8,8 +8,9 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::of_heads::{OfHeads, loss_of_part};
+use super::perturb::Perturbation;
 use super::shared_batch::SharedBatch;
-use super::sleep::{Seen, Sleep};
+use super::state::State;
 use super::trainable::{Batch, SharedPass};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
@@ -56,7 +57,7 @@ struct Part {
 /// The pass of the paper's network. `batch` are the images of this rank.
 pub(super) fn pass(
     network: &Network,
-    sleep: &mut Option<Sleep>,
+    state: &mut State,
     batch: &Batch,
     shared: &SharedBatch,
     config: &TrainConfig,
@@ -65,18 +66,24 @@ pub(super) fn pass(
     check_share(batch, shared)?;
     let (_, _, h, w) = batch.images.dims4()?;
     let micro_batches = shared.own_rows();
-    let images = micro_batches.iter().map(|rows| rows_of(batch.images, rows));
+    let channels = network.config().channels;
+    let (order, numbers) = (state.order(), shared.images());
+    let perturbation = Perturbation::draw(config, order, step, numbers, batch.images, channels)?;
+    let noisy = perturbation.images(batch.images)?;
+    let images = micro_batches.iter().map(|rows| rows_of(&noisy, rows));
     let images = images.collect::<Result<Vec<_>>>()?;
     let (z, tape) =
         network.extractor().forward_shared(&images, &shared.sizes(), [h, w], shared.shares())?;
-    let awake = look(network, sleep, &z, shared, step)?;
+    let images_of_all = shared.images_of_all();
+    let sum = |shape: &[usize], parts: Vec<Tensor>| sum_of_parts(shape, &parts, shared);
+    let awake = state.look(network, &z, step, images_of_all, sum)?;
     let (mut parts, mut of_features) = (vec![], vec![]);
     for ((z, images), rows) in z.into_iter().zip(&images).zip(micro_batches) {
         let labels = rows_of(batch.labels, &rows)?;
-        let weights = batch.weights.map(|weights| &weights[rows]);
+        let weights = batch.weights.map(|weights| &weights[rows.clone()]);
         let batch = Batch { images, labels: &labels, weights };
-        let (part, of_z) =
-            part(network, sleep.as_ref(), z, &batch, shared.images_of_all(), config)?;
+        let perturbation = perturbation.of_rows(&rows)?;
+        let (part, of_z) = part(network, state, z, &batch, &perturbation, images_of_all, config)?;
         parts.push(part);
         of_features.push(of_z);
     }
@@ -93,15 +100,19 @@ pub(super) fn pass(
 /// The heads' pass on features z [B, H, W, C] of a micro-batch, and the gradient of z.
 fn part(
     network: &Network,
-    sleep: Option<&Sleep>,
+    state: &State,
     z: Tensor,
     batch: &Batch,
+    perturbation: &Perturbation,
     images: usize,
     config: &TrainConfig,
 ) -> Result<(Part, Tensor)> {
     let z = Var::from_tensor(&z)?;
     let loss = loss_of_part(batch, images, config);
-    let of_heads = OfHeads::new(network.heads(), sleep, z.as_tensor(), &loss)?;
+    let share = z.dim(0)? as f64 / images as f64;
+    let sleep = state.sleep.as_ref();
+    let of_heads = OfHeads::new(network.heads(), sleep, &z, perturbation, &loss)?
+        .decorrelated(&z, config.decorrelate * share)?;
     let mut gradients = of_heads.with_gradients.backward()?;
     let of_z = gradients.remove(&z).map_or_else(|| z.zeros_like(), Ok)?.detach();
     Ok((Part { numbers: Numbers::new(&of_heads, batch.labels)?, gradients }, of_z))
@@ -159,29 +170,12 @@ fn flatten(part: &Part, vars: &[&Var], length: usize) -> Result<Vec<f32>> {
     Ok(flat)
 }
 
-/// Looks at sleeping rows where a step does so, on features of this rank's micro-batches.
-fn look(
-    network: &Network,
-    sleep: &mut Option<Sleep>,
-    z: &[Tensor],
-    shared: &SharedBatch,
-    step: usize,
-) -> Result<Option<usize>> {
-    let Some(sleep) = sleep.as_mut().filter(|_| Sleep::looks(step)) else { return Ok(None) };
-    let heads = network.heads();
-    let look = |z: &Tensor| -> Result<Vec<f32>> {
-        let Seen { features, masks, open } = sleep.look(heads, &z.permute((0, 3, 1, 2))?)?;
-        let values = |x: Tensor| x.flatten_all()?.to_vec1::<f32>();
-        Ok([values(features)?, values(masks)?, values(open)?].concat())
-    };
-    let seen = z.iter().map(look).collect::<Result<Vec<_>>>()?;
-    let shape = heads.readout_weight.shape();
-    let rows = shape.elem_count();
-    let sum = shared.shares().sum(3 * rows, seen)?;
-    let third = |n: usize| Tensor::from_slice(&sum[n * rows..][..rows], shape, &Device::Cpu);
-    let seen = Seen { features: third(0)?, masks: third(1)?, open: third(2)? };
-    sleep.settle(heads, &seen, shared.images_of_all())?;
-    Ok(Some(sleep.rows().count()))
+/// Adds up tensors of a shape, one for each micro-batch of this rank, over all ranks.
+fn sum_of_parts(shape: &[usize], parts: &[Tensor], shared: &SharedBatch) -> Result<Tensor> {
+    let values = |x: &Tensor| Ok(x.flatten_all()?.to_vec1::<f32>()?);
+    let values = parts.iter().map(values).collect::<Result<Vec<_>>>()?;
+    let sum = shared.shares().sum(shape.iter().product(), values)?;
+    Ok(Tensor::from_slice(&sum, shape, &Device::Cpu)?)
 }
 
 /// Refuses tensors that are not this rank's share of the batch.

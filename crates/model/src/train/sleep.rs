@@ -3,7 +3,6 @@
 use candle_core::{D, DType, Tensor, Var};
 use foresee_kernels::{Identity, Pooled, Rows, ToneCurve, attention_heads_with_curves};
 
-use crate::config::TrainConfig;
 use crate::error::Result;
 use crate::heads::Heads;
 
@@ -26,17 +25,6 @@ pub struct Sleep {
     /// In place of the sleeping rows' means, 0 for the others: [K, C].
     features: Var,
     masks: Var,
-}
-
-/// What a look sees of all rows on some images, [K, C] each. Looks at parts of a batch add up.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    /// Sums over the images of the means of mask ⊗ feature.
-    pub features: Tensor,
-    /// Sums over the images of the masks' means.
-    pub masks: Tensor,
-    /// 0 for rows that are shut on every pixel.
-    pub open: Tensor,
 }
 
 /// 1 where a mask is above a limit.
@@ -64,30 +52,27 @@ impl Sleep {
         })
     }
 
-    /// Whether a step looks at all rows.
-    pub fn looks(step: usize) -> bool {
-        step.is_multiple_of(TrainConfig::LOOK_EVERY)
-    }
-
-    /// What all rows are on features z [B, C, H, W].
-    pub fn look(&self, heads: &Heads, z: &Tensor) -> Result<Seen> {
+    /// What all rows are on features z [B, C, H, W]: [3, K, C]. First the sums over the images of
+    /// the means of mask ⊗ feature, then those of the masks' means, then 0 for rows that are shut
+    /// on every pixel. Looks at parts of a batch add up.
+    pub fn look(&self, heads: &Heads, z: &Tensor) -> Result<Tensor> {
         let (means, open) = match z.device().is_cpu() {
             true => self.seen_under_a_curve(heads, z)?,
             // A GPU's kernels know no curve but Eq. 11.
             false => (heads.pool(z)?, self.seen_one_by_one(heads, z)?),
         };
-        Ok(Seen { features: means.features.sum(0)?, masks: means.masks.sum(0)?, open })
+        Ok(Tensor::stack(&[&means.features.sum(0)?, &means.masks.sum(0)?, &open], 0)?)
     }
 
     /// Wakes rows that are open, and lets those sleep that were shut on all `images` of this look
     /// and on those of the last one.
-    pub fn settle(&mut self, heads: &Heads, seen: &Seen, images: usize) -> Result<()> {
-        let Seen { features, masks, open } = seen;
+    pub fn settle(&mut self, heads: &Heads, seen: &Tensor, images: usize) -> Result<()> {
+        let (features, masks, open) = (seen.get(0)?, seen.get(1)?, seen.get(2)?);
         let open = open.ne(0f64)?.to_dtype(DType::F32)?;
         let awake = open.maximum(self.open.as_tensor())?;
         let asleep = ((1. - &awake)? / images as f64)?;
         self.features.set(&(features * &asleep)?)?;
-        self.masks.set(&(masks * &asleep)?)?;
+        self.masks.set(&(masks * asleep)?)?;
         self.open.set(&open)?;
         self.awake.set(&awake)?;
         self.find_rows(heads)
@@ -133,6 +118,11 @@ impl Sleep {
     /// In place of the sleeping rows' means of mask ⊗ feature, 0 for the others: [K, C].
     pub fn features(&self) -> Tensor {
         self.features.as_detached_tensor()
+    }
+
+    /// In place of the sleeping masks' means, 0 for the others: [K, C].
+    pub fn masks(&self) -> Tensor {
+        self.masks.as_detached_tensor()
     }
 
     /// The rows that are awake.

@@ -132,6 +132,14 @@ pub trait Trainable: Sized {
         step: usize,
     ) -> Result<Pass>;
 
+    /// Brings the weights back to what the architecture allows, after a step moved them.
+    ///
+    /// # Errors
+    /// If candle fails.
+    fn constrain(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether there is a [`pass_of_ranks`](Self::pass_of_ranks).
     fn can_be_shared(&self) -> bool {
         false

@@ -1,5 +1,6 @@
 //! Tone curves with names. A new family of curves is one file here and one line in [`FAMILIES`].
 
+mod clipped;
 mod only;
 mod power;
 
@@ -9,12 +10,13 @@ use std::sync::Arc;
 
 use foresee_kernels::{ClosedForm, ToneCurve};
 
+pub use self::clipped::ClippedCurve;
 pub use self::only::Only;
 pub use self::power::PowerCurve;
 use crate::error::{Error, Result};
 
 /// The families that [`Curve`] parses.
-const FAMILIES: [Family; 2] = [power::IDENTITY, power::POWER];
+const FAMILIES: [Family; 3] = [power::IDENTITY, power::POWER, clipped::CLIPPED];
 
 /// How the curves of one family are written.
 struct Family {
@@ -40,9 +42,9 @@ pub trait NamedCurve: ToneCurve + fmt::Debug {
 
 /// A named tone curve of any family.
 ///
-/// It parses from its id and prints as its id: `identity`, or `power n=2 beta=0.05` for
-/// [`PowerCurve`]. [`Curve::new`] wraps a family of your own; such a curve prints, but does not
-/// parse.
+/// It parses from its id and prints as its id: `identity`, `power n=2 beta=0.05` for [`PowerCurve`],
+/// or `clipped n=2 beta=0.05` for [`ClippedCurve`]. [`Curve::new`] wraps a family of your own; such
+/// a curve prints, but does not parse.
 ///
 /// With the feature `serde` a curve is stored as its id.
 ///

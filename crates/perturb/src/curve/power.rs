@@ -70,6 +70,16 @@ impl PowerCurve {
         Ok(Self { n: n as f32, beta: beta as f32 + 0. })
     }
 
+    /// n.
+    pub(super) fn n(self) -> f32 {
+        self.n
+    }
+
+    /// β.
+    pub(super) fn beta(self) -> f32 {
+        self.beta
+    }
+
     fn form(self) -> ClosedForm {
         ClosedForm { n: self.n, beta: self.beta }
     }

@@ -18,7 +18,8 @@ impl GroupStatistics<'_> {
     /// [`Takeover::Partner`] a unit's partner, at each value that is read, is the remaining one of
     /// its group with the highest [`correlation`](Self::correlation) that has as many channels
     /// there; without any, the unit's mean takes over. With [`Takeover::LeastSquares`] all kept
-    /// channels of a value that is read take over, those of other groups too.
+    /// channels of a value that is read take over, those of other groups too. With
+    /// [`Takeover::Mean`] each unit's mean does.
     ///
     /// # Errors
     /// If a group is fixed or of another graph, there is no such unit, none would be left, or a
@@ -42,9 +43,9 @@ impl GroupStatistics<'_> {
             Takeover::Nothing => return Ok(vec![]),
             Takeover::Partner => {
                 let of = |removal: &Removal| self.correlation(removal.group);
-                Some(removals.iter().map(of).collect::<Result<Vec<_>>>()?)
+                removals.iter().map(of).collect::<Result<Vec<_>>>()?
             }
-            Takeover::LeastSquares => None,
+            Takeover::LeastSquares | Takeover::Mean => vec![],
         };
         let mut reads: BTreeMap<_, Vec<(usize, &Read)>> = BTreeMap::new();
         for (number, removal) in removals.iter().enumerate() {
@@ -70,15 +71,13 @@ impl GroupStatistics<'_> {
                 let name = self.graph.value(read.value).name.clone();
                 return Err(foresee_graph::Error::NothingLeft { name }.into());
             }
-            let roles = correlations.as_ref().map(|correlations| {
-                let own = |(of, read): &(usize, &Read)| {
-                    partners(removals[*of].units, read, &correlations[*of])
-                };
-                reads.iter().flat_map(own).collect::<Vec<_>>()
-            });
-            let linear = |block: &ChannelCorrelation| match &roles {
-                Some(roles) => Ok(by_partner(block, roles, &removed, &kept)),
-                None => by_least_squares(block, &removed, &kept),
+            let own = |(of, read): &(usize, &Read)| {
+                partners(removals[*of].units, read, correlations.get(*of).map(Vec::as_slice))
+            };
+            let roles: Vec<Partner> = reads.iter().flat_map(own).collect();
+            let linear = |block: &ChannelCorrelation| match takeover {
+                Takeover::LeastSquares => by_least_squares(block, &removed, &kept),
+                _ => Ok(by_partner(block, &roles, &removed, &kept)),
             };
             let blocks = self.blocks(read)?.iter().map(linear).collect::<Result<Vec<_>>>()?;
             let (value, axis) = (read.value, read.axis);
@@ -88,8 +87,9 @@ impl GroupStatistics<'_> {
     }
 }
 
-/// The channels of units that go, in their order, each with the channel of a read that takes over.
-fn partners(units: &[usize], read: &Read, correlation: &[Vec<f64>]) -> Vec<Partner> {
+/// The channels of units that go, in their order, each with the channel of a read that takes over;
+/// without correlations none does.
+fn partners(units: &[usize], read: &Read, correlation: Option<&[Vec<f64>]>) -> Vec<Partner> {
     let mut remaining = vec![true; read.units.len()];
     let mut partners = vec![];
     for &unit in units {
@@ -97,7 +97,8 @@ fn partners(units: &[usize], read: &Read, correlation: &[Vec<f64>]) -> Vec<Partn
         let own = &read.units[unit];
         let fits = |other: usize| remaining[other] && read.units[other].len() == own.len();
         let fitting: Vec<bool> = (0..remaining.len()).map(fits).collect();
-        let partner = most_correlated(&fitting, false, |other| correlation[unit][other]);
+        let partner =
+            correlation.and_then(|rho| most_correlated(&fitting, false, |other| rho[unit][other]));
         let channel = |at: usize| partner.map(|partner| read.units[partner][at]);
         partners.extend(own.iter().enumerate().map(|(at, &gone)| (gone, channel(at))));
     }

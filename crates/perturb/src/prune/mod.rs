@@ -3,6 +3,7 @@
 mod cut;
 mod order;
 mod plan;
+mod reading;
 mod roles;
 mod rule;
 mod shares;
@@ -14,6 +15,7 @@ pub use self::cut::Cut;
 pub use self::order::PruneOrder;
 pub(crate) use self::order::lowest_first;
 pub use self::plan::{PrunePlan, PruneStep};
+pub use self::reading::{Reading, ReadingCorrelation, ReadingNorm, ReadingTables};
 pub(crate) use self::roles::{Roles, least_squares, most_correlated};
 pub use self::rule::{Norm, PruneRule, Victim};
 pub use self::shares::share_counts;

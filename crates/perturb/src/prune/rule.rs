@@ -60,7 +60,7 @@ impl PruneRule {
         match self {
             Self::ReadoutNorm => &[Takeover::Nothing],
             Self::FilterNorm => &[Takeover::Nothing, Takeover::LeastSquares],
-            Self::Lower | Self::Higher | Self::Lasso | Self::Random => &Takeover::ALL,
+            Self::Lower | Self::Higher | Self::Lasso | Self::Random => &Takeover::COMPARED,
         }
     }
 }

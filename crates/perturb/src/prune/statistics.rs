@@ -100,6 +100,7 @@ impl ChannelStatistics {
             Takeover::Nothing => Ok(Cut::Plain(kept())),
             Takeover::Partner => Ok(Cut::With(self.partner(pruned, absolute))),
             Takeover::LeastSquares => Ok(Cut::With(self.by_least_squares(kept())?)),
+            Takeover::Mean => Ok(Cut::With(self.by_means(kept()))),
         }
     }
 
@@ -148,6 +149,30 @@ impl ChannelStatistics {
             offsets: single(&roles.offsets(&all)),
             readout: readout.iter().map(|w| kept.iter().map(|&q| w[q] as f32).collect()).collect(),
             readout_offsets: single(&bias),
+            kept,
+        }
+    }
+
+    /// Each pruned channel a is its mean: t_a = μ_a, and for each attribute w_a·p̄_ka joins the
+    /// bias.
+    fn by_means(&self, kept: Vec<usize>) -> Reconstruction {
+        let c = self.means.len();
+        let mut weights = vec![vec![0.; kept.len()]; c];
+        let mut offsets = single(&self.means);
+        for (at, &q) in kept.iter().enumerate() {
+            weights[q][at] = 1.;
+            offsets[q] = 0.;
+        }
+        let pruned: Vec<usize> = (0..c).filter(|c| !kept.contains(c)).collect();
+        let of_kept = |w: &Vec<f64>| kept.iter().map(|&q| w[q] as f32).collect();
+        let of_pruned = |(w, means): (&Vec<f64>, &Vec<f64>)| {
+            pruned.iter().map(|&a| w[a] * means[a]).sum::<f64>() as f32
+        };
+        Reconstruction {
+            readout: self.readout.iter().map(of_kept).collect(),
+            readout_offsets: self.readout.iter().zip(&self.pooled_means).map(of_pruned).collect(),
+            weights,
+            offsets,
             kept,
         }
     }

@@ -17,11 +17,17 @@ pub enum Takeover {
     /// reads the features, and the readout the pooled products. In a graph each weight does that
     /// sums over the channels.
     LeastSquares,
+    /// The mean of the pruned channel does, where it is read: z_a ≈ μ_a. In the paper's network the
+    /// readout takes the means of its pooled products. The kept channels stay as they are.
+    Mean,
 }
 
 impl Takeover {
     /// All takeovers.
-    pub const ALL: [Self; 3] = [Self::Nothing, Self::Partner, Self::LeastSquares];
+    pub const ALL: [Self; 4] = [Self::Nothing, Self::Partner, Self::LeastSquares, Self::Mean];
+
+    /// Those that curves of pruning compare.
+    pub const COMPARED: [Self; 3] = [Self::Nothing, Self::Partner, Self::LeastSquares];
 
     /// The name in files, settings and commands.
     pub fn id(self) -> &'static str {
@@ -29,6 +35,7 @@ impl Takeover {
             Self::Nothing => "nothing",
             Self::Partner => "partner",
             Self::LeastSquares => "least_squares",
+            Self::Mean => "mean",
         }
     }
 
@@ -38,6 +45,7 @@ impl Takeover {
             Self::Nothing => "nothing takes over",
             Self::Partner => "its partner takes over",
             Self::LeastSquares => "all kept take over (least squares)",
+            Self::Mean => "its mean takes over",
         }
     }
 
@@ -58,6 +66,7 @@ impl clap::ValueEnum for Takeover {
             Self::Nothing => "Nothing, as in the paper",
             Self::Partner => "The most correlated channel takes over the role of the one that goes",
             Self::LeastSquares => "All that are left do, by least squares",
+            Self::Mean => "The mean of the channel that goes does",
         };
         Some(clap::builder::PossibleValue::new(self.id()).help(help))
     }

@@ -61,7 +61,7 @@ impl Compare {
     fn takeovers(self) -> &'static [Takeover] {
         match self {
             Self::Few => &[Takeover::Nothing, Takeover::LeastSquares],
-            Self::All => &Takeover::ALL,
+            Self::All => &Takeover::COMPARED,
         }
     }
 }

@@ -135,12 +135,13 @@ fn accuracy_curves(points: &[PrunePoint]) -> Vec<Curve> {
             let style = match takeover {
                 Takeover::Nothing => LineStyle::Solid,
                 Takeover::LeastSquares => LineStyle::Dashed,
-                Takeover::Partner => LineStyle::Dotted,
+                Takeover::Partner | Takeover::Mean => LineStyle::Dotted,
             };
             let name = match takeover {
                 Takeover::Nothing => rule.title().to_owned(),
                 Takeover::LeastSquares => format!("{}, all kept take over", rule.title()),
                 Takeover::Partner => format!("{}, partner takes over", rule.title()),
+                Takeover::Mean => format!("{}, mean takes over", rule.title()),
             };
             curves.push(Curve { spread, ..Curve::new(name, line, colour, style) });
         }

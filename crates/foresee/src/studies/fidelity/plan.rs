@@ -103,6 +103,9 @@ mod tests {
     #[test]
     fn an_unknown_study_is_refused_with_those_that_exist() {
         let refusal = Study::read("nothing").map(|_| ()).expect_err("no such study").to_string();
-        assert!(refusal.contains("fidelity, trained, architecture, accuracy"), "{refusal}");
+        assert!(
+            refusal.contains("fidelity, trained, architecture, map, promise, accuracy"),
+            "{refusal}"
+        );
     }
 }

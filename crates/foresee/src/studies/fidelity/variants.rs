@@ -186,6 +186,19 @@ fn settings(config: &Config) -> String {
     unusual(average > 0., format!("average of weights, decay {average}"));
     unusual(model.mask_kernel > 1, format!("masks of {0}×{0}", model.mask_kernel));
     unusual(model.readout == Readout::Mean, "readout by the mean".into());
+    unusual(model.readout == Readout::Positive, "readout weights from 0".into());
+    let trainer = &train.trainer;
+    let options = [
+        ("budget", trainer.budget),
+        ("drop", trainer.drop),
+        ("drop_correlated", trainer.drop_correlated),
+        ("noise", trainer.noise),
+        ("curve", trainer.curve),
+        ("decorrelate", trainer.decorrelate),
+    ];
+    for (key, value) in options {
+        unusual(value > 0., format!("train.{key} = {value}"));
+    }
     unusual(model.channels != 128, format!("{} channels", model.channels));
     parts.push(if model.precision == Precision::Bf16 { "bf16" } else { "f32" }.into());
     parts.join(", ")

@@ -1,0 +1,128 @@
+//! What a step does to its images and features, so that the network learns to stand it.
+
+mod channels;
+mod noise;
+mod order;
+
+use std::ops::Range;
+
+use candle_core::{Device, Tensor};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use self::channels::Leaver;
+use self::noise::Noise;
+pub(super) use self::order::SemanticOrder;
+use crate::config::TrainConfig;
+use crate::error::Result;
+
+/// The high bits of the streams' numbers, which keep these draws apart from those of other
+/// purposes.
+const PURPOSE: u64 = 8 << 48;
+
+/// What happens to each of some images in a step. It is drawn from the number of the step and that
+/// of the image in the batch alone.
+pub(super) struct Perturbation {
+    /// 0 for the channels that are left out of an image's features, otherwise 1: [B, C].
+    keep: Option<Tensor>,
+    /// What is added to the images, [B, 3, H, W].
+    noise: Option<Tensor>,
+    /// β of the tone curve on each image's masks; empty if there is none.
+    betas: Vec<f32>,
+}
+
+impl Perturbation {
+    /// Of the images of a batch with these numbers. `order` is that of semantic pruning, if it is
+    /// known yet.
+    pub fn draw(
+        config: &TrainConfig,
+        order: Option<&[usize]>,
+        step: usize,
+        numbers: Range<usize>,
+        images: &Tensor,
+        channels: usize,
+    ) -> Result<Self> {
+        let leaver = Leaver::new(config, order, channels);
+        let noise = Noise::new(config);
+        let (mut keep, mut added, mut betas) = (vec![], vec![], vec![]);
+        let pixels = images.dims()[1..].iter().product();
+        for number in numbers {
+            let mut rng = ChaCha8Rng::seed_from_u64(step as u64);
+            rng.set_stream(PURPOSE | number as u64);
+            if let Some(leaver) = &leaver {
+                keep.extend(leaver.draw(&mut rng));
+            }
+            if let Some(noise) = &noise {
+                betas.push(noise.draw(&mut rng, pixels, &mut added));
+            }
+        }
+        let device = images.device();
+        Ok(Self {
+            keep: tensor(keep, (images.dim(0)?, channels), device)?,
+            noise: tensor(added, images.dims4()?, device)?,
+            betas: if config.curve > 0. { betas } else { vec![] },
+        })
+    }
+
+    /// The images with their noise.
+    pub fn images(&self, images: &Tensor) -> Result<Tensor> {
+        match &self.noise {
+            Some(noise) => Ok((images + noise)?),
+            None => Ok(images.clone()),
+        }
+    }
+
+    /// What happens to some of the images.
+    pub fn of_rows(&self, rows: &Range<usize>) -> Result<Self> {
+        let narrow = |x: &Tensor| x.narrow(0, rows.start, rows.len());
+        Ok(Self {
+            keep: self.keep.as_ref().map(narrow).transpose()?,
+            noise: None,
+            betas: self.betas.get(rows.clone()).unwrap_or_default().to_vec(),
+        })
+    }
+
+    /// Features z [B, H, W, C] without the channels that are left out.
+    pub fn features(&self, z: &Tensor) -> Result<Tensor> {
+        match &self.keep {
+            Some(keep) => Ok(z.broadcast_mul(&keep.unsqueeze(1)?.unsqueeze(1)?)?),
+            None => Ok(z.clone()),
+        }
+    }
+
+    /// Means [B, K, C] or [1, K, C] without the channels that are left out.
+    pub fn means(&self, means: &Tensor) -> Result<Tensor> {
+        match &self.keep {
+            Some(keep) => Ok(means.broadcast_mul(&keep.unsqueeze(1)?)?),
+            None => Ok(means.clone()),
+        }
+    }
+
+    /// Means of mask ⊗ feature, [B, K, C] or [1, K, C], under the tone curves. The curves are
+    /// linear: ((1 + β)·M - β) ⊗ z has the mean (1 + β)·p - β·z̄, for features z [B, H, W, C].
+    pub fn under_curves(&self, features: &Tensor, z: &Tensor) -> Result<Tensor> {
+        if self.betas.is_empty() {
+            return Ok(features.clone());
+        }
+        let betas = Tensor::from_slice(&self.betas, (self.betas.len(), 1, 1), z.device())?;
+        let means = z.mean((1, 2))?.unsqueeze(1)?.broadcast_mul(&betas)?;
+        Ok(features.broadcast_mul(&(betas + 1.)?)?.broadcast_sub(&means)?)
+    }
+
+    /// What the curves multiply each of `images` means by: 1 + β.
+    pub fn slopes(&self, images: usize) -> Vec<f32> {
+        (0..images).map(|i| 1. + self.betas.get(i).copied().unwrap_or_default()).collect()
+    }
+}
+
+/// The values in this shape; `None` if there are none.
+fn tensor<S: Into<candle_core::Shape>>(
+    values: Vec<f32>,
+    shape: S,
+    device: &Device,
+) -> Result<Option<Tensor>> {
+    match values.is_empty() {
+        true => Ok(None),
+        false => Ok(Some(Tensor::from_vec(values, shape, device)?)),
+    }
+}
