@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
-use foresee_model::{Network, NetworkConfig, Precision, SharedBatch, TrainConfig, Trainer};
-use foresee_ranks::Alone;
+use foresee_model::{Network, NetworkConfig, Precision, TrainConfig, Trainer};
 use foresee_report::record;
 use foresee_stats::{Penalty, fit};
 use indicatif::ProgressBar;
@@ -32,7 +31,8 @@ impl Size {
         let precision = Precision::Bf16;
         let config = NetworkConfig { channels, attributes, precision, ..Default::default() };
         let network = Network::new(config, 0, &Device::Cpu)?;
-        Ok(Trainer::new(network, TrainConfig::default(), 1_000_000)?)
+        let config = TrainConfig { micro_batch: MICRO_BATCH, ..Default::default() };
+        Ok(Trainer::new(network, config, 1_000_000)?)
     }
 
     /// Images and labels of a micro-batch.
@@ -46,11 +46,10 @@ impl Size {
     /// The fastest of some steps, in seconds.
     fn seconds(self, steps: u32) -> Result<f64> {
         let (mut trainer, (images, labels)) = (self.trainer()?, self.images()?);
-        let batch = SharedBatch::new(&Alone, MICRO_BATCH, MICRO_BATCH);
         let mut best = f64::INFINITY;
         for _ in 0..=steps {
             let start = Instant::now();
-            trainer.step_of_ranks(&images, &labels, &batch)?;
+            trainer.step(&images, &labels)?;
             best = best.min(start.elapsed().as_secs_f64());
         }
         Ok(best)

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::json::path_text;
 use super::text::aligned;
 use crate::error::{Result, input};
-use crate::studies::runs::{Kind, Outcome, State, StudyRun};
+use crate::studies::runs::{Outcome, State, StudyRun};
 
 /// The variable by which Slurm tells a job of an array its number.
 const TASK: &str = "SLURM_ARRAY_TASK_ID";
@@ -66,8 +66,8 @@ pub(super) struct ListedRun {
 }
 
 impl ListedRun {
-    pub fn new<K: Kind>(out: &Path, number: usize, run: &StudyRun<K>, outcome: &Outcome) -> Self {
-        let folder = path_text(&run.folder);
+    pub fn new<R: StudyRun>(out: &Path, number: usize, run: &R, outcome: &Outcome) -> Self {
+        let folder = path_text(run.folder());
         let (mut done, mut failed, mut made_by) = (false, None, None);
         match State::of(out, number, run, outcome) {
             State::Done => done = true,
@@ -80,11 +80,11 @@ impl ListedRun {
 }
 
 /// The list as text.
-pub(super) fn list<K: Kind>(out: &Path, runs: &[StudyRun<K>]) -> String {
-    let row = |(number, run): (usize, &StudyRun<K>)| {
+pub(super) fn list<R: StudyRun>(out: &Path, runs: &[R]) -> String {
+    let row = |(number, run): (usize, &R)| {
         let state = State::of(out, number, run, &Outcome::default()).title();
         let state = state.split_whitespace().collect::<Vec<_>>().join(" ");
-        vec![number.to_string(), run.title(), run.folder.display().to_string(), state]
+        vec![number.to_string(), run.title(), run.folder().display().to_string(), state]
     };
     let rows: Vec<Vec<String>> = runs.iter().enumerate().map(row).collect();
     aligned(&["run", "what", "folder", "state"], &rows, 4)

@@ -19,7 +19,7 @@ use crate::output::{OverwriteArgs, check_folder, print};
 use crate::studies::compare::{
     Entry, Planned, Request, Results, TITLE, done, plan, run, write_page,
 };
-use crate::studies::runs::{Failed, Left, Outcome};
+use crate::studies::runs::{Failed, Left, Outcome, StudyRun};
 
 #[derive(Args)]
 pub struct CompareArgs {

@@ -13,7 +13,7 @@ use crate::artifacts::{Accuracy, ClaimRow, Row};
 use crate::error::{Result, input};
 use crate::output::{OverwriteArgs, check_folder, print};
 use crate::studies::fidelity::{Group, Request, Study, budget, done, make, page_title, write_page};
-use crate::studies::runs::{Failed, Left, Outcome};
+use crate::studies::runs::{Failed, Left, Outcome, StudyRun};
 
 #[derive(Args)]
 pub struct FidelityArgs {

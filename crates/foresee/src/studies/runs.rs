@@ -19,7 +19,18 @@ pub(crate) trait Kind {
 }
 
 /// A run of a study.
-pub(crate) struct StudyRun<'a, K> {
+pub(crate) trait StudyRun {
+    /// In words.
+    fn title(&self) -> String;
+    fn folder(&self) -> &Path;
+    /// Whether its folder holds it, to its end.
+    fn is_done(&self) -> bool;
+    /// Whether a manifest in its folder is of this run, and not of one with other settings.
+    fn is_same(&self, run: &Manifest) -> bool;
+}
+
+/// A run that a study makes from settings, a seed and a device.
+pub(crate) struct MadeRun<'a, K> {
     pub kind: K,
     pub config: &'a Config,
     pub seed: u64,
@@ -27,19 +38,20 @@ pub(crate) struct StudyRun<'a, K> {
     pub folder: PathBuf,
 }
 
-impl<K: Kind> StudyRun<'_, K> {
-    /// In words.
-    pub fn title(&self) -> String {
+impl<K: Kind> StudyRun for MadeRun<'_, K> {
+    fn title(&self) -> String {
         format!("{}, seed {}", self.kind.title(), self.seed)
     }
 
-    /// Whether its folder holds it, to its end.
-    pub fn is_done(&self) -> bool {
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn is_done(&self) -> bool {
         Manifest::read(&self.folder)
             .is_ok_and(|run| self.is_same(&run) && run.stages.contains_key(&K::LAST))
     }
 
-    /// Whether a manifest is of this run, and not of one with other settings.
     fn is_same(&self, run: &Manifest) -> bool {
         let same = run.config.identity().ok() == self.config.identity().ok();
         same && run.seed == self.seed && run.device == self.device
@@ -61,11 +73,11 @@ pub(crate) enum State {
 }
 
 impl State {
-    pub fn of<K: Kind>(out: &Path, number: usize, run: &StudyRun<K>, outcome: &Outcome) -> Self {
+    pub fn of<R: StudyRun>(out: &Path, number: usize, run: &R, outcome: &Outcome) -> Self {
         if run.is_done() {
             return Self::Done;
         }
-        let folder = &run.folder;
+        let folder = run.folder();
         let left = outcome.left.iter().find(|left| left.number == number);
         let holder = left.map(|left| left.holder.clone());
         if let Some(holder) = holder.or_else(|| working_process(folder)) {
@@ -131,18 +143,18 @@ pub(crate) struct Left {
 /// Makes runs, or only the one of a number. One that fails does not stop the others: its reason is
 /// kept in the study's folder, and it is tried again the next time. One that another process is
 /// making is left to it.
-pub(crate) fn make_each<K: Kind>(
+pub(crate) fn make_each<R: StudyRun>(
     out: &Path,
-    runs: &[StudyRun<K>],
+    runs: &[R],
     only: Option<usize>,
-    mut make: impl FnMut(usize, &StudyRun<K>) -> Result<()>,
+    mut make: impl FnMut(usize, &R) -> Result<()>,
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     for (number, run) in runs.iter().enumerate() {
         if only.is_some_and(|only| only != number) {
             continue;
         }
-        let record = record(out, &run.folder);
+        let record = record(out, run.folder());
         match make(number, run) {
             Err(e) if e.is::<Interrupted>() => return Err(e),
             Err(e) => match e.downcast_ref::<Busy>() {
@@ -183,7 +195,7 @@ fn remove(record: &Path) {
 
 impl Outcome {
     /// An error if a run failed, or if the only one that was to be made is left to another process.
-    pub fn check<K: Kind>(&self, runs: &[StudyRun<K>], only: Option<usize>) -> Result<()> {
+    pub fn check<R: StudyRun>(&self, runs: &[R], only: Option<usize>) -> Result<()> {
         let title = |number: usize| format!("{number} ({})", runs[number].title());
         match (self.failed.first(), self.left.first(), only) {
             (Some(Failed { number, reason }), _, Some(_)) => {

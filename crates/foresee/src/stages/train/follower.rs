@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::Device;
-use foresee_celeba::{Cache, CelebA, Split};
+use foresee_celeba::{BatchOptions, Cache, CelebA, Split};
 use foresee_files::write_atomic;
 use foresee_model::{Network, Trainable, Trainer};
 
@@ -80,7 +80,7 @@ impl Follower {
             write_atomic(&path, checkpoint)?;
             trainer.resume(&path)?;
         }
-        let together = Together::new(trainer.network(), &config.train, images, &device)?;
+        let together = Together::new(trainer.network(), &config.train.trainer, images, &device)?;
         let cache = faces::cache(&manifest.data, &data, &config.data)?;
         Ok(Self { manifest, data, train, trainer, together, cache })
     }
@@ -108,7 +108,9 @@ impl Follower {
     fn epoch(&mut self) -> Result<bool> {
         let (position, cache) = (self.trainer.position(), self.cache.clone());
         let rows = self.together.rows();
-        let options = batch_options(&self.manifest, self.train.len(), position, rows, cache);
+        let Manifest { config, seed, .. } = &self.manifest;
+        let options = batch_options(config, *seed, self.train.len(), position);
+        let options = BatchOptions { rows, cache, ..options };
         self.together.restart_clock();
         for batch in self.data.batches(&self.train, &options) {
             let images = images_and_labels(batch, &Device::Cpu);

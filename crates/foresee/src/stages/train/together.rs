@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use candle_core::{Device, Tensor};
-use foresee_model::{Predictions, SharedBatch, StepReport, Trainable, Trainer};
+use foresee_model::{Predictions, SharedBatch, StepReport, TrainConfig, Trainable, Trainer};
 use foresee_ranks::Communicator;
 
 use super::classifier::{Answers, Asked};
-use crate::config::Train;
 use crate::error::{Result, input};
 use crate::ranks::{self, World};
 
@@ -18,7 +17,7 @@ pub(super) struct Together {
     ranks: Rc<World>,
     /// Images of a batch.
     images: usize,
-    /// 0: the batch is one piece.
+    /// Images of a micro-batch.
     micro_batch: usize,
     /// Whether the ranks still make steps together.
     going: bool,
@@ -55,7 +54,7 @@ impl Together {
     /// If there are several ranks, and batches of this training cannot be shared.
     pub fn new<N: Trainable>(
         network: &N,
-        train: &Train,
+        train: &TrainConfig,
         images: usize,
         device: &Device,
     ) -> Result<Self> {
@@ -102,8 +101,8 @@ impl Together {
             Word::Stop => return Ok(None),
         };
         let (images, labels) = images;
-        let report = match self.micro_batch {
-            0 => trainer.step(&images, &labels),
+        let report = match self.ranks.size() {
+            1 => trainer.step(&images, &labels),
             _ => trainer.step_of_ranks(&images, &labels, &self.shared()),
         };
         match report {

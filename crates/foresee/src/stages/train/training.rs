@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use candle_core::Device;
-use foresee_celeba::{Cache, CelebA, Split};
+use foresee_celeba::{BatchOptions, Cache, CelebA, Split};
 use foresee_model::{Network, Predictions, Trainer};
 
 use super::batches::{Batching, batch_options, images_and_labels};
@@ -51,7 +51,7 @@ impl<'a, N: Classifier> Training<'a, N> {
         let clock = Clock::start(run);
         let Batching { images, batches } = Batching::new(config, train.len());
         let (trainer, history) = checkpoints::resume(run, || fresh(batches))?;
-        let together = Together::new(trainer.network(), &config.train, images, device)?;
+        let together = Together::new(trainer.network(), &config.train.trainer, images, device)?;
         let cache = faces::cache(&run.manifest.data, data, &config.data)?;
         // From here to the first step nothing may fail: the other ranks wait for it.
         follower::call(run, &trainer)?;
@@ -131,7 +131,8 @@ impl<'a, N: Classifier> Training<'a, N> {
         let Batching { images: in_batch, .. } = Batching::new(config, faces);
         let (position, cache) = (self.trainer.position(), self.cache.clone());
         let rows = self.together.rows();
-        let options = batch_options(&self.run.manifest, faces, position, rows, cache);
+        let seed = self.run.manifest.seed;
+        let options = BatchOptions { rows, cache, ..batch_options(config, seed, faces, position) };
         self.together.restart_clock();
         for batch in self.data.batches(self.train, &options) {
             let at = self.trainer.position();

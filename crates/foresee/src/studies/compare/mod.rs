@@ -19,7 +19,7 @@ use crate::error::{Result, input};
 use crate::faces::{self, FacesFolder};
 use crate::run::{Lock, Run, Stage};
 use crate::stages::{begin, judge, train};
-use crate::studies::runs::{Kind, Outcome, StudyRun, make_each};
+use crate::studies::runs::{Kind, MadeRun, Outcome, StudyRun, make_each};
 
 /// What the user asks of the comparison.
 pub(crate) struct Request<'a> {
@@ -35,7 +35,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// A run of the list.
-pub(crate) type Entry<'a> = StudyRun<'a, SystemName>;
+pub(crate) type Entry<'a> = MadeRun<'a, SystemName>;
 
 impl Kind for SystemName {
     // It is trained and judged.

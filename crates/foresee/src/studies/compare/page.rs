@@ -12,7 +12,7 @@ use crate::config::SystemName;
 use crate::error::Result;
 use crate::provenance::first_of;
 use crate::run::{Lock, REPORT, Run};
-use crate::studies::runs::{Outcome, State};
+use crate::studies::runs::{Outcome, State, StudyRun};
 
 /// The page's title.
 pub(crate) const TITLE: &str = "Table 3, run: systems for the attributes of faces";

@@ -8,7 +8,7 @@ use crate::faces;
 use crate::provenance::first_of;
 use crate::run::{DataRecord, Manifest, Stage};
 use crate::stages::plan::training_pace;
-use crate::studies::runs::{Outcome, State};
+use crate::studies::runs::{Outcome, State, StudyRun};
 
 /// A run of the list, as it would be made.
 pub(crate) struct Planned {

@@ -27,7 +27,7 @@ use crate::error::{Busy, Result, input};
 use crate::faces::{self, FacesFolder};
 use crate::run::{Run, Stage};
 use crate::stages::run_all;
-use crate::studies::runs::{Kind, Outcome, StudyRun, make_each};
+use crate::studies::runs::{Kind, MadeRun, Outcome, StudyRun, make_each};
 
 /// What the user asks of a study.
 pub(crate) struct Request<'a> {
@@ -54,7 +54,7 @@ pub(crate) struct Group {
 }
 
 /// A run of the list.
-pub(crate) type Planned<'a> = StudyRun<'a, &'a plan::Variant>;
+pub(crate) type Planned<'a> = MadeRun<'a, &'a plan::Variant>;
 
 impl Kind for &plan::Variant {
     const LAST: Stage = Stage::Figures;

@@ -12,7 +12,7 @@ use crate::distinct::distinct;
 use crate::error::Result;
 use crate::provenance::number;
 use crate::run::{Lock, REPORT};
-use crate::studies::runs::{Outcome, State};
+use crate::studies::runs::{Outcome, State, StudyRun};
 
 /// Variants whose pruning curves are drawn.
 const PANELS: usize = 3;
