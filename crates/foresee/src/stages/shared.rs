@@ -1,6 +1,7 @@
 //! Work on faces that ranks share: each does neighbouring batches of them, and rank 0 puts together
 //! what all came to, so that it is what one rank comes to.
 
+use anyhow::Context;
 use foresee_perturb::Tally;
 use foresee_ranks::{Communicator, Shares, gather_at_first, pack, unpack};
 
@@ -37,10 +38,32 @@ impl Parcel for Vec<f64> {
     }
 }
 
+/// Two lists of numbers.
+impl Parcel for [Vec<f64>; 2] {
+    fn wrap(&self) -> Result<Vec<u8>> {
+        let [first, second] = self;
+        Ok(pack(&[&[first.len() as f64], &first[..], second].concat()))
+    }
+
+    fn unwrap(bytes: &[u8]) -> Result<Self> {
+        let numbers = unpack(bytes);
+        let (length, numbers) = numbers.split_first().context("a list begins with its length")?;
+        let (first, second) =
+            numbers.split_at_checked(*length as usize).context("a list is as long as it says")?;
+        Ok([first, second].map(<[f64]>::to_vec))
+    }
+}
+
 /// The faces of this rank, of which each batch has so many.
 pub(crate) fn own<'a>(faces: &'a [usize], batch: usize, ranks: &World) -> &'a [usize] {
     let own = Shares::new(ranks, faces.len().div_ceil(batch)).own();
     &faces[(own.start * batch).min(faces.len())..(own.end * batch).min(faces.len())]
+}
+
+/// Those of some things that are this rank's, each of which is as much work.
+pub(super) fn own_of<T>(all: Vec<T>, ranks: &World) -> Vec<T> {
+    let own = Shares::new(ranks, all.len()).own();
+    all.into_iter().skip(own.start).take(own.len()).collect()
 }
 
 /// What all ranks come to in a job that they share, in their order. `own` does this rank's share.
