@@ -27,8 +27,8 @@ use crate::stages::shared;
 
 const FORMAT: u32 = 5;
 
-/// Images of a batch whose masks are worked on at once.
-const BATCH: usize = 16;
+/// Images of a batch whose masks are worked on at once, and that one rank observes.
+const BATCH: usize = 8;
 /// Data sets of the regression study.
 const REGRESSIONS: u64 = 20;
 
