@@ -93,18 +93,65 @@ impl ChannelCorrelation {
         let products = centred.matmul(&centred.t()?.contiguous()?)?.to_vec2::<f64>()?;
         let mean = mean.squeeze(1)?.to_vec1::<f64>()?;
         let delta: Vec<f64> = mean.iter().zip(&self.offset).map(|(a, b)| a - b).collect();
+        self.merge_moments(n, &delta, |i| &products[i]);
+        Ok(())
+    }
+
+    /// Adds the samples of another one, as Chan, Golub & LeVeque (1983) merge two parts.
+    ///
+    /// # Errors
+    /// If the number of channels is another one.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        if other.mean.len() != self.mean.len() {
+            return Err(Error::Shape {
+                statistic: "channel correlation",
+                expected: format!("statistics of {} channels", self.mean.len()),
+                got: vec![other.mean.len()],
+            });
+        }
+        if self.count == 0. {
+            self.clone_from(other);
+        } else if other.count > 0. {
+            let origins = other.origin.iter().zip(&self.origin).map(|(a, b)| a - b);
+            let offsets = other.offset.iter().zip(&self.offset).map(|(a, b)| a - b);
+            let delta: Vec<f64> = origins.zip(offsets).map(|(a, b)| a + b).collect();
+            self.merge_moments(other.count, &delta, |i| other.co_moments.row(i));
+        }
+        Ok(())
+    }
+
+    /// Merges `n` samples whose means are `delta` above those so far, with these co-moments.
+    fn merge_moments<'a>(&mut self, n: f64, delta: &[f64], row: impl Fn(usize) -> &'a [f64]) {
         let total = self.count + n;
         let weight = self.count * n / total;
-        for (i, row) in products.iter().enumerate() {
+        for i in 0..delta.len() {
             let entries = self.co_moments.row_mut(i).iter_mut();
-            for ((entry, product), other) in entries.zip(row).zip(&delta) {
+            for ((entry, product), other) in entries.zip(row(i)).zip(delta) {
                 *entry += product + weight * delta[i] * other;
             }
         }
-        self.offset.iter_mut().zip(&delta).for_each(|(offset, d)| *offset += d * n / total);
+        self.offset.iter_mut().zip(delta).for_each(|(offset, d)| *offset += d * n / total);
         self.mean = self.origin.iter().zip(&self.offset).map(|(a, b)| a + b).collect();
         self.count = total;
-        Ok(())
+    }
+
+    /// All numbers that it is made of.
+    pub(crate) fn values(&self) -> impl Iterator<Item = f64> + '_ {
+        let co_moments = (0..self.mean.len()).flat_map(|i| self.co_moments.row(i));
+        let of_channels = self.origin.iter().chain(&self.offset);
+        std::iter::once(self.count).chain(of_channels.chain(co_moments).copied())
+    }
+
+    /// Sets what [`values`](Self::values) gives; of missing numbers, 0.
+    pub(crate) fn set(&mut self, values: &mut impl Iterator<Item = f64>) {
+        self.count = values.next().unwrap_or_default();
+        let mut next = || values.next().unwrap_or_default();
+        self.origin.fill_with(&mut next);
+        self.offset.fill_with(&mut next);
+        for i in 0..self.mean.len() {
+            self.co_moments.row_mut(i).fill_with(&mut next);
+        }
+        self.mean = self.origin.iter().zip(&self.offset).map(|(a, b)| a + b).collect();
     }
 
     /// Number of samples so far.

@@ -133,6 +133,63 @@ impl FeatureStatistics {
         self.contributions.add(&batch.products.broadcast_mul(&self.readout)?.abs()?)
     }
 
+    /// Adds the images of other statistics, of the same network.
+    ///
+    /// # Errors
+    /// If they are of another number of attributes or channels.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        if other.readout.dims() != self.readout.dims() {
+            return Err(shape("statistics", format!("{:?}", self.readout.dims()), &other.readout));
+        }
+        for (own, other) in self.correlations_mut().zip(other.correlations()) {
+            own.merge(other)?;
+        }
+        self.masks.merge(&other.masks);
+        self.contributions.merge(&other.contributions);
+        Ok(())
+    }
+
+    /// All numbers that were collected, to be sent to another process; as many as
+    /// [`values_count`](Self::values_count) says.
+    pub fn to_values(&self) -> Vec<f64> {
+        let means = [&self.masks, &self.contributions].into_iter().flat_map(MeanMasks::values);
+        self.correlations().flat_map(ChannelCorrelation::values).chain(means).collect()
+    }
+
+    /// How many numbers are collected, whatever was added.
+    pub fn values_count(&self) -> usize {
+        let [attributes, channels] = [self.products.len(), self.positions.means().len()];
+        (2 + attributes) * (1 + channels * (2 + channels)) + 2 * (1 + attributes * channels)
+    }
+
+    /// The statistics of the same network whose [`to_values`](Self::to_values) these are.
+    ///
+    /// # Errors
+    /// If there are more or fewer of them.
+    pub fn with_values(&self, values: &[f64]) -> Result<Self> {
+        if values.len() != self.values_count() {
+            return Err(Error::Shape {
+                statistic: "statistics",
+                expected: format!("{} values", self.values_count()),
+                got: vec![values.len()],
+            });
+        }
+        let mut statistics = self.clone();
+        let mut values = values.iter().copied();
+        statistics.correlations_mut().for_each(|of| of.set(&mut values));
+        statistics.masks.set(&mut values);
+        statistics.contributions.set(&mut values);
+        Ok(statistics)
+    }
+
+    fn correlations(&self) -> impl Iterator<Item = &ChannelCorrelation> {
+        [&self.positions, &self.pooled].into_iter().chain(&self.products)
+    }
+
+    fn correlations_mut(&mut self) -> impl Iterator<Item = &mut ChannelCorrelation> {
+        [&mut self.positions, &mut self.pooled].into_iter().chain(&mut self.products)
+    }
+
     /// The statistics so far. `samples` says which correlation is meant.
     ///
     /// # Errors

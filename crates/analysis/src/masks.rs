@@ -54,6 +54,28 @@ impl MeanMasks {
         Ok(())
     }
 
+    /// Adds the images of another one, of as many attributes and channels.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.images += other.images;
+        for k in 0..self.sums.rows() {
+            let sums = self.sums.row_mut(k).iter_mut();
+            sums.zip(other.sums.row(k)).for_each(|(sum, v)| *sum += v);
+        }
+    }
+
+    /// All numbers that it is made of.
+    pub(crate) fn values(&self) -> impl Iterator<Item = f64> + '_ {
+        let sums = (0..self.sums.rows()).flat_map(|k| self.sums.row(k).iter().copied());
+        std::iter::once(self.images).chain(sums)
+    }
+
+    /// Sets what [`values`](Self::values) gives; of missing numbers, 0.
+    pub(crate) fn set(&mut self, values: &mut impl Iterator<Item = f64>) {
+        self.images = values.next().unwrap_or_default();
+        let mut next = || values.next().unwrap_or_default();
+        (0..self.sums.rows()).for_each(|k| self.sums.row_mut(k).fill_with(&mut next));
+    }
+
     /// The means [K, C].
     ///
     /// # Errors

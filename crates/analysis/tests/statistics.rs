@@ -2,7 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use foresee_analysis::{
-    ChannelCorrelation, Error, Matrix, MeanMasks, groups, neighbours, similar_order, top_channels,
+    ChannelCorrelation, CorrelationSamples, Error, FeatureBatch, FeatureStatistics, Matrix,
+    MeanMasks, groups, neighbours, similar_order, top_channels,
 };
 use foresee_stats::row_correlation;
 
@@ -99,16 +100,7 @@ fn mean_from(values: &[f64], origin: f64) -> f64 {
     values.iter().map(|value| value - origin).sum::<f64>() / values.len() as f64
 }
 
-#[test]
-fn channel_correlation_is_the_two_pass_one() -> AnyResult {
-    let batches = (0..4).map(features).collect::<AnyResult<Vec<_>>>()?;
-    let mut streamed = ChannelCorrelation::new(6);
-    assert!(matches!(streamed.finish(), Err(Error::Empty(_))));
-    for batch in &batches {
-        streamed.add(batch)?;
-    }
-    assert_eq!(streamed.samples(), 4 * 3 * 40 * 30);
-    let (got, expected) = (streamed.finish()?, two_pass(&batches)?);
+fn check_correlation(got: &Matrix, expected: &[Vec<f64>]) {
     for (i, row) in expected.iter().enumerate() {
         for (j, &expected) in row.iter().enumerate() {
             if i == 4 || j == 4 {
@@ -127,6 +119,29 @@ fn channel_correlation_is_the_two_pass_one() -> AnyResult {
         }
     }
     assert!(got.get(0, 1) < -0.9999);
+}
+
+#[test]
+fn channel_correlation_is_the_two_pass_one() -> AnyResult {
+    let batches = (0..4).map(features).collect::<AnyResult<Vec<_>>>()?;
+    let mut streamed = ChannelCorrelation::new(6);
+    assert!(matches!(streamed.finish(), Err(Error::Empty(_))));
+    for batch in &batches {
+        streamed.add(batch)?;
+    }
+    assert_eq!(streamed.samples(), 4 * 3 * 40 * 30);
+    // Parts that are merged have the same correlation, though each has an origin of its own.
+    let mut merged = ChannelCorrelation::new(6);
+    for pair in batches.chunks(2) {
+        let mut part = ChannelCorrelation::new(6);
+        pair.iter().try_for_each(|batch| part.add(batch))?;
+        merged.merge(&part)?;
+    }
+    assert!(merged.merge(&ChannelCorrelation::new(5)).is_err());
+    assert_eq!(merged.samples(), streamed.samples());
+    let expected = two_pass(&batches)?;
+    check_correlation(&merged.finish()?, &expected);
+    check_correlation(&streamed.finish()?, &expected);
     assert!((streamed.means()[4] - 7.).abs() < 1e-6 && streamed.standard_deviations()[4] < 1e-6);
     assert!(streamed.add(&features(0)?.narrow(1, 0, 5)?).is_err());
     streamed.add(&(features(0)? * f64::NAN)?)?;
@@ -168,5 +183,47 @@ fn rankings_and_groups_by_hand() -> AnyResult {
     let order = similar_order(&correlation);
     let place = |k: usize| order.iter().position(|&o| o == k).unwrap() as i64;
     assert_eq!(((place(0) - place(1)).abs(), (place(2) - place(3)).abs(), order.len()), (1, 1, 4));
+    Ok(())
+}
+
+#[test]
+fn parts_are_merged_and_sent() -> AnyResult {
+    let readout = Tensor::new(&[[2f32, -1.], [0.5, 1.]], &Device::Cpu)?;
+    let empty = FeatureStatistics::new(&readout)?;
+    let random = |dims: &[usize], mean: f32| Tensor::randn(mean, 1., dims, &Device::Cpu);
+    let (z, products) = (random(&[5, 2, 3, 4], 1e3)?, random(&[5, 2, 2], 0.)?);
+    let masks = random(&[5, 2, 2], 0.)?;
+    let of = |first: usize, images: usize| -> AnyResult<FeatureStatistics> {
+        let mut statistics = empty.clone();
+        statistics.add(&FeatureBatch {
+            features: &z.narrow(0, first, images)?,
+            products: &products.narrow(0, first, images)?,
+            masks: &masks.narrow(0, first, images)?,
+        })?;
+        Ok(statistics)
+    };
+    let mut merged = empty.clone();
+    for (first, images) in [(0, 2), (2, 1), (3, 2)] {
+        // As another process would have it.
+        merged.merge(&empty.with_values(&of(first, images)?.to_values())?)?;
+    }
+    merged.merge(&empty)?;
+    let [found, whole] = [merged, of(0, 5)?].map(|s| s.finish(CorrelationSamples::Positions));
+    let (found, whole) = (found?, whole?);
+    for (found, whole) in [
+        (&found.correlation, &whole.correlation),
+        (&found.covariance, &whole.covariance),
+        (&found.masks, &whole.masks),
+        (&found.contributions, &whole.contributions),
+        (&found.product_means, &whole.product_means),
+        (&found.product_covariances[1], &whole.product_covariances[1]),
+    ] {
+        for (found, whole) in found.to_rows().concat().iter().zip(whole.to_rows().concat()) {
+            assert!((found - whole).abs() <= 1e-6 * (1. + whole.abs()), "{found} {whole}");
+        }
+    }
+    assert!(empty.with_values(&[0.; 3]).is_err());
+    let other = FeatureStatistics::new(&Tensor::new(&[[2f32]], &Device::Cpu)?)?;
+    assert!(empty.clone().merge(&other).is_err());
     Ok(())
 }

@@ -9,6 +9,8 @@
 /// assert_eq!(Split::DISJOINT.map(Split::id), ["train", "val", "test"]);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum Split {
     /// To fit the network (0 in `list_eval_partition.txt`).
     Train = 0,

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
+use candle_core::Device;
 use foresee_ranks::{Alone, Communicator, gather_any};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -65,6 +66,20 @@ impl Communicator for World {
 /// All processes of this command.
 pub(crate) fn world() -> Rc<World> {
     WORLD.with(|world| world.borrow().clone())
+}
+
+/// The processes that share work on a device: all, or this one alone where that is no CPU, because
+/// what the others have would not have the same bits.
+pub(crate) fn of(device: &Device) -> Rc<World> {
+    match device.is_cpu() {
+        true => world(),
+        false => alone(),
+    }
+}
+
+/// This process, for work that it does not share.
+pub(crate) fn alone() -> Rc<World> {
+    Rc::new(World::new(Alone))
 }
 
 /// The number of this process, from 0.

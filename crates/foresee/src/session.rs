@@ -7,16 +7,16 @@ use candle_core::{DType, Device, Tensor};
 use foresee_celeba::{ATTRIBUTES, Batch, CelebA, Crop, Normalisation, Preprocessing};
 use foresee_model::{ModelCard, Network};
 
-use crate::config::SystemName;
 pub(crate) use crate::config::crop_of_card;
+use crate::config::{Config, SystemName};
 use crate::error::{Result, input};
 use crate::faces;
 use crate::run::Run;
 pub(crate) use crate::run::{FACE_TRACER, MODEL, NETWORK};
 
-/// What the images of a run go through before its network sees them.
-pub(crate) fn images_of(run: &Run) -> Preprocessing {
-    let config = &run.manifest.config.data;
+/// What images go through before a network sees them that is trained with these settings.
+pub(crate) fn images_of(config: &Config) -> Preprocessing {
+    let config = &config.data;
     let normalisation = Normalisation::default();
     Preprocessing { crop: config.crop, image_size: config.image_size, normalisation }
 }

@@ -1,77 +1,26 @@
 //! `fidelity` and `compare` as array jobs: several processes make the runs of one study.
 #![cfg(unix)]
 
+#[path = "support/small_study.rs"]
+mod small_study;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
-
-/// Three runs of some seconds.
-const STUDY: &str = r#"
-profile = "smoke"
-set = [
-  "prune.images=6", "transform.validation=4", "transform.sigmas=[0.0, 0.1]",
-  "transform.curves=['identity', 'power n=1 beta=0.05', 'power n=1 beta=0.1']",
-  "predict.images=4", "attribute.images=0", "predict.channels=4", "predict.resamples=10",
-  "train.epochs=8", "train.checkpoint_seconds=0", "figures.formats=['svg']",
-]
-
-[[variant]]
-name = "sparse"
-set = ["train.lambda=1e-4"]
-
-[[variant]]
-name = "dense"
-set = ["train.sparsity=mean", "prune.takeover=false"]
-
-[[variant]]
-name = "drawn"
-synthetic = true
-"#;
+use small_study::{AnyResult, Place, message, succeeded};
 
 /// Another process is making the run.
 const BUSY: i32 = 75;
 
-/// A folder with faces and a study.
-struct Place {
-    folder: tempfile::TempDir,
+/// Its runs take long enough to be killed in.
+fn place() -> AnyResult<Place> {
+    Place::new(&["train.epochs=8", "train.checkpoint_seconds=0", "figures.formats=['svg']"])
 }
 
-impl Place {
-    fn new() -> AnyResult<Self> {
-        let place = Self { folder: tempfile::tempdir()? };
-        std::fs::write(place.path("study.toml"), STUDY)?;
-        let mut drawn = place.foresee(&["data", "synthesize", "--out", "faces", "--faces", "60"]);
-        succeeded(&drawn.output()?);
-        Ok(place)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// The program, in this folder.
-    fn foresee(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_foresee"));
-        command.args(arguments).current_dir(self.folder.path());
-        command.env_remove("SLURM_ARRAY_TASK_ID").args(["--threads", "1"]);
-        command
-    }
-
-    fn study(&self, out: &str, more: &[&str]) -> Command {
-        let study = ["fidelity", "--celeba", "faces", "--study", "study.toml", "--seeds", "1"];
-        self.foresee(&[&study[..], &["--out", out], more].concat())
-    }
-}
-
-fn message(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn succeeded(output: &Output) {
-    assert!(output.status.success(), "{}", message(output));
+fn study(place: &Place, out: &str, more: &[&str]) -> Command {
+    place.study(out, &[&["--seeds", "1"], more].concat())
 }
 
 fn check_refused(output: &Output, status: i32, expected: &str) {
@@ -99,7 +48,8 @@ fn files(folder: &Path) -> AnyResult<BTreeMap<String, Vec<u8>>> {
 
 /// Makes runs one after the other, as one of several workers that share them in no way.
 fn work(place: &Place, numbers: [&str; 3]) -> AnyResult<Vec<Option<i32>>> {
-    let make = |number: &str| Ok(place.study("array", &["--only", number]).output()?.status.code());
+    let make =
+        |number: &str| Ok(study(place, "array", &["--only", number]).output()?.status.code());
     numbers.into_iter().map(make).collect()
 }
 
@@ -119,11 +69,11 @@ fn kill_in_training(mut child: Child, run: &Path) -> AnyResult {
 
 #[test]
 fn several_processes_one_of_them_killed_make_what_one_makes() -> AnyResult {
-    let place = Place::new()?;
-    succeeded(&place.study("alone", &[]).output()?);
-    let first = place.study("array", &["--only", "1"]).stderr(Stdio::null()).spawn()?;
+    let place = place()?;
+    succeeded(&study(&place, "alone", &[]).output()?);
+    let first = study(&place, "array", &["--only", "1"]).stderr(Stdio::null()).spawn()?;
     kill_in_training(first, &place.path("array/runs/dense-seed0"))?;
-    let listed = place.study("array", &["--list"]).output()?;
+    let listed = study(&place, "array", &["--list"]).output()?;
     assert!(String::from_utf8_lossy(&listed.stdout).contains("stopped, goes on where it was"));
 
     let orders = [["0", "1", "2"], ["1", "2", "0"], ["1", "0", "2"]];
@@ -142,7 +92,7 @@ fn several_processes_one_of_them_killed_make_what_one_makes() -> AnyResult {
     assert!(all.iter().all(|status| [0, BUSY].contains(status)), "{all:?}");
     assert!(all.contains(&BUSY), "two never met: {all:?}");
 
-    succeeded(&place.study("array", &["--analyse"]).output()?);
+    succeeded(&study(&place, "array", &["--analyse"]).output()?);
     let (array, alone) = (files(&place.path("array"))?, files(&place.path("alone"))?);
     assert_eq!(array.keys().collect::<Vec<_>>(), alone.keys().collect::<Vec<_>>());
     let differing: Vec<&String> =
@@ -165,7 +115,7 @@ fn through_mount(command: &Command, folder: &Path, place: &Path) -> AnyResult<Co
 
 #[test]
 fn of_two_processes_on_two_mounts_one_makes_the_run() -> AnyResult {
-    let place = Place::new()?;
+    let place = place()?;
     let shared = place.path("shared");
     std::fs::create_dir(&shared)?;
     let probe = through_mount(Command::new("true").current_dir("/"), &shared, &place.path("a"));
@@ -174,7 +124,7 @@ fn of_two_processes_on_two_mounts_one_makes_the_run() -> AnyResult {
         return Ok(());
     }
     let start = |mount: &str| -> AnyResult<Child> {
-        let command = place.study(&format!("{mount}/out"), &["--only", "0"]);
+        let command = study(&place, &format!("{mount}/out"), &["--only", "0"]);
         let mut command = through_mount(&command, &shared, &place.path(mount))?;
         Ok(command.stderr(Stdio::piped()).spawn()?)
     };
@@ -190,22 +140,22 @@ fn of_two_processes_on_two_mounts_one_makes_the_run() -> AnyResult {
 
 #[test]
 fn what_failed_is_listed_and_tried_again() -> AnyResult {
-    let place = Place::new()?;
+    let place = place()?;
     let list = |more: &[&str]| -> AnyResult<String> {
-        let listed = place.study("out", &[&["--list"], more].concat()).output()?;
+        let listed = study(&place, "out", &[&["--list"], more].concat()).output()?;
         succeeded(&listed);
         Ok(String::from_utf8(listed.stdout)?)
     };
     let lines = list(&[])?;
     assert!(lines.lines().count() == 4 && !place.path("out").exists(), "{lines}");
     assert!(lines.lines().nth(2).is_some_and(|line| line.starts_with("1    dense, seed 0")));
-    check_refused(&place.study("out", &["--analyse"]).output()?, 2, "no run is done yet");
+    check_refused(&study(&place, "out", &["--analyse"]).output()?, 2, "no run is done yet");
 
     // Something is in the way.
     let run = place.path("out/runs/dense-seed0");
     std::fs::create_dir_all(&run)?;
     std::fs::write(run.join("mine.txt"), "mine")?;
-    let failed = place.study("out", &["--only", "1"]).output()?;
+    let failed = study(&place, "out", &["--only", "1"]).output()?;
     check_refused(&failed, 1, "run 1 (dense, seed 0) failed: ");
     let json: serde_json::Value = serde_json::from_str(&list(&["--json"])?)?;
     assert!(json["runs"][1]["failed"].as_str().is_some_and(|reason| reason.contains("mine.txt")));
@@ -213,19 +163,19 @@ fn what_failed_is_listed_and_tried_again() -> AnyResult {
     assert!(list(&[])?.contains("failed: ") && list(&[])?.contains("to be done"));
 
     std::fs::remove_file(run.join("mine.txt"))?;
-    let mut again = place.study("out", &["--only"]);
+    let mut again = study(&place, "out", &["--only"]);
     succeeded(&again.env("SLURM_ARRAY_TASK_ID", "1").output()?);
     let lines = list(&[])?;
     assert!(lines.lines().nth(2).is_some_and(|line| line.ends_with("  done")), "{lines}");
     assert!(!place.path("out/failed").exists() && !place.path("out/report.html").exists());
-    succeeded(&place.study("out", &["--analyse"]).output()?);
+    succeeded(&study(&place, "out", &["--analyse"]).output()?);
     assert!(std::fs::read_to_string(place.path("out/report.html"))?.contains("1 of 3 runs"));
     Ok(())
 }
 
 #[test]
 fn numbers_that_cannot_be_are_refused() -> AnyResult {
-    let place = Place::new()?;
+    let place = place()?;
     let compare = ["compare", "--profile", "smoke", "--out", "out", "--systems", "moon,resnet18"];
     let small = ["--set", "data.image_size=32"];
     let start = |more: &[&str]| place.foresee(&[&compare[..], &small, more].concat());
@@ -241,7 +191,7 @@ fn numbers_that_cannot_be_are_refused() -> AnyResult {
 
 #[test]
 fn elements_that_begin_at_once_draw_the_faces_once() -> AnyResult {
-    let place = Place::new()?;
+    let place = place()?;
     let make = |number: &str| -> AnyResult<Child> {
         let begin = ["compare", "--profile", "smoke", "--out", "out", "--systems", "moon,resnet18"];
         let small = ["--seeds", "1", "--set", "system.width=4", "--set", "data.image_size=32"];

@@ -221,7 +221,7 @@ fn a_dry_run_says_what_would_be_trained_and_writes_nothing() -> AnyResult {
     let lines: Vec<&str> = text.lines().collect();
     assert!(out.status.success() && lines.len() == 6 + 2, "{text}");
     assert!(lines[1].contains("PANDA-l, seed 0") && lines[1].contains("3 passes over"), "{text}");
-    assert!(lines[3].contains("FaceTracer, seed 1") && lines[3].ends_with("to be trained"));
+    assert!(lines[3].contains("FaceTracer, seed 1") && lines[3].ends_with("to be done"));
     assert_eq!(std::fs::read_dir(folder.path())?.count(), 0, "nothing is left behind");
     Ok(())
 }

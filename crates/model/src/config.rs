@@ -159,10 +159,16 @@ pub struct TrainConfig {
     /// that are computed together. 0 to 1e6. Default 0; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub decorrelate: f64,
+    /// Images of a micro-batch: a step cuts its batch into such, and adds up what each comes to in
+    /// one fixed order, which ranks can share ([`SharedBatch`](crate::SharedBatch)). 0 to 65,536;
+    /// at 0 the batch is one piece, as it always is on GPUs and of networks that
+    /// [cannot be shared](crate::Trainable::can_be_shared). Default 0; left out of files if it is 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub micro_batch: usize,
 }
 
-fn is_zero(value: &f64) -> bool {
-    *value == 0.
+fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for TrainConfig {
@@ -182,6 +188,7 @@ impl Default for TrainConfig {
             noise: 0.,
             curve: 0.,
             decorrelate: 0.,
+            micro_batch: 0,
         }
     }
 }
@@ -215,6 +222,7 @@ impl TrainConfig {
         range("train.noise", self.noise, 0. ..=10., "a number from 0 to 10")?;
         range("train.curve", self.curve, 0. ..=10., "a number from 0 to 10")?;
         range("train.decorrelate", self.decorrelate, 0. ..=1e6, "a number from 0 to 1e6")?;
+        range("train.micro_batch", self.micro_batch, 0..=65_536, "a number from 0 to 65536")?;
         range("train.lambda", self.lambda, 0. ..=1e6, "a number from 0 to 1e6")
     }
 }

@@ -128,6 +128,18 @@ fn options_of_training_do_not_depend_on_ranks() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_trainer_cuts_batches_as_ranks_share_them() -> Result<()> {
+    let config = TrainConfig { micro_batch: 3, ..all_options() };
+    let (expected, _) = train(&Alone, 3, 4, &config)?;
+    let mut trainer = trainer(config)?;
+    for (step, expected) in expected.iter().enumerate() {
+        let (images, labels) = batch(step, 10, 9)?;
+        assert_eq!(trainer.step(&images, &labels)?, *expected);
+    }
+    Ok(())
+}
+
 /// The whole batch at once is another order of the same sums.
 #[test]
 fn micro_batches_have_the_gradients_of_the_whole_batch() -> Result<()> {
@@ -135,11 +147,11 @@ fn micro_batches_have_the_gradients_of_the_whole_batch() -> Result<()> {
     for config in [of_norm(Sparsity::Sum, 1e-3), of_norm(Sparsity::Mean, 1.), all_options()] {
         for micro_batch in [1, 3, 4, 10, 100] {
             let mut whole = trainer(config.clone())?;
-            let mut shared = trainer(config.clone())?;
+            let mut shared = trainer(TrainConfig { micro_batch, ..config.clone() })?;
             let (images, labels) = batch(0, 10, 9)?;
-            let expected = whole.step(&images, &labels)?;
-            let of_batch = SharedBatch::new(&Alone, 10, micro_batch);
-            let found = shared.step_of_ranks(&images, &labels, &of_batch)?;
+            let weights = [0.5, 1.5, 1., 0., 2., 1., 1., 3., 0., 0.];
+            let expected = whole.step_weighted(&images, &labels, Some(&weights))?;
+            let found = shared.step_weighted(&images, &labels, Some(&weights))?;
             let pairs = [
                 (found.loss, expected.loss),
                 (found.classification, expected.classification),

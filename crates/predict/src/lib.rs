@@ -31,7 +31,8 @@ pub use graph::{
 pub use legendre::{binomial, legendre_all, legendre_eq5};
 #[cfg(feature = "network")]
 pub use network::{
-    ImageExplanation, NetworkStudy, NetworkStudySettings, Progress, first_order_change,
+    ImageExplanation, NetworkStudy, NetworkStudySettings, Observations, Progress,
+    first_order_change,
 };
 pub use operation::NetworkOperation;
 pub use regression::{Points, Regression, cross_talk};

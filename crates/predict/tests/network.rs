@@ -165,7 +165,25 @@ fn run(
         progress: &progress,
     };
     let rows = study.run()?;
-    Ok((rows, done.load(Ordering::Relaxed), study.images_to_run()))
+    let done = done.load(Ordering::Relaxed);
+    check_parts(&study, &rows)?;
+    Ok((rows, done, study.images_to_run()))
+}
+
+/// What is observed batch by batch, each by another process, comes to the same scores.
+fn check_parts(study: &NetworkStudy<Toy>, rows: &[ScoredForecast]) -> AnyResult {
+    let of = |batches: &[(Tensor, Vec<usize>)]| {
+        NetworkStudy { batches, settings: study.settings.clone(), ..*study }.observe()
+    };
+    let parts = study.batches.iter().map(|batch| of(std::slice::from_ref(batch)));
+    let parts = parts.map(|part| Ok(part?.to_values())).collect::<AnyResult<Vec<_>>>()?;
+    // A process may have no batch.
+    let mut observed = of(&[])?;
+    observed.replace(&parts)?;
+    // NaN is not equal to itself.
+    assert_eq!(format!("{:?}", study.score(&observed)?), format!("{rows:?}"));
+    assert!(observed.replace(&[vec![0.]]).is_err());
+    Ok(())
 }
 
 fn settings() -> NetworkStudySettings {

@@ -43,7 +43,25 @@ pub trait Communicator {
 /// # Errors
 /// As [`Communicator::all_gather`].
 pub fn gather_any(ranks: &dyn Communicator, sent: &[u8]) -> Result<Vec<Vec<u8>>> {
-    let length = (sent.len() as u64).to_le_bytes();
+    ranks.all_gather(sent, &lengths_of_all(ranks, sent.len())?)
+}
+
+/// What all ranks sent, at rank 0 only; nothing at the others.
+///
+/// # Errors
+/// As [`Communicator::all_gather`].
+pub fn gather_at_first(ranks: &dyn Communicator, sent: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let lengths = lengths_of_all(ranks, sent.len())?;
+    let mut to = vec![vec![]; ranks.size()];
+    to[0] = sent.to_vec();
+    match ranks.rank() {
+        0 => ranks.exchange(&to, &lengths),
+        _ => ranks.exchange(&to, &vec![0; ranks.size()]).map(|_| vec![]),
+    }
+}
+
+fn lengths_of_all(ranks: &dyn Communicator, own: usize) -> Result<Vec<usize>> {
+    let length = (own as u64).to_le_bytes();
     let lengths = ranks.all_gather(&length, &vec![length.len(); ranks.size()])?;
     let lengths = lengths.into_iter().enumerate().map(|(from, bytes)| {
         let found = bytes.len();
@@ -51,7 +69,7 @@ pub fn gather_any(ranks: &dyn Communicator, sent: &[u8]) -> Result<Vec<Vec<u8>>>
         let bytes = bytes.map_err(|_| Error::Length { from, found, expected: 8 })?;
         Ok(u64::from_le_bytes(bytes) as usize)
     });
-    ranks.all_gather(sent, &lengths.collect::<Result<Vec<_>>>()?)
+    lengths.collect()
 }
 
 /// A program that runs by itself: the only rank.

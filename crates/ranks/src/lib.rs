@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod bytes;
 mod communicator;
+mod counted;
 mod error;
 #[cfg(feature = "mpi")]
 mod mpi;
@@ -8,7 +10,9 @@ mod shares;
 mod threads;
 mod tree;
 
-pub use communicator::{Alone, Communicator, gather_any};
+pub use bytes::{pack, unpack};
+pub use communicator::{Alone, Communicator, gather_any, gather_at_first};
+pub use counted::Counted;
 pub use error::{Error, Result};
 pub use shares::Shares;
 pub use threads::on_threads;

@@ -1,13 +1,16 @@
 //! Who computes which micro-batch, and how what was computed comes together.
 
+use std::convert::Infallible;
 use std::ops::Range;
 
+use crate::bytes::{bytes_of, pack, singles, unpack};
 use crate::communicator::{Communicator, check_lengths};
 use crate::error::Result;
-use crate::tree::{Node, nodes, root, sum};
+use crate::tree::{Node, fold, nodes, root};
 
-/// The micro-batches of a batch, shared by ranks: each has neighbours, and as many as the others or
-/// one more.
+/// The micro-batches of a batch, shared by ranks: each has neighbours. None has more than it must:
+/// the number of micro-batches over that of ranks, rounded up. Below that a share ends where it
+/// makes few nodes of the tree, which are what is sent.
 #[derive(Clone, Copy)]
 pub struct Shares<'a> {
     ranks: &'a dyn Communicator,
@@ -36,8 +39,21 @@ impl<'a> Shares<'a> {
     }
 
     fn of(&self, rank: usize) -> Range<usize> {
-        let size = self.ranks.size();
-        rank * self.count / size..(rank + 1) * self.count / size
+        let start = (0..rank).fold(0, |start, before| self.end(before, start));
+        start..self.end(rank, start)
+    }
+
+    /// Where the share of a rank ends that starts here: at the roundest number, in base 2, that
+    /// leaves neither this rank nor those behind it more than they must have, nor much less than
+    /// the others.
+    fn end(&self, rank: usize, start: usize) -> usize {
+        let (count, size) = (self.count, self.ranks.size());
+        let behind = size - rank - 1;
+        let most = count.div_ceil(size);
+        let least = (count / size).saturating_sub(1).max(usize::from(count >= size));
+        let first = (start + least).max(count.saturating_sub(behind * most));
+        let last = (start + most).min(count.saturating_sub(behind * least));
+        (first..=last).max_by_key(|end| (end.trailing_zeros(), *end)).unwrap_or(first)
     }
 
     /// The values of all micro-batches, in their order, at every rank. `own` are those of this
@@ -68,12 +84,12 @@ impl<'a> Shares<'a> {
         if self.ranks.size() == 1 {
             return Ok(own.to_vec());
         }
-        let bytes: Vec<u8> = own.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
+        let bytes = pack(&own.concat());
         let lengths = self.each(|rank| 8 * width * self.of(rank).len());
         let received = self.ranks.all_gather(&bytes, &lengths)?;
         check_lengths(&received, &lengths)?;
         let rows = received.iter().flat_map(|bytes| bytes.chunks_exact((8 * width).max(1)));
-        Ok(rows.map(doubles).collect())
+        Ok(rows.map(unpack).collect())
     }
 
     /// The sum of all micro-batches' vectors, at every rank, in one fixed tree. `own` are those of
@@ -90,16 +106,12 @@ impl<'a> Shares<'a> {
     pub fn sum(&self, length: usize, own: Vec<Vec<f32>>) -> Result<Vec<f32>> {
         assert_eq!(own.len(), self.own().len(), "a vector for each micro-batch of this rank");
         assert!(own.iter().all(|part| part.len() == length), "vectors of {length} values");
-        // Each leaf is asked for once, in the order of the micro-batches.
         let mut own = own.into_iter();
-        let mut leaf = |node: Node| if node.size == 1 { own.next() } else { None };
-        let mut of_node =
-            |node: Node| sum(node, self.count, &mut leaf).unwrap_or_else(|| vec![0.; length]);
+        let next = |_| Ok::<_, Infallible>(own.next().unwrap_or_default());
+        let Ok(sums) = self.fold_own(next, add);
         if self.ranks.size() == 1 {
-            return Ok(of_node(root(self.count)));
+            return Ok(sums.into_iter().next().unwrap_or_else(|| vec![0.; length]));
         }
-        let sums: Vec<Vec<f32>> =
-            nodes(self.own(), self.count).into_iter().map(&mut of_node).collect();
         let slice = self.sum_of_slice(length, &sums)?;
         let lengths = self.each(|rank| 4 * self.slice(length, rank).len());
         let received = self.ranks.all_gather(&bytes_of(&slice), &lengths)?;
@@ -120,12 +132,71 @@ impl<'a> Shares<'a> {
         let received = self.ranks.exchange(&to, &lengths)?;
         check_lengths(&received, &lengths)?;
         let chunks = received.iter().flat_map(|bytes| bytes.chunks_exact((4 * width).max(1)));
-        let known: Vec<(Node, &[u8])> = of_each.into_iter().flatten().zip(chunks).collect();
-        let mut leaf = |node: Node| {
-            let found = known.iter().find(|(known, _)| *known == node);
-            found.map(|(_, bytes)| singles(bytes).collect())
+        let Ok(sum) = self.fold_all(chunks.map(|bytes| singles(bytes).collect()), add);
+        Ok(sum.unwrap_or_else(|| vec![0.; width]))
+    }
+
+    /// Joins what this rank's micro-batches come to in the fixed tree, as far as it is this rank's:
+    /// a value for each of the few nodes that its share is made of. `leaf` computes a micro-batch;
+    /// it is called in their order, and few values are held at a time.
+    ///
+    /// ```
+    /// use foresee_ranks::{Error, Shares, gather_any, on_threads, pack, unpack};
+    ///
+    /// // The greatest of three numbers.
+    /// let numbers = [1., 3., 2.];
+    /// let join = |first: f64, second: f64| Ok::<f64, Error>(first.max(second));
+    /// let joined = on_threads(2, |ranks| {
+    ///     let shares = Shares::new(ranks, 3);
+    ///     let own = shares.fold_own(|i| Ok(numbers[i]), join)?;
+    ///     let all = gather_any(ranks, &pack(&own))?;
+    ///     shares.fold_all(all.iter().flat_map(|of_rank| unpack(of_rank)), join)
+    /// });
+    /// for all in joined {
+    ///     assert_eq!(all?, Some(3.));
+    /// }
+    /// # Ok::<(), foresee_ranks::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The first error of `leaf` or `join`.
+    pub fn fold_own<T, E>(
+        &self,
+        mut leaf: impl FnMut(usize) -> std::result::Result<T, E>,
+        mut join: impl FnMut(T, T) -> std::result::Result<T, E>,
+    ) -> std::result::Result<Vec<T>, E> {
+        let mut leaf = |node: Node| match node.size {
+            1 => leaf(node.first).map(Some),
+            _ => Ok(None),
         };
-        Ok(sum(root(self.count), self.count, &mut leaf).unwrap_or_else(|| vec![0.; width]))
+        let mut values = vec![];
+        for node in nodes(self.own(), self.count) {
+            values.extend(fold(node, self.count, &mut leaf, &mut join)?);
+        }
+        Ok(values)
+    }
+
+    /// Joins what [`fold_own`](Self::fold_own) gave on all ranks, in their order: `None` if there
+    /// is no micro-batch. The order in which values are joined is the same for any number of ranks.
+    ///
+    /// # Errors
+    /// The first error of `join`.
+    pub fn fold_all<T, E>(
+        &self,
+        of_ranks: impl IntoIterator<Item = T>,
+        mut join: impl FnMut(T, T) -> std::result::Result<T, E>,
+    ) -> std::result::Result<Option<T>, E> {
+        let mut of_ranks = of_ranks.into_iter();
+        let mut known = self.each(|rank| nodes(self.of(rank), self.count)).into_iter().flatten();
+        let mut next = known.next();
+        let mut leaf = |node: Node| {
+            if next != Some(node) {
+                return Ok(None);
+            }
+            next = known.next();
+            Ok(of_ranks.next())
+        };
+        fold(root(self.count), self.count, &mut leaf, &mut join)
     }
 
     /// The values that a rank adds up for all.
@@ -139,15 +210,8 @@ impl<'a> Shares<'a> {
     }
 }
 
-fn bytes_of(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
-fn singles(bytes: &[u8]) -> impl Iterator<Item = f32> {
-    bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")))
-}
-
-fn doubles(bytes: &[u8]) -> Vec<f64> {
-    let value = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-    bytes.chunks_exact(8).map(value).collect()
+/// Adds a vector to a sum.
+fn add(mut sum: Vec<f32>, values: Vec<f32>) -> std::result::Result<Vec<f32>, Infallible> {
+    sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    Ok(sum)
 }

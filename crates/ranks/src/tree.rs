@@ -28,31 +28,30 @@ pub(crate) fn nodes(range: Range<usize>, count: usize) -> Vec<Node> {
     nodes
 }
 
-/// The sum of a node, where `leaf` gives the sums of the nodes that are known, and `None` for
-/// others. `None` if no micro-batch of the node exists.
-pub(crate) fn sum(
+/// What a node comes to, where `leaf` gives the values of the nodes that are known, and `None` for
+/// others, and `join` joins two values. `None` if no micro-batch of the node exists.
+/// Leaves are asked for in the order of the micro-batches.
+pub(crate) fn fold<T, E>(
     node: Node,
     count: usize,
-    leaf: &mut impl FnMut(Node) -> Option<Vec<f32>>,
-) -> Option<Vec<f32>> {
+    leaf: &mut impl FnMut(Node) -> Result<Option<T>, E>,
+    join: &mut impl FnMut(T, T) -> Result<T, E>,
+) -> Result<Option<T>, E> {
     if node.first >= count {
-        return None;
+        return Ok(None);
     }
-    if let Some(values) = leaf(node) {
-        return Some(values);
+    if let Some(value) = leaf(node)? {
+        return Ok(Some(value));
     }
     if node.size == 1 {
-        return None;
+        return Ok(None);
     }
     let size = node.size / 2;
-    let left = sum(Node { size, ..node }, count, leaf);
-    let right = sum(Node { first: node.first + size, size }, count, leaf);
+    let left = fold(Node { size, ..node }, count, leaf, join)?;
+    let right = fold(Node { first: node.first + size, size }, count, leaf, join)?;
     match (left, right) {
-        (Some(mut left), Some(right)) => {
-            left.iter_mut().zip(right).for_each(|(left, right)| *left += right);
-            Some(left)
-        }
-        (left, right) => left.or(right),
+        (Some(left), Some(right)) => join(left, right).map(Some),
+        (left, right) => Ok(left.or(right)),
     }
 }
 
@@ -84,9 +83,10 @@ mod tests {
     fn the_order_of_additions_is_that_of_the_tree() {
         // ((a + b) + (c + d)) + e, in numbers whose sum depends on the order.
         let parts = [1e8f32, 1., -1e8, 1., 3.];
-        let mut leaf = |node: Node| (node.size == 1).then(|| vec![parts[node.first]]);
+        let mut leaf = |node: Node| Ok::<_, ()>((node.size == 1).then(|| parts[node.first]));
+        let mut add = |a, b| Ok(a + b);
         let expected = ((parts[0] + parts[1]) + (parts[2] + parts[3])) + parts[4];
-        assert_eq!(sum(root(5), 5, &mut leaf), Some(vec![expected]));
+        assert_eq!(fold(root(5), 5, &mut leaf, &mut add), Ok(Some(expected)));
         assert_ne!(expected, parts.iter().sum::<f32>());
     }
 }

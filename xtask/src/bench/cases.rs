@@ -23,6 +23,8 @@ use super::stock::Stock;
 /// Attributes and channels of the paper's network.
 const K: usize = 40;
 const C: usize = 128;
+/// Images of a micro-batch, as in all profiles.
+const MICRO_BATCH: usize = 8;
 /// Faces that the loader's case decodes.
 pub const FACES: usize = 200;
 
@@ -285,7 +287,7 @@ impl Case {
             let network = self.network(device)?;
             return repeat(device, || Ok(network.forward(&images)?));
         }
-        let config = TrainConfig { epochs: 1, ..Default::default() };
+        let config = TrainConfig { epochs: 1, micro_batch: MICRO_BATCH, ..Default::default() };
         let mut trainer = Trainer::new(self.network(device)?, config, 1_000_000)?;
         repeat(device, || Ok(trainer.step(&images, &labels)?))
     }
@@ -303,7 +305,8 @@ impl Case {
             let network = shut_all_but(&self.network(device)?, rows)?;
             let network = network.with_rows(Rows::all(K, C))?;
             let (epochs, sleep) = (run.passes(), run.sleep);
-            let config = TrainConfig { epochs, sleep, ..Default::default() };
+            let config =
+                TrainConfig { epochs, sleep, micro_batch: MICRO_BATCH, ..Default::default() };
             let mut trainer = Trainer::new(network, config, run.steps_of_a_pass)?;
             // Up to the second look. One image shows which masks are shut.
             let (image, label) = (images.narrow(0, 0, 1)?, labels.narrow(0, 0, 1)?);

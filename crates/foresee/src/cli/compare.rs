@@ -17,7 +17,7 @@ use crate::distinct::distinct;
 use crate::error::{Result, input};
 use crate::output::{OverwriteArgs, check_folder, print};
 use crate::studies::compare::{
-    Entry, Planned, Request, Results, State, TITLE, done, plan, run, write_page,
+    Entry, Planned, Request, Results, TITLE, done, plan, run, write_page,
 };
 use crate::studies::runs::{Failed, Left, Outcome, StudyRun};
 
@@ -189,7 +189,7 @@ struct PlanDocument {
 struct PlannedRun {
     system: &'static str,
     seed: u64,
-    state: State,
+    state: &'static str,
     passes: usize,
     faces: usize,
     /// Of its training, an estimate; none if it is trained or nothing is known.
@@ -203,9 +203,9 @@ fn dry_run(args: &CompareArgs, request: &Request) -> Result<()> {
     let seconds = 0. + planned.iter().filter_map(|run| run.seconds).sum::<f64>();
     if args.json.is_asked() {
         let run = |(entry, planned): (&Entry, &Planned)| PlannedRun {
-            system: entry.system.id(),
+            system: entry.kind.id(),
             seed: entry.seed,
-            state: planned.state,
+            state: planned.state.id(),
             passes: planned.passes,
             faces: planned.faces,
             seconds: planned.seconds,
@@ -236,19 +236,19 @@ fn plan_line(number: usize, entry: &Entry, planned: &Planned) -> String {
         None => String::new(),
     };
     let state = planned.state.title();
-    let work = if work.is_empty() { state.into() } else { format!("{state}: {work}{time}") };
+    let work = if work.is_empty() { state } else { format!("{state}: {work}{time}") };
     format!("{number:>4}  {:<32} {work}\n", entry.title())
 }
 
 fn document(request: &Request, outcome: &Outcome, results: Option<Results>) -> Result<Document> {
     let entries = request.entries();
     let of = |(number, entry): (usize, &Entry)| OfRun {
-        system: entry.system.id(),
+        system: entry.kind.id(),
         seed: entry.seed,
         listed: ListedRun::new(request.out, number, entry, outcome),
     };
     let of_failed = |Failed { number, reason }: &Failed| FailedRun {
-        system: entries[*number].system.id(),
+        system: entries[*number].kind.id(),
         seed: entries[*number].seed,
         reason: reason.clone(),
     };

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use foresee_celeba::{ATTRIBUTES, CelebA, Split, SplitRule};
+use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_model::{AttributeMetrics, Metrics, ModelCard, Predictions, majority_accuracy};
 use foresee_report::frame::{self, df};
 use serde::Serialize;
@@ -13,10 +13,9 @@ use crate::device::device;
 use crate::error::Result;
 use crate::faces;
 use crate::output::{Kind, OutputFile, OverwriteArgs, print};
-use crate::progress::{Progress, Unit};
 use crate::provenance::{number, percent};
-use crate::session::{load_model, preprocessing};
-use crate::stages::train::predict;
+use crate::stages::evaluate::Evaluation;
+use crate::stages::jobs::Question;
 
 #[derive(Args)]
 pub struct EvaluateArgs {
@@ -77,12 +76,12 @@ pub(super) fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let device = device(&args.device)?;
     let file = args.predictions.as_deref().map(|path| file(args, path)).transpose()?;
     args.json.check("--predictions", file.as_ref())?;
-    let (network, card) = load_model(&args.model, &device)?;
-    let (data, record) = faces::open(&args.celeba, SplitRule::Official, None, &[])?;
-    let chosen = data.split(args.split)?;
-    faces::check_images(&data, &chosen)?;
-    let progress = Progress::new("evaluating", Unit::Images, chosen.len(), 0);
-    let predictions = predict(progress, &network, &data, &chosen, &preprocessing(&card), &device)?;
+    let EvaluateArgs { model, celeba, split, .. } = args;
+    let question = Question { model: model.clone(), celeba: celeba.clone(), split: *split };
+    let evaluation = Evaluation::open(&question, device)?;
+    faces::check_images(&evaluation.data, &evaluation.faces)?;
+    let predictions = evaluation.answers(&question)?;
+    let Evaluation { card, data, record, faces: chosen, .. } = evaluation;
     let metrics = predictions.metrics()?;
     if args.json.is_asked() {
         if let Some(file) = file {

@@ -138,7 +138,7 @@ fn print_list(args: &FidelityArgs, request: &Request) -> Result<()> {
         return print(&list(request.out, &runs));
     }
     let listed = runs.iter().enumerate().map(|(number, run)| ListedOfVariant {
-        variant: run.variant.name.clone(),
+        variant: run.kind.name.clone(),
         seed: run.seed,
         listed: ListedRun::new(request.out, number, run, &Outcome::default()),
     });
@@ -148,7 +148,7 @@ fn print_list(args: &FidelityArgs, request: &Request) -> Result<()> {
 fn document(request: &Request, groups: &[Group], outcome: &Outcome) -> Result<Document> {
     let planned = request.runs();
     let failed = outcome.failed.iter().map(|Failed { number, reason }| FailedRun {
-        variant: planned[*number].variant.name.clone(),
+        variant: planned[*number].kind.name.clone(),
         seed: planned[*number].seed,
         reason: reason.clone(),
     });

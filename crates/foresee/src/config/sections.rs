@@ -33,17 +33,10 @@ pub(crate) struct Train {
     #[serde(flatten)]
     pub trainer: TrainConfig,
     pub batch_size: usize,
-    /// 0: the batch is not cut. It came after the first manifests, which leave it out.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub micro_batch: usize,
     pub flip: bool,
     pub crop: f64,
     pub limit: usize,
     pub checkpoint_seconds: u64,
-}
-
-fn is_zero(number: &usize) -> bool {
-    *number == 0
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -151,7 +144,6 @@ impl Train {
     fn check(&self) -> Result<()> {
         self.trainer.check()?;
         between("train.batch_size", self.batch_size, 1, 65_536)?;
-        between("train.micro_batch", self.micro_batch, 0, 65_536)?;
         match (0.1..=1.).contains(&self.crop) {
             true => Ok(()),
             false => Err(input(format!(

@@ -6,8 +6,8 @@ use anyhow::bail;
 use candle_core::Device;
 
 use super::jobs::Job;
-use super::shared_counts::{Table, take_part};
-use super::{prune, train, transform};
+use super::shared::take_part;
+use super::{attribute, evaluate, measure, predict, prune, train, transform};
 use crate::error::Result;
 use crate::interrupt::Patience;
 use crate::ranks;
@@ -23,7 +23,8 @@ pub(crate) fn follow() -> Result<()> {
         let done = match ranks::hear()? {
             Job::End => return Ok(()),
             Job::Train { manifest, folder } => train::follow(*manifest, &folder),
-            Job::Count { stage, folder } => take_part(|| count(stage, &folder)),
+            Job::Share { stage, folder } => share(stage, &folder),
+            Job::Answer { question, sha256 } => take_part(evaluate::share(&question, &sha256)),
         };
         if let Err(e) = done {
             tracing::debug!("rank {}: {e:#}", ranks::number());
@@ -36,12 +37,15 @@ pub(crate) fn dismiss() -> Result<()> {
     Job::End.tell()
 }
 
-fn count(stage: Stage, folder: &Path) -> Result<Vec<Table>> {
-    let run = Run::open(folder)?;
+fn share(stage: Stage, folder: &Path) -> Result<()> {
     let session = Session::new(Device::Cpu);
+    let run = Run::open(folder);
     match stage {
-        Stage::Prune => Ok(vec![prune::count_share(&run, &session)?]),
-        Stage::Transform => transform::count_share(&run, &session),
+        Stage::Measure => take_part(run.and_then(|run| measure::share(&run, &session))),
+        Stage::Prune => take_part(run.and_then(|run| prune::share(&run, &session))),
+        Stage::Transform => take_part(run.and_then(|run| transform::share(&run, &session))),
+        Stage::Attribute => take_part(run.and_then(|run| attribute::share(&run, &session))),
+        Stage::Predict => take_part(run.and_then(|run| predict::share(&run, &session))),
         _ => bail!("stage {stage} is not shared"),
     }
 }

@@ -2,23 +2,39 @@
 
 use std::path::PathBuf;
 
+use foresee_celeba::Split;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::ranks;
-use crate::run::{Manifest, Stage};
+use crate::run::{Manifest, Run, Stage};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Job {
     /// Train the run's network with rank 0. The bytes of a checkpoint follow; none if it begins.
     Train { manifest: Box<Manifest>, folder: PathBuf },
-    /// Count correct answers in a stage of a run that is trained, on a share of its faces.
-    Count { stage: Stage, folder: PathBuf },
+    /// Do a share of a stage of a run that is trained.
+    Share { stage: Stage, folder: PathBuf },
+    /// Answer a share of the faces with a model file, whose hashes are to be these.
+    Answer { question: Question, sha256: [String; 2] },
     /// The command is done.
     End,
 }
 
+/// Which model is asked about which faces.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Question {
+    pub model: PathBuf,
+    pub celeba: PathBuf,
+    pub split: Split,
+}
+
 impl Job {
+    /// To do a share of a stage.
+    pub fn share(stage: Stage, run: &Run) -> Result<Self> {
+        Ok(Self::Share { stage, folder: std::path::absolute(run.folder())? })
+    }
+
     /// Tells it all other ranks, if there are any.
     pub fn tell(&self) -> Result<()> {
         ranks::tell(self)

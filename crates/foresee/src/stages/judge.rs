@@ -79,7 +79,7 @@ fn face_tracer(outputs: &mut Outputs, session: &Session) -> Result<()> {
     let trained = FaceTracer::load(&run.path(FACE_TRACER))?;
     let judge = Judge { run, session, data: session.data(run)? };
     let test = judge.data.split(Split::Test)?;
-    let normalisation = images_of(run).normalisation;
+    let normalisation = images_of(&run.manifest.config).normalisation;
     let answers = |images: &Tensor| face_tracer_answers(&trained, images, &normalisation);
     outputs.write(&judge.clean_and_noisy(&answers, &test)?)?;
     outputs.write(&vec![SystemCost {
@@ -129,7 +129,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn batches(&self, faces: &[usize]) -> impl Iterator<Item = Result<(Batch, Tensor)>> + '_ {
-        let preprocessing = images_of(self.run);
+        let preprocessing = images_of(&self.run.manifest.config);
         self.data.batches_in_order(faces, &preprocessing, BATCH).map(|batch| {
             let batch = batch?;
             let images = batch.images.to_device(&self.session.device)?;
@@ -184,7 +184,7 @@ impl Judge<'_> {
         sigma: f64,
         progress: &Progress,
     ) -> Result<Tally> {
-        let normalisation = images_of(self.run).normalisation;
+        let normalisation = images_of(&self.run.manifest.config).normalisation;
         let noise = Noise {
             sigma,
             clip: self.run.manifest.config.transform.clip,

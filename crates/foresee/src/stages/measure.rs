@@ -1,6 +1,7 @@
 //! Stage `measure`: statistics of features and masks over training images (Figures 4 to 6, Table
 //! 4).
 
+use anyhow::Context;
 use candle_core::Tensor;
 use foresee_analysis::{
     FeatureBatch, FeatureStatistics, FeatureSummary, Importance, groups, neighbours, similar_order,
@@ -9,6 +10,7 @@ use foresee_analysis::{
 use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_model::Network;
 use foresee_perturb::ChannelStatistics;
+use foresee_ranks::Shares;
 use foresee_report::PlaneTable;
 use foresee_stats::{Matrix, row_correlation};
 
@@ -20,12 +22,15 @@ use crate::artifacts::{
 use crate::error::Result;
 use crate::faces;
 use crate::progress::{Progress, Unit};
+use crate::ranks::{self, World};
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
+use crate::stages::jobs::Job;
+use crate::stages::shared;
 
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
-/// Images of one batch.
+/// Images of one batch. Statistics of batches are merged in one fixed tree.
 const BATCH: usize = 16;
 /// Channels shown for an attribute in Figure 4.
 const SHOWN: usize = 3;
@@ -42,12 +47,13 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     };
     run.stage(&inputs, |outputs| {
         let run = outputs.run();
-        let data = session.data(run)?;
         let trained = session.trained(run)?;
-        let train = faces::first(data.split(Split::Train)?, config.measure.images);
         let readout = trained.network.heads().readout_weights()?;
-        let statistics = collect(session, trained, data, &train, &readout)?;
-        let summary = statistics.finish(config.measure.correlation)?;
+        let collection = Collection::new(run, session, &readout)?;
+        let ranks = ranks::of(&session.device);
+        let job = || Job::share(Stage::Measure, run);
+        let parts = shared::job(&ranks, job, || collection.collect(&ranks))?;
+        let summary = collection.merged(&ranks, &parts)?.finish(config.measure.correlation)?;
         let of_channels = channel_statistics(&summary, &readout);
         ChannelStatisticsFile::write(run.folder(), &of_channels)?;
         outputs.add(ChannelStatisticsFile::PATH);
@@ -58,29 +64,74 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     })
 }
 
-fn collect(
-    session: &Session,
-    trained: &Trained,
-    data: &CelebA,
-    faces: &[usize],
-    readout: &[Vec<f32>],
-) -> Result<FeatureStatistics> {
-    let network = &trained.network;
-    let readout = Tensor::new(readout.to_vec(), &session.device)?;
-    let mut statistics = FeatureStatistics::new(&readout)?;
-    let progress = Progress::new("measuring", Unit::Images, faces.len(), 0);
-    for batch in data.batches_in_order(faces, &trained.preprocessing, BATCH) {
-        let batch = batch?;
-        let z = network.extractor().forward(&batch.images.to_device(&session.device)?)?;
-        let pooled = network.heads().pool(&z)?;
-        statistics.add(&FeatureBatch {
-            features: &z,
-            products: &pooled.features,
-            masks: &pooled.masks,
-        })?;
-        progress.add(batch.faces.len(), String::new);
+/// What another rank collects for the stage.
+pub(super) fn share(run: &Run, session: &Session) -> Result<Vec<f64>> {
+    let readout = session.trained(run)?.network.heads().readout_weights()?;
+    Collection::new(run, session, &readout)?.collect(&ranks::world())
+}
+
+/// What statistics are collected of.
+struct Collection<'a> {
+    session: &'a Session,
+    trained: &'a Trained,
+    data: &'a CelebA,
+    /// Training faces.
+    faces: Vec<usize>,
+    /// Statistics of no image.
+    empty: FeatureStatistics,
+}
+
+impl<'a> Collection<'a> {
+    fn new(run: &'a Run, session: &'a Session, readout: &[Vec<f32>]) -> Result<Self> {
+        let (data, trained) = (session.data(run)?, session.trained(run)?);
+        let images = run.manifest.config.measure.images;
+        let faces = faces::first(data.split(Split::Train)?, images);
+        let empty = FeatureStatistics::new(&Tensor::new(readout.to_vec(), &session.device)?)?;
+        Ok(Self { session, trained, data, faces, empty })
     }
-    Ok(statistics)
+
+    fn shares<'r>(&self, ranks: &'r World) -> Shares<'r> {
+        Shares::new(ranks, self.faces.len().div_ceil(BATCH))
+    }
+
+    /// The statistics of this rank's branches of the tree, one behind the other.
+    fn collect(&self, ranks: &World) -> Result<Vec<f64>> {
+        let own = shared::own(&self.faces, BATCH, ranks);
+        let progress = Progress::new("measuring", Unit::Images, own.len(), 0);
+        let mut batches = self.data.batches_in_order(own, &self.trained.preprocessing, BATCH);
+        let of_batch = |_| {
+            let batch = batches.next().context("there is a batch for each share")??;
+            progress.add(batch.faces.len(), String::new);
+            self.of_images(&batch.images)
+        };
+        let branches = self.shares(ranks).fold_own(of_batch, merge)?;
+        Ok(branches.iter().flat_map(FeatureStatistics::to_values).collect())
+    }
+
+    fn of_images(&self, images: &Tensor) -> Result<FeatureStatistics> {
+        let network = &self.trained.network;
+        let z = network.extractor().forward(&images.to_device(&self.session.device)?)?;
+        let pooled = network.heads().pool(&z)?;
+        let mut statistics = self.empty.clone();
+        let (products, masks) = (&pooled.features, &pooled.masks);
+        statistics.add(&FeatureBatch { features: &z, products, masks })?;
+        Ok(statistics)
+    }
+
+    /// The statistics of all images, from what all ranks [collected](Self::collect).
+    fn merged(&self, ranks: &World, parts: &[Vec<f64>]) -> Result<FeatureStatistics> {
+        let mut branches = vec![];
+        for values in parts.iter().flat_map(|part| part.chunks(self.empty.values_count())) {
+            branches.push(self.empty.with_values(values)?);
+        }
+        let all = self.shares(ranks).fold_all(branches, merge)?;
+        Ok(all.unwrap_or_else(|| self.empty.clone()))
+    }
+}
+
+fn merge(mut all: FeatureStatistics, others: FeatureStatistics) -> Result<FeatureStatistics> {
+    all.merge(&others)?;
+    Ok(all)
 }
 
 /// What takeovers of pruned channels are computed from.

@@ -2,15 +2,16 @@
 
 pub(crate) mod adopt;
 pub(crate) mod attribute;
+pub(crate) mod evaluate;
 pub(crate) mod figures;
 pub(crate) mod follow;
-mod jobs;
+pub(crate) mod jobs;
 pub(crate) mod judge;
 pub(crate) mod measure;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod prune;
-mod shared_counts;
+pub(crate) mod shared;
 pub(crate) mod train;
 pub(crate) mod transform;
 

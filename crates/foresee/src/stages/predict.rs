@@ -1,9 +1,15 @@
 //! Stage `predict`: how well forecasts that a person could make say what a perturbation changes.
 
+use anyhow::Context;
 use candle_core::Tensor;
 use foresee_celeba::Split;
-use foresee_perturb::{PruneOrder, Victim};
-use foresee_predict::{Explanation, NetworkStudy, NetworkStudySettings, RegressionStudy};
+use foresee_model::Network;
+use foresee_perturb::{ChannelStatistics, PruneOrder, Victim};
+use foresee_predict::{
+    Explanation, NetworkStudy, NetworkStudySettings, Observations, Progress as Told,
+    RegressionStudy,
+};
+use foresee_ranks::Communicator;
 use foresee_stats::Matrix;
 
 use crate::artifacts::{
@@ -13,13 +19,16 @@ use crate::artifacts::{
 use crate::error::Result;
 use crate::faces;
 use crate::progress::{LateProgress, Unit};
+use crate::ranks;
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
+use crate::stages::jobs::Job;
+use crate::stages::shared;
 
 const FORMAT: u32 = 5;
 
-/// Images of a batch whose masks are worked on at once.
-const BATCH: usize = 16;
+/// Images of a batch whose masks are worked on at once, and that one rank observes.
+const BATCH: usize = 8;
 /// Data sets of the regression study.
 const REGRESSIONS: u64 = 20;
 
@@ -69,32 +78,86 @@ pub(crate) fn regression_study(seeds: u64, resamples: usize) -> Result<Regressio
 /// The network under the paper's operations, and what its explanation forecasts of them.
 fn write_scores(outputs: &mut Outputs, session: &Session) -> Result<()> {
     let run = outputs.run();
-    let trained = session.trained(run)?;
-    let batches = batches(run, session, trained)?;
-    let statistics = ChannelStatisticsFile::read(run.folder())?;
-    let progress = LateProgress::default();
-    let step = |images: usize| progress.add(images);
-    let study = NetworkStudy {
-        network: &trained.network,
-        batches: &batches,
-        explanation: &explanation(run, &statistics.readout)?,
-        statistics: &statistics,
-        semantic_orders: &semantic_orders(run)?,
-        attribute_correlation: &run.read::<AttributeCorrelation>()?.matrix(),
-        settings: settings(run, trained),
-        progress: &step,
-    };
-    let images = study.images_to_run();
-    progress.begin("predicting", Unit::Passes, images);
-    let scored = study.run()?;
+    let materials = Materials::new(run, session)?;
+    let ranks = ranks::of(&session.device);
+    let job = || Job::share(Stage::Predict, run);
+    let mut observed = None;
+    let parts = shared::job(&ranks, job, || {
+        let own = observed.insert(materials.observe()?);
+        // One rank's numbers need not be put together.
+        Ok(if ranks.size() > 1 { own.to_values() } else { vec![] })
+    })?;
+    let mut observed = observed.context("this rank has observed its share")?;
+    if ranks.size() > 1 {
+        observed.replace(&parts)?;
+    }
+    let progress = |_| ();
+    let scored = materials.study(&progress).score(&observed)?;
     outputs.write(&ScoredForecasts(scored))
 }
 
-/// Test images on the session's device, with their numbers.
+/// What another rank observes for the stage.
+pub(super) fn share(run: &Run, session: &Session) -> Result<Vec<f64>> {
+    Ok(Materials::new(run, session)?.observe()?.to_values())
+}
+
+/// What the study is made of.
+struct Materials<'a> {
+    run: &'a Run,
+    trained: &'a Trained,
+    /// Test images of this rank, on the session's device, with their numbers.
+    batches: Vec<(Tensor, Vec<usize>)>,
+    statistics: ChannelStatistics,
+    explanation: Explanation,
+    semantic_orders: Vec<PruneOrder>,
+    attribute_correlation: Matrix,
+}
+
+impl<'a> Materials<'a> {
+    fn new(run: &'a Run, session: &'a Session) -> Result<Self> {
+        let trained = session.trained(run)?;
+        let statistics = ChannelStatisticsFile::read(run.folder())?;
+        let orders = Victim::ALL.into_iter().map(|victim| Ok(run.semantic_plan(victim)?.order()));
+        Ok(Self {
+            run,
+            trained,
+            batches: batches(run, session, trained)?,
+            explanation: explanation(run, &statistics.readout)?,
+            statistics,
+            semantic_orders: orders.collect::<Result<_>>()?,
+            attribute_correlation: run.read::<AttributeCorrelation>()?.matrix(),
+        })
+    }
+
+    fn study<'s>(&'s self, progress: Told<'s>) -> NetworkStudy<'s, Network> {
+        NetworkStudy {
+            network: &self.trained.network,
+            batches: &self.batches,
+            explanation: &self.explanation,
+            statistics: &self.statistics,
+            semantic_orders: &self.semantic_orders,
+            attribute_correlation: &self.attribute_correlation,
+            settings: settings(self.run, self.trained),
+            progress,
+        }
+    }
+
+    /// What the network does to this rank's images.
+    fn observe(&self) -> Result<Observations> {
+        let progress = LateProgress::default();
+        let step = |images: usize| progress.add(images);
+        let study = self.study(&step);
+        progress.begin("predicting", Unit::Passes, study.images_to_run());
+        Ok(study.observe()?)
+    }
+}
+
+/// Test images of this rank on the session's device, with their numbers.
 fn batches(run: &Run, session: &Session, trained: &Trained) -> Result<Vec<(Tensor, Vec<usize>)>> {
     let data = session.data(run)?;
     let test = faces::first(data.split(Split::Test)?, run.manifest.config.predict.images);
-    let batches = data.batches_in_order(&test, &trained.preprocessing, BATCH);
+    let own = shared::own(&test, BATCH, &ranks::of(&session.device));
+    let batches = data.batches_in_order(own, &trained.preprocessing, BATCH);
     batches
         .map(|batch| {
             let batch = batch?;
@@ -112,10 +175,6 @@ fn explanation(run: &Run, readout: &[Vec<f64>]) -> Result<Explanation> {
         contributions: run.read::<MeanContributions>()?.matrix(),
         filter_norms: channels.iter().map(|channel| channel.filter_l1).collect(),
     })
-}
-
-fn semantic_orders(run: &Run) -> Result<Vec<PruneOrder>> {
-    Victim::ALL.into_iter().map(|victim| Ok(run.semantic_plan(victim)?.order())).collect()
 }
 
 fn settings(run: &Run, trained: &Trained) -> NetworkStudySettings {

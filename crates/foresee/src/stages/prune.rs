@@ -15,9 +15,11 @@ use crate::artifacts::{
 use crate::error::Result;
 use crate::faces;
 use crate::progress::{Progress, Unit, counted};
+use crate::ranks;
 use crate::run::{Inputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
-use crate::stages::shared_counts::{self, Table};
+use crate::stages::jobs::Job;
+use crate::stages::shared::{self, Table};
 
 const FORMAT: u32 = 4;
 
@@ -43,8 +45,10 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
             outputs.write_frame(file, SemanticPlan::new(plan).to_frame()?)?;
         }
         let test = faces::first(data.split(Split::Test)?, config.prune.images);
+        let ranks = ranks::of(&session.device);
         let count = || Ok(vec![measure(trained, data, &test, &curves, session)?]);
-        let tallies = shared_counts::tallies(Stage::Prune, run, session, count)?.swap_remove(0);
+        let parts = shared::job(&ranks, || Job::share(Stage::Prune, run), count)?;
+        let tallies = shared::tables(parts).swap_remove(0);
         let in_train = data.frequencies(&data.split(Split::Train)?);
         let majority = majority_accuracy(&in_train, &data.frequencies(&test));
         let points = Points { curves: &curves, counts: &counts, tallies: &tallies };
@@ -54,14 +58,14 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
 }
 
 /// What another rank counts of the stage.
-pub(super) fn count_share(run: &Run, session: &Session) -> Result<Table> {
+pub(super) fn share(run: &Run, session: &Session) -> Result<Vec<Table>> {
     let config = &run.manifest.config;
     let trained = session.trained(run)?;
     let data = session.data(run)?;
     let counts = PruneStudy::counts(trained.network.config().channels, config.prune.step);
     let (_, curves) = curves(run, &trained.network, &counts)?;
     let test = faces::first(data.split(Split::Test)?, config.prune.images);
-    measure(trained, data, &test, &curves, session)
+    Ok(vec![measure(trained, data, &test, &curves, session)?])
 }
 
 /// The semantic plans, and all curves that are measured.
@@ -139,7 +143,7 @@ fn measure(
     session: &Session,
 ) -> Result<Table> {
     let device = &session.device;
-    let test = shared_counts::own(test, BATCH, session);
+    let test = shared::own(test, BATCH, &ranks::of(device));
     let networks: usize = curves.iter().map(|curve| curve.cuts.len()).sum();
     let progress = Progress::new("pruning", Unit::Images, test.len(), 0);
     let batches = data.batches_in_order(test, &trained.preprocessing, BATCH);

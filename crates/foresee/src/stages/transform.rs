@@ -12,9 +12,11 @@ use crate::config::{Transform, with_identity};
 use crate::error::Result;
 use crate::faces;
 use crate::progress::{Progress, Unit, counted};
+use crate::ranks;
 use crate::run::{Inputs, Run, Stage};
 use crate::session::{MODEL, Session, Trained};
-use crate::stages::shared_counts::{self, Table};
+use crate::stages::jobs::Job;
+use crate::stages::shared::{self, Table};
 
 const FORMAT: u32 = 4;
 
@@ -37,9 +39,10 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let run = outputs.run();
         let data = session.data(run)?;
         let sweep = Sweep::new(run, session)?;
-        let count = || sweep.measure();
-        let mut tallies =
-            shared_counts::tallies(Stage::Transform, run, session, count)?.into_iter();
+        let ranks = ranks::of(&session.device);
+        let job = || Job::share(Stage::Transform, run);
+        let parts = shared::job(&ranks, job, || sweep.measure())?;
+        let mut tallies = shared::tables(parts).into_iter();
         let mut grids = sweep.splits()?.into_iter().zip(&mut tallies);
         let mut grid = || {
             let ((_, faces), tallies) = grids.next()?;
@@ -56,7 +59,7 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
 }
 
 /// What another rank counts of the stage.
-pub(super) fn count_share(run: &Run, session: &Session) -> Result<Vec<Table>> {
+pub(super) fn share(run: &Run, session: &Session) -> Result<Vec<Table>> {
     Sweep::new(run, session)?.measure()
 }
 
@@ -98,8 +101,9 @@ impl<'a> Sweep<'a> {
 
     /// For each split every σ under every curve, on this rank's share of its faces.
     fn measure(&self) -> Result<Vec<Table>> {
+        let ranks = ranks::of(&self.session.device);
         let of_split = |(split, faces): (Split, Vec<usize>)| {
-            self.measure_on(split, shared_counts::own(&faces, BATCH, self.session))
+            self.measure_on(split, shared::own(&faces, BATCH, &ranks))
         };
         self.splits()?.into_iter().map(of_split).collect()
     }

@@ -9,28 +9,52 @@ use crate::config::Config;
 use crate::error::{BeingMade, Busy, Interrupted, Result};
 use crate::run::{Manifest, Stage, working_process};
 
-/// A run of a study.
-pub(crate) trait StudyRun {
-    /// The stage that makes the run complete.
+/// What the runs of a study differ in, besides their seed.
+pub(crate) trait Kind {
+    /// The stage that makes a run complete.
     const LAST: Stage;
 
     /// In words.
     fn title(&self) -> String;
-    fn folder(&self) -> &Path;
-    fn config(&self) -> &Config;
-    fn seed(&self) -> u64;
-    fn device(&self) -> &str;
+}
 
+/// A run of a study.
+pub(crate) trait StudyRun {
+    /// In words.
+    fn title(&self) -> String;
+    fn folder(&self) -> &Path;
     /// Whether its folder holds it, to its end.
-    fn is_done(&self) -> bool {
-        Manifest::read(self.folder())
-            .is_ok_and(|run| self.is_same(&run) && run.stages.contains_key(&Self::LAST))
+    fn is_done(&self) -> bool;
+    /// Whether a manifest in its folder is of this run, and not of one with other settings.
+    fn is_same(&self, run: &Manifest) -> bool;
+}
+
+/// A run that a study makes from settings, a seed and a device.
+pub(crate) struct MadeRun<'a, K> {
+    pub kind: K,
+    pub config: &'a Config,
+    pub seed: u64,
+    pub device: &'a str,
+    pub folder: PathBuf,
+}
+
+impl<K: Kind> StudyRun for MadeRun<'_, K> {
+    fn title(&self) -> String {
+        format!("{}, seed {}", self.kind.title(), self.seed)
     }
 
-    /// Whether a manifest is of this run, and not of one with other settings.
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn is_done(&self) -> bool {
+        Manifest::read(&self.folder)
+            .is_ok_and(|run| self.is_same(&run) && run.stages.contains_key(&K::LAST))
+    }
+
     fn is_same(&self, run: &Manifest) -> bool {
-        let same = run.config.identity().ok() == self.config().identity().ok();
-        same && run.seed == self.seed() && run.device == self.device()
+        let same = run.config.identity().ok() == self.config.identity().ok();
+        same && run.seed == self.seed && run.device == self.device
     }
 }
 
@@ -68,6 +92,18 @@ impl State {
             Ok(other) if !run.is_same(&other) => Self::OtherSettings,
             Ok(_) => Self::Stopped,
             Err(_) => Self::New,
+        }
+    }
+
+    /// In JSON.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::BeingMade(_) => "being_made",
+            Self::Failed(_) => "failed",
+            Self::OtherSettings => "other_settings",
+            Self::Stopped => "stopped",
+            Self::New => "new",
         }
     }
 

@@ -14,6 +14,7 @@ mod trainable;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Result as CandleResult, Tensor};
 use foresee_kernels::moving_average;
+use foresee_ranks::Alone;
 use serde::{Deserialize, Serialize};
 
 pub use self::shared_batch::SharedBatch;
@@ -134,7 +135,8 @@ impl<N: Trainable> Trainer<N> {
         self.position.epoch >= self.config.epochs
     }
 
-    /// One step on images [B, 3, H, W] and labels [B, K].
+    /// One step on images [B, 3, H, W] and labels [B, K], which
+    /// [`micro_batch`](TrainConfig::micro_batch) may cut.
     ///
     /// # Errors
     /// [`Error::NotFinite`] if the loss or a gradient is not finite. The weights then stay as they
@@ -155,6 +157,11 @@ impl<N: Trainable> Trainer<N> {
         weights: Option<&[f32]>,
     ) -> Result<StepReport> {
         let batch = Batch { images, labels, weights };
+        let micro_batch = self.config.micro_batch;
+        if micro_batch > 0 && self.network.can_be_shared() && images.device().is_cpu() {
+            return self
+                .shared_step(&batch, &SharedBatch::new(&Alone, images.dim(0)?, micro_batch));
+        }
         let pass = self.pass(images, labels, weights)?;
         let values = self.read_back(&pass, labels)?;
         if !values.loss.is_finite() {
@@ -176,15 +183,23 @@ impl<N: Trainable> Trainer<N> {
         labels: &Tensor,
         shared: &SharedBatch,
     ) -> Result<StepReport> {
-        let batch = Batch { images, labels, weights: None };
+        self.shared_step(&Batch { images, labels, weights: None }, shared)
+    }
+
+    fn shared_step(&mut self, batch: &Batch, shared: &SharedBatch) -> Result<StepReport> {
         let (config, step) = (&self.config, self.position.step);
-        let pass = self.network.pass_of_ranks(&mut self.state, &batch, shared, config, step)?;
+        let pass = self.network.pass_of_ranks(&mut self.state, batch, shared, config, step)?;
         let SharedPass { loss, classification, sparsity, accuracy, mask_mean, .. } = pass;
         let broken_gradient = self.broken_gradient(&pass.gradients)?;
         let values =
             ReadBack { loss, classification, sparsity, accuracy, mask_mean, broken_gradient };
         if !loss.is_finite() {
-            return Err(self.not_finite("the loss".into(), loss));
+            // What is not finite can be in another rank's images.
+            let tensor = match shared.shares().ranks().size() {
+                1 => self.network.first_not_finite(batch)?,
+                _ => "the loss".into(),
+            };
+            return Err(self.not_finite(tensor, loss));
         }
         self.finish(&pass.gradients, values, pass.awake)
     }

@@ -2,12 +2,14 @@
 //! noise.
 
 mod image;
+mod observations;
 mod operations;
 mod pruning;
 mod rows;
 mod study;
 
 pub use self::image::{ImageExplanation, first_order_change};
+pub use self::observations::Observations;
 pub use self::operations::Progress;
 #[cfg(feature = "graph")]
 pub(crate) use self::rows::Rows;

@@ -88,6 +88,17 @@ impl PrunedOutputs {
         Ok(Self { before, after })
     }
 
+    /// All tables of outputs.
+    pub fn tables(&self) -> impl Iterator<Item = &Matrix> {
+        std::iter::once(&self.before).chain(self.after.iter().map(|pruned| &pruned.outputs))
+    }
+
+    /// The same, to be changed.
+    pub fn tables_mut(&mut self) -> impl Iterator<Item = &mut Matrix> {
+        let after = self.after.iter_mut().map(|pruned| &mut pruned.outputs);
+        std::iter::once(&mut self.before).chain(after)
+    }
+
     /// The same with decisions instead of logits: 1 for a logit above 0, else 0. The effect of an
     /// operation is then the share of decisions that flip.
     pub fn decisions(&self) -> Self {

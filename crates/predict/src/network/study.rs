@@ -5,6 +5,7 @@ use foresee_perturb::{
 };
 use foresee_stats::Matrix;
 
+use super::observations::{Observations, OfNoise, Pruned};
 use super::operations::{AddNoise, Heads, NoisyImages, Progress, TransformMasks};
 use super::pruning::{Prune, PrunedOutputs};
 use super::rows::Rows;
@@ -119,41 +120,65 @@ pub struct NetworkStudy<'a, M> {
 }
 
 impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
-    /// Runs the network under all operations and scores the forecasts: the rows of the table of
-    /// scores, operation by operation in the order of [`NetworkOperation::OF_MASKED_NETWORK`].
-    /// Operations that the network does not allow are left out: pruning of a single channel,
-    /// transformation without masks, noise without a σ above 0.
+    /// [Observes](Self::observe) the network and [scores](Self::score) the forecasts.
     ///
     /// # Errors
     /// If the tables do not fit each other or the network, or the network fails.
     pub fn run(&self) -> Result<Vec<ScoredForecast>> {
+        self.score(&self.observe()?)
+    }
+
+    /// Runs the network under all operations. What is observed on an image does not depend on the
+    /// images of other batches.
+    ///
+    /// # Errors
+    /// If the tables do not fit the network, or the network fails.
+    pub fn observe(&self) -> Result<Observations> {
         let features = self
             .batches
             .iter()
             .map(|(images, _)| self.network.features(images))
             .collect::<candle_core::Result<Vec<_>>>()
             .map_err(Error::of_model("the features"))?;
+        let pruned = (self.network.channels() > 1).then(|| self.observe_pruning(&features));
+        let transformed = self.settings.attention.then(|| self.observe_transforming(&features));
+        Ok(Observations {
+            images: self.images(),
+            outputs: self.explanation.mean_masks.rows(),
+            pruned: pruned.transpose()?,
+            transformed: transformed.transpose()?,
+            noise: self.observe_noise()?,
+        })
+    }
+
+    /// Scores the forecasts of what was observed: the rows of the table of scores, operation by
+    /// operation in the order of [`NetworkOperation::OF_MASKED_NETWORK`]. Operations that the
+    /// network does not allow are left out: pruning of a single channel, transformation without
+    /// masks, noise without a σ above 0.
+    ///
+    /// # Errors
+    /// If the tables do not fit each other, or nothing was observed.
+    pub fn score(&self, observed: &Observations) -> Result<Vec<ScoredForecast>> {
+        let images = observed.images;
         let mut rows = vec![];
-        if self.can_prune() {
-            rows.extend(self.prune_one(&features)?);
-            rows.extend(self.prune_one_with_partner(&features)?);
-            rows.extend(self.prune_many(&features)?);
+        if let Some(Pruned { one, one_with_partner, many }) = &observed.pruned {
+            rows.extend(self.prune_one(one, images)?);
+            rows.extend(self.prune_one_with_partner(one_with_partner, images)?);
+            rows.extend(self.prune_many(many, images)?);
         }
-        if self.settings.attention {
-            rows.extend(self.transform_one(&features)?);
+        if let Some(changes) = &observed.transformed {
+            rows.extend(self.transform_one(changes, images)?);
         }
-        rows.extend(self.noise()?);
+        if let Some(OfNoise { probe, draws }) = &observed.noise {
+            rows.extend(self.noise(probe, draws, images)?);
+        }
         Ok(rows)
     }
 
-    /// How many images [`run`](Self::run) runs through networks, all operations together.
+    /// How many images [`observe`](Self::observe) runs through networks, all operations together.
     pub fn images_to_run(&self) -> usize {
         let passes = self.settings.passes(self.network.channels(), self.semantic_orders.len());
         passes * self.images()
-    }
-
-    fn can_prune(&self) -> bool {
-        self.network.channels() > 1
     }
 
     fn images(&self) -> usize {
@@ -170,16 +195,8 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
         self.settings.noise()
     }
 
-    fn heads(&self) -> Heads<'_, M> {
-        Heads::new(self.network.clone(), self.progress)
-    }
-
     fn study(&self, changes: &[Change]) -> Result<Study> {
         Study::new(changes, self.settings.resamples, self.settings.seed)
-    }
-
-    fn rows(&self, operation: NetworkOperation, perturbations: usize) -> Rows {
-        Rows { operation, perturbations, images: self.images() }
     }
 
     fn prune(&self, name: String, order: Vec<usize>, takeover: Takeover) -> Prune<'_> {
@@ -187,13 +204,42 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
         Prune { name, order, takeover, statistics: self.statistics, absolute }
     }
 
-    /// Prunes each channel alone.
-    fn prune_one(&self, features: &[Tensor]) -> Result<Vec<ScoredForecast>> {
-        let study = self.study_of_one(features, Takeover::Nothing)?;
-        let channels = self.channels().len();
-        let rows = self.rows(NetworkOperation::PruneOne, channels);
+    fn observe_pruning(&self, features: &[Tensor]) -> Result<Pruned> {
+        let counts = self.counts_of_many();
+        Ok(Pruned {
+            one: self.pruned(features, &self.prunes_of_one(Takeover::Nothing), &[1])?,
+            one_with_partner: self.pruned(
+                features,
+                &self.prunes_of_one(Takeover::Partner),
+                &[1],
+            )?,
+            many: self.pruned(features, &self.prunes_of_many(), &counts)?,
+        })
+    }
+
+    /// The logits of the network, and pruned in each of these ways to each of these counts.
+    fn pruned(
+        &self,
+        features: &[Tensor],
+        prunes: &[Prune],
+        counts: &[usize],
+    ) -> Result<PrunedOutputs> {
+        PrunedOutputs::logits(self.network, features, prunes, counts, self.progress)
+    }
+
+    /// Each channel alone.
+    fn prunes_of_one(&self, takeover: Takeover) -> Vec<Prune<'_>> {
+        let prune = |c: usize| self.prune(format!("channel {c}"), vec![c], takeover);
+        self.channels().into_iter().map(prune).collect()
+    }
+
+    /// Each channel was pruned alone.
+    fn prune_one(&self, observed: &PrunedOutputs, images: usize) -> Result<Vec<ScoredForecast>> {
+        let study = self.study(&observed.changes()?)?;
+        let perturbations = self.channels().len();
+        let rows = Rows { operation: NetworkOperation::PruneOne, perturbations, images };
         let mut scored = rows.of_forecasts(&study, &self.forecasts_of_one()?, &PRUNING_PAIRS)?;
-        if channels > 1 {
+        if perturbations > 1 {
             let k = self.attribute_correlation.rows();
             scored.push(rows.row(
                 Subject::Forecast(ForecastRule::SimilarMasks),
@@ -205,30 +251,16 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
         Ok(scored)
     }
 
-    /// Prunes each channel alone, and the most correlated one takes over.
-    fn prune_one_with_partner(&self, features: &[Tensor]) -> Result<Vec<ScoredForecast>> {
-        let study = self.study_of_one(features, Takeover::Partner)?;
-        self.rows(NetworkOperation::PruneOneWithPartner, self.channels().len()).of_forecasts(
-            &study,
-            &self.forecasts_of_one()?,
-            &PRUNING_PAIRS,
-        )
-    }
-
-    fn study_of_one(&self, features: &[Tensor], takeover: Takeover) -> Result<Study> {
-        let prune = |c: usize| self.prune(format!("channel {c}"), vec![c], takeover);
-        let prunes: Vec<Prune> = self.channels().into_iter().map(prune).collect();
-        self.study(&self.pruned_outputs(features, &prunes, &[1])?.changes()?)
-    }
-
-    /// The logits of the network, and pruned in each of these ways to each of these counts.
-    fn pruned_outputs(
+    /// Each channel was pruned alone, and the most correlated one took over.
+    fn prune_one_with_partner(
         &self,
-        features: &[Tensor],
-        prunes: &[Prune],
-        counts: &[usize],
-    ) -> Result<PrunedOutputs> {
-        PrunedOutputs::logits(self.network, features, prunes, counts, self.progress)
+        observed: &PrunedOutputs,
+        images: usize,
+    ) -> Result<Vec<ScoredForecast>> {
+        let study = self.study(&observed.changes()?)?;
+        let operation = NetworkOperation::PruneOneWithPartner;
+        let rows = Rows { operation, perturbations: self.channels().len(), images };
+        rows.of_forecasts(&study, &self.forecasts_of_one()?, &PRUNING_PAIRS)
     }
 
     fn forecasts_of_one(&self) -> Result<Vec<Forecast>> {
@@ -236,11 +268,10 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
         self.explanation.of_pruning(&channels)
     }
 
-    /// Prunes many channels at once, in the semantic orders and in random ones: the change of the
-    /// logits, then the decisions that flip.
-    fn prune_many(&self, features: &[Tensor]) -> Result<Vec<ScoredForecast>> {
-        let counts = share_counts(self.network.channels(), &SHARES);
-        let prunes = self.prunes_of_many();
+    /// Many channels were pruned at once, in the semantic orders and in random ones: the change of
+    /// the logits, then the decisions that flip.
+    fn prune_many(&self, observed: &PrunedOutputs, images: usize) -> Result<Vec<ScoredForecast>> {
+        let (prunes, counts) = (self.prunes_of_many(), self.counts_of_many());
         let pruned: Vec<Vec<usize>> = prunes
             .iter()
             .flat_map(|prune| counts.iter().map(|&count| prune.pruned(count).to_vec()))
@@ -248,16 +279,20 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
         let forecasts = self.explanation.of_pruning(&pruned)?;
         let score = |operation: NetworkOperation, changes: &[Change]| {
             let study = self.study(changes)?;
-            let rows = self.rows(operation, pruned.len());
+            let rows = Rows { operation, perturbations: pruned.len(), images };
             let mut scored = rows.of_forecasts(&study, &forecasts, &PRUNING_PAIRS)?;
             scored.push(rows.of_monotonicity(study.monotonicity()));
             Ok::<_, Error>(scored)
         };
-        let logits = self.pruned_outputs(features, &prunes, &counts)?;
-        let mut scored = score(NetworkOperation::PruneMany, &logits.changes()?)?;
-        let decisions = logits.decisions().changes()?;
+        let mut scored = score(NetworkOperation::PruneMany, &observed.changes()?)?;
+        let decisions = observed.decisions().changes()?;
         scored.extend(score(NetworkOperation::PruneManyDecisions, &decisions)?);
         Ok(scored)
+    }
+
+    /// How many channels are pruned of each order.
+    fn counts_of_many(&self) -> Vec<usize> {
+        share_counts(self.network.channels(), &SHARES)
     }
 
     fn prunes_of_many(&self) -> Vec<Prune<'_>> {
@@ -276,9 +311,18 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
     }
 
     /// Transforms the masks of each channel alone.
-    fn transform_one(&self, features: &[Tensor]) -> Result<Vec<ScoredForecast>> {
-        let n = NetworkOperation::TRANSFORM_N;
-        let curve = PowerCurve::new(n, 0.).map_err(Error::of_model("the tone curve"))?;
+    fn observe_transforming(&self, features: &[Tensor]) -> Result<Vec<Change>> {
+        let channels = self.channels().into_iter();
+        let operations: Vec<TransformMasks> =
+            channels.map(|channel| TransformMasks { channel }).collect();
+        let model = Heads::new(self.network.clone(), self.progress);
+        observe(&model, features, &operations, &[NetworkOperation::TRANSFORM_N - 1.])
+    }
+
+    /// The masks of each channel were transformed alone.
+    fn transform_one(&self, changes: &[Change], images: usize) -> Result<Vec<ScoredForecast>> {
+        let curve = PowerCurve::new(NetworkOperation::TRANSFORM_N, 0.)
+            .map_err(Error::of_model("the tone curve"))?;
         let transformed = |mask: f64| {
             let mut value = [mask as f32];
             curve.apply(0, 0, &mut value);
@@ -286,33 +330,39 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
         };
         let channels = self.channels();
         let forecasts = self.explanation.of_transforming(&channels, transformed)?;
-        let operations: Vec<TransformMasks> =
-            channels.iter().map(|&channel| TransformMasks { channel }).collect();
-        let study = self.study(&observe(&self.heads(), features, &operations, &[n - 1.])?)?;
-        self.rows(NetworkOperation::TransformOne, channels.len()).of_forecasts(
-            &study,
-            &forecasts,
-            &TRANSFORM_PAIRS,
-        )
+        let study = self.study(changes)?;
+        let operation = NetworkOperation::TransformOne;
+        let rows = Rows { operation, perturbations: channels.len(), images };
+        rows.of_forecasts(&study, &forecasts, &TRANSFORM_PAIRS)
     }
 
     /// Adds noise to the images. The probe is another draw, weaker than all that are forecast.
-    fn noise(&self) -> Result<Vec<ScoredForecast>> {
+    fn observe_noise(&self) -> Result<Option<OfNoise>> {
         let sigmas = self.sigmas();
-        let Some(smallest) = sigmas.first() else { return Ok(vec![]) };
+        let Some(smallest) = sigmas.first() else { return Ok(None) };
         let NetworkStudySettings { clip, mean, deviation, seed, .. } = self.settings;
         let (mean, deviation) = (mean.to_vec(), deviation.to_vec());
         let noise = Noise { sigma: 0., clip, mean, deviation, seed };
         let model = NoisyImages { network: self.network, noise, progress: self.progress };
-        let draws: Vec<AddNoise> =
-            (0..DRAWS).map(|draw| AddNoise { seed: seed.wrapping_add(draw) }).collect();
-        let probe_draw = AddNoise { seed: seed.wrapping_add(DRAWS) };
-        let probe = observe(&model, self.batches, &[probe_draw], &[PROBE * smallest])?;
-        let linear = linear_from_one_probe(probe, draws.len(), &sigmas)?;
-        let perturbations = draws.len() * sigmas.len();
-        let nothing = Forecast::nothing(perturbations, self.explanation.mean_masks.rows());
-        let study = self.study(&observe(&model, self.batches, &draws, &sigmas)?)?;
-        let rows = self.rows(NetworkOperation::Noise, perturbations);
+        let draw = |number: u64| AddNoise { seed: seed.wrapping_add(number) };
+        let draws: Vec<AddNoise> = (0..DRAWS).map(draw).collect();
+        let probe = observe(&model, self.batches, &[draw(DRAWS)], &[PROBE * smallest])?;
+        let draws = observe(&model, self.batches, &draws, &sigmas)?;
+        Ok(Some(OfNoise { probe, draws }))
+    }
+
+    /// Noise was added to the images.
+    fn noise(
+        &self,
+        probe: &[Change],
+        draws: &[Change],
+        images: usize,
+    ) -> Result<Vec<ScoredForecast>> {
+        let linear = linear_from_one_probe(probe, DRAWS as usize, &self.sigmas())?;
+        let nothing = Forecast::nothing(draws.len(), self.explanation.mean_masks.rows());
+        let study = self.study(draws)?;
+        let operation = NetworkOperation::Noise;
+        let rows = Rows { operation, perturbations: draws.len(), images };
         let mut scored = rows.of_forecasts(&study, &[linear, nothing], &[])?;
         scored.push(rows.of_monotonicity(study.monotonicity()));
         Ok(scored)
@@ -320,9 +370,9 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
 }
 
 /// Linear extrapolation in which one probe stands for all draws.
-fn linear_from_one_probe(probe: Vec<Change>, draws: usize, sigmas: &[f64]) -> Result<Forecast> {
+fn linear_from_one_probe(probe: &[Change], draws: usize, sigmas: &[f64]) -> Result<Forecast> {
     let probes = probe.len();
-    let repeated: Vec<Change> = probe.into_iter().cycle().take(draws).collect();
+    let repeated: Vec<Change> = probe.iter().cycle().take(draws).cloned().collect();
     let linear = Forecast::linear(&repeated, sigmas)?;
     let values = linear.budget.values / draws;
     Ok(Forecast { budget: Budget { values, probes }, ..linear })

@@ -9,7 +9,8 @@ mod overlay;
 mod scores;
 mod subject;
 
-use foresee_attribution::{Explainer, Method};
+use anyhow::Context;
+use foresee_attribution::{Explainer, Method, RegionImportance};
 
 use self::comparison::{Comparison, Rows};
 pub(crate) use self::overlay::{Overlay, map_on_image};
@@ -21,8 +22,11 @@ use crate::artifacts::{
     DependencePoint, PermutedParts, RandomisedStep, Row, SurrogateRow,
 };
 use crate::error::Result;
+use crate::ranks::{self, World};
 use crate::run::{Inputs, Run, Stage};
 use crate::session::{MODEL, Session};
+use crate::stages::jobs::Job;
+use crate::stages::shared;
 
 const FORMAT: u32 = 9;
 
@@ -57,7 +61,14 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let subject = Subject::new(outputs.run(), session)?;
         let methods = studied_methods(outputs.run());
         let attributes = config.measure.attribute_indices()?;
-        let regions = global::regions(&subject, &attributes, &methods)?;
+        let ranks = ranks::of(&session.device);
+        let job = || Job::share(Stage::Attribute, subject.run);
+        let mut regions = None;
+        let parts = shared::job(&ranks, job, || {
+            let regions = regions.insert(global::regions(&subject, &attributes, &methods)?);
+            collect(&subject, regions, &methods, &ranks)
+        })?;
+        let regions = regions.context("this rank has collected its share")?;
         global::write(outputs, &subject, &attributes, &regions)?;
         let explainer = subject.explainer(regions.maps);
         let rows = Rows::choose(&subject, &attributes, &[])?;
@@ -65,10 +76,30 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
             Comparison::new(&subject, &explainer, &rows, &shown_methods(outputs.run()))?;
         outputs.write(&AttributionFaces(comparison.faces))?;
         outputs.write(&AttributionMaps(comparison.maps))?;
-        scores::write(outputs, &subject, &explainer, &methods)?;
-        checks::write(outputs, &subject, &explainer, &methods)?;
-        Ok(())
+        let of_all = |i: usize| parts.iter().flat_map(|part| &part[i]).copied().collect::<Vec<_>>();
+        scores::write(outputs, &subject, &methods, &of_all(0))?;
+        checks::write(outputs, &subject, &methods, &of_all(1))
     })
+}
+
+/// What another rank collects for the stage.
+pub(super) fn share(run: &Run, session: &Session) -> Result<[Vec<f64>; 2]> {
+    let (subject, methods) = (Subject::new(run, session)?, studied_methods(run));
+    let attributes = run.manifest.config.measure.attribute_indices()?;
+    let regions = global::regions(&subject, &attributes, &methods)?;
+    collect(&subject, &regions, &methods, &ranks::world())
+}
+
+/// Scores and checks of this rank's share of faces.
+fn collect(
+    subject: &Subject,
+    regions: &RegionImportance,
+    methods: &[Method],
+    ranks: &World,
+) -> Result<[Vec<f64>; 2]> {
+    let explainer = subject.explainer(regions.maps.clone());
+    let scores = scores::collect(subject, &explainer, methods, ranks)?;
+    Ok([scores, checks::collect(subject, &explainer, methods, ranks)?])
 }
 
 /// The methods that a run's network and settings allow.

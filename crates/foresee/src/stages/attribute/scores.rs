@@ -1,5 +1,6 @@
 //! Deletion, insertion and the pointing game for each method on each face.
 
+use anyhow::Context;
 use candle_core::Tensor;
 use foresee_attribution::{Explainer, Method, Pointing, ScoredImages};
 use foresee_celeba::ATTRIBUTES;
@@ -9,7 +10,9 @@ use super::subject::Subject;
 use crate::artifacts::AttributionScore;
 use crate::error::Result;
 use crate::progress::{Progress, Unit};
+use crate::ranks::World;
 use crate::run::Outputs;
+use crate::stages::shared;
 
 /// Faces that are explained together.
 const BATCH: usize = 8;
@@ -24,44 +27,96 @@ struct Shown<'a, F> {
     regions: Option<Tensor>,
 }
 
-pub(super) fn write(
-    outputs: &mut Outputs,
+/// Numbers of a score.
+const NUMBERS: usize = 7;
+
+/// Faces that have an attribute, as many as are explained together.
+fn batches(subject: &Subject) -> Result<Vec<(usize, Vec<usize>)>> {
+    let attributes = subject.run.manifest.config.measure.attribute_indices()?;
+    // Of a rare attribute there may be fewer faces than the settings ask for.
+    let of_attribute = |attribute: usize| {
+        let faces = subject.faces_with(attribute);
+        faces.chunks(BATCH).map(|faces| (attribute, faces.to_vec())).collect::<Vec<_>>()
+    };
+    Ok(attributes.into_iter().flat_map(of_attribute).collect())
+}
+
+/// The scores of this rank's batches: seven numbers for each batch, method and face.
+pub(super) fn collect(
     subject: &Subject,
     explainer: &Explainer,
     methods: &[Method],
-) -> Result<()> {
-    let attributes = subject.run.manifest.config.measure.attribute_indices()?;
-    // Of a rare attribute there may be fewer faces than the settings ask for.
-    let shown: Vec<(usize, Vec<usize>)> =
-        attributes.into_iter().map(|k| (k, subject.faces_with(k))).collect();
-    let pairs: usize = shown.iter().map(|(_, faces)| faces.len()).sum();
+    ranks: &World,
+) -> Result<Vec<f64>> {
+    let own = shared::own_of(batches(subject)?, ranks);
+    let pairs: usize = own.iter().map(|(_, faces)| faces.len()).sum();
     let progress = Progress::new("attributing", Unit::Pairs, pairs, 0);
     let mut all = vec![];
-    for (attribute, with) in shown {
-        for batch in subject.data.batches_in_order(&with, &subject.trained.preprocessing, BATCH) {
-            let batch = batch?;
-            let x = batch.images.to_device(&subject.session.device)?;
-            let target = subject.model.target(attribute);
-            let shown = Shown {
-                scored: ScoredImages::new(&target, &x)?,
-                x,
-                attribute,
-                faces: &batch.faces,
-                regions: regions(subject, &batch.faces, attribute)?,
-            };
-            // A method uses few cores.
-            let each = methods.par_iter().map(|&method| scored(subject, explainer, &shown, method));
-            all.extend(each.collect::<Result<Vec<_>>>()?.into_iter().flatten());
-            progress.add(batch.faces.len(), || ATTRIBUTES[attribute].into());
+    for (attribute, faces) in own {
+        let images = &subject.trained.preprocessing;
+        let mut batches = subject.data.batches_in_order(&faces, images, BATCH);
+        let batch = batches.next().context("faces make a batch")??;
+        let x = batch.images.to_device(&subject.session.device)?;
+        let target = subject.model.target(attribute);
+        let shown = Shown {
+            scored: ScoredImages::new(&target, &x)?,
+            x,
+            attribute,
+            faces: &faces,
+            regions: regions(subject, &faces, attribute)?,
+        };
+        // A method uses few cores.
+        let each = methods.par_iter().map(|&method| scored(subject, explainer, &shown, method));
+        all.extend(each.collect::<Result<Vec<_>>>()?.concat());
+        progress.add(faces.len(), || ATTRIBUTES[attribute].into());
+    }
+    Ok(all)
+}
+
+/// Writes the scores of all batches, which ranks have collected.
+pub(super) fn write(
+    outputs: &mut Outputs,
+    subject: &Subject,
+    methods: &[Method],
+    numbers: &[f64],
+) -> Result<()> {
+    let (numbers, _) = numbers.as_chunks::<NUMBERS>();
+    let mut numbers = numbers.iter();
+    let mut rows = vec![];
+    for (attribute, faces) in batches(subject)? {
+        let of_method = |&method| faces.iter().map(move |&face| (method, face));
+        for ((method, face), numbers) in methods.iter().flat_map(of_method).zip(&mut numbers) {
+            rows.push(row(method, attribute, subject.data.name(face), numbers));
         }
     }
-    if all.is_empty() {
+    if rows.is_empty() {
         tracing::warn!(
             "attribute: no test face has one of measure.attributes, so nothing is scored"
         );
         return Ok(());
     }
-    outputs.write(&all)
+    outputs.write(&rows)
+}
+
+fn row(
+    method: Method,
+    attribute: usize,
+    image: &str,
+    numbers: &[f64; NUMBERS],
+) -> AttributionScore {
+    let [deletion, insertion, hit, energy, area, local_r2, completeness_gap] = *numbers;
+    AttributionScore {
+        method,
+        attribute: ATTRIBUTES[attribute].into(),
+        image: image.into(),
+        deletion,
+        insertion,
+        pointing_hit: hit,
+        pointing_energy: energy,
+        region_area: area,
+        local_r2,
+        completeness_gap,
+    }
 }
 
 /// Where the faces have the attribute, [B, H, W].
@@ -79,26 +134,23 @@ fn scored<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     explainer: &Explainer,
     shown: &Shown<F>,
     method: Method,
-) -> Result<Vec<AttributionScore>> {
+) -> Result<Vec<f64>> {
     let Shown { x, scored, attribute, faces, regions } = shown;
     let explained = explainer.explain(method, &subject.model, x, faces, *attribute)?;
     let steps = subject.settings().steps;
     let scores = scored.score(&explained.maps, regions.as_ref(), steps)?;
-    let row = |(i, scores): (usize, foresee_attribution::Scores)| {
+    let numbers = |(i, scores): (usize, foresee_attribution::Scores)| -> [f64; NUMBERS] {
         let pointing =
             |value: fn(&Pointing) -> f64| scores.pointing.as_ref().map_or(f64::NAN, value);
-        AttributionScore {
-            method,
-            attribute: ATTRIBUTES[*attribute].into(),
-            image: subject.data.name(faces[i]).into(),
-            deletion: scores.deletion,
-            insertion: scores.insertion,
-            pointing_hit: pointing(|p| p.hit),
-            pointing_energy: pointing(|p| p.energy),
-            region_area: pointing(|p| p.area),
-            local_r2: explained.local_r2[i],
-            completeness_gap: explained.completeness_gap[i],
-        }
+        [
+            scores.deletion,
+            scores.insertion,
+            pointing(|p| p.hit),
+            pointing(|p| p.energy),
+            pointing(|p| p.area),
+            explained.local_r2[i],
+            explained.completeness_gap[i],
+        ]
     };
-    Ok(scores.into_iter().enumerate().map(row).collect())
+    Ok(scores.into_iter().enumerate().flat_map(numbers).collect())
 }

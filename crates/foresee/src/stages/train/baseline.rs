@@ -7,7 +7,7 @@ use foresee_baselines::Baseline;
 use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_model::Trainer;
 
-use super::classifier::{Classifier, answer};
+use super::classifier::{Asked, Classifier};
 use super::examples::{answers_of, some_faces};
 use super::training::Training;
 use super::write_accuracy;
@@ -48,10 +48,9 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         network.graph().save_onnx(run.path(NETWORK), &[])?;
         outputs.add(NETWORK);
         training.history().write(outputs)?;
-        let progress = Progress::new("testing", Unit::Images, test.len(), 0);
-        let images = images_of(run);
-        let answers = network.answers();
-        let predictions = answer(progress, &*answers, data, &test, &images, &session.device)?;
+        let (images, device) = (images_of(&config), &session.device);
+        let asked = Asked { data, faces: &test, images: &images, device };
+        let predictions = asked.answer(Some("testing"), &*network.answers())?;
         write_accuracy(outputs, data, &train, &test, &predictions.metrics()?)?;
         checkpoint_files::remove(run.folder());
         Ok(())
@@ -70,7 +69,7 @@ fn fit_machines(
     let faces = some_faces(train, MACHINE_FACES, run.manifest.seed);
     let progress = Progress::new("seeing", Unit::Images, faces.len(), 0);
     let (mut features, mut labels) = (vec![], vec![]);
-    for batch in data.batches_in_order(&faces, &images_of(run), BATCH) {
+    for batch in data.batches_in_order(&faces, &images_of(&run.manifest.config), BATCH) {
         let batch = batch?;
         features.extend(network.features(&batch.images.to_device(device)?)?);
         labels.extend(answers_of(&batch)?);

@@ -1,19 +1,15 @@
 //! The batches of a training: every rank gives them the same options.
 
-use std::ops::Range;
-use std::sync::Arc;
-
 use candle_core::{Device, Tensor};
-use foresee_celeba::{Batch, BatchOptions, Cache};
+use foresee_celeba::{Batch, BatchOptions};
 use foresee_model::Position;
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::run::Manifest;
 
 /// How many training faces make how many batches.
 #[derive(Clone, Copy)]
-pub(super) struct Batching {
+pub(crate) struct Batching {
     /// Images of a batch.
     pub images: usize,
     /// Batches of an epoch. The last one is left out if it is not full, unless it is the only one.
@@ -27,28 +23,23 @@ impl Batching {
     }
 }
 
-/// Images of the epoch under way, from the next batch on, of so many training faces: of each batch
-/// the `rows` of this process.
-pub(super) fn batch_options(
-    manifest: &Manifest,
+/// Images of the epoch under way, from the next batch on, of so many training faces.
+pub(crate) fn batch_options(
+    config: &Config,
+    seed: u64,
     faces: usize,
     position: Position,
-    rows: Option<Range<usize>>,
-    cache: Option<Arc<Cache>>,
 ) -> BatchOptions {
-    let config = &manifest.config;
     let Position { epoch, batch, .. } = position;
     BatchOptions {
         crop: config.data.crop,
         image_size: config.data.image_size,
         batch_size: config.train.batch_size,
-        shuffle: Some((manifest.seed, epoch as u64)),
+        shuffle: Some((seed, epoch as u64)),
         flip: config.train.flip,
         smallest_crop: config.train.crop,
         drop_last: faces > config.train.batch_size,
         skip: batch,
-        rows,
-        cache,
         ..Default::default()
     }
 }

@@ -1,13 +1,16 @@
 //! Networks that are trained and answer.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use foresee_baselines::Baseline;
 use foresee_celeba::{CelebA, Preprocessing};
 use foresee_model::{Network, Predictions, Trainable};
+use foresee_ranks::Communicator;
 
 use crate::error::Result;
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
+use crate::ranks::{self, World};
 use crate::session::check_finite;
+use crate::stages::shared;
 
 /// Images of one batch.
 const BATCH: usize = 32;
@@ -39,22 +42,64 @@ impl Classifier for Baseline {
     }
 }
 
-/// Logits of faces, with their labels.
-pub(crate) fn answer(
-    progress: Progress,
-    answers: &Answers,
-    data: &CelebA,
-    faces: &[usize],
-    preprocessing: &Preprocessing,
-    device: &Device,
-) -> Result<Predictions> {
-    let mut predictions = Predictions::default();
-    for batch in data.batches_in_order(faces, preprocessing, BATCH) {
-        let batch = batch?;
-        let logits = answers(&batch.images.to_device(device)?)?;
-        check_finite(&logits, data, &batch)?;
-        predictions.add(&logits, &batch.labels)?;
-        progress.add(batch.faces.len(), String::new);
+/// Faces that a network is asked about.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub data: &'a CelebA,
+    pub faces: &'a [usize],
+    pub images: &'a Preprocessing,
+    pub device: &'a Device,
+}
+
+impl Asked<'_> {
+    /// The logits of all faces, with their labels. `title` says what progress is of; `None`: it is
+    /// not shown.
+    pub fn answer(&self, title: Option<&str>, answers: &Answers) -> Result<Predictions> {
+        self.predictions(&[self.own_logits(title, answers, &ranks::alone())?])
     }
-    Ok(predictions)
+
+    /// The same of ranks, each of which answers a share: with rank 0, `None` at the others.
+    pub fn answer_together(
+        &self,
+        title: Option<&str>,
+        answers: &Answers,
+        ranks: &World,
+    ) -> Result<Option<Predictions>> {
+        let parts = shared::gather(ranks, self.own_logits(title, answers, ranks))?;
+        (ranks.rank() == 0).then(|| self.predictions(&parts)).transpose()
+    }
+
+    /// The logits of this rank's faces, one image behind the other.
+    pub fn own_logits(
+        &self,
+        title: Option<&str>,
+        answers: &Answers,
+        ranks: &World,
+    ) -> Result<Vec<f64>> {
+        let own = shared::own(self.faces, BATCH, ranks);
+        let progress = |title| Progress::new(title, Unit::Images, own.len(), 0);
+        let progress = title.map_or_else(Progress::hidden, progress);
+        let mut all = vec![];
+        for batch in self.data.batches_in_order(own, self.images, BATCH) {
+            let batch = batch?;
+            let logits = answers(&batch.images.to_device(self.device)?)?;
+            check_finite(&logits, self.data, &batch)?;
+            all.extend(logits.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?);
+            progress.add(batch.faces.len(), String::new);
+        }
+        Ok(all)
+    }
+
+    /// What the logits of ranks are together.
+    pub fn predictions(&self, parts: &[Vec<f64>]) -> Result<Predictions> {
+        let logits = parts.concat();
+        let shape = (self.faces.len(), logits.len() / self.faces.len().max(1));
+        let logits = Tensor::from_vec(logits, shape, &Device::Cpu)?.to_dtype(DType::F32)?;
+        let labels = self.faces.iter().flat_map(|&face| self.data.labels(face).iter());
+        let labels = labels.map(|has| f32::from(u8::from(has)));
+        let labels = Tensor::from_iter(labels, &Device::Cpu)?.reshape(shape)?;
+        let mut predictions = Predictions::default();
+        predictions.add(&logits, &labels)?;
+        Ok(predictions)
+    }
 }

@@ -5,7 +5,7 @@ use foresee_baselines::{FaceTracer, FaceTracerConfig};
 use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
 use foresee_files::write_atomic;
 
-use super::classifier::{Answers, answer};
+use super::classifier::Asked;
 use super::examples::{answers_of, some_faces};
 use super::write_accuracy;
 use crate::artifacts::ChosenFeature;
@@ -35,7 +35,7 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
             ..Default::default()
         };
         let chosen = some_faces(&train, settings.pool.max(settings.faces), seed);
-        let Examples { images, labels } = read(data, &chosen, &images_of(run))?;
+        let Examples { images, labels } = read(data, &chosen, &images_of(&config))?;
         let steps = FaceTracer::steps(ATTRIBUTES.len());
         let progress = Progress::new("training", Unit::Steps, steps, 0);
         let step = |n: usize| progress.add(n, String::new);
@@ -44,11 +44,10 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         write_atomic(&run.path(FACE_TRACER), &trained.to_bytes()?)?;
         outputs.add(FACE_TRACER);
         outputs.write(&features(&trained))?;
-        let progress = Progress::new("testing", Unit::Images, test.len(), 0);
-        let (of_run, device) = (images_of(run), &session.device);
+        let (of_run, device) = (images_of(&config), &session.device);
         let answers = |images: &Tensor| answers(&trained, images, &of_run.normalisation);
-        let answers: &Answers = &answers;
-        let predictions = answer(progress, answers, data, &test, &of_run, device)?;
+        let asked = Asked { data, faces: &test, images: &of_run, device };
+        let predictions = asked.answer(Some("testing"), &answers)?;
         write_accuracy(outputs, data, &train, &test, &predictions.metrics()?)
     })
 }

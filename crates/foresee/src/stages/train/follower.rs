@@ -5,17 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::Device;
-use foresee_celeba::{Cache, CelebA, Split};
+use foresee_celeba::{BatchOptions, Cache, CelebA, Split};
 use foresee_files::write_atomic;
 use foresee_model::{Network, Trainable, Trainer};
 
 use super::batches::{Batching, batch_options, images_and_labels};
+use super::classifier::{Asked, Classifier};
 use super::together::Together;
 use super::trainer_of_paper;
+use super::training::VALIDATION_FACES;
 use crate::error::Result;
 use crate::faces;
 use crate::ranks;
 use crate::run::{Manifest, Run};
+use crate::session::images_of;
 use crate::stages::jobs::Job;
 
 /// The name of a checkpoint that is sent.
@@ -77,24 +80,44 @@ impl Follower {
             write_atomic(&path, checkpoint)?;
             trainer.resume(&path)?;
         }
-        let together = Together::new(trainer.network(), &config.train, images, &device)?;
+        let together = Together::new(trainer.network(), &config.train.trainer, images, &device)?;
         let cache = faces::cache(&manifest.data, &data, &config.data)?;
         Ok(Self { manifest, data, train, trainer, together, cache })
     }
 
     fn train(&mut self) -> Result<()> {
+        let images = images_of(&self.manifest.config);
+        let (val, test) = (self.data.split(Split::Val), self.data.split(Split::Test)?);
+        let val = val.ok().map(|val| faces::first(val, VALIDATION_FACES));
+        let data = self.data.clone();
+        let asked = Asked { data: &data, faces: &test, images: &images, device: &Device::Cpu };
         while !self.trainer.is_done() {
-            let (position, cache) = (self.trainer.position(), self.cache.clone());
-            let rows = self.together.rows();
-            let options = batch_options(&self.manifest, self.train.len(), position, rows, cache);
-            self.together.restart_clock();
-            for batch in self.data.batches(&self.train, &options) {
-                let images = images_and_labels(batch, &Device::Cpu);
-                if self.together.step(&mut self.trainer, images)?.is_none() {
-                    return Ok(());
-                }
+            if !self.epoch()? {
+                return Ok(());
+            }
+            if let Some(val) = &val {
+                // What fails is rank 0's to tell, which makes no further step then.
+                let asked = Asked { faces: val, ..asked };
+                let _ = self.together.validate(&asked, &*self.trainer.trained().answers());
             }
         }
-        Ok(())
+        self.together.test(&asked, &*self.trainer.trained().answers()).map(drop)
+    }
+
+    /// Whether the epoch came to its end.
+    fn epoch(&mut self) -> Result<bool> {
+        let (position, cache) = (self.trainer.position(), self.cache.clone());
+        let rows = self.together.rows();
+        let Manifest { config, seed, .. } = &self.manifest;
+        let options = batch_options(config, *seed, self.train.len(), position);
+        let options = BatchOptions { rows, cache, ..options };
+        self.together.restart_clock();
+        for batch in self.data.batches(&self.train, &options) {
+            let images = images_and_labels(batch, &Device::Cpu);
+            if self.together.step(&mut self.trainer, images)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }

@@ -12,11 +12,11 @@ mod together;
 mod training;
 
 use candle_core::Device;
-use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split};
-use foresee_model::{Metrics, ModelCard, Network, Predictions, Trainer, majority_accuracy};
+use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Split};
+use foresee_model::{Metrics, ModelCard, Network, Trainer, majority_accuracy};
 
-use self::batches::Batching;
-pub(crate) use self::classifier::{Answers, Classifier, answer};
+pub(crate) use self::batches::{Batching, batch_options};
+pub(crate) use self::classifier::{Answers, Asked, Classifier};
 pub(crate) use self::face_tracer::answers as face_tracer_answers;
 pub(crate) use self::follower::follow;
 pub(crate) use self::training::{MemoryNeed, VALIDATION_FACES};
@@ -25,9 +25,8 @@ use crate::artifacts::{Accuracy, AttributeAccuracy};
 use crate::config::{Config, SystemName};
 use crate::error::Result;
 use crate::faces;
-use crate::progress::{Progress, Unit};
 use crate::run::{Inputs, Manifest, Outputs, Run, Stage, checkpoint_files};
-use crate::session::{MODEL, Session, crop_of_card, preprocessing};
+use crate::session::{MODEL, Session, crop_of_card};
 
 /// The model's card came to state its conventions and a square crop without a new number: an older
 /// card is read as saying the same, so an older model is still what this stage makes. So it is
@@ -59,14 +58,12 @@ fn paper(run: &mut Run, session: &Session) -> Result<()> {
         report_memory(training.network(), images, config.data.image_size, &session.device);
         outputs.add_earlier_seconds(training.earlier_seconds());
         training.run()?;
+        let predictions = training.test(&test)?;
         let network = training.trained();
         let card = card(run, train.len());
         network.save(&run.path(MODEL), &card)?;
         outputs.add(MODEL);
         training.history().write(outputs)?;
-        let progress = Progress::new("testing", Unit::Images, test.len(), 0);
-        let images = preprocessing(&card);
-        let predictions = predict(progress, network, data, &test, &images, &session.device)?;
         write_accuracy(outputs, data, &train, &test, &predictions.metrics()?)?;
         checkpoint_files::remove(run.folder());
         Ok(())
@@ -101,18 +98,6 @@ fn card(run: &Run, trained: usize) -> ModelCard {
         kept_channels: None,
         left_out: None,
     }
-}
-
-/// Logits of faces, with their labels.
-pub(crate) fn predict(
-    progress: Progress,
-    network: &Network,
-    data: &CelebA,
-    faces: &[usize],
-    preprocessing: &Preprocessing,
-    device: &Device,
-) -> Result<Predictions> {
-    answer(progress, &*network.answers(), data, faces, preprocessing, device)
 }
 
 fn write_accuracy(

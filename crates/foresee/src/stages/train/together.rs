@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use candle_core::{Device, Tensor};
-use foresee_model::{SharedBatch, StepReport, Trainable, Trainer};
+use foresee_model::{Predictions, SharedBatch, StepReport, TrainConfig, Trainable, Trainer};
 use foresee_ranks::Communicator;
 
-use crate::config::Train;
+use super::classifier::{Answers, Asked};
 use crate::error::{Result, input};
 use crate::ranks::{self, World};
 
@@ -17,7 +17,7 @@ pub(super) struct Together {
     ranks: Rc<World>,
     /// Images of a batch.
     images: usize,
-    /// 0: the batch is one piece.
+    /// Images of a micro-batch.
     micro_batch: usize,
     /// Whether the ranks still make steps together.
     going: bool,
@@ -30,7 +30,7 @@ pub(super) struct Together {
 enum Word {
     Ready,
     Failed,
-    /// Of rank 0: no further step is made.
+    /// Of rank 0: no further step is made, nor a test.
     Stop,
 }
 
@@ -54,7 +54,7 @@ impl Together {
     /// If there are several ranks, and batches of this training cannot be shared.
     pub fn new<N: Trainable>(
         network: &N,
-        train: &Train,
+        train: &TrainConfig,
         images: usize,
         device: &Device,
     ) -> Result<Self> {
@@ -101,8 +101,8 @@ impl Together {
             Word::Stop => return Ok(None),
         };
         let (images, labels) = images;
-        let report = match self.micro_batch {
-            0 => trainer.step(&images, &labels),
+        let report = match self.ranks.size() {
+            1 => trainer.step(&images, &labels),
             _ => trainer.step_of_ranks(&images, &labels, &self.shared()),
         };
         match report {
@@ -111,6 +111,21 @@ impl Together {
                 self.meet(Word::Failed)?;
                 Err(self.failed(Some(e.into())))
             }
+        }
+    }
+
+    /// The answers to validation faces, of which each rank has a share: with rank 0, `None` at the
+    /// others. All ranks make it behind an epoch, without a word before it.
+    pub fn validate(&self, asked: &Asked, answers: &Answers) -> Result<Option<Predictions>> {
+        asked.answer_together(None, answers, &self.ranks)
+    }
+
+    /// The same of test faces, behind the last epoch. `None` also where rank 0 makes no test.
+    pub fn test(&mut self, asked: &Asked, answers: &Answers) -> Result<Option<Predictions>> {
+        self.restart_clock();
+        match self.meet(Word::Ready)? {
+            Word::Ready => asked.answer_together(Some("testing"), answers, &self.ranks),
+            _ => Ok(None),
         }
     }
 

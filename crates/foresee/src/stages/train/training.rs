@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
 use candle_core::Device;
-use foresee_celeba::{Cache, CelebA, Split};
-use foresee_model::{Network, Trainer};
+use foresee_celeba::{BatchOptions, Cache, CelebA, Split};
+use foresee_model::{Network, Predictions, Trainer};
 
 use super::batches::{Batching, batch_options, images_and_labels};
 use super::checkpoints::{self, Clock};
-use super::classifier::{Classifier, answer};
+use super::classifier::{Asked, Classifier};
 use super::follower;
 use super::history::History;
 use super::together::Together;
@@ -50,7 +51,7 @@ impl<'a, N: Classifier> Training<'a, N> {
         let clock = Clock::start(run);
         let Batching { images, batches } = Batching::new(config, train.len());
         let (trainer, history) = checkpoints::resume(run, || fresh(batches))?;
-        let together = Together::new(trainer.network(), &config.train, images, device)?;
+        let together = Together::new(trainer.network(), &config.train.trainer, images, device)?;
         let cache = faces::cache(&run.manifest.data, data, &config.data)?;
         // From here to the first step nothing may fail: the other ranks wait for it.
         follower::call(run, &trainer)?;
@@ -92,14 +93,21 @@ impl<'a, N: Classifier> Training<'a, N> {
         let done = self.trainer.position().step * images;
         let all = self.trainer.steps() * images;
         let progress = Progress::new("training", Unit::Images, all, done);
-        let trained = self.epochs(&progress, &patience);
-        // The other ranks leave by themselves at the end of the training.
-        if !self.trainer.is_done() {
+        if let Err(e) = self.epochs(&progress, &patience) {
             self.together.stop()?;
+            return Err(e);
         }
-        trained?;
         self.clock.report();
         Ok(())
+    }
+
+    /// The answers of what was trained to test faces, behind [`run`](Self::run).
+    pub fn test(&mut self, faces: &[usize]) -> Result<Predictions> {
+        let (data, device) = (self.data, self.device);
+        let images = images_of(&self.run.manifest.config);
+        let answers = self.trainer.trained().answers();
+        let asked = Asked { data, faces, images: &images, device };
+        self.together.test(&asked, &*answers)?.context("rank 0 has all answers")
     }
 
     fn epochs(&mut self, progress: &Progress, patience: &Patience) -> Result<()> {
@@ -123,7 +131,8 @@ impl<'a, N: Classifier> Training<'a, N> {
         let Batching { images: in_batch, .. } = Batching::new(config, faces);
         let (position, cache) = (self.trainer.position(), self.cache.clone());
         let rows = self.together.rows();
-        let options = batch_options(&self.run.manifest, faces, position, rows, cache);
+        let seed = self.run.manifest.seed;
+        let options = BatchOptions { rows, cache, ..batch_options(config, seed, faces, position) };
         self.together.restart_clock();
         for batch in self.data.batches(self.train, &options) {
             let at = self.trainer.position();
@@ -166,11 +175,11 @@ impl<'a, N: Classifier> Training<'a, N> {
         // The paper's split has no validation faces.
         let Ok(val) = self.data.split(Split::Val) else { return Ok(()) };
         let val = faces::first(val, VALIDATION_FACES);
-        let images = images_of(self.run);
+        let images = images_of(&self.run.manifest.config);
         let answers = self.trainer.trained().answers();
-        let hidden = Progress::hidden();
-        let metrics =
-            answer(hidden, &*answers, self.data, &val, &images, self.device)?.metrics()?;
+        let asked = Asked { data: self.data, faces: &val, images: &images, device: self.device };
+        let predictions = self.together.validate(&asked, &*answers)?;
+        let metrics = predictions.context("rank 0 has all answers")?.metrics()?;
         drop(answers);
         progress.say(&format!(
             "{}, validation accuracy {:.2} % ({} faces)",

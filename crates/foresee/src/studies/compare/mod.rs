@@ -7,19 +7,19 @@ mod plan;
 mod results;
 mod tables;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use foresee_celeba::synthetic;
 
 pub(crate) use self::page::{TITLE, write as write_page};
-pub(crate) use self::plan::{Planned, State, plan};
+pub(crate) use self::plan::{Planned, plan};
 pub(crate) use self::results::Results;
 use crate::config::{Config, SystemName};
 use crate::error::{Result, input};
 use crate::faces::{self, FacesFolder};
 use crate::run::{Lock, Run, Stage};
 use crate::stages::{begin, judge, train};
-use crate::studies::runs::{Outcome, StudyRun, make_each};
+use crate::studies::runs::{Kind, MadeRun, Outcome, StudyRun, make_each};
 
 /// What the user asks of the comparison.
 pub(crate) struct Request<'a> {
@@ -35,36 +35,14 @@ pub(crate) struct Request<'a> {
 }
 
 /// A run of the list.
-pub(crate) struct Entry<'a> {
-    pub system: SystemName,
-    pub config: &'a Config,
-    pub seed: u64,
-    pub device: &'a str,
-    pub folder: PathBuf,
-}
+pub(crate) type Entry<'a> = MadeRun<'a, SystemName>;
 
-impl StudyRun for Entry<'_> {
+impl Kind for SystemName {
     // It is trained and judged.
     const LAST: Stage = Stage::Judge;
 
     fn title(&self) -> String {
-        format!("{}, seed {}", self.system.title(), self.seed)
-    }
-
-    fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    fn config(&self) -> &Config {
-        self.config
-    }
-
-    fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    fn device(&self) -> &str {
-        self.device
+        SystemName::title(*self).into()
     }
 }
 
@@ -72,7 +50,7 @@ impl Request<'_> {
     /// All runs: every system with the first seed, then with the second, and so on.
     pub fn entries(&self) -> Vec<Entry<'_>> {
         let entry = |seed: u64, (system, config)| Entry {
-            system,
+            kind: system,
             config,
             seed,
             device: self.device,
@@ -128,7 +106,7 @@ fn make(entry: &Entry, faces: &FacesFolder) -> Result<()> {
 /// The runs that are done, which must be on the same faces.
 pub(crate) fn done(request: &Request) -> Result<Vec<(SystemName, Run)>> {
     let done = request.entries().into_iter().filter(StudyRun::is_done);
-    let done = done.map(|entry| Ok((entry.system, Run::open(&entry.folder)?)));
+    let done = done.map(|entry| Ok((entry.kind, Run::open(&entry.folder)?)));
     let done: Vec<(SystemName, Run)> = done.collect::<Result<_>>()?;
     let hash = |(_, run): &(SystemName, Run)| run.manifest.data.sha256.clone();
     if let Some(other) = done.iter().find(|run| hash(run) != hash(&done[0])) {

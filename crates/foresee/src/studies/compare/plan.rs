@@ -6,21 +6,9 @@ use crate::device::device;
 use crate::error::Result;
 use crate::faces;
 use crate::provenance::first_of;
-use crate::run::{DataRecord, Manifest, Stage, checkpoint_files};
+use crate::run::{DataRecord, Manifest, Stage};
 use crate::stages::plan::training_pace;
-use crate::studies::runs::StudyRun;
-
-/// How far a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum State {
-    Done,
-    /// It is trained, and is to be judged.
-    Trained,
-    /// It goes on from a checkpoint.
-    Begun,
-    New,
-}
+use crate::studies::runs::{Outcome, State, StudyRun};
 
 /// A run of the list, as it would be made.
 pub(crate) struct Planned {
@@ -33,34 +21,6 @@ pub(crate) struct Planned {
     pub seconds: Option<f64>,
     /// Whether it is what another training of the system took, and not steps that were measured.
     pub as_before: bool,
-}
-
-impl State {
-    /// In words.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Trained => "trained, to be judged",
-            Self::Begun => "begun, goes on from its checkpoint",
-            Self::New => "to be trained",
-        }
-    }
-
-    fn of(entry: &Entry) -> Self {
-        let is_trained = || {
-            Manifest::read(&entry.folder).is_ok_and(|run| run.stages.contains_key(&Stage::Train))
-        };
-        match entry.folder.join(checkpoint_files::NEWEST).exists() {
-            _ if entry.is_done() => Self::Done,
-            _ if is_trained() => Self::Trained,
-            true => Self::Begun,
-            false => Self::New,
-        }
-    }
-
-    fn is_to_be_trained(self) -> bool {
-        matches!(self, Self::Begun | Self::New)
-    }
 }
 
 /// All runs of the list. Of each system that is to be trained some steps are measured, unless
@@ -78,16 +38,18 @@ pub(crate) fn plan(request: &Request) -> Result<Vec<Planned>> {
     let device = device(request.device)?;
     let mut planned: Vec<Planned> = vec![];
     for (at, entry) in entries.iter().enumerate() {
-        let state = State::of(entry);
+        let state = State::of(request.out, at, entry, &Outcome::default());
+        let stages = Manifest::read(&entry.folder).map(|run| run.stages).unwrap_or_default();
+        let is_trained = stages.contains_key(&Stage::Train);
         let train = &entry.config.train;
         let faces = first_of(data.train, train.limit);
         let batch = train.batch_size.min(faces).max(1);
-        let is_network = entry.system != SystemName::Facetracer;
+        let is_network = entry.kind != SystemName::Facetracer;
         let passes = if is_network { train.trainer.epochs } else { 0 };
         let earlier = earlier_seconds(&entries, entry);
-        let measured = (0..at).find(|&i| entries[i].system == entry.system).map(|i| &planned[i]);
+        let measured = (0..at).find(|&i| entries[i].kind == entry.kind).map(|i| &planned[i]);
         let seconds = match (earlier, measured) {
-            _ if !state.is_to_be_trained() => None,
+            _ if is_trained => None,
             (Some(seconds), _) => Some(seconds),
             (None, Some(measured)) => measured.seconds,
             (None, None) if is_network => {
@@ -103,7 +65,7 @@ pub(crate) fn plan(request: &Request) -> Result<Vec<Planned>> {
 
 /// The mean time of the trainings of the same system that are done.
 fn earlier_seconds(entries: &[Entry], of: &Entry) -> Option<f64> {
-    let done = entries.iter().filter(|entry| entry.system == of.system && entry.is_done());
+    let done = entries.iter().filter(|entry| entry.kind == of.kind && entry.is_done());
     let seconds = done.filter_map(|entry| {
         let run = Manifest::read(&entry.folder).ok()?;
         Some(run.stages.get(&Stage::Train)?.wall_seconds)

@@ -13,7 +13,7 @@ mod variants;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use foresee_celeba::SplitRule;
@@ -27,7 +27,7 @@ use crate::error::{Busy, Result, input};
 use crate::faces::{self, FacesFolder};
 use crate::run::{Run, Stage};
 use crate::stages::run_all;
-use crate::studies::runs::{Outcome, StudyRun, make_each};
+use crate::studies::runs::{Kind, MadeRun, Outcome, StudyRun, make_each};
 
 /// What the user asks of a study.
 pub(crate) struct Request<'a> {
@@ -59,35 +59,13 @@ pub(crate) struct Group {
 }
 
 /// A run of the list.
-pub(crate) struct Planned<'a> {
-    pub variant: &'a plan::Variant,
-    pub seed: u64,
-    config: &'a Config,
-    device: &'a str,
-    folder: PathBuf,
-}
+pub(crate) type Planned<'a> = MadeRun<'a, &'a plan::Variant>;
 
-impl StudyRun for Planned<'_> {
+impl Kind for &plan::Variant {
     const LAST: Stage = Stage::Figures;
 
     fn title(&self) -> String {
-        format!("{}, seed {}", self.variant.name, self.seed)
-    }
-
-    fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    fn config(&self) -> &Config {
-        self.config
-    }
-
-    fn seed(&self) -> u64 {
-        self.seed
-    }
-
-    fn device(&self) -> &str {
-        self.device
+        self.name.clone()
     }
 }
 
@@ -98,7 +76,7 @@ impl Request<'_> {
     /// All runs: every variant with the first seed, then with the second, and so on.
     pub fn runs<'r>(&'r self) -> Vec<Planned<'r>> {
         let run = |seed: u64, (variant, config): (&'r plan::Variant, &'r Config)| Planned {
-            variant,
+            kind: variant,
             seed,
             config,
             device: self.device,
@@ -157,7 +135,7 @@ impl Maker<'_> {
         tracing::info!("{title}{}", each.map_or(String::new(), rest));
         let began = Instant::now();
         let faces = FacesFolder { path: self.request.celeba.into(), ..FacesFolder::default() };
-        let faces = (!run.variant.synthetic).then_some(&faces);
+        let faces = (!run.kind.synthetic).then_some(&faces);
         match run_all(run.config.clone(), faces, &run.folder, run.seed, run.device) {
             // Another process is checking it.
             Err(e) if is_done && e.is::<Busy>() => return Ok(()),
@@ -193,7 +171,7 @@ pub(crate) fn done(
         }
         let run = Run::open(&planned.folder)?;
         let hash = hashes.get(&planned.config.data.split);
-        if !planned.variant.synthetic && hash != Some(&run.manifest.data.sha256) {
+        if !planned.kind.synthetic && hash != Some(&run.manifest.data.sha256) {
             return Err(input(format!(
                 "{} is of other faces than {}; name these, or another --out",
                 planned.folder.display(),

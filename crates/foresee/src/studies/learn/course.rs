@@ -15,13 +15,14 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::paper::{Examples, Paper, preprocessing, train};
+use super::paper::{Examples, Paper, train};
 use super::{Choice, Request};
 use crate::artifacts::LearningPoint;
 use crate::error::{Result, input};
 use crate::interrupt::Patience;
 use crate::progress::Progress;
-use crate::stages::train::predict;
+use crate::session::images_of;
+use crate::stages::train::{Asked, Classifier};
 
 /// Faces of a stream that the networks are asked about at once; each is still decided on alone.
 const LOOK: usize = 256;
@@ -75,10 +76,10 @@ impl<'a> Setting<'a> {
     }
 
     fn judge(&self, network: &Network) -> Result<Metrics> {
-        let images = preprocessing(self.request.config);
-        let device = self.request.device;
-        Ok(predict(Progress::hidden(), network, self.data, self.test, &images, device)?
-            .metrics()?)
+        let images = &images_of(self.request.config);
+        let Self { data, test: faces, request: Request { device, .. }, .. } = *self;
+        let asked = Asked { data, faces, images, device };
+        Ok(asked.answer(None, &*network.answers())?.metrics()?)
     }
 }
 

@@ -2,12 +2,14 @@
 
 use candle_core::{Device, Tensor};
 use foresee_active::{Answers, AnyError, Model, Table};
-use foresee_celeba::{BatchOptions, CelebA, Normalisation, Preprocessing};
+use foresee_celeba::CelebA;
 use foresee_model::{Network, Trainer};
 use foresee_stats::sigmoid;
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::session::images_of;
+use crate::stages::train::{Batching, batch_options};
 
 /// Faces that go through the network at once.
 const BATCH: usize = 64;
@@ -26,7 +28,7 @@ impl Model for Paper<'_> {
     /// is what all attributes share, before the masks.
     fn answers(&self, items: &[usize]) -> std::result::Result<Answers, AnyError> {
         let network = self.network.frozen();
-        let images = preprocessing(self.config);
+        let images = images_of(self.config);
         let (mut p, mut x): (Vec<f32>, Vec<f32>) = (vec![], vec![]);
         for batch in self.data.batches_in_order(items, &images, BATCH) {
             let z = network.extractor().forward(&batch?.images.to_device(self.device)?)?;
@@ -39,15 +41,6 @@ impl Model for Paper<'_> {
             probabilities: Table::new(config.attributes, p)?,
             features: Table::new(config.channels, x)?,
         })
-    }
-}
-
-/// What images go through before the network sees them.
-pub(crate) fn preprocessing(config: &Config) -> Preprocessing {
-    Preprocessing {
-        crop: config.data.crop,
-        image_size: config.data.image_size,
-        normalisation: Normalisation::default(),
     }
 }
 
@@ -69,21 +62,12 @@ pub(crate) fn train(
     device: &Device,
     step: &dyn Fn(usize) -> Result<()>,
 ) -> Result<Network> {
-    let Config { data, model, train, .. } = config;
-    let batches = (examples.faces.len() / train.batch_size).max(1);
-    let network = Network::new(model.clone(), seed, device)?;
-    let mut trainer = Trainer::new(network, train.trainer.clone(), batches)?;
-    for epoch in 0..train.trainer.epochs {
-        let options = BatchOptions {
-            crop: data.crop,
-            image_size: data.image_size,
-            batch_size: train.batch_size,
-            shuffle: Some((seed, epoch as u64)),
-            flip: train.flip,
-            smallest_crop: train.crop,
-            drop_last: examples.faces.len() > train.batch_size,
-            ..Default::default()
-        };
+    let faces = examples.faces.len();
+    let Batching { batches, .. } = Batching::new(config, faces);
+    let network = Network::new(config.model.clone(), seed, device)?;
+    let mut trainer = Trainer::new(network, config.train.trainer.clone(), batches)?;
+    while !trainer.is_done() {
+        let options = batch_options(config, seed, faces, trainer.position());
         for batch in examples.data.batches(examples.faces, &options) {
             let batch = batch?;
             let images = batch.images.to_device(device)?;

@@ -20,7 +20,6 @@ use foresee_report::frame::write_csv;
 use self::curves::Curves;
 use self::measured::MadeFrom;
 use crate::artifacts::{ChannelStatisticsFile, READ_IMAGES, ReadingPoint, Row, ShutRows};
-use crate::config::Config;
 use crate::device::device;
 use crate::error::{Result, input};
 use crate::faces;
@@ -54,8 +53,6 @@ pub(crate) struct StudiedRun {
 }
 
 impl StudyRun for StudiedRun {
-    const LAST: Stage = Stage::Measure;
-
     fn title(&self) -> String {
         self.name.clone()
     }
@@ -64,20 +61,13 @@ impl StudyRun for StudiedRun {
         &self.folder
     }
 
-    fn config(&self) -> &Config {
-        &self.run.manifest.config
-    }
-
-    fn seed(&self) -> u64 {
-        self.run.manifest.seed
-    }
-
-    fn device(&self) -> &str {
-        &self.run.manifest.device
-    }
-
     fn is_done(&self) -> bool {
         self.made_from.is_of(&self.folder)
+    }
+
+    /// There is no manifest.
+    fn is_same(&self, _: &Manifest) -> bool {
+        false
     }
 }
 

@@ -1,63 +1,17 @@
 //! A study from its list of runs to its table of claims, on drawn faces.
 
-use std::process::Output;
+#[path = "support/small_study.rs"]
+mod small_study;
 
-use foresee_tests::{message, text, xtask};
-
-type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
-
-const STUDY: &str = r#"
-profile = "smoke"
-set = [
-  "prune.images=6", "transform.validation=4", "transform.sigmas=[0.0, 0.1]",
-  "transform.curves=['identity', 'power n=1 beta=0.05', 'power n=1 beta=0.1']",
-  "predict.images=4", "attribute.images=0", "predict.channels=4", "predict.resamples=10",
-]
-
-[[variant]]
-name = "sparse"
-set = ["train.lambda=1e-4"]
-
-[[variant]]
-name = "dense"
-set = ["train.sparsity=mean", "prune.takeover=false"]
-
-[[variant]]
-name = "drawn"
-synthetic = true
-"#;
+use small_study::{AnyResult, Place, message};
 
 #[test]
 fn a_study_tests_each_claim_for_each_variant_and_goes_on_where_it_stopped() -> AnyResult {
-    let folder = tempfile::tempdir()?;
-    let (faces, list, out) = (
-        folder.path().join("faces"),
-        folder.path().join("study.toml"),
-        folder.path().join("study"),
-    );
-    std::fs::write(&list, STUDY)?;
-    assert!(
-        xtask(&["data", "synthesize", "--out", text(&faces)?, "--faces", "60"], &[])?
-            .status
-            .success()
-    );
-    let study = |more: &[&str]| -> AnyResult<Output> {
-        let mut arguments = vec![
-            "fidelity",
-            "--celeba",
-            text(&faces)?,
-            "--out",
-            text(&out)?,
-            "--study",
-            text(&list)?,
-        ];
-        arguments.extend(more);
-        xtask(&arguments, &[])
-    };
-    let nowhere = xtask(
-        &["fidelity", "--celeba", "nowhere", "--out", text(&out)?, "--study", text(&list)?],
-        &[],
-    )?;
+    let place = Place::new(&[])?;
+    let (list, out) = (place.path("study.toml"), place.path("study"));
+    let study = |more: &[&str]| place.study("study", more).output();
+    let arguments = ["fidelity", "--celeba", "nowhere", "--out", "study", "--study", "study.toml"];
+    let nowhere = place.foresee(&arguments).output()?;
     assert!(
         nowhere.status.code() == Some(2) && message(&nowhere).contains("nowhere"),
         "{}",
@@ -145,7 +99,8 @@ fn a_study_tests_each_claim_for_each_variant_and_goes_on_where_it_stopped() -> A
     assert!(model("sparse-seed1").is_ok() && model("drawn-seed1").is_ok());
     assert!(std::fs::read_to_string(out.join("report.html"))?.contains("Not done: dense, seed 1"));
 
-    std::fs::write(&list, STUDY.replace("train.lambda=1e-4", "train.lamda=1e-4"))?;
+    let text = std::fs::read_to_string(&list)?;
+    std::fs::write(&list, text.replace("train.lambda=1e-4", "train.lamda=1e-4"))?;
     let wrong = study(&[])?;
     assert_eq!(wrong.status.code(), Some(2));
     assert!(

@@ -1,0 +1,152 @@
+//! `growth`: how the cost of training grows with faces, pixels, channels, attributes and ranks.
+
+mod faces;
+mod ranks;
+mod steps;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use foresee::error::input;
+use foresee::output::print;
+use foresee_report::{Curve, LineStyle, Panel, Record, Source, Style, curves, frame};
+use foresee_stats::Line;
+
+use self::faces::Faces;
+use self::ranks::Ranks;
+use self::steps::{BASE, Size, Step};
+
+#[derive(Args)]
+pub struct GrowthArgs {
+    /// A folder for growth.csv, growth_faces.csv, growth_ranks.csv and the figure.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Time of a message between two machines, in microseconds.
+    #[arg(long, default_value_t = 200.)]
+    latency: f64,
+    /// Bandwidth between two machines, in gigabits a second.
+    #[arg(long, default_value_t = 1.)]
+    bandwidth: f64,
+    /// Training faces of the reckoned epoch.
+    #[arg(long, default_value_t = 162_770)]
+    faces: usize,
+    /// Images of a batch of the reckoned epoch.
+    #[arg(long, default_value_t = 128)]
+    batch: usize,
+    /// Steps that are timed of each network. The fastest counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    steps: u32,
+    /// The most pixels of a side that a step is timed at.
+    #[arg(long, default_value_t = 178, value_parser = clap::value_parser!(u32).range(24..=178))]
+    pixels: u32,
+    /// The most faces of a data set that is opened and read, drawn ones.
+    #[arg(long, default_value_t = 202_599, value_parser = clap::value_parser!(u32).range(256..=202_599))]
+    data: u32,
+}
+
+pub fn growth(args: &GrowthArgs) -> Result<()> {
+    if !(args.latency >= 0. && args.bandwidth > 0. && args.batch > 0) {
+        return Err(input("--latency is 0 or more, --bandwidth and --batch are above 0"));
+    }
+    let (steps, reckoned) = steps::measure(args)?;
+    let micro_batch = reckoned(Size { pixels: faces::PIXELS, ..BASE });
+    ensure!(micro_batch > 0., "the times of steps are too noisy to be fitted: measure again");
+    let faces = faces::measure(args.data as usize, micro_batch)?;
+    let ranks = ranks::reckon(args, micro_batch)?;
+    frame::write_csv(&args.out.join("growth.csv"), &Step::to_frame(&steps)?)?;
+    frame::write_csv(&args.out.join("growth_faces.csv"), &Faces::to_frame(&faces)?)?;
+    frame::write_csv(&args.out.join("growth_ranks.csv"), &Ranks::to_frame(&ranks)?)?;
+    draw(args, &steps, &ranks)?;
+    print(&text(&steps, &faces, &ranks))
+}
+
+/// A power law through some points: its slope is the exponent.
+fn power_law(points: impl Iterator<Item = (usize, f64)>) -> Line {
+    let (x, y): (Vec<f64>, Vec<f64>) = points.map(|(x, y)| ((x as f64).ln(), y.ln())).unzip();
+    Line::fit(&x, &y)
+}
+
+/// How a number is read from a step.
+type Read = fn(&Step) -> usize;
+
+/// What varies, and how it is read.
+const VARIED: [(&str, Read); 3] = [
+    ("pixels", |step| step.pixels),
+    ("channels", |step| step.channels),
+    ("attributes", |step| step.attributes),
+];
+
+fn text(steps: &[Step], faces: &[Faces], ranks: &[Ranks]) -> String {
+    let mut lines = vec![];
+    for (name, of) in VARIED {
+        let steps = steps.iter().filter(|step| step.varied == name);
+        let Line { slope, r_squared } = power_law(steps.map(|step| (of(step), step.seconds)));
+        lines.push(format!("time grows with {name}^{slope:.2} (R² {r_squared:.3})"));
+    }
+    let off = steps.iter().map(|step| (step.reckoned_seconds / step.seconds - 1.).abs());
+    lines
+        .push(format!("the sum of terms is off by {:.0} % at most", 100. * off.fold(0., f64::max)));
+    let opened = power_law(faces.iter().map(|row| (row.faces, row.open_seconds)));
+    let memory = power_law(faces.iter().map(|row| (row.faces, row.memory_bytes as f64)));
+    lines.push(format!(
+        "a data set opens in faces^{:.2}, in memory of faces^{:.2}",
+        opened.slope, memory.slope
+    ));
+    lines.push(" faces  open [s]  read one [ms]  memory [MB]  read all [h]*  steps [h]*".into());
+    for row in faces {
+        lines.push(format!(
+            "{:>6}  {:>8.2}  {:>13.3}  {:>11.0}  {:>13.3}  {:>10.2}",
+            row.faces,
+            row.open_seconds,
+            1e3 * row.read_seconds,
+            row.memory_bytes as f64 / 1e6,
+            row.reckoned_read_hours,
+            row.reckoned_step_hours
+        ));
+    }
+    lines.push("* reckoned from the time of one face, and of one step at 64 pixels".into());
+    lines.push("ranks  sent/gradients  step [s]  epoch [h]  efficiency".into());
+    for row in ranks {
+        let Ranks { ranks, of_gradients, step_seconds, epoch_hours, efficiency, .. } = row;
+        lines.push(format!(
+            "{ranks:>5}  {of_gradients:>14.2}  {step_seconds:>8.3}  {epoch_hours:>9.2}  \
+             {efficiency:>10.2}"
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn draw(args: &GrowthArgs, steps: &[Step], ranks: &[Ranks]) -> Result<()> {
+    let panel = |(name, of): (&str, Read)| {
+        let of_axis = || steps.iter().filter(|step| step.varied == name);
+        let measured = of_axis().map(|step| (of(step) as f64, step.seconds)).collect();
+        let reckoned = of_axis().map(|step| (of(step) as f64, step.reckoned_seconds)).collect();
+        Panel {
+            title: String::new(),
+            x: name.into(),
+            y: "s a step of 8 images".into(),
+            curves: vec![
+                Curve::new("measured", measured, 0, LineStyle::Solid),
+                Curve::new("reckoned", reckoned, 1, LineStyle::Dashed),
+            ],
+            levels: vec![],
+        }
+    };
+    let mut panels: Vec<Panel> = VARIED.into_iter().map(panel).collect();
+    let efficiency = ranks.iter().map(|row| (f64::from(row.ranks as u32).log2(), row.efficiency));
+    panels.push(Panel {
+        title: String::new(),
+        x: "log2 of the ranks".into(),
+        y: "efficiency".into(),
+        curves: vec![Curve::new("reckoned", efficiency.collect(), 1, LineStyle::Dashed)],
+        levels: vec![],
+    });
+    let data = format!(
+        "steps on noise; {} Gbit/s, {} µs, batches of {}",
+        args.bandwidth, args.latency, args.batch
+    );
+    let source = Source { data, synthetic: false };
+    curves("growth", &panels, &source, &Style::default())?.save(&args.out)?;
+    Ok(())
+}
