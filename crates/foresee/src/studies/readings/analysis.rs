@@ -87,7 +87,7 @@ impl Tables {
 pub(super) fn trainings(runs: &[StudiedRun]) -> Result<Vec<Training<'_>>> {
     let mut trainings: Vec<Training> = vec![];
     for studied in runs.iter().filter(|run| run.is_done()) {
-        let suffix = run_name("", studied.seed());
+        let suffix = run_name("", studied.run.manifest.seed);
         let variant = studied.name.strip_suffix(&suffix).unwrap_or(&studied.name).to_owned();
         let tables = Tables::read(studied)?;
         let found = trainings.iter_mut().find(|training| training.variant == variant);
