@@ -95,7 +95,6 @@ pub(super) fn trainings(runs: &[StudiedRun]) -> Result<Vec<Training<'_>>> {
             trainings.push(Training { variant, runs: vec![&studied.run], tables: vec![tables] });
             continue;
         };
-        let settings = |run: &Run| run.manifest.config.identity();
         ensure!(
             settings(training.runs[0])? == settings(&studied.run)?,
             "{} has other settings than other seeds of {variant}",
@@ -105,6 +104,16 @@ pub(super) fn trainings(runs: &[StudiedRun]) -> Result<Vec<Training<'_>>> {
         training.tables.push(tables);
     }
     Ok(trainings)
+}
+
+/// What decides a network and its statistics: later stages are not read.
+fn settings(run: &Run) -> Result<Vec<(String, String)>> {
+    let mut keys = run.manifest.config.identity()?;
+    let decides = |key: &str| {
+        ["data.", "model.", "train.", "measure."].iter().any(|section| key.starts_with(section))
+    };
+    keys.retain(|(key, _)| decides(key));
+    Ok(keys)
 }
 
 /// A reading with a takeover.
@@ -173,7 +182,7 @@ fn compare(trainings: &[Training], training: usize, way: Way) -> Result<Compared
 
 /// The p-value of a gain over chance with the same takeover. Its spread over seeds is taken to be
 /// that of the reading in all trainings: two degrees of freedom reject nothing after a correction
-/// for hundreds of tests.
+/// for hundreds of tests. NaN if no training has a second seed.
 fn p_value(own: &Compared, all: &[Compared]) -> f64 {
     if own.way.0 == Reading::Random {
         return f64::NAN;
@@ -181,8 +190,10 @@ fn p_value(own: &Compared, all: &[Compared]) -> f64 {
     let same = all.iter().filter(|other| other.way == own.way);
     let seeds: Vec<Vec<f64>> = same.map(|other| other.gain.seeds.clone()).collect();
     let (deviation, freedom) = pooled_deviation(&seeds);
+    if freedom == 0. {
+        return f64::NAN;
+    }
     let of_seeds = deviation / (own.gain.seeds.len() as f64).sqrt();
-    let of_seeds = if freedom > 0. { of_seeds } else { 0. };
     crossed_test(own.gain.interval.estimate, own.error_of_images, of_seeds, freedom)
 }
 

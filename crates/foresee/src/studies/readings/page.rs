@@ -33,7 +33,7 @@ pub(crate) fn write(request: &Request, runs: &[StudiedRun]) -> Result<bool> {
     frame::write_csv(&out.join(<ReadingRow as Row>::PATH), &ReadingRow::to_frame(&rows)?)?;
     let figure = figure(&trainings, &rows, &source)?;
     figure.save(&out.join("figures"))?;
-    let tables = [table(&rows, &source), shut_table(&trainings, &source)];
+    let tables = [table(&trainings, &rows, &source), shut_table(&trainings, &source)];
     for table in &tables {
         table.save(&out.join("tables"))?;
     }
@@ -105,7 +105,7 @@ fn figure(trainings: &[Training], rows: &[ReadingRow], source: &Source) -> Resul
         };
         MarkedMap {
             title: format!("When a channel is pruned, {}", takeover.title()),
-            rows: trainings.iter().map(|training| training.variant.clone()).collect(),
+            rows: trainings.iter().map(title).collect(),
             cells: trainings.iter().map(cells).collect(),
         }
     };
@@ -130,6 +130,12 @@ fn figure(trainings: &[Training], rows: &[ReadingRow], source: &Source) -> Resul
         data: vec![<ReadingRow as Row>::PATH.into()],
         command: "foresee readings".into(),
     }))
+}
+
+/// A training with its number of seeds.
+fn title(training: &Training) -> String {
+    let seeds = training.runs.len();
+    format!("{}, {seeds} seed{}", training.variant, if seeds == 1 { "" } else { "s" })
 }
 
 fn column(reading: Reading) -> MapColumn {
@@ -184,9 +190,10 @@ fn parts(reading: Reading) -> [&'static str; 4] {
     }
 }
 
-fn table(rows: &[ReadingRow], source: &Source) -> Table {
+fn table(trainings: &[Training], rows: &[ReadingRow], source: &Source) -> Table {
     let header = [
         "training",
+        "seeds",
         "goes",
         "norm",
         "correlation",
@@ -201,20 +208,28 @@ fn table(rows: &[ReadingRow], source: &Source) -> Table {
         "gain at three quarters",
         "lost at half",
     ];
-    let caption = "Every reading of channel pruning against random orders.";
+    let caption = "Every reading of channel pruning against random orders. Where a training has \
+                   one seed, intervals are over test images alone.";
     let mut table = Table::new("readings", caption, &header);
-    table.rows = rows.iter().map(cells).collect();
+    let of_training = |training: &Training| {
+        let seeds = training.runs.len();
+        rows.iter()
+            .filter(|row| row.variant == training.variant)
+            .map(move |row| cells(row, seeds))
+            .collect::<Vec<_>>()
+    };
+    table.rows = trainings.iter().flat_map(of_training).collect();
     table.measured_on(source)
 }
 
-fn cells(row: &ReadingRow) -> Vec<String> {
+fn cells(row: &ReadingRow, seeds: usize) -> Vec<String> {
     let points = |value: f64| number(value, 2);
     let interval = |low: f64, high: f64| match low.is_finite() {
         true => format!("{} to {}", points(low), points(high)),
         false => "–".into(),
     };
     let is_chance = row.reading == Reading::Random;
-    let mut cells = vec![row.variant.clone()];
+    let mut cells = vec![row.variant.clone(), seeds.to_string()];
     cells.extend(parts(row.reading).map(String::from));
     cells.extend([
         row.takeover.id().to_owned(),
