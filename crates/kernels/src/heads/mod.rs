@@ -162,10 +162,19 @@ pub fn attention_heads_with_curves(
     let dims = Dims::new("attention_heads_with_curves", z, weight, bias)?;
     dims.check(rows)?;
     let Some(means) = means_with_curves(z, weight, bias, rows, dims, curves, precision)? else {
-        return curves
-            .iter()
-            .map(|curve| reference::attention_heads(z, weight, bias, rows, *curve))
-            .collect();
+        // A GPU's kernels know no curve but Eq. 11: one that they do not know must not keep the
+        // others from them.
+        return match curves {
+            [] => Ok(vec![]),
+            [curve] => Ok(vec![reference::attention_heads(z, weight, bias, rows, *curve)?]),
+            _ => {
+                let alone = |curve: &&dyn ToneCurve| {
+                    attention_heads_with_curves(z, weight, bias, rows, &[*curve], precision)
+                };
+                let each = curves.iter().map(alone).collect::<Result<Vec<_>>>()?;
+                Ok(each.concat())
+            }
+        };
     };
     let part = |i: usize, j: usize| {
         means.narrow(2, i, 1)?.narrow(3, j, 1)?.squeeze(3)?.squeeze(2)?.contiguous()
