@@ -87,7 +87,7 @@ pub const PROFILES: [(&str, &str); 4] = [
 ///
 /// ```
 /// let names = foresee_data::STUDIES.map(|(name, _)| name);
-/// assert_eq!(names, ["fidelity", "trained", "architecture", "accuracy"]);
+/// assert_eq!(names, ["fidelity", "trained", "architecture", "map", "promise", "accuracy"]);
 /// ```
 pub const STUDIES: [(&str, &str); 6] = [
     ("fidelity", include_str!("studies/fidelity.toml")),

@@ -85,7 +85,7 @@ pub enum Sparsity {
     /// batch: 1024 times the sum over K and C of the means over H and W. λ then means the same for
     /// images of any size.
     Pixels,
-    /// Σ over K and C of H·W·√(mean of the mask), averaged over the batch. The root presses a mask
+    /// Σ over K and C of H·W·√(mean of the mask + 1e-4), averaged over the batch. The root presses a mask
     /// the more, the less it is open, so that an attribute keeps few channels and these wide open.
     /// It is the group bridge of Huang et al. (2009) with the pixels of a mask as a group.
     Group,
@@ -155,7 +155,8 @@ pub struct TrainConfig {
     /// this. 0 to 10. Default 0: none; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub curve: f64,
-    /// What the mean squared correlation of two channels costs, over the positions of the images
+    /// What the mean squared correlation of two channels costs; its cost is part of the reported
+    /// sparsity. Over the positions of the images
     /// that are computed together. 0 to 1e6. Default 0; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub decorrelate: f64,
@@ -205,6 +206,39 @@ impl TrainConfig {
         self.sleep > 0. && network.attention
     }
 
+    /// Checks that a network of this architecture can be trained so: that no option is without
+    /// effect on it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for one that would be.
+    pub fn check_for(&self, network: &NetworkConfig) -> Result<()> {
+        let masks = "0 without masks (model.attention=false)";
+        let pixels = self.sparsity == Sparsity::Group && self.lambda > 0.;
+        let of_masks = [
+            ("train.budget", self.budget, self.budget > 0.),
+            ("train.curve", self.curve, self.curve > 0.),
+            ("train.lambda", self.lambda, pixels),
+        ];
+        for (key, value, asked) in of_masks {
+            if asked && !network.attention {
+                return Err(Error::Config { key, value: value.to_string(), expected: masks });
+            }
+        }
+        let leaving = [("train.drop", self.drop), ("train.drop_correlated", self.drop_correlated)];
+        for (key, share) in leaving {
+            if share > 0. && self.leaving(share, network.channels) == 0 {
+                let expected = "0, or a share that is a channel or more and leaves one";
+                return Err(Error::Config { key, value: share.to_string(), expected });
+            }
+        }
+        Ok(())
+    }
+
+    /// The most channels that a share of them is; one stays.
+    pub(crate) fn leaving(&self, share: f64, channels: usize) -> usize {
+        ((share * channels as f64).round() as usize).min(channels - 1)
+    }
+
     /// Checks that every setting is possible.
     ///
     /// # Errors
@@ -223,6 +257,11 @@ impl TrainConfig {
         range("train.curve", self.curve, 0. ..=10., "a number from 0 to 10")?;
         range("train.decorrelate", self.decorrelate, 0. ..=1e6, "a number from 0 to 1e6")?;
         range("train.micro_batch", self.micro_batch, 0..=65_536, "a number from 0 to 65536")?;
+        if self.sparsity == Sparsity::Group && self.budget > 0. {
+            let expected = "0 with train.sparsity=group, which has no budget";
+            let value = self.budget.to_string();
+            return Err(Error::Config { key: "train.budget", value, expected });
+        }
         range("train.lambda", self.lambda, 0. ..=1e6, "a number from 0 to 1e6")
     }
 }

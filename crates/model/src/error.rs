@@ -108,6 +108,9 @@ pub enum Error {
         /// Images of the rank's micro-batches.
         expected: usize,
     },
+    /// A checkpoint's order of channels leaves some out or names some twice.
+    #[error("the checkpoint's `semantic.order` is no order of the channels: it is damaged")]
+    Order,
     /// This network cannot be trained by several ranks.
     #[error("only the paper's network can be trained in micro-batches or by several ranks")]
     NotShared,

@@ -302,6 +302,11 @@ impl Network {
         Ok(Self { config, extractor, heads: heads(&index)? })
     }
 
+    /// This network, whose configuration says that it has another readout.
+    pub(crate) fn with_readout(self, readout: Readout) -> Self {
+        Self { config: NetworkConfig { readout, ..self.config }, ..self }
+    }
+
     /// The same network in memory of its own.
     pub(crate) fn deep_copy(&self) -> Result<Self> {
         let copy = Self::new(self.config.clone(), 0, self.heads.mask_weight.device())?

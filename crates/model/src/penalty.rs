@@ -41,49 +41,59 @@ impl MaskPenalty {
     /// Of masks with these means over the pixels, [B, K, C]: a scalar.
     pub fn of(&self, masks: &Tensor, pixels: usize, images: usize) -> CandleResult<Tensor> {
         let (_, k, c) = masks.dims3()?;
-        let sizes = self.sizes(masks)?;
-        let sizes = match self.budget > 0. {
-            true => ((sizes.mean(2)? - self.budget)?.relu()? * c as f64)?,
-            false => sizes,
+        let sizes = match self.sparsity {
+            Sparsity::Group => (masks + SHUT)?.sqrt()?,
+            _ if self.budget > 0. => ((masks.mean(2)? - self.budget)?.relu()? * c as f64)?,
+            _ => masks.clone(),
         };
         sizes.sum_all()? * self.of_mean(pixels, images, k * c)
     }
 
-    /// What each attribute's sleeping masks, which are 0 in the heads' means, add to the sizes:
-    /// for their means [K, C].
-    pub fn asleep(&self, masks: &Tensor) -> CandleResult<Vec<f32>> {
-        (self.sizes(masks)? - self.sizes(&masks.zeros_like()?)?)?.sum(1)?.to_vec1()
-    }
-
-    fn sizes(&self, masks: &Tensor) -> CandleResult<Tensor> {
-        match self.sparsity {
-            Sparsity::Group => (masks + SHUT)?.sqrt(),
-            _ => Ok(masks.clone()),
-        }
-    }
-
     /// The gradient of the term of an image and an attribute with respect to its masks' means
-    /// `[C]`. `asleep` is what [`asleep`](Self::asleep) gives for the attribute.
+    /// `[C]`. `asleep` is the sum of the means of those that sleep, which are 0 in `masks`.
     pub fn gradient(&self, masks: &[f32], asleep: f32, of_mean: f64, gradient: &mut [f32]) {
-        let root = self.sparsity == Sparsity::Group;
-        let size = |mask: f32| {
-            let mask = f64::from(mask);
-            if root { (mask + SHUT).sqrt() } else { mask }
-        };
+        if self.sparsity == Sparsity::Group {
+            for (out, &mask) in gradient.iter_mut().zip(masks) {
+                *out = (of_mean * 0.5 / (f64::from(mask) + SHUT).sqrt()) as f32;
+            }
+            return;
+        }
         let spent = || {
-            let sum = masks.iter().map(|&mask| size(mask)).sum::<f64>() + f64::from(asleep);
+            let sum = masks.iter().map(|&mask| f64::from(mask)).sum::<f64>() + f64::from(asleep);
             sum / masks.len() as f64
         };
-        if self.budget > 0. && spent() <= self.budget {
-            return gradient.fill(0.);
+        let is_within = self.budget > 0. && spent() <= self.budget;
+        gradient.fill(if is_within { 0. } else { of_mean as f32 });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    /// Two attributes of two masks of 512 pixels, in one of 4 images.
+    #[test]
+    fn every_reading_by_hand() -> CandleResult<()> {
+        let masks = Tensor::new(&[[[0.5f32, 0.1], [0.2, 0.]]], &Device::Cpu)?;
+        let of = |sparsity, budget| -> CandleResult<f32> {
+            MaskPenalty { lambda: 2., sparsity, budget }.of(&masks, 512, 4)?.to_scalar()
+        };
+        let roots = 0.5001f32.sqrt() + 0.1001f32.sqrt() + 0.2001f32.sqrt() + 0.01;
+        for (sparsity, expected) in [
+            (Sparsity::Sum, 2. * 512. * 0.8 / 4.),
+            (Sparsity::Mean, 2. * 0.8 / 16.),
+            (Sparsity::Batch, 2. * 512. * 0.8),
+            (Sparsity::Pixels, 2. * 1024. * 0.8 / 4.),
+            (Sparsity::Group, 2. * 512. * roots / 4.),
+        ] {
+            let found = of(sparsity, 0.)?;
+            assert!((found / expected - 1.).abs() < 1e-5, "{sparsity:?}: {found}, {expected}");
         }
-        match root {
-            true => {
-                for (out, &mask) in gradient.iter_mut().zip(masks) {
-                    *out = (of_mean * 0.5 / size(mask)) as f32;
-                }
-            }
-            false => gradient.fill(of_mean as f32),
-        }
+        // Means of 0.3 and 0.1: only the first attribute is above 0.2, by 0.1 in two masks.
+        let found = of(Sparsity::Sum, 0.2)?;
+        assert!((found / (2. * 512. * 0.2 / 4.) - 1.).abs() < 1e-5, "{found}");
+        Ok(())
     }
 }

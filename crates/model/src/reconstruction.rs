@@ -2,6 +2,7 @@
 
 use candle_core::{Device, Tensor, Var};
 
+use crate::config::Readout;
 use crate::error::{Error, Result};
 use crate::heads::Heads;
 use crate::network::Network;
@@ -45,16 +46,19 @@ impl Network {
     /// A smaller network with only the kept channels of the last feature map, whose heads are
     /// changed as if they still read all channels: for each attribute k, `W_k ← W_k[Q]·S` and
     /// `b_k ← b_k[Q] + W_k[Q]·t` in the masks' convolution, and the reconstruction's readout. With
-    /// masks of 3×3, t also counts where the convolution reaches over the image's border.
+    /// masks of 3×3, t also counts where the convolution reaches over the image's border. The
+    /// readout is [`Readout::Linear`] then.
     ///
     /// # Errors
     /// [`Error::Reconstruction`] if the reconstruction does not fit this network's shape, or
     /// [`Error::Config`] if nothing is kept.
     pub fn reconstruct_channels(&self, reconstruction: &Reconstruction) -> Result<Self> {
         reconstruction.check(self.config().attributes, self.config().channels)?;
-        self.with_channels(&reconstruction.kept, |index| {
+        let network = self.with_channels(&reconstruction.kept, |index| {
             self.heads().reconstruct_channels(index, reconstruction)
-        })
+        })?;
+        // Whatever weights the readout had, it has others now.
+        Ok(network.with_readout(Readout::Linear))
     }
 }
 

@@ -104,7 +104,7 @@ fn any_number_of_threads_trains_the_same_bits() -> Result<()> {
 /// Everything that a step may do to its images, features and masks.
 fn all_options() -> TrainConfig {
     TrainConfig {
-        sparsity: Sparsity::Group,
+        sparsity: Sparsity::Pixels,
         lambda: 1e-3,
         budget: 0.3,
         drop: 0.8,

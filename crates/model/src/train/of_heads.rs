@@ -107,7 +107,7 @@ pub(super) fn pool_with_gradients(
     let constants = Constants {
         offsets: &offsets.broadcast_as(labels.shape())?,
         slopes: perturbation.slopes(b),
-        asleep: sleep.map_or(Ok(vec![]), |sleep| loss.penalty.asleep(&sleep.masks()))?,
+        asleep: sleep.map_or(Ok(vec![]), |sleep| sleep.masks().sum(1)?.to_vec1())?,
     };
     heads.pool_with_loss(z, &LossGradient::new(&readout, constants, loss, h * w)?)
 }

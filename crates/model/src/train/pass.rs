@@ -66,13 +66,13 @@ impl Trainable for Network {
     ) -> Result<Pass> {
         let images = batch.images.dim(0)?;
         let channels = self.config().channels;
-        let order = state.order();
         let perturbation =
-            Perturbation::draw(config, order, step, 0..images, batch.images, channels)?;
+            Perturbation::draw(config, state, step, 0..images, batch.images, channels)?;
         let noisy = perturbation.images(batch.images)?;
         let z = self.extractor().forward_train_channels_last(&noisy)?;
         let whole = |_: &[usize], mut parts: Vec<Tensor>| Ok(parts.swap_remove(0));
-        let awake = state.look(self, std::slice::from_ref(&z), step, images, whole)?;
+        let part = [(&z, perturbation.of_rows(&(0..images))?)];
+        let awake = state.look(self, &part, step, images, whole)?;
         let loss = loss_of_part(batch, images, config);
         let sleep = state.sleep.as_ref();
         let of_heads = OfHeads::new(self.heads(), sleep, &z, &perturbation, &loss)?
@@ -131,8 +131,8 @@ mod tests {
         weights: Option<&[f32]>,
     ) -> Result<(Loss, GradStore)> {
         let channels = trainer.network.config().channels;
-        let (config, order) = (&trainer.config, trainer.state.order());
-        let perturbation = Perturbation::draw(config, order, 0, 0..3, images, channels)?;
+        let (config, state) = (&trainer.config, &trainer.state);
+        let perturbation = Perturbation::draw(config, state, 0, 0..3, images, channels)?;
         let images = &perturbation.images(images)?;
         let full = trainer.network.extractor().forward_train_channels_last(images)?;
         let z = perturbation.features(&full)?;
@@ -210,7 +210,8 @@ mod tests {
         }
         for sparsity in [Sparsity::Batch, Sparsity::Pixels, Sparsity::Group] {
             for (budget, sleep) in [(0., 0.), (0.2, 0.), (0.2, 0.01), (0.7, 0.)] {
-                let lambda = 1e-2;
+                let (lambda, group) = (1e-2, sparsity == Sparsity::Group);
+                let budget = if group { 0. } else { budget };
                 let config = TrainConfig { sparsity, lambda, budget, sleep, ..Default::default() };
                 check(small.clone(), config, 13);
             }
@@ -243,7 +244,8 @@ mod tests {
             let batch = Batch { images: &z, labels, weights: None };
             let loss = loss_of_part(&batch, 1, &trainer.config);
             let config = TrainConfig::default();
-            let perturbation = Perturbation::draw(&config, None, 0, 0..1, &z, 4).unwrap();
+            let state = &trainer.state;
+            let perturbation = Perturbation::draw(&config, state, 0, 0..1, &z, 4).unwrap();
             pool_with_gradients(&heads, None, &z, &perturbation, &loss).unwrap().is_some()
         };
         let labels = Tensor::zeros((1, 2), DType::F32, &Device::Cpu).unwrap();

@@ -67,8 +67,8 @@ pub(super) fn pass(
     let (_, _, h, w) = batch.images.dims4()?;
     let micro_batches = shared.own_rows();
     let channels = network.config().channels;
-    let (order, numbers) = (state.order(), shared.images());
-    let perturbation = Perturbation::draw(config, order, step, numbers, batch.images, channels)?;
+    let numbers = shared.images();
+    let perturbation = Perturbation::draw(config, state, step, numbers, batch.images, channels)?;
     let noisy = perturbation.images(batch.images)?;
     let images = micro_batches.iter().map(|rows| rows_of(&noisy, rows));
     let images = images.collect::<Result<Vec<_>>>()?;
@@ -76,14 +76,17 @@ pub(super) fn pass(
         network.extractor().forward_shared(&images, &shared.sizes(), [h, w], shared.shares())?;
     let images_of_all = shared.images_of_all();
     let sum = |shape: &[usize], parts: Vec<Tensor>| sum_of_parts(shape, &parts, shared);
-    let awake = state.look(network, &z, step, images_of_all, sum)?;
+    let seen = z.iter().zip(&micro_batches).map(|(z, rows)| Ok((z, perturbation.of_rows(rows)?)));
+    let seen = seen.collect::<Result<Vec<_>>>()?;
+    let awake = state.look(network, &seen, step, images_of_all, sum)?;
+    let perturbations: Vec<Perturbation> = seen.into_iter().map(|(_, each)| each).collect();
     let (mut parts, mut of_features) = (vec![], vec![]);
-    for ((z, images), rows) in z.into_iter().zip(&images).zip(micro_batches) {
+    let each = z.into_iter().zip(&images).zip(micro_batches).zip(&perturbations);
+    for (((z, images), rows), perturbation) in each {
         let labels = rows_of(batch.labels, &rows)?;
-        let weights = batch.weights.map(|weights| &weights[rows.clone()]);
+        let weights = batch.weights.map(|weights| &weights[rows]);
         let batch = Batch { images, labels: &labels, weights };
-        let perturbation = perturbation.of_rows(&rows)?;
-        let (part, of_z) = part(network, state, z, &batch, &perturbation, images_of_all, config)?;
+        let (part, of_z) = part(network, state, z, &batch, perturbation, images_of_all, config)?;
         parts.push(part);
         of_features.push(of_z);
     }

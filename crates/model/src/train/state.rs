@@ -2,7 +2,7 @@
 
 use candle_core::{Tensor, Var};
 
-use super::perturb::SemanticOrder;
+use super::perturb::{Key, Perturbation, SemanticOrder};
 use super::sleep::Sleep;
 use crate::config::TrainConfig;
 use crate::error::Result;
@@ -13,38 +13,46 @@ pub struct State {
     /// Rows that sleep, if any may.
     pub(super) sleep: Option<Sleep>,
     /// The order of semantic pruning, if channels are left out in it.
-    pub(super) order: Option<SemanticOrder>,
+    order: Option<SemanticOrder>,
+    /// What the draws of the steps depend on, if there are any.
+    key: Option<Key>,
 }
 
 impl State {
     pub(super) fn new(network: &Network, config: &TrainConfig) -> Result<Self> {
+        config.check_for(network.config())?;
         let heads = network.heads();
         let sleeps = config.may_sleep(network.config());
         let orders = config.drop_correlated > 0.;
+        let draws = orders || config.drop > 0. || config.noise > 0. || config.curve > 0.;
+        let first = &network.tensors()[0].1;
         let (channels, device) = (network.config().channels, heads.mask_weight.device());
         Ok(Self {
             sleep: sleeps.then(|| Sleep::new(heads, config.sleep)).transpose()?,
             order: orders.then(|| SemanticOrder::new(channels, device)).transpose()?,
+            key: draws.then(|| Key::new(first)).transpose()?,
         })
     }
 
     pub(super) fn tensors(&self) -> Vec<(String, &Var)> {
         let sleep = self.sleep.iter().flat_map(Sleep::tensors);
-        sleep.chain(self.order.iter().flat_map(SemanticOrder::tensors)).collect()
+        let order = self.order.iter().flat_map(SemanticOrder::tensors);
+        sleep.chain(order).chain(self.key.iter().flat_map(Key::tensors)).collect()
     }
 
     pub(super) fn restore(&mut self, network: &Network) -> Result<()> {
         self.sleep.iter_mut().try_for_each(|sleep| sleep.find_rows(network.heads()))?;
-        self.order.iter_mut().try_for_each(SemanticOrder::restore)
+        self.order.iter_mut().try_for_each(SemanticOrder::restore)?;
+        self.key.iter_mut().try_for_each(Key::restore)
     }
 
     /// Looks at all of a batch's features where a step does so: each part [B, H, W, C] by itself,
-    /// and `sum` adds up what the parts saw, tensors of a shape. The number of rows that are awake
-    /// then.
+    /// with what happens to its images, and `sum` adds up what the parts saw, tensors of a shape.
+    /// The number of rows that are awake then.
     pub(super) fn look(
         &mut self,
         network: &Network,
-        parts: &[Tensor],
+        parts: &[(&Tensor, Perturbation)],
         step: usize,
         images: usize,
         sum: impl Fn(&[usize], Vec<Tensor>) -> Result<Tensor>,
@@ -53,13 +61,24 @@ impl State {
             return Ok(None);
         }
         if let Some(order) = &mut self.order {
-            let seen = parts.iter().map(SemanticOrder::seen).collect::<Result<_>>()?;
+            let seen = parts.iter().map(|(z, _)| SemanticOrder::seen(z));
+            let seen = seen.collect::<Result<_>>()?;
             let seen = sum(order.shape().dims(), seen)?;
             order.settle(&seen, &network.extractor().filter_norms()?)?;
         }
         let Some(sleep) = &mut self.sleep else { return Ok(None) };
         let heads = network.heads();
-        let look = |z: &Tensor| sleep.look(heads, &z.detach().permute((0, 3, 1, 2))?);
+        let see = |z: &Tensor| sleep.look(heads, &z.detach().permute((0, 3, 1, 2))?);
+        let look = |(z, perturbation): &(&Tensor, Perturbation)| {
+            let seen = see(z)?;
+            if !perturbation.leaves_channels_out() {
+                return Ok(seen);
+            }
+            // A mask may open where channels are left out.
+            let open = see(&perturbation.features(z)?)?.narrow(0, 2, 1)?;
+            let others = seen.narrow(0, 0, 2)?;
+            Ok(Tensor::cat(&[others, (seen.narrow(0, 2, 1)? + open)?], 0)?)
+        };
         let seen = parts.iter().map(look).collect::<Result<_>>()?;
         let (k, c) = heads.readout_weight.dims2()?;
         sleep.settle(heads, &sum(&[3, k, c], seen)?, images)?;
@@ -69,5 +88,10 @@ impl State {
     /// The order of semantic pruning, if channels are left out in it.
     pub(super) fn order(&self) -> Option<&[usize]> {
         self.order.as_ref().map(SemanticOrder::channels)
+    }
+
+    /// What the draws of the steps depend on.
+    pub(super) fn key(&self) -> u64 {
+        self.key.as_ref().map_or(0, Key::value)
     }
 }

@@ -21,8 +21,7 @@ pub(super) struct Leaver<'a> {
 impl<'a> Leaver<'a> {
     /// `None` if no channel may leave.
     pub fn new(config: &TrainConfig, order: Option<&'a [usize]>, channels: usize) -> Option<Self> {
-        // One channel stays.
-        let most = |share: f64| ((share * channels as f64).round() as usize).min(channels - 1);
+        let most = |share: f64| config.leaving(share, channels);
         let random = most(config.drop);
         let ordered = order.map(|order| (most(config.drop_correlated), order));
         let ordered = ordered.filter(|(most, _)| *most > 0);
@@ -43,16 +42,14 @@ impl<'a> Leaver<'a> {
             return keep;
         }
         let count = rng.random_range(1..=most);
-        let mut leaving: Vec<usize> = match ordered {
-            Some((_, order)) => order.to_vec(),
-            None => (0..self.channels).collect(),
-        };
-        if ordered.is_none() {
-            leaving.partial_shuffle(rng, count);
-            // The shuffled part is at the end.
-            leaving.reverse();
+        match ordered {
+            Some((_, order)) => order[..count].iter().for_each(|&channel| keep[channel] = 0.),
+            None => {
+                let mut channels: Vec<usize> = (0..self.channels).collect();
+                let (leaving, _) = channels.partial_shuffle(rng, count);
+                leaving.iter().for_each(|&channel| keep[channel] = 0.);
+            }
         }
-        leaving.iter().take(count).for_each(|&channel| keep[channel] = 0.);
         keep
     }
 }

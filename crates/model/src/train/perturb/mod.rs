@@ -1,6 +1,7 @@
 //! What a step does to its images and features, so that the network learns to stand it.
 
 mod channels;
+mod key;
 mod noise;
 mod order;
 
@@ -11,8 +12,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use self::channels::Leaver;
+pub(super) use self::key::Key;
 use self::noise::Noise;
 pub(super) use self::order::SemanticOrder;
+use super::state::State;
 use crate::config::TrainConfig;
 use crate::error::Result;
 
@@ -20,8 +23,8 @@ use crate::error::Result;
 /// purposes.
 const PURPOSE: u64 = 8 << 48;
 
-/// What happens to each of some images in a step. It is drawn from the number of the step and that
-/// of the image in the batch alone.
+/// What happens to each of some images in a step. It is drawn from a key, the number of the step
+/// and that of the image in the batch alone.
 pub(super) struct Perturbation {
     /// 0 for the channels that are left out of an image's features, otherwise 1: [B, C].
     keep: Option<Tensor>,
@@ -32,22 +35,21 @@ pub(super) struct Perturbation {
 }
 
 impl Perturbation {
-    /// Of the images of a batch with these numbers. `order` is that of semantic pruning, if it is
-    /// known yet.
+    /// Of the images of a batch with these numbers, on a network of so many channels.
     pub fn draw(
         config: &TrainConfig,
-        order: Option<&[usize]>,
+        state: &State,
         step: usize,
         numbers: Range<usize>,
         images: &Tensor,
         channels: usize,
     ) -> Result<Self> {
-        let leaver = Leaver::new(config, order, channels);
+        let leaver = Leaver::new(config, state.order(), channels);
         let noise = Noise::new(config);
         let (mut keep, mut added, mut betas) = (vec![], vec![], vec![]);
         let pixels = images.dims()[1..].iter().product();
         for number in numbers {
-            let mut rng = ChaCha8Rng::seed_from_u64(step as u64);
+            let mut rng = ChaCha8Rng::seed_from_u64(state.key().wrapping_add(step as u64));
             rng.set_stream(PURPOSE | number as u64);
             if let Some(leaver) = &leaver {
                 keep.extend(leaver.draw(&mut rng));
@@ -80,6 +82,11 @@ impl Perturbation {
             noise: None,
             betas: self.betas.get(rows.clone()).unwrap_or_default().to_vec(),
         })
+    }
+
+    /// Whether any channel is left out.
+    pub fn leaves_channels_out(&self) -> bool {
+        self.keep.is_some()
     }
 
     /// Features z [B, H, W, C] without the channels that are left out.

@@ -2,10 +2,13 @@
 
 use candle_core::{DType, Device, Shape, Tensor, Var};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What is left of the moments when those of another batch come.
 const DECAY: f64 = 0.9;
+
+/// A channel whose variance is a smaller share of its mean square does not vary.
+const STILL: f64 = 1e-6;
 
 /// The order of semantic pruning with moments that follow the training.
 ///
@@ -67,7 +70,14 @@ impl SemanticOrder {
 
     /// Reads the order, after [`tensors`](Self::tensors) were set.
     pub fn restore(&mut self) -> Result<()> {
-        self.channels = self.order.to_vec1::<f32>()?.into_iter().map(|c| c as usize).collect();
+        let order = self.order.to_vec1::<f32>()?;
+        let channels: Vec<usize> = order.iter().map(|&c| c as usize).collect();
+        let mut sorted = channels.clone();
+        sorted.sort_unstable();
+        if sorted.iter().enumerate().any(|(i, &c)| i != c) {
+            return Err(Error::Order);
+        }
+        self.channels = channels;
         Ok(())
     }
 }
@@ -78,9 +88,11 @@ fn semantic_order(sums: &[f32], norms: &[f32]) -> Vec<usize> {
     let count = f64::from(sums[c * c + c]);
     let mean = |i: usize| f64::from(sums[c * c + i]) / count;
     let covariance = |i: usize, j: usize| f64::from(sums[i * c + j]) / count - mean(i) * mean(j);
-    let rho = |i: usize, j: usize| {
-        let scale = (covariance(i, i) * covariance(j, j)).sqrt();
-        if scale > 0. { covariance(i, j) / scale } else { 0. }
+    // What is left of the variance of a channel that never changes is rounding.
+    let varies = |i: usize| covariance(i, i) > STILL * f64::from(sums[i * c + i]) / count;
+    let rho = |i: usize, j: usize| match varies(i) && varies(j) {
+        true => covariance(i, j) / (covariance(i, i) * covariance(j, j)).sqrt(),
+        false => 0.,
     };
     let pairs = (0..c).flat_map(|i| (i + 1..c).map(move |j| (i, j)));
     let mut pairs: Vec<_> = pairs.map(|(i, j)| (rho(i, j), i, j)).collect();
