@@ -1,5 +1,5 @@
-//! `readings`: the map of readings. On networks that a study has trained, accuracy under every cheap
-//! reading of the paper's pruning.
+//! `readings`: the map of readings. On networks that a study has trained, accuracy under every
+//! cheap reading of the paper's pruning.
 
 mod curves;
 mod measured;
