@@ -81,8 +81,9 @@ pub enum Sparsity {
     Mean,
     /// The sum over K, C, H and W, and over the images of the batch too.
     Batch,
-    /// The sum over K and C of the means over H and W, averaged over the batch: it means the same
-    /// for images of any size.
+    /// The sum over K, C, H and W as an image of 32 × 32 pixels would have it, averaged over the
+    /// batch: 1024 times the sum over K and C of the means over H and W. λ then means the same for
+    /// images of any size.
     Pixels,
     /// Σ over K and C of H·W·√(mean of the mask), averaged over the batch. The root presses a mask
     /// the more, the less it is open, so that an attribute keeps few channels and these wide open.

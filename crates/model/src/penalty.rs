@@ -4,6 +4,9 @@ use candle_core::{Result as CandleResult, Tensor};
 
 use crate::config::{Sparsity, TrainConfig};
 
+/// Pixels of the images for which [`Sparsity::Pixels`] is the sum itself.
+const PIXELS: f64 = 1024.;
+
 /// Keeps the slope of the root finite where a mask is shut.
 const SHUT: f64 = 1e-4;
 
@@ -30,7 +33,7 @@ impl MaskPenalty {
             Sparsity::Sum | Sparsity::Group => pixels / images,
             Sparsity::Mean => 1. / (images * rows.max(1) as f64),
             Sparsity::Batch => pixels,
-            Sparsity::Pixels => 1. / images,
+            Sparsity::Pixels => PIXELS / images,
         };
         of_mean * self.lambda
     }

@@ -174,7 +174,7 @@ fn curves_are_those_of_the_whole_networks() -> AnyResult {
     let batches = batches.into_iter().map(Ok::<_, Error>);
     let ways = (&Takeover::ALL[..], &[0, 2, 4][..]);
     let curves = statistics.curves(group, &orders, ways, batches)?;
-    assert_eq!(curves.len(), 21);
+    assert_eq!(curves.len(), 28);
     let mut answers = std::collections::BTreeSet::new();
     for curve in &curves {
         assert_eq!(curve.tallies.iter().map(|(count, _)| *count).collect::<Vec<_>>(), [0, 2, 4]);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use foresee_report::{
     Architecture, AttributionColumn, AttributionKind, AttributionMethod, CellGrid, Curve, Dot,
-    Face, FaceRow, Figure, Forest, HeatMap, Level, LineStyle, Panel, Preset, RangedDot, Result,
-    Source, Style, architecture, cell_grids, curves, dot_plot, face_attributions, face_masks,
-    forest, heat_maps,
+    Face, FaceRow, Figure, Forest, HeatMap, Level, LineStyle, MapColumn, MarkedMap, Panel, Preset,
+    RangedDot, Result, Source, Style, architecture, cell_grids, curves, dot_plot,
+    face_attributions, face_masks, forest, heat_maps, marked_maps,
 };
 use resvg::tiny_skia::Rect;
 use resvg::usvg;
@@ -188,6 +188,32 @@ fn grids_matrices_and_the_network_are_not_cut_off() -> AnyResult {
                 parameters: 123_456_789,
             };
             check(|style| architecture("network", &network, &source(&name), style))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn marked_maps_of_any_size_stay_within_the_page() -> AnyResult {
+    for name in names() {
+        for (rows, number, of_group) in [(1, 1, 1), (3, 2, 2), (4, 39, 6), (2, 90, 18)] {
+            let column = |i: usize| MapColumn {
+                groups: [
+                    format!("{name} {}", i / of_group / 3),
+                    format!("{name} {}", i / of_group),
+                ],
+                name: name.clone(),
+            };
+            let columns: Vec<MapColumn> = (0..number).map(column).collect();
+            let cells = vec![vec![(-0.4, "–"), (f64::NAN, "")]; rows].into_iter();
+            let map = MarkedMap {
+                title: name.clone(),
+                rows: vec![name.clone(); rows],
+                cells: cells.map(|row| row.into_iter().cycle().take(number).collect()).collect(),
+            };
+            let maps = [map.clone(), map];
+            let source = source(&name);
+            check(|style| marked_maps("map", &maps, &columns, &name, &name, &source, style))?;
         }
     }
     Ok(())

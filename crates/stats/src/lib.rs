@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod against_chance;
 mod bootstrap;
 mod correlation;
+mod crossed_test;
 mod curves;
 mod error;
+mod holm;
 mod interval;
 mod line;
 mod logistic;
@@ -20,10 +23,13 @@ mod summary;
 mod verdict;
 mod welch;
 
+pub use against_chance::AgainstChance;
 pub use bootstrap::{bootstrap, crossed_interval, interval_of_resamples};
 pub use correlation::{correlation_of_covariance, row_correlation};
+pub use crossed_test::{crossed_test, pooled_deviation};
 pub use curves::CurveDifference;
 pub use error::{Error, Result};
+pub use holm::holm;
 pub use interval::{Interval, LEVEL};
 pub use line::Line;
 pub use logistic::{sigmoid, softmax};

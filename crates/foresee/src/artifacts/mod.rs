@@ -41,7 +41,9 @@ pub use self::masks::{
 };
 pub use self::predictability::ScoredForecasts;
 pub use self::pruning::{PlannedStep, PrunedImage, PruningCurves, PruningPoint, SemanticPlan};
-pub use self::readings::{READ_IMAGES, ReadImage, ReadImages, ReadingPoint, ShutRows, curve_name};
+pub use self::readings::{
+    READ_IMAGES, ReadImage, ReadImages, ReadingPoint, ReadingRow, ShutRows, curve_name,
+};
 pub use self::regression::{RegressionReport, RegressionRow, RegressionScore, ScoreColumns};
 pub use self::statistics::ChannelStatisticsFile;
 pub use self::study::{

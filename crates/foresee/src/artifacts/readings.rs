@@ -2,6 +2,7 @@
 
 use foresee_perturb::{Reading, Takeover};
 use foresee_report::{WideTable, record};
+use foresee_stats::AgainstChance;
 
 use super::Row;
 
@@ -80,4 +81,55 @@ record! {
 
 impl Row for ShutRows {
     const PATH: &'static str = "shut_rows.csv";
+}
+
+record! {
+    /// A reading of one training, compared with chance. Gains are mean differences of accuracy over
+    /// all numbers of pruned channels above 0, in percentage points.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct ReadingRow {
+        /// The variant of the study.
+        pub variant: String,
+        /// Which channels go first.
+        #[id]
+        pub reading: Reading,
+        /// What takes over.
+        #[id]
+        pub takeover: Takeover,
+        /// Over chance with the same takeover.
+        pub gain: f64,
+        /// Lower end of its interval.
+        pub low: f64,
+        /// Upper end of its interval.
+        pub high: f64,
+        /// The gain of each seed, with spaces between.
+        pub seeds: String,
+        /// Two-sided p-value of the gain.
+        pub p: f64,
+        /// With Holm's correction over all readings and variants.
+        pub corrected_p: f64,
+        /// Whether the reading is better than chance.
+        #[id]
+        pub verdict: AgainstChance,
+        /// The gain over chance without a takeover.
+        pub gain_without: f64,
+        /// Lower end of its interval.
+        pub low_without: f64,
+        /// Upper end of its interval.
+        pub high_without: f64,
+        /// The gain with half of the channels pruned.
+        pub gain_at_half: f64,
+        /// With three quarters pruned.
+        pub gain_at_three_quarters: f64,
+        /// Accuracy that half of the channels cost, in percentage points.
+        pub lost_at_half: f64,
+        /// Accuracy with nothing pruned, in percent.
+        pub accuracy: f64,
+        /// The kind of faces.
+        pub data: String,
+    }
+}
+
+impl Row for ReadingRow {
+    const PATH: &'static str = "data/readings.csv";
 }

@@ -1,14 +1,19 @@
 //! `readings`: the map of readings, on the networks of a study.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use foresee_report::Record;
+use foresee_report::frame::{Rows, read_csv};
+use serde::Serialize;
 
-use super::array::{ArrayArgs, list};
-use crate::error::Result;
+use super::array::{ArrayArgs, ListedRun, list};
+use super::json::{JsonArgs, path_text, print_json};
+use crate::artifacts::{ReadingRow, Row};
+use crate::error::{Result, input};
 use crate::output::{OverwriteArgs, check_folder, print};
-use crate::studies::readings::{Faces, Request, Settings, TITLE, measure};
-use crate::studies::runs::{Outcome, StudyRun};
+use crate::studies::readings::{Faces, Request, Settings, StudiedRun, TITLE, measure, write_page};
+use crate::studies::runs::Outcome;
 
 #[derive(Args)]
 pub struct ReadingsArgs {
@@ -42,6 +47,17 @@ pub struct ReadingsArgs {
     array: ArrayArgs,
     #[command(flatten)]
     overwrite: OverwriteArgs,
+    #[command(flatten)]
+    json: JsonArgs,
+}
+
+/// The map as `--json` prints it.
+#[derive(Serialize)]
+struct Document {
+    folder: String,
+    runs: Vec<ListedRun>,
+    /// Rows of data/readings.csv, if there was an analysis.
+    readings: Option<Rows>,
 }
 
 fn positive(text: &str) -> std::result::Result<usize, String> {
@@ -67,15 +83,41 @@ pub(super) fn readings(args: &ReadingsArgs) -> Result<()> {
     let mut faces = Faces::default();
     let runs = request.runs(&mut faces)?;
     let only = args.array.only(runs.len())?;
-    if args.array.list {
+    if args.array.list && !args.json.is_asked() {
         return print(&list(&out, &runs));
+    }
+    if args.array.list {
+        return print_json(&document(&out, &runs, &Outcome::default(), false)?);
     }
     check_folder("--out", &out, TITLE, args.overwrite)?;
     let outcome = match args.array.analyse {
         true => Outcome::default(),
         false => measure(&request, &runs, &mut faces, only)?,
     };
-    let done = runs.iter().filter(|run| run.is_done()).count();
-    tracing::info!("{done} of {} runs are measured: {}", runs.len(), out.display());
+    let is_analysed = only.is_none() && write_page(&request, &runs)?;
+    if args.array.analyse && !is_analysed {
+        return Err(input("no run is measured yet, so there is nothing to analyse"));
+    }
+    if args.json.is_asked() {
+        print_json(&document(&out, &runs, &outcome, is_analysed)?)?;
+    }
     outcome.check(&runs, only)
+}
+
+fn document(
+    out: &Path,
+    runs: &[StudiedRun],
+    outcome: &Outcome,
+    is_analysed: bool,
+) -> Result<Document> {
+    let listed = |(number, run)| ListedRun::new(out, number, run, outcome);
+    let rows = || -> Result<Rows> {
+        let written = read_csv(&out.join(<ReadingRow as Row>::PATH))?;
+        Ok(Rows(ReadingRow::to_frame(&ReadingRow::from_frame(&written)?)?))
+    };
+    Ok(Document {
+        folder: path_text(out),
+        runs: runs.iter().enumerate().map(listed).collect(),
+        readings: is_analysed.then(rows).transpose()?,
+    })
 }

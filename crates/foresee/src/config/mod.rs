@@ -122,7 +122,7 @@ impl Config {
             (true, Sparsity::Sum) => format!("λ = {:e} (sum)", trainer.lambda),
             (true, Sparsity::Mean) => format!("λ = {:e} (mean)", trainer.lambda),
             (true, Sparsity::Batch) => format!("λ = {:e} (sum over the batch)", trainer.lambda),
-            (true, Sparsity::Pixels) => format!("λ = {:e} (mean over pixels)", trainer.lambda),
+            (true, Sparsity::Pixels) => format!("λ = {:e} (sum at 32 px)", trainer.lambda),
             (true, Sparsity::Group) => format!("λ = {:e} (group)", trainer.lambda),
         }
     }

@@ -42,9 +42,9 @@ pub trait NamedCurve: ToneCurve + fmt::Debug {
 
 /// A named tone curve of any family.
 ///
-/// It parses from its id and prints as its id: `identity`, `power n=2 beta=0.05` for [`PowerCurve`],
-/// or `clipped n=2 beta=0.05` for [`ClippedCurve`]. [`Curve::new`] wraps a family of your own; such
-/// a curve prints, but does not parse.
+/// It parses from its id and prints as its id: `identity`, `power n=2 beta=0.05` for
+/// [`PowerCurve`], or `clipped n=2 beta=0.05` for [`ClippedCurve`]. [`Curve::new`] wraps a family
+/// of your own; such a curve prints, but does not parse.
 ///
 /// With the feature `serde` a curve is stored as its id.
 ///

@@ -45,6 +45,11 @@ pub(crate) struct Request<'a> {
     pub only: Option<usize>,
 }
 
+/// The name of the folder of a variant's run.
+pub(crate) fn run_name(variant: &str, seed: u64) -> String {
+    format!("{variant}-seed{seed}")
+}
+
 /// The runs of one variant, which differ by their seed.
 pub(crate) struct Group {
     pub variant: String,
@@ -75,7 +80,7 @@ impl Request<'_> {
             seed,
             config,
             device: self.device,
-            folder: self.out.join("runs").join(format!("{}-seed{seed}", variant.name)),
+            folder: self.out.join("runs").join(run_name(&variant.name, seed)),
         };
         let variants = || self.study.variants.iter().zip(self.configs);
         (0..self.seeds).flat_map(|seed| variants().map(move |of| run(seed, of))).collect()

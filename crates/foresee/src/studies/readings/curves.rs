@@ -10,7 +10,7 @@ use foresee_perturb::{
 use super::measured::Settings;
 use super::tables::Images;
 use crate::artifacts::{ReadImage, ReadImages, ReadingPoint, curve_name};
-use crate::error::Result;
+use crate::error::{Result, input};
 use crate::progress::{Progress, Unit};
 
 /// What every reading is measured with.
@@ -45,6 +45,12 @@ impl Curves {
     ) -> Result<Self> {
         let channels = statistics.means.len();
         let counts: Vec<usize> = (0..channels).step_by(settings.step).collect();
+        if counts.len() < 2 {
+            return Err(input(format!(
+                "--step {} is not possible: the network has {channels} channels",
+                settings.step
+            )));
+        }
         let mut all = Self { counts, curves: vec![], lists: vec![] };
         let mut known = HashMap::new();
         for reading in Reading::all() {

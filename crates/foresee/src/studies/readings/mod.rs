@@ -1,8 +1,10 @@
 //! `readings`: the map of readings. On networks that a study has trained, accuracy under every
 //! cheap reading of the paper's pruning.
 
+mod analysis;
 mod curves;
 mod measured;
+mod page;
 mod shut_rows;
 mod tables;
 
@@ -26,6 +28,7 @@ use crate::session::{check_is_paper, load_model, preprocessing};
 use crate::studies::runs::{Outcome, StudyRun, make_each};
 
 pub(crate) use self::measured::Settings;
+pub(crate) use self::page::write as write_page;
 
 /// The page's title.
 pub(crate) const TITLE: &str = "Under which readings does the paper's pruning hold?";
