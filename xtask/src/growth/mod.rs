@@ -41,7 +41,8 @@ pub struct GrowthArgs {
     #[arg(long, default_value_t = 178, value_parser = clap::value_parser!(u32).range(24..=178))]
     pixels: u32,
     /// The most faces of a data set that is opened and read, drawn ones.
-    #[arg(long, default_value_t = 202_599, value_parser = clap::value_parser!(u32).range(256..=202_599))]
+    #[arg(long, default_value_t = 202_599)]
+    #[arg(value_parser = clap::value_parser!(u32).range(256..=202_599))]
     data: u32,
 }
 
