@@ -162,8 +162,9 @@ pub struct TrainConfig {
     pub decorrelate: f64,
     /// Images of a micro-batch: a step cuts its batch into such, and adds up what each comes to in
     /// one fixed order, which ranks can share ([`SharedBatch`](crate::SharedBatch)). 0 to 65,536;
-    /// at 0 the batch is one piece, as it always is on GPUs and of networks that
-    /// [cannot be shared](crate::Trainable::can_be_shared). Default 0; left out of files if it is 0.
+    /// at 0 the batch is one piece. It always is on GPUs, and for networks that
+    /// [cannot be shared](crate::Trainable::can_be_shared). Default 0; left out of files if it is
+    /// 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub micro_batch: usize,
 }

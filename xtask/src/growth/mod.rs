@@ -41,7 +41,8 @@ pub struct GrowthArgs {
     #[arg(long, default_value_t = 178, value_parser = clap::value_parser!(u32).range(24..=178))]
     pixels: u32,
     /// The most faces of a data set that is opened and read, drawn ones.
-    #[arg(long, default_value_t = 202_599, value_parser = clap::value_parser!(u32).range(256..=202_599))]
+    #[arg(long, default_value_t = 202_599)]
+    #[arg(value_parser = clap::value_parser!(u32).range(256..=202_599))]
     data: u32,
 }
 
@@ -49,10 +50,12 @@ pub fn growth(args: &GrowthArgs) -> Result<()> {
     if !(args.latency >= 0. && args.bandwidth > 0. && args.batch > 0) {
         return Err(input("--latency is 0 or more, --bandwidth and --batch are above 0"));
     }
+    // Before the steps, whose memory would hide theirs.
+    let mut faces = faces::measure(args.data as usize)?;
     let (steps, reckoned) = steps::measure(args)?;
     let micro_batch = reckoned(Size { pixels: faces::PIXELS, ..BASE });
     ensure!(micro_batch > 0., "the times of steps are too noisy to be fitted: measure again");
-    let faces = faces::measure(args.data as usize, micro_batch)?;
+    faces.iter_mut().for_each(|row| row.reckon_steps(micro_batch));
     let ranks = ranks::reckon(args, micro_batch)?;
     frame::write_csv(&args.out.join("growth.csv"), &Step::to_frame(&steps)?)?;
     frame::write_csv(&args.out.join("growth_faces.csv"), &Faces::to_frame(&faces)?)?;
@@ -88,11 +91,10 @@ fn text(steps: &[Step], faces: &[Faces], ranks: &[Ranks]) -> String {
     lines
         .push(format!("the sum of terms is off by {:.0} % at most", 100. * off.fold(0., f64::max)));
     let opened = power_law(faces.iter().map(|row| (row.faces, row.open_seconds)));
-    let memory = power_law(faces.iter().map(|row| (row.faces, row.memory_bytes as f64)));
-    lines.push(format!(
-        "a data set opens in faces^{:.2}, in memory of faces^{:.2}",
-        opened.slope, memory.slope
-    ));
+    let (x, y): (Vec<f64>, Vec<f64>) =
+        faces.iter().map(|row| (row.faces as f64, row.memory_bytes as f64)).unzip();
+    let (time, memory) = (opened.slope, Line::fit(&x, &y).slope);
+    lines.push(format!("a data set opens in faces^{time:.2}, and takes {memory:.0} bytes a face"));
     lines.push(" faces  open [s]  read one [ms]  memory [MB]  read all [h]*  steps [h]*".into());
     for row in faces {
         lines.push(format!(

@@ -1,4 +1,4 @@
-//! The batches of a training: every rank gives them the same options.
+//! The batches of a training, and the faces that it is judged on, which are every rank's.
 
 use candle_core::{Device, Tensor};
 use foresee_celeba::{Batch, BatchOptions};
@@ -6,6 +6,9 @@ use foresee_model::Position;
 
 use crate::config::Config;
 use crate::error::Result;
+
+/// Validation faces that each epoch is judged on.
+pub(crate) const VALIDATION_FACES: usize = 400;
 
 /// How many training faces make how many batches.
 #[derive(Clone, Copy)]

@@ -9,11 +9,10 @@ use foresee_celeba::{BatchOptions, Cache, CelebA, Split};
 use foresee_files::write_atomic;
 use foresee_model::{Network, Trainable, Trainer};
 
-use super::batches::{Batching, batch_options, images_and_labels};
+use super::batches::{Batching, VALIDATION_FACES, batch_options, images_and_labels};
 use super::classifier::{Asked, Classifier};
 use super::together::Together;
 use super::trainer_of_paper;
-use super::training::VALIDATION_FACES;
 use crate::error::Result;
 use crate::faces;
 use crate::ranks;

@@ -15,11 +15,11 @@ use candle_core::Device;
 use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Split};
 use foresee_model::{Metrics, ModelCard, Network, Trainer, majority_accuracy};
 
-pub(crate) use self::batches::{Batching, batch_options};
+pub(crate) use self::batches::{Batching, VALIDATION_FACES, batch_options};
 pub(crate) use self::classifier::{Answers, Asked, Classifier};
 pub(crate) use self::face_tracer::answers as face_tracer_answers;
 pub(crate) use self::follower::follow;
-pub(crate) use self::training::{MemoryNeed, VALIDATION_FACES};
+pub(crate) use self::training::MemoryNeed;
 use self::training::{Training, report_memory};
 use crate::artifacts::{Accuracy, AttributeAccuracy};
 use crate::config::{Config, SystemName};

@@ -7,7 +7,7 @@ use candle_core::Device;
 use foresee_celeba::{BatchOptions, Cache, CelebA, Split};
 use foresee_model::{Network, Predictions, Trainer};
 
-use super::batches::{Batching, batch_options, images_and_labels};
+use super::batches::{Batching, VALIDATION_FACES, batch_options, images_and_labels};
 use super::checkpoints::{self, Clock};
 use super::classifier::{Asked, Classifier};
 use super::follower;
@@ -21,9 +21,6 @@ use crate::memory::{Available, available_memory};
 use crate::progress::{Progress, Unit};
 use crate::run::Run;
 use crate::session::images_of;
-
-/// Validation faces that each epoch is judged on.
-pub(crate) const VALIDATION_FACES: usize = 400;
 
 pub(super) struct Training<'a, N: Classifier> {
     run: &'a Run,

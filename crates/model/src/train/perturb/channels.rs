@@ -8,8 +8,8 @@ use crate::config::TrainConfig;
 
 /// Leaves channels out of every other image's features, as many as are drawn, so that the heads
 /// answer from what is left: dropout of whole channels (Srivastava et al., 2014; Tompson et al.,
-/// 2015) without its rescaling, since pruning does not rescale either. In a fixed order it is nested
-/// dropout (Rippel et al., 2014).
+/// 2015) without its rescaling, since pruning does not rescale either. In a fixed order it is
+/// nested dropout (Rippel et al., 2014).
 pub(super) struct Leaver<'a> {
     channels: usize,
     /// The most channels that leave at random.
