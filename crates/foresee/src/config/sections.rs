@@ -7,7 +7,7 @@ use foresee_perturb::{Curve, Norm, ToneCurve};
 use foresee_report::{Font, Format, Palette, Preset, Style};
 use serde::{Deserialize, Serialize};
 
-use super::Config;
+use super::{Config, SystemName};
 use crate::error::{Result, input};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -123,6 +123,7 @@ impl Config {
         self.data.check()?;
         self.system.check(&self.data)?;
         self.train.check()?;
+        self.check_training()?;
         self.measure.check()?;
         between("prune.step", self.prune.step, 1, 4096)?;
         between("prune.random_seeds", self.prune.random_seeds as usize, 1, 1000)?;
@@ -130,6 +131,32 @@ impl Config {
         between("predict.resamples", self.predict.resamples, 0, 100_000)?;
         self.attribute.check()?;
         self.figures.check()
+    }
+}
+
+impl Config {
+    /// Refuses options of training that would be without effect.
+    fn check_training(&self) -> Result<()> {
+        let trainer = &self.train.trainer;
+        if self.system.name == SystemName::Paper {
+            return Ok(trainer.check_for(&self.model)?);
+        }
+        let options = [
+            ("budget", trainer.budget),
+            ("drop", trainer.drop),
+            ("drop_correlated", trainer.drop_correlated),
+            ("noise", trainer.noise),
+            ("curve", trainer.curve),
+            ("decorrelate", trainer.decorrelate),
+        ];
+        match options.iter().find(|(_, value)| *value != 0.) {
+            Some((key, value)) => Err(input(format!(
+                "train.{key} = {value} is not possible: 0 with system.name={}, which does not \
+                 know it",
+                self.system.name.id()
+            ))),
+            None => Ok(()),
+        }
     }
 }
 

@@ -162,24 +162,36 @@ pub fn attention_heads_with_curves(
     let dims = Dims::new("attention_heads_with_curves", z, weight, bias)?;
     dims.check(rows)?;
     let Some(means) = means_with_curves(z, weight, bias, rows, dims, curves, precision)? else {
+        let composed = |curve: &&dyn ToneCurve| {
+            reference::attention_heads(z, weight, bias, rows, *curve)
+        };
         // A GPU's kernels know no curve but Eq. 11: one that they do not know must not keep the
         // others from them.
-        return match curves {
-            [] => Ok(vec![]),
-            [curve] => Ok(vec![reference::attention_heads(z, weight, bias, rows, *curve)?]),
-            _ => {
-                let alone = |curve: &&dyn ToneCurve| {
-                    attention_heads_with_curves(z, weight, bias, rows, &[*curve], precision)
-                };
-                let each = curves.iter().map(alone).collect::<Result<Vec<_>>>()?;
-                Ok(each.concat())
-            }
-        };
+        let (known, unknown): (Vec<usize>, Vec<usize>) =
+            (0..curves.len()).partition(|&i| has_closed_form(curves[i], dims));
+        if known.is_empty() || unknown.is_empty() {
+            return curves.iter().map(composed).collect();
+        }
+        let of_known: Vec<&dyn ToneCurve> = known.iter().map(|&i| curves[i]).collect();
+        let pooled = attention_heads_with_curves(z, weight, bias, rows, &of_known, precision)?;
+        let mut each: Vec<(usize, Pooled)> = known.into_iter().zip(pooled).collect();
+        for i in unknown {
+            each.push((i, composed(&curves[i])?));
+        }
+        each.sort_by_key(|(i, _)| *i);
+        return Ok(each.into_iter().map(|(_, pooled)| pooled).collect());
     };
     let part = |i: usize, j: usize| {
         means.narrow(2, i, 1)?.narrow(3, j, 1)?.squeeze(3)?.squeeze(2)?.contiguous()
     };
     (0..curves.len()).map(|i| Ok(Pooled { features: part(i, 0)?, masks: part(i, 1)? })).collect()
+}
+
+/// Whether a curve is one of Eq. 11 on every mask.
+fn has_closed_form(curve: &dyn ToneCurve, dims: Dims) -> bool {
+    let of_attribute =
+        |k: usize| (0..dims.channels).all(|c| curve.closed_form(k, c).is_some());
+    (0..dims.attributes).all(of_attribute)
 }
 
 /// The masks of the chosen attributes, [B, A, C, H, W]; 0 for rows that are left out. Not

@@ -1,6 +1,6 @@
 //! Which variant of a study is the network of another without masks, trained alike.
 
-use foresee_model::Sparsity;
+use foresee_model::TrainConfig;
 
 use super::Group;
 use crate::config::{Config, Data, Model, Train};
@@ -20,8 +20,8 @@ pub(super) fn without_masks<'a>(group: &Group, others: &'a [Group]) -> Option<&'
     })
 }
 
-/// Whether two runs are of the same faces, trained with the same settings once masks and their
-/// are set aside, and judged on the same images.
+/// Whether two runs are of the same faces, trained with the same settings once masks and what only
+/// they are given are set aside, and judged on the same images.
 fn trained_alike(a: &Manifest, b: &Manifest) -> bool {
     (&a.data.sha256, &a.device) == (&b.data.sha256, &b.device)
         && training(&a.config) == training(&b.config)
@@ -38,8 +38,12 @@ fn training(config: &Config) -> (Data, Model, Train) {
         ..config.model.clone()
     };
     let mut train = config.train.clone();
+    let reference = TrainConfig::default();
     train.trainer.lambda = 0.;
-    train.trainer.sparsity = Sparsity::Sum;
+    train.trainer.sparsity = reference.sparsity;
+    train.trainer.sleep = reference.sleep;
+    train.trainer.budget = reference.budget;
+    train.trainer.curve = reference.curve;
     (config.data.clone(), model, train)
 }
 
@@ -55,7 +59,13 @@ mod tests {
 
     #[test]
     fn only_masks_and_their_weight_are_set_aside() -> Result<()> {
-        let masked = settings(&["train.lambda=1e-5", "model.mask_kernel=3"])?;
+        let masked = settings(&[
+            "train.lambda=1e-5",
+            "model.mask_kernel=3",
+            "train.sleep=0",
+            "train.budget=0.1",
+            "train.curve=0.1",
+        ])?;
         assert_eq!(masked, settings(&["model.attention=false"])?);
         for other in [
             "train.weight_decay=0",

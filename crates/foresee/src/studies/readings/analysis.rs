@@ -28,6 +28,22 @@ pub(super) struct Training<'a> {
     tables: Vec<Tables>,
 }
 
+impl Training<'_> {
+    /// Whether it matters which channels go: half of them in random order cost the least gain that
+    /// counts. Where they do not, as in a network that has learned nothing, every order is as good,
+    /// and its small spread over seeds says nothing of other trainings.
+    fn selects(&self) -> bool {
+        let lost = |table: &Tables| {
+            let half = self.runs[0].manifest.config.model.channels / 2;
+            let counts = table.counts();
+            let near = counts.into_iter().min_by_key(|count| count.abs_diff(half)).unwrap_or(0);
+            let chance = |pruned| table.at(Reading::Random, Takeover::Nothing, pruned);
+            chance(0) - chance(near)
+        };
+        mean(&self.tables.iter().map(lost).collect::<Vec<_>>()) >= MARGIN
+    }
+}
+
 /// What was measured of a run.
 struct Tables {
     points: Vec<ReadingPoint>,
@@ -147,7 +163,13 @@ pub(super) fn rows(trainings: &[Training]) -> Result<Vec<ReadingRow>> {
     }
     let compare = |&(training, way): &(usize, Way)| compare(trainings, training, way);
     let compared = pairs.par_iter().map(compare).collect::<Result<Vec<_>>>()?;
-    let p: Vec<f64> = compared.iter().map(|own| p_value(own, &compared)).collect();
+    let selects: Vec<bool> = trainings.iter().map(Training::selects).collect();
+    let tested: Vec<&Compared> = compared.iter().filter(|own| selects[own.training]).collect();
+    let p_value = |own: &Compared| match selects[own.training] {
+        true => p_value(own, &tested),
+        false => f64::NAN,
+    };
+    let p: Vec<f64> = compared.iter().map(p_value).collect();
     let corrected = holm(&p);
     let row = |((own, p), corrected)| row(trainings, own, p, corrected);
     Ok(compared.iter().zip(p).zip(corrected).map(row).collect())
@@ -183,7 +205,7 @@ fn compare(trainings: &[Training], training: usize, way: Way) -> Result<Compared
 /// The p-value of a gain over chance with the same takeover. Its spread over seeds is taken to be
 /// that of the reading in all trainings: two degrees of freedom reject nothing after a correction
 /// for hundreds of tests. NaN if no training has a second seed.
-fn p_value(own: &Compared, all: &[Compared]) -> f64 {
+fn p_value(own: &Compared, all: &[&Compared]) -> f64 {
     if own.way.0 == Reading::Random {
         return f64::NAN;
     }

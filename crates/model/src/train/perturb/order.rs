@@ -130,6 +130,8 @@ mod tests {
         order.channels = vec![];
         order.restore().unwrap();
         assert_eq!(order.channels(), [2, 0, 1]);
+        order.order.set(&Tensor::new(&[0f32, 0., 1.], &Device::Cpu).unwrap()).unwrap();
+        assert!(matches!(order.restore(), Err(Error::Order)));
         // A second look weighs more than the first.
         assert!((order.sums.to_vec1::<f32>().unwrap()[12] - 5.7).abs() < 1e-5);
     }
