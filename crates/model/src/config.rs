@@ -85,9 +85,9 @@ pub enum Sparsity {
     /// batch: 1024 times the sum over K and C of the means over H and W. λ then means the same for
     /// images of any size.
     Pixels,
-    /// Σ over K and C of H·W·√(mean of the mask + 1e-4), averaged over the batch. The root presses a mask
-    /// the more, the less it is open, so that an attribute keeps few channels and these wide open.
-    /// It is the group bridge of Huang et al. (2009) with the pixels of a mask as a group.
+    /// Σ over K and C of H·W·√(mean of the mask + 1e-4), averaged over the batch. The root presses
+    /// a mask the more, the less it is open, so that an attribute keeps few channels and these wide
+    /// open. It is the group bridge of Huang et al. (2009) with the pixels of a mask as a group.
     Group,
 }
 

@@ -162,9 +162,8 @@ pub fn attention_heads_with_curves(
     let dims = Dims::new("attention_heads_with_curves", z, weight, bias)?;
     dims.check(rows)?;
     let Some(means) = means_with_curves(z, weight, bias, rows, dims, curves, precision)? else {
-        let composed = |curve: &&dyn ToneCurve| {
-            reference::attention_heads(z, weight, bias, rows, *curve)
-        };
+        let composed =
+            |curve: &&dyn ToneCurve| reference::attention_heads(z, weight, bias, rows, *curve);
         // A GPU's kernels know no curve but Eq. 11: one that they do not know must not keep the
         // others from them.
         let (known, unknown): (Vec<usize>, Vec<usize>) =
@@ -189,8 +188,7 @@ pub fn attention_heads_with_curves(
 
 /// Whether a curve is one of Eq. 11 on every mask.
 fn has_closed_form(curve: &dyn ToneCurve, dims: Dims) -> bool {
-    let of_attribute =
-        |k: usize| (0..dims.channels).all(|c| curve.closed_form(k, c).is_some());
+    let of_attribute = |k: usize| (0..dims.channels).all(|c| curve.closed_form(k, c).is_some());
     (0..dims.attributes).all(of_attribute)
 }
 

@@ -67,7 +67,7 @@ impl Trainable for Network {
         let images = batch.images.dim(0)?;
         let channels = self.config().channels;
         let perturbation =
-            Perturbation::draw(config, state, step, 0..images, batch.images, channels)?;
+            Perturbation::draw(config, state.source(), step, 0..images, batch.images, channels)?;
         let noisy = perturbation.images(batch.images)?;
         let z = self.extractor().forward_train_channels_last(&noisy)?;
         let whole = |_: &[usize], mut parts: Vec<Tensor>| Ok(parts.swap_remove(0));
@@ -131,8 +131,8 @@ mod tests {
         weights: Option<&[f32]>,
     ) -> Result<(Loss, GradStore)> {
         let channels = trainer.network.config().channels;
-        let (config, state) = (&trainer.config, &trainer.state);
-        let perturbation = Perturbation::draw(config, state, 0, 0..3, images, channels)?;
+        let (config, source) = (&trainer.config, trainer.state.source());
+        let perturbation = Perturbation::draw(config, source, 0, 0..3, images, channels)?;
         let images = &perturbation.images(images)?;
         let full = trainer.network.extractor().forward_train_channels_last(images)?;
         let z = perturbation.features(&full)?;
@@ -244,8 +244,8 @@ mod tests {
             let batch = Batch { images: &z, labels, weights: None };
             let loss = loss_of_part(&batch, 1, &trainer.config);
             let config = TrainConfig::default();
-            let state = &trainer.state;
-            let perturbation = Perturbation::draw(&config, state, 0, 0..1, &z, 4).unwrap();
+            let source = trainer.state.source();
+            let perturbation = Perturbation::draw(&config, source, 0, 0..1, &z, 4).unwrap();
             pool_with_gradients(&heads, None, &z, &perturbation, &loss).unwrap().is_some()
         };
         let labels = Tensor::zeros((1, 2), DType::F32, &Device::Cpu).unwrap();

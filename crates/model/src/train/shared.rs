@@ -67,8 +67,8 @@ pub(super) fn pass(
     let (_, _, h, w) = batch.images.dims4()?;
     let micro_batches = shared.own_rows();
     let channels = network.config().channels;
-    let numbers = shared.images();
-    let perturbation = Perturbation::draw(config, state, step, numbers, batch.images, channels)?;
+    let (source, numbers) = (state.source(), shared.images());
+    let perturbation = Perturbation::draw(config, source, step, numbers, batch.images, channels)?;
     let noisy = perturbation.images(batch.images)?;
     let images = micro_batches.iter().map(|rows| rows_of(&noisy, rows));
     let images = images.collect::<Result<Vec<_>>>()?;

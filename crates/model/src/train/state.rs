@@ -2,7 +2,7 @@
 
 use candle_core::{Tensor, Var};
 
-use super::perturb::{Key, Perturbation, SemanticOrder};
+use super::perturb::{Key, Perturbation, SemanticOrder, Source};
 use super::sleep::Sleep;
 use crate::config::TrainConfig;
 use crate::error::Result;
@@ -85,13 +85,11 @@ impl State {
         Ok(Some(sleep.rows().count()))
     }
 
-    /// The order of semantic pruning, if channels are left out in it.
-    pub(super) fn order(&self) -> Option<&[usize]> {
-        self.order.as_ref().map(SemanticOrder::channels)
-    }
-
     /// What the draws of the steps depend on.
-    pub(super) fn key(&self) -> u64 {
-        self.key.as_ref().map_or(0, Key::value)
+    pub(super) fn source(&self) -> Source<'_> {
+        Source {
+            key: self.key.as_ref().map_or(0, Key::value),
+            order: self.order.as_ref().map(SemanticOrder::channels),
+        }
     }
 }

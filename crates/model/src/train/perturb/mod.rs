@@ -15,13 +15,21 @@ use self::channels::Leaver;
 pub(super) use self::key::Key;
 use self::noise::Noise;
 pub(super) use self::order::SemanticOrder;
-use super::state::State;
 use crate::config::TrainConfig;
 use crate::error::Result;
 
 /// The high bits of the streams' numbers, which keep these draws apart from those of other
 /// purposes.
 const PURPOSE: u64 = 8 << 48;
+
+/// What draws depend on besides the step and the image.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    /// Of [`Key::value`].
+    pub key: u64,
+    /// The order of semantic pruning, if channels are left out in it.
+    pub order: Option<&'a [usize]>,
+}
 
 /// What happens to each of some images in a step. It is drawn from a key, the number of the step
 /// and that of the image in the batch alone.
@@ -38,18 +46,18 @@ impl Perturbation {
     /// Of the images of a batch with these numbers, on a network of so many channels.
     pub fn draw(
         config: &TrainConfig,
-        state: &State,
+        source: Source,
         step: usize,
         numbers: Range<usize>,
         images: &Tensor,
         channels: usize,
     ) -> Result<Self> {
-        let leaver = Leaver::new(config, state.order(), channels);
+        let leaver = Leaver::new(config, source.order, channels);
         let noise = Noise::new(config);
         let (mut keep, mut added, mut betas) = (vec![], vec![], vec![]);
         let pixels = images.dims()[1..].iter().product();
         for number in numbers {
-            let mut rng = ChaCha8Rng::seed_from_u64(state.key().wrapping_add(step as u64));
+            let mut rng = ChaCha8Rng::seed_from_u64(source.key.wrapping_add(step as u64));
             rng.set_stream(PURPOSE | number as u64);
             if let Some(leaver) = &leaver {
                 keep.extend(leaver.draw(&mut rng));
