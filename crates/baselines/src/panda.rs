@@ -11,9 +11,10 @@
 //! face, so the parts are fixed rectangles ([`Part`]): about the mean landmarks of the training
 //! faces if they are known, else where the alignment puts them. Each is cut out and resized; then a
 //! network for each part, of four stages (a 5×5 convolution, then 3×3, each with a batch norm, a
-//! ReLU and the maximum of 2×2 pixels) and a fully connected layer. Each has answers of its own, and all are trained by the sum of their binary
-//! cross entropies. The part networks are the groups of grouped convolutions: no part sees another.
-//! On the joined features linear support vector machines are trained when the networks are
+//! ReLU and the maximum of 2×2 pixels) and a fully connected layer. Each has answers of its own,
+//! and all are trained by the sum of their binary cross entropies. The part networks are the groups
+//! of grouped convolutions: no part sees another. On the joined features linear support vector
+//! machines are trained when the networks are
 //! ([`Baseline::fit_machines`](crate::Baseline::fit_machines)).
 //!
 //! Where they differ: the parts are eight rectangles of a face in place of poselets of a person,

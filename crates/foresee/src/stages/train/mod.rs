@@ -18,7 +18,6 @@ use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Split};
 use foresee_model::{Metrics, ModelCard, Network, Trainer, majority_accuracy};
 
 pub(crate) use self::batches::{Batching, batch_options};
-use self::checkpoints::Clock;
 pub(crate) use self::classifier::{Answers, Asked, Classifier};
 pub(crate) use self::face_tracer::answers as face_tracer_answers;
 pub(crate) use self::follower::follow;
@@ -56,7 +55,7 @@ fn paper(run: &mut Run, session: &Session) -> Result<()> {
         let train = faces::first(data.split(Split::Train)?, config.train.limit);
         let test = data.split(Split::Test)?;
         let fresh = |batches| trainer_of_paper(&config, seed, &session.device, batches);
-        let clock = Clock::start(run);
+        let clock = checkpoints::Clock::start(run);
         let mut training = Training::start(run, data, &train, &session.device, clock, &fresh)?;
         let Batching { images, .. } = Batching::new(&config, train.len());
         report_memory(training.network(), images, config.data.image_size, &session.device);
