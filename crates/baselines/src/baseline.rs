@@ -160,6 +160,23 @@ impl Baseline {
         self.weights.iter().map(|weight| (weight.name.clone(), &weight.var)).collect()
     }
 
+    /// Takes over the tensors of another network that this one has too, by name and shape: from a
+    /// network that learned something else, all but its answers. Gives back how many these are.
+    ///
+    /// # Errors
+    /// If candle fails.
+    pub fn take_over(&self, other: &Self) -> Result<usize> {
+        let mut taken = 0;
+        for weight in &self.weights {
+            let same = |of: &&Weight| of.name == weight.name && of.var.dims() == weight.var.dims();
+            if let Some(found) = other.weights.iter().find(same) {
+                weight.var.set(&found.var.as_detached_tensor())?;
+                taken += 1;
+            }
+        }
+        Ok(taken)
+    }
+
     /// The tensors that training changes by gradient, by name: all but the running moments.
     pub fn trainable(&self) -> Vec<(String, &Var)> {
         let is_trained = |(name, _): &(String, &Var)| !name.contains("running_");

@@ -2,6 +2,7 @@
 
 mod abn;
 mod aligned;
+mod anet;
 mod baseline;
 mod draw;
 mod error;
@@ -12,6 +13,7 @@ mod machines;
 mod mixed_objective;
 mod moon;
 mod panda;
+mod parts;
 mod resnet;
 mod svm;
 mod system;
@@ -19,6 +21,7 @@ mod training;
 mod weights;
 
 pub use abn::{ATTENTION, AbnConfig, Maps};
+pub use anet::AnetConfig;
 pub use baseline::Baseline;
 pub use error::{Error, Result};
 pub use face_tracer::{
@@ -28,6 +31,7 @@ pub use face_tracer::{
 pub use lnets_anet::{FACE_WINDOW, HEAD_WINDOW, LnetsAnetConfig};
 pub use mixed_objective::{class_weights, mixed_objective};
 pub use moon::MoonConfig;
-pub use panda::{PandaConfig, Part};
+pub use panda::PandaConfig;
+pub use parts::{ALIGNED_LANDMARKS, Part};
 pub use resnet::{Depth, ResNetConfig, Stem};
 pub use system::System;

@@ -20,12 +20,15 @@
 //! vector machines are trained when the networks are
 //! ([`Baseline::fit_machines`](crate::Baseline::fit_machines)).
 //!
-//! Where they differ: nothing is pretrained. Identities are not learned from; an ANet that was
-//! trained on them elsewhere can be given
-//! ([`Baseline::load_torchvision`](crate::Baseline::load_torchvision)). The paper's images are
-//! those of the wild, ours CelebA's aligned ones, where there is little to find. The paper searches
-//! for windows and averages the features of several; here is one window of one size. Widths and
-//! sizes are settings, for small images; batch norms stand in the place of pretraining.
+//! ANet can first learn to tell people ([`AnetConfig`](crate::AnetConfig)), and one that was
+//! trained elsewhere can be given
+//! ([`Baseline::load_torchvision`](crate::Baseline::load_torchvision)).
+//!
+//! Where they differ: the LNets are not pretrained, nor is ANet where no identities are known. The
+//! paper's images are those of the wild, ours CelebA's aligned ones, where there is little to find.
+//! The paper searches for windows and averages the features of several; here is one window of one
+//! size. Widths and sizes are settings, for small images; batch norms stand in the place of
+//! pretraining.
 
 use candle_core::Device;
 use foresee_graph::{Binary, Graph, Op, PadMode, Reduce, Reduction, Unary, ValueId};
@@ -205,8 +208,16 @@ impl LnetsAnetConfig {
         layers.relu(name, weight)
     }
 
+    /// What the images show where the face window lies if both windows are in the middle:
+    /// [B, 3, face_size, face_size].
+    pub(crate) fn middle(&self, layers: &mut Layers, images: ValueId) -> Result<ValueId> {
+        let share = HEAD * FACE;
+        let start = layers.constant("anet.window.start", 0.5 * (1. - share))?;
+        self.cut(layers, FACE_WINDOW, images, &Place { share, starts: Some([start; 2]) })
+    }
+
     /// The features [B, hidden] of a face window.
-    fn anet(&self, layers: &mut Layers, x: ValueId) -> Result<ValueId> {
+    pub(crate) fn anet(&self, layers: &mut Layers, x: ValueId) -> Result<ValueId> {
         let width = self.width;
         let x = layers.conv_norm("anet.c1", x, Conv::new(3, width / 2, 5))?;
         let x = layers.max_pool("anet.p1", x, 2, 2)?;
@@ -228,8 +239,8 @@ impl LnetsAnetConfig {
 struct Place {
     /// Of the image's sides.
     share: f32,
-    /// Where its rows and columns begin, [B, 1, 1, 1] each, in shares of the image's sides; none if
-    /// it is the image.
+    /// Where its rows and columns begin, [B, 1, 1, 1] each or a number, in shares of the image's
+    /// sides; none if it is the image.
     starts: Option<[ValueId; 2]>,
 }
 

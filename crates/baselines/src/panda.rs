@@ -7,15 +7,18 @@
 //! joined, and a linear support vector machine answers for each attribute. Liu et al. cut the parts
 //! of a face where its landmarks are (PANDA-l).
 //!
-//! What we do: CelebA's images are aligned by their landmarks, so the parts are fixed rectangles
-//! ([`Part`]). Each is cut out and resized; then a network for each part, of four stages (a 5×5
-//! convolution, then 3×3, each with a batch norm, a ReLU and the maximum of 2×2 pixels) and a fully
-//! connected layer. Each has answers of its own, and all are trained by the sum of their binary
-//! cross entropies. The part networks are the groups of grouped convolutions: no part sees another.
-//! On the joined features linear support vector machines are trained when the networks are
+//! What we do: CelebA's images are aligned by their landmarks, which then hardly move from face to
+//! face, so the parts are fixed rectangles ([`Part`]): about the mean landmarks of the training
+//! faces if they are known, else where the alignment puts them. Each is cut out and resized; then a
+//! network for each part, of four stages (a 5×5 convolution, then 3×3, each with a batch norm, a
+//! ReLU and the maximum of 2×2 pixels) and a fully connected layer. Each has answers of its own,
+//! and all are trained by the sum of their binary cross entropies. The part networks are the groups
+//! of grouped convolutions: no part sees another. On the joined features linear support vector
+//! machines are trained when the networks are
 //! ([`Baseline::fit_machines`](crate::Baseline::fit_machines)).
 //!
-//! Where they differ: the parts are eight rectangles of a face in place of poselets of a person.
+//! Where they differ: the parts are eight rectangles of a face in place of poselets of a person,
+//! and are the same for all faces, which needs no landmarks of a face that is judged.
 //! Widths and sizes are settings, for small images. The normalisation is a batch norm before each
 //! ReLU, also of the features, of which many would otherwise be 0 for all faces. Until the machines
 //! are trained, their weights are a linear layer's, which learns beside the networks without
@@ -26,102 +29,10 @@ use foresee_graph::{Graph, Op, ValueId};
 use foresee_model::Crop;
 use serde::{Deserialize, Serialize};
 
-use crate::aligned::{COLUMNS, rows};
 use crate::error::{Result, check};
 use crate::layers::{Built, Conv, Layers};
+use crate::parts::{ALIGNED_LANDMARKS, Part};
 use crate::resnet::ATTRIBUTES;
-
-/// A part of the face that has a network of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// All that the image shows.
-    Whole,
-    /// Hair and forehead.
-    Hair,
-    /// Both eyes with their brows.
-    Eyes,
-    /// The nose.
-    Nose,
-    /// Mouth and chin.
-    Mouth,
-    /// The left half of the image's face.
-    Left,
-    /// Its right half.
-    Right,
-    /// From the mouth down.
-    Neck,
-}
-
-impl Part {
-    /// All parts.
-    pub const ALL: [Self; 8] = [
-        Self::Whole,
-        Self::Hair,
-        Self::Eyes,
-        Self::Nose,
-        Self::Mouth,
-        Self::Left,
-        Self::Right,
-        Self::Neck,
-    ];
-
-    /// A short name.
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::Whole => "whole",
-            Self::Hair => "hair",
-            Self::Eyes => "eyes",
-            Self::Nose => "nose",
-            Self::Mouth => "mouth",
-            Self::Left => "left",
-            Self::Right => "right",
-            Self::Neck => "neck",
-        }
-    }
-
-    /// Left, right, top and bottom in the pixels of CelebA's aligned images, 178 by 218, in which
-    /// the eyes lie about (69, 111) and (108, 111) and the corners of the mouth about (73, 152) and
-    /// (105, 152).
-    fn corners(self) -> [usize; 4] {
-        match self {
-            Self::Whole => [0, 178, 0, 218],
-            Self::Hair => [19, 159, 10, 110],
-            Self::Eyes => [49, 129, 86, 131],
-            Self::Nose => [64, 114, 96, 146],
-            Self::Mouth => [57, 121, 130, 190],
-            Self::Left => [14, 94, 50, 190],
-            Self::Right => [84, 164, 50, 190],
-            Self::Neck => [19, 159, 140, 218],
-        }
-    }
-
-    /// Left, right, top and bottom in the pixels of square images of this height and width, which
-    /// show this crop: the smallest rectangle that holds the part, as far as it is seen.
-    ///
-    /// ```
-    /// use foresee_baselines::Part;
-    /// use foresee_model::Crop;
-    ///
-    /// // Columns 64 to 114 of 178, and rows 96 to 146 of the rows 20 to 198.
-    /// assert_eq!(Part::Nose.pixels(Crop::Square, 178), [64, 114, 76, 126]);
-    /// assert_eq!(Part::Whole.pixels(Crop::Square, 64), [0, 64, 0, 64]);
-    /// assert_eq!(Part::Nose.pixels(Crop::Square, 89), [32, 57, 38, 63]);
-    /// ```
-    pub fn pixels(self, crop: Crop, size: usize) -> [usize; 4] {
-        // In whole numbers: a rounded share could reach into the next pixel.
-        let (from, to) = rows(crop);
-        let (from, shown) = (from as usize, (to - from) as usize);
-        let [left, right, top, bottom] = self.corners();
-        let row = |y: usize| (y.max(from) - from).min(shown) * size;
-        let columns = COLUMNS as usize;
-        [
-            left * size / columns,
-            (right * size).div_ceil(columns),
-            row(top) / shown,
-            row(bottom).div_ceil(shown),
-        ]
-    }
-}
 
 /// How many parts there are.
 const PARTS: usize = Part::ALL.len();
@@ -144,7 +55,7 @@ const HALVED: usize = 1 << KERNELS.len();
 /// assert_eq!((outputs[0].dims(), outputs[1].dims()), (&[1, 40][..], &[1, 320][..]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PandaConfig {
     /// K, the number of answers, 1 to 4096. Default 40.
@@ -153,6 +64,9 @@ pub struct PandaConfig {
     pub image_size: usize,
     /// Which part of CelebA's aligned images they show. Default [`Crop::Square`].
     pub crop: Crop,
+    /// Where landmarks lie on average, as [`ALIGNED_LANDMARKS`] are, which `None` means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub landmarks: Option<[[f32; 2]; 5]>,
     /// Height and width that a part is resized to, a multiple of 16 up to 256. Default 32.
     pub part_size: usize,
     /// Channels of each convolution of a part, 8 to 1024. With fewer than there are parts, whole
@@ -168,6 +82,7 @@ impl Default for PandaConfig {
             attributes: 40,
             image_size: 64,
             crop: Crop::Square,
+            landmarks: None,
             part_size: 32,
             width: 64,
             hidden: 128,
@@ -195,7 +110,21 @@ impl PandaConfig {
         check("part_size", part_size, is_possible, "a multiple of 16 up to 256")?;
         check("width", width, (PARTS..=1024).contains(&width), "a number from 8 to 1024")?;
         let is_possible = (PARTS..=4096).contains(&hidden);
-        check("hidden", hidden, is_possible, "a number from 8 to 4096")
+        check("hidden", hidden, is_possible, "a number from 8 to 4096")?;
+        for (part, [left, right, top, bottom]) in self.parts() {
+            let key = format!("the part {}", part.id());
+            let shown = left < right && top < bottom;
+            let expected = "landmarks of CelebA's aligned images, 178 by 218 pixels";
+            check("landmarks", key, shown, expected)?;
+        }
+        Ok(())
+    }
+
+    /// Each part: left, right, top and bottom in pixels of the images, the right column and the
+    /// bottom row not included.
+    pub fn parts(&self) -> [(Part, [usize; 4]); 8] {
+        let landmarks = self.landmarks.as_ref().unwrap_or(&ALIGNED_LANDMARKS);
+        Part::ALL.map(|part| (part, part.pixels(landmarks, self.crop, self.image_size)))
     }
 
     pub(crate) fn build(&self, seed: u64, device: &Device) -> Result<Built> {
@@ -203,8 +132,8 @@ impl PandaConfig {
         let mut layers = Layers::new(seed, device);
         let images = layers.images([Some(self.image_size); 2])?;
         let mut parts = vec![];
-        for part in Part::ALL {
-            parts.push(self.part(&mut layers, part, images)?);
+        for (part, corners) in self.parts() {
+            parts.push(self.part(&mut layers, (part, corners), images)?);
         }
         let x = layers.add("parts", Op::Concat { axis: 1 }, &parts)?;
         let features = self.networks(&mut layers, x)?;
@@ -218,9 +147,13 @@ impl PandaConfig {
     }
 
     /// A part, cut out and resized: [B, 3, part_size, part_size].
-    fn part(&self, layers: &mut Layers, part: Part, images: ValueId) -> Result<ValueId> {
+    fn part(
+        &self,
+        layers: &mut Layers,
+        (part, [left, right, top, bottom]): (Part, [usize; 4]),
+        images: ValueId,
+    ) -> Result<ValueId> {
         let id = part.id();
-        let [left, right, top, bottom] = part.pixels(self.crop, self.image_size);
         let name = |of: &str| format!("part.{id}.{of}");
         let starts = layers.integers(&name("starts"), &[top as i64, left as i64])?;
         let ends = layers.integers(&name("ends"), &[bottom as i64, right as i64])?;

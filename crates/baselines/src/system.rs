@@ -5,6 +5,7 @@ use foresee_model::{Batch, Loss, weighted_bce_with_logits};
 use serde::{Deserialize, Serialize};
 
 use crate::abn::AbnConfig;
+use crate::anet::{AnetConfig, softmax_cross_entropy};
 use crate::error::Result;
 use crate::layers::Built;
 use crate::lnets_anet::LnetsAnetConfig;
@@ -28,6 +29,8 @@ pub enum System {
     /// LNets+ANet: networks that find the face, and one that sees it.
     #[serde(rename = "lnets-anet")]
     LnetsAnet(LnetsAnetConfig),
+    /// ANet alone, which tells people.
+    Anet(AnetConfig),
 }
 
 impl System {
@@ -41,6 +44,7 @@ impl System {
             Self::Moon(_) => "MOON".into(),
             Self::Panda(_) => "PANDA-l".into(),
             Self::LnetsAnet(_) => "LNets+ANet".into(),
+            Self::Anet(_) => "ANet on identities".into(),
         }
     }
 
@@ -52,6 +56,7 @@ impl System {
             Self::Moon(config) => config.attributes,
             Self::Panda(config) => config.attributes,
             Self::LnetsAnet(config) => config.attributes,
+            Self::Anet(config) => config.people,
         }
     }
 
@@ -66,6 +71,7 @@ impl System {
             Self::Moon(config) => config.check(),
             Self::Panda(config) => config.check(),
             Self::LnetsAnet(config) => config.check(),
+            Self::Anet(config) => config.check(),
         }
     }
 
@@ -76,6 +82,7 @@ impl System {
             Self::Moon(config) => config.build(seed, device),
             Self::Panda(config) => config.build(seed, device),
             Self::LnetsAnet(config) => config.build(seed, device),
+            Self::Anet(config) => config.build(seed, device),
         }
     }
 
@@ -98,6 +105,9 @@ impl System {
                 let sparsity = entropy(&Tensor::cat(&outputs[1..], 1)?)?;
                 Loss { total: (&classification + &sparsity)?, classification, sparsity }
             }
+            Self::Anet(_) => {
+                Loss::of_classification(softmax_cross_entropy(&outputs[0], labels, weights)?)?
+            }
             Self::Moon(MoonConfig { class_weights, .. }) => Loss::of_classification(
                 mixed_objective(&outputs[0], labels, class_weights, weights)?,
             )?,
@@ -108,7 +118,11 @@ impl System {
     pub(crate) fn mask<'a>(&self, outputs: &'a [Tensor]) -> Option<&'a Tensor> {
         match self {
             Self::Abn(_) => outputs.get(2),
-            Self::ResNet(_) | Self::Moon(_) | Self::Panda(_) | Self::LnetsAnet(_) => None,
+            Self::ResNet(_)
+            | Self::Moon(_)
+            | Self::Panda(_)
+            | Self::LnetsAnet(_)
+            | Self::Anet(_) => None,
         }
     }
 
@@ -130,6 +144,7 @@ impl System {
             Self::Panda(_) => &["svm.", "heads."],
             // A file can be of an ANet alone, such as one that was trained on identities.
             Self::LnetsAnet(_) => &["svm.", "anet.head.", "lnet_o.", "lnet_s."],
+            Self::Anet(_) => &["people."],
         };
         prefixes.iter().any(|prefix| tensor.starts_with(prefix))
     }

@@ -4,7 +4,8 @@ mod small;
 
 use candle_core::{Device, Tensor};
 use foresee_baselines::{
-    Baseline, FACE_WINDOW, HEAD_WINDOW, LnetsAnetConfig, Part, ResNetConfig, System,
+    ALIGNED_LANDMARKS, Baseline, FACE_WINDOW, HEAD_WINDOW, LnetsAnetConfig, Part, ResNetConfig,
+    System,
 };
 use foresee_graph::Graph;
 use foresee_model::{Batch, Crop, TrainConfig, Trainable};
@@ -100,14 +101,14 @@ fn no_gradient_flows_from_the_machines_into_the_features() -> AnyResult {
 #[test]
 fn parts_lie_where_their_corners_say() -> AnyResult {
     // Rows 20 to 198 are seen, 178 of them: a pixel is 178/32 = 5.5625 of CelebA's.
-    assert_eq!(Part::Eyes.pixels(Crop::Square, SIZE), [8, 24, 11, 20]);
+    assert_eq!(Part::Eyes.pixels(&ALIGNED_LANDMARKS, Crop::Square, SIZE), [8, 24, 11, 20]);
     // All 218 rows are: 218/32 = 6.8125.
-    assert_eq!(Part::Eyes.pixels(Crop::Whole, SIZE), [8, 24, 12, 20]);
-    assert_eq!(Part::Neck.pixels(Crop::Square, SIZE), [3, 29, 21, 32]);
+    assert_eq!(Part::Eyes.pixels(&ALIGNED_LANDMARKS, Crop::Whole, SIZE), [8, 24, 12, 20]);
+    assert_eq!(Part::Neck.pixels(&ALIGNED_LANDMARKS, Crop::Square, SIZE), [3, 29, 21, 32]);
     for part in Part::ALL {
         for crop in Crop::ALL {
             for size in [16, 64, 178, 1024] {
-                let [left, right, top, bottom] = part.pixels(crop, size);
+                let [left, right, top, bottom] = part.pixels(&ALIGNED_LANDMARKS, crop, size);
                 assert!(left + 1 < right && right <= size, "{part:?}, {size}");
                 assert!(top + 1 < bottom && bottom <= size, "{part:?}, {size}");
             }

@@ -141,6 +141,7 @@ fn networks_of_parts() -> AnyResult {
         attributes: 3,
         image_size: 32,
         crop: Crop::Whole,
+        landmarks: None,
         part_size: 16,
         width: 8,
         hidden: 8,

@@ -4,7 +4,7 @@ mod small;
 
 use candle_core::{DType, Device, Tensor};
 use foresee_baselines::{
-    AbnConfig, Baseline, Depth, LnetsAnetConfig, Maps, MoonConfig, ResNetConfig, System,
+    AbnConfig, AnetConfig, Baseline, Depth, LnetsAnetConfig, Maps, MoonConfig, ResNetConfig, System,
 };
 use foresee_model::{Batch, Error, TrainConfig, Trainable, Trainer};
 
@@ -24,7 +24,7 @@ fn moon() -> MoonConfig {
 }
 
 /// The systems, in small.
-fn systems() -> [System; 6] {
+fn systems() -> [System; 7] {
     let abn = |maps| AbnConfig { resnet: resnet(), maps, residual: true };
     [
         System::ResNet(resnet()),
@@ -33,6 +33,7 @@ fn systems() -> [System; 6] {
         System::Moon(moon()),
         System::Panda(panda(3)),
         System::LnetsAnet(lnets_anet()),
+        System::Anet(AnetConfig { lnets_anet: lnets_anet(), people: 3 }),
     ]
 }
 

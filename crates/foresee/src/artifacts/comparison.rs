@@ -70,6 +70,50 @@ impl Row for ChosenFeature {
 }
 
 record! {
+    /// Where a part of PANDA-l's lies in the images that the network sees.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct PartPlace {
+        /// Its name.
+        pub part: String,
+        /// Its first column.
+        pub left: usize,
+        /// The column behind its last one.
+        pub right: usize,
+        /// Its first row.
+        pub top: usize,
+        /// The row behind its last one.
+        pub bottom: usize,
+        /// What says where it lies: `landmarks` of the training faces, or the `alignment` of all.
+        pub placed_by: String,
+    }
+}
+
+impl Row for PartPlace {
+    const PATH: &'static str = "data/parts.csv";
+}
+
+record! {
+    /// How well ANet tells people before it learns attributes.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct LearnedPeople {
+        /// People that it learned to tell.
+        pub people: usize,
+        /// Training images of them.
+        pub images: usize,
+        /// Those of them that it was asked about, as they are.
+        pub asked: usize,
+        /// The share of these that it answers right.
+        pub accuracy: f64,
+        /// The share of the images that the person with most images has.
+        pub most_frequent: f64,
+    }
+}
+
+impl Row for LearnedPeople {
+    const PATH: &'static str = "data/learned_people.csv";
+}
+
+record! {
     /// A system over all its seeds.
     #[derive(Debug, Clone, PartialEq)]
     pub struct SystemRow {

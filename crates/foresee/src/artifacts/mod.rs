@@ -32,7 +32,8 @@ pub use self::attribution::{
 pub use self::channels::{Channel, ChannelCorrelation};
 pub use self::claims::ClaimRow;
 pub use self::comparison::{
-    ChosenFeature, ConditionRow, JudgedImage, SystemAttribute, SystemCost, SystemPass, SystemRow,
+    ChosenFeature, ConditionRow, JudgedImage, LearnedPeople, PartPlace, SystemAttribute,
+    SystemCost, SystemPass, SystemRow,
 };
 pub use self::faces::{BadImage, FacePixels, PixelLabel};
 pub use self::learning::{LearningPoint, LearningSummary};

@@ -96,6 +96,9 @@ impl Config {
             }
             train.entry("micro_batch").or_insert(Value::from(0));
         }
+        if let Some(system) = config.get_mut("system").and_then(Value::as_object_mut) {
+            system.entry("identities").or_insert(Value::from(0));
+        }
         let mut keys = vec![];
         for (section, values) in config.as_object().into_iter().flatten() {
             let values = values.as_object().into_iter().flatten();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use foresee_baselines::{
-    AbnConfig, Depth, LnetsAnetConfig, Maps, MoonConfig, PandaConfig, ResNetConfig,
+    AbnConfig, AnetConfig, Depth, LnetsAnetConfig, Maps, MoonConfig, PandaConfig, ResNetConfig,
 };
 use foresee_celeba::ATTRIBUTES;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,14 @@ pub(crate) struct System {
     pub map_each: bool,
     /// A file of weights to begin with; empty: none.
     pub weights: String,
+    /// Training images that a person must have for ANet to learn to tell people by them first; 0:
+    /// it does not.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub identities: usize,
+}
+
+fn is_zero(value: &usize) -> bool {
+    *value == 0
 }
 
 /// The systems of the paper's Table 3 that can be trained. To add one, add it here.
@@ -162,6 +170,14 @@ impl System {
         Ok(Some(system))
     }
 
+    /// LNets+ANet's ANet that tells so many people; `None` of another system.
+    pub fn anet(&self, data: &Data, people: usize) -> Result<Option<Baseline>> {
+        let Some(Baseline::LnetsAnet(lnets_anet)) = self.baseline(data)? else { return Ok(None) };
+        let system = Baseline::Anet(AnetConfig { lnets_anet, people });
+        system.check().map_err(|e| input(format!("system.identities: {e}")))?;
+        Ok(Some(system))
+    }
+
     fn depth(&self) -> Result<Depth> {
         let found = Depth::ALL.into_iter().find(|depth| depth.layers() == self.depth);
         found.ok_or_else(|| {
@@ -178,6 +194,21 @@ impl System {
     pub fn check(&self, data: &Data) -> Result<()> {
         self.depth()?;
         self.baseline(data)?;
+        let of_anet = self.name == SystemName::LnetsAnet;
+        match (self.identities, self.weights()) {
+            (1.., _) if !of_anet => {
+                return Err(input(format!(
+                    "system.identities is for LNets+ANet, not for {}",
+                    self.name.title()
+                )));
+            }
+            (1.., Some(_)) => {
+                return Err(input(
+                    "system.identities and system.weights: ANet begins with either, not with both",
+                ));
+            }
+            _ => {}
+        }
         match (self.name, self.weights()) {
             (SystemName::Paper | SystemName::Facetracer, Some(_)) => Err(input(format!(
                 "system.weights is for a network other than the paper's, not for {}",

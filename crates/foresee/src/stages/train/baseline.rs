@@ -3,14 +3,15 @@
 
 use anyhow::Context;
 use candle_core::{Device, Tensor};
-use foresee_baselines::Baseline;
+use foresee_baselines::{Baseline, System};
 use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_model::Trainer;
 
+use super::checkpoints::Clock;
 use super::classifier::{Asked, Classifier};
 use super::examples::{answers_of, some_faces};
 use super::training::Training;
-use super::write_accuracy;
+use super::{identities, parts, write_accuracy};
 use crate::config::Config;
 use crate::error::Result;
 use crate::faces;
@@ -37,8 +38,15 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let data = session.data(run)?;
         let train = faces::first(data.split(Split::Train)?, config.train.limit);
         let test = data.split(Split::Test)?;
-        let fresh = |batches| start(&config, seed, &session.device, batches);
-        let mut training = Training::start(run, data, &train, &session.device, &fresh)?;
+        let device = &session.device;
+        let system = config.system.baseline(&config.data)?.context("the system is no network")?;
+        let system = parts::placed(system, data, &train)?;
+        let mut clock = Clock::start(run);
+        let learned = identities::learn(run, data, &train, device, &mut clock)?;
+        let anet = learned.as_ref().map(Trainer::trained);
+        let begin = Begin { config: &config, system: &system, anet };
+        let fresh = |batches| begin.trainer(seed, device, batches);
+        let mut training = Training::start(run, data, &train, device, clock, &fresh)?;
         outputs.add_earlier_seconds(training.earlier_seconds());
         training.run()?;
         let network = training.trained();
@@ -48,7 +56,13 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         network.graph().save_onnx(run.path(NETWORK), &[])?;
         outputs.add(NETWORK);
         training.history().write(outputs)?;
-        let (images, device) = (images_of(&config), &session.device);
+        if let System::Panda(panda) = &system {
+            outputs.write(&parts::places(panda))?;
+        }
+        if let Some(anet) = anet {
+            outputs.write(&vec![identities::judge(anet, run, data, &train, device)?])?;
+        }
+        let images = images_of(&config);
         let asked = Asked { data, faces: &test, images: &images, device };
         let predictions = asked.answer(Some("testing"), &*network.answers())?;
         write_accuracy(outputs, data, &train, &test, &predictions.metrics()?)?;
@@ -81,15 +95,28 @@ fn fit_machines(
     Ok(())
 }
 
-/// The training of a network with `batches` batches an epoch, from its first step.
-fn start(config: &Config, seed: u64, device: &Device, batches: usize) -> Result<Trainer<Baseline>> {
-    let system = config.system.baseline(&config.data)?.context("the system is no network")?;
-    let network = Baseline::new(system, seed, device)?;
-    if let Some(file) = config.system.weights() {
-        let left = network.load_torchvision(file)?;
-        if !left.is_empty() {
-            tracing::info!("{}: these stay as drawn: {}", file.display(), left.join(", "));
+/// What a training begins with.
+struct Begin<'a> {
+    config: &'a Config,
+    system: &'a System,
+    /// An ANet that has learned to tell people.
+    anet: Option<&'a Baseline>,
+}
+
+impl Begin<'_> {
+    /// The training of a network with `batches` batches an epoch, from its first step.
+    fn trainer(&self, seed: u64, device: &Device, batches: usize) -> Result<Trainer<Baseline>> {
+        let Self { config, system, anet } = self;
+        let network = Baseline::new((*system).clone(), seed, device)?;
+        if let Some(file) = config.system.weights() {
+            let left = network.load_torchvision(file)?;
+            if !left.is_empty() {
+                tracing::info!("{}: these stay as drawn: {}", file.display(), left.join(", "));
+            }
         }
+        if let Some(anet) = anet {
+            network.take_over(anet)?;
+        }
+        Ok(Trainer::new(network, config.train.trainer.clone(), batches)?)
     }
-    Ok(Trainer::new(network, config.train.trainer.clone(), batches)?)
 }

@@ -75,18 +75,41 @@ impl Clock {
         history: &History,
     ) -> Result<()> {
         let start = Instant::now();
-        let seconds = self.earlier_seconds + self.started.elapsed().as_secs_f64();
         history.save(run)?;
-        write_atomic(&run.path(SECONDS), format!("{seconds:.3}\n").as_bytes())?;
+        self.note(run)?;
         let [newest, previous] = [NEWEST, PREVIOUS].map(|file| run.path(file));
         if newest.exists() {
             std::fs::rename(&newest, &previous)
                 .with_context(|| format!("renaming {}", newest.display()))?;
         }
         trainer.save_checkpoint(&newest)?;
+        self.saved(start);
+        Ok(())
+    }
+
+    /// Writes a checkpoint of what is trained before the network itself, without a history.
+    pub fn save_first<N: Trainable>(
+        &mut self,
+        run: &Run,
+        file: &str,
+        trainer: &Trainer<N>,
+    ) -> Result<()> {
+        let start = Instant::now();
+        self.note(run)?;
+        trainer.save_checkpoint(&run.path(file))?;
+        self.saved(start);
+        Ok(())
+    }
+
+    /// Notes how long all sessions took.
+    fn note(&self, run: &Run) -> Result<()> {
+        let seconds = self.earlier_seconds + self.started.elapsed().as_secs_f64();
+        Ok(write_atomic(&run.path(SECONDS), format!("{seconds:.3}\n").as_bytes())?)
+    }
+
+    fn saved(&mut self, start: Instant) {
         self.last = Instant::now();
         self.spent += start.elapsed();
-        Ok(())
     }
 
     /// Reports what the checkpoints of this session cost.

@@ -8,6 +8,8 @@ mod examples;
 mod face_tracer;
 mod follower;
 mod history;
+mod identities;
+mod parts;
 mod together;
 mod training;
 
@@ -53,7 +55,8 @@ fn paper(run: &mut Run, session: &Session) -> Result<()> {
         let train = faces::first(data.split(Split::Train)?, config.train.limit);
         let test = data.split(Split::Test)?;
         let fresh = |batches| trainer_of_paper(&config, seed, &session.device, batches);
-        let mut training = Training::start(run, data, &train, &session.device, &fresh)?;
+        let clock = checkpoints::Clock::start(run);
+        let mut training = Training::start(run, data, &train, &session.device, clock, &fresh)?;
         let Batching { images, .. } = Batching::new(&config, train.len());
         report_memory(training.network(), images, config.data.image_size, &session.device);
         outputs.add_earlier_seconds(training.earlier_seconds());

@@ -42,10 +42,10 @@ impl<'a, N: Classifier> Training<'a, N> {
         data: &'a CelebA,
         train: &'a [usize],
         device: &'a Device,
+        clock: Clock,
         fresh: &dyn Fn(usize) -> Result<Trainer<N>>,
     ) -> Result<Self> {
         let config = &run.manifest.config;
-        let clock = Clock::start(run);
         let Batching { images, batches } = Batching::new(config, train.len());
         let (trainer, history) = checkpoints::resume(run, || fresh(batches))?;
         let together = Together::new(trainer.network(), &config.train.trainer, images, device)?;
