@@ -24,7 +24,7 @@
 //! trained elsewhere can be given
 //! ([`Baseline::load_torchvision`](crate::Baseline::load_torchvision)).
 //!
-//! Where they differ: the LNets are not pretrained, nor is ANet where no identities are known. The
+//! Where they differ: the LNets are not pretrained, and ANet only where that is asked for. The
 //! paper's images are those of the wild, ours CelebA's aligned ones, where there is little to find.
 //! The paper searches for windows and averages the features of several; here is one window of one
 //! size. Widths and sizes are settings, for small images; batch norms stand in the place of

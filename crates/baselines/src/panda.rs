@@ -36,6 +36,9 @@ use crate::resnet::ATTRIBUTES;
 
 /// How many parts there are.
 const PARTS: usize = Part::ALL.len();
+/// How far, in pixels, mean landmarks may lie from those that the alignment aims at: others are of
+/// images of another size, or not aligned.
+const FARTHEST: f32 = 15.;
 /// Kernels of the four stages.
 const KERNELS: [usize; 4] = [5, 3, 3, 3];
 /// How many times the pools halve height and width in all.
@@ -111,6 +114,14 @@ impl PandaConfig {
         check("width", width, (PARTS..=1024).contains(&width), "a number from 8 to 1024")?;
         let is_possible = (PARTS..=4096).contains(&hidden);
         check("hidden", hidden, is_possible, "a number from 8 to 4096")?;
+        if let Some(landmarks) = &self.landmarks {
+            let near = |(found, usual): (&[f32; 2], &[f32; 2])| {
+                (0..2).all(|axis| (found[axis] - usual[axis]).abs() <= FARTHEST)
+            };
+            let are_near = landmarks.iter().zip(&ALIGNED_LANDMARKS).all(near);
+            let expected = "means of CelebA's aligned images, 178 by 218 pixels";
+            check("landmarks", format!("{landmarks:?}"), are_near, expected)?;
+        }
         for (part, [left, right, top, bottom]) in self.parts() {
             let key = format!("the part {}", part.id());
             let shown = left < right && top < bottom;

@@ -49,9 +49,14 @@ pub fn gather_any(ranks: &dyn Communicator, sent: &[u8]) -> Result<Vec<Vec<u8>>>
 /// What all ranks sent, at rank 0 only; nothing at the others.
 ///
 /// # Errors
-/// As [`Communicator::all_gather`].
+/// As [`Communicator::all_gather`], and at all ranks if they send more than 2 GiB together.
 pub fn gather_at_first(ranks: &dyn Communicator, sent: &[u8]) -> Result<Vec<Vec<u8>>> {
     let lengths = lengths_of_all(ranks, sent.len())?;
+    // All ranks see it here. Later only the first would, and the others would wait for it.
+    let all = lengths.iter().fold(0, |sum: usize, &length| sum.saturating_add(length));
+    if all > MOST {
+        return Err(Error::TooLarge(all));
+    }
     let mut to = vec![vec![]; ranks.size()];
     to[0] = sent.to_vec();
     match ranks.rank() {
@@ -71,6 +76,9 @@ fn lengths_of_all(ranks: &dyn Communicator, own: usize) -> Result<Vec<usize>> {
     });
     lengths.collect()
 }
+
+/// The most bytes that MPI counts.
+const MOST: usize = i32::MAX as usize;
 
 /// A program that runs by itself: the only rank.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,8 +1,8 @@
 //! Sums have the same bits on any number of ranks.
 
 use foresee_ranks::{
-    Alone, Communicator, Counted, Result, Shares, gather_any, gather_at_first, on_threads, pack,
-    unpack,
+    Alone, Communicator, Counted, Error, Result, Shares, gather_any, gather_at_first, on_threads,
+    pack, unpack,
 };
 use proptest::prelude::*;
 
@@ -113,9 +113,38 @@ fn shares_end_at_branches_of_the_tree() {
     assert_eq!(of(4, 16), [0..4, 4..8, 8..12, 12..16]);
 }
 
-/// No rank sends more than twice the vector where no share is of more than two branches.
+/// A rank of two, both of which say that they send 2 GiB.
+struct Huge(usize);
+
+impl Communicator for Huge {
+    fn rank(&self) -> usize {
+        self.0
+    }
+
+    fn size(&self) -> usize {
+        2
+    }
+
+    fn all_gather(&self, _: &[u8], _: &[usize]) -> Result<Vec<Vec<u8>>> {
+        Ok(vec![(1u64 << 31).to_le_bytes().to_vec(); 2])
+    }
+
+    fn exchange(&self, _: &[Vec<u8>], _: &[usize]) -> Result<Vec<Vec<u8>>> {
+        unreachable!("nothing is sent")
+    }
+}
+
 #[test]
-fn at_most_twice_the_vector_is_sent() -> Result<()> {
+fn what_is_too_large_is_refused_by_all_ranks() {
+    for rank in 0..2 {
+        assert!(matches!(gather_at_first(&Huge(rank), &[]), Err(Error::TooLarge(_))));
+    }
+}
+
+/// No rank sends more than twice the vector where no share is of more than two branches; with 6 and
+/// 7 ranks some are.
+#[test]
+fn few_bytes_are_sent() -> Result<()> {
     const LENGTH: usize = 5040;
     for (size, most) in [(2, 1.), (3, 2.), (4, 1.5), (5, 1.6), (6, 2.5), (7, 2.6), (8, 1.75)] {
         let sent = on_threads(size, |ranks| {

@@ -27,13 +27,13 @@ record! {
     }
 }
 
-/// Bytes that a rank sends in a step of 16 micro-batches of one small image, at most, and the
+/// Bytes that a rank sends in a step of so many micro-batches of one small image, at most, and the
 /// meetings of all ranks. Neither depends on the images.
-fn traffic(ranks: usize) -> Result<(usize, usize)> {
+fn traffic(ranks: usize, micro_batches: usize) -> Result<(usize, usize)> {
     let each = on_threads(ranks, |ranks| -> Result<(usize, usize)> {
         let counted = Counted::new(ranks);
         let mut trainer = BASE.trainer()?;
-        let batch = SharedBatch::new(&counted, 16, 1);
+        let batch = SharedBatch::new(&counted, micro_batches, 1);
         let own = batch.images().len();
         let images = Tensor::zeros((own, 3, 8, 8), DType::F32, &Device::Cpu)?;
         let labels = Tensor::zeros((own, BASE.attributes), DType::F32, &Device::Cpu)?;
@@ -49,7 +49,7 @@ pub fn reckon(args: &GrowthArgs, micro_batch: f64) -> Result<Vec<Ranks>> {
     let micro_batches = args.batch.div_ceil(MICRO_BATCH);
     let steps = (args.faces / args.batch).max(1) as f64;
     let row = |ranks: usize| -> Result<Ranks> {
-        let measured = if ranks <= 8 { traffic(ranks)? } else { traffic(8)? };
+        let measured = traffic(ranks.min(8), micro_batches)?;
         let of_all = |n: usize| (n - 1) as f64 / n as f64;
         let grows = if ranks <= 8 { 1. } else { of_all(ranks) / of_all(8) };
         let sent_bytes = measured.0 as f64 * grows;

@@ -104,7 +104,7 @@ record! {
         pub asked: usize,
         /// The share of these that it answers right.
         pub accuracy: f64,
-        /// The share of the images that the person with most images has.
+        /// The share of these that are of one person, at most.
         pub most_frequent: f64,
     }
 }

@@ -91,7 +91,7 @@ pub(crate) fn gather<T: Parcel>(ranks: &World, own: Result<T>) -> Result<Vec<T>>
     if ranks.size() == 1 {
         return Ok(vec![own?]);
     }
-    let own = ranks::agree(own)?.wrap()?;
+    let own = ranks::agree(own.and_then(|own| own.wrap()))?;
     gather_at_first(ranks, &own)?.iter().map(|bytes| T::unwrap(bytes)).collect()
 }
 

@@ -3,7 +3,7 @@
 
 use anyhow::Context;
 use candle_core::{Device, Tensor};
-use foresee_baselines::{Baseline, System};
+use foresee_baselines::{Baseline, PandaConfig, System};
 use foresee_celeba::{ATTRIBUTES, CelebA, Split};
 use foresee_model::Trainer;
 
@@ -15,7 +15,7 @@ use super::{identities, parts, write_accuracy};
 use crate::config::Config;
 use crate::error::Result;
 use crate::faces;
-use crate::hash::file_sha256;
+use crate::hash::{file_sha256, sha256};
 use crate::progress::{Progress, Unit};
 use crate::run::{Inputs, Manifest, Run, Stage, checkpoint_files};
 use crate::session::{NETWORK, Session, images_of};
@@ -29,9 +29,8 @@ const BATCH: usize = 64;
 
 pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     let Manifest { seed, device, data, config, .. } = run.manifest.clone();
-    let weights = config.system.weights().map(file_sha256).transpose()?;
-    let settings =
-        (&config.data, &config.system, weights, &config.train, seed, &data.sha256, &device);
+    let read = read_besides(run, session)?;
+    let settings = (&config.data, &config.system, read, &config.train, seed, &data.sha256, &device);
     let inputs = Inputs { stage: Stage::Train, format: FORMAT, settings, reads: &[] };
     run.stage(&inputs, |outputs| {
         let run = outputs.run();
@@ -41,6 +40,7 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let device = &session.device;
         let system = config.system.baseline(&config.data)?.context("the system is no network")?;
         let system = parts::placed(system, data, &train)?;
+        parts::report(&system);
         let mut clock = Clock::start(run);
         let learned = identities::learn(run, data, &train, device, &mut clock)?;
         let anet = learned.as_ref().map(Trainer::trained);
@@ -69,6 +69,28 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         checkpoint_files::remove(run.folder());
         Ok(())
     })
+}
+
+/// Hashes of what a training reads besides images and their attributes: weights, where landmarks
+/// put parts, and who is on which image.
+fn read_besides(run: &Run, session: &Session) -> Result<Option<String>> {
+    let config = &run.manifest.config;
+    let mut read = vec![];
+    read.extend(config.system.weights().map(file_sha256).transpose()?);
+    let system = config.system.baseline(&config.data)?;
+    let is_panda = matches!(system, Some(System::Panda(_)));
+    if is_panda || config.system.identities > 0 {
+        let data = session.data(run)?;
+        let train = faces::first(data.split(Split::Train)?, config.train.limit);
+        read.extend(identities::sha256(run, data, &train)?);
+        if let Some(panda) = system.filter(|_| is_panda)
+            && let System::Panda(PandaConfig { landmarks: Some(landmarks), .. }) =
+                parts::placed(panda, data, &train)?
+        {
+            read.push(sha256(&serde_json::to_vec(&landmarks)?));
+        }
+    }
+    Ok((!read.is_empty()).then(|| read.join(" ")))
 }
 
 /// Trains the support vector machines of a trained network on some of its training faces, as they

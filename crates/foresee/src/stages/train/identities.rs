@@ -1,11 +1,12 @@
 //! ANet's training on identities, before LNets+ANet learn attributes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context;
 use candle_core::{D, Device, Tensor};
 use foresee_baselines::Baseline;
-use foresee_celeba::{Batch, CelebA};
+use foresee_celeba::{Batch, BatchOptions, Cache, CelebA};
 use foresee_model::Trainer;
 
 use super::batches::{Batching, batch_options};
@@ -14,6 +15,8 @@ use super::examples::some_faces;
 use super::together::Together;
 use crate::artifacts::LearnedPeople;
 use crate::error::{Result, input};
+use crate::faces;
+use crate::hash::sha256 as sha256_of;
 use crate::interrupt::Patience;
 use crate::progress::{Progress, Unit};
 use crate::run::Run;
@@ -79,6 +82,17 @@ impl People {
     }
 }
 
+/// The hash of who is on which training image, if ANet is to learn it.
+pub(super) fn sha256(run: &Run, data: &CelebA, train: &[usize]) -> Result<Option<String>> {
+    if run.manifest.config.system.identities == 0 {
+        return Ok(None);
+    }
+    let people = People::read(run, data, train)?;
+    let of_face = |&face: &usize| format!("{face} {:?}", people.number[face]);
+    let text: Vec<String> = people.faces.iter().map(of_face).collect();
+    Ok(Some(sha256_of(text.join("\n").as_bytes())))
+}
+
 /// The training of an ANet that tells the people in the training images, if the settings ask for
 /// it, from the start or from its checkpoint to its end.
 pub(super) fn learn(
@@ -96,7 +110,8 @@ pub(super) fn learn(
     let trainer = begin(run, &people, device)?;
     let Batching { images, .. } = Batching::new(config, people.faces.len());
     let together = Together::new(trainer.network(), &config.train.trainer, images, device)?;
-    let mut lesson = Lesson { run, data, device, people, trainer, together, images };
+    let cache = faces::cache(&run.manifest.data, data, &config.data)?;
+    let mut lesson = Lesson { run, data, device, people, trainer, together, cache, images };
     lesson.learn(clock)?;
     Ok(Some(lesson.trainer))
 }
@@ -109,6 +124,7 @@ struct Lesson<'a> {
     people: People,
     trainer: Trainer<Baseline>,
     together: Together,
+    cache: Option<Arc<Cache>>,
     /// Images of a batch.
     images: usize,
 }
@@ -126,17 +142,22 @@ impl Lesson<'_> {
         let progress =
             Progress::new("telling people", Unit::Images, all * self.images, done * self.images);
         while !self.trainer.is_done() {
-            self.epoch(clock, &progress, &patience)?;
+            if let Err(e) = self.epoch(clock, &progress, &patience) {
+                // Such as an image that has become unreadable: what was learned is kept.
+                clock.save_first(self.run, IDENTITIES, &self.trainer)?;
+                return Err(e);
+            }
         }
         Ok(())
     }
 
     /// The rest of an epoch. A checkpoint is written when it is due, and behind the last step.
     fn epoch(&mut self, clock: &mut Clock, progress: &Progress, patience: &Patience) -> Result<()> {
-        let Self { run, data, device, people, .. } = self;
+        let Self { run, data, device, people, cache, .. } = self;
         let at = self.trainer.position();
         let options =
             batch_options(&run.manifest.config, run.manifest.seed, people.faces.len(), at);
+        let options = BatchOptions { cache: cache.clone(), ..options };
         for batch in data.batches(&people.faces, &options) {
             let batch = batch?;
             let labels = people.labels(&batch)?.to_device(device)?;
@@ -146,11 +167,10 @@ impl Lesson<'_> {
             let epoch = at.epoch + 1;
             progress
                 .add(self.images, || format!("epoch {epoch}, cross entropy {:.3}", report.loss));
-            let interrupted = patience.interrupted();
-            if interrupted.is_some() || clock.is_due() || self.trainer.position().batch == 0 {
+            patience.interrupted().map_or(Ok(()), Err)?;
+            if clock.is_due() || self.trainer.position().batch == 0 {
                 clock.save_first(run, IDENTITIES, &self.trainer)?;
             }
-            interrupted.map_or(Ok(()), Err)?;
         }
         Ok(())
     }
@@ -190,22 +210,23 @@ pub(super) fn judge(
 ) -> Result<LearnedPeople> {
     let people = People::read(run, data, train)?;
     let asked = some_faces(&people.faces, ASKED, run.manifest.seed);
-    let mut right = 0;
+    let (mut right, mut of_people) = (0, vec![0usize; people.images.len()]);
     for batch in data.batches_in_order(&asked, &images_of(&run.manifest.config), BATCH) {
         let batch = batch?;
         let answers = anet.forward(&batch.images.to_device(device)?)?;
         let answers = answers.argmax(D::Minus1)?.to_vec1::<u32>()?;
         let numbers = batch.select(&people.number)?;
+        numbers.iter().flatten().for_each(|&person| of_people[person] += 1);
         let pairs = answers.iter().zip(&numbers);
         right += pairs.filter(|(answer, number)| Some(**answer as usize) == **number).count();
     }
-    let most = people.images.iter().copied().max().unwrap_or_default();
+    let most = of_people.into_iter().max().unwrap_or_default();
     Ok(LearnedPeople {
         people: people.images.len(),
         images: people.faces.len(),
         asked: asked.len(),
         accuracy: right as f64 / asked.len() as f64,
-        most_frequent: most as f64 / people.faces.len() as f64,
+        most_frequent: most as f64 / asked.len() as f64,
     })
 }
 

@@ -13,18 +13,22 @@ pub(super) fn placed(system: System, data: &CelebA, train: &[usize]) -> Result<S
     let System::Panda(panda) = system else { return Ok(system) };
     let landmarks = match data.landmarks() {
         Ok(rows) => rows,
-        Err(Error::Missing(_)) => {
-            tracing::info!(
-                "there are no landmarks (list_landmarks_align_celeba): PANDA-l's parts lie where \
-                 CelebA's alignment puts them"
-            );
-            return Ok(System::Panda(panda));
-        }
+        Err(Error::Missing(_)) => return Ok(System::Panda(panda)),
         Err(e) => return Err(e.into()),
     };
     let system = System::Panda(PandaConfig { landmarks: Some(mean(&landmarks, train)), ..panda });
     system.check().context("the landmarks of the training faces")?;
     Ok(system)
+}
+
+/// Says where the parts lie if there are no landmarks.
+pub(super) fn report(system: &System) {
+    if matches!(system, System::Panda(PandaConfig { landmarks: None, .. })) {
+        tracing::info!(
+            "there are no landmarks (list_landmarks_align_celeba): PANDA-l's parts lie where \
+             CelebA's alignment puts them"
+        );
+    }
 }
 
 /// The mean of each landmark over some faces.
