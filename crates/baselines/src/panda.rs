@@ -38,7 +38,7 @@ use crate::resnet::ATTRIBUTES;
 const PARTS: usize = Part::ALL.len();
 /// How far, in pixels, mean landmarks may lie from those that the alignment aims at: others are of
 /// images of another size, or not aligned.
-const FARTHEST: f32 = 15.;
+const FARTHEST: f32 = 25.;
 /// Kernels of the four stages.
 const KERNELS: [usize; 4] = [5, 3, 3, 3];
 /// How many times the pools halve height and width in all.
