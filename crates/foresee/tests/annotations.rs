@@ -86,8 +86,8 @@ fn parts_lie_about_the_mean_landmarks_of_the_training_faces() -> AnyResult {
     Ok(())
 }
 
-/// Stops a training while it learns identities.
-fn interrupt(mut training: Child, out: &Path) -> AnyResult<i32> {
+/// Stops a training while it learns identities; false if it was further by then.
+fn interrupt(mut training: Child, out: &Path) -> AnyResult<bool> {
     let checkpoint = out.join("checkpoint.identities.safetensors");
     let started = Instant::now();
     while !checkpoint.exists() {
@@ -96,8 +96,7 @@ fn interrupt(mut training: Child, out: &Path) -> AnyResult<i32> {
     }
     Command::new("kill").args(["-INT", &training.id().to_string()]).status()?;
     let status = training.wait()?;
-    assert!(!out.join("checkpoint.safetensors").exists(), "it was too fast");
-    Ok(status.code().unwrap_or_default())
+    Ok(!status.success() && !out.join("checkpoint.safetensors").exists())
 }
 
 #[test]
@@ -122,11 +121,19 @@ fn an_anet_learns_identities_first_and_goes_on_where_it_was_interrupted() -> Any
     assert!(learned.accuracy > learned.most_frequent, "{learned:?}");
     assert!(!out("whole").join("checkpoint.identities.safetensors").exists());
 
-    let training = train("lnets-anet", &faces, &out("parts"), &settings).spawn()?;
-    assert_ne!(interrupt(training, &out("parts"))?, 0);
-    let mut resumed = train("lnets-anet", &faces, &out("parts"), &settings);
+    // On a busy machine the signal may come too late.
+    let mut parts = None;
+    for name in ["parts", "parts2", "parts3", "parts4", "parts5"] {
+        let training = train("lnets-anet", &faces, &out(name), &settings).spawn()?;
+        if interrupt(training, &out(name))? {
+            parts = Some(name);
+            break;
+        }
+    }
+    let parts = parts.ok_or("five trainings were further")?;
+    let mut resumed = train("lnets-anet", &faces, &out(parts), &settings);
     succeeded(&resumed.env("RAYON_NUM_THREADS", "1").output()?)?;
-    assert!(network("parts")? == network("whole")?);
+    assert!(network(parts)? == network("whole")?);
 
     succeeded(&train("lnets-anet", &faces, &out("none"), &settings[1..]).output()?)?;
     assert!(network("none")? != network("whole")?, "identities change the network");
