@@ -207,6 +207,19 @@ impl TrainConfig {
         self.sleep > 0. && network.attention
     }
 
+    /// The options of the paper's network in training that are off at 0, by their names in files.
+    /// Other networks know none of them.
+    pub fn options(&self) -> [(&'static str, f64); 6] {
+        [
+            ("budget", self.budget),
+            ("drop", self.drop),
+            ("drop_correlated", self.drop_correlated),
+            ("noise", self.noise),
+            ("curve", self.curve),
+            ("decorrelate", self.decorrelate),
+        ]
+    }
+
     /// Checks that a network of this architecture can be trained so: that no option is without
     /// effect on it.
     ///
@@ -214,11 +227,11 @@ impl TrainConfig {
     /// [`Error::Config`] for one that would be.
     pub fn check_for(&self, network: &NetworkConfig) -> Result<()> {
         let masks = "0 without masks (model.attention=false)";
-        let pixels = self.sparsity == Sparsity::Group && self.lambda > 0.;
+        let group = self.sparsity == Sparsity::Group && self.lambda > 0.;
         let of_masks = [
             ("train.budget", self.budget, self.budget > 0.),
             ("train.curve", self.curve, self.curve > 0.),
-            ("train.lambda", self.lambda, pixels),
+            ("train.lambda", self.lambda, group),
         ];
         for (key, value, asked) in of_masks {
             if asked && !network.attention {

@@ -141,15 +141,7 @@ impl Config {
         if self.system.name == SystemName::Paper {
             return Ok(trainer.check_for(&self.model)?);
         }
-        let options = [
-            ("budget", trainer.budget),
-            ("drop", trainer.drop),
-            ("drop_correlated", trainer.drop_correlated),
-            ("noise", trainer.noise),
-            ("curve", trainer.curve),
-            ("decorrelate", trainer.decorrelate),
-        ];
-        match options.iter().find(|(_, value)| *value != 0.) {
+        match trainer.options().iter().find(|(_, value)| *value != 0.) {
             Some((key, value)) => Err(input(format!(
                 "train.{key} = {value} is not possible: 0 with system.name={}, which does not \
                  know it",

@@ -76,8 +76,9 @@ proptest! {
     ) {
         let blocks: Vec<Block> = blocks.into_iter().map(|block| BLOCKS[block]).collect();
         let dtype = if double { DType::F64 } else { DType::F32 };
-        // In few networks no group can lose a unit: group norm and reshapes tie all channels.
-        check_all(&blocks, HEADS[head], seed, dtype);
+        // Group norm and reshapes together can tie all channels, so that none can go.
+        let tied = blocks.iter().any(|block| matches!(block, Block::GroupNorm));
+        prop_assert!(check_all(&blocks, HEADS[head], seed, dtype) > 0 || tied);
     }
 }
 

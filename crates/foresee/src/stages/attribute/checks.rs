@@ -1,6 +1,6 @@
 //! Infidelity, max-sensitivity and the randomisation of weights, on some of the scored faces.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use candle_core::Tensor;
 use foresee_attribution::{
     Explainer, GraphModel, MaxSensitivity, Method, MethodChecks, Occlusions, check_method,
@@ -79,13 +79,15 @@ pub(super) fn write(
     let layers: Vec<String> = subject.randomised()?.into_iter().map(|(layer, _)| layer).collect();
     let each = pairs.iter().flat_map(|pair| methods.iter().map(move |&method| (pair, method)));
     let (mut checks, mut steps) = (vec![], vec![]);
+    let networks = |method: &Method| if method.is_local() { layers.len() } else { 0 };
+    let of_pair: usize = methods.iter().map(|method| NUMBERS + networks(method)).sum();
+    ensure!(numbers.len() == pairs.len() * of_pair, "ranks sent other checks than were asked for");
     let mut numbers = numbers.iter().copied();
     for (pair, method) in each {
         let of_method: Vec<f64> = numbers.by_ref().take(NUMBERS).collect();
         checks.push(check_row(subject, pair, method, &of_method));
         // A method that has one map for all faces has none of randomised networks.
-        let networks = if method.is_local() { layers.len() } else { 0 };
-        let of_networks: Vec<f64> = numbers.by_ref().take(networks).collect();
+        let of_networks: Vec<f64> = numbers.by_ref().take(networks(&method)).collect();
         steps.extend(step_rows(subject, pair, method, &of_networks, &layers));
     }
     outputs.write(&checks)?;

@@ -1,6 +1,6 @@
 //! Deletion, insertion and the pointing game for each method on each face.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use candle_core::Tensor;
 use foresee_attribution::{Explainer, Method, Pointing, ScoredImages};
 use foresee_celeba::ATTRIBUTES;
@@ -80,10 +80,13 @@ pub(super) fn write(
     methods: &[Method],
     numbers: &[f64],
 ) -> Result<()> {
+    let batches = batches(subject)?;
+    let scores: usize = batches.iter().map(|(_, faces)| faces.len() * methods.len()).sum();
+    ensure!(numbers.len() == scores * NUMBERS, "ranks sent other scores than were asked for");
     let (numbers, _) = numbers.as_chunks::<NUMBERS>();
     let mut numbers = numbers.iter();
     let mut rows = vec![];
-    for (attribute, faces) in batches(subject)? {
+    for (attribute, faces) in batches {
         let of_method = |&method| faces.iter().map(move |&face| (method, face));
         for ((method, face), numbers) in methods.iter().flat_map(of_method).zip(&mut numbers) {
             rows.push(row(method, attribute, subject.data.name(face), numbers));

@@ -187,16 +187,7 @@ fn settings(config: &Config) -> String {
     unusual(model.mask_kernel > 1, format!("masks of {0}×{0}", model.mask_kernel));
     unusual(model.readout == Readout::Mean, "readout by the mean".into());
     unusual(model.readout == Readout::Positive, "readout weights from 0".into());
-    let trainer = &train.trainer;
-    let options = [
-        ("budget", trainer.budget),
-        ("drop", trainer.drop),
-        ("drop_correlated", trainer.drop_correlated),
-        ("noise", trainer.noise),
-        ("curve", trainer.curve),
-        ("decorrelate", trainer.decorrelate),
-    ];
-    for (key, value) in options {
+    for (key, value) in train.trainer.options() {
         unusual(value > 0., format!("train.{key} = {value}"));
     }
     unusual(model.channels != 128, format!("{} channels", model.channels));
