@@ -6,7 +6,10 @@ use std::array::from_fn;
 use pulp::{Simd, WithSimd};
 use serde::{Deserialize, Serialize};
 
+#[cfg(target_arch = "x86_64")]
+use crate::amx;
 use crate::isa::Instructions;
+use crate::product::{Left, Stretch, Tile};
 
 /// How the factors of matrix products are held. Sums, masks and statistics are `f32` in either
 /// case.
@@ -17,7 +20,7 @@ pub enum Precision {
     #[default]
     F32,
     /// bfloat16, 8 bits of precision. Faster where the processor multiplies pairs of them
-    /// (AVX512-BF16); elsewhere the rounded factors are multiplied in `f32`.
+    /// (AVX512-BF16) or blocks of pairs (AMX); elsewhere the rounded factors are multiplied in `f32`.
     Bf16,
 }
 
@@ -27,6 +30,11 @@ macro_rules! with_factors {
         match $precision {
             $crate::factor::Precision::F32 => {
                 type $F = f32;
+                $value
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::factor::Precision::Bf16 if $instructions.has_amx() => {
+                type $F = $crate::factor::TilePair;
                 $value
             }
             #[cfg(target_arch = "x86_64")]
@@ -61,6 +69,22 @@ pub(crate) trait Factor: Copy + Default + Send + Sync + 'static {
     #[inline(always)]
     fn dispatch<J: WithSimd>(instructions: Instructions, job: J) -> J::Output {
         instructions.dispatch(job)
+    }
+
+    /// Adds the products of all steps that come in whole blocks, where the instructions take blocks.
+    /// Returns the steps of a block, if any were added.
+    ///
+    /// # Safety
+    /// All stretches that have a step and the tile lie inside their slices, and
+    /// [`dispatch`](Self::dispatch) runs the job.
+    #[inline(always)]
+    unsafe fn add_blocks(
+        _stretches: impl Iterator<Item = Stretch> + Clone,
+        _a: Left<Self>,
+        _b: &[Self],
+        _c: &mut Tile,
+    ) -> Option<usize> {
+        None
     }
 
     /// Adds one step's products to R rows of N vectors of sums: factor r of the left operand lies
@@ -201,6 +225,61 @@ impl Factor for Pair {
                 }
             }
         }
+    }
+}
+
+/// [`Pair`] for processors that multiply blocks of them (AMX).
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Default)]
+#[repr(transparent)]
+pub(crate) struct TilePair(Pair);
+
+#[cfg(target_arch = "x86_64")]
+impl Factor for TilePair {
+    const TERMS: usize = Pair::TERMS;
+
+    #[inline(always)]
+    fn of(terms: &[f32]) -> Self {
+        Self(Pair::of(terms))
+    }
+
+    fn dispatch<J: WithSimd>(instructions: Instructions, job: J) -> J::Output {
+        instructions.dispatch_amx(job)
+    }
+
+    #[inline(always)]
+    unsafe fn add_blocks(
+        stretches: impl Iterator<Item = Stretch> + Clone,
+        a: Left<Self>,
+        b: &[Self],
+        c: &mut Tile,
+    ) -> Option<usize> {
+        if a.step != 1 || stretches.clone().all(|s| s.steps < amx::STEPS) {
+            return None;
+        }
+        let a = amx::Pairs { start: a.values.as_ptr().cast(), row: a.row };
+        let sums = amx::Sums { start: c.values.as_mut_ptr().wrapping_add(c.start), row: c.row };
+        let b = b.as_ptr().cast();
+        // SAFETY: as the caller promises, and the tile's slice is borrowed mutably.
+        unsafe {
+            match c.rows > amx::ROWS {
+                true => amx::add_blocks::<true>(stretches, a, b, sums),
+                false => amx::add_blocks::<false>(stretches, a, b, sums),
+            }
+        }
+        Some(amx::STEPS)
+    }
+
+    #[inline(always)]
+    unsafe fn step<S: Simd, const R: usize, const N: usize>(
+        simd: S,
+        a: *const Self,
+        row: usize,
+        b: *const Self,
+        sums: &mut [[S::f32s; N]; R],
+    ) {
+        // SAFETY: as the caller promises; it lies in memory as the pair that it is.
+        unsafe { Pair::step(simd, a.cast(), row, b.cast(), sums) }
     }
 }
 

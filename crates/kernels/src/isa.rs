@@ -4,6 +4,9 @@ use std::cell::Cell;
 
 use pulp::{Arch, WithSimd};
 
+#[cfg(target_arch = "x86_64")]
+use crate::amx;
+
 /// A set of vector instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -16,6 +19,8 @@ pub enum InstructionSet {
     Avx512,
     /// AVX-512 with products of bfloat16 pairs.
     Avx512Bf16,
+    /// The same, with products of blocks of bfloat16 pairs (AMX), on Linux.
+    Amx,
     /// What every 64-bit ARM processor has.
     Neon,
 }
@@ -26,6 +31,8 @@ pub(crate) struct Instructions {
     arch: Arch,
     /// Whether it multiplies pairs of bfloat16 values; `arch` is AVX-512 then.
     bf16: bool,
+    /// Whether it multiplies blocks of such pairs; `bf16` is true then.
+    amx: bool,
 }
 
 thread_local! {
@@ -65,14 +72,20 @@ impl Instructions {
     /// The set that operations called on this thread use.
     pub fn current() -> Self {
         CHOSEN.get().unwrap_or_else(|| {
-            Self::find(InstructionSet::Avx512Bf16)
-                .unwrap_or(Self { arch: Arch::new(), bf16: false })
+            Self::find(InstructionSet::Amx)
+                .or_else(|| Self::find(InstructionSet::Avx512Bf16))
+                .unwrap_or(Self { arch: Arch::new(), bf16: false, amx: false })
         })
     }
 
     /// Whether it multiplies pairs of bfloat16 values in one instruction.
     pub fn has_bf16(self) -> bool {
         self.bf16
+    }
+
+    /// Whether it multiplies blocks of such pairs.
+    pub fn has_amx(self) -> bool {
+        self.amx
     }
 
     /// Runs a job with these instructions.
@@ -91,8 +104,17 @@ impl Instructions {
         }
     }
 
+    /// Runs a job that multiplies blocks of pairs of bfloat16 values.
+    #[cfg(target_arch = "x86_64")]
+    pub fn dispatch_amx<J: WithSimd>(self, job: J) -> J::Output {
+        assert!(self.amx, "called only where has_amx() is true");
+        // SAFETY: `amx` is set only where the instructions are available.
+        let _tiles = unsafe { amx::Tiles::shape() };
+        self.dispatch_bf16(job)
+    }
+
     fn find(set: InstructionSet) -> Option<Self> {
-        let plain = |arch| Self { arch, bf16: false };
+        let plain = |arch| Self { arch, bf16: false, amx: false };
         match set {
             InstructionSet::Portable => Some(plain(Arch::Scalar)),
             #[cfg(target_arch = "x86_64")]
@@ -103,7 +125,12 @@ impl Instructions {
             InstructionSet::Avx512Bf16 => {
                 let found =
                     is_x86_feature_detected!("avx512bf16").then(pulp::x86::V4::try_new).flatten();
-                found.map(|v4| Self { arch: Arch::V4(v4), bf16: true })
+                found.map(|v4| Self { arch: Arch::V4(v4), bf16: true, amx: false })
+            }
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Amx => {
+                let found = Self::find(InstructionSet::Avx512Bf16)?;
+                amx::is_available().then_some(Self { amx: true, ..found })
             }
             #[cfg(target_arch = "aarch64")]
             InstructionSet::Neon => {
@@ -115,6 +142,8 @@ impl Instructions {
 
     fn name(self) -> InstructionSet {
         match self.arch {
+            #[cfg(target_arch = "x86_64")]
+            Arch::V4(_) if self.amx => InstructionSet::Amx,
             #[cfg(target_arch = "x86_64")]
             Arch::V4(_) if self.bf16 => InstructionSet::Avx512Bf16,
             #[cfg(target_arch = "x86_64")]

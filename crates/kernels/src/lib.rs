@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod adamw;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod batch_norm;
 pub mod channels_last;
 mod conv;

@@ -1,4 +1,5 @@
-//! The inner loop that all matrix products share: a tile of 8×32 sums that stays in registers.
+//! The inner loop that all matrix products share: a tile of up to 32×32 sums, of which as many stay
+//! in registers as there are.
 
 use std::array::from_fn;
 
@@ -7,7 +8,9 @@ use pulp::Simd;
 use crate::factor::Factor;
 
 /// Rows of a tile.
-pub(crate) const ROWS: usize = 8;
+pub(crate) const ROWS: usize = 32;
+/// What is read and written of a tile is a multiple of so many rows.
+pub(crate) const ROW_GROUP: usize = 16;
 /// Columns of a tile.
 pub(crate) const COLUMNS: usize = 32;
 
@@ -34,6 +37,16 @@ pub(crate) struct Stretch {
     pub steps: usize,
 }
 
+impl Stretch {
+    /// What is left behind the whole blocks of so many steps.
+    #[inline(always)]
+    fn after_blocks(self, block: Option<usize>) -> Self {
+        let Some(block) = block else { return self };
+        let done = self.steps / block * block;
+        Self { a: self.a + done, b: self.b + done * COLUMNS, steps: self.steps - done }
+    }
+}
+
 /// The left operand of a tile: row r of step i lies at `start + r·row + i·step`.
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a, F> {
@@ -47,6 +60,9 @@ pub(crate) struct Tile<'a> {
     pub values: &'a mut [f32],
     pub start: usize,
     pub row: usize,
+    /// How many rows are needed, up to [`ROWS`]. Others up to a whole [`ROW_GROUP`] are there and
+    /// hold anything afterwards.
+    pub rows: usize,
 }
 
 /// Adds Σᵢ a(r, i)·b(i, j) over all stretches to the tile. The right operand's column j of step i
@@ -57,22 +73,26 @@ pub(crate) fn add_product<F: Factor, S: Simd>(
     stretches: impl Iterator<Item = Stretch> + Clone,
     a: Left<F>,
     b: &[F],
-    c: Tile,
+    mut c: Tile,
 ) {
+    let rows = c.rows.next_multiple_of(ROW_GROUP);
+    assert!(0 < rows && rows <= ROWS, "a tile has from 1 to {ROWS} rows");
     for s in stretches.clone().filter(|s| s.steps > 0) {
         assert!(
-            s.a + (ROWS - 1) * a.row + (s.steps - 1) * a.step < a.values.len(),
+            s.a + (rows - 1) * a.row + (s.steps - 1) * a.step < a.values.len(),
             "the left operand ends before the product"
         );
         assert!(s.b + s.steps * COLUMNS <= b.len(), "the right operand ends before the product");
     }
     assert!(
-        c.start + (ROWS - 1) * c.row + COLUMNS <= c.values.len(),
+        c.start + (rows - 1) * c.row + COLUMNS <= c.values.len(),
         "the tile reaches past its slice"
     );
     // SAFETY: all that is read and written lies inside the slices (checked above), `c` is borrowed
     // mutably, and every job is dispatched by its factor.
     unsafe {
+        let block = F::add_blocks(stretches.clone(), a, b, &mut c);
+        let stretches = stretches.map(move |s| s.after_blocks(block));
         match S::F32_LANES {
             16 => tile::<_, _, _, 8, 2>(simd, stretches, a, b, c),
             8 => tile::<_, _, _, 2, 4>(simd, stretches, a, b, c),
@@ -101,8 +121,11 @@ unsafe fn tile<
     b: &[F],
     c: Tile,
 ) {
-    for group in (0..ROWS).step_by(R) {
-        // SAFETY: rows group..group + R, which exist since R divides ROWS.
+    if stretches.clone().all(|s| s.steps == 0) {
+        return;
+    }
+    for group in (0..c.rows).step_by(R) {
+        // SAFETY: rows group..group + R, which are there since R divides ROW_GROUP.
         unsafe {
             let out = c.values.as_mut_ptr().add(c.start + group * c.row);
             let place =
@@ -162,6 +185,25 @@ pub(crate) fn pack<F: Factor>(
 #[inline(always)]
 pub(crate) fn pack_row<F: Factor>(values: &[f32], out: &mut [F]) {
     out.iter_mut().zip(values.chunks(F::TERMS)).for_each(|(out, terms)| *out = F::of(terms));
+}
+
+/// Packs each column of a matrix of two-term factors as a row of a left operand: `out[c·out_row +
+/// step]` holds `values[2·step.., c]`. Rows of `values` are `row` values apart; those beyond `rows`
+/// are not written.
+#[inline(always)]
+pub(crate) fn pack_transposed<F: Factor>(
+    values: &[f32],
+    rows: usize,
+    row: usize,
+    out: &mut [F],
+    out_row: usize,
+) {
+    for (step, pair) in values[..rows * row].chunks_exact(2 * row).enumerate() {
+        let (first, second) = pair.split_at(row);
+        for ((out, &a), &b) in out.chunks_exact_mut(out_row).zip(first).zip(second) {
+            out[step] = F::of(&[a, b]);
+        }
+    }
 }
 
 /// Packs each column of a matrix of terms: `out[step, c]` holds `values[TERMS·step.., c]`. Rows of

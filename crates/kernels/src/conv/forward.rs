@@ -91,7 +91,8 @@ impl<F: Factor> WithSimd for &mut ForwardRows<'_, F> {
                         steps: each,
                     });
                     let a = Left { values: self.x, row: each, step: 1 };
-                    let c = Tile { values: &mut tile, start: 0, row: COLUMNS };
+                    let rows = ROWS.min(w - x);
+                    let c = Tile { values: &mut tile, start: 0, row: COLUMNS, rows };
                     add_product(simd, stretches, a, self.weights, c);
                     let pixels = out[x * outputs..].chunks_exact_mut(outputs);
                     for (out, row) in pixels.zip(tile.chunks_exact(COLUMNS)) {

@@ -57,11 +57,11 @@ impl Geometry {
     }
 
     /// Zeros on each side of an image.
-    fn padding(&self) -> usize {
+    pub fn padding(&self) -> usize {
         self.n / 2 * self.dilation
     }
 
-    fn padded_width(&self) -> usize {
+    pub fn padded_width(&self) -> usize {
         self.w + 2 * self.padding()
     }
 
@@ -107,37 +107,8 @@ impl Geometry {
         })
     }
 
-    /// The same as left operands over pixels: for each channel of a pixel, one factor of this pixel
-    /// and, if a factor has two terms, of the next one in its row.
-    pub fn pad_over_pixels<F: Factor>(&self, x: &[f32]) -> Vec<F> {
-        let next = (F::TERMS - 1) * self.inputs;
-        let mut out = self.pad(x, self.inputs, |row, out| {
-            for (at, (out, &first)) in out.iter_mut().zip(row).enumerate() {
-                let second = row.get(at + next).copied().unwrap_or(0.);
-                *out = F::of(&[first, second][..F::TERMS]);
-            }
-        });
-        if F::TERMS == 2 && self.padding() > 0 {
-            self.pair_padding(x, &mut out);
-        }
-        out
-    }
-
-    /// Pairs the last pixel of the padding before each row with the row's first pixel.
-    fn pair_padding<F: Factor>(&self, x: &[f32], out: &mut [F]) {
-        let row = self.w * self.inputs;
-        let images = out.chunks_exact_mut(self.padded_image(self.inputs));
-        for (out, x) in images.zip(x.chunks_exact(self.h * row)) {
-            for (y, x) in x.chunks_exact(row).enumerate() {
-                let pixel = (y + self.padding()) * self.padded_width() + self.padding() - 1;
-                let last = &mut out[pixel * self.inputs..][..self.inputs];
-                last.iter_mut().zip(x).for_each(|(out, &v)| *out = F::of(&[0., v]));
-            }
-        }
-    }
-
     /// Copies each row of the images into an image with zero padding, by `copy`.
-    fn pad<F: Factor>(
+    pub fn pad<F: Factor>(
         &self,
         x: &[f32],
         each: usize,

@@ -4,6 +4,7 @@
 
 mod forward;
 mod geometry;
+mod over_pixels;
 mod weight_gradient;
 
 use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Shape, Tensor};

@@ -5,10 +5,11 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::geometry::{Chunk, Geometry};
+use super::over_pixels::OverPixels;
 use crate::factor::Factor;
 use crate::isa::Instructions;
 use crate::product::{
-    COLUMNS, Left, ROWS, Stretch, Tile, add_product, columns_padded, pack_columns, steps,
+    COLUMNS, ROWS, Stretch, Tile, add_product, columns_padded, pack_columns, steps,
 };
 
 /// Into how many parts the rows of a batch are cut, whatever the number of threads: the order of
@@ -36,12 +37,12 @@ pub(crate) fn weight_gradients<F: Factor>(
         return WeightGradients { dw, db };
     }
     let chunks = geometry.chunks();
-    let x = geometry.pad_over_pixels::<F>(x);
+    let x = &OverPixels::<F>::new(geometry, x);
     let parts: Vec<Part<F>> = chunks
         .par_chunks(chunks.len().div_ceil(PARTS))
         .map(|chunks| {
             let mut part = Part::new(geometry);
-            F::dispatch(instructions, Rows { geometry, x: &x, g, chunks, part: &mut part });
+            F::dispatch(instructions, Rows { geometry, x, g, chunks, part: &mut part });
             part
         })
         .collect();
@@ -101,7 +102,7 @@ impl<F: Factor> Part<F> {
 /// Some rows of a batch, which are added to a part.
 struct Rows<'a, F> {
     geometry: &'a Geometry,
-    x: &'a [F],
+    x: &'a OverPixels<F>,
     g: &'a [f32],
     chunks: &'a [Chunk],
     part: &'a mut Part<F>,
@@ -116,9 +117,8 @@ impl<F: Factor> WithSimd for Rows<'_, F> {
         let Geometry { inputs, outputs, h, w, .. } = *geometry;
         let groups = inputs.next_multiple_of(ROWS);
         let padded = columns_padded(outputs);
-        let image_size = geometry.padded_image(inputs);
         for &Chunk { image, first, rows } in self.chunks {
-            let x = &self.x[image * image_size..][..image_size];
+            let a = self.x.image(geometry, image);
             let g = &self.g[(image * h + first) * w * outputs..][..rows * w * outputs];
             for panel in 0..padded / COLUMNS {
                 part.load(g, w, outputs, panel);
@@ -126,15 +126,15 @@ impl<F: Factor> WithSimd for Rows<'_, F> {
                     .flat_map(|tap| (0..inputs).step_by(ROWS).map(move |i| (tap, i)));
                 for (tap, i) in tiles {
                     let stretches = (0..rows).map(|y| Stretch {
-                        a: geometry.offset(first + y, 0, tap, inputs) + i,
+                        a: self.x.offset(geometry, first + y, tap, i),
                         b: y * steps::<F>(w) * COLUMNS,
                         steps: steps::<F>(w),
                     });
-                    let a = Left { values: x, row: 1, step: F::TERMS * inputs };
                     let tile = Tile {
                         values: &mut part.dw,
                         start: (tap * groups + i) * padded + panel * COLUMNS,
                         row: padded,
+                        rows: ROWS.min(inputs - i),
                     };
                     add_product(simd, stretches, a, &part.g, tile);
                 }

@@ -178,6 +178,7 @@ impl<F: Factor> GroupBackward<'_, F> {
                     values: &mut loaded.du,
                     start: pixel * dims.pitch() + panel * COLUMNS,
                     row: dims.pitch(),
+                    rows: ROWS.min(chunk.pixels - pixel),
                 };
                 add_product(simd, stretches, a, &weights.to_inputs, tile);
             }
@@ -194,30 +195,32 @@ impl<F: Factor> GroupBackward<'_, F> {
         sums: &mut WeightSums,
     ) {
         let Self { dims, panels, group, chunk, .. } = *self;
-        let a = Left { values: loaded.over_pixels(), row: 1, step: dims.pitch() };
+        let a = loaded.over_pixels(dims);
         for (place, panel) in panels.of_group(group).enumerate() {
             let first = sums.start_of_weights(dims, panel.index);
             for d in (0..dims.inputs).step_by(ROWS) {
                 let stretch = Stretch {
-                    a: d,
+                    a: d * a.row,
                     b: place * CHUNK / F::TERMS * COLUMNS,
                     steps: steps::<F>(chunk.pixels),
                 };
-                let tile = Tile { values: &mut sums.dw, start: first + d * COLUMNS, row: COLUMNS };
+                let rows = ROWS.min(dims.inputs - d);
+                let start = first + d * COLUMNS;
+                let tile = Tile { values: &mut sums.dw, start, row: COLUMNS, rows };
                 add_product(simd, once(stretch), a, da.over_pixels(), tile);
             }
         }
     }
 }
 
-/// The masks of 8 pixels, of those that were kept.
+/// The masks of 32 pixels, of those that were kept.
 #[inline(always)]
 fn kept_tile(kept: &[f32], place: usize, pixel: usize) -> TileValues {
     let tile = kept[(place * CHUNK + pixel) * COLUMNS..].first_chunk();
     *tile.expect("kept masks are whole tiles")
 }
 
-/// Turns the masks of 8 pixels, of which the first `valid` exist, into their logits' gradient, 0
+/// Turns the masks of 32 pixels, of which the first `valid` exist, into their logits' gradient, 0
 /// for the other pixels. Adds it to the biases', and adds the part of the features' gradient that
 /// does not pass through the masks.
 #[inline(always)]
@@ -260,7 +263,7 @@ impl<F: Factor> LogitGradients<F> {
         Self { over_rows: vec![F::default(); length], over_pixels: vec![F::default(); over_pixels] }
     }
 
-    /// Takes 8 pixels of the panel at this place of its group.
+    /// Takes 32 pixels of the panel at this place of its group.
     #[inline(always)]
     fn pack(&mut self, place: usize, pixel: usize, tile: &TileValues) {
         let per_pixel = COLUMNS / F::TERMS;

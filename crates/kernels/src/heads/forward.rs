@@ -83,8 +83,9 @@ impl<F: Factor> WithSimd for ForwardChunk<'_, F> {
             let mut powers: [Sums; 3] = Default::default();
             let mut gathered = [0f32; COLUMNS];
             for pixel in (0..chunk.pixels).step_by(ROWS) {
-                let mut tile = logits(simd, dims, weights, &scratch.loaded, pixel, panel);
-                for r in 0..ROWS.min(chunk.pixels - pixel) {
+                let valid = ROWS.min(chunk.pixels - pixel);
+                let mut tile = logits(simd, dims, weights, &scratch.loaded, (pixel, valid), panel);
+                for r in 0..valid {
                     let mask = row_mut(&mut tile, r * COLUMNS);
                     masks::<S>(mask);
                     let at = (pixel + r) * dims.pitch();

@@ -2,7 +2,11 @@
 
 use super::dims::{CHUNK, Chunk, Dims};
 use crate::factor::Factor;
-use crate::product::{ROWS, pack_columns, pack_row};
+use crate::product::{Left, ROWS, pack_row, pack_transposed};
+
+/// Distance of two inputs in operands of two terms over the pixels: the steps of a chunk, and a
+/// cache line, which spreads a step over the sets of the first-level cache.
+const OVER_PIXELS: usize = CHUNK / 2 + 16;
 
 /// A chunk's inputs and their gradient.
 ///
@@ -15,7 +19,7 @@ pub(crate) struct LoadedChunk<F> {
     pub u: Vec<f32>,
     /// The same as left operands over the inputs, [CHUNK, pitch].
     u_over_inputs: Vec<F>,
-    /// The same as left operands over the pixels, [steps of CHUNK, pitch].
+    /// The same as left operands over the pixels, [D in whole panels, steps of CHUNK].
     u_over_pixels: Vec<F>,
     /// The inputs' gradient through the masks, [CHUNK, pitch]; empty in the forward pass.
     pub du: Vec<f32>,
@@ -47,7 +51,8 @@ impl<F: Factor> LoadedChunk<F> {
     /// Buffers of the backward pass with one sum of the inputs' gradient.
     pub fn with_one_sum(dims: &Dims, needs_weights: bool) -> Self {
         let pixels = CHUNK * dims.pitch();
-        let over_pixels = if F::TERMS == 1 || !needs_weights { 0 } else { pixels };
+        let is_needed = F::TERMS > 1 && needs_weights;
+        let over_pixels = if is_needed { dims.padded_inputs() * OVER_PIXELS } else { 0 };
         Self {
             u_over_pixels: vec![F::default(); over_pixels],
             du: vec![0f32; pixels],
@@ -72,8 +77,7 @@ impl<F: Factor> LoadedChunk<F> {
             pack_row(&from[..dims.padded_inputs()], out);
         }
         if !self.u_over_pixels.is_empty() {
-            let columns = dims.padded_inputs();
-            pack_columns(&self.u, pixels, pitch, columns, &mut self.u_over_pixels, pitch);
+            pack_transposed(&self.u, pixels, pitch, &mut self.u_over_pixels, OVER_PIXELS);
         }
         self.du.fill(0.);
         self.direct.fill(0.);
@@ -87,8 +91,11 @@ impl<F: Factor> LoadedChunk<F> {
 
     /// The inputs as left operands over the pixels.
     #[inline(always)]
-    pub fn over_pixels(&self) -> &[F] {
-        if F::TERMS == 1 { self.over_inputs() } else { &self.u_over_pixels }
+    pub fn over_pixels(&self, dims: &Dims) -> Left<'_, F> {
+        match F::TERMS {
+            1 => Left { values: self.over_inputs(), row: 1, step: dims.pitch() },
+            _ => Left { values: &self.u_over_pixels, row: OVER_PIXELS, step: 1 },
+        }
     }
 
     /// The sums of the features' gradient that does not pass through the masks.

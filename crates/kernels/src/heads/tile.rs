@@ -1,4 +1,4 @@
-//! The masks of 8 pixels and 32 rows, and sums over the pixels.
+//! The masks of 32 pixels and 32 rows, and sums over the pixels.
 
 use std::iter::once;
 
@@ -12,17 +12,17 @@ use crate::factor::Factor;
 use crate::product::{COLUMNS, Left, ROWS, Stretch, Tile, add_product, steps};
 use crate::sigmoid::{Row, add_sums, masks, row, row_mut};
 
-/// Values of 8 pixels and 32 rows: [8, 32].
+/// Values of 32 pixels and 32 rows: [32, 32].
 pub(crate) type TileValues = [f32; ROWS * COLUMNS];
 
-/// The logits of a panel at 8 pixels from `pixel` on.
+/// The logits of a panel at 32 pixels from `pixel` on, of which the first `valid` exist.
 #[inline(always)]
 pub(crate) fn logits<F: Factor, S: Simd>(
     simd: S,
     dims: &Dims,
     weights: &Weights<F>,
     loaded: &LoadedChunk<F>,
-    pixel: usize,
+    (pixel, valid): (usize, usize),
     panel: Panel,
 ) -> TileValues {
     let mut out = [0f32; ROWS * COLUMNS];
@@ -31,12 +31,12 @@ pub(crate) fn logits<F: Factor, S: Simd>(
     let steps = steps::<F>(dims.inputs);
     let a = Left { values: loaded.over_inputs(), row: dims.pitch(), step: 1 };
     let stretch = Stretch { a: pixel * dims.pitch(), b: panel.index * steps * COLUMNS, steps };
-    let tile = Tile { values: &mut out, start: 0, row: COLUMNS };
+    let tile = Tile { values: &mut out, start: 0, row: COLUMNS, rows: valid };
     add_product(simd, once(stretch), a, &weights.to_logits, tile);
     out
 }
 
-/// The masks of a panel at 8 pixels from `pixel` on, of which the first `valid` exist.
+/// The masks of a panel at 32 pixels from `pixel` on, of which the first `valid` exist.
 #[inline(always)]
 pub(crate) fn tile_of_masks<F: Factor, S: Simd>(
     simd: S,
@@ -46,7 +46,7 @@ pub(crate) fn tile_of_masks<F: Factor, S: Simd>(
     (pixel, valid): (usize, usize),
     panel: Panel,
 ) -> TileValues {
-    let mut tile = logits(simd, dims, weights, loaded, pixel, panel);
+    let mut tile = logits(simd, dims, weights, loaded, (pixel, valid), panel);
     for r in 0..valid {
         masks::<S>(row_mut(&mut tile, r * COLUMNS));
     }

@@ -4,11 +4,12 @@ use std::array::from_fn;
 
 use pulp::{Simd, WithSimd};
 
-use super::plan::{Mix, Plan, Term, Value, Work};
+use super::plan::{Mix, Plan, ROWS, Term, Value, Work};
 use super::prepared::Prepared;
 use crate::factor::Factor;
 use crate::heads::dims::CHUNK;
-use crate::product::{COLUMNS, Left, ROWS, Stretch, Tile, add_product, columns_padded, steps};
+use crate::product::{COLUMNS, Left, Stretch, Tile, add_product, columns_padded, steps};
+
 use crate::sigmoid::{Row, add_products, masks, row};
 
 /// A thread's buffers, which it keeps between chunks.
@@ -17,9 +18,9 @@ pub(super) struct Scratch<F> {
     z: Vec<f32>,
     /// The changes of ẑ of all steps as left operands, [pixels of a block, pitch of the plan].
     changes: Vec<F>,
-    /// ẑ of 8 pixels at a step, [8, C].
+    /// ẑ of 16 pixels at a step, [16, C].
     current: Vec<f32>,
-    /// The reconstructed channels of a step, [8, C in whole panels].
+    /// The reconstructed channels of a step, [16, C in whole panels].
     mixed: Vec<f32>,
     /// The features of a panel's channels, [CHUNK, 32].
     features: Vec<f32>,
@@ -130,7 +131,7 @@ impl<F: Factor> Scratch<F> {
         }
     }
 
-    /// Reconstructs channels of 8 pixels, whose features begin at `start`.
+    /// Reconstructs channels of 16 pixels, whose features begin at `start`.
     #[inline(always)]
     fn mix<S: Simd>(&mut self, simd: S, mix: &Mix, start: usize, pitch: usize) {
         let row = self.mixed.len() / ROWS;
@@ -144,7 +145,8 @@ impl<F: Factor> Scratch<F> {
                 steps: run.length,
             });
             let z = Left { values: &self.z[..], row: pitch, step: 1 };
-            let tile = Tile { values: &mut self.mixed, start: panel * COLUMNS, row };
+            let start = panel * COLUMNS;
+            let tile = Tile { values: &mut self.mixed, start, row, rows: ROWS };
             add_product(simd, stretches, z, &mix.weights, tile);
         }
     }
@@ -183,7 +185,7 @@ impl<F: Factor> Scratch<F> {
                     b: (weights + run.first) * COLUMNS,
                     steps: run.length,
                 });
-                let tile = Tile { values: &mut logits, start: 0, row: COLUMNS };
+                let tile = Tile { values: &mut logits, start: 0, row: COLUMNS, rows: valid };
                 add_product(simd, stretches, changes, &prepared.weights, tile);
                 if work == Work::AddAndSum {
                     sum_rows::<S>(&logits, features, products);

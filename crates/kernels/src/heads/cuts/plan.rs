@@ -5,7 +5,10 @@ use super::panels::Panel;
 use super::source::Source;
 use super::walk::Step;
 use crate::heads::dims::CHUNK;
-use crate::product::{COLUMNS, ROWS, columns_padded, pitch};
+use crate::product::{COLUMNS, ROW_GROUP, columns_padded, pitch};
+
+/// Pixels whose logits are in cache together with the changes of all steps.
+pub(super) const ROWS: usize = ROW_GROUP;
 
 /// Factors of a block of pixels at most: they stay in the second-level cache.
 const BLOCK_FACTORS: usize = 64 << 10;

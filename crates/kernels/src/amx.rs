@@ -1,0 +1,185 @@
+//! Products of bfloat16 pairs on the tile registers of AMX, which 64-bit Linux lends a process that
+//! asks for them. Rust has no stable intrinsics of them, hence the assembly.
+
+use std::arch::asm;
+use std::arch::x86_64::__cpuid_count;
+use std::sync::LazyLock;
+
+use crate::product::{COLUMNS, Stretch};
+
+/// Rows of a block of sums.
+pub(crate) const ROWS: usize = 16;
+/// Steps of a block: the pairs in a row of a tile register.
+pub(crate) const STEPS: usize = 16;
+/// Bytes of a row of a tile register.
+const ROW: usize = 64;
+
+/// Whether the processor has the instructions, and the system lets this process use them.
+pub(crate) fn is_available() -> bool {
+    static AVAILABLE: LazyLock<bool> =
+        LazyLock::new(|| cfg!(target_os = "linux") && is_supported() && is_permitted());
+    *AVAILABLE
+}
+
+fn is_supported() -> bool {
+    const OSXSAVE: u32 = 1 << 27;
+    const BF16_AND_TILES: u32 = 1 << 22 | 1 << 24;
+    const TILE_STATE: u32 = 1 << 17 | 1 << 18;
+    let has = |flags: u32, needed: u32| flags & needed == needed;
+    has(__cpuid_count(1, 0).ecx, OSXSAVE)
+        && __cpuid_count(0, 0).eax >= 7
+        && has(__cpuid_count(7, 0).edx, BF16_AND_TILES)
+        && has(enabled_state(), TILE_STATE)
+}
+
+/// The parts of the processor's state that the system saves (XCR0), of which these are in the low
+/// half.
+fn enabled_state() -> u32 {
+    let low: u32;
+    // SAFETY: the caller has seen that the system has enabled the instruction (OSXSAVE).
+    unsafe {
+        asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") _, options(nomem, nostack));
+    }
+    low
+}
+
+/// Asks Linux for the tile registers: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
+fn is_permitted() -> bool {
+    const ARCH_PRCTL: i64 = 158;
+    const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
+    const XFEATURE_XTILEDATA: i64 = 18;
+    let result: i64;
+    // SAFETY: the call changes nothing but what threads of this process may use.
+    unsafe {
+        asm!(
+            "syscall", inlateout("rax") ARCH_PRCTL => result, in("rdi") ARCH_REQ_XCOMP_PERM,
+            in("rsi") XFEATURE_XTILEDATA, out("rcx") _, out("r11") _, options(nostack),
+        );
+    }
+    result == 0
+}
+
+/// The tile registers in the shape that [`add_block`] needs, of this thread, until it is dropped.
+pub(crate) struct Tiles(());
+
+/// What `ldtilecfg` reads.
+#[repr(C, align(64))]
+struct Shapes {
+    palette: u8,
+    start_row: u8,
+    reserved: [u8; 14],
+    /// Bytes of a row of each register.
+    bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+impl Tiles {
+    /// Shapes the registers.
+    ///
+    /// # Safety
+    /// The instructions are available ([`is_available`]).
+    pub unsafe fn shape() -> Self {
+        let mut shapes =
+            Shapes { palette: 1, start_row: 0, reserved: [0; 14], bytes: [0; 16], rows: [0; 16] };
+        shapes.bytes[..8].fill(ROW as u16);
+        shapes.rows[..8].fill(ROWS as u8);
+        // SAFETY: as the caller promises; all registers have the greatest size of this palette.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &shapes, options(nostack, readonly)) };
+        Self(())
+    }
+}
+
+impl Drop for Tiles {
+    fn drop(&mut self) {
+        // SAFETY: the instructions are available, since the registers were shaped.
+        unsafe { asm!("tilerelease", options(nostack, nomem)) };
+    }
+}
+
+/// A left operand of pairs: row r of step i at `start + r·row + i`.
+#[derive(Clone, Copy)]
+pub(crate) struct Pairs {
+    pub start: *const u32,
+    pub row: usize,
+}
+
+/// Where rows of sums lie, and how far from each other.
+#[derive(Clone, Copy)]
+pub(crate) struct Sums {
+    pub start: *mut f32,
+    pub row: usize,
+}
+
+/// Adds Σᵢ a(r, i)·b(i, j) over the whole blocks of [`STEPS`] steps of all stretches to 16 (or, if
+/// `TWICE`, 32) rows of 32 sums. Column j of the right operand's step i is at `start + 32·i + j`.
+///
+/// # Safety
+/// The registers are shaped ([`Tiles`]), all that is read can be read, and the sums belong to the
+/// caller.
+#[inline(always)]
+pub(crate) unsafe fn add_blocks<const TWICE: bool>(
+    stretches: impl Iterator<Item = Stretch>,
+    a: Pairs,
+    b: *const u32,
+    c: Sums,
+) {
+    const RIGHT_ROW: usize = 4 * COLUMNS;
+    let c_row = 4 * c.row;
+    let a_row = 4 * a.row;
+    let second = c.start.wrapping_add(ROWS * c.row);
+    // SAFETY: as the caller promises. No code of the compiler's uses tile registers, so that they
+    // keep what they hold between these pieces of assembly.
+    unsafe {
+        asm!(
+            "tileloadd tmm0, [{c} + {row}*1]", "tileloadd tmm1, [{c} + {row}*1 + 64]",
+            c = in(reg) c.start, row = in(reg) c_row,
+            out("tmm0") _, out("tmm1") _, options(nostack),
+        );
+        if TWICE {
+            asm!(
+                "tileloadd tmm2, [{c} + {row}*1]", "tileloadd tmm3, [{c} + {row}*1 + 64]",
+                c = in(reg) second, row = in(reg) c_row,
+                out("tmm2") _, out("tmm3") _, options(nostack),
+            );
+        }
+        for stretch in stretches {
+            let mut a_at = a.start.wrapping_add(stretch.a);
+            let mut b_at = b.wrapping_add(stretch.b);
+            for _ in 0..stretch.steps / STEPS {
+                asm!(
+                    "tileloadd tmm4, [{a} + {a_row}*1]",
+                    "tileloadd tmm5, [{b} + {b_row}*1]",
+                    "tileloadd tmm6, [{b} + {b_row}*1 + 64]",
+                    "tdpbf16ps tmm0, tmm4, tmm5",
+                    "tdpbf16ps tmm1, tmm4, tmm6",
+                    a = in(reg) a_at, a_row = in(reg) a_row,
+                    b = in(reg) b_at, b_row = in(reg) RIGHT_ROW,
+                    out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm5") _, out("tmm6") _,
+                    options(nostack),
+                );
+                if TWICE {
+                    asm!(
+                        "tileloadd tmm7, [{a} + {a_row}*1]",
+                        "tdpbf16ps tmm2, tmm7, tmm5",
+                        "tdpbf16ps tmm3, tmm7, tmm6",
+                        a = in(reg) a_at.wrapping_add(ROWS * a.row), a_row = in(reg) a_row,
+                        out("tmm2") _, out("tmm3") _, out("tmm7") _,
+                        options(nostack),
+                    );
+                }
+                a_at = a_at.wrapping_add(STEPS);
+                b_at = b_at.wrapping_add(STEPS * COLUMNS);
+            }
+        }
+        asm!(
+            "tilestored [{c} + {row}*1], tmm0", "tilestored [{c} + {row}*1 + 64], tmm1",
+            c = in(reg) c.start, row = in(reg) c_row, options(nostack),
+        );
+        if TWICE {
+            asm!(
+                "tilestored [{c} + {row}*1], tmm2", "tilestored [{c} + {row}*1 + 64], tmm3",
+                c = in(reg) second, row = in(reg) c_row, options(nostack),
+            );
+        }
+    }
+}
