@@ -55,6 +55,9 @@ pub(crate) use with_factors;
 pub(crate) trait Factor: Copy + Default + Send + Sync + 'static {
     /// How many terms a factor holds.
     const TERMS: usize;
+    /// How many steps the instructions take at once, if there are as many; see
+    /// [`add_blocks`](Self::add_blocks).
+    const BLOCK: usize = 1;
 
     /// A factor of [`TERMS`](Self::TERMS) terms or, at the end of a row, fewer.
     fn of(terms: &[f32]) -> Self;
@@ -71,8 +74,8 @@ pub(crate) trait Factor: Copy + Default + Send + Sync + 'static {
         instructions.dispatch(job)
     }
 
-    /// Adds the products of all steps that come in whole blocks, where the instructions take blocks.
-    /// Returns the steps of a block, if any were added.
+    /// Adds the products of all steps that come in whole blocks, where the instructions take blocks
+    /// and the left operand's steps are neighbours. Returns whether it did.
     ///
     /// # Safety
     /// All stretches that have a step and the tile lie inside their slices, and
@@ -83,8 +86,8 @@ pub(crate) trait Factor: Copy + Default + Send + Sync + 'static {
         _a: Left<Self>,
         _b: &[Self],
         _c: &mut Tile,
-    ) -> Option<usize> {
-        None
+    ) -> bool {
+        false
     }
 
     /// Adds one step's products to R rows of N vectors of sums: factor r of the left operand lies
@@ -237,6 +240,7 @@ pub(crate) struct TilePair(Pair);
 #[cfg(target_arch = "x86_64")]
 impl Factor for TilePair {
     const TERMS: usize = Pair::TERMS;
+    const BLOCK: usize = amx::STEPS;
 
     #[inline(always)]
     fn of(terms: &[f32]) -> Self {
@@ -253,9 +257,9 @@ impl Factor for TilePair {
         a: Left<Self>,
         b: &[Self],
         c: &mut Tile,
-    ) -> Option<usize> {
+    ) -> bool {
         if a.step != 1 || stretches.clone().all(|s| s.steps < amx::STEPS) {
-            return None;
+            return false;
         }
         let a = amx::Pairs { start: a.values.as_ptr().cast(), row: a.row };
         let sums = amx::Sums { start: c.values.as_mut_ptr().wrapping_add(c.start), row: c.row };
@@ -267,7 +271,7 @@ impl Factor for TilePair {
                 false => amx::add_blocks::<false>(stretches, a, b, sums),
             }
         }
-        Some(amx::STEPS)
+        true
     }
 
     #[inline(always)]

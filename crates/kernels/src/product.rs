@@ -40,8 +40,7 @@ pub(crate) struct Stretch {
 impl Stretch {
     /// What is left behind the whole blocks of so many steps.
     #[inline(always)]
-    fn after_blocks(self, block: Option<usize>) -> Self {
-        let Some(block) = block else { return self };
+    fn after_blocks(self, block: usize) -> Self {
         let done = self.steps / block * block;
         Self { a: self.a + done, b: self.b + done * COLUMNS, steps: self.steps - done }
     }
@@ -91,7 +90,8 @@ pub(crate) fn add_product<F: Factor, S: Simd>(
     // SAFETY: all that is read and written lies inside the slices (checked above), `c` is borrowed
     // mutably, and every job is dispatched by its factor.
     unsafe {
-        let block = F::add_blocks(stretches.clone(), a, b, &mut c);
+        let block =
+            if F::add_blocks(stretches.clone(), a, b, &mut c) { F::BLOCK } else { usize::MAX };
         let stretches = stretches.map(move |s| s.after_blocks(block));
         match S::F32_LANES {
             16 => tile::<_, _, _, 8, 2>(simd, stretches, a, b, c),

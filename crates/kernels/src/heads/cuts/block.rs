@@ -4,7 +4,7 @@ use std::array::from_fn;
 
 use pulp::{Simd, WithSimd};
 
-use super::plan::{Mix, Plan, ROWS, Term, Value, Work};
+use super::plan::{Mix, Plan, ROWS, Run, Term, Value, Work};
 use super::prepared::Prepared;
 use crate::factor::Factor;
 use crate::heads::dims::CHUNK;
@@ -18,6 +18,9 @@ pub(super) struct Scratch<F> {
     z: Vec<f32>,
     /// The changes of ẑ of all steps as left operands, [pixels of a block, pitch of the plan].
     changes: Vec<F>,
+    /// The weights of a panel that the changes are multiplied with, [factors of all steps, 32], where
+    /// products take blocks of factors; otherwise empty.
+    weights: Vec<F>,
     /// ẑ of 16 pixels at a step, [16, C].
     current: Vec<f32>,
     /// The reconstructed channels of a step, [16, C in whole panels].
@@ -80,6 +83,7 @@ impl<F: Factor> Scratch<F> {
         Self {
             z: vec![0f32; CHUNK * prepared.pitch()],
             changes: vec![],
+            weights: vec![],
             current: vec![0f32; ROWS * prepared.channels],
             mixed: vec![0f32; ROWS * columns_padded(prepared.channels)],
             features: vec![0f32; CHUNK * COLUMNS],
@@ -163,10 +167,11 @@ impl<F: Factor> Scratch<F> {
     ) {
         let panel = &prepared.panels[number];
         let works = &plan.works[number * plan.steps.len()..][..plan.steps.len()];
-        let weights = number * steps::<F>(prepared.channels);
         self.gather(prepared, &panel.places, block);
+        self.gather_weights(prepared, plan, number);
         self.products.fill(0.);
         let changes = Left { values: &self.changes[..], row: plan.pitch, step: 1 };
+        let first_weight = number * steps::<F>(prepared.channels);
         for pixel in (0..block.pixels).step_by(ROWS) {
             let valid = ROWS.min(block.pixels - pixel);
             let features = &self.features[pixel * COLUMNS..][..valid * COLUMNS];
@@ -180,17 +185,44 @@ impl<F: Factor> Scratch<F> {
                 if work == Work::Nothing {
                     continue;
                 }
-                let stretches = step.runs.iter().map(|run| Stretch {
+                let whole = [Run { place: 0, first: step.start, length: step.factors::<F>() }];
+                let (runs, first, weights) = match self.weights.is_empty() {
+                    true => (&step.runs[..], first_weight, &prepared.weights),
+                    false => (&whole[..], 0, &self.weights),
+                };
+                let stretches = runs.iter().map(|run| Stretch {
                     a: pixel * plan.pitch + step.start + run.place,
-                    b: (weights + run.first) * COLUMNS,
+                    b: (first + run.first) * COLUMNS,
                     steps: run.length,
                 });
                 let tile = Tile { values: &mut logits, start: 0, row: COLUMNS, rows: valid };
-                add_product(simd, stretches, changes, &prepared.weights, tile);
+                add_product(simd, stretches, changes, weights, tile);
                 if work == Work::AddAndSum {
                     sum_rows::<S>(&logits, features, products);
                 }
             }
+        }
+    }
+
+    /// A panel's weights in the order of the changes, so that those of a step are whole blocks.
+    #[inline(always)]
+    fn gather_weights(&mut self, prepared: &Prepared<F>, plan: &Plan, number: usize) {
+        if F::BLOCK == 1 {
+            return;
+        }
+        let factors = plan.steps.last().map_or(0, |step| step.start + step.factors::<F>());
+        self.weights.resize(factors * COLUMNS, F::default());
+        let of_panel = &prepared.weights[number * steps::<F>(prepared.channels) * COLUMNS..];
+        for step in &plan.steps {
+            let out = &mut self.weights[step.start * COLUMNS..][..step.factors::<F>() * COLUMNS];
+            let mut end = 0;
+            for run in &step.runs {
+                let length = run.length * COLUMNS;
+                out[run.place * COLUMNS..][..length]
+                    .copy_from_slice(&of_panel[run.first * COLUMNS..][..length]);
+                end = run.place * COLUMNS + length;
+            }
+            out[end..].fill(F::default());
         }
     }
 

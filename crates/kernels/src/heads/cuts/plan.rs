@@ -4,6 +4,7 @@
 use super::panels::Panel;
 use super::source::Source;
 use super::walk::Step;
+use crate::factor::Factor;
 use crate::heads::dims::CHUNK;
 use crate::product::{COLUMNS, ROW_GROUP, columns_padded, pitch};
 
@@ -34,7 +35,7 @@ pub(super) struct PlannedStep {
     pub fresh: bool,
     /// Where its factors begin in a pixel's left operands.
     pub start: usize,
-    /// Its factors' terms, [factors, TERMS].
+    /// Its factors' terms, [factors, TERMS]; those of whole blocks of factors.
     pub terms: Vec<Term>,
     /// Its factors among those of all channels.
     pub runs: Vec<Run>,
@@ -102,27 +103,21 @@ pub(super) enum Work {
 }
 
 impl Plan {
-    /// The plan of a walk with so many terms in a factor.
-    pub fn new(
+    /// The plan of a walk of these factors.
+    pub fn new<F: Factor>(
         walk: &[Step],
         sources: &[Vec<Source>],
         order: &[usize],
         panels: &[Panel],
-        terms: usize,
     ) -> Self {
         let mut places = vec![0; order.len()];
         order.iter().enumerate().for_each(|(place, &channel)| places[channel] = place);
         let mut steps = vec![];
         let mut factors = 0;
         for step in walk {
-            let step = PlannedStep::new(
-                step,
-                &sources[step.cut],
-                (order, places.as_slice()),
-                factors,
-                terms,
-            );
-            factors += step.terms.len() / terms;
+            let channels = (order, places.as_slice());
+            let step = PlannedStep::new::<F>(step, &sources[step.cut], channels, factors);
+            factors += step.factors::<F>();
             steps.push(step);
         }
         let block = (BLOCK_FACTORS / factors.max(1)).clamp(ROWS, CHUNK) / ROWS * ROWS;
@@ -132,16 +127,15 @@ impl Plan {
 }
 
 impl PlannedStep {
-    fn new(
+    fn new<F: Factor>(
         step: &Step,
         sources: &[Source],
         (order, places): (&[usize], &[usize]),
         start: usize,
-        terms: usize,
     ) -> Self {
         let mut changed: Vec<usize> = step.changed.iter().map(|&channel| places[channel]).collect();
         changed.sort_unstable();
-        let mut factors: Vec<usize> = changed.iter().map(|place| place / terms).collect();
+        let mut factors: Vec<usize> = changed.iter().map(|place| place / F::TERMS).collect();
         factors.dedup();
         let mut mixes = vec![];
         let mut term = |place: usize| {
@@ -158,11 +152,12 @@ impl PlannedStep {
             };
             Term::To { place, value }
         };
-        let all_terms = factors
+        let mut all_terms: Vec<Term> = factors
             .iter()
-            .flat_map(|factor| factor * terms..(factor + 1) * terms)
+            .flat_map(|factor| factor * F::TERMS..(factor + 1) * F::TERMS)
             .map(&mut term)
             .collect();
+        all_terms.resize(factors.len().next_multiple_of(F::BLOCK) * F::TERMS, Term::Same);
         Self {
             cut: step.cut,
             fresh: step.fresh,
@@ -171,6 +166,11 @@ impl PlannedStep {
             runs: runs(&factors),
             mix: Mix::new(&mixes, places),
         }
+    }
+
+    /// How many factors it has, in whole blocks.
+    pub fn factors<F: Factor>(&self) -> usize {
+        self.terms.len() / F::TERMS
     }
 }
 

@@ -44,7 +44,7 @@ impl<F: Factor> Prepared<F> {
         Self {
             channels: dims.channels,
             weights: weights(dims, values.mask_weight, &panels, &order),
-            walk: Plan::new(&walk, &sources, &order, &panels, F::TERMS),
+            walk: Plan::new::<F>(&walk, &sources, &order, &panels),
             alone: OnceLock::new(),
             is_finite,
             sources,
@@ -58,7 +58,7 @@ impl<F: Factor> Prepared<F> {
     pub fn alone(&self) -> &Plan {
         self.alone.get_or_init(|| {
             let Self { sources, order, panels, .. } = self;
-            Plan::new(&each_alone(sources), sources, order, panels, F::TERMS)
+            Plan::new::<F>(&each_alone(sources), sources, order, panels)
         })
     }
 
