@@ -167,14 +167,20 @@ impl<F: Factor> Scratch<F> {
     ) {
         let panel = &prepared.panels[number];
         let works = &plan.works[number * plan.steps.len()..][..plan.steps.len()];
-        self.gather(prepared, &panel.places, block);
+        if panel.run.is_none() {
+            self.gather(prepared, &panel.places, block);
+        }
         self.gather_weights(prepared, plan, number);
         self.products.fill(0.);
         let changes = Left { values: &self.changes[..], row: plan.pitch, step: 1 };
+        let z_pitch = prepared.pitch();
         let first_weight = number * steps::<F>(prepared.channels);
         for pixel in (0..block.pixels).step_by(ROWS) {
             let valid = ROWS.min(block.pixels - pixel);
-            let features = &self.features[pixel * COLUMNS..][..valid * COLUMNS];
+            let features = match panel.run {
+                Some(first) => (&self.z[(block.start + pixel) * z_pitch + first..], z_pitch),
+                None => (&self.features[pixel * COLUMNS..], COLUMNS),
+            };
             let mut logits = [0f32; ROWS * COLUMNS];
             let products = self.products.as_chunks_mut::<COLUMNS>().0;
             for ((step, &work), products) in plan.steps.iter().zip(works).zip(products) {
@@ -198,7 +204,7 @@ impl<F: Factor> Scratch<F> {
                 let tile = Tile { values: &mut logits, start: 0, row: COLUMNS, rows: valid };
                 add_product(simd, stretches, changes, weights, tile);
                 if work == Work::AddAndSum {
-                    sum_rows::<S>(&logits, features, products);
+                    sum_rows::<S>(&logits[..valid * COLUMNS], features, products);
                 }
             }
         }
@@ -251,14 +257,15 @@ impl Term {
     }
 }
 
-/// Adds the products of masks and features, as many pixels as there are features of.
+/// Adds the products of the masks and the features of some pixels. Those of two pixels are `pitch`
+/// values apart.
 #[inline(always)]
-fn sum_rows<S: Simd>(logits: &[f32; ROWS * COLUMNS], features: &[f32], products: &mut Row) {
+fn sum_rows<S: Simd>(logits: &[f32], (features, pitch): (&[f32], usize), products: &mut Row) {
     let mut sums = *products;
-    for start in (0..features.len()).step_by(COLUMNS) {
-        let mut mask = *row(logits, start);
+    for (pixel, logits) in logits.as_chunks().0.iter().enumerate() {
+        let mut mask = *logits;
         masks::<S>(&mut mask);
-        add_products::<S>(&mask, row(features, start), &mut sums);
+        add_products::<S>(&mask, row(features, pixel * pitch), &mut sums);
     }
     *products = sums;
 }

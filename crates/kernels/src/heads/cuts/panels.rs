@@ -15,8 +15,10 @@ use crate::sigmoid::{Row, row};
 pub(super) struct Panel {
     /// The attribute.
     pub attribute: usize,
-    /// The places of their channels.
+    /// The places of their channels, ascending.
     pub places: Vec<usize>,
+    /// The first of 32 places, if they are neighbours.
+    pub run: Option<usize>,
     /// Their biases.
     pub bias: Row,
     /// Their readout weights, [cuts, 32]; 0 where the cut does not keep the channel.
@@ -27,8 +29,9 @@ impl Panel {
     fn new(values: &Values, attribute: usize, rows: &[(usize, usize)], readout: Vec<f32>) -> Self {
         let mut bias = [0f32; COLUMNS];
         bias.iter_mut().zip(rows).for_each(|(bias, &(_, row))| *bias = values.mask_bias[row]);
-        let places = rows.iter().map(|&(place, _)| place).collect();
-        Self { attribute, places, bias, readout }
+        let places: Vec<usize> = rows.iter().map(|&(place, _)| place).collect();
+        let is_run = places.len() == COLUMNS && places[COLUMNS - 1] - places[0] == COLUMNS - 1;
+        Self { attribute, run: is_run.then_some(places[0]), places, bias, readout }
     }
 
     /// The readout weights in a cut.
@@ -60,10 +63,10 @@ pub(super) fn panels(
             .filter(|&(uses, ..)| uses > 0)
             .collect();
         rows.sort_by_key(|&(uses, place, _)| (Reverse(uses), place));
-        let rows: Vec<(usize, usize)> =
-            rows.into_iter().map(|(_, place, row)| (place, row)).collect();
-        let panel = |rows: &[(usize, usize)]| {
-            Panel::new(values, attribute, rows, readout_of_rows(&readouts, rows))
+        let panel = |rows: &[(usize, usize, usize)]| {
+            let mut rows: Vec<_> = rows.iter().map(|&(_, place, row)| (place, row)).collect();
+            rows.sort_unstable();
+            Panel::new(values, attribute, &rows, readout_of_rows(&readouts, &rows))
         };
         rows.chunks(COLUMNS).map(panel).collect::<Vec<_>>()
     };
