@@ -5,7 +5,7 @@ use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
 use std::sync::LazyLock;
 
-use crate::product::{COLUMNS, Stretch};
+use crate::operands::{COLUMNS, Stretch};
 
 /// Rows of a block of sums.
 pub(crate) const ROWS: usize = 16;

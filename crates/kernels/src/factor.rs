@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(target_arch = "x86_64")]
 use crate::amx;
 use crate::isa::Instructions;
-use crate::product::{Left, Stretch, Tile};
+use crate::operands::{Left, Stretch, Tile};
 
 /// How the factors of matrix products are held. Sums, masks and statistics are `f32` in either
 /// case.
@@ -20,7 +20,8 @@ pub enum Precision {
     #[default]
     F32,
     /// bfloat16, 8 bits of precision. Faster where the processor multiplies pairs of them
-    /// (AVX512-BF16) or blocks of pairs (AMX); elsewhere the rounded factors are multiplied in `f32`.
+    /// (AVX512-BF16) or blocks of pairs (AMX); elsewhere the rounded factors are multiplied in
+    /// `f32`.
     Bf16,
 }
 

@@ -19,6 +19,7 @@ mod layer_norm;
 mod layout;
 mod moments;
 mod norm;
+mod operands;
 mod peak;
 mod pool;
 mod pooled;

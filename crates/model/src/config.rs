@@ -160,6 +160,12 @@ pub struct TrainConfig {
     /// that are computed together. 0 to 1e6. Default 0; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub decorrelate: f64,
+    /// What the total variation of the masks costs, so that they lie in one place; its cost is part
+    /// of the reported sparsity. It is the mean over images, channels and pixels of the differences
+    /// from a pixel's mask to that of the next column and the next row, of one attribute drawn at
+    /// each step. 0 to 1e6. Default 0; left out of files if it is 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub variation: f64,
     /// Images of a micro-batch: a step cuts its batch into such, and adds up what each comes to in
     /// one fixed order, which ranks can share ([`SharedBatch`](crate::SharedBatch)). 0 to 65,536;
     /// at 0 the batch is one piece. It always is on GPUs, and for networks that
@@ -190,6 +196,7 @@ impl Default for TrainConfig {
             noise: 0.,
             curve: 0.,
             decorrelate: 0.,
+            variation: 0.,
             micro_batch: 0,
         }
     }
@@ -197,8 +204,17 @@ impl Default for TrainConfig {
 
 impl TrainConfig {
     /// The settings that files leave out if they are 0: they came after the first files.
-    pub const LEFT_OUT_IF_ZERO: [&str; 8] =
-        ["average", "sleep", "budget", "drop", "drop_correlated", "noise", "curve", "decorrelate"];
+    pub const LEFT_OUT_IF_ZERO: [&str; 9] = [
+        "average",
+        "sleep",
+        "budget",
+        "drop",
+        "drop_correlated",
+        "noise",
+        "curve",
+        "decorrelate",
+        "variation",
+    ];
     /// Steps from one look at sleeping masks to the next ([`sleep`](Self::sleep)).
     pub const LOOK_EVERY: usize = 32;
 
@@ -209,7 +225,7 @@ impl TrainConfig {
 
     /// The options of the paper's network in training that are off at 0, by their names in files.
     /// Other networks know none of them.
-    pub fn options(&self) -> [(&'static str, f64); 6] {
+    pub fn options(&self) -> [(&'static str, f64); 7] {
         [
             ("budget", self.budget),
             ("drop", self.drop),
@@ -217,6 +233,7 @@ impl TrainConfig {
             ("noise", self.noise),
             ("curve", self.curve),
             ("decorrelate", self.decorrelate),
+            ("variation", self.variation),
         ]
     }
 
@@ -231,6 +248,7 @@ impl TrainConfig {
         let of_masks = [
             ("train.budget", self.budget, self.budget > 0.),
             ("train.curve", self.curve, self.curve > 0.),
+            ("train.variation", self.variation, self.variation > 0.),
             ("train.lambda", self.lambda, group),
         ];
         for (key, value, asked) in of_masks {
@@ -270,6 +288,7 @@ impl TrainConfig {
         range("train.noise", self.noise, 0. ..=10., "a number from 0 to 10")?;
         range("train.curve", self.curve, 0. ..=10., "a number from 0 to 10")?;
         range("train.decorrelate", self.decorrelate, 0. ..=1e6, "a number from 0 to 1e6")?;
+        range("train.variation", self.variation, 0. ..=1e6, "a number from 0 to 1e6")?;
         range("train.micro_batch", self.micro_batch, 0..=65_536, "a number from 0 to 65536")?;
         if self.sparsity == Sparsity::Group && self.budget > 0. {
             let expected = "0 with train.sparsity=group, which has no budget";

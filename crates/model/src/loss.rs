@@ -113,7 +113,7 @@ fn elements(logits: &Tensor, labels: &Tensor) -> CandleResult<Tensor> {
 /// # Errors
 /// If labels are not [B, K].
 pub fn loss(output: &Output, labels: &Tensor, lambda: f64, sparsity: Sparsity) -> Result<Loss> {
-    let penalty = MaskPenalty { lambda, sparsity, budget: 0. };
+    let penalty = MaskPenalty { lambda, sparsity, budget: 0., variation: 0. };
     LossOfPart { labels, weights: None, images: labels.dim(0)?, penalty }.of(output)
 }
 

@@ -17,12 +17,14 @@ pub(crate) struct MaskPenalty {
     pub sparsity: Sparsity,
     /// See [`TrainConfig::budget`].
     pub budget: f64,
+    /// See [`TrainConfig::variation`].
+    pub variation: f64,
 }
 
 impl MaskPenalty {
     pub fn new(config: &TrainConfig) -> Self {
-        let TrainConfig { lambda, sparsity, budget, .. } = *config;
-        Self { lambda, sparsity, budget }
+        let TrainConfig { lambda, sparsity, budget, variation, .. } = *config;
+        Self { lambda, sparsity, budget, variation }
     }
 
     /// What a mask's mean over so many pixels is multiplied by, in a batch of `images` with
@@ -78,7 +80,9 @@ mod tests {
     fn every_reading_by_hand() -> CandleResult<()> {
         let masks = Tensor::new(&[[[0.5f32, 0.1], [0.2, 0.]]], &Device::Cpu)?;
         let of = |sparsity, budget| -> CandleResult<f32> {
-            MaskPenalty { lambda: 2., sparsity, budget }.of(&masks, 512, 4)?.to_scalar()
+            MaskPenalty { lambda: 2., sparsity, budget, variation: 0. }
+                .of(&masks, 512, 4)?
+                .to_scalar()
         };
         let roots = 0.5001f32.sqrt() + 0.1001f32.sqrt() + 0.2001f32.sqrt() + 0.01;
         for (sparsity, expected) in [

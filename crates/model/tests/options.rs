@@ -26,6 +26,7 @@ fn all_options() -> TrainConfig {
         noise: 0.2,
         curve: 0.5,
         decorrelate: 0.1,
+        variation: 0.2,
         micro_batch: 2,
         ..Default::default()
     }

@@ -117,7 +117,7 @@ fn all_options() -> TrainConfig {
 
 #[test]
 fn options_of_training_do_not_depend_on_ranks() -> Result<()> {
-    let config = TrainConfig { sleep: 0.01, decorrelate: 0.1, ..all_options() };
+    let config = TrainConfig { sleep: 0.01, decorrelate: 0.1, variation: 0.2, ..all_options() };
     let alone = train(&Alone, 3, STEPS, &config)?;
     assert!(alone != train(&Alone, 3, STEPS, &TrainConfig { drop: 0., ..config.clone() })?);
     for ranks in [2, 3, 7] {

@@ -10,6 +10,7 @@ mod shared_batch;
 mod sleep;
 mod state;
 mod trainable;
+mod variation;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Result as CandleResult, Tensor};

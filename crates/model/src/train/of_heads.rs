@@ -7,6 +7,7 @@ use super::decorrelation::mean_squared_correlation;
 use super::perturb::Perturbation;
 use super::sleep::Sleep;
 use super::trainable::Batch;
+use super::variation::total_variation;
 use crate::config::TrainConfig;
 use crate::error::Result;
 use crate::heads::Heads;
@@ -59,22 +60,44 @@ impl OfHeads {
         };
         pooled.features = perturbation.under_curves(&perturbation.means(&pooled.features)?, z)?;
         let output = Output::new(&heads, pooled, h * w)?;
+        let variation = loss.penalty.variation * z.dim(0)? as f64 / loss.images as f64;
         let loss = loss.of(&output)?;
         let with_gradients = match of_heads {
             Some(of_heads) => (&loss.total + of_heads)?,
             None => loss.total.clone(),
         };
-        Ok(Self { output, loss, with_gradients })
+        let all = Self { output, loss, with_gradients };
+        all.with_variation(&heads, z, perturbation, variation)
+    }
+
+    /// With what unsmooth masks cost ([`TrainConfig::variation`]), by those of one attribute.
+    fn with_variation(
+        mut self,
+        heads: &Heads,
+        z: &Tensor,
+        perturbation: &Perturbation,
+        cost: f64,
+    ) -> Result<Self> {
+        if cost > 0. {
+            let attribute = perturbation.one_of(heads.readout_weight.dim(0)?);
+            self.add((total_variation(heads, z, attribute)? * cost)?)?;
+        }
+        Ok(self)
+    }
+
+    /// Adds a cost, a scalar, to the loss; it is reported with the sparsity.
+    fn add(&mut self, cost: Tensor) -> Result<()> {
+        self.loss.total = (&self.loss.total + &cost)?;
+        self.loss.sparsity = (&self.loss.sparsity + &cost)?;
+        self.with_gradients = (&self.with_gradients + cost)?;
+        Ok(())
     }
 
     /// With a share of what correlated channels cost ([`TrainConfig::decorrelate`]), for the
     /// features before anything is done to them.
     pub fn decorrelated(mut self, z: &Tensor, cost: f64) -> Result<Self> {
         if cost > 0. {
-            let cost = (mean_squared_correlation(z)? * cost)?;
-            self.loss.total = (&self.loss.total + &cost)?;
-            self.loss.sparsity = (&self.loss.sparsity + &cost)?;
-            self.with_gradients = (&self.with_gradients + cost)?;
+            self.add((mean_squared_correlation(z)? * cost)?)?;
         }
         Ok(self)
     }

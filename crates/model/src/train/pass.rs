@@ -115,6 +115,7 @@ mod tests {
     use crate::train::Trainer;
     use crate::train::decorrelation::mean_squared_correlation;
     use crate::train::of_heads::pool_with_gradients;
+    use crate::train::variation::total_variation;
 
     /// Random images of this size, and labels that alternate.
     fn batch(b: usize, k: usize, size: usize) -> (Tensor, Tensor) {
@@ -147,7 +148,13 @@ mod tests {
         let batch = Batch { images, labels, weights };
         let mut loss = loss_of_part(&batch, labels.dim(0)?, config).of(&output)?;
         let cost = (mean_squared_correlation(&full)? * config.decorrelate)?;
-        loss.total = (loss.total + cost)?;
+        let attribute = perturbation.one_of(heads.readout_weight.dim(0)?);
+        let waking = match &trainer.state.sleep {
+            Some(sleep) => sleep.waking(heads),
+            None => heads.clone(),
+        };
+        let variation = (total_variation(&waking, &z, attribute)? * config.variation)?;
+        loss.total = ((loss.total + cost)? + variation)?;
         let gradients = loss.total.backward()?;
         Ok((loss, gradients))
     }
@@ -222,7 +229,8 @@ mod tests {
             of(TrainConfig { drop: 0.9, ..usual.clone() });
             of(TrainConfig { drop_correlated: 0.9, ..usual.clone() });
             of(TrainConfig { noise: 0.3, curve: 0.8, ..usual.clone() });
-            of(TrainConfig { drop: 0.9, curve: 0.8, decorrelate: 3., ..usual });
+            of(TrainConfig { drop: 0.9, curve: 0.8, decorrelate: 3., ..usual.clone() });
+            of(TrainConfig { drop: 0.9, variation: 30., ..usual });
         }
         let mean = NetworkConfig { readout: Readout::Mean, ..small.clone() };
         check(mean, TrainConfig::default(), 9);

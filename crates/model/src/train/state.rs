@@ -24,7 +24,8 @@ impl State {
         let heads = network.heads();
         let sleeps = config.may_sleep(network.config());
         let orders = config.drop_correlated > 0.;
-        let draws = orders || config.drop > 0. || config.noise > 0. || config.curve > 0.;
+        let drawn = [config.drop, config.noise, config.curve, config.variation];
+        let draws = orders || drawn.iter().any(|&option| option > 0.);
         let first = &network.tensors()[0].1;
         let (channels, device) = (network.config().channels, heads.mask_weight.device());
         Ok(Self {

@@ -8,7 +8,7 @@ mod order;
 use std::ops::Range;
 
 use candle_core::{Device, Tensor};
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use self::channels::Leaver;
@@ -21,6 +21,9 @@ use crate::error::Result;
 /// The high bits of the streams' numbers, which keep these draws apart from those of other
 /// purposes.
 const PURPOSE: u64 = 8 << 48;
+
+/// The stream of draws that all images of a step share.
+const OF_STEP: u64 = 9 << 48;
 
 /// What draws depend on besides the step and the image.
 #[derive(Clone, Copy)]
@@ -40,6 +43,8 @@ pub(super) struct Perturbation {
     noise: Option<Tensor>,
     /// β of the tone curve on each image's masks; empty if there is none.
     betas: Vec<f32>,
+    /// Draws an attribute.
+    lot: u64,
 }
 
 impl Perturbation {
@@ -71,6 +76,7 @@ impl Perturbation {
             keep: tensor(keep, (images.dim(0)?, channels), device)?,
             noise: tensor(added, images.dims4()?, device)?,
             betas: if config.curve > 0. { betas } else { vec![] },
+            lot: lot(source.key, step),
         })
     }
 
@@ -89,7 +95,13 @@ impl Perturbation {
             keep: self.keep.as_ref().map(narrow).transpose()?,
             noise: None,
             betas: self.betas.get(rows.clone()).unwrap_or_default().to_vec(),
+            lot: self.lot,
         })
+    }
+
+    /// One of so many attributes, the same for all images of a step.
+    pub fn one_of(&self, attributes: usize) -> usize {
+        (self.lot % attributes as u64) as usize
     }
 
     /// Whether any channel is left out.
@@ -140,4 +152,9 @@ fn tensor<S: Into<candle_core::Shape>>(
         true => Ok(None),
         false => Ok(Some(Tensor::from_vec(values, shape, device)?)),
     }
+}
+fn lot(key: u64, step: usize) -> u64 {
+    let mut rng = ChaCha8Rng::seed_from_u64(key.wrapping_add(step as u64));
+    rng.set_stream(OF_STEP);
+    rng.random()
 }
