@@ -18,7 +18,7 @@ pub(super) struct Scratch<F> {
     z: Vec<f32>,
     /// The changes of ẑ of all steps as left operands, [pixels of a block, pitch of the plan].
     changes: Vec<F>,
-    /// The weights of a panel that the changes are multiplied with, [factors of all steps, 32], where
+    /// A panel's weights that the changes are multiplied with, [factors of all steps, 32], where
     /// products take blocks of factors; otherwise empty.
     weights: Vec<F>,
     /// ẑ of 16 pixels at a step, [16, C].
