@@ -79,12 +79,11 @@ impl<F: Factor> WithSimd for &mut ForwardRows<'_, F> {
         let Geometry { inputs, outputs, w, .. } = *self.geometry;
         let each = steps::<F>(inputs);
         let panel_steps = self.geometry.taps() * each;
-        for (panel, bias) in self.bias.chunks_exact(COLUMNS).enumerate() {
+        for (panel, bias) in self.bias.as_chunks::<COLUMNS>().0.iter().enumerate() {
             let width = COLUMNS.min(outputs - panel * COLUMNS);
             for (y, out) in self.out.chunks_exact_mut(w * outputs).enumerate() {
                 for x in (0..w).step_by(ROWS) {
-                    let mut tile = [0f32; ROWS * COLUMNS];
-                    tile.chunks_exact_mut(COLUMNS).for_each(|row| row.copy_from_slice(bias));
+                    let mut tile = [*bias; ROWS];
                     let stretches = (0..self.geometry.taps()).map(|tap| Stretch {
                         a: self.geometry.offset(self.first + y, x, tap, each),
                         b: (panel * panel_steps + tap * each) * COLUMNS,
@@ -92,10 +91,10 @@ impl<F: Factor> WithSimd for &mut ForwardRows<'_, F> {
                     });
                     let a = Left { values: self.x, row: each, step: 1 };
                     let rows = ROWS.min(w - x);
-                    let c = Tile { values: &mut tile, start: 0, row: COLUMNS, rows };
+                    let c = Tile { values: tile.as_flattened_mut(), start: 0, row: COLUMNS, rows };
                     add_product(simd, stretches, a, self.weights, c);
                     let pixels = out[x * outputs..].chunks_exact_mut(outputs);
-                    for (out, row) in pixels.zip(tile.chunks_exact(COLUMNS)) {
+                    for (out, row) in pixels.zip(&tile) {
                         out[panel * COLUMNS..][..width].copy_from_slice(&row[..width]);
                     }
                 }

@@ -13,7 +13,7 @@ use crate::factor::Factor;
 use crate::product::{
     COLUMNS, Left, ROWS, Stretch, Tile, add_product, pack_columns, pack_row, steps,
 };
-use crate::sigmoid::{Row, Upstream, gradient, row_mut};
+use crate::sigmoid::{Row, Upstream, gradient};
 
 /// A thread's buffers, which it keeps between chunks.
 pub(crate) struct BackwardScratch<F> {
@@ -216,7 +216,7 @@ impl<F: Factor> GroupBackward<'_, F> {
 /// The masks of 32 pixels, of those that were kept.
 #[inline(always)]
 fn kept_tile(kept: &[f32], place: usize, pixel: usize) -> TileValues {
-    let tile = kept[(place * CHUNK + pixel) * COLUMNS..].first_chunk();
+    let tile = kept.as_chunks().0[place * CHUNK + pixel..].first_chunk();
     *tile.expect("kept masks are whole tiles")
 }
 
@@ -234,15 +234,14 @@ fn through_masks<F: Factor, S: Simd>(
     db: &mut Row,
 ) {
     let mut gathered = [0f32; COLUMNS];
-    for r in 0..valid {
+    for (r, masks) in tile[..valid].iter_mut().enumerate() {
         let at = (pixel + r) * dims.pitch();
-        let masks = row_mut(tile, r * COLUMNS);
         let z = panel.features(&loaded.u[at..][..dims.pitch()], &mut gathered);
         let da = gradient::<S>(masks, z, g, db);
         panel.add_products::<S>(masks, &g.features, &mut loaded.direct()[at..][..dims.pitch()]);
         *masks = da;
     }
-    tile[valid * COLUMNS..].fill(0.);
+    tile[valid..].fill([0.; COLUMNS]);
 }
 
 /// The logits' gradient of one group on one chunk, as operands of products.
@@ -266,6 +265,7 @@ impl<F: Factor> LogitGradients<F> {
     /// Takes 32 pixels of the panel at this place of its group.
     #[inline(always)]
     fn pack(&mut self, place: usize, pixel: usize, tile: &TileValues) {
+        let tile = tile.as_flattened();
         let per_pixel = COLUMNS / F::TERMS;
         let at = (place * CHUNK + pixel) * per_pixel;
         pack_row(tile, &mut self.over_rows[at..][..ROWS * per_pixel]);

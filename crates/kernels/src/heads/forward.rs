@@ -11,7 +11,7 @@ use super::weights::Weights;
 use crate::curve::ToneCurve;
 use crate::factor::Factor;
 use crate::product::{COLUMNS, ROWS};
-use crate::sigmoid::{masks, row_mut};
+use crate::sigmoid::masks;
 
 /// A thread's buffers, which it keeps between chunks.
 pub(crate) struct ForwardScratch<F> {
@@ -85,8 +85,7 @@ impl<F: Factor> WithSimd for ForwardChunk<'_, F> {
             for pixel in (0..chunk.pixels).step_by(ROWS) {
                 let valid = ROWS.min(chunk.pixels - pixel);
                 let mut tile = logits(simd, dims, weights, &scratch.loaded, (pixel, valid), panel);
-                for r in 0..valid {
-                    let mask = row_mut(&mut tile, r * COLUMNS);
+                for (r, mask) in tile[..valid].iter_mut().enumerate() {
                     masks::<S>(mask);
                     let at = (pixel + r) * dims.pitch();
                     let z = &scratch.loaded.u[at..][..dims.pitch()];

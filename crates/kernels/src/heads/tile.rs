@@ -10,10 +10,10 @@ use super::panels::Panel;
 use super::weights::Weights;
 use crate::factor::Factor;
 use crate::product::{COLUMNS, Left, ROWS, Stretch, Tile, add_product, steps};
-use crate::sigmoid::{Row, add_sums, masks, row, row_mut};
+use crate::sigmoid::{Row, add_sums, masks, row};
 
 /// Values of 32 pixels and 32 rows: [32, 32].
-pub(crate) type TileValues = [f32; ROWS * COLUMNS];
+pub(crate) type TileValues = [Row; ROWS];
 
 /// The logits of a panel at 32 pixels from `pixel` on, of which the first `valid` exist.
 #[inline(always)]
@@ -25,13 +25,11 @@ pub(crate) fn logits<F: Factor, S: Simd>(
     (pixel, valid): (usize, usize),
     panel: Panel,
 ) -> TileValues {
-    let mut out = [0f32; ROWS * COLUMNS];
-    let bias = row(&weights.bias, panel.index * COLUMNS);
-    out.chunks_exact_mut(COLUMNS).for_each(|out| out.copy_from_slice(bias));
+    let mut out = [*row(&weights.bias, panel.index * COLUMNS); ROWS];
     let steps = steps::<F>(dims.inputs);
     let a = Left { values: loaded.over_inputs(), row: dims.pitch(), step: 1 };
     let stretch = Stretch { a: pixel * dims.pitch(), b: panel.index * steps * COLUMNS, steps };
-    let tile = Tile { values: &mut out, start: 0, row: COLUMNS, rows: valid };
+    let tile = Tile { values: out.as_flattened_mut(), start: 0, row: COLUMNS, rows: valid };
     add_product(simd, once(stretch), a, &weights.to_logits, tile);
     out
 }
@@ -47,9 +45,7 @@ pub(crate) fn tile_of_masks<F: Factor, S: Simd>(
     panel: Panel,
 ) -> TileValues {
     let mut tile = logits(simd, dims, weights, loaded, (pixel, valid), panel);
-    for r in 0..valid {
-        masks::<S>(row_mut(&mut tile, r * COLUMNS));
-    }
+    tile[..valid].iter_mut().for_each(masks::<S>);
     tile
 }
 

@@ -13,7 +13,6 @@ use crate::heads::panels::{GROUP, Panels};
 use crate::heads::tile::{Sums, tile_of_masks};
 use crate::heads::weights::{WeightSums, Weights};
 use crate::product::{COLUMNS, ROWS};
-use crate::sigmoid::row;
 
 /// What all images share.
 pub(super) struct Shared<'a, F> {
@@ -72,13 +71,13 @@ impl<F: Factor> Scratch<F> {
                 for pixel in (0..chunk.pixels).step_by(ROWS) {
                     let valid = ROWS.min(chunk.pixels - pixel);
                     let tile = tile_of_masks(simd, dims, weights, loaded, (pixel, valid), panel);
-                    for r in 0..valid {
+                    for (r, masks) in tile[..valid].iter().enumerate() {
                         let at = (pixel + r) * dims.pitch();
                         let pixel = &loaded.u[at..][..dims.pitch()];
                         let z = panel.features(pixel, &mut gathered);
-                        sums.add::<S>(row(&tile, r * COLUMNS), z);
+                        sums.add::<S>(masks, z);
                     }
-                    kept[(place * CHUNK + pixel) * COLUMNS..][..tile.len()].copy_from_slice(&tile);
+                    kept.as_chunks_mut().0[place * CHUNK + pixel..][..ROWS].copy_from_slice(&tile);
                 }
                 sums.add_to(&mut self.sums[place * 2 * COLUMNS..][..2 * COLUMNS]);
             }
