@@ -3,6 +3,7 @@
 
 use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
+use std::cell::Cell;
 use std::sync::LazyLock;
 
 use crate::operands::{COLUMNS, Stretch};
@@ -59,7 +60,13 @@ fn is_permitted() -> bool {
     result == 0
 }
 
-/// The tile registers in the shape that [`add_block`] needs, of this thread, until it is dropped.
+thread_local! {
+    /// How many jobs of this thread use the registers. A job can begin within another, where a tone
+    /// curve or a loss calls operations of its own.
+    static USERS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The tile registers of this thread in the shape that [`add_blocks`] needs, until it is dropped.
 pub(crate) struct Tiles(());
 
 /// What `ldtilecfg` reads.
@@ -79,6 +86,10 @@ impl Tiles {
     /// # Safety
     /// The instructions are available ([`is_available`]).
     pub unsafe fn shape() -> Self {
+        let others = USERS.replace(USERS.get() + 1);
+        if others > 0 {
+            return Self(());
+        }
         let mut shapes =
             Shapes { palette: 1, start_row: 0, reserved: [0; 14], bytes: [0; 16], rows: [0; 16] };
         shapes.bytes[..8].fill(ROW as u16);
@@ -91,8 +102,11 @@ impl Tiles {
 
 impl Drop for Tiles {
     fn drop(&mut self) {
-        // SAFETY: the instructions are available, since the registers were shaped.
-        unsafe { asm!("tilerelease", options(nostack, nomem)) };
+        USERS.set(USERS.get() - 1);
+        if USERS.get() == 0 {
+            // SAFETY: the instructions are available, since the registers were shaped.
+            unsafe { asm!("tilerelease", options(nostack, nomem)) };
+        }
     }
 }
 
@@ -180,6 +194,48 @@ pub(crate) unsafe fn add_blocks<const TWICE: bool>(
                 "tilestored [{c} + {row}*1], tmm2", "tilestored [{c} + {row}*1 + 64], tmm3",
                 c = in(reg) second, row = in(reg) c_row, options(nostack),
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// C += A·B for 32 rows, two blocks of steps and 32 columns, from a job within another.
+    #[test]
+    fn blocks_by_hand() {
+        if !is_available() {
+            eprintln!("skipped: this machine has no AMX, or does not lend it");
+            return;
+        }
+        let steps = 2 * STEPS;
+        let pair = |a: f32, b: f32| a.to_bits() >> 16 | b.to_bits() & 0xFFFF_0000;
+        // Pair i of row r is (r, 1), and of column j (i % 2, j).
+        let a: Vec<u32> = (0..32 * steps).map(|at| pair((at / steps) as f32, 1.)).collect();
+        let b: Vec<u32> = (0..steps * COLUMNS)
+            .map(|at| pair((at / COLUMNS % 2) as f32, (at % COLUMNS) as f32))
+            .collect();
+        for rows in [ROWS, 2 * ROWS] {
+            let mut c = vec![1f32; 32 * COLUMNS];
+            let stretch = Stretch { a: 0, b: 0, steps };
+            let sums = Sums { start: c.as_mut_ptr(), row: COLUMNS };
+            let a = Pairs { start: a.as_ptr(), row: steps };
+            // SAFETY: the instructions are available, and the operands have all that is read.
+            unsafe {
+                let _outer = Tiles::shape();
+                drop(Tiles::shape());
+                match rows > ROWS {
+                    true => add_blocks::<true>([stretch].into_iter(), a, b.as_ptr(), sums),
+                    false => add_blocks::<false>([stretch].into_iter(), a, b.as_ptr(), sums),
+                }
+            }
+            for (r, row) in c.chunks_exact(COLUMNS).enumerate() {
+                for (j, &found) in row.iter().enumerate() {
+                    let sum = (r * STEPS + steps * j) as f32;
+                    assert_eq!(found, if r < rows { 1. + sum } else { 1. }, "row {r}, column {j}");
+                }
+            }
         }
     }
 }
