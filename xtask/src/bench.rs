@@ -2,7 +2,6 @@
 
 mod attribution;
 mod cases;
-mod machine;
 mod resnet;
 mod stock;
 
@@ -19,7 +18,7 @@ use foresee_model::Precision;
 use serde::{Deserialize, Serialize};
 
 use cases::{Case, Form, Measurement, Work};
-use foresee::device::device;
+use foresee::device::{device, measured};
 use foresee::error::input;
 use foresee::output::{Kind, OutputFile, OverwriteArgs, print};
 
@@ -88,7 +87,7 @@ pub fn bench(args: &BenchArgs) -> Result<()> {
     let json = OutputFile::again("--json", args.json.as_deref(), ours, args.overwrite)?;
     let threads = rayon::current_num_threads();
     let peaks = Peaks::measure(&device)?;
-    let machine = machine::name(&device)
+    let machine = measured::name(&device)
         .unwrap_or_else(|| format!("{:?}", foresee_kernels::instruction_set()));
     print(&format!("{threads} threads, {machine}, {peaks}\n\n{}\n", header()))?;
     let (mut rows, mut failed) = (vec![], vec![]);

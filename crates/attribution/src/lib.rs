@@ -41,8 +41,8 @@ pub use methods::{
     global_surrogate, grad_cam, grad_cam_plus_plus, hires_cam, input_x_gradient,
     integrated_gradients, label_importances, layer_cam, lime, lime_with_perturbations, log_losses,
     mask_map, most_important, partial_dependence, permutation_importance, permutation_importances,
-    quantile_grid, region_importances, score_cam, sensitivity, smooth_grad, smooth_grad_with_noise,
-    tcav, tcav_with_vectors, xgrad_cam,
+    quantile_grid, region_importances, region_parts, score_cam, sensitivity, smooth_grad,
+    smooth_grad_with_noise, tcav, tcav_with_vectors, xgrad_cam,
 };
 // By perturbation, by references, and by differences from a baseline.
 pub use methods::{

@@ -65,7 +65,7 @@ pub use partial_dependence::{PartialDependence, partial_dependence, quantile_gri
 pub use permutation_importance::{
     Importance, Permutation, most_important, permutation_importance, permutation_importances,
 };
-pub use region_importance::{RegionImportance, region_importances};
+pub use region_importance::{RegionImportance, region_importances, region_parts};
 pub use rise::{Rise, rise, rise_with_masks};
 pub use score_cam::score_cam;
 pub use sensitivity::sensitivity;

@@ -1,5 +1,6 @@
 //! Devices by name.
 
+pub mod measured;
 #[cfg(feature = "cuda")]
 pub mod pool;
 

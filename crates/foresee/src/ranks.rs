@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Result;
 #[cfg(not(feature = "mpi"))]
 use crate::error::input;
+use crate::exit_status;
 
 thread_local! {
     /// Only the thread that started MPI may use it: for any other thread the process is alone.
@@ -167,7 +169,12 @@ pub(crate) fn receive_bytes() -> Result<Vec<u8>> {
     Ok(gather_any(&*world(), &[])?.swap_remove(0))
 }
 
-/// Waits until all ranks have come to this point. If one of them has failed, all learn of it.
+/// How long a rank that has failed waits for the others, which may have much work left.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until all ranks have come to this point. If one of them has failed, all learn of it; if
+/// they do not come in time to learn of it, that rank tells what happened and ends, and MPI ends
+/// the others.
 ///
 /// # Errors
 /// One's own error, or else the first of another rank's, with its number and host.
@@ -177,12 +184,27 @@ pub(crate) fn agree<T>(own: Result<T>) -> Result<T> {
         return own;
     }
     let said = own.as_ref().err().map(|e| format!("{}: {e:#}", host()));
+    let _alarm = own.as_ref().err().map(set_alarm);
     let all = gather_any(&*ranks, said.unwrap_or_default().as_bytes())?;
     let own = own?;
     match all.iter().enumerate().find(|(_, said)| !said.is_empty()) {
         None => Ok(own),
         Some((rank, said)) => Err(anyhow!("rank {rank} on {}", String::from_utf8_lossy(said))),
     }
+}
+
+/// Ends this process with an error, unless what is returned is dropped in time.
+fn set_alarm(error: &anyhow::Error) -> Sender<()> {
+    let (alarm, dropped) = mpsc::channel();
+    let said = format!("rank {} on {}: {error:#}", number(), host());
+    let status = exit_status::of(error);
+    std::thread::spawn(move || {
+        if dropped.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            tracing::error!("{said}");
+            std::process::exit(status.into());
+        }
+    });
+    alarm
 }
 
 /// The name of this machine.

@@ -1,6 +1,7 @@
 //! Several processes on one command, started by `mpirun`: the same bits as one, whatever dies.
 //! Without an `mpirun` the tests skip, saying so.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -87,27 +88,55 @@ fn checked(mut command: Command) -> Result<Output> {
     }
 }
 
-/// Compares the files whose bytes the faces, the settings and the seed decide.
-fn check_same(a: &Path, b: &Path) -> Result {
-    let mut files = vec!["model.safetensors".into(), "statistics.safetensors".into()];
-    for entry in std::fs::read_dir(a.join("data"))? {
-        files.push(Path::new("data").join(entry?.file_name()));
+/// Files of a run that say how long it took.
+const OTHER_EACH_TIME: [&str; 2] = ["manifest.json", "report.html"];
+
+/// All other files of a run, by their place in its folder.
+fn files_of(folder: &Path) -> Result<BTreeSet<PathBuf>> {
+    let mut files = BTreeSet::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder_below) = folders.pop() {
+        for entry in std::fs::read_dir(folder_below)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !OTHER_EACH_TIME.contains(&&*name) {
+                files.insert(path.strip_prefix(folder)?.to_owned());
+            }
+        }
     }
+    Ok(files)
+}
+
+/// Compares all files whose bytes the faces, the settings and the seed decide.
+fn check_same(a: &Path, b: &Path) -> Result {
+    let files = files_of(a)?;
     // Of all stages: a stage that was left out would make this an empty test.
     for made in [
-        "training",
-        "validation",
-        "accuracy",
-        "channels",
-        "mean_masks",
-        "channel_pruning_by_image",
-        "mask_transformation_by_image",
-        "predictability",
-        "attribution_scores",
+        "model.safetensors",
+        "statistics.safetensors",
+        "data/training.csv",
+        "data/validation.csv",
+        "data/accuracy.csv",
+        "data/channels.csv",
+        "data/mean_masks.csv",
+        "data/channel_pruning_by_image.csv",
+        "data/mask_transformation_by_image.csv",
+        "data/predictability.csv",
+        "data/attribution_scores.csv",
+        "data/attribution_checks.csv",
+        "data/attribution_randomisation.csv",
+        "data/attribution_permutation.csv",
+        "data/attribution_dependence.csv",
+        "data/attribution_surrogate.csv",
+        "data/attribution_maps.csv",
+        "figures/attribution_comparison.svg",
+        "tables/attribution_surrogate.csv",
     ] {
-        let path = Path::new("data").join(made).with_extension("csv");
-        assert!(files.contains(&path), "{} is not there", path.display());
+        assert!(files.contains(Path::new(made)), "{made} is not there");
     }
+    assert_eq!(files, files_of(b)?);
     for file in files {
         let same = std::fs::read(a.join(&file))? == std::fs::read(b.join(&file))?;
         assert!(same, "{} of {} differs", file.display(), b.display());
@@ -219,16 +248,44 @@ fn a_killed_rank_ends_all_and_any_number_goes_on() -> Result {
     Ok(())
 }
 
+fn may_mount() -> bool {
+    let mut tried = Command::new("unshare");
+    let tried = tried.args(["-m", "mount", "--bind", "/tmp", "/mnt"]).output();
+    let may = tried.is_ok_and(|output| output.status.success());
+    if !may {
+        eprintln!("skipped: this needs the right to mount");
+    }
+    may
+}
+
+/// What a rank sees in place of a file or folder.
+struct Mount<'a> {
+    rank: usize,
+    seen: &'a Path,
+    place: &'a Path,
+}
+
+/// A command on so many ranks, of which some see something else at a place.
+fn with_mounts(ranks: usize, arguments: &[&str], out: &Path, mounts: &[Mount]) -> Command {
+    let mut command = mpirun(1);
+    for rank in 0..ranks {
+        if rank > 0 {
+            command.args([":", "-n", "1"]);
+        }
+        if let Some(Mount { seen, place, .. }) = mounts.iter().find(|mount| mount.rank == rank) {
+            let (seen, place) = (seen.display(), place.display());
+            let mount = format!("mount --bind '{seen}' '{place}' && exec \"$0\" \"$@\"");
+            command.args(["unshare", "-m", "sh", "-c", &mount]);
+        }
+        command.args([FORESEE, "--threads", "1"]).args(arguments).arg("--out").arg(out);
+    }
+    command
+}
+
 /// A rank that sees other faces at the same place is named before anything is trained.
 #[test]
 fn a_rank_with_other_faces_is_named() -> Result {
-    let may_mount = || {
-        let mut tried = Command::new("unshare");
-        let tried = tried.args(["-m", "mount", "--bind", "/tmp", "/mnt"]).output();
-        tried.is_ok_and(|output| output.status.success())
-    };
     if !has_mpirun() || !may_mount() {
-        eprintln!("skipped: this needs mpirun, and the right to mount");
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
@@ -242,18 +299,97 @@ fn a_rank_with_other_faces_is_named() -> Result {
     };
     let (own, other) = (faces("faces", 1)?, faces("other", 2)?);
     let out = folder.path().join("run");
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let own_text = text(&own);
+    let own_text = own.to_string_lossy().into_owned();
     let arguments = ["train", "--system", "paper", "--profile", "smoke", "--celeba", &own_text];
-    let mut command = of_foresee(mpirun(1), &arguments, &out);
-    let mount = format!("mount --bind '{}' '{own_text}' && exec \"$0\" \"$@\"", text(&other));
-    command.args([":", "-n", "1", "unshare", "-m", "sh", "-c", &mount, FORESEE]);
-    command.args(["--threads", "1"]).args(arguments).arg("--out").arg(&out);
-    let output = command.output()?;
+    let mount = Mount { rank: 1, seen: &other, place: &own };
+    let output = with_mounts(2, &arguments, &out, &[mount]).output()?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success(), "{said}");
     assert!(said.contains("rank 1 on ") && said.contains("are not those that the run"), "{said}");
     assert!(!out.join("model.safetensors").exists());
+    Ok(())
+}
+
+/// A copy of a run's images that can be found, and not be read.
+fn broken_images(images: &Path, broken: &Path) -> Result {
+    std::fs::create_dir(broken)?;
+    for entry in std::fs::read_dir(images)? {
+        let entry = entry?;
+        let length = entry.metadata()?.len() as usize;
+        std::fs::write(broken.join(entry.file_name()), vec![0; length])?;
+    }
+    Ok(())
+}
+
+/// In each stage that ranks share: one that cannot read its faces ends all, and is named.
+#[test]
+fn a_rank_that_fails_in_a_stage_ends_all() -> Result {
+    if !has_mpirun() || !may_mount() {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let (whole, out) = (folder.path().join("whole"), folder.path().join("run"));
+    checked(reproduce(1, &whole))?;
+    checked(reproduce(2, &out))?;
+    let (images, broken) = (out.join("faces/img_align_celeba"), folder.path().join("broken"));
+    broken_images(&images, &broken)?;
+    let arguments = [&["reproduce", "--profile", "smoke"][..], &SETTINGS].concat();
+    // Last to first: each stage is done before those that were interrupted.
+    for (stage, file) in [
+        ("attribute", "attribution_scores.csv"),
+        ("predict", "predictability.csv"),
+        ("transform", "mask_transformation.csv"),
+        ("prune", "channel_pruning.csv"),
+        ("measure", "channels.csv"),
+    ] {
+        std::fs::remove_file(out.join("data").join(file))?;
+        let mount = Mount { rank: 1, seen: &broken, place: &images };
+        let mut child = with_mounts(3, &arguments, &out, &[mount]);
+        let child = child.stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        let said = said_by(child)?;
+        assert!(said.contains(&format!("stage {stage}: rank 1 on ")), "{said}");
+    }
+    checked(reproduce(3, &out))?;
+    check_same(&whole, &out)
+}
+
+/// What a command that fails says, which has to end within 30 seconds.
+fn said_by(mut child: Child) -> Result<String> {
+    if !ended(&mut child, Duration::from_secs(30))? {
+        child.kill()?;
+    }
+    let output = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code().is_some_and(|code| code > 0), "it went on: {said}");
+    Ok(said)
+}
+
+/// A rank whose share takes for ever does not keep one that fails from ending all.
+#[test]
+fn a_rank_that_fails_does_not_wait_for_slow_ones() -> Result {
+    if !has_mpirun() || !may_mount() {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("run");
+    checked(reproduce(2, &out))?;
+    let (images, broken) = (out.join("faces/img_align_celeba"), folder.path().join("broken"));
+    broken_images(&images, &broken)?;
+    // Whoever opens it waits until somebody writes.
+    let (model, waits) = (out.join("model.safetensors"), folder.path().join("waits"));
+    let mut pipe = Command::new("mkfifo");
+    pipe.arg(&waits);
+    checked(pipe)?;
+    std::fs::remove_file(out.join("data/channels.csv"))?;
+    let arguments = [&["reproduce", "--profile", "smoke"][..], &SETTINGS].concat();
+    let mounts = [
+        Mount { rank: 1, seen: &waits, place: &model },
+        Mount { rank: 2, seen: &broken, place: &images },
+    ];
+    let mut command = with_mounts(3, &arguments, &out, &mounts);
+    let child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let said = said_by(child)?;
+    assert!(said.contains("rank 2 on "), "{said}");
     Ok(())
 }
 

@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use foresee_model::{
     Network, NetworkConfig, Result, SharedBatch, Sparsity, StepReport, TrainConfig, Trainer,
 };
-use foresee_ranks::{Alone, Communicator, on_threads};
+use foresee_ranks::{Alone, Communicator, Counted, on_threads};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -203,5 +203,31 @@ fn images_that_are_not_the_ranks_share_are_refused() -> Result<()> {
     let refused = trainer.step_of_ranks(&images, &labels, &SharedBatch::new(&Alone, 5, 2));
     assert!(refused.unwrap_err().to_string().contains("given 4 images"));
     assert_eq!(trainer.position().step, 0);
+    Ok(())
+}
+
+/// What the rank that sends most sends in a step of 16 micro-batches, in sizes of the gradients:
+/// the gradients by at most 2, and batch norm's sums. The network is the paper's; what is sent does
+/// not depend on the images.
+#[test]
+fn a_step_sends_little() -> Result<()> {
+    for (size, most) in [(2, 1.03), (3, 1.72), (4, 1.54), (5, 1.66), (6, 2.05), (7, 1.92), (8, 1.8)]
+    {
+        let sent = on_threads(size, |ranks| -> Result<f64> {
+            let counted = Counted::new(ranks);
+            let network = Network::new(NetworkConfig::default(), 0, &Device::Cpu)?;
+            let gradients = (4 * network.parameters()) as f64;
+            let mut trainer = Trainer::new(network, TrainConfig::default(), 1)?;
+            let shared = SharedBatch::new(&counted, 16, 1);
+            let own = shared.images().len();
+            let images = Tensor::zeros((own, 3, 4, 4), DType::F32, &Device::Cpu)?;
+            let labels = Tensor::zeros((own, 40), DType::F32, &Device::Cpu)?;
+            trainer.step_of_ranks(&images, &labels, &shared)?;
+            Ok(counted.sent() as f64 / gradients)
+        });
+        let sent = sent.into_iter().collect::<Result<Vec<_>>>()?.into_iter().fold(0., f64::max);
+        println!("{size} ranks: {sent:.3}");
+        assert!(sent <= most, "{size} ranks: {sent}");
+    }
     Ok(())
 }

@@ -6,7 +6,9 @@ mod counted;
 mod error;
 #[cfg(feature = "mpi")]
 mod mpi;
+mod plan;
 mod shares;
+mod sum;
 mod threads;
 mod tree;
 

@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 use std::ops::Range;
 
-use crate::bytes::{bytes_of, pack, singles, unpack};
+use crate::bytes::{pack, unpack};
 use crate::communicator::{Communicator, check_lengths};
 use crate::error::Result;
+use crate::plan::Plan;
+use crate::sum::{add, sum_of_ranks};
 use crate::tree::{Node, fold, nodes, root};
 
 /// The micro-batches of a batch, shared by ranks: each has neighbours. None has more than it must:
@@ -38,9 +40,15 @@ impl<'a> Shares<'a> {
         self.of(self.ranks.rank())
     }
 
-    fn of(&self, rank: usize) -> Range<usize> {
+    /// The micro-batches of a rank.
+    pub fn of(&self, rank: usize) -> Range<usize> {
         let start = (0..rank).fold(0, |start, before| self.end(before, start));
         start..self.end(rank, start)
+    }
+
+    /// How many values [`fold_own`](Self::fold_own) gives on a rank.
+    pub fn branches(&self, rank: usize) -> usize {
+        nodes(self.of(rank), self.count).len()
     }
 
     /// Where the share of a rank ends that starts here: at the roundest number, in base 2, that
@@ -95,8 +103,8 @@ impl<'a> Shares<'a> {
     /// The sum of all micro-batches' vectors, at every rank, in one fixed tree. `own` are those of
     /// this rank's micro-batches, `length` values each.
     ///
-    /// Each rank adds up a slice of the values for all: it sends and receives about twice the size
-    /// of the sum.
+    /// Each rank adds up some of the values for all. Up to 8 ranks that share 16 micro-batches send
+    /// at most twice the size of the sum.
     ///
     /// # Errors
     /// If a rank has failed.
@@ -112,28 +120,9 @@ impl<'a> Shares<'a> {
         if self.ranks.size() == 1 {
             return Ok(sums.into_iter().next().unwrap_or_else(|| vec![0.; length]));
         }
-        let slice = self.sum_of_slice(length, &sums)?;
-        let lengths = self.each(|rank| 4 * self.slice(length, rank).len());
-        let received = self.ranks.all_gather(&bytes_of(&slice), &lengths)?;
-        check_lengths(&received, &lengths)?;
-        Ok(received.iter().flat_map(|bytes| singles(bytes)).collect())
-    }
-
-    /// The sum of this rank's slice of the values, from the nodes of all ranks.
-    fn sum_of_slice(&self, length: usize, sums: &[Vec<f32>]) -> Result<Vec<f32>> {
-        let part = |to: usize| {
-            let slice = self.slice(length, to);
-            sums.iter().flat_map(|sum| bytes_of(&sum[slice.clone()])).collect()
-        };
-        let to: Vec<Vec<u8>> = self.each(part);
-        let width = self.slice(length, self.ranks.rank()).len();
-        let of_each = self.each(|rank| nodes(self.of(rank), self.count));
-        let lengths: Vec<usize> = of_each.iter().map(|nodes| 4 * width * nodes.len()).collect();
-        let received = self.ranks.exchange(&to, &lengths)?;
-        check_lengths(&received, &lengths)?;
-        let chunks = received.iter().flat_map(|bytes| bytes.chunks_exact((4 * width).max(1)));
-        let Ok(sum) = self.fold_all(chunks.map(|bytes| singles(bytes).collect()), add);
-        Ok(sum.unwrap_or_else(|| vec![0.; width]))
+        let own: Vec<_> = nodes(self.own(), self.count).into_iter().zip(sums).collect();
+        let plan = Plan::of(self.each(|rank| self.of(rank)));
+        sum_of_ranks(self.ranks, &plan, self.count, length, &own)
     }
 
     /// Joins what this rank's micro-batches come to in the fixed tree, as far as it is this rank's:
@@ -199,19 +188,7 @@ impl<'a> Shares<'a> {
         fold(root(self.count), self.count, &mut leaf, &mut join)
     }
 
-    /// The values that a rank adds up for all.
-    fn slice(&self, length: usize, rank: usize) -> Range<usize> {
-        let size = self.ranks.size();
-        rank * length / size..(rank + 1) * length / size
-    }
-
     fn each<T>(&self, of: impl FnMut(usize) -> T) -> Vec<T> {
         (0..self.ranks.size()).map(of).collect()
     }
-}
-
-/// Adds a vector to a sum.
-fn add(mut sum: Vec<f32>, values: Vec<f32>) -> std::result::Result<Vec<f32>, Infallible> {
-    sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
-    Ok(sum)
 }

@@ -11,6 +11,17 @@ pub(crate) struct Node {
     pub size: usize,
 }
 
+impl Node {
+    /// The two nodes that it is the sum of; of a single micro-batch none.
+    pub fn children(self) -> Vec<Self> {
+        let (first, size) = (self.first, self.size / 2);
+        match size {
+            0 => vec![],
+            _ => vec![Self { first, size }, Self { first: first + size, size }],
+        }
+    }
+}
+
 /// The largest nodes that lie in a range of micro-batches, in their order. The tree has `count`
 /// micro-batches: a node may reach beyond the last one.
 pub(crate) fn nodes(range: Range<usize>, count: usize) -> Vec<Node> {

@@ -33,6 +33,45 @@ pub fn csv_text(frame: &DataFrame) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// A frame as plain text for a terminal: columns are aligned, and numbers have four digits.
+///
+/// ```
+/// use foresee_report::frame::{column, text};
+/// use foresee_report::DataFrame;
+///
+/// let columns = vec![column("ranks", [2u64, 16]), column("hours", [2.95678, 0.39])];
+/// let frame = DataFrame::new_infer_height(columns).map_err(foresee_report::Error::from)?;
+/// assert_eq!(text(&frame)?, "ranks  hours\n    2  2.957\n   16   0.39\n");
+/// # Ok::<(), foresee_report::Error>(())
+/// ```
+///
+/// # Errors
+/// If polars fails.
+pub fn text(frame: &DataFrame) -> Result<String> {
+    let csv = csv_text(frame)?;
+    let rows: Vec<Vec<String>> =
+        csv.lines().map(|row| row.split(',').map(short).collect()).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..frame.width()).filter_map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}"));
+        cells.collect::<Vec<_>>().join("  ") + "\n"
+    };
+    Ok(rows.iter().map(line).collect())
+}
+
+/// Text; a number with a point in four digits.
+fn short(cell: &str) -> String {
+    match cell.parse::<f64>() {
+        Ok(value) if cell.contains(['.', 'e']) && value != 0. => {
+            let digits = (3 - value.abs().log10().floor() as i32).clamp(0, 9) as usize;
+            let text = format!("{value:.digits$}");
+            text.parse::<f64>().map_or(text, |value| value.to_string())
+        }
+        _ => cell.into(),
+    }
+}
+
 /// Writes a frame as CSV; makes the folder if needed.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
+use foresee::device::measured::{peak_memory, reset_peak_memory};
 use foresee::row_counts::{KeptRows, shut_all_but};
 use foresee_attribution::Method;
 use foresee_celeba::{Augmentation, Crop, Normalisation, Preprocessing, synthetic};
@@ -16,7 +17,6 @@ use foresee_model::{
 use serde::{Deserialize, Serialize};
 
 use super::attribution::{self, Explainer, METHODS};
-use super::machine::{peak_memory, reset_peak_memory};
 use super::resnet::{self, Pass, ResNet};
 use super::stock::Stock;
 

@@ -3,13 +3,11 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use foresee::memory::{peak_memory, reset_peak_memory};
-use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Split, SplitRule, synthetic};
+use foresee_celeba::{BatchOptions, CelebA, Split, SplitRule, repeat, synthetic};
 use foresee_report::record;
 use indicatif::ProgressBar;
-
-use super::steps::MICRO_BATCH;
 
 /// Drawn faces, whose image files all faces share.
 const DRAWN: usize = 256;
@@ -43,44 +41,14 @@ pub fn measure(most: usize) -> Result<Vec<Faces>> {
     let drawn = CelebA::open(&drawn, SplitRule::Official)?;
     let sizes = [25, 10, 5, 2, 1].map(|part| (most / part).max(DRAWN));
     let bar = ProgressBar::new(sizes.len() as u64);
-    let mut there = 0;
-    let mut of_size = |faces: usize| {
-        grow(folder.path(), &drawn, there..faces)?;
-        there = there.max(faces);
+    let of_size = |faces: usize| {
+        repeat(folder.path(), &drawn, faces)?;
         bar.inc(1);
         of_set(folder.path(), faces)
     };
-    let rows = sizes.into_iter().map(&mut of_size).collect();
+    let rows = sizes.into_iter().map(of_size).collect();
     bar.finish_and_clear();
     rows
-}
-
-impl Faces {
-    /// Reckons the steps from the time of one of 8 images.
-    pub fn reckon_steps(&mut self, micro_batch: f64) {
-        let seconds = micro_batch / MICRO_BATCH as f64;
-        self.reckoned_step_hours = self.faces as f64 * seconds / 3600.;
-    }
-}
-
-/// Adds faces to a folder in CelebA's layout, whose images are links to those of drawn ones.
-fn grow(folder: &Path, drawn: &CelebA, faces: std::ops::Range<usize>) -> Result<()> {
-    let images = folder.join("img_align_celeba");
-    std::fs::create_dir_all(&images)?;
-    let name = |face: usize| format!("{:06}.jpg", face + 1);
-    for face in faces.clone() {
-        let of = drawn.image_path(face % DRAWN);
-        std::fs::hard_link(of, images.join(name(face))).context("linking an image")?;
-    }
-    let mut table = format!("{}\n{}\n", faces.end, ATTRIBUTES.join(" "));
-    let mut partition = String::new();
-    for face in 0..faces.end {
-        let has = drawn.labels(face % DRAWN).iter().map(|has| if has { " 1" } else { " -1" });
-        table.push_str(&format!("{}{}\n", name(face), has.collect::<String>()));
-        partition.push_str(&format!("{} 0\n", name(face)));
-    }
-    std::fs::write(folder.join("list_attr_celeba.txt"), table)?;
-    Ok(std::fs::write(folder.join("list_eval_partition.txt"), partition)?)
 }
 
 fn of_set(folder: &Path, faces: usize) -> Result<Faces> {

@@ -11,11 +11,11 @@ use clap::Args;
 use foresee::error::input;
 use foresee::output::print;
 use foresee_report::{Curve, LineStyle, Panel, Record, Source, Style, curves, frame};
-use foresee_stats::Line;
+use foresee_stats::{Line, PowerLaw};
 
 use self::faces::Faces;
 use self::ranks::Ranks;
-use self::steps::{BASE, Size, Step};
+use self::steps::{BASE, MICRO_BATCH, Size, Step};
 
 #[derive(Args)]
 pub struct GrowthArgs {
@@ -55,95 +55,71 @@ pub fn growth(args: &GrowthArgs) -> Result<()> {
     let (steps, reckoned) = steps::measure(args)?;
     let micro_batch = reckoned(Size { pixels: faces::PIXELS, ..BASE });
     ensure!(micro_batch > 0., "the times of steps are too noisy to be fitted: measure again");
-    faces.iter_mut().for_each(|row| row.reckon_steps(micro_batch));
+    for row in &mut faces {
+        row.reckoned_step_hours = row.faces as f64 * micro_batch / MICRO_BATCH as f64 / 3600.;
+    }
     let ranks = ranks::reckon(args, micro_batch)?;
     frame::write_csv(&args.out.join("growth.csv"), &Step::to_frame(&steps)?)?;
     frame::write_csv(&args.out.join("growth_faces.csv"), &Faces::to_frame(&faces)?)?;
     frame::write_csv(&args.out.join("growth_ranks.csv"), &Ranks::to_frame(&ranks)?)?;
     draw(args, &steps, &ranks)?;
-    print(&text(&steps, &faces, &ranks))
-}
-
-/// A power law through some points: its slope is the exponent.
-fn power_law(points: impl Iterator<Item = (usize, f64)>) -> Line {
-    let (x, y): (Vec<f64>, Vec<f64>) = points.map(|(x, y)| ((x as f64).ln(), y.ln())).unzip();
-    Line::fit(&x, &y)
+    print(&text(&steps, &faces, &ranks)?)
 }
 
 /// How a number is read from a step.
-type Read = fn(&Step) -> usize;
+type Read = fn(&Step) -> f64;
 
 /// What varies, and how it is read.
 const VARIED: [(&str, Read); 3] = [
-    ("pixels", |step| step.pixels),
-    ("channels", |step| step.channels),
-    ("attributes", |step| step.attributes),
+    ("pixels", |step| step.pixels as f64),
+    ("channels", |step| step.channels as f64),
+    ("attributes", |step| step.attributes as f64),
 ];
 
-fn text(steps: &[Step], faces: &[Faces], ranks: &[Ranks]) -> String {
+fn text(steps: &[Step], faces: &[Faces], ranks: &[Ranks]) -> Result<String> {
     let mut lines = vec![];
     for (name, of) in VARIED {
         let steps = steps.iter().filter(|step| step.varied == name);
-        let Line { slope, r_squared } = power_law(steps.map(|step| (of(step), step.seconds)));
-        lines.push(format!("time grows with {name}^{slope:.2} (R² {r_squared:.3})"));
+        let law = PowerLaw::fit(steps.map(|step| (of(step), step.seconds)));
+        let PowerLaw { exponent, r_squared } = law;
+        lines.push(format!("time grows with {name}^{exponent:.2} (R² {r_squared:.3})"));
     }
     let off = steps.iter().map(|step| (step.reckoned_seconds / step.seconds - 1.).abs());
     lines
         .push(format!("the sum of terms is off by {:.0} % at most", 100. * off.fold(0., f64::max)));
-    let opened = power_law(faces.iter().map(|row| (row.faces, row.open_seconds)));
+    let opened = PowerLaw::fit(faces.iter().map(|row| (row.faces as f64, row.open_seconds)));
+    let opened = opened.exponent;
     let (x, y): (Vec<f64>, Vec<f64>) =
         faces.iter().map(|row| (row.faces as f64, row.memory_bytes as f64)).unzip();
-    let (time, memory) = (opened.slope, Line::fit(&x, &y).slope);
-    lines.push(format!("a data set opens in faces^{time:.2}, and takes {memory:.0} bytes a face"));
-    lines.push(" faces  open [s]  read one [ms]  memory [MB]  read all [h]*  steps [h]*".into());
-    for row in faces {
-        lines.push(format!(
-            "{:>6}  {:>8.2}  {:>13.3}  {:>11.0}  {:>13.3}  {:>10.2}",
-            row.faces,
-            row.open_seconds,
-            1e3 * row.read_seconds,
-            row.memory_bytes as f64 / 1e6,
-            row.reckoned_read_hours,
-            row.reckoned_step_hours
-        ));
-    }
-    lines.push("* reckoned from the time of one face, and of one step at 64 pixels".into());
-    lines.push("ranks  sent/gradients  step [s]  epoch [h]  efficiency".into());
-    for row in ranks {
-        let Ranks { ranks, of_gradients, step_seconds, epoch_hours, efficiency, .. } = row;
-        lines.push(format!(
-            "{ranks:>5}  {of_gradients:>14.2}  {step_seconds:>8.3}  {epoch_hours:>9.2}  \
-             {efficiency:>10.2}"
-        ));
-    }
-    lines.join("\n") + "\n"
+    let memory = Line::fit(&x, &y).slope;
+    lines
+        .push(format!("a data set opens in faces^{opened:.2}, and takes {memory:.0} bytes a face"));
+    lines.push(frame::text(&Faces::to_frame(faces)?)?);
+    lines.push(frame::text(&Ranks::to_frame(ranks)?)?);
+    lines.push("what is reckoned is so from the time of one face, and of one step".into());
+    Ok(lines.join("\n") + "\n")
 }
 
 fn draw(args: &GrowthArgs, steps: &[Step], ranks: &[Ranks]) -> Result<()> {
-    let panel = |(name, of): (&str, Read)| {
-        let of_axis = || steps.iter().filter(|step| step.varied == name);
-        let measured = of_axis().map(|step| (of(step) as f64, step.seconds)).collect();
-        let reckoned = of_axis().map(|step| (of(step) as f64, step.reckoned_seconds)).collect();
-        Panel {
-            title: String::new(),
-            x: name.into(),
-            y: "s a step of 8 images".into(),
-            curves: vec![
-                Curve::new("measured", measured, 0, LineStyle::Solid),
-                Curve::new("reckoned", reckoned, 1, LineStyle::Dashed),
-            ],
-            levels: vec![],
-        }
-    };
-    let mut panels: Vec<Panel> = VARIED.into_iter().map(panel).collect();
-    let efficiency = ranks.iter().map(|row| (f64::from(row.ranks as u32).log2(), row.efficiency));
-    panels.push(Panel {
+    let panel = |x: &str, y: &str, curves: Vec<Curve>| Panel {
         title: String::new(),
-        x: "log2 of the ranks".into(),
-        y: "efficiency".into(),
-        curves: vec![Curve::new("reckoned", efficiency.collect(), 1, LineStyle::Dashed)],
+        x: x.into(),
+        y: y.into(),
+        curves,
         levels: vec![],
-    });
+    };
+    let of_size = |(name, of): (&str, Read)| {
+        let of_axis = || steps.iter().filter(|step| step.varied == name);
+        let measured = of_axis().map(|step| (of(step), step.seconds)).collect();
+        let reckoned = of_axis().map(|step| (of(step), step.reckoned_seconds)).collect();
+        let measured = Curve::new("measured", measured, 0, LineStyle::Solid);
+        let reckoned = Curve::new("reckoned", reckoned, 1, LineStyle::Dashed);
+        panel(name, "s a step of 8 images", vec![measured, reckoned])
+    };
+    let mut panels: Vec<Panel> = VARIED.into_iter().map(of_size).collect();
+    let efficiency = ranks.iter().map(|row| (f64::from(row.ranks as u32).log2(), row.efficiency));
+    let efficiency = Curve::new("reckoned", efficiency.collect(), 1, LineStyle::Dashed);
+    panels.push(panel("log2 of the ranks", "efficiency", vec![efficiency]));
     let data = format!(
         "steps on noise; {} Gbit/s, {} µs, batches of {}",
         args.bandwidth, args.latency, args.batch

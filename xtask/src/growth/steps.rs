@@ -6,9 +6,8 @@ use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
 use foresee_model::{Network, NetworkConfig, Precision, TrainConfig, Trainer};
 use foresee_report::record;
-use foresee_stats::{Penalty, fit};
+use foresee_stats::CostModel;
 use indicatif::ProgressBar;
-use nalgebra::DMatrix;
 
 use super::GrowthArgs;
 
@@ -56,7 +55,7 @@ impl Size {
     }
 
     /// What the time of a step is made of: products of the convolutions and of the heads, values
-    /// of feature maps and of masks, weights.
+    /// of feature maps and of masks, weights; in units of 10⁹.
     fn terms(self) -> [f64; 5] {
         let Self { pixels, channels, attributes } = self;
         let [images, c, k] =
@@ -64,6 +63,7 @@ impl Size {
         let convolutions = 9. * (3. * 32. + 32. * 64. + 64. * 64. + 64. * c);
         let weights = k * c * c + convolutions;
         [images * convolutions, images * k * c * c, images * (160. + c), images * k * c, weights]
+            .map(|count| count * 1e-9)
     }
 }
 
@@ -109,12 +109,9 @@ pub fn measure(args: &GrowthArgs) -> Result<(Vec<Step>, Reckon)> {
     });
     let seconds = seconds.collect::<Result<Vec<f64>>>()?;
     bar.finish_and_clear();
-    // Errors count by their share of the time.
-    let weights: Vec<f64> = seconds.iter().map(|s| 1. / (s * s)).collect();
     let terms: Vec<[f64; 5]> = sizes.iter().map(|(_, size)| size.terms()).collect();
-    let z = DMatrix::from_fn(terms.len(), 5, |i, j| terms[i][j] * 1e-9);
-    let fitted = fit(&z, &seconds, &weights, Penalty::Ridge { alpha: 1e-6 })?;
-    let reckon = move |size: Size| fitted.predict(&size.terms().map(|term| term * 1e-9));
+    let model = CostModel::fit(&terms, &seconds)?;
+    let reckon = move |size: Size| model.cost(&size.terms());
     let row = |((varied, size), seconds): (&(&str, Size), f64)| -> Result<Step> {
         let network = size.trainer()?;
         let network = network.network();

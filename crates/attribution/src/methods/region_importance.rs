@@ -20,6 +20,42 @@ pub struct RegionImportance {
     pub maps: HashMap<usize, Tensor>,
 }
 
+/// The cells of a `grid` × `grid` (at most one cell a pixel) over images x [N, C, H, W], to be
+/// permuted; row by row.
+///
+/// # Errors
+/// If x has another shape, or the grid is 0.
+pub fn region_parts(x: &Tensor, grid: usize) -> Result<Vec<Part>> {
+    let (h, w) = pixels(x)?;
+    Part::grid(&x.dims()[1..], grid.min(h), grid.min(w))
+}
+
+impl RegionImportance {
+    /// Of the importances of [`region_parts`], for each of these attributes in their order.
+    ///
+    /// # Errors
+    /// As for [`region_parts`], or if an attribute has another number of cells.
+    pub fn new(
+        importances: Vec<Vec<Importance>>,
+        x: &Tensor,
+        attributes: &[usize],
+        grid: usize,
+    ) -> Result<Self> {
+        let (h, w) = pixels(x)?;
+        let (rows, columns) = (grid.min(h), grid.min(w));
+        if let Some(of) = importances.iter().find(|of| of.len() != rows * columns) {
+            return Err(Error::shape("the cells", &[of.len()], format!("{rows} × {columns}")));
+        }
+        let cells = grid_segments(h, w, rows, columns)?;
+        let maps = attributes
+            .iter()
+            .zip(&importances)
+            .map(|(&attribute, cell)| Ok((attribute, increase_map(cell, &cells, x.device())?)))
+            .collect::<Result<_>>()?;
+        Ok(Self { importances, maps })
+    }
+}
+
 /// [`attribute_importances`] of the cells of a `grid` × `grid` (at most one cell a pixel) over
 /// images x [N, C, H, W].
 ///
@@ -34,19 +70,18 @@ pub fn region_importances(
     options: &Permutation,
     progress: impl FnMut(&Part),
 ) -> Result<RegionImportance> {
-    let &[_, _, h, w] = x.dims() else {
-        return Err(Error::shape("the images", x.dims(), "[N, C, H, W]"));
-    };
-    let parts = Part::grid(&x.dims()[1..], grid.min(h), grid.min(w))?;
+    let parts = region_parts(x, grid)?;
     let importances =
         attribute_importances(model, x, labels, &parts, attributes, options, progress)?;
-    let cells = grid_segments(h, w, grid.min(h), grid.min(w))?;
-    let maps = attributes
-        .iter()
-        .zip(&importances)
-        .map(|(&attribute, cell)| Ok((attribute, increase_map(cell, &cells, x.device())?)))
-        .collect::<Result<_>>()?;
-    Ok(RegionImportance { importances, maps })
+    RegionImportance::new(importances, x, attributes, grid)
+}
+
+/// The height and width of images.
+fn pixels(x: &Tensor) -> Result<(usize, usize)> {
+    match x.dims() {
+        &[_, _, h, w] => Ok((h, w)),
+        other => Err(Error::shape("the images", other, "[N, C, H, W]")),
+    }
 }
 
 /// The increase of each pixel's cell, [1, H, W].

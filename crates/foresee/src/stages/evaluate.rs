@@ -46,7 +46,7 @@ impl Evaluation {
         };
         let asked = self.asked();
         let own = || asked.own_logits(Some("evaluating"), &*self.network.answers(), &ranks);
-        asked.predictions(&shared::job(&ranks, job, own)?)
+        asked.predictions(&shared::job(&ranks, job, own)?, &ranks)
     }
 
     fn asked(&self) -> Asked<'_> {

@@ -44,7 +44,7 @@ fn share(stage: Stage, folder: &Path) -> Result<()> {
         Stage::Measure => take_part(run.and_then(|run| measure::share(&run, &session))),
         Stage::Prune => take_part(run.and_then(|run| prune::share(&run, &session))),
         Stage::Transform => take_part(run.and_then(|run| transform::share(&run, &session))),
-        Stage::Attribute => take_part(run.and_then(|run| attribute::share(&run, &session))),
+        Stage::Attribute => attribute::follow(&run, &session),
         Stage::Predict => take_part(run.and_then(|run| predict::share(&run, &session))),
         _ => bail!("stage {stage} is not shared"),
     }

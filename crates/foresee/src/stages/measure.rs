@@ -120,11 +120,16 @@ impl<'a> Collection<'a> {
 
     /// The statistics of all images, from what all ranks [collected](Self::collect).
     fn merged(&self, ranks: &World, parts: &[Vec<f64>]) -> Result<FeatureStatistics> {
+        let shares = self.shares(ranks);
+        for (rank, part) in parts.iter().enumerate() {
+            let expected = shares.branches(rank) * self.empty.values_count();
+            shared::check_count(rank, part.len(), expected)?;
+        }
         let mut branches = vec![];
         for values in parts.iter().flat_map(|part| part.chunks(self.empty.values_count())) {
             branches.push(self.empty.with_values(values)?);
         }
-        let all = self.shares(ranks).fold_all(branches, merge)?;
+        let all = shares.fold_all(branches, merge)?;
         Ok(all.unwrap_or_else(|| self.empty.clone()))
     }
 }

@@ -89,6 +89,8 @@ fn write_scores(outputs: &mut Outputs, session: &Session) -> Result<()> {
     })?;
     let mut observed = observed.context("this rank has observed its share")?;
     if ranks.size() > 1 {
+        let faces = faces_of(run, session)?;
+        shared::check_faces(&parts, observed.values_of_image(), (&faces, BATCH), &ranks)?;
         observed.replace(&parts)?;
     }
     let progress = |_| ();
@@ -152,10 +154,15 @@ impl<'a> Materials<'a> {
     }
 }
 
+/// Test faces of all ranks.
+fn faces_of(run: &Run, session: &Session) -> Result<Vec<usize>> {
+    let test = session.data(run)?.split(Split::Test)?;
+    Ok(faces::first(test, run.manifest.config.predict.images))
+}
+
 /// Test images of this rank on the session's device, with their numbers.
 fn batches(run: &Run, session: &Session, trained: &Trained) -> Result<Vec<(Tensor, Vec<usize>)>> {
-    let data = session.data(run)?;
-    let test = faces::first(data.split(Split::Test)?, run.manifest.config.predict.images);
+    let (data, test) = (session.data(run)?, faces_of(run, session)?);
     let own = shared::own(&test, BATCH, &ranks::of(&session.device));
     let batches = data.batches_in_order(own, &trained.preprocessing, BATCH);
     batches

@@ -48,7 +48,7 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let ranks = ranks::of(&session.device);
         let count = || Ok(vec![measure(trained, data, &test, &curves, session)?]);
         let parts = shared::job(&ranks, || Job::share(Stage::Prune, run), count)?;
-        let tallies = shared::tables(parts).swap_remove(0);
+        let tallies = shared::tables(parts, &[&test], BATCH, &ranks)?.swap_remove(0);
         let in_train = data.frequencies(&data.split(Split::Train)?);
         let majority = majority_accuracy(&in_train, &data.frequencies(&test));
         let points = Points { curves: &curves, counts: &counts, tallies: &tallies };

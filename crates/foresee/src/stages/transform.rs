@@ -42,8 +42,10 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let ranks = ranks::of(&session.device);
         let job = || Job::share(Stage::Transform, run);
         let parts = shared::job(&ranks, job, || sweep.measure())?;
-        let mut tallies = shared::tables(parts).into_iter();
-        let mut grids = sweep.splits()?.into_iter().zip(&mut tallies);
+        let splits = sweep.splits()?;
+        let faces: Vec<&[usize]> = splits.iter().map(|(_, faces)| &faces[..]).collect();
+        let mut tallies = shared::tables(parts, &faces, BATCH, &ranks)?.into_iter();
+        let mut grids = splits.into_iter().zip(&mut tallies);
         let mut grid = || {
             let ((_, faces), tallies) = grids.next()?;
             Some(Grid { sigmas: &config.transform.sigmas, curves: &sweep.curves, faces, tallies })

@@ -53,6 +53,11 @@ impl Observations {
         self.tables().flat_map(rows).copied().collect()
     }
 
+    /// How many of them are of one image.
+    pub fn values_of_image(&self) -> usize {
+        self.outputs * self.tables().count()
+    }
+
     /// Puts together what the same study observed on several lists of images: `parts` are the
     /// [`to_values`](Self::to_values) of each list, one list behind the other. What was observed
     /// here is replaced.
@@ -61,7 +66,7 @@ impl Observations {
     /// If a part is of another study.
     pub fn replace(&mut self, parts: &[Vec<f64>]) -> Result<()> {
         let (outputs, tables) = (self.outputs, self.tables().count());
-        let in_image = (outputs * tables).max(1);
+        let in_image = self.values_of_image().max(1);
         if let Some(part) = parts.iter().find(|part| !part.len().is_multiple_of(in_image)) {
             return Err(Error::Shape {
                 what: "what was observed on some images".into(),

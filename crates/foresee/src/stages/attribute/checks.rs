@@ -1,6 +1,6 @@
 //! Infidelity, max-sensitivity and the randomisation of weights, on some of the scored faces.
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use candle_core::Tensor;
 use foresee_attribution::{
     Explainer, GraphModel, MaxSensitivity, Method, MethodChecks, Occlusions, check_method,
@@ -14,14 +14,14 @@ use crate::error::Result;
 use crate::progress::{Progress, Unit};
 use crate::ranks::World;
 use crate::run::Outputs;
-use crate::stages::shared;
+use crate::stages::shared::SharedItems;
 
 /// Numbers of a check, without those of the randomised networks.
 const NUMBERS: usize = 3;
 
 /// A face and an attribute that it has.
 #[derive(Clone, Copy)]
-struct Pair {
+pub(super) struct Pair {
     attribute: usize,
     face: usize,
     /// Its place among all that are checked.
@@ -35,76 +35,106 @@ struct Checked {
     occlusions: Occlusions,
 }
 
-/// The checks of this rank's pairs: for each pair and method three numbers, and one for each
-/// network that is randomised.
-pub(super) fn collect(
-    subject: &Subject,
-    explainer: &Explainer,
-    methods: &[Method],
-    ranks: &World,
-) -> Result<Vec<f64>> {
-    let own = shared::own_of(pairs(subject)?, ranks);
-    if own.is_empty() {
-        return Ok(vec![]);
-    }
-    let cascade = subject.randomised()?;
-    let progress = Progress::new("checking attributions", Unit::Pairs, own.len(), 0);
-    let mut all = vec![];
-    for pair in own {
-        let checked = Checked::new(subject, pair)?;
-        // A method uses few cores.
-        let each =
-            methods.par_iter().map(|&method| check(subject, explainer, &cascade, &checked, method));
-        for found in each.collect::<Result<Vec<_>>>()? {
-            let MethodChecks { infidelity, infidelity_of_zeros, max_sensitivity, cascade } = found;
-            all.extend([infidelity, infidelity_of_zeros, max_sensitivity]);
-            all.extend(cascade);
-        }
-        progress.add(1, || ATTRIBUTES[pair.attribute].into());
-    }
-    Ok(all)
+/// Faces on which methods are checked.
+pub(super) struct Checking<'a> {
+    subject: &'a Subject<'a>,
+    explainer: &'a Explainer,
+    methods: &'a [Method],
+    pairs: Vec<Pair>,
+    /// Networks with more and more random layers; none if there is no pair.
+    cascade: Vec<(String, GraphModel)>,
 }
 
-/// Writes the checks of all pairs, which ranks have collected; nothing if no face is to be checked.
-pub(super) fn write(
-    outputs: &mut Outputs,
-    subject: &Subject,
-    methods: &[Method],
-    numbers: &[f64],
-) -> Result<()> {
-    let pairs = pairs(subject)?;
-    if pairs.is_empty() {
-        return Ok(());
+impl<'a> Checking<'a> {
+    /// On faces that have the attributes, as many as the settings say.
+    pub fn new(
+        subject: &'a Subject<'a>,
+        explainer: &'a Explainer,
+        attributes: &[usize],
+        methods: &'a [Method],
+    ) -> Result<Self> {
+        let pairs = pairs(subject, attributes);
+        let cascade = if pairs.is_empty() { vec![] } else { subject.randomised()? };
+        Ok(Self { subject, explainer, methods, pairs, cascade })
     }
-    let layers: Vec<String> = subject.randomised()?.into_iter().map(|(layer, _)| layer).collect();
-    let each = pairs.iter().flat_map(|pair| methods.iter().map(move |&method| (pair, method)));
-    let (mut checks, mut steps) = (vec![], vec![]);
-    let networks = |method: &Method| if method.is_local() { layers.len() } else { 0 };
-    let of_pair: usize = methods.iter().map(|method| NUMBERS + networks(method)).sum();
-    ensure!(numbers.len() == pairs.len() * of_pair, "ranks sent other checks than were asked for");
-    let mut numbers = numbers.iter().copied();
-    for (pair, method) in each {
-        let of_method: Vec<f64> = numbers.by_ref().take(NUMBERS).collect();
-        checks.push(check_row(subject, pair, method, &of_method));
-        // A method that has one map for all faces has none of randomised networks.
-        let of_networks: Vec<f64> = numbers.by_ref().take(networks(&method)).collect();
-        steps.extend(step_rows(subject, pair, method, &of_networks, &layers));
+
+    /// Writes the checks of all pairs, which ranks have computed; nothing if no face is to be
+    /// checked.
+    pub fn write(&self, outputs: &mut Outputs, sent: &[Vec<f64>], ranks: &World) -> Result<()> {
+        if self.pairs.is_empty() {
+            return Ok(());
+        }
+        let (mut checks, mut steps) = (vec![], vec![]);
+        for (pair, numbers) in self.by_item(sent, ranks)? {
+            let mut rest = &numbers[..];
+            for &method in self.methods {
+                let (own, others) = rest.split_at(self.numbers_of(method));
+                checks.push(check_row(self.subject, pair, method, own));
+                let of_networks = &own[NUMBERS..];
+                steps.extend(step_rows(self.subject, pair, method, of_networks, &self.cascade));
+                rest = others;
+            }
+        }
+        outputs.write(&checks)?;
+        outputs.write(&steps)
     }
-    outputs.write(&checks)?;
-    outputs.write(&steps)
+
+    /// How many numbers a method comes to. One that has a single map for all faces has none of
+    /// randomised networks.
+    fn numbers_of(&self, method: Method) -> usize {
+        NUMBERS + if method.is_local() { self.cascade.len() } else { 0 }
+    }
+
+    fn of_pair(&self, pair: Pair) -> Result<Vec<f64>> {
+        let Self { subject, explainer, cascade, .. } = self;
+        let checked = Checked::new(subject, pair)?;
+        // A method uses few cores.
+        let methods = self.methods.par_iter();
+        let each = methods.map(|&method| check(subject, explainer, cascade, &checked, method));
+        let numbers = |found: MethodChecks| {
+            let MethodChecks { infidelity, infidelity_of_zeros, max_sensitivity, cascade } = found;
+            [vec![infidelity, infidelity_of_zeros, max_sensitivity], cascade].concat()
+        };
+        Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flat_map(numbers).collect())
+    }
+}
+
+/// A pair comes to three numbers for each method, and one for each network that is randomised.
+impl SharedItems for Checking<'_> {
+    type Item = Pair;
+
+    fn items(&self) -> &[Pair] {
+        &self.pairs
+    }
+
+    fn count(&self, _: &Pair) -> usize {
+        self.methods.iter().map(|&method| self.numbers_of(method)).sum()
+    }
+
+    fn compute(&self, pairs: &[Pair]) -> Result<Vec<f64>> {
+        if pairs.is_empty() {
+            return Ok(vec![]);
+        }
+        let progress = Progress::new("checking attributions", Unit::Pairs, pairs.len(), 0);
+        let mut all = vec![];
+        for &pair in pairs {
+            all.extend(self.of_pair(pair)?);
+            progress.add(1, || ATTRIBUTES[pair.attribute].into());
+        }
+        Ok(all)
+    }
 }
 
 /// The first face of each attribute, then the second of each, and so on.
-fn pairs(subject: &Subject) -> Result<Vec<Pair>> {
-    let attributes = subject.run.manifest.config.measure.attribute_indices()?;
+fn pairs(subject: &Subject, attributes: &[usize]) -> Vec<Pair> {
     let shown: Vec<Vec<usize>> = attributes.iter().map(|&k| subject.faces_with(k)).collect();
     let most = shown.iter().map(Vec::len).max().unwrap_or(0);
     let turn = |i: usize| {
-        let each = shown.iter().zip(&attributes);
+        let each = shown.iter().zip(attributes);
         each.filter_map(move |(faces, &k)| faces.get(i).map(|&face| (face, k)))
     };
     let chosen = (0..most).flat_map(turn).take(subject.settings().checks).enumerate();
-    Ok(chosen.map(|(number, (face, attribute))| Pair { attribute, face, number }).collect())
+    chosen.map(|(number, (face, attribute))| Pair { attribute, face, number }).collect()
 }
 
 impl Checked {
@@ -156,9 +186,9 @@ fn step_rows(
     pair: &Pair,
     method: Method,
     numbers: &[f64],
-    layers: &[String],
+    cascade: &[(String, GraphModel)],
 ) -> Vec<RandomisedStep> {
-    let row = |(i, (rho, layer)): (usize, (&f64, &String))| RandomisedStep {
+    let row = |(i, (rho, (layer, _))): (usize, (&f64, &(String, GraphModel)))| RandomisedStep {
         method,
         attribute: ATTRIBUTES[pair.attribute].into(),
         image: subject.data.name(pair.face).into(),
@@ -166,5 +196,5 @@ fn step_rows(
         also_random: layer.clone(),
         rank_correlation: *rho,
     };
-    numbers.iter().zip(layers).enumerate().map(row).collect()
+    numbers.iter().zip(cascade).enumerate().map(row).collect()
 }

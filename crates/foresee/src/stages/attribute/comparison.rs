@@ -11,6 +11,8 @@ use rayon::prelude::*;
 use super::subject::Subject;
 use crate::artifacts::{FacePixels, MapKind, MapLabel};
 use crate::error::Result;
+use crate::ranks::{self, World};
+use crate::stages::shared::SharedItems;
 
 /// Test faces that a row's face is chosen from, and how many are looked at together.
 const LOOKED_AT: usize = 36;
@@ -90,13 +92,27 @@ pub(crate) struct Comparison {
     pub maps: PlaneTable<MapLabel>,
 }
 
-impl Comparison {
-    /// Maps of methods for each row, in shares of a method's greatest absolute value over the rows.
+/// The maps of methods for each row.
+pub(super) struct Maps<'a> {
+    subject: &'a Subject<'a>,
+    explainer: &'a Explainer,
+    rows: Rows,
+    methods: &'a [Method],
+    faces: Vec<usize>,
+    /// The faces' images, as they are shown and as the network sees them.
+    pixels: FacePixels,
+    x: Tensor,
+    /// A row and a method.
+    pairs: Vec<(usize, Method)>,
+}
+
+impl<'a> Maps<'a> {
+    /// Reads the faces of the rows.
     pub fn new(
-        subject: &Subject,
-        explainer: &Explainer,
-        rows: &Rows,
-        methods: &[Method],
+        subject: &'a Subject<'a>,
+        explainer: &'a Explainer,
+        rows: Rows,
+        methods: &'a [Method],
     ) -> Result<Self> {
         let faces = rows.faces();
         let images = &subject.trained.preprocessing;
@@ -108,30 +124,55 @@ impl Comparison {
         let names: Vec<&str> = faces.iter().map(|&face| subject.data.name(face)).collect();
         let pixels = FacePixels::new(&names, &batch.images, &images.normalisation)?;
         let x = batch.images.to_device(&subject.session.device)?;
-        let of_row = |row: &Row| -> Result<Vec<Vec<f32>>> {
-            let place = faces.iter().position(|face| *face == row.face);
-            let x = x.narrow(0, place.context("a face was not read")?, 1)?;
-            maps_of_row(subject, explainer, row, &x, methods)
-        };
-        // One image does not fill the cores.
-        let values = rows.0.par_iter().map(of_row).collect::<Result<Vec<_>>>()?;
-        Ok(Self { faces: pixels, maps: table(subject, rows, methods, &values) })
+        let of_row = |row: usize| methods.iter().map(move |&method| (row, method));
+        let pairs = (0..rows.0.len()).flat_map(of_row).collect();
+        Ok(Self { subject, explainer, rows, methods, faces, pixels, x, pairs })
+    }
+
+    /// The maps in shares of a method's greatest absolute value over the rows, from what all ranks
+    /// computed.
+    pub fn comparison(&self, sent: &[Vec<f64>], ranks: &World) -> Result<Comparison> {
+        let mut values = vec![vec![]; self.rows.0.len()];
+        for ((row, _), map) in self.by_item(sent, ranks)? {
+            values[*row].push(map.into_iter().map(|value| value as f32).collect());
+        }
+        let maps = table(self.subject, &self.rows, self.methods, &values);
+        Ok(Comparison { faces: self.pixels.clone(), maps })
+    }
+
+    /// The same, computed by this rank alone.
+    pub fn comparison_alone(&self) -> Result<Comparison> {
+        let alone = ranks::alone();
+        self.comparison(&[self.compute_own(&alone)?], &alone)
+    }
+
+    fn map(&self, row: usize, method: Method) -> Result<Vec<f64>> {
+        let Row { attribute, face, .. } = self.rows.0[row];
+        let place = self.faces.iter().position(|other| *other == face);
+        let x = self.x.narrow(0, place.context("a face was not read")?, 1)?;
+        let map = self.explainer.maps(method, &self.subject.model, &x, &[face], attribute)?;
+        let values = map.flatten_all()?.to_vec1::<f32>()?;
+        Ok(values.into_iter().map(f64::from).collect())
     }
 }
 
-/// Each method's map of a row's face, row by row.
-fn maps_of_row(
-    subject: &Subject,
-    explainer: &Explainer,
-    row: &Row,
-    x: &Tensor,
-    methods: &[Method],
-) -> Result<Vec<Vec<f32>>> {
-    let map = |&method: &Method| -> Result<Vec<f32>> {
-        let map = explainer.maps(method, &subject.model, x, &[row.face], row.attribute)?;
-        Ok(map.flatten_all()?.to_vec1()?)
-    };
-    methods.par_iter().map(map).collect()
+/// A row and a method come to a map.
+impl SharedItems for Maps<'_> {
+    type Item = (usize, Method);
+
+    fn items(&self) -> &[Self::Item] {
+        &self.pairs
+    }
+
+    fn count(&self, _: &Self::Item) -> usize {
+        self.subject.image_size().pow(2)
+    }
+
+    fn compute(&self, pairs: &[Self::Item]) -> Result<Vec<f64>> {
+        // One image does not fill the cores.
+        let maps = pairs.par_iter().map(|&(row, method)| self.map(row, method));
+        Ok(maps.collect::<Result<Vec<_>>>()?.concat())
+    }
 }
 
 /// The maps `[row][method]` with their labels, and where drawn faces have the attribute.

@@ -4,29 +4,37 @@
 mod asked;
 mod checks;
 mod comparison;
-mod global;
+mod dependence;
 mod overlay;
+mod permutation;
 mod scores;
 mod subject;
+mod surrogates;
 
-use anyhow::Context;
-use foresee_attribution::{Explainer, Method, RegionImportance};
+use anyhow::{Context, anyhow};
+use foresee_attribution::{Explainer, Importance, Method, PartKind};
+use foresee_ranks::Communicator;
 
-use self::comparison::{Comparison, Rows};
+use self::checks::Checking;
+use self::comparison::{Comparison, Maps, Rows};
+use self::dependence::Dependence;
 pub(crate) use self::overlay::{Overlay, map_on_image};
+use self::permutation::Permuted;
+use self::scores::Scoring;
 use self::subject::Subject;
 pub(crate) use self::subject::graph_of;
 pub use self::subject::model_of;
+use self::surrogates::Surrogates;
 use crate::artifacts::{
     Artifact, AttributionCheck, AttributionFaces, AttributionMaps, AttributionScore,
     DependencePoint, PermutedParts, RandomisedStep, Row, SurrogateRow,
 };
 use crate::error::Result;
 use crate::ranks::{self, World};
-use crate::run::{Inputs, Run, Stage};
+use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{MODEL, Session};
 use crate::stages::jobs::Job;
-use crate::stages::shared;
+use crate::stages::shared::{self, SharedItems};
 
 const FORMAT: u32 = 9;
 
@@ -58,58 +66,179 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         reads: &[MODEL],
     };
     run.stage(&inputs, |outputs| {
-        let subject = Subject::new(outputs.run(), session)?;
-        let methods = studied_methods(outputs.run());
-        let attributes = config.measure.attribute_indices()?;
+        let run = outputs.run();
         let ranks = ranks::of(&session.device);
-        let job = || Job::share(Stage::Attribute, subject.run);
-        let mut regions = None;
-        let parts = shared::job(&ranks, job, || {
-            let regions = regions.insert(global::regions(&subject, &attributes, &methods)?);
-            collect(&subject, regions, &methods, &ranks)
-        })?;
-        let regions = regions.context("this rank has collected its share")?;
-        global::write(outputs, &subject, &attributes, &regions)?;
-        let explainer = subject.explainer(regions.maps);
-        let rows = Rows::choose(&subject, &attributes, &[])?;
-        let comparison =
-            Comparison::new(&subject, &explainer, &rows, &shown_methods(outputs.run()))?;
-        outputs.write(&AttributionFaces(comparison.faces))?;
-        outputs.write(&AttributionMaps(comparison.maps))?;
-        let of_all = |i: usize| parts.iter().flat_map(|part| &part[i]).copied().collect::<Vec<_>>();
-        scores::write(outputs, &subject, &methods, &of_all(0))?;
-        checks::write(outputs, &subject, &methods, &of_all(1))
+        shared::call(&ranks, || Job::share(Stage::Attribute, run))?;
+        together(Opened::new(run, session), &ranks, |parts, sent| {
+            parts.write(outputs, sent, &ranks)
+        })
     })
 }
 
-/// What another rank collects for the stage.
-pub(super) fn share(run: &Run, session: &Session) -> Result<[Vec<f64>; 2]> {
-    let (subject, methods) = (Subject::new(run, session)?, studied_methods(run));
-    let attributes = run.manifest.config.measure.attribute_indices()?;
-    let regions = global::regions(&subject, &attributes, &methods)?;
-    collect(&subject, &regions, &methods, &ranks::world())
+/// Another rank's part in the stage.
+pub(super) fn follow(run: &Result<Run>, session: &Session) -> Result<()> {
+    let opened = match run {
+        Ok(run) => Opened::new(run, session),
+        Err(e) => Err(anyhow!("{e:#}")),
+    };
+    together(opened, &ranks::world(), |_, _| Ok(()))
 }
 
-/// Scores and checks of this rank's share of faces.
-fn collect(
-    subject: &Subject,
-    regions: &RegionImportance,
-    methods: &[Method],
+/// The part of each rank, which rank 0 ends by writing what all have computed. Ranks meet twice:
+/// some methods need the importance of all cells, and dependence that of all channels.
+fn together(
+    opened: Result<Opened>,
     ranks: &World,
-) -> Result<[Vec<f64>; 2]> {
-    let explainer = subject.explainer(regions.maps.clone());
-    let scores = scores::collect(subject, &explainer, methods, ranks)?;
-    Ok([scores, checks::collect(subject, &explainer, methods, ranks)?])
+    write: impl FnOnce(&Parts, &[Numbers]) -> Result<()>,
+) -> Result<()> {
+    let mut kept = None;
+    let permuted = opened.and_then(|opened| kept.insert(opened).permuted(ranks));
+    let sent = shared::gather_at_all(ranks, permuted)?;
+    let opened = kept.context("this rank has opened the run")?;
+    // An error is one of all ranks, which have the same numbers.
+    let explained = opened.explained(&sent, ranks)?;
+    let mut kept = None;
+    let own = Parts::new(&explained).and_then(|parts| kept.insert(parts).compute_own(ranks));
+    let sent = shared::gather(ranks, own)?;
+    let parts = kept.context("this rank has computed its share")?;
+    if ranks.rank() == 0 { write(&parts, &sent) } else { Ok(()) }
+}
+
+/// A network, and what is permuted of its inputs and features.
+struct Opened<'a> {
+    subject: Subject<'a>,
+    attributes: Vec<usize>,
+    methods: Vec<Method>,
+    cells: Option<Permuted>,
+    channels: Option<Permuted>,
+}
+
+impl<'a> Opened<'a> {
+    fn new(run: &'a Run, session: &'a Session) -> Result<Self> {
+        let subject = Subject::new(run, session)?;
+        let attributes = run.manifest.config.measure.attribute_indices()?;
+        let methods = studied_methods(run);
+        let cells = Permuted::regions(&subject, &attributes, &methods)?;
+        let channels = Permuted::channels(&subject, &attributes)?;
+        Ok(Self { subject, attributes, methods, cells, channels })
+    }
+
+    /// The importance of this rank's cells and channels.
+    fn permuted(&self, ranks: &World) -> Result<[Vec<f64>; 2]> {
+        Ok([self.cells.compute_own(ranks)?, self.channels.compute_own(ranks)?])
+    }
+
+    /// What all ranks found permuted, and the methods that rest on it.
+    fn explained(&self, sent: &[[Vec<f64>; 2]], ranks: &World) -> Result<Explained<'_>> {
+        let regions = |cells: &Permuted| {
+            cells.region_importance(&self.subject, &self.attributes, &list(sent, 0), ranks)
+        };
+        let regions = self.cells.as_ref().map(regions).transpose()?.unwrap_or_default();
+        let channels = |channels: &Permuted| channels.importances(&list(sent, 1), ranks);
+        let channels = self.channels.as_ref().map(channels).transpose()?.unwrap_or_default();
+        let explainer = self.subject.explainer(regions.maps);
+        let shown = shown_methods(self.subject.run);
+        Ok(Explained { opened: self, regions: regions.importances, channels, explainer, shown })
+    }
+}
+
+/// What the parts of the stage have in common.
+struct Explained<'a> {
+    opened: &'a Opened<'a>,
+    /// For each attribute, the importance of each cell and channel.
+    regions: Vec<Vec<Importance>>,
+    channels: Vec<Vec<Importance>>,
+    explainer: Explainer,
+    shown: Vec<Method>,
+}
+
+/// What a rank computes of each of the parts.
+type Numbers = [Vec<f64>; 5];
+
+/// The parts of the stage that ranks share, in the order of their [`Numbers`].
+struct Parts<'a> {
+    explained: &'a Explained<'a>,
+    dependence: Option<Dependence<'a>>,
+    surrogates: Option<Surrogates<'a>>,
+    maps: Maps<'a>,
+    scoring: Scoring<'a>,
+    checking: Checking<'a>,
+}
+
+impl<'a> Parts<'a> {
+    fn new(explained: &'a Explained<'a>) -> Result<Self> {
+        let Opened { subject, attributes, methods, channels, .. } = explained.opened;
+        let Explained { explainer, shown, .. } = explained;
+        let dependence = |permuted: &'a Permuted| {
+            let (z, parts) = (&permuted.x, permuted.parts());
+            Dependence::new(subject, attributes, z, parts, &explained.channels)
+        };
+        let rows = Rows::choose(subject, attributes, &[])?;
+        Ok(Self {
+            explained,
+            dependence: channels.as_ref().map(dependence).transpose()?,
+            surrogates: Surrogates::new(subject, attributes)?,
+            maps: Maps::new(subject, explainer, rows, shown)?,
+            scoring: Scoring::new(subject, explainer, attributes, methods),
+            checking: Checking::new(subject, explainer, attributes, methods)?,
+        })
+    }
+
+    fn compute_own(&self, ranks: &World) -> Result<Numbers> {
+        Ok([
+            self.dependence.compute_own(ranks)?,
+            self.surrogates.compute_own(ranks)?,
+            self.maps.compute_own(ranks)?,
+            self.scoring.compute_own(ranks)?,
+            self.checking.compute_own(ranks)?,
+        ])
+    }
+
+    /// Writes what all ranks have computed.
+    fn write(&self, outputs: &mut Outputs, sent: &[Numbers], ranks: &World) -> Result<()> {
+        self.write_permuted(outputs)?;
+        if let Some(dependence) = &self.dependence {
+            outputs.write(&dependence.points(&list(sent, 0), ranks)?)?;
+        }
+        if let Some(surrogates) = &self.surrogates {
+            outputs.write(&surrogates.rows(&list(sent, 1), ranks)?)?;
+        }
+        let Comparison { faces, maps } = self.maps.comparison(&list(sent, 2), ranks)?;
+        outputs.write(&AttributionFaces(faces))?;
+        outputs.write(&AttributionMaps(maps))?;
+        self.scoring.write(outputs, &list(sent, 3), ranks)?;
+        self.checking.write(outputs, &list(sent, 4), ranks)
+    }
+
+    fn write_permuted(&self, outputs: &mut Outputs) -> Result<()> {
+        let Explained { opened, regions, channels, .. } = self.explained;
+        let Opened { subject, attributes, .. } = opened;
+        if !permutation::permutes(subject.run) {
+            return Ok(());
+        }
+        let labels = permutation::other_labels(subject, attributes)?;
+        let all = [
+            (PartKind::Region, &regions[..]),
+            (PartKind::Channel, &channels[..]),
+            (PartKind::Attribute, &labels[..]),
+        ];
+        outputs.write(&permutation::permuted_parts(attributes, &all))
+    }
+}
+
+/// One of the lists that each rank sent.
+fn list<const N: usize>(sent: &[[Vec<f64>; N]], list: usize) -> Vec<Vec<f64>> {
+    sent.iter().map(|lists| lists[list].clone()).collect()
 }
 
 /// The methods that a run's network and settings allow.
 pub(crate) fn available_methods(run: &Run) -> Vec<Method> {
-    Method::available(run.manifest.config.model.attention, global::permutes(run))
+    Method::available(run.manifest.config.model.attention, permutation::permutes(run))
 }
 
 /// Those of the available methods that the stage compares.
 pub(crate) fn studied_methods(run: &Run) -> Vec<Method> {
-    Method::studied(run.manifest.config.model.attention, global::permutes(run))
+    Method::studied(run.manifest.config.model.attention, permutation::permutes(run))
 }
 
 /// The methods that the figure of all methods shows.
@@ -126,9 +255,9 @@ pub(crate) fn compare(
     methods: &[Method],
 ) -> Result<Comparison> {
     let subject = Subject::new(run, session)?;
-    let regions = global::regions(&subject, attributes, methods)?.maps;
+    let regions = permutation::regions_alone(&subject, attributes, methods)?.maps;
     let rows = Rows::choose(&subject, attributes, faces)?;
     let references = subject.references(methods)?;
     let explainer = Explainer { references, ..subject.explainer(regions) };
-    Comparison::new(&subject, &explainer, &rows, methods)
+    Maps::new(&subject, &explainer, rows, methods)?.comparison_alone()
 }

@@ -8,6 +8,7 @@ use foresee_celeba::{ATTRIBUTES, Augmentation, CelebA, Crop, Preprocessing, disp
 use foresee_report::{About, overlay};
 use foresee_stats::sigmoid;
 
+use super::permutation::regions_alone;
 use super::subject::Subject;
 use crate::artifacts::FacePixels;
 use crate::config::quoted;
@@ -48,7 +49,7 @@ fn map_of(
     side: usize,
 ) -> Result<Vec<f64>> {
     let methods = [method];
-    let regions = super::global::regions(subject, &[attribute], &methods)?.maps;
+    let regions = regions_alone(subject, &[attribute], &methods)?.maps;
     let references = subject.references(&methods)?;
     let explainer = Explainer { references, ..subject.explainer(regions) };
     let map = explainer.maps(method, &subject.model, x, &[number], attribute)?;

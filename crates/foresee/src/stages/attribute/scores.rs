@@ -1,6 +1,6 @@
 //! Deletion, insertion and the pointing game for each method on each face.
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use candle_core::Tensor;
 use foresee_attribution::{Explainer, Method, Pointing, ScoredImages};
 use foresee_celeba::ATTRIBUTES;
@@ -12,10 +12,22 @@ use crate::error::Result;
 use crate::progress::{Progress, Unit};
 use crate::ranks::World;
 use crate::run::Outputs;
-use crate::stages::shared;
+use crate::stages::shared::SharedItems;
 
 /// Faces that are explained together.
 const BATCH: usize = 8;
+
+/// Numbers of a score.
+const NUMBERS: usize = 7;
+
+/// Faces on which methods are scored.
+pub(super) struct Scoring<'a> {
+    subject: &'a Subject<'a>,
+    explainer: &'a Explainer,
+    methods: &'a [Method],
+    /// An attribute and faces that have it, as many as are explained together.
+    batches: Vec<(usize, Vec<usize>)>,
+}
 
 /// A batch of faces that have an attribute.
 struct Shown<'a, F> {
@@ -27,34 +39,47 @@ struct Shown<'a, F> {
     regions: Option<Tensor>,
 }
 
-/// Numbers of a score.
-const NUMBERS: usize = 7;
+impl<'a> Scoring<'a> {
+    /// On faces that have the attributes, as many as the settings say.
+    pub fn new(
+        subject: &'a Subject<'a>,
+        explainer: &'a Explainer,
+        attributes: &[usize],
+        methods: &'a [Method],
+    ) -> Self {
+        // Of a rare attribute there may be fewer faces than the settings ask for.
+        let of_attribute = |&attribute: &usize| {
+            let faces = subject.faces_with(attribute);
+            faces.chunks(BATCH).map(|faces| (attribute, faces.to_vec())).collect::<Vec<_>>()
+        };
+        let batches = attributes.iter().flat_map(of_attribute).collect();
+        Self { subject, explainer, methods, batches }
+    }
 
-/// Faces that have an attribute, as many as are explained together.
-fn batches(subject: &Subject) -> Result<Vec<(usize, Vec<usize>)>> {
-    let attributes = subject.run.manifest.config.measure.attribute_indices()?;
-    // Of a rare attribute there may be fewer faces than the settings ask for.
-    let of_attribute = |attribute: usize| {
-        let faces = subject.faces_with(attribute);
-        faces.chunks(BATCH).map(|faces| (attribute, faces.to_vec())).collect::<Vec<_>>()
-    };
-    Ok(attributes.into_iter().flat_map(of_attribute).collect())
-}
+    /// Writes the scores of all batches, which ranks have computed.
+    pub fn write(&self, outputs: &mut Outputs, sent: &[Vec<f64>], ranks: &World) -> Result<()> {
+        let mut rows = vec![];
+        for ((attribute, faces), numbers) in self.by_item(sent, ranks)? {
+            let of_method = |&method| faces.iter().map(move |&face| (method, face));
+            let each = self.methods.iter().flat_map(of_method);
+            for ((method, face), numbers) in each.zip(numbers.as_chunks::<NUMBERS>().0) {
+                rows.push(row(method, *attribute, self.subject.data.name(face), numbers));
+            }
+        }
+        if rows.is_empty() {
+            tracing::warn!(
+                "attribute: no test face has one of measure.attributes, so nothing is scored"
+            );
+            return Ok(());
+        }
+        outputs.write(&rows)
+    }
 
-/// The scores of this rank's batches: seven numbers for each batch, method and face.
-pub(super) fn collect(
-    subject: &Subject,
-    explainer: &Explainer,
-    methods: &[Method],
-    ranks: &World,
-) -> Result<Vec<f64>> {
-    let own = shared::own_of(batches(subject)?, ranks);
-    let pairs: usize = own.iter().map(|(_, faces)| faces.len()).sum();
-    let progress = Progress::new("attributing", Unit::Pairs, pairs, 0);
-    let mut all = vec![];
-    for (attribute, faces) in own {
+    /// The scores of all methods on the faces of a batch.
+    fn of_batch(&self, attribute: usize, faces: &[usize]) -> Result<Vec<f64>> {
+        let subject = self.subject;
         let images = &subject.trained.preprocessing;
-        let mut batches = subject.data.batches_in_order(&faces, images, BATCH);
+        let mut batches = subject.data.batches_in_order(faces, images, BATCH);
         let batch = batches.next().context("faces make a batch")??;
         let x = batch.images.to_device(&subject.session.device)?;
         let target = subject.model.target(attribute);
@@ -62,43 +87,38 @@ pub(super) fn collect(
             scored: ScoredImages::new(&target, &x)?,
             x,
             attribute,
-            faces: &faces,
-            regions: regions(subject, &faces, attribute)?,
+            faces,
+            regions: regions(subject, faces, attribute)?,
         };
         // A method uses few cores.
-        let each = methods.par_iter().map(|&method| scored(subject, explainer, &shown, method));
-        all.extend(each.collect::<Result<Vec<_>>>()?.concat());
-        progress.add(faces.len(), || ATTRIBUTES[attribute].into());
+        let methods = self.methods.par_iter();
+        let each = methods.map(|&method| scored(subject, self.explainer, &shown, method));
+        Ok(each.collect::<Result<Vec<_>>>()?.concat())
     }
-    Ok(all)
 }
 
-/// Writes the scores of all batches, which ranks have collected.
-pub(super) fn write(
-    outputs: &mut Outputs,
-    subject: &Subject,
-    methods: &[Method],
-    numbers: &[f64],
-) -> Result<()> {
-    let batches = batches(subject)?;
-    let scores: usize = batches.iter().map(|(_, faces)| faces.len() * methods.len()).sum();
-    ensure!(numbers.len() == scores * NUMBERS, "ranks sent other scores than were asked for");
-    let (numbers, _) = numbers.as_chunks::<NUMBERS>();
-    let mut numbers = numbers.iter();
-    let mut rows = vec![];
-    for (attribute, faces) in batches {
-        let of_method = |&method| faces.iter().map(move |&face| (method, face));
-        for ((method, face), numbers) in methods.iter().flat_map(of_method).zip(&mut numbers) {
-            rows.push(row(method, attribute, subject.data.name(face), numbers));
+/// A batch comes to seven numbers for each method and face.
+impl SharedItems for Scoring<'_> {
+    type Item = (usize, Vec<usize>);
+
+    fn items(&self) -> &[Self::Item] {
+        &self.batches
+    }
+
+    fn count(&self, (_, faces): &Self::Item) -> usize {
+        faces.len() * self.methods.len() * NUMBERS
+    }
+
+    fn compute(&self, batches: &[Self::Item]) -> Result<Vec<f64>> {
+        let pairs: usize = batches.iter().map(|(_, faces)| faces.len()).sum();
+        let progress = Progress::new("attributing", Unit::Pairs, pairs, 0);
+        let mut all = vec![];
+        for (attribute, faces) in batches {
+            all.extend(self.of_batch(*attribute, faces)?);
+            progress.add(faces.len(), || ATTRIBUTES[*attribute].into());
         }
+        Ok(all)
     }
-    if rows.is_empty() {
-        tracing::warn!(
-            "attribute: no test face has one of measure.attributes, so nothing is scored"
-        );
-        return Ok(());
-    }
-    outputs.write(&rows)
 }
 
 fn row(

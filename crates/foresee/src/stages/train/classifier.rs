@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use foresee_baselines::Baseline;
-use foresee_celeba::{CelebA, Preprocessing};
+use foresee_celeba::{ATTRIBUTES, CelebA, Preprocessing};
 use foresee_model::{Network, Predictions, Trainable};
 use foresee_ranks::Communicator;
 
@@ -55,7 +55,8 @@ impl Asked<'_> {
     /// The logits of all faces, with their labels. `title` says what progress is of; `None`: it is
     /// not shown.
     pub fn answer(&self, title: Option<&str>, answers: &Answers) -> Result<Predictions> {
-        self.predictions(&[self.own_logits(title, answers, &ranks::alone())?])
+        let alone = ranks::alone();
+        self.predictions(&[self.own_logits(title, answers, &alone)?], &alone)
     }
 
     /// The same of ranks, each of which answers a share: with rank 0, `None` at the others.
@@ -66,7 +67,7 @@ impl Asked<'_> {
         ranks: &World,
     ) -> Result<Option<Predictions>> {
         let parts = shared::gather(ranks, self.own_logits(title, answers, ranks))?;
-        (ranks.rank() == 0).then(|| self.predictions(&parts)).transpose()
+        (ranks.rank() == 0).then(|| self.predictions(&parts, ranks)).transpose()
     }
 
     /// The logits of this rank's faces, one image behind the other.
@@ -91,9 +92,10 @@ impl Asked<'_> {
     }
 
     /// What the logits of ranks are together.
-    pub fn predictions(&self, parts: &[Vec<f64>]) -> Result<Predictions> {
+    pub fn predictions(&self, parts: &[Vec<f64>], ranks: &World) -> Result<Predictions> {
+        let shape = (self.faces.len(), ATTRIBUTES.len());
+        shared::check_faces(parts, ATTRIBUTES.len(), (self.faces, BATCH), ranks)?;
         let logits = parts.concat();
-        let shape = (self.faces.len(), logits.len() / self.faces.len().max(1));
         let logits = Tensor::from_vec(logits, shape, &Device::Cpu)?.to_dtype(DType::F32)?;
         let labels = self.faces.iter().flat_map(|&face| self.data.labels(face).iter());
         let labels = labels.map(|has| f32::from(u8::from(has)));

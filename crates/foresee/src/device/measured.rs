@@ -1,9 +1,10 @@
-//! The device that is measured: its name, and the memory that a case needs.
+//! A device that is measured: its name, and the memory that work on it needs.
 
 use candle_core::Device;
+
 #[cfg(feature = "cuda")]
-use foresee::device::pool;
-use foresee::memory;
+use super::pool;
+use crate::memory;
 
 /// The device's name, where it has one of its own.
 pub fn name(device: &Device) -> Option<String> {
@@ -25,6 +26,7 @@ pub fn peak_memory(device: &Device) -> Option<u64> {
     }
 }
 
+/// Forgets the peak so far.
 pub fn reset_peak_memory(device: &Device) {
     match device {
         #[cfg(feature = "cuda")]
