@@ -6,11 +6,13 @@
 //!
 //! What we do: ANet sees the window that both LNets would cut in the middle of the image, and a
 //! linear layer on its features answers for each person. It is trained by the cross entropy of the
-//! softmax alone ([`softmax_cross_entropy`]). Its weights go on in LNets+ANet
+//! softmax ([`softmax_cross_entropy`]) and, if [`AnetConfig::similarity`] asks for it, by how far
+//! apart the features of the same person are ([`dissimilarity`]). Its weights go on in LNets+ANet
 //! ([`Baseline::take_over`](crate::Baseline::take_over)); the layer that tells people does not.
 //!
-//! Where they differ: the similarity loss is left out, and the people are those of the training
-//! images.
+//! Where they differ: the people are those of the training images. Pairs of the same person are
+//! those that a shuffled batch happens to have. Features of different people are not pushed apart,
+//! as Sun et al. do up to a margin: that is left to the softmax.
 
 use candle_core::{D, Device, Tensor};
 use foresee_graph::Graph;
@@ -29,7 +31,7 @@ use crate::lnets_anet::LnetsAnetConfig;
 ///
 /// let lnets_anet =
 ///     LnetsAnetConfig { image_size: 32, face_size: 32, width: 4, ..Default::default() };
-/// let anet = AnetConfig { lnets_anet: lnets_anet.clone(), people: 7 };
+/// let anet = AnetConfig { lnets_anet: lnets_anet.clone(), people: 7, similarity: 0.05 };
 /// let telling = Baseline::new(System::Anet(anet), 1, &Device::Cpu)?;
 /// let images = Tensor::zeros((2, 3, 32, 32), DType::F32, &Device::Cpu)?;
 /// assert_eq!(telling.forward(&images)?.dims(), [2, 7]);
@@ -39,17 +41,22 @@ use crate::lnets_anet::LnetsAnetConfig;
 /// assert_eq!(network.take_over(&telling)?, 5 * 4 + 2 * 4 + 3);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnetConfig {
     /// The network that ANet is a part of. Its number of attributes does not matter.
     pub lnets_anet: LnetsAnetConfig,
     /// How many people there are, 2 to 1,000,000.
     pub people: usize,
+    /// How much it counts in the loss that features of the same person are apart, 0 to 1000; 0.05
+    /// in the work that the paper has it from. 0, which a file that does not say means: not at all.
+    #[serde(default)]
+    pub similarity: f64,
 }
 
 impl AnetConfig {
-    /// The network with initial weights: images [B, 3, H, W] → logits [B, people].
+    /// The network with initial weights: images [B, 3, H, W] → logits [B, people], and the features
+    /// [B, hidden] that they are of.
     ///
     /// # Errors
     /// If the configuration is impossible.
@@ -60,12 +67,14 @@ impl AnetConfig {
     pub(crate) fn check(&self) -> Result<()> {
         self.lnets_anet.check()?;
         let is_possible = (2..=1_000_000).contains(&self.people);
-        check("people", self.people, is_possible, "a number from 2 to 1000000")
+        check("people", self.people, is_possible, "a number from 2 to 1000000")?;
+        let is_possible = (0. ..=1000.).contains(&self.similarity);
+        check("similarity", self.similarity, is_possible, "a number from 0 to 1000")
     }
 
     pub(crate) fn build(&self, seed: u64, device: &Device) -> Result<Built> {
         self.check()?;
-        let Self { lnets_anet, people } = self;
+        let Self { lnets_anet, people, .. } = self;
         let mut layers = Layers::new(seed, device);
         let images = layers.images([Some(lnets_anet.image_size); 2])?;
         let window = lnets_anet.middle(&mut layers, images)?;
@@ -73,7 +82,7 @@ impl AnetConfig {
         let shape = [*people, lnets_anet.hidden];
         let initial = [Initial::linear(lnets_anet.hidden); 2];
         let answers = layers.linear("people", features, shape, initial)?;
-        layers.finish(vec![answers])
+        layers.finish(vec![answers, features])
     }
 }
 
@@ -97,6 +106,28 @@ pub(crate) fn softmax_cross_entropy(
     each.sum_all()? / images as f64
 }
 
+/// How far apart the features of the same person are: half of the squared distances of all pairs of
+/// images of one person, over the number of images. For features f [B, D] and labels y [B, P],
+/// ½·Σ_{i<j} s_ij·|f_i - f_j|²/B with s = y·yᵀ. A pair counts by the mean of its images'
+/// weights.
+pub(crate) fn dissimilarity(
+    features: &Tensor,
+    labels: &Tensor,
+    weights: Option<&[f32]>,
+) -> candle_core::Result<Tensor> {
+    let images = features.dim(0)?;
+    let mut same = labels.matmul(&labels.t()?)?;
+    if let Some(weights) = weights {
+        let weights = (Tensor::from_slice(weights, (images, 1), features.device())? * 0.5)?;
+        same = (same * weights.broadcast_add(&weights.t()?)?)?;
+    }
+    // Σ_{i<j} s_ij·|f_i - f_j|² = Σ_i (Σ_j s_ij)·|f_i|² - Σ_ij s_ij·f_i·f_j.
+    let lengths = features.sqr()?.sum_keepdim(1)?;
+    let alone = (same.sum_keepdim(1)? * lengths)?.sum_all()?;
+    let together = (same * features.matmul(&features.t()?)?)?.sum_all()?;
+    (alone - together)? * (0.5 / images as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,11 +149,32 @@ mod tests {
     }
 
     #[test]
+    fn the_distance_of_pairs_by_hand() -> Result<()> {
+        // Images 0, 1 and 3 are of one person: |(3, 4)|² = 25, |(1, 0)|² = 1, |(2, 4)|² = 20.
+        // Weighted by 1, 1.5 and 2.5 that is 76.5.
+        let features = Tensor::new(&[[0f32, 0.], [3., 4.], [9., 9.], [1., 0.]], &Device::Cpu)?;
+        let labels = Tensor::new(&[[1f32, 0.], [1., 0.], [0., 1.], [1., 0.]], &Device::Cpu)?;
+        let features = candle_core::Var::from_tensor(&features)?;
+        for (weights, pairs) in [(None, 46.), (Some(&[0f32, 2., 5., 3.][..]), 76.5)] {
+            let found = dissimilarity(&features, &labels, weights)?.to_scalar::<f32>()?;
+            assert!((found - pairs / 8.).abs() < 1e-5, "{found}, expected {}", pairs / 8.);
+        }
+        // The gradient of image 1 is ((f_1 - f_0) + (f_1 - f_3))/4; that of image 2 is 0.
+        let gradients = dissimilarity(&features, &labels, None)?.backward()?;
+        let gradient = gradients.get(&features).map(Tensor::to_vec2::<f32>).transpose()?;
+        let gradient = gradient.unwrap_or_default();
+        for (found, expected) in gradient[1..3].iter().flatten().zip([1.25, 2., 0., 0.]) {
+            assert!((found - expected).abs() < 1e-5, "{gradient:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
     fn the_middle_window_is_what_centred_windows_show() -> Result<()> {
         // An image that grows by 1 from column to column: the window grows by 0.765·H/N.
         let lnets_anet =
             LnetsAnetConfig { image_size: 32, face_size: 16, width: 2, ..Default::default() };
-        let graph = AnetConfig { lnets_anet, people: 2 }.graph(1, &Device::Cpu)?;
+        let graph = AnetConfig { lnets_anet, people: 2, similarity: 0. }.graph(1, &Device::Cpu)?;
         let columns = Tensor::arange(0f32, 32., &Device::Cpu)?.reshape((1, 1, 1, 32))?;
         let images = columns.broadcast_as((1, 3, 32, 32))?.contiguous()?;
         let given = graph.given(&[images])?;

@@ -5,8 +5,10 @@
 //! convolutions is high on head and shoulders, and LNet_s, which sees that window, does the same
 //! for the face. ANet sees the face window: four convolutions, of which the third and the fourth
 //! have filters of their own in each region of the map ("locally shared"), and a fully connected
-//! layer, on whose features linear support vector machines answer. LNets are pretrained on
-//! ImageNet, ANet on identities of faces.
+//! layer, on whose features linear support vector machines answer. ANet is trained on several views
+//! of the face window. Where it answers, overlapping patches of that window give a vector of
+//! features each, the machines answer from each, and the mean of their decisions is the answer.
+//! LNets are pretrained on ImageNet, ANet on identities of faces.
 //!
 //! What we do: one network of the three. LNet_o and LNet_s are three convolutions, each with a
 //! batch norm and a ReLU, whose last map's means over pixels answer through a linear layer of their
@@ -15,8 +17,12 @@
 //! cut from: [`HEAD`] and [`FACE`]. It is cut by bilinear interpolation, R_y·X·R_xᵀ with
 //! R\[o, i\] = max(1 - |y(o) - i|, 0), where y(o) is the place of its pixel o, so that the cut is
 //! made of standard operations. The map of ANet's third and fourth convolution is cut into 2×2
-//! regions, which see one pixel beyond their borders. All three networks are trained at once by the
-//! sum of their binary cross entropies; no gradient flows through a window's place. The support
+//! regions, which see one pixel beyond their borders. ANet sees the face window, or five patches of
+//! it ([`LnetsAnetConfig::windows`]): its middle and its corners, each [`PATCH`] as high and wide and
+//! cut from the image itself. Each patch is an image to ANet and has answers of its own in training;
+//! the machines answer from the mean of the five vectors of features, which for one linear machine
+//! is the mean of its decisions on each. All three networks are trained at once by the sum of their
+//! binary cross entropies; no gradient flows through a window's place. The support
 //! vector machines are trained when the networks are
 //! ([`Baseline::fit_machines`](crate::Baseline::fit_machines)).
 //!
@@ -26,8 +32,10 @@
 //!
 //! Where they differ: the LNets are not pretrained, and ANet only where that is asked for. The
 //! paper's images are those of the wild, ours CelebA's aligned ones, where there is little to find.
-//! The paper searches for windows and averages the features of several; here is one window of one
-//! size. Widths and sizes are settings, for small images; batch norms stand in the place of
+//! The paper searches for windows; here their size is fixed, and by default ANet sees one. How many
+//! patches the paper cuts, and where, we do not know: ours are AlexNet's without the mirrored ones,
+//! which the loader makes. The machines learn from the mean of the patches' features and not from
+//! each. Widths and sizes are settings, for small images; batch norms stand in the place of
 //! pretraining.
 
 use candle_core::Device;
@@ -41,13 +49,18 @@ use crate::resnet::{ATTRIBUTES, WIDTHS};
 
 /// The graph's value that is the head-shoulder window, [B, 3, face_size, face_size].
 pub const HEAD_WINDOW: &str = "lnet_s.window";
-/// The graph's value that is the face window, of the same shape.
+/// The graph's value that is the face window, of the same shape; of several windows, those of the
+/// first image come first: [B·windows, 3, face_size, face_size].
 pub const FACE_WINDOW: &str = "anet.window";
 
 /// Share of the image's sides that the head-shoulder window has.
 const HEAD: f32 = 0.9;
 /// Share of the head-shoulder window's sides that the face window has.
 const FACE: f32 = 0.85;
+/// Share of the face window's sides that each of several windows in it has.
+const PATCH: f32 = 0.875;
+/// Where several windows lie in the face window, as shares of the room that they have to move (y, x).
+const PATCHES: [[f32; 2]; 5] = [[0.5, 0.5], [0., 0.], [0., 1.], [1., 0.], [1., 1.]];
 /// Share of the greatest response that counts as none.
 const THRESHOLD: f32 = 0.5;
 /// Weight of the middle among the responses: a map of zeros gives the middle.
@@ -85,17 +98,20 @@ pub struct LnetsAnetConfig {
     pub width: usize,
     /// Features that the machines answer from, 1 to 16384. Default 256.
     pub hidden: usize,
+    /// Windows that ANet sees of a face: 1, the face window, or 5 patches of it, which cost ANet
+    /// five times as much. Default 1.
+    pub windows: usize,
 }
 
 impl Default for LnetsAnetConfig {
     fn default() -> Self {
-        Self { attributes: 40, image_size: 64, face_size: 48, width: 64, hidden: 256 }
+        Self { attributes: 40, image_size: 64, face_size: 48, width: 64, hidden: 256, windows: 1 }
     }
 }
 
 impl LnetsAnetConfig {
     /// The network with initial weights: images [B, 3, H, W] → answers [B, K], and those of LNet_o,
-    /// LNet_s and ANet by themselves, [B, K] each.
+    /// LNet_s and ANet by themselves, [B, K] each; ANet's of several windows are [B, windows·K].
     ///
     /// # Errors
     /// If the configuration is impossible.
@@ -104,7 +120,7 @@ impl LnetsAnetConfig {
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        let Self { attributes, image_size, face_size, width, hidden } = *self;
+        let Self { attributes, image_size, face_size, width, hidden, windows } = *self;
         let is_possible = ATTRIBUTES.contains(&attributes);
         check("attributes", attributes, is_possible, "a number from 1 to 4096")?;
         let is_possible = (16..=1024).contains(&image_size);
@@ -115,7 +131,8 @@ impl LnetsAnetConfig {
         let is_possible = width > 1 && WIDTHS.contains(&width);
         check("width", width, is_possible, "a number from 2 to 1024")?;
         let is_possible = (1..=16_384).contains(&hidden);
-        check("hidden", hidden, is_possible, "a number from 1 to 16384")
+        check("hidden", hidden, is_possible, "a number from 1 to 16384")?;
+        check("windows", windows, windows == 1 || windows == PATCHES.len(), "1 or 5")
     }
 
     pub(crate) fn build(&self, seed: u64, device: &Device) -> Result<Built> {
@@ -126,11 +143,12 @@ impl LnetsAnetConfig {
         let (o, head) = self.lnet(&mut layers, "lnet_o", images, (whole, HEAD))?;
         let head_window = self.cut(&mut layers, HEAD_WINDOW, images, &head)?;
         let (s, face) = self.lnet(&mut layers, "lnet_s", head_window, (head, FACE))?;
-        let face_window = self.cut(&mut layers, FACE_WINDOW, images, &face)?;
-        let features = self.anet(&mut layers, face_window)?;
+        let windows = self.windows(&mut layers, images, face)?;
+        let features = self.anet(&mut layers, windows)?;
         let initial = [Initial::linear(self.hidden); 2];
         let shape = [self.attributes, self.hidden];
         let a = layers.linear("anet.head", features, shape, initial)?;
+        let (features, a) = self.of_images(&mut layers, features, a)?;
         let answers = layers.machines(features, shape)?;
         layers.finish(vec![answers, o, s, a])
     }
@@ -208,10 +226,56 @@ impl LnetsAnetConfig {
         layers.relu(name, weight)
     }
 
-    /// What the images show where the face window lies if both windows are in the middle:
+    /// What ANet sees of the images, which is in the face window: [`FACE_WINDOW`].
+    fn windows(&self, layers: &mut Layers, images: ValueId, face: Place) -> Result<ValueId> {
+        let Some([y, x]) = face.starts.filter(|_| self.windows > 1) else {
+            return self.cut(layers, FACE_WINDOW, images, &face);
+        };
+        let share = PATCH * face.share;
+        let room = face.share - share;
+        let mut windows = vec![];
+        for (i, [down, right]) in PATCHES.into_iter().enumerate() {
+            let of = |part: &str| format!("{FACE_WINDOW}.{i}{part}");
+            let y = scaled(layers, &of(".y"), y, [1., down * room])?;
+            let x = scaled(layers, &of(".x"), x, [1., right * room])?;
+            windows.push(self.cut(
+                layers,
+                &of(""),
+                images,
+                &Place { share, starts: Some([y, x]) },
+            )?);
+        }
+        let size = self.face_size as i64;
+        let shape = layers.integers("anet.windows.shape", &[-1, 3, size, size])?;
+        let all = layers.add("anet.windows", Op::Concat { axis: 1 }, &windows)?;
+        layers.add(FACE_WINDOW, Op::Reshape { allow_zero: false }, &[all, shape])
+    }
+
+    /// From the features [B·windows, hidden] and answers [B·windows, K] of windows, those of images:
+    /// mean features [B, hidden], and all answers, [B, windows·K].
+    fn of_images(
+        &self,
+        layers: &mut Layers,
+        features: ValueId,
+        answers: ValueId,
+    ) -> Result<(ValueId, ValueId)> {
+        if self.windows == 1 {
+            return Ok((features, answers));
+        }
+        let reshape = Op::Reshape { allow_zero: false };
+        let [windows, hidden, k] = [self.windows, self.hidden, self.attributes].map(|n| n as i64);
+        let shape = layers.integers("anet.head.shape", &[-1, windows * k])?;
+        let answers = layers.add("anet.head.all", reshape.clone(), &[answers, shape])?;
+        let shape = layers.integers("anet.features.shape", &[-1, windows, hidden])?;
+        let each = layers.add("anet.features.each", reshape, &[features, shape])?;
+        let mean = Reduce { keep_dims: false, ..reduced(Reduction::Mean, &[1]) };
+        Ok((layers.add("anet.features.mean", Op::Reduce(mean), &[each])?, answers))
+    }
+
+    /// What the images show where ANet's first window lies if all windows are in the middle:
     /// [B, 3, face_size, face_size].
     pub(crate) fn middle(&self, layers: &mut Layers, images: ValueId) -> Result<ValueId> {
-        let share = HEAD * FACE;
+        let share = if self.windows == 1 { HEAD * FACE } else { HEAD * FACE * PATCH };
         let start = layers.constant("anet.window.start", 0.5 * (1. - share))?;
         self.cut(layers, FACE_WINDOW, images, &Place { share, starts: Some([start; 2]) })
     }
@@ -344,6 +408,9 @@ fn clipped(layers: &mut Layers, name: &str, x: ValueId, high: f32) -> Result<Val
 }
 
 fn reduce(kind: Reduction, axes: &[isize]) -> Op {
-    let axes = Some(axes.to_vec());
-    Op::Reduce(Reduce { kind, axes, keep_dims: true, empty_is_nothing: false })
+    Op::Reduce(reduced(kind, axes))
+}
+
+fn reduced(kind: Reduction, axes: &[isize]) -> Reduce {
+    Reduce { kind, axes: Some(axes.to_vec()), keep_dims: true, empty_is_nothing: false }
 }

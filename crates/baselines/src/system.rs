@@ -5,7 +5,7 @@ use foresee_model::{Batch, Loss, weighted_bce_with_logits};
 use serde::{Deserialize, Serialize};
 
 use crate::abn::AbnConfig;
-use crate::anet::{AnetConfig, softmax_cross_entropy};
+use crate::anet::{AnetConfig, dissimilarity, softmax_cross_entropy};
 use crate::error::Result;
 use crate::layers::Built;
 use crate::lnets_anet::LnetsAnetConfig;
@@ -105,8 +105,13 @@ impl System {
                 let sparsity = entropy(&Tensor::cat(&outputs[1..], 1)?)?;
                 Loss { total: (&classification + &sparsity)?, classification, sparsity }
             }
-            Self::Anet(_) => {
-                Loss::of_classification(softmax_cross_entropy(&outputs[0], labels, weights)?)?
+            Self::Anet(AnetConfig { similarity, .. }) => {
+                let classification = softmax_cross_entropy(&outputs[0], labels, weights)?;
+                if *similarity == 0. {
+                    return Ok(Loss::of_classification(classification)?);
+                }
+                let sparsity = (dissimilarity(&outputs[1], labels, weights)? * *similarity)?;
+                Loss { total: (&classification + &sparsity)?, classification, sparsity }
             }
             Self::Moon(MoonConfig { class_weights, .. }) => Loss::of_classification(
                 mixed_objective(&outputs[0], labels, class_weights, weights)?,

@@ -13,14 +13,21 @@ use small::{SIZE, panda};
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// Small systems, and the sizes of images that their graphs leave open.
-fn systems() -> [(System, Vec<usize>); 6] {
+fn systems() -> [(System, Vec<usize>); 7] {
     let resnet = ResNetConfig { depth: Depth::D18, width: 3, attributes: 2, ..Default::default() };
     let abn = |maps| System::Abn(AbnConfig { resnet: resnet.clone(), maps, residual: true });
     let image_size = [SIZE; 2];
     let moon = MoonConfig { attributes: 2, image_size, width: 2, hidden: 6, ..Default::default() };
     let panda = panda(2);
-    let lnets =
-        LnetsAnetConfig { attributes: 2, image_size: SIZE, face_size: 16, width: 4, hidden: 6 };
+    let lnets = LnetsAnetConfig {
+        attributes: 2,
+        image_size: SIZE,
+        face_size: 16,
+        width: 4,
+        hidden: 6,
+        windows: 1,
+    };
+    let windows = LnetsAnetConfig { windows: 5, ..lnets.clone() };
     let open = vec![SIZE, SIZE];
     [
         (System::ResNet(resnet.clone()), open.clone()),
@@ -29,6 +36,7 @@ fn systems() -> [(System, Vec<usize>); 6] {
         (System::Moon(moon), vec![]),
         (System::Panda(panda), vec![]),
         (System::LnetsAnet(lnets), vec![]),
+        (System::LnetsAnet(windows), vec![]),
     ]
 }
 

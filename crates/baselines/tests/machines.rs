@@ -17,7 +17,14 @@ type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 const FACES: usize = 40;
 
 fn lnets_anet() -> LnetsAnetConfig {
-    LnetsAnetConfig { attributes: 2, image_size: SIZE, face_size: 32, width: 4, hidden: 16 }
+    LnetsAnetConfig {
+        attributes: 2,
+        image_size: SIZE,
+        face_size: 32,
+        width: 4,
+        hidden: 16,
+        ..Default::default()
+    }
 }
 
 /// Grey images with noise, whose first attribute is that they are bright.

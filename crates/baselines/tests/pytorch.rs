@@ -151,7 +151,15 @@ fn networks_of_parts() -> AnyResult {
 
 #[test]
 fn localisation_networks() -> AnyResult {
-    let config =
-        LnetsAnetConfig { attributes: 3, image_size: 20, face_size: 16, width: 4, hidden: 6 };
-    compare("lnets_anet", System::LnetsAnet(config), [20, 20])
+    let config = LnetsAnetConfig {
+        attributes: 3,
+        image_size: 20,
+        face_size: 16,
+        width: 4,
+        hidden: 6,
+        windows: 1,
+    };
+    compare("lnets_anet", System::LnetsAnet(config.clone()), [20, 20])?;
+    let windows = LnetsAnetConfig { windows: 5, ..config };
+    compare("lnets_anet_windows", System::LnetsAnet(windows), [20, 20])
 }

@@ -33,12 +33,19 @@ fn systems() -> [System; 7] {
         System::Moon(moon()),
         System::Panda(panda(3)),
         System::LnetsAnet(lnets_anet()),
-        System::Anet(AnetConfig { lnets_anet: lnets_anet(), people: 3 }),
+        System::Anet(AnetConfig { lnets_anet: lnets_anet(), people: 3, similarity: 0.05 }),
     ]
 }
 
 fn lnets_anet() -> LnetsAnetConfig {
-    LnetsAnetConfig { attributes: 3, image_size: SIZE, face_size: 16, width: 8, hidden: 16 }
+    LnetsAnetConfig {
+        attributes: 3,
+        image_size: SIZE,
+        face_size: 16,
+        width: 8,
+        hidden: 16,
+        ..Default::default()
+    }
 }
 
 fn batch(seed: usize) -> AnyResult<(Tensor, Tensor)> {

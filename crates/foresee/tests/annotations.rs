@@ -109,7 +109,7 @@ fn an_anet_learns_identities_first_and_goes_on_where_it_was_interrupted() -> Any
         |face: usize| if face == 0 { 9 } else { 3 + u8::from(data.labels(face).has(male)) };
     let rows = (0..60).map(|face| format!("{} {}\n", data.name(face), person(face)));
     std::fs::write(faces.join("identity_CelebA.txt"), rows.collect::<String>())?;
-    let settings = ["system.identities=5", "train.epochs=30"];
+    let settings = ["system.identities=5", "system.similarity=0.05", "train.epochs=30"];
     let out = |name: &str| folder.path().join(name);
     let network = |name: &str| std::fs::read(out(name).join("network.onnx"));
 
@@ -135,7 +135,7 @@ fn an_anet_learns_identities_first_and_goes_on_where_it_was_interrupted() -> Any
     succeeded(&resumed.env("RAYON_NUM_THREADS", "1").output()?)?;
     assert!(network(parts)? == network("whole")?);
 
-    succeeded(&train("lnets-anet", &faces, &out("none"), &settings[1..]).output()?)?;
+    succeeded(&train("lnets-anet", &faces, &out("none"), &settings[2..]).output()?)?;
     assert!(network("none")? != network("whole")?, "identities change the network");
     Ok(())
 }
@@ -149,6 +149,12 @@ fn identities_that_are_not_there_are_refused() -> AnyResult {
         assert!(!out.status.success());
         Ok(String::from_utf8_lossy(&out.stderr).into_owned())
     };
+    let text = refused("lnets-anet", "system.similarity=0.05")?;
+    assert!(text.contains("system.similarity is for an ANet that learns"), "{text}");
+    for (system, count, expected) in [("moon", 5, "not for MOON"), ("lnets-anet", 3, "1 or 5")] {
+        let text = refused(system, &format!("system.windows={count}"))?;
+        assert!(text.contains(expected), "{text}");
+    }
     let text = refused("lnets-anet", "system.identities=5")?;
     assert!(text.contains("identity_CelebA.txt does not exist"), "{text}");
     let text = refused("moon", "system.identities=5")?;

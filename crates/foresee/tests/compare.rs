@@ -24,7 +24,7 @@ fn compare(out: &Path, more: &[&str]) -> AnyResult {
     let out = out.display().to_string();
     let mut arguments = vec!["compare", "--profile", "smoke", "--out", &out, "--systems", SYSTEMS];
     arguments.extend(["--seeds", "2", "--set", "system.width=4", "--set", "data.image_size=32"]);
-    arguments.extend(["--set", "panda:system.width=8"]);
+    arguments.extend(["--set", "panda:system.width=8", "--set", "lnets-anet:system.windows=5"]);
     arguments.extend(more);
     foresee(&arguments)
 }
@@ -223,6 +223,39 @@ fn a_dry_run_says_what_would_be_trained_and_writes_nothing() -> AnyResult {
     assert!(lines[1].contains("PANDA-l, seed 0") && lines[1].contains("3 passes over"), "{text}");
     assert!(lines[3].contains("FaceTracer, seed 1") && lines[3].ends_with("to be done"));
     assert_eq!(std::fs::read_dir(folder.path())?.count(), 0, "nothing is left behind");
+    Ok(())
+}
+
+#[test]
+fn a_dry_run_knows_what_is_trained_and_what_is_judged() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let begin = ["compare", "--profile", "smoke", "--out", "c", "--systems", "resnet18"];
+    let small = ["--seeds", "2", "--set", "system.width=4", "--set", "data.image_size=32"];
+    let run = |more: &[&str]| -> AnyResult<String> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foresee"));
+        let command = command.args(begin).args(small).args(more).current_dir(folder.path());
+        let out = command.output()?;
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+    };
+    run(&["--only", "0"])?;
+    let text = run(&["--dry-run"])?;
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].ends_with("done") && lines[1].contains("to be done: "), "{text}");
+    assert!(lines[1].ends_with("as another seed took"), "{text}");
+    // As if its judging had been interrupted.
+    let manifest = folder.path().join("c/runs/resnet18-seed0/manifest.json");
+    let mut found: serde_json::Value = serde_json::from_slice(&std::fs::read(&manifest)?)?;
+    found["stages"].as_object_mut().ok_or("no stages")?.remove("judge");
+    std::fs::write(&manifest, serde_json::to_vec(&found)?)?;
+    let text = run(&["--dry-run"])?;
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].ends_with("done up to the stage `train`, goes on from there"), "{text}");
+    assert!(lines[1].ends_with("as another seed took"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&run(&["--dry-run", "--json"])?)?;
+    let first = &json["runs"][0];
+    assert!(first["state"] == "partly_done" && first["passes"] == 0, "{json}");
+    assert!(first["seconds"].is_null() && json["runs"][1]["seconds"].is_f64(), "{json}");
     Ok(())
 }
 

@@ -73,7 +73,7 @@ impl ListedRun {
             State::Done => done = true,
             State::Failed(reason) => failed = Some(reason),
             State::BeingMade(holder) => made_by = Some(holder),
-            State::OtherSettings | State::Stopped | State::New => {}
+            State::OtherSettings | State::PartlyDone(_) | State::Stopped | State::New => {}
         }
         Self { number, folder, done, failed, made_by }
     }

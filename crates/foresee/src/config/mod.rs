@@ -98,6 +98,8 @@ impl Config {
         }
         if let Some(system) = config.get_mut("system").and_then(Value::as_object_mut) {
             system.entry("identities").or_insert(Value::from(0));
+            system.entry("similarity").or_insert(Value::from(0.));
+            system.entry("windows").or_insert(Value::from(1));
         }
         let mut keys = vec![];
         for (section, values) in config.as_object().into_iter().flatten() {

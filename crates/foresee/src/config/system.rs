@@ -29,10 +29,25 @@ pub(crate) struct System {
     /// it does not.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub identities: usize,
+    /// How much it counts, while ANet learns to tell people, that features of the same person are
+    /// apart.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub similarity: f64,
+    /// Windows that ANet sees of a face: 1 or 5.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub windows: usize,
 }
 
-fn is_zero(value: &usize) -> bool {
-    *value == 0
+fn is_zero<T: PartialEq + From<u8>>(value: &T) -> bool {
+    *value == T::from(0)
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(value: &usize) -> bool {
+    *value == one()
 }
 
 /// The systems of the paper's Table 3 that can be trained. To add one, add it here.
@@ -163,6 +178,7 @@ impl System {
                 image_size: data.image_size,
                 face_size: (data.image_size * 3 / 4).next_multiple_of(16).min(512),
                 width: self.width,
+                windows: self.windows,
                 ..Default::default()
             }),
         };
@@ -173,8 +189,8 @@ impl System {
     /// LNets+ANet's ANet that tells so many people; `None` of another system.
     pub fn anet(&self, data: &Data, people: usize) -> Result<Option<Baseline>> {
         let Some(Baseline::LnetsAnet(lnets_anet)) = self.baseline(data)? else { return Ok(None) };
-        let system = Baseline::Anet(AnetConfig { lnets_anet, people });
-        system.check().map_err(|e| input(format!("system.identities: {e}")))?;
+        let system = Baseline::Anet(AnetConfig { lnets_anet, people, similarity: self.similarity });
+        system.check().map_err(|e| input(format!("system.identities, system.similarity: {e}")))?;
         Ok(Some(system))
     }
 
@@ -195,6 +211,13 @@ impl System {
         self.depth()?;
         self.baseline(data)?;
         let of_anet = self.name == SystemName::LnetsAnet;
+        if self.similarity != 0. && self.identities == 0 {
+            return Err(input("system.similarity is for an ANet that learns system.identities"));
+        }
+        if self.windows != 1 && !of_anet {
+            let title = self.name.title();
+            return Err(input(format!("system.windows is for LNets+ANet, not for {title}")));
+        }
         match (self.identities, self.weights()) {
             (1.., _) if !of_anet => {
                 return Err(input(format!(

@@ -7,7 +7,7 @@ use foresee_files::write_atomic;
 
 use crate::config::Config;
 use crate::error::{BeingMade, Busy, Interrupted, Result};
-use crate::run::{Manifest, Stage, working_process};
+use crate::run::{Manifest, Stage, StageRecord, working_process};
 
 /// What the runs of a study differ in, besides their seed.
 pub(crate) trait Kind {
@@ -38,6 +38,14 @@ pub(crate) struct MadeRun<'a, K> {
     pub folder: PathBuf,
 }
 
+impl<K: Kind> MadeRun<'_, K> {
+    /// What one of its stages took, if that is done.
+    pub fn record(&self, stage: Stage) -> Option<StageRecord> {
+        let mut run = Manifest::read(&self.folder).ok().filter(|run| self.is_same(run))?;
+        run.stages.remove(&stage)
+    }
+}
+
 impl<K: Kind> StudyRun for MadeRun<'_, K> {
     fn title(&self) -> String {
         format!("{}, seed {}", self.kind.title(), self.seed)
@@ -48,8 +56,7 @@ impl<K: Kind> StudyRun for MadeRun<'_, K> {
     }
 
     fn is_done(&self) -> bool {
-        Manifest::read(&self.folder)
-            .is_ok_and(|run| self.is_same(&run) && run.stages.contains_key(&K::LAST))
+        self.record(K::LAST).is_some()
     }
 
     fn is_same(&self, run: &Manifest) -> bool {
@@ -67,7 +74,9 @@ pub(crate) enum State {
     Failed(String),
     /// Its folder holds another run.
     OtherSettings,
-    /// It was begun, and nobody is making it now.
+    /// Nobody is making it now; all stages up to this one are done.
+    PartlyDone(Stage),
+    /// It was begun, nobody is making it now, and no stage is done.
     Stopped,
     New,
 }
@@ -90,7 +99,10 @@ impl State {
         }
         match Manifest::read(folder) {
             Ok(other) if !run.is_same(&other) => Self::OtherSettings,
-            Ok(_) => Self::Stopped,
+            Ok(run) => match run.stages.last_key_value() {
+                Some((stage, _)) => Self::PartlyDone(*stage),
+                None => Self::Stopped,
+            },
             Err(_) => Self::New,
         }
     }
@@ -102,6 +114,7 @@ impl State {
             Self::BeingMade(_) => "being_made",
             Self::Failed(_) => "failed",
             Self::OtherSettings => "other_settings",
+            Self::PartlyDone(_) => "partly_done",
             Self::Stopped => "stopped",
             Self::New => "new",
         }
@@ -114,6 +127,9 @@ impl State {
             Self::BeingMade(holder) => format!("being made by {holder}"),
             Self::Failed(reason) => format!("failed: {reason}"),
             Self::OtherSettings => "its folder holds a run of other settings".into(),
+            Self::PartlyDone(stage) => {
+                format!("done up to the stage `{stage}`, goes on from there")
+            }
             Self::Stopped => "stopped, goes on where it was".into(),
             Self::New => "to be done".into(),
         }

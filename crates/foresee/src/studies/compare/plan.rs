@@ -6,14 +6,15 @@ use crate::device::device;
 use crate::error::Result;
 use crate::faces;
 use crate::provenance::first_of;
-use crate::run::{DataRecord, Manifest, Stage};
+use crate::run::{DataRecord, Stage};
 use crate::stages::plan::training_pace;
-use crate::studies::runs::{Outcome, State, StudyRun};
+use crate::studies::runs::{Outcome, State};
 
 /// A run of the list, as it would be made.
 pub(crate) struct Planned {
     pub state: State,
-    /// Passes over the training faces; 0 of what learns without passes.
+    /// Passes over the training faces that its training makes; 0 of what is trained, of what learns
+    /// without passes, and where the folder holds another run.
     pub passes: usize,
     /// Faces of a pass.
     pub faces: usize,
@@ -39,17 +40,17 @@ pub(crate) fn plan(request: &Request) -> Result<Vec<Planned>> {
     let mut planned: Vec<Planned> = vec![];
     for (at, entry) in entries.iter().enumerate() {
         let state = State::of(request.out, at, entry, &Outcome::default());
-        let stages = Manifest::read(&entry.folder).map(|run| run.stages).unwrap_or_default();
-        let is_trained = stages.contains_key(&Stage::Train);
+        let is_trained = entry.record(Stage::Train).is_some();
+        let is_left = !is_trained && !matches!(state, State::OtherSettings);
         let train = &entry.config.train;
         let faces = first_of(data.train, train.limit);
         let batch = train.batch_size.min(faces).max(1);
         let is_network = entry.kind != SystemName::Facetracer;
-        let passes = if is_network { train.trainer.epochs } else { 0 };
+        let passes = if is_network && is_left { train.trainer.epochs } else { 0 };
         let earlier = earlier_seconds(&entries, entry);
         let measured = (0..at).find(|&i| entries[i].kind == entry.kind).map(|i| &planned[i]);
         let seconds = match (earlier, measured) {
-            _ if is_trained => None,
+            _ if !is_left => None,
             (Some(seconds), _) => Some(seconds),
             (None, Some(measured)) => measured.seconds,
             (None, None) if is_network => {
@@ -63,13 +64,10 @@ pub(crate) fn plan(request: &Request) -> Result<Vec<Planned>> {
     Ok(planned)
 }
 
-/// The mean time of the trainings of the same system that are done.
+/// The mean time of the trainings of the same system that are done, judged or not.
 fn earlier_seconds(entries: &[Entry], of: &Entry) -> Option<f64> {
-    let done = entries.iter().filter(|entry| entry.kind == of.kind && entry.is_done());
-    let seconds = done.filter_map(|entry| {
-        let run = Manifest::read(&entry.folder).ok()?;
-        Some(run.stages.get(&Stage::Train)?.wall_seconds)
-    });
+    let same = entries.iter().filter(|entry| entry.kind == of.kind);
+    let seconds = same.filter_map(|entry| Some(entry.record(Stage::Train)?.wall_seconds));
     let seconds: Vec<f64> = seconds.collect();
     (!seconds.is_empty()).then(|| foresee_stats::mean(&seconds))
 }
