@@ -18,8 +18,8 @@
 //! R\[o, i\] = max(1 - |y(o) - i|, 0), where y(o) is the place of its pixel o, so that the cut is
 //! made of standard operations. The map of ANet's third and fourth convolution is cut into 2×2
 //! regions, which see one pixel beyond their borders. ANet sees the face window, or five patches of
-//! it ([`LnetsAnetConfig::windows`]): its middle and its corners, each [`PATCH`] as high and wide and
-//! cut from the image itself. Each patch is an image to ANet and has answers of its own in training;
+//! it ([`LnetsAnetConfig::windows`]): its middle and its corners, each 7/8 as high and wide and cut
+//! from the image itself. Each patch is an image to ANet and has answers of its own in training;
 //! the machines answer from the mean of the five vectors of features, which for one linear machine
 //! is the mean of its decisions on each. All three networks are trained at once by the sum of their
 //! binary cross entropies; no gradient flows through a window's place. The support
@@ -59,7 +59,7 @@ const HEAD: f32 = 0.9;
 const FACE: f32 = 0.85;
 /// Share of the face window's sides that each of several windows in it has.
 const PATCH: f32 = 0.875;
-/// Where several windows lie in the face window, as shares of the room that they have to move (y, x).
+/// Where several windows lie in the face window (y, x), as shares of the room that they have.
 const PATCHES: [[f32; 2]; 5] = [[0.5, 0.5], [0., 0.], [0., 1.], [1., 0.], [1., 1.]];
 /// Share of the greatest response that counts as none.
 const THRESHOLD: f32 = 0.5;
@@ -251,8 +251,8 @@ impl LnetsAnetConfig {
         layers.add(FACE_WINDOW, Op::Reshape { allow_zero: false }, &[all, shape])
     }
 
-    /// From the features [B·windows, hidden] and answers [B·windows, K] of windows, those of images:
-    /// mean features [B, hidden], and all answers, [B, windows·K].
+    /// From the features [B·windows, hidden] and answers [B·windows, K] of windows, those of the
+    /// images: mean features [B, hidden], and all answers, [B, windows·K].
     fn of_images(
         &self,
         layers: &mut Layers,
