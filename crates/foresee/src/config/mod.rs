@@ -228,7 +228,7 @@ mod tests {
     fn profiles_state_what_differs_from_quick() {
         let small = Config::resolve("small", None, &[]).unwrap();
         let quick = set(&[]).unwrap();
-        assert_eq!((small.train.trainer.epochs, quick.train.trainer.epochs), (30, 14));
+        assert_eq!((small.train.trainer.epochs, quick.train.trainer.epochs), (30, 16));
         assert_eq!(small.transform.curves, quick.transform.curves);
     }
 
