@@ -211,11 +211,6 @@ impl<'a> Run<'a> {
         tensor.cloned().ok_or_else(missing)
     }
 
-    /// Whether a value is still needed.
-    pub fn is_needed(&self, id: ValueId) -> bool {
-        self.readers[id.0] > 0
-    }
-
     /// Runs a node. `see` is shown what it computes, and says what is read instead.
     fn node(
         &mut self,

@@ -3,10 +3,10 @@
 use candle_core::Tensor;
 use foresee_kernels::Moments;
 
-use crate::error::{Error, OpError, Result};
-use crate::forward::{Carried, Computed, Given, How, carry, is_carried, normalize_batch};
+use crate::error::{Error, Result};
+use crate::forward::normalize_batch;
 use crate::graph::{Graph, Node, NodeId, ValueId};
-use crate::op::{Binary, Op, Unary};
+use crate::op::{Op, Unary};
 use crate::run::Run;
 
 /// What a pass in training mode gives.
@@ -30,9 +30,8 @@ impl Graph {
     ///
     /// `change` is shown each of the values `changed` when a node has computed it, and gives what
     /// all nodes read instead that come after. Dropout, in the graph an [`Op::Identity`], is such a
-    /// change. Values that nobody sees need not be computed one by one: a batch norm or a sum and
-    /// the ReLU that alone reads it are one operation. In `f32` on the CPU, gradients of
-    /// convolutions, batch norms and sums do not go through candle, which would add each to zeros.
+    /// change. Values that nobody sees need not be computed one by one: a batch norm and the ReLU
+    /// that alone reads it are one operation.
     ///
     /// ```
     /// use candle_core::{Device, Tensor};
@@ -68,6 +67,7 @@ impl Graph {
         changed: &[ValueId],
         change: &Change,
     ) -> Result<TrainingPass> {
+        let mut moments = Vec::new();
         let plan = self.plan(given, wanted)?;
         let seen = |id: ValueId| {
             wanted.contains(&id) || changed.contains(&id) || given.iter().any(|(of, _)| *of == id)
@@ -75,50 +75,30 @@ impl Graph {
         let followed: Vec<Option<NodeId>> =
             plan.iter().map(|&id| self.relu_after(id).filter(|_| !seen(self.output(id)))).collect();
         let mut run = Run::new(self, &plan, given.to_vec(), wanted)?;
-        let mut pass = Pass { carried: vec![None; self.values().count()], moments: vec![] };
         for (&id, relu) in plan.iter().zip(&followed) {
-            let mut compute = |node: &Node, inputs: &[Option<Tensor>]| {
-                // What it follows did it.
-                if followed.contains(&Some(id)) {
-                    return pass.handed_on(node, inputs);
+            let mut compute = |node: &Node, inputs: &[Option<Tensor>]| match node.op {
+                Op::BatchNorm { epsilon } => {
+                    let (y, of_batch) = normalize(node, inputs, epsilon, relu.is_some())?;
+                    moments.push((id, of_batch));
+                    Ok(vec![y])
                 }
-                let how =
-                    How { relu: relu.is_some(), carried: self.is_carried_on(id, *relu, &seen) };
-                pass.compute(id, node, inputs, how).map_err(|source| Error::Node {
-                    node: node.name.clone(),
-                    op: node.op.name(),
-                    source,
-                })
+                // Its batch norm did it.
+                _ if followed.contains(&Some(id)) => Ok(inputs.iter().flatten().cloned().collect()),
+                _ => node.run(inputs),
             };
             let mut see = |id, tensor: Tensor| match changed.contains(&id) {
                 true => change(id, &tensor),
                 false => Ok(tensor),
             };
             run.node_by(id, &mut compute, &mut see)?;
-            for id in self.node(id).inputs.iter().flatten().filter(|id| !run.is_needed(**id)) {
-                pass.carried[id.0] = None;
-            }
         }
         let values = wanted.iter().map(|&id| run.get(id)).collect::<Result<_>>()?;
-        Ok(TrainingPass { values, moments: pass.moments })
+        Ok(TrainingPass { values, moments })
     }
 
-    /// Whether nodes alone read the result of a node (with the ReLU that follows it), and one of
-    /// them at least takes carried values.
-    fn is_carried_on(
-        &self,
-        id: NodeId,
-        relu: Option<NodeId>,
-        seen: &dyn Fn(ValueId) -> bool,
-    ) -> bool {
-        let result = self.output(relu.unwrap_or(id));
-        let mut readers = self.readers(result);
-        !seen(result) && readers.any(|(reader, _)| is_carried(&self.node(reader).op))
-    }
-
-    /// The ReLU that alone reads a batch norm or a sum.
+    /// The ReLU that alone reads a batch norm.
     fn relu_after(&self, id: NodeId) -> Option<NodeId> {
-        if !matches!(self.node(id).op, Op::BatchNorm { .. } | Op::Binary(Binary::Add)) {
+        if !matches!(self.node(id).op, Op::BatchNorm { .. }) {
             return None;
         }
         let (reader, _) = self.only_reader(self.output(id))?;
@@ -131,60 +111,15 @@ impl Graph {
     }
 }
 
-/// A pass in training mode that is under way.
-struct Pass {
-    /// Of each value, if candle does not follow it; a run has its numbers in its place.
-    carried: Vec<Option<Carried>>,
-    moments: Vec<(NodeId, Moments)>,
-}
-
-impl Pass {
-    /// What a node computes, and with `relu` the ReLU that follows it.
-    fn compute(
-        &mut self,
-        id: NodeId,
-        node: &Node,
-        inputs: &[Option<Tensor>],
-        how: How,
-    ) -> std::result::Result<Vec<Tensor>, OpError> {
-        let mut given = Vec::with_capacity(inputs.len());
-        for (id, tensor) in node.inputs.iter().zip(inputs) {
-            let carried = id.and_then(|id| self.carried[id.0].as_ref());
-            let followed = tensor.as_ref().map(Given::Followed);
-            given.push(carried.map(Given::Carried).or(followed));
-        }
-        if let Some((computed, of_batch)) = carry(&node.op, &given, how)? {
-            self.moments.extend(of_batch.map(|of_batch| (id, of_batch)));
-            let value = match computed {
-                Computed::Followed(value) => return Ok(vec![value]),
-                Computed::Carried(value) => value,
-            };
-            let numbers = value.data().clone();
-            self.carried[node.outputs[0].0] = Some(value);
-            return Ok(vec![numbers]);
-        }
-        let followed = |given: Option<Given>| match given {
-            Some(Given::Carried(value)) => value.leave().map(Some),
-            Some(Given::Followed(tensor)) => Ok(Some(tensor.clone())),
-            None => Ok(None),
-        };
-        let inputs = given.into_iter().map(followed).collect::<candle_core::Result<Vec<_>>>()?;
-        if let Op::BatchNorm { epsilon } = node.op {
-            let (y, of_batch) = normalize_batch(&inputs, epsilon, how.relu)?;
-            self.moments.push((id, of_batch));
-            return Ok(vec![y]);
-        }
-        let computed = node.op.forward(&inputs)?;
-        match how.relu {
-            true => Op::Unary(Unary::Relu).forward(&[computed.into_iter().next()]),
-            false => Ok(computed),
-        }
-    }
-
-    /// What a node gives on that has nothing left to do.
-    fn handed_on(&mut self, node: &Node, inputs: &[Option<Tensor>]) -> Result<Vec<Tensor>> {
-        let value = node.input(0).and_then(|id| self.carried[id.0].clone());
-        self.carried[node.outputs[0].0] = value;
-        Ok(inputs.iter().flatten().cloned().collect())
-    }
+fn normalize(
+    node: &Node,
+    inputs: &[Option<Tensor>],
+    epsilon: f64,
+    relu: bool,
+) -> Result<(Tensor, Moments)> {
+    normalize_batch(inputs, epsilon, relu).map_err(|source| Error::Node {
+        node: node.name.clone(),
+        op: node.op.name(),
+        source,
+    })
 }

@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::dispatch::{cpu_floats, cpu_kernel_takes};
+use crate::dispatch::cpu_kernel_takes;
 use crate::error::{Result, floats, shape};
 use crate::isa::Instructions;
 use crate::moments::Moments;
@@ -85,11 +85,12 @@ fn apply(
     let x = x.contiguous()?;
     let instructions = Instructions::current();
     let (mean, variance) = with_slices([&x], |[x]| moments(x, images, channels, instructions))?;
+    let inverse = |&v: &f64| (1. / (v + epsilon).sqrt()) as f32;
     let single = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
     let op = BatchNorm {
         images,
         mean: single(&mean),
-        inverse: inverse(&variance, epsilon),
+        inverse: variance.iter().map(inverse).collect(),
         relu,
         instructions,
     };
@@ -99,68 +100,6 @@ fn apply(
         count: x.elem_count() / channels,
     };
     Ok((x.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?, moments))
-}
-
-/// 1/√(variance + ε).
-fn inverse(variance: &[f64], epsilon: f64) -> Vec<f32> {
-    variance.iter().map(|v| (1. / (v + epsilon).sqrt()) as f32).collect()
-}
-
-/// The gradients of x, γ and β of a [`batch_norm`], or with `relu` of a [`batch_norm_relu`], from
-/// the gradient g of its result and the moments that it gave: for those who follow gradients
-/// themselves. That of x is computed if it is wanted. All tensors are `f32` on the CPU.
-///
-/// ```
-/// use candle_core::{Device, Tensor};
-/// use foresee_kernels::{batch_norm, batch_norm_gradients};
-///
-/// let x = Tensor::new(&[[1f32], [3.]], &Device::Cpu)?;
-/// let (gamma, beta) = (Tensor::new(&[2f32], &Device::Cpu)?, Tensor::new(&[5f32], &Device::Cpu)?);
-/// let (_, moments) = batch_norm(&x, &gamma, &beta, 0.)?;
-/// let g = Tensor::new(&[[1f32], [0.]], &Device::Cpu)?;
-/// let read = [&x, &gamma, &beta];
-/// let (_, dgamma, dbeta) = batch_norm_gradients(read, &moments, (0., false), &g, false)?;
-/// // Of the normalised values -1 and 1 the first counts.
-/// assert_eq!((dgamma.to_vec1::<f32>()?, dbeta.to_vec1::<f32>()?), (vec![-1.], vec![1.]));
-/// # Ok::<(), foresee_kernels::Error>(())
-/// ```
-///
-/// # Errors
-/// As [`batch_norm`], if the moments or g are of others, or a tensor is not `f32` on the CPU.
-pub fn batch_norm_gradients(
-    [x, gamma, beta]: [&Tensor; 3],
-    moments: &Moments,
-    (epsilon, relu): (f64, bool),
-    g: &Tensor,
-    of_x: bool,
-) -> Result<(Option<Tensor>, Tensor, Tensor)> {
-    let &[images, channels, ..] = x.dims() else {
-        return Err(shape(NAME, "x", "[B, C, ...]", x));
-    };
-    for tensor in [gamma, beta, &moments.mean, &moments.variance] {
-        if tensor.dims() != [channels] {
-            return Err(shape(
-                NAME,
-                "gamma, beta and the moments",
-                format!("[{channels}]"),
-                tensor,
-            ));
-        }
-    }
-    if g.dims() != x.dims() || x.elem_count() == 0 {
-        return Err(shape(NAME, "g", format!("{:?}, not empty", x.dims()), g));
-    }
-    cpu_floats(NAME, &[x, gamma, beta, g])?;
-    let variance = moments.variance.to_vec1::<f32>()?.into_iter().map(f64::from);
-    let op = BatchNorm {
-        images,
-        mean: moments.mean.to_vec1()?,
-        inverse: inverse(&variance.collect::<Vec<_>>(), epsilon),
-        relu,
-        instructions: Instructions::current(),
-    };
-    let (dx, dgamma, dbeta) = op.gradients([x, gamma, beta], g, of_x)?;
-    Ok((dx, Tensor::new(dgamma, &Device::Cpu)?, Tensor::new(dbeta, &Device::Cpu)?))
 }
 
 /// The same of candle's operations, for any type and device.
@@ -254,24 +193,6 @@ impl BatchNorm {
         y
     }
 
-    /// The gradients of x, if it is wanted, γ and β.
-    fn gradients(
-        &self,
-        [x, gamma, beta]: [&Tensor; 3],
-        g: &Tensor,
-        of_x: bool,
-    ) -> candle_core::Result<(Option<Tensor>, Vec<f32>, Vec<f32>)> {
-        let (dx, dgamma, dbeta) = with_slices([x, gamma, beta, g], |[x, gamma, beta, g]| {
-            let (dgamma, dbeta) = self.sums(x, gamma, beta, g);
-            let sums = (&dgamma[..], &dbeta[..]);
-            let dx = of_x.then(|| self.input_gradient(x, gamma, beta, g, sums));
-            (dx, dgamma, dbeta)
-        })?;
-        let dx = dx.map(|dx| Tensor::from_vec(dx, x.shape(), &Device::Cpu)).transpose()?;
-        let single = |values: Vec<f64>| values.into_iter().map(|v| v as f32).collect();
-        Ok((dx, single(dgamma), single(dbeta)))
-    }
-
     /// The gradients of γ and β: Σ g·x̂ and Σ g of each channel, with g that of before the ReLU.
     fn sums(&self, x: &[f32], gamma: &[f32], beta: &[f32], g: &[f32]) -> (Vec<f64>, Vec<f64>) {
         let pixels = self.pixels(x.len());
@@ -340,9 +261,17 @@ impl CustomOp3 for BatchNorm {
         _out: &Tensor,
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (dx, dgamma, dbeta) = self.gradients([x, gamma, beta], g, x.track_op())?;
-        let vector = |of: &Tensor, values: Vec<f32>| {
-            of.track_op().then(|| Tensor::new(values, &Device::Cpu)).transpose()
+        let (dx, dgamma, dbeta) =
+            with_slices([x, gamma, beta, g], |[of_x, of_gamma, of_beta, g]| {
+                let (dgamma, dbeta) = self.sums(of_x, of_gamma, of_beta, g);
+                let sums = (&dgamma[..], &dbeta[..]);
+                let dx = || self.input_gradient(of_x, of_gamma, of_beta, g, sums);
+                (x.track_op().then(dx), dgamma, dbeta)
+            })?;
+        let dx = dx.map(|dx| Tensor::from_vec(dx, x.shape(), &Device::Cpu)).transpose()?;
+        let vector = |of: &Tensor, values: Vec<f64>| {
+            let single = || values.iter().map(|&v| v as f32).collect::<Vec<_>>();
+            of.track_op().then(|| Tensor::new(single(), &Device::Cpu)).transpose()
         };
         Ok((dx, vector(gamma, dgamma)?, vector(beta, dbeta)?))
     }

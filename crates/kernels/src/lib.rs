@@ -30,14 +30,13 @@ mod separable;
 mod sigmoid;
 mod softmax;
 mod storage;
-mod sum_relu;
 mod upsample;
 mod window_pool;
 
 pub use adamw::{AdamWStep, adamw_step, moving_average};
-pub use batch_norm::{batch_norm, batch_norm_gradients, batch_norm_relu};
+pub use batch_norm::{batch_norm, batch_norm_relu};
 pub use conv::conv2d;
-pub use convolution::{ConvOptions, convolution, convolution_gradients};
+pub use convolution::{ConvOptions, convolution};
 pub use curve::{ClosedForm, Identity, ToneCurve};
 pub use error::{Error, Result};
 pub use factor::Precision;
@@ -55,6 +54,5 @@ pub use pool::{Pool2d, adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max
 pub use pooled::Pooled;
 pub use rows::Rows;
 pub use softmax::softmax_last_dim;
-pub use sum_relu::{sum_relu, sum_relu_gradient};
 pub use upsample::{upsample_bilinear2d, upsample_nearest2d};
 pub use window_pool::{PoolAxis, avg_pool2d_windows, max_pool2d_windows};

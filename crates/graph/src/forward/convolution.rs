@@ -119,32 +119,13 @@ fn convolve(
         let shape = (batch, weight.dims()[0], rows.outputs, columns.outputs);
         return add_bias(zeros(shape, x)?, bias);
     }
-    Ok(convolution(x, weight, bias, &options_of([rows, columns], groups))?)
-}
-
-fn options_of([rows, columns]: [Axis; 2], groups: usize) -> ConvOptions {
-    ConvOptions {
+    let options = ConvOptions {
         stride: (rows.stride, columns.stride),
         padding: [rows.before, rows.after, columns.before, columns.after],
         dilation: (rows.dilation, columns.dilation),
         groups,
-    }
-}
-
-/// What the kernel is told of a convolution of two dimensions; `None` of another.
-pub(super) fn options(
-    x: &Tensor,
-    weight: &Tensor,
-    window: &Window,
-) -> Forward<Option<ConvOptions>> {
-    if x.rank() != 4 || weight.rank() != 4 || x.elem_count() == 0 || weight.elem_count() == 0 {
-        return Ok(None);
-    }
-    let axes = window::axes(window, &x.dims()[2..], &weight.dims()[2..], false)?;
-    match axes[..] {
-        [rows, columns] => Ok(Some(options_of([rows, columns], window.groups))),
-        _ => Ok(None),
-    }
+    };
+    Ok(convolution(x, weight, bias, &options)?)
 }
 
 /// x [B, I, H, W], weight [I, O/groups, h, w], bias `[O]`: x is spread by the strides and convolved

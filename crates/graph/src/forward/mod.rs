@@ -3,7 +3,6 @@
 
 mod arguments;
 mod attention;
-mod carried;
 mod convolution;
 mod elementwise;
 mod index;
@@ -16,13 +15,10 @@ mod reduce;
 mod resize;
 mod shape;
 mod softmax;
-mod training;
 mod window;
 
 pub(crate) use arguments::check_size;
 pub(crate) use attention::check_weight as check_mask_weight;
-pub(crate) use carried::Carried;
-pub(crate) use training::{Computed, Given, How, carry, is_carried};
 
 use candle_core::Tensor;
 use foresee_kernels::Moments;

@@ -22,7 +22,7 @@ use rayon::prelude::*;
 
 use self::axis::Axis;
 use self::planes::Grid;
-use crate::dispatch::{cpu_floats, cpu_kernel_takes};
+use crate::dispatch::cpu_kernel_takes;
 use crate::error::{Error, Result, floats, shape};
 use crate::isa::Instructions;
 use crate::storage::{slice, with_slices};
@@ -133,46 +133,6 @@ pub fn convolution(
     }
 }
 
-/// The gradients of x, the weight and the bias of a [`convolution`] that are wanted, from the
-/// gradient g of its result: for those who follow gradients themselves. All tensors are `f32` on
-/// the CPU.
-///
-/// ```
-/// use candle_core::{DType, Device, Tensor};
-/// use foresee_kernels::{ConvOptions, convolution_gradients};
-///
-/// // A kernel of one pixel that doubles.
-/// let x = Tensor::new(&[3f32, 5.], &Device::Cpu)?.reshape((1, 1, 1, 2))?;
-/// let weight = Tensor::new(&[2f32], &Device::Cpu)?.reshape((1, 1, 1, 1))?;
-/// let g = x.ones_like()?;
-/// let options = ConvOptions::default();
-/// let [dx, dw, db] = convolution_gradients(&x, &weight, &options, &g, [true, true, false])?;
-/// assert_eq!(dx.unwrap().flatten_all()?.to_vec1::<f32>()?, [2., 2.]);
-/// assert_eq!(dw.unwrap().flatten_all()?.to_vec1::<f32>()?, [8.]);
-/// assert!(db.is_none());
-/// # Ok::<(), foresee_kernels::Error>(())
-/// ```
-///
-/// # Errors
-/// As [`convolution`], if g has another shape than its result, or a tensor is not `f32` on the CPU.
-pub fn convolution_gradients(
-    x: &Tensor,
-    weight: &Tensor,
-    options: &ConvOptions,
-    g: &Tensor,
-    wanted: [bool; 3],
-) -> Result<[Option<Tensor>; 3]> {
-    check(x, weight, None, options)?;
-    cpu_floats(NAME, &[x, weight, g])?;
-    let axes = options.axes(x, weight)?;
-    let expected = [x.dims()[0], weight.dims()[0], axes[0].outputs, axes[1].outputs];
-    if g.dims() != expected {
-        return Err(shape(NAME, "g", format!("{expected:?}"), g));
-    }
-    let op = Conv { axes, groups: options.groups, instructions: Instructions::current() };
-    Ok(op.gradients(x, weight, g, wanted)?)
-}
-
 fn check(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, options: &ConvOptions) -> Result<()> {
     let &[_, inputs, h, w] = x.dims() else {
         return Err(shape(NAME, "x", "[B, I, H, W]", x));
@@ -270,36 +230,6 @@ impl Conv {
     fn sizes(&self, images: usize, weight: &Shape) -> candle_core::Result<Sizes> {
         let (outputs, channels, _, _) = weight.dims4()?;
         Ok(Sizes { images, groups: self.groups, channels, rows: outputs / self.groups })
-    }
-
-    /// The gradients of x, the weight and the bias that are wanted.
-    fn gradients(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        g: &Tensor,
-        wanted: [bool; 3],
-    ) -> candle_core::Result<[Option<Tensor>; 3]> {
-        let sizes = self.sizes(x.dim(0)?, w.shape())?;
-        let tensor =
-            |values: Vec<f32>, shape: &Shape| Tensor::from_vec(values, shape, &Device::Cpu);
-        let g = &g.contiguous()?;
-        let mut gradients = [None, None, None];
-        if wanted[0] {
-            let dx = with_slices([w, g], |[w, g]| self.input_gradient(sizes, w, g))?;
-            gradients[0] = Some(tensor(dx, x.shape())?);
-        }
-        if wanted[1] {
-            let dw = with_slices([x, g], |[x, g]| self.weight_gradient(sizes, x, g))?;
-            gradients[1] = Some(tensor(dw, w.shape())?);
-        }
-        if wanted[2] {
-            let [rows, columns] = self.axes.map(|axis| axis.outputs);
-            let outputs = w.dim(0)?;
-            let db = with_slices([g], |[g]| bias_gradient(outputs, rows * columns, g))?;
-            gradients[2] = Some(tensor(db, &outputs.into())?);
-        }
-        Ok(gradients)
     }
 
     fn taps(&self) -> usize {
@@ -421,7 +351,24 @@ impl CustomOp3 for Conv {
         _out: &Tensor,
         g: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [dx, dw, db] = self.gradients(x, w, g, [x, w, b].map(Tensor::track_op))?;
-        Ok((dx, dw, db))
+        let sizes = self.sizes(x.dim(0)?, w.shape())?;
+        let tensor =
+            |values: Vec<f32>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
+        let g = &g.contiguous()?;
+        let mut gradients = (None, None, None);
+        if x.track_op() {
+            let dx = with_slices([w, g], |[w, g]| self.input_gradient(sizes, w, g))?;
+            gradients.0 = Some(tensor(dx, x)?);
+        }
+        if w.track_op() {
+            let dw = with_slices([x, g], |[x, g]| self.weight_gradient(sizes, x, g))?;
+            gradients.1 = Some(tensor(dw, w)?);
+        }
+        if b.track_op() {
+            let [h, w] = self.axes.map(|axis| axis.outputs);
+            let db = with_slices([g], |[g]| bias_gradient(b.elem_count(), h * w, g))?;
+            gradients.2 = Some(tensor(db, b)?);
+        }
+        Ok(gradients)
     }
 }
