@@ -35,12 +35,12 @@ macro_rules! with_factors {
             }
             #[cfg(target_arch = "x86_64")]
             $crate::factor::Precision::Bf16 if $instructions.has_amx() => {
-                type $F = $crate::factor::TilePair;
+                type $F = $crate::factor::Pair<true>;
                 $value
             }
             #[cfg(target_arch = "x86_64")]
             $crate::factor::Precision::Bf16 if $instructions.has_bf16() => {
-                type $F = $crate::factor::Pair;
+                type $F = $crate::factor::Pair<false>;
                 $value
             }
             $crate::factor::Precision::Bf16 => {
@@ -185,15 +185,16 @@ impl Factor for Rounded {
 }
 
 /// Two bfloat16 values, the first in the low bits, for processors that multiply pairs in one
-/// instruction.
+/// instruction, or whole blocks of pairs (AMX).
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Default)]
 #[repr(transparent)]
-pub(crate) struct Pair(u32);
+pub(crate) struct Pair<const BLOCKS: bool>(u32);
 
 #[cfg(target_arch = "x86_64")]
-impl Factor for Pair {
+impl<const BLOCKS: bool> Factor for Pair<BLOCKS> {
     const TERMS: usize = 2;
+    const BLOCK: usize = if BLOCKS { amx::STEPS } else { 1 };
 
     #[inline(always)]
     fn of(terms: &[f32]) -> Self {
@@ -201,7 +202,30 @@ impl Factor for Pair {
     }
 
     fn dispatch<J: WithSimd>(instructions: Instructions, job: J) -> J::Output {
-        instructions.dispatch_bf16(job)
+        if BLOCKS { instructions.dispatch_amx(job) } else { instructions.dispatch_bf16(job) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_blocks(
+        stretches: impl Iterator<Item = Stretch> + Clone,
+        a: Left<Self>,
+        b: &[Self],
+        c: &mut Tile,
+    ) -> bool {
+        if !BLOCKS || a.step != 1 || stretches.clone().all(|s| s.steps < amx::STEPS) {
+            return false;
+        }
+        let a = amx::Pairs { start: a.values.as_ptr().cast(), row: a.row };
+        let sums = amx::Sums { start: c.values.as_mut_ptr().wrapping_add(c.start), row: c.row };
+        let b = b.as_ptr().cast();
+        // SAFETY: as the caller promises, and the tile's slice is borrowed mutably.
+        unsafe {
+            match c.rows > amx::ROWS {
+                true => amx::add_blocks::<true>(stretches, a, b, sums),
+                false => amx::add_blocks::<false>(stretches, a, b, sums),
+            }
+        }
+        true
     }
 
     #[inline(always)]
@@ -229,62 +253,6 @@ impl Factor for Pair {
                 }
             }
         }
-    }
-}
-
-/// [`Pair`] for processors that multiply blocks of them (AMX).
-#[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy, Default)]
-#[repr(transparent)]
-pub(crate) struct TilePair(Pair);
-
-#[cfg(target_arch = "x86_64")]
-impl Factor for TilePair {
-    const TERMS: usize = Pair::TERMS;
-    const BLOCK: usize = amx::STEPS;
-
-    #[inline(always)]
-    fn of(terms: &[f32]) -> Self {
-        Self(Pair::of(terms))
-    }
-
-    fn dispatch<J: WithSimd>(instructions: Instructions, job: J) -> J::Output {
-        instructions.dispatch_amx(job)
-    }
-
-    #[inline(always)]
-    unsafe fn add_blocks(
-        stretches: impl Iterator<Item = Stretch> + Clone,
-        a: Left<Self>,
-        b: &[Self],
-        c: &mut Tile,
-    ) -> bool {
-        if a.step != 1 || stretches.clone().all(|s| s.steps < amx::STEPS) {
-            return false;
-        }
-        let a = amx::Pairs { start: a.values.as_ptr().cast(), row: a.row };
-        let sums = amx::Sums { start: c.values.as_mut_ptr().wrapping_add(c.start), row: c.row };
-        let b = b.as_ptr().cast();
-        // SAFETY: as the caller promises, and the tile's slice is borrowed mutably.
-        unsafe {
-            match c.rows > amx::ROWS {
-                true => amx::add_blocks::<true>(stretches, a, b, sums),
-                false => amx::add_blocks::<false>(stretches, a, b, sums),
-            }
-        }
-        true
-    }
-
-    #[inline(always)]
-    unsafe fn step<S: Simd, const R: usize, const N: usize>(
-        simd: S,
-        a: *const Self,
-        row: usize,
-        b: *const Self,
-        sums: &mut [[S::f32s; N]; R],
-    ) {
-        // SAFETY: as the caller promises; it lies in memory as the pair that it is.
-        unsafe { Pair::step(simd, a.cast(), row, b.cast(), sums) }
     }
 }
 

@@ -25,6 +25,12 @@ pub enum InstructionSet {
     Neon,
 }
 
+impl InstructionSet {
+    /// All of them, for comparisons and tests ([`with_instruction_set`]).
+    pub const ALL: [Self; 6] =
+        [Self::Portable, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Amx, Self::Neon];
+}
+
 /// An instruction set that this machine has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Instructions {

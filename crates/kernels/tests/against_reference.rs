@@ -182,9 +182,8 @@ fn the_papers_shapes_match() -> AnyResult {
 
 #[test]
 fn every_instruction_set_matches() -> AnyResult {
-    use InstructionSet::{Amx, Avx2, Avx512, Avx512Bf16, Neon, Portable};
     let mut tested = 0;
-    for set in [Portable, Avx2, Avx512, Avx512Bf16, Amx, Neon] {
+    for set in InstructionSet::ALL {
         let all = || -> AnyResult {
             for precision in [F32, Bf16] {
                 heads(2, 3, 37, 9, 17, 1, precision)?;

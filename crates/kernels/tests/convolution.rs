@@ -193,8 +193,7 @@ proptest! {
 
 #[test]
 fn layers_match_loops_with_every_instruction_set() -> AnyResult {
-    use InstructionSet::{Amx, Avx2, Avx512, Avx512Bf16, Neon, Portable};
-    for set in [Portable, Avx2, Avx512, Avx512Bf16, Amx, Neon] {
+    for set in InstructionSet::ALL {
         let all = || layers().iter().try_for_each(Case::check);
         match with_instruction_set(set, all) {
             Some(result) => result.map_err(|e| format!("{set:?}: {e}"))?,

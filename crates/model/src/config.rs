@@ -203,18 +203,6 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// The settings that files leave out if they are 0: they came after the first files.
-    pub const LEFT_OUT_IF_ZERO: [&str; 9] = [
-        "average",
-        "sleep",
-        "budget",
-        "drop",
-        "drop_correlated",
-        "noise",
-        "curve",
-        "decorrelate",
-        "variation",
-    ];
     /// Steps from one look at sleeping masks to the next ([`sleep`](Self::sleep)).
     pub const LOOK_EVERY: usize = 32;
 
@@ -235,6 +223,12 @@ impl TrainConfig {
             ("decorrelate", self.decorrelate),
             ("variation", self.variation),
         ]
+    }
+
+    /// The settings that files leave out if they are 0, by their names: they came after the first
+    /// files. So is [`micro_batch`](Self::micro_batch), a whole number.
+    pub fn left_out_if_zero(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        [("average", self.average), ("sleep", self.sleep)].into_iter().chain(self.options())
     }
 
     /// Checks that a network of this architecture can be trained so: that no option is without
@@ -326,7 +320,7 @@ mod tests {
         assert_eq!(config, expected);
         config.check().unwrap();
         let value = serde_json::to_value(&config).unwrap();
-        assert!(TrainConfig::LEFT_OUT_IF_ZERO.iter().all(|key| value.get(key).is_none()));
+        assert!(config.left_out_if_zero().all(|(key, _)| value.get(key).is_none()));
         let drowsy = TrainConfig { sleep: 0.25, ..Default::default() };
         assert_eq!(serde_json::to_value(&drowsy).unwrap()["sleep"], json!(0.25));
         let unknown = serde_json::from_value::<TrainConfig>(json!({ "epoch": 7 }));

@@ -95,9 +95,8 @@ impl Planner {
 
     /// The plan, and the messages of the rank that sends most.
     fn plan(mut self) -> (Plan, u64) {
-        let size = self.sent.len();
-        // As many for each rank, so that each can add up as many.
-        let stripes = STRIPES.next_multiple_of(if size > STRIPES { size } else { 1 });
+        // Each rank can add up one.
+        let stripes = STRIPES.max(self.sent.len());
         let stripes: Vec<Vec<Message>> = (0..stripes).map(|_| self.stripe()).collect();
         let rounds = stripes.iter().flatten().map(|message| message.round + 1).max();
         let most = self.sent.into_iter().max().unwrap_or_default();

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use foresee_data::PROFILES;
-use foresee_model::{Sparsity, TrainConfig};
+use foresee_model::Sparsity;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -91,8 +91,8 @@ impl Config {
     pub(crate) fn keys(&self) -> Result<Vec<(String, String)>> {
         let mut config = serde_json::to_value(self)?;
         if let Some(train) = config.get_mut("train").and_then(Value::as_object_mut) {
-            for key in TrainConfig::LEFT_OUT_IF_ZERO {
-                train.entry(key).or_insert(Value::from(0.));
+            for (key, value) in self.train.trainer.left_out_if_zero() {
+                train.entry(key).or_insert(Value::from(value));
             }
             train.entry("micro_batch").or_insert(Value::from(0));
         }

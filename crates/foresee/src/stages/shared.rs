@@ -39,27 +39,30 @@ impl Parcel for Vec<f64> {
     }
 }
 
-/// Several lists of numbers, behind the lengths of all.
-impl<const N: usize> Parcel for [Vec<f64>; N] {
-    fn wrap(&self) -> Result<Vec<u8>> {
-        let lengths: Vec<f64> = self.iter().map(|list| list.len() as f64).collect();
-        Ok(pack(&[lengths, self.concat()].concat()))
-    }
+/// Several lists of numbers as bytes, behind the lengths of all.
+pub(super) fn wrap_lists<const N: usize>(lists: [&Vec<f64>; N]) -> Result<Vec<u8>> {
+    let lengths = lists.map(|list| list.len() as f64);
+    let numbers = lists.into_iter().flatten();
+    lengths.iter().chain(numbers).copied().collect::<Vec<_>>().wrap()
+}
 
-    fn unwrap(bytes: &[u8]) -> Result<Self> {
-        let numbers = <Vec<f64>>::unwrap(bytes)?;
-        let (lengths, mut rest) =
-            numbers.split_at_checked(N).context("lists begin with their lengths")?;
-        let mut lists = [const { vec![] }; N];
-        for (list, length) in lists.iter_mut().zip(lengths) {
-            let (own, others) =
-                rest.split_at_checked(*length as usize).context("lists are as long as they say")?;
-            *list = own.to_vec();
-            rest = others;
-        }
-        ensure!(rest.is_empty(), "lists are longer than they say");
-        Ok(lists)
+/// The lists of such bytes.
+///
+/// # Errors
+/// If they are longer or shorter than they say.
+pub(super) fn unwrap_lists<const N: usize>(bytes: &[u8]) -> Result<[Vec<f64>; N]> {
+    let numbers = <Vec<f64>>::unwrap(bytes)?;
+    let (lengths, mut rest) =
+        numbers.split_at_checked(N).context("lists begin with their lengths")?;
+    let mut lists = [const { vec![] }; N];
+    for (list, length) in lists.iter_mut().zip(lengths) {
+        let (own, others) =
+            rest.split_at_checked(*length as usize).context("lists are as long as they say")?;
+        *list = own.to_vec();
+        rest = others;
     }
+    ensure!(rest.is_empty(), "lists are longer than they say");
+    Ok(lists)
 }
 
 /// Things that ranks share, each of which is as much work and comes to some numbers.
@@ -274,13 +277,13 @@ mod tests {
     #[test]
     fn lists_arrive_whole_or_are_refused() -> Result<()> {
         let lists = [vec![1., f64::INFINITY], vec![], vec![0.1]];
-        let bytes = lists.wrap()?;
-        assert_eq!(<[Vec<f64>; 3]>::unwrap(&bytes)?, lists);
+        let bytes = wrap_lists(lists.each_ref())?;
+        assert_eq!(unwrap_lists(&bytes)?, lists);
         for cut in [bytes.len() - 1, bytes.len() - 8, 8] {
-            assert!(<[Vec<f64>; 3]>::unwrap(&bytes[..cut]).is_err());
+            assert!(unwrap_lists::<3>(&bytes[..cut]).is_err());
         }
         let longer = [&bytes[..], &[0; 8]].concat();
-        assert!(<[Vec<f64>; 3]>::unwrap(&longer).is_err());
+        assert!(unwrap_lists::<3>(&longer).is_err());
         assert!(<Vec<f64>>::unwrap(&bytes[1..]).is_err());
         Ok(())
     }

@@ -34,7 +34,7 @@ use crate::ranks::{self, World};
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{MODEL, Session};
 use crate::stages::jobs::Job;
-use crate::stages::shared::{self, SharedItems};
+use crate::stages::shared::{self, Parcel, SharedItems, unwrap_lists, wrap_lists};
 
 const FORMAT: u32 = 9;
 
@@ -89,7 +89,7 @@ pub(super) fn follow(run: &Result<Run>, session: &Session) -> Result<()> {
 fn together(
     opened: Result<Opened>,
     ranks: &World,
-    write: impl FnOnce(&Parts, &[Numbers]) -> Result<()>,
+    write: impl FnOnce(&Parts, &[OfParts]) -> Result<()>,
 ) -> Result<()> {
     let mut kept = None;
     let permuted = opened.and_then(|opened| kept.insert(opened).permuted(ranks));
@@ -124,17 +124,20 @@ impl<'a> Opened<'a> {
     }
 
     /// The importance of this rank's cells and channels.
-    fn permuted(&self, ranks: &World) -> Result<[Vec<f64>; 2]> {
-        Ok([self.cells.compute_own(ranks)?, self.channels.compute_own(ranks)?])
+    fn permuted(&self, ranks: &World) -> Result<OfPermuted> {
+        let (cells, channels) = (self.cells.compute_own(ranks)?, self.channels.compute_own(ranks)?);
+        Ok(OfPermuted { cells, channels })
     }
 
     /// What all ranks found permuted, and the methods that rest on it.
-    fn explained(&self, sent: &[[Vec<f64>; 2]], ranks: &World) -> Result<Explained<'_>> {
+    fn explained(&self, sent: &[OfPermuted], ranks: &World) -> Result<Explained<'_>> {
+        let of_cells = list(sent, |of| &of.cells);
         let regions = |cells: &Permuted| {
-            cells.region_importance(&self.subject, &self.attributes, &list(sent, 0), ranks)
+            cells.region_importance(&self.subject, &self.attributes, &of_cells, ranks)
         };
         let regions = self.cells.as_ref().map(regions).transpose()?.unwrap_or_default();
-        let channels = |channels: &Permuted| channels.importances(&list(sent, 1), ranks);
+        let channels =
+            |channels: &Permuted| channels.importances(&list(sent, |of| &of.channels), ranks);
         let channels = self.channels.as_ref().map(channels).transpose()?.unwrap_or_default();
         let explainer = self.subject.explainer(regions.maps);
         let shown = shown_methods(self.subject.run);
@@ -152,10 +155,45 @@ struct Explained<'a> {
     shown: Vec<Method>,
 }
 
-/// What a rank computes of each of the parts.
-type Numbers = [Vec<f64>; 5];
+/// What a rank computes of its cells and channels that are permuted.
+struct OfPermuted {
+    cells: Vec<f64>,
+    channels: Vec<f64>,
+}
 
-/// The parts of the stage that ranks share, in the order of their [`Numbers`].
+impl Parcel for OfPermuted {
+    fn wrap(&self) -> Result<Vec<u8>> {
+        wrap_lists([&self.cells, &self.channels])
+    }
+
+    fn unwrap(bytes: &[u8]) -> Result<Self> {
+        let [cells, channels] = unwrap_lists(bytes)?;
+        Ok(Self { cells, channels })
+    }
+}
+
+/// What a rank computes of each of the [`Parts`].
+struct OfParts {
+    dependence: Vec<f64>,
+    surrogates: Vec<f64>,
+    maps: Vec<f64>,
+    scores: Vec<f64>,
+    checks: Vec<f64>,
+}
+
+impl Parcel for OfParts {
+    fn wrap(&self) -> Result<Vec<u8>> {
+        let Self { dependence, surrogates, maps, scores, checks } = self;
+        wrap_lists([dependence, surrogates, maps, scores, checks])
+    }
+
+    fn unwrap(bytes: &[u8]) -> Result<Self> {
+        let [dependence, surrogates, maps, scores, checks] = unwrap_lists(bytes)?;
+        Ok(Self { dependence, surrogates, maps, scores, checks })
+    }
+}
+
+/// The parts of the stage that ranks share.
 struct Parts<'a> {
     explained: &'a Explained<'a>,
     dependence: Option<Dependence<'a>>,
@@ -184,30 +222,30 @@ impl<'a> Parts<'a> {
         })
     }
 
-    fn compute_own(&self, ranks: &World) -> Result<Numbers> {
-        Ok([
-            self.dependence.compute_own(ranks)?,
-            self.surrogates.compute_own(ranks)?,
-            self.maps.compute_own(ranks)?,
-            self.scoring.compute_own(ranks)?,
-            self.checking.compute_own(ranks)?,
-        ])
+    fn compute_own(&self, ranks: &World) -> Result<OfParts> {
+        Ok(OfParts {
+            dependence: self.dependence.compute_own(ranks)?,
+            surrogates: self.surrogates.compute_own(ranks)?,
+            maps: self.maps.compute_own(ranks)?,
+            scores: self.scoring.compute_own(ranks)?,
+            checks: self.checking.compute_own(ranks)?,
+        })
     }
 
     /// Writes what all ranks have computed.
-    fn write(&self, outputs: &mut Outputs, sent: &[Numbers], ranks: &World) -> Result<()> {
+    fn write(&self, outputs: &mut Outputs, sent: &[OfParts], ranks: &World) -> Result<()> {
         self.write_permuted(outputs)?;
         if let Some(dependence) = &self.dependence {
-            outputs.write(&dependence.points(&list(sent, 0), ranks)?)?;
+            outputs.write(&dependence.points(&list(sent, |of| &of.dependence), ranks)?)?;
         }
         if let Some(surrogates) = &self.surrogates {
-            outputs.write(&surrogates.rows(&list(sent, 1), ranks)?)?;
+            outputs.write(&surrogates.rows(&list(sent, |of| &of.surrogates), ranks)?)?;
         }
-        let Comparison { faces, maps } = self.maps.comparison(&list(sent, 2), ranks)?;
+        let Comparison { faces, maps } = self.maps.comparison(&list(sent, |of| &of.maps), ranks)?;
         outputs.write(&AttributionFaces(faces))?;
         outputs.write(&AttributionMaps(maps))?;
-        self.scoring.write(outputs, &list(sent, 3), ranks)?;
-        self.checking.write(outputs, &list(sent, 4), ranks)
+        self.scoring.write(outputs, &list(sent, |of| &of.scores), ranks)?;
+        self.checking.write(outputs, &list(sent, |of| &of.checks), ranks)
     }
 
     fn write_permuted(&self, outputs: &mut Outputs) -> Result<()> {
@@ -227,8 +265,8 @@ impl<'a> Parts<'a> {
 }
 
 /// One of the lists that each rank sent.
-fn list<const N: usize>(sent: &[[Vec<f64>; N]], list: usize) -> Vec<Vec<f64>> {
-    sent.iter().map(|lists| lists[list].clone()).collect()
+fn list<T>(sent: &[T], list: impl Fn(&T) -> &Vec<f64>) -> Vec<Vec<f64>> {
+    sent.iter().map(|lists| list(lists).clone()).collect()
 }
 
 /// The methods that a run's network and settings allow.
