@@ -304,8 +304,13 @@ __device__ __forceinline__ float over_pixels(float x) {
     return x + __shfl_xor_sync(0xFFFFFFFFu, x, 2);
 }
 
-// g(M; n, β) of Eq. 11 and 12.
-__device__ __forceinline__ float tone(float mask, float n, float beta) {
+// Not below the floor; NaN stays NaN.
+__device__ __forceinline__ float clip(float g, float floor) {
+    return g < floor ? floor : g;
+}
+
+// g(M; n, β) of Eq. 11 and 12, clipped at the floor.
+__device__ __forceinline__ float tone(float mask, float n, float beta, float floor) {
     float h = mask;
     if (n != 1.f) {
         bool low = mask < 0.5f;
@@ -313,7 +318,7 @@ __device__ __forceinline__ float tone(float mask, float n, float beta) {
         float half = 0.5f * (n == 2.f ? t * t : n == 3.f ? t * t * t : exp2f(n * log2f(t)));
         h = low ? half : 1.f - half;
     }
-    return (1.f + beta) * h - beta;
+    return clip((1.f + beta) * h - beta, floor);
 }
 
 // Sums over the pixels of a block: [B, parts, K, curves, 2, C], of mask ⊗ feature, then of the mask.
@@ -364,13 +369,14 @@ __device__ void forward(const typename F::Store* u, const uint4* packed, const f
                 for (unsigned curve = 0; curve < (curved ? curve_count : 1); curve++) {
 #pragma unroll
                     for (unsigned m = 0; m < 2; m++) {
-                        float n[2], beta[2], product[2] = {}, total[2] = {};
+                        float n[2], beta[2], floor[2], product[2] = {}, total[2] = {};
 #pragma unroll
                         for (unsigned r = 0; curved && r < 2; r++) {
                             unsigned c = min(channel + m * 16 + r * 8 + row_of_lane(), dims.channels - 1);
                             size_t at = (size_t(curve) * dims.attributes + k) * dims.channels + c;
-                            n[r] = __ldg(curves + 2 * at);
-                            beta[r] = __ldg(curves + 2 * at + 1);
+                            n[r] = __ldg(curves + 3 * at);
+                            beta[r] = __ldg(curves + 3 * at + 1);
+                            floor[r] = __ldg(curves + 3 * at + 2);
                         }
 #pragma unroll
                         for (unsigned j = 0; j < 4; j++) {
@@ -382,7 +388,7 @@ __device__ void forward(const typename F::Store* u, const uint4* packed, const f
                             for (unsigned i = 0; i < 8; i++) {
                                 unsigned r = i / 2 % 2;
                                 float mask = masks[m][j][i / 4][i % 4];
-                                if (curved) mask = tone(mask, n[r], beta[r]);
+                                if (curved) mask = tone(mask, n[r], beta[r], floor[r]);
                                 if (first + j * 16 + i / 4 * 8 + column_of_lane() + i % 2 >= valid) mask = 0.f;
                                 product[r] = fmaf(mask, feature[i / 4][i % 4], product[r]);
                                 total[r] += mask;
@@ -750,14 +756,15 @@ extern "C" __global__ void sum_features(const float* u, unsigned pixels, unsigne
     out[size_t(blockIdx.x) * channels + c] = sum;
 }
 
-// The means [B, K, curves, 2, C] of rows that are left out, from the features' means [B, C]: their masks are 0, and g(0) = -β under a curve.
+// The means [B, K, curves, 2, C] of rows that are left out, from the features' means [B, C]: their masks are 0, and g(0) = -β under a curve, or its floor.
 extern "C" __global__ void close_rows(const float* features, const float* curves, const unsigned* table, unsigned panels, unsigned images, unsigned attributes,
     unsigned count, unsigned channels, float* out) {
     Table rows{table, panels};
     size_t total = size_t(images) * attributes * count * channels, step = size_t(gridDim.x) * blockDim.x;
     for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < total; i += step) {
         size_t c = i % channels, curve = i / channels % count, k = i / channels / count % attributes, image = i / channels / count / attributes;
-        float mask = -curves[2 * ((curve * attributes + k) * channels + c) + 1];
+        const float* form = curves + 3 * ((curve * attributes + k) * channels + c);
+        float mask = clip(-form[1], form[2]);
         if (mask == 0.f || rows.slot(k * channels + c) != NONE) continue;
         out[(i - c) * 2 + c] = mask * features[image * channels + c];
         out[(i - c) * 2 + channels + c] = mask;

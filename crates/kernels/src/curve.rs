@@ -13,34 +13,41 @@ pub trait ToneCurve: Send + Sync {
     }
 
     /// The parameters of g for the masks of `attribute` and `channel`, if it is that of Eq. 11 and
-    /// 12 or the identity. CUDA devices then apply it where the masks are. If it is `None` for any
-    /// mask, the masks go through the CPU's memory.
+    /// 12, clipped or not, or the identity. CUDA devices then apply it where the masks are. If it
+    /// is `None` for any mask, the masks go through the CPU's memory.
     fn closed_form(&self, _attribute: usize, _channel: usize) -> Option<ClosedForm> {
         self.is_identity().then_some(ClosedForm::IDENTITY)
     }
 }
 
 /// g(M; n, β) = (1 + β)·h(M; n) - β (Eq. 11) with h(M; n) = (M/0.5)ⁿ/2 where M < 0.5, and 1 - ((1 -
-/// M)/0.5)ⁿ/2 elsewhere (Eq. 12).
+/// M)/0.5)ⁿ/2 elsewhere (Eq. 12), and not below `floor`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClosedForm {
     /// n > 0.
     pub n: f32,
     /// β.
     pub beta: f32,
+    /// The least value, as 0 for a curve that is clipped there; -∞: none.
+    pub floor: f32,
 }
 
 impl ClosedForm {
     /// The parameters of the identity.
-    pub const IDENTITY: Self = Self { n: 1., beta: 0. };
+    pub const IDENTITY: Self = Self::new(1., 0.);
 
-    /// Replaces each mask M by g(M; n, β). The identity changes no bit.
+    /// g as Eq. 11 and 12 have it, not clipped.
+    pub const fn new(n: f32, beta: f32) -> Self {
+        Self { n, beta, floor: f32::NEG_INFINITY }
+    }
+
+    /// Replaces each mask M by g(M; n, β). The identity changes no bit. NaN stays NaN.
     ///
     /// ```
     /// use foresee_kernels::ClosedForm;
     ///
     /// let mut masks = [0.25, 0.75];
-    /// ClosedForm { n: 2., beta: 1. }.apply(&mut masks);
+    /// ClosedForm::new(2., 1.).apply(&mut masks);
     /// // h is (0.25/0.5)²/2 = 0.125 and 1 - (0.25/0.5)²/2 = 0.875; g is 2·h - 1.
     /// assert_eq!(masks, [-0.75, 0.75]);
     /// ```
@@ -52,6 +59,12 @@ impl ClosedForm {
             3. => self.apply_with(masks, |t| t * t * t),
             n => self.apply_with(masks, |t| t.powf(n)),
         }
+        masks.iter_mut().filter(|m| **m < self.floor).for_each(|m| *m = self.floor);
+    }
+
+    /// Whether some masks are clipped.
+    pub fn clips(self) -> bool {
+        self.floor > f32::NEG_INFINITY
     }
 
     /// [`apply`](Self::apply), with `power` for t ↦ tⁿ.

@@ -215,10 +215,11 @@ fn rows_that_are_left_out_are_0_and_change_no_other(
     Ok(())
 }
 
-/// g of Eq. 11 and 12 on some attributes, as the paper writes it.
+/// g of Eq. 11 and 12 on some attributes, as the paper writes it, clipped at a floor.
 struct Power {
     n: f32,
     beta: f32,
+    floor: f32,
     attributes: std::ops::Range<usize>,
 }
 
@@ -231,7 +232,7 @@ impl ToneCurve for Power {
                 } else {
                     1. - ((1. - *m) / 0.5).powf(self.n) / 2.
                 };
-                *m = (1. + self.beta) * h - self.beta;
+                *m = ((1. + self.beta) * h - self.beta).max(self.floor);
             });
         }
     }
@@ -246,14 +247,23 @@ fn curves_are_the_cpus_and_the_identity_changes_no_bit(
     let case = case(shape);
     let n = counts(shape);
     let rows = some_rows(&n, share);
-    let numbers =
-        [(1., 0., 0..3), (2., 0.3, 0..3), (0.7, -0.2, 0..3), (3., 0., 1..2), (40., 1.5, 2..3)];
-    let curves = numbers.map(|(n, beta, attributes)| Power { n, beta, attributes });
+    let none = f32::NEG_INFINITY;
+    let numbers = [
+        (1., 0., none, 0..3),
+        (2., 0.3, none, 0..3),
+        (0.7, -0.2, none, 0..3),
+        (3., 0., none, 1..2),
+        (40., 1.5, none, 2..3),
+        (1., 0.3, 0., 0..3),
+        (2., 0.8, 0.1, 1..3),
+    ];
+    let curves = numbers.map(|(n, beta, floor, attributes)| Power { n, beta, floor, attributes });
     let table = curves
         .iter()
         .flat_map(|c| {
             (0..3).flat_map(|k| {
-                [if c.attributes.contains(&k) { [c.n, c.beta] } else { [1., 0.] }; 37]
+                let own = [c.n, c.beta, c.floor];
+                [if c.attributes.contains(&k) { own } else { [1., 0., none] }; 37]
             })
         })
         .flatten();

@@ -147,7 +147,7 @@ impl ToneCurve for Power {
     }
 
     fn closed_form(&self, attribute: usize, _channel: usize) -> Option<ClosedForm> {
-        let form = ClosedForm { n: self.n, beta: self.beta };
+        let form = ClosedForm::new(self.n, self.beta);
         self.closed.then_some(if attribute == self.attribute { form } else { ClosedForm::IDENTITY })
     }
 }

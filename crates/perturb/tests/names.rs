@@ -1,5 +1,6 @@
 //! Curves, rules and takeovers are found again by the names that they print.
 
+use foresee_kernels::ClosedForm;
 use foresee_perturb::{
     ClippedCurve, Curve, NamedCurve, Norm, PowerCurve, PruneRule, Takeover, ToneCurve, Victim,
 };
@@ -53,7 +54,7 @@ fn a_clipped_curve_shuts_masks_and_does_not_subtract() {
     // g is 1.5·M - 0.5, which is below 0 up to M = 1/3.
     assert_eq!(masks[..4], [0., 0., 0.25, 1.]);
     assert!(masks[4].is_nan());
-    assert_eq!(curve.closed_form(0, 0), None);
+    assert_eq!(curve.closed_form(0, 0), Some(ClosedForm { n: 1., beta: 0.5, floor: 0. }));
 }
 
 #[test]
@@ -103,7 +104,8 @@ proptest! {
             prop_assert!((0. ..=1. + 1e-6).contains(&clipped), "{clipped}");
             prop_assert_eq!(clipped, if plain < 0. { 0. } else { plain });
         }
-        prop_assert_eq!(curve.closed_form(0, 0).is_some(), beta <= 0.);
+        let form = curve.closed_form(0, 0).expect("Eq. 11 and 12");
+        prop_assert_eq!(form.clips(), beta > 0.);
     }
 
     #[test]

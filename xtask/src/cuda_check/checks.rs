@@ -6,7 +6,7 @@ use foresee_kernels::{
     attention_heads_with_curves, attention_masks, channels_last, moving_average, select_channels,
 };
 use foresee_model::{Network, NetworkConfig, TrainConfig, Trainer};
-use foresee_perturb::{Only, PowerCurve};
+use foresee_perturb::{ClippedCurve, Only, PowerCurve};
 
 use super::Check;
 
@@ -249,6 +249,9 @@ impl ToneCurve for Square {
 /// n and β of the curves that are computed where the masks are; each is for one attribute only.
 const CURVES: [(f64, f64); 4] = [(2., 0.3), (3., -0.2), (0.7, 0.5), (40., 1.5)];
 
+/// n and β of a clipped curve, for all attributes.
+const CLIPPED: (f64, f64) = (2., 0.4);
+
 fn heads_under(sizes: [usize; 5], n: usize, precision: Precision, given: Given) -> Check {
     let [_, k, ..] = sizes;
     let compute = move |t: &[Tensor]| {
@@ -258,10 +261,12 @@ fn heads_under(sizes: [usize; 5], n: usize, precision: Precision, given: Given) 
         let powers = numbers
             .map(|(i, (n, beta))| Ok(Only::new(PowerCurve::new(n, beta)?, Some(vec![i % k]), None)))
             .collect::<anyhow::Result<Vec<_>>>()?;
+        let clipped = ClippedCurve::new(CLIPPED.0, CLIPPED.1)?;
         // One curve without a closed form takes the others with it, so that it has a call of its
         // own.
         let closed: Vec<&dyn ToneCurve> = std::iter::once(&Identity as &dyn ToneCurve)
             .chain(powers.iter().map(|curve| curve as _))
+            .chain([&clipped as _])
             .collect();
         let mut pooled = attention_heads_with_curves(&z, &t[1], &t[2], &rows, &closed, precision)?;
         pooled.extend(attention_heads_with_curves(&z, &t[1], &t[2], &rows, &[&Square], precision)?);
@@ -271,6 +276,7 @@ fn heads_under(sizes: [usize; 5], n: usize, precision: Precision, given: Given) 
             ("features, n = 3", "masks, n = 3"),
             ("features, n = 0.7", "masks, n = 0.7"),
             ("features, n = 40", "masks, n = 40"),
+            ("features, clipped", "masks, clipped"),
             ("features, m²", "masks, m²"),
         ];
         Ok(names

@@ -325,9 +325,9 @@ pub fn forward(n: &Counts, rows: &Rows, precision: Precision) -> Plan {
     pooled(n, n.table(rows), precision, None)
 }
 
-/// Forward under curves g(M; n, β): u, w, bias, (n, β) [curves, K, C, 2] → means [B, K, curves, 2,
-/// C] (the first buffer made). A curve of n = 1 and β = 0 gives the same bits as [`forward`]. The
-/// masks of rows that are left out are g(0) = -β.
+/// Forward under curves g(M; n, β): u, w, bias, (n, β, floor) [curves, K, C, 3] → means [B, K,
+/// curves, 2, C] (the first buffer made). A curve of n = 1 and β = 0 without a floor (-∞) gives the
+/// same bits as [`forward`]. The masks of rows that are left out are g(0) = -β, or the floor.
 pub fn forward_with_curves(n: &Counts, rows: &Rows, precision: Precision, curves: usize) -> Plan {
     pooled(n, n.table(rows), precision, Some(curves))
 }
@@ -346,7 +346,7 @@ fn pooled(n: &Counts, table: Option<Table>, precision: Precision, curves: Option
     let sums = plan.buffer(n.images * parts * inner * rows);
     let logits = work.logits(&mut plan);
     let curve_arguments =
-        curves.map(|curves| [work.rows(&mut plan, Buffer(3), [curves, 1, 2]), count(curves)]);
+        curves.map(|curves| [work.rows(&mut plan, Buffer(3), [curves, 1, 3]), count(curves)]);
     let groups = BLOCKS.div_ceil((n.images * parts).max(1)).min(work.units().max(1));
     let each = work.units().div_ceil(groups).max(1);
     let tiles = if n.chunks() == 1 { passes.min(n.pixels.div_ceil(TILE)) } else { 2 };

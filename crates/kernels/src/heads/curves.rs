@@ -68,11 +68,11 @@ impl<'a> Curves<'a> {
         let mut this = Self { all, sources: vec![], powers: vec![], applied: vec![], channels };
         for &curve in all {
             let form = |k: usize, c: usize| {
-                let ClosedForm { n, beta } = match curve.is_identity() {
+                let form = match curve.is_identity() {
                     true => ClosedForm::IDENTITY,
-                    false => curve.closed_form(k, c)?,
+                    false => curve.closed_form(k, c).filter(|form| !form.clips())?,
                 };
-                Some((Power::of(n)?, beta))
+                Some((Power::of(form.n)?, form.beta))
             };
             let rows = (0..attributes).flat_map(|k| (0..channels).map(move |c| (k, c)));
             let forms: Option<Vec<_>> = rows.map(|(k, c)| form(k, c)).collect();

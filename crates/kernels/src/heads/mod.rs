@@ -186,7 +186,7 @@ pub fn attention_heads_with_curves(
     (0..curves.len()).map(|i| Ok(Pooled { features: part(i, 0)?, masks: part(i, 1)? })).collect()
 }
 
-/// Whether a curve is one of Eq. 11 on every mask.
+/// Whether a curve is one of Eq. 11 on every mask, clipped or not.
 fn has_closed_form(curve: &dyn ToneCurve, dims: Dims) -> bool {
     let of_attribute = |k: usize| (0..dims.channels).all(|c| curve.closed_form(k, c).is_some());
     (0..dims.attributes).all(of_attribute)

@@ -45,23 +45,24 @@ impl ClippedCurve {
     fn clips(self) -> bool {
         self.0.beta() > 0.
     }
+
+    fn form(self) -> ClosedForm {
+        let plain = self.0.form();
+        if self.clips() { ClosedForm { floor: 0., ..plain } } else { plain }
+    }
 }
 
 impl ToneCurve for ClippedCurve {
-    fn apply(&self, attribute: usize, channel: usize, mask: &mut [f32]) {
-        self.0.apply(attribute, channel, mask);
-        if self.clips() {
-            // A mask that is no number stays none.
-            mask.iter_mut().filter(|m| **m < 0.).for_each(|m| *m = 0.);
-        }
+    fn apply(&self, _attribute: usize, _channel: usize, mask: &mut [f32]) {
+        self.form().apply(mask);
     }
 
     fn is_identity(&self) -> bool {
         self.0.is_identity()
     }
 
-    fn closed_form(&self, attribute: usize, channel: usize) -> Option<ClosedForm> {
-        if self.clips() { None } else { self.0.closed_form(attribute, channel) }
+    fn closed_form(&self, _attribute: usize, _channel: usize) -> Option<ClosedForm> {
+        Some(self.form())
     }
 }
 

@@ -80,8 +80,8 @@ impl PowerCurve {
         self.beta
     }
 
-    fn form(self) -> ClosedForm {
-        ClosedForm { n: self.n, beta: self.beta }
+    pub(super) fn form(self) -> ClosedForm {
+        ClosedForm::new(self.n, self.beta)
     }
 }
 

@@ -320,8 +320,8 @@ impl Work<'_> {
 /// the identity. Curves of Eq. 11 with n up to 3 share sums; others are applied to each mask.
 fn passes_under_curves(curves: &[Curve]) -> f64 {
     let is_shared = |curve: &Curve| {
-        let n = curve.closed_form(0, 0).map(|form| form.n);
-        n.is_some_and(|n| [1., 2., 3.].contains(&n))
+        let form = curve.closed_form(0, 0).filter(|form| !form.clips());
+        form.is_some_and(|form| [1., 2., 3.].contains(&form.n))
     };
     let share = |curve: &Curve| if is_shared(curve) { 0.15 } else { 0.3 };
     1. + curves.iter().filter(|curve| !curve.is_identity()).map(share).sum::<f64>()

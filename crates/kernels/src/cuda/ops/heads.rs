@@ -86,7 +86,7 @@ pub(crate) fn forward_with_curves(
     let Some(forms) = forms.collect::<Option<Vec<_>>>() else { return Ok(None) };
     let parts = forms.chunks(counts.curves_at_once()).map(|forms| {
         let Counts { images, attributes, channels, .. } = *counts;
-        let values = forms.len() * attributes * channels * 2;
+        let values = forms.len() * attributes * channels * 3;
         let table = Tensor::from_vec(forms.concat(), values, u.device())?;
         let plan = heads::forward_with_curves(counts, rows, precision, forms.len());
         let shape = (images, attributes, forms.len(), 2, channels);
@@ -96,12 +96,13 @@ pub(crate) fn forward_with_curves(
     Ok(Some(Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 2)?))
 }
 
-/// n and β of every mask, [K, C, 2].
+/// n, β and the floor of every mask, [K, C, 3].
 fn closed_forms(curve: &dyn ToneCurve, counts: &Counts) -> Option<Vec<f32>> {
     let masks = (0..counts.attributes)
         .flat_map(|attribute| (0..counts.channels).map(move |channel| (attribute, channel)));
     let forms = masks.map(|(attribute, channel)| {
-        curve.closed_form(attribute, channel).map(|ClosedForm { n, beta }| [n, beta])
+        let form = curve.closed_form(attribute, channel);
+        form.map(|ClosedForm { n, beta, floor }| [n, beta, floor])
     });
     Some(forms.collect::<Option<Vec<_>>>()?.concat())
 }
