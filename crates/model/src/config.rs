@@ -126,7 +126,8 @@ pub struct TrainConfig {
     /// computed, and its mean of the last look stands in for it. It gets no gradient; the
     /// optimizer's momentum and weight decay go on for its weights, and its readout weight is
     /// trained on the constant mean. Step 0 and every 32nd step look at all masks and wake those
-    /// that opened. 0 to 1; at 0 none sleeps. Default 0; left out of files if it is 0.
+    /// that opened. None sleeps on images of which channels are left out. 0 to 1; at 0 none sleeps.
+    /// Default 0; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub sleep: f64,
     /// The share of an attribute's masks, in the mean over channels and pixels, that costs nothing:

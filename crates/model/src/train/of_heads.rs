@@ -34,8 +34,60 @@ pub(super) struct OfHeads {
 }
 
 impl OfHeads {
-    /// On features z [B, H, W, C].
+    /// On features z [B, H, W, C]. Masks sleep on images with all channels only: one that is shut
+    /// there may open where channels are left out.
     pub fn new(
+        heads: &Heads,
+        sleep: Option<&Sleep>,
+        z: &Tensor,
+        perturbation: &Perturbation,
+        loss: &LossOfPart,
+    ) -> Result<Self> {
+        let heads = &heads.unfrozen();
+        let (all, fewer) = perturbation.by_channels(z.dim(0)?);
+        if sleep.is_none() || fewer.is_empty() {
+            return Self::of_group(heads, sleep, z, perturbation, loss);
+        }
+        if all.is_empty() {
+            return Self::of_group(heads, None, z, perturbation, loss);
+        }
+        let of = |images: &[u32], sleep: Option<&Sleep>| -> Result<Self> {
+            let indices = Tensor::new(images, z.device())?;
+            let labels = loss.labels.index_select(&indices, 0)?;
+            let weights: Option<Vec<f32>> =
+                loss.weights.map(|all| images.iter().map(|&image| all[image as usize]).collect());
+            let loss = LossOfPart { labels: &labels, weights: weights.as_deref(), ..*loss };
+            let z = z.index_select(&indices, 0)?;
+            Self::of_group(heads, sleep, &z, &perturbation.of(images)?, &loss)
+        };
+        let (of_all, of_fewer) = (of(&all, sleep)?, of(&fewer, None)?);
+        of_all.with(of_fewer, &[all, fewer].concat())
+    }
+
+    /// Of these images and of others, which have these numbers together.
+    fn with(self, others: Self, numbers: &[u32]) -> Result<Self> {
+        let mut places: Vec<u32> = (0..numbers.len() as u32).collect();
+        places.sort_by_key(|&place| numbers[place as usize]);
+        let in_order = |a: &Tensor, b: &Tensor| -> Result<Tensor> {
+            Ok(Tensor::cat(&[a, b], 0)?.index_select(&Tensor::new(&places[..], a.device())?, 0)?)
+        };
+        Ok(Self {
+            output: Output {
+                logits: in_order(&self.output.logits, &others.output.logits)?,
+                mask_means: in_order(&self.output.mask_means, &others.output.mask_means)?,
+                pixels: self.output.pixels,
+            },
+            loss: Loss {
+                total: (self.loss.total + others.loss.total)?,
+                classification: (self.loss.classification + others.loss.classification)?,
+                sparsity: (self.loss.sparsity + others.loss.sparsity)?,
+            },
+            with_gradients: (self.with_gradients + others.with_gradients)?,
+        })
+    }
+
+    /// With the same rows on all images.
+    fn of_group(
         heads: &Heads,
         sleep: Option<&Sleep>,
         z: &Tensor,
@@ -44,10 +96,9 @@ impl OfHeads {
     ) -> Result<Self> {
         let (_, h, w, _) = z.dims4()?;
         let z = &perturbation.features(z)?;
-        let heads = heads.unfrozen();
         let heads = match sleep {
-            Some(sleep) => sleep.waking(&heads),
-            None => heads,
+            Some(sleep) => sleep.waking(heads),
+            None => heads.clone(),
         };
         let fused = pool_with_gradients(&heads, sleep, z, perturbation, loss)?;
         let (pooled, of_heads) = match fused {

@@ -71,8 +71,7 @@ impl Trainable for Network {
         let noisy = perturbation.images(batch.images)?;
         let z = self.extractor().forward_train_channels_last(&noisy)?;
         let whole = |_: &[usize], mut parts: Vec<Tensor>| Ok(parts.swap_remove(0));
-        let part = [(&z, perturbation.of_rows(&(0..images))?)];
-        let awake = state.look(self, &part, step, images, whole)?;
+        let awake = state.look(self, &[&z], step, images, whole)?;
         let loss = loss_of_part(batch, images, config);
         let sleep = state.sleep.as_ref();
         let of_heads = OfHeads::new(self.heads(), sleep, &z, &perturbation, &loss)?
@@ -138,10 +137,19 @@ mod tests {
         let full = trainer.network.extractor().forward_train_channels_last(images)?;
         let z = perturbation.features(&full)?;
         let heads = trainer.network.heads();
-        let mut pooled = match &trainer.state.sleep {
-            Some(sleep) => sleep.complete(sleep.waking(heads).pool_channels_last(&z)?)?,
-            None => heads.pool_channels_last(&z)?,
-        };
+        let mut pooled = heads.pool_channels_last(&z)?;
+        if let Some(sleep) = &trainer.state.sleep {
+            let waking = sleep.complete(sleep.waking(heads).pool_channels_last(&z)?)?;
+            // No mask sleeps on images of which channels are left out.
+            let (all, _) = perturbation.by_channels(3);
+            let sleeps = (0..3).map(|image| f32::from(u8::from(all.contains(&image))));
+            let sleeps = Tensor::from_iter(sleeps, &Device::Cpu)?.reshape((3, 1, 1))?;
+            let either = |a: &Tensor, b: &Tensor| {
+                a.broadcast_mul(&sleeps)? + b.broadcast_mul(&(1. - &sleeps)?)?
+            };
+            pooled.features = either(&waking.features, &pooled.features)?;
+            pooled.masks = either(&waking.masks, &pooled.masks)?;
+        }
         pooled.features = perturbation.means(&pooled.features)?;
         pooled.features = perturbation.under_curves(&pooled.features, &z)?;
         let output = Output::new(heads, pooled, z.dim(1)? * z.dim(2)?)?;

@@ -76,17 +76,14 @@ pub(super) fn pass(
         network.extractor().forward_shared(&images, &shared.sizes(), [h, w], shared.shares())?;
     let images_of_all = shared.images_of_all();
     let sum = |shape: &[usize], parts: Vec<Tensor>| sum_of_parts(shape, &parts, shared);
-    let seen = z.iter().zip(&micro_batches).map(|(z, rows)| Ok((z, perturbation.of_rows(rows)?)));
-    let seen = seen.collect::<Result<Vec<_>>>()?;
-    let awake = state.look(network, &seen, step, images_of_all, sum)?;
-    let perturbations: Vec<Perturbation> = seen.into_iter().map(|(_, each)| each).collect();
+    let awake = state.look(network, &z.iter().collect::<Vec<_>>(), step, images_of_all, sum)?;
     let (mut parts, mut of_features) = (vec![], vec![]);
-    let each = z.into_iter().zip(&images).zip(micro_batches).zip(&perturbations);
-    for (((z, images), rows), perturbation) in each {
+    for ((z, images), rows) in z.into_iter().zip(&images).zip(micro_batches) {
         let labels = rows_of(batch.labels, &rows)?;
+        let perturbation = perturbation.of(&rows.clone().map(|i| i as u32).collect::<Vec<_>>())?;
         let weights = batch.weights.map(|weights| &weights[rows]);
         let batch = Batch { images, labels: &labels, weights };
-        let (part, of_z) = part(network, state, z, &batch, perturbation, images_of_all, config)?;
+        let (part, of_z) = part(network, state, z, &batch, &perturbation, images_of_all, config)?;
         parts.push(part);
         of_features.push(of_z);
     }

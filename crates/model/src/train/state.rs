@@ -2,7 +2,7 @@
 
 use candle_core::{Tensor, Var};
 
-use super::perturb::{Key, Perturbation, SemanticOrder, Source};
+use super::perturb::{Key, SemanticOrder, Source};
 use super::sleep::Sleep;
 use crate::config::TrainConfig;
 use crate::error::Result;
@@ -48,12 +48,12 @@ impl State {
     }
 
     /// Looks at all of a batch's features where a step does so: each part [B, H, W, C] by itself,
-    /// with what happens to its images, and `sum` adds up what the parts saw, tensors of a shape.
-    /// The number of rows that are awake then.
+    /// with all channels, and `sum` adds up what the parts saw, tensors of a shape. The number of
+    /// rows that are awake then.
     pub(super) fn look(
         &mut self,
         network: &Network,
-        parts: &[(&Tensor, Perturbation)],
+        parts: &[&Tensor],
         step: usize,
         images: usize,
         sum: impl Fn(&[usize], Vec<Tensor>) -> Result<Tensor>,
@@ -62,25 +62,15 @@ impl State {
             return Ok(None);
         }
         if let Some(order) = &mut self.order {
-            let seen = parts.iter().map(|(z, _)| SemanticOrder::seen(z));
+            let seen = parts.iter().map(|z| SemanticOrder::seen(z));
             let seen = seen.collect::<Result<_>>()?;
             let seen = sum(order.shape().dims(), seen)?;
             order.settle(&seen, &network.extractor().filter_norms()?)?;
         }
         let Some(sleep) = &mut self.sleep else { return Ok(None) };
         let heads = network.heads();
-        let see = |z: &Tensor| sleep.look(heads, &z.detach().permute((0, 3, 1, 2))?);
-        let look = |(z, perturbation): &(&Tensor, Perturbation)| {
-            let seen = see(z)?;
-            if !perturbation.leaves_channels_out() {
-                return Ok(seen);
-            }
-            // A mask may open where channels are left out.
-            let open = see(&perturbation.features(z)?)?.narrow(0, 2, 1)?;
-            let others = seen.narrow(0, 0, 2)?;
-            Ok(Tensor::cat(&[others, (seen.narrow(0, 2, 1)? + open)?], 0)?)
-        };
-        let seen = parts.iter().map(look).collect::<Result<_>>()?;
+        let see = |z: &&Tensor| sleep.look(heads, &z.detach().permute((0, 3, 1, 2))?);
+        let seen = parts.iter().map(see).collect::<Result<_>>()?;
         let (k, c) = heads.readout_weight.dims2()?;
         sleep.settle(heads, &sum(&[3, k, c], seen)?, images)?;
         Ok(Some(sleep.rows().count()))

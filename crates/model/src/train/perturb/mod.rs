@@ -39,6 +39,8 @@ pub(super) struct Source<'a> {
 pub(super) struct Perturbation {
     /// 0 for the channels that are left out of an image's features, otherwise 1: [B, C].
     keep: Option<Tensor>,
+    /// Whether any channel is left out of an image; empty if none may be.
+    leaves: Vec<bool>,
     /// What is added to the images, [B, 3, H, W].
     noise: Option<Tensor>,
     /// β of the tone curve on each image's masks; empty if there is none.
@@ -59,13 +61,15 @@ impl Perturbation {
     ) -> Result<Self> {
         let leaver = Leaver::new(config, source.order, channels);
         let noise = Noise::new(config);
-        let (mut keep, mut added, mut betas) = (vec![], vec![], vec![]);
+        let (mut keep, mut leaves, mut added, mut betas) = (vec![], vec![], vec![], vec![]);
         let pixels = images.dims()[1..].iter().product();
         for number in numbers {
             let mut rng = ChaCha8Rng::seed_from_u64(source.key.wrapping_add(step as u64));
             rng.set_stream(PURPOSE | number as u64);
             if let Some(leaver) = &leaver {
-                keep.extend(leaver.draw(&mut rng));
+                let of_image = leaver.draw(&mut rng);
+                leaves.push(of_image.contains(&0.));
+                keep.extend(of_image);
             }
             if let Some(noise) = &noise {
                 betas.push(noise.draw(&mut rng, pixels, &mut added));
@@ -74,6 +78,7 @@ impl Perturbation {
         let device = images.device();
         Ok(Self {
             keep: tensor(keep, (images.dim(0)?, channels), device)?,
+            leaves,
             noise: tensor(added, images.dims4()?, device)?,
             betas: if config.curve > 0. { betas } else { vec![] },
             lot: lot(source.key, step),
@@ -88,13 +93,15 @@ impl Perturbation {
         }
     }
 
-    /// What happens to some of the images.
-    pub fn of_rows(&self, rows: &Range<usize>) -> Result<Self> {
-        let narrow = |x: &Tensor| x.narrow(0, rows.start, rows.len());
+    /// What happens to the features of these images.
+    pub fn of(&self, images: &[u32]) -> Result<Self> {
+        let select = |x: &Tensor| x.index_select(&Tensor::new(images, x.device())?, 0);
+        let each = || images.iter().map(|&image| image as usize);
         Ok(Self {
-            keep: self.keep.as_ref().map(narrow).transpose()?,
+            keep: self.keep.as_ref().map(select).transpose()?,
+            leaves: each().filter_map(|image| self.leaves.get(image)).copied().collect(),
             noise: None,
-            betas: self.betas.get(rows.clone()).unwrap_or_default().to_vec(),
+            betas: each().filter_map(|image| self.betas.get(image)).copied().collect(),
             lot: self.lot,
         })
     }
@@ -104,9 +111,10 @@ impl Perturbation {
         (self.lot % attributes as u64) as usize
     }
 
-    /// Whether any channel is left out.
-    pub fn leaves_channels_out(&self) -> bool {
-        self.keep.is_some()
+    /// Those of `images` with all channels, and those of which some are left out.
+    pub fn by_channels(&self, images: usize) -> (Vec<u32>, Vec<u32>) {
+        let leaves = |image: &u32| self.leaves.get(*image as usize).copied().unwrap_or_default();
+        (0..images as u32).partition(|image| !leaves(image))
     }
 
     /// Features z [B, H, W, C] without the channels that are left out.
