@@ -32,7 +32,9 @@ fn main() -> Result<()> {
     let [device, folder, set @ ..] = &arguments[..] else {
         bail!("name a device (cpu, cuda or metal) and a folder with CelebA");
     };
-    let settings = serde_json::to_value(Config::resolve(PROFILE, None, set)?)?;
+    // As in the paper: where channels are left out, all masks are computed.
+    let all = [&["train.drop_correlated=0".to_owned()], set].concat();
+    let settings = serde_json::to_value(Config::resolve(PROFILE, None, &all)?)?;
     let data = CelebA::open(folder, SplitRule::Official)?;
     let mut faces = data.split(Split::Train)?;
     faces.truncate(FACES);

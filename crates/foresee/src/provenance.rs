@@ -27,7 +27,7 @@ fn training(m: &Manifest) -> String {
         first_of(m.data.train, m.config.train.limit),
         m.config.data.image_size,
         if epochs == 1 { "epoch" } else { "epochs" },
-        m.config.sparsity_title(),
+        m.config.training_title(),
         m.seed
     )
 }

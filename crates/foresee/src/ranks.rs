@@ -1,6 +1,9 @@
 //! The processes that work together on one command, started by `mpirun`. The first, rank 0, does
 //! the command; the others follow what it tells them.
 
+#[cfg(any(feature = "mpi", test))]
+mod machine;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -118,7 +121,8 @@ const STARTED_BY_MPI: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RAN
 /// Connects this process to the others that `mpirun` started, if it did.
 ///
 /// # Errors
-/// If there are others, and this program was built without MPI: each would do the whole command.
+/// If there are others, and this program was built without MPI: each would do the whole command. If
+/// the others compute other bits.
 pub(crate) fn connect() -> Result<Option<Connected>> {
     let of = |name: &str| std::env::var(name).ok();
     if STARTED_BY_MPI.into_iter().all(|name| of(name).is_none()) {
@@ -131,7 +135,9 @@ pub(crate) fn connect() -> Result<Option<Connected>> {
 fn start_mpi(_processes: Option<usize>) -> Result<Option<Connected>> {
     let started = foresee_ranks::World::start()?;
     WORLD.with(|world| world.replace(Rc::new(World::new(started))));
-    Ok(Some(Connected(())))
+    let connected = Connected(());
+    machine::check_all(&*world())?;
+    Ok(Some(connected))
 }
 
 #[cfg(not(feature = "mpi"))]

@@ -3,10 +3,10 @@
 
 use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
-use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::LazyLock;
 
-use crate::operands::{COLUMNS, Stretch};
+use crate::operands::{self, COLUMNS, Stretch};
 
 /// Rows of a block of sums.
 pub(crate) const ROWS: usize = 16;
@@ -14,6 +14,10 @@ pub(crate) const ROWS: usize = 16;
 pub(crate) const STEPS: usize = 16;
 /// Bytes of a row of a tile register.
 const ROW: usize = 64;
+
+// A tile of sums is one block or two, and two registers wide.
+const _: () = assert!(ROWS == operands::ROW_GROUP && 2 * ROWS == operands::ROWS);
+const _: () = assert!(4 * COLUMNS == 2 * ROW && 4 * STEPS == ROW);
 
 /// Whether the processor has the instructions, and the system lets this process use them.
 pub(crate) fn is_available() -> bool {
@@ -50,7 +54,8 @@ fn is_permitted() -> bool {
     const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
     const XFEATURE_XTILEDATA: i64 = 18;
     let result: i64;
-    // SAFETY: the call changes nothing but what threads of this process may use.
+    // SAFETY: the call changes nothing but what threads of this process may use, and how large an
+    // alternative stack of signals must be from then on.
     unsafe {
         asm!(
             "syscall", inlateout("rax") ARCH_PRCTL => result, in("rdi") ARCH_REQ_XCOMP_PERM,
@@ -60,16 +65,18 @@ fn is_permitted() -> bool {
     result == 0
 }
 
-thread_local! {
-    /// How many jobs of this thread use the registers. A job can begin within another, where a tone
-    /// curve or a loss calls operations of its own.
-    static USERS: Cell<usize> = const { Cell::new(0) };
+/// The tile registers of this thread in the shape that [`add_blocks`] needs. Dropped, it gives them
+/// the shape back that they had: a job can begin within another, where a tone curve or a loss calls
+/// operations of its own, and candle's products of quantized weights shape them once for each
+/// thread. What is in the registers is lost.
+#[must_use]
+pub(crate) struct Tiles {
+    before: Shapes,
+    /// It belongs to its thread.
+    _thread: PhantomData<*const ()>,
 }
 
-/// The tile registers of this thread in the shape that [`add_blocks`] needs, until it is dropped.
-pub(crate) struct Tiles(());
-
-/// What `ldtilecfg` reads.
+/// What `ldtilecfg` reads and `sttilecfg` writes. Zeros are registers without a shape.
 #[repr(C, align(64))]
 struct Shapes {
     palette: u8,
@@ -80,33 +87,39 @@ struct Shapes {
     rows: [u8; 16],
 }
 
+impl Shapes {
+    const NONE: Self =
+        Self { palette: 0, start_row: 0, reserved: [0; 14], bytes: [0; 16], rows: [0; 16] };
+}
+
 impl Tiles {
     /// Shapes the registers.
     ///
     /// # Safety
     /// The instructions are available ([`is_available`]).
     pub unsafe fn shape() -> Self {
-        let others = USERS.replace(USERS.get() + 1);
-        if others > 0 {
-            return Self(());
-        }
-        let mut shapes =
-            Shapes { palette: 1, start_row: 0, reserved: [0; 14], bytes: [0; 16], rows: [0; 16] };
+        let mut shapes = Shapes::NONE;
+        shapes.palette = 1;
         shapes.bytes[..8].fill(ROW as u16);
         shapes.rows[..8].fill(ROWS as u8);
-        // SAFETY: as the caller promises; all registers have the greatest size of this palette.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) &shapes, options(nostack, readonly)) };
-        Self(())
+        let mut before = Shapes::NONE;
+        // SAFETY: as the caller promises. Palette 1 has 8 registers of 16 rows of 64 bytes on every
+        // processor that has them.
+        unsafe {
+            asm!("sttilecfg [{}]", in(reg) &raw mut before, options(nostack));
+            asm!("ldtilecfg [{}]", in(reg) &raw const shapes, options(nostack, readonly));
+        }
+        Self { before, _thread: PhantomData }
     }
 }
 
 impl Drop for Tiles {
     fn drop(&mut self) {
-        USERS.set(USERS.get() - 1);
-        if USERS.get() == 0 {
-            // SAFETY: the instructions are available, since the registers were shaped.
-            unsafe { asm!("tilerelease", options(nostack, nomem)) };
-        }
+        // SAFETY: the instructions are available, since the registers were shaped, and this shape
+        // was theirs. Without a shape they are released.
+        unsafe {
+            asm!("ldtilecfg [{}]", in(reg) &raw const self.before, options(nostack, readonly))
+        };
     }
 }
 
@@ -141,8 +154,9 @@ pub(crate) unsafe fn add_blocks<const TWICE: bool>(
     let c_row = 4 * c.row;
     let a_row = 4 * a.row;
     let second = c.start.wrapping_add(ROWS * c.row);
-    // SAFETY: as the caller promises. No code of the compiler's uses tile registers, so that they
-    // keep what they hold between these pieces of assembly.
+    // SAFETY: as the caller promises. Rust's reference does not say that registers keep what they
+    // hold between pieces of assembly. They do: the compiler uses no tile registers of its own, and
+    // `stretches` are closures that are inlined here and call nothing.
     unsafe {
         asm!(
             "tileloadd tmm0, [{c} + {row}*1]", "tileloadd tmm1, [{c} + {row}*1 + 64]",

@@ -59,7 +59,9 @@ impl ClosedForm {
             3. => self.apply_with(masks, |t| t * t * t),
             n => self.apply_with(masks, |t| t.powf(n)),
         }
-        masks.iter_mut().filter(|m| **m < self.floor).for_each(|m| *m = self.floor);
+        if self.clips() {
+            masks.iter_mut().filter(|m| **m < self.floor).for_each(|m| *m = self.floor);
+        }
     }
 
     /// Whether some masks are clipped.

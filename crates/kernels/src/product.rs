@@ -20,9 +20,13 @@ pub(crate) fn pitch(n: usize) -> usize {
 }
 
 /// Adds Σᵢ a(r, i)·b(i, j) over all stretches to the tile. The right operand's column j of step i
-/// lies at `start + 32·i + j`. For jobs that [`Factor::dispatch`] runs.
+/// lies at `start + 32·i + j`.
+///
+/// # Safety
+/// Within a job that [`Factor::dispatch`] of this factor runs. A clone of `stretches` gives the
+/// same stretches.
 #[inline(always)]
-pub(crate) fn add_product<F: Factor, S: Simd>(
+pub(crate) unsafe fn add_product<F: Factor, S: Simd>(
     simd: S,
     stretches: impl Iterator<Item = Stretch> + Clone,
     a: Left<F>,
@@ -43,7 +47,7 @@ pub(crate) fn add_product<F: Factor, S: Simd>(
         "the tile reaches past its slice"
     );
     // SAFETY: all that is read and written lies inside the slices (checked above), `c` is borrowed
-    // mutably, and every job is dispatched by its factor.
+    // mutably, and the job is dispatched by its factor, as the caller promises.
     unsafe {
         let block =
             if F::add_blocks(stretches.clone(), a, b, &mut c) { F::BLOCK } else { usize::MAX };

@@ -188,6 +188,8 @@ fn every_instruction_set_matches() -> AnyResult {
             for precision in [F32, Bf16] {
                 heads(2, 3, 37, 9, 17, 1, precision)?;
                 conv(2, 5, 40, 9, 11, 2, precision)?;
+                // Several blocks and a remainder, on an odd width.
+                conv(1, 33, 70, 4, 67, 1, precision)?;
             }
             norm(2, 37, 9, 7)
         };

@@ -123,11 +123,11 @@ pub struct TrainConfig {
     #[serde(skip_serializing_if = "is_zero")]
     pub average: f64,
     /// A mask that stays at or below this on every pixel, at two looks in a row, sleeps: it is not
-    /// computed, and its mean of the last look stands in for it. It gets no gradient; the
-    /// optimizer's momentum and weight decay go on for its weights, and its readout weight is
-    /// trained on the constant mean. Step 0 and every 32nd step look at all masks and wake those
-    /// that opened. None sleeps on images of which channels are left out. 0 to 1; at 0 none sleeps.
-    /// Default 0; left out of files if it is 0.
+    /// computed on images with all channels, and its mean of the last look stands in for it. From
+    /// these it gets no gradient; the optimizer's momentum and weight decay go on for its weights,
+    /// and its readout weight is trained on the constant mean. Step 0 and every 32nd step look at
+    /// all masks and wake those that opened. On images of which channels are left out none sleeps
+    /// ([`drop`](Self::drop)). 0 to 1; at 0 none sleeps. Default 0; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub sleep: f64,
     /// The share of an attribute's masks, in the mean over channels and pixels, that costs nothing:
@@ -255,7 +255,8 @@ impl TrainConfig {
         for (key, share) in leaving {
             if share > 0. && self.leaving(share, network.channels) == 0 {
                 let expected = "0, or a share that is a channel or more and leaves one";
-                return Err(Error::Config { key, value: share.to_string(), expected });
+                let value = format!("{share} with model.channels = {}", network.channels);
+                return Err(Error::Config { key, value, expected });
             }
         }
         Ok(())

@@ -32,21 +32,30 @@ fn all_options() -> TrainConfig {
     }
 }
 
+/// Of a network of which every third mask is shut.
 fn trainer(config: TrainConfig, seed: u64) -> Result<Trainer> {
-    Trainer::new(Network::new(self::config(), seed, &Device::Cpu)?, config, 50)
+    let network = Network::new(self::config(), seed, &Device::Cpu)?;
+    let tensors = network.tensors();
+    let (_, bias) = tensors.iter().find(|(name, _)| name == "heads.mask.bias").expect("a bias");
+    let shut = bias.to_vec1::<f32>()?.into_iter().enumerate();
+    let shut: Vec<f32> = shut.map(|(i, bias)| if i % 3 == 0 { bias - 9. } else { bias }).collect();
+    bias.set(&Tensor::new(shut, &Device::Cpu)?)?;
+    Trainer::new(network, config, 50)
 }
 
-/// Images and labels that depend on the step alone.
-fn run(trainer: &mut Trainer, steps: Range<u64>) -> Result<()> {
+/// Images and labels that depend on the step alone. How many masks were awake at the last look.
+fn run(trainer: &mut Trainer, steps: Range<u64>) -> Result<Option<usize>> {
+    let mut awake = None;
     for step in steps {
         let mut rng = ChaCha8Rng::seed_from_u64(step);
         let mut draw =
             |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-1f32..1.)).collect() };
         let images = Tensor::from_vec(draw(4 * 3 * 81), (4, 3, 9, 9), &Device::Cpu)?;
         let labels = draw(12).into_iter().map(|v| f32::from(u8::from(v > 0.))).collect();
-        trainer.step(&images, &Tensor::from_vec(labels, (4, 3), &Device::Cpu)?)?;
+        let labels = Tensor::from_vec(labels, (4, 3), &Device::Cpu)?;
+        awake = trainer.step(&images, &labels)?.awake.or(awake);
     }
-    Ok(())
+    Ok(awake)
 }
 
 fn bits(network: &Network) -> Result<Vec<u32>> {
@@ -63,7 +72,8 @@ fn a_resume_and_any_number_of_threads_give_the_same_bits() -> Result<()> {
     let path = folder.path().join("checkpoint.safetensors");
     let mut uninterrupted = trainer(all_options(), 4)?;
     // Between two looks.
-    run(&mut uninterrupted, 0..40)?;
+    let awake = run(&mut uninterrupted, 0..40)?;
+    assert!(awake.is_some_and(|awake| awake < 36), "no mask sleeps: {awake:?}");
     uninterrupted.save_checkpoint(&path)?;
     run(&mut uninterrupted, 40..70)?;
     let expected = bits(uninterrupted.network())?;

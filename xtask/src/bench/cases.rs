@@ -33,7 +33,7 @@ pub const FACES: usize = 200;
 pub enum Work {
     Infer,
     Train,
-    /// A whole training of the profile `small`, from steps at points of it.
+    /// A whole training of `small` as the paper trains, from steps at points of it.
     TrainRun,
     Loader,
     PruneCurve,

@@ -249,9 +249,6 @@ impl ToneCurve for Square {
 /// n and β of the curves that are computed where the masks are; each is for one attribute only.
 const CURVES: [(f64, f64); 4] = [(2., 0.3), (3., -0.2), (0.7, 0.5), (40., 1.5)];
 
-/// n and β of a clipped curve, for all attributes.
-const CLIPPED: (f64, f64) = (2., 0.4);
-
 fn heads_under(sizes: [usize; 5], n: usize, precision: Precision, given: Given) -> Check {
     let [_, k, ..] = sizes;
     let compute = move |t: &[Tensor]| {
@@ -261,7 +258,7 @@ fn heads_under(sizes: [usize; 5], n: usize, precision: Precision, given: Given) 
         let powers = numbers
             .map(|(i, (n, beta))| Ok(Only::new(PowerCurve::new(n, beta)?, Some(vec![i % k]), None)))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let clipped = ClippedCurve::new(CLIPPED.0, CLIPPED.1)?;
+        let clipped = ClippedCurve::new(2., 0.4)?;
         // One curve without a closed form takes the others with it, so that it has a call of its
         // own.
         let closed: Vec<&dyn ToneCurve> = std::iter::once(&Identity as &dyn ToneCurve)

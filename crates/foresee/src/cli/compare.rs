@@ -156,7 +156,10 @@ fn settings(args: &CompareArgs) -> Result<Vec<(SystemName, Config)>> {
     let of = |system: SystemName| {
         let of_profile =
             OF_SMALL.iter().filter(|(name, _)| args.profile == "small" && *name == system);
-        let mut set: Vec<String> = of_profile.map(|(_, text)| (*text).to_owned()).collect();
+        // Table 3 is of the network that the paper trained.
+        let as_in_the_paper = (system == SystemName::Paper).then_some("train.drop_correlated=0");
+        let given = as_in_the_paper.into_iter().chain(of_profile.map(|(_, text)| *text));
+        let mut set: Vec<String> = given.map(str::to_owned).collect();
         set.extend(args.set.iter().filter_map(|text| assignment(text, system)));
         set.push(format!("system.name=\"{}\"", system.id()));
         let own = args.passes.iter().filter(|(name, _)| *name == system);

@@ -15,7 +15,8 @@ use crate::run;
 use crate::web::ServeOptions;
 
 /// What differs from the profile by default: a network that learns in seconds.
-const SMALL: [&str; 3] = ["data.image_size=24", "model.channels=16", "train.epochs=60"];
+const SMALL: [&str; 4] =
+    ["data.image_size=24", "model.channels=16", "train.epochs=60", "train.drop_correlated=0"];
 
 #[derive(Args)]
 pub struct LabelArgs {

@@ -22,7 +22,8 @@ use crate::studies::learn::{
 };
 
 /// What differs from the profile by default: small networks, each trained on few faces.
-const SMALL: [&str; 3] = ["data.image_size=16", "model.channels=16", "train.epochs=15"];
+const SMALL: [&str; 4] =
+    ["data.image_size=16", "model.channels=16", "train.epochs=15", "train.drop_correlated=0"];
 
 #[derive(Args)]
 pub struct LearnArgs {

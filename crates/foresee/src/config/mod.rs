@@ -50,18 +50,26 @@ impl Config {
     /// If there is no such profile, the file cannot be read, a key is unknown, or a value is of
     /// another type or outside its range.
     pub fn resolve(profile: &str, file: Option<&Path>, set: &[String]) -> Result<Self> {
-        let mut table = profile_table(profile)?;
-        if let Some(path) = file {
-            let named = |e: String| input(format!("configuration {}: {e}", path.display()));
-            let text = std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?;
-            merge_text(&mut table, &text).map_err(named)?;
-            typed::<Self>(&table).map_err(named)?;
+        let table = profile_table(profile)?;
+        let file = file.map(text_of).transpose()?;
+        let mut config = Self::over(table.clone(), file.as_ref(), set)?;
+        if config.system.name != SystemName::Paper {
+            config = Self::over(without_options(table)?, file.as_ref(), set)?;
         }
-        let mut config: Self = assign(table, set)?;
         config.check()?;
         config.measure.name_attributes()?;
         config.figures.name_font()?;
         Ok(config)
+    }
+
+    /// A table of all keys, with a file and assignments put over it.
+    fn over(mut table: Table, file: Option<&(&Path, String)>, set: &[String]) -> Result<Self> {
+        if let Some((path, text)) = file {
+            merge_text(&mut table, text)
+                .and_then(|()| typed::<Self>(&table))
+                .map_err(|e| wrong_file(path, e))?;
+        }
+        assign(table, set)
     }
 
     /// These settings with assignments such as `attribute.grid=4` put over the section
@@ -118,7 +126,14 @@ impl Config {
         differing.map(|(key, value)| Ok((key, serde_json::from_str(&value)?))).collect()
     }
 
-    /// λ of Eq. 10 and what it multiplies, as figures and tables name it.
+    /// λ of Eq. 10 and the options of the training that are on, as figures and tables name them.
+    pub(crate) fn training_title(&self) -> String {
+        let on = self.train.trainer.options().into_iter().filter(|(_, value)| *value != 0.);
+        let options = on.map(|(key, value)| format!("train.{key} = {value}"));
+        [self.sparsity_title()].into_iter().chain(options).collect::<Vec<_>>().join(", ")
+    }
+
+    /// λ of Eq. 10 and what it multiplies.
     pub(crate) fn sparsity_title(&self) -> String {
         let trainer = &self.train.trainer;
         match (self.model.attention, trainer.sparsity) {
@@ -163,6 +178,26 @@ fn profile_table(profile: &str) -> Result<Table> {
     };
     let mut table: Table = toml::from_str(PROFILES[0].1).context("a built-in profile")?;
     merge_text(&mut table, text).map_err(anyhow::Error::msg).context("a built-in profile")?;
+    Ok(table)
+}
+
+/// A file with its text, which is read once: it may be a pipe.
+fn text_of(path: &Path) -> Result<(&Path, String)> {
+    let text = std::fs::read_to_string(path).map_err(|e| wrong_file(path, e.to_string()))?;
+    Ok((path, text))
+}
+
+fn wrong_file(path: &Path, why: String) -> anyhow::Error {
+    input(format!("configuration {}: {why}", path.display()))
+}
+
+/// A profile for another network than the paper's, which knows none of the options that a profile
+/// trains the paper's with.
+fn without_options(mut table: Table) -> Result<Table> {
+    let options = typed::<Config>(&table).map_err(anyhow::Error::msg)?.train.trainer.options();
+    for (key, _) in options.into_iter().filter(|(_, value)| *value != 0.) {
+        merge_assignment(&mut table, &format!("train.{key}=0")).map_err(anyhow::Error::msg)?;
+    }
     Ok(table)
 }
 
@@ -228,8 +263,22 @@ mod tests {
     fn profiles_state_what_differs_from_quick() {
         let small = Config::resolve("small", None, &[]).unwrap();
         let quick = set(&[]).unwrap();
-        assert_eq!((small.train.trainer.epochs, quick.train.trainer.epochs), (30, 16));
+        assert_eq!((small.train.trainer.epochs, quick.train.trainer.epochs), (30, 18));
         assert_eq!(small.transform.curves, quick.transform.curves);
+    }
+
+    /// Those of the paper's network are not for others, unless someone asks for them.
+    #[test]
+    fn profiles_train_other_networks_without_options() {
+        let of = |set: &[&str]| {
+            let set: Vec<String> = set.iter().map(|&each| each.into()).collect();
+            Config::resolve("small", None, &set)
+        };
+        assert_eq!(of(&[]).unwrap().train.trainer.drop_correlated, 0.8);
+        let moon = of(&["system.name=moon"]).unwrap();
+        assert!(moon.train.trainer.options().iter().all(|(_, value)| *value == 0.));
+        let asked = of(&["system.name=moon", "train.drop_correlated=0.8"]).unwrap_err();
+        assert!(format!("{asked:#}").contains("0 with system.name=moon"), "{asked:#}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) fn accuracy(run: &Run) -> Result<Table> {
         "{faces}; {} px, {} epochs, {}",
         manifest.config.data.image_size,
         manifest.config.train.trainer.epochs,
-        manifest.config.sparsity_title()
+        manifest.config.training_title()
     );
     let mut row = |method: &str, value: String, remark: &str| {
         table.rows.push([method, &value, "run here", remark].map(String::from).to_vec());

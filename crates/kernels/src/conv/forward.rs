@@ -92,7 +92,8 @@ impl<F: Factor> WithSimd for &mut ForwardRows<'_, F> {
                     let a = Left { values: self.x, row: each, step: 1 };
                     let rows = ROWS.min(w - x);
                     let c = Tile { values: tile.as_flattened_mut(), start: 0, row: COLUMNS, rows };
-                    add_product(simd, stretches, a, self.weights, c);
+                    // SAFETY: the factor dispatches this job, and clones repeat the stretches.
+                    unsafe { add_product(simd, stretches, a, self.weights, c) };
                     let pixels = out[x * outputs..].chunks_exact_mut(outputs);
                     for (out, row) in pixels.zip(&tile) {
                         out[panel * COLUMNS..][..width].copy_from_slice(&row[..width]);

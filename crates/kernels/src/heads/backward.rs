@@ -180,7 +180,8 @@ impl<F: Factor> GroupBackward<'_, F> {
                     row: dims.pitch(),
                     rows: ROWS.min(chunk.pixels - pixel),
                 };
-                add_product(simd, stretches, a, &weights.to_inputs, tile);
+                // SAFETY: the factor dispatches this job, and clones repeat the stretches.
+                unsafe { add_product(simd, stretches, a, &weights.to_inputs, tile) };
             }
         }
     }
@@ -207,7 +208,8 @@ impl<F: Factor> GroupBackward<'_, F> {
                 let rows = ROWS.min(dims.inputs - d);
                 let start = first + d * COLUMNS;
                 let tile = Tile { values: &mut sums.dw, start, row: COLUMNS, rows };
-                add_product(simd, once(stretch), a, da.over_pixels(), tile);
+                // SAFETY: the factor dispatches this job, and clones repeat the stretches.
+                unsafe { add_product(simd, once(stretch), a, da.over_pixels(), tile) };
             }
         }
     }

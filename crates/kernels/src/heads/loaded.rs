@@ -41,8 +41,8 @@ impl<F: Factor> LoadedChunk<F> {
         }
     }
 
-    /// Buffers of the backward pass. `direct` is kept apart, so that no bit depends on which rows
-    /// form a group.
+    /// Buffers of the backward pass. `direct` is kept apart, so that in `f32` no bit depends on
+    /// which rows form a group.
     pub fn backward(dims: &Dims, needs_weights: bool) -> Self {
         let pixels = CHUNK * dims.pitch();
         Self { direct: vec![0f32; pixels], ..Self::with_one_sum(dims, needs_weights) }

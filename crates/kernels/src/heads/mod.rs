@@ -164,8 +164,8 @@ pub fn attention_heads_with_curves(
     let Some(means) = means_with_curves(z, weight, bias, rows, dims, curves, precision)? else {
         let composed =
             |curve: &&dyn ToneCurve| reference::attention_heads(z, weight, bias, rows, *curve);
-        // A GPU's kernels know no curve but Eq. 11: one that they do not know must not keep the
-        // others from them.
+        // A GPU's kernels know no curve but Eq. 11, clipped or not: one that they do not know must
+        // not keep the others from them.
         let (known, unknown): (Vec<usize>, Vec<usize>) =
             (0..curves.len()).partition(|&i| has_closed_form(curves[i], dims));
         if known.is_empty() || unknown.is_empty() {

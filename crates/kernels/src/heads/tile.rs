@@ -30,7 +30,8 @@ pub(crate) fn logits<F: Factor, S: Simd>(
     let a = Left { values: loaded.over_inputs(), row: dims.pitch(), step: 1 };
     let stretch = Stretch { a: pixel * dims.pitch(), b: panel.index * steps * COLUMNS, steps };
     let tile = Tile { values: out.as_flattened_mut(), start: 0, row: COLUMNS, rows: valid };
-    add_product(simd, once(stretch), a, &weights.to_logits, tile);
+    // SAFETY: the factor dispatches this job, and clones repeat the stretches.
+    unsafe { add_product(simd, once(stretch), a, &weights.to_logits, tile) };
     out
 }
 

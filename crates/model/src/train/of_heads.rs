@@ -44,8 +44,9 @@ impl OfHeads {
         loss: &LossOfPart,
     ) -> Result<Self> {
         let heads = &heads.unfrozen();
-        let (all, fewer) = perturbation.by_channels(z.dim(0)?);
-        if sleep.is_none() || fewer.is_empty() {
+        let (all, some_left_out) = perturbation.by_channels(z.dim(0)?);
+        let any_sleeps = sleep.is_some_and(|sleep| sleep.rows() != heads.rows());
+        if !any_sleeps || some_left_out.is_empty() {
             return Self::of_group(heads, sleep, z, perturbation, loss);
         }
         if all.is_empty() {
@@ -60,29 +61,30 @@ impl OfHeads {
             let z = z.index_select(&indices, 0)?;
             Self::of_group(heads, sleep, &z, &perturbation.of(images)?, &loss)
         };
-        let (of_all, of_fewer) = (of(&all, sleep)?, of(&fewer, None)?);
-        of_all.with(of_fewer, &[all, fewer].concat())
+        let groups = (of(&all, sleep)?, of(&some_left_out, None)?);
+        Self::in_order(groups, &[all, some_left_out].concat())
     }
 
-    /// Of these images and of others, which have these numbers together.
-    fn with(self, others: Self, numbers: &[u32]) -> Result<Self> {
+    /// Puts two groups of images together in the order of the batch, in which they have these
+    /// numbers, those of the first group first.
+    fn in_order((first, second): (Self, Self), numbers: &[u32]) -> Result<Self> {
         let mut places: Vec<u32> = (0..numbers.len() as u32).collect();
         places.sort_by_key(|&place| numbers[place as usize]);
-        let in_order = |a: &Tensor, b: &Tensor| -> Result<Tensor> {
+        let joined = |a: &Tensor, b: &Tensor| -> Result<Tensor> {
             Ok(Tensor::cat(&[a, b], 0)?.index_select(&Tensor::new(&places[..], a.device())?, 0)?)
         };
         Ok(Self {
             output: Output {
-                logits: in_order(&self.output.logits, &others.output.logits)?,
-                mask_means: in_order(&self.output.mask_means, &others.output.mask_means)?,
-                pixels: self.output.pixels,
+                logits: joined(&first.output.logits, &second.output.logits)?,
+                mask_means: joined(&first.output.mask_means, &second.output.mask_means)?,
+                pixels: first.output.pixels,
             },
             loss: Loss {
-                total: (self.loss.total + others.loss.total)?,
-                classification: (self.loss.classification + others.loss.classification)?,
-                sparsity: (self.loss.sparsity + others.loss.sparsity)?,
+                total: (first.loss.total + second.loss.total)?,
+                classification: (first.loss.classification + second.loss.classification)?,
+                sparsity: (first.loss.sparsity + second.loss.sparsity)?,
             },
-            with_gradients: (self.with_gradients + others.with_gradients)?,
+            with_gradients: (first.with_gradients + second.with_gradients)?,
         })
     }
 
@@ -184,4 +186,71 @@ pub(super) fn pool_with_gradients(
         asleep: sleep.map_or(Ok(vec![]), |sleep| sleep.masks().sum(1)?.to_vec1())?,
     };
     heads.pool_with_loss(z, &LossGradient::new(&readout, constants, loss, h * w)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::config::{NetworkConfig, TrainConfig};
+    use crate::network::Network;
+    use crate::train::perturb::Source;
+
+    /// Of channel 0 the mask is sigmoid(5 - 20·z₁): shut, unless channel 1 is left out. Of channel
+    /// 1 it is 1/2.
+    fn heads() -> Result<Heads> {
+        let config = NetworkConfig { attributes: 1, channels: 2, ..Default::default() };
+        let heads = Network::new(config, 3, &Device::Cpu)?.heads().clone();
+        let rows = Tensor::new(&[[0f32, -20.], [0., 0.]], &Device::Cpu)?;
+        heads.mask_weight.set(&rows.reshape((2, 2, 1, 1))?)?;
+        heads.mask_bias.set(&Tensor::new(&[5f32, 0.], &Device::Cpu)?)?;
+        heads.readout_weight.set(&heads.readout_weight.ones_like()?)?;
+        heads.readout_bias.set(&heads.readout_bias.zeros_like()?)?;
+        Ok(heads)
+    }
+
+    /// Of two images, the second loses channel 1.
+    fn perturbation(config: &TrainConfig) -> Result<Perturbation> {
+        let images = Tensor::zeros((2, 3, 4, 4), DType::F32, &Device::Cpu)?;
+        let source = |key| Source { key, order: Some(&[1, 0]) };
+        for key in 0..100 {
+            let found = Perturbation::draw(config, source(key), 0, 0..2, &images, 2)?;
+            if found.by_channels(2) == (vec![0], vec![1]) {
+                return Ok(found);
+            }
+        }
+        unreachable!("every fourth draw is so");
+    }
+
+    #[test]
+    fn a_mask_that_sleeps_on_whole_images_opens_where_channels_are_left_out() -> Result<()> {
+        let (heads, config) =
+            (heads()?, TrainConfig { drop_correlated: 0.5, lambda: 0., ..Default::default() });
+        let z = Tensor::ones((2, 4, 4, 2), DType::F32, &Device::Cpu)?;
+        let mut sleep = Sleep::new(&heads, 0.01)?;
+        for _ in 0..2 {
+            let seen = sleep.look(&heads, &z.permute((0, 3, 1, 2))?)?;
+            sleep.settle(&heads, &seen, 2)?;
+        }
+        assert_eq!(sleep.rows().kept(), [[1]]);
+        let labels = Tensor::ones((2, 1), DType::F32, &Device::Cpu)?;
+        let batch = Batch { images: &z, labels: &labels, weights: None };
+        let loss = loss_of_part(&batch, 2, &config);
+        let perturbation = perturbation(&config)?;
+        let found = OfHeads::new(&heads, Some(&sleep), &z, &perturbation, &loss)?;
+        // The first image has 1/2 of channel 1, the second sigmoid(5) of channel 0.
+        let expected = [0.5, 1. / (1. + (-5f32).exp())];
+        let logits = found.output.logits.flatten_all()?.to_vec1::<f32>()?;
+        for (logit, expected) in logits.iter().zip(expected) {
+            assert!((logit - expected).abs() < 1e-3, "{logits:?}");
+        }
+        // The gradient of the bias is that of the second image: (p - 1)/2·M·(1 - M).
+        let gradients = found.with_gradients.backward()?;
+        let of_bias = gradients.get(&heads.mask_bias).expect("a gradient").to_vec1::<f32>()?;
+        let (mask, p) = (expected[1], 1. / (1. + (-expected[1]).exp()));
+        let by_hand = (p - 1.) / 2. * mask * (1. - mask);
+        assert!((of_bias[0] - by_hand).abs() < 1e-5, "{} {by_hand}", of_bias[0]);
+        Ok(())
+    }
 }

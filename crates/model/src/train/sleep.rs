@@ -12,8 +12,9 @@ use crate::heads::Heads;
 /// stays at or below the limit on every pixel, at two looks in a row, sleeps: it is not computed,
 /// and its means of the last look stand in for it. A look wakes the masks that opened.
 ///
-/// A sleeping mask gets no gradient. The momentum and the weight decay of AdamW go on for its
-/// weights, and its readout weight is trained on the constant mean.
+/// On images of which channels are left out no mask sleeps: one that is shut on the whole may open
+/// there. From the others a sleeping mask gets no gradient. The momentum and the weight decay of
+/// AdamW go on for its weights, and its readout weight is trained on the constant mean.
 pub struct Sleep {
     limit: f32,
     /// The rows that are awake.
@@ -58,7 +59,7 @@ impl Sleep {
     pub fn look(&self, heads: &Heads, z: &Tensor) -> Result<Tensor> {
         let (means, open) = match z.device().is_cpu() {
             true => self.seen_under_a_curve(heads, z)?,
-            // A GPU's kernels know no curve but Eq. 11.
+            // A GPU's kernels know no curve but Eq. 11, clipped or not.
             false => (heads.pool(z)?, self.seen_one_by_one(heads, z)?),
         };
         Ok(Tensor::stack(&[&means.features.sum(0)?, &means.masks.sum(0)?, &open], 0)?)

@@ -235,7 +235,7 @@ impl Page<'_> {
         let mut titles = vec![];
         for group in self.groups.iter().filter(shown).take(PANELS) {
             let own = pruning::points(group)?;
-            let title = group.runs[0].manifest.config.sparsity_title();
+            let title = group.runs[0].manifest.config.training_title();
             titles.extend((!own.is_empty()).then(|| (group.variant.clone(), title)));
             points.extend(own);
         }

@@ -136,7 +136,7 @@ fn source(work: &Work, config: &Config, seeds: usize) -> Source {
         config.data.image_size,
         config.model.channels,
         config.train.trainer.epochs,
-        config.sparsity_title(),
+        config.training_title(),
         if seeds == 1 { "" } else { "s" }
     );
     Source { data, synthetic: work.data.synthetic }

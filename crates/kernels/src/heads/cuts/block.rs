@@ -151,7 +151,8 @@ impl<F: Factor> Scratch<F> {
             let z = Left { values: &self.z[..], row: pitch, step: 1 };
             let start = panel * COLUMNS;
             let tile = Tile { values: &mut self.mixed, start, row, rows: ROWS };
-            add_product(simd, stretches, z, &mix.weights, tile);
+            // SAFETY: the factor dispatches this job, and clones repeat the stretches.
+            unsafe { add_product(simd, stretches, z, &mix.weights, tile) };
         }
     }
 
@@ -202,7 +203,8 @@ impl<F: Factor> Scratch<F> {
                     steps: run.length,
                 });
                 let tile = Tile { values: &mut logits, start: 0, row: COLUMNS, rows: valid };
-                add_product(simd, stretches, changes, weights, tile);
+                // SAFETY: the factor dispatches this job, and clones repeat the stretches.
+                unsafe { add_product(simd, stretches, changes, weights, tile) };
                 if work == Work::AddAndSum {
                     sum_rows::<S>(&logits[..valid * COLUMNS], features, products);
                 }

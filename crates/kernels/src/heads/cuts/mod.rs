@@ -127,7 +127,7 @@ struct Values<'a> {
 /// W·(ẑ - ẑ before). It chooses the order of the walk itself. The products of nested cuts are
 /// together those of one whole network. For cuts of one channel each, they are one whole network
 /// and two channels a cut. Sums are in another order than in a smaller network, so results differ
-/// by rounding. What a cut does not keep never reaches its logits, even if it is NaN.
+/// by rounding. A feature that a cut does not keep never reaches its logits, even if it is NaN.
 ///
 /// ```
 /// use candle_core::{DType, Device, Tensor};
