@@ -259,8 +259,7 @@ fn heads_under(sizes: [usize; 5], n: usize, precision: Precision, given: Given) 
             .map(|(i, (n, beta))| Ok(Only::new(PowerCurve::new(n, beta)?, Some(vec![i % k]), None)))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let clipped = ClippedCurve::new(2., 0.4)?;
-        // One curve without a closed form takes the others with it, so that it has a call of its
-        // own.
+        // A curve without a closed form goes another way, and has a call of its own.
         let closed: Vec<&dyn ToneCurve> = std::iter::once(&Identity as &dyn ToneCurve)
             .chain(powers.iter().map(|curve| curve as _))
             .chain([&clipped as _])

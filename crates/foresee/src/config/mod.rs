@@ -54,7 +54,7 @@ impl Config {
         let file = file.map(text_of).transpose()?;
         let mut config = Self::over(table.clone(), file.as_ref(), set)?;
         if config.system.name != SystemName::Paper {
-            config = Self::over(without_options(table)?, file.as_ref(), set)?;
+            config = Self::over(without_options(table, &config), file.as_ref(), set)?;
         }
         config.check()?;
         config.measure.name_attributes()?;
@@ -193,12 +193,12 @@ fn wrong_file(path: &Path, why: String) -> anyhow::Error {
 
 /// A profile for another network than the paper's, which knows none of the options that a profile
 /// trains the paper's with.
-fn without_options(mut table: Table) -> Result<Table> {
-    let options = typed::<Config>(&table).map_err(anyhow::Error::msg)?.train.trainer.options();
-    for (key, _) in options.into_iter().filter(|(_, value)| *value != 0.) {
-        merge_assignment(&mut table, &format!("train.{key}=0")).map_err(anyhow::Error::msg)?;
+fn without_options(mut table: Table, config: &Config) -> Table {
+    if let Some(train) = table.get_mut("train").and_then(toml::Value::as_table_mut) {
+        let options = config.train.trainer.options();
+        train.extend(options.map(|(key, _)| (key.to_owned(), toml::Value::from(0.))));
     }
-    Ok(table)
+    table
 }
 
 /// Puts assignments over a table one by one, so that a wrong one is named.

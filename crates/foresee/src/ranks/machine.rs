@@ -58,7 +58,8 @@ fn differing(all: &[Option<Machine>]) -> Option<anyhow::Error> {
     };
     Some(anyhow!(
         "rank {rank} on {}, rank 0 on {}: the bits of their sums would differ. Start processes of \
-         one version on processors of one kind; on Linux all of them must lend the same registers",
+         one version on processors of one kind, under systems that let them use the same \
+         instructions",
         words(all[rank].as_ref()),
         words(first)
     ))

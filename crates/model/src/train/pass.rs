@@ -197,7 +197,7 @@ mod tests {
         weights: Option<&[f32]>,
     ) {
         let (images, labels) = batch(3, network.attributes, size);
-        let network = Network::new(network, 7, &Device::Cpu).unwrap();
+        let network = Network::new(network, 9, &Device::Cpu).unwrap();
         // Some masks are shut, by as little as lets them sleep.
         let heads = network.heads();
         let shift: Vec<f32> =
@@ -210,6 +210,13 @@ mod tests {
             trainer.pass(&images, &labels, weights).unwrap();
         }
         let pass = trainer.pass(&images, &labels, weights).unwrap();
+        let Trainer { network: of, config, state, .. } = &trainer;
+        if config.drop > 0. || config.drop_correlated > 0. {
+            let channels = of.config().channels;
+            let draw = Perturbation::draw(config, state.source(), 0, 0..3, &images, channels);
+            let (all, some_left_out) = draw.unwrap().by_channels(3);
+            assert!(!all.is_empty() && !some_left_out.is_empty(), "one group of images");
+        }
         let (loss, gradients) = one_by_one(&trainer, &images, &labels, weights).unwrap();
         assert!(distance(&pass.loss.total, &loss.total) < 1e-5);
         for (name, var) in trainer.network.trainable() {
