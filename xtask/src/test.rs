@@ -17,17 +17,18 @@ pub fn test() -> Result<()> {
     smoke_run()
 }
 
-/// Several processes on one command. Their program is built for MPI, where there is one.
+/// Several processes on one command. Their program is built for MPI, where there is one, and as a
+/// part of the workspace: a package alone would have its dependencies compiled once more.
 fn machines() -> Result<()> {
     let is_there = |program: &str| Command::new(program).arg("--version").output().is_ok();
     if !(is_there("mpirun") && is_there("mpicc")) {
         println!("skipped: there is no mpirun and mpicc, so that no test has several processes");
         return Ok(());
     }
-    let of_foresee = ["--release", "--package", "foresee", "--features", "mpi"];
+    let with_mpi = ["--release", "--workspace", "--features", "foresee/mpi"];
     let ranks = ["clippy", "--release", "--package", "foresee-ranks", "--all-features"];
     cargo(&[&ranks[..], &["--", "-D", "warnings"]].concat())?;
-    cargo(&[&["test"], &of_foresee[..], &["--test", "several_machines"]].concat())
+    cargo(&[&["test"], &with_mpi[..], &["--test", "several_machines"]].concat())
 }
 
 fn doc() -> Result<()> {
