@@ -80,7 +80,7 @@ impl Session {
             return Ok(trained);
         }
         check_is_paper(run)?;
-        let (network, card) = Network::load(&run.path(MODEL), &self.device)?;
+        let (network, card) = Network::load(&run.own_model()?, &self.device)?;
         let preprocessing = preprocessing(&card);
         let trained = Trained { network: network.frozen(), card, preprocessing };
         Ok(self.trained.get_or_init(|| trained))

@@ -9,12 +9,13 @@ use std::process::Command;
 use candle_core::{Device, Tensor};
 use foresee::artifacts::{
     Accuracy, AttributeAccuracy, ConditionRow, JudgedImage, Row, ScoredForecasts, SystemAttribute,
-    SystemCost, SystemPass, SystemRow, Validation,
+    SystemCost, SystemForecast, SystemPass, SystemRow, Validation,
 };
 use foresee::run::Run;
 use foresee_celeba::{CelebA, Crop, Normalisation, Preprocessing, Split, SplitRule};
 use foresee_graph::Graph;
 use foresee_perturb::Tally;
+use foresee_predict::ScoreRule;
 use foresee_report::frame;
 use support::{AnyResult, foresee};
 
@@ -80,13 +81,24 @@ fn systems_are_trained_judged_and_tabled_once() -> AnyResult {
     }
     check_images(&out, &first)?;
     check_conditions(&out)?;
+    check_by_hand(&out)?;
+    check_faces(&out, folder.path())?;
     check_differences(&out)?;
+    check_forecasts(&out)?;
     check_learning(&out)?;
     // Other settings are another comparison: what is there is neither done again nor mixed in.
     let refused = compare(&out, &["--set", "train.flip=false", "--overwrite"]).unwrap_err();
     assert!(refused.to_string().contains("runs failed"), "{refused}");
     let analysed = compare(&out, &["--set", "train.flip=false", "--analyse"]).unwrap_err();
-    assert!(analysed.to_string().contains("no run is done yet"), "{analysed}");
+    assert!(analysed.to_string().contains("is done yet"), "{analysed}");
+    for (set, reason) in [
+        ("resnet34:train.epochs=2", "is not among --systems"),
+        ("moon:data.image_size=16", "on the same images"),
+        ("system.name=moon", "--systems says"),
+    ] {
+        let refused = compare(&out, &["--set", set, "--list"]).unwrap_err();
+        assert!(refused.to_string().contains(reason), "{refused}");
+    }
 
     let page = std::fs::read_to_string(out.join("report.html"))?;
     assert!(page.contains("SYNTHETIC") && page.contains("cited, not run here"));
@@ -143,6 +155,85 @@ fn check_conditions(out: &Path) -> AnyResult {
         assert!(!is_clean || row.change == 0., "{row:?}");
         assert!(row.change.is_finite() && row.seeds == 2, "{row:?}");
     }
+    Ok(())
+}
+
+/// Each image's accuracy in a run under a condition, by its name.
+fn judged(out: &Path, run: &str, is_it: fn(&JudgedImage) -> bool) -> AnyResult<Images> {
+    let rows: Vec<JudgedImage> = Run::open(&out.join("runs").join(run))?.read()?;
+    Ok(rows.into_iter().filter(is_it).map(|row| (row.image, row.accuracy)).collect())
+}
+
+type Images = BTreeMap<String, f64>;
+
+/// The difference from the paper's network, what noise changes and what pruning changes, from the
+/// rows of single images.
+fn check_by_hand(out: &Path) -> AnyResult {
+    let clean = |row: &JudgedImage| row.sigma == 0. && row.pruned == 0;
+    let pruned = |row: &JudgedImage| row.pruned > 0 && row.takeover == "nothing";
+    let noisy = |row: &JudgedImage| row.sigma == 0.5;
+    let mut less = [0.; 3];
+    for seed in 0..2 {
+        let of = |system: &str, is_it| judged(out, &format!("{system}-seed{seed}"), is_it);
+        let (moon, paper) = (of("moon", clean)?, of("paper", clean)?);
+        let others = [(&moon, &paper), (&of("moon", pruned)?, &moon), (&of("moon", noisy)?, &moon)];
+        for (less, (own, other)) in less.iter_mut().zip(others) {
+            assert!(!own.is_empty(), "no row");
+            let differences = own.iter().map(|(image, value)| value - other[image]);
+            *less += differences.sum::<f64>() / own.len() as f64 / 2.;
+        }
+    }
+    let systems: Vec<SystemRow> = rows(out)?;
+    let moon = systems.iter().find(|row| row.system == "moon").ok_or("no moon")?;
+    assert!((moon.difference - less[0]).abs() < 1e-6, "{moon:?}, expected {}", less[0]);
+    assert!((0. ..=1.).contains(&moon.auc) && (0. ..=1.).contains(&moon.balanced_accuracy));
+    assert!(moon.accuracy_low >= 0. && moon.accuracy_high <= 1., "{moon:?}");
+    let conditions: Vec<ConditionRow> = rows(out)?;
+    let of_moon = || conditions.iter().filter(|row| row.system == "moon");
+    let found = of_moon().find(|row| row.pruned > 0 && row.takeover == "nothing");
+    assert!((found.ok_or("not pruned")?.change - less[1]).abs() < 1e-6, "{found:?}");
+    let found = of_moon().find(|row| row.sigma == 0.5);
+    assert!((found.ok_or("no noise")?.change - less[2]).abs() < 1e-6, "{found:?}");
+    Ok(())
+}
+
+/// Other faces are refused before anything is trained on them, and nothing is written.
+fn check_faces(out: &Path, folder: &Path) -> AnyResult {
+    let others = folder.join("others");
+    foresee_celeba::synthetic::write(&others, 24, 9, |_| ())?;
+    let page = std::fs::metadata(out.join("report.html"))?.modified()?;
+    let others = others.display().to_string();
+    let refused = compare(out, &["--celeba", &others, "--overwrite"]).unwrap_err();
+    assert!(refused.to_string().contains("give the same faces"), "{refused}");
+    assert_eq!(std::fs::metadata(out.join("report.html"))?.modified()?, page);
+    Ok(())
+}
+
+/// Forecasts of the systems: the mean over the seeds, and the difference from the paper's network.
+fn check_forecasts(out: &Path) -> AnyResult {
+    let rows: Vec<SystemForecast> = rows(out)?;
+    let skill = |system: &str, seed: usize| -> AnyResult<f64> {
+        let run = Run::open(&out.join(format!("runs/{system}-seed{seed}")))?;
+        let scores: ScoredForecasts = run.read()?;
+        let found = scores
+            .0
+            .iter()
+            .find(|row| row.subject.id() == "contribution" && row.score == ScoreRule::Skill);
+        Ok(found.ok_or("no score")?.value.interval.estimate)
+    };
+    for system in ["abn", "moon"] {
+        let is_it = |row: &&SystemForecast| {
+            (&*row.system, &*row.forecast, &*row.score) == (system, "contribution", "skill")
+        };
+        let row = rows.iter().find(is_it).ok_or("no row")?;
+        let (a, b) = (skill(system, 0)?, skill(system, 1)?);
+        assert!(row.seeds == 2 && (row.value - (a + b) / 2.).abs() < 1e-9, "{row:?}");
+        let less = (a - skill("paper", 0)? + b - skill("paper", 1)?) / 2.;
+        assert!((row.difference - less).abs() < 1e-9, "{row:?}, expected {less}");
+    }
+    assert!(rows.iter().any(|row| row.system == "paper" && row.difference.is_nan()));
+    let page = std::fs::read_to_string(out.join("report.html"))?;
+    assert!(page.contains("Settings: the size of each system") && page.contains("width 4"));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use foresee::config::Config;
-use foresee::label::{LabelOptions, Labeller, router};
+use foresee::label::{LabelOptions, Labeller, ToLabel, router};
 use foresee::web::Guard;
 use foresee_active::Strategy;
 use foresee_celeba::{attribute_index, synthetic};
@@ -18,7 +18,7 @@ fn open(faces: &Path, out: &Path, attributes: &[&str]) -> AnyResult<Arc<Labeller
     let attributes: Vec<usize> =
         attributes.iter().map(|name| attribute_index(name)).collect::<Result<_, _>>()?;
     let labeller = Labeller::open(LabelOptions {
-        faces,
+        faces: ToLabel::Faces(faces),
         out,
         attributes,
         strategy: Strategy::Entropy,
@@ -133,7 +133,7 @@ fn the_network_learns_from_the_answers_and_chooses_anew() -> AnyResult {
     let (faces, out) = (folder.path().join("faces"), folder.path().join("labels"));
     synthetic::write(&faces, 40, 1, |_| ())?;
     let labeller = Arc::new(Labeller::open(LabelOptions {
-        faces: &faces,
+        faces: ToLabel::Faces(&faces),
         out: &out,
         attributes: vec![attribute_index("Male")?],
         strategy: Strategy::Entropy,
@@ -210,5 +210,13 @@ fn images_that_cannot_be_decoded_are_left_out_and_another_folder_is_read() -> An
     assert!(text.contains("192.0.2.1"), "{text}");
     let listed = std::fs::read_to_string(out.join("faces/list_eval_partition.txt"))?;
     assert_eq!(listed.lines().count(), 4, "{listed}");
+    // Other pictures of the same names are refused before anything is changed.
+    let others = folder.path().join("others");
+    synthetic::write(&others, 4, 2, |_| ())?;
+    let text =
+        String::from_utf8_lossy(&label(&others.join("img_align_celeba"))?.stderr).into_owned();
+    assert!(text.contains("is of other images"), "{text}");
+    assert_eq!(std::fs::read_link(out.join("faces/img_align_celeba"))?, images[1]);
+    assert_eq!(std::fs::read_to_string(out.join("faces/list_eval_partition.txt"))?, listed);
     Ok(())
 }

@@ -52,6 +52,14 @@ impl ScoreRule {
         MEASURES.map(|(rule, _)| rule)
     }
 
+    /// The least value that it can have.
+    pub(crate) fn lowest(self) -> f64 {
+        match self {
+            Self::RankOfOutputs | Self::RankOfOperations | Self::RankOfPairs => -1.,
+            Self::Skill | Self::Locality | Self::Monotonicity => f64::NEG_INFINITY,
+        }
+    }
+
     /// The name in files.
     pub fn id(self) -> &'static str {
         match self {

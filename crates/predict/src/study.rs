@@ -149,7 +149,8 @@ impl Study {
                     of(&self.observed, &forecast.effects),
                     resampled,
                     1.,
-                ),
+                )
+                .clamp_ends(rule.lowest(), 1.),
                 shuffled: control(&shuffled),
                 exchanged: control(&exchanged),
             };
@@ -241,7 +242,8 @@ impl Study {
             .collect::<Result<Vec<_>>>()?;
         let shuffled = control.iter().sum::<f64>() / control.len() as f64;
         Ok(Score {
-            interval: interval_of_resamples(of(&self.observed, expected)?, values, 1.),
+            interval: interval_of_resamples(of(&self.observed, expected)?, values, 1.)
+                .clamp_ends(-1., 1.),
             shuffled,
             exchanged: f64::NAN,
         })

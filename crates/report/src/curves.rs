@@ -191,7 +191,11 @@ fn axes(canvas: &Canvas, panel: &Panel, (x, y, width, height): Place) -> Drawn {
         let at = x + 4 + y_words.line_height() * line + y_words.line_height() / 2;
         canvas.turned(words, (at, middle.1), y_words.size)?;
     }
-    let plot = Plot { x: (left, right), y: (low, high), across: plot_x, down: plot_y };
+    // As the axes and error bars have it: the last pixel of the range is no place of theirs.
+    let corner = |x, y| chart.plotting_area().map_coordinate(&(x, y));
+    let ((first_x, last_y), (last_x, first_y)) = (corner(left, low), corner(right, high));
+    let (across, down) = (first_x..last_x, first_y..last_y);
+    let plot = Plot { x: (left, right), y: (low, high), across, down };
     for level in &panel.levels {
         level_line(canvas, &[left, right].map(|x| plot.place(&(x, level.y))));
     }

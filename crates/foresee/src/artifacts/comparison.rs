@@ -121,7 +121,7 @@ record! {
         pub system: String,
         /// Trainings.
         pub seeds: usize,
-        /// Passes over the training faces.
+        /// Passes over the training faces; 0 of what learns without passes.
         pub passes: usize,
         /// Test images.
         pub images: usize,
@@ -201,6 +201,42 @@ record! {
 
 impl Row for ConditionRow {
     const PATH: &'static str = "data/conditions.csv";
+}
+
+record! {
+    /// How well a forecast says what pruning does to a system, over all its seeds.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct SystemForecast {
+        /// Its name in files.
+        pub system: String,
+        /// The forecast's name in files.
+        pub forecast: String,
+        /// The score's name in files.
+        pub score: String,
+        /// Trainings.
+        pub seeds: usize,
+        /// The score, mean over seeds.
+        pub value: f64,
+        /// Lower end of its interval over seeds; NaN with one seed.
+        pub value_low: f64,
+        /// Upper end.
+        pub value_high: f64,
+        /// The control: the score where operations and outputs are exchanged, mean over seeds.
+        pub shuffled: f64,
+        /// The score less that in the paper's network with the same seed, mean over seeds; NaN if
+        /// that is not among the systems, or for that itself.
+        pub difference: f64,
+        /// Lower end of its interval over seeds; NaN with one seed.
+        pub difference_low: f64,
+        /// Upper end.
+        pub difference_high: f64,
+        /// The kind of faces.
+        pub data: String,
+    }
+}
+
+impl Row for SystemForecast {
+    const PATH: &'static str = "data/forecasts_by_system.csv";
 }
 
 record! {

@@ -33,7 +33,7 @@ pub use self::channels::{Channel, ChannelCorrelation};
 pub use self::claims::ClaimRow;
 pub use self::comparison::{
     ChosenFeature, ConditionRow, JudgedImage, LearnedPeople, PartPlace, SystemAttribute,
-    SystemCost, SystemPass, SystemRow,
+    SystemCost, SystemForecast, SystemPass, SystemRow,
 };
 pub use self::faces::{BadImage, FacePixels, PixelLabel};
 pub use self::learning::{LearningPoint, LearningSummary};

@@ -77,7 +77,7 @@ pub(crate) fn trained_run(folder: &Path) -> Result<Run> {
     let run = Run::open(folder)?;
     check_is_paper(&run)?;
     match run.made(Stage::Train, MODEL) {
-        true => Ok(run),
+        true => run.own_model().map(|_| run),
         false => Err(input(format!(
             "the run in {} is not trained yet: `{} train --run` does that",
             folder.display(),

@@ -101,7 +101,8 @@ struct FailedRun {
 }
 
 /// What is said where no run is done.
-const NOTHING: &str = "no run is done yet, so there is nothing to compare";
+const NOTHING: &str = "no run is done yet of these systems and settings, so there is nothing to \
+                       compare; --list says what the folder holds";
 
 pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     let systems = settings(args)?;
@@ -130,11 +131,15 @@ pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     check_folder("--out", &args.out, TITLE, args.overwrite)?;
     let outcome = if args.array.analyse { Outcome::default() } else { run(&request)? };
     let runs = done(&request)?;
-    if only.is_none() && !runs.is_empty() {
-        write_page(&request, &runs, &outcome)?;
-    }
+    let results = match only {
+        None if !runs.is_empty() => Some(write_page(&request, &runs, &outcome)?),
+        _ => None,
+    };
     if args.json.is_asked() {
-        let results = if runs.is_empty() { None } else { Some(Results::new(&runs)?) };
+        let results = match results {
+            None if !runs.is_empty() => Some(Results::new(&runs)?),
+            results => results,
+        };
         print_json(&document(&request, &outcome, results)?)?;
     }
     outcome.check(&request.entries(), only)
@@ -153,10 +158,13 @@ fn settings(args: &CompareArgs) -> Result<Vec<(SystemName, Config)>> {
             return Err(input(format!("--passes {system}: it is no network among --systems")));
         }
     }
+    for text in &args.set {
+        check_assignment(text, &args.systems)?;
+    }
     let of = |system: SystemName| {
         let of_profile =
             OF_SMALL.iter().filter(|(name, _)| args.profile == "small" && *name == system);
-        // Table 3 is of the network that the paper trained.
+        // The paper prunes no channels in training.
         let as_in_the_paper = (system == SystemName::Paper).then_some("train.drop_correlated=0");
         let given = as_in_the_paper.into_iter().chain(of_profile.map(|(_, text)| *text));
         let mut set: Vec<String> = given.map(str::to_owned).collect();
@@ -169,11 +177,37 @@ fn settings(args: &CompareArgs) -> Result<Vec<(SystemName, Config)>> {
     distinct(args.systems.iter().copied()).into_iter().map(of).collect()
 }
 
+/// Settings that are the same for all systems: they would no longer be compared on the same images.
+const OF_ALL: [&str; 4] = ["data.", "transform.", "predict.", "train.limit"];
+
+/// Refuses what would set nothing, or would make rows that cannot be compared.
+fn check_assignment(text: &str, systems: &[SystemName]) -> Result<()> {
+    let named = named_system(text);
+    let key = named.map_or(text, |(_, rest)| rest);
+    if key.starts_with("system.name") {
+        return Err(input(format!("--set {text}: --systems says which systems are trained")));
+    }
+    match named {
+        Some((system, _)) if !systems.contains(&system) => {
+            Err(input(format!("--set {text}: {} is not among --systems", system.id())))
+        }
+        Some(_) if OF_ALL.iter().any(|shared| key.starts_with(shared)) => Err(input(format!(
+            "--set {text}: all systems are compared on the same images; set it for all, without \
+             the system's name"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A system's name before a colon, and what is behind it.
+fn named_system(text: &str) -> Option<(SystemName, &str)> {
+    let (name, rest) = text.split_once(':')?;
+    Some((SystemName::from_id(name)?, rest))
+}
+
 /// What an assignment sets of a system: those of other systems set nothing.
 fn assignment(text: &str, of: SystemName) -> Option<String> {
-    let named =
-        text.split_once(':').and_then(|(name, rest)| Some((SystemName::from_id(name)?, rest)));
-    match named {
+    match named_system(text) {
         Some((system, rest)) => (system == of).then(|| rest.to_owned()),
         None => Some(text.to_owned()),
     }

@@ -10,7 +10,7 @@ use super::arguments::at_least_one;
 use crate::config::Config;
 use crate::distinct::distinct;
 use crate::error::{Result, input};
-use crate::label::{LabelOptions, Labeller, as_faces, serve};
+use crate::label::{LabelOptions, Labeller, ToLabel, serve};
 use crate::run;
 use crate::web::ServeOptions;
 
@@ -79,12 +79,12 @@ pub(super) fn label(args: &LabelArgs) -> Result<()> {
         return Err(input(format!("--out {out}: it belongs to {run}; name another folder")));
     }
     let faces = match (&args.celeba, &args.images) {
-        (Some(celeba), _) => celeba.clone(),
-        (None, Some(images)) => as_faces(images, out)?,
+        (Some(celeba), _) => ToLabel::Faces(celeba),
+        (None, Some(images)) => ToLabel::Images(images),
         (None, None) => return Err(input("name faces with --celeba, or images with --images")),
     };
     let labeller = Labeller::open(LabelOptions {
-        faces: &faces,
+        faces,
         out,
         attributes: distinct(attributes),
         strategy: args.strategy,

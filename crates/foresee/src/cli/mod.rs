@@ -362,3 +362,33 @@ pub fn exit_code(result: Result<()>) -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use clap::error::ErrorKind;
+
+    use super::Cli;
+
+    #[test]
+    fn options_for_one_source_are_not_taken_beside_another() {
+        let commands = [
+            "transform --run r --sigma 0.3",
+            "transform --run r --gate x",
+            "prune --run r --shares 0.5",
+            "prune --run r --layer x",
+            "prune --run r --labels l.csv",
+            "predict --run r --takeover partner",
+            "predict --run r --seeds 3",
+            "predict --study regression --out o --against r",
+            "predict --study regression --out o --images i",
+            "train --run r --seed 1",
+            "train --run r --out o",
+        ];
+        for command in commands {
+            let words = std::iter::once("foresee").chain(command.split(' '));
+            let error = Cli::try_parse_from(words).err().map(|error| error.kind());
+            assert_eq!(error, Some(ErrorKind::ArgumentConflict), "{command}");
+        }
+    }
+}

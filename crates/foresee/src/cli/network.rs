@@ -10,6 +10,7 @@ use crate::distinct::distinct;
 use crate::error::{Result, input};
 use crate::networks::image_input::Layout;
 use crate::networks::network::NetworkOptions;
+use crate::networks::notes::Notes;
 use crate::networks::task::{LabelSource, TaskOptions};
 
 /// Larger images than this are no network's.
@@ -20,7 +21,8 @@ pub(super) const MODEL_HEADING: &str = "Your own network (--model)";
 
 /// The images of a network of the user's own, and how it takes them.
 #[derive(Args, Clone)]
-#[group(requires = "model")]
+// clap asks for no --model where that conflicts with what is given.
+#[group(requires = "model", conflicts_with = "run")]
 #[command(next_help_heading = MODEL_HEADING)]
 pub struct NetworkArgs {
     /// A folder of JPEG or PNG files (and the folders in it, in the order of the names), a CSV with
@@ -36,7 +38,8 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "FILE")]
     classes: Option<PathBuf>,
     /// Subtracted from pixels in [0, 1]: one number for each channel, or one for all. Default:
-    /// 0.485,0.456,0.406 (ImageNet); of grey images 0.5.
+    /// what the file notes, if this program wrote it; else 0.485,0.456,0.406
+    /// (ImageNet); of grey images 0.5.
     #[arg(long, value_name = "R,G,B", value_delimiter = ',', allow_negative_numbers = true)]
     mean: Vec<f32>,
     /// Then divided by. Default: 0.229,0.224,0.225 (ImageNet); of grey images 0.5.
@@ -91,6 +94,19 @@ impl NetworkArgs {
             true => LabelSource::Folders,
             false => LabelSource::File(labels),
         });
+        let notes = Notes::read(model);
+        if let Some(Notes { mean, deviation, attributes, .. }) = &notes {
+            tracing::info!(
+                "the network's file says that its {} outputs are a yes or a no each, and that \
+                 pixels are normalised by mean {mean:?} and standard deviation {deviation:?}: so it is \
+                 done, where options say nothing else",
+                attributes.len()
+            );
+        }
+        let or_noted = |given: &[f32], noted: fn(&Notes) -> &Vec<f32>| match &notes {
+            Some(notes) if given.is_empty() => noted(notes).clone(),
+            _ => given.to_vec(),
+        };
         Ok(TaskOptions {
             model: model.into(),
             images,
@@ -101,11 +117,11 @@ impl NetworkArgs {
                 layout: self.layout,
                 output: self.output.clone(),
             },
-            crop: self.crop.unwrap_or_default(),
+            crop: self.crop.or(notes.as_ref().map(|notes| notes.crop)).unwrap_or_default(),
             crop_share: self.crop_share.unwrap_or(1.),
-            mean: self.mean.clone(),
-            std: self.std.clone(),
-            multi_label: self.multi_label,
+            mean: or_noted(&self.mean, |notes| &notes.mean),
+            std: or_noted(&self.std, |notes| &notes.deviation),
+            multi_label: self.multi_label || (notes.is_some() && self.labels.is_none()),
             names: distinct(names.iter().cloned()),
             limit: self.limit.unwrap_or(limit),
             batch: self.batch.map_or(8, usize::from),

@@ -40,10 +40,10 @@ pub struct PredictArgs {
     #[arg(long, conflicts_with = "study")]
     device: Option<String>,
     /// Another run's folder, to compare with: its scores are printed beside this run's.
-    #[arg(long, value_name = "DIR", requires = "run")]
+    #[arg(long, value_name = "DIR", requires = "run", conflicts_with_all = ["study", "model"])]
     against: Option<PathBuf>,
     /// A study that needs no run: the paper's regression models (Eq. 3 to 7).
-    #[arg(long, value_enum, requires = "out", conflicts_with = "model")]
+    #[arg(long, value_enum, requires = "out", conflicts_with_all = ["model", "NetworkArgs"])]
     study: Option<StudyName>,
     /// The folder for the results of --study or --model.
     #[arg(long, value_name = "DIR", conflicts_with = "run")]
@@ -56,7 +56,7 @@ pub struct PredictArgs {
         default_value_t = 20,
         value_parser = clap::value_parser!(u64).range(1..=10_000),
         requires = "study",
-        conflicts_with = "model"
+        conflicts_with_all = ["model", "run"]
     )]
     seeds: u64,
     #[command(flatten)]
@@ -78,7 +78,7 @@ pub struct PredictArgs {
 
 /// What is forecast for a network of the user's own.
 #[derive(Args)]
-#[group(requires = "model")]
+#[group(requires = "model", conflicts_with_all = ["run", "study"])]
 #[command(next_help_heading = MODEL_HEADING)]
 struct ForecastArgs {
     /// Only this layer, by a node that computes it or by its weights' name; can be given several

@@ -41,7 +41,7 @@ pub struct PruneArgs {
 
 /// What is pruned of a network of the user's own.
 #[derive(Args)]
-#[group(requires = "model")]
+#[group(requires = "model", conflicts_with = "run")]
 #[command(next_help_heading = MODEL_HEADING)]
 pub(super) struct PruneModelArgs {
     /// Where data, figures and the page prune.html go. What is done there already is not done

@@ -16,7 +16,7 @@ use crate::stages;
 #[derive(Args)]
 pub struct TrainArgs {
     /// The run's folder, as `reproduce --out` named it.
-    #[arg(long, value_name = "DIR", required_unless_present = "system", conflicts_with = "system")]
+    #[arg(long, value_name = "DIR", conflicts_with = "system")]
     run: Option<PathBuf>,
     /// Begin a run that trains this system, in --out: one of those that `compare` compares.
     #[arg(long, value_name = "NAME", requires = "out")]
@@ -25,19 +25,19 @@ pub struct TrainArgs {
     #[command(flatten)]
     faces: FacesArgs,
     /// With --system: the run's folder.
-    #[arg(long, value_name = "DIR", requires = "system")]
+    #[arg(long, value_name = "DIR", requires = "system", conflicts_with = "run")]
     out: Option<PathBuf>,
     /// With --system: settings to start from.
-    #[arg(long, default_value = "quick", requires = "system")]
+    #[arg(long, default_value = "quick", requires = "system", conflicts_with = "run")]
     profile: String,
     /// With --system: replaces one setting, such as train.epochs=3; can be given several times.
-    #[arg(long, value_name = "KEY=VALUE", requires = "system")]
+    #[arg(long, value_name = "KEY=VALUE", requires = "system", conflicts_with = "run")]
     set: Vec<String>,
     /// With --system: decides everything that is random.
-    #[arg(long, default_value_t = 0, requires = "system")]
+    #[arg(long, default_value_t = 0, requires = "system", conflicts_with = "run")]
     seed: u64,
     /// With --system: cpu, cuda or metal.
-    #[arg(long, default_value = "cpu", requires = "system")]
+    #[arg(long, default_value = "cpu", requires = "system", conflicts_with = "run")]
     device: String,
     #[command(flatten)]
     json: JsonArgs,

@@ -34,7 +34,7 @@ pub struct TransformArgs {
 
 /// What is done to the gates of a network of the user's own.
 #[derive(Args)]
-#[group(requires = "model")]
+#[group(requires = "model", conflicts_with = "run")]
 #[command(next_help_heading = MODEL_HEADING)]
 struct TransformModelArgs {
     /// Where data, figure and the page transform.html go.

@@ -108,6 +108,7 @@ impl Config {
             system.entry("identities").or_insert(Value::from(0));
             system.entry("similarity").or_insert(Value::from(0.));
             system.entry("windows").or_insert(Value::from(1));
+            system.entry("stem").or_insert(Value::from("auto"));
         }
         let mut keys = vec![];
         for (section, values) in config.as_object().into_iter().flatten() {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use foresee_baselines::{
     AbnConfig, AnetConfig, Depth, LnetsAnetConfig, Maps, MoonConfig, PandaConfig, ResNetConfig,
+    Stem,
 };
 use foresee_celeba::ATTRIBUTES;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub(crate) struct System {
     /// Whether ABN has an attention map for each attribute, as its authors' network for CelebA, in
     /// place of one for all.
     pub map_each: bool,
+    /// How a ResNet, or an ABN's, begins.
+    #[serde(default, skip_serializing_if = "StemChoice::is_auto")]
+    pub stem: StemChoice,
     /// A file of weights to begin with; empty: none.
     pub weights: String,
     /// Training images that a person must have for ANet to learn to tell people by them first; 0:
@@ -36,6 +40,36 @@ pub(crate) struct System {
     /// Windows that ANet sees of a face: 1 or 5.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub windows: usize,
+}
+
+/// Pixels of a side from which on a ResNet begins as for large images.
+const LARGE: usize = 128;
+
+/// How a ResNet begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StemChoice {
+    /// As is usual for the size of the images.
+    #[default]
+    Auto,
+    /// With a 3×3 convolution.
+    Small,
+    /// With a 7×7 convolution and a pool, as torchvision's.
+    Large,
+}
+
+impl StemChoice {
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+
+    fn of(self, image_size: usize) -> Stem {
+        match self {
+            Self::Auto if image_size >= LARGE => Stem::Large,
+            Self::Auto | Self::Small => Stem::Small,
+            Self::Large => Stem::Large,
+        }
+    }
 }
 
 fn is_zero<T: PartialEq + From<u8>>(value: &T) -> bool {
@@ -145,7 +179,7 @@ impl System {
             depth,
             width: self.width,
             attributes: ATTRIBUTES.len(),
-            ..Default::default()
+            stem: self.stem.of(data.image_size),
         };
         let system = match self.name {
             SystemName::Paper | SystemName::Facetracer => return Ok(None),

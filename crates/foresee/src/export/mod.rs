@@ -18,6 +18,7 @@ pub(crate) use self::onnx::START as ONNX_START;
 use self::onnx::{Form, Weight};
 pub(crate) use self::pytorch::{files, is_export};
 use crate::error::{Result, input};
+use crate::networks::notes::KEY;
 
 /// More bytes than this no protocol buffer holds.
 const LARGEST_ONNX: usize = i32::MAX as usize;
@@ -114,6 +115,6 @@ pub(crate) fn onnx_model(source: &Source) -> Result<Vec<u8>> {
     };
     let preprocessing = preprocessing(card).to_string();
     let card = serde_json::to_string(card)?;
-    let metadata = [("preprocessing", preprocessing.as_str()), ("foresee", card.as_str())];
+    let metadata = [(KEY, preprocessing.as_str()), ("foresee", card.as_str())];
     Ok(onnx::model(&form, &weights, &metadata))
 }

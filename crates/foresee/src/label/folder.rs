@@ -1,8 +1,7 @@
 //! A folder of any images, as a folder of faces without labels.
 
 use std::collections::HashSet;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use foresee_celeba::{ATTRIBUTES, CelebA, SplitRule, is_image_name};
 use foresee_files::write_atomic;
@@ -10,10 +9,9 @@ use foresee_files::write_atomic;
 use crate::error::{Result, input};
 use crate::faces::unreadable;
 
-/// Makes annotations in `out` for the images of a folder: all labels are no, and all are of the
-/// training split. The images are linked, not copied. Those that cannot be decoded are left out.
-/// Returns the folder to open.
-pub(crate) fn as_faces(images: &Path, out: &Path) -> Result<PathBuf> {
+/// Makes a folder of faces of the images of another: all labels are no, and all are of the training
+/// split. The images are linked, not copied. Those that cannot be decoded are left out.
+pub(super) fn as_faces(images: &Path, folder: &Path) -> Result<()> {
     let refuse = |reason: String| input(format!("--images {}: {reason}", images.display()));
     let entries = std::fs::read_dir(images).map_err(|e| refuse(e.to_string()))?;
     let mut names = vec![];
@@ -31,25 +29,19 @@ pub(crate) fn as_faces(images: &Path, out: &Path) -> Result<PathBuf> {
     if let Some(name) = names.iter().find(|name| name.contains(char::is_whitespace)) {
         return Err(refuse(format!("rename `{name}`: names may have no blanks")));
     }
-    let folder = out.join("faces");
-    std::fs::create_dir_all(&folder)?;
-    let link = folder.join("img_align_celeba");
-    let target = std::path::absolute(images)?;
-    if std::fs::read_link(&link).ok().as_ref() != Some(&target) {
-        remove_link(&link)?;
-        link_to(&target, &link)?;
-    }
-    annotate(&folder, &names)?;
-    let bad = bad_names(&folder)?;
+    std::fs::create_dir_all(folder).map_err(|e| input(format!("{}: {e}", folder.display())))?;
+    link_to(&std::path::absolute(images)?, &folder.join("img_align_celeba"))?;
+    annotate(folder, &names)?;
+    let bad = bad_names(folder)?;
     if bad.len() == names.len() {
         return Err(refuse("no image there can be decoded".into()));
     }
     if !bad.is_empty() {
         tracing::warn!("{} of {} images cannot be used and are left out", bad.len(), names.len());
         names.retain(|name| !bad.contains(name));
-        annotate(&folder, &names)?;
+        annotate(folder, &names)?;
     }
-    Ok(folder)
+    Ok(())
 }
 
 /// Writes annotations in CelebA's layout.
@@ -69,16 +61,6 @@ fn bad_names(folder: &Path) -> Result<HashSet<String>> {
     let bad = unreadable(&data, &all);
     bad.iter().for_each(|(_, reason)| tracing::warn!("{reason}"));
     Ok(bad.into_iter().map(|(face, _)| data.name(face).to_owned()).collect())
-}
-
-/// Removes a link that leads elsewhere.
-fn remove_link(link: &Path) -> Result<()> {
-    match std::fs::remove_file(link) {
-        Err(e) if e.kind() != ErrorKind::NotFound => {
-            Err(input(format!("{}: {e}; remove it", link.display())))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(unix)]

@@ -1,14 +1,17 @@
 //! The state of the labelling, and what changes it.
 
 use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use anyhow::Context;
 use foresee_active::{Strategy, in_random_order};
 use foresee_celeba::{ATTRIBUTES, CelebA, SplitRule};
 use foresee_files::write_atomic;
 use serde::Serialize;
 
+use super::folder::as_faces;
 use super::journal::{Answer, Journal, Line};
 use crate::config::Config;
 use crate::error::{Result, input};
@@ -23,10 +26,19 @@ const ANSWERS: &str = "answers.jsonl";
 /// The labels as a table.
 const LABELS: &str = "labels.csv";
 
+/// What is labelled.
+#[derive(Debug, Clone, Copy)]
+pub enum ToLabel<'a> {
+    /// CelebA in any form; its labels are not looked at.
+    Faces(&'a Path),
+    /// A folder of JPEG or PNG images.
+    Images(&'a Path),
+}
+
 /// What is labelled, and how the network learns.
 pub struct LabelOptions<'a> {
-    /// CelebA in any form; its labels are not looked at.
-    pub faces: &'a Path,
+    /// The faces.
+    pub faces: ToLabel<'a>,
     /// Where answers are kept.
     pub out: &'a Path,
     /// Indices of the attributes that are asked about.
@@ -133,10 +145,17 @@ impl Labeller {
     pub fn open(options: LabelOptions) -> Result<Self> {
         let LabelOptions { faces, out, attributes, strategy, every, pool, config, seed } = options;
         let lock = Lock::take(out)?;
-        let (data, record) = faces::open(faces, SplitRule::Official, None, &[])?;
         let names: Vec<&str> = attributes.iter().map(|&k| ATTRIBUTES[k]).collect();
-        let settings = Settings { faces_sha256: record.sha256, attributes: names, seed };
-        check_settings(&out.join(SETTINGS), &settings)?;
+        let check = |faces_sha256: String| {
+            let settings = Settings { faces_sha256, attributes: names.clone(), seed };
+            check_settings(&out.join(SETTINGS), &settings)
+        };
+        let folder = match faces {
+            ToLabel::Faces(folder) => folder.to_owned(),
+            ToLabel::Images(images) => linked(images, out, &check)?,
+        };
+        let (data, record) = faces::open(&folder, SplitRule::Official, None, &[])?;
+        check(record.sha256)?;
         let all: Vec<usize> = (0..data.len()).collect();
         let mut hold_out = in_random_order(&all, seed);
         let train = hold_out.split_off(data.len().div_ceil(HOLD_OUT));
@@ -362,6 +381,27 @@ fn replay(state: &mut State, lines: Vec<Line>, data: &CelebA, attributes: &[usiz
         }
     }
     Ok(())
+}
+
+/// A folder of images as one of faces, in `out`. What lies there already is replaced only after the
+/// new one has passed the check.
+fn linked(images: &Path, out: &Path, check: &dyn Fn(String) -> Result<()>) -> Result<PathBuf> {
+    let (folder, fresh) = (out.join("faces"), out.join("faces.new"));
+    remove_folder(&fresh)?;
+    as_faces(images, &fresh)?;
+    check(faces::open(&fresh, SplitRule::Official, None, &[])?.1.sha256)?;
+    remove_folder(&folder)?;
+    std::fs::rename(&fresh, &folder).with_context(|| format!("{}", folder.display()))?;
+    Ok(folder)
+}
+
+fn remove_folder(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != ErrorKind::NotFound => {
+            Err(input(format!("{}: {e}; remove it", folder.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_settings(path: &Path, settings: &Settings) -> Result<()> {

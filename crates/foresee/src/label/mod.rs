@@ -12,9 +12,8 @@ mod learner;
 mod page;
 mod routes;
 
-pub(crate) use self::folder::as_faces;
 pub use self::journal::Answer;
-pub use self::labeller::{LabelOptions, Labeller};
+pub use self::labeller::{LabelOptions, Labeller, ToLabel};
 pub use self::learner::learn;
 pub use self::routes::router;
 

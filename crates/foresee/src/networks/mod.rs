@@ -15,6 +15,7 @@ mod layers;
 mod made_from;
 mod manifest;
 pub(crate) mod network;
+pub(crate) mod notes;
 mod page;
 pub(crate) mod predict;
 pub(crate) mod prune;

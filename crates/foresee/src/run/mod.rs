@@ -321,8 +321,38 @@ impl Run {
                  first"
             ))
         })?;
+        for (file, hash) in inputs.reads.iter().zip(&hashes) {
+            self.check_is_own(file, hash)?;
+        }
         let described = (inputs.stage, inputs.format, &inputs.settings, hashes);
         Ok(sha256(&serde_json::to_vec(&described)?))
+    }
+
+    /// Makes sure that a file is the one that a stage of this run made, and not another run's.
+    fn check_is_own(&self, file: &str, hash: &str) -> Result<()> {
+        let made = |(stage, record): (&Stage, &StageRecord)| {
+            (record.outputs.get(file)? != hash).then_some(*stage)
+        };
+        match self.manifest.stages.iter().find_map(made) {
+            None => Ok(()),
+            Some(stage) => Err(input(format!(
+                "{} is not the file that this run's stage {stage} made: put that back, or give \
+                 the command again that began the run, which makes it anew",
+                self.path(file).display()
+            ))),
+        }
+    }
+
+    /// The file of the run's network, untouched since it was trained.
+    ///
+    /// # Errors
+    /// If it is another run's. (That it cannot be read is said where it is read.)
+    pub(crate) fn own_model(&self) -> Result<PathBuf> {
+        let path = self.path(MODEL);
+        if let Ok(hash) = file_sha256(&path) {
+            self.check_is_own(MODEL, &hash)?;
+        }
+        Ok(path)
     }
 }
 

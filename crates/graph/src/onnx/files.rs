@@ -11,6 +11,7 @@ use super::protobuf_reader::{Read, fields};
 use super::tensors::location;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::onnx_error::OnnxError;
 
 /// Who wrote a file, as [`Graph::to_onnx`] says it.
 pub(super) const PRODUCER: &str = "foresee";
@@ -33,6 +34,15 @@ impl Graph {
         Ok(std::iter::once(path.to_owned()).chain(others).collect())
     }
 
+    /// The notes in a file's metadata, keys and values, in their order.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub fn onnx_metadata(path: &Path) -> Result<Vec<(String, String)>> {
+        let metadata = load(path).and_then(|bytes| metadata(&bytes));
+        metadata.map_err(|source| Error::Onnx { file: path.display().to_string(), source })
+    }
+
     /// Whether [`to_onnx`](Self::to_onnx) wrote a file.
     pub fn is_own_onnx(path: &Path) -> bool {
         let mut head = vec![];
@@ -43,6 +53,33 @@ impl Graph {
             .map_while(|field| field.bytes().ok());
         read.is_ok() && producers.next().is_some_and(|name| name == PRODUCER.as_bytes())
     }
+}
+
+/// Notes that a file may have.
+const MAX_NOTES: usize = 1 << 16;
+
+fn metadata(bytes: &[u8]) -> Read<Vec<(String, String)>> {
+    let mut notes = vec![];
+    for field in fields("model", bytes) {
+        let field = field?;
+        if field.number != 14 {
+            continue;
+        }
+        let (mut key, mut value) = ("", "");
+        for field in fields("metadata", field.bytes()?) {
+            let field = field?;
+            match field.number {
+                1 => key = field.text()?,
+                2 => value = field.text()?,
+                _ => {}
+            }
+        }
+        notes.push((key.to_owned(), value.to_owned()));
+        if notes.len() > MAX_NOTES {
+            return Err(OnnxError::TooLarge { what: "notes in its metadata", limit: MAX_NOTES });
+        }
+    }
+    Ok(notes)
 }
 
 /// The files that hold tensors, each once.
@@ -74,6 +111,8 @@ mod tests {
     use crate::graph::Builder;
     use crate::op::{Op, Unary};
 
+    const NOTE: [&str; 2] = ["key", "a value"];
+
     #[test]
     fn a_file_is_known_by_who_wrote_it() {
         let folder = tempfile::tempdir().unwrap();
@@ -81,9 +120,10 @@ mod tests {
         let mut builder = Builder::new();
         let x = builder.input("x", vec![None, Some(2)]).unwrap();
         let y = builder.node("y", Op::Unary(Unary::Relu), &[x]).unwrap();
-        builder.finish(vec![y]).unwrap().save_onnx(at("own.onnx"), &[]).unwrap();
+        builder.finish(vec![y]).unwrap().save_onnx(at("own.onnx"), &[NOTE.into()]).unwrap();
         assert!(Graph::is_own_onnx(&at("own.onnx")));
         assert_eq!(Graph::onnx_files(&at("own.onnx")).unwrap(), [at("own.onnx")]);
+        assert_eq!(Graph::onnx_metadata(&at("own.onnx")).unwrap(), [NOTE.map(String::from).into()]);
         // Version 8, by `foresight`.
         std::fs::write(at("other.onnx"), b"\x08\x08\x12\x09foresight").unwrap();
         assert!(!Graph::is_own_onnx(&at("other.onnx")) && !Graph::is_own_onnx(&at("none")));

@@ -9,6 +9,7 @@ use super::measures::{milliseconds, tally, top5_accuracy};
 use crate::error::{Result, input};
 use crate::networks::calibration::Images;
 use crate::networks::layers::layers;
+use crate::networks::notes::{KEY, Notes};
 use crate::networks::task::Task;
 
 /// How much goes.
@@ -98,8 +99,11 @@ pub(crate) fn prune_network(task: &Task, options: &SaveOptions) -> Result<Pruned
         })
         .collect();
     let note = serde_json::to_string(&layers)?;
+    let notes = Notes::read(&task.network.file).map(|notes| notes.text()).transpose()?;
+    let mut metadata = vec![("foresee_pruned", note.as_str())];
+    metadata.extend(notes.as_ref().map(|notes| (KEY, notes.as_str())));
     Ok(Pruned {
-        bytes: task.network.with_input_of_file(smaller)?.to_onnx(&[("foresee_pruned", &note)])?,
+        bytes: task.network.with_input_of_file(smaller)?.to_onnx(&metadata)?,
         layers,
         rule: options.rule.id(),
         takeover: options.takeover.id(),

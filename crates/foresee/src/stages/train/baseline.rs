@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::faces;
 use crate::hash::{file_sha256, sha256};
+use crate::networks::notes::{KEY, Notes};
 use crate::progress::{Progress, Unit};
 use crate::run::{Inputs, Manifest, Run, Stage, checkpoint_files};
 use crate::session::{NETWORK, Session, images_of};
@@ -53,7 +54,8 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         if network.has_machines() {
             fit_machines(run, network, data, &train, &session.device)?;
         }
-        network.graph().save_onnx(run.path(NETWORK), &[])?;
+        let notes = Notes::of_training(&config).text()?;
+        network.graph().save_onnx(run.path(NETWORK), &[(KEY, &notes)])?;
         outputs.add(NETWORK);
         training.history().write(outputs)?;
         if let System::Panda(panda) = &system {

@@ -6,7 +6,7 @@ use foresee_report::{
 };
 
 use super::Results;
-use super::tables::{names, title};
+use super::tables::{names, noise_images, title};
 use crate::artifacts::{ConditionRow, Row, SystemAttribute, SystemPass, SystemRow};
 use crate::config::SystemName;
 use crate::error::Result;
@@ -35,7 +35,9 @@ pub(super) fn figures(results: &Results, source: &Source) -> Result<Vec<Figure>>
         levels: vec![],
     };
     let figure = curves("accuracy_under_noise", &[panel], source, &Style::default())?;
-    figures.push(about(figure, "Accuracy under noise on the image.", ConditionRow::PATH));
+    let caption =
+        format!("Accuracy under noise on the image. {}", noise_images(&results.conditions));
+    figures.push(about(figure, &caption, ConditionRow::PATH));
     figures.extend(learning(&results.learning, source)?);
     figures.extend(differences(&results.attributes, source)?);
     Ok(figures)

@@ -2,9 +2,11 @@
 //! schedule, and compared. Each system with each seed is a run of its own, which is done once.
 
 mod figures;
+mod forecasts;
 mod page;
 mod plan;
 mod results;
+mod settings;
 mod tables;
 
 use std::path::Path;
@@ -15,9 +17,11 @@ pub(crate) use self::page::{TITLE, write as write_page};
 pub(crate) use self::plan::{Planned, plan};
 pub(crate) use self::results::Results;
 use crate::config::{Config, SystemName};
+use crate::device::device;
 use crate::error::{Result, input};
 use crate::faces::{self, FacesFolder};
-use crate::run::{Lock, Run, Stage};
+use crate::run::{Lock, Manifest, Run, Stage};
+use crate::session::Session;
 use crate::stages::{begin, judge, train};
 use crate::studies::runs::{Kind, MadeRun, Outcome, StudyRun, make_each};
 
@@ -83,17 +87,60 @@ impl Request<'_> {
     }
 }
 
-/// Makes the runs that are not done.
+/// Makes the runs that are not done on these faces.
 pub(crate) fn run(request: &Request) -> Result<Outcome> {
     let faces = request.folder()?;
     let entries = request.entries();
+    check_faces(request, &faces, &entries)?;
     make_each(request.out, &entries, request.only, |number, entry| {
-        if entry.is_done() {
+        if entry.is_done() && is_up_to_date(entry, &faces)? {
             return Ok(());
         }
         tracing::info!("run {number} ({}), of {}", entry.title(), entries.len());
         make(entry, &faces)
     })
+}
+
+/// Refuses faces that the runs of the folder were not made with, before anything is trained.
+fn check_faces(request: &Request, faces: &FacesFolder, entries: &[Entry]) -> Result<()> {
+    let Some((_, config)) = request.systems.first() else { return Ok(()) };
+    let begun = entries.iter().filter_map(|entry| {
+        let run = Manifest::read(&entry.folder).ok()?;
+        (entry.is_same(&run) && !run.stages.is_empty()).then_some((entry, run))
+    });
+    let begun: Vec<(&Entry, Manifest)> = begun.collect();
+    if begun.is_empty() {
+        return Ok(());
+    }
+    let (_, given) = faces::open_unchecked(faces, config)?;
+    let other = |(_, run): &&(&Entry, Manifest)| {
+        run.data.left_out.is_empty() && run.data.sha256 != given.sha256
+    };
+    match begun.iter().find(other) {
+        None => Ok(()),
+        Some((entry, run)) => Err(input(format!(
+            "{} is of the faces in {}, and those in {} are others: give the same faces, name \
+             another --out, or remove that folder if it was begun by mistake",
+            entry.folder.display(),
+            run.data.path.display(),
+            faces.path.display()
+        ))),
+    }
+}
+
+/// Whether all that a run was made from is as it was, with what it reads besides the faces, such as
+/// landmarks.
+fn is_up_to_date(entry: &Entry, faces: &FacesFolder) -> Result<bool> {
+    let held = Manifest::read(&entry.folder)?;
+    let config = entry.config.clone();
+    let mut run = Run::plan(&entry.folder, config, entry.seed, entry.device, held.data.clone())?;
+    let left_out = &held.data.left_out;
+    let (data, _) =
+        faces::open(&faces.path, held.config.data.split, faces.splits.as_deref(), left_out)?;
+    let session = Session::with_data(device(entry.device)?, data);
+    train::stage(&mut run, &session)?;
+    judge::stage(&mut run, &session)?;
+    Ok(run.planned().iter().all(|planned| !planned.state.runs()))
 }
 
 fn make(entry: &Entry, faces: &FacesFolder) -> Result<()> {
@@ -111,7 +158,8 @@ pub(crate) fn done(request: &Request) -> Result<Vec<(SystemName, Run)>> {
     let hash = |(_, run): &(SystemName, Run)| run.manifest.data.sha256.clone();
     if let Some(other) = done.iter().find(|run| hash(run) != hash(&done[0])) {
         return Err(input(format!(
-            "{} and {} are of different faces, and cannot be compared; name another --out",
+            "{} and {} are of different faces, and cannot be compared; remove the one that was made \
+             by mistake, or name another --out",
             done[0].1.folder().display(),
             other.1.folder().display()
         )));

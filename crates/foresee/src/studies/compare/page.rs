@@ -5,9 +5,10 @@ use std::path::Path;
 use foresee_report::{Record, Report, Section, Source, frame};
 
 use super::figures::figures;
-use super::tables::{by_attribute, forecasts, systems, under_noise, when_pruned};
-use super::{Request, Results};
-use crate::artifacts::{ConditionRow, Row, SystemAttribute, SystemPass, SystemRow};
+use super::settings::settings;
+use super::tables::{by_attribute, systems, under_noise, when_pruned};
+use super::{Request, Results, forecasts};
+use crate::artifacts::{ConditionRow, Row, SystemAttribute, SystemForecast, SystemPass, SystemRow};
 use crate::config::SystemName;
 use crate::error::Result;
 use crate::provenance::first_of;
@@ -17,12 +18,12 @@ use crate::studies::runs::{Outcome, State, StudyRun};
 /// The page's title.
 pub(crate) const TITLE: &str = "Table 3, run: systems for the attributes of faces";
 
-/// Writes all that the comparison leaves.
+/// Writes all that the comparison leaves, and gives what it found.
 pub(crate) fn write(
     request: &Request,
     runs: &[(SystemName, Run)],
     outcome: &Outcome,
-) -> Result<()> {
+) -> Result<Results> {
     let out = request.out;
     // Two analyses at once would mix their files.
     let _lock = Lock::wait(out)?;
@@ -32,20 +33,23 @@ pub(crate) fn write(
     let mut sections = vec![
         Section::Text(
             "All networks saw the same training faces through the same loader, and were trained by \
-             the same optimizer and schedule. FaceTracer is no network: it learned from at most \
-             4,000 of these faces, which its seed drew, as they are. FaceTracer, PANDA-l and \
-             LNets+ANet answer by support vector machines: a decision above 0 says yes, but \
-             decisions are no log-odds, as the logits of the others are. Rows marked as cited are \
-             from the paper, which quotes them from others: they used other images and protocols."
+             the same optimizer (AdamW) with a one-cycle schedule; the table of settings says where \
+             their settings differ. FaceTracer is no network: it learned from at most 4,000 of \
+             these faces, which its seed drew, as they are. FaceTracer, PANDA-l and LNets+ANet \
+             answer by support vector machines, and MOON by a regression on -1 and 1: what is above \
+             0 says yes, but is no log-odds, as the logits of the others are. Rows marked as cited \
+             are from the paper, which quotes them from others: they used other images and \
+             protocols, and networks of full width."
                 .into(),
         ),
         Section::Table(systems(&results.systems, &source)?),
+        Section::Table(settings(runs, &source)?),
     ];
     let figures = figures(&results, &source)?;
     sections.extend(figures.iter().cloned().map(Section::Figure));
     sections.push(Section::Table(under_noise(&results.conditions, &source)));
     sections.push(Section::Table(when_pruned(&results.conditions, &source)));
-    sections.push(Section::Table(forecasts(runs, &source)?));
+    sections.extend(forecasts::tables(&results.forecasts, &source).into_iter().map(Section::Table));
     sections.push(Section::Table(by_attribute(&results.attributes, &source)));
     for section in &sections {
         if let Section::Table(table) = section {
@@ -65,7 +69,7 @@ pub(crate) fn write(
     let report = Report { title: TITLE.into(), source, summary, sections };
     report.save(&out.join(REPORT))?;
     tracing::info!("open {}", out.join(REPORT).display());
-    Ok(())
+    Ok(results)
 }
 
 fn write_data(out: &Path, results: &Results) -> Result<()> {
@@ -74,6 +78,7 @@ fn write_data(out: &Path, results: &Results) -> Result<()> {
     write(<ConditionRow as Row>::PATH, ConditionRow::to_frame(&results.conditions)?)?;
     write(<SystemAttribute as Row>::PATH, SystemAttribute::to_frame(&results.attributes)?)?;
     write(<SystemPass as Row>::PATH, SystemPass::to_frame(&results.learning)?)?;
+    write(<SystemForecast as Row>::PATH, SystemForecast::to_frame(&results.forecasts)?)?;
     Ok(())
 }
 

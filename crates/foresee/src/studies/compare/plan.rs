@@ -48,11 +48,12 @@ pub(crate) fn plan(request: &Request) -> Result<Vec<Planned>> {
         let is_network = entry.kind != SystemName::Facetracer;
         let passes = if is_network && is_left { train.trainer.epochs } else { 0 };
         let earlier = earlier_seconds(&entries, entry);
-        let measured = (0..at).find(|&i| entries[i].kind == entry.kind).map(|i| &planned[i]);
+        let measured = (0..at).filter(|&i| entries[i].kind == entry.kind);
+        let measured = measured.filter_map(|i| planned[i].seconds).next();
         let seconds = match (earlier, measured) {
             _ if !is_left => None,
             (Some(seconds), _) => Some(seconds),
-            (None, Some(measured)) => measured.seconds,
+            (None, Some(seconds)) => Some(seconds),
             (None, None) if is_network => {
                 let pace = training_pace(entry.config, batch, &device)?;
                 Some(pace * (passes * (faces / train.batch_size).max(1) * batch) as f64)

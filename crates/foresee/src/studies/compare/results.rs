@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use foresee_celeba::ATTRIBUTES;
 use foresee_stats::{Interval, LEVEL, mean, mean_over_seeds_and_images};
 
+use super::forecasts;
 use crate::artifacts::{
     Accuracy, AttributeAccuracy, ConditionRow, JudgedImage, SystemAttribute, SystemCost,
-    SystemPass, SystemRow, Validation,
+    SystemForecast, SystemPass, SystemRow, Validation,
 };
 use crate::config::SystemName;
 use crate::error::Result;
@@ -19,6 +20,7 @@ pub(crate) struct Results {
     pub conditions: Vec<ConditionRow>,
     pub attributes: Vec<SystemAttribute>,
     pub learning: Vec<SystemPass>,
+    pub forecasts: Vec<SystemForecast>,
 }
 
 /// A condition: σ, pruned channels, takeover.
@@ -78,13 +80,19 @@ impl Results {
             }
         }
         let paper = groups.iter().find(|group| group.system == SystemName::Paper);
-        let mut found =
-            Self { systems: vec![], conditions: vec![], attributes: vec![], learning: vec![] };
+        let mut found = Self {
+            systems: vec![],
+            conditions: vec![],
+            attributes: vec![],
+            learning: vec![],
+            forecasts: vec![],
+        };
         for group in &groups {
             found.systems.push(group.row(paper)?);
             found.conditions.extend(group.conditions()?);
             found.attributes.extend(group.attributes(paper)?);
             found.learning.extend(group.learning()?);
+            found.forecasts.extend(group.forecasts(paper)?);
         }
         Ok(found)
     }
@@ -106,7 +114,7 @@ impl Group<'_> {
             |value: fn(&Accuracy) -> f64| mean(&accuracies.iter().map(value).collect::<Vec<_>>());
         let clean: Vec<Vec<f64>> =
             self.judged.iter().map(|of| of.clean().iter().map(|(_, a)| *a).collect()).collect();
-        let interval = over_seeds_and_images(&clean)?;
+        let interval = share(over_seeds_and_images(&clean)?);
         let difference = paper.map(|paper| self.less(paper)).transpose()?;
         let difference = difference.unwrap_or(Interval::point(f64::NAN));
         let joules: Vec<f64> =
@@ -115,7 +123,10 @@ impl Group<'_> {
         Ok(SystemRow {
             system: self.system.id().into(),
             seeds: self.runs.len(),
-            passes: self.runs[0].manifest.config.train.trainer.epochs,
+            passes: match self.system {
+                SystemName::Facetracer => 0,
+                _ => self.runs[0].manifest.config.train.trainer.epochs,
+            },
             images: accuracies[0].images,
             accuracy: interval.estimate,
             accuracy_low: interval.low,
@@ -172,7 +183,7 @@ impl Group<'_> {
             let of = |value: fn(&(f64, f64)) -> f64| -> Vec<Vec<f64>> {
                 pairs.iter().map(|seed| seed.iter().map(value).collect()).collect()
             };
-            let accuracy = over_seeds_and_images(&of(|(own, _)| *own))?;
+            let accuracy = share(over_seeds_and_images(&of(|(own, _)| *own))?);
             let change = over_seeds_and_images(&of(|(own, clean)| own - clean))?;
             rows.push(ConditionRow {
                 system: self.system.id().into(),
@@ -222,6 +233,17 @@ impl Group<'_> {
         Ok(ATTRIBUTES.into_iter().enumerate().map(row).collect())
     }
 
+    /// How well forecasts say what pruning does; none of what has no channels.
+    fn forecasts(&self, paper: Option<&Group>) -> Result<Vec<SystemForecast>> {
+        if self.system == SystemName::Facetracer {
+            return Ok(vec![]);
+        }
+        let others = paper.filter(|paper| paper.system != self.system);
+        let pairs = others.map_or(vec![], |paper| self.seeds_of_both(paper));
+        let runs = others.map_or(&[][..], |paper| &paper.runs);
+        forecasts::over_seeds(self.system.id(), &self.runs, runs, &pairs)
+    }
+
     /// Accuracies on validation faces after the passes that all trainings have; none of what is no
     /// network, or without such faces.
     fn learning(&self) -> Result<Vec<SystemPass>> {
@@ -249,6 +271,11 @@ impl Group<'_> {
         };
         Ok(seeds[0].iter().filter_map(row).collect())
     }
+}
+
+/// The interval of a share: few seeds know little, but no share is below 0 or above 1.
+fn share(interval: Interval) -> Interval {
+    interval.clamp_ends(0., 1.)
 }
 
 /// The mean; NaN of nothing.

@@ -5,11 +5,10 @@ use foresee_perturb::Takeover;
 use foresee_report::{Source, Table};
 use foresee_stats::LEVEL;
 
-use crate::artifacts::{ConditionRow, ScoredForecasts, SystemAttribute, SystemRow};
+use crate::artifacts::{ConditionRow, SystemAttribute, SystemRow};
 use crate::config::SystemName;
 use crate::error::Result;
 use crate::provenance::{number, percent, thousands};
-use crate::run::Run;
 use crate::tables::published;
 
 /// The area under the ROC curve from which on a system is said to have learned something.
@@ -34,7 +33,9 @@ fn spread_words(seeds: impl Iterator<Item = usize>) -> String {
     let mut words = vec![];
     if seeds.iter().any(|seeds| *seeds > 1) {
         words.push(format!(
-            "Intervals of {:.0} % are over seeds and images (a bootstrap that draws both).",
+            "Intervals of {:.0} % are over seeds (Student's t) and images (a bootstrap), which are \
+             added as squares. Two or three seeds say little about the spread over seeds, so the \
+             intervals are wide.",
             100. * LEVEL
         ));
     }
@@ -163,12 +164,16 @@ pub(super) fn under_noise(rows: &[ConditionRow], source: &Source) -> Table {
         };
         table.rows.push(std::iter::once(title(name)).chain(sigmas.iter().map(of)).collect());
     }
-    let images = rows.iter().filter(|row| row.sigma > 0.).map(|row| row.images).min();
-    table.notes.push(format!(
-        "The column without noise is over all test faces, the others over {}.",
-        images.unwrap_or(0)
-    ));
+    table.notes.push(noise_images(rows));
     table.measured_on(source)
+}
+
+/// Over how many images accuracies under noise are.
+pub(super) fn noise_images(rows: &[ConditionRow]) -> String {
+    let under = rows.iter().filter(|row| row.sigma > 0.).map(|row| row.images).min();
+    let all = rows.iter().filter(|row| row.sigma == 0.).map(|row| row.images).max();
+    let (all, under) = (all.unwrap_or(0), under.unwrap_or(0));
+    format!("σ = 0 is over {all} test faces, noise over the first {under} of them.")
 }
 
 pub(super) fn when_pruned(rows: &[ConditionRow], source: &Source) -> Table {
@@ -193,36 +198,6 @@ pub(super) fn when_pruned(rows: &[ConditionRow], source: &Source) -> Table {
     );
     table.notes.push(spread_words(rows.iter().map(|row| row.seeds)));
     table.measured_on(source)
-}
-
-/// The scores of the forecasts of what pruning changes, run by run.
-pub(super) fn forecasts(runs: &[(SystemName, Run)], source: &Source) -> Result<Table> {
-    let header = ["system", "seed", "forecast", "score", "value", "interval"];
-    let caption = "Scores of forecasts of what pruning the last stage changes.";
-    let mut table = Table::new("predictability", caption, &header);
-    for (system, run) in runs.iter().filter(|(system, _)| *system != SystemName::Facetracer) {
-        for scored in run.read::<ScoredForecasts>()?.0 {
-            let interval = scored.value.interval;
-            table.rows.push(vec![
-                system.title().into(),
-                run.manifest.seed.to_string(),
-                scored.subject.title(),
-                scored.score.title().into(),
-                number(interval.estimate, 3),
-                match interval.low.is_finite() {
-                    true => format!("{} to {}", number(interval.low, 3), number(interval.high, 3)),
-                    false => "–".into(),
-                },
-            ]);
-        }
-    }
-    table.notes.push(
-        "Pruned are 1/16, 1/8, 1/4 and 1/2 of the channels. Skill is 1 for a perfect forecast and \
-         0 for one that is no better than to say that nothing changes. Of PANDA-l and LNets+ANet \
-         it is decisions of support vector machines that change, which have a scale of their own."
-            .into(),
-    );
-    Ok(table.measured_on(source))
 }
 
 pub(super) fn by_attribute(rows: &[SystemAttribute], source: &Source) -> Table {

@@ -167,7 +167,7 @@ fn batch(device: &Device) -> usize {
 
 fn measure_run(studied: &StudiedRun, data: &CelebA, device: &Device) -> Result<()> {
     let StudiedRun { run, folder, made_from, .. } = studied;
-    let (network, card) = load_model(&run.path(MODEL), device)?;
+    let (network, card) = load_model(&run.own_model()?, device)?;
     let network = network.frozen();
     let settings = made_from.settings();
     let images =
