@@ -97,9 +97,9 @@ impl NetworkArgs {
         let notes = Notes::read(model);
         if let Some(Notes { mean, deviation, attributes, .. }) = &notes {
             tracing::info!(
-                "the network's file says that its {} outputs are a yes or a no each, and that \
-                 pixels are normalised by mean {mean:?} and standard deviation {deviation:?}: so it is \
-                 done, where options say nothing else",
+                "as the network's file says, each of its {} outputs is a yes or a no, and pixels \
+                 are normalised by mean {mean:?} and standard deviation {deviation:?}; options \
+                 can say something else",
                 attributes.len()
             );
         }

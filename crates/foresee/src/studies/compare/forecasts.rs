@@ -45,7 +45,9 @@ pub(super) fn over_seeds(
             all.collect::<Option<Vec<_>>>()?.into_iter().unzip();
         let less = |&(own_at, at): &(usize, usize)| Some(values[own_at] - others[at].get(key)?.0);
         let differences: Vec<f64> = pairs.iter().filter_map(less).collect();
-        let (value, difference) = (mean_over_seeds(&values), over(&differences));
+        // No score is above 1.
+        let value = mean_over_seeds(&values).clamp_ends(f64::NEG_INFINITY, 1.);
+        let difference = over(&differences);
         Some(SystemForecast {
             system: system.into(),
             forecast: key.0.clone(),
