@@ -26,7 +26,8 @@ impl fmt::Display for OtherRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}; name another folder with --out (`reproduce --force` starts in a new one beside it)",
+            "{}; name another folder with --out (`reproduce --force` starts in a new one beside \
+             it)",
             self.0
         )
     }
