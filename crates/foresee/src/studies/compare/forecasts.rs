@@ -75,10 +75,11 @@ fn over(values: &[f64]) -> Interval {
 pub(super) fn tables(rows: &[SystemForecast], source: &Source) -> Vec<Table> {
     let note = "Pruned are 1/16, 1/8, 1/4 and 1/2 of the last stage's channels. Each cell has the \
                 mean over seeds, its interval of 95 % (Student's t over the seeds; none with one), \
-                and behind the semicolon the control: the same score where the forecast's operations \
-                and outputs are exchanged, so that it knows nothing. A score says something only if \
-                it is clearly above its control. Of PANDA-l and LNets+ANet it is decisions of \
-                support vector machines that change, which have a scale of their own.";
+                and behind the semicolon the control: the same score where the operations and \
+                outputs of the forecast are exchanged, so that it knows nothing. A score says \
+                something only if it is clearly above its control. Of PANDA-l and LNets+ANet it \
+                is decisions of support vector machines that change, which have a scale of their \
+                own.";
     let skill = "Skill is 1 for a perfect forecast and 0 for one that is no better than the mean \
                  change of the other operations.";
     let order = "Rank agreement is 1 if the forecast orders the outputs by their change as they \

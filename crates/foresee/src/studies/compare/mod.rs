@@ -158,8 +158,8 @@ pub(crate) fn done(request: &Request) -> Result<Vec<(SystemName, Run)>> {
     let hash = |(_, run): &(SystemName, Run)| run.manifest.data.sha256.clone();
     if let Some(other) = done.iter().find(|run| hash(run) != hash(&done[0])) {
         return Err(input(format!(
-            "{} and {} are of different faces, and cannot be compared; remove the one that was made \
-             by mistake, or name another --out",
+            "{} and {} are of different faces, and cannot be compared; remove the one that was \
+             made by mistake, or name another --out",
             done[0].1.folder().display(),
             other.1.folder().display()
         )));
