@@ -32,14 +32,14 @@ pub(crate) fn write(
     let source = source(runs);
     let mut sections = vec![
         Section::Text(
-            "All networks saw the same training faces through the same loader, and were trained by \
-             the same optimizer (AdamW) with a one-cycle schedule; the table of settings says \
-             where their settings differ. FaceTracer is no network: it learned from at most 4,000 of \
-             these faces, which its seed drew, as they are. FaceTracer, PANDA-l and LNets+ANet \
+            "All networks saw the same training faces through the same loader, and were trained \
+             by the same optimizer (AdamW) with a one-cycle schedule; the table of settings says \
+             where their settings differ. FaceTracer is no network: it learned from at most 4,000 \
+             of these faces, which its seed drew, as they are. FaceTracer, PANDA-l and LNets+ANet \
              answer by support vector machines, and MOON by a regression on -1 and 1: what is \
-             above 0 says yes, but is no log-odds, as the logits of the others are. Rows marked as cited \
-             are from the paper, which quotes them from others: they used other images and \
-             protocols, and networks of full width."
+             above 0 says yes, but is no log-odds, as the logits of the others are. Rows marked \
+             as cited are from the paper, which quotes them from others: they used other images \
+             and protocols, and networks of full width."
                 .into(),
         ),
         Section::Table(systems(&results.systems, &source)?),
