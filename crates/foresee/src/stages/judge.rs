@@ -25,6 +25,8 @@ const FORMAT: u32 = 3;
 
 /// Images of one batch.
 const BATCH: usize = 32;
+/// Images of one batch of the paper's network as a graph, which holds all their masks at once.
+const BATCH_OF_MASKS: usize = 4;
 /// Training images on which channels are measured.
 const MEASURED: usize = 200;
 /// Test images on which forecasts are compared with what comes.
@@ -129,8 +131,25 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn batches(&self, faces: &[usize]) -> impl Iterator<Item = Result<(Batch, Tensor)>> + '_ {
+        self.batches_of(faces, BATCH)
+    }
+
+    /// Batches for the network as a graph.
+    fn graph_batches(&self, faces: &[usize]) -> impl Iterator<Item = Result<(Batch, Tensor)>> + '_ {
+        let size = match self.run.manifest.config.system.name {
+            SystemName::Paper => BATCH_OF_MASKS,
+            _ => BATCH,
+        };
+        self.batches_of(faces, size)
+    }
+
+    fn batches_of(
+        &self,
+        faces: &[usize],
+        size: usize,
+    ) -> impl Iterator<Item = Result<(Batch, Tensor)>> + '_ {
         let preprocessing = images_of(&self.run.manifest.config);
-        self.data.batches_in_order(faces, &preprocessing, BATCH).map(|batch| {
+        self.data.batches_in_order(faces, &preprocessing, size).map(|batch| {
             let batch = batch?;
             let images = batch.images.to_device(&self.session.device)?;
             Ok((batch, images))
@@ -213,7 +232,7 @@ impl Judge<'_> {
     ) -> Result<(Vec<JudgedImage>, ScoredForecasts)> {
         let mut statistics = GroupStatistics::new(graph, [group]);
         let train = faces::first(self.data.split(Split::Train)?, MEASURED);
-        for batch in self.batches(&train) {
+        for batch in self.graph_batches(&train) {
             statistics.add(&[batch?.1])?;
         }
         let rule = GroupRule::Of(PruneRule::FilterNorm);
@@ -221,7 +240,7 @@ impl Judge<'_> {
         let takeovers = [Takeover::Nothing, Takeover::LeastSquares];
         let half = [group.units / 2];
         let some = self.some(test);
-        let labelled = self.batches(some).map(|batch| -> Result<(Tensor, Tensor)> {
+        let labelled = self.graph_batches(some).map(|batch| -> Result<(Tensor, Tensor)> {
             let (batch, images) = batch?;
             Ok((images, batch.labels.to_device(&self.session.device)?))
         });
@@ -247,7 +266,7 @@ impl Judge<'_> {
     ) -> Result<ScoredForecasts> {
         let observed = &test[..FORECAST.min(test.len())];
         let batches: Vec<Tensor> =
-            self.batches(observed).map(|batch| Ok(batch?.1)).collect::<Result<_>>()?;
+            self.graph_batches(observed).map(|batch| Ok(batch?.1)).collect::<Result<_>>()?;
         let norms = group.filter_norms(graph)?;
         let layers = [Layer { group, order, norms: &norms }];
         let progress = LateProgress::default();
