@@ -90,7 +90,7 @@ fn systems_are_trained_judged_and_tabled_once() -> AnyResult {
     let refused = compare(&out, &["--set", "train.flip=false", "--overwrite"]).unwrap_err();
     assert!(refused.to_string().contains("runs failed"), "{refused}");
     let analysed = compare(&out, &["--set", "train.flip=false", "--analyse"]).unwrap_err();
-    assert!(analysed.to_string().contains("is done yet"), "{analysed}");
+    assert!(analysed.to_string().contains("no run is done yet"), "{analysed}");
     for (set, reason) in [
         ("resnet34:train.epochs=2", "is not among --systems"),
         ("moon:data.image_size=16", "on the same images"),

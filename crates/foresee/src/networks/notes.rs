@@ -49,3 +49,27 @@ impl Notes {
         Ok(serde_json::to_string(self)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use foresee_graph::{Builder, Op, Unary};
+
+    use super::*;
+
+    #[test]
+    fn a_file_gives_the_notes_that_it_was_written_with() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut builder = Builder::new();
+        let x = builder.input("x", vec![None, Some(2)]).expect("an input");
+        let y = builder.node("y", Op::Unary(Unary::Relu), &[x]).expect("a node");
+        let graph = builder.finish(vec![y]).expect("a graph");
+        let config = Config::resolve("quick", None, &[]).expect("a profile");
+        let notes = Notes::of_training(&config);
+        let (with, without) = (folder.path().join("with.onnx"), folder.path().join("none.onnx"));
+        graph.save_onnx(&with, &[(KEY, &notes.text().expect("text"))]).expect("a file");
+        graph.save_onnx(&without, &[(KEY, "no notes")]).expect("a file");
+        assert_eq!(Notes::read(&with), Some(notes));
+        assert_eq!(Notes::read(&without), None);
+        assert_eq!(Notes::read(&folder.path().join("nothing.onnx")), None);
+    }
+}
