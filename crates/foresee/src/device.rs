@@ -5,6 +5,7 @@ pub mod measured;
 pub mod pool;
 
 use candle_core::Device;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, input};
 use crate::program::build_with;
@@ -19,10 +20,10 @@ fn unusable(name: &str, e: &candle_core::Error) -> anyhow::Error {
     ))
 }
 
-/// The first GPU, with one stream for all threads. candle's own default is a stream in every
-/// thread, and nothing then orders what threads do with a tensor.
+/// A GPU, with one stream for all threads. candle's own default is a stream in every thread, and
+/// nothing then orders what threads do with a tensor.
 fn cuda() -> candle_core::Result<Device> {
-    let device = Device::new_cuda_with_stream(0)?;
+    let device = Device::new_cuda_with_stream(gpu_of_this_rank())?;
     #[cfg(feature = "cuda")]
     {
         let cuda = device.as_cuda_device()?;
@@ -32,6 +33,20 @@ fn cuda() -> candle_core::Result<Device> {
         pool::keep(cuda);
     }
     Ok(device)
+}
+
+/// The first GPU; of several ranks on a machine each has one of its own, as far as there are any.
+fn gpu_of_this_rank() -> usize {
+    let number = crate::ranks::number_on_host();
+    #[cfg(feature = "cuda")]
+    if let Ok(gpus @ 1..) = candle_core::cuda_backend::cudarc::driver::CudaContext::device_count() {
+        let gpus = gpus as usize;
+        if number >= gpus {
+            tracing::warn!("more ranks than GPUs ({gpus}) on this machine: some share one");
+        }
+        return number % gpus;
+    }
+    number
 }
 
 /// The device of a name: cpu, cuda or metal.
@@ -52,6 +67,52 @@ pub fn device(name: &str) -> Result<Device> {
             build_with(name)
         ))),
         other => Err(input(format!("--device {other}: the devices are cpu, cuda, metal"))),
+    }
+}
+
+/// What sort of device it is, by the name that [`device`] knows it by.
+pub(crate) fn id(device: &Device) -> &'static str {
+    match device {
+        Device::Cpu => "cpu",
+        Device::Cuda(_) => "cuda",
+        Device::Metal(_) => "metal",
+    }
+}
+
+/// A device as rank 0 tells it to the others, each of which has one of the same kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DeviceKind {
+    id: String,
+    /// The name of a GPU.
+    name: Option<String>,
+}
+
+impl DeviceKind {
+    pub fn of(device: &Device) -> Self {
+        Self { id: id(device).into(), name: measured::name(device) }
+    }
+
+    /// This process's device of the kind.
+    ///
+    /// # Errors
+    /// If there is none, or a GPU of another name, whose bits would differ.
+    pub fn open(&self) -> Result<Device> {
+        let device = device(&self.id)?;
+        self.check(&Self::of(&device))?;
+        Ok(device)
+    }
+
+    fn check(&self, own: &Self) -> Result<()> {
+        let name = |kind: &Self| kind.name.clone().unwrap_or_else(|| "another device".into());
+        match own == self {
+            true => Ok(()),
+            false => Err(input(format!(
+                "it has {}, rank 0 has {}: the bits of their sums would differ. Start ranks on \
+                 GPUs of one kind",
+                name(own),
+                name(self)
+            ))),
+        }
     }
 }
 
@@ -99,6 +160,16 @@ mod tests {
             message.contains("Apple's machines only") && message.contains("use --device cpu"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn a_rank_has_the_kind_of_device_that_rank_0_has() {
+        let kind = DeviceKind::of(&Device::Cpu);
+        assert!(kind.open().is_ok_and(|device| device.is_cpu()));
+        let of = |name: &str| DeviceKind { id: "cuda".into(), name: Some(name.into()) };
+        assert!(of("H100").check(&of("H100")).is_ok());
+        let message = of("H100").check(&of("A100")).expect_err("another GPU").to_string();
+        assert!(message.starts_with("it has A100, rank 0 has H100"), "{message}");
     }
 
     #[test]

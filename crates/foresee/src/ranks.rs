@@ -28,13 +28,15 @@ thread_local! {
 /// All processes of a command.
 pub(crate) struct World {
     ranks: Box<dyn Communicator>,
+    /// The number of this process among those on its machine.
+    number_on_host: usize,
     /// How long this process has been in calls of the others.
     waited: Cell<Duration>,
 }
 
 impl World {
     fn new(ranks: impl Communicator + 'static) -> Self {
-        Self { ranks: Box::new(ranks), waited: Cell::default() }
+        Self { ranks: Box::new(ranks), number_on_host: 0, waited: Cell::default() }
     }
 
     /// How long this process has waited for the others, and for the network, in all.
@@ -73,13 +75,10 @@ pub(crate) fn world() -> Rc<World> {
     WORLD.with(|world| world.borrow().clone())
 }
 
-/// The processes that share work on a device: all, or this one alone where that is no CPU, because
-/// what the others have would not have the same bits.
+/// The processes that share work on a device: all, or this one alone on Metal, where each machine
+/// has one GPU.
 pub(crate) fn of(device: &Device) -> Rc<World> {
-    match device.is_cpu() {
-        true => world(),
-        false => alone(),
-    }
+    if device.is_metal() { alone() } else { world() }
 }
 
 /// This process, for work that it does not share.
@@ -90,6 +89,11 @@ pub(crate) fn alone() -> Rc<World> {
 /// The number of this process, from 0.
 pub(crate) fn number() -> usize {
     world().rank()
+}
+
+/// The number of this process among those on its machine, from 0.
+pub(crate) fn number_on_host() -> usize {
+    world().number_on_host
 }
 
 /// How many processes there are.
@@ -133,10 +137,12 @@ pub(crate) fn connect() -> Result<Option<Connected>> {
 
 #[cfg(feature = "mpi")]
 fn start_mpi(_processes: Option<usize>) -> Result<Option<Connected>> {
-    let started = foresee_ranks::World::start()?;
-    WORLD.with(|world| world.replace(Rc::new(World::new(started))));
+    let mut started = World::new(foresee_ranks::World::start()?);
+    let machines = machine::gather(&started);
+    started.number_on_host = machines.as_ref().map_or(0, |all| all.number_on_host(started.rank()));
+    WORLD.with(|world| world.replace(Rc::new(started)));
     let connected = Connected(());
-    machine::check_all(&*world())?;
+    machines?.check()?;
     Ok(Some(connected))
 }
 

@@ -19,10 +19,10 @@ pub(crate) fn kernel_takes(tensors: &[&Tensor]) -> bool {
     cpu_kernel_takes(tensors)
 }
 
-/// Refuses tensors that are not `f32` on the CPU.
-pub(crate) fn cpu_floats(operation: &'static str, tensors: &[&Tensor]) -> Result<()> {
-    match cpu_kernel_takes(tensors) {
+/// Refuses tensors that the kernels take nowhere.
+pub(crate) fn kernel_floats(operation: &'static str, tensors: &[&Tensor]) -> Result<()> {
+    match kernel_takes(tensors) {
         true => Ok(()),
-        false => Err(Error::CpuOnly { operation }),
+        false => Err(Error::NoKernel { operation }),
     }
 }

@@ -65,9 +65,11 @@ pub enum Error {
         /// The type given.
         got: &'static str,
     },
-    /// The operation is there for `f32` on the CPU only.
-    #[error("{operation}: tensors must be f32 on the CPU")]
-    CpuOnly {
+    /// The operation is there for `f32` on the CPU, or on a CUDA device with the feature `cuda`.
+    #[error(
+        "{operation}: tensors must be f32 on the CPU, or on a CUDA device with the feature cuda"
+    )]
+    NoKernel {
         /// The operation called.
         operation: &'static str,
     },

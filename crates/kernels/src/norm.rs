@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp3, Device, Layout, Shape, Tensor};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::dispatch::{cpu_floats, kernel_takes};
+use crate::dispatch::{kernel_floats, kernel_takes};
 use crate::error::{Result, floats, shape};
 use crate::isa::Instructions;
 use crate::layout::{to_channels_first, to_channels_last};
@@ -123,12 +123,20 @@ pub struct NormSums {
 
 impl NormOfBatch<'_> {
     /// The sums of a part x [B, H, W, C], where g is the gradient of the result. Tensors are `f32`
-    /// on the CPU.
+    /// on the CPU, or on a CUDA device with the feature `cuda`.
     ///
     /// # Errors
     /// If the shapes do not fit each other, or tensors are others.
     pub fn sums(&self, x: &Tensor, g: &Tensor) -> Result<NormSums> {
-        let op = self.operation(x, g)?;
+        self.check(x, g)?;
+        #[cfg(feature = "cuda")]
+        if crate::cuda::ops::takes(&[x]) {
+            let inputs = &self.inputs(x, g);
+            let sums = crate::cuda::ops::norm::sums_of_part(inputs, self.epsilon, self.slope)?;
+            let [gamma, beta] = sums;
+            return Ok(NormSums { gamma, beta });
+        }
+        let op = NormLeakyRelu::new(self.moments, self.epsilon, self.slope, true)?;
         let [x, g] = [x.contiguous()?, g.contiguous()?];
         Ok(with_slices([&x, &g, self.gamma, self.beta], |[x, g, gamma, beta]| {
             let (gamma, beta) = op.sums(x, g, &op.lines(gamma, beta));
@@ -142,7 +150,15 @@ impl NormOfBatch<'_> {
     /// # Errors
     /// As [`sums`](Self::sums).
     pub fn input_gradient(&self, x: &Tensor, g: &Tensor, sums: &NormSums) -> Result<Tensor> {
-        let op = self.operation(x, g)?;
+        self.check(x, g)?;
+        #[cfg(feature = "cuda")]
+        if crate::cuda::ops::takes(&[x]) {
+            let (inputs, Self { epsilon, slope, .. }) = (&self.inputs(x, g), *self);
+            let (sums, count) = ([&sums.gamma[..], &sums.beta], self.moments.count);
+            let of_part = crate::cuda::ops::norm::gradient_of_part;
+            return Ok(of_part(inputs, epsilon, slope, sums, count)?);
+        }
+        let op = NormLeakyRelu::new(self.moments, self.epsilon, self.slope, true)?;
         let [x, g] = [x.contiguous()?, g.contiguous()?];
         let values = with_slices([&x, &g, self.gamma, self.beta], |[x, g, gamma, beta]| {
             op.input_gradient(x, g, &op.lines(gamma, beta), sums, self.moments.count)
@@ -150,14 +166,20 @@ impl NormOfBatch<'_> {
         Ok(Tensor::from_vec(values, x.shape(), &Device::Cpu)?)
     }
 
-    fn operation(&self, x: &Tensor, g: &Tensor) -> Result<NormLeakyRelu> {
-        let Self { moments, gamma, beta, epsilon, slope } = *self;
-        cpu_floats("norm_leaky_relu", &[x, g, gamma, beta, &moments.mean, &moments.variance])?;
+    /// In the order of the launches.
+    #[cfg(feature = "cuda")]
+    fn inputs<'t>(&'t self, x: &'t Tensor, g: &'t Tensor) -> [&'t Tensor; 6] {
+        [x, &self.moments.mean, &self.moments.variance, self.gamma, self.beta, g]
+    }
+
+    fn check(&self, x: &Tensor, g: &Tensor) -> Result<()> {
+        let Self { moments, gamma, beta, .. } = *self;
+        kernel_floats("norm_leaky_relu", &[x, g, gamma, beta, &moments.mean, &moments.variance])?;
         check(&to_channels_first(&x.detach())?, moments, gamma, beta)?;
-        if g.dims() != x.dims() {
-            return Err(shape("norm_leaky_relu", "g", format!("{:?}", x.dims()), g));
+        match g.dims() == x.dims() {
+            true => Ok(()),
+            false => Err(shape("norm_leaky_relu", "g", format!("{:?}", x.dims()), g)),
         }
-        NormLeakyRelu::new(moments, epsilon, slope, true)
     }
 }
 

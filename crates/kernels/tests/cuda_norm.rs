@@ -9,8 +9,11 @@ mod values;
 
 use candle_core::Tensor;
 use emulator::Emulator;
-use foresee_kernels::cuda::norm::{backward, forward, input_gradient, moments};
-use foresee_kernels::{BATCH_NORM_EPSILON, LEAKY_RELU_SLOPE, channels_last};
+use foresee_kernels::channels_last::{self, NormOfBatch, NormSums};
+use foresee_kernels::cuda::norm::{
+    backward, forward, gradient_sums, input_gradient, input_gradient_of_part, lines, moments,
+};
+use foresee_kernels::{BATCH_NORM_EPSILON, LEAKY_RELU_SLOPE};
 use values::{AnyResult, assert_close, flat, values};
 
 const KERNELS: [&str; 6] = [
@@ -33,6 +36,7 @@ const SHAPES: [[usize; 4]; 5] =
 fn the_kernels_are_right() -> AnyResult {
     let Some(emulator) = Emulator::new("norm.cu", &KERNELS) else { return Ok(()) };
     norm_is_the_cpus_forward_and_backward(&emulator)?;
+    parts_of_a_batch_have_the_gradient_of_the_whole(&emulator)?;
     orders_of_blocks_and_threads_change_no_bit(&emulator)?;
     constant_channels_have_no_variance_and_nan_is_not_hidden(&emulator);
     Ok(())
@@ -107,6 +111,53 @@ fn norm_is_the_cpus_forward_and_backward(emulator: &Emulator) -> AnyResult {
         }
     }
     Ok(())
+}
+
+/// Two images of which each is a part: their sums and gradients, as the CPU makes them.
+fn parts_of_a_batch_have_the_gradient_of_the_whole(emulator: &Emulator) -> AnyResult {
+    for (seed, c) in [1, 7, 40].into_iter().enumerate() {
+        let (h, w) = (19, 23);
+        let n = h * w;
+        let x = values(&[2, h, w, c], 2., 7).affine(1., 5.)?;
+        let (gamma, beta, g) =
+            (values(&[c], 1., 2), values(&[c], 1., 3), values(&[2, h, w, c], 1., 4));
+        let moments = channels_last::channel_moments(&x)?;
+        let epsilon = BATCH_NORM_EPSILON;
+        let (gamma, beta) = (gamma.as_tensor(), beta.as_tensor());
+        let norm = NormOfBatch { moments: &moments, gamma, beta, epsilon, slope: SLOPE };
+        let [mean, variance] = [flat(&moments.mean)?, flat(&moments.variance)?];
+        let (gamma, beta) = (flat(gamma)?, flat(beta)?);
+        let (mut all, mut parts) = (NormSums { gamma: vec![0.; c], beta: vec![0.; c] }, vec![]);
+        for image in 0..2 {
+            let [x, g] = [x.narrow(0, image, 1)?, g.narrow(0, image, 1)?];
+            let [xs, gs] = [flat(&x)?, flat(&g)?];
+            let inputs = [&xs, &mean, &variance, &gamma, &beta, &gs].map(Vec::as_slice);
+            let plan = gradient_sums(n, c, EPSILON, SLOPE);
+            let made = plans::run(emulator, &plan, &inputs, seed as u64);
+            let expected = norm.sums(&x, &g)?;
+            let (of_gamma, of_beta) = (single(&expected.gamma), single(&expected.beta));
+            assert_close(&format!("{c} channels: Σ g'·x̂"), &made[0], &of_gamma, 1e-5);
+            assert_close(&format!("{c} channels: Σ g'"), &made[1], &of_beta, 1e-5);
+            for (all, part) in [(&mut all.gamma, expected.gamma), (&mut all.beta, expected.beta)] {
+                all.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
+            }
+            parts.push((x, g));
+        }
+        let lines = lines(&variance, &gamma, epsilon, [&all.gamma, &all.beta], 2 * n);
+        for (x, g) in parts {
+            let [xs, gs] = [flat(&x)?, flat(&g)?];
+            let inputs = [&xs, &mean, &variance, &gamma, &beta, &gs, &lines].map(Vec::as_slice);
+            let plan = input_gradient_of_part(n, c, EPSILON, SLOPE);
+            let made = plans::run(emulator, &plan, &inputs, seed as u64);
+            let expected = flat(&norm.input_gradient(&x, &g, &all)?)?;
+            assert_close(&format!("{c} channels: dx of a part"), &made[0], &expected, 1e-5);
+        }
+    }
+    Ok(())
+}
+
+fn single(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&value| value as f32).collect()
 }
 
 fn orders_of_blocks_and_threads_change_no_bit(emulator: &Emulator) -> AnyResult {

@@ -1,3 +1,4 @@
+use candle_core::Device;
 use foresee_kernels::Precision;
 use serde::{Deserialize, Serialize};
 
@@ -169,11 +170,14 @@ pub struct TrainConfig {
     pub variation: f64,
     /// Images of a micro-batch: a step cuts its batch into such, and adds up what each comes to in
     /// one fixed order, which ranks can share ([`SharedBatch`](crate::SharedBatch)). 0 to 65,536;
-    /// at 0 the batch is one piece. It always is on GPUs, and for networks that
+    /// at 0 the batch is one piece. It always is for networks that
     /// [cannot be shared](crate::Trainable::can_be_shared). Default 0; left out of files if it is
     /// 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub micro_batch: usize,
+    /// The same on CUDA devices, which are slow at small pieces. On other GPUs a batch is one piece.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gpu_micro_batch: usize,
 }
 
 fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
@@ -199,6 +203,7 @@ impl Default for TrainConfig {
             decorrelate: 0.,
             variation: 0.,
             micro_batch: 0,
+            gpu_micro_batch: 0,
         }
     }
 }
@@ -206,6 +211,15 @@ impl Default for TrainConfig {
 impl TrainConfig {
     /// Steps from one look at sleeping masks to the next ([`sleep`](Self::sleep)).
     pub const LOOK_EVERY: usize = 32;
+
+    /// Images of a micro-batch where batches are on this device; 0: the batch is one piece.
+    pub fn micro_batch_on(&self, device: &Device) -> usize {
+        match device {
+            Device::Cpu => self.micro_batch,
+            Device::Cuda(_) => self.gpu_micro_batch,
+            Device::Metal(_) => 0,
+        }
+    }
 
     /// Whether masks of such a network may sleep in training.
     pub fn may_sleep(&self, network: &NetworkConfig) -> bool {
@@ -227,7 +241,8 @@ impl TrainConfig {
     }
 
     /// The settings that files leave out if they are 0, by their names: they came after the first
-    /// files. So is [`micro_batch`](Self::micro_batch), a whole number.
+    /// files. So are [`micro_batch`](Self::micro_batch) and
+    /// [`gpu_micro_batch`](Self::gpu_micro_batch), whole numbers.
     pub fn left_out_if_zero(&self) -> impl Iterator<Item = (&'static str, f64)> {
         [("average", self.average), ("sleep", self.sleep)].into_iter().chain(self.options())
     }
@@ -285,7 +300,12 @@ impl TrainConfig {
         range("train.curve", self.curve, 0. ..=10., "a number from 0 to 10")?;
         range("train.decorrelate", self.decorrelate, 0. ..=1e6, "a number from 0 to 1e6")?;
         range("train.variation", self.variation, 0. ..=1e6, "a number from 0 to 1e6")?;
-        range("train.micro_batch", self.micro_batch, 0..=65_536, "a number from 0 to 65536")?;
+        for (key, images) in [
+            ("train.micro_batch", self.micro_batch),
+            ("train.gpu_micro_batch", self.gpu_micro_batch),
+        ] {
+            range(key, images, 0..=65_536, "a number from 0 to 65536")?;
+        }
         if self.sparsity == Sparsity::Group && self.budget > 0. {
             let expected = "0 with train.sparsity=group, which has no budget";
             let value = self.budget.to_string();

@@ -113,7 +113,7 @@ pub fn small() -> Vec<Check> {
             heads([2, 3, 5, 7, 9], 1, precision, View),
             heads([1, 3, 5, 3, 16], 1, precision, View),
         ]);
-        checks.push(steps(precision));
+        checks.extend([0, 3].map(|micro_batch| steps(precision, micro_batch)));
     }
     checks.extend([masks(), selected(), adamw(), average()]);
     checks
@@ -349,11 +349,12 @@ fn average() -> Check {
 
 /// The loss in training: a network and the device's share of it. It has no form in f64, so that f32
 /// on the CPU is the reference too.
-fn steps(precision: Precision) -> Check {
+fn steps(precision: Precision, micro_batch: usize) -> Check {
     let compute = move |t: &[Tensor]| {
         let images = t[0].to_dtype(candle_core::DType::F32)?;
         let config = NetworkConfig { attributes: 5, channels: 24, precision, ..Default::default() };
-        let train = TrainConfig { epochs: 1, ..Default::default() };
+        let mut train = TrainConfig { epochs: 1, micro_batch, ..Default::default() };
+        train.gpu_micro_batch = micro_batch;
         let mut trainer = Trainer::new(Network::new(config, 0, images.device())?, train, 100)?;
         let labels = images
             .narrow(1, 0, 1)?
@@ -366,7 +367,7 @@ fn steps(precision: Precision) -> Check {
             .collect::<anyhow::Result<Vec<f32>>>()?;
         Ok(vec![("losses", Tensor::new(losses, t[0].device())?.to_dtype(t[0].dtype())?)])
     };
-    let name = format!("three training steps of the network, {}", text(precision));
+    let name = format!("three training steps, {}, micro_batch {micro_batch}", text(precision));
     Check {
         tolerance: if precision == Precision::F32 { 1e-4 } else { 1e-2 },
         ..check(name, precision, vec![("images", vec![4, 3, 12, 11], 1.)], Box::new(compute))

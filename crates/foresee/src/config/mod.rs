@@ -103,6 +103,7 @@ impl Config {
                 train.entry(key).or_insert(Value::from(value));
             }
             train.entry("micro_batch").or_insert(Value::from(0));
+            train.entry("gpu_micro_batch").or_insert(Value::from(0));
         }
         if let Some(system) = config.get_mut("system").and_then(Value::as_object_mut) {
             system.entry("identities").or_insert(Value::from(0));

@@ -31,17 +31,30 @@ impl Machine {
     }
 }
 
-/// Makes sure that all ranks have the same instructions and version. Each learns of all.
-///
-/// # Errors
-/// The first rank that differs from rank 0, with its host.
-pub(super) fn check_all(ranks: &dyn Communicator) -> Result<()> {
+/// The machine of each rank, as far as it said so as this version does.
+pub(super) struct Machines(Vec<Option<Machine>>);
+
+/// Each rank learns of all.
+pub(super) fn gather(ranks: &dyn Communicator) -> Result<Machines> {
     let own = serde_json::to_vec(&Machine::of_this_rank())?;
     let sent = gather_any(ranks, &own)?;
-    // A version that sends something else is another version.
-    let all: Vec<Option<Machine>> =
-        sent.iter().map(|bytes| serde_json::from_slice(bytes).ok()).collect();
-    differing(&all).map_or(Ok(()), Err)
+    Ok(Machines(sent.iter().map(|bytes| serde_json::from_slice(bytes).ok()).collect()))
+}
+
+impl Machines {
+    /// Makes sure that all ranks have the same instructions and version.
+    ///
+    /// # Errors
+    /// The first rank that differs from rank 0, with its host.
+    pub fn check(&self) -> Result<()> {
+        differing(&self.0).map_or(Ok(()), Err)
+    }
+
+    /// How many ranks before this one are on its host.
+    pub fn number_on_host(&self, rank: usize) -> usize {
+        let host = |rank: usize| Some(&self.0.get(rank)?.as_ref()?.host);
+        (0..rank).filter(|&other| host(other).is_some() && host(other) == host(rank)).count()
+    }
 }
 
 fn differing(all: &[Option<Machine>]) -> Option<anyhow::Error> {
@@ -70,6 +83,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn ranks_are_numbered_on_each_host() {
+        let of = |host: &str| Some(Machine { host: host.into(), ..Machine::of_this_rank() });
+        let all = Machines(vec![of("a"), of("b"), of("a"), None, of("a"), None, of("b")]);
+        let numbers: Vec<usize> = (0..7).map(|rank| all.number_on_host(rank)).collect();
+        assert_eq!(numbers, [0, 0, 1, 0, 2, 0, 1]);
+    }
+
+    #[test]
     fn a_rank_with_other_instructions_or_another_version_is_named() {
         let own = Machine::of_this_rank();
         let elsewhere = Machine { host: "elsewhere".into(), ..own.clone() };
@@ -81,6 +102,6 @@ mod tests {
         let older = Machine { version: "0.0.0".into(), ..own.clone() };
         assert!(told(&[Some(own.clone()), Some(older)]).expect("it differs").contains("0.0.0"));
         assert!(told(&[Some(own), None]).is_some());
-        assert!(check_all(&foresee_ranks::Alone).is_ok());
+        assert!(gather(&foresee_ranks::Alone).is_ok_and(|all| all.check().is_ok()));
     }
 }

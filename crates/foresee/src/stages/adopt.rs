@@ -29,12 +29,8 @@ pub(crate) fn adopt(
     config.model = network.config().clone();
     config.data.image_size = card.image_size;
     config.data.crop = preprocessing(&card).crop;
-    let name = match &device {
-        Device::Cpu => "cpu",
-        Device::Cuda(_) => "cuda",
-        Device::Metal(_) => "metal",
-    };
-    let mut run = Run::begin(Lock::take(out)?, out, config, card.seed, name, record)?;
+    let device_id = crate::device::id(&device);
+    let mut run = Run::begin(Lock::take(out)?, out, config, card.seed, device_id, record)?;
     run.manifest.model_file = Some(ModelFile::new(model, &card));
     let here = run.path(MODEL);
     std::fs::copy(model, &here).with_context(|| format!("copying to {}", here.display()))?;

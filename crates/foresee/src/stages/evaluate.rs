@@ -7,6 +7,7 @@ use foresee_model::{ModelCard, Network, Predictions};
 use super::jobs::{Job, Question};
 use super::shared;
 use super::train::{Asked, Classifier};
+use crate::device::DeviceKind;
 use crate::error::{Result, input};
 use crate::faces;
 use crate::hash::file_sha256;
@@ -42,7 +43,7 @@ impl Evaluation {
             let [model, celeba] = [&question.model, &question.celeba].map(std::path::absolute);
             let sha256 = [file_sha256(&question.model)?, self.record.sha256.clone()];
             let question = Question { model: model?, celeba: celeba?, split: question.split };
-            Ok(Job::Answer { question, sha256 })
+            Ok(Job::Answer { question, sha256, device: DeviceKind::of(&self.device) })
         };
         let asked = self.asked();
         let own = || asked.own_logits(Some("evaluating"), &*self.network.answers(), &ranks);
@@ -55,8 +56,12 @@ impl Evaluation {
 }
 
 /// Another rank's answers, where its files have these hashes.
-pub(super) fn share(question: &Question, sha256: &[String; 2]) -> Result<Vec<f64>> {
-    let evaluation = Evaluation::open(question, Device::Cpu)?;
+pub(super) fn share(
+    question: &Question,
+    sha256: &[String; 2],
+    device: &DeviceKind,
+) -> Result<Vec<f64>> {
+    let evaluation = Evaluation::open(question, device.open()?)?;
     let own = [file_sha256(&question.model)?, evaluation.record.sha256.clone()];
     if own != *sha256 {
         return Err(input(format!(

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::bail;
-use candle_core::Device;
 
 use super::jobs::Job;
 use super::shared::take_part;
 use super::{attribute, evaluate, measure, predict, prune, train, transform};
+use crate::device::DeviceKind;
 use crate::error::Result;
 use crate::interrupt::Patience;
 use crate::ranks;
@@ -22,9 +22,11 @@ pub(crate) fn follow() -> Result<()> {
     loop {
         let done = match ranks::hear()? {
             Job::End => return Ok(()),
-            Job::Train { manifest, folder } => train::follow(*manifest, &folder),
-            Job::Share { stage, folder } => share(stage, &folder),
-            Job::Answer { question, sha256 } => take_part(evaluate::share(&question, &sha256)),
+            Job::Train { manifest, folder, device } => train::follow(*manifest, &folder, &device),
+            Job::Share { stage, folder, device } => share(stage, &folder, &device),
+            Job::Answer { question, sha256, device } => {
+                take_part(evaluate::share(&question, &sha256, &device))
+            }
         };
         if let Err(e) = done {
             tracing::debug!("rank {}: {e:#}", ranks::number());
@@ -37,15 +39,20 @@ pub(crate) fn dismiss() -> Result<()> {
     Job::End.tell()
 }
 
-fn share(stage: Stage, folder: &Path) -> Result<()> {
-    let session = Session::new(Device::Cpu);
-    let run = Run::open(folder);
+fn share(stage: Stage, folder: &Path, device: &DeviceKind) -> Result<()> {
+    let place = device.open().and_then(|device| Ok((Run::open(folder)?, Session::new(device))));
     match stage {
-        Stage::Measure => take_part(run.and_then(|run| measure::share(&run, &session))),
-        Stage::Prune => take_part(run.and_then(|run| prune::share(&run, &session))),
-        Stage::Transform => take_part(run.and_then(|run| transform::share(&run, &session))),
-        Stage::Attribute => attribute::follow(&run, &session),
-        Stage::Predict => take_part(run.and_then(|run| predict::share(&run, &session))),
+        Stage::Measure => {
+            take_part(place.and_then(|(run, session)| measure::share(&run, &session)))
+        }
+        Stage::Prune => take_part(place.and_then(|(run, session)| prune::share(&run, &session))),
+        Stage::Transform => {
+            take_part(place.and_then(|(run, session)| transform::share(&run, &session)))
+        }
+        Stage::Attribute => attribute::follow(&place),
+        Stage::Predict => {
+            take_part(place.and_then(|(run, session)| predict::share(&run, &session)))
+        }
         _ => bail!("stage {stage} is not shared"),
     }
 }

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use candle_core::Device;
 use foresee_celeba::Split;
 use serde::{Deserialize, Serialize};
 
+use crate::device::DeviceKind;
 use crate::error::Result;
 use crate::ranks;
 use crate::run::{Manifest, Run, Stage};
@@ -12,11 +14,11 @@ use crate::run::{Manifest, Run, Stage};
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Job {
     /// Train the run's network with rank 0. The bytes of a checkpoint follow; none if it begins.
-    Train { manifest: Box<Manifest>, folder: PathBuf },
+    Train { manifest: Box<Manifest>, folder: PathBuf, device: DeviceKind },
     /// Do a share of a stage of a run that is trained.
-    Share { stage: Stage, folder: PathBuf },
+    Share { stage: Stage, folder: PathBuf, device: DeviceKind },
     /// Answer a share of the faces with a model file, whose hashes are to be these.
-    Answer { question: Question, sha256: [String; 2] },
+    Answer { question: Question, sha256: [String; 2], device: DeviceKind },
     /// The command is done.
     End,
 }
@@ -31,8 +33,9 @@ pub(crate) struct Question {
 
 impl Job {
     /// To do a share of a stage.
-    pub fn share(stage: Stage, run: &Run) -> Result<Self> {
-        Ok(Self::Share { stage, folder: std::path::absolute(run.folder())? })
+    pub fn share(stage: Stage, run: &Run, device: &Device) -> Result<Self> {
+        let folder = std::path::absolute(run.folder())?;
+        Ok(Self::Share { stage, folder, device: DeviceKind::of(device) })
     }
 
     /// Tells it all other ranks, if there are any.

@@ -51,7 +51,7 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let readout = trained.network.heads().readout_weights()?;
         let collection = Collection::new(run, session, &readout)?;
         let ranks = ranks::of(&session.device);
-        let job = || Job::share(Stage::Measure, run);
+        let job = || Job::share(Stage::Measure, run, &session.device);
         let parts = shared::job(&ranks, job, || collection.collect(&ranks))?;
         let summary = collection.merged(&ranks, &parts)?.finish(config.measure.correlation)?;
         let of_channels = channel_statistics(&summary, &readout);

@@ -80,7 +80,7 @@ fn write_scores(outputs: &mut Outputs, session: &Session) -> Result<()> {
     let run = outputs.run();
     let materials = Materials::new(run, session)?;
     let ranks = ranks::of(&session.device);
-    let job = || Job::share(Stage::Predict, run);
+    let job = || Job::share(Stage::Predict, run, &session.device);
     let mut observed = None;
     let parts = shared::job(&ranks, job, || {
         let own = observed.insert(materials.observe()?);

@@ -47,7 +47,7 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let test = faces::first(data.split(Split::Test)?, config.prune.images);
         let ranks = ranks::of(&session.device);
         let count = || Ok(vec![measure(trained, data, &test, &curves, session)?]);
-        let parts = shared::job(&ranks, || Job::share(Stage::Prune, run), count)?;
+        let parts = shared::job(&ranks, || Job::share(Stage::Prune, run, &session.device), count)?;
         let tallies = shared::tables(parts, &[&test], BATCH, &ranks)?.swap_remove(0);
         let in_train = data.frequencies(&data.split(Split::Train)?);
         let majority = majority_accuracy(&in_train, &data.frequencies(&test));

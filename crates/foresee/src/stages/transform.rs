@@ -40,7 +40,7 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let data = session.data(run)?;
         let sweep = Sweep::new(run, session)?;
         let ranks = ranks::of(&session.device);
-        let job = || Job::share(Stage::Transform, run);
+        let job = || Job::share(Stage::Transform, run, &session.device);
         let parts = shared::job(&ranks, job, || sweep.measure())?;
         let splits = sweep.splits()?;
         let faces: Vec<&[usize]> = splits.iter().map(|(_, faces)| &faces[..]).collect();

@@ -11,7 +11,7 @@ use candle_core::{CpuStorage, CustomOp3, DType, Device, Layout, Shape, Tensor};
 
 use self::geometry::Geometry;
 use self::weight_gradient::WeightGradients;
-use crate::dispatch::{cpu_floats, kernel_takes};
+use crate::dispatch::{kernel_floats, kernel_takes};
 use crate::error::{Result, shape};
 use crate::factor::{Precision, with_factors};
 use crate::isa::Instructions;
@@ -99,7 +99,8 @@ pub struct ConvGradients {
 }
 
 /// The gradients of [`conv2d_channels_last`] from g [B, H, W, O], that of its result, for passes
-/// that are made by hand. Tensors are `f32` on the CPU.
+/// that are made by hand. Tensors are `f32` on the CPU, or on a CUDA device with the feature
+/// `cuda`.
 ///
 /// # Errors
 /// If the shapes do not fit each other, or tensors are others.
@@ -111,7 +112,7 @@ pub fn conv2d_gradients_channels_last(
     precision: Precision,
     of_x: bool,
 ) -> Result<ConvGradients> {
-    cpu_floats("conv2d_gradients", &[x, weight, g])?;
+    kernel_floats("conv2d_gradients", &[x, weight, g])?;
     let (x, weight, g) = (x.contiguous()?, weight.contiguous()?, g.contiguous()?);
     let bias = Tensor::zeros(weight.dim(0)?, DType::F32, &Device::Cpu)?;
     check(&to_channels_first(&x.detach())?, &weight, &bias)?;
@@ -119,6 +120,13 @@ pub fn conv2d_gradients_channels_last(
     if g.dims() != [b, h, w, weight.dim(0)?] {
         let expected = format!("[{b}, {h}, {w}, {}]", weight.dim(0)?);
         return Err(shape("conv2d_gradients", "g", expected, &g));
+    }
+    #[cfg(feature = "cuda")]
+    if crate::cuda::ops::takes(&[&x, &weight, &g]) {
+        let op = crate::cuda::ops::conv::DilatedConv { dilation, precision };
+        let [of_weight, of_bias] = op.of_weights(&x, &weight, &g)?;
+        let of_x = of_x.then(|| op.of_input(&x, &weight, &g)).transpose()?;
+        return Ok(ConvGradients { x: of_x, weight: of_weight, bias: of_bias });
     }
     let op = Conv { dilation, precision, instructions: Instructions::current() };
     let [of_weight, of_bias] = op.of_weights(&x, &weight, &bias, &g)?;

@@ -71,44 +71,95 @@ pub fn backward(pixels: usize, channels: usize, epsilon: f32, slope: f32, traini
     let mut plan = Plan::new("norm", 6);
     let (parts, each) = parts(pixels);
     let dx = plan.buffer(pixels * channels);
-    let dgamma = plan.buffer(channels);
-    let dbeta = plan.buffer(channels);
-    let sums = plan.buffer(parts * 2 * channels);
-    let lines = plan.buffer(2 * channels);
-    let n = count(pixels);
-    let c = count(channels);
-    let given = [&GIVEN[..], &[n, c, count(each), F32(epsilon), F32(slope)]].concat();
+    let [dgamma, dbeta, lines] = [channels, channels, 2 * channels].map(|n| plan.buffer(n));
+    let made = [dgamma, dbeta, lines];
+    add_up_gradients(&mut plan, (pixels, channels), epsilon, slope, training, made);
+    let sizes = [count(pixels), count(channels), count(each), F32(epsilon), F32(slope)];
     let grid = (groups(channels), parts, 1);
-    plan.launch("gradient_sums", grid, BLOCK, 0, &[&given[..], &[sums]].concat());
-    let total = [
-        Buffer(2),
-        Buffer(3),
-        n,
-        c,
-        count(parts),
-        F32(epsilon),
-        U32(training.into()),
-        sums,
-        dgamma,
-        dbeta,
-        lines,
-    ];
-    plan.launch("gradient_total", (groups(channels), 1, 1), TOTAL, 0, &total);
-    plan.launch("input_gradient", grid, BLOCK, 0, &[&given[..], &[U32(1), lines, dx]].concat());
+    let last = [U32(1), lines, dx];
+    plan.launch("input_gradient", grid, BLOCK, 0, &[&GIVEN[..], &sizes, &last].concat());
     plan
+}
+
+/// Adds up dγ and dβ, and the lines, which are 0 unless in `training`.
+fn add_up_gradients(
+    plan: &mut Plan,
+    (pixels, channels): (usize, usize),
+    epsilon: f32,
+    slope: f32,
+    training: bool,
+    [dgamma, dbeta, lines]: [Argument; 3],
+) {
+    let (parts, each) = parts(pixels);
+    let sums = plan.buffer(parts * 2 * channels);
+    let (n, c) = (count(pixels), count(channels));
+    let sizes = [n, c, count(each), F32(epsilon), F32(slope), sums];
+    let grid = (groups(channels), parts, 1);
+    plan.launch("gradient_sums", grid, BLOCK, 0, &[&GIVEN[..], &sizes].concat());
+    let training = U32(training.into());
+    let total = [Buffer(2), Buffer(3), n, c, count(parts), F32(epsilon), training, sums];
+    let total = [&total[..], &[dgamma, dbeta, lines]].concat();
+    plan.launch("gradient_total", (groups(channels), 1, 1), TOTAL, 0, &total);
 }
 
 /// [`backward`] with constant moments and without the gradients of γ and β: dx only (the first
 /// buffer made), without any sum.
 pub fn input_gradient(pixels: usize, channels: usize, epsilon: f32, slope: f32) -> Plan {
-    let mut plan = Plan::new("norm", 6);
+    // The lines are not read, so that any buffer can stand there.
+    input_gradient_along(None, pixels, channels, epsilon, slope)
+}
+
+/// The gradient of a part of a batch, whose moments are those of the whole: the inputs of
+/// [`backward`] and the [`lines`] of the whole → dx (the first buffer made).
+pub fn input_gradient_of_part(pixels: usize, channels: usize, epsilon: f32, slope: f32) -> Plan {
+    input_gradient_along(Some(GIVEN.len()), pixels, channels, epsilon, slope)
+}
+
+/// `lines` is the input that they are in.
+fn input_gradient_along(
+    lines: Option<usize>,
+    pixels: usize,
+    channels: usize,
+    epsilon: f32,
+    slope: f32,
+) -> Plan {
+    let mut plan = Plan::new("norm", GIVEN.len() + usize::from(lines.is_some()));
     let (parts, each) = parts(pixels);
     let dx = plan.buffer(pixels * channels);
-    let n = count(pixels);
-    let c = count(channels);
-    // The lines are not read, so that any buffer can stand there.
-    let last = [n, c, count(each), F32(epsilon), F32(slope), U32(0), Buffer(0), dx];
+    let sizes = [count(pixels), count(channels), count(each), F32(epsilon), F32(slope)];
+    let last = [U32(lines.is_some().into()), Buffer(lines.unwrap_or_default()), dx];
     let grid = (groups(channels), parts, 1);
-    plan.launch("input_gradient", grid, BLOCK, 0, &[&GIVEN[..], &last].concat());
+    plan.launch("input_gradient", grid, BLOCK, 0, &[&GIVEN[..], &sizes, &last].concat());
     plan
+}
+
+/// The sums of a part of a batch, from the inputs of [`backward`]: Σ g'·x̂ and Σ g', `[C]` each (the
+/// first two buffers made).
+pub fn gradient_sums(pixels: usize, channels: usize, epsilon: f32, slope: f32) -> Plan {
+    let mut plan = Plan::new("norm", GIVEN.len());
+    let gamma = plan.buffer(channels);
+    let beta = plan.buffer(channels);
+    // With constant moments, which have no lines.
+    let made = [gamma, beta, plan.buffer(2 * channels)];
+    add_up_gradients(&mut plan, (pixels, channels), epsilon, slope, false, made);
+    plan
+}
+
+/// What the way through the moments of a batch adds to dx: (x - mean)·by_x + constant, which are
+/// the two rows [2, C]. They come from the sums of the whole batch of `pixels` pixels.
+pub fn lines(
+    variance: &[f32],
+    gamma: &[f32],
+    epsilon: f64,
+    [of_gamma, of_beta]: [&[f64]; 2],
+    pixels: usize,
+) -> Vec<f32> {
+    let scales = variance.iter().zip(gamma).map(|(&variance, &gamma)| {
+        let inverse = 1. / (f64::from(variance) + epsilon).sqrt();
+        (f64::from(gamma) * inverse / pixels as f64, inverse)
+    });
+    let scales: Vec<(f64, f64)> = scales.collect();
+    let by_x = scales.iter().zip(of_gamma).map(|((scale, inverse), sum)| -scale * inverse * sum);
+    let constant = scales.iter().zip(of_beta).map(|((scale, _), sum)| -scale * sum);
+    by_x.chain(constant).map(|value| value as f32).collect()
 }

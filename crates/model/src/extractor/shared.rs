@@ -43,6 +43,13 @@ impl Block {
             |x: &Tensor| channels_last::conv2d(x, &weight, &bias, self.dilation, self.precision);
         let convolved = inputs.iter().map(|x| Ok(conv(x)?)).collect::<Result<Vec<_>>>()?;
         let moments = moments_of_batch(&convolved, gamma.elem_count(), pixels, shares)?;
+        let [mean, variance] = [&moments.mean, &moments.variance];
+        let device = gamma.device();
+        let moments = Moments {
+            mean: mean.to_device(device)?,
+            variance: variance.to_device(device)?,
+            ..moments
+        };
         self.update_running(&moments)?;
         let norm = |x: &Tensor| {
             let epsilon = BATCH_NORM_EPSILON;
@@ -82,8 +89,8 @@ impl Block {
             gradients.of_micro_batches[place].push((&self.bias, bias));
             of_input.extend(x);
         }
-        gradients.of_batch.push((&self.gamma, single(&sums.gamma)?));
-        gradients.of_batch.push((&self.beta, single(&sums.beta)?));
+        gradients.of_batch.push((&self.gamma, single(&sums.gamma, gamma.device())?));
+        gradients.of_batch.push((&self.beta, single(&sums.beta, beta.device())?));
         Ok(of_input)
     }
 
@@ -94,7 +101,7 @@ impl Block {
 }
 
 /// The moments over the micro-batches of all ranks, of which micro-batch i has `pixels[i]` values
-/// of each channel.
+/// of each channel; in the CPU's memory.
 fn moments_of_batch(
     own: &[Tensor],
     channels: usize,
@@ -109,7 +116,8 @@ fn moments_of_batch(
     let own = own.iter().map(row).collect::<Result<Vec<_>>>()?;
     let part = |(row, &count): (Vec<f64>, &usize)| -> Result<Moments> {
         let (mean, variance) = row.split_at(channels);
-        Ok(Moments { mean: single(mean)?, variance: single(variance)?, count })
+        let [mean, variance] = [mean, variance].map(|row| single(row, &Device::Cpu));
+        Ok(Moments { mean: mean?, variance: variance?, count })
     };
     let all = shares.gather(2 * channels, &own)?;
     let parts = all.into_iter().zip(pixels).map(part).collect::<Result<Vec<_>>>()?;
@@ -137,10 +145,10 @@ fn sums_of_batch(
     Ok(NormSums { gamma: all, beta })
 }
 
-fn single(values: &[f64]) -> Result<Tensor> {
+fn single(values: &[f64], device: &Device) -> Result<Tensor> {
     let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
     let count = values.len();
-    Ok(Tensor::from_vec(values, count, &Device::Cpu)?)
+    Ok(Tensor::from_vec(values, count, device)?)
 }
 
 impl Extractor {

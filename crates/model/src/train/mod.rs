@@ -158,8 +158,8 @@ impl<N: Trainable> Trainer<N> {
         weights: Option<&[f32]>,
     ) -> Result<StepReport> {
         let batch = Batch { images, labels, weights };
-        let micro_batch = self.config.micro_batch;
-        if micro_batch > 0 && self.network.can_be_shared() && images.device().is_cpu() {
+        let micro_batch = self.config.micro_batch_on(images.device());
+        if micro_batch > 0 && self.network.can_be_shared() {
             return self
                 .shared_step(&batch, &SharedBatch::new(&Alone, images.dim(0)?, micro_batch));
         }

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Device, Result as CandleResult, Tensor, Var};
 
 use super::of_heads::{OfHeads, loss_of_part};
 use super::perturb::Perturbation;
@@ -16,41 +16,24 @@ use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::network::Network;
 
-/// What a micro-batch adds to the batch's numbers.
-struct Numbers {
-    classification: f32,
-    sparsity: f32,
-    /// Labels that were predicted correctly.
-    correct: f32,
-    /// Sum over the images of the mean of their masks.
-    masks: f32,
-}
-
-/// Numbers of [`Numbers`].
+/// Numbers of [`numbers`].
 const NUMBERS: usize = 4;
 
-impl Numbers {
-    fn new(of_heads: &OfHeads, labels: &Tensor) -> Result<Self> {
-        let OfHeads { output, loss, .. } = of_heads;
-        let correct = output.logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?;
-        let masks = (output.mask_means.mean_all()? * labels.dim(0)? as f64)?;
-        let value = |x: &Tensor| -> Result<f32> { Ok(x.detach().to_scalar()?) };
-        Ok(Self {
-            classification: value(&loss.classification)?,
-            sparsity: value(&loss.sparsity)?,
-            correct: value(&correct.to_dtype(DType::F32)?.sum_all()?)?,
-            masks: value(&masks)?,
-        })
-    }
-
-    fn values(&self) -> [f32; NUMBERS] {
-        [self.classification, self.sparsity, self.correct, self.masks]
-    }
+/// What a micro-batch adds to the batch's numbers: its classification and its sparsity, the labels
+/// that were predicted correctly, and the sum over the images of the mean of their masks.
+fn numbers(of_heads: &OfHeads, labels: &Tensor) -> Result<Tensor> {
+    let OfHeads { output, loss, .. } = of_heads;
+    let correct = output.logits.gt(0f64)?.eq(&labels.gt(0.5f64)?)?;
+    let correct = correct.to_dtype(DType::F32)?.sum_all()?;
+    let masks = (output.mask_means.mean_all()? * labels.dim(0)? as f64)?;
+    let all: [&Tensor; NUMBERS] = [&loss.classification, &loss.sparsity, &correct, &masks];
+    Ok(Tensor::stack(&all.map(Tensor::detach), 0)?)
 }
 
 /// A micro-batch of this rank behind its heads.
 struct Part {
-    numbers: Numbers,
+    /// [`numbers`] of it.
+    numbers: Tensor,
     gradients: GradStore,
 }
 
@@ -75,7 +58,8 @@ pub(super) fn pass(
     let (z, tape) =
         network.extractor().forward_shared(&images, &shared.sizes(), [h, w], shared.shares())?;
     let images_of_all = shared.images_of_all();
-    let sum = |shape: &[usize], parts: Vec<Tensor>| sum_of_parts(shape, &parts, shared);
+    let device = batch.images.device();
+    let sum = |shape: &[usize], parts: Vec<Tensor>| sum_of_parts(shape, &parts, shared, device);
     let awake = state.look(network, &z.iter().collect::<Vec<_>>(), step, images_of_all, sum)?;
     let (mut parts, mut of_features) = (vec![], vec![]);
     for ((z, images), rows) in z.into_iter().zip(&images).zip(micro_batches) {
@@ -115,7 +99,7 @@ fn part(
         .decorrelated(&z, config.decorrelate * share)?;
     let mut gradients = of_heads.with_gradients.backward()?;
     let of_z = gradients.remove(&z).map_or_else(|| z.zeros_like(), Ok)?.detach();
-    Ok((Part { numbers: Numbers::new(&of_heads, batch.labels)?, gradients }, of_z))
+    Ok((Part { numbers: numbers(&of_heads, batch.labels)?, gradients }, of_z))
 }
 
 /// Adds up the micro-batches of all ranks.
@@ -130,15 +114,14 @@ fn add_up(
     let trainable = network.trainable().into_iter();
     let summed: Vec<&Var> = trainable.map(|(_, var)| var).filter(|var| !is_of_batch(var)).collect();
     let length = NUMBERS + summed.iter().map(|var| var.elem_count()).sum::<usize>();
-    let flat = parts.iter().map(|part| flatten(part, &summed, length));
-    let flat = flat.collect::<Result<Vec<_>>>()?;
+    let flat = parts.iter().map(|part| flatten(part, &summed)).collect::<Result<Vec<_>>>()?;
     let sum = shared.shares().sum(length, flat)?;
     let (numbers, mut rest) = sum.split_at(NUMBERS);
     // The only way to an empty store.
     let mut gradients = Tensor::new(0f32, &Device::Cpu)?.backward()?;
     for var in summed {
         let (values, others) = rest.split_at(var.elem_count());
-        gradients.insert(var, Tensor::from_slice(values, var.shape(), &Device::Cpu)?);
+        gradients.insert(var, Tensor::from_slice(values, var.shape(), var.device())?);
         rest = others;
     }
     for (var, gradient) in of_batch {
@@ -157,32 +140,34 @@ fn add_up(
     })
 }
 
-/// A micro-batch's numbers and gradients, one behind the other.
-fn flatten(part: &Part, vars: &[&Var], length: usize) -> Result<Vec<f32>> {
-    let mut flat = Vec::with_capacity(length);
-    flat.extend(part.numbers.values());
-    for var in vars {
-        match part.gradients.get(var) {
-            Some(gradient) => flat.extend(gradient.detach().flatten_all()?.to_vec1::<f32>()?),
-            None => flat.resize(flat.len() + var.elem_count(), 0.),
-        }
-    }
-    Ok(flat)
+/// A micro-batch's numbers and gradients, one behind the other: they are read from a GPU at once.
+fn flatten(part: &Part, vars: &[&Var]) -> Result<Vec<f32>> {
+    let gradient = |var: &&Var| match part.gradients.get(var) {
+        Some(gradient) => gradient.detach().flatten_all(),
+        None => Tensor::zeros(var.elem_count(), DType::F32, var.device()),
+    };
+    let mut flat = vec![part.numbers.clone()];
+    flat.extend(vars.iter().map(gradient).collect::<CandleResult<Vec<_>>>()?);
+    Ok(Tensor::cat(&flat, 0)?.to_vec1()?)
 }
 
 /// Adds up tensors of a shape, one for each micro-batch of this rank, over all ranks.
-fn sum_of_parts(shape: &[usize], parts: &[Tensor], shared: &SharedBatch) -> Result<Tensor> {
+fn sum_of_parts(
+    shape: &[usize],
+    parts: &[Tensor],
+    shared: &SharedBatch,
+    device: &Device,
+) -> Result<Tensor> {
     let values = |x: &Tensor| Ok(x.flatten_all()?.to_vec1::<f32>()?);
     let values = parts.iter().map(values).collect::<Result<Vec<_>>>()?;
     let sum = shared.shares().sum(shape.iter().product(), values)?;
-    Ok(Tensor::from_slice(&sum, shape, &Device::Cpu)?)
+    Ok(Tensor::from_slice(&sum, shape, device)?)
 }
 
 /// Refuses tensors that are not this rank's share of the batch.
 fn check_share(batch: &Batch, shared: &SharedBatch) -> Result<()> {
     let (found, expected) = (batch.images.dim(0)?, shared.images().len());
-    let fits = found == expected && batch.labels.dim(0)? == found;
-    match fits && batch.images.device().is_cpu() {
+    match found == expected && batch.labels.dim(0)? == found {
         true => Ok(()),
         false => Err(Error::Share { found, expected }),
     }

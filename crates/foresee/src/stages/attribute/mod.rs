@@ -68,7 +68,7 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
     run.stage(&inputs, |outputs| {
         let run = outputs.run();
         let ranks = ranks::of(&session.device);
-        shared::call(&ranks, || Job::share(Stage::Attribute, run))?;
+        shared::call(&ranks, || Job::share(Stage::Attribute, run, &session.device))?;
         together(Opened::new(run, session), &ranks, |parts, sent| {
             parts.write(outputs, sent, &ranks)
         })
@@ -76,9 +76,9 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
 }
 
 /// Another rank's part in the stage.
-pub(super) fn follow(run: &Result<Run>, session: &Session) -> Result<()> {
-    let opened = match run {
-        Ok(run) => Opened::new(run, session),
+pub(super) fn follow(place: &Result<(Run, Session)>) -> Result<()> {
+    let opened = match place {
+        Ok((run, session)) => Opened::new(run, session),
         Err(e) => Err(anyhow!("{e:#}")),
     };
     together(opened, &ranks::world(), |_, _| Ok(()))

@@ -13,6 +13,7 @@ use super::batches::{Batching, VALIDATION_FACES, batch_options, images_and_label
 use super::classifier::{Asked, Classifier};
 use super::together::Together;
 use super::trainer_of_paper;
+use crate::device::DeviceKind;
 use crate::error::Result;
 use crate::faces;
 use crate::ranks;
@@ -27,14 +28,14 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 ///
 /// # Errors
 /// If one of them cannot, with its reason.
-pub(super) fn call<N: Trainable>(run: &Run, trainer: &Trainer<N>) -> Result<()> {
+pub(super) fn call<N: Trainable>(run: &Run, trainer: &Trainer<N>, device: &Device) -> Result<()> {
     if !ranks::is_several() {
         return Ok(());
     }
     let manifest = Box::new(run.manifest.clone());
     let folder = std::path::absolute(run.folder())?;
     let checkpoint = checkpoint(trainer)?;
-    Job::Train { manifest, folder }.tell()?;
+    Job::Train { manifest, folder, device: DeviceKind::of(device) }.tell()?;
     ranks::send_bytes(&checkpoint)?;
     ranks::agree(Ok(()))
 }
@@ -50,14 +51,17 @@ fn checkpoint<N: Trainable>(trainer: &Trainer<N>) -> Result<Vec<u8>> {
 }
 
 /// Takes part in the training of a run.
-pub(crate) fn follow(manifest: Manifest, folder: &Path) -> Result<()> {
+pub(crate) fn follow(manifest: Manifest, folder: &Path, device: &DeviceKind) -> Result<()> {
     let checkpoint = ranks::receive_bytes()?;
-    ranks::agree(Follower::new(manifest, folder, &checkpoint))?.train()
+    let follower =
+        device.open().and_then(|device| Follower::new(manifest, folder, &checkpoint, device));
+    ranks::agree(follower)?.train()
 }
 
 /// A rank in a training that is not the first.
 struct Follower {
     manifest: Manifest,
+    device: Device,
     data: CelebA,
     train: Vec<usize>,
     trainer: Trainer<Network>,
@@ -66,12 +70,11 @@ struct Follower {
 }
 
 impl Follower {
-    fn new(manifest: Manifest, folder: &Path, checkpoint: &[u8]) -> Result<Self> {
+    fn new(manifest: Manifest, folder: &Path, checkpoint: &[u8], device: Device) -> Result<Self> {
         let config = &manifest.config;
         let data = faces::reopen(&manifest.data, folder, config.data.split)?;
         let train = faces::first(data.split(Split::Train)?, config.train.limit);
         let Batching { images, batches } = Batching::new(config, train.len());
-        let device = Device::Cpu;
         let mut trainer = trainer_of_paper(config, manifest.seed, &device, batches)?;
         if !checkpoint.is_empty() {
             let folder = tempfile::tempdir()?;
@@ -81,7 +84,7 @@ impl Follower {
         }
         let together = Together::new(trainer.network(), &config.train.trainer, images, &device)?;
         let cache = faces::cache(&manifest.data, &data, &config.data)?;
-        Ok(Self { manifest, data, train, trainer, together, cache })
+        Ok(Self { manifest, device, data, train, trainer, together, cache })
     }
 
     fn train(&mut self) -> Result<()> {
@@ -89,7 +92,8 @@ impl Follower {
         let (val, test) = (self.data.split(Split::Val), self.data.split(Split::Test)?);
         let val = val.ok().map(|val| faces::first(val, VALIDATION_FACES));
         let data = self.data.clone();
-        let asked = Asked { data: &data, faces: &test, images: &images, device: &Device::Cpu };
+        let device = self.device.clone();
+        let asked = Asked { data: &data, faces: &test, images: &images, device: &device };
         while !self.trainer.is_done() {
             if !self.epoch()? {
                 return Ok(());
@@ -112,7 +116,7 @@ impl Follower {
         let options = BatchOptions { rows, cache, ..options };
         self.together.restart_clock();
         for batch in self.data.batches(&self.train, &options) {
-            let images = images_and_labels(batch, &Device::Cpu);
+            let images = images_and_labels(batch, &self.device);
             if self.together.step(&mut self.trainer, images)?.is_none() {
                 return Ok(false);
             }

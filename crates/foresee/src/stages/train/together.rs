@@ -59,19 +59,15 @@ impl Together {
         device: &Device,
     ) -> Result<Self> {
         let ranks = ranks::world();
-        let can_share = network.can_be_shared() && device.is_cpu();
-        let micro_batch = if can_share { train.micro_batch } else { 0 };
+        let can_share = network.can_be_shared() && !device.is_metal();
+        let micro_batch = if can_share { train.micro_batch_on(device) } else { 0 };
         match (ranks.size(), can_share, micro_batch) {
             (1, ..) | (_, true, 1..) => {}
-            (size, true, 0) => {
-                return Err(input(format!(
-                    "{size} ranks share the micro-batches of a batch, but train.micro_batch is 0: \
-                     set it, such as --set train.micro_batch=8"
-                )));
-            }
+            (size, true, 0) => return Err(not_cut(size, device)),
             (size, false, _) => {
                 return Err(input(format!(
-                    "{size} ranks cannot train this together: only the paper's network, on CPUs"
+                    "{size} ranks cannot train this together: only the paper's network, on CPUs or \
+                     CUDA devices"
                 )));
             }
         }
@@ -179,6 +175,17 @@ impl Together {
         let agreed = ranks::agree(own.map_or(Ok(()), Err));
         agreed.err().unwrap_or_else(|| anyhow!("a rank has failed and did not say why"))
     }
+}
+
+fn not_cut(ranks: usize, device: &Device) -> anyhow::Error {
+    let (key, such_as) = match device.is_cpu() {
+        true => ("train.micro_batch", 8),
+        false => ("train.gpu_micro_batch", 32),
+    };
+    input(format!(
+        "{ranks} ranks share the micro-batches of a batch, but {key} is 0: set it, such as --set \
+         {key}={such_as}"
+    ))
 }
 
 /// What this process worked, without waiting for the others.

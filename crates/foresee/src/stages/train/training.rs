@@ -51,7 +51,7 @@ impl<'a, N: Classifier> Training<'a, N> {
         let together = Together::new(trainer.network(), &config.train.trainer, images, device)?;
         let cache = faces::cache(&run.manifest.data, data, &config.data)?;
         // From here to the first step nothing may fail: the other ranks wait for it.
-        follower::call(run, &trainer)?;
+        follower::call(run, &trainer, device)?;
         tracing::info!(
             "training {} parameters on {} faces at {} px",
             trainer.network().trained_parameters(),

@@ -59,7 +59,7 @@ fn shared(config: &Config) -> Result<BTreeMap<String, String>> {
 }
 
 /// Settings of the paper's network alone, besides the options of its training.
-const OF_PAPER: [&str; 4] = ["lambda", "sparsity", "sleep", "micro_batch"];
+const OF_PAPER: [&str; 5] = ["lambda", "sparsity", "sleep", "micro_batch", "gpu_micro_batch"];
 
 /// The settings of the trainings that differ from system to system.
 fn differing(configs: &[(SystemName, &Config)]) -> Result<BTreeSet<String>> {

@@ -13,6 +13,19 @@ pub(crate) struct DilatedConv {
 }
 
 impl DilatedConv {
+    /// The gradients of the weight and of the bias, from those of the result.
+    pub fn of_weights(&self, x: &Tensor, w: &Tensor, g: &Tensor) -> Result<[Tensor; 2]> {
+        let conv = self.sizes(x.shape(), w.shape())?;
+        run_on(&conv.weight_gradient(), &[x, g], [w.shape().clone(), conv.outputs.into()])
+    }
+
+    /// The gradient of x.
+    pub fn of_input(&self, x: &Tensor, w: &Tensor, g: &Tensor) -> Result<Tensor> {
+        let conv = self.sizes(x.shape(), w.shape())?;
+        let [dx] = run_on(&conv.input_gradient(), &[g, w], [x.shape().clone()])?;
+        Ok(dx)
+    }
+
     fn sizes(&self, x: &Shape, weight: &Shape) -> Result<Conv> {
         let Self { dilation, precision } = *self;
         let (images, h, w, inputs) = x.dims4()?;
@@ -60,20 +73,10 @@ impl CustomOp3 for DilatedConv {
         _out: &Tensor,
         g: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let conv = self.sizes(x.shape(), w.shape())?;
-        let mut dw = None;
-        let mut db = None;
-        if w.track_op() || b.track_op() {
-            let shapes = [w.shape().clone(), b.shape().clone()];
-            let [weight, bias] = run_on(&conv.weight_gradient(), &[x, g], shapes)?;
-            dw = Some(weight);
-            db = Some(bias);
-        }
-        let mut dx = None;
-        if x.track_op() {
-            let [input] = run_on(&conv.input_gradient(), &[g, w], [x.shape().clone()])?;
-            dx = Some(input);
-        }
+        let needs_weights = w.track_op() || b.track_op();
+        let of_weights = needs_weights.then(|| self.of_weights(x, w, g)).transpose()?;
+        let dx = x.track_op().then(|| self.of_input(x, w, g)).transpose()?;
+        let [dw, db] = of_weights.map_or([None, None], |[dw, db]| [Some(dw), Some(db)]);
         Ok((dx, dw, db))
     }
 }

@@ -3,12 +3,47 @@
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
 use super::{first, run, run_on, view, view_of};
-use crate::cuda::norm::{backward, forward, input_gradient, moments};
+use crate::cuda::norm::{
+    backward, forward, gradient_sums, input_gradient, input_gradient_of_part, lines, moments,
+};
 
 /// Mean and variance, `[C]` each, of contiguous x [B, H, W, C].
 pub(crate) fn channel_moments(x: &Tensor) -> Result<[Tensor; 2]> {
     let (pixels, channels) = counts(x.shape())?;
     run_on(&moments(pixels, channels), &[x], [channels.into(), channels.into()])
+}
+
+/// Σ g'·x̂ and Σ g' of a part of a batch, from x, mean, variance, γ, β and g.
+pub(crate) fn sums_of_part(
+    inputs: &[&Tensor; 6],
+    epsilon: f64,
+    slope: f32,
+) -> Result<[Vec<f64>; 2]> {
+    let (pixels, channels) = counts(inputs[0].shape())?;
+    let plan = gradient_sums(pixels, channels, epsilon as f32, slope);
+    let [gamma, beta] = run_on(&plan, inputs, [channels.into(), channels.into()])?;
+    let double = |sums: &Tensor| -> Result<Vec<f64>> {
+        Ok(sums.to_vec1::<f32>()?.into_iter().map(f64::from).collect())
+    };
+    Ok([double(&gamma)?, double(&beta)?])
+}
+
+/// The gradient of a part, from the same and the sums over the whole batch.
+pub(crate) fn gradient_of_part(
+    inputs: &[&Tensor; 6],
+    epsilon: f64,
+    slope: f32,
+    sums: [&[f64]; 2],
+    pixels_of_batch: usize,
+) -> Result<Tensor> {
+    let [x, _, variance, gamma, ..] = inputs;
+    let (pixels, channels) = counts(x.shape())?;
+    let (variance, gamma) = (variance.to_vec1()?, gamma.to_vec1()?);
+    let lines = lines(&variance, &gamma, epsilon, sums, pixels_of_batch);
+    let lines = Tensor::from_vec(lines, (2, channels), x.device())?;
+    let plan = input_gradient_of_part(pixels, channels, epsilon as f32, slope);
+    let [dx] = run_on(&plan, &[&inputs[..], &[&lines]].concat(), [x.shape().clone()])?;
+    Ok(dx)
 }
 
 /// leaky_relu(γ·(x - mean)/√(variance + ε) + β, slope).
