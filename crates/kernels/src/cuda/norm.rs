@@ -133,8 +133,8 @@ fn input_gradient_along(
     plan
 }
 
-/// The sums of a part of a batch, from the inputs of [`backward`]: Σ g'·x̂ and Σ g', `[C]` each (the
-/// first two buffers made).
+/// The sums of a part of a batch, from the inputs of [`backward`]: Σ g'·x̂ and Σ g', `[C]` each
+/// (the first two buffers made).
 pub fn gradient_sums(pixels: usize, channels: usize, epsilon: f32, slope: f32) -> Plan {
     let mut plan = Plan::new("norm", GIVEN.len());
     let gamma = plan.buffer(channels);
