@@ -175,7 +175,8 @@ pub struct TrainConfig {
     /// 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub micro_batch: usize,
-    /// The same on CUDA devices, which are slow at small pieces. On other GPUs a batch is one piece.
+    /// The same on CUDA devices, which are slow at small pieces. On other GPUs a batch is one
+    /// piece.
     #[serde(skip_serializing_if = "is_zero")]
     pub gpu_micro_batch: usize,
 }
