@@ -1,5 +1,6 @@
 //! A graph as a model that can be explained: any network, with its inside in sight.
 
+mod attention;
 mod cam;
 mod deep_lift;
 mod guided;
@@ -13,6 +14,7 @@ mod spatial;
 mod split;
 mod trace;
 
+pub use attention::ATTENTION;
 pub use split::SplitGraph;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -28,7 +28,7 @@ pub use error::{Error, Result};
 pub use explainer::{Explainer, Explanation};
 pub use foresee_stats::{Fit, Penalty};
 pub use gradient_check::ModelChecks;
-pub use graph::{GraphModel, SplitGraph};
+pub use graph::{ATTENTION, GraphModel, SplitGraph};
 pub use layers::{BatchNorm, Conv2d, LayerKind, Layers, Weights};
 pub use maps::{Interpolation, Reduce, per_pixel, resize};
 pub use methods::{

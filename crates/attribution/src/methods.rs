@@ -143,6 +143,8 @@ pub enum Method {
     ScoreCam,
     /// Eigen-CAM (Muhammad & Yeasin, 2020): the same map for every attribute.
     EigenCam,
+    /// The network's own attention map, such as an Attention Branch Network's (Fukui et al., 2019).
+    Attention,
 }
 
 /// How the values of a method's map are to be read.
@@ -158,7 +160,7 @@ pub enum Reading {
 
 impl Method {
     /// All methods: those of the study first, then others that can be asked for by name.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Sensitivity,
         Self::InputXGradient,
         Self::SmoothGrad,
@@ -187,6 +189,7 @@ impl Method {
         Self::XgradCam,
         Self::ScoreCam,
         Self::EigenCam,
+        Self::Attention,
     ];
 
     /// The methods that the study compares, in the order of tables and figures: the first of
@@ -224,6 +227,7 @@ impl Method {
             Self::XgradCam => "xgrad-cam",
             Self::ScoreCam => "score-cam",
             Self::EigenCam => "eigen-cam",
+            Self::Attention => "attention",
         }
     }
 
@@ -263,6 +267,7 @@ impl Method {
             Self::XgradCam => "XGrad-CAM",
             Self::ScoreCam => "Score-CAM",
             Self::EigenCam => "Eigen-CAM",
+            Self::Attention => "attention map",
         }
     }
 
@@ -298,7 +303,8 @@ impl Method {
             | Self::HiresCam
             | Self::XgradCam
             | Self::ScoreCam
-            | Self::EigenCam => Reading::Unsigned,
+            | Self::EigenCam
+            | Self::Attention => Reading::Unsigned,
             Self::PermutationRegions => Reading::Global,
             Self::InputXGradient
             | Self::IntegratedGradients
@@ -330,9 +336,10 @@ impl Method {
         matches!(self, Self::GradientShap | Self::ExpectedGradients)
     }
 
-    /// Whether it weights the channels of a value in the network, which
-    /// [`Explainer::cam_node`](field@crate::Explainer::cam_node) can name: the CAM family.
-    pub fn is_cam(self) -> bool {
+    /// Whether it looks at a value in the network, which
+    /// [`Explainer::cam_node`](field@crate::Explainer::cam_node) can name: the CAM family, and
+    /// [`Attention`](Self::Attention).
+    pub fn looks_at_a_value(self) -> bool {
         matches!(
             self,
             Self::Cam
@@ -344,10 +351,11 @@ impl Method {
                 | Self::XgradCam
                 | Self::ScoreCam
                 | Self::EigenCam
+                | Self::Attention
         )
     }
 
-    /// All methods for a network with or without `masks`, and with or without permutation
+    /// All methods for the paper's network with or without `masks`, and with or without permutation
     /// importance of `regions`.
     pub fn available(masks: bool, regions: bool) -> Vec<Self> {
         Self::ALL.into_iter().filter(|method| method.is_available(masks, regions)).collect()
@@ -363,6 +371,8 @@ impl Method {
             Self::Masks | Self::MeanMask => masks,
             Self::Cam => !masks,
             Self::PermutationRegions => regions,
+            // The paper's network has none but its masks.
+            Self::Attention => false,
             _ => true,
         }
     }

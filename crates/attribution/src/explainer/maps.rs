@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::{Explainer, Explanation};
 use crate::error::{Error, Result, check};
-use crate::graph::GraphModel;
+use crate::graph::{ATTENTION, GraphModel};
 use crate::maps::{Interpolation, Reduce, per_pixel};
 use crate::methods::{
     Bias, Composite, DeepLift, ExpectedGradients, GradCam, GradientShap, IntegratedGradients,
@@ -112,6 +112,10 @@ impl Explainer {
             Method::XgradCam => xgrad_cam(&split()?, x, output, &cam)?,
             Method::ScoreCam => score_cam(&split()?, x, output, &cam)?,
             Method::EigenCam => eigen_cam(&split()?, x, &cam)?,
+            Method::Attention => {
+                let name = self.cam_node.as_deref().unwrap_or(ATTENTION);
+                model.attention_map(name, x, output)?
+            }
         };
         Ok(map.detach())
     }

@@ -194,3 +194,29 @@ fn the_cascade_goes_from_the_output_back() -> AnyResult {
     assert!(error.to_string().contains("heads.mask.weight"), "{error}");
     Ok(())
 }
+
+#[test]
+fn an_attention_map_is_one_for_all_outputs_or_one_for_each() -> AnyResult {
+    let x = tensor(&[1., 2., 3., 4.], &[1, 1, 2, 2]);
+    let of = |maps: usize, outputs: usize| -> Result<GraphModel> {
+        let weights: Vec<f64> = (1..=maps).map(|map| map as f64).collect();
+        Layers::new()
+            .conv2d(ATTENTION, &tensor(&weights, &[maps, 1, 1, 1]), None, Conv2d::default())?
+            .global_average_pool("pool")?
+            .linear("readout", &Tensor::ones((outputs, maps), x.dtype(), &Device::Cpu)?, None)?
+            .model()
+    };
+    let map =
+        |model: &GraphModel, output| explainer().maps(Method::Attention, model, &x, &[0], output);
+    let (one, each) = (of(1, 2)?, of(2, 2)?);
+    for (model, output, factor) in [(&one, 0, 1.), (&one, 1, 1.), (&each, 0, 1.), (&each, 1, 2.)] {
+        assert_near(&values(&map(model, output)?), &[1., 2., 3., 4.].map(|x| factor * x));
+    }
+    assert!(matches!(map(&each, 2), Err(Error::Target { .. })));
+    assert!(matches!(map(&of(2, 3)?, 0), Err(Error::Layer { .. })));
+    assert!(matches!(with_masks()?.attention_map(ATTENTION, &x, 0), Err(Error::NoLayer { .. })));
+    let elsewhere = Explainer { cam_node: Some("extractor.3.conv".into()), ..explainer() };
+    let found = elsewhere.maps(Method::Attention, &with_masks()?, &x, &[0], 0)?;
+    assert_near(&values(&found), &[2., 4., 6., 8.]);
+    Ok(())
+}

@@ -211,6 +211,7 @@ fn needs(method: Method) -> &'static str {
         Method::PermutationRegions => {
             "attribute.permutation_images is 0, or there are fewer than two test faces"
         }
+        Method::Attention => "it is for networks with an attention map, by `explain --model`",
         _ => "not possible",
     }
 }

@@ -46,7 +46,8 @@ pub struct ExplainArgs {
     /// Only this method; can be given several times. Default: seven that the network allows.
     #[arg(long, value_enum)]
     method: Vec<ModelMethod>,
-    /// Where the CAM family looks: a node, or a value. Default: the last with height and width.
+    /// Where the CAM family looks: a node, or a value. Default: the last with height and width. For
+    /// --method attention: what is the attention map. Default: attention.
     #[arg(long, value_name = "NODE")]
     cam_node: Option<String>,
     /// The rules of LRP, as zennit calls them. Default: epsilon-plus, with biases that take no

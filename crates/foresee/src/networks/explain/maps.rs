@@ -79,7 +79,7 @@ impl Maps {
         for &method in wanted {
             match (quick.explain(method, &self.model, &x, &[0], 0), &options.cam_node) {
                 (Ok(_), _) => possible.push(method),
-                (Err(e), Some(node)) if method.is_cam() => {
+                (Err(e), Some(node)) if method.looks_at_a_value() => {
                     let reason = format!("--cam-node {node}: {}: {e}", method.id());
                     return Err(task.network.refused(reason));
                 }
@@ -121,7 +121,8 @@ impl Maps {
 
 /// Makes sure that a method takes each option that is given.
 fn check_used(options: &ExplainOptions, wanted: &[Method]) -> Result<()> {
-    if options.cam_node.is_some() && !wanted.iter().any(|method| method.is_cam()) {
+    let looks = wanted.iter().any(|method| method.looks_at_a_value());
+    if options.cam_node.is_some() && !looks {
         return Err(input("--cam-node is for methods such as grad-cam; ask for one with --method"));
     }
     match options.lrp.is_some() && !wanted.contains(&Method::Lrp) {
