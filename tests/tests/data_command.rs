@@ -110,7 +110,20 @@ fn a_check_tells_what_is_right_and_wrong() -> AnyResult {
     );
     let smiling = (0..40).filter(|&face| data.labels(face).has(31)).count();
     assert!(frequencies.contains(&format!("Smiling,{smiling},")), "{frequencies}");
-    assert_eq!(std::fs::read_to_string(out.join("attribute_correlation.csv"))?.lines().count(), 41);
+    let correlation = std::fs::read_to_string(out.join("attribute_correlation.csv"))?;
+    assert_eq!(correlation.lines().count(), 41);
+    // An attribute that all faces have, or none, has no correlation.
+    let varies = |k: usize| {
+        let having = (0..40).filter(|&face| data.labels(face).has(k)).count();
+        having > 0 && having < 40
+    };
+    assert!((0..40).any(varies) && !(0..40).all(varies), "the faces show both");
+    for (i, row) in correlation.lines().skip(1).enumerate() {
+        let cells = row.split(',').skip(1).take(40).enumerate();
+        for (k, cell) in cells {
+            assert_eq!(cell.is_empty(), !(varies(i) && varies(k)), "{row}");
+        }
+    }
 
     let table = std::fs::read_to_string(out.join("faces.csv"))?;
     let first = table.lines().nth(1).ok_or("no row")?;

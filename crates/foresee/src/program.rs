@@ -2,6 +2,10 @@
 
 use std::sync::OnceLock;
 
+/// The program's version and the commit that it is built from.
+pub const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("FORESEE_COMMIT"), ")");
+
 static PROGRAM: OnceLock<&str> = OnceLock::new();
 
 /// Says how the program was called. The first call counts.

@@ -151,14 +151,14 @@ fn identities_that_are_not_there_are_refused() -> AnyResult {
     };
     let text = refused("lnets-anet", "system.similarity=0.05")?;
     assert!(text.contains("system.similarity is for an ANet that learns"), "{text}");
-    for (system, count, expected) in [("moon", 5, "not for MOON"), ("lnets-anet", 3, "1 or 5")] {
+    for (system, count, expected) in [("moon", 5, "nothing of MOON"), ("lnets-anet", 3, "1 or 5")] {
         let text = refused(system, &format!("system.windows={count}"))?;
         assert!(text.contains(expected), "{text}");
     }
     let text = refused("lnets-anet", "system.identities=5")?;
     assert!(text.contains("identity_CelebA.txt does not exist"), "{text}");
     let text = refused("moon", "system.identities=5")?;
-    assert!(text.contains("system.identities is for LNets+ANet, not for MOON"), "{text}");
+    assert!(text.contains("it decides nothing of MOON"), "{text}");
     let rows = (0..60).map(|face| format!("{} {}\n", data.name(face), face + 1));
     std::fs::write(faces.join("identity_CelebA.txt"), rows.collect::<String>())?;
     let text = refused("lnets-anet", "system.identities=2")?;

@@ -407,8 +407,13 @@ fn what_cannot_be_is_refused_before_any_work() -> AnyResult {
         ),
         (
             &["train", "--system", "paper", "--out", "m", "--set", "system.weights=\"w\""],
-            "system.weights is for a network other than the paper's",
+            "it decides nothing of the paper's network",
         ),
+        (
+            &["train", "--system", "moon", "--out", "m", "--set", "train.lambda = 1e-5"],
+            "--set train.lambda = 1e-5: it decides nothing of MOON",
+        ),
+        (&["train", "--system", "moon", "--out", "m", "--set", "train.drop=0.5"], "train.drop"),
         (&["reproduce", "--set", "system.name=\"abn\"", "--out", "r"], "`compare` train others"),
     ] {
         let (status, text) = run(arguments)?;

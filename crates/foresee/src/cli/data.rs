@@ -214,13 +214,17 @@ fn frequencies(data: &CelebA) -> Result<DataFrame> {
     Ok(table)
 }
 
-/// How attributes occur together: the correlation of their labels.
+/// How attributes occur together: the correlation of their labels. An attribute that all faces
+/// have, or none, has none.
 fn correlation(data: &CelebA) -> Result<DataFrame> {
     let all: Vec<usize> = (0..data.len()).collect();
     let correlation = faces::label_correlation(data, &all)?;
+    let shares = data.frequencies(&all);
+    let varies = |k: usize| shares[k] > 0. && shares[k] < 1.;
     let mut pairs = df!("attribute" => ATTRIBUTES.to_vec())?;
     for (k, name) in ATTRIBUTES.into_iter().enumerate() {
-        let column: Vec<f64> = (0..ATTRIBUTES.len()).map(|i| correlation.get(i, k)).collect();
+        let of = |i: usize| (varies(i) && varies(k)).then(|| correlation.get(i, k));
+        let column: Vec<Option<f64>> = (0..ATTRIBUTES.len()).map(of).collect();
         pairs.with_column(frame::column(name, column))?;
     }
     Ok(pairs)

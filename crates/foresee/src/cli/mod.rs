@@ -50,6 +50,7 @@ use crate::exit_status;
 use crate::interrupt;
 use crate::memory;
 use crate::output::say;
+pub use crate::program::VERSION;
 use crate::program::set_program;
 use crate::progress;
 use crate::ranks;
@@ -68,10 +69,6 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 }
-
-/// The program's version and the commit that it is built from.
-pub const VERSION: &str =
-    concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("FORESEE_COMMIT"), ")");
 
 /// What every command takes.
 #[derive(Args, Debug, Clone, Default)]

@@ -55,6 +55,7 @@ pub struct StageArgs {
 pub(super) fn train(args: &TrainArgs) -> Result<()> {
     let (mut run, session) = match (args.system, &args.out, &args.run) {
         (Some(system), Some(out), _) => {
+            args.set.iter().try_for_each(|text| check_taken(system, text))?;
             let mut set = args.set.clone();
             set.push(format!("system.name=\"{}\"", system.id()));
             let config = Config::resolve(&args.profile, None, &set)?;
@@ -74,6 +75,17 @@ pub(super) fn train(args: &TrainArgs) -> Result<()> {
     };
     stages::train::stage(&mut run, &session)?;
     report(&run, Stage::Train, args.json)
+}
+
+/// Refuses an assignment that would decide nothing.
+fn check_taken(system: SystemName, assignment: &str) -> Result<()> {
+    let key = assignment.split('=').next().unwrap_or_default().trim();
+    match system.takes(key) {
+        true => Ok(()),
+        false => {
+            Err(input(format!("--set {assignment}: it decides nothing of {}", system.title())))
+        }
+    }
 }
 
 pub(super) fn measure(args: &StageArgs) -> Result<()> {

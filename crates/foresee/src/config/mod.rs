@@ -21,7 +21,7 @@ pub(crate) use self::sections::{
     Attribute, Data, Figures, Measure, Model, Predict, Prune, Train, Transform, crop_of_card,
     quoted, with_identity,
 };
-pub(crate) use self::system::{System, SystemName};
+pub(crate) use self::system::{OF_PAPER, System, SystemName};
 use crate::error::{Result, input};
 
 /// Everything that decides a run besides the seed, the faces and the device.

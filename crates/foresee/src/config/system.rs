@@ -84,6 +84,14 @@ fn is_one(value: &usize) -> bool {
     *value == one()
 }
 
+/// Settings of `train` for the paper's network alone, besides the options of its training.
+pub(crate) const OF_PAPER: [&str; 5] =
+    ["lambda", "sparsity", "sleep", "micro_batch", "gpu_micro_batch"];
+
+/// Sections for the paper's network alone.
+const STAGES_OF_PAPER: [&str; 7] =
+    ["model", "measure", "prune", "transform", "predict", "attribute", "figures"];
+
 /// The systems of the paper's Table 3 that can be trained. To add one, add it here.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
@@ -152,6 +160,30 @@ impl SystemName {
     /// The system of this [`id`](Self::id).
     pub fn from_id(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|system| system.id() == id)
+    }
+
+    /// Whether a setting, such as `train.lambda`, decides anything of this system's training.
+    /// Unknown ones are left to others.
+    pub fn takes(self, key: &str) -> bool {
+        let Some((section, name)) = key.split_once('.') else { return true };
+        match (self, section) {
+            (_, "data") => true,
+            (Self::Paper, section) => section != "system",
+            (Self::Facetracer, "train") => name == "limit",
+            (Self::Facetracer, "system") => name == "name",
+            (_, "train") => !OF_PAPER.contains(&name),
+            (_, "system") => self.takes_of_systems(name),
+            (_, section) => !STAGES_OF_PAPER.contains(&section),
+        }
+    }
+
+    fn takes_of_systems(self, name: &str) -> bool {
+        match name {
+            "depth" | "map_each" => self == Self::Abn,
+            "stem" => !matches!(self, Self::Moon | Self::Panda | Self::LnetsAnet),
+            "identities" | "similarity" | "windows" => self == Self::LnetsAnet,
+            _ => true,
+        }
     }
 
     /// Its name for people.
@@ -273,5 +305,28 @@ impl System {
             ))),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_system_takes_its_own_settings() {
+        use SystemName::{Abn, Facetracer, LnetsAnet, Moon, Paper, Resnet18};
+        for (system, takes, takes_not) in [
+            (Paper, ["train.lambda", "prune.images"], ["system.width", "system.depth"]),
+            (Moon, ["train.epochs", "system.width"], ["train.lambda", "system.stem"]),
+            (Abn, ["system.depth", "system.stem"], ["model.channels", "system.windows"]),
+            (LnetsAnet, ["system.windows", "data.crop"], ["system.depth", "predict.images"]),
+            (Resnet18, ["system.stem", "system.name"], ["train.micro_batch", "system.map_each"]),
+            (Facetracer, ["train.limit", "data.image_size"], ["train.epochs", "system.width"]),
+        ] {
+            assert!(takes.iter().all(|key| system.takes(key)), "{}", system.id());
+            assert!(!takes_not.iter().any(|key| system.takes(key)), "{}", system.id());
+        }
+        // A wrong name is refused as such.
+        assert!(Moon.takes("abacus.beads") && Moon.takes("system.beads") && Moon.takes("beads"));
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::host;
 use crate::error::Result;
+use crate::program::VERSION;
 
 /// What decides the bits of a rank's results besides what it is told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ impl Machine {
         Self {
             host: host(),
             instructions: format!("{:?}", instruction_set()),
-            version: env!("CARGO_PKG_VERSION").into(),
+            version: VERSION.into(),
         }
     }
 

@@ -177,7 +177,11 @@ impl DataRecord {
     /// Number, kind and splits.
     pub fn description(&self) -> String {
         let Self { faces, train, val, test, .. } = self;
-        format!("{faces} {} ({train} train, {val} val, {test} test)", self.title())
+        let others = match faces.saturating_sub(train + val + test) {
+            0 => String::new(),
+            others => format!(", {others} in no split"),
+        };
+        format!("{faces} {} ({train} train, {val} val, {test} test{others})", self.title())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use foresee_report::{Source, Table};
 
-use crate::config::{Config, SystemName};
+use crate::config::{Config, OF_PAPER, SystemName};
 use crate::error::Result;
 use crate::run::Run;
 
@@ -57,9 +57,6 @@ fn shared(config: &Config) -> Result<BTreeMap<String, String>> {
         |(key, _): &(String, String)| key.starts_with("train.") && !of_paper.contains(key);
     Ok(config.keys()?.into_iter().filter(of_training).collect())
 }
-
-/// Settings of the paper's network alone, besides the options of its training.
-const OF_PAPER: [&str; 5] = ["lambda", "sparsity", "sleep", "micro_batch", "gpu_micro_batch"];
 
 /// The settings of the trainings that differ from system to system.
 fn differing(configs: &[(SystemName, &Config)]) -> Result<BTreeSet<String>> {
