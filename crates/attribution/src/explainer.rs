@@ -30,10 +30,12 @@ pub struct Explainer {
     /// Images [R, C, H, W] that [gradient SHAP](crate::Method::GradientShap) and [expected
     /// gradients](crate::Method::ExpectedGradients) start from; the other methods do without.
     pub references: Option<Tensor>,
-    /// The node or value that a [method looks at](crate::Method::looks_at_a_value). If none is
-    /// named, the [last with spatial extent](crate::GraphModel::last_spatial), or
-    /// [`ATTENTION`](crate::ATTENTION) for the method of that name.
+    /// The node or value that the [CAM family](crate::Method::is_cam) looks at; the [last with
+    /// spatial extent](crate::GraphModel::last_spatial) if none is named.
     pub cam_node: Option<String>,
+    /// The node or value that is the network's own [attention map](crate::Method::Attention);
+    /// [`ATTENTION`](crate::ATTENTION) if none is named.
+    pub attention_node: Option<String>,
     /// The rules of [LRP](crate::Method::Lrp); `None`: [`Composite::epsilon_plus`] with biases that
     /// take no relevance.
     pub composite: Option<Composite>,

@@ -144,6 +144,7 @@ pub enum Method {
     /// Eigen-CAM (Muhammad & Yeasin, 2020): the same map for every attribute.
     EigenCam,
     /// The network's own attention map, such as an Attention Branch Network's (Fukui et al., 2019).
+    /// Maps for each attribute can fall below 0, where they count as 0.
     Attention,
 }
 
@@ -336,10 +337,9 @@ impl Method {
         matches!(self, Self::GradientShap | Self::ExpectedGradients)
     }
 
-    /// Whether it looks at a value in the network, which
-    /// [`Explainer::cam_node`](field@crate::Explainer::cam_node) can name: the CAM family, and
-    /// [`Attention`](Self::Attention).
-    pub fn looks_at_a_value(self) -> bool {
+    /// Whether it weights the channels of a value in the network, which
+    /// [`Explainer::cam_node`](field@crate::Explainer::cam_node) can name: the CAM family.
+    pub fn is_cam(self) -> bool {
         matches!(
             self,
             Self::Cam
@@ -351,7 +351,6 @@ impl Method {
                 | Self::XgradCam
                 | Self::ScoreCam
                 | Self::EigenCam
-                | Self::Attention
         )
     }
 

@@ -274,6 +274,7 @@ fn the_explainer_has_the_family() -> AnyResult {
         region_maps: HashMap::new(),
         references: None,
         cam_node: None,
+        attention_node: None,
         composite: None,
     };
     let times_x = |factor: f64| [1., 2., 3., 6.].map(|x| factor * x);

@@ -173,6 +173,7 @@ fn rows_that_are_left_out_say_nothing() -> AnyResult {
         region_maps: Default::default(),
         references: None,
         cam_node: None,
+        attention_node: None,
         composite: None,
     };
     let methods = Method::studied(true, false).into_iter().chain([Method::DeepLift]);

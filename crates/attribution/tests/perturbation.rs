@@ -396,6 +396,7 @@ fn maps_of_the_methods_beside_the_study() -> AnyResult {
         region_maps: HashMap::new(),
         references: Some(tensor(&[0.; 4], &[1, 1, 2, 2])),
         cam_node: None,
+        attention_node: None,
         composite: None,
     };
     for method in [

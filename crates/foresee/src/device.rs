@@ -4,6 +4,9 @@ pub mod measured;
 #[cfg(feature = "cuda")]
 pub mod pool;
 
+#[cfg(feature = "cuda")]
+use std::sync::OnceLock;
+
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 
@@ -20,33 +23,41 @@ fn unusable(name: &str, e: &candle_core::Error) -> anyhow::Error {
     ))
 }
 
-/// A GPU, with one stream for all threads. candle's own default is a stream in every thread, and
-/// nothing then orders what threads do with a tensor.
+/// This process's GPU, which is opened once, with one stream for all threads. candle's own default
+/// is a stream in every thread, and nothing then orders what threads do with a tensor.
+#[cfg(feature = "cuda")]
 fn cuda() -> candle_core::Result<Device> {
-    let device = Device::new_cuda_with_stream(gpu_of_this_rank())?;
-    #[cfg(feature = "cuda")]
-    {
-        let cuda = device.as_cuda_device()?;
-        // SAFETY: no tensor exists yet, and all of this device's work, whichever thread asks for
-        // it, is on its one stream, which orders it without events.
-        unsafe { cuda.disable_event_tracking() };
-        pool::keep(cuda);
+    static OPENED: OnceLock<Device> = OnceLock::new();
+    if let Some(device) = OPENED.get() {
+        return Ok(device.clone());
     }
-    Ok(device)
+    let device = Device::new_cuda_with_stream(gpu_of_this_rank())?;
+    let cuda = device.as_cuda_device()?;
+    // SAFETY: no tensor exists yet, and all of this device's work, whichever thread asks for it, is
+    // on its one stream, which orders it without events.
+    unsafe { cuda.disable_event_tracking() };
+    pool::keep(cuda);
+    Ok(OPENED.get_or_init(|| device).clone())
 }
 
-/// The first GPU; of several ranks on a machine each has one of its own, as far as there are any.
+/// candle's refusal.
+#[cfg(not(feature = "cuda"))]
+fn cuda() -> candle_core::Result<Device> {
+    Device::new_cuda_with_stream(crate::ranks::number_on_host())
+}
+
+/// The first GPU that this process sees. Several ranks on a machine take one after another of those
+/// that they see; a launcher may show each only its own.
+#[cfg(feature = "cuda")]
 fn gpu_of_this_rank() -> usize {
+    use candle_core::cuda_backend::cudarc::driver::CudaContext;
     let number = crate::ranks::number_on_host();
-    #[cfg(feature = "cuda")]
-    if let Ok(gpus @ 1..) = candle_core::cuda_backend::cudarc::driver::CudaContext::device_count() {
-        let gpus = gpus as usize;
-        if number >= gpus {
-            tracing::warn!("more ranks than GPUs ({gpus}) on this machine: some share one");
-        }
-        return number % gpus;
+    let seen = CudaContext::device_count().map_or(1, |gpus| gpus.max(1) as usize);
+    if crate::ranks::is_several() {
+        let gpu = number % seen;
+        tracing::info!("rank {} takes GPU {gpu} of {seen} that it sees", crate::ranks::number());
     }
-    number
+    number % seen
 }
 
 /// The device of a name: cpu, cuda or metal.
@@ -85,17 +96,23 @@ pub(crate) struct DeviceKind {
     id: String,
     /// The name of a GPU.
     name: Option<String>,
+    /// The version of its driver, which compiles the kernels for it.
+    driver: Option<i32>,
 }
 
 impl DeviceKind {
     pub fn of(device: &Device) -> Self {
-        Self { id: id(device).into(), name: measured::name(device) }
+        Self {
+            id: id(device).into(),
+            name: measured::name(device),
+            driver: measured::driver(device),
+        }
     }
 
     /// This process's device of the kind.
     ///
     /// # Errors
-    /// If there is none, or a GPU of another name, whose bits would differ.
+    /// If there is none, or a GPU of another name or driver, whose bits would differ.
     pub fn open(&self) -> Result<Device> {
         let device = device(&self.id)?;
         self.check(&Self::of(&device))?;
@@ -103,12 +120,15 @@ impl DeviceKind {
     }
 
     fn check(&self, own: &Self) -> Result<()> {
-        let name = |kind: &Self| kind.name.clone().unwrap_or_else(|| "another device".into());
+        let name = |kind: &Self| {
+            let name = kind.name.clone().unwrap_or_else(|| "another device".into());
+            kind.driver.map_or(name.clone(), |driver| format!("{name} with CUDA {driver}"))
+        };
         match own == self {
             true => Ok(()),
             false => Err(input(format!(
                 "it has {}, rank 0 has {}: the bits of their sums would differ. Start ranks on \
-                 GPUs of one kind",
+                 GPUs of one kind, with one driver",
                 name(own),
                 name(self)
             ))),
@@ -166,10 +186,15 @@ mod tests {
     fn a_rank_has_the_kind_of_device_that_rank_0_has() {
         let kind = DeviceKind::of(&Device::Cpu);
         assert!(kind.open().is_ok_and(|device| device.is_cpu()));
-        let of = |name: &str| DeviceKind { id: "cuda".into(), name: Some(name.into()) };
-        assert!(of("H100").check(&of("H100")).is_ok());
-        let message = of("H100").check(&of("A100")).expect_err("another GPU").to_string();
-        assert!(message.starts_with("it has A100, rank 0 has H100"), "{message}");
+        let of = |name: &str, driver| DeviceKind {
+            id: "cuda".into(),
+            name: Some(name.into()),
+            driver: Some(driver),
+        };
+        let (own, same) = (of("H100", 13000), of("H100", 13000));
+        assert!(own.check(&same).is_ok() && own.check(&of("H100", 12080)).is_err());
+        let message = own.check(&of("A100", 13000)).expect_err("another GPU").to_string();
+        assert!(message.starts_with("it has A100 with CUDA 13000, rank 0 has H100"), "{message}");
     }
 
     #[test]

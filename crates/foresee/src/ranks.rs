@@ -205,6 +205,12 @@ pub(crate) fn agree<T>(own: Result<T>) -> Result<T> {
     }
 }
 
+/// Ends this process at once, in the middle of what ranks do together: MPI then ends the others.
+pub(crate) fn end(error: &anyhow::Error) -> ! {
+    tracing::error!("rank {} on {}: {error:#}", number(), host());
+    std::process::exit(exit_status::of(error).into())
+}
+
 /// Ends this process with an error, unless what is returned is dropped in time.
 fn set_alarm(error: &anyhow::Error) -> Sender<()> {
     let (alarm, dropped) = mpsc::channel();

@@ -414,6 +414,11 @@ fn what_cannot_be_is_refused_before_any_work() -> AnyResult {
             "--set train.lambda = 1e-5: it decides nothing of MOON",
         ),
         (&["train", "--system", "moon", "--out", "m", "--set", "train.drop=0.5"], "train.drop"),
+        (
+            &["train", "--system", "moon", "--out", "m", "--set", "system.name=\"abn\""],
+            "--system says",
+        ),
+        (&["compare", "--out", "c", "--set", "moon:train.lambda=1"], "nothing of MOON"),
         (&["reproduce", "--set", "system.name=\"abn\"", "--out", "r"], "`compare` train others"),
     ] {
         let (status, text) = run(arguments)?;

@@ -67,7 +67,8 @@ pub enum Error {
     },
     /// The operation is there for `f32` on the CPU, or on a CUDA device with the feature `cuda`.
     #[error(
-        "{operation}: tensors must be f32 on the CPU, or on a CUDA device with the feature cuda"
+        "{operation}: tensors must be f32, all on the CPU, or all on a CUDA device (with the \
+         feature cuda) and of fewer than 2³¹ elements"
     )]
     NoKernel {
         /// The operation called.

@@ -26,7 +26,7 @@ pub struct Moments {
 
 impl Moments {
     /// The moments of all parts of a batch together, merged in their order (Chan, Golub & LeVeque,
-    /// 1983).
+    /// 1983), in the CPU's memory.
     ///
     /// ```
     /// use candle_core::{Device, Tensor};

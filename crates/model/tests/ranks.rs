@@ -18,13 +18,17 @@ fn config() -> NetworkConfig {
 }
 
 fn trainer(config: TrainConfig) -> Result<Trainer> {
-    let network = Network::new(self::config(), 7, &Device::Cpu)?;
+    trainer_on(&Device::Cpu, config)
+}
+
+fn trainer_on(device: &Device, config: TrainConfig) -> Result<Trainer> {
+    let network = Network::new(self::config(), 7, device)?;
     // Some masks are shut from the start.
     let heads: HashMap<String, _> = network.tensors().into_iter().collect();
     let bias = heads["heads.mask.bias"];
     let shift: Vec<f32> =
         (0..bias.elem_count()).map(|i| if i % 3 == 0 { -30. } else { 0. }).collect();
-    bias.set(&(bias.as_tensor() + Tensor::from_vec(shift, bias.shape(), &Device::Cpu)?)?)?;
+    bias.set(&(bias.as_tensor() + Tensor::from_vec(shift, bias.shape(), device)?)?)?;
     Trainer::new(network, config, STEPS)
 }
 
@@ -53,14 +57,24 @@ fn train(
     steps: usize,
     config: &TrainConfig,
 ) -> Result<Trained> {
-    let mut trainer = trainer(config.clone())?;
+    train_on(&Device::Cpu, ranks, micro_batch, steps, config)
+}
+
+fn train_on(
+    device: &Device,
+    ranks: &dyn Communicator,
+    micro_batch: usize,
+    steps: usize,
+    config: &TrainConfig,
+) -> Result<Trained> {
+    let mut trainer = trainer_on(device, config.clone())?;
     let shared = SharedBatch::new(ranks, 10, micro_batch);
     let own = shared.images();
     let mut reports = vec![];
     for step in 0..steps {
         let (images, labels) = batch(step, 10, 9)?;
-        let [images, labels] =
-            [images, labels].map(|x| x.narrow(0, own.start, own.len()).expect("its share"));
+        let share = |x: Tensor| x.narrow(0, own.start, own.len())?.to_device(device);
+        let (images, labels) = (share(images)?, share(labels)?);
         reports.push(trainer.step_of_ranks(&images, &labels, &shared)?);
     }
     let tensors = trainer.network().tensors().into_iter();
@@ -126,6 +140,31 @@ fn options_of_training_do_not_depend_on_ranks() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Without a GPU it skips, saying so.
+#[cfg(feature = "cuda")]
+#[test]
+fn any_number_of_ranks_on_a_gpu_trains_the_same_bits() -> Result<()> {
+    let Ok(gpu) = Device::new_cuda_with_stream(0) else {
+        eprintln!("skipped: there is no GPU");
+        return Ok(());
+    };
+    let config = TrainConfig { sleep: 0.01, decorrelate: 0.1, variation: 0.2, ..all_options() };
+    let alone = train_on(&gpu, &Alone, 3, STEPS, &config)?;
+    for ranks in [2, 3] {
+        for found in on_threads(ranks, |ranks| train_on(&gpu, ranks, 3, STEPS, &config)) {
+            assert!(found? == alone, "{ranks} ranks");
+        }
+    }
+    let config = TrainConfig { micro_batch: 3, gpu_micro_batch: 3, ..config };
+    let step_on = |device: &Device| -> Result<Trainer> {
+        let mut trainer = trainer_on(device, config.clone())?;
+        let (images, labels) = batch(0, 10, 9)?;
+        trainer.step(&images.to_device(device)?, &labels.to_device(device)?)?;
+        Ok(trainer)
+    };
+    check_moments(&step_on(&Device::Cpu)?, &step_on(&gpu)?, 3)
 }
 
 #[test]

@@ -113,7 +113,7 @@ impl Explainer {
             Method::ScoreCam => score_cam(&split()?, x, output, &cam)?,
             Method::EigenCam => eigen_cam(&split()?, x, &cam)?,
             Method::Attention => {
-                let name = self.cam_node.as_deref().unwrap_or(ATTENTION);
+                let name = self.attention_node.as_deref().unwrap_or(ATTENTION);
                 model.attention_map(name, x, output)?
             }
         };

@@ -32,6 +32,7 @@ fn explainer() -> Explainer {
         region_maps: HashMap::new(),
         references: None,
         cam_node: None,
+        attention_node: None,
         composite: None,
     }
 }
@@ -215,7 +216,7 @@ fn an_attention_map_is_one_for_all_outputs_or_one_for_each() -> AnyResult {
     assert!(matches!(map(&each, 2), Err(Error::Target { .. })));
     assert!(matches!(map(&of(2, 3)?, 0), Err(Error::Layer { .. })));
     assert!(matches!(with_masks()?.attention_map(ATTENTION, &x, 0), Err(Error::NoLayer { .. })));
-    let elsewhere = Explainer { cam_node: Some("extractor.3.conv".into()), ..explainer() };
+    let elsewhere = Explainer { attention_node: Some("extractor.3.conv".into()), ..explainer() };
     let found = elsewhere.maps(Method::Attention, &with_masks()?, &x, &[0], 0)?;
     assert_near(&values(&found), &[2., 4., 6., 8.]);
     Ok(())

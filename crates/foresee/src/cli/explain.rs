@@ -46,10 +46,12 @@ pub struct ExplainArgs {
     /// Only this method; can be given several times. Default: seven that the network allows.
     #[arg(long, value_enum)]
     method: Vec<ModelMethod>,
-    /// Where the CAM family looks: a node, or a value. Default: the last with height and width. For
-    /// --method attention: what is the attention map. Default: attention.
+    /// Where the CAM family looks: a node, or a value. Default: the last with height and width.
     #[arg(long, value_name = "NODE")]
     cam_node: Option<String>,
+    /// What --method attention draws: a node, or a value. Default: attention, as in an ABN.
+    #[arg(long, value_name = "NODE")]
+    attention_node: Option<String>,
     /// The rules of LRP, as zennit calls them. Default: epsilon-plus, with biases that take no
     /// relevance.
     #[arg(long, value_enum)]
@@ -100,6 +102,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<()> {
         outputs: distinct(args.classes_asked.iter().cloned()),
         top: args.top.into(),
         cam_node: args.cam_node.clone(),
+        attention_node: args.attention_node.clone(),
         lrp: args.lrp,
         steps: args.steps.into(),
         grid: args.grid.into(),

@@ -34,7 +34,10 @@ const METHODS: [(Method, &str); 26] = [
     (Method::XgradCam, "XGrad-CAM (Fu et al., 2020)"),
     (Method::ScoreCam, "Score-CAM (Wang et al., 2020): one evaluation for each channel"),
     (Method::EigenCam, "Eigen-CAM (Muhammad & Yeasin, 2020): the same map for every output"),
-    (Method::Attention, "The attention map that the network has itself: an ABN's, or --cam-node"),
+    (
+        Method::Attention,
+        "The attention map that the network has itself: an ABN's, or --attention-node",
+    ),
     (Method::Occlusion, "Occlusion by squares that overlap by half (Zeiler & Fergus, 2014)"),
     (Method::FeatureAblation, "What each cell of a grid adds to the output over the mean colour"),
     (Method::Lime, "LIME (Ribeiro et al., 2016): a linear model of the cells of a grid"),

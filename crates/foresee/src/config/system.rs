@@ -163,7 +163,7 @@ impl SystemName {
     }
 
     /// Whether a setting, such as `train.lambda`, decides anything of this system's training.
-    /// Unknown ones are left to others.
+    /// Unknown sections are left to others.
     pub fn takes(self, key: &str) -> bool {
         let Some((section, name)) = key.split_once('.') else { return true };
         match (self, section) {

@@ -15,6 +15,21 @@ pub fn name(device: &Device) -> Option<String> {
     }
 }
 
+/// The version of CUDA that a GPU's driver has, such as 13000.
+pub fn driver(device: &Device) -> Option<i32> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(_) => {
+            use candle_core::cuda_backend::cudarc::driver::sys::{CUresult, cuDriverGetVersion};
+            let mut version = 0;
+            // SAFETY: the driver writes a number.
+            let result = unsafe { cuDriverGetVersion(&mut version) };
+            (result == CUresult::CUDA_SUCCESS).then_some(version)
+        }
+        _ => None,
+    }
+}
+
 /// The peak since [`reset_peak_memory`] in bytes, of the process or of its tensors on a GPU, where
 /// the system tells it.
 pub fn peak_memory(device: &Device) -> Option<u64> {

@@ -59,6 +59,7 @@ impl Maps {
             region_maps: HashMap::new(),
             references,
             cam_node: options.cam_node.clone(),
+            attention_node: options.attention_node.clone(),
             composite: composite.transpose()?,
         };
         let mut maps = Self { model, methods: vec![], has_references, explainer };
@@ -79,7 +80,7 @@ impl Maps {
         for &method in wanted {
             match (quick.explain(method, &self.model, &x, &[0], 0), &options.cam_node) {
                 (Ok(_), _) => possible.push(method),
-                (Err(e), Some(node)) if method.looks_at_a_value() => {
+                (Err(e), Some(node)) if method.is_cam() => {
                     let reason = format!("--cam-node {node}: {}: {e}", method.id());
                     return Err(task.network.refused(reason));
                 }
@@ -121,9 +122,13 @@ impl Maps {
 
 /// Makes sure that a method takes each option that is given.
 fn check_used(options: &ExplainOptions, wanted: &[Method]) -> Result<()> {
-    let looks = wanted.iter().any(|method| method.looks_at_a_value());
-    if options.cam_node.is_some() && !looks {
+    if options.cam_node.is_some() && !wanted.iter().any(|method| method.is_cam()) {
         return Err(input("--cam-node is for methods such as grad-cam; ask for one with --method"));
+    }
+    if options.attention_node.is_some() && !wanted.contains(&Method::Attention) {
+        return Err(input(
+            "--attention-node is for --method attention; ask for it, or leave it out",
+        ));
     }
     match options.lrp.is_some() && !wanted.contains(&Method::Lrp) {
         true => Err(input("--lrp is for --method lrp; ask for it, or leave --lrp out")),

@@ -41,6 +41,8 @@ pub(crate) struct ExplainOptions {
     pub top: usize,
     /// Where the CAM family looks: a node or value.
     pub cam_node: Option<String>,
+    /// What the network's own attention map is.
+    pub attention_node: Option<String>,
     pub lrp: Option<LrpComposite>,
     pub steps: usize,
     pub grid: usize,
@@ -56,6 +58,8 @@ struct Settings<'a> {
     outputs: &'a [String],
     top: usize,
     cam_node: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attention_node: Option<&'a str>,
     lrp: Option<LrpComposite>,
     steps: usize,
     grid: usize,
@@ -139,6 +143,7 @@ impl<'a> Work<'a> {
             outputs: &options.outputs,
             top: options.top,
             cam_node: options.cam_node.as_deref(),
+            attention_node: options.attention_node.as_deref(),
             lrp: options.lrp,
             steps: options.steps,
             grid: options.grid,

@@ -95,10 +95,13 @@ fn together(
     let permuted = opened.and_then(|opened| kept.insert(opened).permuted(ranks));
     let sent = shared::gather_at_all(ranks, permuted)?;
     let opened = kept.context("this rank has opened the run")?;
-    // An error is one of all ranks, which have the same numbers.
-    let explained = opened.explained(&sent, ranks)?;
+    let explained = opened.explained(&sent, ranks);
+    let parts = match &explained {
+        Ok(explained) => Parts::new(explained),
+        Err(e) => Err(anyhow!("{e:#}")),
+    };
     let mut kept = None;
-    let own = Parts::new(&explained).and_then(|parts| kept.insert(parts).compute_own(ranks));
+    let own = parts.and_then(|parts| kept.insert(parts).compute_own(ranks));
     let sent = shared::gather(ranks, own)?;
     let parts = kept.context("this rank has computed its share")?;
     if ranks.rank() == 0 { write(&parts, &sent) } else { Ok(()) }

@@ -67,6 +67,7 @@ impl<'a> Subject<'a> {
             region_maps,
             references: None,
             cam_node: None,
+            attention_node: None,
             composite: None,
         }
     }

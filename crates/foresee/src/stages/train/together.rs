@@ -62,7 +62,8 @@ impl Together {
         let can_share = network.can_be_shared() && !device.is_metal();
         let micro_batch = if can_share { train.micro_batch_on(device) } else { 0 };
         match (ranks.size(), can_share, micro_batch) {
-            (1, ..) | (_, true, 1..) => {}
+            (1, ..) => {}
+            (size, true, 1..) => check_all_work(size, images.div_ceil(micro_batch), device)?,
             (size, true, 0) => return Err(not_cut(size, device)),
             (size, false, _) => {
                 return Err(input(format!(
@@ -103,10 +104,14 @@ impl Together {
         };
         match report {
             Ok(report) => Ok(Some(report)),
-            Err(e) => {
+            // All ranks come to the same numbers.
+            Err(e @ foresee_model::Error::NotFinite { .. }) => {
                 self.meet(Word::Failed)?;
                 Err(self.failed(Some(e.into())))
             }
+            Err(e) if self.ranks.size() == 1 => Err(e.into()),
+            // A rank alone, such as one whose GPU has no memory left: the others wait for its sums.
+            Err(e) => ranks::end(&e.into()),
         }
     }
 
@@ -174,6 +179,18 @@ impl Together {
     fn failed(&self, own: Option<anyhow::Error>) -> anyhow::Error {
         let agreed = ranks::agree(own.map_or(Ok(()), Err));
         agreed.err().unwrap_or_else(|| anyhow!("a rank has failed and did not say why"))
+    }
+}
+
+/// Refuses GPUs that would have nothing to do. A rank on CPUs may have other work, such as
+/// validation.
+fn check_all_work(ranks: usize, micro_batches: usize, device: &Device) -> Result<()> {
+    match device.is_cpu() || ranks <= micro_batches {
+        true => Ok(()),
+        false => Err(input(format!(
+            "{ranks} ranks with a GPU each share the {micro_batches} micro-batches of a batch: \
+             start no more ranks than that, or set a smaller train.gpu_micro_batch"
+        ))),
     }
 }
 
