@@ -195,16 +195,11 @@ fn check_assignment(text: &str, systems: &[SystemName]) -> Result<()> {
             "--set {text}: all systems are compared on the same images; set it for all, without \
              the system's name"
         ))),
-        Some((system, _)) if key.starts_with("train.") && !system.takes(name_of(key)) => {
+        Some((system, _)) if key.starts_with("train.") && !system.takes(key) => {
             Err(input(format!("--set {text}: it decides nothing of {}", system.title())))
         }
         _ => Ok(()),
     }
-}
-
-/// The setting of an assignment.
-fn name_of(assignment: &str) -> &str {
-    assignment.split('=').next().unwrap_or_default().trim()
 }
 
 /// A system's name before a colon, and what is behind it.

@@ -73,6 +73,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_abn_of_ours_has_its_map_where_the_method_looks() {
+        assert_eq!(foresee_attribution::ATTENTION, foresee_baselines::ATTENTION);
+    }
+
+    #[test]
     fn no_method_is_forgotten() {
         // The masks of the paper's heads, and maps of regions that all faces share.
         let of_faces = [Method::PermutationRegions, Method::Masks, Method::MeanMask];

@@ -79,11 +79,10 @@ pub(super) fn train(args: &TrainArgs) -> Result<()> {
 
 /// Refuses an assignment that would decide nothing.
 fn check_taken(system: SystemName, assignment: &str) -> Result<()> {
-    let key = assignment.split('=').next().unwrap_or_default().trim();
-    if key == "system.name" {
+    if assignment.trim_start().starts_with("system.name") {
         return Err(input(format!("--set {assignment}: --system says which system is trained")));
     }
-    match system.takes(key) {
+    match system.takes(assignment) {
         true => Ok(()),
         false => Err(input(format!(
             "--set {assignment}: it decides nothing of {}: leave it out",
