@@ -214,6 +214,7 @@ fn documents(out: &Path, run: &str, accuracy: f64) -> AnyResult {
     assert_eq!((&evaluated["images"], &evaluated["kind"]), (&6.into(), &"synthetic".into()));
     assert!(is_number(&evaluated["accuracy"], accuracy), "the run's own test faces");
     assert_eq!(evaluated["attributes"].as_array().map(Vec::len), Some(40));
+    what_it_was_trained_on(&model, &faces)?;
     let both = [&evaluate[..], &["--predictions", "-"]].concat();
     refused(&xtask(&both, &[])?, "both write to the standard output");
 
@@ -228,6 +229,25 @@ fn documents(out: &Path, run: &str, accuracy: f64) -> AnyResult {
     let counted = document(&["data", "stats", text(&faces)?, "--out", text(&counted)?, "--json"])?;
     assert_eq!(counted["faces"], 60);
     assert_eq!(counted["attribute_frequencies"].as_array().map(Vec::len), Some(40));
+    Ok(())
+}
+
+/// Faces of the split that a network was trained on are told from others of the same list, and
+/// these from those of another list.
+fn what_it_was_trained_on(model: &Path, faces: &Path) -> AnyResult {
+    let of = |faces: &Path, split: &str| -> AnyResult<Value> {
+        let start = ["evaluate", "--model", text(model)?, "--celeba", text(faces)?, "--json"];
+        Ok(document(&[&start[..], &["--split", split]].concat())?["trained_on_these"].take())
+    };
+    assert_eq!([of(faces, "train")?, of(faces, "val")?, of(faces, "test")?], ["yes", "no", "no"]);
+    let others = tempfile::tempdir()?;
+    let others = others.path().join("faces");
+    let drawn = ["data", "synthesize", "--faces", "70", "--out", text(&others)?];
+    assert!(xtask(&drawn, &[])?.status.success());
+    assert_eq!(of(&others, "test")?, "not_known");
+    let start = ["evaluate", "--model", text(model)?, "--celeba", text(&others)?];
+    let told = String::from_utf8(xtask(&start, &[])?.stdout)?;
+    assert!(told.contains("another list of faces"), "{told}");
     Ok(())
 }
 

@@ -95,6 +95,7 @@ fn untrained(path: &Path, attention: bool) -> AnyResult {
         conventions: Default::default(),
         seed: 7,
         trained_on: "nothing".into(),
+        training_split_sha256: None,
         kept_channels: None,
         left_out: None,
     };

@@ -28,6 +28,7 @@ mod provenance;
 mod ranks;
 pub mod row_counts;
 pub mod run;
+mod seen;
 mod session;
 mod stages;
 pub mod studies;

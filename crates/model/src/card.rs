@@ -78,6 +78,10 @@ pub struct ModelCard {
     pub seed: u64,
     /// The training images, in words for people.
     pub trained_on: String,
+    /// SHA-256 of the names of the images in the split that it was trained on, sorted, each with a
+    /// line feed. Older files leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_split_sha256: Option<String>,
     /// For a pruned network: which channels of the unpruned network it kept, in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_channels: Option<Vec<usize>>,
@@ -154,6 +158,7 @@ impl ModelCard {
     ///     conventions: Conventions::default(),
     ///     seed: 7,
     ///     trained_on: "nothing".into(),
+    ///     training_split_sha256: None,
     ///     kept_channels: None,
     ///     left_out: None,
     /// };
@@ -204,6 +209,7 @@ impl Network {
     ///     conventions: Conventions::default(),
     ///     seed: 7,
     ///     trained_on: "nothing".into(),
+    ///     training_split_sha256: None,
     ///     kept_channels: None,
     ///     left_out: None,
     /// };

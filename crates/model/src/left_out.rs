@@ -91,6 +91,7 @@ mod tests {
             conventions: Default::default(),
             seed: 4,
             trained_on: "nothing".into(),
+            training_split_sha256: None,
             kept_channels: None,
             left_out,
         }

@@ -42,6 +42,7 @@ fn card() -> ModelCard {
         conventions: Default::default(),
         seed: 4,
         trained_on: "nothing".into(),
+        training_split_sha256: None,
         kept_channels: None,
         left_out: None,
     }

@@ -24,6 +24,7 @@ fn card(network: &Network) -> ModelCard {
         conventions: Default::default(),
         seed: 4,
         trained_on: "nothing".into(),
+        training_split_sha256: None,
         kept_channels: None,
         left_out: None,
     }

@@ -16,6 +16,7 @@ use crate::faces;
 use crate::output::{Kind, OutputFile, OverwriteArgs};
 use crate::provenance::percent;
 use crate::run::DataRecord;
+use crate::seen::Seen;
 use crate::session::{MODEL, Session, load_model};
 
 #[derive(Args)]
@@ -78,6 +79,8 @@ struct Document<'a> {
     share_of_heads: f64,
     share_of_network: f64,
     measured: &'a MeasuredChange,
+    /// Whether the network was trained on the faces that the change was measured on.
+    trained_on_these: Seen,
     /// Means over the attributes, on the faces that the change was measured on.
     accuracy_before: f64,
     accuracy_after: f64,
@@ -106,6 +109,7 @@ pub(super) fn compact(args: &CompactArgs) -> Result<()> {
     check(&card, args.tolerance)
         .map_err(|reason| input(format!("{}: {reason}", model.display())))?;
     let (samples, record) = samples(args, &subject, &device)?;
+    let seen = Seen::of(&card, &samples.data, samples.split);
     let compaction = Compaction::new(&network, &card, args.tolerance, &samples, &device)?;
     let constant = compaction.constant_attributes();
     if !constant.is_empty() {
@@ -116,8 +120,8 @@ pub(super) fn compact(args: &CompactArgs) -> Result<()> {
     }
     file.write(&compaction.network.to_bytes(&compaction.card)?)?;
     match args.json.is_asked() {
-        true => print_json(&document(args, &model, &samples, &record, &compaction)),
-        false => file.print_beside(&summary(&file, &record, &compaction)),
+        true => print_json(&document(args, &model, (&samples, seen), &record, &compaction)),
+        false => file.print_beside(&summary(&file, &record, seen, &compaction)),
     }
 }
 
@@ -159,7 +163,7 @@ fn samples(
 fn document<'a>(
     args: &CompactArgs,
     model: &Path,
-    samples: &Samples,
+    (samples, trained_on_these): (&Samples, Seen),
     record: &DataRecord,
     compaction: &'a Compaction,
 ) -> Document<'a> {
@@ -181,6 +185,7 @@ fn document<'a>(
         share_of_heads: arithmetic.share_of_heads(),
         share_of_network: arithmetic.share(),
         measured,
+        trained_on_these,
         accuracy_before: before.accuracy(),
         accuracy_after: after.accuracy(),
         attributes: of_attributes(compaction),
@@ -201,7 +206,7 @@ fn of_attributes(compaction: &Compaction) -> Vec<OfAttribute<'_>> {
     .collect()
 }
 
-fn summary(file: &OutputFile, record: &DataRecord, compaction: &Compaction) -> String {
+fn summary(file: &OutputFile, record: &DataRecord, seen: Seen, compaction: &Compaction) -> String {
     let Compaction { card, left_out, metrics: [before, after], .. } = compaction;
     let channels = card.network.channels;
     let (fewest, most) = left_out.range().unwrap_or_default();
@@ -223,6 +228,9 @@ fn summary(file: &OutputFile, record: &DataRecord, compaction: &Compaction) -> S
             "It was compacted before, at tolerance {earlier}: the tolerance is for both together, \
              but what changed is measured from there on.\n"
         ));
+    }
+    if let Some(warning) = seen.warning() {
+        text.push_str(&format!("{warning}\n"));
     }
     if record.synthetic {
         text.push_str("These faces are synthetic: the numbers say nothing about CelebA.\n");

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::faces;
 use crate::output::{Kind, OutputFile, OverwriteArgs, print};
 use crate::provenance::{number, percent};
+use crate::seen::Seen;
 use crate::stages::evaluate::Evaluation;
 use crate::stages::jobs::Question;
 
@@ -46,6 +47,8 @@ pub struct EvaluateArgs {
 struct Document<'a> {
     model: String,
     trained_on: &'a str,
+    /// Whether it was trained on the faces below.
+    trained_on_these: Seen,
     /// What is left out of its heads, if anything is.
     compacted: Option<Compacted>,
     faces: String,
@@ -81,17 +84,17 @@ pub(super) fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let evaluation = Evaluation::open(&question, device)?;
     faces::check_images(&evaluation.data, &evaluation.faces)?;
     let predictions = evaluation.answers(&question)?;
-    let Evaluation { card, data, record, faces: chosen, .. } = evaluation;
+    let Evaluation { card, data, record, faces: chosen, seen, .. } = evaluation;
     let metrics = predictions.metrics()?;
     if args.json.is_asked() {
         if let Some(file) = file {
             file.write(table(&data, &chosen, &predictions)?.as_bytes())?;
         }
-        return print_json(&document(args, &card, record.kind(), &metrics));
+        return print_json(&document(args, (&card, seen), record.kind(), &metrics));
     }
     let (folder, split) = (args.celeba.display(), args.split.id());
     let head = format!("{folder}: {} faces of split {split}", chosen.len());
-    let text = head + &summary(&card, record.synthetic, &metrics);
+    let text = head + &summary((&card, seen), record.synthetic, &metrics);
     let Some(file) = file else { return print(&text) };
     file.print_beside(&text)?;
     file.write(table(&data, &chosen, &predictions)?.as_bytes())
@@ -99,7 +102,7 @@ pub(super) fn evaluate(args: &EvaluateArgs) -> Result<()> {
 
 fn document<'a>(
     args: &EvaluateArgs,
-    card: &'a ModelCard,
+    (card, trained_on_these): (&'a ModelCard, Seen),
     kind: &'static str,
     metrics: &Metrics,
 ) -> Document<'a> {
@@ -113,6 +116,7 @@ fn document<'a>(
     Document {
         model: path_text(&args.model),
         trained_on: &card.trained_on,
+        trained_on_these,
         compacted: Compacted::of(card),
         faces: path_text(&args.celeba),
         kind,
@@ -138,12 +142,15 @@ fn file(args: &EvaluateArgs, path: &Path) -> Result<OutputFile> {
     OutputFile::new("--predictions", path, Kind::Predictions, &reads, args.overwrite)
 }
 
-fn summary(card: &ModelCard, synthetic: bool, metrics: &Metrics) -> String {
+fn summary((card, seen): (&ModelCard, Seen), synthetic: bool, metrics: &Metrics) -> String {
     // A file can say anything, and a terminal would obey control characters.
     let trained_on = card.trained_on.replace(char::is_control, "\u{FFFD}");
     let mut text = format!("\nmodel trained on {trained_on}\n");
     if let Some(compaction) = card.compaction() {
         text.push_str(&format!("{compaction}\n"));
+    }
+    if let Some(warning) = seen.warning() {
+        text.push_str(&format!("{warning}\n"));
     }
     if synthetic {
         text.push_str("These faces are synthetic: the numbers say nothing about CelebA.\n");

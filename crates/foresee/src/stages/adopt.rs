@@ -5,13 +5,14 @@ use std::path::Path;
 
 use anyhow::Context;
 use candle_core::Device;
-use foresee_celeba::SplitRule;
+use foresee_celeba::{Split, SplitRule};
 
 use super::measure;
 use crate::config::Config;
 use crate::error::Result;
 use crate::faces;
 use crate::run::{Lock, ModelFile, Run};
+use crate::seen::Seen;
 use crate::session::{MODEL, Session, load_model, preprocessing};
 
 /// Makes a run of the network of a model file in an empty folder. Its statistics are taken over the
@@ -25,6 +26,9 @@ pub(crate) fn adopt(
     let (network, card) = load_model(model, &device)?;
     let (data, record) = faces::open(faces, SplitRule::Official, None, &[])?;
     tracing::info!("{}", record.description());
+    if let Some(warning) = Seen::of(&card, &data, Split::Test).warning() {
+        tracing::warn!("{warning}");
+    }
     let mut config = Config::resolve("quick", None, &[])?;
     config.model = network.config().clone();
     config.data.image_size = card.image_size;

@@ -13,6 +13,7 @@ use crate::faces;
 use crate::hash::file_sha256;
 use crate::ranks;
 use crate::run::DataRecord;
+use crate::seen::Seen;
 use crate::session::{load_model, preprocessing};
 
 /// A model and its faces, opened.
@@ -21,6 +22,7 @@ pub(crate) struct Evaluation {
     pub data: CelebA,
     pub record: DataRecord,
     pub faces: Vec<usize>,
+    pub seen: Seen,
     network: Network,
     images: Preprocessing,
     device: Device,
@@ -32,8 +34,8 @@ impl Evaluation {
         let (network, card) = load_model(model, &device)?;
         let (data, record) = faces::open(celeba, SplitRule::Official, None, &[])?;
         let faces = data.split(*split)?;
-        let images = preprocessing(&card);
-        Ok(Self { card, data, record, faces, network, images, device })
+        let (images, seen) = (preprocessing(&card), Seen::of(&card, &data, *split));
+        Ok(Self { card, data, record, faces, seen, network, images, device })
     }
 
     /// The answers of all ranks, which other ranks are told to give.

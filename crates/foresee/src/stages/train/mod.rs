@@ -28,6 +28,7 @@ use crate::config::{Config, SystemName};
 use crate::error::Result;
 use crate::faces;
 use crate::run::{Inputs, Manifest, Outputs, Run, Stage, checkpoint_files};
+use crate::seen;
 use crate::session::{MODEL, Session, crop_of_card};
 
 /// The model's card came to state its conventions and a square crop without a new number: an older
@@ -63,7 +64,7 @@ fn paper(run: &mut Run, session: &Session) -> Result<()> {
         training.run()?;
         let predictions = training.test(&test)?;
         let network = training.trained();
-        let card = card(run, train.len());
+        let card = card(run, data, train.len())?;
         network.save(&run.path(MODEL), &card)?;
         outputs.add(MODEL);
         training.history().write(outputs)?;
@@ -85,10 +86,10 @@ fn trainer_of_paper(
 }
 
 /// What the model file says about itself.
-fn card(run: &Run, trained: usize) -> ModelCard {
+fn card(run: &Run, data: &CelebA, trained: usize) -> Result<ModelCard> {
     let manifest = &run.manifest;
     let normalisation = Normalisation::default();
-    ModelCard {
+    Ok(ModelCard {
         network: manifest.config.model.clone(),
         attributes: ATTRIBUTES.map(String::from).to_vec(),
         image_size: manifest.config.data.image_size,
@@ -98,9 +99,10 @@ fn card(run: &Run, trained: usize) -> ModelCard {
         conventions: Default::default(),
         seed: manifest.seed,
         trained_on: format!("{trained} of {}", manifest.data.description()),
+        training_split_sha256: Some(seen::hash_of_split(data, &data.split(Split::Train)?)),
         kept_channels: None,
         left_out: None,
-    }
+    })
 }
 
 fn write_accuracy(
