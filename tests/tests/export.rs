@@ -128,7 +128,7 @@ fn a_network_is_exported_and_computes_the_same_elsewhere() -> AnyResult {
 #[test]
 fn other_architectures_and_pruned_and_compacted_networks_are_exported() -> AnyResult {
     for (at, settings) in [
-        ["model.mask_kernel=3", "model.readout=mean"],
+        ["model.mask_kernel=3", "model.readout=signs"],
         ["model.attention=false", "data.crop=whole"],
     ]
     .iter()

@@ -17,6 +17,25 @@ pub enum Readout {
     /// w_k · p_k + b_k with w ≥ 0: every channel speaks for an attribute or says nothing, and none
     /// against it. After each step, weights below 0 become 0.
     Positive,
+    /// Σ_c p_kc + b_k, with learned b. Every element of `heads.readout.weight` is 1 and is not
+    /// trained; nor are the scale and the shift of the last batch norm, 1 and 0, so that all channels
+    /// of z have one scale. How much a channel says of an attribute is in its mask alone.
+    Sum,
+    /// As [`Sum`](Self::Sum), but every element is 1 or -1, drawn with the initial weights: a channel
+    /// speaks for an attribute or against it.
+    Signs,
+}
+
+impl Readout {
+    /// Whether its weights are trained. Otherwise all channels' weights have one size.
+    pub fn is_trained(self) -> bool {
+        matches!(self, Self::Linear | Self::Positive)
+    }
+
+    /// Whether the last batch norm keeps its scale and shift, so that the features have one scale.
+    pub(crate) fn keeps_scale(self) -> bool {
+        matches!(self, Self::Sum | Self::Signs)
+    }
 }
 
 /// The architecture.
@@ -60,6 +79,19 @@ impl NetworkConfig {
     pub fn check(&self) -> Result<()> {
         range("model.attributes", self.attributes, 1..=4096, "a number from 1 to 4096")?;
         range("model.channels", self.channels, 1..=4096, "a number from 1 to 4096")?;
+        let readout = match self.readout {
+            Readout::Mean => Some("mean"),
+            Readout::Sum => Some("sum"),
+            _ => None,
+        };
+        if let Some(readout) = readout.filter(|_| !self.attention) {
+            return Err(Error::Config {
+                key: "model.readout",
+                value: readout.into(),
+                expected: "linear, positive or signs without masks (model.attention=false): all \
+                           attributes would read the same",
+            });
+        }
         match self.mask_kernel {
             1 | 3 => Ok(()),
             n => Err(Error::Config {
@@ -112,6 +144,11 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// Decoupled weight decay of AdamW on convolution and readout weights, 0 to 10. Default 1e-4.
     pub weight_decay: f64,
+    /// Decoupled weight decay of the masks' convolution besides [`weight_decay`](Self::weight_decay).
+    /// A mask then depends less on the features, and more on its bias. 0 to 100. Default 0; left
+    /// out of files if it is 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub mask_decay: f64,
     /// Share of the steps in which the learning rate rises, 0 to 1. Default 0.3.
     pub warmup: f64,
     /// λ of Eq. 10, 0 to 1e6. Default 1e-5, the paper's.
@@ -151,6 +188,11 @@ pub struct TrainConfig {
     /// not clipped. 0 to 10. Default 0: none; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub noise: f64,
+    /// The share of the gradient of images with [`noise`](Self::noise) that does not reach the
+    /// extractor. At 1 the heads alone learn from them, so that the features stay those of images
+    /// without noise. 0 to 1. Default 0; left out of files if it is 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub noise_detach: f64,
     /// Trains for tone curves on the masks: Eq. 11 with n = 1, (1 + β)·M - β. With
     /// [`noise`](Self::noise) β is this times the image's share of the greatest noise, so that the
     /// curve tells the heads how noisy an image is. Without, every other image draws β from 0 to
@@ -191,6 +233,7 @@ impl Default for TrainConfig {
             epochs: 5,
             learning_rate: 3e-3,
             weight_decay: 1e-4,
+            mask_decay: 0.,
             warmup: 0.3,
             lambda: 1e-5,
             sparsity: Sparsity::Sum,
@@ -200,6 +243,7 @@ impl Default for TrainConfig {
             drop: 0.,
             drop_correlated: 0.,
             noise: 0.,
+            noise_detach: 0.,
             curve: 0.,
             decorrelate: 0.,
             variation: 0.,
@@ -229,12 +273,14 @@ impl TrainConfig {
 
     /// The options of the paper's network in training that are off at 0, by their names in files.
     /// Other networks know none of them.
-    pub fn options(&self) -> [(&'static str, f64); 7] {
+    pub fn options(&self) -> [(&'static str, f64); 9] {
         [
+            ("mask_decay", self.mask_decay),
             ("budget", self.budget),
             ("drop", self.drop),
             ("drop_correlated", self.drop_correlated),
             ("noise", self.noise),
+            ("noise_detach", self.noise_detach),
             ("curve", self.curve),
             ("decorrelate", self.decorrelate),
             ("variation", self.variation),
@@ -257,6 +303,7 @@ impl TrainConfig {
         let masks = "0 without masks (model.attention=false)";
         let group = self.sparsity == Sparsity::Group && self.lambda > 0.;
         let of_masks = [
+            ("train.mask_decay", self.mask_decay, self.mask_decay > 0.),
             ("train.budget", self.budget, self.budget > 0.),
             ("train.curve", self.curve, self.curve > 0.),
             ("train.variation", self.variation, self.variation > 0.),
@@ -291,6 +338,7 @@ impl TrainConfig {
         range("train.epochs", self.epochs, 1..=100_000, "a number from 1 to 100000")?;
         range("train.learning_rate", self.learning_rate, 1e-9..=10., "a number from 1e-9 to 10")?;
         range("train.weight_decay", self.weight_decay, 0. ..=10., "a number from 0 to 10")?;
+        range("train.mask_decay", self.mask_decay, 0. ..=100., "a number from 0 to 100")?;
         range("train.warmup", self.warmup, 0. ..=1., "a share from 0 to 1")?;
         range("train.average", self.average, 0. ..=0.999_999, "a decay from 0 to 0.999999")?;
         range("train.sleep", self.sleep, 0. ..=1., "a mask from 0 to 1")?;
@@ -298,6 +346,7 @@ impl TrainConfig {
         range("train.drop", self.drop, 0. ..=1., "a share from 0 to 1")?;
         range("train.drop_correlated", self.drop_correlated, 0. ..=1., "a share from 0 to 1")?;
         range("train.noise", self.noise, 0. ..=10., "a number from 0 to 10")?;
+        range("train.noise_detach", self.noise_detach, 0. ..=1., "a share from 0 to 1")?;
         range("train.curve", self.curve, 0. ..=10., "a number from 0 to 10")?;
         range("train.decorrelate", self.decorrelate, 0. ..=1e6, "a number from 0 to 1e6")?;
         range("train.variation", self.variation, 0. ..=1e6, "a number from 0 to 1e6")?;
@@ -306,6 +355,11 @@ impl TrainConfig {
             ("train.gpu_micro_batch", self.gpu_micro_batch),
         ] {
             range(key, images, 0..=65_536, "a number from 0 to 65536")?;
+        }
+        if self.noise_detach > 0. && self.noise == 0. {
+            let expected = "0 without noise (train.noise=0)";
+            let value = self.noise_detach.to_string();
+            return Err(Error::Config { key: "train.noise_detach", value, expected });
         }
         if self.sparsity == Sparsity::Group && self.budget > 0. {
             let expected = "0 with train.sparsity=group, which has no budget";
@@ -364,5 +418,10 @@ mod tests {
         );
         let wide = NetworkConfig { mask_kernel: 2, ..Default::default() };
         assert!(wide.check().unwrap_err().to_string().contains("model.mask_kernel = 2"));
+        for readout in [Readout::Mean, Readout::Sum] {
+            let same = NetworkConfig { readout, attention: false, ..Default::default() };
+            let refused = same.check().unwrap_err().to_string();
+            assert!(refused.contains("attributes would read the same"), "{refused}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Table 2 and Eq. 9: binary classifiers, each with an attention mask for every channel.
 
-use candle_core::{D, Tensor, Var};
+use candle_core::{D, DType, Tensor, Var};
 use foresee_kernels::channels_last::{self, LossOfMeans, PooledWithGradients};
 use foresee_kernels::{
     Pooled, Precision, Rows, ToneCurve, attention_heads_of_rows, attention_heads_with_curves,
@@ -33,8 +33,30 @@ pub struct Heads {
     pub(crate) frozen: bool,
 }
 
+/// The name of the masks' convolution.
+pub(crate) const MASK_WEIGHT: &str = "heads.mask.weight";
+
 /// The masks' biases without attention: sigmoid(40) is 1 in `f32`.
 const OPEN: f32 = 40.;
+
+/// What a channel adds to a sum before any training, about: a mask of 1/2 times the mean 0.4 of a
+/// leaky ReLU of a standard normal. Biases of a sum begin so that logits begin near 0.
+const FIRST_TERM: f32 = 0.2;
+
+/// The readout's initial weights [K, C].
+fn readout_weight(readout: Readout, (k, c): (usize, usize), initial: &Initial) -> Result<Var> {
+    let drawn = || initial.uniform(102, &[k, c], c);
+    match readout {
+        Readout::Linear => Ok(drawn()?),
+        Readout::Mean => Ok(initial.constant(1. / c as f32, &[k, c])?),
+        Readout::Sum => Ok(initial.constant(1., &[k, c])?),
+        Readout::Positive => Ok(Var::from_tensor(&drawn()?.as_detached_tensor().abs()?)?),
+        Readout::Signs => {
+            let speaks_for = drawn()?.as_detached_tensor().ge(0f32)?.to_dtype(DType::F32)?;
+            Ok(Var::from_tensor(&speaks_for.affine(2., -1.)?)?)
+        }
+    }
+}
 
 impl Heads {
     pub(crate) fn new(config: &NetworkConfig, initial: &Initial) -> Result<Self> {
@@ -57,14 +79,11 @@ impl Heads {
                 true => initial.uniform(101, &biases, c * n * n)?,
                 false => initial.constant(OPEN, &biases)?,
             },
-            readout_weight: match readout {
-                Readout::Linear => initial.uniform(102, &[k, c], c)?,
-                Readout::Mean => initial.constant(1. / c as f32, &[k, c])?,
-                Readout::Positive => Var::from_tensor(
-                    &initial.uniform(102, &[k, c], c)?.as_detached_tensor().abs()?,
-                )?,
+            readout_weight: readout_weight(readout, (k, c), initial)?,
+            readout_bias: match readout {
+                Readout::Sum => initial.constant(-FIRST_TERM * c as f32, &[k])?,
+                _ => initial.uniform(103, &[k], c)?,
             },
-            readout_bias: initial.uniform(103, &[k], c)?,
             rows: Rows::all(k, c),
             attention,
             precision,
@@ -196,7 +215,7 @@ impl Heads {
 
     pub(crate) fn tensors(&self) -> [(String, &Var); 4] {
         [
-            ("heads.mask.weight".into(), &self.mask_weight),
+            (MASK_WEIGHT.into(), &self.mask_weight),
             ("heads.mask.bias".into(), &self.mask_bias),
             ("heads.readout.weight".into(), &self.readout_weight),
             ("heads.readout.bias".into(), &self.readout_bias),

@@ -6,7 +6,7 @@ use foresee_kernels::{Error as KernelError, Pooled, Precision, Rows};
 use crate::config::{NetworkConfig, Readout};
 use crate::error::{Error, Result};
 use crate::extractor::Extractor;
-use crate::heads::Heads;
+use crate::heads::{Heads, MASK_WEIGHT};
 use crate::initial::Initial;
 use crate::tensor::is_finite;
 
@@ -180,11 +180,14 @@ impl Network {
     }
 
     /// The tensors that training changes by gradient, by name: all but the running moments, and but
-    /// the readout's weights and the masks' if they are fixed.
+    /// the readout's weights, the last batch norm and the masks if they are fixed.
     pub fn trainable(&self) -> Vec<(String, &Var)> {
+        let readout = self.config.readout;
+        let last_norm = format!("extractor.{}.bn.", self.extractor.plan().len() - 1);
         let fixed = |name: &str| match name {
-            "heads.readout.weight" => self.config.readout == Readout::Mean,
-            "heads.mask.weight" | "heads.mask.bias" => !self.config.attention,
+            "heads.readout.weight" => !readout.is_trained(),
+            MASK_WEIGHT | "heads.mask.bias" => !self.config.attention,
+            _ if name.starts_with(&last_norm) && readout.keeps_scale() => true,
             _ => name.contains("running_"),
         };
         self.tensors().into_iter().filter(|(name, _)| !fixed(name)).collect()

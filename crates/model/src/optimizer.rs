@@ -33,6 +33,7 @@ struct Slot {
     var: Var,
     first: Tensor,
     second: Tensor,
+    weight_decay: f64,
 }
 
 /// AdamW (Loshchilov & Hutter, 2019) as in PyTorch: v ← v - lr·wd·v, then v ← v - lr·m̂/(√ŝ + ε).
@@ -68,6 +69,7 @@ impl AdamW {
                     name,
                     first: var.zeros_like()?.detach(),
                     second: var.zeros_like()?.detach(),
+                    weight_decay: if var.rank() > 1 { config.weight_decay } else { 0. },
                     var: var.clone(),
                 })
             })
@@ -75,22 +77,27 @@ impl AdamW {
         Ok(Self { config, steps: 0, slots })
     }
 
+    /// Decays the variable of this name by so much more. If there is none, nothing changes.
+    pub fn decay_more(&mut self, name: &str, weight_decay: f64) {
+        let named = self.slots.iter_mut().filter(|slot| slot.name == name);
+        named.for_each(|slot| slot.weight_decay += weight_decay);
+    }
+
     /// One step. Variables without a gradient stay as they are.
     ///
     /// # Errors
     /// If candle fails.
     pub fn step(&mut self, gradients: &GradStore, learning_rate: f64) -> Result<()> {
-        let AdamWConfig { beta1, beta2, epsilon, weight_decay } = self.config;
+        let AdamWConfig { beta1, beta2, epsilon, .. } = self.config;
         self.steps += 1;
         for slot in &mut self.slots {
             let Some(gradient) = gradients.get(&slot.var) else { continue };
-            let weight_decay = if slot.var.rank() > 1 { weight_decay } else { 0. };
             let step = AdamWStep {
                 learning_rate,
                 beta1,
                 beta2,
                 epsilon,
-                weight_decay,
+                weight_decay: slot.weight_decay,
                 number: self.steps,
             };
             let Slot { var, first, second, .. } = slot;

@@ -24,6 +24,8 @@ fn all_options() -> TrainConfig {
         drop: 0.8,
         drop_correlated: 0.8,
         noise: 0.2,
+        noise_detach: 0.5,
+        mask_decay: 0.3,
         curve: 0.5,
         decorrelate: 0.1,
         variation: 0.2,
@@ -127,6 +129,61 @@ fn a_positive_readout_stays_positive() -> Result<()> {
     Ok(())
 }
 
+/// The weights are 1 or -1 for good, and the features they read keep their scale.
+#[test]
+fn sums_and_signs_stay_so() -> Result<()> {
+    let linear = Network::new(config(), 4, &Device::Cpu)?.heads().readout_weights()?.concat();
+    let signs: Vec<f32> = linear.into_iter().map(f32::signum).collect();
+    assert!(signs.contains(&1.) && signs.contains(&-1.));
+    for (readout, expected) in [(Readout::Sum, vec![1.; 36]), (Readout::Signs, signs)] {
+        let architecture = NetworkConfig { readout, ..config() };
+        let mut trainer =
+            Trainer::new(Network::new(architecture, 4, &Device::Cpu)?, all_options(), 50)?;
+        run(&mut trainer, 0..5)?;
+        assert_eq!(trainer.network().heads().readout_weights()?.concat(), expected);
+        for (name, var) in trainer.network().tensors() {
+            let values = || var.to_vec1::<f32>();
+            match name.as_str() {
+                "extractor.3.bn.weight" => assert_eq!(values()?, [1.; 12]),
+                "extractor.3.bn.bias" => assert_eq!(values()?, [0.; 12]),
+                "extractor.2.bn.bias" => assert!(values()?.iter().all(|shift| *shift != 0.)),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Logits of a sum over many channels begin near 0, not far above.
+#[test]
+fn a_sum_begins_near_0() -> Result<()> {
+    let architecture = NetworkConfig { readout: Readout::Sum, channels: 128, ..config() };
+    let network = Network::new(architecture, 4, &Device::Cpu)?;
+    let images = Tensor::randn(0f32, 1., (4, 3, 9, 9), &Device::Cpu)?;
+    let logits = network.forward_train(&images)?.logits.flatten_all()?.to_vec1::<f32>()?;
+    assert!(logits.iter().all(|logit| logit.abs() < 3.), "{logits:?}");
+    Ok(())
+}
+
+#[test]
+fn the_masks_decay_by_their_own_measure() -> Result<()> {
+    let weights = |mask_decay: f64| -> Result<Vec<f32>> {
+        let network = Network::new(config(), 4, &Device::Cpu)?;
+        let options = TrainConfig { mask_decay, ..Default::default() };
+        let mut trainer = Trainer::new(network, options, 50)?;
+        run(&mut trainer, 0..1)?;
+        let tensors = trainer.network().tensors();
+        let norm = |name: &str| -> Result<f32> {
+            let (_, var) = tensors.iter().find(|(of, _)| of == name).expect("a tensor");
+            Ok(var.sqr()?.sum_all()?.to_scalar()?)
+        };
+        Ok(vec![norm("heads.mask.weight")?, norm("extractor.1.conv.weight")?])
+    };
+    let (none, some) = (weights(0.)?, weights(50.)?);
+    assert!(some[0] < 0.99 * none[0] && some[1] == none[1], "{none:?} {some:?}");
+    Ok(())
+}
+
 #[test]
 fn options_without_effect_are_refused() {
     let plain = NetworkConfig { attention: false, ..config() };
@@ -136,6 +193,8 @@ fn options_without_effect_are_refused() {
     for (network, train, key) in [
         (&plain, TrainConfig { curve: 0.1, ..usual.clone() }, "train.curve"),
         (&plain, TrainConfig { budget: 0.1, ..usual.clone() }, "train.budget"),
+        (&plain, TrainConfig { mask_decay: 0.1, ..usual.clone() }, "train.mask_decay"),
+        (&plain, TrainConfig { noise_detach: 1., ..usual.clone() }, "train.noise_detach"),
         (&plain, group.clone(), "train.lambda"),
         (&single, TrainConfig { drop: 0.9, ..usual.clone() }, "train.drop"),
         (&config(), TrainConfig { drop_correlated: 0.01, ..usual }, "train.drop_correlated"),

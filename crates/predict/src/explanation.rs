@@ -29,7 +29,7 @@ struct PruningForecast {
     /// How many numbers of the explanation it sees, given K and C.
     values: fn(usize, usize) -> usize,
     /// The effect of pruning channel c on attribute k when all of `pruned` are pruned, from (c, k,
-    /// pruned).
+    /// pruned). What is forecast is the size of their sum.
     effect: fn(&Explanation, usize, usize, &[usize]) -> f64,
 }
 
@@ -75,6 +75,27 @@ const PRUNING_FORECASTS: [PruningForecast; 7] = [
         },
     },
 ];
+
+/// The forecasts in which channels that speak for an attribute and others against it make up for
+/// each other. They differ from those above where several channels go.
+const SIGNED_FORECASTS: [PruningForecast; 2] = [
+    PruningForecast {
+        rule: ForecastRule::SignedMask,
+        values: |attributes, channels| 2 * attributes * channels,
+        effect: |shown, c, k, _| sign(shown, c, k) * shown.mean_masks.get(k, c).abs(),
+    },
+    PruningForecast {
+        rule: ForecastRule::SignedContribution,
+        values: |attributes, channels| 2 * attributes * channels,
+        effect: |shown, c, k, _| sign(shown, c, k) * shown.contributions.get(k, c).abs(),
+    },
+];
+
+/// Whether channel c speaks for attribute k, 1, or against it, -1, or says nothing, 0.
+fn sign(shown: &Explanation, c: usize, k: usize) -> f64 {
+    let weight = shown.readout.get(k, c);
+    if weight == 0. { 0. } else { weight.signum() }
+}
 
 /// Number of pairs of channels.
 fn pairs(channels: usize) -> usize {
@@ -151,8 +172,8 @@ impl Explanation {
         }
         let forecast = |PruningForecast { rule, values, effect }: PruningForecast| {
             let effects = |pruned: &Vec<usize>| {
-                let sum = |k| pruned.iter().map(|&c| effect(self, c, k, pruned)).sum();
-                (0..attributes).map(sum).collect()
+                let sum = |k| pruned.iter().map(|&c| effect(self, c, k, pruned)).sum::<f64>();
+                (0..attributes).map(|k| sum(k).abs()).collect()
             };
             Forecast {
                 rule,
@@ -161,7 +182,10 @@ impl Explanation {
                 budget: Budget { values: values(attributes, channels), probes: 0 },
             }
         };
-        let mut forecasts: Vec<Forecast> = PRUNING_FORECASTS.into_iter().map(forecast).collect();
+        let several = pruned.iter().any(|channels| channels.len() > 1);
+        let signed = SIGNED_FORECASTS.into_iter().filter(|_| several);
+        let all = PRUNING_FORECASTS.into_iter().chain(signed);
+        let mut forecasts: Vec<Forecast> = all.map(forecast).collect();
         forecasts.push(Forecast::nothing(pruned.len(), attributes));
         Ok(forecasts)
     }

@@ -25,6 +25,10 @@ pub enum ForecastRule {
     Contribution,
     /// [`Uniqueness`](Self::Uniqueness) times [`Contribution`](Self::Contribution).
     UniquenessTimesContribution,
+    /// [`MeanMask`](Self::MeanMask) with the sign of the channel's readout weight.
+    SignedMask,
+    /// [`Contribution`](Self::Contribution) with the sign of the channel's readout weight.
+    SignedContribution,
     /// Under a tone curve, masks near 0.5 change most.
     MaskNearHalf,
     /// Under a tone curve, how far it moves the mean mask.
@@ -56,7 +60,7 @@ const CUSTOM: &str = "custom:";
 
 impl ForecastRule {
     /// All forecasts that this crate makes.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Uniqueness,
         Self::MeanMask,
         Self::UniquenessTimesMask,
@@ -64,6 +68,8 @@ impl ForecastRule {
         Self::ReadoutWeight,
         Self::Contribution,
         Self::UniquenessTimesContribution,
+        Self::SignedMask,
+        Self::SignedContribution,
         Self::MaskNearHalf,
         Self::CurveShift,
         Self::CurveShiftTimesContribution,
@@ -91,6 +97,8 @@ impl ForecastRule {
             Self::ReadoutWeight => "readout_weight".into(),
             Self::Contribution => "contribution".into(),
             Self::UniquenessTimesContribution => "uniqueness_times_contribution".into(),
+            Self::SignedMask => "signed_mask".into(),
+            Self::SignedContribution => "signed_contribution".into(),
             Self::MaskNearHalf => "mask_near_half".into(),
             Self::CurveShift => "curve_shift".into(),
             Self::CurveShiftTimesContribution => "curve_shift_times_contribution".into(),
@@ -115,6 +123,8 @@ impl ForecastRule {
             Self::ReadoutWeight => "readout weights |w|",
             Self::Contribution => "contribution |w·p|",
             Self::UniquenessTimesContribution => "a duplicate's contribution changes nothing |w·p|",
+            Self::SignedMask => "mean masks add up with the readout's signs (Figure 5)",
+            Self::SignedContribution => "contributions w·p add up with their signs",
             Self::MaskNearHalf => "masks near 0.5 change most (Figure 5)",
             Self::CurveShift => "as the curve moves the mean mask (Figure 5)",
             Self::CurveShiftTimesContribution => "the same, times what the channel gives |w·p|/M",

@@ -338,6 +338,9 @@ mod tests {
         refused("measure.attributes=['Smiling', 'smiling']", "smiling is named twice");
         refused("transform.curves=['gamma 2']", "power n=");
         refused("transform.curves=['identity', 'identity']", "named twice");
+        let same = ["model.readout=sum", "prune.norm=readout"];
+        let same = format!("{:#}", set(&same).unwrap_err());
+        assert!(same.contains("gives all channels one norm"), "{same}");
         let unknown = format!("{:#}", Config::resolve("fast", None, &[]).unwrap_err());
         assert!(unknown.contains("the profiles are quick, small, paper, smoke"), "{unknown}");
     }

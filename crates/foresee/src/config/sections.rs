@@ -124,6 +124,7 @@ impl Config {
         self.system.check(&self.data)?;
         self.train.check()?;
         self.check_training()?;
+        self.check_norm()?;
         self.measure.check()?;
         between("prune.step", self.prune.step, 1, 4096)?;
         between("prune.random_seeds", self.prune.random_seeds as usize, 1, 1000)?;
@@ -135,6 +136,17 @@ impl Config {
 }
 
 impl Config {
+    /// Refuses norms of readout weights that are all the same.
+    fn check_norm(&self) -> Result<()> {
+        match self.prune.norm == Norm::Readout && !self.model.readout.is_trained() {
+            true => Err(input(
+                "prune.norm = readout is not possible: filter with this model.readout, which gives \
+                 all channels one norm",
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// Refuses options of training that would be without effect.
     fn check_training(&self) -> Result<()> {
         let trainer = &self.train.trainer;

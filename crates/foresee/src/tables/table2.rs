@@ -13,6 +13,8 @@ pub(super) fn classifier(run: &Run, network: &Architecture) -> Table {
     let readout = match run.manifest.config.model.readout {
         Readout::Linear => "linear readout",
         Readout::Mean => "mean over channels, learned bias",
+        Readout::Signs => "readout by fixed signs, learned bias",
+        Readout::Sum => "sum over channels, learned bias",
         Readout::Positive => "linear readout, no weight below 0",
     };
     let mask = network

@@ -22,6 +22,7 @@ pub use self::shared_batch::SharedBatch;
 pub use self::trainable::{Batch, Pass, SharedPass, Trainable};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
+use crate::heads::MASK_WEIGHT;
 use crate::network::Network;
 use crate::optimizer::{AdamW, AdamWConfig};
 use crate::schedule::one_cycle;
@@ -100,10 +101,11 @@ impl<N: Trainable> Trainer<N> {
     /// If the configuration is impossible.
     pub fn new(network: N, config: TrainConfig, batches: usize) -> Result<Self> {
         config.check()?;
-        let optimizer = AdamW::new(
+        let mut optimizer = AdamW::new(
             network.trainable(),
             AdamWConfig { weight_decay: config.weight_decay, ..Default::default() },
         )?;
+        optimizer.decay_more(MASK_WEIGHT, config.mask_decay);
         let average = (config.average > 0.).then(|| network.deep_copy()).transpose()?;
         let state = network.start(&config)?;
         let position = Position::default();

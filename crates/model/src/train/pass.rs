@@ -253,15 +253,56 @@ mod tests {
             of(TrainConfig { drop: 0.9, ..usual.clone() });
             of(TrainConfig { drop_correlated: 0.9, ..usual.clone() });
             of(TrainConfig { noise: 0.3, curve: 0.8, ..usual.clone() });
+            of(TrainConfig { noise: 0.3, curve: 0.8, noise_detach: 0.7, ..usual.clone() });
             of(TrainConfig { drop: 0.9, curve: 0.8, decorrelate: 3., ..usual.clone() });
             of(TrainConfig { drop: 0.9, variation: 30., ..usual });
         }
         let mean = NetworkConfig { readout: Readout::Mean, ..small.clone() };
         check(mean, TrainConfig::default(), 9);
+        for readout in [Readout::Sum, Readout::Signs] {
+            check(NetworkConfig { readout, ..small.clone() }, TrainConfig::default(), 9);
+        }
         let plain = NetworkConfig { attention: false, ..small.clone() };
         check(plain, TrainConfig::default(), 9);
         let wide = NetworkConfig { mask_kernel: 3, ..small };
         check(wide, TrainConfig::default(), 9);
+    }
+
+    /// Features of images with noise count for the heads as any. For the extractor it is as if these
+    /// images cost nothing.
+    #[test]
+    fn images_with_noise_train_the_heads_alone_if_they_are_detached() {
+        let small = NetworkConfig { attributes: 2, channels: 4, ..Default::default() };
+        let (images, labels) = batch(6, 2, 9);
+        let gradients = |noise_detach: f64, weights: Option<&[f32]>| {
+            let network = Network::new(small.clone(), 9, &Device::Cpu).unwrap();
+            let config = TrainConfig { noise: 0.3, noise_detach, lambda: 0., ..Default::default() };
+            let mut trainer = Trainer::new(network, config, 1).unwrap();
+            let store = trainer.pass(&images, &labels, weights).unwrap().gradients;
+            let of = |(name, var): (String, &Var)| (name, store.get(var).unwrap().clone());
+            let found: Vec<(String, Tensor)> =
+                trainer.network.trainable().into_iter().map(of).collect();
+            let source = trainer.state.source();
+            let drawn = Perturbation::draw(&trainer.config, source, 0, 0..6, &images, 4).unwrap();
+            let noise = (drawn.images(&images).unwrap() - &images).unwrap();
+            let noise = noise.abs().unwrap().flatten_from(1).unwrap().sum(1).unwrap();
+            let noise = noise.to_vec1::<f32>().unwrap();
+            (found, noise.into_iter().map(|sum| f32::from(u8::from(sum == 0.))).collect())
+        };
+        let (detached, clean): (_, Vec<f32>) = gradients(1., None);
+        assert!(clean.contains(&0.) && clean.contains(&1.), "{clean:?}");
+        let (whole, _) = gradients(0., None);
+        let (of_clean, _) = gradients(0., Some(&clean));
+        for ((name, found), ((_, whole), (_, of_clean))) in
+            detached.iter().zip(whole.iter().zip(&of_clean))
+        {
+            let in_heads = name.starts_with("heads.");
+            let (expected, other) = if in_heads { (whole, of_clean) } else { (of_clean, whole) };
+            assert!(distance(found, expected) < 1e-4, "{name}");
+            // A convolution's bias does nothing before a batch norm.
+            let does_nothing = name.ends_with("conv.bias");
+            assert!(does_nothing || distance(found, other) > 1e-3, "{name}");
+        }
     }
 
     /// Whether the two were really two ways.

@@ -44,6 +44,7 @@ fn training(config: &Config) -> (Data, Model, Train) {
     train.trainer.sleep = reference.sleep;
     train.trainer.budget = reference.budget;
     train.trainer.curve = reference.curve;
+    train.trainer.mask_decay = reference.mask_decay;
     (config.data.clone(), model, train)
 }
 
@@ -65,6 +66,7 @@ mod tests {
             "train.sleep=0",
             "train.budget=0.1",
             "train.curve=0.1",
+            "train.mask_decay=1",
         ])?;
         assert_eq!(masked, settings(&["model.attention=false"])?);
         for other in [
@@ -72,7 +74,7 @@ mod tests {
             "train.warmup=0.1",
             "train.flip=false",
             "data.image_size=64",
-            "model.readout=mean",
+            "model.readout=positive",
             "model.precision=f32",
         ] {
             assert_ne!(masked, settings(&["model.attention=false", other])?, "{other}");

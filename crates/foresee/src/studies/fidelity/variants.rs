@@ -186,6 +186,8 @@ fn settings(config: &Config) -> String {
     unusual(average > 0., format!("average of weights, decay {average}"));
     unusual(model.mask_kernel > 1, format!("masks of {0}×{0}", model.mask_kernel));
     unusual(model.readout == Readout::Mean, "readout by the mean".into());
+    unusual(model.readout == Readout::Sum, "readout by the sum".into());
+    unusual(model.readout == Readout::Signs, "readout by fixed signs".into());
     unusual(model.readout == Readout::Positive, "readout weights from 0".into());
     for (key, value) in train.trainer.options() {
         unusual(value > 0., format!("train.{key} = {value}"));

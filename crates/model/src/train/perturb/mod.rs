@@ -45,6 +45,9 @@ pub(super) struct Perturbation {
     noise: Option<Tensor>,
     /// β of the tone curve on each image's masks; empty if there is none.
     betas: Vec<f32>,
+    /// The share of each image's gradient that reaches the extractor, [B, 1, 1, 1]; `None` if all
+    /// of it does.
+    reach: Option<Tensor>,
     /// Draws an attribute.
     lot: u64,
 }
@@ -62,6 +65,7 @@ impl Perturbation {
         let leaver = Leaver::new(config, source.order, channels);
         let noise = Noise::new(config);
         let (mut keep, mut leaves, mut added, mut betas) = (vec![], vec![], vec![], vec![]);
+        let mut reach = vec![];
         let pixels = images.dims()[1..].iter().product();
         for number in numbers {
             let mut rng = ChaCha8Rng::seed_from_u64(source.key.wrapping_add(step as u64));
@@ -72,8 +76,13 @@ impl Perturbation {
                 keep.extend(of_image);
             }
             if let Some(noise) = &noise {
-                betas.push(noise.draw(&mut rng, pixels, &mut added));
+                let share = noise.draw(&mut rng, pixels, &mut added);
+                betas.push((share * config.curve) as f32);
+                reach.push(if share > 0. { 1. - config.noise_detach as f32 } else { 1. });
             }
+        }
+        if config.noise_detach == 0. {
+            reach.clear();
         }
         let device = images.device();
         Ok(Self {
@@ -81,6 +90,7 @@ impl Perturbation {
             leaves,
             noise: tensor(added, images.dims4()?, device)?,
             betas: if config.curve > 0. { betas } else { vec![] },
+            reach: tensor(reach, (images.dim(0)?, 1, 1, 1), device)?,
             lot: lot(source.key, step),
         })
     }
@@ -101,6 +111,7 @@ impl Perturbation {
             keep: self.keep.as_ref().map(select).transpose()?,
             leaves: each().filter_map(|image| self.leaves.get(image)).copied().collect(),
             noise: None,
+            reach: self.reach.as_ref().map(select).transpose()?,
             betas: each().filter_map(|image| self.betas.get(image)).copied().collect(),
             lot: self.lot,
         })
@@ -117,8 +128,13 @@ impl Perturbation {
         (0..images as u32).partition(|image| !leaves(image))
     }
 
-    /// Features z [B, H, W, C] without the channels that are left out.
+    /// Features z [B, H, W, C] without the channels that are left out. They pass on as much of their
+    /// gradient as reaches the extractor.
     pub fn features(&self, z: &Tensor) -> Result<Tensor> {
+        let z = match &self.reach {
+            Some(reach) => (z.broadcast_mul(reach)? + z.detach().broadcast_mul(&(1. - reach)?)?)?,
+            None => z.clone(),
+        };
         match &self.keep {
             Some(keep) => Ok(z.broadcast_mul(&keep.unsqueeze(1)?.unsqueeze(1)?)?),
             None => Ok(z.clone()),
