@@ -18,11 +18,11 @@ pub enum Readout {
     /// against it. After each step, weights below 0 become 0.
     Positive,
     /// Σ_c p_kc + b_k, with learned b. Every element of `heads.readout.weight` is 1 and is not
-    /// trained; nor are the scale and the shift of the last batch norm, 1 and 0, so that all channels
-    /// of z have one scale. How much a channel says of an attribute is in its mask alone.
+    /// trained. Nor are the scale and the shift of the last batch norm, 1 and 0, so that all
+    /// channels of z have one scale. How much a channel says of an attribute is in its mask alone.
     Sum,
-    /// As [`Sum`](Self::Sum), but every element is 1 or -1, drawn with the initial weights: a channel
-    /// speaks for an attribute or against it.
+    /// As [`Sum`](Self::Sum), but every element is 1 or -1, drawn with the initial weights: a
+    /// channel speaks for an attribute or against it.
     Signs,
 }
 
@@ -144,9 +144,9 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// Decoupled weight decay of AdamW on convolution and readout weights, 0 to 10. Default 1e-4.
     pub weight_decay: f64,
-    /// Decoupled weight decay of the masks' convolution besides [`weight_decay`](Self::weight_decay).
-    /// A mask then depends less on the features, and more on its bias. 0 to 100. Default 0; left
-    /// out of files if it is 0.
+    /// Decoupled weight decay of the masks' convolution besides
+    /// [`weight_decay`](Self::weight_decay). A mask then depends less on the features, and more on
+    /// its bias. 0 to 100. Default 0; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub mask_decay: f64,
     /// Share of the steps in which the learning rate rises, 0 to 1. Default 0.3.

@@ -155,6 +155,13 @@ impl Explanation {
     /// assert_eq!(of(ForecastRule::MeanMask), Some(&masks));
     /// let unique = Matrix::from_rows(&[vec![0.25], vec![0.25]]);
     /// assert_eq!(of(ForecastRule::Uniqueness), Some(&unique));
+    ///
+    /// // Both: what the second says against the attribute makes up for a part of the first.
+    /// let forecasts = explanation.of_pruning(&[vec![0, 1]])?;
+    /// let of = |rule: ForecastRule| forecasts.iter().find(|f| f.rule == rule).map(|f| &f.effects);
+    /// let (sum, difference) = (vec![vec![0.5 + 0.1]], vec![vec![0.5 - 0.1]]);
+    /// assert_eq!(of(ForecastRule::Contribution), Some(&Matrix::from_rows(&sum)));
+    /// assert_eq!(of(ForecastRule::SignedContribution), Some(&Matrix::from_rows(&difference)));
     /// # Ok::<(), foresee_predict::Error>(())
     /// ```
     ///

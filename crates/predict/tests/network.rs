@@ -258,7 +258,8 @@ fn rows_come_operation_by_operation() -> AnyResult {
     // Four scores of 8 forecasts and of 5 differences, and one more.
     assert_eq!(of(NetworkOperation::PruneOne).count(), 4 * 13 + 1);
     assert_eq!(of(NetworkOperation::PruneOneWithPartner).count(), 4 * 13);
-    assert_eq!(of(NetworkOperation::PruneMany).count(), 4 * 13 + 1);
+    // Two more forecasts have signs.
+    assert_eq!(of(NetworkOperation::PruneMany).count(), 4 * 15 + 1);
     assert_eq!(of(NetworkOperation::TransformOne).count(), 4 * 7);
     assert_eq!(of(NetworkOperation::Noise).count(), 4 * 2 + 1);
     let perturbations = |operation| of(operation).next().map(|row| row.perturbations);

@@ -268,8 +268,8 @@ mod tests {
         check(wide, TrainConfig::default(), 9);
     }
 
-    /// Features of images with noise count for the heads as any. For the extractor it is as if these
-    /// images cost nothing.
+    /// Features of images with noise count for the heads as any. For the extractor it is as if
+    /// these images cost nothing.
     #[test]
     fn images_with_noise_train_the_heads_alone_if_they_are_detached() {
         let small = NetworkConfig { attributes: 2, channels: 4, ..Default::default() };

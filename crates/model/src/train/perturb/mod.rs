@@ -128,8 +128,8 @@ impl Perturbation {
         (0..images as u32).partition(|image| !leaves(image))
     }
 
-    /// Features z [B, H, W, C] without the channels that are left out. They pass on as much of their
-    /// gradient as reaches the extractor.
+    /// Features z [B, H, W, C] without the channels that are left out. They pass on as much of
+    /// their gradient as reaches the extractor.
     pub fn features(&self, z: &Tensor) -> Result<Tensor> {
         let z = match &self.reach {
             Some(reach) => (z.broadcast_mul(reach)? + z.detach().broadcast_mul(&(1. - reach)?)?)?,
