@@ -10,7 +10,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use foresee_data::PROFILES;
-use foresee_model::Sparsity;
+use foresee_model::{Readout, Sparsity};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -128,11 +128,25 @@ impl Config {
         differing.map(|(key, value)| Ok((key, serde_json::from_str(&value)?))).collect()
     }
 
-    /// λ of Eq. 10 and the options of the training that are on, as figures and tables name them.
+    /// λ of Eq. 10, the readout if it is not linear, and the options of the training that are on, as
+    /// figures and tables name them.
     pub(crate) fn training_title(&self) -> String {
+        let readout = self.readout_title().map(String::from);
         let on = self.train.trainer.options().into_iter().filter(|(_, value)| *value != 0.);
         let options = on.map(|(key, value)| format!("train.{key} = {value}"));
-        [self.sparsity_title()].into_iter().chain(options).collect::<Vec<_>>().join(", ")
+        let all = [self.sparsity_title()].into_iter().chain(readout).chain(options);
+        all.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The readout, if it is not linear.
+    pub(crate) fn readout_title(&self) -> Option<&'static str> {
+        match self.model.readout {
+            Readout::Linear => None,
+            Readout::Mean => Some("readout by the mean"),
+            Readout::Positive => Some("readout weights from 0"),
+            Readout::Sum => Some("readout by the sum"),
+            Readout::Signs => Some("readout by fixed signs"),
+        }
     }
 
     /// λ of Eq. 10 and what it multiplies.
@@ -220,7 +234,6 @@ fn typed<T: DeserializeOwned>(table: &Table) -> merge::Result<T> {
 
 #[cfg(test)]
 mod tests {
-    use foresee_model::Readout;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! The variants of a study compared: what their settings change.
 
 use foresee_celeba::Crop;
-use foresee_model::{Precision, Readout};
+use foresee_model::Precision;
 use foresee_report::{Band, Curve, Figure, Level, LineStyle, Panel, Source, Style, Table, curves};
 use foresee_stats::{mean, range};
 
@@ -185,10 +185,8 @@ fn settings(config: &Config) -> String {
     let average = train.trainer.average;
     unusual(average > 0., format!("average of weights, decay {average}"));
     unusual(model.mask_kernel > 1, format!("masks of {0}×{0}", model.mask_kernel));
-    unusual(model.readout == Readout::Mean, "readout by the mean".into());
-    unusual(model.readout == Readout::Sum, "readout by the sum".into());
-    unusual(model.readout == Readout::Signs, "readout by fixed signs".into());
-    unusual(model.readout == Readout::Positive, "readout weights from 0".into());
+    let readout = config.readout_title();
+    unusual(readout.is_some(), readout.unwrap_or_default().into());
     for (key, value) in train.trainer.options() {
         unusual(value > 0., format!("train.{key} = {value}"));
     }
