@@ -128,8 +128,8 @@ impl Config {
         differing.map(|(key, value)| Ok((key, serde_json::from_str(&value)?))).collect()
     }
 
-    /// λ of Eq. 10, the readout if it is not linear, and the options of the training that are on, as
-    /// figures and tables name them.
+    /// λ of Eq. 10, the readout if it is not linear, and the options of the training that are on,
+    /// as figures and tables name them.
     pub(crate) fn training_title(&self) -> String {
         let readout = self.readout_title().map(String::from);
         let on = self.train.trainer.options().into_iter().filter(|(_, value)| *value != 0.);
