@@ -86,7 +86,7 @@ def main():
     assert config["train"]["sparsity"] == "sum" and config["model"]["mask_kernel"] == 1 and config["model"]["readout"] == "linear"
     assert config["train"].get("crop", 1) == 1 and config["train"].get("average", 0) == 0 and config["model"].get("attention", True)
     # The twin knows none of these.
-    options = ("sleep", "budget", "drop", "drop_correlated", "noise", "curve", "decorrelate")
+    options = ("sleep", "budget", "drop", "drop_correlated", "noise", "curve", "decorrelate", "variation", "mask_decay")
     assert all(config["train"].get(option, 0) == 0 for option in options), "the twin trains without options"
     images, labels, parts = faces(pathlib.Path(manifest["data"]["path"]), config["data"]["image_size"])
     chosen = torch.from_numpy(np.flatnonzero(parts < 2 if config["data"]["split"] == "paper" else parts == 0))

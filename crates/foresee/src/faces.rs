@@ -100,6 +100,11 @@ fn describe(data: &CelebA, path: &Path, splits: Option<&Path>, left_out: &[Strin
     }
 }
 
+/// The faces of a run with those that are left out because they cannot be read.
+pub(crate) fn with_bad(record: &DataRecord, rule: SplitRule) -> Result<CelebA> {
+    with_splits(&record.path, rule, record.splits.as_deref(), true)
+}
+
 /// Opens the faces of a run again, and makes sure that they are the same.
 pub(crate) fn reopen(record: &DataRecord, run: &Path, rule: SplitRule) -> Result<CelebA> {
     let own = run.join("faces");

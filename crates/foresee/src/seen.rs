@@ -2,19 +2,20 @@
 
 use foresee_celeba::{CelebA, Split};
 use foresee_model::ModelCard;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::hash::sha256;
 
 /// What a model file says of faces of a split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Seen {
-    /// They are of the split that it was trained on.
+    /// It was trained on them, or on a part of them.
     Yes,
     /// They are of another split of the same list.
     No,
     /// It was trained on another list of faces, or does not say on which.
+    #[default]
     NotKnown,
 }
 
@@ -29,7 +30,7 @@ impl Seen {
         // The paper trains on the validation split too.
         let lists = [&[Split::Train][..], &[Split::Train, Split::Val]];
         match lists.into_iter().find(|splits| in_any(splits) == *trained) {
-            Some(splits) if splits.contains(&split) => Self::Yes,
+            Some(splits) if split == Split::All || splits.contains(&split) => Self::Yes,
             Some(_) => Self::No,
             None => Self::NotKnown,
         }
@@ -40,7 +41,8 @@ impl Seen {
         match self {
             Self::No => None,
             Self::Yes => Some(
-                "The network was trained on faces of this split: on others it is less accurate.",
+                "The network was trained on faces of this split. On others it is most likely less \
+                 accurate.",
             ),
             Self::NotKnown => Some(
                 "The network was trained on another list of faces, or its file does not say on \
@@ -52,7 +54,12 @@ impl Seen {
 
 /// [`ModelCard::training_split_sha256`] of these faces.
 pub(crate) fn hash_of_split(data: &CelebA, faces: &[usize]) -> String {
-    let mut names: Vec<&str> = faces.iter().map(|&face| data.name(face)).collect();
-    names.sort_unstable();
-    sha256(names.into_iter().flat_map(|name| [name, "\n"]).collect::<String>().as_bytes())
+    let line = |&face: &usize| {
+        let labels = data.labels(face);
+        let labels: String = labels.iter().map(|present| if present { '1' } else { '0' }).collect();
+        format!("{} {labels}\n", data.name(face))
+    };
+    let mut lines: Vec<String> = faces.iter().map(line).collect();
+    lines.sort_unstable();
+    sha256(lines.concat().as_bytes())
 }

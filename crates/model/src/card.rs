@@ -78,8 +78,8 @@ pub struct ModelCard {
     pub seed: u64,
     /// The training images, in words for people.
     pub trained_on: String,
-    /// SHA-256 of the names of the images in the split that it was trained on, sorted, each with a
-    /// line feed. Older files leave it out.
+    /// SHA-256 of a line for each image in the split that it was trained on, sorted: the image's
+    /// name, a space, its labels as 0 or 1, and a line feed. Older files leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_split_sha256: Option<String>,
     /// For a pruned network: which channels of the unpruned network it kept, in order.

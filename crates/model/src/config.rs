@@ -79,19 +79,6 @@ impl NetworkConfig {
     pub fn check(&self) -> Result<()> {
         range("model.attributes", self.attributes, 1..=4096, "a number from 1 to 4096")?;
         range("model.channels", self.channels, 1..=4096, "a number from 1 to 4096")?;
-        let readout = match self.readout {
-            Readout::Mean => Some("mean"),
-            Readout::Sum => Some("sum"),
-            _ => None,
-        };
-        if let Some(readout) = readout.filter(|_| !self.attention) {
-            return Err(Error::Config {
-                key: "model.readout",
-                value: readout.into(),
-                expected: "linear, positive or signs without masks (model.attention=false): all \
-                           attributes would read the same",
-            });
-        }
         match self.mask_kernel {
             1 | 3 => Ok(()),
             n => Err(Error::Config {
@@ -188,9 +175,10 @@ pub struct TrainConfig {
     /// not clipped. 0 to 10. Default 0: none; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub noise: f64,
-    /// The share of the gradient of images with [`noise`](Self::noise) that does not reach the
-    /// extractor. At 1 the heads alone learn from them, so that the features stay those of images
-    /// without noise. 0 to 1. Default 0; left out of files if it is 0.
+    /// The share of the gradient of images with [`noise`](Self::noise) that the heads do not pass
+    /// on to the extractor. At 1 the heads alone learn from their labels. The extractor's batch
+    /// norms see these images all the same, and so does [`decorrelate`](Self::decorrelate). 0 to
+    /// 1. Default 0; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub noise_detach: f64,
     /// Trains for tone curves on the masks: Eq. 11 with n = 1, (1 + β)·M - β. With
@@ -294,8 +282,8 @@ impl TrainConfig {
         [("average", self.average), ("sleep", self.sleep)].into_iter().chain(self.options())
     }
 
-    /// Checks that a network of this architecture can be trained so: that no option is without
-    /// effect on it.
+    /// Checks that a network of this architecture can be trained so: that its attributes can be
+    /// told apart, and that no option is without effect on it.
     ///
     /// # Errors
     /// [`Error::Config`] for one that would be.
@@ -313,6 +301,15 @@ impl TrainConfig {
             if asked && !network.attention {
                 return Err(Error::Config { key, value: value.to_string(), expected: masks });
             }
+        }
+        let NetworkConfig { readout, attributes, attention, .. } = *network;
+        if attributes > 1 && !attention && matches!(readout, Readout::Mean | Readout::Sum) {
+            return Err(Error::Config {
+                key: "model.readout",
+                value: if readout == Readout::Sum { "sum" } else { "mean" }.into(),
+                expected: "linear, positive or signs without masks (model.attention=false): all \
+                           attributes would read the same",
+            });
         }
         let leaving = [("train.drop", self.drop), ("train.drop_correlated", self.drop_correlated)];
         for (key, share) in leaving {
@@ -420,8 +417,10 @@ mod tests {
         assert!(wide.check().unwrap_err().to_string().contains("model.mask_kernel = 2"));
         for readout in [Readout::Mean, Readout::Sum] {
             let same = NetworkConfig { readout, attention: false, ..Default::default() };
-            let refused = same.check().unwrap_err().to_string();
+            let refused = TrainConfig::default().check_for(&same).unwrap_err().to_string();
             assert!(refused.contains("attributes would read the same"), "{refused}");
+            let one = NetworkConfig { attributes: 1, ..same };
+            TrainConfig::default().check_for(&one).unwrap();
         }
     }
 }

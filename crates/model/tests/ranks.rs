@@ -124,6 +124,8 @@ fn all_options() -> TrainConfig {
         drop: 0.8,
         drop_correlated: 0.8,
         noise: 0.2,
+        noise_detach: 0.5,
+        mask_decay: 0.3,
         curve: 0.5,
         ..Default::default()
     }

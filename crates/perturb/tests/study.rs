@@ -58,6 +58,10 @@ fn orders_and_takeovers_are_those_of_figure_7() -> Result<(), Error> {
     assert_eq!(orders[5], PruneOrder::random(3, 7));
     assert_eq!(orders[9], PruneOrder::random(3, 11));
 
+    let even = PruneInputs { readout_norms: &[1.; 3], ..inputs };
+    let rules = STUDY.orders(&plans, &even)?.into_iter().map(|order| order.rule);
+    assert!(rules.into_iter().all(|rule| rule != PruneRule::ReadoutNorm));
+
     let takeovers: Vec<usize> = orders.iter().map(|order| STUDY.takeovers(order).len()).collect();
     assert_eq!(takeovers, [3, 3, 2, 1, 3, 3, 3, 3, 1, 1]);
 

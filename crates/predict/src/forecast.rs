@@ -124,7 +124,7 @@ impl ForecastRule {
             Self::Contribution => "contribution |w·p|",
             Self::UniquenessTimesContribution => "a duplicate's contribution changes nothing |w·p|",
             Self::SignedMask => "mean masks add up with the readout's signs (Figure 5)",
-            Self::SignedContribution => "contributions w·p add up with their signs",
+            Self::SignedContribution => "contributions |w·p| add up with the readout's signs",
             Self::MaskNearHalf => "masks near 0.5 change most (Figure 5)",
             Self::CurveShift => "as the curve moves the mean mask (Figure 5)",
             Self::CurveShiftTimesContribution => "the same, times what the channel gives |w·p|/M",

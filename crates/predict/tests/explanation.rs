@@ -52,10 +52,13 @@ fn pruning_is_forecast_from_each_figure() -> AnyResult {
         ForecastRule::UniquenessTimesContribution,
         &[[0.1, 0.4], [2.7, 5.4], [0.9 + 1.2 * 2., 0.9 * 4. + 1.2 * 5.]],
     );
+    // Channel 0 speaks against attribute 0, 1 speaks for it, and 2 says nothing.
+    check(ForecastRule::SignedMask, &[[0.5, 0.1], [0., 0.25], [0.5 - 0.2, 0.1 + 0.6]]);
+    check(ForecastRule::SignedContribution, &[[1., 4.], [0., 6.], [2. - 1., 4. + 5.]]);
     check(ForecastRule::Nothing, &[[0.; 2]; 3]);
-    // Three pairs of channels, six masks.
+    // Three pairs of channels, six masks, six of these with a sign each.
     let values: Vec<usize> = forecasts.iter().map(|f| f.budget.values).collect();
-    assert_eq!(values, [3, 6, 9, 3, 6, 6, 9, 0]);
+    assert_eq!(values, [3, 6, 9, 3, 6, 6, 9, 12, 12, 0]);
     assert!(explanation().of_pruning(&[vec![3]]).is_err());
     let damaged = Explanation { filter_norms: vec![1.], ..explanation() };
     assert!(damaged.of_pruning(&[vec![0]]).is_err());

@@ -31,8 +31,8 @@ pub struct FidelityArgs {
     /// that are done. Give the command again to go on.
     #[arg(long, value_name = "MINUTES")]
     budget: Option<f64>,
-    /// Which runs: fidelity, trained, architecture, accuracy, map or promise, or a file in their
-    /// form (data/studies).
+    /// Which runs: fidelity, trained, architecture, accuracy, map, promise or forecasts, or a file
+    /// in their form (data/studies).
     #[arg(long, value_name = "NAME|FILE", default_value = "fidelity")]
     study: String,
     /// cpu, cuda or metal.

@@ -234,7 +234,6 @@ fn typed<T: DeserializeOwned>(table: &Table) -> merge::Result<T> {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     fn set(values: &[&str]) -> Result<Config> {

@@ -9,6 +9,7 @@ use super::view::{MOST_PEOPLE, MaskMeasure, Sort, View};
 use crate::error::Result;
 use crate::operate::{Opened, Operation, Pruning, Tone};
 use crate::provenance::source;
+use crate::seen::Seen;
 use crate::web;
 
 /// The page's style.
@@ -36,10 +37,13 @@ pub(super) fn page(opened: &Opened, view: &View, problem: Option<&str>) -> Resul
                 } @else {
                     p.soft { "These faces are photographs of the data set CelebA." }
                 }
-                @if opened.run.manifest.model_file.is_some() {
+                @if let Some(file) = &opened.run.manifest.model_file {
                     p.soft {
-                        "They are of the data set's own test split. A network that was trained by \
-                         another split may have seen them."
+                        "They are of the data set's own test split."
+                        @if file.seen != Seen::No {
+                            " The network was trained on another list of faces, or its file does \
+                             not say on which, so it may have seen them."
+                        }
                     }
                 }
                 @if let Some(compaction) = compaction(opened) {

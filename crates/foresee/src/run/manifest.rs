@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::{Result, input};
 use crate::hash::sha256;
 use crate::program::program;
+use crate::seen::Seen;
 
 /// The file's name in a run's folder, and in one of results of an ONNX network, so that other
 /// commands leave it alone.
@@ -54,15 +55,19 @@ pub(crate) struct ModelFile {
     pub trained_on: String,
     /// What was left out of its heads, if anything was.
     pub compaction: Option<String>,
+    /// Whether the network was trained on the test faces of the run.
+    #[serde(default)]
+    pub seen: Seen,
 }
 
 impl ModelFile {
-    pub fn new(path: &Path, card: &ModelCard) -> Self {
+    pub fn new(path: &Path, card: &ModelCard, seen: Seen) -> Self {
         Self {
             path: path.into(),
             // A file can say anything.
             trained_on: card.trained_on.replace(char::is_control, "\u{FFFD}"),
             compaction: card.compaction(),
+            seen,
         }
     }
 

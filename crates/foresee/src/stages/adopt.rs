@@ -26,16 +26,14 @@ pub(crate) fn adopt(
     let (network, card) = load_model(model, &device)?;
     let (data, record) = faces::open(faces, SplitRule::Official, None, &[])?;
     tracing::info!("{}", record.description());
-    if let Some(warning) = Seen::of(&card, &data, Split::Test).warning() {
-        tracing::warn!("{warning}");
-    }
     let mut config = Config::resolve("quick", None, &[])?;
     config.model = network.config().clone();
     config.data.image_size = card.image_size;
     config.data.crop = preprocessing(&card).crop;
     let device_id = crate::device::id(&device);
     let mut run = Run::begin(Lock::take(out)?, out, config, card.seed, device_id, record)?;
-    run.manifest.model_file = Some(ModelFile::new(model, &card));
+    run.manifest.model_file =
+        Some(ModelFile::new(model, &card, Seen::of(&card, &data, Split::Test)));
     let here = run.path(MODEL);
     std::fs::copy(model, &here).with_context(|| format!("copying to {}", here.display()))?;
     let session = Session::with_data(device, data);

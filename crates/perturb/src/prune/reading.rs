@@ -96,6 +96,14 @@ impl Reading {
         all
     }
 
+    /// The norm that it orders channels by, if any.
+    pub fn norm(self) -> Option<ReadingNorm> {
+        match self {
+            Self::Semantic { norm, .. } | Self::Lowest(norm) => Some(norm),
+            Self::Random => None,
+        }
+    }
+
     /// The name in files.
     pub fn id(self) -> String {
         match self {

@@ -124,6 +124,8 @@ impl PruneStudy {
             PruneRule::FilterNorm => {
                 vec![PruneOrder::by_norm(Norm::Filter, inputs.filter_norms)]
             }
+            // One norm for all channels, as of a sum, orders nothing.
+            PruneRule::ReadoutNorm if all_same(inputs.readout_norms) => vec![],
             PruneRule::ReadoutNorm => {
                 vec![PruneOrder::by_norm(Norm::Readout, inputs.readout_norms)]
             }
@@ -149,7 +151,8 @@ impl PruneStudy {
         }
     }
 
-    /// How many curves there are of a network whose masks have a Gram matrix.
+    /// How many curves there are of a network whose masks have a Gram matrix, and whose channels
+    /// have different norms in the readout.
     pub fn curve_count(&self) -> usize {
         let of = |rule: PruneRule| {
             let takeovers = if self.takeover { rule.takeovers().len() } else { 1 };
@@ -185,4 +188,8 @@ impl PruneStudy {
         }
         Ok(curves)
     }
+}
+
+fn all_same(norms: &[f64]) -> bool {
+    norms.iter().all(|norm| Some(norm) == norms.first()) && norms.len() > 1
 }

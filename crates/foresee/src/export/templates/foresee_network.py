@@ -89,7 +89,7 @@ def card(path=FOLDER / "model.safetensors"):
 def load(path=FOLDER / "model.safetensors"):
     """The network in evaluation mode, and the names of its attributes in the order of its logits.
 
-    A readout of kind `mean` is a linear one whose weights are all 1/C. Weights and products are
+    A readout of kind `mean`, `sum` or `signs` is a linear one whose weights are all 1/C, 1, or 1 or -1. Weights and products are
     float32, whatever precision the network was trained with.
     """
     described = card(path)

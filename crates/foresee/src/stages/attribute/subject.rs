@@ -122,7 +122,10 @@ impl<'a> Subject<'a> {
         let seed = self.seed.wrapping_add(NEW_WEIGHTS);
         let new = Network::new(network.config().clone(), seed, &self.session.device)?;
         let (dilations, rows) = (dilations(network), rows(network));
-        Ok(randomised_cascade(tensors(network), tensors(&new), &dilations, rows)?)
+        let cascade = randomised_cascade(tensors(network), tensors(&new), &dilations, rows)?;
+        // A readout that is not trained is much the same in a new network.
+        let fixed = usize::from(!network.config().readout.is_trained());
+        Ok(cascade.into_iter().skip(fixed).collect())
     }
 }
 

@@ -99,10 +99,21 @@ fn card(run: &Run, data: &CelebA, trained: usize) -> Result<ModelCard> {
         conventions: Default::default(),
         seed: manifest.seed,
         trained_on: format!("{trained} of {}", manifest.data.description()),
-        training_split_sha256: Some(seen::hash_of_split(data, &data.split(Split::Train)?)),
+        training_split_sha256: Some(training_split(run, data)?),
         kept_channels: None,
         left_out: None,
     })
+}
+
+/// The hash of the training split, with images that were left out because they cannot be read: who
+/// asks the network later does not leave them out.
+fn training_split(run: &Run, data: &CelebA) -> Result<String> {
+    let Manifest { data: record, config, .. } = &run.manifest;
+    let all = match record.left_out.is_empty() {
+        true => data.clone(),
+        false => faces::with_bad(record, config.data.split)?,
+    };
+    Ok(seen::hash_of_split(&all, &all.split(Split::Train)?))
 }
 
 fn write_accuracy(

@@ -104,7 +104,7 @@ mod tests {
     fn an_unknown_study_is_refused_with_those_that_exist() {
         let refusal = Study::read("nothing").map(|_| ()).expect_err("no such study").to_string();
         assert!(
-            refusal.contains("fidelity, trained, architecture, map, promise, accuracy"),
+            refusal.contains("fidelity, trained, architecture, map, promise, forecasts, accuracy"),
             "{refusal}"
         );
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use foresee_celeba::ATTRIBUTES;
-use foresee_perturb::{Reading, Takeover};
+use foresee_perturb::{Norm, Reading, ReadingNorm, Takeover};
 use foresee_report::Record;
 use foresee_report::frame::read_csv;
 use foresee_stats::{
@@ -148,18 +148,21 @@ struct Compared {
 }
 
 /// All readings but chance itself, each with each takeover; and chance with takeovers, which is
-/// compared with chance without.
-fn ways() -> Vec<Way> {
+/// compared with chance without. Those by norms of the readout are left out where all channels have
+/// the same.
+fn ways(training: &Training) -> impl Iterator<Item = Way> {
     let with = |reading: Reading| TAKEOVERS.map(|takeover| (reading, takeover));
     let all = Reading::all().into_iter().flat_map(with);
-    all.filter(|way| *way != (Reading::Random, Takeover::Nothing)).collect()
+    let has_norms = training.runs[0].manifest.config.model.readout.is_trained();
+    all.filter(|way| *way != (Reading::Random, Takeover::Nothing))
+        .filter(move |way| has_norms || way.0.norm() != Some(ReadingNorm::Of(Norm::Readout)))
 }
 
 /// Every reading of every training, with Holm's correction over all of them.
 pub(super) fn rows(trainings: &[Training]) -> Result<Vec<ReadingRow>> {
     let mut pairs = vec![];
-    for training in 0..trainings.len() {
-        pairs.extend(ways().into_iter().map(|way| (training, way)));
+    for (training, of) in trainings.iter().enumerate() {
+        pairs.extend(ways(of).map(|way| (training, way)));
     }
     let compare = |&(training, way): &(usize, Way)| compare(trainings, training, way);
     let compared = pairs.par_iter().map(compare).collect::<Result<Vec<_>>>()?;
