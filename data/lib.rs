@@ -87,7 +87,9 @@ pub const PROFILES: [(&str, &str); 4] = [
 ///
 /// ```
 /// let names = foresee_data::STUDIES.map(|(name, _)| name);
-/// assert!(["fidelity", "promise", "forecasts"].iter().all(|name| names.contains(name)));
+/// let (paper, trainings) = names.split_at(3);
+/// assert_eq!(paper, ["fidelity", "trained", "architecture"]);
+/// assert_eq!(trainings, ["map", "promise", "forecasts", "accuracy"]);
 /// ```
 pub const STUDIES: [(&str, &str); 7] = [
     ("fidelity", include_str!("studies/fidelity.toml")),

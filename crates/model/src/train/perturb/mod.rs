@@ -78,11 +78,10 @@ impl Perturbation {
             if let Some(noise) = &noise {
                 let share = noise.draw(&mut rng, pixels, &mut added);
                 betas.push((share * config.curve) as f32);
-                reach.push(if share > 0. { 1. - config.noise_detach as f32 } else { 1. });
+                if config.noise_detach > 0. {
+                    reach.push(if share > 0. { 1. - config.noise_detach as f32 } else { 1. });
+                }
             }
-        }
-        if config.noise_detach == 0. {
-            reach.clear();
         }
         let device = images.device();
         Ok(Self {
