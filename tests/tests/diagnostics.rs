@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
-use foresee_tests::{message, small_run, xtask, xtask_command};
+use foresee_tests::{message, shell_line, small_run, xtask, xtask_command};
 
 type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
 
 /// Runs a command whose log nobody reads.
 fn unread(arguments: &[&str]) -> AnyResult<ExitStatus> {
     let mut child =
-        xtask_command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        xtask_command(arguments)?.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     drop(child.stderr.take());
     Ok(child.wait()?)
 }
@@ -30,7 +30,7 @@ fn a_log_that_cannot_be_written_changes_nothing() -> AnyResult {
     let full = Path::new("/dev/full");
     if full.exists() {
         let log = std::fs::OpenOptions::new().write(true).open(full)?;
-        let status = xtask_command(&run("full")?).stdout(Stdio::null()).stderr(log).status()?;
+        let status = xtask_command(&run("full")?)?.stdout(Stdio::null()).stderr(log).status()?;
         assert!(status.success());
         assert!(folder.path().join("full/report.html").is_file());
     }
@@ -70,13 +70,9 @@ fn options_and_the_environment_choose_what_is_shown() -> AnyResult {
 /// Runs a command in a shell after a limit is set.
 #[cfg(target_os = "linux")]
 fn under(limit: &str, arguments: &[String]) -> AnyResult<std::process::Output> {
-    let started = xtask_command(arguments);
-    let line: Vec<String> = std::iter::once(started.get_program())
-        .chain(started.get_args())
-        .map(|argument| format!("'{}'", argument.to_string_lossy()))
-        .collect();
+    let started = xtask_command(arguments)?;
     let mut limited = std::process::Command::new("sh");
-    limited.args(["-c", &format!("{limit} && exec {}", line.join(" "))]);
+    limited.args(["-c", &format!("{limit} && exec {}", shell_line(&started))]);
     limited.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     Ok(limited.output()?)
 }

@@ -2,12 +2,12 @@
 //! process.
 #![cfg(unix)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use foresee_tests::forms::AnyError;
-use foresee_tests::{message, small_run, text, xtask};
+use foresee_tests::{message, shell_line, small_run, text, xtask, xtask_command};
 
 type AnyResult<T = ()> = Result<T, AnyError>;
 
@@ -24,15 +24,6 @@ fn reproduce(out: &Path, more: &[&str]) -> AnyResult<Output> {
     xtask(&arguments(out, more)?, &[])
 }
 
-/// The program itself: signals must not go to cargo.
-fn program() -> AnyResult<PathBuf> {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--package", "xtask"])
-        .status()?;
-    assert!(built.success());
-    Ok(Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("release").join("xtask"))
-}
-
 /// Starts or goes on with a long run; it has made two more checkpoints when this returns.
 fn long_run(out: &Path, more: &[&str]) -> AnyResult<Child> {
     let made = || {
@@ -41,10 +32,8 @@ fn long_run(out: &Path, more: &[&str]) -> AnyResult<Child> {
             .ok()
     };
     let before = made();
-    let mut child = Command::new(program()?)
-        .args(arguments(out, &[&LONG, more].concat())?)
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let arguments = arguments(out, &[&LONG, more].concat())?;
+    let mut child = xtask_command(&arguments)?.stderr(Stdio::piped()).spawn()?;
     let start = Instant::now();
     while made() == before {
         assert!(
@@ -63,11 +52,10 @@ fn interrupt(child: &Child) -> AnyResult {
 
 #[test]
 fn killed_runs_end_with_the_same_bytes() -> AnyResult {
-    let output = xtask(&["soak", "--kills", "10"], &[])?;
+    let output = xtask(&["soak", "--kills", "3"], &[])?;
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        output.status.success()
-            && told.starts_with("10 of 10 killed runs ended with the same bytes"),
+        output.status.success() && told.starts_with("3 of 3 killed runs ended with the same bytes"),
         "{told}{}",
         message(&output)
     );
@@ -236,15 +224,7 @@ fn in_small_space(mounted: &Path, size: &str, then: &str) -> AnyResult<Option<Ou
         );
         return Ok(None);
     }
-    let run = format!(
-        "{} {}",
-        text(&program()?)?,
-        arguments(&mounted.join("run"), &[])?
-            .iter()
-            .map(|a| format!("'{a}'"))
-            .collect::<Vec<_>>()
-            .join(" ")
-    );
+    let run = shell_line(&xtask_command(&arguments(&mounted.join("run"), &[])?)?);
     let script =
         format!("mount -t tmpfs -o size={size} tmpfs {0} && cd {0} && {then}", text(mounted)?)
             .replace("RUN", &run);

@@ -179,6 +179,33 @@ fn the_workshop_stays_small() -> AnyResult {
     Ok(())
 }
 
+/// Packages, each with its version and features, as `cargo tree` lists them.
+fn features(arguments: &[&str]) -> AnyResult<BTreeSet<String>> {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--prefix", "none", "--format", "{p} {f}"])
+        .args(arguments)
+        .current_dir(root())
+        .output()?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let lines = String::from_utf8(output.stdout)?;
+    Ok(lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect())
+}
+
+/// Where a feature of a dependency is the tests' alone, all that depends on it is compiled twice.
+#[test]
+fn cargo_xtask_builds_what_the_tests_need() -> AnyResult {
+    let program = features(&["--package", "xtask", "--edges", "normal,build"])?;
+    let tests = features(&["--workspace", "--edges", "normal,build,dev"])?;
+    assert!(program.iter().any(|line| line.starts_with("polars v")), "{program:?}");
+    let others: Vec<_> = program.difference(&tests).collect();
+    assert!(
+        others.is_empty(),
+        "name these in xtask/Cargo.toml with the features of tests: {others:?}"
+    );
+    Ok(())
+}
+
 #[test]
 fn lines_are_at_most_so_long() -> AnyResult {
     for folder in ["crates", "xtask", "tests", "data"] {

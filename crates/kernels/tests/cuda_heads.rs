@@ -16,6 +16,7 @@ use foresee_kernels::cuda::heads::{
 };
 use foresee_kernels::cuda::{Argument, Plan};
 use foresee_kernels::{Identity, Rows, ToneCurve, attention_heads_with_curves, reference};
+use rayon::prelude::*;
 use values::{AnyResult, assert_close, flat, values};
 
 const KERNELS: [&str; 27] = [
@@ -60,35 +61,49 @@ const SHARES: [([usize; 5], f64); 4] = [
     ([1, 2, 128, 6, 11], 0.3),
 ];
 
-/// One test, since the kernels are built for each.
+/// One test, since the kernels are built once for all cases, which share the cores.
 #[test]
 fn the_kernels_are_right() -> AnyResult {
     let Some(emulator) = Emulator::new("heads.cu", &KERNELS) else { return Ok(()) };
-    for (seed, shape) in SHAPES.into_iter().enumerate() {
-        for precision in [F32, Bf16] {
-            let rows = all_rows(&counts(shape));
-            heads_are_the_plain_composition(&emulator, shape, &rows, precision, seed as u64)?;
-        }
-    }
-    for (seed, (shape, share)) in SHARES.into_iter().enumerate() {
-        for precision in [F32, Bf16] {
-            let rows = some_rows(&counts(shape), share);
-            heads_are_the_plain_composition(&emulator, shape, &rows, precision, seed as u64)?;
-            rows_that_are_left_out_are_0_and_change_no_other(&emulator, shape, &rows, precision)?;
-        }
-    }
+    let e = &emulator;
+    let mut cases: Vec<Case> = vec![];
     for precision in [F32, Bf16] {
-        for share in [1., 0.4] {
-            curves_are_the_cpus_and_the_identity_changes_no_bit(&emulator, share, precision)?;
-            orders_of_blocks_and_threads_change_no_bit(&emulator, share, precision)?;
+        for (wide, share) in WIDE.into_iter().take(if precision == F32 { 4 } else { 5 }) {
+            cases.push(Box::new(move || sums_are_those_in_f64(e, wide, share, precision)));
         }
-        wide_inputs_and_many_tiles_are_the_sums_in_f64(&emulator, precision)?;
-        extreme_logits_stay_finite_and_nan_is_not_hidden(&emulator, precision)?;
+        for share in [1., 0.4] {
+            cases.push(Box::new(move || {
+                curves_are_the_cpus_and_the_identity_changes_no_bit(e, share, precision)
+            }));
+            cases.push(Box::new(move || {
+                orders_of_blocks_and_threads_change_no_bit(e, share, precision)
+            }));
+        }
+        cases
+            .push(Box::new(move || extreme_logits_stay_finite_and_nan_is_not_hidden(e, precision)));
+        for (seed, shape) in (0..).zip(SHAPES) {
+            cases.push(Box::new(move || {
+                let rows = all_rows(&counts(shape));
+                heads_are_the_plain_composition(e, shape, &rows, precision, seed)
+            }));
+        }
+        for (seed, (shape, share)) in (0..).zip(SHARES) {
+            cases.push(Box::new(move || {
+                let rows = some_rows(&counts(shape), share);
+                heads_are_the_plain_composition(e, shape, &rows, precision, seed)?;
+                rows_that_are_left_out_are_0_and_change_no_other(e, shape, &rows, precision)
+            }));
+        }
     }
-    one_block_for_all_attributes_changes_no_bit(&emulator)?;
-    nothing_in_a_batch_is_no_gradient(&emulator);
-    Ok(())
+    cases.push(Box::new(move || one_block_for_all_attributes_changes_no_bit(e)));
+    cases.push(Box::new(move || {
+        nothing_in_a_batch_is_no_gradient(e);
+        Ok(())
+    }));
+    cases.into_par_iter().try_for_each(|case| case())
 }
+
+type Case<'a> = Box<dyn Fn() -> AnyResult + Send + 'a>;
 
 fn counts([b, k, c, h, w]: [usize; 5]) -> Counts {
     Counts { images: b, pixels: h * w, channels: c, inputs: c, attributes: k }
@@ -351,52 +366,51 @@ fn in_f64(n: &Counts, rows: &Rows, [u, w, bias, g]: [&[f32]; 4]) -> [Vec<f32>; 4
     out.map(|values| values.into_iter().map(|v| v as f32).collect())
 }
 
-/// Inputs of several chunks, channels of several blocks, several attributes of a block, several
-/// tiles of a part.
-fn wide_inputs_and_many_tiles_are_the_sums_in_f64(
+/// (B, pixels, C, inputs, K) with inputs of several chunks, channels of several blocks, several
+/// attributes of a block, several tiles of a part; and about which share of the rows is kept. The
+/// last takes long, and only its counts matter.
+const WIDE: [([usize; 5], f64); 5] = [
+    ([1, 66, 5, 290, 2], 1.),
+    ([1, 33, 140, 150, 1], 1.),
+    ([1, 66, 5, 290, 2], 0.5),
+    ([1, 33, 140, 150, 2], 0.5),
+    ([3, 40, 2, 3, 200], 1.),
+];
+
+fn sums_are_those_in_f64(
     emulator: &Emulator,
+    [images, pixels, channels, inputs, attributes]: [usize; 5],
+    share: f64,
     precision: Precision,
 ) -> AnyResult {
     let (tolerance, gradient_tolerance) = tolerances(precision);
-    // The last case takes long, and only its counts matter.
+    let n = Counts { images, pixels, channels, inputs, attributes };
+    let rows = some_rows(&n, share);
+    let scale = (4. / inputs as f32).sqrt();
     let shapes = [
-        ([1, 66, 5, 290, 2], 1.),
-        ([1, 33, 140, 150, 1], 1.),
-        ([1, 66, 5, 290, 2], 0.5),
-        ([1, 33, 140, 150, 2], 0.5),
-        ([3, 40, 2, 3, 200], 1.),
+        (images * pixels * inputs, 1.5),
+        (attributes * channels * inputs, scale),
+        (attributes * channels, 1.),
+        (images * attributes * 2 * channels, 1.),
     ];
-    for ([images, pixels, channels, inputs, attributes], share) in
-        shapes.into_iter().take(if precision == F32 { 4 } else { 5 })
-    {
-        let n = Counts { images, pixels, channels, inputs, attributes };
-        let rows = some_rows(&n, share);
-        let scale = (4. / inputs as f32).sqrt();
-        let shapes = [
-            (images * pixels * inputs, 1.5),
-            (attributes * channels * inputs, scale),
-            (attributes * channels, 1.),
-            (images * attributes * 2 * channels, 1.),
-        ];
-        let given = shapes
-            .into_iter()
-            .zip(1..)
-            .map(|((length, scale), seed)| flat(&values(&[length], scale, seed)))
-            .collect::<AnyResult<Vec<_>>>()?;
-        let given = [&given[0][..], &given[1], &given[2], &given[3]];
-        let expected = in_f64(&n, &rows, given);
-        let means = plans::run(emulator, &forward(&n, &rows, precision), &given[..3], 3);
-        let gradients = plans::run(emulator, &backward(&n, &rows, precision), &given, 4);
-        let name = format!("{n:?}, {share} of the rows, {precision:?}");
-        assert_close(&format!("{name}: means"), &means[0], &expected[0], tolerance);
-        for (i, gradient) in ["du", "dW", "db"].into_iter().enumerate() {
-            assert_close(
-                &format!("{name}: {gradient}"),
-                &gradients[i],
-                &expected[i + 1],
-                gradient_tolerance,
-            );
-        }
+    let given = shapes
+        .into_iter()
+        .zip(1..)
+        .map(|((length, scale), seed)| flat(&values(&[length], scale, seed)))
+        .collect::<AnyResult<Vec<_>>>()?;
+    let given = [&given[0][..], &given[1], &given[2], &given[3]];
+    let expected = in_f64(&n, &rows, given);
+    let means = plans::run(emulator, &forward(&n, &rows, precision), &given[..3], 3);
+    let gradients = plans::run(emulator, &backward(&n, &rows, precision), &given, 4);
+    let name = format!("{n:?}, {share} of the rows, {precision:?}");
+    assert_close(&format!("{name}: means"), &means[0], &expected[0], tolerance);
+    for (i, gradient) in ["du", "dW", "db"].into_iter().enumerate() {
+        assert_close(
+            &format!("{name}: {gradient}"),
+            &gradients[i],
+            &expected[i + 1],
+            gradient_tolerance,
+        );
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The paper's example: regression models whose coefficients are perturbed.
 
-use nalgebra::{DMatrix, DVector, SVD};
+use nalgebra::{DMatrix, DVector, Dyn, SVD};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -108,9 +108,9 @@ impl Regression {
     /// one length.
     pub fn fit(basis: Basis, n: usize, points: &Points) -> Result<Self> {
         points.check()?;
-        let design = design(basis, n, &points.x);
-        let coefficients = solve(design, DVector::from_column_slice(&points.y))?;
-        Self::new(basis, coefficients)
+        let target = DVector::from_column_slice(&points.y);
+        let solver = LeastSquares::new(design(basis, n, &points.x))?;
+        Self::new(basis, solver.solve(&target)?)
     }
 
     /// Refits all other coefficients with one of them held at a value.
@@ -118,20 +118,7 @@ impl Regression {
     /// # Errors
     /// As [`fit`](Self::fit), or if there is no such coefficient.
     pub fn refit(&self, points: &Points, held: usize, value: f64) -> Result<Self> {
-        if held >= self.coefficients.len() {
-            let expected = format!("below {}", self.coefficients.len());
-            return Err(Error::Shape {
-                what: "the held coefficient".into(),
-                expected,
-                got: held.to_string(),
-            });
-        }
-        points.check()?;
-        let design = design(self.basis, self.n, &points.x);
-        let target = DVector::from_column_slice(&points.y) - design.column(held) * value;
-        let mut coefficients = solve(design.remove_column(held), target)?;
-        coefficients.insert(held, value);
-        Self::new(self.basis, coefficients)
+        Held::new(self, points, held)?.at(value)
     }
 
     /// The model with δ added to one of its 2N+1 coefficients.
@@ -197,17 +184,73 @@ fn design(basis: Basis, n: usize, x: &[f64]) -> DMatrix<f64> {
     DMatrix::from_row_slice(x.len(), 2 * n + 1, &rows)
 }
 
-fn solve(design: DMatrix<f64>, target: DVector<f64>) -> Result<Vec<f64>> {
-    // A model of one coefficient that is held.
-    if design.ncols() == 0 {
-        return Ok(vec![]);
+/// A regression with one coefficient held, to be refitted for any value of that one.
+#[derive(Debug)]
+pub(crate) struct Held {
+    basis: Basis,
+    held: usize,
+    /// The values of the held coefficient's function at the points.
+    column: DVector<f64>,
+    target: DVector<f64>,
+    others: LeastSquares,
+}
+
+impl Held {
+    /// # Errors
+    /// As [`Regression::refit`].
+    pub(crate) fn new(fit: &Regression, points: &Points, held: usize) -> Result<Self> {
+        if held >= fit.coefficients.len() {
+            let expected = format!("below {}", fit.coefficients.len());
+            return Err(Error::Shape {
+                what: "the held coefficient".into(),
+                expected,
+                got: held.to_string(),
+            });
+        }
+        points.check()?;
+        let design = design(fit.basis, fit.n, &points.x);
+        Ok(Self {
+            basis: fit.basis,
+            held,
+            column: design.column(held).into_owned(),
+            target: DVector::from_column_slice(&points.y),
+            others: LeastSquares::new(design.remove_column(held))?,
+        })
     }
-    let finite = design.iter().chain(target.iter()).all(|v| v.is_finite());
-    if design.nrows() < design.ncols() || !finite {
-        return Err(Error::NoFit("the regression"));
+
+    /// # Errors
+    /// If a value is not finite.
+    pub(crate) fn at(&self, value: f64) -> Result<Regression> {
+        let mut coefficients = self.others.solve(&(&self.target - &self.column * value))?;
+        coefficients.insert(self.held, value);
+        Regression::new(self.basis, coefficients)
     }
-    let solution = SVD::new(design, true, true)
-        .solve(&target, 1e-13)
-        .map_err(|_| Error::NoFit("the regression"))?;
-    Ok(solution.iter().copied().collect())
+}
+
+/// Least squares by the singular value decomposition, for many targets.
+#[derive(Debug)]
+struct LeastSquares {
+    /// `None` without any column: a model of one coefficient that is held.
+    svd: Option<SVD<f64, Dyn, Dyn>>,
+}
+
+impl LeastSquares {
+    fn new(design: DMatrix<f64>) -> Result<Self> {
+        if design.ncols() == 0 {
+            return Ok(Self { svd: None });
+        }
+        if design.nrows() < design.ncols() || !design.iter().all(|v| v.is_finite()) {
+            return Err(Error::NoFit("the regression"));
+        }
+        Ok(Self { svd: Some(SVD::new(design, true, true)) })
+    }
+
+    fn solve(&self, target: &DVector<f64>) -> Result<Vec<f64>> {
+        let Some(svd) = &self.svd else { return Ok(vec![]) };
+        if !target.iter().all(|v| v.is_finite()) {
+            return Err(Error::NoFit("the regression"));
+        }
+        let solution = svd.solve(target, 1e-13).map_err(|_| Error::NoFit("the regression"))?;
+        Ok(solution.iter().copied().collect())
+    }
 }

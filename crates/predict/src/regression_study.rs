@@ -2,12 +2,13 @@
 
 use foresee_stats::Matrix;
 use nalgebra::DMatrix;
+use rayon::prelude::*;
 
 use crate::basis::{Basis, quadrature};
 use crate::definition::{Change, Model, Operation, observe};
 use crate::error::{AnyError, Error, Result};
 use crate::forecast::{Budget, Forecast, ForecastRule, Unit};
-use crate::regression::{Points, Regression, cross_talk};
+use crate::regression::{Held, Points, Regression, cross_talk};
 use crate::study::{Scores, Study};
 
 /// The outputs of a regression model.
@@ -83,12 +84,21 @@ impl Operation<Fits> for Shift {
 }
 
 /// Adds the strength to one coefficient, holds it there, and refits all others.
-struct ShiftAndRefit<'a> {
+struct ShiftAndRefit {
     component: usize,
-    data: &'a [Points],
+    /// Of each data set.
+    held: Vec<Held>,
 }
 
-impl Operation<Fits> for ShiftAndRefit<'_> {
+impl ShiftAndRefit {
+    fn new(fits: &Fits, data: &[Points], component: usize) -> Result<Self> {
+        let held =
+            fits.fits.iter().zip(data).map(|(fit, points)| Held::new(fit, points, component));
+        Ok(Self { component, held: held.collect::<Result<_>>()? })
+    }
+}
+
+impl Operation<Fits> for ShiftAndRefit {
     type Perturbed = Fits;
 
     fn name(&self) -> String {
@@ -96,10 +106,10 @@ impl Operation<Fits> for ShiftAndRefit<'_> {
     }
 
     fn perturb(&self, model: &Fits, strength: f64) -> std::result::Result<Fits, AnyError> {
-        let refit = |(fit, points): (&Regression, &Points)| {
-            fit.refit(points, self.component, fit.coefficients()[self.component] + strength)
+        let refit = |(fit, held): (&Regression, &Held)| {
+            held.at(fit.coefficients()[self.component] + strength)
         };
-        let fits = model.fits.iter().zip(self.data).map(refit).collect::<Result<_>>()?;
+        let fits = model.fits.iter().zip(&self.held).map(refit).collect::<Result<_>>()?;
         Ok(Fits { fits, ..model.clone() })
     }
 }
@@ -173,11 +183,9 @@ impl RegressionStudy {
         if data.is_empty() {
             return Err(Error::Empty("no data set: at least one seed is needed"));
         }
-        self.n
-            .iter()
-            .flat_map(|&n| Basis::ALL.map(|basis| (basis, n)))
-            .map(|(basis, n)| self.report(basis, n, &data))
-            .collect()
+        let cases: Vec<_> =
+            self.n.iter().flat_map(|&n| Basis::ALL.map(|basis| (basis, n))).collect();
+        cases.into_par_iter().map(|(basis, n)| self.report(basis, n, &data)).collect()
     }
 
     fn report(&self, basis: Basis, n: usize, data: &[Points]) -> Result<BasisReport> {
@@ -185,8 +193,9 @@ impl RegressionStudy {
         let fits = Fits::new(basis, n, data, Reading::Components)?;
         let shifts: Vec<Shift> = (0..count).map(|component| Shift { component }).collect();
         let shifted = observe(&fits, &(), &shifts, &STRENGTHS)?;
-        let refits: Vec<ShiftAndRefit> =
-            (0..count).map(|component| ShiftAndRefit { component, data }).collect();
+        let refits = (0..count)
+            .map(|component| ShiftAndRefit::new(&fits, data, component))
+            .collect::<Result<Vec<_>>>()?;
         let coefficients = Fits { reading: Reading::Coefficients, ..fits.clone() };
         let refitted = observe(&coefficients, &(), &refits, &STRENGTHS)?;
         let eigenvalues = basis.cosines(n).symmetric_eigenvalues();

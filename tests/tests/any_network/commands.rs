@@ -1,7 +1,6 @@
 //! What each command leaves in its folder, and that finished work is not done again.
 
 use std::fs;
-use std::path::Path;
 
 use foresee_tests::{text, xtask};
 
@@ -231,15 +230,7 @@ fn a_killed_command_goes_on_where_it_stopped() -> AnyResult {
     let begun = |parts: &[(String, f64)]| -> Vec<(String, f64)> {
         parts.iter().filter(|(name, _)| name.starts_with("prune ")).cloned().collect()
     };
-    let command = made.command("prune", "out", &["--shares", "0.5"])?;
-    // The program itself: the signal must not go to cargo.
-    let built = std::process::Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--package", "xtask"])
-        .status()?;
-    assert!(built.success());
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("release").join("xtask");
-    let arguments = command.get_args().skip_while(|argument| *argument != "prune");
-    let mut process = std::process::Command::new(program).args(arguments).spawn()?;
+    let mut process = made.command("prune", "out", &["--shares", "0.5"])?.spawn()?;
     let done = loop {
         let done = seconds(&out).map(|parts| begun(&parts)).unwrap_or_default();
         if !done.is_empty() || process.try_wait()?.is_some() {

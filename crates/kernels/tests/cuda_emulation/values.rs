@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor, Var};
 
-pub type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+pub type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Values in [-scale, scale) from a small generator of its own.
 pub fn values(shape: &[usize], scale: f32, seed: u64) -> Var {
