@@ -25,6 +25,9 @@ pub fn small_run(out: &Path, more: &[&str]) -> Result<Vec<String>, AnyError> {
     Ok(start.iter().chain(more).map(ToString::to_string).collect())
 }
 
+/// Settings that leave out the two stages that take longest, for tests that do not look at them.
+pub const QUICK: [&str; 4] = ["--set", "predict.images=0", "--set", "attribute.images=0"];
+
 /// Runs the command line as a user does.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use foresee_tests::{message, small_run, xtask};
+use foresee_tests::{QUICK, message, small_run, xtask};
 
 type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
 
@@ -277,9 +277,6 @@ fn forecasts_are_scored(run: &Path, other: &Path) -> AnyResult {
     Ok(())
 }
 
-/// Settings that leave out what is not looked at.
-const TRAINED_ONLY: [&str; 4] = ["--set", "predict.images=0", "--set", "attribute.images=0"];
-
 #[test]
 fn masks_fall_asleep_in_a_run() -> AnyResult {
     let folder = tempfile::tempdir()?;
@@ -287,7 +284,7 @@ fn masks_fall_asleep_in_a_run() -> AnyResult {
     // 48 faces in batches of 8, 8 times: steps 0 and 32 look.
     let settings = ["train.epochs=8", "train.batch_size=8", "train.sleep=0.8"];
     let set: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
-    let run = reproduce(&out, &[&TRAINED_ONLY[..], &set[..]].concat(), &[])?;
+    let run = reproduce(&out, &[&QUICK[..], &set[..]].concat(), &[])?;
     assert!(run.status.success(), "{}", message(&run));
     let table = std::fs::read_to_string(out.join("data/awake_rows.csv"))?;
     let rows: Vec<&str> = table.lines().collect();
@@ -303,7 +300,7 @@ fn masks_fall_asleep_in_a_run() -> AnyResult {
 fn a_run_from_before_masks_could_sleep_goes_on_without() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("run");
-    let without = [&TRAINED_ONLY[..], &["--set", "train.sleep=0"]].concat();
+    let without = [&QUICK[..], &["--set", "train.sleep=0"]].concat();
     let first = reproduce(&out, &without, &[])?;
     assert!(first.status.success(), "{}", message(&first));
     assert!(!out.join("data/awake_rows.csv").exists());
@@ -313,7 +310,7 @@ fn a_run_from_before_masks_could_sleep_goes_on_without() -> AnyResult {
     let train = manifest["config"]["train"].as_object().ok_or("settings")?;
     assert!(train.contains_key("epochs") && !train.contains_key("sleep"));
 
-    let other = reproduce(&out, &TRAINED_ONLY, &[])?;
+    let other = reproduce(&out, &QUICK, &[])?;
     assert_eq!(other.status.code(), Some(2));
     let difference = "train.sleep is 0.0 there, 0.03 here";
     assert!(message(&other).contains(difference), "{}", message(&other));

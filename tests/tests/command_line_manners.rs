@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use foresee_tests::{message, small_run, text, xtask};
+use foresee_tests::{QUICK, message, small_run, text, xtask};
 use serde_json::Value;
 
 type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
@@ -144,7 +144,7 @@ fn a_plan_tells_and_writes_nothing_and_results_are_documents() -> AnyResult {
     let found = xtask(&reproduce(&["--threads", "1", "--json"])?, &[])?;
     let found: Value = serde_json::from_str(&succeeded(&found)?)?;
     let twin = folder.path().join("study/runs/twin");
-    succeeded(&xtask(&small_run(&twin, &["--threads", "3"])?, &[])?)?;
+    succeeded(&xtask(&small_run(&twin, &[&QUICK[..], &["--threads", "3"]].concat())?, &[])?)?;
     assert!(
         fs::read(out.join("model.safetensors"))? == fs::read(twin.join("model.safetensors"))?,
         "the model depends on the threads"

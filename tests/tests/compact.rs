@@ -8,7 +8,7 @@ use std::process::Output;
 use candle_core::Device;
 use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Preprocessing, Split, SplitRule};
 use foresee_model::{Crop, LeftOut, ModelCard, Network, NetworkConfig};
-use foresee_tests::{message, small_run, text, xtask};
+use foresee_tests::{QUICK, message, small_run, text, xtask};
 use serde_json::Value;
 
 type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
@@ -21,8 +21,7 @@ struct Fixture {
 impl Fixture {
     fn new() -> AnyResult<Self> {
         let made = Self { folder: tempfile::tempdir()? };
-        let more = ["--set", "predict.images=0", "--set", "attribute.images=0"];
-        succeeded(&xtask(&small_run(&made.path("run"), &more)?, &[])?)?;
+        succeeded(&xtask(&small_run(&made.path("run"), &QUICK)?, &[])?)?;
         Ok(made)
     }
 

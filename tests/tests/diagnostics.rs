@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
-use foresee_tests::{message, shell_line, small_run, xtask, xtask_command};
+use foresee_tests::{QUICK, message, shell_line, small_run, xtask, xtask_command};
 
 type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
 
@@ -21,7 +21,7 @@ fn a_log_that_cannot_be_written_changes_nothing() -> AnyResult {
     assert_eq!(unread(&["figures", "--run", "nowhere"])?.code(), Some(2));
 
     let folder = tempfile::tempdir()?;
-    let run = |name: &str| small_run(&folder.path().join(name), &[]);
+    let run = |name: &str| small_run(&folder.path().join(name), &QUICK);
     let arguments = run("unread")?;
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     assert!(unread(&arguments)?.success());
@@ -42,7 +42,7 @@ fn options_and_the_environment_choose_what_is_shown() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("run");
     let log = |more: &[&str], environment: &[(&str, &str)]| -> AnyResult<String> {
-        let output = xtask(&small_run(&out, more)?, environment)?;
+        let output = xtask(&small_run(&out, &[&QUICK[..], more].concat())?, environment)?;
         assert!(output.status.success(), "{}", message(&output));
         Ok(message(&output))
     };
@@ -82,7 +82,7 @@ fn under(limit: &str, arguments: &[String]) -> AnyResult<std::process::Output> {
 #[test]
 fn a_limit_of_the_process_is_seen() -> AnyResult {
     let folder = tempfile::tempdir()?;
-    let arguments = small_run(&folder.path().join("run"), &[])?;
+    let arguments = small_run(&folder.path().join("run"), &QUICK)?;
     let output = under("ulimit -v 6000000", &arguments)?;
     let told = message(&output);
     let available = told.split("of memory, ").nth(1).and_then(|rest| rest.split(' ').next());
@@ -96,7 +96,7 @@ fn a_limit_of_the_process_is_seen() -> AnyResult {
 #[test]
 fn a_limit_of_file_sizes_is_told() -> AnyResult {
     let folder = tempfile::tempdir()?;
-    let arguments = small_run(&folder.path().join("run"), &[])?;
+    let arguments = small_run(&folder.path().join("run"), &QUICK)?;
     let output = under("ulimit -f 100", &arguments)?;
     assert_eq!(output.status.code(), Some(1), "{}", message(&output));
     assert!(message(&output).contains("File too large"), "{}", message(&output));

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use foresee_tests::{message, small_run, text, xtask};
+use foresee_tests::{QUICK, message, small_run, text, xtask};
 
 type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
 
@@ -75,7 +75,7 @@ fn compare(folder: &Path, faces: &Path, onnx: &Path) -> AnyResult {
 
 #[test]
 fn a_network_is_exported_and_computes_the_same_elsewhere() -> AnyResult {
-    let made = Fixture::new(&[])?;
+    let made = Fixture::new(&QUICK)?;
     let (folder, onnx) = (made.path("network"), made.path("network.onnx"));
     succeeded(&made.export(&["--pytorch", text(&folder)?, "--onnx", text(&onnx)?])?);
 
@@ -134,7 +134,7 @@ fn other_architectures_and_pruned_and_compacted_networks_are_exported() -> AnyRe
     .iter()
     .enumerate()
     {
-        let more = [&["--set", settings[0], "--set", settings[1]][..], &QUICKER].concat();
+        let more = [&["--set", settings[0], "--set", settings[1]][..], &QUICK].concat();
         let made = Fixture::new(&more)?;
         let (folder, onnx) = (made.path("network"), made.path("network.onnx"));
         let (faces, changed) = (made.path("run/faces"), made.path("changed.safetensors"));
@@ -156,12 +156,9 @@ fn other_architectures_and_pruned_and_compacted_networks_are_exported() -> AnyRe
     Ok(())
 }
 
-/// Stages that these tests do not look at are left out.
-const QUICKER: [&str; 4] = ["--set", "predict.images=0", "--set", "attribute.images=0"];
-
 #[test]
 fn wrong_input_is_refused_before_anything_is_written() -> AnyResult {
-    let made = Fixture::new(&QUICKER)?;
+    let made = Fixture::new(&QUICK)?;
     let (out, run) = (made.path("out"), made.path("run"));
     let model = run.join("model.safetensors");
     let out_text = text(&out)?;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use foresee_tests::{message, small_run, text, xtask, xtask_command};
+use foresee_tests::{QUICK, message, small_run, text, xtask, xtask_command};
 
 type AnyResult<T = ()> = Result<T, foresee_tests::forms::AnyError>;
 
@@ -17,7 +17,7 @@ struct Fixture {
 impl Fixture {
     fn new() -> AnyResult<Self> {
         let made = Self { folder: tempfile::tempdir()? };
-        let output = xtask(&small_run(&made.path("run"), &[])?, &[])?;
+        let output = xtask(&small_run(&made.path("run"), &QUICK)?, &[])?;
         assert!(output.status.success(), "{}", message(&output));
         Ok(made)
     }

@@ -65,9 +65,4 @@ impl Strategy {
     pub fn asks_the_model(self) -> bool {
         self != Self::Random
     }
-
-    /// Whether the model has to answer for the labelled items, too.
-    pub fn compares_with_labelled(self) -> bool {
-        self == Self::KCentre
-    }
 }

@@ -44,10 +44,11 @@ impl Graph {
     ///
     /// A gate is the result of a sigmoid, a hard sigmoid or a softmax that multiplies another
     /// value, perhaps after it was reshaped, or, for a softmax, in a matrix product.
-    /// x·sigmoid(x) is an activation (SiLU) and no gate; a probability that the network gives is
-    /// none either. The paper's masks are multiplied within the node that computes them
-    /// ([`Op::AttentionMasks`]): they are no value of the graph, and so not among its gates. In the
-    /// file that [`to_onnx`](Self::to_onnx) writes of all of them they are, and are found.
+    /// x·sigmoid(x) is an activation (SiLU) and no gate, also where x is scaled, moved or clipped
+    /// on its way into the sigmoid; a probability that the network gives is none either. The
+    /// paper's masks are multiplied within the node that computes them ([`Op::AttentionMasks`]):
+    /// they are no value of the graph, and so not among its gates. In the file that
+    /// [`to_onnx`](Self::to_onnx) writes of all of them they are, and are found.
     ///
     /// ```
     /// use foresee_graph::{Binary, Builder, GateKind, Op, Unary};
@@ -72,7 +73,7 @@ impl Graph {
     fn gate(&self, id: NodeId) -> Option<Gate> {
         let node = self.node(id);
         let kind = self.gate_kind(id)?;
-        let (value, argument) = (*node.outputs.first()?, node.input(0)?);
+        let (value, arguments) = (*node.outputs.first()?, self.arguments(node));
         let mut carriers = vec![value];
         while let Some(carrier) = carriers.pop() {
             for (reader, _) in self.readers(carrier) {
@@ -83,7 +84,7 @@ impl Graph {
                     Op::Binary(Binary::Add | Binary::Mul) if self.has_scalar(of) => {
                         carriers.extend(&of.outputs);
                     }
-                    Op::Binary(Binary::Mul) if self.multiplies_another(of, carrier, argument) => {
+                    Op::Binary(Binary::Mul) if self.multiplies_another(of, carrier, &arguments) => {
                         return Some(Gate { node: id, value, kind, product: reader });
                     }
                     Op::MatMul if kind == GateKind::Softmax => {
@@ -133,11 +134,33 @@ impl Graph {
         node.inputs.iter().flatten().any(|&id| self.scalar(id).is_some())
     }
 
-    /// Whether a product multiplies the carrier by something that is computed and is not the gate's
-    /// own argument.
-    fn multiplies_another(&self, product: &Node, carrier: ValueId, argument: ValueId) -> bool {
+    /// The values of which the gate is a function, element by element.
+    fn arguments(&self, gate: &Node) -> Vec<ValueId> {
+        let computed = |node: &Node| {
+            let mut inputs = node.inputs.iter().flatten().filter(|id| self.weight(**id).is_none());
+            inputs.next().copied().filter(|_| inputs.next().is_none())
+        };
+        let is_by_element = |node: &&Node| {
+            matches!(
+                node.op,
+                Op::Binary(Binary::Add | Binary::Sub | Binary::Mul | Binary::Div)
+                    | Op::Clip
+                    | Op::Identity
+                    | Op::Cast(_)
+            )
+        };
+        let before = |id: &ValueId| {
+            let producer = self.node(self.producer(*id)?);
+            computed(Some(producer).filter(is_by_element)?)
+        };
+        std::iter::successors(computed(gate), before).collect()
+    }
+
+    /// Whether a product multiplies the carrier by something that is computed and is none of the
+    /// gate's own arguments.
+    fn multiplies_another(&self, product: &Node, carrier: ValueId, own: &[ValueId]) -> bool {
         let mut others = product.inputs.iter().flatten().filter(|id| **id != carrier).peekable();
-        let counts = |other: &ValueId| *other != argument && self.weight(*other).is_none();
+        let counts = |other: &ValueId| !own.contains(other) && self.weight(*other).is_none();
         others.peek().is_some() && others.all(counts)
     }
 

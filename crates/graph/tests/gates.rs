@@ -67,6 +67,23 @@ fn activations_and_probabilities_are_none() {
         builder.node("swish", Op::Binary(Binary::Mul), &[x, gate]).unwrap()
     });
     assert_eq!(hard_swish, []);
+    // x·sigmoid(1.702·x), and x·clip(x + 3, 0, 6)/6.
+    let quick_gelu = gates(|builder, x| {
+        let factor = scalar(builder, "factor", 1.702);
+        let scaled = builder.node("scaled", Op::Binary(Binary::Mul), &[factor, x]).unwrap();
+        let s = builder.node("s", Op::Unary(Unary::Sigmoid), &[scaled]).unwrap();
+        builder.node("gelu", Op::Binary(Binary::Mul), &[x, s]).unwrap()
+    });
+    assert_eq!(quick_gelu, []);
+    let written_out = gates(|builder, x| {
+        let (three, six) = (scalar(builder, "three", 3.), scalar(builder, "six", 6.));
+        let low = scalar(builder, "low", 0.);
+        let moved = builder.node("moved", Op::Binary(Binary::Add), &[x, three]).unwrap();
+        let clipped = builder.node("clipped", Op::Clip, &[moved, low, six]).unwrap();
+        let s = builder.node("s", Op::Binary(Binary::Div), &[clipped, six]).unwrap();
+        builder.node("swish", Op::Binary(Binary::Mul), &[s, x]).unwrap()
+    });
+    assert_eq!(written_out, []);
     let probability = gates(|builder, x| {
         let logits = squeeze(builder, x);
         let two = scalar(builder, "two", 2.);

@@ -19,7 +19,7 @@ pub use foresee_model::Reconstruction;
 pub use gated_graph::GatedGraph;
 pub use graph::{
     GroupCurve, GroupOrder, GroupRule, GroupStatistics, MaskedPass, TakeoverDirection, Taylor,
-    UnitGradients, UnitMasks, budget_counts, loss_of,
+    UnitGradients, UnitMasks, budget_counts, has_takeover, loss_of,
 };
 pub use model::{AttentionModel, GatedModel};
 pub use noise::{Noise, add_noise};

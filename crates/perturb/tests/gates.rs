@@ -6,8 +6,8 @@ use foresee_perturb::{
     Error, GatedGraph, GatedModel, Identity, Noise, Only, PowerCurve, ToneCurve, transform_grid,
 };
 
-/// Two gates one after the other, x [B, 3, H, W]: h = x·sigmoid(2·x), y = h·sigmoid(3·h), summed
-/// over the pixels.
+/// Two gates one after the other, x [B, 3, H, W]: h = x·sigmoid(2·tanh(x)),
+/// y = h·sigmoid(3·tanh(h)), and the mean over the pixels.
 fn network() -> Graph {
     let mut builder = Builder::new();
     let x = builder.input("x", vec![None, Some(3), None, None]).unwrap();
@@ -17,7 +17,8 @@ fn network() -> Graph {
         let product = |builder: &mut Builder, name: String, a, b| {
             builder.node(&name, Op::Binary(Binary::Mul), &[a, b]).unwrap()
         };
-        let scaled = product(builder, format!("{name}.scaled"), x, factor);
+        let tanh = builder.node(&format!("{name}.tanh"), Op::Unary(Unary::Tanh), &[x]).unwrap();
+        let scaled = product(builder, format!("{name}.scaled"), tanh, factor);
         let gate = format!("{name}.gate");
         let gate = builder.node(&gate, Op::Unary(Unary::Sigmoid), &[scaled]).unwrap();
         product(builder, format!("{name}.gated"), x, gate)
@@ -34,11 +35,11 @@ fn sigmoid(x: f64) -> f64 {
     1. / (1. + (-x).exp())
 }
 
-/// The mean over pixels of x·g(sigmoid(2·x)), then the second gate, by hand.
+/// The mean over pixels of x·g(sigmoid(2·tanh(x))), then the second gate, by hand.
 fn by_hand(pixels: &[f32], first: impl Fn(f64) -> f64, second: impl Fn(f64) -> f64) -> f64 {
     let of = |&x: &f32| {
-        let h = f64::from(x) * first(sigmoid(2. * f64::from(x)));
-        h * second(sigmoid(3. * h))
+        let h = f64::from(x) * first(sigmoid(2. * f64::from(x).tanh()));
+        h * second(sigmoid(3. * h.tanh()))
     };
     pixels.iter().map(of).sum::<f64>() / pixels.len() as f64
 }

@@ -8,7 +8,7 @@ use foresee_graph::{
 use foresee_model::{Network, NetworkConfig};
 use foresee_perturb::{
     AttentionModel, ChannelStatistics, Error, GatedModel, GroupOrder, GroupRule, GroupStatistics,
-    PruneRule, Takeover, Tally, budget_counts, loss_of,
+    PruneRule, Takeover, Tally, budget_counts, has_takeover, loss_of,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -134,6 +134,56 @@ fn units_correlate_as_their_samples_do() -> AnyResult {
     assert_eq!(order.order[0], if norms[i] < norms[j] { i } else { j });
     assert_eq!(order.order.len(), 5);
     Ok(())
+}
+
+/// Tokens [B, 4, 3] whose 6 queries and keys are multiplied by each other, and 4 answers.
+fn attention() -> AnyResult<Graph> {
+    let mut builder = Builder::new();
+    let x = builder.input("x", vec![None, Some(4), Some(3)])?;
+    let [queries, keys] = [("queries", 1), ("keys", 2)].map(|(name, seed)| -> AnyResult<_> {
+        let weight = builder.weight(&format!("{name}.weight"), random(seed, &[3, 6])?)?;
+        Ok(builder.node(name, Op::MatMul, &[x, weight])?)
+    });
+    let order = Some(vec![0, 2, 1]);
+    let keys = builder.node("turned", Op::Transpose { order }, &[keys?])?;
+    let scores = builder.node("scores", Op::MatMul, &[queries?, keys])?;
+    let (kind, axes) = (Reduction::Mean, Some(vec![1]));
+    let mean = Reduce { kind, axes, keep_dims: false, empty_is_nothing: false };
+    let y = builder.node("mean", Op::Reduce(mean), &[scores])?;
+    Ok(builder.finish(vec![y])?)
+}
+
+/// No order by readout norms or shares, and no takeover, of channels that no weight reads.
+#[test]
+fn what_says_nothing_of_channels_is_refused() -> AnyResult {
+    let graph = attention()?;
+    let groups = graph.channel_groups(&[])?;
+    let group = groups.iter().find(|group| group.fixed.is_none()).expect("queries and keys");
+    assert!((group.units, has_takeover(group)) == (6, false));
+    let mut statistics = GroupStatistics::new(&graph, [group]);
+    statistics.add(&[random(9, &[8, 4, 3])?])?;
+    let rules: Vec<GroupRule> = PruneRule::ALL.map(GroupRule::Of).to_vec();
+    let orders = statistics.orders(group, &rules, None, &[0])?;
+    let made: Vec<GroupRule> = orders.iter().map(|order| order.rule).collect();
+    for rule in rules {
+        let says_nothing = matches!(rule, GroupRule::Of(PruneRule::ReadoutNorm | PruneRule::Lasso));
+        assert_eq!(statistics.says_nothing(group, rule)?, says_nothing, "{}", rule.id());
+        assert_eq!(!made.contains(&rule), says_nothing, "{}", rule.id());
+        let order = statistics.order(group, rule, None, 0);
+        assert_eq!(matches!(order, Err(Error::Group { .. })), says_nothing, "{}", rule.id());
+    }
+    // Elsewhere all do.
+    let graph = network(false)?;
+    let groups = graph.channel_groups(&[])?;
+    assert!(has_takeover(&groups[0]));
+    assert!(!statistics_say_nothing(&graph, &groups)?);
+    Ok(())
+}
+
+fn statistics_say_nothing(graph: &Graph, groups: &[ChannelGroup]) -> AnyResult<bool> {
+    let statistics = statistics(graph, groups)?;
+    let rules = PruneRule::ALL.map(|rule| statistics.says_nothing(&groups[0], GroupRule::Of(rule)));
+    Ok(rules.into_iter().collect::<Result<Vec<_>, _>>()?.contains(&true))
 }
 
 #[test]

@@ -61,6 +61,15 @@ fn statistics<'a>(
 
 /// Prunes two shares of each layer of a network.
 fn study(graph: &Graph, takeover: Takeover) -> LayerForecasts {
+    let found = study_of(graph, takeover, &[0.5, 0.2], &[0.5]);
+    let pruned: Vec<(usize, usize)> = found.outcomes.iter().map(|o| (o.units, o.pruned)).collect();
+    assert_eq!(pruned[..4], [(6, 1), (6, 3), (5, 1), (5, 3)]);
+    assert_eq!((pruned.len(), pruned[4].0), (5, 11));
+    assert_eq!(found.outcomes[4].what, Pruned::Together { operations: 0.5 });
+    found
+}
+
+fn study_of(graph: &Graph, takeover: Takeover, shares: &[f64], budgets: &[f64]) -> LayerForecasts {
     let groups = groups(graph);
     assert_eq!(groups.iter().map(|group| group.units).collect::<Vec<_>>(), [6, 5]);
     let images = numbers(&[12, 8, 4, 4], 5);
@@ -82,8 +91,8 @@ fn study(graph: &Graph, takeover: Takeover) -> LayerForecasts {
         batches: &batches,
         judge: Some(&judge),
         settings: LayerStudySettings {
-            shares: vec![0.5, 0.2],
-            budgets: vec![0.5],
+            shares: shares.to_vec(),
+            budgets: budgets.to_vec(),
             takeover,
             outputs: vec![0, 1, 2],
             answers: Answers::Each,
@@ -95,17 +104,28 @@ fn study(graph: &Graph, takeover: Takeover) -> LayerForecasts {
     let found = study.run().unwrap();
     assert_eq!(ran.load(Ordering::Relaxed), 12 * study.passes());
     assert!(found.skipped.is_empty());
-    let pruned: Vec<(usize, usize)> = found.outcomes.iter().map(|o| (o.units, o.pruned)).collect();
-    assert_eq!(pruned[..4], [(6, 1), (6, 3), (5, 1), (5, 3)]);
-    assert_eq!((pruned.len(), pruned[4].0), (5, 11));
-    assert_eq!(found.outcomes[4].what, Pruned::Together { operations: 0.5 });
     found
 }
 
-fn skill(scores: &[ScoredForecast], rule: ForecastRule) -> Option<f64> {
+fn score(scores: &[ScoredForecast], rule: ForecastRule, score: ScoreRule) -> Option<f64> {
     let subject = Subject::Forecast(rule);
-    let of = |row: &&ScoredForecast| row.subject == subject && row.score == ScoreRule::Skill;
+    let of = |row: &&ScoredForecast| row.subject == subject && row.score == score;
     scores.iter().find(of).map(|row| row.value.interval.estimate)
+}
+
+fn skill(scores: &[ScoredForecast], rule: ForecastRule) -> Option<f64> {
+    score(scores, rule, ScoreRule::Skill)
+}
+
+/// 0.6 of 6 channels are 4, of 5 channels 3: the share is the strength, not the number.
+#[test]
+fn layers_of_other_widths_are_ranked_by_the_share_that_goes() {
+    let graph = network(true);
+    let found = study_of(&graph, Takeover::Nothing, &[0.6], &[]);
+    let pruned: Vec<usize> = found.outcomes.iter().map(|outcome| outcome.pruned).collect();
+    assert_eq!(pruned, [4, 3]);
+    let rank = score(&found.scores, ForecastRule::FirstOrder, ScoreRule::RankOfOperations);
+    assert!(rank.is_some_and(|rank| rank.abs() == 1.), "{rank:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use candle_core::{DType, Device, Tensor};
 use foresee_graph::{Graph, Kind, Op, Softmax, Unary};
-use foresee_tests::text;
+use foresee_tests::{message, text};
 
 use crate::colours::{COLOURS, Colours, Network};
 use crate::{AnyResult, document, number, refused, succeeded};
@@ -188,6 +188,49 @@ fn labels_of_folders_and_lists_of_images() -> AnyResult {
     let numbers = ["--classes", "@numbers.txt", "--labels", "@classes.csv", "--out", "@out"];
     let refusal = made.run("explain", &model, &numbers)?;
     refused(&refusal, &["the name of one output and the number of another"]);
+    Ok(())
+}
+
+#[test]
+fn an_image_is_no_reference_of_itself() -> AnyResult {
+    let made = Colours::new()?;
+    let model = made.model("colours.onnx", &Network::default())?;
+    let methods = ["--method", "expected-gradients", "--method", "gradient-shap"];
+    let explain = |more: &[&str]| {
+        let all = [&methods[..], &["--out", "@out", "--json"], more].concat();
+        made.run("explain", &model, &all)
+    };
+    // The only image that is explained; the others of the folder are the references.
+    let found = document(&explain(&["--image", "all/red/00.png"])?)?;
+    for row in found["explanations"].as_array().ok_or("rows")? {
+        assert!(number(&row["max_abs"]) > 0., "{row}");
+    }
+    let alone = explain(&["--images", "@images/all/red/00.png"])?;
+    refused(&alone, &["00.png is the only image", "gradient-shap"]);
+    Ok(())
+}
+
+#[test]
+fn how_answers_are_read_is_said() -> AnyResult {
+    let made = Colours::new()?;
+    let said = |end: &[Op], more: &[&str]| -> AnyResult<String> {
+        let model = made.model("said.onnx", &Network::ends_in(end))?;
+        let output = made.run("prune", &model, &[&SAVE[..], more].concat())?;
+        let said = message(&output);
+        assert!(output.status.success(), "{said}");
+        Ok(said)
+    };
+    let classes = said(&[], &["--labels", "@classes.csv"])?;
+    assert!(classes.contains("the greatest output is the answer"), "{classes}");
+    assert!(!classes.contains("lie in [0, 1]"), "{classes}");
+    let columns = said(&[], &["--labels", "@columns.csv"])?;
+    for expected in ["a yes where its logit is above 0", "red = 0, green = 1", "exactly one 1"] {
+        assert!(columns.contains(expected), "{expected}: {columns}");
+    }
+    // Probabilities that are not known as such.
+    let hard = Op::Unary(Unary::HardSigmoid { alpha: 0.2, beta: 0.5 });
+    let hard = said(&[hard], &["--labels", "@columns.csv"])?;
+    assert_eq!(hard.matches("lie in [0, 1], as probabilities do").count(), 1, "{hard}");
     Ok(())
 }
 

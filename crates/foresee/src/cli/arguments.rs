@@ -176,14 +176,6 @@ fn run_of(model: &Path) -> Option<PathBuf> {
     (place == folder.join(MODEL)).then(|| folder.to_owned())
 }
 
-/// A run's folder.
-#[derive(Args)]
-pub struct FolderArgs {
-    /// The run's folder, as `reproduce --out` named it.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) run: PathBuf,
-}
-
 /// Which faces, and how they are read.
 #[derive(Args, Clone)]
 pub struct FacesArgs {

@@ -1,4 +1,6 @@
-//! The softmax or sigmoid in which a network ends, and the probabilities that logits stand for.
+//! The softmax or sigmoids in which a network ends, and the probabilities that logits stand for.
+
+use std::collections::BTreeSet;
 
 use foresee_graph::{Graph, Kind, Node, NodeId, Op, Shapes, Unary, ValueId};
 use foresee_stats::{sigmoid, softmax};
@@ -11,10 +13,15 @@ pub(crate) enum FinalActivation {
 }
 
 impl FinalActivation {
-    /// The node that makes probabilities of logits, if an output is made by one, and what it
-    /// computes. Operations that leave all values as they are may come after it, such as casts and
-    /// reshapes.
-    pub fn find(graph: &Graph, shapes: &Shapes, output: ValueId) -> Option<(NodeId, Self)> {
+    /// The nodes that make probabilities of logits, if an output is made by such, and what they
+    /// compute. Operations that leave all values as they are may come after them, such as casts and
+    /// reshapes; after sigmoids also those that choose, order and join values.
+    pub fn find(graph: &Graph, shapes: &Shapes, output: ValueId) -> Option<(Vec<NodeId>, Self)> {
+        let one = Self::find_one(graph, shapes, output).map(|(node, found)| (vec![node], found));
+        one.or_else(|| Some((sigmoids(graph, output)?, Self::Sigmoid)))
+    }
+
+    fn find_one(graph: &Graph, shapes: &Shapes, output: ValueId) -> Option<(NodeId, Self)> {
         let size = |value: ValueId| shapes.of(value).iter().product::<usize>();
         let mut value = output;
         loop {
@@ -67,6 +74,44 @@ impl FinalActivation {
     }
 }
 
+/// The sigmoids of which all values of an output are, each in some place. None of them may be an
+/// argument of another, which would no longer be its argument without the other.
+fn sigmoids(graph: &Graph, output: ValueId) -> Option<Vec<NodeId>> {
+    let mut found = BTreeSet::new();
+    let mut values = vec![output];
+    while let Some(value) = values.pop() {
+        let id = graph.producer(value)?;
+        let node = graph.node(id);
+        match &node.op {
+            Op::Unary(Unary::Sigmoid) => {
+                found.insert(id);
+            }
+            Op::Concat { .. } => values.extend(node.inputs.iter().flatten()),
+            Op::Identity
+            | Op::Cast(Kind::Float)
+            | Op::Flatten { .. }
+            | Op::Reshape { .. }
+            | Op::Squeeze
+            | Op::Unsqueeze
+            | Op::Transpose { .. }
+            | Op::Slice
+            | Op::Split(_)
+            | Op::Gather { .. } => values.push(node.input(0)?),
+            _ => return None,
+        }
+    }
+    let mut before: Vec<ValueId> = found.iter().filter_map(|id| graph.node(*id).input(0)).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(id) = before.pop().map(|value| graph.producer(value)) {
+        let Some(id) = id.filter(|id| seen.insert(*id)) else { continue };
+        if found.contains(&id) {
+            return None;
+        }
+        before.extend(graph.node(id).inputs.iter().flatten());
+    }
+    Some(found.into_iter().collect())
+}
+
 /// Whether an operation gives the values of an image as they are, in their order.
 fn keeps_values(op: &Op, shape: &[usize]) -> bool {
     match op {
@@ -97,7 +142,36 @@ mod tests {
         let graph = builder.finish(vec![y])?;
         let shapes = graph.shapes(1, &[])?;
         let found = FinalActivation::find(&graph, &shapes, y);
-        Ok(found.map(|(node, found)| (graph.node(node).name.clone(), found)))
+        let name = |nodes: Vec<NodeId>| graph.node(nodes[0]).name.clone();
+        Ok(found.map(|(nodes, found)| (name(nodes), found)))
+    }
+
+    /// Sigmoids of two heads, joined; the second is of the first one's logits or of its answer.
+    #[test]
+    fn sigmoids_that_are_joined_are_found_unless_one_is_given_another() -> Found {
+        for (of_answer, expected) in [(false, Some(2)), (true, None)] {
+            let mut builder = Builder::new();
+            let x = builder.input("x", vec![None, Some(3)])?;
+            let sigmoid = || Op::Unary(Unary::Sigmoid);
+            let first = builder.node("first", sigmoid(), &[x])?;
+            let argument = builder.node(
+                "argument",
+                Op::Unary(Unary::Relu),
+                &[if of_answer { first } else { x }],
+            )?;
+            let second = builder.node("second", sigmoid(), &[argument])?;
+            let second = builder.node("order", Op::Transpose { order: None }, &[second])?;
+            let second = builder.node("back", Op::Transpose { order: None }, &[second])?;
+            let y = builder.node("joined", Op::Concat { axis: 1 }, &[first, second])?;
+            let graph = builder.finish(vec![y])?;
+            let found = FinalActivation::find(&graph, &graph.shapes(1, &[])?, y);
+            let found = found.map(|(nodes, kind)| {
+                assert_eq!(kind, FinalActivation::Sigmoid);
+                nodes.len()
+            });
+            assert_eq!(found, expected);
+        }
+        Ok(())
     }
 
     #[test]

@@ -49,6 +49,12 @@ fn of_frame(frame: &DataFrame, images: &ImageList, classes: &Classes) -> Found<L
             Err(format!("has no column `{missing}`, which --classes names"))
         }
         None if !classes.are_named() && columns.len() == classes.len() => {
+            let shown =
+                columns.iter().zip(0..).take(SHOWN).map(|(name, k)| format!("{name} = {k}"));
+            tracing::info!(
+                "labels: columns are outputs in their order: {} (--classes names the outputs)",
+                shown.collect::<Vec<_>>().join(", ")
+            );
             of_attributes(frame, &rows, &columns)
         }
         None => Err(format!(

@@ -38,6 +38,13 @@ impl Labels {
         })
     }
 
+    /// Whether labels of three outputs or more say yes to exactly one of them for every image, as
+    /// classes would that exclude each other.
+    pub fn are_one_of_many(&self) -> bool {
+        let is_one = |row: &Vec<bool>| row.len() > 2 && row.iter().filter(|is| **is).count() == 1;
+        matches!(self, Self::Attributes(rows) if rows.len() > 1 && rows.iter().all(is_one))
+    }
+
     /// Those of one image.
     pub fn of(&self, image: usize) -> Self {
         match self {

@@ -1,6 +1,7 @@
 //! The layers of a network whose channels can be pruned.
 
 use foresee_graph::{ChannelGroup, Graph, Node};
+use foresee_perturb::{Takeover, has_takeover};
 
 use super::network::Network;
 use crate::distinct::distinct;
@@ -52,6 +53,23 @@ pub(crate) fn title(graph: &Graph, group: &ChannelGroup) -> String {
     let node = group.producers.first().map(|producer| graph.node(producer.node));
     let module = node.map_or(String::new(), |node| module(graph, node));
     if module.is_empty() { group.name.clone() } else { module }
+}
+
+/// Warns of layers whose channels no kept ones can take over. Whether there are others.
+pub(crate) fn can_take_over(graph: &Graph, groups: &[&ChannelGroup], takeover: Takeover) -> bool {
+    let without: Vec<String> = groups
+        .iter()
+        .filter(|group| !has_takeover(group))
+        .map(|group| title(graph, group))
+        .collect();
+    if takeover != Takeover::Nothing && !without.is_empty() {
+        tracing::warn!(
+            "nothing takes over the channels of {}: no node reads them with a weight, so that they \
+             are pruned as without a takeover",
+            without.join(", ")
+        );
+    }
+    without.len() < groups.len()
 }
 
 /// What the exporting program called a node's weights: `fc` of `fc.weight`; empty if it is not

@@ -1,12 +1,12 @@
 //! What results are made from, for manifests.
 
-use candle_core::Device;
 use foresee_celeba::Framing;
 use serde::Serialize;
 
 use super::image_input::Layout;
 use super::labels::Labels;
 use super::task::Task;
+use crate::device;
 use crate::error::Result;
 
 /// What an image goes through, and what is answered.
@@ -71,15 +71,7 @@ impl Task {
             mean: self.reader.mean.clone(),
             std: self.reader.std.clone(),
             multi_label: self.multi_label,
-            device: device_name(&self.device).into(),
+            device: device::id(&self.device).into(),
         }
-    }
-}
-
-fn device_name(device: &Device) -> &'static str {
-    match device {
-        Device::Cpu => "cpu",
-        Device::Cuda(_) => "cuda",
-        Device::Metal(_) => "metal",
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use candle_core::{DType, Device, Tensor};
 use foresee_graph::{Graph, Kind, OnnxOptions, Origin, ValueId};
@@ -38,9 +40,14 @@ pub(crate) struct Network {
     pub output: ValueId,
     /// K.
     pub outputs: usize,
-    /// What the file makes the answer of logits with, and the node that does.
-    activation: Option<(String, FinalActivation)>,
+    /// What the file makes the answer of logits with, and the nodes that do.
+    activation: Option<(Vec<String>, FinalActivation)>,
+    /// Whether it was said that the answers look like probabilities.
+    was_told: Arc<AtomicBool>,
 }
+
+/// From so many answers on, answers that all lie in [0, 1] are hardly logits.
+const MANY_ANSWERS: usize = 8;
 
 /// The graph in a file.
 ///
@@ -86,23 +93,29 @@ impl Network {
                 )));
             }
         };
-        let activation = FinalActivation::find(&graph, &shapes, output);
-        if let Some((node, activation)) = activation {
+        let activation = FinalActivation::find(&graph, &shapes, output).map(|(nodes, found)| {
+            let name = |node| graph.node(node).name.clone();
+            (nodes.into_iter().map(name).collect::<Vec<String>>(), found)
+        });
+        if let Some((nodes, activation)) = &activation {
             tracing::info!(
-                "`{name}` ends in a {} (node `{}`), which is left out: the answer is the logits",
+                "`{name}` ends in a {} ({}), which is left out: the answer is the logits",
                 activation.title(),
-                graph.node(node).name
+                match &nodes[..] {
+                    [node] => format!("node `{node}`"),
+                    [node, ..] => format!("{} nodes, `{node}` is the first", nodes.len()),
+                    [] => String::new(),
+                }
             );
-            if activation == FinalActivation::Softmax && outputs == 1 {
+            if *activation == FinalActivation::Softmax && outputs == 1 {
                 return Err(refuse(format!(
                     "`{name}` is a softmax over one value, which is always 1; name another value \
                      with --output"
                 )));
             }
         }
-        let activation =
-            activation.map(|(node, activation)| (graph.node(node).name.clone(), activation));
-        Ok(Self { file: file.into(), graph, input, file_sizes, output, outputs, activation })
+        let (file, was_told) = (file.into(), Arc::default());
+        Ok(Self { file, graph, input, file_sizes, output, outputs, activation, was_told })
     }
 
     /// What the file makes the answer of logits with.
@@ -124,12 +137,10 @@ impl Network {
     /// If it lacks the node that makes the answer.
     pub fn with_logits_output_of(&self, graph: &Graph) -> Result<Graph> {
         let graph = graph.clone().with_outputs(vec![self.output])?;
-        Ok(match &self.activation {
-            Some((node, _)) => {
-                let node = graph.find_node(node)?;
-                graph.with_identity(node)
-            }
-            None => graph,
+        let nodes = self.activation.iter().flat_map(|(nodes, _)| nodes);
+        nodes.into_iter().try_fold(graph, |graph, node| {
+            let node = graph.find_node(node)?;
+            Ok(graph.with_identity(node))
         })
     }
 
@@ -172,10 +183,28 @@ impl Network {
         };
         let logits = logits.detach();
         let sum = (&logits * 0.)?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
-        match sum == 0. {
-            true => Ok(logits),
-            false => Err(self.refused("its answers are not finite; do --mean and --std fit it?")),
+        if sum != 0. {
+            return Err(self.refused("its answers are not finite; do --mean and --std fit it?"));
         }
+        self.tell_of_probabilities(&logits)?;
+        Ok(logits)
+    }
+
+    /// Warns once if answers that were taken for logits all lie in [0, 1].
+    fn tell_of_probabilities(&self, logits: &Tensor) -> Result<()> {
+        if self.activation.is_some() || logits.elem_count() < MANY_ANSWERS {
+            return Ok(());
+        }
+        let all = logits.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+        if all.iter().all(|v| (0. ..=1.).contains(v)) && !self.was_told.swap(true, Relaxed) {
+            tracing::warn!(
+                "all answers of these images lie in [0, 1], as probabilities do, but they are \
+                 taken for logits: the network does not end in a softmax or sigmoid that is known. \
+                 If they are probabilities, name the value of the logits with --output, or export \
+                 the network without what makes them"
+            );
+        }
+        Ok(())
     }
 
     /// Why the network cannot be used as it was asked for.

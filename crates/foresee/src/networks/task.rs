@@ -17,6 +17,7 @@ use super::label_files;
 use super::labels::Labels;
 use super::manifest::NetworkRecord;
 use super::network::{Network, NetworkOptions};
+use super::notes::Notes;
 use super::reader::Reader;
 use crate::error::{Result, input};
 
@@ -71,6 +72,8 @@ impl TaskOptions {
 pub(crate) struct Task {
     pub network: Network,
     pub images: ImageList,
+    /// Also those that `names` and `limit` leave out.
+    pub all_images: ImageList,
     pub reader: Reader,
     pub classes: Classes,
     pub labels: Option<Labels>,
@@ -96,7 +99,7 @@ impl Task {
         let images = all.clone().named(&options.names)?.limited_to(options.limit);
         let classes = match &options.classes {
             Some(file) => Classes::read(file, network.outputs)?,
-            None => Classes::numbered(network.outputs),
+            None => named_by_file(&options.model, network.outputs),
         };
         let (labels, classes) = match &options.labels {
             Some(LabelSource::File(file)) => {
@@ -109,6 +112,7 @@ impl Task {
             None => (None, classes),
         };
         let multi_label = is_multi_label(options, &network, labels.as_ref())?;
+        tell_of_answers(multi_label, options, &network, labels.as_ref());
         let (height, width) = (network.input.height, network.input.width);
         let framing = Framing { crop: options.crop, share: options.crop_share, height, width };
         let reader = Reader::new(framing, &network.input, &options.mean, &options.std)?;
@@ -119,6 +123,7 @@ impl Task {
             device: options.device.clone(),
             network,
             images,
+            all_images: all,
             reader,
             classes,
             labels,
@@ -211,6 +216,46 @@ impl Task {
             true => FinalActivation::Sigmoid.probabilities(logits),
             false => FinalActivation::Softmax.probabilities(logits),
         }
+    }
+}
+
+/// The outputs' names as a file says them that this program wrote, or numbers.
+fn named_by_file(model: &Path, outputs: usize) -> Classes {
+    let names = Notes::read(model).map(|notes| notes.attributes);
+    let names = names.filter(|names| names.len() == outputs);
+    match names.and_then(|names| Classes::named(names).ok()) {
+        Some(classes) => {
+            tracing::info!("outputs have the names that the file says (--classes)");
+            classes
+        }
+        None => Classes::numbered(outputs),
+    }
+}
+
+/// Says how the outputs are read, and why.
+fn tell_of_answers(
+    multi_label: bool,
+    options: &TaskOptions,
+    network: &Network,
+    labels: Option<&Labels>,
+) {
+    let reason = match labels {
+        Some(Labels::Attributes(_)) => "--labels says 0 or 1",
+        Some(Labels::Classes(_)) => "--labels has one class for each image",
+        None if options.multi_label => "--multi-label",
+        None if network.activation() == Some(FinalActivation::Sigmoid) => "it ends in sigmoids",
+        None if network.outputs == 1 => "there is only one output",
+        None => "nothing says otherwise; --multi-label, or labels, would",
+    };
+    match multi_label {
+        true => tracing::info!("each output is a yes where its logit is above 0 ({reason})"),
+        false => tracing::info!("the greatest output is the answer ({reason})"),
+    }
+    if labels.is_some_and(Labels::are_one_of_many) {
+        tracing::warn!(
+            "--labels has exactly one 1 for every image. If an image is of one class, give \
+             `image,label` instead: with a column for each output, each is judged by itself"
+        );
     }
 }
 

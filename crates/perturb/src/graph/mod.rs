@@ -17,4 +17,5 @@ pub use self::gradients::{MaskedPass, UnitGradients};
 pub use self::masks::UnitMasks;
 pub use self::order::{GroupOrder, GroupRule};
 pub use self::statistics::GroupStatistics;
+pub use self::takeover::has_takeover;
 pub use self::taylor::{Taylor, loss_of};

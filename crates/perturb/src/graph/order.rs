@@ -4,7 +4,7 @@ use foresee_graph::ChannelGroup;
 
 use super::statistics::GroupStatistics;
 use crate::error::{Error, Result};
-use crate::prune::{Norm, PruneOrder, PrunePlan, PruneRule, Victim, lowest_first};
+use crate::prune::{Norm, PruneOrder, PrunePlan, PruneRule, Victim, all_same, lowest_first};
 
 /// A rule by which the units of a group are ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,7 +57,8 @@ impl From<PruneOrder> for GroupOrder {
 
 impl GroupStatistics<'_> {
     /// The orders of a group's units by these rules: a random one for each of `seeds`, and one of
-    /// each other rule. `taylor` are the group's [`Taylor::terms`](super::Taylor::terms), which
+    /// each other rule. A rule [that says nothing](Self::says_nothing) of the group has none.
+    /// `taylor` are the group's [`Taylor::terms`](super::Taylor::terms), which
     /// [`GroupRule::Taylor`] alone needs.
     ///
     /// # Errors
@@ -71,6 +72,9 @@ impl GroupStatistics<'_> {
     ) -> Result<Vec<GroupOrder>> {
         let mut orders = vec![];
         for &rule in rules {
+            if self.says_nothing(group, rule)? {
+                continue;
+            }
             let seeds = if rule == GroupRule::Of(PruneRule::Random) { seeds } else { &[0] };
             for &seed in seeds {
                 orders.push(self.order(group, rule, taylor, seed)?);
@@ -79,11 +83,30 @@ impl GroupStatistics<'_> {
         Ok(orders)
     }
 
+    /// Whether all units are the same to a rule, so that its order would be that of their numbers:
+    /// where nothing reads them with a weight, readout norms and shares in what the next layers
+    /// receive are 0.
+    ///
+    /// # Errors
+    /// If the rule needs statistics of the group and there are none.
+    pub fn says_nothing(&self, group: &ChannelGroup, rule: GroupRule) -> Result<bool> {
+        let GroupRule::Of(of) = rule else { return Ok(false) };
+        Ok(match of {
+            PruneRule::FilterNorm => all_same(&self.norms(group, Norm::Filter)?),
+            PruneRule::ReadoutNorm => all_same(&self.norms(group, Norm::Readout)?),
+            PruneRule::Lasso => {
+                self.contribution_covariance(group)?.iter().flatten().all(|value| *value == 0.)
+            }
+            PruneRule::Random | PruneRule::Lower | PruneRule::Higher => false,
+        })
+    }
+
     /// The order of a group's units by one rule; `seed` decides a random order.
     ///
     /// # Errors
-    /// If the rule needs statistics of the group and there are none, or needs Taylor terms and
-    /// there are none, or of another number of units; or if a value is not finite.
+    /// If the rule [says nothing](Self::says_nothing) of the group, needs statistics of the group
+    /// and there are none, or needs Taylor terms and there are none, or of another number of units;
+    /// or if a value is not finite.
     pub fn order(
         &self,
         group: &ChannelGroup,
@@ -91,6 +114,13 @@ impl GroupStatistics<'_> {
         taylor: Option<&[f64]>,
         seed: u64,
     ) -> Result<GroupOrder> {
+        if self.says_nothing(group, rule)? {
+            return Err(Error::Group {
+                group: group.name.clone(),
+                problem: "all of its channels are the same to this order, perhaps because nothing \
+                          reads them with a weight; take another order",
+            });
+        }
         let by = |norm| Ok(PruneOrder::by_norm(norm, &self.norms(group, norm)?).into());
         let GroupRule::Of(of) = rule else {
             let order = lowest_first(taylor_terms(group, taylor)?);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use foresee_analysis::ChannelCorrelation;
-use foresee_graph::{Graph, Linear, Read, Reconstruction, Removal};
+use foresee_graph::{ChannelGroup, Graph, Linear, Read, Reconstruction, Removal};
 
 use super::masks::check_units;
 use super::statistics::{GroupStatistics, key};
@@ -12,6 +12,17 @@ use crate::prune::{Roles, Takeover, least_squares, most_correlated};
 
 /// A channel that goes, and the one that takes over; none: its mean does.
 type Partner = (usize, Option<usize>);
+
+/// Whether kept channels can take over a unit's role: some node reads the group's channels with a
+/// weight. Where none does, as between the queries and keys of attention, every [`Takeover`] leaves
+/// the network as [`Takeover::Nothing`] does.
+pub fn has_takeover(group: &ChannelGroup) -> bool {
+    group.reads.iter().any(has_weight)
+}
+
+fn has_weight(read: &Read) -> bool {
+    read.consumers.iter().any(|consumer| consumer.weight.is_some())
+}
 
 impl GroupStatistics<'_> {
     /// The smaller graph without these units, in the order in which they go, under a takeover. With
@@ -49,8 +60,7 @@ impl GroupStatistics<'_> {
         };
         let mut reads: BTreeMap<_, Vec<(usize, &Read)>> = BTreeMap::new();
         for (number, removal) in removals.iter().enumerate() {
-            let weighted = |read: &&Read| read.consumers.iter().any(|c| c.weight.is_some());
-            for read in removal.group.reads.iter().filter(weighted) {
+            for read in removal.group.reads.iter().filter(|read| has_weight(read)) {
                 reads.entry(key(read)).or_default().push((number, read));
             }
         }

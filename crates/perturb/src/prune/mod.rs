@@ -20,5 +20,6 @@ pub(crate) use self::roles::{Roles, least_squares, most_correlated};
 pub use self::rule::{Norm, PruneRule, Victim};
 pub use self::shares::share_counts;
 pub use self::statistics::ChannelStatistics;
+pub(crate) use self::study::all_same;
 pub use self::study::{PruneCurve, PruneInputs, PruneStudy};
 pub use self::takeover::Takeover;

@@ -190,6 +190,7 @@ impl PruneStudy {
     }
 }
 
-fn all_same(norms: &[f64]) -> bool {
+/// Whether norms order nothing.
+pub(crate) fn all_same(norms: &[f64]) -> bool {
     norms.iter().all(|norm| Some(norm) == norms.first()) && norms.len() > 1
 }

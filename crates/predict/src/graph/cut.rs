@@ -13,6 +13,8 @@ pub(super) struct Cut<'a> {
     pub what: Pruned,
     /// Layers by number, and the units of each that go.
     pub of: Vec<(usize, &'a [usize])>,
+    /// The share of a layer that was asked for; of several layers, the operations that are left.
+    pub share: f64,
     pub by: Vec<Reconstruction>,
 }
 
@@ -37,7 +39,8 @@ impl<'a> LayerStudy<'a> {
             for count in share_counts(layer.group.units, &self.settings.shares) {
                 let units = &layer.order[..count.min(layer.order.len())];
                 let what = Pruned::Layer(layer.group.name.clone());
-                cuts.push(self.cut(what, vec![(number, units)]));
+                let share = self.share_of(layer.group.units, count);
+                cuts.push(self.cut(what, vec![(number, units)], share));
             }
         }
         for &operations in &self.settings.budgets {
@@ -55,11 +58,20 @@ impl<'a> LayerStudy<'a> {
         let counts = counts.map_err(Error::of_model(&format!("prune {what}")))?;
         let of = self.layers.iter().zip(counts).enumerate();
         let of = of.filter(|(_, (_, count))| *count > 0);
-        self.cut(what, of.map(|(at, (layer, count))| (at, &layer.order[..count])).collect())
+        let of = of.map(|(at, (layer, count))| (at, &layer.order[..count])).collect();
+        self.cut(what, of, operations)
     }
 
-    fn cut(&self, what: Pruned, of: Vec<(usize, &'a [usize])>) -> Result<Cut<'a>> {
-        let cut = Cut { what, of, by: vec![] };
+    /// The least share of those asked for that is so many of a layer's units. It is the same for
+    /// layers of all widths, and the numbers of units are not.
+    fn share_of(&self, units: usize, count: usize) -> f64 {
+        let shares = self.settings.shares.iter().copied();
+        let makes_it = |share: &f64| share_counts(units, &[*share]) == [count];
+        shares.filter(makes_it).fold(f64::INFINITY, f64::min)
+    }
+
+    fn cut(&self, what: Pruned, of: Vec<(usize, &'a [usize])>, share: f64) -> Result<Cut<'a>> {
+        let cut = Cut { what, of, share, by: vec![] };
         let by = self.statistics.reconstructions(&self.removals(&cut), self.settings.takeover);
         let by = by.map_err(Error::of_model(&cut.name()))?;
         Ok(Cut { by, ..cut })

@@ -95,8 +95,8 @@ impl<'a> Parts<'a> {
         }));
         effects.extend(self.of_units(number, units));
         self.effects.push(effects);
-        let strength = units.len() as f64;
-        self.changes.push(Change { number, operation: name, strength, by_item: change });
+        let change = Change { number, operation: name, strength: cut.share, by_item: change };
+        self.changes.push(change);
         Ok(())
     }
 

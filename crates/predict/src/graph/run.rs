@@ -77,9 +77,13 @@ impl<'a> LayerStudy<'a> {
                 Err(error) => skipped.push(error),
             }
         }
-        let together = cuts.iter().find(|cut| matches!(cut.what, Pruned::Together { .. }));
-        let what = together.map_or_else(|| "all layers together".into(), Cut::name);
-        skipped.push(Error::of_model(&what)(error));
+        let of_all = |cut: &&Cut| matches!(cut.what, Pruned::Together { .. });
+        let mut names: Vec<String> = cuts.iter().filter(of_all).map(Cut::name).collect();
+        if names.is_empty() {
+            names.push("all layers together".into());
+        }
+        let reason = error.to_string();
+        skipped.extend(names.iter().map(|name| Error::of_model(name)(reason.clone())));
         found
     }
 

@@ -8,6 +8,7 @@ use foresee_attribution::{Explainer, Explanation, GraphModel, Method};
 use super::ExplainOptions;
 use crate::error::{Result, input};
 use crate::networks::image_input::Layout;
+use crate::networks::images::ImageList;
 use crate::networks::task::Task;
 
 /// What is computed unless methods are asked for.
@@ -26,9 +27,44 @@ const USUAL: [Method; 7] = [
 pub(super) struct Maps {
     pub model: GraphModel,
     pub methods: Vec<Method>,
-    /// Whether a method starts from the images of the list.
-    pub has_references: bool,
     explainer: Explainer,
+    references: Option<References>,
+}
+
+/// Images that a method starts from: one more than it takes, since an image is no reference of
+/// itself.
+#[derive(Clone)]
+struct References {
+    list: ImageList,
+    /// [N, C, H, W].
+    images: Tensor,
+    most: usize,
+}
+
+impl References {
+    fn new(task: &Task, steps: usize) -> Result<Self> {
+        let (all, most) = (&task.all_images, steps.max(1));
+        let names: Vec<String> =
+            (0..all.len().min(most + 1)).map(|image| all.name(image).into()).collect();
+        let list = all.clone().named(&names)?;
+        let numbers: Vec<usize> = (0..list.len()).collect();
+        let images = task.reader.read(&list, &numbers, Layout::Nchw)?.to_device(&task.device)?;
+        Ok(Self { list, images, most })
+    }
+
+    /// Those of the image of this name.
+    fn of(&self, name: &str) -> Result<Tensor> {
+        let others = (0..self.list.len()).filter(|&image| self.list.name(image) != name);
+        let others: Vec<u32> = others.take(self.most).map(|image| image as u32).collect();
+        if others.is_empty() {
+            return Err(input(format!(
+                "{name} is the only image of {}: expected-gradients and gradient-shap compare it \
+                 with others",
+                self.list.source().display()
+            )));
+        }
+        Ok(self.images.index_select(&Tensor::new(others, self.images.device())?, 0)?)
+    }
 }
 
 impl Maps {
@@ -43,13 +79,8 @@ impl Maps {
         };
         check_used(options, wanted)?;
         let has_references = wanted.iter().any(|method| method.needs_references());
-        let references = match has_references {
-            true => {
-                let count = task.images.len().min(options.steps.max(1));
-                Some(task.read(&(0..count).collect::<Vec<_>>(), Layout::Nchw)?)
-            }
-            false => None,
-        };
+        let references =
+            has_references.then(|| References::new(task, options.steps)).transpose()?;
         let composite = options.lrp.map(|lrp| lrp.composite(&task.reader, &task.device));
         let explainer = Explainer {
             steps: options.steps,
@@ -57,12 +88,12 @@ impl Maps {
             lime_samples: options.samples,
             seed: options.seed,
             region_maps: HashMap::new(),
-            references,
+            references: None,
             cam_node: options.cam_node.clone(),
             attention_node: options.attention_node.clone(),
             composite: composite.transpose()?,
         };
-        let mut maps = Self { model, methods: vec![], has_references, explainer };
+        let mut maps = Self { model, methods: vec![], explainer, references };
         maps.methods = maps.possible(wanted, task, options)?;
         Ok(maps)
     }
@@ -75,7 +106,8 @@ impl Maps {
         options: &ExplainOptions,
     ) -> Result<Vec<Method>> {
         let x = task.read(&[0], Layout::Nchw)?;
-        let quick = Explainer { steps: 1, grid: 2, lime_samples: 2, ..self.explainer.clone() };
+        let explainer = self.of_one_image(task.images.name(0))?.explainer;
+        let quick = Explainer { steps: 1, grid: 2, lime_samples: 2, ..explainer };
         let mut possible = vec![];
         for &method in wanted {
             match (quick.explain(method, &self.model, &x, &[0], 0), &options.cam_node) {
@@ -99,9 +131,23 @@ impl Maps {
         }
     }
 
-    /// The same for the maps of one image: its perturbed copies are evaluated once for all outputs.
-    pub fn of_one_image(&self) -> Self {
-        Self { model: self.model.clone().keeping_outputs(), ..self.clone() }
+    /// The same for the maps of the image of this name: its perturbed copies are evaluated once for
+    /// all outputs.
+    ///
+    /// # Errors
+    /// If a method starts from other images, and there are none.
+    pub fn of_one_image(&self, name: &str) -> Result<Self> {
+        let references = self.references.as_ref().map(|references| references.of(name));
+        let explainer = Explainer { references: references.transpose()?, ..self.explainer.clone() };
+        Ok(Self { model: self.model.clone().keeping_outputs(), explainer, ..self.clone() })
+    }
+
+    /// SHA-256 of the images that a method starts from, if one does.
+    ///
+    /// # Errors
+    /// If one of them is gone.
+    pub fn references_sha256(&self) -> Result<Option<String>> {
+        self.references.as_ref().map(|references| references.list.sha256()).transpose()
     }
 
     /// The map of an image [1, C, H, W] for an output. The image's number decides what is random,

@@ -124,6 +124,8 @@ struct Work<'a> {
     options: &'a ExplainOptions,
     maps: Maps,
     outputs: Vec<usize>,
+    /// Of the images that a method starts from.
+    references_sha256: Option<String>,
 }
 
 impl<'a> Work<'a> {
@@ -132,7 +134,8 @@ impl<'a> Work<'a> {
             task.classes.find(name).map_err(|reason| input(format!("--class: {reason}")))
         });
         let outputs = distinct(outputs.collect::<Result<Vec<_>>>()?);
-        Ok(Self { task, options, maps: Maps::new(task, options)?, outputs })
+        let maps = Maps::new(task, options)?;
+        Ok(Self { task, options, outputs, references_sha256: maps.references_sha256()?, maps })
     }
 
     fn made_from(&self, image: usize) -> Result<MadeFrom<Settings<'_>>> {
@@ -149,7 +152,7 @@ impl<'a> Work<'a> {
             grid: options.grid,
             samples: options.samples,
             seed: options.seed,
-            references_sha256: self.maps.has_references.then_some(self.task.images_sha256.as_str()),
+            references_sha256: self.references_sha256.as_deref(),
         };
         self.task.made_from_image(image, settings)
     }
@@ -163,7 +166,7 @@ impl<'a> Work<'a> {
         let (_, _, height, width) = x.dims4()?;
         let mut maps = PlaneTable::new(width);
         let mut rows = vec![];
-        let explained = self.maps.of_one_image();
+        let explained = self.maps.of_one_image(name)?;
         for output in self.outputs_of(&logits) {
             for &method in &explained.methods {
                 let found = self.explanation(&explained, method, &x, image, output)?;

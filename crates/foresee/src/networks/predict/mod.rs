@@ -21,7 +21,7 @@ pub(crate) use self::rows::{OutcomeRow, SkippedRow};
 use super::calibration::Images;
 use super::folder::{Part, read_rows};
 use super::image_input::ImageInput;
-use super::layers::{layers, title};
+use super::layers::{can_take_over, layers, title};
 use super::task::Task;
 use crate::artifacts::{Artifact, ScoredForecasts};
 use crate::error::{Result, input};
@@ -196,6 +196,7 @@ fn study(
     let batches: Vec<Tensor> = batches.collect::<Result<_>>()?;
     let outputs = outputs(task, graph, &batches, options.outputs)?;
     let all: Vec<&ChannelGroup> = groups.iter().collect();
+    can_take_over(graph, &all, options.takeover);
     let statistics = images.statistics(graph, &all)?;
     let orders = images.orders(&statistics, &all, options.rule, options.seed)?;
     let norms: Vec<Vec<f64>> =

@@ -1,14 +1,16 @@
 //! The accuracy over the pruned channels of a layer.
 
 use foresee_graph::{ChannelGroup, Graph};
-use foresee_perturb::{GroupCurve, GroupStatistics, Tally, share_counts};
+use foresee_perturb::{
+    GroupCurve, GroupOrder, GroupRule, GroupStatistics, Takeover, Tally, share_counts,
+};
 
 use super::measures::{labelled, tally, top5_accuracy};
 use super::rows::PrunePoint;
 use super::{PruneOptions, RANDOM_ORDERS};
 use crate::error::Result;
 use crate::networks::calibration::Images;
-use crate::networks::layers::title;
+use crate::networks::layers::{can_take_over, title};
 
 /// Curves of a network's layers.
 pub(super) struct Curves<'a> {
@@ -59,8 +61,13 @@ impl<'a> Curves<'a> {
         let seeds: Vec<u64> = (0..RANDOM_ORDERS).map(|i| seed.wrapping_add(i)).collect();
         let Measured { statistics, taylor } = measured;
         let orders = statistics.orders(group, &compare.rules(), Some(&taylor[place]), &seeds)?;
+        self.tell_of_left_out(group, &orders);
         let counts = share_counts(group.units, &self.options.shares);
-        let ways = (compare.takeovers(), &counts[..]);
+        let takeovers = match can_take_over(self.graph, &[group], Takeover::LeastSquares) {
+            true => compare.takeovers(),
+            false => &[Takeover::Nothing],
+        };
+        let ways = (takeovers, &counts[..]);
         let curves = statistics.curves(group, &orders, ways, labelled(self.images))?;
         let left_out = curves.iter().filter(|curve| curve.tallies.len() < counts.len()).count();
         if left_out > 0 {
@@ -71,6 +78,18 @@ impl<'a> Curves<'a> {
             );
         }
         Ok(curves.iter().flat_map(|curve| self.points(group, curve)).collect())
+    }
+
+    fn tell_of_left_out(&self, group: &ChannelGroup, orders: &[GroupOrder]) {
+        let is_there = |rule: &GroupRule| orders.iter().any(|order| order.rule == *rule);
+        let rules = self.options.compare.rules();
+        for rule in rules.iter().filter(|rule| !is_there(rule)) {
+            tracing::warn!(
+                "{}: the order `{}` is left out: all channels are the same to it",
+                title(self.graph, group),
+                rule.id()
+            );
+        }
     }
 
     fn points(&self, group: &ChannelGroup, curve: &GroupCurve) -> Vec<PrunePoint> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::measures::{milliseconds, tally, top5_accuracy};
 use crate::error::{Result, input};
 use crate::networks::calibration::Images;
-use crate::networks::layers::layers;
+use crate::networks::layers::{can_take_over, layers};
 use crate::networks::notes::{KEY, Notes};
 use crate::networks::task::Task;
 
@@ -87,7 +87,12 @@ pub(crate) fn prune_network(task: &Task, options: &SaveOptions) -> Result<Pruned
     let statistics = images.statistics(graph, &all)?;
     let orders = images.orders(&statistics, &all, options.rule, options.seed)?;
     let removals = removals(graph, &groups, &orders, options.amount)?;
-    let smaller = statistics.cut(&removals, options.takeover)?;
+    let pruned: Vec<&ChannelGroup> = removals.iter().map(|removal| removal.group).collect();
+    let takeover = match can_take_over(graph, &pruned, options.takeover) {
+        true => options.takeover,
+        false => Takeover::Nothing,
+    };
+    let smaller = statistics.cut(&removals, takeover)?;
     tracing::info!("measuring both networks on {} images", images.observed().len());
     let (before, after) = (measure(&images, graph)?, measure(&images, &smaller)?);
     let layers: Vec<PrunedLayer> = removals
@@ -106,7 +111,7 @@ pub(crate) fn prune_network(task: &Task, options: &SaveOptions) -> Result<Pruned
         bytes: task.network.with_input_of_file(smaller)?.to_onnx(&metadata)?,
         layers,
         rule: options.rule.id(),
-        takeover: options.takeover.id(),
+        takeover: takeover.id(),
         calibration_images: images.calibration().len(),
         images: images.observed().len(),
         before,

@@ -14,7 +14,8 @@ pub(super) fn batch(call: &mut Call) -> Convert<()> {
     let training = match call.opset() {
         ..7 => !attributes.flag("is_test", false)?,
         14.. => attributes.flag("training_mode", false)?,
-        _ => false,
+        // With more outputs than one it is in training.
+        _ => call.node.outputs.iter().skip(1).any(|name| !name.is_empty()),
     };
     if training {
         return unsupported(TRAINING);
