@@ -9,6 +9,9 @@ type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 /// Members that are not published.
 const PRIVATE: [&str; 2] = ["xtask", "foresee-tests"];
 
+/// A member that turns features on.
+const FEATURES: &str = "features";
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -30,6 +33,7 @@ fn every_package_compiles_by_itself() -> AnyResult {
     let packages = unpack(&folder.path().join("package"), folder.path())?;
     assert_eq!(packages.len(), 17, "{packages:?}");
     std::fs::write(folder.path().join("Cargo.toml"), workspace(&packages)?)?;
+    write_features(&folder.path().join(FEATURES))?;
     std::fs::copy(root().join("Cargo.lock"), folder.path().join("Cargo.lock"))?;
     // The dependencies are there already.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..");
@@ -54,15 +58,33 @@ fn unpack(packages: &Path, into: &Path) -> AnyResult<Vec<String>> {
     Ok(folders)
 }
 
+/// A package of no code with the dependencies that `xtask/Cargo.toml` names for their features
+/// alone: with other features everything that depends on these would be compiled once more.
+fn write_features(folder: &Path) -> AnyResult {
+    let xtask: toml::Table =
+        toml::from_str(&std::fs::read_to_string(root().join("xtask/Cargo.toml"))?)?;
+    let unused = ["hyper", "hyper-util"].map(|name| {
+        (name.to_owned(), xtask["dependencies"].get(name).cloned().expect("a dependency of xtask"))
+    });
+    let mut manifest: toml::Table = toml::from_str(
+        "[package]\nname = \"features\"\nversion = \"0.0.0\"\nedition = \"2024\"\n",
+    )?;
+    manifest.insert("dependencies".into(), toml::Table::from_iter(unused).into());
+    manifest.insert("build-dependencies".into(), xtask["build-dependencies"].clone());
+    std::fs::create_dir_all(folder.join("src"))?;
+    std::fs::write(folder.join("src/lib.rs"), "")?;
+    Ok(std::fs::write(folder.join("Cargo.toml"), toml::to_string(&manifest)?)?)
+}
+
 /// A workspace of the packages, each of which takes the others from its folder, built with the
 /// profile of the checkout.
 fn workspace(packages: &[String]) -> AnyResult<String> {
     let own: toml::Table = toml::from_str(&std::fs::read_to_string(root().join("Cargo.toml"))?)?;
     let mut manifest: toml::Table = toml::from_str("[workspace]\nresolver = \"3\"\n")?;
-    manifest["workspace"]
-        .as_table_mut()
-        .ok_or("a section")?
-        .insert("members".into(), packages.to_vec().into());
+    manifest["workspace"].as_table_mut().ok_or("a section")?.extend([
+        ("members".into(), [packages, &[FEATURES.into()]].concat().into()),
+        ("dependencies".into(), own["workspace"]["dependencies"].clone()),
+    ]);
     let mut patch = toml::Table::new();
     for folder in packages {
         let (name, _version) = folder.rsplit_once('-').ok_or("a name with a version")?;

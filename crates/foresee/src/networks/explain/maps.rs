@@ -125,6 +125,14 @@ impl Maps {
                 }
             }
         }
+        if options.cam_node.is_none() && possible.iter().any(|method| method.is_cam()) {
+            let value = self.model.last_spatial(&x).map_err(|e| task.network.refused(e))?;
+            tracing::info!(
+                "the Grad-CAM family looks at `{}`, the last value that has a height and a width \
+                 (--cam-node names another)",
+                self.model.graph().value(value).name
+            );
+        }
         match possible.is_empty() {
             true => Err(task.network.refused("it allows none of the usual methods")),
             false => Ok(possible),

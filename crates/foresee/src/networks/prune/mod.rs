@@ -31,7 +31,7 @@ use crate::progress::{Progress, Unit};
 /// Random orders that are compared.
 const RANDOM_ORDERS: u64 = 3;
 /// The version of its data files.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 /// How its parts are called.
 const PART: &str = "prune ";
 const COST_PART: &str = "prune-cost ";
