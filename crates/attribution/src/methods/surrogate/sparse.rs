@@ -5,8 +5,14 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::error::Result;
 
-/// Penalties on the path from the strongest to 1e-4 of it.
+/// Penalties on the path from the strongest to the weakest.
 const STEPS: i32 = 200;
+
+/// The weakest penalty on the path as a share of the strongest, as glmnet has it. With fewer rows
+/// than columns, weaker ones only follow noise, and take long.
+fn weakest(rows: usize, columns: usize) -> f64 {
+    if rows < columns { 1e-2 } else { 1e-4 }
+}
 
 /// The lasso's path from strong to weak penalties over columns of variance 1; the last support of
 /// at most `max_columns` columns, fitted again by least squares. `rows` are those to fit.
@@ -57,8 +63,9 @@ fn support(z: &DMatrix<f64>, y: &[f64], max_columns: usize) -> Vec<usize> {
     let moments = z.tr_mul(&DVector::from_column_slice(y).add_scalar(-mean)) / n;
     let mut w = DVector::zeros(z.ncols());
     let mut support = vec![];
+    let weakest = weakest(z.nrows(), z.ncols());
     for step in 1..STEPS {
-        let alpha = moments.amax() * 1e-4f64.powf(f64::from(step) / f64::from(STEPS));
+        let alpha = moments.amax() * weakest.powf(f64::from(step) / f64::from(STEPS));
         w = lasso(&gram, &moments, alpha, w, &Descent::default());
         let nonzero: Vec<usize> = (0..w.len()).filter(|&j| w[j] != 0.).collect();
         if nonzero.len() > max_columns {
