@@ -29,8 +29,7 @@ struct Cli {
 enum Command {
     #[command(flatten)]
     Foresee(Box<cli::Command>),
-    /// Check everything that CI checks: format, clippy, tests, docs, the book, packages, a smoke
-    /// run.
+    /// Check everything that CI checks: format, clippy, tests, docs, the book, packages.
     #[command(after_help = "Environment: FORESEE_CELEBA (real faces), PROPTEST_CASES, CXX")]
     Test,
     /// Build the book into target/book, and check its links and the commands that it shows.

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::book;
 use crate::shell::{cargo, run};
@@ -13,8 +13,7 @@ pub fn test() -> Result<()> {
     cargo(&["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     cargo(&["test", "--release", "--workspace"])?;
     machines()?;
-    doc()?;
-    smoke_run()
+    doc()
 }
 
 /// Several processes on one command. Their program is built for MPI, where there is one, and as a
@@ -35,15 +34,4 @@ fn doc() -> Result<()> {
     run(Command::new(env!("CARGO"))
         .args(["doc", "--release", "--workspace", "--no-deps"])
         .env("RUSTDOCFLAGS", "-D warnings"))
-}
-
-/// A whole `reproduce` on few small faces, in a folder that is removed afterwards.
-fn smoke_run() -> Result<()> {
-    let folder = tempfile::tempdir().context("a folder for the smoke run")?;
-    let out = folder.path().join("run");
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["reproduce", "--profile", "smoke", "--out"]).arg(&out);
-    run(&mut command)?;
-    anyhow::ensure!(out.join("report.html").exists(), "the smoke run left no report.html");
-    Ok(())
 }
