@@ -59,7 +59,8 @@ fn program() -> Result<&'static Path, AnyError> {
 
 fn build() -> Result<PathBuf, AnyError> {
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--package", "xtask", "--message-format", "json"])
+        .args(["build", "--quiet", "--release", "--package", "xtask"])
+        .args(["--message-format", "json-render-diagnostics"])
         .current_dir(ROOT)
         .output()?;
     let made = String::from_utf8(output.stdout)?;

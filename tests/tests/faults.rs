@@ -59,6 +59,10 @@ fn killed_runs_end_with_the_same_bytes() -> AnyResult {
         "{told}{}",
         message(&output)
     );
+    assert!(
+        told.contains("faces 1"),
+        "one is killed in training, before any stage is done: {told}"
+    );
     Ok(())
 }
 

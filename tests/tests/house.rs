@@ -182,7 +182,7 @@ fn the_workshop_stays_small() -> AnyResult {
 /// Packages, each with its version and features, as `cargo tree` lists them.
 fn features(arguments: &[&str]) -> AnyResult<BTreeSet<String>> {
     let output = std::process::Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "--prefix", "none", "--format", "{p} {f}"])
+        .args(["tree", "--locked", "--prefix", "none", "--format", "{p} {f}"])
         .args(arguments)
         .current_dir(root())
         .output()?;

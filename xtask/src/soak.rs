@@ -94,7 +94,9 @@ fn kill_all(args: &SoakArgs, runs: &Runs) -> Result<Vec<Kill>> {
     )?);
     let mut kills: Vec<Kill> = vec![];
     while kills.len() < args.kills as usize {
-        let after = whole.mul_f64(random.random_range(0. ..1.));
+        // One in each part of the run.
+        let part = kills.len() as f64 + random.random_range(0. ..1.);
+        let after = whole.mul_f64(part / f64::from(args.kills));
         let kill = match runs.kill(kills.len(), after, &expected)? {
             Outcome::Killed(kill) => kill,
             // Other work on the machine may have slowed down those before.

@@ -134,10 +134,14 @@ impl Graph {
         node.inputs.iter().flatten().any(|&id| self.scalar(id).is_some())
     }
 
-    /// The values of which the gate is a function, element by element.
+    /// The gate's argument, and the values of which it is a function, element by element and the
+    /// same for all of them.
     fn arguments(&self, gate: &Node) -> Vec<ValueId> {
+        if let Op::Softmax(_) = gate.op {
+            return gate.input(0).into_iter().collect();
+        }
         let computed = |node: &Node| {
-            let mut inputs = node.inputs.iter().flatten().filter(|id| self.weight(**id).is_none());
+            let mut inputs = node.inputs.iter().flatten().filter(|id| self.scalar(**id).is_none());
             inputs.next().copied().filter(|_| inputs.next().is_none())
         };
         let is_by_element = |node: &&Node| {

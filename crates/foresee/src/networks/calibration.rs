@@ -112,6 +112,42 @@ impl<'a> Images<'a> {
         Ok(taylor.terms())
     }
 
+    /// The groups that a rule says something of; the others are left out with a warning. Groups
+    /// that were asked for by name stay, and have no [order](Self::orders).
+    ///
+    /// # Errors
+    /// If none is left.
+    pub fn with_order(
+        &self,
+        statistics: &GroupStatistics,
+        groups: Vec<ChannelGroup>,
+        rule: GroupRule,
+        names: &[String],
+    ) -> Result<Vec<ChannelGroup>> {
+        if !names.is_empty() {
+            return Ok(groups);
+        }
+        let mut kept = vec![];
+        for group in groups {
+            if statistics.says_nothing(&group, rule)? {
+                tracing::warn!(
+                    "{} is left out: all of its channels are the same to the order `{}`",
+                    group.name,
+                    rule.id()
+                );
+            } else {
+                kept.push(group);
+            }
+        }
+        match kept.is_empty() {
+            true => Err(self.task.network.refused(format!(
+                "all channels of each layer are the same to the order `{}`; take another order",
+                rule.id()
+            ))),
+            false => Ok(kept),
+        }
+    }
+
     /// The order in which the units of each group go by a rule.
     ///
     /// # Errors

@@ -13,14 +13,24 @@ const SHOWN: usize = 8;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Classes {
     names: Vec<String>,
-    /// Whether a file names them.
-    are_named: bool,
+    source: NamesOf,
+}
+
+/// Where names are from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NamesOf {
+    /// They are numbers.
+    Nothing,
+    /// The network's file.
+    Model,
+    /// The user's file, or the folders of the images.
+    User,
 }
 
 impl Classes {
     /// Numbers as names.
     pub fn numbered(outputs: usize) -> Self {
-        Self { names: (0..outputs).map(|k| k.to_string()).collect(), are_named: false }
+        Self { names: (0..outputs).map(|k| k.to_string()).collect(), source: NamesOf::Nothing }
     }
 
     /// One name a line, as many as the network has outputs.
@@ -55,7 +65,13 @@ impl Classes {
                 return Err(format!("`{name}` is in lines {} and {}", first + 1, line + 1));
             }
         }
-        Ok(Self { names, are_named: true })
+        Ok(Self { names, source: NamesOf::User })
+    }
+
+    /// The same names, as the network's file has them: labels may have others.
+    #[must_use]
+    pub fn of_model(self) -> Self {
+        Self { source: NamesOf::Model, ..self }
     }
 
     /// How many.
@@ -75,7 +91,12 @@ impl Classes {
 
     /// Whether the outputs have names, and not only numbers.
     pub fn are_named(&self) -> bool {
-        self.are_named
+        self.source != NamesOf::Nothing
+    }
+
+    /// Whether the user gave the names.
+    pub fn are_given(&self) -> bool {
+        self.source == NamesOf::User
     }
 
     /// SHA-256 of the names.
@@ -126,7 +147,7 @@ impl Classes {
         by_number: impl Fn(&str) -> Option<usize>,
     ) -> String {
         let last = self.len() - 1;
-        let known = match self.are_named {
+        let known = match self.are_named() {
             true => format!("{}, or a number from 0 to {last}", self.shown()),
             false => format!("a number from 0 to {last} (--classes gives outputs names)"),
         };

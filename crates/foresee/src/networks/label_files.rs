@@ -46,9 +46,10 @@ fn of_frame(frame: &DataFrame, images: &ImageList, classes: &Classes) -> Found<L
         Some(column) => of_classes(frame, column, &rows, classes),
         None if there > 0 => {
             let missing = outputs.iter().find(|name| !columns.contains(name)).unwrap_or(&"");
-            Err(format!("has no column `{missing}`, which --classes names"))
+            let names = if classes.are_given() { "--classes" } else { "the network's file" };
+            Err(format!("has no column `{missing}`, which {names} names"))
         }
-        None if !classes.are_named() && columns.len() == classes.len() => {
+        None if !classes.are_given() && columns.len() == classes.len() => {
             let shown =
                 columns.iter().zip(0..).take(SHOWN).map(|(name, k)| format!("{name} = {k}"));
             tracing::info!(
@@ -62,7 +63,7 @@ fn of_frame(frame: &DataFrame, images: &ImageList, classes: &Classes) -> Found<L
              but the columns {}{}",
             classes.len(),
             columns.join(", "),
-            if classes.are_named() { "" } else { "; --classes says which of them are outputs" }
+            if classes.are_given() { "" } else { "; --classes says which of them are outputs" }
         )),
     }
 }
@@ -93,7 +94,8 @@ pub(super) fn of_folders(
     names.sort_unstable();
     names.dedup();
     let is_binary = classes.len() == 1;
-    let classes = match (classes.are_named(), is_binary) {
+    let fits = classes.are_given() || (classes.are_named() && classes.find_all(&names).is_ok());
+    let classes = match (fits, is_binary) {
         (_, true) if names.len() == 2 => classes,
         (true, false) => classes,
         (false, false) if names.len() == classes.len() => {

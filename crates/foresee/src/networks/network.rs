@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use candle_core::{DType, Device, Tensor};
 use foresee_graph::{Graph, Kind, OnnxOptions, Origin, ValueId};
@@ -42,12 +42,15 @@ pub(crate) struct Network {
     pub outputs: usize,
     /// What the file makes the answer of logits with, and the nodes that do.
     activation: Option<(Vec<String>, FinalActivation)>,
-    /// Whether it was said that the answers look like probabilities.
-    was_told: Arc<AtomicBool>,
+    /// How many answers were seen, as long as all of them lie in [0, 1].
+    like_probabilities: Arc<AtomicUsize>,
 }
 
-/// From so many answers on, answers that all lie in [0, 1] are hardly logits.
-const MANY_ANSWERS: usize = 8;
+/// So many answers that all lie in [0, 1] are hardly logits.
+const MANY_ANSWERS: usize = 32;
+
+/// Some answer lies elsewhere, or it was said that none does.
+const DECIDED: usize = usize::MAX;
 
 /// The graph in a file.
 ///
@@ -114,8 +117,8 @@ impl Network {
                 )));
             }
         }
-        let (file, was_told) = (file.into(), Arc::default());
-        Ok(Self { file, graph, input, file_sizes, output, outputs, activation, was_told })
+        let (file, like_probabilities) = (file.into(), Arc::default());
+        Ok(Self { file, graph, input, file_sizes, output, outputs, activation, like_probabilities })
     }
 
     /// What the file makes the answer of logits with.
@@ -190,13 +193,18 @@ impl Network {
         Ok(logits)
     }
 
-    /// Warns once if answers that were taken for logits all lie in [0, 1].
+    /// Warns once if many answers that were taken for logits all lie in [0, 1].
     fn tell_of_probabilities(&self, logits: &Tensor) -> Result<()> {
-        if self.activation.is_some() || logits.elem_count() < MANY_ANSWERS {
+        let seen = self.like_probabilities.load(Relaxed);
+        if self.activation.is_some() || seen == DECIDED {
             return Ok(());
         }
         let all = logits.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
-        if all.iter().all(|v| (0. ..=1.).contains(v)) && !self.was_told.swap(true, Relaxed) {
+        let seen = match all.iter().all(|v| (0. ..=1.).contains(v)) {
+            true => seen + all.len(),
+            false => DECIDED,
+        };
+        if (MANY_ANSWERS..DECIDED).contains(&seen) {
             tracing::warn!(
                 "all answers of these images lie in [0, 1], as probabilities do, but they are \
                  taken for logits: the network does not end in a softmax or sigmoid that is known. \
@@ -204,6 +212,8 @@ impl Network {
                  the network without what makes them"
             );
         }
+        let is_decided = seen >= MANY_ANSWERS;
+        self.like_probabilities.store(if is_decided { DECIDED } else { seen }, Relaxed);
         Ok(())
     }
 

@@ -226,7 +226,7 @@ fn named_by_file(model: &Path, outputs: usize) -> Classes {
     match names.and_then(|names| Classes::named(names).ok()) {
         Some(classes) => {
             tracing::info!("outputs have the names that the file says (--classes)");
-            classes
+            classes.of_model()
         }
         None => Classes::numbered(outputs),
     }
@@ -244,6 +244,7 @@ fn tell_of_answers(
         Some(Labels::Classes(_)) => "--labels has one class for each image",
         None if options.multi_label => "--multi-label",
         None if network.activation() == Some(FinalActivation::Sigmoid) => "it ends in sigmoids",
+        None if network.activation() == Some(FinalActivation::Softmax) => "it ends in a softmax",
         None if network.outputs == 1 => "there is only one output",
         None => "nothing says otherwise; --multi-label, or labels, would",
     };

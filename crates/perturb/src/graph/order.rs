@@ -72,12 +72,9 @@ impl GroupStatistics<'_> {
     ) -> Result<Vec<GroupOrder>> {
         let mut orders = vec![];
         for &rule in rules {
-            if self.says_nothing(group, rule)? {
-                continue;
-            }
             let seeds = if rule == GroupRule::Of(PruneRule::Random) { seeds } else { &[0] };
             for &seed in seeds {
-                orders.push(self.order(group, rule, taylor, seed)?);
+                orders.extend(self.order_if_any(group, rule, taylor, seed)?);
             }
         }
         Ok(orders)
@@ -90,14 +87,10 @@ impl GroupStatistics<'_> {
     /// # Errors
     /// If the rule needs statistics of the group and there are none.
     pub fn says_nothing(&self, group: &ChannelGroup, rule: GroupRule) -> Result<bool> {
-        let GroupRule::Of(of) = rule else { return Ok(false) };
-        Ok(match of {
-            PruneRule::FilterNorm => all_same(&self.norms(group, Norm::Filter)?),
-            PruneRule::ReadoutNorm => all_same(&self.norms(group, Norm::Readout)?),
-            PruneRule::Lasso => {
-                self.contribution_covariance(group)?.iter().flatten().all(|value| *value == 0.)
-            }
-            PruneRule::Random | PruneRule::Lower | PruneRule::Higher => false,
+        Ok(match rule {
+            GroupRule::Of(PruneRule::ReadoutNorm) => all_same(&self.norms(group, Norm::Readout)?),
+            GroupRule::Of(PruneRule::Lasso) => is_zero(&self.contribution_covariance(group)?),
+            _ => false,
         })
     }
 
@@ -114,26 +107,37 @@ impl GroupStatistics<'_> {
         taylor: Option<&[f64]>,
         seed: u64,
     ) -> Result<GroupOrder> {
-        if self.says_nothing(group, rule)? {
-            return Err(Error::Group {
-                group: group.name.clone(),
-                problem: "all of its channels are the same to this order, perhaps because nothing \
-                          reads them with a weight; take another order",
-            });
-        }
-        let by = |norm| Ok(PruneOrder::by_norm(norm, &self.norms(group, norm)?).into());
+        self.order_if_any(group, rule, taylor, seed)?.ok_or_else(|| Error::Group {
+            group: group.name.clone(),
+            problem: "all of its channels are the same to this order, as where nothing reads them \
+                      with a weight; take another order",
+        })
+    }
+
+    /// None where the rule says nothing of the group.
+    fn order_if_any(
+        &self,
+        group: &ChannelGroup,
+        rule: GroupRule,
+        taylor: Option<&[f64]>,
+        seed: u64,
+    ) -> Result<Option<GroupOrder>> {
+        let by = |norm, norms: &[f64]| Some(PruneOrder::by_norm(norm, norms).into());
         let GroupRule::Of(of) = rule else {
             let order = lowest_first(taylor_terms(group, taylor)?);
-            return Ok(GroupOrder { rule, seed: None, order });
+            return Ok(Some(GroupOrder { rule, seed: None, order }));
         };
-        match of {
-            PruneRule::Random => Ok(PruneOrder::random(group.units, seed).into()),
-            PruneRule::Lower => self.semantic(group, Victim::Lower),
-            PruneRule::Higher => self.semantic(group, Victim::Higher),
-            PruneRule::FilterNorm => by(Norm::Filter),
-            PruneRule::ReadoutNorm => by(Norm::Readout),
-            PruneRule::Lasso => self.lasso(group),
-        }
+        Ok(match of {
+            PruneRule::Random => Some(PruneOrder::random(group.units, seed).into()),
+            PruneRule::Lower => Some(self.semantic(group, Victim::Lower)?),
+            PruneRule::Higher => Some(self.semantic(group, Victim::Higher)?),
+            PruneRule::FilterNorm => by(Norm::Filter, &self.norms(group, Norm::Filter)?),
+            PruneRule::ReadoutNorm => {
+                let norms = self.norms(group, Norm::Readout)?;
+                if all_same(&norms) { None } else { by(Norm::Readout, &norms) }
+            }
+            PruneRule::Lasso => self.lasso(group)?,
+        })
     }
 
     /// A norm of each unit.
@@ -153,13 +157,21 @@ impl GroupStatistics<'_> {
     }
 
     /// Channel selection by the lasso, over the units' shares in what the next layers receive.
-    fn lasso(&self, group: &ChannelGroup) -> Result<GroupOrder> {
+    fn lasso(&self, group: &ChannelGroup) -> Result<Option<GroupOrder>> {
         let covariance = self.contribution_covariance(group)?;
         if covariance.iter().flatten().any(|value| !value.is_finite()) {
             return Err(Error::NotFinite);
         }
-        Ok(PruneOrder::lasso(&covariance, &vec![vec![1.; group.units]; group.units])?.into())
+        if is_zero(&covariance) {
+            return Ok(None);
+        }
+        let gram = vec![vec![1.; group.units]; group.units];
+        Ok(Some(PruneOrder::lasso(&covariance, &gram)?.into()))
     }
+}
+
+fn is_zero(covariance: &[Vec<f64>]) -> bool {
+    covariance.iter().flatten().all(|value| *value == 0.)
 }
 
 /// Terms that are those of a group.

@@ -62,12 +62,15 @@ impl<'a> LayerStudy<'a> {
         self.cut(what, of, operations)
     }
 
-    /// The least share of those asked for that is so many of a layer's units. It is the same for
-    /// layers of all widths, and the numbers of units are not.
+    /// The share of those asked for that is so many of a layer's units; of several the nearest. It
+    /// is the same for layers of all widths, and the numbers of units are not.
     fn share_of(&self, units: usize, count: usize) -> f64 {
+        let own = count as f64 / units as f64;
         let shares = self.settings.shares.iter().copied();
         let makes_it = |share: &f64| share_counts(units, &[*share]) == [count];
-        shares.filter(makes_it).fold(f64::INFINITY, f64::min)
+        let distance = |share: &f64| (share - own).abs();
+        let nearest = shares.filter(makes_it).min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        nearest.unwrap_or(own)
     }
 
     fn cut(&self, what: Pruned, of: Vec<(usize, &'a [usize])>, share: f64) -> Result<Cut<'a>> {

@@ -56,6 +56,8 @@ impl fmt::Display for Pruned {
 pub struct LayerOutcome {
     /// What it is.
     pub what: Pruned,
+    /// The share of a layer's units that was asked for, or of the operations that are left.
+    pub share: f64,
     /// How many units its layers have.
     pub units: usize,
     /// How many were pruned.

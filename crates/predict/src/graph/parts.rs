@@ -77,6 +77,7 @@ impl<'a> Parts<'a> {
         let units = cut.of.iter().map(|(number, _)| self.study.layers[*number].group.units);
         self.outcomes.push(LayerOutcome {
             what: cut.what.clone(),
+            share: cut.share,
             units: units.sum(),
             pruned: cut.count(),
             first_order: self.before.forecast(&slope),

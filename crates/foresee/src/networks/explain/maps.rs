@@ -31,8 +31,8 @@ pub(super) struct Maps {
     references: Option<References>,
 }
 
-/// Images that a method starts from: one more than it takes, since an image is no reference of
-/// itself.
+/// Images that a method starts from, spread over all of them: one more than it takes, since an
+/// image is no reference of itself.
 #[derive(Clone)]
 struct References {
     list: ImageList,
@@ -43,10 +43,8 @@ struct References {
 
 impl References {
     fn new(task: &Task, steps: usize) -> Result<Self> {
-        let (all, most) = (&task.all_images, steps.max(1));
-        let names: Vec<String> =
-            (0..all.len().min(most + 1)).map(|image| all.name(image).into()).collect();
-        let list = all.clone().named(&names)?;
+        let most = steps.max(1);
+        let list = task.all_images.clone().limited_to(most + 1);
         let numbers: Vec<usize> = (0..list.len()).collect();
         let images = task.reader.read(&list, &numbers, Layout::Nchw)?.to_device(&task.device)?;
         Ok(Self { list, images, most })

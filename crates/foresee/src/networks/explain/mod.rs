@@ -26,7 +26,7 @@ use crate::error::{Result, input};
 use crate::progress::{Progress, Unit};
 
 /// The version of its data files.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// How its parts are called.
 const PART: &str = "explain ";
 
@@ -65,7 +65,7 @@ struct Settings<'a> {
     grid: usize,
     samples: usize,
     seed: u64,
-    /// Of all images, if a method starts from them.
+    /// Of the images that a method starts from.
     references_sha256: Option<&'a str>,
 }
 

@@ -117,8 +117,7 @@ pub(crate) fn predict(task: &Task, out: &Path, options: &PredictOptions) -> Resu
             group.map_or(String::new(), |group| title(&graph, group))
         };
         let observed = images.observed().len();
-        let row =
-            |outcome: &LayerOutcome| OutcomeRow::new(outcome, title, &options.shares, observed);
+        let row = |outcome: &LayerOutcome| OutcomeRow::new(outcome, title, observed);
         files.write(FILE, &outcomes.iter().map(row).collect::<Vec<_>>())?;
         let skipped: Vec<SkippedRow> = skipped.iter().map(SkippedRow::new).collect();
         files.write(SKIPPED, &skipped)?;
@@ -196,8 +195,10 @@ fn study(
     let batches: Vec<Tensor> = batches.collect::<Result<_>>()?;
     let outputs = outputs(task, graph, &batches, options.outputs)?;
     let all: Vec<&ChannelGroup> = groups.iter().collect();
-    can_take_over(graph, &all, options.takeover);
     let statistics = images.statistics(graph, &all)?;
+    let groups = images.with_order(&statistics, groups.to_vec(), options.rule, &options.layers)?;
+    let all: Vec<&ChannelGroup> = groups.iter().collect();
+    can_take_over(graph, &all, options.takeover);
     let orders = images.orders(&statistics, &all, options.rule, options.seed)?;
     let norms: Vec<Vec<f64>> =
         groups.iter().map(|group| Ok(group.filter_norms(graph)?)).collect::<Result<_>>()?;

@@ -61,19 +61,11 @@ impl SkippedRow {
 }
 
 impl OutcomeRow {
-    /// Of an outcome on so many images, with the layer's title and all shares that were asked for.
-    pub fn new(
-        outcome: &LayerOutcome,
-        title: impl Fn(&str) -> String,
-        shares: &[f64],
-        images: usize,
-    ) -> Self {
+    /// Of an outcome on so many images, with the layer's title.
+    pub fn new(outcome: &LayerOutcome, title: impl Fn(&str) -> String, images: usize) -> Self {
         let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
-        let own = outcome.pruned as f64 / outcome.units.max(1) as f64;
-        let distance = |share: f64| (share - own).abs();
-        let nearest = shares.iter().copied().min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
         let (layer, title, share, budget) = match &outcome.what {
-            Pruned::Layer(layer) => (layer.clone(), title(layer), nearest.unwrap_or(own), f64::NAN),
+            Pruned::Layer(layer) => (layer.clone(), title(layer), outcome.share, f64::NAN),
             Pruned::Together { operations } => {
                 (String::new(), outcome.what.to_string(), f64::NAN, *operations)
             }

@@ -85,6 +85,8 @@ pub(crate) fn prune_network(task: &Task, options: &SaveOptions) -> Result<Pruned
     tracing::info!("measuring channels on {} images", images.calibration().len());
     let all: Vec<&ChannelGroup> = groups.iter().collect();
     let statistics = images.statistics(graph, &all)?;
+    let groups = images.with_order(&statistics, groups, options.rule, &options.layers)?;
+    let all: Vec<&ChannelGroup> = groups.iter().collect();
     let orders = images.orders(&statistics, &all, options.rule, options.seed)?;
     let removals = removals(graph, &groups, &orders, options.amount)?;
     let pruned: Vec<&ChannelGroup> = removals.iter().map(|removal| removal.group).collect();
