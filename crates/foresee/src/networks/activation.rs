@@ -74,8 +74,8 @@ impl FinalActivation {
     }
 }
 
-/// The sigmoids of which all values of an output are, each in some place. None of them may be an
-/// argument of another, which would no longer be its argument without the other.
+/// The sigmoids whose values an output consists of, chosen, ordered and joined. None may depend on
+/// another one's result: leaving that one out would change it.
 fn sigmoids(graph: &Graph, output: ValueId) -> Option<Vec<NodeId>> {
     let mut found = BTreeSet::new();
     let mut values = vec![output];
