@@ -241,6 +241,27 @@ impl Builder {
         Ok(ValueId(self.values.len() - 1))
     }
 
+    /// What is there of a graph, to be added to: values and nodes keep their ids.
+    ///
+    /// ```
+    /// use foresee_graph::{Builder, Op, Unary};
+    ///
+    /// let mut builder = Builder::new();
+    /// let x = builder.input("x", vec![None, Some(2)])?;
+    /// let logits = builder.node("logits", Op::Unary(Unary::Relu), &[x])?;
+    /// let graph = builder.finish(vec![logits])?;
+    /// let mut builder = Builder::from_graph(graph);
+    /// let probabilities = builder.node("probabilities", Op::Unary(Unary::Sigmoid), &[logits])?;
+    /// assert_eq!(builder.finish(vec![logits, probabilities])?.outputs().len(), 2);
+    /// # Ok::<(), foresee_graph::Error>(())
+    /// ```
+    pub fn from_graph(graph: Graph) -> Self {
+        let Graph { values, nodes, inputs, .. } = graph;
+        let value_names = values.iter().map(|value| value.name.clone()).collect();
+        let node_names = nodes.iter().map(|node| node.name.clone()).collect();
+        Self { values, nodes, inputs, value_names, node_names }
+    }
+
     /// Numbers with a fraction that are given to the graph. Sizes that are not fixed are `None`.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use foresee_files::write_folder;
 
 use super::arguments::trained_run;
 use crate::error::{Result, input};
-use crate::export::{Examples, ONNX_START, Source, files, is_export, onnx_model};
+use crate::export::{Examples, Source, files, is_export, onnx_model};
 use crate::faces;
 use crate::output::{Kind, OutputFile, OverwriteArgs, check_new_folder, print};
 use crate::run::Run;
@@ -76,8 +76,7 @@ fn places<'a>(
     if let Some(folder) = folder {
         check_new_folder("--pytorch", folder, is_export, &reads, args.overwrite)?;
     }
-    let kind = Kind::Text(ONNX_START);
-    let file = |path: &PathBuf| OutputFile::new("--onnx", path, kind, &reads, args.overwrite);
+    let file = |path: &PathBuf| OutputFile::new("--onnx", path, Kind::Onnx, &reads, args.overwrite);
     Ok((folder, args.onnx.as_ref().map(file).transpose()?))
 }
 

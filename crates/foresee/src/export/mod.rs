@@ -1,27 +1,21 @@
 //! A trained network for other programs: a folder for PyTorch, a file for ONNX runtimes.
 
 mod examples;
-mod onnx;
-mod protobuf;
 mod pytorch;
 
 use std::path::Path;
 
 use anyhow::Context;
 use candle_core::Device;
-use foresee_kernels::{BATCH_NORM_EPSILON, LEAKY_RELU_SLOPE};
+use foresee_graph::{Builder, Op, Unary};
 use foresee_model::{Crop, ModelCard, Network, Precision};
 use serde_json::{Value, json};
 
 pub(crate) use self::examples::Examples;
-pub(crate) use self::onnx::START as ONNX_START;
-use self::onnx::{Form, Weight};
 pub(crate) use self::pytorch::{files, is_export};
-use crate::error::{Result, input};
+use crate::error::Result;
 use crate::networks::notes::KEY;
-
-/// More bytes than this no protocol buffer holds.
-const LARGEST_ONNX: usize = i32::MAX as usize;
+use crate::stages::attribute::graph_of;
 
 /// A model file that is exported.
 pub(crate) struct Source {
@@ -83,38 +77,22 @@ fn steps(card: &ModelCard) -> Vec<String> {
     ]
 }
 
-/// The bytes of the network as an ONNX model.
+/// The network as an ONNX model: normalised images [batch, 3, H, W] to `logits` and `probabilities`
+/// [batch, K].
 ///
 /// # Errors
 /// If it is too large for the format.
 pub(crate) fn onnx_model(source: &Source) -> Result<Vec<u8>> {
     let Source { network, card, .. } = source;
-    let tensors = network.tensors();
-    let values: usize = tensors.iter().map(|(_, var)| var.elem_count()).sum();
-    if 4 * values > LARGEST_ONNX {
-        return Err(input(format!(
-            "--onnx: the network has {values} weights, but a file of ONNX holds 2 GB at most; \
-             export it with --pytorch"
-        )));
-    }
-    let weight = |(name, var): (String, &candle_core::Var)| -> Result<Weight> {
-        let values = var.flatten_all()?.to_vec1::<f32>()?;
-        Ok(Weight { name, shape: var.dims().to_vec(), values })
-    };
-    let weights: Vec<Weight> = tensors.into_iter().map(weight).collect::<Result<_>>()?;
-    let config = network.config();
-    let form = Form {
-        attributes: config.attributes,
-        channels: config.channels,
-        dilations: network.extractor().plan().into_iter().map(|block| block.2).collect(),
-        mask_kernel: config.mask_kernel,
-        attention: config.attention,
-        image_size: card.image_size,
-        epsilon: BATCH_NORM_EPSILON as f32,
-        slope: LEAKY_RELU_SLOPE as f32,
-    };
+    let graph = graph_of(network)?;
+    let (images, readout) = (graph.inputs()[0], graph.outputs()[0]);
+    let size = Some(card.image_size);
+    let graph = graph.with_input_sizes(images, vec![None, Some(3), size, size])?;
+    let mut builder = Builder::from_graph(graph);
+    let logits = builder.node("logits", Op::Identity, &[readout])?;
+    let probabilities = builder.node("probabilities", Op::Unary(Unary::Sigmoid), &[logits])?;
+    let graph = builder.finish(vec![logits, probabilities])?;
     let preprocessing = preprocessing(card).to_string();
     let card = serde_json::to_string(card)?;
-    let metadata = [(KEY, preprocessing.as_str()), ("foresee", card.as_str())];
-    Ok(onnx::model(&form, &weights, &metadata))
+    Ok(graph.to_onnx(&[(KEY, preprocessing.as_str()), ("foresee", card.as_str())])?)
 }
