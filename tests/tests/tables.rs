@@ -102,7 +102,8 @@ fn names_with_separators_and_signs_arrive_as_they_are() -> AnyResult {
 /// ASCII, but for letters with accents; and a real TeX accepts them, where there is one.
 fn the_tables_are_latex(tables: &Path, folder: &Path) -> AnyResult {
     let mut document = String::from(
-        "\\documentclass{article}\n\\usepackage[utf8]{inputenc}\n\\usepackage{booktabs}\n\
+        "\\documentclass{article}\n\\usepackage[utf8]{inputenc}\n\
+         \\usepackage{booktabs,array,longtable,pdflscape}\n\
          \\begin{document}\n",
     );
     for path in files(tables, "tex")? {

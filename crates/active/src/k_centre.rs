@@ -67,6 +67,9 @@ fn nearest(features: &Table, labelled: Option<&Table>) -> Vec<f64> {
 
 /// The largest distance of an item from the nearest of the labelled and of the `chosen` rows:
 /// what [`k_centre`] keeps small.
+///
+/// # Panics
+/// If the tables differ in their columns, or there is no such row.
 pub fn radius(features: &Table, labelled: Option<&Table>, chosen: &[usize]) -> f64 {
     let of = |(row, &nearest): (usize, &f64)| {
         let to = chosen.iter().map(|&centre| distance(features.row(row), features.row(centre)));

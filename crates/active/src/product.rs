@@ -11,7 +11,10 @@ pub(crate) fn distance(a: &[f32], b: &[f32]) -> f64 {
     sum(a, b, |x, y| (x - y) * (x - y))
 }
 
+/// # Panics
+/// If the rows are of different lengths.
 fn sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f64 {
+    assert_eq!(a.len(), b.len(), "rows of tables with different columns");
     let mut lanes = [0f32; LANES];
     let (a, rest_a) = a.as_chunks::<LANES>();
     let (b, rest_b) = b.as_chunks::<LANES>();

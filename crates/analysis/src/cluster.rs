@@ -3,11 +3,25 @@
 use foresee_stats::Matrix;
 use kodama::{Dendrogram, Method, linkage};
 
-fn dendrogram(correlation: &Matrix) -> Dendrogram<f64> {
+use crate::error::{Error, Result};
+
+/// # Errors
+/// If the matrix is not square, or a value is not finite.
+fn dendrogram(correlation: &Matrix) -> Result<Dendrogram<f64>> {
     let n = correlation.rows();
+    if let Some(row) = (0..n).find(|&row| correlation.row(row).len() != n) {
+        return Err(Error::Shape {
+            statistic: "clusters",
+            expected: format!("a correlation matrix [{n}, {n}]"),
+            got: vec![n, correlation.row(row).len()],
+        });
+    }
+    if !(0..n).all(|row| correlation.row(row).iter().all(|value| value.is_finite())) {
+        return Err(Error::NotFinite("clusters"));
+    }
     let mut distances: Vec<f64> =
         (0..n).flat_map(|i| (i + 1..n).map(move |j| 1. - correlation.get(i, j))).collect();
-    linkage(&mut distances, n, Method::Average)
+    Ok(linkage(&mut distances, n, Method::Average))
 }
 
 /// An order in which similar rows are side by side: that of the dendrogram's leaves.
@@ -21,21 +35,25 @@ fn dendrogram(correlation: &Matrix) -> Dendrogram<f64> {
 ///     vec![0.1, 1.0, 0.2],
 ///     vec![0.8, 0.2, 1.0],
 /// ]);
-/// let order = similar_order(&rho);
+/// let order = similar_order(&rho)?;
 /// assert!(order.windows(2).any(|pair| pair == [0, 2] || pair == [2, 0]));
+/// # Ok::<(), foresee_analysis::Error>(())
 /// ```
-pub fn similar_order(correlation: &Matrix) -> Vec<usize> {
+///
+/// # Errors
+/// If the matrix is not square, or a value is not finite.
+pub fn similar_order(correlation: &Matrix) -> Result<Vec<usize>> {
     let n = correlation.rows();
     if n < 2 {
-        return (0..n).collect();
+        return Ok((0..n).collect());
     }
     let mut clusters: Vec<Vec<usize>> = (0..n).map(|i| vec![i]).collect();
-    for step in dendrogram(correlation).steps() {
+    for step in dendrogram(correlation)?.steps() {
         let mut joined = std::mem::take(&mut clusters[step.cluster1]);
         joined.append(&mut clusters[step.cluster2]);
         clusters.push(joined);
     }
-    clusters.pop().unwrap_or_default()
+    Ok(clusters.pop().unwrap_or_default())
 }
 
 /// Groups of rows whose members correlate by more than `correlation_above` on average, the largest
@@ -49,15 +67,19 @@ pub fn similar_order(correlation: &Matrix) -> Vec<usize> {
 ///     vec![0.8, 1.0, 0.2],
 ///     vec![0.1, 0.2, 1.0],
 /// ]);
-/// assert_eq!(groups(&rho, 0.5), [vec![0, 1], vec![2]]);
+/// assert_eq!(groups(&rho, 0.5)?, [vec![0, 1], vec![2]]);
 /// // On average rows 0 and 1 correlate by 0.15 with row 2.
-/// assert_eq!(groups(&rho, 0.14), [vec![0, 1, 2]]);
+/// assert_eq!(groups(&rho, 0.14)?, [vec![0, 1, 2]]);
+/// # Ok::<(), foresee_analysis::Error>(())
 /// ```
-pub fn groups(correlation: &Matrix, correlation_above: f64) -> Vec<Vec<usize>> {
+///
+/// # Errors
+/// If the matrix is not square, or a value is not finite.
+pub fn groups(correlation: &Matrix, correlation_above: f64) -> Result<Vec<Vec<usize>>> {
     let n = correlation.rows();
     let mut clusters: Vec<Vec<usize>> = (0..n).map(|i| vec![i]).collect();
     if n > 1 {
-        for step in dendrogram(correlation).steps() {
+        for step in dendrogram(correlation)?.steps() {
             let mut joined = vec![];
             if step.dissimilarity < 1. - correlation_above {
                 joined = std::mem::take(&mut clusters[step.cluster1]);
@@ -69,5 +91,5 @@ pub fn groups(correlation: &Matrix, correlation_above: f64) -> Vec<Vec<usize>> {
     }
     clusters.retain(|cluster| !cluster.is_empty());
     clusters.sort_by_key(|cluster| (std::cmp::Reverse(cluster.len()), cluster[0]));
-    clusters
+    Ok(clusters)
 }

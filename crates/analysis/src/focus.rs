@@ -64,7 +64,7 @@ impl RegionFocus {
     /// `attribute`. `None` if the region or the attribute's own map is empty.
     ///
     /// # Panics
-    /// If there is no map of the attribute.
+    /// If there is no map of the attribute, or a map is not of the region's size.
     pub fn new(maps: &[Vec<f64>], region: &[f64], attribute: usize) -> Option<Self> {
         let each: Vec<Option<f64>> = maps.iter().map(|map| concentration(map, region)).collect();
         let own = each[attribute]?;

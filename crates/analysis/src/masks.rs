@@ -107,7 +107,11 @@ impl MeanMasks {
 /// assert_eq!(concentration(&[1.; 4], &[1., 0., 0., 0.]), Some(1.));
 /// assert_eq!(concentration(&[0.; 4], &[1., 0., 0., 0.]), None);
 /// ```
+///
+/// # Panics
+/// If the mask and the region are of different sizes.
 pub fn concentration(mask: &[f64], region: &[f64]) -> Option<f64> {
+    assert_eq!(mask.len(), region.len(), "a mask and a region of different sizes");
     let mass: f64 = mask.iter().sum();
     let area = mean(region);
     let inside: f64 = mask.iter().zip(region).map(|(m, r)| m * r).sum();

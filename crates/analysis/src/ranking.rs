@@ -3,7 +3,7 @@
 use foresee_stats::Matrix;
 
 /// The `n` columns of a row with the highest values, highest first. Of equal values the column with
-/// the lower number comes first.
+/// the lower number comes first; NaN comes last.
 ///
 /// ```
 /// use foresee_analysis::{Matrix, top_channels};
@@ -41,10 +41,11 @@ pub fn rank_of_pair(correlation: &Matrix, a: usize, b: usize) -> f64 {
     pairs.iter().filter(|&&rho| rho >= correlation.get(a, b)).count() as f64 / pairs.len() as f64
 }
 
-/// Indices of the values, highest value first.
+/// Indices of the values, highest value first, NaN last.
 fn by_value(values: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    let key = |at: usize| if values[at].is_nan() { -f64::NAN } else { values[at] };
+    order.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
     order
 }
 
@@ -64,5 +65,7 @@ mod tests {
         assert_eq!(rank_of_pair(&rho, 3, 1), 1.);
         assert_eq!(neighbours(&rho, 0, 2), [(1, 0.8), (3, 0.2)]);
         assert_eq!(top_channels(&rho, 1, 2), [1, 0]);
+        let dead = Matrix::from_rows(&[vec![f64::NAN, 0.1, 0.3, -f64::NAN]]);
+        assert_eq!(top_channels(&dead, 0, 2), [2, 1]);
     }
 }

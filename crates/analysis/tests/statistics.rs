@@ -178,9 +178,12 @@ fn rankings_and_groups_by_hand() -> AnyResult {
     let near = neighbours(&correlation, 0, 2);
     assert_eq!(near[0].0, 1);
     assert!(near[0].1 > 0.99 && near.len() == 2);
-    assert_eq!(groups(&correlation, 0.5), [vec![0, 1], vec![2, 3]]);
-    assert_eq!(groups(&correlation, 0.9999).len(), 4);
-    let order = similar_order(&correlation);
+    assert_eq!(groups(&correlation, 0.5)?, [vec![0, 1], vec![2, 3]]);
+    assert_eq!(groups(&correlation, 0.9999)?.len(), 4);
+    assert!(matches!(groups(&Matrix::zeros(2, 3), 0.5), Err(Error::Shape { .. })));
+    let nan = Matrix::from_rows(&[vec![1., f64::NAN], vec![f64::NAN, 1.]]);
+    assert!(matches!(similar_order(&nan), Err(Error::NotFinite(_))));
+    let order = similar_order(&correlation)?;
     let place = |k: usize| order.iter().position(|&o| o == k).unwrap() as i64;
     assert_eq!(((place(0) - place(1)).abs(), (place(2) - place(3)).abs(), order.len()), (1, 1, 4));
     Ok(())

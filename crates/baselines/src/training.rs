@@ -1,7 +1,7 @@
 //! A system in training.
 
 use candle_core::{Tensor, Var};
-use foresee_model::{Batch, Pass, Result as TrainResult, TrainConfig, Trainable};
+use foresee_model::{Batch, Pass, Result as TrainResult, TrainConfig, Trainable, check_labels};
 
 use crate::baseline::{Baseline, is_finite};
 use crate::system::System;
@@ -33,6 +33,7 @@ impl Trainable for Baseline {
     }
 
     fn pass(&self, _: &mut (), batch: &Batch, _: &TrainConfig, step: usize) -> TrainResult<Pass> {
+        check_labels(batch.labels, step)?;
         let pass = self.forward_train(batch.images, step)?;
         self.update_running(&pass)?;
         let loss = self.system().loss(&pass.values, batch)?;

@@ -98,6 +98,36 @@ impl BatchOptions {
         Self { crop, image_size, normalisation, batch_size, ..Default::default() }
     }
 
+    /// Whether these images can be read so.
+    ///
+    /// # Errors
+    /// If an option has a value that it cannot have, there is no such image, or the cache holds
+    /// others.
+    fn check(&self, images: &Images, chosen: &[usize]) -> Result<()> {
+        let refuse =
+            |option, value: String, expected| Err(Error::Option { option, value, expected });
+        if self.image_size == 0 {
+            return refuse("image_size", "0".into(), "at least 1");
+        }
+        if self.batch_size == 0 {
+            return refuse("batch_size", "0".into(), "at least 1");
+        }
+        if !(self.smallest_crop > 0. && self.smallest_crop <= 1.) {
+            return refuse(
+                "smallest_crop",
+                self.smallest_crop.to_string(),
+                "above 0, and at most 1",
+            );
+        }
+        let count = images.names().len();
+        if let Some(&image) = chosen.iter().find(|&&image| image >= count) {
+            return Err(Error::NoImage { image, images: count });
+        }
+        let cache = self.cache.as_ref();
+        let needed = || images.contents(self.crop, self.image_size);
+        cache.map_or(Ok(()), |cache| cache.check(&needed()))
+    }
+
     fn preprocessing(&self) -> Preprocessing {
         Preprocessing {
             crop: self.crop,
@@ -193,7 +223,10 @@ impl Batches {
         labels: impl Fn(&[usize]) -> candle_core::Result<Tensor> + Send + 'static,
     ) -> Self {
         let images = images.clone();
-        let order = epoch_order(&images, chosen, options);
+        let (order, refused) = match options.check(&images, chosen) {
+            Ok(()) => (epoch_order(&images, chosen, options), None),
+            Err(error) => (vec![], Some(error)),
+        };
         let size = options.batch_size.max(1);
         let skip = options.skip;
         let rows = options.rows.clone().unwrap_or(0..size);
@@ -202,8 +235,11 @@ impl Batches {
         let preprocessing = options.preprocessing();
         let cache = options.cache.clone();
         let (sender, receiver) = sync_channel(options.prefetch);
-        let remaining = batches.saturating_sub(skip);
+        let remaining = if refused.is_some() { 1 } else { batches.saturating_sub(skip) };
         std::thread::spawn(move || {
+            if let Some(error) = refused {
+                let _ = sender.send(Err(error));
+            }
             for chunk in order.chunks(size).take(batches).skip(skip) {
                 let chunk = &chunk[rows.start.min(chunk.len())..rows.end.min(chunk.len())];
                 let batch = read(&images, chunk, &preprocessing, cache.as_deref(), &labels);
@@ -263,7 +299,7 @@ fn epoch_order(
         }
         if options.smallest_crop < 1. {
             for (_, augmentation) in &mut order {
-                augmentation.side = rng.random_range(options.smallest_crop.max(0.01)..1.);
+                augmentation.side = rng.random_range(options.smallest_crop..1.);
                 augmentation.position = rng.random();
             }
         }

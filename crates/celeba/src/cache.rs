@@ -2,16 +2,31 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::checksum::hash;
-use crate::error::{Result, writing};
+use crate::error::{Error, Result, writing};
 use crate::offset_io::{read_exact_at, write_all_at};
+use crate::preprocessing::Crop;
 
 /// Bytes of a record's checksum, which comes first.
 const CHECKSUM_BYTES: usize = 8;
 /// Bytes of the original image's width and height, which come before its pixels.
 const SIZE_BYTES: usize = 8;
+
+/// What a cache holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Contents {
+    /// Names of the images, in their order.
+    pub names: Arc<[String]>,
+    /// Where the first of them is.
+    pub first: Option<PathBuf>,
+    /// What is seen of them.
+    pub crop: Crop,
+    /// Their height and width.
+    pub image_size: usize,
+}
 
 /// The cropped and resized pixels of all faces, in one file whose name depends on the faces, the
 /// crop and the size.
@@ -24,6 +39,7 @@ const SIZE_BYTES: usize = 8;
 pub struct Cache {
     path: PathBuf,
     file: File,
+    holds: Contents,
     /// Bytes of a record.
     record: usize,
     /// Whether a write failed, after which no more records are written.
@@ -31,7 +47,9 @@ pub struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn open(folder: &Path, key: &str, faces: usize, image_size: usize) -> Result<Self> {
+    /// `key` is another for other images, crops and sizes.
+    pub(crate) fn open(folder: &Path, key: &str, holds: Contents) -> Result<Self> {
+        let (faces, image_size) = (holds.names.len(), holds.image_size);
         std::fs::create_dir_all(folder).map_err(writing(folder))?;
         let path =
             folder.join(format!("celeba-{image_size}px-{:016x}.pixels", hash(key.as_bytes())));
@@ -45,7 +63,18 @@ impl Cache {
         let record = CHECKSUM_BYTES + SIZE_BYTES + 3 * image_size * image_size;
         // On most file systems the parts that were never written take no space.
         file.set_len((faces * record) as u64).map_err(writing(&path))?;
-        Ok(Self { path, file, record, full: AtomicBool::new(false) })
+        Ok(Self { path, file, holds, record, full: AtomicBool::new(false) })
+    }
+
+    /// Makes sure that it holds these images.
+    ///
+    /// # Errors
+    /// [`Error::OtherCache`] if not.
+    pub(crate) fn check(&self, needed: &Contents) -> Result<()> {
+        match self.holds == *needed {
+            true => Ok(()),
+            false => Err(Error::OtherCache { path: self.path.clone() }),
+        }
     }
 
     /// The path of the file.
@@ -108,7 +137,9 @@ mod tests {
     #[test]
     fn a_cache_that_cannot_be_written_keeps_what_it_has() {
         let folder = tempfile::tempdir().unwrap();
-        let mut cache = Cache::open(folder.path(), "key", 3, 2).unwrap();
+        let names = ["a", "b", "c"].map(String::from).to_vec().into();
+        let holds = Contents { names, first: None, crop: Crop::Square, image_size: 2 };
+        let mut cache = Cache::open(folder.path(), "key", holds).unwrap();
         cache.put(1, &[7; 12], (300, 5));
         // Writes fail as on a full disk.
         cache.file = File::open(&cache.path).unwrap();

@@ -175,6 +175,9 @@ impl CelebA {
     }
 
     /// Takes some faces out of all splits.
+    ///
+    /// # Panics
+    /// If there is no such face.
     #[must_use]
     pub fn without(mut self, faces: &[usize]) -> Self {
         let mut partition = self.partition.to_vec();
@@ -216,6 +219,9 @@ impl CelebA {
     }
 
     /// The file name of a face.
+    ///
+    /// # Panics
+    /// If there is no such face.
     pub fn name(&self, face: usize) -> &str {
         &self.names()[face]
     }
@@ -225,6 +231,9 @@ impl CelebA {
     }
 
     /// The attributes of a face.
+    ///
+    /// # Panics
+    /// If there is no such face.
     pub fn labels(&self, face: usize) -> Labels {
         self.labels[face]
     }

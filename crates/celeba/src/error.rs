@@ -46,6 +46,40 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The bytes of an image are empty, truncated or no image.
+    #[error("{reason}", reason = printable(reason))]
+    ImageBytes {
+        /// What is wrong with it, to follow its name.
+        reason: String,
+    },
+    /// An option of batches has a value that it cannot have.
+    #[error("BatchOptions::{option} is {value}, but must be {expected}")]
+    Option {
+        /// The field.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What it can be.
+        expected: &'static str,
+    },
+    /// An image is asked for that the data set does not have.
+    #[error("there is no image {image}: the data set has {images}, counted from 0")]
+    NoImage {
+        /// The index.
+        image: usize,
+        /// Images of the data set.
+        images: usize,
+    },
+    /// A cache was made for other images, or another crop or size.
+    #[error(
+        "{path} holds images of another data set, crop or size: make a cache for what is read \
+         (`cache` of this data set, with the crop and the size of the batches)",
+        path = .path.display()
+    )]
+    OtherCache {
+        /// The cache's file.
+        path: PathBuf,
+    },
     /// A split has no images.
     #[error(
         "{path}: no image belongs to the split `{split}`; see list_eval_partition.txt \

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Contents};
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::image_source::ImageSource;
@@ -71,7 +71,13 @@ impl Images {
             let modified = self.source.modified(image, &self.names);
             key.push_str(&format!("{name} {fingerprint} {modified:?}\n"));
         }
-        Cache::open(folder, &key, self.names.len(), image_size)
+        Cache::open(folder, &key, self.contents(crop, image_size))
+    }
+
+    /// What a cache of these images holds.
+    pub fn contents(&self, crop: Crop, image_size: usize) -> Contents {
+        let first = self.names.first().map(|_| self.path(0));
+        Contents { names: self.names.clone(), first, crop, image_size }
     }
 
     /// The pixels of an augmented image, RGB row by row, not mirrored yet, and what is seen of it.

@@ -109,7 +109,8 @@ impl Preprocessing {
         }
     }
 
-    /// Reads an augmented image file into `out` [3, size, size]. Returns what is seen of it.
+    /// Reads an augmented image file: its normalised pixels [3, size, size], and what is seen of
+    /// it.
     ///
     /// ```
     /// use foresee_celeba::{Augmentation, Crop, Normalisation, Preprocessing, synthetic};
@@ -119,32 +120,38 @@ impl Preprocessing {
     /// let path = folder.path().join("img_align_celeba/000001.jpg");
     /// let normalisation = Normalisation::default();
     /// let preprocessing = Preprocessing { crop: Crop::Square, image_size: 16, normalisation };
-    /// let mut pixels = vec![9f32; 3 * 16 * 16];
-    /// let view = preprocessing.read(&path, &Augmentation::default(), &mut pixels)?;
+    /// let (pixels, view) = preprocessing.read(&path, &Augmentation::default())?;
     /// // The square in the middle of 178×218 pixels, as numbers from -1 to 1.
     /// assert_eq!((view.left, view.top, view.width, view.height), (0., 20., 178., 178.));
+    /// assert_eq!(pixels.len(), 3 * 16 * 16);
     /// assert!(pixels.iter().all(|value| value.abs() < 1.001));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// [`Error::Image`] if the file is missing, empty, truncated, too large or no image.
-    pub fn read(&self, path: &Path, augmentation: &Augmentation, out: &mut [f32]) -> Result<View> {
+    pub fn read(&self, path: &Path, augmentation: &Augmentation) -> Result<(Vec<f32>, View)> {
         let bytes = formats::read_file(path)?;
         let (pixels, size) = self
             .pixels(&bytes, augmentation)
             .map_err(|reason| Error::Image { path: path.into(), reason })?;
-        self.normalise(&pixels, augmentation.flip, out);
-        Ok(self.view(size, augmentation))
+        Ok((self.normalised(&pixels, augmentation.flip), self.view(size, augmentation)))
     }
 
-    /// Makes the input `out` [3, size, size] of the bytes of an image file, without augmentation.
+    /// The normalised pixels [3, size, size] of the bytes of an image file, without augmentation.
     ///
     /// # Errors
-    /// With what is wrong with the image.
-    pub fn read_bytes(&self, bytes: &[u8], out: &mut [f32]) -> std::result::Result<(), String> {
-        self.normalise(&self.pixels(bytes, &Augmentation::default())?.0, false, out);
-        Ok(())
+    /// [`Error::ImageBytes`] if they are empty, truncated, too large or no image.
+    pub fn read_bytes(&self, bytes: &[u8]) -> Result<Vec<f32>> {
+        let read = self.pixels(bytes, &Augmentation::default());
+        let (pixels, _) = read.map_err(|reason| Error::ImageBytes { reason })?;
+        Ok(self.normalised(&pixels, false))
+    }
+
+    fn normalised(&self, pixels: &[u8], flip: bool) -> Vec<f32> {
+        let mut out = vec![0.; 3 * self.image_size * self.image_size];
+        self.normalise(pixels, flip, &mut out);
+        out
     }
 
     /// The pixels of an augmented image, RGB row by row, [size, size, 3], not mirrored yet, and
@@ -154,6 +161,9 @@ impl Preprocessing {
         bytes: &[u8],
         augmentation: &Augmentation,
     ) -> std::result::Result<(Vec<u8>, (usize, usize)), String> {
+        if self.image_size == 0 {
+            return Err("cannot be resized to 0 pixels: `image_size` is at least 1".into());
+        }
         let image = formats::decode(bytes)?;
         let size = (image.width, image.height);
         let View { left, top, width, height, image_size, .. } = self.view(size, augmentation);

@@ -1,6 +1,7 @@
 //! The loader on synthetic faces: splits, order, batches, and errors of damaged folders.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use foresee_celeba::synthetic::{self, Generator, HEIGHT, WIDTH};
 use foresee_celeba::{
@@ -178,9 +179,7 @@ fn a_random_square_lies_inside_the_centred_one() -> AnyResult {
         normalisation: Normalisation::default(),
     };
     let read = |augmentation: &Augmentation| -> AnyResult<Vec<f32>> {
-        let mut out = vec![0.; 3 * 178 * 178];
-        preprocessing.read(&image, augmentation, &mut out)?;
-        Ok(out)
+        Ok(preprocessing.read(&image, augmentation)?.0)
     };
     let complete = read(&Augmentation::default())?;
     // The lower right quarter at twice its size: each of its pixels is where half its place says.
@@ -332,11 +331,46 @@ fn batches_in_order_are_not_augmented() -> AnyResult {
         image_size: 16,
         normalisation: Normalisation { mean: [0.; 3], deviation: [1.; 3] },
     };
-    let mut expected = vec![0.; 3 * 16 * 16];
-    preprocessing.read(&data.image_path(5), &Augmentation::default(), &mut expected)?;
+    let (expected, _) = preprocessing.read(&data.image_path(5), &Augmentation::default())?;
     let batches: Vec<_> =
         data.batches_in_order(&[7, 5, 6], &preprocessing, 2).collect::<Result<_, _>>()?;
     assert_eq!(batches.iter().map(|b| b.faces.clone()).collect::<Vec<_>>(), [vec![7, 5], vec![6]]);
     assert_eq!(batches[0].images.get(1)?.flatten_all()?.to_vec1::<f32>()?, expected);
+    Ok(())
+}
+
+/// What cannot be read as asked is refused by the first batch, and nothing is written.
+#[test]
+fn wrong_options_and_foreign_caches_are_refused() -> AnyResult {
+    let (folder, data) = faces(3)?;
+    let (_other, others) = faces(3)?;
+    let cache = |data: &CelebA| -> AnyResult<_> {
+        Ok(Some(Arc::new(data.cache(folder.path().join("cache"), Crop::Square, 8)?)))
+    };
+    let plain = || BatchOptions { image_size: 8, ..Default::default() };
+    let refusal = |faces: &[usize], options: &BatchOptions| -> AnyResult<Error> {
+        let mut batches = data.batches(faces, options);
+        let error = batches.next().ok_or("an item")?.err().ok_or("an error")?;
+        assert!(batches.next().is_none());
+        Ok(error)
+    };
+    let own = BatchOptions { cache: cache(&data)?, ..plain() };
+    assert_eq!(data.batches(&[0, 1, 2], &own).count(), 1);
+    for options in [
+        BatchOptions { cache: cache(&others)?, ..plain() },
+        BatchOptions { crop: Crop::Whole, ..own.clone() },
+        BatchOptions { image_size: 16, ..own.clone() },
+    ] {
+        assert!(matches!(refusal(&[0], &options)?, Error::OtherCache { .. }));
+    }
+    assert!(matches!(refusal(&[0, 3], &plain())?, Error::NoImage { image: 3, images: 3 }));
+    for options in [
+        BatchOptions { image_size: 0, ..plain() },
+        BatchOptions { batch_size: 0, ..plain() },
+        BatchOptions { smallest_crop: 0., ..plain() },
+        BatchOptions { smallest_crop: f64::NAN, ..plain() },
+    ] {
+        assert!(matches!(refusal(&[0], &options)?, Error::Option { .. }));
+    }
     Ok(())
 }

@@ -161,10 +161,9 @@ fn what_is_read_tells_its_view() -> AnyResult {
         image_size: 89,
         normalisation: Normalisation::default(),
     };
-    let mut out = vec![0.; 3 * 89 * 89];
     // An image of 178×218, from row 20, at half its size, mirrored.
     let mirror = Augmentation { flip: true, ..Default::default() };
-    let view = preprocessing.read(&data.image_path(3), &mirror, &mut out)?;
+    let (out, view) = preprocessing.read(&data.image_path(3), &mirror)?;
     let expected =
         View { left: 0., top: 20., width: 178., height: 178., mirrored: true, image_size: 89 };
     assert_eq!(view, expected);

@@ -9,10 +9,12 @@ use crate::run::{Manifest, Run};
 /// The note of a figure or table whose numbers were `measured` on this, if on anything.
 pub(crate) fn source(run: &Run, measured: &str) -> Source {
     let m = &run.manifest;
-    let mut data = match &m.model_file {
-        Some(file) => format!("{}; {}", m.data.title(), file.description()),
-        None => format!("{}: {}", m.data.title(), training(m)),
+    let trained = match &m.model_file {
+        Some(file) => file.description(),
+        None => training(m),
     };
+    // Of synthetic faces the note itself says so.
+    let mut data = if m.data.synthetic { trained } else { format!("CelebA: {trained}") };
     if !measured.is_empty() {
         data.push_str(&format!("; measured on {measured}"));
     }
@@ -23,13 +25,18 @@ pub(crate) fn source(run: &Run, measured: &str) -> Source {
 fn training(m: &Manifest) -> String {
     let epochs = m.config.train.trainer.epochs;
     format!(
-        "trained on {} at {} px, {epochs} {}, {}, seed {}",
-        first_of(m.data.train, m.config.train.limit),
+        "trained on {} faces at {} px, {epochs} {}, {}, seed {}",
+        thousands(first_of(m.data.train, m.config.train.limit) as u64),
         m.config.data.image_size,
         if epochs == 1 { "epoch" } else { "epochs" },
         m.config.training_title(),
         m.seed
     )
+}
+
+/// The note of figures of functions, which no data went into.
+pub(crate) fn functions() -> Source {
+    Source { data: "computed from the functions alone, without data".into(), synthetic: false }
 }
 
 /// The note of figures and tables of the regression models.

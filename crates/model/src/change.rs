@@ -45,8 +45,8 @@ impl Predictions {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NoImages`] if no image was added, [`Error::NanLogit`] if a logit is NaN, and an
-    /// error if the images or their labels are not the same.
+    /// [`Error::NoImages`] if no image was added, and an error if the images or their labels are
+    /// not the same.
     pub fn change(&self, after: &Self, split: &str) -> Result<MeasuredChange> {
         if self.attributes != after.attributes || self.labels != after.labels {
             return Err(candle_core::Error::Msg(format!(
@@ -70,13 +70,7 @@ impl Predictions {
             answers: self.logits.len(),
             flipped: 0,
         };
-        for (at, (&old, &new)) in self.logits.iter().zip(&after.logits).enumerate() {
-            if old.is_nan() || new.is_nan() {
-                return Err(Error::NanLogit {
-                    image: at / self.attributes,
-                    class: at % self.attributes,
-                });
-            }
+        for (&old, &new) in self.logits.iter().zip(&after.logits) {
             // Infinity less itself would be NaN.
             let moved = if old == new { 0. } else { (f64::from(new) - f64::from(old)).abs() };
             change.mean += moved;
@@ -148,11 +142,6 @@ mod tests {
         let before = predictions(&[[1., -1.], [0.5, f32::INFINITY]], &LABELS);
         let none = before.change(&before, "val").unwrap();
         assert_eq!((none.greatest, none.flipped), (0., 0));
-        let nan = predictions(&[[1., -1.], [f32::NAN, 2.]], &LABELS);
-        for (one, other) in [(&before, &nan), (&nan, &before)] {
-            let refused = one.change(other, "val").unwrap_err();
-            assert!(matches!(refused, Error::NanLogit { image: 1, class: 0 }), "{refused}");
-        }
         let others = predictions(&[[1., -1.], [0.5, 2.]], &[[1., 0.], [1., 1.]]);
         assert!(before.change(&others, "val").unwrap_err().to_string().contains("the same"));
         let empty = Predictions::default();

@@ -95,6 +95,19 @@ pub enum Error {
         /// The class or the attribute.
         class: usize,
     },
+    /// A label is no share of a yes.
+    #[error(
+        "label {attribute} of image {image} of the batch is {value}, but must lie in 0 to 1 (no to \
+         yes); where a file says -1 for no, give 0"
+    )]
+    Label {
+        /// The image's index in its batch.
+        image: usize,
+        /// The attribute.
+        attribute: usize,
+        /// Its label.
+        value: f32,
+    },
     /// A network that is not this crate's failed in its training.
     #[error(transparent)]
     Trainable(Box<dyn std::error::Error + Send + Sync>),

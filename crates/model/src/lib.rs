@@ -36,7 +36,7 @@ pub use extractor::Extractor;
 pub use foresee_kernels::{Precision, Rows};
 pub use heads::Heads;
 pub use left_out::LeftOut;
-pub use loss::{Loss, bce_with_logits, loss, weighted_bce_with_logits};
+pub use loss::{Loss, bce_with_logits, check_labels, loss, weighted_bce_with_logits};
 pub use metrics::{AttributeMetrics, Metrics, Predictions, majority_accuracy};
 pub use network::{Network, Output};
 pub use optimizer::{AdamW, AdamWConfig};

@@ -1,10 +1,10 @@
 //! Eq. 8 and Eq. 10.
 
-use candle_core::{Result as CandleResult, Tensor};
+use candle_core::{DType, Result as CandleResult, Tensor};
 use foresee_kernels::channels_last::LossOfMeans;
 
 use crate::config::Sparsity;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::network::Output;
 use crate::penalty::MaskPenalty;
 
@@ -32,7 +32,7 @@ impl Loss {
 }
 
 /// Binary cross entropy with logits (Eq. 8), summed over the attributes and averaged over the
-/// batch. For logits x and labels y, both [B, K], each element contributes
+/// batch. For logits x and labels y in [0, 1], both [B, K], each element contributes
 /// max(x, 0) - x·y + log(1 + exp(-|x|)), which is finite for every finite x.
 ///
 /// ```
@@ -81,6 +81,26 @@ fn cross_entropy(
         None => elements,
     };
     elements.sum_all()? / images as f64
+}
+
+/// Makes sure that labels [B, K] lie in [0, 1]: with others, such as the -1 of CelebA's files, the
+/// cross entropy has no lower bound. On another device than the CPU, which would be waited for,
+/// only at the first step. Classes `[B]` are not looked at.
+///
+/// # Errors
+/// [`Error::Label`] if one does not.
+pub fn check_labels(labels: &Tensor, step: usize) -> Result<()> {
+    if labels.rank() == 1 || (step > 0 && !labels.device().is_cpu()) {
+        return Ok(());
+    }
+    let rows = labels.to_dtype(DType::F32)?.to_vec2::<f32>()?;
+    for (image, row) in rows.iter().enumerate() {
+        let wrong = row.iter().position(|value| !(0. ..=1.).contains(value));
+        if let Some(attribute) = wrong {
+            return Err(Error::Label { image, attribute, value: row[attribute] });
+        }
+    }
+    Ok(())
 }
 
 /// What each image and attribute contributes to [`bce_with_logits`], [B, K].

@@ -81,7 +81,8 @@ impl Predictions {
     /// 1/2.
     ///
     /// # Errors
-    /// If the shapes differ, or earlier batches were of another K.
+    /// If the shapes differ, earlier batches were of another K, or a logit is NaN
+    /// ([`Error::NanLogit`]). Nothing is added then.
     pub fn add(&mut self, logits: &Tensor, labels: &Tensor) -> Result<()> {
         let attributes = logits.dim(1)?;
         let others = !self.logits.is_empty() && attributes != self.attributes;
@@ -94,9 +95,14 @@ impl Predictions {
             ))
             .into());
         }
+        let logits = logits.flatten_all()?.to_vec1::<f32>()?;
+        let labels = labels.flatten_all()?.to_vec1::<f32>()?;
+        if let Some(at) = logits.iter().position(|logit| logit.is_nan()) {
+            return Err(Error::NanLogit { image: at / attributes, class: at % attributes });
+        }
         self.attributes = attributes;
-        self.logits.extend(logits.flatten_all()?.to_vec1::<f32>()?);
-        self.labels.extend(labels.flatten_all()?.to_vec1::<f32>()?.iter().map(|&y| y > 0.5));
+        self.logits.extend(logits);
+        self.labels.extend(labels.iter().map(|&y| y > 0.5));
         Ok(())
     }
 
@@ -192,6 +198,10 @@ mod tests {
             Tensor::new(&[[1f32, 1.], [1., 1.], [0., 1.], [0., 1.]], &Device::Cpu).unwrap();
         let mut predictions = Predictions::default();
         assert!(matches!(predictions.metrics(), Err(Error::NoImages)));
+        let nan = Tensor::new(&[[2f32, 1.], [-1., f32::NAN]], &Device::Cpu).unwrap();
+        let refused = predictions.add(&nan, &nan.zeros_like().unwrap());
+        assert!(matches!(refused, Err(Error::NanLogit { image: 1, class: 1 })));
+        assert_eq!(predictions.images(), 0);
         predictions.add(&logits, &labels).unwrap();
         let metrics = predictions.metrics().unwrap();
         assert_eq!(

@@ -63,12 +63,18 @@ pub enum Error {
          [B]: {0}"
     )]
     Labels(&'static str),
-    /// A covariance cannot be inverted.
-    #[error(
-        "a covariance of the channels is not finite; \
-         the network's weights or the images are damaged"
-    )]
-    NotFinite,
+    /// A value is NaN or infinite.
+    #[error("{0}: a value is not finite; the network's weights or the images are damaged")]
+    NotFinite(&'static str),
+    /// Gates were found in another graph than they are used in.
+    #[error("gate {gate} is none of this graph's: find the gates of the graph that is run")]
+    OtherGates {
+        /// Its place among the gates that were given.
+        gate: usize,
+    },
+    /// Nothing is left that could take over the role of pruned channels.
+    #[error("all channels are pruned, so that none is left to take over their role")]
+    NothingLeft,
     /// A channel group of a graph cannot be judged.
     #[error("the channels of `{group}`: {problem}")]
     Group {

@@ -48,8 +48,13 @@ impl<'a> GatedGraph<'a> {
     /// [`gates`](Graph::gates).
     ///
     /// # Errors
-    /// If the network has several inputs.
+    /// If the network has several inputs, or a gate is of another graph: one that was changed after
+    /// its gates were found numbers its values anew.
     pub fn new(graph: &'a Graph, gates: Vec<Gate>) -> crate::Result<Self> {
+        let own = graph.gates();
+        if let Some(gate) = gates.iter().position(|gate| !own.contains(gate)) {
+            return Err(crate::Error::OtherGates { gate });
+        }
         match *graph.inputs() {
             [input] => Ok(Self { graph, input, output: graph.outputs()[0], gates }),
             ref inputs => Err(crate::Error::Parameter {

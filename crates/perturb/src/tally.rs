@@ -78,21 +78,39 @@ impl Tally {
         Ok(())
     }
 
-    /// Puts the images of another tally behind these.
+    /// Puts the images of another tally behind these, which may be none.
     ///
     /// ```
     /// use foresee_perturb::Tally;
     ///
     /// let mut tally = Tally { correct: vec![1, 0], by_image: vec![0.5], ranks: vec![] };
-    /// tally.append(Tally { correct: vec![1, 1], by_image: vec![1.], ranks: vec![] });
+    /// tally.append(Tally { correct: vec![1, 1], by_image: vec![1.], ranks: vec![] })?;
     /// assert_eq!(tally.by_attribute(), [1., 0.5]);
     /// assert_eq!(tally.by_image, [0.5, 1.]);
+    /// # Ok::<(), foresee_perturb::Error>(())
     /// ```
-    pub fn append(&mut self, other: Self) {
-        self.correct.resize(self.correct.len().max(other.correct.len()), 0);
+    ///
+    /// # Errors
+    /// [`Error::Labels`] if the two counted different things: another number of attributes, or
+    /// classes.
+    pub fn append(&mut self, other: Self) -> Result<()> {
+        if other.by_image.is_empty() {
+            return Ok(());
+        }
+        if self.by_image.is_empty() {
+            *self = other;
+            return Ok(());
+        }
+        if self.correct.len() != other.correct.len() {
+            return Err(Error::Labels("the other tally has another number of attributes"));
+        }
+        if self.ranks.is_empty() != other.ranks.is_empty() {
+            return Err(Error::Labels("one tally counted classes, the other labels"));
+        }
         self.correct.iter_mut().zip(&other.correct).for_each(|(sum, more)| *sum += more);
         self.by_image.extend(other.by_image);
         self.ranks.extend(other.ranks);
+        Ok(())
     }
 
     fn add_classes(&mut self, logits: &Tensor, classes: &Tensor) -> Result<()> {
@@ -165,7 +183,11 @@ impl Tally {
     /// assert_eq!(gain.mean, 0.5);
     /// assert!((gain.standard_error - 0.5).abs() < 1e-12);
     /// ```
+    ///
+    /// # Panics
+    /// If the two are of different numbers of images.
     pub fn paired_gain(&self, baseline: &Self) -> PairedGain {
+        assert_eq!(self.images(), baseline.images(), "tallies of different images");
         let pairs = self.by_image.iter().zip(&baseline.by_image);
         let gains: Vec<f64> = pairs.map(|(ours, theirs)| f64::from(ours - theirs)).collect();
         PairedGain { mean: mean(&gains), standard_error: standard_error(&gains) }
@@ -206,8 +228,14 @@ impl ValidationChoice {
     /// index into both.
     ///
     /// # Errors
-    /// If the two lists are not of one length, or have no setting with the baseline's index.
+    /// If the two lists are not of one length, or have no setting with the baseline's index, or the
+    /// tallies of a list are of different numbers of images.
     pub fn new(validation: &[Tally], test: &[Tally], baseline: usize) -> Result<Self> {
+        let are_paired =
+            |tallies: &[Tally]| tallies.iter().all(|tally| tally.images() == tallies[0].images());
+        if !are_paired(validation) || !are_paired(test) {
+            return Err(Error::Labels("the settings were not all judged on the same images"));
+        }
         if validation.len() != test.len() || baseline >= test.len() {
             let (validation, test) = (validation.len(), test.len());
             return Err(Error::Settings { baseline, validation, test });

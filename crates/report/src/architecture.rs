@@ -1,6 +1,7 @@
-//! Figures 1 and 2: what is predicted, and the network.
+//! Figure 2: the network, and where the operations act.
 
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, VPos};
 
 use crate::canvas::{Canvas, Drawn, MARGIN, draw};
 use crate::error::Result;
@@ -15,12 +16,18 @@ const IMAGE: i32 = 58;
 const BLOCKS: (i32, i32) = (68, 92);
 const TALL: i32 = 130;
 /// Height of a classifier's boxes, and from one classifier to the next.
-const HEAD: i32 = 70;
-const HEAD_STEP: i32 = 86;
+const HEAD: i32 = 64;
+const HEAD_STEP: i32 = 92;
 /// Widths of a classifier's boxes where there is room for all of them.
 const MASK: i32 = 170;
 const POOL: i32 = 140;
 const READOUT: i32 = 120;
+/// Radius of the product's circle.
+const PRODUCT: i32 = 11;
+/// From the top of a classifier's boxes up to the line that brings z to the product.
+const ABOVE: i32 = 12;
+/// Radius of an operation's mark.
+const MARK: i32 = 9;
 
 /// The network as it is built.
 #[derive(Debug, Clone)]
@@ -37,8 +44,9 @@ pub struct Architecture {
     pub parameters: usize,
 }
 
-/// Draws the network (Figure 2) with the two operations (Figure 1's perturbations) where they act.
-/// The classifiers stand beside the extractor, or below it where there is no room beside it.
+/// Draws the network (Figure 2), with marks where the two operations act: 1 on the features z, 2 on
+/// each mask. The classifiers stand beside the extractor, or below it where there is no room beside
+/// it.
 ///
 /// # Errors
 /// If it cannot be drawn.
@@ -55,6 +63,7 @@ pub fn architecture(
     let height = bottom + notes.iter().map(|note| note.height() + 4).sum::<i32>();
     draw(name, height, source, style, |canvas| {
         layout.extractor(canvas, network)?;
+        layout.features(canvas, network.mask_kernel.is_some())?;
         layout.heads(canvas, network)?;
         let mut y = bottom;
         for note in &notes {
@@ -67,8 +76,8 @@ pub fn architecture(
 
 impl Architecture {
     fn notes(&self) -> Vec<String> {
-        let pruned = "Semantic channel pruning: take out one of two correlated channels of z.";
-        let transformed = "Intentional attention mask transformation: M → g(M; n, β).";
+        let pruned = "1: semantic channel pruning takes one of two correlated channels out of z.";
+        let transformed = "2: intentional attention mask transformation, M → g(M; n, β).";
         let transformed = self.mask_kernel.map(|_| transformed.to_owned());
         [pruned.to_owned()]
             .into_iter()
@@ -88,6 +97,8 @@ struct Layout {
     block: i32,
     /// Left end and top of the classifiers.
     heads: (i32, i32),
+    /// Whether these stand beside the extractor.
+    is_beside: bool,
     /// Widths of a classifier's boxes.
     mask: Option<i32>,
     pool: i32,
@@ -107,15 +118,19 @@ impl Layout {
         let first = fits(width - 2 * MARGIN - IMAGE).min(blocks.max(1));
         let further = fits(width - 2 * MARGIN);
         let has_masks = network.mask_kernel.is_some();
-        let full = POOL + READOUT + ARROW + if has_masks { MASK + ARROW } else { 0 };
+        let product = 2 * (ARROW + PRODUCT);
+        let full = POOL + READOUT + ARROW + if has_masks { MASK + product } else { 0 };
         let extractor = MARGIN + IMAGE + step * blocks as i32;
         let is_beside = first == blocks && extractor + 2 * ARROW + full + MARGIN <= width;
         let rows = 1 + blocks.saturating_sub(first).div_ceil(further) as i32;
         let heads = match is_beside {
             true => (extractor + 2 * ARROW, TOP),
-            false => (MARGIN + 2 * ARROW, TOP + rows * (TALL + 14) + 30),
+            false => (MARGIN + 2 * ARROW, TOP + rows * (TALL + 14) + 56),
         };
-        let share = (f64::from(width - MARGIN - heads.0) / f64::from(full)).min(1.);
+        // What lies between the boxes keeps its width.
+        let between = ARROW + if has_masks { product } else { 0 };
+        let room = f64::from(width - MARGIN - heads.0 - between);
+        let share = (room / f64::from(full - between)).min(1.);
         let scaled = |width: i32| (f64::from(width) * share) as i32;
         let mask = has_masks.then(|| scaled(MASK));
         Self {
@@ -124,6 +139,7 @@ impl Layout {
             blocks,
             block,
             heads,
+            is_beside,
             mask,
             pool: scaled(POOL),
             readout: scaled(READOUT),
@@ -162,18 +178,59 @@ impl Layout {
         Ok(())
     }
 
+    /// The line of the features z, from the last block to all classifiers, with the mark of the
+    /// first operation.
+    fn features(&self, canvas: &Canvas, has_masks: bool) -> Drawn {
+        let (x, y) = self.heads;
+        let bus = x - ARROW - 4;
+        let (right, middle) = self.end_of_extractor();
+        let last = y + 2 * HEAD_STEP + HEAD / 2;
+        let top = y - if has_masks { ABOVE } else { 0 };
+        let path = match self.is_beside {
+            true => vec![(right, middle), (bus, middle), (bus, top.min(middle)), (bus, last)],
+            false => {
+                let turn = middle + TALL / 2 + 14;
+                vec![
+                    (right, middle),
+                    (right + 10, middle),
+                    (right + 10, turn),
+                    (bus, turn),
+                    (bus, last),
+                ]
+            }
+        };
+        let label = match self.is_beside {
+            true => ((right + bus) / 2, middle - 14),
+            false => (bus + 16, y - 28),
+        };
+        line(canvas, &path)?;
+        canvas.centred("z", label, BODY)?;
+        mark(canvas, "1", if self.is_beside { (bus, middle) } else { (bus, y - 28) })
+    }
+
+    /// The right end of the extractor's last block, and its middle.
+    fn end_of_extractor(&self) -> (i32, i32) {
+        let step = self.block + ARROW;
+        let last = self.blocks.saturating_sub(1);
+        let (row, column, left) = match last.checked_sub(self.first) {
+            None => (0, last, MARGIN + IMAGE),
+            Some(later) => (1 + later / self.further, later % self.further, MARGIN),
+        };
+        let y = TOP + row as i32 * (TALL + 14) + TALL / 2;
+        (left + (column as i32 + 1) * step, y)
+    }
+
     /// The first, any, and the last classifier.
     fn heads(&self, canvas: &Canvas, network: &Architecture) -> Drawn {
         let (x, y) = self.heads;
-        let middle = y + HEAD_STEP + HEAD / 2;
-        arrow(canvas, (x - 2 * ARROW + 4, middle), (x - 4, middle))?;
-        canvas.centred("z", (x - ARROW, middle - 14), BODY)?;
-        let across = self.mask.map_or(0, |mask| mask + ARROW) + self.pool + ARROW + self.readout;
+        let product = 2 * (ARROW + PRODUCT);
+        let across = self.mask.map_or(0, |mask| mask + product) + self.pool + ARROW + self.readout;
         let title = format!("{} binary classifiers", network.attributes);
+        let above = if self.is_beside { 24 } else { 28 };
         canvas
             .style
             .shortened(&title, TITLE, across, 1)
-            .centred(canvas, (x + across / 2, y - 20))?;
+            .centred(canvas, (x + across / 2, y - above))?;
         let channels = network.blocks.last().map_or(0, |b| b.1);
         let names = ["1".to_owned(), "k".into(), network.attributes.to_string()];
         for (i, k) in (0..).zip(&names) {
@@ -190,20 +247,28 @@ impl Layout {
         channels: usize,
         mask_kernel: Option<usize>,
     ) -> Drawn {
-        let between = |x: i32| arrow(canvas, (x + 1, y + HEAD / 2), (x + ARROW - 1, y + HEAD / 2));
-        let mut pooled = vec!["average pooling"];
+        let middle = y + HEAD / 2;
+        let between = |x: i32| arrow(canvas, (x + 1, middle), (x + ARROW - 1, middle));
+        arrow(canvas, (x - ARROW - 4, middle), (x - 1, middle))?;
         if let (Some(width), Some(n)) = (self.mask, mask_kernel) {
-            let mask = format!("mask M{}", superscript(k));
-            let sizes = format!("σ(conv {n}×{n}), {channels} ch.");
-            boxed(canvas, (x, y), (width, HEAD), 1, &[&mask, &sizes])?;
+            let sizes = format!("sigmoid of conv {n}×{n}, {channels} channels");
+            let lines = [format!("mask M{}", superscript(k)), sizes];
+            boxed(canvas, (x, y), (width, HEAD), 1, &lines.each_ref().map(String::as_str))?;
             between(x + width)?;
-            pooled.insert(0, "M ⊗ z");
-            x += width + ARROW;
+            mark(canvas, "2", (x + width + ARROW / 2, middle - MARK - 8))?;
+            let centre = (x + width + ARROW + PRODUCT, middle);
+            product(canvas, centre)?;
+            let above = y - ABOVE;
+            line(canvas, &[(x - ARROW - 4, above), (centre.0, above), (centre.0, above + 4)])?;
+            arrow_down(canvas, (centre.0, above), (centre.0, middle - PRODUCT - 1))?;
+            x += width + 2 * (ARROW + PRODUCT);
+            between(x - ARROW)?;
         }
-        boxed(canvas, (x, y), (self.pool, HEAD), 2, &pooled)?;
+        boxed(canvas, (x, y), (self.pool, HEAD), 2, &["average pooling"])?;
         between(x + self.pool)?;
         x += self.pool + ARROW;
-        boxed(canvas, (x, y), (self.readout, HEAD), 3, &["readout, σ", &format!("attribute {k}")])
+        let answer = format!("attribute {k}");
+        boxed(canvas, (x, y), (self.readout, HEAD), 3, &["readout, sigmoid", &answer])
     }
 }
 
@@ -249,4 +314,32 @@ fn arrow(canvas: &Canvas, from: (i32, i32), to: (i32, i32)) -> Drawn {
     let head = [to, (to.0 - 8, to.1 - 5), (to.0 - 8, to.1 + 5)];
     canvas.area.draw(&Polygon::new(head, BLACK.filled()))?;
     Ok(())
+}
+
+fn arrow_down(canvas: &Canvas, from: (i32, i32), to: (i32, i32)) -> Drawn {
+    line(canvas, &[from, to])?;
+    let head = [to, (to.0 - 5, to.1 - 8), (to.0 + 5, to.1 - 8)];
+    canvas.area.draw(&Polygon::new(head, BLACK.filled()))?;
+    Ok(())
+}
+
+fn line(canvas: &Canvas, places: &[(i32, i32)]) -> Drawn {
+    canvas.area.draw(&PathElement::new(places.to_vec(), BLACK.stroke_width(2)))?;
+    Ok(())
+}
+
+/// A circle with a cross: an element-wise product.
+fn product(canvas: &Canvas, (x, y): (i32, i32)) -> Drawn {
+    canvas.area.draw(&Circle::new((x, y), PRODUCT, BLACK.stroke_width(2)))?;
+    let reach = PRODUCT * 7 / 10;
+    line(canvas, &[(x - reach, y - reach), (x + reach, y + reach)])?;
+    line(canvas, &[(x - reach, y + reach), (x + reach, y - reach)])
+}
+
+/// The number of an operation, where it acts.
+fn mark(canvas: &Canvas, number: &str, (x, y): (i32, i32)) -> Drawn {
+    let colour = canvas.style.palette.curve(1);
+    canvas.area.draw(&Circle::new((x, y), MARK, colour.filled()))?;
+    let style = (HPos::Center, VPos::Center);
+    canvas.text(number, (x, y), SMALL, WHITE, style)
 }

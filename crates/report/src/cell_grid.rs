@@ -7,7 +7,7 @@ use crate::colour::ColourMap;
 use crate::colour_bar::{self, ColourBar};
 use crate::error::Result;
 use crate::figure::Figure;
-use crate::scale::{share, upper_end};
+use crate::scale::{above_note, share, upper_end};
 use crate::source::Source;
 use crate::style::{SMALL, Style};
 
@@ -118,7 +118,9 @@ pub fn cell_grids(
         "Each panel: {} × {} channels; the first is at the top left, rows come first.",
         layout.across, layout.down
     );
-    let order = style.fitted(&order, SMALL, room);
+    let values = grids.iter().flat_map(|grid| grid.values.iter().copied());
+    let above = above_note(values, layout.high).map_or_else(String::new, |note| format!(" {note}"));
+    let order = style.fitted(&(order + &above), SMALL, room);
     let bar_height = colour_bar::height(style, legend, room);
     draw(name, bottom + bar_height + order.height() + 4, source, style, |canvas| {
         for (i, grid) in grids.iter().enumerate() {

@@ -280,6 +280,9 @@ fn level_line(canvas: &Canvas, ends: &[(f64, f64)]) {
     canvas.polyline(ends, RGBColor(110, 110, 110), 1., Some((3., 4.)));
 }
 
+/// Half the width of the ends of an error bar.
+const CAP: i32 = 3;
+
 /// Points whose spread is not defined have none.
 fn draw_spread(style: &Style, chart: &mut Chart, curve: &Curve) -> Drawn {
     let defined: Vec<_> = curve.defined_spread().collect();
@@ -292,11 +295,13 @@ fn draw_spread(style: &Style, chart: &mut Chart, curve: &Curve) -> Drawn {
             chart.draw_series(std::iter::once(Polygon::new(outline, fill)))?;
         }
         Band::Bars => {
-            let bar = curve.colour(style).stroke_width(1);
-            let bars = defined.into_iter();
-            chart.draw_series(
-                bars.map(|(x, y, (low, high))| ErrorBar::new_vertical(x, low, y, high, bar, 6)),
-            )?;
+            let line = curve.colour(style).stroke_width(1);
+            for (x, _, (low, high)) in defined {
+                chart.draw_series([PathElement::new([(x, low), (x, high)], line)])?;
+                let cap =
+                    |y| EmptyElement::at((x, y)) + PathElement::new([(-CAP, 0), (CAP, 0)], line);
+                chart.draw_series([cap(low), cap(high)])?;
+            }
         }
         Band::Filled => {}
     }

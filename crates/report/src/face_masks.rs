@@ -6,7 +6,7 @@ use crate::colour_bar::{self, ColourBar};
 use crate::error::Result;
 use crate::face::{Face, MID_GREY, blend, byte, luminance};
 use crate::figure::Figure;
-use crate::scale::{share, upper_end};
+use crate::scale::{above_note, share, upper_end};
 use crate::source::Source;
 use crate::style::{BODY, SMALL, Style};
 
@@ -30,12 +30,15 @@ pub struct FaceRow {
     pub masks: Vec<Vec<(usize, Vec<f64>)>>,
 }
 
-fn heading(channels: i32) -> String {
-    match channels {
-        1 => "Each face: the most important channel, with its feature id".into(),
-        3 => "Each face: the three most important channels, with feature ids".into(),
-        n => format!("Each face: the {n} most important channels, with feature ids"),
-    }
+/// What is in a row, and what its colours leave out.
+fn heading(channels: i32, above: Option<String>) -> String {
+    let channels = match channels {
+        1 => "the attribute's most important channel".into(),
+        3 => "the attribute's three most important channels".into(),
+        n => format!("the attribute's {n} most important channels"),
+    };
+    let above = above.map_or_else(String::new, |note| format!(" {note}"));
+    format!("On each face: {channels}, the same on all faces, with their feature ids.{above}")
 }
 
 /// Figure 4: attributes as rows, and for each face the attribute's top channels as columns, each a
@@ -68,7 +71,9 @@ pub fn face_masks(
 ) -> Result<Figure> {
     let layout = Layout::new(faces.len(), rows, style);
     let room = style.units() - 2 * MARGIN;
-    let heading = style.fitted(&heading(layout.per_face), SMALL, room);
+    let masks = rows.iter().flat_map(|row| row.masks.iter().flatten());
+    let above = above_note(masks.flat_map(|(_, mask)| mask.iter().copied()), layout.high);
+    let heading = style.fitted(&heading(layout.per_face, above), SMALL, room);
     let top = heading.height() + 8;
     let bottom = top + faces.len().div_ceil(layout.in_block) as i32 * layout.block();
     let height = bottom + colour_bar::height(style, SCALE, room);

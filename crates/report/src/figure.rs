@@ -77,7 +77,7 @@ impl Figure {
     ///     data: vec!["correlation.csv".into()],
     ///     command: "foresee figures".into(),
     /// });
-    /// let caption = "Correlation of channels. SYNTHETIC FACES: 40 drawn faces.";
+    /// let caption = "Correlation of channels. SYNTHETIC FACES, not CelebA: 40 drawn faces.";
     /// assert_eq!(figure.caption(), caption);
     /// assert!(figure.svg().contains("data: correlation.csv\ncommand: foresee figures"));
     /// # Ok::<(), foresee_report::Error>(())

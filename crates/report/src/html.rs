@@ -64,7 +64,7 @@ pub struct Report {
 const FOLD_ABOVE: usize = 14;
 
 const SYNTHETIC: &str = "These results were measured on synthetic (drawn) faces. They show that \
-     everything works; they say nothing about CelebA.";
+     the program runs from end to end; they say nothing about CelebA.";
 
 const STYLE: &str = "
 :root{color-scheme:light;--ink:#1b1f24;--soft:#57606a;--line:#d8dee4;--accent:#0072b2}

@@ -21,6 +21,7 @@ pub mod frame;
 mod heat_map;
 mod html;
 mod latex;
+mod latex_table;
 mod line_style;
 mod marked_map;
 mod matrix_table;

@@ -11,6 +11,19 @@ pub(crate) fn upper_end(values: impl Iterator<Item = f64>) -> f64 {
     percentile.or(values.last()).copied().unwrap_or(0.).max(0.)
 }
 
+/// A note on values above the end of a scale, if there are any.
+pub(crate) fn above_note(values: impl Iterator<Item = f64>, high: f64) -> Option<String> {
+    let above = values.filter(|v| v.is_finite() && *v > high);
+    let (count, greatest) = above.fold((0, high), |(n, most), v| (n + 1, most.max(v)));
+    let values = if count == 1 { "value is" } else { "values are" };
+    (count > 0).then(|| {
+        format!(
+            "The scale ends at the 99.5th percentile: {count} {values} above it, the greatest \
+             {greatest:.2}."
+        )
+    })
+}
+
 /// A value as a share of a scale that ends at `high`; 0 where there is no scale.
 pub(crate) fn share(value: f64, high: f64) -> f64 {
     if high > 0. { value / high } else { 0. }
@@ -24,6 +37,15 @@ mod tests {
     fn a_scale_does_not_end_at_a_single_value() {
         let values = (0..500).map(|i| f64::from(i % 10)).chain([1e6]).chain(vec![0.; 499]);
         assert_eq!(upper_end(values.chain([f64::NAN, f64::INFINITY])), 9.);
+    }
+
+    #[test]
+    fn what_lies_above_a_scale_is_said() {
+        let note = above_note([0.2, 0.914, 0.5, f64::NAN].into_iter(), 0.44);
+        let expected =
+            "The scale ends at the 99.5th percentile: 2 values are above it, the greatest 0.91.";
+        assert_eq!(note.as_deref(), Some(expected));
+        assert_eq!(above_note([0.2, 0.44].into_iter(), 0.44), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ impl Source {
     /// The text below a figure or table.
     pub fn note(&self) -> String {
         match self.synthetic {
-            true => format!("SYNTHETIC FACES: {}", self.data),
+            true => format!("SYNTHETIC FACES, not CelebA: {}", self.data),
             false => self.data.clone(),
         }
     }

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use foresee_files::write_atomic;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::frame::{DataFrame, column, csv_text};
-use crate::latex::escaped;
 use crate::source::Source;
 
 /// A table of text.
@@ -36,6 +35,8 @@ pub struct Table {
     /// Whether what was measured here was measured on drawn faces; `None` for a table without
     /// measurements.
     pub synthetic: Option<bool>,
+    /// Rows that were not measured here, but are cited.
+    pub cited: Vec<usize>,
 }
 
 impl Table {
@@ -48,6 +49,7 @@ impl Table {
             rows: vec![],
             notes: vec![],
             synthetic: None,
+            cited: vec![],
         }
     }
 
@@ -60,7 +62,7 @@ impl Table {
     /// let mut table = Table::new("accuracy", "Accuracy.", &["attribute", "accuracy [%]"]);
     /// table.rows.push(vec!["Smiling".into(), "90.5".into()]);
     /// let table = table.measured_on(&source);
-    /// assert_eq!(table.notes, ["SYNTHETIC FACES: 40 drawn faces"]);
+    /// assert_eq!(table.notes, ["SYNTHETIC FACES, not CelebA: 40 drawn faces"]);
     /// assert!(table.csv()?.contains("synthetic faces, not CelebA"));
     /// # Ok::<(), foresee_report::Error>(())
     /// ```
@@ -74,7 +76,7 @@ impl Table {
     /// Writes `<name>.csv`, `.md` and `.tex` into a folder and returns their paths.
     ///
     /// # Errors
-    /// If a file cannot be written.
+    /// As [`csv`](Self::csv), or if a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         [("csv", self.csv()?), ("md", self.markdown()), ("tex", self.latex())]
             .into_iter()
@@ -87,16 +89,18 @@ impl Table {
     }
 
     /// Header and rows. Notes are left to the other forms, but a last column says what kind of
-    /// faces a table of measurements was measured on.
+    /// faces a table of measurements was measured on, but for cited rows.
     ///
     /// # Errors
-    /// If two columns have the same name.
+    /// If two columns have the same name, or a row has not a cell for each column.
     pub fn csv(&self) -> Result<String> {
+        self.check()?;
         let cells = |at: usize| -> Vec<&str> { self.rows.iter().map(|row| &*row[at]).collect() };
         let columns = self.header.iter().enumerate().map(|(at, name)| column(name, cells(at)));
         let mark = self.synthetic.map(|synthetic| {
             let kind = if synthetic { "synthetic faces, not CelebA" } else { "CelebA faces" };
-            column("faces of this run", vec![kind; self.rows.len()])
+            let of_row = |row: usize| if self.cited.contains(&row) { "" } else { kind };
+            column("faces of this run", (0..self.rows.len()).map(of_row).collect::<Vec<_>>())
         });
         csv_text(&DataFrame::new_infer_height(columns.chain(mark).collect())?)
     }
@@ -113,36 +117,21 @@ impl Table {
         format!("**{}**\n\n{}{rule}{rows}{notes}", plain(&self.caption), line(&self.header))
     }
 
-    /// A `table` environment that needs the package booktabs. All of it is ASCII but for letters
-    /// with accents.
-    pub fn latex(&self) -> String {
-        let line = |row: &Vec<String>| {
-            let cells: Vec<String> = row.iter().map(|text| escaped(text)).collect();
-            format!("  {} \\\\\n", cells.join(" & "))
-        };
-        let is_wide = |at: usize| self.rows.iter().any(|row| row[at].chars().count() > WIDE);
-        let columns: String = (0..self.header.len())
-            .map(|at| if is_wide(at) { "p{0.35\\linewidth}" } else { "l" })
-            .collect();
-        let rows: String = self.rows.iter().map(line).collect();
-        let notes: String = self
-            .notes
-            .iter()
-            .map(|note| format!("  \\par\\footnotesize {}\n", prose(note)))
-            .collect();
-        format!(
-            "\\begin{{table}}\n  \\centering\n  \\caption{{{}}}\n  \\label{{tab:{}}}\n  \
-             \\begin{{tabular}}{{{columns}}}\n  \\toprule\n{}  \\midrule\n{rows}  \\bottomrule\n  \
-             \\end{{tabular}}\n{notes}\\end{{table}}\n",
-            prose(&self.caption),
-            self.name.replace('_', "-"),
-            line(&self.header)
-        )
+    /// # Errors
+    /// If a row has not a cell for each column.
+    fn check(&self) -> Result<()> {
+        let columns = self.header.len();
+        match self.rows.iter().position(|row| row.len() != columns) {
+            None => Ok(()),
+            Some(row) => Err(Error::Shape(format!(
+                "table {}: row {} has {} cells, but there are {columns} columns",
+                self.name,
+                row + 1,
+                self.rows[row].len()
+            ))),
+        }
     }
 }
-
-/// Letters of a cell of LaTeX from which on its column breaks lines.
-const WIDE: usize = 40;
 
 /// Our own sentences in Markdown: they have no HTML.
 fn plain(text: &str) -> String {
@@ -165,15 +154,6 @@ fn markdown_cell(text: &str) -> String {
         other => other.to_string(),
     };
     letters.iter().enumerate().map(one).collect()
-}
-
-/// Our own sentences in LaTeX, in which `code` is marked as in Markdown.
-fn prose(text: &str) -> String {
-    let part = |(at, part): (usize, &str)| match at % 2 {
-        0 => escaped(part),
-        _ => format!("\\texttt{{{}}}", escaped(part)),
-    };
-    text.split('`').enumerate().map(part).collect()
 }
 
 #[cfg(test)]
@@ -206,12 +186,10 @@ mod tests {
         );
         let twice = Table::new("t", "", &["a", "a"]);
         assert!(twice.csv().is_err());
+        let mut short = Table::new("t", "", &["a", "b"]);
+        short.rows.push(vec!["1".into()]);
+        assert!(matches!(short.csv(), Err(Error::Shape(_))));
         Ok(())
-    }
-
-    #[test]
-    fn code_in_a_sentence_is_set_as_code() {
-        assert_eq!(prose("see `a_b`"), "see \\texttt{a\\_b}");
     }
 
     #[test]

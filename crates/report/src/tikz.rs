@@ -201,7 +201,7 @@ mod tests {
             "\\addlegendentry{50 \\% \\& $\\sigma$}",
             "\\addlegendentry{majority}",
             "\\pgfplotslegendfromname{legend-fig-7}",
-            "{SYNTHETIC FACES: 40 drawn}",
+            "{SYNTHETIC FACES, not CelebA: 40 drawn}",
         ] {
             assert!(latex.contains(expected), "{expected}: {latex}");
         }

@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};
-use crate::interval::{Interval, LEVEL};
+use crate::interval::{Interval, LEVEL, check_level};
 use crate::student::half_width;
 
 /// Percentile bootstrap (Efron, 1979) of a statistic of `n` exchangeable items, such as test
@@ -28,7 +28,8 @@ use crate::student::half_width;
 /// ```
 ///
 /// # Errors
-/// If there are no items or no resamples, or a value of the statistic is not finite.
+/// If there are no items or no resamples, a value of the statistic is not finite, or the level is
+/// no share.
 pub fn bootstrap(
     n: usize,
     resamples: usize,
@@ -36,6 +37,7 @@ pub fn bootstrap(
     seed: u64,
     statistic: impl Fn(&[usize]) -> f64,
 ) -> Result<Interval> {
+    check_level(level)?;
     if n == 0 || resamples == 0 {
         return Err(Error::Empty("bootstrap"));
     }
@@ -89,7 +91,8 @@ pub fn bootstrap(
 /// ```
 ///
 /// # Errors
-/// If there are no replicates, no items or no resamples, or a value of the statistic is not finite.
+/// If there are no replicates, no items or no resamples, a value of the statistic is not finite, or
+/// the level is no share.
 pub fn crossed_interval(
     counts: [usize; 2],
     resamples: usize,
@@ -169,6 +172,10 @@ mod tests {
         }
         assert!((165..=195).contains(&held), "{held} of 200");
         assert!(bootstrap(0, 10, 0.9, 0, |_| 0.).is_err());
+        for level in [95., 1., 0., f64::NAN] {
+            let refused = bootstrap(3, 10, level, 0, |_| 0.);
+            assert!(matches!(refused, Err(Error::Parameter { .. })), "{level}");
+        }
         let one = bootstrap(1, 10, 0.9, 0, |_| 2.).unwrap();
         assert!(one.estimate == 2. && one.low.is_nan() && one.high.is_nan());
         assert!(!one.excludes_zero());

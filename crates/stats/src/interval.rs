@@ -1,5 +1,7 @@
 //! An estimate with its confidence interval.
 
+use crate::error::{Error, Result};
+
 /// The confidence level of an interval unless a function says otherwise: 95 %.
 pub const LEVEL: f64 = 0.95;
 
@@ -40,6 +42,21 @@ impl Interval {
         let low = if self.low < lowest { lowest } else { self.low };
         let high = if self.high > highest { highest } else { self.high };
         Self { low, high, ..self }
+    }
+}
+
+/// Makes sure that a level of confidence is a share.
+///
+/// # Errors
+/// [`Error::Parameter`] if not.
+pub(crate) fn check_level(level: f64) -> Result<()> {
+    match level > 0. && level < 1. {
+        true => Ok(()),
+        false => Err(Error::Parameter {
+            parameter: "level",
+            value: level.to_string(),
+            expected: "a share between 0 and 1, such as 0.95",
+        }),
     }
 }
 

@@ -21,7 +21,11 @@ impl Line {
     /// let line = Line::fit(&[0., 1., 2., 3.], &[5., 3., 1., -1.]);
     /// assert!((line.slope + 2.).abs() < 1e-12 && (line.r_squared - 1.).abs() < 1e-12);
     /// ```
+    ///
+    /// # Panics
+    /// If there are not as many y as x.
     pub fn fit(x: &[f64], y: &[f64]) -> Self {
+        assert_eq!(x.len(), y.len(), "a line needs as many y as x");
         let n = x.len() as f64;
         let (mx, my) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
         let sum = |f: &dyn Fn(f64, f64) -> f64| {

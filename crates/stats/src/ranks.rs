@@ -20,7 +20,11 @@ pub fn ranks(values: &[f64]) -> Vec<f64> {
 
 /// Pearson's correlation Σ(a - ā)(b - b̄)/√(Σ(a - ā)²·Σ(b - b̄)²) of two lists of equal length, in
 /// [-1, 1] but for rounding; NaN if one of them is constant.
+///
+/// # Panics
+/// If they are of different lengths.
 pub fn pearson(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len(), "a correlation needs lists of equal length");
     let n = a.len() as f64;
     let (ma, mb) = (a.iter().sum::<f64>() / n, b.iter().sum::<f64>() / n);
     let product = |x: &[f64], mx: f64, y: &[f64], my: f64| {
@@ -45,6 +49,9 @@ pub fn pearson(a: &[f64], b: &[f64]) -> f64 {
 /// assert!(pearson(&x, &cubes) < 0.96);
 /// assert_eq!(spearman(&x, &[5.; 4]), None);
 /// ```
+///
+/// # Panics
+/// If they are of different lengths.
 pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     if !a.iter().chain(b).all(|value| value.is_finite()) {
         return None;
@@ -55,7 +62,7 @@ pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
 /// Kendall's τ-b (1945) of two lists of equal length, in [-1, 1]: 1 if they have the same order, -1
 /// if the opposite one. With s_ij the sign of the difference of entries i and j, it is
 /// Σ s_ij(a)·s_ij(b)/√(Σ|s_ij(a)|·Σ|s_ij(b)|) over all pairs; ties have s = 0. NaN if one of the
-/// lists is constant.
+/// lists is constant or has a NaN.
 ///
 /// ```
 /// use foresee_stats::kendall;
@@ -66,7 +73,7 @@ pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
 /// ```
 ///
 /// # Panics
-/// If b is shorter than a.
+/// If they are of different lengths.
 pub fn kendall(a: &[f64], b: &[f64]) -> f64 {
     weighted_kendall(a, b, &vec![1.; a.len()])
 }
@@ -74,8 +81,13 @@ pub fn kendall(a: &[f64], b: &[f64]) -> f64 {
 /// [`kendall`] where entry i stands for `weights[i]` copies of itself.
 ///
 /// # Panics
-/// If b or the weights are fewer than a.
+/// If they, or the weights, are of different lengths.
 pub fn weighted_kendall(a: &[f64], b: &[f64], weights: &[f64]) -> f64 {
+    let lengths = [b.len(), weights.len()];
+    assert_eq!(lengths, [a.len(); 2], "a correlation needs lists of equal length");
+    if a.iter().chain(b).any(|value| value.is_nan()) {
+        return f64::NAN;
+    }
     let (mut agree, mut untied_a, mut untied_b) = (0., 0., 0.);
     for i in 0..a.len() {
         for j in i + 1..a.len() {
@@ -137,6 +149,7 @@ mod tests {
         let tied = kendall(&[1., 2., 3., 4.], &[1., 2., 2., 4.]);
         assert!((tied - 5. / 30f64.sqrt()).abs() < 1e-12);
         assert!(kendall(&[1., 1.], &[1., 2.]).is_nan());
+        assert!(kendall(&[1., f64::NAN, 3.], &[1., 2., 3.]).is_nan());
     }
 
     #[test]

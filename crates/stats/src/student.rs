@@ -3,7 +3,7 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::error::{Error, Result};
-use crate::interval::Interval;
+use crate::interval::{Interval, check_level};
 use crate::summary::mean;
 
 /// Mean of n values with Student's interval: mean ± t·s/√n, where s is their standard deviation and
@@ -19,7 +19,7 @@ use crate::summary::mean;
 /// ```
 ///
 /// # Errors
-/// If there are fewer than two values, or one is not finite.
+/// If there are fewer than two values, one is not finite, or the level is no share.
 pub fn student_interval(values: &[f64], level: f64) -> Result<Interval> {
     let half = half_width(values, level)?;
     let estimate = mean(values);
@@ -28,6 +28,7 @@ pub fn student_interval(values: &[f64], level: f64) -> Result<Interval> {
 
 /// t·s/√n, half the width of Student's interval.
 pub(crate) fn half_width(values: &[f64], level: f64) -> Result<f64> {
+    check_level(level)?;
     let n = values.len() as f64;
     let student = StudentsT::new(0., 1., n - 1.).map_err(|_| Error::Empty("Student's interval"))?;
     let mean = mean(values);
@@ -56,5 +57,6 @@ mod tests {
         assert!(matches!(student_interval(&[1.], 0.95), Err(Error::Empty(_))));
         assert!(matches!(student_interval(&[], 0.95), Err(Error::Empty(_))));
         assert!(matches!(student_interval(&[1., f64::NAN], 0.95), Err(Error::NotFinite(_))));
+        assert!(matches!(student_interval(&[1., 2.], 95.), Err(Error::Parameter { .. })));
     }
 }

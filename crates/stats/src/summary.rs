@@ -1,5 +1,7 @@
 //! Mean, range and standard error of a list of numbers.
 
+use std::collections::BTreeMap;
+
 /// The mean; NaN of no values.
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
@@ -20,6 +22,36 @@ pub struct MeanWithError {
     pub standard_error: Option<f64>,
     /// n, the number of finite values.
     pub count: usize,
+}
+
+/// Mean of the values that are finite, with a standard error over clusters of values that belong
+/// together, such as several attributes of one face: √(G/(G - 1)·Σ_g (Σ_{i in g} (v_i - mean))²)/n
+/// for G clusters (Liang & Zeger, 1986, of a mean). Where each value is a cluster of its own, it is
+/// that of [`mean_and_standard_error`]. `None` if no value is finite; no error of a single cluster.
+///
+/// ```
+/// use foresee_stats::mean_and_clustered_error;
+///
+/// // Two faces with two attributes each: deviations from the mean 2 add up to -2 and 2.
+/// let values = [(1., "a"), (1., "a"), (3., "b"), (3., "b")];
+/// let found = mean_and_clustered_error(&values).unwrap();
+/// assert_eq!((found.mean, found.count), (2., 4));
+/// assert_eq!(found.standard_error, Some(1.));
+/// assert_eq!(mean_and_clustered_error(&values[..2]).unwrap().standard_error, None);
+/// ```
+pub fn mean_and_clustered_error<K: Ord>(values: &[(f64, K)]) -> Option<MeanWithError> {
+    let finite: Vec<&(f64, K)> = values.iter().filter(|(value, _)| value.is_finite()).collect();
+    let count = finite.len();
+    if count == 0 {
+        return None;
+    }
+    let mean = mean(&finite.iter().map(|(value, _)| *value).collect::<Vec<_>>());
+    let mut sums: BTreeMap<&K, f64> = BTreeMap::new();
+    finite.iter().for_each(|(value, cluster)| *sums.entry(cluster).or_default() += value - mean);
+    let clusters = sums.len() as f64;
+    let squares: f64 = sums.values().map(|sum| sum * sum).sum();
+    let error = (clusters / (clusters - 1.) * squares).sqrt() / count as f64;
+    Some(MeanWithError { mean, standard_error: (sums.len() > 1).then_some(error), count })
 }
 
 /// √(Σ (v - mean)²/(n - 1)); NaN for fewer than two values.
@@ -59,6 +91,16 @@ mod tests {
         assert_eq!(range(&[2., -1., 6.]), (-1., 6.));
         assert_eq!(range(&[f64::NAN, 2.]), (2., 2.));
         assert!(range(&[]).0.is_nan() && range(&[]).1.is_nan());
+    }
+
+    #[test]
+    fn clusters_of_one_have_the_usual_error() {
+        let values = [1., f64::NAN, 3., 5.];
+        let clusters: Vec<(f64, usize)> = values.iter().copied().zip(0..).collect();
+        let (found, usual) =
+            (mean_and_clustered_error(&clusters), mean_and_standard_error(&values));
+        let error = |of: Option<MeanWithError>| of.and_then(|of| of.standard_error).unwrap();
+        assert!((error(found) - error(usual)).abs() < 1e-15);
     }
 
     #[test]

@@ -372,11 +372,8 @@ impl Case {
             normalisation: Normalisation::default(),
         };
         let plain = Augmentation::default();
-        let mut out = vec![0f32; 3 * self.size * self.size];
         repeat(device, || {
-            Ok(paths
-                .iter()
-                .try_for_each(|path| preprocessing.read(path, &plain, &mut out).map(|_| ()))?)
+            Ok(paths.iter().try_for_each(|path| preprocessing.read(path, &plain).map(drop))?)
         })
     }
 

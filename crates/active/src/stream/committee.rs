@@ -10,6 +10,9 @@ use crate::uncertainty::binary_entropy;
 /// let split = vote_entropy(&[&[0.9, 0.2], &[0.1, 0.3]]);
 /// assert!((split - 2f64.ln() / 2.).abs() < 1e-12);
 /// ```
+///
+/// # Panics
+/// If a member has fewer outputs than the first.
 pub fn vote_entropy(committee: &[&[f32]]) -> f64 {
     let share = |k: usize| {
         let yes = committee.iter().filter(|member| member[k] > 0.5).count();
@@ -29,6 +32,9 @@ pub fn vote_entropy(committee: &[&[f32]]) -> f64 {
 /// // Members that are sure of the opposite.
 /// assert!((mean_kl(&[&[1.], &[0.]]) - 2f64.ln()).abs() < 1e-12);
 /// ```
+///
+/// # Panics
+/// If a member has fewer outputs than the first.
 pub fn mean_kl(committee: &[&[f32]]) -> f64 {
     let of = |k: usize| {
         let each = || committee.iter().map(|member| f64::from(member[k]));

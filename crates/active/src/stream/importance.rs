@@ -14,6 +14,9 @@ use crate::combine;
 /// let p = query_probability(&[&[0.25, 0.5], &[0.75, 0.5]], 0.1);
 /// assert!((p - (0.1 + 0.9 * 0.25)).abs() < 1e-12);
 /// ```
+///
+/// # Panics
+/// If a member has fewer outputs than the first.
 pub fn query_probability(committee: &[&[f32]], least: f64) -> f64 {
     let range = |k: usize| {
         let of = |ends: (f32, f32), member: &&[f32]| (ends.0.min(member[k]), ends.1.max(member[k]));

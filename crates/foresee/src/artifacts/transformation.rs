@@ -24,12 +24,20 @@ record! {
         pub gain: f64,
         /// Of it, over images.
         pub gain_standard_error: f64,
+        /// Accuracy of the majority-class baseline on the same images.
+        pub majority_accuracy: f64,
     }
 }
 
 impl TransformationPoint {
-    /// Of a curve under noise, beside the untransformed masks on the same noisy images.
-    pub(crate) fn new(sigma: f64, curve: &Curve, tally: &Tally, baseline: &Tally) -> Self {
+    /// Of a curve under noise, beside the untransformed masks on the same noisy images, and the
+    /// accuracy of the majority-class baseline on them.
+    pub(crate) fn new(
+        sigma: f64,
+        curve: &Curve,
+        [tally, baseline]: [&Tally; 2],
+        majority_accuracy: f64,
+    ) -> Self {
         let gain = tally.paired_gain(baseline);
         Self {
             sigma,
@@ -39,6 +47,7 @@ impl TransformationPoint {
             standard_error: tally.standard_error(),
             gain: gain.mean,
             gain_standard_error: gain.standard_error,
+            majority_accuracy,
         }
     }
 }

@@ -42,6 +42,9 @@ pub struct Config {
     pub(crate) figures: Figures,
 }
 
+/// C of the paper.
+const PAPER_CHANNELS: usize = 128;
+
 impl Config {
     /// A profile, with the keys of a TOML file put over it, and assignments such as
     /// `train.epochs=3` over both.
@@ -128,13 +131,18 @@ impl Config {
         differing.map(|(key, value)| Ok((key, serde_json::from_str(&value)?))).collect()
     }
 
-    /// λ of Eq. 10, the readout if it is not linear, and the options of the training that are on,
-    /// as figures and tables name them.
+    /// C where it is not the paper's, λ of Eq. 10, the readout if it is not linear, and the options
+    /// of the training that are on, as figures and tables name them.
     pub(crate) fn training_title(&self) -> String {
+        let channels = self.model.channels;
+        let channels = (self.system.name == SystemName::Paper && channels != PAPER_CHANNELS)
+            .then(|| format!("{channels} channels (the paper: {PAPER_CHANNELS})"));
         let readout = self.readout_title().map(String::from);
-        let on = self.train.trainer.options().into_iter().filter(|(_, value)| *value != 0.);
+        let sleeps = self.system.name == SystemName::Paper && self.model.attention;
+        let on = self.train.trainer.left_out_if_zero();
+        let on = on.filter(|(key, value)| *value != 0. && (sleeps || *key != "sleep"));
         let options = on.map(|(key, value)| format!("train.{key} = {value}"));
-        let all = [self.sparsity_title()].into_iter().chain(readout).chain(options);
+        let all = channels.into_iter().chain([self.sparsity_title()]).chain(readout).chain(options);
         all.collect::<Vec<_>>().join(", ")
     }
 

@@ -70,9 +70,8 @@ fn draw(face: u64) -> Result<(String, Vec<u8>)> {
 /// An image file, by name and hash, with its probabilities.
 fn example(source: &Source, name: &str, bytes: &[u8]) -> Result<Value> {
     let size = source.card.image_size;
-    let mut pixels = vec![0.; 3 * size * size];
-    preprocessing(&source.card)
-        .read_bytes(bytes, &mut pixels)
+    let pixels = preprocessing(&source.card)
+        .read_bytes(bytes)
         .map_err(|reason| input(format!("image {name}: {reason}")))?;
     let image = Tensor::from_vec(pixels, (1, 3, size, size), &Device::Cpu)?;
     let logits = source.network.forward(&image)?.logits.flatten_all()?.to_vec1::<f32>()?;

@@ -1,4 +1,4 @@
-//! Figures 1 and 2: what is predicted, and the network.
+//! Figure 2: the network, and where the operations act.
 
 use candle_core::Device;
 use foresee_celeba::ATTRIBUTES;
@@ -12,7 +12,8 @@ use crate::session::MODEL;
 
 pub(super) const DRAWING: Drawing = Drawing {
     name: "fig2_architecture",
-    caption: "Figure 2 (and 1): the network as it is built, and where the operations act.",
+    caption: "Figure 2: the network as it is built, and where the operations act: 1 on the \
+              features z, 2 on each mask.",
     caption_of_chosen: None,
     data: &[MODEL],
     takes: Takes::Nothing,

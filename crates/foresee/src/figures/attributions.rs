@@ -92,7 +92,11 @@ fn column_of(label: &MapLabel, faces: &[(String, Face)]) -> Result<AttributionCo
         .iter()
         .find(|(name, _)| *name == label.face)
         .with_context(|| format!("the pixels of {} are missing", label.face))?;
-    let absent = if label.has == "no" { "\n(it has it not)" } else { "" };
+    let absent = match (label.has.as_str(), label.probability.0 < 0.5) {
+        ("no", _) => "\n(does not have it)",
+        (_, true) => "\n(the network says no)",
+        _ => "",
+    };
     let attribute = display_name(&label.attribute);
     // Columns are narrow.
     let file = Path::new(&label.face).file_stem().unwrap_or_default().display();

@@ -10,7 +10,8 @@ use crate::error::Result;
 pub(super) const DRAWING: Drawing = Drawing {
     name: "fig4_attention_masks",
     caption: "Figure 4: attention masks over faces; the number below each is the channel (feature \
-              id).",
+              id). An open mask does not say that the channel speaks for the attribute: its weight \
+              in the readout can be negative.",
     caption_of_chosen: None,
     data: &[Figure4Faces::PATH, Figure4Masks::PATH],
     takes: Takes::AttributesAndFaces,

@@ -1,7 +1,7 @@
 //! Figure 8: accuracy under noise for several tone curves.
 
 use foresee_perturb::Curve as ToneCurve;
-use foresee_report::{Band, Curve, Figure, LineStyle, Panel};
+use foresee_report::{Band, Curve, Figure, Level, LineStyle, Panel};
 
 use super::{Drawing, Request, Takes, always};
 use crate::artifacts::{Artifact, TransformationCurves, TransformationPoint};
@@ -39,13 +39,14 @@ pub(crate) fn panels(points: &[TransformationPoint], what: &str) -> Vec<Panel> {
         let (low, high) = (p.gain - p.gain_standard_error, p.gain + p.gain_standard_error);
         (100. * low, 100. * high)
     };
+    let gains = format!("gain over the untransformed {what} (± standard error)");
+    // The same for every point.
+    let majority = points.first().map(|point| 100. * point.majority_accuracy);
+    let baseline = majority.map(|y| Level { name: "majority-class baseline".into(), y });
+    let accuracies = panel("accuracy", "accuracy [%]", lines(points, accuracy, None));
     vec![
-        panel("accuracy", "accuracy [%]", lines(points, accuracy, None)),
-        panel(
-            &format!("gain over the untransformed {what} (± standard error)"),
-            "gain [percentage points]",
-            lines(points, gain, Some(error)),
-        ),
+        Panel { levels: baseline.into_iter().collect(), ..accuracies },
+        panel(&gains, "gain [percentage points]", lines(points, gain, Some(error))),
     ]
 }
 

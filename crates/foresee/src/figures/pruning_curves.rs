@@ -59,9 +59,12 @@ impl Points {
         let first = self.all.first();
         // The same for every point.
         let majority = first.map_or(f64::NAN, |point| 100. * point.majority_accuracy);
+        let errors = self.all.iter().map(|point| 100. * point.standard_error);
+        let error = errors.filter(|error| error.is_finite()).fold(0f64, f64::max);
+        let channels = request.run.manifest.config.model.channels;
         let panel = Panel {
-            title: String::new(),
-            x: "pruned channels".into(),
+            title: format!("standard error over the faces: at most {error:.2} points"),
+            x: format!("pruned channels (of {channels})"),
             y: "accuracy [%]".into(),
             curves: lines,
             levels: vec![Level { name: "majority-class baseline".into(), y: majority }],

@@ -7,7 +7,7 @@ use foresee_report::{About, Band, Curve, Figure, HeatMap, Panel, Style, curves, 
 use super::{Drawing, Request, Takes};
 use crate::artifacts::{Artifact, RegressionReport, RegressionRow};
 use crate::error::Result;
-use crate::provenance::simulated;
+use crate::provenance::{functions, simulated};
 use crate::run::Run;
 
 /// N of the figures that show one N.
@@ -41,8 +41,8 @@ pub(super) const FITS: Drawing = drawing(
 );
 pub(super) const CHANGES: Drawing = drawing(
     "predictability_regression_changes",
-    "What a step of 0.2 in one coefficient changes of the function.",
-    |request, name| request.curves(name, changes(), &simulated()),
+    "How f(x) changes when one coefficient grows by 0.2.",
+    |request, name| request.curves(name, changes(), &functions()),
 );
 pub(super) const GRAM: Drawing = drawing(
     "predictability_regression_gram",
@@ -50,7 +50,7 @@ pub(super) const GRAM: Drawing = drawing(
      with another.",
     |request, name| {
         let maps = request.panels(name, gram())?;
-        Ok(heat_maps(name, &maps, "cosine", &simulated(), &request.style)?)
+        Ok(heat_maps(name, &maps, "cosine", &functions(), &request.style)?)
     },
 );
 pub(super) const CROSS_TALK: Drawing = drawing(
@@ -71,8 +71,8 @@ pub(crate) fn regression(report: &RegressionReport) -> Result<Vec<Figure>> {
     };
     Ok(vec![
         of(&FITS, curves(FITS.name, &fits()?, &source, &style))?,
-        of(&CHANGES, curves(CHANGES.name, &changes(), &source, &style))?,
-        of(&GRAM, heat_maps(GRAM.name, &gram(), "cosine", &source, &style))?,
+        of(&CHANGES, curves(CHANGES.name, &changes(), &functions(), &style))?,
+        of(&GRAM, heat_maps(GRAM.name, &gram(), "cosine", &functions(), &style))?,
         of(&CROSS_TALK, curves(CROSS_TALK.name, &cross_talk(report), &source, &style))?,
     ])
 }

@@ -1,6 +1,6 @@
 //! The course of the training.
 
-use foresee_report::LineStyle::{Dashed, Solid};
+use foresee_report::LineStyle::{Dashed, Dotted, Solid};
 use foresee_report::{Curve, Figure, Panel};
 use foresee_stats::mean;
 
@@ -13,8 +13,10 @@ const POINTS: usize = 40;
 
 pub(super) const DRAWING: Drawing = Drawing {
     name: "training",
-    caption: "Loss and its two parts, and accuracy, over the training; each point is the mean of \
-              several steps.",
+    caption: "Loss and its two parts, and accuracy, over the training. Points of losses and of \
+              training batches are means of several steps, on images as the training changes them \
+              (mirrored, with noise or without some channels, where settings say so). Validation \
+              is on whole images with all channels, after each epoch.",
     caption_of_chosen: None,
     data: &[<TrainingStep as Row>::PATH, <Validation as Row>::PATH],
     takes: Takes::Panels,
@@ -27,7 +29,7 @@ fn draw(request: &Request, name: &str) -> Result<Figure> {
     let run = request.run;
     let steps: Vec<TrainingStep> = run.read()?;
     let losses = vec![
-        Curve::new("L, Eq. 10", smoothed(&steps, |s| s.loss), 6, Solid),
+        Curve::new("L, Eq. 10", smoothed(&steps, |s| s.loss), 6, Dotted),
         Curve::new(
             "classification L_b, Eq. 8",
             smoothed(&steps, |s| s.classification_loss),
@@ -47,7 +49,11 @@ fn draw(request: &Request, name: &str) -> Result<Figure> {
         accuracy.push(Curve::new("validation faces", points, 3, Dashed));
     }
     let panels = vec![panel("loss", losses), panel("accuracy [%]", accuracy)];
-    request.curves(name, panels, &request.source("batches and validation faces"))
+    let validated = match run.manifest.data.val {
+        0 => String::new(),
+        faces => format!(" and {faces} validation faces"),
+    };
+    request.curves(name, panels, &request.source(&format!("batches{validated}")))
 }
 
 fn smoothed(steps: &[TrainingStep], value: fn(&TrainingStep) -> f64) -> Vec<(f64, f64)> {

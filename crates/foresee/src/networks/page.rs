@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use foresee_report::{About, Figure, Report, Section};
+use foresee_report::{About, Figure, Report, Section, Source};
 use serde::Serialize;
 
 use super::folder::{Folder, Part, PartFiles};
@@ -21,6 +21,8 @@ pub(super) struct Page<'a> {
     pub title: &'static str,
     /// The parts of the folder that it shows.
     pub of: &'a [String],
+    /// The images that its results are of.
+    pub images: usize,
 }
 
 /// What a page shows.
@@ -43,7 +45,7 @@ struct MadeFrom<'a> {
 
 impl Page<'_> {
     /// Writes the page, its figures (SVG, PNG, PDF) and its tables (CSV, Markdown, LaTeX), unless
-    /// they are there. `content` is given the folder.
+    /// they are there. `content` is given the folder, and what stands on figures.
     ///
     /// # Errors
     /// If a part is not done, or a file cannot be written.
@@ -51,8 +53,9 @@ impl Page<'_> {
         &self,
         task: &Task,
         folder: &mut Folder,
-        content: impl FnOnce(&Path) -> Result<Content>,
+        content: impl FnOnce(&Path, &Source) -> Result<Content>,
     ) -> Result<()> {
+        let source = task.source(self.images);
         let stages = folder.manifest.stages.clone();
         let part = |name| {
             let record = &stages.get(name).with_context(|| format!("{name} is not done"))?.record;
@@ -60,18 +63,20 @@ impl Page<'_> {
         };
         let made_from = MadeFrom {
             title: self.title,
-            source: task.source().data,
+            source: source.data.clone(),
             classes_sha256: task.classes.sha256(),
             parts: self.of.iter().map(part).collect::<Result<_>>()?,
         };
         let part = Part { name: self.file, format: self.format, made_from };
-        folder.part(&part, |files| self.save(task, content(files.folder())?, files))?;
+        folder.part(&part, |files| {
+            let content = content(files.folder(), &source)?;
+            self.save(source, content, files)
+        })?;
         tracing::info!("open {}", folder.path(self.file).display());
         Ok(())
     }
 
-    fn save(&self, task: &Task, content: Content, files: &mut PartFiles<'_>) -> Result<()> {
-        let source = task.source();
+    fn save(&self, source: Source, content: Content, files: &mut PartFiles<'_>) -> Result<()> {
         let Content { summary, mut sections } = content;
         for section in &mut sections {
             match section {

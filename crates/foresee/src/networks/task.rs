@@ -196,15 +196,16 @@ impl Task {
         Ok(self.reader.read(&self.images, images, layout)?.to_device(&self.device)?)
     }
 
-    /// What stands on figures and tables.
-    pub fn source(&self) -> Source {
+    /// What stands on figures and tables of so many of the images.
+    pub fn source(&self, observed: usize) -> Source {
         let Framing { height, width, .. } = self.reader.framing;
         let file = self.network.file.file_name().unwrap_or_default().display();
         let images = self.images.source();
         let images = images.file_name().unwrap_or(images.as_os_str()).display();
-        let count = match self.images.len() {
-            1 => "1 image".into(),
-            count => format!("{count} images"),
+        let count = match (self.images.len(), observed) {
+            (1, _) => "1 image".into(),
+            (all, observed) if observed < all => format!("{observed} of {all} images"),
+            (all, _) => format!("{all} images"),
         };
         let data = format!("{file}, {count} from {images}, {height}×{width} px");
         Source { data, synthetic: false }

@@ -20,12 +20,12 @@ use crate::progress::{Progress, Unit, counted};
 use crate::provenance::percent;
 
 /// The version of its data files.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// How its parts are called.
 const PART: &str = "transform ";
 /// The page.
 pub(crate) const PAGE: &str = "transform.html";
-const PAGE_FORMAT: u32 = 3;
+const PAGE_FORMAT: u32 = 4;
 const FIGURE: &str = "gate_transformation";
 /// The place of the identity among the curves.
 const BASELINE: usize = 0;
@@ -166,8 +166,11 @@ impl Work<'_> {
             },
         );
         let tallies = transform_grid(*model, &noise, &[settings.sigma], &tones, batches)?.remove(0);
+        let all: Vec<usize> = (0..task.images.len()).collect();
+        let majority = labels.majority_accuracy(&all);
         let point = |(curve, tally)| {
-            TransformationPoint::new(settings.sigma, curve, tally, &tallies[BASELINE])
+            let tallies = [tally, &tallies[BASELINE]];
+            TransformationPoint::new(settings.sigma, curve, tallies, majority)
         };
         let points: Vec<TransformationPoint> = curves.iter().zip(&tallies).map(point).collect();
         files.write(&data_file(settings.sigma), &points)
@@ -186,12 +189,13 @@ fn page(
     gates: &[String],
 ) -> Result<()> {
     let title = "Tone curves on gates, under noise";
-    let page = Page { file: PAGE, format: PAGE_FORMAT, title, of: parts };
-    page.write(task, folder, |folder| {
+    let images = task.images.len();
+    let page = Page { file: PAGE, format: PAGE_FORMAT, title, of: parts, images };
+    page.write(task, folder, |folder, source| {
         let points = points(folder, sigmas)?;
         let panels = transformation_panels(&points, "gates");
         let figure = about(
-            curves(FIGURE, &panels, &task.source(), &Style::default())?,
+            curves(FIGURE, &panels, source, &Style::default())?,
             "Accuracy under noise with tone curves on the network's gates.",
             sigmas.iter().copied().map(data_file).collect(),
         );

@@ -154,9 +154,7 @@ impl Opened {
 
     /// Keeps an image of the person's own, if it can be decoded; its name.
     pub(crate) fn upload(&self, file: &[u8]) -> Result<String> {
-        let preprocessing = &self.trained()?.preprocessing;
-        let size = preprocessing.image_size;
-        let read = preprocessing.read_bytes(file, &mut vec![0f32; 3 * size * size]);
+        let read = self.trained()?.preprocessing.read_bytes(file);
         read.map_err(|reason| input(format!("the image {reason}")))?;
         Ok(self.uploads.keep(file))
     }
@@ -164,21 +162,20 @@ impl Opened {
     /// What is seen of a face at so many pixels a side, [1, 3, size, size].
     pub(crate) fn image(&self, id: &FaceId, size: usize) -> Result<Tensor> {
         let preprocessing = Preprocessing { image_size: size, ..self.trained()?.preprocessing };
-        let mut pixels = vec![0f32; 3 * size * size];
-        match id {
+        let pixels = match id {
             FaceId::Test(face) => {
                 self.check_is_test_face(*face)?;
                 let data = self.data()?;
                 let bytes = data.image_bytes(*face)?;
-                let read = preprocessing.read_bytes(&bytes, &mut pixels);
-                read.map_err(|reason| anyhow::anyhow!("{} {reason}", data.name(*face)))?;
+                let read = preprocessing.read_bytes(&bytes);
+                read.map_err(|reason| anyhow::anyhow!("{} {reason}", data.name(*face)))?
             }
             FaceId::Upload(name) => {
                 let bytes = self.uploads.get(name)?;
-                let read = preprocessing.read_bytes(&bytes, &mut pixels);
-                read.map_err(|reason| input(format!("the image {reason}")))?;
+                let read = preprocessing.read_bytes(&bytes);
+                read.map_err(|reason| input(format!("the image {reason}")))?
             }
-        }
+        };
         Ok(Tensor::from_vec(pixels, (1, 3, size, size), &Device::Cpu)?
             .to_device(&self.session.device)?)
     }

@@ -48,7 +48,7 @@ const CHAPTERS: &[Chapter] = &[
     (
         "Training and accuracy",
         "Eq. 10: binary cross entropy summed over the attributes, plus λ times the L1 norm of the \
-         masks. Faces that the network was not trained on judge it.",
+         masks. Accuracy is measured on faces that the network was not trained on.",
         &["training", "table3_accuracy", "table3_per_attribute"],
     ),
     (
@@ -61,8 +61,8 @@ const CHAPTERS: &[Chapter] = &[
     (
         "Correlated channels",
         "Pearson correlation between channels over the training images that were measured: over \
-         all their positions, or over their averages if measure.correlation says so. Pairs of deep \
-         red play the same role.",
+         all their positions, or over their averages if measure.correlation says so. The paper \
+         assumes that highly correlated channels (deep red) play the same role.",
         &["fig6_channel_correlation"],
     ),
     (
@@ -83,7 +83,10 @@ const CHAPTERS: &[Chapter] = &[
     (
         "Intentional attention mask transformation",
         "g(M; n, β) of Eq. 11 and 12 on all masks, while Gaussian noise is added to the images. \
-         The second panel shows what a setting gains over n = 1, β = 0 on the same noisy images.",
+         The second panel shows what a setting gains over n = 1, β = 0 on the same noisy images. \
+         A gain means nothing where the untransformed masks are below the majority-class \
+         baseline. With β above 0 a closed mask becomes -β, so that closed channels are \
+         subtracted.",
         &["fig8_mask_transformation"],
     ),
     (
@@ -104,12 +107,12 @@ const CHAPTERS: &[Chapter] = &[
     (
         "The masks beside other attribution methods",
         "What the paper sets its masks against: sensitivity analysis (Eq. 1), layer-wise relevance \
-         propagation (Eq. 2), Grad-CAM and others, for the same logits of the same network on the \
-         same faces. Scores: a good map's first pixels bring the logit down early when they are \
-         deleted, and up early when they are inserted; on drawn faces it is known where an \
-         attribute is. Checks: a map should say what taking squares of the face away does, stay as \
-         it is when the face hardly changes, and change when the network's weights are drawn \
-         anew.",
+         propagation (Eq. 2), Grad-CAM and others, for the same logits of the same network. The \
+         methods of a table share their faces; the figure may show others. Scores: a good map's \
+         first pixels bring the logit down early when they are deleted, and up early when they are \
+         inserted; on drawn faces it is known where an attribute is. Checks: a map should say what \
+         taking squares of the face away does, stay as it is when the face hardly changes, and \
+         change when the network's weights are drawn anew.",
         &[
             "attribution_comparison",
             "attribution_scores",

@@ -18,7 +18,7 @@ use crate::run::{Inputs, Outputs, REPORT, Run, Stage};
 use crate::session::{MODEL, Session};
 use crate::{pages, tables};
 
-const FORMAT: u32 = 6;
+const FORMAT: u32 = 7;
 
 /// The files that every run's tables are made from.
 const TABLES_READ: [&str; 8] = [

@@ -160,7 +160,7 @@ fn write_channels(
 ) -> Result<()> {
     let norms = network.extractor().filter_norms()?;
     let mut position = vec![0; norms.len()];
-    let order = similar_order(&summary.correlation);
+    let order = similar_order(&summary.correlation)?;
     order.iter().enumerate().for_each(|(at, &channel)| position[channel] = at);
     let channel = |c: usize| Channel {
         channel: c,
@@ -181,7 +181,7 @@ fn write_attributes(outputs: &mut Outputs, summary: &FeatureSummary) -> Result<(
     outputs.write(&AttributeCorrelation::new(&correlation))?;
     let each = || 0..ATTRIBUTES.len();
     outputs.write(&each().flat_map(|k| ranked_neighbours(&correlation, k)).collect::<Vec<_>>())?;
-    outputs.write(&group_members(&correlation))?;
+    outputs.write(&group_members(&correlation)?)?;
     outputs.write(&each().flat_map(|k| listed_channels(summary, k)).collect::<Vec<_>>())
 }
 
@@ -196,10 +196,12 @@ fn ranked_neighbours(correlation: &Matrix, k: usize) -> Vec<AttributeNeighbour> 
     others.into_iter().enumerate().map(row).collect()
 }
 
-fn group_members(correlation: &Matrix) -> Vec<GroupMember> {
-    let groups = groups(correlation, GroupMember::ABOVE).into_iter().enumerate();
+fn group_members(correlation: &Matrix) -> Result<Vec<GroupMember>> {
+    let groups = groups(correlation, GroupMember::ABOVE)?.into_iter().enumerate();
     let members = groups.flat_map(|(i, members)| members.into_iter().map(move |k| (i + 1, k)));
-    members.map(|(group, k)| GroupMember { group, attribute: ATTRIBUTES[k].into() }).collect()
+    let member =
+        |(group, k): (usize, usize)| GroupMember { group, attribute: ATTRIBUTES[k].into() };
+    Ok(members.map(member).collect())
 }
 
 /// The channels with the highest mean masks for an attribute.

@@ -228,7 +228,9 @@ pub(super) fn tables(
         }
         let tallies = all.iter_mut().flatten().flatten();
         let others = part.into_iter().flatten().flatten();
-        tallies.zip(others).for_each(|(tally, other)| tally.append(other));
+        for (tally, other) in tallies.zip(others) {
+            tally.append(other)?;
+        }
     }
     Ok(all)
 }

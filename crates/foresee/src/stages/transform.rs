@@ -3,6 +3,7 @@
 use anyhow::Context;
 use candle_core::Tensor;
 use foresee_celeba::{Batch, CelebA, Split};
+use foresee_model::majority_accuracy;
 use foresee_perturb::{Curve, Noise, Tally, ToneCurve, ValidationChoice, transform_grid};
 
 use crate::artifacts::{
@@ -18,7 +19,7 @@ use crate::session::{MODEL, Session, Trained};
 use crate::stages::jobs::Job;
 use crate::stages::shared::{self, Table};
 
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// Images of one batch.
 const BATCH: usize = 8;
@@ -51,7 +52,9 @@ pub(crate) fn stage(run: &mut Run, session: &Session) -> Result<()> {
             Some(Grid { sigmas: &config.transform.sigmas, curves: &sweep.curves, faces, tallies })
         };
         let test = grid().context("there is a test split")?;
-        outputs.write(&test.table())?;
+        let in_train = data.frequencies(&data.split(Split::Train)?);
+        let majority = majority_accuracy(&in_train, &data.frequencies(&test.faces));
+        outputs.write(&test.table(majority))?;
         outputs.write(&test.by_image(data))?;
         if let Some(val) = grid() {
             outputs.write(&choices(&val, &test)?)?;
@@ -158,9 +161,10 @@ impl Grid<'_> {
         })
     }
 
-    fn table(&self) -> TransformationCurves {
+    /// With the accuracy of the majority-class baseline.
+    fn table(&self, majority: f64) -> TransformationCurves {
         let point = |(sigma, curve, tally, baseline): (f64, &Curve, &Tally, &Tally)| {
-            TransformationPoint::new(sigma, curve, tally, baseline)
+            TransformationPoint::new(sigma, curve, [tally, baseline], majority)
         };
         let with_attributes =
             |item: (f64, &Curve, &Tally, &Tally)| (point(item), item.2.by_attribute());

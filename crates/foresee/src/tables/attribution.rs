@@ -3,7 +3,7 @@
 use foresee_attribution::{Method, PartKind, SurrogateKind};
 use foresee_celeba::display_name;
 use foresee_report::Table;
-use foresee_stats::{MeanWithError, mean_and_standard_error};
+use foresee_stats::{MeanWithError, mean_and_clustered_error};
 
 use crate::artifacts::{
     Artifact, AttributionCheck, AttributionScore, DependencePoint, PermutedPart, PermutedParts,
@@ -43,19 +43,22 @@ fn scores(run: &Run) -> Result<Table> {
         "pointing: hit",
         "pointing: energy",
         "region's area",
-        "face-attribute pairs",
+        "pairs of face and attribute",
+        "different faces",
     ];
     let caption = "Attribution methods and the paper's masks: area under the logit while the \
                    pixels of greatest attribution are deleted (lower is better) and inserted \
                    (higher is better), and on drawn faces how often the greatest value lies in \
                    the attribute's region and which share of the positive values does. Means ± \
-                   standard errors; n where not every pair has a value.";
+                   standard errors over faces (one face can have several attributes; no error \
+                   of a single face, or where all values are the same); n where not every pair \
+                   has a value.";
     let mut table = Table::new("attribution_scores", caption, &header);
     for method in distinct(scores.iter().map(|score| score.method)) {
         let own: Vec<&AttributionScore> =
             scores.iter().filter(|score| score.method == method).collect();
         let mean = |value: fn(&AttributionScore) -> f64| {
-            with_count(&own.iter().map(|score| value(score)).collect::<Vec<_>>())
+            with_count(own.iter().map(|score| (value(score), score.image.as_str())))
         };
         table.rows.push(vec![
             method.id().into(),
@@ -65,6 +68,7 @@ fn scores(run: &Run) -> Result<Table> {
             mean(|s| s.pointing_energy),
             mean(|s| s.region_area),
             own.len().to_string(),
+            distinct(own.iter().map(|score| &score.image)).len().to_string(),
         ]);
     }
     table.notes.push(
@@ -74,13 +78,13 @@ fn scores(run: &Run) -> Result<Table> {
             .into(),
     );
     let lime = scores.iter().filter(|score| score.method == Method::Lime);
-    let fits = with_count(&lime.map(|score| score.local_r2).collect::<Vec<_>>());
+    let fits = with_count(lime.map(|score| (score.local_r2, score.image.as_str())));
     table.notes.push(format!(
         "LIME's linear model around a face explains a share of {fits} of the variance of the \
          logit of the copies it was fitted to."
     ));
     let path = scores.iter().filter(|score| score.method == Method::IntegratedGradients);
-    let gaps = with_count(&path.map(|score| score.completeness_gap).collect::<Vec<_>>());
+    let gaps = with_count(path.map(|score| (score.completeness_gap, score.image.as_str())));
     table.notes.push(format!(
         "Integrated gradients miss the difference of the logit between a face and grey by a share \
          of {gaps}: it falls with `attribute.steps`."
@@ -99,7 +103,7 @@ fn checks(run: &Run) -> Result<Table> {
         let start = if step == 1 { "ρ, random:" } else { "and" };
         header.extend(layer.map(|layer| format!("{start} {layer}")));
     }
-    header.push("face-attribute pairs".into());
+    header.extend(["pairs of face and attribute".into(), "different faces".into()]);
     let caption = "Checks of attribution methods: the share that a map leaves unexplained of what \
                    taking squares of the face away does to the logit (infidelity over that of a \
                    map of zeros, the map being scaled by the number from 0 that fits best; 0 is \
@@ -107,21 +111,24 @@ fn checks(run: &Run) -> Result<Table> {
                    line `chance`), the greatest relative change of the map when no pixel changes \
                    by more than 0.02 (max-sensitivity; 0 is steady), and Spearman's ρ of |map| \
                    with itself after weights are drawn anew from the output back (near 1: the \
-                   method does not look at those weights). Means ± standard errors.";
+                   method does not look at those weights). Means ± standard errors over faces; no \
+                   error of a single face.";
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let mut table = Table::new("attribution_checks", caption, &header);
     for method in distinct(checks.iter().map(|check| check.method)) {
         let own: Vec<&AttributionCheck> =
             checks.iter().filter(|check| check.method == method).collect();
-        let shares = own.iter().map(|check| check.infidelity / check.infidelity_of_zeros);
-        let shares = shares.collect::<Vec<_>>();
-        let sensitivity: Vec<f64> = own.iter().map(|check| check.max_sensitivity).collect();
-        let mut row = vec![method.id().into(), with_count(&shares), with_count(&sensitivity)];
+        let mean = |value: fn(&AttributionCheck) -> f64| {
+            with_count(own.iter().map(|check| (value(check), check.image.as_str())))
+        };
+        let share = mean(|check| check.infidelity / check.infidelity_of_zeros);
+        let mut row = vec![method.id().into(), share, mean(|check| check.max_sensitivity)];
         for step in 1..=last {
             let of_step = cascade.iter().filter(|r| r.method == method && r.step == step);
-            row.push(with_count(&of_step.map(|r| r.rank_correlation).collect::<Vec<_>>()));
+            row.push(with_count(of_step.map(|r| (r.rank_correlation, r.image.as_str()))));
         }
         row.push(own.len().to_string());
+        row.push(distinct(own.iter().map(|check| &check.image)).len().to_string());
         table.rows.push(row);
     }
     table.notes.push(
@@ -257,9 +264,11 @@ fn surrogate(run: &Run) -> Result<Table> {
     Ok(table.measured_on(&source(run, &measured)))
 }
 
-/// Mean ± standard error of the finite values, with their number if some are not finite.
-fn with_count(values: &[f64]) -> String {
-    match mean_and_standard_error(values) {
+/// Mean ± standard error over images of the finite values, with their number if some are not
+/// finite.
+fn with_count<'a>(values: impl Iterator<Item = (f64, &'a str)>) -> String {
+    let values: Vec<(f64, &str)> = values.collect();
+    match mean_and_clustered_error(&values) {
         Some(found) if found.count < values.len() => {
             format!("{} (n = {})", with_error(&found), found.count)
         }
@@ -268,13 +277,14 @@ fn with_count(values: &[f64]) -> String {
     }
 }
 
-/// The spread of a single value is not known. Small errors keep their first digit.
+/// The spread of a single value is not known, and of values that are all the same it is not shown.
+/// Small errors keep their first digit.
 fn with_error(found: &MeanWithError) -> String {
     match found.standard_error {
         Some(error) if error > 1e-12 && error < 5e-4 => {
             format!("{} ± {error:.0e}", number(found.mean, 3))
         }
-        Some(error) if error <= 1e-12 => format!("{} ± 0", number(found.mean, 3)),
+        Some(error) if error <= 1e-12 => number(found.mean, 3),
         Some(error) => format!("{} ± {error:.3}", number(found.mean, 3)),
         None => number(found.mean, 3),
     }

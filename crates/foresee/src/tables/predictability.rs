@@ -24,14 +24,17 @@ pub(crate) fn of_scores(scores: &ScoredForecasts) -> Table {
     header.extend(["other", "sees (numbers + probes)", "perturbations × images"]);
     let caption = format!(
         "Predictability: score ({:.0} % interval); the same with operations and attributes \
-         exchanged; with operations exchanged. 1 is perfect, 0 knows nothing.",
+         exchanged; with operations exchanged. Compare a score with these controls. 1 is perfect. \
+         Skill of 0 is as good as the mean effect of the other operations; rank agreement and \
+         locality of 0, and monotonicity of 0.5, are as at random.",
         100. * LEVEL
     );
     let mut table = Table::new("predictability", &caption, &header);
     table.rows = scores.lines().into_iter().filter_map(|line| cells(&scores.0, line)).collect();
     table.notes.push(
         "Units of forecasts are fitted on the other operations. Lines with `minus` are \
-         differences on the same samples."
+         differences on the same samples. Sees: how many numbers of the explanation a forecast \
+         reads, and how many changed networks it runs first."
             .into(),
     );
     table

@@ -20,8 +20,11 @@ pub(crate) fn regression(report: &RegressionReport, source: &Source) -> Table {
     ];
     let sets = report.rows().next().map_or(0, |row| row.data_sets);
     let caption = format!(
-        "Regression models under perturbed coefficients: mean over {sets} data sets (range, or \
-         {:.0} % interval).",
+        "Regression models under perturbed coefficients. Error of the fit: root mean square \
+         against the noiseless function, mean over {sets} data sets (range). Cross-talk: mean over \
+         components (range). Skill: one score of all data sets ({:.0} % bootstrap interval), and \
+         the same with operations exchanged (shuffled). Evenness: 1 if a coefficient changes f \
+         equally everywhere.",
         100. * LEVEL
     );
     let mut table = Table::new("predictability_regression", &caption, &header);

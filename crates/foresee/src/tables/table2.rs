@@ -26,10 +26,9 @@ pub(super) fn classifier(run: &Run, network: &Architecture) -> Table {
     }
     rows.extend([["global average pooling", &channels], [readout, "1"], ["sigmoid", "1"]]);
     table.rows = rows.into_iter().map(|row| row.map(String::from).to_vec()).collect();
-    table.notes.push(
-        "The paper does not say how 128 pooled channels become one answer; the readout is this \
-         project's reading."
-            .into(),
-    );
+    table.notes.push(format!(
+        "The paper does not say how the pooled channels (128 there, {channels} here) become one \
+         answer; the readout is this project's reading."
+    ));
     table
 }

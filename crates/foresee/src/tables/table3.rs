@@ -11,11 +11,21 @@ use crate::run::Run;
 
 pub(super) fn accuracy(run: &Run) -> Result<Table> {
     let caption = "Table 3. Classification accuracy: the paper's rows (cited) and this run.";
-    let header = ["method", "mean accuracy [%]", "origin", "data and remarks"];
+    let header = [
+        "method",
+        "mean accuracy [%]",
+        "balanced accuracy [%]",
+        "area under the ROC curve",
+        "origin",
+        "data and remarks",
+    ];
     let mut table = Table::new("table3_accuracy", caption, &header);
     for CitedAccuracy { method, accuracy_percent, note } in published::table3()? {
         let origin = "cited from the paper's Table 3";
-        table.rows.push(vec![method, format!("{accuracy_percent:.2}"), origin.into(), note]);
+        let accuracy = format!("{accuracy_percent:.2}");
+        let unknown = || "–".to_owned();
+        table.cited.push(table.rows.len());
+        table.rows.push(vec![method, accuracy, unknown(), unknown(), origin.into(), note]);
     }
     let ours: Accuracy = run.read_one()?;
     let manifest = &run.manifest;
@@ -27,20 +37,22 @@ pub(super) fn accuracy(run: &Run) -> Result<Table> {
         manifest.config.train.trainer.epochs,
         manifest.config.training_title()
     );
-    let mut row = |method: &str, value: String, remark: &str| {
-        table.rows.push([method, &value, "run here", remark].map(String::from).to_vec());
+    let mut row = |method: &str, values: [String; 3], remark: &str| {
+        let [accuracy, balanced, auc] = values;
+        let texts = [method, &accuracy, &balanced, &auc, "run here", remark];
+        table.rows.push(texts.map(String::from).to_vec());
     };
-    let majority = percent(ours.majority_accuracy);
+    let majority = [percent(ours.majority_accuracy), "50.00".into(), "0.5000".into()];
     row("majority-class baseline (of the training faces)", majority, &faces);
-    row("this run", percent(ours.accuracy), &settings);
-    let balanced = "mean of the shares right with and without the attribute";
-    row("this run, balanced accuracy", percent(ours.balanced_accuracy), balanced);
-    let auc = number(ours.auc, 4);
-    row("this run, area under the ROC curve", auc, "not a percentage");
+    let values = [percent(ours.accuracy), percent(ours.balanced_accuracy), number(ours.auc, 4)];
+    row("this run", values, &settings);
+    let drawn = if manifest.data.synthetic { ", which are of drawn faces" } else { "" };
+    table.notes.push(format!(
+        "Cited rows were not run here. They used different images and crops, so that they are \
+         comparable neither with each other nor with this run's rows{drawn}."
+    ));
     table.notes.push(
-        "Cited rows were not re-run here and are not like for like among each other: they used \
-         different images and crops."
-            .into(),
+        "Balanced accuracy: the mean of the shares right with and without the attribute.".into(),
     );
     Ok(table.measured_on(&source(run, &test_faces(Some(ours.images)))))
 }
@@ -51,7 +63,7 @@ pub(super) fn by_attribute(run: &Run) -> Result<Table> {
         "attribute",
         "frequency [%]",
         "accuracy [%]",
-        "majority [%]",
+        "majority of the training faces [%]",
         "balanced [%]",
         "AUC",
         "ABN, cited [%]",

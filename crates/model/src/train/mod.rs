@@ -98,9 +98,16 @@ impl<N: Trainable> Trainer<N> {
     /// Starts the training of a network with `batches` batches an epoch.
     ///
     /// # Errors
-    /// If the configuration is impossible.
+    /// If the configuration is impossible, or there are no batches.
     pub fn new(network: N, config: TrainConfig, batches: usize) -> Result<Self> {
         config.check()?;
+        if batches == 0 {
+            return Err(Error::Config {
+                key: "batches",
+                value: "0".into(),
+                expected: "an epoch has at least 1; are there fewer images than a batch has?",
+            });
+        }
         let mut optimizer = AdamW::new(
             network.trainable(),
             AdamWConfig { weight_decay: config.weight_decay, ..Default::default() },
@@ -138,10 +145,11 @@ impl<N: Trainable> Trainer<N> {
         self.position.epoch >= self.config.epochs
     }
 
-    /// One step on images [B, 3, H, W] and labels [B, K], which
+    /// One step on images [B, 3, H, W] and labels [B, K] from 0 to 1, which
     /// [`micro_batch`](TrainConfig::micro_batch) may cut.
     ///
     /// # Errors
+    /// [`Error::Label`] if a label of an attribute lies outside of 0 to 1, and
     /// [`Error::NotFinite`] if the loss or a gradient is not finite. The weights then stay as they
     /// were, but running moments, and at a look the rows that sleep, can have changed.
     pub fn step(&mut self, images: &Tensor, labels: &Tensor) -> Result<StepReport> {

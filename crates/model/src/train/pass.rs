@@ -10,6 +10,7 @@ use super::state::State;
 use super::trainable::{Batch, Pass, SharedPass, Trainable};
 use crate::config::{NetworkConfig, Readout, TrainConfig};
 use crate::error::Result;
+use crate::loss::check_labels;
 use crate::network::Network;
 
 impl Trainable for Network {
@@ -64,6 +65,7 @@ impl Trainable for Network {
         config: &TrainConfig,
         step: usize,
     ) -> Result<Pass> {
+        check_labels(batch.labels, step)?;
         let images = batch.images.dim(0)?;
         let channels = self.config().channels;
         let perturbation =
@@ -94,6 +96,7 @@ impl Trainable for Network {
         config: &TrainConfig,
         step: usize,
     ) -> Result<SharedPass> {
+        check_labels(batch.labels, step)?;
         shared::pass(self, state, batch, shares, config, step)
     }
 

@@ -101,7 +101,8 @@ impl<'a> GroupStatistics<'a> {
                     continue;
                 }
                 let covariance = self.covariance(read, &units)?;
-                let correlation = correlation_of_covariance(&covariance).ok_or(Error::NotFinite)?;
+                let correlation = correlation_of_covariance(&covariance)
+                    .ok_or(Error::NotFinite("the covariance of the channels"))?;
                 for (row, &i) in units.iter().enumerate() {
                     for (column, &j) in units.iter().enumerate() {
                         found[i][j].get_or_insert(correlation.get(row, column));

@@ -34,7 +34,8 @@ impl PruneOrder {
         Self { rule: plan.victim.rule(), seed: None, order: plan.order() }
     }
 
-    /// Plain pruning by a norm of the channels, lowest first: the usual baseline.
+    /// Plain pruning by a norm of the channels, lowest first: the usual baseline. A norm that is
+    /// NaN counts as the highest.
     ///
     /// ```
     /// use foresee_perturb::{Norm, PruneOrder};
@@ -57,7 +58,7 @@ impl PruneOrder {
     /// weights W, here the masks' convolutions of all attributes.
     ///
     /// # Errors
-    /// If the matrices are not of one size.
+    /// If the matrices are not of one size, or a value is not finite.
     pub fn lasso(covariance: &[Vec<f64>], gram: &[Vec<f64>]) -> Result<Self> {
         let c = covariance.len();
         if let Some(got) = std::iter::once(gram.len())
@@ -65,6 +66,9 @@ impl PruneOrder {
             .find(|&n| n != c)
         {
             return Err(Error::Channels { what: "a matrix of the lasso", got, channels: c });
+        }
+        if !covariance.iter().chain(gram).flatten().all(|value| value.is_finite()) {
+            return Err(Error::NotFinite("a matrix of the lasso"));
         }
         let g = DMatrix::from_fn(c, c, |i, j| covariance[i][j] * gram[i][j]);
         let target = &g * DVector::from_element(c, 1.);
@@ -107,10 +111,11 @@ impl PruneOrder {
     }
 }
 
-/// The places of values, the lowest first; of equal ones the first.
+/// The places of values, the lowest first; of equal ones the first. NaN of either sign is last.
 pub(crate) fn lowest_first(values: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let key = |at: usize| if values[at].is_nan() { f64::NAN } else { values[at] };
+    order.sort_by(|&a, &b| key(a).total_cmp(&key(b)));
     order
 }
 

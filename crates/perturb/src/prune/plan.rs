@@ -48,7 +48,8 @@ impl PrunePlan {
     /// ```
     ///
     /// # Errors
-    /// If the correlation matrix is not square, or is not for as many channels as there are norms.
+    /// If the correlation matrix is not square, is not for as many channels as there are norms, or
+    /// a correlation or a norm is not finite: a channel that never varies has a correlation of 0.
     pub fn semantic(
         correlation: &[Vec<f64>],
         norms: &[f64],
@@ -61,6 +62,9 @@ impl PrunePlan {
             .find(|&n| n != channels)
         {
             return Err(Error::Channels { what: "the correlation matrix", got, channels });
+        }
+        if !correlation.iter().flatten().chain(norms).all(|value| value.is_finite()) {
+            return Err(Error::NotFinite("a correlation or a norm of the channels"));
         }
         let mut pairs: Vec<(usize, usize)> =
             (0..channels).flat_map(|i| (i + 1..channels).map(move |j| (i, j))).collect();

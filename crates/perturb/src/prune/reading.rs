@@ -204,6 +204,8 @@ impl ChannelStatistics {
             let row = covariance.row_mut(a);
             row.iter_mut().zip(&means).for_each(|(value, mean)| *value -= means[a] * mean);
         }
-        Ok(correlation_of_covariance(&covariance).ok_or(Error::NotFinite)?.to_rows())
+        Ok(correlation_of_covariance(&covariance)
+            .ok_or(Error::NotFinite("the covariance of the channels"))?
+            .to_rows())
     }
 }

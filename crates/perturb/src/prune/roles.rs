@@ -98,9 +98,12 @@ pub(crate) fn dot(weights: &[f64], kept: &[usize], values: &[f64]) -> f64 {
 /// its rounding: the ridge grows until it is above that.
 pub(crate) fn regress(a: &[Vec<f64>], kept: &[usize], b: &DMatrix<f64>) -> Result<DMatrix<f64>> {
     let n = kept.len();
+    if n == 0 {
+        return Err(Error::NothingLeft);
+    }
     let mean: f64 = kept.iter().map(|&q| a[q][q]).sum::<f64>() / n as f64;
     if !mean.is_finite() {
-        return Err(Error::NotFinite);
+        return Err(Error::NotFinite("the covariance of the channels"));
     }
     [1., 1e1, 1e2, 1e3, 1e4]
         .into_iter()
@@ -112,5 +115,5 @@ pub(crate) fn regress(a: &[Vec<f64>], kept: &[usize], b: &DMatrix<f64>) -> Resul
             matrix.cholesky()
         })
         .map(|cholesky| cholesky.solve(b))
-        .ok_or(Error::NotFinite)
+        .ok_or(Error::NotFinite("the covariance of the channels"))
 }

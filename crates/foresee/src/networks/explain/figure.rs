@@ -4,7 +4,7 @@ use std::path::Path;
 
 use foresee_attribution::Method;
 use foresee_report::{
-    AttributionColumn, AttributionMethod, Face, Figure, Plane, PlaneTable, Style, frame,
+    AttributionColumn, AttributionMethod, Face, Figure, Plane, PlaneTable, Source, Style, frame,
     image_attributions,
 };
 
@@ -27,7 +27,12 @@ const CAPTION: &str = "Which pixels an output comes from, by several methods. In
 ///
 /// # Errors
 /// If a file or an image cannot be read.
-pub(super) fn figures(task: &Task, folder: &Path, files: &[String]) -> Result<Vec<Figure>> {
+pub(super) fn figures(
+    task: &Task,
+    folder: &Path,
+    files: &[String],
+    source: &Source,
+) -> Result<Vec<Figure>> {
     let (mut figures, mut columns) = (vec![], vec![]);
     for (image, file) in files.iter().enumerate() {
         let (methods, read) = columns_of(task, folder, (image, file))?;
@@ -35,7 +40,7 @@ pub(super) fn figures(task: &Task, folder: &Path, files: &[String]) -> Result<Ve
         let is_last = image + 1 == files.len();
         while columns.len() >= COLUMNS || (is_last && !columns.is_empty()) {
             let rest = columns.split_off(columns.len().min(COLUMNS));
-            figures.push(draw(task, figures.len() + 1, &methods, columns)?);
+            figures.push(draw(source, figures.len() + 1, &methods, columns)?);
             columns = rest;
         }
     }
@@ -68,7 +73,7 @@ fn columns_of(
 }
 
 fn draw(
-    task: &Task,
+    source: &Source,
     number: usize,
     methods: &[Method],
     columns: Vec<(String, AttributionColumn)>,
@@ -77,8 +82,8 @@ fn draw(
         |method: &Method| AttributionMethod { name: method.title().into(), kind: kind_of(*method) };
     let methods: Vec<AttributionMethod> = methods.iter().map(described).collect();
     let (files, columns): (Vec<String>, Vec<AttributionColumn>) = columns.into_iter().unzip();
-    let (name, source) = (format!("explanations_{number}"), task.source());
-    let figure = image_attributions(&name, &methods, &columns, &source, &Style::default())?;
+    let name = format!("explanations_{number}");
+    let figure = image_attributions(&name, &methods, &columns, source, &Style::default())?;
     Ok(about(figure, CAPTION, distinct(files)))
 }
 

@@ -36,7 +36,8 @@ pub(super) struct Maps {
 #[derive(Clone)]
 struct References {
     list: ImageList,
-    /// [N, C, H, W].
+    /// Which of the list could be read, and they, [N, C, H, W].
+    numbers: Vec<usize>,
     images: Tensor,
     most: usize,
 }
@@ -45,15 +46,29 @@ impl References {
     fn new(task: &Task, steps: usize) -> Result<Self> {
         let most = steps.max(1);
         let list = task.all_images.clone().limited_to(most + 1);
-        let numbers: Vec<usize> = (0..list.len()).collect();
-        let images = task.reader.read(&list, &numbers, Layout::Nchw)?.to_device(&task.device)?;
-        Ok(Self { list, images, most })
+        let (mut numbers, mut images) = (vec![], vec![]);
+        for number in 0..list.len() {
+            match task.reader.read(&list, &[number], Layout::Nchw) {
+                Ok(image) => {
+                    numbers.push(number);
+                    images.push(image);
+                }
+                // It need not be one of those that are explained.
+                Err(error) => tracing::warn!("left out of the references: {error}"),
+            }
+        }
+        let images = match images.is_empty() {
+            true => return Err(input("no image can be read that others could be compared with")),
+            false => Tensor::cat(&images, 0)?.to_device(&task.device)?,
+        };
+        Ok(Self { list, numbers, images, most })
     }
 
     /// Those of the image of this name.
     fn of(&self, name: &str) -> Result<Tensor> {
-        let others = (0..self.list.len()).filter(|&image| self.list.name(image) != name);
-        let others: Vec<u32> = others.take(self.most).map(|image| image as u32).collect();
+        let others = self.numbers.iter().enumerate();
+        let others = others.filter(|(_, image)| self.list.name(**image) != name);
+        let others: Vec<u32> = others.take(self.most).map(|(row, _)| row as u32).collect();
         if others.is_empty() {
             return Err(input(format!(
                 "{name} is the only image of {}: expected-gradients and gradient-shap compare it \

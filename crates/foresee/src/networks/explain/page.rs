@@ -22,14 +22,17 @@ const TEXT: &str = "Each column is an image and one output of the network, with 
 
 /// Draws the figures and writes the page of these parts, unless they are there.
 pub(super) fn write(task: &Task, folder: &mut Folder, parts: &[String]) -> Result<()> {
-    let page =
-        Page { file: PAGE, format: FORMAT, title: "Which pixels an answer comes from", of: parts };
+    let title = "Which pixels an answer comes from";
+    let images = task.images.len();
+    let page = Page { file: PAGE, format: FORMAT, title, of: parts, images };
     let names: Vec<&str> = parts.iter().map(|part| &part[PART.len()..]).collect();
-    page.write(task, folder, |folder| {
+    page.write(task, folder, |folder, source| {
         let files: Vec<String> = names.iter().map(|name| maps_file(name)).collect();
         let rows = rows(folder, parts)?;
         let mut sections = vec![Section::Text(TEXT.into())];
-        sections.extend(figure::figures(task, folder, &files)?.into_iter().map(Section::Figure));
+        sections.extend(
+            figure::figures(task, folder, &files, source)?.into_iter().map(Section::Figure),
+        );
         sections.push(Section::Table(table(&rows)));
         Ok(Content { summary: vec![("images".into(), names.len().to_string())], sections })
     })

@@ -123,7 +123,7 @@ pub(crate) fn predict(task: &Task, out: &Path, options: &PredictOptions) -> Resu
         files.write(SKIPPED, &skipped)?;
         files.write_frame(ScoredForecasts::PATH, &ScoredForecasts(scores).to_frame()?)
     })?;
-    page::write(task, &mut folder)?;
+    page::write(&images, &mut folder)?;
     let found = read(out)?;
     found.skipped.iter().for_each(|row| tracing::warn!("skipped: {}", row.why));
     Ok(found)

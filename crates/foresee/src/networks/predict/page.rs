@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use foresee_report::{Curve, LineStyle, Panel, Section, Style, Table, curves};
+use foresee_report::{Curve, LineStyle, Panel, Section, Source, Style, Table, curves};
 
 use super::rows::{OutcomeRow, SkippedRow};
 use super::{FILE, Forecasts, PART, read};
@@ -10,9 +10,9 @@ use crate::artifacts::{Artifact, ScoredForecasts};
 use crate::distinct::distinct;
 use crate::error::Result;
 use crate::figures::scores_figure;
+use crate::networks::calibration::Images;
 use crate::networks::folder::Folder;
 use crate::networks::page::{Content, Page, about};
-use crate::networks::task::Task;
 use crate::provenance::{number, percent};
 use crate::tables;
 
@@ -36,17 +36,19 @@ const TEXT: &str = "Shares of every layer's channels are pruned, and of all laye
      The more goes of all layers together, the more these forecasts overstate the change.";
 
 /// Draws the figures and writes the page, unless they are there.
-pub(super) fn write(task: &Task, folder: &mut Folder) -> Result<()> {
+pub(super) fn write(images: &Images, folder: &mut Folder) -> Result<()> {
     let title = "Which layers can be pruned, forecast";
-    let page = Page { file: PAGE, format: FORMAT, title, of: &[PART.to_owned()] };
-    page.write(task, folder, |folder| content(task, folder))
+    let of = [PART.to_owned()];
+    let observed = images.observed().len();
+    let page = Page { file: PAGE, format: FORMAT, title, of: &of, images: observed };
+    page.write(images.task(), folder, |folder, source| content(source, folder))
 }
 
-fn content(task: &Task, folder: &Path) -> Result<Content> {
+fn content(source: &Source, folder: &Path) -> Result<Content> {
     let Forecasts { outcomes: rows, skipped, scores } = read(folder)?;
-    let (source, style) = (task.source(), Style::default());
+    let style = Style::default();
     let beside = about(
-        curves(FIGURE, &panels(&rows), &source, &style)?,
+        curves(FIGURE, &panels(&rows), source, &style)?,
         "Forecast beside outcome: a point for each layer and share pruned.",
         vec![FILE.into()],
     );
@@ -54,13 +56,13 @@ fn content(task: &Task, folder: &Path) -> Result<Content> {
     let of_all = match of_all.is_empty() {
         true => None,
         false => Some(about(
-            curves(TOGETHER, &of_all, &source, &style)?,
+            curves(TOGETHER, &of_all, source, &style)?,
             "All layers pruned together: forecasts and outcome over the operations that are left.",
             vec![FILE.into()],
         )),
     };
     let scored = about(
-        scores_figure(SCORES, &scores, &source, &style)?,
+        scores_figure(SCORES, &scores, source, &style)?,
         "Forecasts of what pruning changes, scored.",
         vec![ScoredForecasts::PATH.into()],
     );

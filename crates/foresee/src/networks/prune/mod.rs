@@ -116,7 +116,7 @@ pub(crate) fn prune(task: &Task, out: &Path, options: &PruneOptions) -> Result<P
     work.costs(&pruned, &mut folder)?;
     by_output::write(&work.images, &work.graph, &mut folder)?;
     let names: Vec<&str> = pruned.iter().map(|group| group.name.as_str()).collect();
-    page::write(task, &mut folder, &names)?;
+    page::write(&work.images, &mut folder, &names)?;
     let (mut points, mut costs) = (vec![], vec![]);
     for name in names {
         points.extend(read_rows::<PrunePoint>(&folder.path(&data_file(name)))?);

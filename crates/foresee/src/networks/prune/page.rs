@@ -3,15 +3,17 @@
 use std::path::Path;
 
 use foresee_perturb::{GroupRule, PruneRule, Takeover};
-use foresee_report::{Curve, Figure, Level, LineStyle, Panel, Section, Style, Table, curves};
+use foresee_report::{
+    Curve, Figure, Level, LineStyle, Panel, Section, Source, Style, Table, curves,
+};
 
 use super::rows::{CostPoint, OutputAccuracy, PrunePoint};
 use super::{COST_PART, PART, by_output, cost_file, data_file};
 use crate::distinct::distinct;
 use crate::error::Result;
+use crate::networks::calibration::Images;
 use crate::networks::folder::{Folder, file_name, read_rows};
 use crate::networks::page::{Content, Page, about};
-use crate::networks::task::Task;
 use crate::provenance::percent;
 
 /// The page.
@@ -27,18 +29,19 @@ const TEXT: &str = "Channels of one layer at a time are pruned, together with al
      role of the pruned ones in closed form, by least squares (dashed) or by the partner of the \
      pair (dotted). A line ends where nothing would be left of a part of the layer, such as one \
      that a split gives to another. The second panel shows what the network costs then, in the \
-     order of the filter norms.";
+     order of the filter norms. Channels' statistics are of the images that accuracies are not of.";
 
 /// Draws the figures and writes the page, unless they are there.
-pub(super) fn write(task: &Task, folder: &mut Folder, layers: &[&str]) -> Result<()> {
+pub(super) fn write(images: &Images, folder: &mut Folder, layers: &[&str]) -> Result<()> {
     let parts =
         layers.iter().flat_map(|layer| [format!("{PART}{layer}"), format!("{COST_PART}{layer}")]);
     let parts: Vec<String> = parts.chain([by_output::PART.to_owned()]).collect();
-    let page = Page { file: PAGE, format: FORMAT, title: "Pruning, layer by layer", of: &parts };
-    page.write(task, folder, |folder| content(task, folder, layers))
+    let (title, observed) = ("Pruning, layer by layer", images.observed().len());
+    let page = Page { file: PAGE, format: FORMAT, title, of: &parts, images: observed };
+    page.write(images.task(), folder, |folder, source| content(source, folder, layers))
 }
 
-fn content(task: &Task, folder: &Path, layers: &[&str]) -> Result<Content> {
+fn content(source: &Source, folder: &Path, layers: &[&str]) -> Result<Content> {
     let mut all: Vec<PrunePoint> = vec![];
     let mut of_layers = vec![];
     for layer in layers {
@@ -46,7 +49,7 @@ fn content(task: &Task, folder: &Path, layers: &[&str]) -> Result<Content> {
         let costs: Vec<CostPoint> = read_rows(&folder.join(cost_file(layer)))?;
         let title = points.first().map_or(*layer, |point| &point.title);
         of_layers.push(Section::Heading(title.into()));
-        of_layers.push(Section::Figure(figure(task, (layer, title), &points, &costs)?));
+        of_layers.push(Section::Figure(figure(source, (layer, title), &points, &costs)?));
         of_layers.push(Section::Table(cost_table((layer, title), &costs)));
         all.extend(points);
     }
@@ -71,7 +74,7 @@ fn content(task: &Task, folder: &Path, layers: &[&str]) -> Result<Content> {
 }
 
 fn figure(
-    task: &Task,
+    source: &Source,
     (layer, title): (&str, &str),
     points: &[PrunePoint],
     costs: &[CostPoint],
@@ -92,7 +95,7 @@ fn figure(
         levels: vec![],
     };
     let name = format!("pruning_{}", file_name(layer));
-    let figure = curves(&name, &[accuracy, cost], &task.source(), &Style::default())?;
+    let figure = curves(&name, &[accuracy, cost], source, &Style::default())?;
     let caption = format!("Channels of {title} are pruned.");
     Ok(about(figure, &caption, vec![data_file(layer), cost_file(layer)]))
 }

@@ -115,9 +115,8 @@ impl Overlay<'_> {
             return Ok(batch.images);
         }
         let size = preprocessing.image_size;
-        let mut pixels = vec![0f32; 3 * size * size];
-        let read = preprocessing.read(Path::new(self.image), &Augmentation::default(), &mut pixels);
-        read.map_err(|e| input(format!("--image: {e}")))?;
+        let read = preprocessing.read(Path::new(self.image), &Augmentation::default());
+        let (pixels, _) = read.map_err(|e| input(format!("--image: {e}")))?;
         Ok(Tensor::from_vec(pixels, (1, 3, size, size), &Device::Cpu)?)
     }
 
