@@ -289,16 +289,16 @@ impl TrainConfig {
     /// [`Error::Config`] for one that would be.
     pub fn check_for(&self, network: &NetworkConfig) -> Result<()> {
         let masks = "0 without masks (model.attention=false)";
-        let group = self.sparsity == Sparsity::Group && self.lambda > 0.;
+        let group = if self.sparsity == Sparsity::Group { self.lambda } else { 0. };
         let of_masks = [
-            ("train.mask_decay", self.mask_decay, self.mask_decay > 0.),
-            ("train.budget", self.budget, self.budget > 0.),
-            ("train.curve", self.curve, self.curve > 0.),
-            ("train.variation", self.variation, self.variation > 0.),
-            ("train.lambda", self.lambda, group),
+            ("train.mask_decay", self.mask_decay),
+            ("train.budget", self.budget),
+            ("train.curve", self.curve),
+            ("train.variation", self.variation),
+            ("train.lambda", group),
         ];
-        for (key, value, asked) in of_masks {
-            if asked && !network.attention {
+        for (key, value) in of_masks {
+            if value > 0. && !network.attention {
                 return Err(Error::Config { key, value: value.to_string(), expected: masks });
             }
         }

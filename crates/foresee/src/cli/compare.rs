@@ -164,9 +164,8 @@ fn settings(args: &CompareArgs) -> Result<Vec<(SystemName, Config)>> {
     let of = |system: SystemName| {
         let of_profile =
             OF_SMALL.iter().filter(|(name, _)| args.profile == "small" && *name == system);
-        // The paper prunes no channels in training.
-        let as_in_the_paper = (system == SystemName::Paper).then_some("train.drop_correlated=0");
-        let given = as_in_the_paper.into_iter().chain(of_profile.map(|(_, text)| *text));
+        let as_in_the_paper = AS_IN_THE_PAPER.iter().filter(|_| system == SystemName::Paper);
+        let given = as_in_the_paper.copied().chain(of_profile.map(|(_, text)| *text));
         let mut set: Vec<String> = given.map(str::to_owned).collect();
         set.extend(args.set.iter().filter_map(|text| assignment(text, system)));
         set.push(format!("system.name=\"{}\"", system.id()));
@@ -176,6 +175,9 @@ fn settings(args: &CompareArgs) -> Result<Vec<(SystemName, Config)>> {
     };
     distinct(args.systems.iter().copied()).into_iter().map(of).collect()
 }
+
+/// The paper prunes no channels in training, and its masks have no decay of their own.
+const AS_IN_THE_PAPER: [&str; 2] = ["train.drop_correlated=0", "train.mask_decay=0"];
 
 /// Settings that are the same for all systems: they would no longer be compared on the same images.
 const OF_ALL: [&str; 4] = ["data.", "transform.", "predict.", "train.limit"];

@@ -15,8 +15,14 @@ use crate::run;
 use crate::web::ServeOptions;
 
 /// What differs from the profile by default: a network that learns in seconds.
-const SMALL: [&str; 4] =
-    ["data.image_size=24", "model.channels=16", "train.epochs=60", "train.drop_correlated=0"];
+const SMALL: [&str; 6] = [
+    "data.image_size=24",
+    "model.channels=16",
+    "train.epochs=60",
+    "train.drop_correlated=0",
+    "train.mask_decay=0",
+    "train.lambda=1e-6",
+];
 
 #[derive(Args)]
 pub struct LabelArgs {

@@ -22,8 +22,14 @@ use crate::studies::learn::{
 };
 
 /// What differs from the profile by default: small networks, each trained on few faces.
-const SMALL: [&str; 4] =
-    ["data.image_size=16", "model.channels=16", "train.epochs=15", "train.drop_correlated=0"];
+const SMALL: [&str; 6] = [
+    "data.image_size=16",
+    "model.channels=16",
+    "train.epochs=15",
+    "train.drop_correlated=0",
+    "train.mask_decay=0",
+    "train.lambda=1e-6",
+];
 
 #[derive(Args)]
 pub struct LearnArgs {

@@ -57,7 +57,10 @@ impl Config {
         let file = file.map(text_of).transpose()?;
         let mut config = Self::over(table.clone(), file.as_ref(), set)?;
         if config.system.name != SystemName::Paper {
-            config = Self::over(without_options(table, &config), file.as_ref(), set)?;
+            let options = config.train.trainer.options().map(|(key, _)| key);
+            config = Self::over(without(table, &options), file.as_ref(), set)?;
+        } else if !config.model.attention {
+            config = Self::over(without(table, &["mask_decay"]), file.as_ref(), set)?;
         }
         config.check()?;
         config.measure.name_attributes()?;
@@ -215,12 +218,11 @@ fn wrong_file(path: &Path, why: String) -> anyhow::Error {
     input(format!("configuration {}: {why}", path.display()))
 }
 
-/// A profile for another network than the paper's, which knows none of the options that a profile
-/// trains the paper's with.
-fn without_options(mut table: Table, config: &Config) -> Table {
+/// A profile without these options of the training: the network that is trained does not know
+/// them, as one without masks knows no decay of masks.
+fn without(mut table: Table, options: &[&str]) -> Table {
     if let Some(train) = table.get_mut("train").and_then(toml::Value::as_table_mut) {
-        let options = config.train.trainer.options();
-        train.extend(options.map(|(key, _)| (key.to_owned(), toml::Value::from(0.))));
+        train.extend(options.iter().map(|&key| (key.to_owned(), toml::Value::from(0.))));
     }
     table
 }
@@ -301,6 +303,12 @@ mod tests {
         assert!(moon.train.trainer.options().iter().all(|(_, value)| *value == 0.));
         let asked = of(&["system.name=moon", "train.drop_correlated=0.8"]).unwrap_err();
         assert!(format!("{asked:#}").contains("0 with system.name=moon"), "{asked:#}");
+        // Nor does a network without masks know the decay of masks.
+        assert_eq!(set(&[]).unwrap().train.trainer.mask_decay, 2.);
+        let plain = set(&["model.attention=false"]).unwrap();
+        assert_eq!(plain.train.trainer.mask_decay, 0.);
+        let asked = set(&["model.attention=false", "train.mask_decay=1"]).unwrap_err();
+        assert!(format!("{asked:#}").contains("0 without masks"), "{asked:#}");
     }
 
     #[test]
