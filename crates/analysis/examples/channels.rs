@@ -23,8 +23,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!(
         "groups: {:?}; order of the dendrogram: {:?}",
-        groups(&matrix, 0.5),
-        similar_order(&matrix)
+        groups(&matrix, 0.5)?,
+        similar_order(&matrix)?
     );
     Ok(())
 }

@@ -76,7 +76,11 @@ impl Images {
 
     /// What a cache of these images holds.
     pub fn contents(&self, crop: Crop, image_size: usize) -> Contents {
-        let first = self.names.first().map(|_| self.path(0));
+        let first = self.names.first().map(|name| {
+            // The same folder may be written in several ways.
+            let folder = self.path(0).parent().and_then(|folder| folder.canonicalize().ok());
+            folder.map_or_else(|| self.path(0), |folder| folder.join(name))
+        });
         Contents { names: self.names.clone(), first, crop, image_size }
     }
 

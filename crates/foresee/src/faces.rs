@@ -16,6 +16,9 @@ use crate::hash::sha256;
 use crate::progress::{Progress, Unit};
 use crate::run::{BAD_IMAGES, DataRecord};
 
+/// Validation faces that each epoch is judged on.
+pub(crate) const VALIDATION_FACES: usize = 400;
+
 /// CelebA at a path, and how it is read.
 #[derive(Default, Clone)]
 pub(crate) struct FacesFolder {

@@ -178,6 +178,24 @@ fn inputs_keep_their_kinds() -> AnyResult {
     same_outputs(&Case { name: "kinds".into(), graph, inputs: given.to_vec() }, &read)
 }
 
+/// The sizes of outputs are written where only the batch is open.
+#[test]
+fn outputs_have_their_sizes() -> AnyResult {
+    let sizes = |graph: &Graph| -> AnyResult<Vec<(Option<i64>, Option<String>)>> {
+        let model = ModelProto::decode(ValueReader::from_buf(graph.to_onnx(&[])?))?;
+        let output = model.graph.ok_or("no graph")?.output.swap_remove(0);
+        let tensor = output.r#type.and_then(|of| of.tensor_type).ok_or("no tensor")?;
+        let sizes = tensor.shape.ok_or("no shape")?.dim.into_iter();
+        Ok(sizes.map(|size| (size.dim_value, size.dim_param)).collect())
+    };
+    let graph = network()?;
+    assert_eq!(sizes(&graph)?, [(None, None), (None, None)]);
+    let images = graph.inputs()[0];
+    let fixed = graph.with_input_sizes(images, vec![None, Some(3), Some(9), Some(9)])?;
+    assert_eq!(sizes(&fixed)?, [(None, Some("batch".into())), (Some(5), None)]);
+    Ok(())
+}
+
 /// ONNX has scales of 32 bits only, whatever the image has.
 #[test]
 fn scales_of_wide_networks_are_narrow() -> AnyResult {

@@ -63,6 +63,9 @@ pub enum Error {
          [B]: {0}"
     )]
     Labels(&'static str),
+    /// Settings that are compared were not all judged on the same images.
+    #[error("the settings were judged on different numbers of images")]
+    DifferentImages,
     /// A value is NaN or infinite.
     #[error("{0}: a value is not finite; the network's weights or the images are damaged")]
     NotFinite(&'static str),

@@ -234,7 +234,7 @@ impl ValidationChoice {
         let are_paired =
             |tallies: &[Tally]| tallies.iter().all(|tally| tally.images() == tallies[0].images());
         if !are_paired(validation) || !are_paired(test) {
-            return Err(Error::Labels("the settings were not all judged on the same images"));
+            return Err(Error::DifferentImages);
         }
         if validation.len() != test.len() || baseline >= test.len() {
             let (validation, test) = (validation.len(), test.len());

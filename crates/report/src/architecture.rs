@@ -13,7 +13,7 @@ use crate::style::{BODY, SMALL, Style, TITLE};
 const ARROW: i32 = 16;
 /// Width of the image, least and greatest width of a block, and their height.
 const IMAGE: i32 = 58;
-const BLOCKS: (i32, i32) = (68, 92);
+const BLOCKS: (i32, i32) = (64, 92);
 const TALL: i32 = 130;
 /// Height of a classifier's boxes, and from one classifier to the next.
 const HEAD: i32 = 64;
@@ -26,6 +26,8 @@ const READOUT: i32 = 120;
 const PRODUCT: i32 = 11;
 /// From the top of a classifier's boxes up to the line that brings z to the product.
 const ABOVE: i32 = 12;
+/// Beside the last block, where the line of z turns.
+const TURN: i32 = 8;
 /// Radius of an operation's mark.
 const MARK: i32 = 9;
 
@@ -111,12 +113,12 @@ const TOP: i32 = 40;
 impl Layout {
     fn new(network: &Architecture, width: i32) -> Self {
         let blocks = network.blocks.len();
-        let even = (width - 2 * MARGIN - IMAGE) / blocks.max(1) as i32 - ARROW;
+        let even = (width - 2 * MARGIN - IMAGE - TURN) / blocks.max(1) as i32 - ARROW;
         let block = even.clamp(BLOCKS.0, BLOCKS.1);
         let step = block + ARROW;
         let fits = |room: i32| (room / step).max(1) as usize;
-        let first = fits(width - 2 * MARGIN - IMAGE).min(blocks.max(1));
-        let further = fits(width - 2 * MARGIN);
+        let first = fits(width - 2 * MARGIN - IMAGE - TURN).min(blocks.max(1));
+        let further = fits(width - 2 * MARGIN - TURN);
         let has_masks = network.mask_kernel.is_some();
         let product = 2 * (ARROW + PRODUCT);
         let full = POOL + READOUT + ARROW + if has_masks { MASK + product } else { 0 };
@@ -192,8 +194,8 @@ impl Layout {
                 let turn = middle + TALL / 2 + 14;
                 vec![
                     (right, middle),
-                    (right + 10, middle),
-                    (right + 10, turn),
+                    (right + TURN, middle),
+                    (right + TURN, turn),
                     (bus, turn),
                     (bus, last),
                 ]

@@ -10,8 +10,9 @@ const SMALL_LINE: usize = 86;
 const TURNED_LINE: usize = 150;
 /// Letters that the space between two columns takes.
 const BETWEEN: usize = 3;
-/// Rows on a page.
-const ROWS: usize = 35;
+/// Lines of a table on a page, and on one that is turned.
+const LINES: usize = 35;
+const TURNED_LINES: usize = 20;
 /// Letters up to which a cell is not broken.
 const SHORT: usize = 20;
 
@@ -59,6 +60,8 @@ struct Layout {
     columns: String,
     is_small: bool,
     is_turned: bool,
+    /// Whether it takes more than a page.
+    is_long: bool,
 }
 
 impl Layout {
@@ -68,8 +71,13 @@ impl Layout {
         let between = BETWEEN * columns.len();
         let all = between + columns.iter().map(Column::whole).sum::<usize>();
         if all <= SMALL_LINE {
-            let is_small = all > LINE;
-            return Self { columns: "l".repeat(columns.len()), is_small, is_turned: false };
+            let (is_small, is_long) = (all > LINE, table.rows.len() > LINES);
+            return Self {
+                columns: "l".repeat(columns.len()),
+                is_small,
+                is_turned: false,
+                is_long,
+            };
         }
         let least = between + columns.iter().map(Column::least).sum::<usize>();
         let cells = between + columns.iter().map(|column| column.cell).sum::<usize>();
@@ -79,18 +87,25 @@ impl Layout {
         // Each has its least, and a share of what is left.
         let more: usize = columns.iter().map(Column::more).sum();
         let left = line.saturating_sub(least).min(more) as f64;
-        let set = |column: &Column| {
-            let share = column.more() as f64 / more.max(1) as f64;
-            let letters = column.least() as f64 + left * share;
-            match letters >= column.whole() as f64 {
-                true => "l".to_owned(),
-                false => {
-                    let width = letters / line as f64;
-                    format!(">{{\\raggedright\\arraybackslash}}p{{{width:.3}\\linewidth}}")
-                }
+        let letters = |column: &Column| {
+            column.least() as f64 + left * column.more() as f64 / more.max(1) as f64
+        };
+        let set = |column: &Column| match letters(column) >= column.whole() as f64 {
+            true => "l".to_owned(),
+            false => {
+                let width = letters(column) / line as f64;
+                format!(">{{\\raggedright\\arraybackslash}}p{{{width:.3}\\linewidth}}")
             }
         };
-        Self { columns: columns.iter().map(set).collect(), is_small: true, is_turned }
+        let lines_of = |row: &Vec<String>| {
+            let lines = row.iter().zip(&columns).map(|(cell, column)| {
+                (cell.chars().count() as f64 / letters(column).max(1.)).ceil() as usize
+            });
+            lines.max().unwrap_or(1)
+        };
+        let lines: usize = table.rows.iter().map(lines_of).sum();
+        let is_long = lines > if is_turned { TURNED_LINES } else { LINES };
+        Self { columns: columns.iter().map(set).collect(), is_small: true, is_turned, is_long }
     }
 }
 
@@ -117,7 +132,7 @@ fn latex(table: &Table) -> String {
     let notes: String = table.notes.iter().map(note).collect();
     let size = if layout.is_small { "  \\footnotesize\n" } else { "" };
     let columns = &layout.columns;
-    let text = match table.rows.len() > ROWS {
+    let text = match layout.is_long {
         true => format!(
             "\\begingroup\n{size}  \\setlength\\LTcapwidth{{\\linewidth}}\n  \
              \\begin{{longtable}}{{{columns}}}\n{caption}{label} \\\\\n\

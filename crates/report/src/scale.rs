@@ -11,15 +11,20 @@ pub(crate) fn upper_end(values: impl Iterator<Item = f64>) -> f64 {
     percentile.or(values.last()).copied().unwrap_or(0.).max(0.)
 }
 
-/// A note on values above the end of a scale, if there are any.
+use crate::colour_bar::number_label;
+
+/// How far above the end of a scale a value is another than the end.
+const VISIBLE: f64 = 1.05;
+
+/// A note on values above the end of a scale, if there are any that would look different.
 pub(crate) fn above_note(values: impl Iterator<Item = f64>, high: f64) -> Option<String> {
     let above = values.filter(|v| v.is_finite() && *v > high);
     let (count, greatest) = above.fold((0, high), |(n, most), v| (n + 1, most.max(v)));
     let values = if count == 1 { "value is" } else { "values are" };
-    (count > 0).then(|| {
+    (greatest > VISIBLE * high).then(|| {
         format!(
-            "The scale ends at the 99.5th percentile: {count} {values} above it, the greatest \
-             {greatest:.2}."
+            "The scale ends at the 99.5th percentile: {count} {values} above it, the greatest {}.",
+            number_label(greatest)
         )
     })
 }
@@ -45,7 +50,7 @@ mod tests {
         let expected =
             "The scale ends at the 99.5th percentile: 2 values are above it, the greatest 0.91.";
         assert_eq!(note.as_deref(), Some(expected));
-        assert_eq!(above_note([0.2, 0.44].into_iter(), 0.44), None);
+        assert_eq!(above_note([0.2, 0.44, 0.45].into_iter(), 0.44), None);
     }
 
     #[test]

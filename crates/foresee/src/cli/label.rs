@@ -15,14 +15,15 @@ use crate::run;
 use crate::web::ServeOptions;
 
 /// What differs from the profile by default: a network that learns in seconds.
-const SMALL: [&str; 6] = [
+const SMALL: [&str; 5] = [
     "data.image_size=24",
     "model.channels=16",
     "train.epochs=60",
     "train.drop_correlated=0",
     "train.mask_decay=0",
-    "train.lambda=1e-6",
 ];
+/// What else differs from the profile `quick`, whose λ is for its own size.
+const OF_QUICK: &str = "train.lambda=1e-6";
 
 #[derive(Args)]
 pub struct LabelArgs {
@@ -68,8 +69,9 @@ fn strategy(text: &str) -> std::result::Result<Strategy, String> {
 }
 
 pub(super) fn label(args: &LabelArgs) -> Result<()> {
-    let set: Vec<String> =
-        SMALL.map(String::from).into_iter().chain(args.set.iter().cloned()).collect();
+    let mut set: Vec<String> = SMALL.map(String::from).to_vec();
+    set.extend((args.profile == "quick").then(|| OF_QUICK.into()));
+    set.extend(args.set.iter().cloned());
     let config = Config::resolve(&args.profile, None, &set)?;
     let attributes = args
         .attribute

@@ -22,14 +22,15 @@ use crate::studies::learn::{
 };
 
 /// What differs from the profile by default: small networks, each trained on few faces.
-const SMALL: [&str; 6] = [
+const SMALL: [&str; 5] = [
     "data.image_size=16",
     "model.channels=16",
     "train.epochs=15",
     "train.drop_correlated=0",
     "train.mask_decay=0",
-    "train.lambda=1e-6",
 ];
+/// What else differs from the profile `quick`, whose λ is for its own size.
+const OF_QUICK: &str = "train.lambda=1e-6";
 
 #[derive(Args)]
 pub struct LearnArgs {
@@ -125,6 +126,7 @@ struct Document {
 
 pub(super) fn learn(args: &LearnArgs) -> Result<()> {
     let mut set: Vec<String> = SMALL.map(String::from).to_vec();
+    set.extend((args.profile == "quick").then(|| OF_QUICK.into()));
     set.extend(args.passes.map(|passes| format!("train.epochs={passes}")));
     set.extend(args.set.iter().cloned());
     let config = Config::resolve(&args.profile, None, &set)?;

@@ -7,13 +7,13 @@ use std::path::Path;
 
 use anyhow::Context;
 use candle_core::Device;
-use foresee_graph::{Builder, Op, Unary};
+use foresee_graph::{Builder, Error, Op, Unary};
 use foresee_model::{Crop, ModelCard, Network, Precision};
 use serde_json::{Value, json};
 
 pub(crate) use self::examples::Examples;
 pub(crate) use self::pytorch::{files, is_export};
-use crate::error::Result;
+use crate::error::{Result, input};
 use crate::networks::notes::KEY;
 use crate::stages::attribute::graph_of;
 
@@ -94,5 +94,9 @@ pub(crate) fn onnx_model(source: &Source) -> Result<Vec<u8>> {
     let graph = builder.finish(vec![logits, probabilities])?;
     let preprocessing = preprocessing(card).to_string();
     let card = serde_json::to_string(card)?;
-    Ok(graph.to_onnx(&[(KEY, preprocessing.as_str()), ("foresee", card.as_str())])?)
+    let metadata = [(KEY, preprocessing.as_str()), ("foresee", card.as_str())];
+    graph.to_onnx(&metadata).map_err(|error| match error {
+        Error::OnnxTooLarge { .. } => input(format!("--onnx: {error}; export it with --pytorch")),
+        error => error.into(),
+    })
 }

@@ -12,8 +12,7 @@ use crate::session::MODEL;
 
 pub(super) const DRAWING: Drawing = Drawing {
     name: "fig2_architecture",
-    caption: "Figure 2: the network as it is built, and where the operations act: 1 on the \
-              features z, 2 on each mask.",
+    caption: "Figure 2: the network as it is built, and where the operations act.",
     caption_of_chosen: None,
     data: &[MODEL],
     takes: Takes::Nothing,

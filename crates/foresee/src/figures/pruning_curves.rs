@@ -60,10 +60,12 @@ impl Points {
         // The same for every point.
         let majority = first.map_or(f64::NAN, |point| 100. * point.majority_accuracy);
         let errors = self.all.iter().map(|point| 100. * point.standard_error);
-        let error = errors.filter(|error| error.is_finite()).fold(0f64, f64::max);
+        let error = errors.filter(|error| error.is_finite()).reduce(f64::max);
+        let title =
+            error.map(|error| format!("standard error over the faces: at most {error:.2} points"));
         let channels = request.run.manifest.config.model.channels;
         let panel = Panel {
-            title: format!("standard error over the faces: at most {error:.2} points"),
+            title: title.unwrap_or_default(),
             x: format!("pruned channels (of {channels})"),
             y: "accuracy [%]".into(),
             curves: lines,

@@ -7,6 +7,7 @@ use foresee_stats::mean;
 use super::{Drawing, Request, Takes, always};
 use crate::artifacts::{Row, TrainingStep, Validation};
 use crate::error::Result;
+use crate::faces::VALIDATION_FACES;
 
 /// Points of a curve, at most; each is the mean of as many steps.
 const POINTS: usize = 40;
@@ -15,8 +16,8 @@ pub(super) const DRAWING: Drawing = Drawing {
     name: "training",
     caption: "Loss and its two parts, and accuracy, over the training. Points of losses and of \
               training batches are means of several steps, on images as the training changes them \
-              (mirrored, with noise or without some channels, where settings say so). Validation \
-              is on whole images with all channels, after each epoch.",
+              (mirrored, cropped, with noise or without some channels, where settings say so). \
+              Validation is on whole images with all channels, after each epoch.",
     caption_of_chosen: None,
     data: &[<TrainingStep as Row>::PATH, <Validation as Row>::PATH],
     takes: Takes::Panels,
@@ -49,7 +50,7 @@ fn draw(request: &Request, name: &str) -> Result<Figure> {
         accuracy.push(Curve::new("validation faces", points, 3, Dashed));
     }
     let panels = vec![panel("loss", losses), panel("accuracy [%]", accuracy)];
-    let validated = match run.manifest.data.val {
+    let validated = match run.manifest.data.val.min(VALIDATION_FACES) {
         0 => String::new(),
         faces => format!(" and {faces} validation faces"),
     };

@@ -181,12 +181,22 @@ impl DataRecord {
 
     /// Number, kind and splits.
     pub fn description(&self) -> String {
+        self.described(self.title())
+    }
+
+    /// The same for a [`Source`](foresee_report::Source), whose note says itself that faces are
+    /// synthetic.
+    pub fn noted(&self) -> String {
+        self.described(if self.synthetic { "faces" } else { self.title() })
+    }
+
+    fn described(&self, kind: &str) -> String {
         let Self { faces, train, val, test, .. } = self;
         let others = match faces.saturating_sub(train + val + test) {
             0 => String::new(),
             others => format!(", {others} in no split"),
         };
-        format!("{faces} {} ({train} train, {val} val, {test} test{others})", self.title())
+        format!("{faces} {kind} ({train} train, {val} val, {test} test{others})")
     }
 }
 

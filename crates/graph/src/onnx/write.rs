@@ -58,9 +58,7 @@ impl Graph {
         for &id in &self.inputs {
             graph.message(11, &self.input(id, kinds[id.0]));
         }
-        let ranks = self.ranks();
-        for (id, name) in self.outputs.iter().zip(&outputs) {
-            let sizes = ranks[id.0].map(|rank| vec![Message::new(); rank]);
+        for (name, (&id, sizes)) in outputs.iter().zip(self.outputs.iter().zip(self.sizes())) {
             graph.message(12, &self.info(name, kinds[id.0], sizes));
         }
         model(&graph, &weights, metadata)
@@ -92,6 +90,29 @@ impl Graph {
             if given.insert(*id) { Ok(name) } else { nodes.copy(&name) }
         };
         self.outputs.iter().map(&mut name).collect()
+    }
+
+    /// The sizes of the outputs, as far as they are known: where only the batch is open, those that
+    /// two batches have in common.
+    fn sizes(&self) -> Vec<Option<Vec<Message>>> {
+        let (one, two) = (self.shapes(1, &[]).ok(), self.shapes(2, &[]).ok());
+        let ranks = self.ranks();
+        let of = |id: &ValueId| {
+            let (Some(one), Some(two)) = (&one, &two) else {
+                return ranks[id.0].map(|rank| vec![Message::new(); rank]);
+            };
+            let size = |(one, two): (&usize, &usize)| {
+                let mut dimension = Message::new();
+                match (*one, *two) {
+                    (one, two) if one == two => dimension.int(1, one as i64),
+                    (1, 2) => dimension.text(2, "batch"),
+                    _ => &mut dimension,
+                };
+                dimension
+            };
+            Some(one.of(*id).iter().zip(two.of(*id)).map(size).collect())
+        };
+        self.outputs.iter().map(of).collect()
     }
 
     /// An input: its name, type, and sizes. Those that are not fixed have a name.

@@ -71,8 +71,8 @@ impl References {
         let others: Vec<u32> = others.take(self.most).map(|(row, _)| row as u32).collect();
         if others.is_empty() {
             return Err(input(format!(
-                "{name} is the only image of {}: expected-gradients and gradient-shap compare it \
-                 with others",
+                "{name} is the only image of {} that can be read: expected-gradients and \
+                 gradient-shap compare it with others",
                 self.list.source().display()
             )));
         }

@@ -12,7 +12,7 @@ use crate::provenance::number;
 
 /// The page.
 pub(crate) const PAGE: &str = "explain.html";
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// For a reader who does not know the methods.
 const TEXT: &str = "Each column is an image and one output of the network, with its probability. \

@@ -18,7 +18,7 @@ use crate::tables;
 
 /// The page.
 pub(crate) const PAGE: &str = "predict.html";
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 const FIGURE: &str = "forecast_beside_outcome";
 const TOGETHER: &str = "forecast_of_all_layers";
 const SCORES: &str = "forecast_scores";

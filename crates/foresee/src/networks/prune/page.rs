@@ -18,7 +18,7 @@ use crate::provenance::percent;
 
 /// The page.
 pub(crate) const PAGE: &str = "prune.html";
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 const BASELINE: &str = "majority-class baseline";
 
 const TEXT: &str = "Channels of one layer at a time are pruned, together with all that depends \

@@ -11,9 +11,10 @@ use serde::Serialize;
 use super::pace::Pace;
 use crate::config::Config;
 use crate::error::Result;
+use crate::faces::VALIDATION_FACES;
 use crate::provenance::first_of;
 use crate::run::{Run, Stage, checkpoint_files};
-use crate::stages::train::{MemoryNeed, VALIDATION_FACES};
+use crate::stages::train::MemoryNeed;
 
 /// Seconds to draw figures, tables and the report: 1 to 3 on two cores, for networks of 16 and of
 /// 128 channels.

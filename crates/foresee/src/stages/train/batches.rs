@@ -7,9 +7,6 @@ use foresee_model::Position;
 use crate::config::Config;
 use crate::error::Result;
 
-/// Validation faces that each epoch is judged on.
-pub(crate) const VALIDATION_FACES: usize = 400;
-
 /// How many training faces make how many batches.
 #[derive(Clone, Copy)]
 pub(crate) struct Batching {

@@ -9,7 +9,7 @@ use foresee_celeba::{BatchOptions, Cache, CelebA, Split};
 use foresee_files::write_atomic;
 use foresee_model::{Network, Trainable, Trainer};
 
-use super::batches::{Batching, VALIDATION_FACES, batch_options, images_and_labels};
+use super::batches::{Batching, batch_options, images_and_labels};
 use super::classifier::{Asked, Classifier};
 use super::together::Together;
 use super::trainer_of_paper;
@@ -90,7 +90,7 @@ impl Follower {
     fn train(&mut self) -> Result<()> {
         let images = images_of(&self.manifest.config);
         let (val, test) = (self.data.split(Split::Val), self.data.split(Split::Test)?);
-        let val = val.ok().map(|val| faces::first(val, VALIDATION_FACES));
+        let val = val.ok().map(|val| faces::first(val, faces::VALIDATION_FACES));
         let data = self.data.clone();
         let device = self.device.clone();
         let asked = Asked { data: &data, faces: &test, images: &images, device: &device };

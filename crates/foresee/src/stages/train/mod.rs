@@ -17,7 +17,7 @@ use candle_core::Device;
 use foresee_celeba::{ATTRIBUTES, CelebA, Normalisation, Split};
 use foresee_model::{Metrics, ModelCard, Network, Trainer, majority_accuracy};
 
-pub(crate) use self::batches::{Batching, VALIDATION_FACES, batch_options};
+pub(crate) use self::batches::{Batching, batch_options};
 pub(crate) use self::classifier::{Answers, Asked, Classifier};
 pub(crate) use self::face_tracer::answers as face_tracer_answers;
 pub(crate) use self::follower::follow;

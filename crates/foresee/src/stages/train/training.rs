@@ -7,7 +7,7 @@ use candle_core::Device;
 use foresee_celeba::{BatchOptions, Cache, CelebA, Split};
 use foresee_model::{Network, Predictions, Trainer};
 
-use super::batches::{Batching, VALIDATION_FACES, batch_options, images_and_labels};
+use super::batches::{Batching, batch_options, images_and_labels};
 use super::checkpoints::{self, Clock};
 use super::classifier::{Asked, Classifier};
 use super::follower;
@@ -171,7 +171,7 @@ impl<'a, N: Classifier> Training<'a, N> {
     fn validate(&mut self, progress: &Progress) -> Result<()> {
         // The paper's split has no validation faces.
         let Ok(val) = self.data.split(Split::Val) else { return Ok(()) };
-        let val = faces::first(val, VALIDATION_FACES);
+        let val = faces::first(val, faces::VALIDATION_FACES);
         let images = images_of(&self.run.manifest.config);
         let answers = self.trainer.trained().answers();
         let asked = Asked { data: self.data, faces: &val, images: &images, device: self.device };

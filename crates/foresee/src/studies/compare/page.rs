@@ -88,8 +88,8 @@ fn source(runs: &[(SystemName, Run)]) -> Source {
     };
     let manifest = &run.manifest;
     let data = format!(
-        "{}: trained on {} at {} px; {} test faces",
-        manifest.data.title(),
+        "{}trained on {} faces at {} px; {} test faces",
+        if manifest.data.synthetic { "" } else { "CelebA: " },
         first_of(manifest.data.train, manifest.config.train.limit),
         manifest.config.data.image_size,
         manifest.data.test

@@ -77,7 +77,7 @@ fn source(groups: &[Group], planned: usize) -> Source {
     let data = &real.unwrap_or(&groups[0]).runs[0].manifest.data;
     let done: usize = groups.iter().map(|group| group.runs.len()).sum();
     Source {
-        data: format!("{}; {done} of {planned} runs of the study", data.description()),
+        data: format!("{}; {done} of {planned} runs of the study", data.noted()),
         synthetic: real.is_none(),
     }
 }

@@ -131,10 +131,9 @@ pub(crate) fn write(out: &Path, work: &Work, config: &Config, target: Option<f64
 
 fn source(work: &Work, config: &Config, seeds: usize) -> Source {
     let data = format!(
-        "{}; {} px, {} channels, {} passes over the labelled faces, {}, {seeds} seed{}",
-        work.data.description(),
+        "{}; {} px, {} passes over the labelled faces, {}, {seeds} seed{}",
+        work.data.noted(),
         config.data.image_size,
-        config.model.channels,
         config.train.trainer.epochs,
         config.training_title(),
         if seeds == 1 { "" } else { "s" }

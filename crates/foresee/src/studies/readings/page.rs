@@ -26,7 +26,7 @@ pub(crate) fn write(request: &Request, runs: &[StudiedRun]) -> Result<bool> {
     let data = &first.runs[0].manifest.data;
     let done: usize = trainings.iter().map(|training| training.runs.len()).sum();
     let source = Source {
-        data: format!("{}; {done} of {} networks of the study", data.description(), runs.len()),
+        data: format!("{}; {done} of {} networks of the study", data.noted(), runs.len()),
         synthetic: data.synthetic,
     };
     let rows = rows(&trainings)?;
