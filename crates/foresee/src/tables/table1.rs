@@ -3,6 +3,8 @@
 use foresee_kernels::LEAKY_RELU_SLOPE;
 use foresee_report::{Architecture, Table};
 
+use crate::provenance::thousands;
+
 pub(super) fn extractor(network: &Architecture) -> Table {
     let caption = "Table 1. Architecture of the feature extractor.";
     let header = ["layer", "kernel", "dilation, padding", "channels"];
@@ -21,7 +23,7 @@ pub(super) fn extractor(network: &Architecture) -> Table {
     table.notes.push(format!(
         "{} trainable values in the whole network. All strides are 1: features have the size of \
          the image.",
-        network.parameters
+        thousands(network.parameters as u64)
     ));
     table
 }
