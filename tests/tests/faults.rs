@@ -135,7 +135,7 @@ fn other_settings_are_refused_or_start_in_a_new_folder_and_a_moved_run_goes_on()
     let refused = reproduce(&out, &changed)?;
     assert_eq!(refused.status.code(), Some(2));
     assert!(
-        message(&refused).contains("train.lambda is 1e-6 there, 0.001 here")
+        message(&refused).contains("train.lambda is 3e-6 there, 0.001 here")
             && message(&refused).contains("--force"),
         "{}",
         message(&refused)

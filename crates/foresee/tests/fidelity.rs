@@ -69,8 +69,16 @@ fn a_study_tests_each_claim_for_each_variant_and_goes_on_where_it_stopped() -> A
         std::fs::read_to_string(out.join("data/mask_regions.csv"))?.lines().count() > 1
             && out.join("figures/pruning_over_seeds.pdf").is_file()
     );
-    let of_sparse = "λ = 1e-4 (sum), 12 px, 1 epochs, train.mask_decay = 2, train.drop_correlated = 0.8, 16 \
-         channels, bf16";
+    let of_sparse = [
+        "λ = 1e-4 (sum)",
+        "12 px",
+        "1 epochs",
+        "train.mask_decay = 2",
+        "train.drop_correlated = 0.8",
+        "16 channels",
+        "bf16",
+    ]
+    .join(", ");
     assert!(
         std::fs::read_to_string(out.join("tables/over_lambda.md"))?
             .contains(&format!("| sparse | {of_sparse} |"))
