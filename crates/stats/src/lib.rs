@@ -44,9 +44,6 @@ pub use rounding::is_rounding;
 pub use seeds::{RESAMPLES, SeedMeans, mean_over_seeds, mean_over_seeds_and_images};
 pub use straightness::{LEAST_POINTS, Straightness, straightness};
 pub use student::student_interval;
-pub use summary::{
-    MeanWithError, mean, mean_and_clustered_error, mean_and_standard_error, range,
-    standard_deviation,
-};
+pub use summary::{MeanWithError, mean, mean_and_clustered_error, range, standard_deviation};
 pub use verdict::{BENT_R2, MARGIN, SEEDS_NEEDED, SIGNIFICANCE, STRAIGHT_R2, Verdict};
 pub use welch::welch_test;

@@ -17,8 +17,7 @@ pub fn range(values: &[f64]) -> (f64, f64) {
 pub struct MeanWithError {
     /// The mean of the finite values.
     pub mean: f64,
-    /// s/√n, where s is the standard deviation with divisor n - 1. `None` for a single value, whose
-    /// spread is not known.
+    /// Over clusters of values. `None` of a single cluster, whose spread is not known.
     pub standard_error: Option<f64>,
     /// n, the number of finite values.
     pub count: usize,
@@ -27,7 +26,8 @@ pub struct MeanWithError {
 /// Mean of the values that are finite, with a standard error over clusters of values that belong
 /// together, such as several attributes of one face: √(G/(G - 1)·Σ_g (Σ_{i in g} (v_i - mean))²)/n
 /// for G clusters (Liang & Zeger, 1986, of a mean). Where each value is a cluster of its own, it is
-/// that of [`mean_and_standard_error`]. `None` if no value is finite; no error of a single cluster.
+/// s/√n, with the [`standard_deviation`] s. `None` if no value is finite; no error of a single
+/// cluster.
 ///
 /// ```
 /// use foresee_stats::mean_and_clustered_error;
@@ -63,21 +63,6 @@ pub fn standard_deviation(values: &[f64]) -> f64 {
     (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64).sqrt()
 }
 
-/// Mean and standard error of the values that are finite; `None` if there is none.
-pub fn mean_and_standard_error(values: &[f64]) -> Option<MeanWithError> {
-    let finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    let n = finite.len() as f64;
-    let mean = mean(&finite);
-    match finite.len() {
-        0 => None,
-        1 => Some(MeanWithError { mean, standard_error: None, count: 1 }),
-        count => {
-            let standard_error = Some(standard_deviation(&finite) / n.sqrt());
-            Some(MeanWithError { mean, standard_error, count })
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,23 +79,17 @@ mod tests {
     }
 
     #[test]
-    fn clusters_of_one_have_the_usual_error() {
-        let values = [1., f64::NAN, 3., 5.];
-        let clusters: Vec<(f64, usize)> = values.iter().copied().zip(0..).collect();
-        let (found, usual) =
-            (mean_and_clustered_error(&clusters), mean_and_standard_error(&values));
-        let error = |of: Option<MeanWithError>| of.and_then(|of| of.standard_error).unwrap();
-        assert!((error(found) - error(usual)).abs() < 1e-15);
-    }
-
-    #[test]
-    fn standard_errors_are_of_the_finite_values() {
+    fn clusters_of_one_have_the_usual_error_of_the_finite_values() {
+        let of = |values: &[f64]| {
+            let clusters: Vec<(f64, usize)> = values.iter().copied().zip(0..).collect();
+            mean_and_clustered_error(&clusters)
+        };
         // Deviations -2, 0, 2: s² = 8/2 = 4, so s/√3 = 2/√3.
-        let found = mean_and_standard_error(&[1., f64::NAN, 3., 5.]).unwrap();
+        let found = of(&[1., f64::NAN, 3., 5.]).unwrap();
         assert_eq!((found.mean, found.count), (3., 3));
         assert!((found.standard_error.unwrap() - 2. / 3f64.sqrt()).abs() < 1e-15);
-        let one = mean_and_standard_error(&[4., f64::INFINITY]).unwrap();
-        assert_eq!(one, MeanWithError { mean: 4., standard_error: None, count: 1 });
-        assert_eq!(mean_and_standard_error(&[f64::NAN]), None);
+        let one = MeanWithError { mean: 4., standard_error: None, count: 1 };
+        assert_eq!(of(&[4., f64::INFINITY]), Some(one));
+        assert_eq!(of(&[f64::NAN]), None);
     }
 }

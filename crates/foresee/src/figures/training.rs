@@ -17,7 +17,7 @@ pub(super) const DRAWING: Drawing = Drawing {
     caption: "Loss and its two parts, and accuracy, over the training. Points of losses and of \
               training batches are means of several steps, on images as the training changes them \
               (mirrored, cropped, with noise or without some channels, where settings say so). \
-              Validation is on whole images with all channels, after each epoch.",
+              Validation is on unchanged images with all channels, after each epoch.",
     caption_of_chosen: None,
     data: &[<TrainingStep as Row>::PATH, <Validation as Row>::PATH],
     takes: Takes::Panels,

@@ -42,6 +42,7 @@ pub(super) fn accuracy(run: &Run) -> Result<Table> {
         let texts = [method, &accuracy, &balanced, &auc, "run here", remark];
         table.rows.push(texts.map(String::from).to_vec());
     };
+    // Who always gives one answer has these two by definition.
     let majority = [percent(ours.majority_accuracy), "50.00".into(), "0.5000".into()];
     row("majority-class baseline (of the training faces)", majority, &faces);
     let values = [percent(ours.accuracy), percent(ours.balanced_accuracy), number(ours.auc, 4)];

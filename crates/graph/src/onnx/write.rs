@@ -36,6 +36,8 @@ impl Graph {
     /// numbers with a fraction, and the paper's masks and readout. ONNX keeps settings such as ε in
     /// 32 bits.
     ///
+    /// Where only the batch is open, the graph runs on zeros twice, to tell the sizes of outputs.
+    ///
     /// # Errors
     /// If the file would be larger than 2 GiB, which no reader takes.
     pub fn to_onnx(&self, metadata: &[(&str, &str)]) -> Result<Vec<u8>> {

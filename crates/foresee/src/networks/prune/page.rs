@@ -29,7 +29,7 @@ const TEXT: &str = "Channels of one layer at a time are pruned, together with al
      role of the pruned ones in closed form, by least squares (dashed) or by the partner of the \
      pair (dotted). A line ends where nothing would be left of a part of the layer, such as one \
      that a split gives to another. The second panel shows what the network costs then, in the \
-     order of the filter norms. Channels' statistics are of the images that accuracies are not of.";
+     order of the filter norms. Channels are measured on the other images.";
 
 /// Draws the figures and writes the page, unless they are there.
 pub(super) fn write(images: &Images, folder: &mut Folder, layers: &[&str]) -> Result<()> {
