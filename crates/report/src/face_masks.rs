@@ -1,5 +1,7 @@
 //! Faces with masks over them (Figure 4).
 
+use plotters::prelude::*;
+
 use crate::canvas::{Canvas, Drawn, MARGIN, Picture, draw};
 use crate::colour::ColourMap;
 use crate::colour_bar::{self, ColourBar};
@@ -18,16 +20,52 @@ const SIDES: (i32, i32) = (40, 110);
 const GAP: i32 = 5;
 /// Between the masks of a face and those of the next.
 const BETWEEN: i32 = 14;
+/// Width of the bar beside the masks of a face that has the attribute.
+const BAR: i32 = 3;
 /// Height of a channel's number below its mask.
 const NUMBER: i32 = 20;
 
-/// The masks of one attribute: for each face, its top channels.
+/// A channel's mask on a face.
+#[derive(Debug, Clone)]
+pub struct ChannelMask {
+    /// The channel (feature id).
+    pub channel: usize,
+    /// Its readout weight for the attribute: it speaks for the attribute above 0, against it below.
+    pub weight: f64,
+    /// The mask, row by row.
+    pub mask: Vec<f64>,
+}
+
+impl ChannelMask {
+    /// The channel and the sign of its weight.
+    fn number(&self) -> String {
+        let sign = match self.weight {
+            w if w > 0. => " +",
+            w if w < 0. => " \u{2212}",
+            _ => "",
+        };
+        format!("{}{sign}", self.channel)
+    }
+}
+
+/// The masks of one attribute: for each face, those of the attribute's top channels.
 #[derive(Debug, Clone)]
 pub struct FaceRow {
     /// The attribute.
     pub name: String,
-    /// For each face the channels (feature ids) and their masks, row by row.
-    pub masks: Vec<Vec<(usize, Vec<f64>)>>,
+    /// For each face whether it has the attribute, and the masks.
+    pub faces: Vec<(bool, Vec<ChannelMask>)>,
+}
+
+impl FaceRow {
+    fn masks(&self) -> impl Iterator<Item = &ChannelMask> {
+        self.faces.iter().flat_map(|(_, masks)| masks)
+    }
+}
+
+/// The mask values of all rows.
+fn values(rows: &[FaceRow]) -> impl Iterator<Item = f64> {
+    rows.iter().flat_map(FaceRow::masks).flat_map(|mask| mask.mask.iter().copied())
 }
 
 /// What is in a row, and what its colours leave out.
@@ -38,23 +76,28 @@ fn heading(channels: i32, above: Option<String>) -> String {
         n => format!("the attribute's {n} most important channels"),
     };
     let above = above.map_or_else(String::new, |note| format!(" {note}"));
-    format!("On each face: {channels}, the same on all faces, with their feature ids.{above}")
+    format!(
+        "On each face: {channels}, the same on all faces, with their feature ids and whether they \
+         speak for the attribute (+) or against it (\u{2212}). A bar beside masks: the face has the \
+         attribute.{above}"
+    )
 }
 
 /// Figure 4: attributes as rows, and for each face the attribute's top channels as columns, each a
-/// mask over the face with its feature id below. Faces for which there is no room stand below the
-/// others.
+/// mask over the face with its feature id and the sign of its readout weight below. A bar stands
+/// beside the masks of a face that has the attribute. Faces for which there is no room stand below
+/// the others.
 ///
 /// ```
-/// use foresee_report::{Face, FaceRow, Source, Style, face_masks};
+/// use foresee_report::{ChannelMask, Face, FaceRow, Source, Style, face_masks};
 ///
 /// // A grey face of 2 × 2 pixels; of its masks that of channel 17 is the most important one.
 /// let face = Face { size: 2, rgb: vec![[0.5; 3]; 4] };
-/// let masks = vec![(17, vec![0.9, 0.1, 0.1, 0.1])];
-/// let row = FaceRow { name: "Smiling".into(), masks: vec![masks] };
+/// let mask = ChannelMask { channel: 17, weight: 0.4, mask: vec![0.9, 0.1, 0.1, 0.1] };
+/// let row = FaceRow { name: "Smiling".into(), faces: vec![(true, vec![mask])] };
 /// let source = Source { data: "40 drawn faces".into(), synthetic: true };
 /// let figure = face_masks("fig4", &[face], &[row], &source, &Style::default())?;
-/// assert!(figure.svg().contains("Smiling") && figure.svg().contains("17"));
+/// assert!(figure.svg().contains("Smiling") && figure.svg().contains("17 +"));
 /// // The face and its mask are pictures.
 /// assert!(figure.svg().matches("<image").count() >= 2);
 /// # Ok::<(), foresee_report::Error>(())
@@ -71,8 +114,7 @@ pub fn face_masks(
 ) -> Result<Figure> {
     let layout = Layout::new(faces.len(), rows, style);
     let room = style.units() - 2 * MARGIN;
-    let masks = rows.iter().flat_map(|row| row.masks.iter().flatten());
-    let above = above_note(masks.flat_map(|(_, mask)| mask.iter().copied()), layout.high);
+    let above = above_note(values(rows), layout.high);
     let heading = style.fitted(&heading(layout.per_face, above), SMALL, room);
     let top = heading.height() + 8;
     let bottom = top + faces.len().div_ceil(layout.in_block) as i32 * layout.block();
@@ -108,10 +150,9 @@ struct Layout {
 
 impl Layout {
     fn new(faces: usize, rows: &[FaceRow], style: &Style) -> Self {
-        let masks = rows.iter().flat_map(|row| row.masks.iter().flatten());
-        let high = upper_end(masks.flat_map(|(_, mask)| mask.iter().copied()));
-        let per_face = rows.first().and_then(|row| row.masks.first()).map_or(1, Vec::len) as i32;
-        let per_face = per_face.max(1);
+        let high = upper_end(values(rows));
+        let shown = rows.first().and_then(|row| row.faces.first());
+        let per_face = shown.map_or(1, |(_, masks)| masks.len().max(1)) as i32;
         let left = (style.units() / 5).clamp(80, 150);
         let room = style.units() - left - MARGIN;
         let side = |faces: i32| (room / faces - BETWEEN) / per_face - GAP;
@@ -155,10 +196,22 @@ impl Layout {
             let y = y + self.side + 10 + r * self.row;
             let name = canvas.style.shortened(&row.name, BODY, self.left - 16, 4);
             name.left_of(canvas, (self.left - 10, y + self.side / 2 - name.more() / 2))?;
-            for (i, (face, masks)) in faces.iter().zip(row.masks.iter().skip(first)).enumerate() {
+            let of_faces = faces.iter().zip(row.faces.iter().skip(first));
+            for (i, (face, (present, masks))) in of_faces.enumerate() {
+                if *present {
+                    self.draw_bar(canvas, (i, y))?;
+                }
                 self.draw_masks(canvas, (i, y), face, masks)?;
             }
         }
+        Ok(())
+    }
+
+    /// The bar that says that a face has the attribute.
+    fn draw_bar(&self, canvas: &Canvas, (i, y): (usize, i32)) -> Drawn {
+        let right = self.column(i, 0) - 2;
+        let corners = [(right - BAR, y), (right, y + self.side)];
+        canvas.area.draw(&Rectangle::new(corners, BLACK.filled()))?;
         Ok(())
     }
 
@@ -168,16 +221,16 @@ impl Layout {
         canvas: &Canvas,
         (i, y): (usize, i32),
         face: &Face,
-        masks: &[(usize, Vec<f64>)],
+        masks: &[ChannelMask],
     ) -> Drawn {
-        for (rank, (channel, mask)) in (0..).zip(masks) {
+        for (rank, mask) in (0..).zip(masks) {
             let x = self.column(i, rank);
-            let pixels = face.rgb.iter().zip(mask);
+            let pixels = face.rgb.iter().zip(&mask.mask);
             let rgb =
                 pixels.flat_map(|(p, value)| overlaid(luminance(p), share(*value, self.high)));
             canvas.place(self.picture((x, y), face, rgb.collect()));
             let at = (x + self.side / 2, y + self.side + NUMBER / 2);
-            let number = canvas.style.shortened(&channel.to_string(), SMALL, self.side + GAP, 1);
+            let number = canvas.style.shortened(&mask.number(), SMALL, self.side + GAP, 1);
             number.centred(canvas, at)?;
         }
         Ok(())

@@ -51,7 +51,7 @@ pub use face::Face;
 pub use face_attributions::{
     AttributionColumn, AttributionKind, AttributionMethod, face_attributions, image_attributions,
 };
-pub use face_masks::{FaceRow, face_masks};
+pub use face_masks::{ChannelMask, FaceRow, face_masks};
 pub use figure::{Figure, is_figure};
 pub use font::Font;
 pub use forest::{Dot, Forest, forest};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foresee_report::{
     Architecture, AttributionColumn, AttributionKind, AttributionMethod, CellGrid, Curve, Dot,
-    Face, FaceRow, Figure, Forest, HeatMap, Level, LineStyle, MapColumn, MarkedMap, Panel, Preset,
+    ChannelMask, Face, FaceRow, Figure, Forest, HeatMap, Level, LineStyle, MapColumn, MarkedMap, Panel, Preset,
     RangedDot, Result, Source, Style, architecture, cell_grids, curves, dot_plot,
     face_attributions, face_masks, forest, heat_maps, marked_maps,
 };
@@ -120,8 +120,9 @@ fn maps_of_few_methods_and_attributes_are_not_cut_off() -> AnyResult {
         }
         let face = Face { size: 2, rgb: vec![[0.5; 3]; 4] };
         for (faces, per_face) in [(1, 1), (1, 3), (2, 3), (16, 3)] {
-            let masks = vec![(123_456, vec![0.; 4]); per_face];
-            let row = FaceRow { name: name.clone(), masks: vec![masks; faces] };
+            let mask = ChannelMask { channel: 123_456, weight: -1., mask: vec![0.; 4] };
+            let masks = (true, vec![mask; per_face]);
+            let row = FaceRow { name: name.clone(), faces: vec![masks; faces] };
             let faces = vec![face.clone(); faces];
             let rows = [row.clone(), row];
             check(|style| face_masks("masks", &faces, &rows, &source(&name), style))?;

@@ -66,10 +66,14 @@ record! {
         pub face: String,
         /// The attribute.
         pub attribute: String,
+        /// 1 if the face has the attribute, else 0.
+        pub label: usize,
         /// The channel's rank among the attribute's, from 1.
         pub rank: usize,
         /// The channel.
         pub channel: usize,
+        /// Its readout weight for the attribute.
+        pub weight: f64,
     }
 }
 

@@ -28,7 +28,7 @@ use crate::session::{MODEL, Session, Trained};
 use crate::stages::jobs::Job;
 use crate::stages::shared;
 
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// Images of one batch. Statistics of batches are merged in one fixed tree.
 const BATCH: usize = 16;
@@ -268,6 +268,7 @@ fn masks_on_faces(
     let names: Vec<&str> = faces.iter().map(|&face| data.name(face)).collect();
     let pixels = FacePixels::new(&names, &batch.images, &preprocessing.normalisation)?;
 
+    let readout = network.heads().readout_weights()?;
     let mut masks = PlaneTable::new(preprocessing.image_size);
     for &k in attributes {
         let all = network.heads().masks(&z, &[k])?.squeeze(1)?;
@@ -277,8 +278,10 @@ fn masks_on_faces(
                 let label = MaskLabel {
                     face: (*name).into(),
                     attribute: ATTRIBUTES[k].into(),
+                    label: data.labels(faces[at]).has(k).into(),
                     rank: i + 1,
                     channel,
+                    weight: readout[k][channel].into(),
                 };
                 masks.push(label, &mask);
             }
