@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use foresee_celeba::{
-    ATTRIBUTES, BatchOptions, CelebA, Labels, Split, SplitRule, check, synthetic,
+    ATTRIBUTES, BatchOptions, CelebA, Epoch, Labels, Split, SplitRule, check, synthetic,
 };
 use foresee_tests::forms::{self, AnyError};
 
@@ -112,8 +112,7 @@ fn measure(form: &str, path: &Path) -> Result<(), AnyError> {
     let options = BatchOptions {
         image_size: SIZE,
         batch_size: 64,
-        shuffle: Some((0, 0)),
-        flip: true,
+        epoch: Some(Epoch { flip: true, ..Epoch::new(0, 0) }),
         ..Default::default()
     };
     let (start, mut seen) = (Instant::now(), 0);

@@ -11,7 +11,7 @@
 //! losses. It holds faces: keep it to yourself.
 
 use candle_core::{Device, Tensor};
-use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Split, SplitRule};
+use foresee_celeba::{ATTRIBUTES, BatchOptions, CelebA, Epoch, Split, SplitRule};
 use foresee_model::{Network, NetworkConfig, TrainConfig, Trainer};
 
 const BATCH: usize = 32;
@@ -38,12 +38,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut trainer = Trainer::new(network, config, count / BATCH)?;
     let (mut losses, mut rates) = (vec![], vec![]);
     while !trainer.is_done() {
-        let shuffle = Some((0, trainer.position().epoch as u64));
+        let epoch = Epoch::new(0, trainer.position().epoch as u64);
         let options = BatchOptions {
             image_size,
             batch_size: BATCH,
-            shuffle,
-            flip: true,
+            epoch: Some(Epoch { flip: true, ..epoch }),
             drop_last: true,
             ..Default::default()
         };

@@ -12,6 +12,8 @@ type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 struct Page {
     path: PathBuf,
     links: Vec<String>,
+    /// Code in the text, such as names of files.
+    code: Vec<String>,
     /// Headings as anchors.
     anchors: BTreeSet<String>,
 }
@@ -19,7 +21,8 @@ struct Page {
 impl Page {
     fn read(path: &Path) -> AnyResult<Self> {
         let text = std::fs::read_to_string(path)?;
-        let mut page = Self { path: path.into(), links: vec![], anchors: BTreeSet::new() };
+        let mut page =
+            Self { path: path.into(), links: vec![], code: vec![], anchors: BTreeSet::new() };
         let mut heading: Option<String> = None;
         for event in Parser::new_ext(&text, Options::all()) {
             match event {
@@ -30,8 +33,12 @@ impl Page {
                 Event::End(TagEnd::Heading(_)) => {
                     page.anchors.extend(heading.take().map(|title| anchor(&title)));
                 }
-                Event::Text(text) | Event::Code(text) => {
+                Event::Text(text) => {
                     heading.iter_mut().for_each(|title| title.push_str(&text));
+                }
+                Event::Code(text) => {
+                    heading.iter_mut().for_each(|title| title.push_str(&text));
+                    page.code.push(text.into_string());
                 }
                 _ => {}
             }
@@ -95,6 +102,21 @@ fn every_link_leads_somewhere() -> AnyResult {
         broken.extend(Page::read(&path)?.broken_links()?);
     }
     assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn every_source_that_is_named_is_there() -> AnyResult {
+    let mut named = 0;
+    for page in pages()? {
+        let page = Page::read(&page)?;
+        for path in page.code.iter().filter(|code| code.starts_with("crates/")) {
+            named += 1;
+            let is_there = path.contains(['*', ' ', '…']) || root().join(path).exists();
+            assert!(is_there, "{} names {path}", page.path.display());
+        }
+    }
+    assert!(named > 0);
     Ok(())
 }
 

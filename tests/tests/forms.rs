@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use foresee_celeba::{BatchOptions, CelebA, Crop, Labels, Split, SplitRule, synthetic};
+use foresee_celeba::{BatchOptions, CelebA, Crop, Epoch, Labels, Split, SplitRule, synthetic};
 use foresee_tests::forms::{self, AnyError};
 
 type AnyResult<T = ()> = Result<T, AnyError>;
@@ -42,7 +42,8 @@ fn every_form_gives_the_same_faces() -> AnyResult {
     let plain = faces(&folder.path().join("plain"), 60)?;
     let options = BatchOptions { image_size: 16, batch_size: 7, ..Default::default() };
     let expected = pixels(&plain, &options)?;
-    let shuffled = BatchOptions { shuffle: Some((3, 1)), flip: true, ..options.clone() };
+    let epoch = |number| Some(Epoch { flip: true, ..Epoch::new(3, number) });
+    let shuffled = BatchOptions { epoch: epoch(1), ..options.clone() };
     for (form, data) in forms::all(&plain, folder.path(), 5, 20)? {
         assert_eq!(forms::counts(&data), [48, 6, 6], "{form}");
         assert!(pixels(&data, &options)? == expected, "{form}: other pixels or labels");
@@ -53,7 +54,7 @@ fn every_form_gives_the_same_faces() -> AnyResult {
             "{form}"
         );
         let names = |list: &[Face]| list.iter().map(|row| row.0.clone()).collect::<Vec<_>>();
-        let other = pixels(&data, &BatchOptions { shuffle: Some((3, 2)), ..options.clone() })?;
+        let other = pixels(&data, &BatchOptions { epoch: epoch(2), ..options.clone() })?;
         assert!(names(&first) != names(&other) && names(&first) != names(&expected), "{form}");
         assert_eq!(
             BTreeMap::from_iter(names(&first).into_iter().map(|n| (n, ()))).len(),
@@ -229,8 +230,8 @@ fn damaged_archives_are_told() -> AnyResult {
     let mut claims = whole.clone();
     claims[index[2] + 24..index[2] + 28].copy_from_slice(&(60u32 << 20).to_le_bytes());
     for (bytes, expected) in [
-        (whole[..whole.len() / 2].to_vec(), "img_align_celeba.zip: is no whole zip archive"),
-        (vec![], "is no whole zip archive"),
+        (whole[..whole.len() / 2].to_vec(), "img_align_celeba.zip: is not a complete zip archive"),
+        (vec![], "is not a complete zip archive"),
         (renamed(b"../align_celeba/"), "lies outside the archive's folder"),
         (renamed(b"/etc/align_celeb/"), "lies outside the archive's folder"),
         (renamed(b"..\\align_celeba\\"), "lies outside the archive's folder"),
@@ -308,9 +309,9 @@ fn damaged_shards_are_told() -> AnyResult {
     };
     assert!(
         told(&whole[..whole.len() / 2])?
-            .contains("train-00000-of-00001.parquet: is no whole parquet file")
+            .contains("train-00000-of-00001.parquet: is not a complete parquet file")
     );
-    assert!(told(b"")?.contains("is no whole parquet file"));
+    assert!(told(b"")?.contains("is not a complete parquet file"));
     let renamed = |from: &[u8], to: &[u8]| {
         let mut bytes = whole.clone();
         let at: Vec<usize> = bytes
@@ -401,8 +402,7 @@ fn the_cache_is_the_decoder_and_is_not_believed_when_it_is_damaged() -> AnyResul
     let plain = BatchOptions {
         image_size: 16,
         batch_size: 4,
-        shuffle: Some((1, 0)),
-        flip: true,
+        epoch: Some(Epoch { flip: true, ..Epoch::new(1, 0) }),
         ..Default::default()
     };
     let expected = pixels(&data, &plain)?;
@@ -431,7 +431,8 @@ fn the_cache_is_the_decoder_and_is_not_believed_when_it_is_damaged() -> AnyResul
         "damaged records were believed"
     );
     // Random squares are not kept, and other faces have a file of their own.
-    let cropped = BatchOptions { smallest_crop: 0.7, ..plain.clone() };
+    let smaller = plain.epoch.map(|epoch| Epoch { smallest_crop: 0.7, ..epoch });
+    let cropped = BatchOptions { epoch: smaller, ..plain.clone() };
     assert!(
         pixels(&data, &cropped)?
             == pixels(&data, &BatchOptions { cache: Some(one.clone()), ..cropped.clone() })?

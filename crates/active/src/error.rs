@@ -3,6 +3,7 @@ pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What can go wrong when items are chosen.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The model failed.
     #[error("the model: {0}")]

@@ -1,5 +1,6 @@
 /// What can go wrong with a statistic.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A tensor or a table does not have the shape that the statistic was made for.
     #[error("{statistic}: expected {expected}, got {got:?}")]

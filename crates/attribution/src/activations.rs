@@ -81,6 +81,7 @@ where
     }
 
     /// Without the checks, as [`Target::unchecked`].
+    #[must_use]
     pub fn unchecked(self) -> Self {
         Self { checks: ModelChecks::off(), ..self }
     }

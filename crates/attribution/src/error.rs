@@ -1,5 +1,6 @@
 /// What can go wrong with an attribution.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A parameter is outside its range.
     #[error("{parameter} = {value} is not possible: {expected}")]

@@ -129,6 +129,7 @@ impl GraphModel {
 
     /// With at most `batch` inputs at once; at least 1. It stays 1 where the graph takes no other
     /// number.
+    #[must_use]
     pub fn batch(self, batch: usize) -> Self {
         let batch = match &self.graph.value(self.input).origin {
             Origin::Input { sizes, .. } if matches!(sizes.first(), Some(Some(_))) => 1,
@@ -139,6 +140,7 @@ impl GraphModel {
 
     /// Without the check that the rows of a batch do not influence each other, as
     /// [`Target::unchecked`].
+    #[must_use]
     pub fn unchecked(self) -> Self {
         Self { checks: ModelChecks::off(), ..self }
     }
@@ -146,6 +148,7 @@ impl GraphModel {
     /// With its outputs kept, by the bits of their inputs, as long as there are copies of this
     /// model: methods by perturbation evaluate the same inputs for every output that they explain.
     /// All outputs are kept: use it for one image after the other.
+    #[must_use]
     pub fn keeping_outputs(self) -> Self {
         Self { kept: Some(Kept::default()), ..self }
     }

@@ -72,6 +72,7 @@ pub use sensitivity::sensitivity;
 pub use shapley_sampling::{
     ShapleySampling, ShapleySamplingResult, shapley_sampling, shapley_sampling_with_permutations,
 };
+pub(crate) use smooth_grad::deviations;
 pub use smooth_grad::{NoiseLevel, SmoothGrad, Statistic, smooth_grad, smooth_grad_with_noise};
 pub use surrogate::{
     Fidelity, MIN_SURROGATE_ROWS, Surrogate, SurrogateKind, SurrogateModel, SurrogateOptions, Tree,

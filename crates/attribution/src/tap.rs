@@ -259,11 +259,13 @@ impl<F> std::fmt::Debug for TappedModel<F> {
 
 impl<F> TappedModel<F> {
     /// With at most `batch` inputs at once; at least 1. Default 32.
+    #[must_use]
     pub fn batch(self, batch: usize) -> Self {
         Self { batch: batch.max(1), ..self }
     }
 
     /// Without the checks, as [`Target::unchecked`].
+    #[must_use]
     pub fn unchecked(self) -> Self {
         Self { checks: ModelChecks::off(), ..self }
     }
@@ -291,7 +293,7 @@ where
 
     fn outputs(&self, z: &Tensor) -> candle_core::Result<Tensor> {
         if !self.is_cut {
-            let reason = "the output knows the input also on a path around it (or is random), so \
+            let reason = "the input also reaches the output on a path around it (or it is random), so \
                           that it does not follow from the activation: cut the model where all \
                           paths meet";
             let error = Error::Place { name: self.place.clone(), reason: reason.into() };

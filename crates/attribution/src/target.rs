@@ -56,12 +56,14 @@ impl<F: Fn(&Tensor) -> candle_core::Result<Tensor>> Target<F> {
     }
 
     /// With at most `batch` inputs at once; at least 1.
+    #[must_use]
     pub fn batch(self, batch: usize) -> Self {
         Self { batch: batch.max(1), ..self }
     }
 
     /// Without the checks: for a model whose gradient is not that of its values on purpose, such as
     /// one with a straight-through estimator.
+    #[must_use]
     pub fn unchecked(self) -> Self {
         self.with_checks(ModelChecks::off(), (0, 0))
     }

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 /// What can go wrong with a baseline.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A setting is outside its range.
     #[error("{key} = {value} is not possible: {expected}")]

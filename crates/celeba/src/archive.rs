@@ -117,7 +117,7 @@ fn index(path: &Path, file: &File) -> Result<HashMap<String, Entry>> {
     let error = |reason: String| Error::Inconsistent { path: path.into(), reason };
     let length = file.metadata().map_err(reading(path))?.len();
     let archive = ZipArchive::new(BufReader::new(file))
-        .map_err(|e| error(format!("is no whole zip archive ({e}); {ADVICE}")))?;
+        .map_err(|e| error(format!("is not a complete zip archive ({e}); {ADVICE}")))?;
     let metadata = archive.metadata();
     if metadata.has_duplicate_names() {
         return Err(error("holds a name that is there twice; this is not CelebA's archive".into()));

@@ -21,14 +21,14 @@ use crate::view::View;
 /// How images become batches.
 ///
 /// ```
-/// use foresee_celeba::{BatchOptions, CelebA, Result, SplitRule, synthetic};
+/// use foresee_celeba::{BatchOptions, CelebA, Epoch, Result, SplitRule, synthetic};
 ///
 /// let folder = tempfile::tempdir()?;
 /// synthetic::write(folder.path(), 5, 7, |_| ())?;
 /// let faces = CelebA::open(folder.path(), SplitRule::Official)?;
-/// let order = |epoch: u64| -> Result<Vec<usize>> {
-///     let shuffle = Some((7, epoch));
-///     let options = BatchOptions { image_size: 16, batch_size: 2, shuffle, ..Default::default() };
+/// let order = |number: u64| -> Result<Vec<usize>> {
+///     let epoch = Some(Epoch::new(7, number));
+///     let options = BatchOptions { image_size: 16, batch_size: 2, epoch, ..Default::default() };
 ///     let batches = faces.batches(&[0, 1, 2, 3, 4], &options).collect::<Result<Vec<_>>>()?;
 ///     assert_eq!(batches.len(), 3);
 ///     Ok(batches.into_iter().flat_map(|batch| batch.faces).collect())
@@ -50,14 +50,9 @@ pub struct BatchOptions {
     pub batch_size: usize,
     /// How pixels become numbers. Default: [-1, 1].
     pub normalisation: Normalisation,
-    /// The seed and the epoch that decide the order and the augmentation. Default: `None`, which
+    /// The epoch of a training, which shuffles and augments the images. Default: `None`, which
     /// keeps the given order and does not augment.
-    pub shuffle: Option<(u64, u64)>,
-    /// Whether to mirror each image with probability 1/2; needs `shuffle`. Default: false.
-    pub flip: bool,
-    /// Random crops have sides of at least this share of the sides that `crop` leaves, in (0, 1];
-    /// needs `shuffle`. Default: 1, no random crops.
-    pub smallest_crop: f64,
+    pub epoch: Option<Epoch>,
     /// Whether to leave out a last batch that is not full. Default: false.
     pub drop_last: bool,
     /// Number of batches to leave out at the start, to resume an interrupted epoch. The batches
@@ -72,6 +67,28 @@ pub struct BatchOptions {
     pub cache: Option<Arc<Cache>>,
 }
 
+/// An epoch of a training: the order of its images and how they are augmented, which its seed and
+/// its number decide.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Epoch {
+    /// The training's seed.
+    pub seed: u64,
+    /// Which epoch, from 0.
+    pub number: u64,
+    /// Whether to mirror each image with probability 1/2.
+    pub flip: bool,
+    /// Random crops have sides of at least this share of the sides that [`BatchOptions::crop`]
+    /// leaves, in (0, 1]; 1: no random crops.
+    pub smallest_crop: f64,
+}
+
+impl Epoch {
+    /// An epoch that shuffles its images and does not augment them.
+    pub fn new(seed: u64, number: u64) -> Self {
+        Self { seed, number, flip: false, smallest_crop: 1. }
+    }
+}
+
 impl Default for BatchOptions {
     fn default() -> Self {
         Self {
@@ -79,9 +96,7 @@ impl Default for BatchOptions {
             image_size: 64,
             batch_size: 32,
             normalisation: Normalisation::default(),
-            shuffle: None,
-            flip: false,
-            smallest_crop: 1.,
+            epoch: None,
             drop_last: false,
             skip: 0,
             rows: None,
@@ -112,12 +127,9 @@ impl BatchOptions {
         if self.batch_size == 0 {
             return refuse("batch_size", "0".into(), "at least 1");
         }
-        if !(self.smallest_crop > 0. && self.smallest_crop <= 1.) {
-            return refuse(
-                "smallest_crop",
-                self.smallest_crop.to_string(),
-                "above 0, and at most 1",
-            );
+        let smallest = self.epoch.map_or(1., |epoch| epoch.smallest_crop);
+        if !(smallest > 0. && smallest <= 1.) {
+            return refuse("smallest_crop", smallest.to_string(), "above 0, and at most 1");
         }
         let count = images.names().len();
         if let Some(&image) = chosen.iter().find(|&&image| image >= count) {
@@ -288,18 +300,18 @@ fn epoch_order(
 ) -> Vec<(usize, Augmentation)> {
     let mut order: Vec<(usize, Augmentation)> =
         chosen.iter().map(|&image| (image, Augmentation::default())).collect();
-    if let Some((seed, epoch)) = options.shuffle {
-        let mut rng = stream(seed, Purpose::Order, epoch);
+    if let Some(Epoch { seed, number, flip, smallest_crop }) = options.epoch {
+        let mut rng = stream(seed, Purpose::Order, number);
         match images.windows(|groups| groups.shuffle(&mut rng)) {
             None => order.shuffle(&mut rng),
             Some(windows) => order = shuffle_in_windows(windows, chosen, &mut rng),
         }
-        if options.flip {
+        if flip {
             order.iter_mut().for_each(|(_, augmentation)| augmentation.flip = rng.random());
         }
-        if options.smallest_crop < 1. {
+        if smallest_crop < 1. {
             for (_, augmentation) in &mut order {
-                augmentation.side = rng.random_range(options.smallest_crop..1.);
+                augmentation.side = rng.random_range(smallest_crop..1.);
                 augmentation.position = rng.random();
             }
         }

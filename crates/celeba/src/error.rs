@@ -4,6 +4,7 @@ use crate::split::Split;
 
 /// What can go wrong with a data set. Each message names the place and says what to do.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A folder or file that CelebA needs is not there.
     #[error(
@@ -36,7 +37,7 @@ pub enum Error {
     },
     /// An image is missing, empty, truncated or no image.
     #[error(
-        "image {path}: {reason}; get it again, or leave it out",
+        "image {path}: {reason}; download it again, or leave it out",
         path = .path.display(),
         reason = printable(reason)
     )]

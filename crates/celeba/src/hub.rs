@@ -43,7 +43,8 @@ pub fn fetch(name: &str, progress: impl Fn(u64, u64) + Send + Sync + 'static) ->
         .filter(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'))
     else {
         return Err(error(
-            "is no name of a dataset: expected OWNER/NAME, such as tpremoli/CelebA-attrs".into(),
+            "is not the name of a dataset: expected OWNER/NAME, such as tpremoli/CelebA-attrs"
+                .into(),
         ));
     };
     let offline = is_offline();

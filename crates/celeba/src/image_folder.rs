@@ -274,8 +274,7 @@ impl Found {
             }
             let ImageFiles { files, others } = ImageFiles::below(&path)?;
             if files.is_empty() {
-                let reason = "is the folder of a class without an image; put some in, or take it \
-                              away";
+                let reason = "is the folder of a class and has no images; add some or remove it";
                 return Err(Error::Inconsistent { path, reason: reason.into() });
             }
             self.others += others;

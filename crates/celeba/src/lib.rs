@@ -36,7 +36,7 @@ mod view;
 
 pub use annotations::{BOX, LANDMARKS};
 pub use attributes::{ATTRIBUTES, Labels, attribute_index, display_name};
-pub use batches::{Batch, BatchOptions, Batches};
+pub use batches::{Batch, BatchOptions, Batches, Epoch};
 pub use cache::Cache;
 pub use check::{Finding, Status, bad_images, check};
 pub use dataset::CelebA;

@@ -14,7 +14,7 @@ pub(crate) enum Purpose {
     /// Which attributes a face has.
     Population = 3,
     /// Which images of a class are in which split.
-    Split = 4,
+    Split = 10,
 }
 
 /// The generator of a seed for one purpose and one item of it (an epoch, a face).

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use candle_core::DType;
-use foresee_celeba::{BatchOptions, ImageFolder, Split};
+use foresee_celeba::{BatchOptions, Epoch, ImageFolder, Split};
 
 type AnyResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -74,9 +74,7 @@ fn batches_have_class_indices_and_the_same_machinery() -> AnyResult {
     let options = BatchOptions {
         image_size: 2,
         batch_size: 2,
-        shuffle: Some((1, 0)),
-        flip: true,
-        smallest_crop: 0.5,
+        epoch: Some(Epoch { flip: true, smallest_crop: 0.5, ..Epoch::new(1, 0) }),
         ..Default::default()
     };
     let read = |options: &BatchOptions| -> AnyResult<Vec<(usize, u32)>> {

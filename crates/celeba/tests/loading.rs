@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foresee_celeba::synthetic::{self, Generator, HEIGHT, WIDTH};
 use foresee_celeba::{
-    ATTRIBUTES, Augmentation, BatchOptions, CelebA, Crop, Error, Labels, Normalisation,
+    ATTRIBUTES, Augmentation, BatchOptions, CelebA, Crop, Epoch, Error, Labels, Normalisation,
     Preprocessing, Split, SplitRule, bad_images,
 };
 
@@ -65,8 +65,7 @@ fn batches_are_decided_by_seed_and_epoch_alone() -> AnyResult {
     let options = |seed, epoch| BatchOptions {
         image_size: 16,
         batch_size: 7,
-        shuffle: Some((seed, epoch)),
-        flip: true,
+        epoch: Some(Epoch { flip: true, ..Epoch::new(seed, epoch) }),
         ..Default::default()
     };
     let first = pixels(&data, &all, &options(1, 0))?;
@@ -123,8 +122,7 @@ fn an_image_arrives_upright_and_mirrored_ones_are_mirrored() -> AnyResult {
     let mirrored = (0..40).find_map(|seed| {
         let options = BatchOptions {
             image_size: size,
-            shuffle: Some((seed, 0)),
-            flip: true,
+            epoch: Some(Epoch { flip: true, ..Epoch::new(seed, 0) }),
             ..Default::default()
         };
         let batch = pixels(&data, &[3], &options).ok()?;
@@ -192,8 +190,7 @@ fn a_random_square_lies_inside_the_centred_one() -> AnyResult {
     let options = |smallest_crop| BatchOptions {
         image_size: 16,
         batch_size: 4,
-        shuffle: Some((1, 0)),
-        smallest_crop,
+        epoch: Some(Epoch { smallest_crop, ..Epoch::new(1, 0) }),
         ..Default::default()
     };
     let plain = pixels(&data, &[3, 4, 5, 6], &options(1.))?;
@@ -364,11 +361,12 @@ fn wrong_options_and_foreign_caches_are_refused() -> AnyResult {
         assert!(matches!(refusal(&[0], &options)?, Error::OtherCache { .. }));
     }
     assert!(matches!(refusal(&[0, 3], &plain())?, Error::NoImage { image: 3, images: 3 }));
+    let crop = |smallest_crop| Some(Epoch { smallest_crop, ..Epoch::new(0, 0) });
     for options in [
         BatchOptions { image_size: 0, ..plain() },
         BatchOptions { batch_size: 0, ..plain() },
-        BatchOptions { smallest_crop: 0., ..plain() },
-        BatchOptions { smallest_crop: f64::NAN, ..plain() },
+        BatchOptions { epoch: crop(0.), ..plain() },
+        BatchOptions { epoch: crop(f64::NAN), ..plain() },
     ] {
         assert!(matches!(refusal(&[0], &options)?, Error::Option { .. }));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use foresee_celeba::{
-    Augmentation, BatchOptions, CelebA, Crop, Error, LANDMARKS, Landmarks, Normalisation,
+    Augmentation, BatchOptions, CelebA, Crop, Epoch, Error, LANDMARKS, Landmarks, Normalisation,
     Preprocessing, Split, SplitRule, View, synthetic,
 };
 
@@ -111,9 +111,7 @@ fn a_marked_pixel_is_where_its_landmark_is() -> AnyResult {
             crop,
             image_size: 48,
             batch_size: 5,
-            shuffle: Some((3, 1)),
-            flip,
-            smallest_crop,
+            epoch: Some(Epoch { seed: 3, number: 1, flip, smallest_crop }),
             ..Default::default()
         };
         let (seen, marks) = check(&data, &options)?;
@@ -140,7 +138,8 @@ fn the_cache_knows_the_views() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let data = marked_faces(&folder.path().join("faces"))?;
     for crop in Crop::ALL {
-        let plain = BatchOptions { crop, shuffle: Some((5, 0)), flip: true, ..Default::default() };
+        let epoch = Some(Epoch { flip: true, ..Epoch::new(5, 0) });
+        let plain = BatchOptions { crop, epoch, ..Default::default() };
         let expected = check(&data, &plain)?;
         let cache = Arc::new(data.cache(folder.path().join("cache"), crop, plain.image_size)?);
         // First it is filled, then it is read.
@@ -178,7 +177,8 @@ fn a_batch_takes_its_rows_of_a_table() -> AnyResult {
     let folder = tempfile::tempdir()?;
     let data = marked_faces(folder.path())?;
     let people = data.identities()?;
-    let options = BatchOptions { image_size: 8, shuffle: Some((1, 0)), ..Default::default() };
+    let epoch = Some(Epoch::new(1, 0));
+    let options = BatchOptions { image_size: 8, epoch, ..Default::default() };
     let batch = data.batches(&[4, 9, 2], &options).next().ok_or("no batch")??;
     let expected: Vec<u32> = batch.faces.iter().map(|&face| face as u32 + 11).collect();
     assert_eq!(batch.select(&people)?, expected);

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::{D, Device};
 use foresee::config::Config;
 use foresee::row_counts::{KeptRows, Point};
-use foresee_celeba::{BatchOptions, CelebA, Split, SplitRule};
+use foresee_celeba::{BatchOptions, CelebA, Epoch, Split, SplitRule};
 use foresee_model::{Network, NetworkConfig, RowStatistics, TrainConfig, Trainer};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -126,9 +126,12 @@ impl Training {
             crop: self.setting("/data/crop")?,
             image_size: self.setting("/data/image_size")?,
             batch_size: self.setting("/train/batch_size")?,
-            shuffle: Some((SEED, trainer.position().epoch as u64)),
-            flip: self.setting("/train/flip")?,
-            smallest_crop: self.setting("/train/crop")?,
+            epoch: Some(Epoch {
+                seed: SEED,
+                number: trainer.position().epoch as u64,
+                flip: self.setting("/train/flip")?,
+                smallest_crop: self.setting("/train/crop")?,
+            }),
             drop_last: true,
             ..Default::default()
         };

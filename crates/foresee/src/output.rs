@@ -149,7 +149,7 @@ impl OutputFile {
             }
             if !args.overwrite && found.len() > 0 && !kind.is_in(&place) {
                 return Err(refuse(
-                    "is there, and this command did not write it; name another, or give \
+                    "exists and was not written by this command; name another, or give \
                      --overwrite"
                         .into(),
                 ));
@@ -159,7 +159,7 @@ impl OutputFile {
         Ok(output)
     }
 
-    /// The same for a result that is written again and again, if it is asked for.
+    /// The same for a result that is written repeatedly, if it is asked for.
     ///
     /// # Errors
     /// As for [`new`](Self::new), and if it is no file.
@@ -173,7 +173,7 @@ impl OutputFile {
         let output = Self::new(option, path, kind, &[], args)?;
         match output.is_standard() || leads_to_stream(path)? {
             true => Err(input(format!(
-                "{option} {}: is written again and again; name a file",
+                "{option} {}: is written repeatedly; name a file",
                 path.display()
             ))),
             false => Ok(Some(output)),
@@ -279,7 +279,7 @@ pub fn check_figures(
         let caption = Some(path("txt")).filter(|path| path.exists() && own.is_empty());
         if let Some(other) = others.into_iter().chain(caption).next().filter(|_| !args.overwrite) {
             return Err(refuse(&format!(
-                "{} is there, and this command did not write it; name another folder, or give \
+                "{} exists and was not written by this command; name another folder, or give \
                  --overwrite",
                 other.display()
             )));

@@ -14,7 +14,7 @@ use foresee::artifacts::{
 use foresee::run::Run;
 use foresee_celeba::{CelebA, Crop, Normalisation, Preprocessing, Split, SplitRule};
 use foresee_graph::Graph;
-use foresee_perturb::Tally;
+use foresee_perturb::{Takeover, Tally};
 use foresee_predict::ScoreRule;
 use foresee_report::frame;
 use support::{AnyResult, foresee};
@@ -147,8 +147,8 @@ fn check_conditions(out: &Path) -> AnyResult {
         ["abn", "lnets-anet", "moon", "panda", "paper", "resnet18"]
     );
     for rows in pruned.values() {
-        let takeovers: Vec<&str> = rows.iter().map(|row| row.takeover.as_str()).collect();
-        assert_eq!(takeovers, ["least_squares", "nothing"]);
+        let takeovers: Vec<Takeover> = rows.iter().map(|row| row.takeover).collect();
+        assert_eq!(takeovers, [Takeover::Nothing, Takeover::LeastSquares]);
     }
     for row in &conditions {
         let is_clean = row.sigma == 0. && row.pruned == 0;
@@ -170,7 +170,7 @@ type Images = BTreeMap<String, f64>;
 /// rows of single images.
 fn check_by_hand(out: &Path) -> AnyResult {
     let clean = |row: &JudgedImage| row.sigma == 0. && row.pruned == 0;
-    let pruned = |row: &JudgedImage| row.pruned > 0 && row.takeover == "nothing";
+    let pruned = |row: &JudgedImage| row.pruned > 0 && row.takeover == Takeover::Nothing;
     let noisy = |row: &JudgedImage| row.sigma == 0.5;
     let mut less = [0.; 3];
     for seed in 0..2 {
@@ -190,7 +190,7 @@ fn check_by_hand(out: &Path) -> AnyResult {
     assert!(moon.accuracy_low >= 0. && moon.accuracy_high <= 1., "{moon:?}");
     let conditions: Vec<ConditionRow> = rows(out)?;
     let of_moon = || conditions.iter().filter(|row| row.system == "moon");
-    let found = of_moon().find(|row| row.pruned > 0 && row.takeover == "nothing");
+    let found = of_moon().find(|row| row.pruned > 0 && row.takeover == Takeover::Nothing);
     assert!((found.ok_or("not pruned")?.change - less[1]).abs() < 1e-6, "{found:?}");
     let found = of_moon().find(|row| row.sigma == 0.5);
     assert!((found.ok_or("no noise")?.change - less[2]).abs() < 1e-6, "{found:?}");
@@ -223,7 +223,9 @@ fn check_forecasts(out: &Path) -> AnyResult {
     };
     for system in ["abn", "moon"] {
         let is_it = |row: &&SystemForecast| {
-            (&*row.system, &*row.forecast, &*row.score) == (system, "contribution", "skill")
+            row.system == system
+                && row.forecast.id() == "contribution"
+                && row.score == ScoreRule::Skill
         };
         let row = rows.iter().find(is_it).ok_or("no row")?;
         let (a, b) = (skill(system, 0)?, skill(system, 1)?);

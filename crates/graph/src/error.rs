@@ -6,6 +6,7 @@ use crate::reason::Reason;
 
 /// What can go wrong with a graph.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// There is no such value.
     #[error("the graph has no value `{name}`")]

@@ -172,7 +172,7 @@ fn sizes(tensor: &Tensor) -> Option<Vec<usize>> {
     integers(tensor)?.into_iter().map(|size| usize::try_from(size).ok()).collect()
 }
 
-/// At most so many elements has a tensor of this shape with these pads, whatever their axes are.
+/// An upper bound on the elements of a tensor of this shape with these pads, whatever their axes.
 fn padded(shape: &[usize], pads: &[i64]) -> Option<usize> {
     let grown: u64 = pads.iter().map(|pad| pad.unsigned_abs()).try_fold(0u64, u64::checked_add)?;
     let grown = usize::try_from(grown).ok()?;

@@ -174,7 +174,7 @@ impl Graph {
     }
 }
 
-/// Whether an operation gives its input's values in another place or shape.
+/// Whether an operation moves, interpolates or converts its input's values.
 fn only_moves(op: &Op) -> bool {
     matches!(
         op,

@@ -92,6 +92,7 @@ impl Graph {
     ///
     /// # Panics
     /// If the graph has no such node: the id is of another graph.
+    #[must_use]
     pub fn with_identity(mut self, id: NodeId) -> Self {
         let node = &mut self.nodes[id.0];
         node.op = Op::Identity;

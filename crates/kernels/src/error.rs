@@ -2,6 +2,7 @@ use candle_core::{Shape, Tensor};
 
 /// What can go wrong when an operation of this crate is called.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A tensor does not have the shape that the operation needs.
     #[error("{operation}: {tensor} has shape {got:?}, but {expected} is needed")]

@@ -166,6 +166,7 @@ impl ModelCard {
     /// assert_eq!((pruned.network.channels, pruned.kept_channels), (2, Some(vec![0, 3])));
     /// # Ok::<(), foresee_model::Error>(())
     /// ```
+    #[must_use]
     pub fn pruned(&self, pruned: &Network, kept: &[usize]) -> Self {
         let left_out = self
             .left_out

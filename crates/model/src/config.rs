@@ -151,7 +151,7 @@ pub struct TrainConfig {
     /// computed on images with all channels, and its mean of the last look stands in for it. From
     /// these it gets no gradient; the optimizer's momentum and weight decay go on for its weights,
     /// and its readout weight is trained on the constant mean. Step 0 and every 32nd step look at
-    /// all masks and wake those that opened. On images of which channels are left out none sleeps
+    /// all masks and wake those that opened. On images with dropped channels none sleeps
     /// ([`drop`](Self::drop)). 0 to 1; at 0 none sleeps. Default 0; left out of files if it is 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub sleep: f64,

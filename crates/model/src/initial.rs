@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// The high bits of the streams' numbers. They keep the weights' random streams apart from those of
-/// other purposes with the same seed, such as the order of images or noise.
+/// other purposes with the same seed, such as the order of images (1) or noise (5).
 const PURPOSE: u64 = 4 << 48;
 
 /// Draws initial values. Each tensor has a random stream of its own, numbered by its place in the

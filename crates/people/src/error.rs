@@ -1,5 +1,6 @@
 /// What can go wrong in a study with people.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A design that cannot be balanced.
     #[error("the design: {0}")]

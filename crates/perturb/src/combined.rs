@@ -12,7 +12,7 @@ use crate::prune::Cut;
 ///
 /// With one operation alone it computes what [`prune_curves`](crate::prune_curves) and
 /// [`transform_grid`](crate::transform_grid) do. A cut that keeps all channels prunes nothing. The
-/// numbers of attributes and channels that the curve is told are those of the pruned network.
+/// attributes and channels that the curve is given are numbered as in the pruned network.
 ///
 /// # Errors
 /// If the features do not fit the network, or the cut names a channel that does not exist.

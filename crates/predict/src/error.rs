@@ -3,6 +3,7 @@ pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What can go wrong when a model's predictability is measured.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The model under test, or an operation on it, failed.
     #[error("{what}: {source}")]

@@ -118,7 +118,7 @@ impl ForecastRule {
         match self {
             Self::Uniqueness => "a duplicate changes nothing",
             Self::MeanMask => "attributes with high mean masks change (Figure 5)",
-            Self::UniquenessTimesMask => "both, multiplied (the paper)",
+            Self::UniquenessTimesMask => "uniqueness × mean mask (the paper)",
             Self::FilterNorm => "filter norm",
             Self::ReadoutWeight => "readout weights |w|",
             Self::Contribution => "contribution |w·p|",
@@ -127,7 +127,7 @@ impl ForecastRule {
             Self::SignedContribution => "contributions |w·p| add up with the readout's signs",
             Self::MaskNearHalf => "masks near 0.5 change most (Figure 5)",
             Self::CurveShift => "as the curve moves the mean mask (Figure 5)",
-            Self::CurveShiftTimesContribution => "the same, times what the channel gives |w·p|/M",
+            Self::CurveShiftTimesContribution => "as the curve moves the mean mask, × |w·p|/M",
             Self::FirstOrder => "first order Σ a·∂f/∂a",
             Self::SecondOrder => "second order, curvature from one probe",
             Self::Nothing => "nothing changes",

@@ -133,6 +133,7 @@ impl Regression {
     ///
     /// # Panics
     /// If there is no such coefficient.
+    #[must_use]
     pub fn perturbed(&self, component: usize, delta: f64) -> Self {
         let mut coefficients = self.coefficients.clone();
         coefficients[component] += delta;

@@ -26,7 +26,7 @@ fn differences_are_found_by_their_ids() {
         theirs: ForecastRule::custom("mine"),
     };
     assert_eq!(two.id(), "uniqueness_times_mask-minus-custom:mine");
-    assert_eq!(two.title(), "both, multiplied (the paper) minus mine");
+    assert_eq!(two.title(), "uniqueness × mean mask (the paper) minus mine");
     assert!(two.is_difference() && !one.is_difference());
     for subject in [one, two] {
         assert_eq!(Subject::from_id(&subject.id()), Some(subject));

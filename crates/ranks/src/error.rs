@@ -1,5 +1,6 @@
 /// What can go wrong between ranks.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A rank does not take part any more.
     #[error(

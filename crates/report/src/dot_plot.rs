@@ -160,7 +160,8 @@ impl Layout {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, of which at most two are no more than `most`; 1 for 0.
+/// The step between ticks, 1, 2 or 5 times a power of ten, so that at most two are up to `most`; 1
+/// for 0.
 fn step(most: f64) -> f64 {
     if most <= 0. {
         return 1.;

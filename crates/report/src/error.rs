@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 /// What can go wrong while something is drawn, read or written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A file could not be written. The message names the path.
     #[error(transparent)]

@@ -82,6 +82,7 @@ impl Figure {
     /// assert!(figure.svg().contains("data: correlation.csv\ncommand: foresee figures"));
     /// # Ok::<(), foresee_report::Error>(())
     /// ```
+    #[must_use]
     pub fn about(self, about: About) -> Self {
         Self { about, ..self }
     }

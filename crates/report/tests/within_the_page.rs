@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use foresee_report::{
-    Architecture, AttributionColumn, AttributionKind, AttributionMethod, CellGrid, Curve, Dot,
-    ChannelMask, Face, FaceRow, Figure, Forest, HeatMap, Level, LineStyle, MapColumn, MarkedMap, Panel, Preset,
-    RangedDot, Result, Source, Style, architecture, cell_grids, curves, dot_plot,
+    Architecture, AttributionColumn, AttributionKind, AttributionMethod, CellGrid, ChannelMask,
+    Curve, Dot, Face, FaceRow, Figure, Forest, HeatMap, Level, LineStyle, MapColumn, MarkedMap,
+    Panel, Preset, RangedDot, Result, Source, Style, architecture, cell_grids, curves, dot_plot,
     face_attributions, face_masks, forest, heat_maps, marked_maps,
 };
 use resvg::tiny_skia::Rect;

@@ -10,7 +10,7 @@ pub enum AgainstChance {
     Better,
     /// Better in the mean over seeds.
     InPart,
-    /// It is certain that nothing is gained that matters.
+    /// The gain is certainly too small to matter.
     NotBetter,
     /// Worse than chance.
     Worse,

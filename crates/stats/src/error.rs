@@ -1,5 +1,6 @@
 /// What can go wrong with a statistic.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// There are no values, or too few.
     #[error("{0}: there are too few values")]

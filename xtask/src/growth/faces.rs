@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use foresee::memory::{peak_memory, reset_peak_memory};
-use foresee_celeba::{BatchOptions, CelebA, Split, SplitRule, repeat, synthetic};
+use foresee_celeba::{BatchOptions, CelebA, Epoch, Split, SplitRule, repeat, synthetic};
 use foresee_report::record;
 use indicatif::ProgressBar;
 
@@ -60,7 +60,7 @@ fn of_set(folder: &Path, faces: usize) -> Result<Faces> {
     let options = BatchOptions {
         image_size: PIXELS,
         batch_size: 128,
-        shuffle: Some((0, 0)),
+        epoch: Some(Epoch::new(0, 0)),
         ..Default::default()
     };
     let start = Instant::now();

@@ -9,19 +9,19 @@ use crate::maps::{Interpolation, Reduce, per_pixel};
 use crate::methods::{
     Bias, Composite, DeepLift, ExpectedGradients, GradCam, GradientShap, IntegratedGradients,
     IntegratedGradientsResult, KernelShap, Lime, LimeResult, MaskWeights, Method, NoiseLevel,
-    Occlusion, Rise, ShapleySampling, SmoothGrad, chance, eigen_cam, expected_gradients,
-    feature_ablation, grad_cam, grad_cam_plus_plus, gradient_shap, hires_cam, input_x_gradient,
-    integrated_gradients, kernel_shap, layer_cam, lime, occlusion, rise, score_cam, sensitivity,
-    shapley_sampling, smooth_grad, xgrad_cam,
+    Occlusion, Rise, ShapleySampling, SmoothGrad, Statistic, chance, deviations, eigen_cam,
+    expected_gradients, feature_ablation, grad_cam, grad_cam_plus_plus, gradient_shap, hires_cam,
+    input_x_gradient, integrated_gradients, kernel_shap, layer_cam, lime, occlusion, rise,
+    score_cam, sensitivity, shapley_sampling, smooth_grad_with_noise, xgrad_cam,
 };
+use crate::noise::gaussian;
 use crate::segments::grid_segments;
 
 impl Explainer {
     /// Maps [B, H, W] of images x [B, C, H, W] for output `output` of the model. The CAM family
     /// looks at [`Explainer::cam_node`]; its maps have that value's size. `images` are the
-    /// numbers of the images in their data set: they decide the random numbers of
-    /// [`Method::Chance`], of the two kinds of gradients from references, of Kernel SHAP and of
-    /// Shapley sampling. Those of SmoothGrad, LIME and RISE are decided by the place in the batch.
+    /// numbers of the images in their data set. With the seed they decide an image's random numbers,
+    /// whatever the batch that it is in; RISE has the same masks for all images.
     ///
     /// # Errors
     /// If the model or the settings do not allow the method, or x does not fit the model: CAM needs
@@ -47,9 +47,10 @@ impl Explainer {
             Method::Sensitivity => per_pixel(&sensitivity(&target, x)?, Reduce::Norm)?,
             Method::InputXGradient => sum(&input_x_gradient(&target, x)?)?,
             Method::SmoothGrad => {
-                let options =
-                    SmoothGrad { samples: self.steps, seed: self.seed, ..SmoothGrad::default() };
-                per_pixel(&smooth_grad(|x| target.gradient(x), x, &options)?, Reduce::Norm)?
+                let noise = self.noise(x, images)?;
+                let explain = |x: &Tensor| target.gradient(x);
+                let found = smooth_grad_with_noise(explain, x, noise, Statistic::Mean)?;
+                per_pixel(&found, Reduce::Norm)?
             }
             Method::IntegratedGradients => {
                 sum(&self.integrated_gradients(model, x, output)?.attribution)?
@@ -67,7 +68,7 @@ impl Explainer {
                 let composite = self.composite.as_ref().unwrap_or(&usual);
                 sum(&model.lrp(x, output, composite)?.attribution)?
             }
-            Method::Lime => first_channel(&self.lime(model, x, output)?.attribution)?,
+            Method::Lime => first_channel(&self.lime(model, x, images, output)?.attribution)?,
             Method::PermutationRegions => self.region_map(x, output)?,
             Method::Masks => model.mask_map(x, output, MaskWeights::Contribution)?,
             Method::MeanMask => model.mask_map(x, output, MaskWeights::Mean)?,
@@ -78,21 +79,21 @@ impl Explainer {
             Method::FeatureAblation => {
                 first_channel(&feature_ablation(&target, x, &self.cells(x)?, None)?)?
             }
-            Method::GradientShap => by_image(x, images, |x, image| {
+            Method::GradientShap => by_image(x, images, |_, x, image| {
                 let noise = NoiseLevel::OfRange(0.15);
                 let options =
                     GradientShap { samples: self.steps, noise, seed: self.seed_of(image) };
                 sum(&gradient_shap(&target, x, self.references()?, &options)?)
             })?,
-            Method::ExpectedGradients => by_image(x, images, |x, image| {
+            Method::ExpectedGradients => by_image(x, images, |_, x, image| {
                 let options = ExpectedGradients { samples: self.steps, seed: self.seed_of(image) };
                 sum(&expected_gradients(&target, x, self.references()?, &options)?)
             })?,
             Method::KernelShap => {
-                by_image(x, images, |x, image| self.kernel_shap(model, x, image, output))?
+                by_image(x, images, |_, x, image| self.kernel_shap(model, x, image, output))?
             }
             Method::ShapleySampling => {
-                by_image(x, images, |x, image| self.shapley_sampling(model, x, image, output))?
+                by_image(x, images, |_, x, image| self.shapley_sampling(model, x, image, output))?
             }
             Method::Rise => {
                 let options = Rise {
@@ -195,7 +196,7 @@ impl Explainer {
         let none = vec![f64::NAN; x.dim(0)?];
         Ok(match method {
             Method::Lime => {
-                let lime = self.lime(model, x, output)?;
+                let lime = self.lime(model, x, images, output)?;
                 Explanation {
                     maps: first_channel(&lime.attribution)?,
                     local_r2: lime.fits.iter().map(|fit| fit.r2).collect(),
@@ -233,14 +234,39 @@ impl Explainer {
         integrated_gradients(&model.target(output), x, None, &options)
     }
 
-    /// LIME of images x [B, C, H, W] for output `output`, with segments that become 0.
+    /// The noise of SmoothGrad's copies of images x [B, C, H, W], as [`SmoothGrad::default`] has it.
+    fn noise(&self, x: &Tensor, images: &[usize]) -> Result<impl Iterator<Item = Result<Tensor>>> {
+        let deviations = deviations(x, SmoothGrad::default().noise)?;
+        let noise = move |sample| {
+            by_image(x, images, |at, x, image| {
+                gaussian(x, self.seed_of(image), sample, |_| deviations[at])
+            })
+        };
+        Ok((0..self.steps).map(noise))
+    }
+
+    /// LIME of images x [B, C, H, W] with these numbers for output `output`, with segments that
+    /// become 0.
     ///
     /// # Errors
-    /// As for [`lime`](crate::lime()).
-    pub fn lime(&self, model: &GraphModel, x: &Tensor, output: usize) -> Result<LimeResult> {
-        let cells = self.cells(x)?;
-        let options = Lime { samples: self.lime_samples, seed: self.seed, ..Lime::default() };
-        lime(&model.target(output), x, &cells, None, &options)
+    /// As for [`lime`](crate::lime()), and if there is no number for each image.
+    pub fn lime(
+        &self,
+        model: &GraphModel,
+        x: &Tensor,
+        images: &[usize],
+        output: usize,
+    ) -> Result<LimeResult> {
+        let (cells, target) = (self.cells(x)?, model.target(output));
+        let mut fits = vec![];
+        let attribution = by_image(x, images, |_, x, image| {
+            let samples = self.lime_samples;
+            let options = Lime { samples, seed: self.seed_of(image), ..Lime::default() };
+            let found = lime(&target, x, &cells, None, &options)?;
+            fits.extend(found.fits);
+            Ok(found.attribution)
+        })?;
+        Ok(LimeResult { attribution, fits })
     }
 
     fn region_map(&self, x: &Tensor, output: usize) -> Result<Tensor> {
@@ -252,15 +278,16 @@ impl Explainer {
     }
 }
 
-/// Maps [B, H, W] of a method that is given one image [1, C, H, W] and its number at a time.
+/// Joins what `of` makes of each image: it is given its place in the batch, the image
+/// [1, C, H, W] and its number.
 fn by_image(
     x: &Tensor,
     images: &[usize],
-    map: impl Fn(&Tensor, usize) -> Result<Tensor>,
+    mut of: impl FnMut(usize, &Tensor, usize) -> Result<Tensor>,
 ) -> Result<Tensor> {
     check(images.len() == x.dim(0)?, "images", images.len(), "one number for each image")?;
-    let maps = images.iter().enumerate().map(|(at, &image)| map(&x.narrow(0, at, 1)?, image));
-    Ok(Tensor::cat(&maps.collect::<Result<Vec<_>>>()?, 0)?)
+    let each = images.iter().enumerate().map(|(at, &image)| of(at, &x.narrow(0, at, 1)?, image));
+    Ok(Tensor::cat(&each.collect::<Result<Vec<_>>>()?, 0)?)
 }
 
 /// All channels of a segment have the same weight.

@@ -98,6 +98,7 @@ fn unreadable(path: &Path, reason: String) -> Error {
 impl Weights<'_> {
     /// The tensors whose names begin with `prefix` and a dot, by the rest of their names, as
     /// `VarBuilder::pp`: `pp("module")` of weights that `nn.DataParallel` saved.
+    #[must_use]
     pub fn pp(&self, prefix: &str) -> Self {
         let source = match &self.source {
             Source::Tensors(tensors) => {

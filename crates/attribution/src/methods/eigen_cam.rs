@@ -28,7 +28,7 @@ const PASSES: usize = 100_000;
 ///
 /// # Errors
 /// If the model fails; or where the map would be chance: if no channel varies over the pixels, two
-/// directions vary alike, or the greatest entry and the least are of one size.
+/// directions vary alike, or the largest and the smallest value have equal magnitude.
 pub fn eigen_cam<A: Activations>(model: &A, x: &Tensor, options: &GradCam) -> Result<Tensor> {
     check_input(x)?;
     let batch = options.batch.unwrap_or_else(|| model.batch_size());
@@ -64,7 +64,7 @@ fn first_component(values: &[f64], channels: usize, epsilon: f64) -> Result<Vec<
     let (least, greatest) = range(&map);
     if (greatest + least).abs() <= epsilon.sqrt() * greatest.max(-least) {
         return Err(Error::Degenerate(
-            "Eigen-CAM has no sign: the greatest entry of its map and the least are of one size",
+            "Eigen-CAM has no sign: the largest and the smallest value of its map have equal magnitude",
         ));
     }
     Ok(if -least > greatest { map.iter().map(|v| -v).collect() } else { map })

@@ -33,6 +33,7 @@ impl PartialDependence {
     }
 
     /// Every curve minus its value at the grid's first point (c-ICE).
+    #[must_use]
     pub fn centred(&self) -> Self {
         let curves =
             self.curves.iter().map(|curve| curve.iter().map(|f| f - curve[0]).collect()).collect();

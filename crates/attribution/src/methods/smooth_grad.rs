@@ -77,7 +77,7 @@ pub fn smooth_grad(
 }
 
 /// The standard deviation of the noise of each input.
-pub(super) fn deviations(x: &Tensor, noise: NoiseLevel) -> Result<Vec<f64>> {
+pub(crate) fn deviations(x: &Tensor, noise: NoiseLevel) -> Result<Vec<f64>> {
     check_input(x)?;
     let (NoiseLevel::Absolute(level) | NoiseLevel::OfRange(level)) = noise;
     check(level >= 0. && level.is_finite(), "noise", level, "a number from 0")?;

@@ -97,7 +97,7 @@ fn lime_says_how_well_it_fits() -> AnyResult {
     let (layers, x) = (with_masks()?, tensor(&[1., 2., 3., 4.], &[1, 1, 2, 2]));
     let explainer = explainer();
     let lime = explainer.explain(Method::Lime, &layers, &x, &[5], 0)?;
-    let direct = explainer.lime(&layers, &x, 0)?;
+    let direct = explainer.lime(&layers, &x, &[5], 0)?;
     assert_eq!(values(&lime.maps), values(&direct.attribution));
     assert_eq!(values(&lime.maps), values(&explainer.maps(Method::Lime, &layers, &x, &[5], 0)?));
     // The network is linear, but for the ridge.
@@ -105,6 +105,29 @@ fn lime_says_how_well_it_fits() -> AnyResult {
     assert!(lime.local_r2[0] > 0.9);
     let other = explainer.explain(Method::Masks, &layers, &x, &[5], 0)?;
     assert!(other.local_r2[0].is_nan());
+    Ok(())
+}
+
+#[test]
+fn an_image_has_the_same_map_in_every_batch() -> AnyResult {
+    let layers = with_masks()?;
+    let x = tensor(&[1., 2., 3., 4., 4., 0., -1., 2.], &[2, 1, 2, 2]);
+    let explainer = Explainer { lime_samples: 20, ..explainer() };
+    for method in [
+        Method::SmoothGrad,
+        Method::Lime,
+        Method::Rise,
+        Method::KernelShap,
+        Method::ShapleySampling,
+        Method::Chance,
+    ] {
+        let both = explainer.maps(method, &layers, &x, &[3, 9], 0)?;
+        for (at, image) in [3, 9].into_iter().enumerate() {
+            let alone = explainer.maps(method, &layers, &x.narrow(0, at, 1)?, &[image], 0)?;
+            let together = both.narrow(0, at, 1)?.contiguous()?;
+            assert_near(&values(&alone), &values(&together));
+        }
+    }
     Ok(())
 }
 

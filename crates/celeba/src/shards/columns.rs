@@ -34,7 +34,7 @@ impl ParquetFile {
     pub fn open(path: &Path) -> Result<Self> {
         let damaged = |reason: String| Error::Inconsistent {
             path: path.into(),
-            reason: format!("is no whole parquet file ({reason}); download it again"),
+            reason: format!("is not a complete parquet file ({reason}); download it again"),
         };
         let file = SharedFile::open(path)?;
         let metadata =

@@ -1,5 +1,7 @@
 //! What `compare` measures of a network, and the table of all systems.
 
+use foresee_perturb::Takeover;
+use foresee_predict::{ScoreRule, Subject};
 use foresee_report::record;
 
 use super::Row;
@@ -15,7 +17,8 @@ record! {
         /// Channels of the last stage that were pruned; 0 for none.
         pub pruned: usize,
         /// What the kept channels did then.
-        pub takeover: String,
+        #[id]
+        pub takeover: Takeover,
         /// The share of the attributes that were answered right.
         pub accuracy: f64,
     }
@@ -177,7 +180,8 @@ record! {
         /// Channels that were pruned; 0 for none.
         pub pruned: usize,
         /// What the kept channels did then.
-        pub takeover: String,
+        #[id]
+        pub takeover: Takeover,
         /// Seeds.
         pub seeds: usize,
         /// Test images.
@@ -209,10 +213,12 @@ record! {
     pub struct SystemForecast {
         /// Its name in files.
         pub system: String,
-        /// The forecast's name in files.
-        pub forecast: String,
-        /// The score's name in files.
-        pub score: String,
+        /// The forecast.
+        #[id]
+        pub forecast: Subject,
+        /// The score.
+        #[id]
+        pub score: ScoreRule,
         /// Trainings.
         pub seeds: usize,
         /// The score, mean over seeds.

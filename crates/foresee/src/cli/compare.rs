@@ -258,7 +258,7 @@ fn dry_run(args: &CompareArgs, request: &Request) -> Result<()> {
     let mut text: String =
         entries.iter().zip(&planned).enumerate().map(|(at, (e, p))| plan_line(at, e, p)).collect();
     text.push_str(&format!(
-        "time       about {} of training on this machine, as busy as it is now; judging takes some \
+        "time       about {} of training at this machine's present load; judging takes some \
          minutes a run more. It may be off by a factor of two.\nNothing was written.\n",
         duration(seconds)
     ));

@@ -100,8 +100,8 @@ fn resources(cost: &Cost) -> String {
     let mut text = match cost.stages.is_empty() {
         true => "time       nothing is to be done\n".to_owned(),
         false => format!(
-            "time       about {} on this machine, as busy as it is now; it may be off by a factor \
-             of two, of attribute by three\n",
+            "time       about {} at this machine's present load; it may be off by a factor of two, \
+             of attribute by three\n",
             duration(cost.seconds)
         ),
     };

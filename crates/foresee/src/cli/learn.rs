@@ -168,8 +168,8 @@ pub(super) fn learn(args: &LearnArgs) -> Result<()> {
     }
     match args.dry_run {
         true => print(&format!(
-            "{}\n{}\n{} of {} rounds are done; the others take about {} on this machine, as busy \
-             as it is now.\nNothing was written.\n",
+            "{}\n{}\n{} of {} rounds are done; the others take about {} at this machine's \
+             present load.\nNothing was written.\n",
             args.out.display(),
             work.data.description(),
             work.points.len(),

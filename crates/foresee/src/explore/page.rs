@@ -287,7 +287,7 @@ fn operation(view: &View, channels: usize) -> Markup {
                     legend { "Forecast first" }
                     label {
                         input #forecast type="checkbox" checked[view.challenge.is_some()];
-                        " hide what happens until I have said what will"
+                        " hide the result until I enter my forecast"
                     }
                     div.controls {
                         (number(

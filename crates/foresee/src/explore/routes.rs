@@ -163,7 +163,7 @@ async fn strongest(State(shared): State<Shared>, uri: Uri) -> Answer {
 }
 
 fn overtaken() -> Refusal {
-    Refusal::new(StatusCode::CONFLICT, "a newer request has overtaken this one")
+    Refusal::new(StatusCode::CONFLICT, "a newer request has replaced this one")
 }
 
 async fn operated(State(shared): State<Shared>, uri: Uri) -> Answer {

@@ -112,7 +112,11 @@ pub(super) fn of_folders(
     let place: BTreeMap<&str, usize> =
         names.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
     if is_binary {
-        tracing::info!("labels: images in `{}` are no, those in `{}` are yes", names[0], names[1]);
+        tracing::info!(
+            "labels: images in `{}` are negatives (no), those in `{}` positives (yes)",
+            names[0],
+            names[1]
+        );
         let rows = folders.iter().map(|folder| vec![place[folder.as_str()] == 1]).collect();
         return Ok((Labels::Attributes(rows), classes));
     }

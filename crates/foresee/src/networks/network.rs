@@ -187,7 +187,7 @@ impl Network {
         let logits = logits.detach();
         let sum = (&logits * 0.)?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
         if sum != 0. {
-            return Err(self.refused("its answers are not finite; do --mean and --std fit it?"));
+            return Err(self.refused("its answers are not finite; check --mean and --std"));
         }
         self.tell_of_probabilities(&logits)?;
         Ok(logits)

@@ -247,7 +247,7 @@ fn tell_of_answers(
         None if network.activation() == Some(FinalActivation::Sigmoid) => "it ends in sigmoids",
         None if network.activation() == Some(FinalActivation::Softmax) => "it ends in a softmax",
         None if network.outputs == 1 => "there is only one output",
-        None => "nothing says otherwise; --multi-label, or labels, would",
+        None => "the default; --multi-label, or labels, would change it",
     };
     match multi_label {
         true => tracing::info!("each output is a yes where its logit is above 0 ({reason})"),

@@ -189,7 +189,7 @@ impl Found {
             return Ok(false);
         }
         tracing::info!(
-            "{} has given no sign for {} s: looking for {} s whether it lives",
+            "{} has given no sign of life for {} s: waiting {} s for one",
             self.title(),
             age.as_secs(),
             terms.watched.as_secs()

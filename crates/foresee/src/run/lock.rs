@@ -84,7 +84,10 @@ impl Lock {
                 return Err(Busy { holder, folder: folder.into() }.into());
             }
             Err(TryLockError::Error(e)) => {
-                tracing::debug!("{} cannot be locked ({e}): its claim must do", folder.display());
+                tracing::debug!(
+                    "{} cannot be locked ({e}): relying on its claim file",
+                    folder.display()
+                );
             }
         }
         let claim = Some(Claim::take(folder)?);

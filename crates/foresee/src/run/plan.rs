@@ -40,7 +40,7 @@ impl fmt::Display for StageState {
             Self::OtherVersion => "an earlier version of this stage made its files",
             Self::OtherInputs => "its settings or inputs changed",
             Self::FilesChanged => "a file of it is gone or was changed",
-            Self::Follows => "done if what an earlier stage makes again is not the same",
+            Self::Follows => "runs only if an earlier stage's output changes",
         })
     }
 }

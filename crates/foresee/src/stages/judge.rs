@@ -174,7 +174,7 @@ impl Judge<'_> {
             image: self.data.name(*face).to_owned(),
             sigma,
             pruned,
-            takeover: takeover.id().into(),
+            takeover,
             accuracy: f64::from(*accuracy),
         };
         faces.iter().zip(&tally.by_image).map(row).collect()

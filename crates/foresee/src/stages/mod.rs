@@ -136,7 +136,7 @@ fn draw_faces(config: &Config, out: &Path, seed: u64) -> Result<(CelebA, DataRec
         remove_unfinished(out)?;
         if synthetic::is_synthetic(&folder) {
             tracing::warn!(
-                "{} holds drawn faces of another count or seed: they are drawn again",
+                "{} holds synthetic faces of another count or seed: they are drawn again",
                 folder.display()
             );
             std::fs::remove_dir_all(&folder)

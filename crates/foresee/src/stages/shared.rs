@@ -1,5 +1,5 @@
-//! Work on faces that ranks share: each does neighbouring batches of them, and rank 0 puts together
-//! what all came to, so that it is what one rank comes to.
+//! Work on faces that ranks share: each does neighbouring batches of them, and rank 0 gathers
+//! their results, which equal those of a single rank.
 
 use anyhow::{Context, ensure};
 use foresee_perturb::Tally;
@@ -235,7 +235,7 @@ pub(super) fn tables(
     Ok(all)
 }
 
-/// Whether there is a table for each number of images, all of whose tallies are of so many.
+/// Whether there is a table for each number of images, and its tallies are of that many.
 fn has_images(tables: &[Table], images: &[usize]) -> bool {
     let of_each = |(table, images): (&Table, &usize)| {
         table.iter().flatten().all(|tally| tally.by_image.len() == *images)

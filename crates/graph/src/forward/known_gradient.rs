@@ -12,7 +12,7 @@ use super::Forward;
 use super::elementwise::memory_order;
 use crate::dims::inverse;
 
-/// Which of three inputs a gradient is of, and how it follows from the inputs, none of which is
+/// Computes the gradient for one of three inputs, by its number, from the inputs, none of which is
 /// differentiable, and the gradient of the result.
 type Gradient = dyn Fn([&Tensor; 3], &Tensor, usize) -> Forward<Tensor> + Send + Sync;
 

@@ -12,7 +12,7 @@ use crate::heads::Heads;
 /// stays at or below the limit on every pixel, at two looks in a row, sleeps: it is not computed,
 /// and its means of the last look stand in for it. A look wakes the masks that opened.
 ///
-/// On images of which channels are left out no mask sleeps: one that is shut on the whole may open
+/// On images with dropped channels no mask sleeps: one that is otherwise shut may open
 /// there. From the others a sleeping mask gets no gradient. The momentum and the weight decay of
 /// AdamW go on for its weights, and its readout weight is trained on the constant mean.
 pub struct Sleep {

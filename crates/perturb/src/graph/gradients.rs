@@ -11,7 +11,7 @@ use crate::error::Result;
 
 impl UnitMasks<'_> {
     /// A forward pass at m = 1: a tensor for each input of the graph, whose first axis is the
-    /// images. Where a node reads a tensor of which the images are no rows, such as the tokens
+    /// images. Where a node reads a tensor whose first axis is not the images, such as the tokens
     /// [T·B, C] of a transformer, image by image.
     ///
     /// # Errors

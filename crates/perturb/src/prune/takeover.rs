@@ -1,7 +1,7 @@
 /// What the kept channels do in place of the pruned ones, in closed form.
 /// [`ChannelStatistics`](crate::ChannelStatistics) computes it for the paper's network,
 /// [`GroupStatistics`](crate::GroupStatistics) for any graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Takeover {

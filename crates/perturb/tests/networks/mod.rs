@@ -51,7 +51,7 @@ pub fn residual() -> AnyResult<Graph> {
     Ok(builder.finish(vec![y])?)
 }
 
-/// Tokens [B, 4, 3] as rows [4·B, 3], of which the images are no rows; 5 hidden channels.
+/// Tokens [B, 4, 3] as rows [4·B, 3], whose first axis is not the images; 5 hidden channels.
 pub fn tokens() -> AnyResult<Graph> {
     let mut builder = Builder::new();
     let x = builder.input("x", vec![None, Some(4), Some(3)])?;

@@ -62,8 +62,8 @@ impl<'a> LayerStudy<'a> {
         self.cut(what, of, operations)
     }
 
-    /// The share of those asked for that is so many of a layer's units; of several the nearest. It
-    /// is the same for layers of all widths, and the numbers of units are not.
+    /// The requested share that rounds to `count` of a layer's units; the nearest if several do.
+    /// Shares are the same for layers of all widths, and counts are not.
     fn share_of(&self, units: usize, count: usize) -> f64 {
         let own = count as f64 / units as f64;
         let shares = self.settings.shares.iter().copied();

@@ -63,7 +63,7 @@ impl Observations {
     /// here is replaced.
     ///
     /// # Errors
-    /// If a part is of another study.
+    /// If a part's length does not fit.
     pub fn replace(&mut self, parts: &[Vec<f64>]) -> Result<()> {
         let (outputs, tables) = (self.outputs, self.tables().count());
         let in_image = self.values_of_image().max(1);

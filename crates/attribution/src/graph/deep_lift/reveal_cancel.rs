@@ -139,7 +139,7 @@ impl Pass<'_> {
         Ok(((at(up)? - &constant)?, (at(down)? - constant)?))
     }
 
-    /// Whether of one of its inputs alone a node gives sums with weights of at least 0: its
+    /// Whether a node gives sums, with weights of at least 0, of only one of its inputs: its
     /// positive contributions are those of the input, moved, averaged, or beside a constant.
     pub(super) fn keeps_signs(&self, node: &Node) -> bool {
         let (&[place], 1) = (&self.at_x.active_places(node)[..], node.outputs.len()) else {

@@ -496,7 +496,7 @@ async function beginRound() {
   clearTimeout(waitingForPeople);
   revealed = false;
   body.classList.add("secret");
-  $("outcome-note").textContent = "What happens is hidden until you have said what will.";
+  $("outcome-note").textContent = "The result is hidden until you enter a forecast.";
   $("population").textContent = "";
   $("challenge").hidden = false;
   $("judge").hidden = false;

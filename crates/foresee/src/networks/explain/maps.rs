@@ -72,7 +72,7 @@ impl References {
         if others.is_empty() {
             return Err(input(format!(
                 "{name} is the only image of {} that can be read: expected-gradients and \
-                 gradient-shap compare it with others",
+                 gradient-shap need others to compare it with",
                 self.list.source().display()
             )));
         }

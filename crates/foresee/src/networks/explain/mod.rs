@@ -26,7 +26,7 @@ use crate::error::{Result, input};
 use crate::progress::{Progress, Unit};
 
 /// The version of its data files.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 /// How its parts are called.
 const PART: &str = "explain ";
 

@@ -64,7 +64,7 @@ fn content(source: &Source, folder: &Path, layers: &[&str]) -> Result<Content> {
     }
     summary.push(share(BASELINE, of(|point| point.majority_accuracy)));
     let images = unpruned.map_or(0, |point| point.images);
-    summary.push(("images that accuracy is of".into(), images.to_string()));
+    summary.push(("images used for accuracy".into(), images.to_string()));
     summary.push(("layers".into(), layers.len().to_string()));
     let mut sections = vec![Section::Text(TEXT.into()), Section::Table(table(&all))];
     sections.extend(of_layers);

@@ -36,7 +36,7 @@ use crate::session::{MODEL, Session};
 use crate::stages::jobs::Job;
 use crate::stages::shared::{self, Parcel, SharedItems, unwrap_lists, wrap_lists};
 
-const FORMAT: u32 = 9;
+const FORMAT: u32 = 10;
 
 /// All that the stage writes; which of these depends on the settings and the faces.
 pub(crate) const FILES: [&str; 8] = [

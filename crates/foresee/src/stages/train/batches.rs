@@ -1,7 +1,7 @@
 //! The batches of a training, and the faces that it is judged on, which are every rank's.
 
 use candle_core::{Device, Tensor};
-use foresee_celeba::{Batch, BatchOptions};
+use foresee_celeba::{Batch, BatchOptions, Epoch};
 use foresee_model::Position;
 
 use crate::config::Config;
@@ -35,9 +35,12 @@ pub(crate) fn batch_options(
         crop: config.data.crop,
         image_size: config.data.image_size,
         batch_size: config.train.batch_size,
-        shuffle: Some((seed, epoch as u64)),
-        flip: config.train.flip,
-        smallest_crop: config.train.crop,
+        epoch: Some(Epoch {
+            seed,
+            number: epoch as u64,
+            flip: config.train.flip,
+            smallest_crop: config.train.crop,
+        }),
         drop_last: faces > config.train.batch_size,
         skip: batch,
         ..Default::default()

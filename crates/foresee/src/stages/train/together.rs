@@ -169,7 +169,7 @@ impl Together {
         let (slow, median) = self.slow.watch(&all.iter().map(seconds).collect::<Vec<_>>());
         for (number, seconds) in slow.into_iter().filter(|_| self.ranks.rank() == 0) {
             tracing::warn!(
-                "rank {number} is slow: it works {seconds:.2} s on a step, where the median is \
+                "rank {number} is slow: it takes {seconds:.2} s for a step, where the median is \
                  {median:.2} s"
             );
         }

@@ -9,6 +9,7 @@ use super::Results;
 use super::tables::{names, noise_images, title};
 use crate::artifacts::{ConditionRow, Row, SystemAttribute, SystemPass, SystemRow};
 use crate::config::SystemName;
+use crate::distinct::distinct;
 use crate::error::Result;
 use crate::program::command_line;
 
@@ -45,8 +46,7 @@ pub(super) fn figures(results: &Results, source: &Source) -> Result<Vec<Figure>>
 
 /// Validation accuracy over the passes of all networks; none if there are no validation faces.
 fn learning(rows: &[SystemPass], source: &Source) -> Result<Option<Figure>> {
-    let mut systems: Vec<&str> = rows.iter().map(|row| row.system.as_str()).collect();
-    systems.dedup();
+    let systems: Vec<&str> = distinct(rows.iter().map(|row| row.system.as_str()));
     if systems.is_empty() {
         return Ok(None);
     }
@@ -82,9 +82,8 @@ fn learning(rows: &[SystemPass], source: &Source) -> Result<Option<Figure>> {
 fn differences(rows: &[SystemAttribute], source: &Source) -> Result<Option<Figure>> {
     let is_compared =
         |row: &&SystemAttribute| row.difference.is_finite() && row.system != SystemName::Paper.id();
-    let mut systems: Vec<&str> =
-        rows.iter().filter(is_compared).map(|row| row.system.as_str()).collect();
-    systems.dedup();
+    let systems: Vec<&str> =
+        distinct(rows.iter().filter(is_compared).map(|row| row.system.as_str()));
     if systems.is_empty() {
         return Ok(None);
     }

@@ -1,7 +1,5 @@
 //! How well the same forecasts say what pruning does to each system, over seeds.
 
-use std::collections::BTreeMap;
-
 use foresee_predict::{ScoreRule, Subject};
 use foresee_report::{Source, Table};
 use foresee_stats::{Interval, mean, mean_over_seeds};
@@ -13,19 +11,29 @@ use crate::error::Result;
 use crate::provenance::number;
 use crate::run::Run;
 
-/// Scores of one run, by forecast and score: the value, and that of forecasts in which operations
-/// and outputs are exchanged.
-type Scores = BTreeMap<(String, &'static str), (f64, f64)>;
+/// A score of a forecast in one run.
+struct Score {
+    forecast: Subject,
+    score: ScoreRule,
+    value: f64,
+    /// The same of forecasts in which operations and outputs are exchanged.
+    shuffled: f64,
+}
 
-fn scores_of(run: &Run) -> Result<Scores> {
+/// The scores of one run that are known, in the order of their names in files.
+fn scores_of(run: &Run) -> Result<Vec<Score>> {
     let rows = run.read::<ScoredForecasts>()?.0.into_iter();
     let forecasts = rows.filter(|row| matches!(row.subject, Subject::Forecast(_)));
     let known = forecasts.filter(|row| row.value.interval.estimate.is_finite());
-    let score = |row: foresee_predict::ScoredForecast| {
-        let value = (row.value.interval.estimate, row.value.shuffled);
-        ((row.subject.id(), row.score.id()), value)
+    let score = |row: foresee_predict::ScoredForecast| Score {
+        forecast: row.subject,
+        score: row.score,
+        value: row.value.interval.estimate,
+        shuffled: row.value.shuffled,
     };
-    Ok(known.map(score).collect())
+    let mut scores: Vec<Score> = known.map(score).collect();
+    scores.sort_by_cached_key(|of| (of.forecast.id(), of.score.id()));
+    Ok(scores)
 }
 
 /// The scores that all runs of a system have, with the differences from runs of the paper's
@@ -39,19 +47,23 @@ pub(super) fn over_seeds(
     let own = runs.iter().map(|run| scores_of(run)).collect::<Result<Vec<_>>>()?;
     let others = paper.iter().map(|run| scores_of(run)).collect::<Result<Vec<_>>>()?;
     let Some((first, run)) = own.first().zip(runs.first()) else { return Ok(vec![]) };
-    let row = |key: &(String, &'static str)| {
-        let all = own.iter().map(|scores| scores.get(key).copied());
+    let row = |Score { forecast, score, .. }: &Score| {
+        let is_it = |of: &&Score| of.forecast == *forecast && of.score == *score;
+        let of = |scores: &Vec<Score>| {
+            scores.iter().find(is_it).map(|score| (score.value, score.shuffled))
+        };
+        let all = own.iter().map(of);
         let (values, controls): (Vec<f64>, Vec<f64>) =
             all.collect::<Option<Vec<_>>>()?.into_iter().unzip();
-        let less = |&(own_at, at): &(usize, usize)| Some(values[own_at] - others[at].get(key)?.0);
+        let less = |&(own_at, at): &(usize, usize)| Some(values[own_at] - of(&others[at])?.0);
         let differences: Vec<f64> = pairs.iter().filter_map(less).collect();
         // No score is above 1.
         let value = mean_over_seeds(&values).clamp_ends(f64::NEG_INFINITY, 1.);
         let difference = over(&differences);
         Some(SystemForecast {
             system: system.into(),
-            forecast: key.0.clone(),
-            score: key.1.into(),
+            forecast: forecast.clone(),
+            score: *score,
             seeds: values.len(),
             value: value.estimate,
             value_low: value.low,
@@ -63,7 +75,7 @@ pub(super) fn over_seeds(
             data: run.manifest.data.kind().into(),
         })
     };
-    Ok(first.keys().filter_map(row).collect())
+    Ok(first.iter().filter_map(row).collect())
 }
 
 fn over(values: &[f64]) -> Interval {
@@ -94,7 +106,7 @@ pub(super) fn tables(rows: &[SystemForecast], source: &Source) -> Vec<Table> {
         interval_text(row.difference, row.difference_low, row.difference_high)
     };
     let of = |score: ScoreRule| -> Vec<&SystemForecast> {
-        rows.iter().filter(|row| row.score == score.id()).collect()
+        rows.iter().filter(|row| row.score == score).collect()
     };
     let of_skill = of(ScoreRule::Skill);
     let others: Vec<&SystemForecast> =
@@ -125,13 +137,12 @@ fn by_forecast(name: &str, caption: &str, rows: &[&SystemForecast], cell: &Cell)
     let header: Vec<String> = std::iter::once("forecast".to_owned()).chain(columns).collect();
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     let mut table = Table::new(name, caption, &header);
-    for forecast in distinct(rows.iter().map(|row| row.forecast.as_str())) {
+    for forecast in distinct(rows.iter().map(|row| &row.forecast)) {
         let of = |system: &&str| {
-            let found = rows.iter().find(|row| row.system == **system && row.forecast == forecast);
+            let found = rows.iter().find(|row| row.system == **system && row.forecast == *forecast);
             found.map_or("–".into(), |row| cell(row))
         };
-        let name = Subject::from_id(forecast).map_or(forecast.to_owned(), |of| of.title());
-        table.rows.push(std::iter::once(name).chain(systems.iter().map(of)).collect());
+        table.rows.push(std::iter::once(forecast.title()).chain(systems.iter().map(of)).collect());
     }
     table
 }

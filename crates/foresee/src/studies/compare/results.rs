@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use foresee_celeba::ATTRIBUTES;
+use foresee_perturb::Takeover;
 use foresee_stats::{Interval, LEVEL, mean, mean_over_seeds_and_images};
 
 use super::forecasts;
@@ -24,7 +25,7 @@ pub(crate) struct Results {
 }
 
 /// A condition: σ, pruned channels, takeover.
-type Condition = (u64, usize, String);
+type Condition = (u64, usize, Takeover);
 
 /// The accuracies of a run on its images, under each condition.
 struct Judged(BTreeMap<Condition, Vec<(String, f64)>>);
@@ -189,7 +190,7 @@ impl Group<'_> {
                 system: self.system.id().into(),
                 sigma: f64::from_bits(*sigma),
                 pruned: *pruned,
-                takeover: takeover.clone(),
+                takeover: *takeover,
                 seeds: self.runs.len(),
                 images: pairs[0].len(),
                 accuracy: accuracy.estimate,

@@ -1,12 +1,12 @@
 //! The tables of the comparison.
 
 use foresee_celeba::{ATTRIBUTES, display_name};
-use foresee_perturb::Takeover;
 use foresee_report::{Source, Table};
 use foresee_stats::LEVEL;
 
 use crate::artifacts::{ConditionRow, SystemAttribute, SystemRow};
 use crate::config::SystemName;
+use crate::distinct::distinct;
 use crate::error::Result;
 use crate::provenance::{number, percent, thousands};
 use crate::tables::published;
@@ -143,9 +143,7 @@ fn sigmas(rows: &[ConditionRow]) -> Vec<f64> {
 
 /// The systems of some rows, each once.
 pub(super) fn names(rows: &[ConditionRow]) -> Vec<&str> {
-    let mut names: Vec<&str> = rows.iter().map(|row| row.system.as_str()).collect();
-    names.dedup();
-    names
+    distinct(rows.iter().map(|row| row.system.as_str()))
 }
 
 pub(super) fn under_noise(rows: &[ConditionRow], source: &Source) -> Table {
@@ -182,11 +180,10 @@ pub(super) fn when_pruned(rows: &[ConditionRow], source: &Source) -> Table {
     let caption = "Half of the last stage's channels pruned, those of the smallest filters first.";
     let mut table = Table::new("pruned", caption, &header);
     for row in rows.iter().filter(|row| row.pruned > 0) {
-        let takeover = Takeover::from_id(&row.takeover).unwrap_or_default();
         table.rows.push(vec![
             title(&row.system),
             row.pruned.to_string(),
-            takeover.title().into(),
+            row.takeover.title().into(),
             with_interval(row.accuracy, row.accuracy_low, row.accuracy_high),
             with_interval(row.change, row.change_low, row.change_high),
         ]);
@@ -201,8 +198,7 @@ pub(super) fn when_pruned(rows: &[ConditionRow], source: &Source) -> Table {
 }
 
 pub(super) fn by_attribute(rows: &[SystemAttribute], source: &Source) -> Table {
-    let mut systems: Vec<&str> = rows.iter().map(|row| row.system.as_str()).collect();
-    systems.dedup();
+    let systems: Vec<&str> = distinct(rows.iter().map(|row| row.system.as_str()));
     let header: Vec<String> = std::iter::once("attribute".to_owned())
         .chain(systems.iter().map(|system| format!("{} [%]", title(system))))
         .collect();

@@ -31,7 +31,7 @@ pub(super) fn short(cuts: &[ChannelCut], sources: &[Vec<Source>]) -> Vec<Step> {
     walks.min_by_key(|walk| cost(walk, cuts)).unwrap_or_default()
 }
 
-/// Always goes to the next cut of those that are left, or begins anew where that is no dearer.
+/// Always goes to the next cut of those that are left, or restarts where that costs no more.
 fn nearest_first(sources: &[Vec<Source>], first: usize) -> Vec<Step> {
     let mut left: Vec<usize> = (0..sources.len()).filter(|&cut| cut != first).collect();
     let mut steps = vec![step(sources, None, first)];
