@@ -101,7 +101,7 @@ fn elsewhere(run: &Path, folder: &Path) -> AnyResult {
     assert!(marked(&fs::read_to_string(&tex)?), "the drawing does not say that faces are drawn");
     succeeded(&figures(run, &options)?)?;
     fs::write(&tex, "my own text")?;
-    refused(&figures(run, &options)?, "this command did not write it");
+    refused(&figures(run, &options)?, "was not written by this command");
     assert_eq!(fs::read_to_string(&tex)?, "my own text");
     let inside = run.join("data");
     refused(&figures(run, &["--out", text(&inside)?])?, "belongs to the run");

@@ -80,6 +80,31 @@ fn a_study_is_stored_round_by_round_and_goes_on_where_it_stopped() -> AnyResult 
     let many = learn(&folder.path().join("many"), &["--rounds", "20"])?;
     assert_eq!(many.status.code(), Some(2));
     assert!(message(&many).contains("are more than the 48 training faces"), "{}", message(&many));
+    assert!(!folder.path().join("many/faces").exists(), "nothing is drawn for what is refused");
+    // Courses are only of the settings and of the faces that are known.
+    let more = learn(&out, &["--rounds", "2", "--set", "data.synthetic_faces=90"])?;
+    assert!(message(&more).contains("holds other faces than 90"), "{}", message(&more));
+    std::fs::remove_file(out.join("learn.json"))?;
+    let unknown = learn(&out, &all)?;
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(message(&unknown).contains("is missing beside courses"), "{}", message(&unknown));
+    Ok(())
+}
+
+#[test]
+fn what_a_study_would_ignore_is_refused() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("study");
+    for (more, expected) in [
+        (&["--set", "system.name=resnet18"][..], "is for the paper's network"),
+        (&["--set", "train.epochs=3"], "--passes and --set train.epochs"),
+        (&["--celeba", "nowhere", "--skip-bad"], "`learn` takes neither"),
+    ] {
+        let refused = learn(&out, more)?;
+        assert_eq!(refused.status.code(), Some(2), "{}", message(&refused));
+        assert!(message(&refused).contains(expected), "{}", message(&refused));
+        assert!(!out.exists());
+    }
     Ok(())
 }
 

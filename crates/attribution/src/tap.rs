@@ -293,8 +293,8 @@ where
 
     fn outputs(&self, z: &Tensor) -> candle_core::Result<Tensor> {
         if !self.is_cut {
-            let reason = "the input also reaches the output on a path around it (or it is random), so \
-                          that it does not follow from the activation: cut the model where all \
+            let reason = "the input also reaches the output on a path around it (or it is random), \
+                          so that it does not follow from the activation: cut the model where all \
                           paths meet";
             let error = Error::Place { name: self.place.clone(), reason: reason.into() };
             return Err(candle_core::Error::wrap(error));

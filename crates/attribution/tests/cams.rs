@@ -251,7 +251,7 @@ fn eigen_cam_refuses_what_would_be_chance() {
     assert!(of(&[0.; 6], &[1, 2, 1, 3]).contains("no channel"));
     let alike = [1., -1., 0., 0., 0., 0., 1., -1.];
     assert!(of(&alike, &[1, 2, 2, 2]).contains("alike in two directions"));
-    assert!(of(&[1., 2.], &[1, 1, 1, 2]).contains("of one size"));
+    assert!(of(&[1., 2.], &[1, 1, 1, 2]).contains("equal magnitude"));
     assert!(of(&[1., f64::NAN, 2.], &[1, 1, 1, 3]).contains("not finite"));
 }
 

@@ -7,8 +7,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-/// What random numbers are for, the high bits of the streams' numbers. Those of foresee-model and of
-/// noise (foresee-perturb) are 4, 5, 8 and 9.
+/// What random numbers are for, the high bits of the streams' numbers. Those of foresee-model and
+/// of noise (foresee-perturb) are 4, 5, 8 and 9.
 #[derive(Clone, Copy)]
 enum Purpose {
     Weight = 6,

@@ -25,7 +25,8 @@ pub struct ImageFiles {
     /// Their names below the folder, with `/` between folders, and their paths, in the order of the
     /// names.
     pub files: Vec<(String, PathBuf)>,
-    /// How many other files there are, whose names end like no image's.
+    /// How many other files there are: their names end like no image's, or they are no files but
+    /// pipes, devices or links that lead nowhere.
     pub others: usize,
 }
 
@@ -53,7 +54,7 @@ impl ImageFiles {
             let name = format!("{prefix}{name}");
             if path.is_dir() {
                 self.add(root, (&path, &format!("{name}/")), depth + 1)?;
-            } else if is_image_name(&name) {
+            } else if is_image_name(&name) && path.is_file() {
                 self.files.push((name, path));
             } else {
                 self.others += 1;

@@ -133,7 +133,7 @@ fn random_splits_keep_the_shares_of_each_class() -> AnyResult {
 fn what_is_no_folder_of_classes_is_refused() -> AnyResult {
     for (files, expected) in [
         (&[("a.png", 1)][..], "holds no folder of a class"),
-        (&[("cat/a.png", 1), ("dog/notes.txt", 1)][..], "dog: is the folder of a class without an"),
+        (&[("cat/a.png", 1), ("dog/notes.txt", 1)][..], "dog: is the folder of a class and has no"),
         (
             &[("train/cat/a.png", 1), ("extra/cat/a.png", 1)][..],
             "holds `train`, which is the name of a split, beside `extra`",

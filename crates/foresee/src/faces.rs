@@ -116,7 +116,8 @@ pub(crate) fn reopen(record: &DataRecord, run: &Path, rule: SplitRule) -> Result
     match now.sha256 == record.sha256 {
         true => Ok(data),
         false => Err(input(format!(
-            "the faces in {} are not those that the run in {} was made with",
+            "the faces in {} are not those that the run in {} was made with; put those back, or \
+             make another run of these",
             path.display(),
             run.display()
         ))),

@@ -222,8 +222,15 @@ impl OutputFile {
 /// begins so, into a folder.
 ///
 /// # Errors
-/// If a run is in it, or, unless it may be overwritten, a page that no such command wrote.
-pub fn check_folder(option: &str, folder: &Path, title: &str, args: OverwriteArgs) -> Result<()> {
+/// If a run is in it, or, unless it may be overwritten, a page that no such command wrote, or
+/// results without a page or `own`, the entry of a folder in which the command has begun.
+pub fn check_folder(
+    option: &str,
+    folder: &Path,
+    title: &str,
+    own: Option<&str>,
+    args: OverwriteArgs,
+) -> Result<()> {
     let refuse = |reason: &str| input(format!("{option} {}: {reason}", folder.display()));
     if folder == Path::new("-") {
         return Err(refuse("several files are written; name a folder"));
@@ -240,6 +247,14 @@ pub fn check_folder(option: &str, folder: &Path, title: &str, args: OverwriteArg
         )));
     }
     let page = folder.join(REPORT);
+    let has_begun = page.exists() || own.is_some_and(|entry| folder.join(entry).exists());
+    let others = ["data", "tables", "figures"].into_iter().find(|name| folder.join(name).exists());
+    if let Some(name) = others.filter(|_| !has_begun && !args.overwrite) {
+        return Err(refuse(&format!(
+            "its {name} exists and was not written by this command; name another folder, or give \
+             --overwrite"
+        )));
+    }
     match page.exists() && !args.overwrite && !is_report(&page, title) {
         true => Err(refuse(&format!(
             "its {REPORT} is not of this command; name another folder, or give --overwrite"

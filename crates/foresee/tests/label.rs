@@ -220,3 +220,32 @@ fn images_that_cannot_be_decoded_are_left_out_and_another_folder_is_read() -> An
     assert_eq!(std::fs::read_to_string(out.join("faces/list_eval_partition.txt"))?, listed);
     Ok(())
 }
+
+#[cfg(unix)]
+#[test]
+fn what_label_did_not_write_is_left_alone() -> AnyResult {
+    use std::process::Command;
+
+    let folder = tempfile::tempdir()?;
+    let out = folder.path().join("project");
+    let photos = out.join("faces");
+    synthetic::write(&photos, 4, 1, |_| ())?;
+    let label = |images: &Path, out: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_foresee"));
+        command.args(["label", "--attribute", "Smiling", "--address", "192.0.2.1", "--images"]);
+        command.arg(images).arg("--out").arg(out).output()
+    };
+    let images = photos.join("img_align_celeba");
+    let refused = label(&images, &out)?;
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && text.contains("is not empty (faces)"), "{text}");
+    assert_eq!(std::fs::read_dir(&images)?.count(), 4);
+    // Nor does it remove what was put into its own folder of faces.
+    let own = folder.path().join("labels");
+    label(&images, &own)?;
+    std::fs::write(own.join("faces/notes.txt"), "mine")?;
+    let text = String::from_utf8_lossy(&label(&images, &own)?.stderr).into_owned();
+    assert!(text.contains("move what is in it elsewhere"), "{text}");
+    assert_eq!(std::fs::read_to_string(own.join("faces/notes.txt"))?, "mine");
+    Ok(())
+}

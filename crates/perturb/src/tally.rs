@@ -188,8 +188,11 @@ impl Tally {
     /// If the two are of different numbers of images.
     pub fn paired_gain(&self, baseline: &Self) -> PairedGain {
         assert_eq!(self.images(), baseline.images(), "tallies of different images");
-        let pairs = self.by_image.iter().zip(&baseline.by_image);
-        let gains: Vec<f64> = pairs.map(|(ours, theirs)| f64::from(ours - theirs)).collect();
+        // From whole numbers: what is equal differs by exactly 0.
+        let pairs = self.correct_by_image().into_iter().zip(baseline.correct_by_image());
+        let attributes = self.correct.len() as f64;
+        let gains: Vec<f64> =
+            pairs.map(|(ours, theirs)| (ours - theirs) as f64 / attributes).collect();
         PairedGain { mean: mean(&gains), standard_error: standard_error(&gains) }
     }
 }

@@ -43,6 +43,9 @@ pub enum ForecastRule {
     SecondOrder,
     /// Nothing changes.
     Nothing,
+    /// Without an explanation: each output changes as in the mean of all other operations of the
+    /// same strength ([`Study::mean_of_others`](crate::Study::mean_of_others)).
+    MeanOfOthers,
     /// Linear extrapolation from one small probe.
     LinearProbe,
     /// Attributes with similar masks change together (Table 4).
@@ -60,7 +63,7 @@ const CUSTOM: &str = "custom:";
 
 impl ForecastRule {
     /// All forecasts that this crate makes.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Uniqueness,
         Self::MeanMask,
         Self::UniquenessTimesMask,
@@ -76,6 +79,7 @@ impl ForecastRule {
         Self::FirstOrder,
         Self::SecondOrder,
         Self::Nothing,
+        Self::MeanOfOthers,
         Self::LinearProbe,
         Self::SimilarMasks,
         Self::Monotone,
@@ -105,6 +109,7 @@ impl ForecastRule {
             Self::FirstOrder => "first_order".into(),
             Self::SecondOrder => "second_order".into(),
             Self::Nothing => "nothing".into(),
+            Self::MeanOfOthers => "mean_of_others".into(),
             Self::LinearProbe => "linear_probe".into(),
             Self::SimilarMasks => "similar_masks".into(),
             Self::Monotone => "monotone".into(),
@@ -131,6 +136,7 @@ impl ForecastRule {
             Self::FirstOrder => "first order Σ a·∂f/∂a",
             Self::SecondOrder => "second order, curvature from one probe",
             Self::Nothing => "nothing changes",
+            Self::MeanOfOthers => "no explanation: the others' mean, by output",
             Self::LinearProbe => "linear from one small probe",
             Self::SimilarMasks => "attributes with similar masks change together (Table 4)",
             Self::Monotone => "the stronger, the more",

@@ -130,8 +130,9 @@ pub struct BasisReport {
     /// [`cross_talk`] of each component.
     pub cross_talk: Vec<f64>,
     /// Cross-talk when the other coefficients are refitted, for each data set: the share of the
-    /// change that lies in other coefficients than the perturbed one, the mean over components and
-    /// steps of 1 - |Δ_i|/Σ|Δ_j|. Coefficients are multiplied by the lengths of their functions.
+    /// squared changes that lies in other coefficients than the perturbed one, the mean over
+    /// components and steps of 1 - Δ_i²/ΣΔ_j². Coefficients are multiplied by the lengths of their
+    /// functions.
     pub refit_cross_talk: Vec<f64>,
     /// How evenly the change by each component is spread over x, `(∫φ²)²/(2·∫φ⁴)`: 1 if it is the
     /// same everywhere, 2/3 for a wave, near 0 for a change at a single place. This is our measure
@@ -235,12 +236,12 @@ fn one_component(lengths: &[f64]) -> Forecast {
     }
 }
 
-/// The mean over changes of the share of a data set's change that lies in other components than the
-/// perturbed one, whose index is the operation's number.
+/// The mean over changes of the share of a data set's squared changes that lies in other components
+/// than the perturbed one, whose index is the operation's number.
 fn share_in_others(changes: &[Change], item: usize) -> f64 {
     let share = |change: &Change| {
         let row = change.by_item.row(item);
-        1. - row[change.number].abs() / row.iter().map(|v| v.abs()).sum::<f64>()
+        1. - row[change.number].powi(2) / row.iter().map(|v| v.powi(2)).sum::<f64>()
     };
     changes.iter().map(share).sum::<f64>() / changes.len() as f64
 }

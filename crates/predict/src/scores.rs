@@ -1,4 +1,5 @@
-//! Scores of a forecast. Each is 1 for a perfect forecast and 0 for one that knows nothing.
+//! Scores of a forecast. Each is 1 for a perfect forecast; 0 is one that knows nothing (0.5 for
+//! monotonicity), and below that a forecast misleads.
 
 use std::cmp::Ordering;
 
@@ -137,9 +138,10 @@ impl Effects {
 }
 
 /// Skill, `1 - Σ(e - f)²/Σ(e - ē)²` over all changes and outputs: how much smaller the error of the
-/// forecast f is than that of ē, the mean effect of all other operations, which is the best guess
-/// without an explanation. 1 is perfect, 0 is no better than that mean, and a forecast below 0
-/// misleads.
+/// forecast f is than that of ē, one number: the mean effect of all other operations, over all
+/// outputs and strengths. 1 is perfect, 0 is no better than that mean, and a forecast below 0
+/// misleads. Where strengths or outputs differ much, their own means are a better guess
+/// ([`Study::mean_of_others`](crate::Study::mean_of_others)).
 ///
 /// A forecast in [`Unit::Any`] is first converted by the line that fits best on all other
 /// operations. The slope of the line is not negative: a forecast may not be read upside down. If an
@@ -236,7 +238,8 @@ pub fn skill_over_nothing(effects: &Effects, forecast: &Matrix) -> f64 {
     if size > 0. { 1. - error / size } else { f64::NAN }
 }
 
-/// The line from a forecast's unit to that of the effects, fitted on all operations but one.
+/// The line from a forecast's unit to that of the effects, fitted on all operations but one, by
+/// their weights: a resample has a line of its own.
 struct Calibration {
     mean: f64,
     intercept: f64,
@@ -246,21 +249,27 @@ struct Calibration {
 impl Calibration {
     fn of(effects: &Effects, forecast: &Matrix, without: usize) -> Self {
         let (mut n, mut sum_e, mut sum_f) = (0., 0., 0.);
-        let others =
-            || (0..forecast.rows()).filter(|&change| effects.operations[change] != without);
-        let pairs = || {
-            others().flat_map(|change| effects.values.row(change).iter().zip(forecast.row(change)))
+        let others = || {
+            (0..forecast.rows()).filter(|&change| {
+                effects.operations[change] != without && effects.weight(change) > 0.
+            })
         };
-        for (e, f) in pairs() {
-            n += 1.;
-            sum_e += e;
-            sum_f += f;
+        let pairs = || {
+            others().flat_map(|change| {
+                let pairs = effects.values.row(change).iter().zip(forecast.row(change));
+                pairs.map(move |(e, f)| (effects.weight(change), e, f))
+            })
+        };
+        for (weight, e, f) in pairs() {
+            n += weight;
+            sum_e += weight * e;
+            sum_f += weight * f;
         }
         let (mean, mean_f) = (sum_e / n, sum_f / n);
         let (mut covariance, mut variance) = (0., 0.);
-        for (e, f) in pairs() {
-            covariance += (e - mean) * (f - mean_f);
-            variance += (f - mean_f).powi(2);
+        for (weight, e, f) in pairs() {
+            covariance += weight * (e - mean) * (f - mean_f);
+            variance += weight * (f - mean_f).powi(2);
         }
         let slope = if variance > 1e-12 * n * mean_f * mean_f {
             (covariance / variance).max(0.)

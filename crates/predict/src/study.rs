@@ -1,6 +1,6 @@
 //! Scores with their intervals and negative controls.
 
-use foresee_stats::{Interval, Matrix, interval_of_resamples, kendall};
+use foresee_stats::{Interval, Matrix, interval_of_resamples, kendall, mean};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::definition::Change;
 use crate::error::{Error, Result};
-use crate::forecast::{Budget, Forecast, Subject};
+use crate::forecast::{Budget, Forecast, ForecastRule, Subject, Unit};
 use crate::scores::{Effects, MEASURES, Measure, ScoreRule, effect_correlation, monotonicity};
 
 /// Wrong forecasts that a negative control averages over.
@@ -123,6 +123,35 @@ impl Study {
             false => monotonicity(effects),
         };
         interval_of_resamples(of(&self.observed), self.resamples.par_iter().map(of).collect(), 1.)
+    }
+
+    /// The forecast of someone who sees no explanation, but what all other operations did: for each
+    /// output the mean of their effects at the same strength, or at all strengths where no other
+    /// has it. `None` if there is only one operation.
+    ///
+    /// [`skill`](crate::skill()) compares with a single number, the mean over outputs and
+    /// strengths. An explanation says something of its own if it is better than this forecast, too.
+    pub fn mean_of_others(&self) -> Option<Forecast> {
+        let Effects { values, operations, strengths, weights } = &self.observed;
+        if weights.len() < 2 {
+            return None;
+        }
+        let changes = || 0..values.rows();
+        let of_change = |change: usize| {
+            let others = || changes().filter(|&other| operations[other] != operations[change]);
+            let alike = |other: &usize| strengths[*other] == strengths[change];
+            let any = others().any(|other| alike(&other));
+            let rows: Vec<usize> = others().filter(|other| !any || alike(other)).collect();
+            let of_output = |k| mean(&rows.iter().map(|&r| values.get(r, k)).collect::<Vec<_>>());
+            (0..values.columns()).map(of_output).collect::<Vec<f64>>()
+        };
+        let effects = Matrix::from_rows(&changes().map(of_change).collect::<Vec<_>>());
+        Some(Forecast {
+            rule: ForecastRule::MeanOfOthers,
+            unit: Unit::Outputs,
+            budget: Budget { values: values.rows() * values.columns(), probes: values.rows() - 1 },
+            effects,
+        })
     }
 
     /// Scores a forecast.

@@ -254,18 +254,26 @@ fn scores_by_hand() {
         Matrix::from_rows(&[vec![1.], vec![2.]]),
     );
     assert!((skill(&seen, &forecasts, Unit::Outputs) - (1. - 1. / 8.)).abs() < 1e-12);
-    // Drawn twice, an operation counts twice, but is not learned from: (1·0² + 2·1²) against (1·2²
-    // + 2·2²).
+    // Drawn twice, an operation counts twice: (1·0² + 2·1²) against (1·2² + 2·2²).
     let drawn = Effects { weights: vec![1., 2.], ..seen };
     assert!((skill(&drawn, &forecasts, Unit::Outputs) - (1. - 2. / 12.)).abs() < 1e-12);
     // In any unit: the line of the first two gives 2·3 for the third operation, which was 5; their
-    // mean is 3.
+    // mean is 3. Lines of the others give 3 for the first, 3.5 for the second; means are 4.5, 3.5.
     let (seen, forecasts) = (
         effects(&[vec![2.], vec![4.], vec![5.]], &[0, 1, 2], &[1.; 3]),
         Matrix::from_rows(&[vec![1.], vec![2.], vec![3.]]),
     );
+    let found = skill(&seen, &forecasts, Unit::Any);
+    assert!((found - (1. - (1. + 0.25 + 1.) / (6.25 + 0.25 + 4.))).abs() < 1e-12);
+    // With the second drawn twice, it counts twice in the lines and means of the others too: the
+    // means are 13/3 and 10/3.
+    let drawn = Effects { weights: vec![1., 2., 1.], ..seen.clone() };
+    let means = 49. / 9. + 2. * 0.25 + 25. / 9.;
+    let found = skill(&drawn, &forecasts, Unit::Any);
+    assert!((found - (1. - (1. + 2. * 0.25 + 1.) / means)).abs() < 1e-12);
+    // If nothing else was drawn, there is nothing to learn from.
     let third = Effects { weights: vec![0., 0., 1.], ..seen };
-    assert!((skill(&third, &forecasts, Unit::Any) - (1. - 1. / 4.)).abs() < 1e-12);
+    assert!(skill(&third, &forecasts, Unit::Any).is_nan());
     // At strength 1 the order of two operations is right, at strength 2 it is wrong.
     let seen = effects(&[vec![1.], vec![3.], vec![2.], vec![4.]], &[0, 0, 1, 1], &[1., 2., 1., 2.]);
     assert_eq!(
@@ -303,4 +311,45 @@ fn forecasts_that_do_not_fit_are_errors() {
             .rank_of_pairs(&Matrix::zeros(4, 4))
             .is_err()
     );
+}
+
+/// Two operations at the strengths 1 and 2 that change two outputs by 1 and 3 times the strength,
+/// and a third at the strength 1 alone.
+#[test]
+fn without_an_explanation_outputs_change_as_in_the_mean_of_the_others() {
+    let change = |number, strength: f64, factor: f64| Change {
+        number,
+        operation: format!("operation {number}"),
+        strength,
+        by_item: Matrix::from_rows(&[vec![factor * strength, -3. * factor * strength]]),
+    };
+    let changes = [
+        change(0, 1., 1.),
+        change(0, 2., 1.),
+        change(1, 1., 2.),
+        change(1, 2., 2.),
+        change(2, 1., 4.),
+    ];
+    let study = Study::new(&changes, 20, 0).unwrap();
+    let forecast = study.mean_of_others().unwrap();
+    let expected = [[3., 9.], [4., 12.], [2.5, 7.5], [2., 6.], [1.5, 4.5]];
+    assert_eq!(forecast.effects, Matrix::from_rows(&expected.map(|row| row.to_vec())));
+    // One number for all outputs and strengths says less.
+    let scores = study.score(&forecast).unwrap();
+    assert!(score(&scores, ScoreRule::Skill).interval.estimate > 0.);
+    // A single operation has no others.
+    assert_eq!(Study::new(&changes[..1], 20, 0).unwrap().mean_of_others(), None);
+}
+
+/// The line of a resample is fitted to what was drawn.
+#[test]
+fn an_operation_that_was_not_drawn_says_nothing() {
+    let values = Matrix::from_rows(&[vec![1.], vec![2.], vec![3.], vec![100.]]);
+    let all = Effects::new(values.clone(), vec![0, 1, 2, 3], vec![1.; 4]).unwrap();
+    let drawn = Effects { weights: vec![1., 1., 1., 0.], ..all };
+    let three = Matrix::from_rows(&[vec![1.], vec![2.], vec![3.]]);
+    let alone = Effects::new(three.clone(), vec![0, 1, 2], vec![1.; 3]).unwrap();
+    let halves = |m: &Matrix| Matrix::from_fn(m.rows(), 1, |i, _| m.get(i, 0) * 0.5 + 0.1);
+    let found = skill(&drawn, &halves(&values), Unit::Any);
+    assert!((found - skill(&alone, &halves(&three), Unit::Any)).abs() < 1e-12, "{found}");
 }

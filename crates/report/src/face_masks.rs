@@ -78,8 +78,8 @@ fn heading(channels: i32, above: Option<String>) -> String {
     let above = above.map_or_else(String::new, |note| format!(" {note}"));
     format!(
         "On each face: {channels}, the same on all faces, with their feature ids and whether they \
-         speak for the attribute (+) or against it (\u{2212}). A bar beside masks: the face has the \
-         attribute.{above}"
+         speak for the attribute (+) or against it (\u{2212}). A bar beside masks: the face has \
+         the attribute.{above}"
     )
 }
 

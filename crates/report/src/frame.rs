@@ -1,6 +1,7 @@
 //! Tables as polars data frames, which are kept as CSV files. [`record!`](crate::record!) gives
 //! their columns types.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use foresee_files::write_atomic;
@@ -102,8 +103,10 @@ fn parse(bytes: Vec<u8>) -> std::result::Result<DataFrame, PolarsError> {
     // polars fills a row that is cut off; this reader tells it.
     let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..]);
     let mut row = csv::ByteRecord::new();
+    let mut is_header = true;
     loop {
         match rows.read_byte_record(&mut row) {
+            Ok(true) if std::mem::take(&mut is_header) => check_names(&row)?,
             Ok(true) => {}
             Ok(false) => break,
             Err(e) => return Err(PolarsError::ComputeError(e.to_string().into())),
@@ -112,6 +115,18 @@ fn parse(bytes: Vec<u8>) -> std::result::Result<DataFrame, PolarsError> {
     // Types are not guessed: "007" is a name, and a column of seeds may be empty.
     let options = CsvReadOptions::default().with_infer_schema_length(Some(0));
     options.into_reader_with_file_handle(std::io::Cursor::new(bytes)).finish()
+}
+
+/// Refuses a header with a name twice: polars would rename the second.
+fn check_names(header: &csv::ByteRecord) -> std::result::Result<(), PolarsError> {
+    let mut seen = HashSet::new();
+    match header.iter().find(|name| !seen.insert(*name)) {
+        None => Ok(()),
+        Some(name) => {
+            let name = String::from_utf8_lossy(name);
+            Err(PolarsError::Duplicate(format!("column `{name}` is there twice").into()))
+        }
+    }
 }
 
 /// The names of the columns, in order.
@@ -245,6 +260,8 @@ mod tests {
 
     #[test]
     fn errors_name_the_cell() -> Result<()> {
+        let error = parse_csv("a,b,a\n1,x,2\n").unwrap_err().to_string();
+        assert!(error.contains("column `a` is there twice"), "{error}");
         let frame = parse_csv("a,b\n1,x\n2,y\n")?;
         let message = |e: Error| e.to_string();
         let missing = values::<f64>(&frame, "c").map_err(message);

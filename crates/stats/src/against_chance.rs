@@ -10,7 +10,7 @@ pub enum AgainstChance {
     Better,
     /// Better in the mean over seeds.
     InPart,
-    /// The gain is certainly too small to matter.
+    /// The interval of the gain lies below what would matter.
     NotBetter,
     /// Worse than chance.
     Worse,

@@ -53,12 +53,12 @@ impl CurveDifference {
         Ok(Self { interval, seeds, points })
     }
 
-    /// Number of points at which the difference is above 0 with certainty.
+    /// Number of points at which the interval of the difference lies above 0.
     pub fn points_above(&self) -> usize {
         self.points.iter().filter(|point| point.low > 0.).count()
     }
 
-    /// Number of points at which the difference is below 0 with certainty.
+    /// Number of points at which the interval of the difference lies below 0.
     pub fn points_below(&self) -> usize {
         self.points.iter().filter(|point| point.high < 0.).count()
     }

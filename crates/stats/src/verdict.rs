@@ -125,16 +125,17 @@ impl Verdict {
         }
     }
 
-    /// Does a test of all seeds together find a positive value? The claim holds if p is at most
-    /// [`SIGNIFICANCE`] and every seed's value is positive; in part if only p is. It does not hold
-    /// if the mean is not positive. A mean that is positive without significance decides nothing.
+    /// Does a one-sided test of all seeds together find a positive value? The claim holds if p is
+    /// at most [`SIGNIFICANCE`] and every seed's value is positive; in part if only p is. It does
+    /// not hold if the value is negative as certainly: from 1 - [`SIGNIFICANCE`] on. Between them
+    /// nothing is decided.
     pub fn of_test(p: f64, seeds: &[f64]) -> Self {
-        match seeds.iter().sum::<f64>() {
-            _ if seeds.len() < SEEDS_NEEDED => Self::NotDecided,
-            sum if sum.is_nan() || p.is_nan() => Self::NotDecided,
-            sum if sum <= 0. => Self::DoesNotHold,
-            _ if p > SIGNIFICANCE => Self::NotDecided,
-            _ if seeds.iter().all(|&s| s > 0.) => Self::Holds,
+        let is_known = !p.is_nan() && seeds.iter().all(|seed| !seed.is_nan());
+        match p {
+            _ if seeds.len() < SEEDS_NEEDED || !is_known => Self::NotDecided,
+            p if p >= 1. - SIGNIFICANCE => Self::DoesNotHold,
+            p if p > SIGNIFICANCE => Self::NotDecided,
+            _ if seeds.iter().all(|&seed| seed > 0.) => Self::Holds,
             _ => Self::InPart,
         }
     }
@@ -222,7 +223,9 @@ mod tests {
         assert_eq!(Verdict::of_test(0.01, &[0.2, 0.1, 0.1]), Holds);
         assert_eq!(Verdict::of_test(0.01, &[0.4, 0.1, -0.1]), InPart);
         assert_eq!(Verdict::of_test(0.3, &[0.2, 0.1, 0.1]), NotDecided);
-        assert_eq!(Verdict::of_test(0.8, &[-0.2, 0.1, -0.1]), DoesNotHold);
+        assert_eq!(Verdict::of_test(0.8, &[-0.2, 0.1, -0.1]), NotDecided);
+        assert_eq!(Verdict::of_test(0.96, &[-0.2, -0.1, -0.1]), DoesNotHold);
+        assert_eq!(Verdict::of_test(0.01, &[0.2, f64::NAN, 0.1]), NotDecided);
         assert_eq!(Verdict::of_test(0.01, &[0.2, 0.1]), NotDecided);
     }
 

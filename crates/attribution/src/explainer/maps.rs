@@ -20,8 +20,8 @@ use crate::segments::grid_segments;
 impl Explainer {
     /// Maps [B, H, W] of images x [B, C, H, W] for output `output` of the model. The CAM family
     /// looks at [`Explainer::cam_node`]; its maps have that value's size. `images` are the
-    /// numbers of the images in their data set. With the seed they decide an image's random numbers,
-    /// whatever the batch that it is in; RISE has the same masks for all images.
+    /// numbers of the images in their data set. With the seed they decide an image's random
+    /// numbers, whatever the batch that it is in; RISE has the same masks for all images.
     ///
     /// # Errors
     /// If the model or the settings do not allow the method, or x does not fit the model: CAM needs
@@ -234,7 +234,8 @@ impl Explainer {
         integrated_gradients(&model.target(output), x, None, &options)
     }
 
-    /// The noise of SmoothGrad's copies of images x [B, C, H, W], as [`SmoothGrad::default`] has it.
+    /// The noise of SmoothGrad's copies of images x [B, C, H, W], that of
+    /// [`SmoothGrad::default`].
     fn noise(&self, x: &Tensor, images: &[usize]) -> Result<impl Iterator<Item = Result<Tensor>>> {
         let deviations = deviations(x, SmoothGrad::default().noise)?;
         let noise = move |sample| {

@@ -118,8 +118,9 @@ impl Activations for SplitGraph<'_> {
             Around::Nothing => self.model.outputs(&[(self.value, z.clone())]),
             Around::Shape => self.model.blank(z).and_then(|x| self.outputs_with(&x, z)),
             Around::Numbers => {
-                let reason = "the input also reaches the output on a path around it, so that it does \
-                              not follow from the activation: cut the graph where all paths meet";
+                let reason = "the input also reaches the output on a path around it, so that it \
+                              does not follow from the activation: cut the graph where all \
+                              paths meet";
                 let name = self.model.graph.value(self.value).name.clone();
                 Err(Error::Place { name, reason: reason.into() })
             }

@@ -64,7 +64,8 @@ fn first_component(values: &[f64], channels: usize, epsilon: f64) -> Result<Vec<
     let (least, greatest) = range(&map);
     if (greatest + least).abs() <= epsilon.sqrt() * greatest.max(-least) {
         return Err(Error::Degenerate(
-            "Eigen-CAM has no sign: the largest and the smallest value of its map have equal magnitude",
+            "Eigen-CAM has no sign: the largest and the smallest value of its map have equal \
+             magnitude",
         ));
     }
     Ok(if -least > greatest { map.iter().map(|v| -v).collect() } else { map })

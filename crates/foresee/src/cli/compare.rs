@@ -12,7 +12,7 @@ use super::array::{ArrayArgs, ListedRun, list};
 use super::json::{JsonArgs, path_text, print_json};
 use super::time::duration;
 use crate::artifacts::{ConditionRow, SystemRow};
-use crate::config::{Config, SystemName};
+use crate::config::{Config, SystemName, assigned_keys};
 use crate::distinct::distinct;
 use crate::error::{Result, input};
 use crate::output::{OverwriteArgs, check_folder, print};
@@ -128,7 +128,7 @@ pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     if args.array.analyse && done(&request)?.is_empty() {
         return Err(input(NOTHING));
     }
-    check_folder("--out", &args.out, TITLE, args.overwrite)?;
+    check_folder("--out", &args.out, TITLE, Some("runs"), args.overwrite)?;
     let outcome = if args.array.analyse { Outcome::default() } else { run(&request)? };
     let runs = done(&request)?;
     let results = match only {
@@ -185,19 +185,29 @@ const OF_ALL: [&str; 4] = ["data.", "transform.", "predict.", "train.limit"];
 /// Refuses what would set nothing, or would make rows that cannot be compared.
 fn check_assignment(text: &str, systems: &[SystemName]) -> Result<()> {
     let named = named_system(text);
-    let key = named.map_or(text, |(_, rest)| rest);
-    if key.starts_with("system.name") {
+    assigned_keys(named.map_or(text, |(_, rest)| rest))
+        .iter()
+        .try_for_each(|key| check_key(text, named.map(|(system, _)| system), key, systems))
+}
+
+fn check_key(
+    text: &str,
+    named: Option<SystemName>,
+    key: &str,
+    systems: &[SystemName],
+) -> Result<()> {
+    if key == "system.name" {
         return Err(input(format!("--set {text}: --systems says which systems are trained")));
     }
     match named {
-        Some((system, _)) if !systems.contains(&system) => {
+        Some(system) if !systems.contains(&system) => {
             Err(input(format!("--set {text}: {} is not among --systems", system.id())))
         }
         Some(_) if OF_ALL.iter().any(|shared| key.starts_with(shared)) => Err(input(format!(
             "--set {text}: all systems are compared on the same images; set it for all, without \
              the system's name"
         ))),
-        Some((system, _)) if key.starts_with("train.") && !system.takes(key) => {
+        Some(system) if key.starts_with("train.") && !system.takes(key) => {
             Err(input(format!("--set {text}: it decides nothing of {}", system.title())))
         }
         _ => Ok(()),
@@ -207,7 +217,7 @@ fn check_assignment(text: &str, systems: &[SystemName]) -> Result<()> {
 /// A system's name before a colon, and what is behind it.
 fn named_system(text: &str) -> Option<(SystemName, &str)> {
     let (name, rest) = text.split_once(':')?;
-    Some((SystemName::from_id(name)?, rest))
+    Some((SystemName::from_id(name.trim())?, rest))
 }
 
 /// What an assignment sets of a system: those of other systems set nothing.

@@ -73,6 +73,9 @@ fn places<'a>(
     let paths = of_run.into_iter().flatten().chain([args.celeba.as_ref()]).flatten();
     let reads: Vec<&Path> = paths.map(PathBuf::as_path).chain([model]).collect();
     let folder = args.pytorch.as_deref();
+    if folder.is_some() && folder == args.onnx.as_deref() {
+        return Err(input("--pytorch and --onnx: they name the same place; name two"));
+    }
     if let Some(folder) = folder {
         check_new_folder("--pytorch", folder, is_export, &reads, args.overwrite)?;
     }

@@ -73,6 +73,7 @@ pub(super) fn label(args: &LabelArgs) -> Result<()> {
     set.extend((args.profile == "quick").then(|| OF_QUICK.into()));
     set.extend(args.set.iter().cloned());
     let config = Config::resolve(&args.profile, None, &set)?;
+    config.check_is_of_paper()?;
     let attributes = args
         .attribute
         .iter()

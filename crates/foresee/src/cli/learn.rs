@@ -130,6 +130,15 @@ pub(super) fn learn(args: &LearnArgs) -> Result<()> {
     set.extend(args.passes.map(|passes| format!("train.epochs={passes}")));
     set.extend(args.set.iter().cloned());
     let config = Config::resolve(&args.profile, None, &set)?;
+    config.check_is_of_paper()?;
+    if args.faces.skip_bad.is_some() || args.faces.cache.is_some() {
+        return Err(input(
+            "--skip-bad and --cache: `learn` takes neither; `data check` lists bad images",
+        ));
+    }
+    if args.passes.is_some_and(|passes| passes != config.train.trainer.epochs) {
+        return Err(input("--passes and --set train.epochs: they say the same; give one of them"));
+    }
     let target = args.target.map(|percent| percent / 100.);
     if target.is_some_and(|share| !(0. ..=1.).contains(&share)) {
         return Err(input("--target: a number from 0 to 100"));
@@ -138,7 +147,7 @@ pub(super) fn learn(args: &LearnArgs) -> Result<()> {
         return Err(input("--share: a number from 0 to 1, above 0"));
     }
     if !args.dry_run {
-        check_folder("--out", &args.out, TITLE, args.overwrite)?;
+        check_folder("--out", &args.out, TITLE, Some("learn.json"), args.overwrite)?;
     }
     let faces = args.faces.folder()?;
     let random = Choice::Pool(Strategy::Random);

@@ -146,7 +146,7 @@ pub(super) fn predict(args: &PredictArgs) -> Result<()> {
     }
     match (args.study, &args.out, &args.run) {
         (Some(StudyName::Regression), Some(out), _) => {
-            check_folder("--out", out, pages::regression::TITLE, args.overwrite)?;
+            check_folder("--out", out, pages::regression::TITLE, None, args.overwrite)?;
             regression(out, args.seeds, args.json)
         }
         (_, _, Some(folder)) => of_run_at(folder, args),

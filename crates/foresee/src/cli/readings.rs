@@ -89,7 +89,7 @@ pub(super) fn readings(args: &ReadingsArgs) -> Result<()> {
     if args.array.list {
         return print_json(&document(&out, &runs, &Outcome::default(), false)?);
     }
-    check_folder("--out", &out, TITLE, args.overwrite)?;
+    check_folder("--out", &out, TITLE, Some("runs"), args.overwrite)?;
     let outcome = match args.array.analyse {
         true => Outcome::default(),
         false => measure(&request, &runs, &mut faces, only)?,

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::arguments::{FacesArgs, RunArgs};
 use super::json::{JsonArgs, RunDocument, print_json};
-use crate::config::{Config, SystemName};
+use crate::config::{Config, SystemName, assigned_keys};
 use crate::device;
 use crate::error::{Result, input};
 use crate::run::{Run, Stage};
@@ -79,10 +79,11 @@ pub(super) fn train(args: &TrainArgs) -> Result<()> {
 
 /// Refuses an assignment that would decide nothing.
 fn check_taken(system: SystemName, assignment: &str) -> Result<()> {
-    if assignment.trim_start().starts_with("system.name") {
+    let keys = assigned_keys(assignment);
+    if keys.iter().any(|key| key == "system.name") {
         return Err(input(format!("--set {assignment}: --system says which system is trained")));
     }
-    match system.takes(assignment) {
+    match keys.iter().all(|key| system.takes(key)) {
         true => Ok(()),
         false => Err(input(format!(
             "--set {assignment}: it decides nothing of {}: leave it out",

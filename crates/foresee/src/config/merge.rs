@@ -25,6 +25,24 @@ pub fn merge_assignment(table: &mut Table, assignment: &str) -> Result<()> {
     merge(table, nested, "")
 }
 
+/// The keys that an assignment sets: `train={epochs=3, lambda=0}` sets `train.epochs` and
+/// `train.lambda`.
+pub fn assigned_keys(assignment: &str) -> Vec<String> {
+    let (key, text) = assignment.split_once('=').unwrap_or((assignment, ""));
+    let mut keys = vec![];
+    leaves(key.trim(), &text.trim().parse().unwrap_or(Value::Boolean(true)), &mut keys);
+    keys
+}
+
+fn leaves(key: &str, value: &Value, keys: &mut Vec<String>) {
+    match value {
+        Value::Table(table) => {
+            table.iter().for_each(|(name, value)| leaves(&format!("{key}.{name}"), value, keys));
+        }
+        _ => keys.push(key.to_owned()),
+    }
+}
+
 /// Puts the values of one table over another's. The base holds every key, so a key that it lacks is
 /// unknown.
 fn merge(base: &mut Table, over: Table, path: &str) -> Result<()> {
@@ -55,4 +73,21 @@ fn merge(base: &mut Table, over: Table, path: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_assignment_sets_is_found_however_it_is_written() {
+        for (assignment, keys) in [
+            (" train.epochs = 3", &["train.epochs"][..]),
+            ("train={epochs=3, lambda=1e-5}", &["train.epochs", "train.lambda"]),
+            ("system = {name = \"moon\"}", &["system.name"]),
+            ("train.epochs", &["train.epochs"]),
+        ] {
+            assert_eq!(assigned_keys(assignment), keys, "{assignment}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use toml::Table;
 
+pub(crate) use self::merge::assigned_keys;
 use self::merge::{merge_assignment, merge_text};
 pub(crate) use self::sections::{
     Attribute, Data, Figures, Measure, Model, Predict, Prune, Train, Transform, crop_of_card,
@@ -89,6 +90,18 @@ impl Config {
         let Only { attribute } = assign(Table::try_from(only)?, set)?;
         attribute.check()?;
         Ok(Self { attribute, ..self.clone() })
+    }
+
+    /// Refuses the settings of another network than the paper's.
+    pub(crate) fn check_is_of_paper(&self) -> Result<()> {
+        match self.system.name {
+            SystemName::Paper => Ok(()),
+            system => Err(input(format!(
+                "system.name = {}: this command is for the paper's network; `train --system` and \
+                 `compare` train others",
+                system.id()
+            ))),
+        }
     }
 
     /// What decides a run, as `section.key` and value: all settings but those of the figures, and

@@ -55,9 +55,9 @@ pub(super) const GRAM: Drawing = drawing(
 );
 pub(super) const CROSS_TALK: Drawing = drawing(
     "predictability_regression_cross_talk",
-    "First panel: share of the change that shows in other components, mean over components \
-     (range). Second panel: the same of the coefficients when the others are fitted anew, mean \
-     over data sets (range).",
+    "First panel: share of the squared changes that shows in other components, mean over \
+     components (range). Second panel: the same of the coefficients when the others are \
+     fitted anew, mean over data sets (range).",
     |request, name| request.curves(name, cross_talk(&request.run.read()?), &simulated()),
 );
 

@@ -9,20 +9,37 @@ use foresee_files::write_atomic;
 use crate::error::{Result, input};
 use crate::faces::unreadable;
 
+/// The entries of a folder that [`as_faces`] makes.
+pub(super) const MADE: [&str; 3] = ["img_align_celeba", ATTRIBUTES_FILE, PARTITION_FILE];
+const ATTRIBUTES_FILE: &str = "list_attr_celeba.txt";
+const PARTITION_FILE: &str = "list_eval_partition.txt";
+
 /// Makes a folder of faces of the images of another: all labels are no, and all are of the training
-/// split. The images are linked, not copied. Those that cannot be decoded are left out.
+/// split. The images are linked, not copied. Those that cannot be decoded are left out, and so are
+/// other files and folders: how many is told.
 pub(super) fn as_faces(images: &Path, folder: &Path) -> Result<()> {
     let refuse = |reason: String| input(format!("--images {}: {reason}", images.display()));
     let entries = std::fs::read_dir(images).map_err(|e| refuse(e.to_string()))?;
-    let mut names = vec![];
+    let (mut names, mut others) = (vec![], 0);
     for entry in entries {
         let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.path().is_file() && is_image_name(&name) {
-            names.push(name);
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else {
+            return Err(refuse(format!("rename `{}`: it is not UTF-8", name.display())));
+        };
+        match entry.path().is_file() && is_image_name(name) {
+            true => names.push(name.to_owned()),
+            false => others += usize::from(!name.starts_with('.')),
         }
     }
     names.sort();
+    if others > 0 {
+        tracing::warn!(
+            "{}: {others} folders and files whose names end like neither JPEG's nor PNG's are left \
+             out",
+            images.display()
+        );
+    }
     if names.is_empty() {
         return Err(refuse("no JPEG or PNG file is there".into()));
     }
@@ -30,7 +47,7 @@ pub(super) fn as_faces(images: &Path, folder: &Path) -> Result<()> {
         return Err(refuse(format!("rename `{name}`: names may have no blanks")));
     }
     std::fs::create_dir_all(folder).map_err(|e| input(format!("{}: {e}", folder.display())))?;
-    link_to(&std::path::absolute(images)?, &folder.join("img_align_celeba"))?;
+    link_to(&std::path::absolute(images)?, &folder.join(MADE[0]))?;
     annotate(folder, &names)?;
     let bad = bad_names(folder)?;
     if bad.len() == names.len() {
@@ -49,9 +66,9 @@ fn annotate(folder: &Path, names: &[String]) -> Result<()> {
     let no = " -1".repeat(ATTRIBUTES.len());
     let labels: String = names.iter().map(|name| format!("{name}{no}\n")).collect();
     let text = format!("{}\n{}\n{labels}", names.len(), ATTRIBUTES.join(" "));
-    write_atomic(&folder.join("list_attr_celeba.txt"), text.as_bytes())?;
+    write_atomic(&folder.join(ATTRIBUTES_FILE), text.as_bytes())?;
     let split: String = names.iter().map(|name| format!("{name} 0\n")).collect();
-    Ok(write_atomic(&folder.join("list_eval_partition.txt"), split.as_bytes())?)
+    Ok(write_atomic(&folder.join(PARTITION_FILE), split.as_bytes())?)
 }
 
 /// The images that cannot be decoded: each is named in the log.

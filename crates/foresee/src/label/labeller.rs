@@ -1,6 +1,7 @@
 //! The state of the labelling, and what changes it.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,17 +12,19 @@ use foresee_celeba::{ATTRIBUTES, CelebA, SplitRule};
 use foresee_files::write_atomic;
 use serde::Serialize;
 
-use super::folder::as_faces;
+use super::folder::{MADE, as_faces};
 use super::journal::{Answer, Journal, Line};
 use crate::config::Config;
 use crate::error::{Result, input};
 use crate::faces;
-use crate::run::Lock;
+use crate::run::{self, Lock};
 
 /// Each such face is of the hold-out.
 const HOLD_OUT: usize = 5;
 /// What must not change in a folder with answers.
 const SETTINGS: &str = "label.json";
+/// The folder of linked images until they are checked.
+const UNCHECKED: &str = "faces.new";
 const ANSWERS: &str = "answers.jsonl";
 /// The labels as a table.
 const LABELS: &str = "labels.csv";
@@ -144,6 +147,7 @@ impl Labeller {
     /// file is damaged.
     pub fn open(options: LabelOptions) -> Result<Self> {
         let LabelOptions { faces, out, attributes, strategy, every, pool, config, seed } = options;
+        check_own(out)?;
         let lock = Lock::take(out)?;
         let names: Vec<&str> = attributes.iter().map(|&k| ATTRIBUTES[k]).collect();
         let check = |faces_sha256: String| {
@@ -383,31 +387,58 @@ fn replay(state: &mut State, lines: Vec<Line>, data: &CelebA, attributes: &[usiz
     Ok(())
 }
 
+/// Refuses a folder that holds anything but answers that were given before, or what a failed first
+/// try left.
+fn check_own(out: &Path) -> Result<()> {
+    let refuse = |reason: &str| input(format!("--out {}: {reason}", out.display()));
+    if out.join(SETTINGS).exists() {
+        return Ok(());
+    }
+    let entries = match std::fs::read_dir(out) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|e| refuse(&e.to_string()))?,
+    };
+    let is_left = |name: &OsStr| name == UNCHECKED || run::is_of_a_lock(name);
+    match entries.flatten().map(|entry| entry.file_name()).find(|name| !is_left(name)) {
+        None => Ok(()),
+        Some(name) => Err(refuse(&format!(
+            "is not empty ({}) and has no {SETTINGS}; name a new folder",
+            name.display()
+        ))),
+    }
+}
+
 /// A folder of images as one of faces, in `out`. What lies there already is replaced only after the
 /// new one has passed the check.
 fn linked(images: &Path, out: &Path, check: &dyn Fn(String) -> Result<()>) -> Result<PathBuf> {
-    let (folder, fresh) = (out.join("faces"), out.join("faces.new"));
-    remove_folder(&fresh)?;
+    let (folder, fresh) = (out.join("faces"), out.join(UNCHECKED));
+    remove_linked(&fresh)?;
     as_faces(images, &fresh)?;
     check(faces::open(&fresh, SplitRule::Official, None, &[])?.1.sha256)?;
-    remove_folder(&folder)?;
+    remove_linked(&folder)?;
     std::fs::rename(&fresh, &folder).with_context(|| format!("{}", folder.display()))?;
     Ok(folder)
 }
 
-fn remove_folder(folder: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
+/// Removes a folder that [`as_faces`] made, and nothing that it did not make.
+fn remove_linked(folder: &Path) -> Result<()> {
+    let is_gone = |removed: std::io::Result<()>| match removed {
         Err(e) if e.kind() != ErrorKind::NotFound => {
-            Err(input(format!("{}: {e}; remove it", folder.display())))
+            Err(input(format!("{}: {e}; move what is in it elsewhere", folder.display())))
         }
         _ => Ok(()),
+    };
+    for file in MADE {
+        is_gone(std::fs::remove_file(folder.join(file)))?;
     }
+    is_gone(std::fs::remove_dir(folder))
 }
 
 fn check_settings(path: &Path, settings: &Settings) -> Result<()> {
     let text = serde_json::to_string_pretty(settings)? + "\n";
     match std::fs::read_to_string(path) {
-        Err(_) => Ok(write_atomic(path, text.as_bytes())?),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(write_atomic(path, text.as_bytes())?),
+        Err(e) => Err(input(format!("{}: {e}", path.display()))),
         Ok(held) if held == text => Ok(()),
         Ok(_) => Err(input(format!(
             "{} is of other images, attributes or another seed: what was held out at random would \

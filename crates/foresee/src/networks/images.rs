@@ -17,6 +17,13 @@ pub(crate) struct ImageList {
     images: Vec<Image>,
 }
 
+/// Whether a file is a picture of a kind that is not read, by its name.
+fn is_other_picture(path: &Path) -> bool {
+    const ENDINGS: [&str; 8] = ["bmp", "gif", "webp", "tif", "tiff", "heic", "avif", "jfif"];
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    ENDINGS.contains(&ending.as_str())
+}
+
 impl ImageList {
     /// The images of a folder and of the folders in it, in the order of their names; those of a CSV
     /// file with a column `image`, whose paths begin at the folder of that file; or one image.
@@ -31,6 +38,10 @@ impl ImageList {
                 name: source.file_name().unwrap_or_default().to_string_lossy().into_owned(),
                 path: source.into(),
             }],
+            (_, true) if is_other_picture(source) => {
+                let reason = "is neither a JPEG nor a PNG file; convert it";
+                return Err(input(format!("--images {}: {reason}", source.display())));
+            }
             (_, true) => of_list(source)
                 .map_err(|reason| input(format!("--images {}: {reason}", source.display())))?,
             _ => {

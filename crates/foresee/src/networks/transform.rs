@@ -20,7 +20,7 @@ use crate::progress::{Progress, Unit, counted};
 use crate::provenance::percent;
 
 /// The version of its data files.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// How its parts are called.
 const PART: &str = "transform ";
 /// The page.

@@ -400,6 +400,11 @@ fn belongs_to_a_run(name: &OsStr) -> bool {
         || belongs_to_a_new_run(name)
 }
 
+/// Whether an entry of a folder is what a lock of it leaves.
+pub(crate) fn is_of_a_lock(name: &OsStr) -> bool {
+    name == lock::FILE || name.to_string_lossy().starts_with(claim::FILE)
+}
+
 /// Whether a run may begin in a folder with this entry: drawn faces and the list of unreadable
 /// images lie there before the manifest does, and what was interrupted leaves hidden names.
 fn belongs_to_a_new_run(name: &OsStr) -> bool {
@@ -407,6 +412,7 @@ fn belongs_to_a_new_run(name: &OsStr) -> bool {
     let unfinished = [synthetic::UNFINISHED, foresee_files::UNFINISHED];
     // What operating systems leave in folders that one looks at.
     let left = [".DS_Store", "Thumbs.db", "desktop.ini", ".directory"];
-    ["faces", BAD_IMAGES, lock::FILE].iter().chain(&left).any(|own| name == *own)
-        || unfinished.iter().chain([&claim::FILE]).any(|start| text.starts_with(start))
+    is_of_a_lock(name)
+        || ["faces", BAD_IMAGES].iter().chain(&left).any(|own| name == *own)
+        || unfinished.iter().any(|start| text.starts_with(start))
 }

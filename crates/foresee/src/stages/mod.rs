@@ -20,7 +20,7 @@ use std::path::Path;
 use anyhow::Context;
 use foresee_celeba::{CelebA, synthetic};
 
-use crate::config::{Config, SystemName};
+use crate::config::Config;
 use crate::device::device;
 use crate::error::{Result, input};
 use crate::faces::{self, FacesFolder};
@@ -36,13 +36,7 @@ pub(crate) fn run_all(
     seed: u64,
     device_name: &str,
 ) -> Result<Run> {
-    if config.system.name != SystemName::Paper {
-        return Err(input(format!(
-            "system.name = {}: all stages are for the paper's network; `train --system` and \
-             `compare` train others",
-            config.system.name.id()
-        )));
-    }
+    config.check_is_of_paper()?;
     let (mut run, session) = begin(config, folder, out, seed, device_name)?;
     all(&mut run, &session)?;
     Ok(run)
@@ -135,6 +129,14 @@ fn draw_faces(config: &Config, out: &Path, seed: u64) -> Result<(CelebA, DataRec
         Run::check_for_drawing(out)?;
         remove_unfinished(out)?;
         if synthetic::is_synthetic(&folder) {
+            // Faces that no run drew may be the user's own.
+            if !Manifest::exists(out) {
+                return Err(input(format!(
+                    "{} holds synthetic faces of another count or seed that no run drew; name \
+                     another folder with --out, or give them with --celeba",
+                    folder.display()
+                )));
+            }
             tracing::warn!(
                 "{} holds synthetic faces of another count or seed: they are drawn again",
                 folder.display()

@@ -19,7 +19,7 @@ use crate::session::{MODEL, Session, Trained};
 use crate::stages::jobs::Job;
 use crate::stages::shared::{self, Table};
 
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// Images of one batch.
 const BATCH: usize = 8;

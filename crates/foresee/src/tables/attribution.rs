@@ -175,8 +175,10 @@ fn permutation(run: &Run) -> Result<Table> {
         n => format!("{n} channels, evenly spread"),
     };
     table.notes.push(format!(
-        "{} permutations; {channels}; labels of all test faces. data/attribution_permutation.csv \
-         and data/attribution_dependence.csv have all parts and each face's curve.",
+        "{} permutations; {channels}; labels of all test faces. The most important parts are \
+         chosen by the increases that are shown, which are too high for that; ± does not contain \
+         the choice of faces. data/attribution_permutation.csv and \
+         data/attribution_dependence.csv have all parts and each face's curve.",
         settings.attribute.repeats
     ));
     let images = settings.attribute.permutation_images.min(run.manifest.data.test);
@@ -243,9 +245,9 @@ fn surrogate(run: &Run) -> Result<Table> {
             display_name(&row.attribute),
             row.inputs.title().into(),
             row.surrogate.title().into(),
-            number(row.r2_fitted, 3),
-            number(row.r2_held_out, 3),
-            number(row.agreement_held_out, 3),
+            number(row.r2_fitted, 2),
+            number(row.r2_held_out, 2),
+            number(row.agreement_held_out, 2),
             row.faces_held_out.to_string(),
         ]);
     }

@@ -33,7 +33,8 @@ impl Rows {
         ScoredForecast { operation, subject, score, value, budget, perturbations, images }
     }
 
-    /// The scores of all forecasts, then the differences between the forecasts of each pair.
+    /// The scores of all forecasts, and of what can be said without any
+    /// ([`Study::mean_of_others`]), then the differences between the forecasts of each pair.
     pub fn of_forecasts(
         &self,
         study: &Study,
@@ -41,7 +42,7 @@ impl Rows {
         pairs: &[[ForecastRule; 2]],
     ) -> Result<Vec<ScoredForecast>> {
         let mut rows = vec![];
-        for forecast in forecasts {
+        for forecast in forecasts.iter().chain(&study.mean_of_others()) {
             rows.extend(self.of_scores(study.score(forecast)?, |score| score));
         }
         for [ours, theirs] in pairs {

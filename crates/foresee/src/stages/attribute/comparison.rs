@@ -32,8 +32,8 @@ pub(crate) struct Rows(Vec<Row>);
 
 impl Rows {
     /// For each attribute the faces that are asked for, or else, of the first test faces that have
-    /// the attribute, the first that the network is sure of, or if there is none, the one that it is
-    /// surest of. If no test face has the attribute, all are looked at.
+    /// the attribute, the first that the network is sure of, or if there is none, the one that it
+    /// is surest of. If no test face has the attribute, all are looked at.
     pub fn choose(subject: &Subject, attributes: &[usize], faces: &[usize]) -> Result<Self> {
         let row = |attribute: usize, faces: &[usize]| {
             let (face, probability) = surest(subject, faces, attribute)?.with_context(|| {

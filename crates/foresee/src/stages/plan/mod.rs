@@ -13,7 +13,7 @@ pub(crate) use self::pace::training_pace;
 use super::{all, check_faces_of_figures, check_names, has_faces, left_out};
 use crate::config::Config;
 use crate::device::device;
-use crate::error::Result;
+use crate::error::{Result, input};
 use crate::faces::{self, FacesFolder};
 use crate::run::{DataRecord, Manifest, Run};
 use crate::session::Session;
@@ -40,6 +40,8 @@ pub(crate) fn plan(
     seed: u64,
     device_name: &str,
 ) -> Result<Plan> {
+    config.check_is_of_paper()?;
+    check_folder_can_be_made(out)?;
     let device = device(device_name)?;
     check_names(folder, out)?;
     let faces = match folder {
@@ -57,6 +59,16 @@ pub(crate) fn plan(
     all(&mut run, &Session::new(Device::Cpu))?;
     let cost = Cost::new(&run, data.as_ref(), draws, &device)?;
     Ok(Plan { run, draws, cost })
+}
+
+/// Refuses a place where no folder can be: at, or below, a file.
+fn check_folder_can_be_made(out: &Path) -> Result<()> {
+    match out.ancestors().find(|path| path.exists()) {
+        Some(file) if !file.is_dir() => {
+            Err(input(format!("--out {}: {} is a file", out.display(), file.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The faces of a run that is planned.

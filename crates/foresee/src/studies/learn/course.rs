@@ -1,6 +1,7 @@
 //! The rounds of one strategy with one seed.
 
 use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::paper::{Examples, Paper, train};
-use super::{Choice, Request};
+use super::{COURSES, Choice, Request};
 use crate::artifacts::LearningPoint;
 use crate::error::{Result, input};
 use crate::interrupt::Patience;
@@ -92,11 +93,12 @@ struct Added {
 impl Course {
     /// The rounds that are done already.
     pub fn read(out: &Path, choice: Choice, seed: u64, data: &CelebA) -> Result<Self> {
-        let path = out.join("courses").join(format!("{}-seed{seed}.json", choice.id()));
+        let path = out.join(COURSES).join(format!("{}-seed{seed}.json", choice.id()));
         let rounds: Vec<Round> = match std::fs::read_to_string(&path) {
             Ok(text) => serde_json::from_str(&text)
                 .map_err(|e| input(format!("{} is damaged: {e}; remove it", path.display())))?,
-            Err(_) => vec![],
+            Err(e) if e.kind() == ErrorKind::NotFound => vec![],
+            Err(e) => return Err(input(format!("{}: {e}; remove it", path.display()))),
         };
         let face_of: HashMap<&str, usize> =
             (0..data.len()).map(|face| (data.name(face), face)).collect();

@@ -6,12 +6,13 @@ mod course;
 mod page;
 mod paper;
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use foresee_active::Combination;
-use foresee_celeba::{ATTRIBUTES, CelebA, Split};
+use foresee_celeba::{ATTRIBUTES, CelebA, Split, synthetic};
 use foresee_files::write_atomic;
 use foresee_model::{Network, Trainer};
 use serde::Serialize;
@@ -31,6 +32,9 @@ use crate::run::{DataRecord, Lock};
 
 /// What decides the courses, and is stored beside them.
 const SETTINGS: &str = "learn.json";
+const COURSES: &str = "courses";
+/// The seed of drawn faces.
+const DRAWN_WITH: u64 = 0;
 
 /// How many faces are labelled when.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -95,9 +99,18 @@ impl Request<'_> {
         match self.faces {
             Some(folder) => faces::open(&folder.path, rule, folder.splits.as_deref(), &[]),
             None => {
-                let folder = self.out.join("faces");
+                let (folder, count) = (self.out.join("faces"), self.config.data.synthetic_faces);
                 if !folder.exists() && may_draw {
-                    faces::synthesize(&folder, self.config.data.synthetic_faces, 0)?;
+                    let drawn = DataRecord::to_draw(folder.clone(), count, rule);
+                    self.check_pool(drawn.train)?;
+                    faces::synthesize(&folder, count, DRAWN_WITH)?;
+                }
+                if folder.exists() && !synthetic::is_up_to_date(&folder, count, DRAWN_WITH) {
+                    return Err(input(format!(
+                        "{} holds other faces than {count} that are drawn with seed \
+                         {DRAWN_WITH}; name another folder with --out",
+                        folder.display()
+                    )));
                 }
                 faces::open(&folder, rule, None, &[])
             }
@@ -107,13 +120,18 @@ impl Request<'_> {
     /// The faces that can be labelled.
     fn pool(&self, data: &CelebA) -> Result<Vec<usize>> {
         let pool = faces::first(data.split(Split::Train)?, self.config.train.limit);
+        self.check_pool(pool.len())?;
+        Ok(pool)
+    }
+
+    /// Makes sure that there are as many training faces as are to be labelled.
+    fn check_pool(&self, faces: usize) -> Result<()> {
         let Schedule { start, step, rounds } = self.schedule;
-        match start + step * rounds <= pool.len() {
-            true => Ok(pool),
+        match start + step * rounds <= faces {
+            true => Ok(()),
             false => Err(input(format!(
-                "{start} labels and {rounds} rounds of {step} are more than the {} training faces; \
-                 lower --start, --step or --rounds",
-                pool.len()
+                "{start} labels and {rounds} rounds of {step} are more than the {faces} training \
+                 faces; lower --start, --step or --rounds"
             ))),
         }
     }
@@ -136,9 +154,21 @@ impl Request<'_> {
     /// Makes sure that the folder holds no courses of other settings.
     fn check_settings(&self, settings: &Value) -> Result<()> {
         let path = self.out.join(SETTINGS);
-        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(()) };
-        let held: Value = serde_json::from_str(&text)
-            .map_err(|e| input(format!("{} is damaged: {e}", path.display())))?;
+        let refuse = |reason: String| {
+            let path = path.display();
+            input(format!("{path} {reason}; put it back, or name another folder with --out"))
+        };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            // Without it nobody knows what the courses are of.
+            Err(e) if e.kind() == ErrorKind::NotFound => match self.out.join(COURSES).exists() {
+                true => return Err(refuse("is missing beside courses".into())),
+                false => return Ok(()),
+            },
+            Err(e) => return Err(refuse(format!("cannot be read ({e})"))),
+        };
+        let held: Value =
+            serde_json::from_str(&text).map_err(|e| refuse(format!("is damaged ({e})")))?;
         let keys = settings.as_object().into_iter().flatten();
         let differing: Vec<&str> =
             keys.filter(|(k, v)| held.get(k) != Some(v)).map(|(key, _)| key.as_str()).collect();
@@ -166,7 +196,8 @@ impl Request<'_> {
             let passes = if choice.asks_the_model() { pool + test } else { test };
             self.trained_in(choice, round) as f64 * training + passes as f64 * inference
         };
-        Ok(open.iter().map(of).sum())
+        // The sum of nothing is -0.
+        Ok(0. + open.iter().map(of).sum::<f64>())
     }
 
     /// Seconds that an image takes in training and in inference.
@@ -220,6 +251,7 @@ pub(crate) fn plan(request: &Request) -> Result<Work> {
             .courses()
             .flat_map(|(_, choice)| (0..=request.schedule.rounds).map(move |r| (choice, r)))
             .collect();
+        request.check_pool(data.train)?;
         let seconds = request.estimate(data.train, data.test, &open)?;
         return Ok(Work { data, points: vec![], rounds, seconds });
     }

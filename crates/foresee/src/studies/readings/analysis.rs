@@ -74,14 +74,12 @@ impl Tables {
         self.points.iter().filter(first).map(|p| p.seed).collect()
     }
 
-    /// Mean accuracy of each image over all points above 0, in percent; of chance the mean over its
-    /// orders.
-    fn by_image(&self, reading: Reading, takeover: Takeover) -> Result<Vec<f64>> {
-        let orders = self.orders(reading, takeover);
+    /// Mean accuracy of each image over all points above 0, in percent, the mean over these orders.
+    fn by_image(&self, (reading, takeover): Way, orders: &[Option<u64>]) -> Result<Vec<f64>> {
         let answers = (self.counts().len() * ATTRIBUTES.len() * orders.len()) as f64;
         let mut sums = vec![0i64; self.images.rows.len()];
         for seed in orders {
-            let name = curve_name(reading, seed, takeover);
+            let name = curve_name(reading, *seed, takeover);
             let column = self.images.column(&name);
             let column = column.with_context(|| format!("{READ_IMAGES} has no `{name}`"))?;
             sums.iter_mut().zip(column).for_each(|(sum, more)| *sum += more);
@@ -180,18 +178,14 @@ pub(super) fn rows(trainings: &[Training]) -> Result<Vec<ReadingRow>> {
 
 fn compare(trainings: &[Training], training: usize, way: Way) -> Result<Compared> {
     let tables = &trainings[training].tables;
-    let over = |takeover: Takeover| -> Result<Vec<Vec<f64>>> {
-        let of_seed = |table: &Tables| {
-            let own = table.by_image(way.0, way.1)?.into_iter();
-            let chance = table.by_image(Reading::Random, takeover)?;
-            Ok(own.zip(chance).map(|(own, chance)| own - chance).collect())
-        };
-        tables.iter().map(of_seed).collect()
-    };
+    let over = |takeover| gains(tables, way, (Reading::Random, takeover));
     let gains = over(way.1)?;
     let images = gains.first().map_or(0, Vec::len);
     let of_image = |i: usize| gains.iter().map(|seed| seed[i]).sum::<f64>() / gains.len() as f64;
-    let gain = mean_over_seeds_and_images(&gains, LEVEL)?;
+    let mut gain = mean_over_seeds_and_images(&gains, LEVEL)?;
+    if tables.len() == 1 {
+        gain.seeds = vec![gain.interval.estimate];
+    }
     let means: Vec<f64> = (0..images).map(of_image).collect();
     Ok(Compared {
         way,
@@ -203,6 +197,21 @@ fn compare(trainings: &[Training], training: usize, way: Way) -> Result<Compared
         },
         gain,
     })
+}
+
+/// Accuracy of each image in one way less that by chance: of each training, or of each random order
+/// of the only one, so that the interval knows how much the orders differ.
+fn gains(tables: &[Tables], way: Way, chance: Way) -> Result<Vec<Vec<f64>>> {
+    let less = |table: &Tables, orders: &[Option<u64>]| {
+        let own = table.by_image(way, &table.orders(way.0, way.1))?.into_iter();
+        let chance = table.by_image(chance, orders)?;
+        Ok(own.zip(chance).map(|(own, chance)| own - chance).collect())
+    };
+    let orders = |table: &Tables| table.orders(chance.0, chance.1);
+    match tables {
+        [table] => orders(table).iter().map(|order| less(table, &[*order])).collect(),
+        _ => tables.iter().map(|table| less(table, &orders(table))).collect(),
+    }
 }
 
 /// The p-value of a gain over chance with the same takeover. Its spread over seeds is taken to be

@@ -107,7 +107,7 @@ fn occur_together(
 }
 
 fn p_value(p: f64) -> String {
-    format!("p of Mantel's test over all seeds: {p:.4}")
+    format!("p of Mantel's test (of ranks, one-sided) over all seeds: {p:.4}")
 }
 
 /// Is the correlation of mean masks higher inside of groups than between them?

@@ -3,8 +3,8 @@
 use anyhow::Context;
 use foresee_perturb::{PruneRule, Takeover};
 use foresee_stats::{
-    CurveDifference, Interval, LEVEL, MARGIN, Verdict, mean, mean_over_seeds_and_images,
-    straightness,
+    CurveDifference, Interval, LEVEL, Line, MARGIN, Verdict, mean, mean_over_seeds_and_images,
+    range, straightness,
 };
 
 use super::super::by_image::PruningByImage;
@@ -51,18 +51,19 @@ fn better(tables: &[PruningByImage], [ours, theirs]: [Way; 2]) -> Result<Evidenc
         !counts.is_empty(),
         "the curves have no point between nothing pruned and a single channel left"
     );
-    let at_count = |&count: &usize| -> Result<Vec<Vec<f64>>> {
-        tables.iter().map(|table| difference(table, ours, theirs, count)).collect()
+    let at_count = |&count: &usize| differences(tables, ours, theirs, count);
+    let curve = CurveDifference::new(&counts.iter().map(at_count).collect::<Result<Vec<_>>>()?)?;
+    let seeds = match tables {
+        [_] => vec![curve.interval.estimate],
+        _ => curve.seeds.clone(),
     };
-    let differences = counts.iter().map(at_count).collect::<Result<Vec<_>>>()?;
-    let curve = CurveDifference::new(&differences)?;
     let points = counts.iter().zip(&curve.points).map(|(count, point)| {
         let certain = if point.excludes_zero() { "*" } else { "" };
         format!("{count}: {:+.1}{certain}", point.estimate)
     });
     let mut remark = format!(
-        "certainly better at {} and worse at {} of {} points; by number of pruned channels (* \
-         certain): {}",
+        "intervals above 0 at {} and below 0 at {} of {} points (95 % for all points together); by \
+         number of pruned channels (* interval without 0): {}",
         curve.points_above(),
         curve.points_below(),
         curve.points.len(),
@@ -71,19 +72,43 @@ fn better(tables: &[PruningByImage], [ours, theirs]: [Way; 2]) -> Result<Evidenc
     if theirs.0 == PruneRule::Random {
         remark.push_str(&orders_beaten(tables, ours, theirs, &counts));
     }
+    if let [table] = tables {
+        remark.push_str(match table.orders(theirs, counts[0]).len() {
+            0 | 1 => "; one training: intervals over its test images, not over trainings",
+            _ => {
+                "; one training: intervals over its test images and random orders, not over \
+                 trainings"
+            }
+        });
+    }
     Ok(Evidence {
         statistic: "mean difference of the curves [points]".into(),
-        verdict: Verdict::of_curve(&curve.interval, &curve.seeds, MARGIN, &curve.points),
+        verdict: Verdict::of_curve(&curve.interval, &seeds, MARGIN, &curve.points),
         interval: curve.interval,
-        seeds: curve.seeds,
+        seeds,
         remark,
     })
 }
 
-/// Accuracy of one way less that of another, by image.
-fn difference(table: &PruningByImage, ours: Way, theirs: Way, count: usize) -> Result<Vec<f64>> {
-    let pairs = table.point(ours, count)?.into_iter().zip(table.point(theirs, count)?);
-    Ok(pairs.map(|(a, b)| a - b).collect())
+/// Accuracy of one way less that of another, by image: of each training, or of each random order of
+/// the only one, so that the interval knows how much the orders differ.
+fn differences(
+    tables: &[PruningByImage],
+    ours: Way,
+    theirs: Way,
+    count: usize,
+) -> Result<Vec<Vec<f64>>> {
+    let less = |ours: &[f64], theirs: &[f64]| ours.iter().zip(theirs).map(|(a, b)| a - b).collect();
+    if let [table] = tables {
+        let (own, others) = (table.orders(ours, count), table.orders(theirs, count));
+        if others.len() > 1 && !own.is_empty() {
+            let pairs = own.iter().cycle().zip(&others);
+            return Ok(pairs.map(|(own, other)| less(own, other)).collect());
+        }
+    }
+    let of_training =
+        |table: &PruningByImage| Ok(less(&table.point(ours, count)?, &table.point(theirs, count)?));
+    tables.iter().map(of_training).collect()
 }
 
 /// At how many points of how many seeds a curve is above every random order.
@@ -123,14 +148,24 @@ fn half(tables: &[PruningByImage], channels: usize) -> Result<Evidence> {
 /// A straight line through the mean random curve, and through its first half alone.
 fn linear(tables: &[PruningByImage]) -> Result<Evidence> {
     let counts = tables[0].counts();
+    let x: Vec<f64> = counts.iter().map(|&c| c as f64).collect();
+    let of_orders = tables.iter().flat_map(|table| order_curves(table, &counts));
+    let of_orders: Vec<Vec<Vec<f64>>> = of_orders.collect();
+    let single = of_orders.iter().map(|curve| Line::fit(&x, &means(curve)).r_squared);
+    let (lowest, highest) = range(&single.collect::<Vec<_>>());
     let curve = |table: &PruningByImage| -> Result<Vec<Vec<f64>>> {
         counts.iter().map(|&count| table.point(RANDOM, count)).collect()
     };
-    let curves = tables.iter().map(curve).collect::<Result<Vec<_>>>()?;
-    let x: Vec<f64> = counts.iter().map(|&c| c as f64).collect();
+    // The orders of a single training are its replicates.
+    let curves = match tables {
+        [_] => of_orders,
+        _ => tables.iter().map(curve).collect::<Result<Vec<_>>>()?,
+    };
     let last = counts.last().copied().unwrap_or(0);
     let half = (HALF * (last + 1) as f64) as usize;
     let found = straightness(&x, &curves, half as f64)?;
+    // A single training decides nothing.
+    let lines = if tables.len() == 1 { &found.seeds[..1] } else { &found.seeds };
     let Interval { estimate, low, high, .. } = found.first_part;
     let first_part = match estimate.is_nan() {
         true => "has too few points".into(),
@@ -141,14 +176,31 @@ fn linear(tables: &[PruningByImage]) -> Result<Evidence> {
         statistic: "R² of a straight line (holds from 0.95, in part if up to half of the \
                     channels, does not below 0.9)"
             .into(),
-        verdict: Verdict::of_straightness(&found.seeds, &found.r_squared, &found.first_part),
+        verdict: Verdict::of_straightness(lines, &found.r_squared, &found.first_part),
         interval: found.r_squared,
-        seeds: found.seeds.iter().map(|line| line.r_squared).collect(),
+        seeds: match tables {
+            [_] => vec![found.r_squared.estimate],
+            _ => found.seeds.iter().map(|line| line.r_squared).collect(),
+        },
         remark: format!(
-            "up to {half} channels {first_part}; slope {:.3} points a \
-             channel; mean curve: {}",
+            "of the mean over random orders; of single orders {lowest:.2} to {highest:.2}; up to \
+             {half} channels {first_part}; slope {:.3} points a channel; mean curve: {}",
             found.slope,
             points.collect::<Vec<_>>().join(", ")
         ),
     })
+}
+
+/// Accuracy of each image along the curve of each random order: `[order][point][image]`.
+fn order_curves(table: &PruningByImage, counts: &[usize]) -> Vec<Vec<Vec<f64>>> {
+    let orders = counts.first().map_or(0, |&count| table.orders(RANDOM, count).len());
+    let point = |order: usize, &count: &usize| {
+        table.orders(RANDOM, count).get(order).map_or(vec![], |images| images.to_vec())
+    };
+    let curve = |order| counts.iter().map(|count| point(order, count)).collect();
+    (0..orders).map(curve).collect()
+}
+
+fn means(curve: &[Vec<f64>]) -> Vec<f64> {
+    curve.iter().map(|images| mean(images)).collect()
 }
