@@ -224,10 +224,16 @@ impl Run {
     /// Reads one of the run's data files.
     ///
     /// # Errors
-    /// If it is missing, or of another form.
+    /// If it is missing, or of another form, such as that of an earlier version.
     pub fn read<A: Artifact>(&self) -> Result<A> {
-        A::from_frame(&self.read_frame(A::PATH)?)
-            .with_context(|| self.path(A::PATH).display().to_string())
+        A::from_frame(&self.read_frame(A::PATH)?).with_context(|| {
+            let (path, program) = (self.path(A::PATH), program());
+            format!(
+                "{} (if an earlier version made it, give the `{program} reproduce` again that \
+                 made the run)",
+                path.display()
+            )
+        })
     }
 
     /// Reads the one row of a data file.

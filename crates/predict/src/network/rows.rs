@@ -43,7 +43,14 @@ impl Rows {
     ) -> Result<Vec<ScoredForecast>> {
         let mut rows = vec![];
         for forecast in forecasts.iter().chain(&study.mean_of_others()) {
-            rows.extend(self.of_scores(study.score(forecast)?, |score| score));
+            let scored = self.of_scores(study.score(forecast)?, |score| score);
+            // The mean without the largest is the smallest: of operations it has the reverse order,
+            // which says nothing.
+            let is_said = |row: &ScoredForecast| {
+                forecast.rule != ForecastRule::MeanOfOthers
+                    || row.score != ScoreRule::RankOfOperations
+            };
+            rows.extend(scored.into_iter().filter(is_said));
         }
         for [ours, theirs] in pairs {
             let difference = study.difference(find(forecasts, ours)?, find(forecasts, theirs)?)?;
