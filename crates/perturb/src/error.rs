@@ -32,6 +32,14 @@ pub enum Error {
         /// Channels of the network.
         channels: usize,
     },
+    /// There is no such channel.
+    #[error("there is no channel {channel}: the network has {channels}, from 0")]
+    NoChannel {
+        /// The channel.
+        channel: usize,
+        /// Channels of the network.
+        channels: usize,
+    },
     /// A table of channel statistics has another shape than the others.
     #[error(
         "{what} is not for {attributes} attributes and {channels} channels, \

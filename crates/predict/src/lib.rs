@@ -36,7 +36,7 @@ pub use network::{
 };
 pub use operation::NetworkOperation;
 pub use regression::{Points, Regression, cross_talk};
-pub use regression_study::{BasisReport, Fits, Reading, RegressionStudy};
+pub use regression_study::{BasisReport, RegressionStudy};
 pub use scored::ScoredForecast;
 pub use scores::{
     Effects, ScoreRule, SquaredErrors, effect_correlation, locality, monotonicity,

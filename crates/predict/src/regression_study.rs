@@ -13,7 +13,7 @@ use crate::study::{Scores, Study};
 
 /// The outputs of a regression model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
+pub(crate) enum Reading {
     /// The components of its function, `⟨f, φ_i⟩/‖φ_i‖`: the function's projections on the basis.
     Components,
     /// Its coefficients, each times `‖φ_i‖`: the result of the fit.
@@ -23,7 +23,7 @@ pub enum Reading {
 /// Fits of one basis to many data sets. The data sets are the items, the 2N+1 components the
 /// outputs.
 #[derive(Debug, Clone)]
-pub struct Fits {
+pub(crate) struct Fits {
     fits: Vec<Regression>,
     /// `⟨φ_i, φ_j⟩`, whose diagonal holds the squared lengths.
     gram: DMatrix<f64>,

@@ -1,6 +1,7 @@
 //! Score-CAM (Wang et al., 2020).
 
 use candle_core::Tensor;
+use foresee_stats::softmax;
 
 use super::grad_cam::{GradCam, activation_maps, positive_part};
 use crate::activations::Activations;
@@ -63,11 +64,4 @@ fn channel_masks(z: &Tensor, height: usize, width: usize) -> Result<Tensor> {
     let range = ((values.max_keepdim(2)? - &low)? + STABILIZER)?;
     let masks = values.broadcast_sub(&low)?.broadcast_div(&range)?;
     Ok(masks.reshape((channels, 1, height, width))?)
-}
-
-fn softmax(scores: &[f64]) -> Vec<f64> {
-    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let powers: Vec<f64> = scores.iter().map(|score| (score - highest).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.iter().map(|power| power / sum).collect()
 }

@@ -89,11 +89,7 @@ impl ChannelStatistics {
         self.check()?;
         let channels = self.means.len();
         if let Some(&channel) = pruned.iter().find(|&&channel| channel >= channels) {
-            return Err(Error::Channels {
-                what: "the pruned channels",
-                got: channel + 1,
-                channels,
-            });
+            return Err(Error::NoChannel { channel, channels });
         }
         let kept = || (0..self.means.len()).filter(|c| !pruned.contains(c)).collect();
         match takeover {
