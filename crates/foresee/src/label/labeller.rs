@@ -398,7 +398,7 @@ fn check_own(out: &Path) -> Result<()> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(|e| refuse(&e.to_string()))?,
     };
-    let is_left = |name: &OsStr| name == UNCHECKED || run::is_of_a_lock(name);
+    let is_left = |name: &OsStr| name == UNCHECKED || run::is_left_behind(name);
     match entries.flatten().map(|entry| entry.file_name()).find(|name| !is_left(name)) {
         None => Ok(()),
         Some(name) => Err(refuse(&format!(

@@ -406,9 +406,13 @@ fn belongs_to_a_run(name: &OsStr) -> bool {
         || belongs_to_a_new_run(name)
 }
 
-/// Whether an entry of a folder is what a lock of it leaves.
-pub(crate) fn is_of_a_lock(name: &OsStr) -> bool {
-    name == lock::FILE || name.to_string_lossy().starts_with(claim::FILE)
+/// Whether an entry of a folder is none of the user's: what a lock leaves, or what operating
+/// systems leave in folders that one looks at.
+pub(crate) fn is_left_behind(name: &OsStr) -> bool {
+    let of_systems = [".DS_Store", "Thumbs.db", "desktop.ini", ".directory"];
+    name == lock::FILE
+        || of_systems.iter().any(|own| name == *own)
+        || name.to_string_lossy().starts_with(claim::FILE)
 }
 
 /// Whether a run may begin in a folder with this entry: drawn faces and the list of unreadable
@@ -416,9 +420,7 @@ pub(crate) fn is_of_a_lock(name: &OsStr) -> bool {
 fn belongs_to_a_new_run(name: &OsStr) -> bool {
     let text = name.to_string_lossy();
     let unfinished = [synthetic::UNFINISHED, foresee_files::UNFINISHED];
-    // What operating systems leave in folders that one looks at.
-    let left = [".DS_Store", "Thumbs.db", "desktop.ini", ".directory"];
-    is_of_a_lock(name)
-        || ["faces", BAD_IMAGES].iter().chain(&left).any(|own| name == *own)
+    is_left_behind(name)
+        || ["faces", BAD_IMAGES].iter().any(|own| name == *own)
         || unfinished.iter().any(|start| text.starts_with(start))
 }
