@@ -83,8 +83,11 @@ fn a_study_is_stored_round_by_round_and_goes_on_where_it_stopped() -> AnyResult 
     assert!(!folder.path().join("many/faces").exists(), "nothing is drawn for what is refused");
     // Courses are only of the settings and of the faces that are known.
     let more = learn(&out, &["--rounds", "2", "--set", "data.synthetic_faces=90"])?;
-    assert!(message(&more).contains("holds other faces than 90"), "{}", message(&more));
+    assert!(message(&more).contains("of other settings (data)"), "{}", message(&more));
     std::fs::remove_file(out.join("learn.json"))?;
+    let few = learn(&folder.path().join("few"), &["--rounds", "2", "--set", "train.limit=10"])?;
+    assert!(message(&few).contains("are more than the 10 training faces"), "{}", message(&few));
+    assert!(!folder.path().join("few/faces").exists());
     let unknown = learn(&out, &all)?;
     assert_eq!(unknown.status.code(), Some(2));
     assert!(message(&unknown).contains("is missing beside courses"), "{}", message(&unknown));
@@ -97,7 +100,7 @@ fn what_a_study_would_ignore_is_refused() -> AnyResult {
     let out = folder.path().join("study");
     for (more, expected) in [
         (&["--set", "system.name=resnet18"][..], "is for the paper's network"),
-        (&["--set", "train.epochs=3"], "--passes and --set train.epochs"),
+        (&["--set", "train.epochs=3"], "--passes and --set train.epochs set"),
         (&["--celeba", "nowhere", "--skip-bad"], "`learn` takes neither"),
     ] {
         let refused = learn(&out, more)?;

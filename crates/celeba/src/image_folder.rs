@@ -74,7 +74,8 @@ impl ImageFolder {
         }
         if found.others > 0 {
             tracing::warn!(
-                "{}: {} files are left out, since their names end like no JPEG or PNG file",
+                "{}: {} files are left out: they are not named like JPEG or PNG files, or are no \
+                 files",
                 root.display(),
                 found.others
             );

@@ -223,12 +223,12 @@ impl OutputFile {
 ///
 /// # Errors
 /// If a run is in it, or, unless it may be overwritten, a page that no such command wrote, or
-/// results without a page or `own`, the entry of a folder in which the command has begun.
+/// results without a page where the command has not `begun`.
 pub fn check_folder(
     option: &str,
     folder: &Path,
     title: &str,
-    own: Option<&str>,
+    begun: bool,
     args: OverwriteArgs,
 ) -> Result<()> {
     let refuse = |reason: &str| input(format!("{option} {}: {reason}", folder.display()));
@@ -247,12 +247,11 @@ pub fn check_folder(
         )));
     }
     let page = folder.join(REPORT);
-    let has_begun = page.exists() || own.is_some_and(|entry| folder.join(entry).exists());
     let others = ["data", "tables", "figures"].into_iter().find(|name| folder.join(name).exists());
-    if let Some(name) = others.filter(|_| !has_begun && !args.overwrite) {
+    if let Some(name) = others.filter(|_| !page.exists() && !begun && !args.overwrite) {
         return Err(refuse(&format!(
-            "its {name} exists and was not written by this command; name another folder, or give \
-             --overwrite"
+            "its {name} exists, and nothing says that this command wrote it; name another folder, \
+             or give --overwrite"
         )));
     }
     match page.exists() && !args.overwrite && !is_report(&page, title) {

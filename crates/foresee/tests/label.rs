@@ -245,7 +245,13 @@ fn what_label_did_not_write_is_left_alone() -> AnyResult {
     label(&images, &own)?;
     std::fs::write(own.join("faces/notes.txt"), "mine")?;
     let text = String::from_utf8_lossy(&label(&images, &own)?.stderr).into_owned();
-    assert!(text.contains("move what is in it elsewhere"), "{text}");
+    assert!(text.contains("holds `notes.txt`, which was not made here"), "{text}");
     assert_eq!(std::fs::read_to_string(own.join("faces/notes.txt"))?, "mine");
+    assert!(own.join("faces/list_attr_celeba.txt").exists(), "nothing is removed then");
+    // What operating systems leave is no reason to refuse.
+    std::fs::remove_file(own.join("faces/notes.txt"))?;
+    std::fs::write(own.join("faces/.DS_Store"), "")?;
+    let text = String::from_utf8_lossy(&label(&images, &own)?.stderr).into_owned();
+    assert!(text.contains("192.0.2.1"), "{text}");
     Ok(())
 }

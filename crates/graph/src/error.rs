@@ -202,6 +202,7 @@ pub enum Error {
 
 /// Why a node failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpError {
     /// An input has another shape.
     #[error("{what} has the shape {got:?}; {expected} is needed")]

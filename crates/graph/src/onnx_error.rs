@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 /// What can go wrong with an ONNX file. [`Error::Onnx`](crate::Error::Onnx) adds the file.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OnnxError {
     /// The file cannot be opened or read.
     #[error("the file cannot be read: {0}")]

@@ -147,7 +147,8 @@ impl Effects {
 /// operations. The slope of the line is not negative: a forecast may not be read upside down. If an
 /// operation's forecast lies far from all others, the line extrapolates, and so does its error.
 ///
-/// NaN if there is only one operation, or all effects are equal.
+/// NaN if there is only one operation, or all effects are equal. So a resample in which only one
+/// operation was drawn has no skill, and of two operations an interval may not be known.
 ///
 /// ```
 /// use foresee_predict::{Effects, Matrix, Unit, skill};

@@ -127,7 +127,8 @@ impl Study {
 
     /// The forecast of someone who sees no explanation, but what all other operations did: for each
     /// output the mean of their effects at the same strength, or at all strengths where no other
-    /// has it. `None` if there is only one operation.
+    /// has it. `None` if there is only one operation. Unlike a fitted line it is the same in each
+    /// resample.
     ///
     /// [`skill`](crate::skill()) compares with a single number, the mean over outputs and
     /// strengths. An explanation says something of its own if it is better than this forecast, too.

@@ -120,7 +120,9 @@ fn parse(bytes: Vec<u8>) -> std::result::Result<DataFrame, PolarsError> {
 /// Refuses a header with a name twice: polars would rename the second.
 fn check_names(header: &csv::ByteRecord) -> std::result::Result<(), PolarsError> {
     let mut seen = HashSet::new();
-    match header.iter().find(|name| !seen.insert(*name)) {
+    // Spreadsheets leave empty columns at the end.
+    let mut names = header.iter().filter(|name| !name.is_empty());
+    match names.find(|name| !seen.insert(*name)) {
         None => Ok(()),
         Some(name) => {
             let name = String::from_utf8_lossy(name);
@@ -262,6 +264,7 @@ mod tests {
     fn errors_name_the_cell() -> Result<()> {
         let error = parse_csv("a,b,a\n1,x,2\n").unwrap_err().to_string();
         assert!(error.contains("column `a` is there twice"), "{error}");
+        assert!(parse_csv("a,b,,\n1,x,,\n").is_ok());
         let frame = parse_csv("a,b\n1,x\n2,y\n")?;
         let message = |e: Error| e.to_string();
         let missing = values::<f64>(&frame, "c").map_err(message);

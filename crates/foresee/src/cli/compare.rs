@@ -128,7 +128,8 @@ pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     if args.array.analyse && done(&request)?.is_empty() {
         return Err(input(NOTHING));
     }
-    check_folder("--out", &args.out, TITLE, Some("runs"), args.overwrite)?;
+    let begun = only.is_some() || request.entries().iter().any(|run| run.folder().exists());
+    check_folder("--out", &args.out, TITLE, begun, args.overwrite)?;
     let outcome = if args.array.analyse { Outcome::default() } else { run(&request)? };
     let runs = done(&request)?;
     let results = match only {
@@ -207,7 +208,7 @@ fn check_key(
             "--set {text}: all systems are compared on the same images; set it for all, without \
              the system's name"
         ))),
-        Some(system) if key.starts_with("train.") && !system.takes(key) => {
+        Some(system) if !system.takes(key) => {
             Err(input(format!("--set {text}: it decides nothing of {}", system.title())))
         }
         _ => Ok(()),

@@ -116,7 +116,8 @@ pub(super) fn fidelity(args: &FidelityArgs) -> Result<()> {
     if args.array.list {
         return print_list(args, &request);
     }
-    check_folder("--out", &args.out, page_title(study.claims), Some("runs"), args.overwrite)?;
+    let begun = only.is_some() || request.runs().iter().any(|run| run.folder().exists());
+    check_folder("--out", &args.out, page_title(study.claims), begun, args.overwrite)?;
     let hashes = request.open_faces()?;
     let outcome = if args.array.analyse { Outcome::default() } else { make(&request)? };
     let groups = done(&request, &hashes, &outcome)?;

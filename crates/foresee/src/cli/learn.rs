@@ -137,7 +137,9 @@ pub(super) fn learn(args: &LearnArgs) -> Result<()> {
         ));
     }
     if args.passes.is_some_and(|passes| passes != config.train.trainer.epochs) {
-        return Err(input("--passes and --set train.epochs: they say the same; give one of them"));
+        return Err(input(
+            "--passes and --set train.epochs set the same thing to different values; give one",
+        ));
     }
     let target = args.target.map(|percent| percent / 100.);
     if target.is_some_and(|share| !(0. ..=1.).contains(&share)) {
@@ -147,7 +149,13 @@ pub(super) fn learn(args: &LearnArgs) -> Result<()> {
         return Err(input("--share: a number from 0 to 1, above 0"));
     }
     if !args.dry_run {
-        check_folder("--out", &args.out, TITLE, Some("learn.json"), args.overwrite)?;
+        check_folder(
+            "--out",
+            &args.out,
+            TITLE,
+            args.out.join("learn.json").exists(),
+            args.overwrite,
+        )?;
     }
     let faces = args.faces.folder()?;
     let random = Choice::Pool(Strategy::Random);

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::json::{JsonArgs, ModelDocument, RunDocument, path_text, print_json, rows};
 use super::network::{MODEL_HEADING, NetworkArgs, share};
 use super::prune_arguments::order;
-use crate::artifacts::Artifact;
+use crate::artifacts::{Artifact, RegressionReport};
 use crate::device;
 use crate::distinct::distinct;
 use crate::error::{Result, input};
@@ -146,7 +146,8 @@ pub(super) fn predict(args: &PredictArgs) -> Result<()> {
     }
     match (args.study, &args.out, &args.run) {
         (Some(StudyName::Regression), Some(out), _) => {
-            check_folder("--out", out, pages::regression::TITLE, None, args.overwrite)?;
+            let begun = out.join(RegressionReport::PATH).exists();
+            check_folder("--out", out, pages::regression::TITLE, begun, args.overwrite)?;
             regression(out, args.seeds, args.json)
         }
         (_, _, Some(folder)) => of_run_at(folder, args),

@@ -35,8 +35,7 @@ pub(super) fn as_faces(images: &Path, folder: &Path) -> Result<()> {
     names.sort();
     if others > 0 {
         tracing::warn!(
-            "{}: {others} folders and files whose names end like neither JPEG's nor PNG's are left \
-             out",
+            "{}: {others} folders and files that are not named like JPEG or PNG files are left out",
             images.display()
         );
     }

@@ -1,7 +1,7 @@
 //! The state of the labelling, and what changes it.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use anyhow::Context;
 use foresee_active::{Strategy, in_random_order};
 use foresee_celeba::{ATTRIBUTES, CelebA, SplitRule};
-use foresee_files::write_atomic;
+use foresee_files::{UNFINISHED, write_atomic};
 use serde::Serialize;
 
 use super::folder::{MADE, as_faces};
@@ -398,8 +398,8 @@ fn check_own(out: &Path) -> Result<()> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(|e| refuse(&e.to_string()))?,
     };
-    let is_left = |name: &OsStr| name == UNCHECKED || run::is_left_behind(name);
-    match entries.flatten().map(|entry| entry.file_name()).find(|name| !is_left(name)) {
+    let is_own = |name: &OsString| name != UNCHECKED && !is_left(name);
+    match entries.flatten().map(|entry| entry.file_name()).find(is_own) {
         None => Ok(()),
         Some(name) => Err(refuse(&format!(
             "is not empty ({}) and has no {SETTINGS}; name a new folder",
@@ -420,18 +420,31 @@ fn linked(images: &Path, out: &Path, check: &dyn Fn(String) -> Result<()>) -> Re
     Ok(folder)
 }
 
-/// Removes a folder that [`as_faces`] made, and nothing that it did not make.
+/// Removes a folder that [`as_faces`] made, unless something is in it that it did not make.
 fn remove_linked(folder: &Path) -> Result<()> {
-    let is_gone = |removed: std::io::Result<()>| match removed {
-        Err(e) if e.kind() != ErrorKind::NotFound => {
-            Err(input(format!("{}: {e}; move what is in it elsewhere", folder.display())))
-        }
-        _ => Ok(()),
+    let failed = |e: std::io::Error| input(format!("{}: {e}", folder.display()));
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed)?,
     };
-    for file in MADE {
-        is_gone(std::fs::remove_file(folder.join(file)))?;
+    let names: Vec<OsString> = entries.flatten().map(|entry| entry.file_name()).collect();
+    let is_own = |name: &&OsString| !MADE.iter().any(|made| *name == made) && !is_left(name);
+    if let Some(name) = names.iter().find(is_own) {
+        return Err(input(format!(
+            "{} holds `{}`, which was not made here; move it elsewhere",
+            folder.display(),
+            name.display()
+        )));
     }
-    is_gone(std::fs::remove_dir(folder))
+    for name in names {
+        std::fs::remove_file(folder.join(name)).map_err(failed)?;
+    }
+    std::fs::remove_dir(folder).map_err(failed)
+}
+
+/// Whether an entry of a folder is none of the user's.
+fn is_left(name: &OsStr) -> bool {
+    run::is_left_behind(name) || name.to_string_lossy().starts_with(UNFINISHED)
 }
 
 fn check_settings(path: &Path, settings: &Settings) -> Result<()> {

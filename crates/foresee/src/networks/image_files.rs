@@ -28,7 +28,8 @@ pub(super) fn of_folder(root: &Path) -> Result<Vec<Image>> {
     let found = ImageFiles::below(root).map_err(|e| input(format!("--images {e}")))?;
     if found.others > 0 {
         tracing::warn!(
-            "{}: {} files are left out, since their names end like no JPEG or PNG file",
+            "{}: {} files are left out: they are not named like JPEG or PNG files, or are no \
+             files",
             root.display(),
             found.others
         );

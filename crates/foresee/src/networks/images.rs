@@ -19,7 +19,7 @@ pub(crate) struct ImageList {
 
 /// Whether a file is a picture of a kind that is not read, by its name.
 fn is_other_picture(path: &Path) -> bool {
-    const ENDINGS: [&str; 8] = ["bmp", "gif", "webp", "tif", "tiff", "heic", "avif", "jfif"];
+    const ENDINGS: [&str; 7] = ["bmp", "gif", "webp", "tif", "tiff", "heic", "avif"];
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     ENDINGS.contains(&ending.as_str())
 }

@@ -227,11 +227,10 @@ impl Run {
     /// If it is missing, or of another form, such as that of an earlier version.
     pub fn read<A: Artifact>(&self) -> Result<A> {
         A::from_frame(&self.read_frame(A::PATH)?).with_context(|| {
-            let (path, program) = (self.path(A::PATH), program());
             format!(
-                "{} (if an earlier version made it, give the `{program} reproduce` again that \
-                 made the run)",
-                path.display()
+                "{} (if an earlier version made it, the command that made the run brings it up to \
+                 date)",
+                self.path(A::PATH).display()
             )
         })
     }

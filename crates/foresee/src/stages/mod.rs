@@ -129,14 +129,7 @@ fn draw_faces(config: &Config, out: &Path, seed: u64) -> Result<(CelebA, DataRec
         Run::check_for_drawing(out)?;
         remove_unfinished(out)?;
         if synthetic::is_synthetic(&folder) {
-            // Faces that no run drew may be the user's own.
-            if !Manifest::exists(out) {
-                return Err(input(format!(
-                    "{} holds synthetic faces of another count or seed that no run drew; name \
-                     another folder with --out, or give them with --celeba",
-                    folder.display()
-                )));
-            }
+            check_drawn_by_a_run(out, &folder)?;
             tracing::warn!(
                 "{} holds synthetic faces of another count or seed: they are drawn again",
                 folder.display()
@@ -147,6 +140,19 @@ fn draw_faces(config: &Config, out: &Path, seed: u64) -> Result<(CelebA, DataRec
         faces::synthesize(&folder, config.data.synthetic_faces, seed)?;
     }
     faces::open(&folder, config.data.split, None, &[])
+}
+
+/// Refuses synthetic faces of other settings that no run drew: they may be the user's own.
+fn check_drawn_by_a_run(out: &Path, folder: &Path) -> Result<()> {
+    match synthetic::is_synthetic(folder) && !Manifest::exists(out) {
+        false => Ok(()),
+        true => Err(input(format!(
+            "{} holds synthetic faces of another count, seed or version that no run drew; name \
+             another folder with --out, or give them with --celeba; if an interrupted run left \
+             them, remove them",
+            folder.display()
+        ))),
+    }
 }
 
 /// Whether the faces need not be drawn. The faces of a run that has finished a stage are compared

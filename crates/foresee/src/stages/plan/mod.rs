@@ -10,7 +10,7 @@ use foresee_celeba::{CelebA, Split};
 
 pub(crate) use self::cost::Cost;
 pub(crate) use self::pace::training_pace;
-use super::{all, check_faces_of_figures, check_names, has_faces, left_out};
+use super::{all, check_drawn_by_a_run, check_faces_of_figures, check_names, has_faces, left_out};
 use crate::config::Config;
 use crate::device::device;
 use crate::error::{Result, input};
@@ -99,6 +99,7 @@ fn drawn(config: &Config, out: &Path, seed: u64) -> Result<Faces> {
         return Ok(Faces { data: Some(data), record, draws: false });
     }
     Run::check_for_drawing(out)?;
+    check_drawn_by_a_run(out, &folder)?;
     // Of a run whose faces are gone, the same are drawn again, unless its settings differ.
     let held = if Manifest::exists(out) { Some(Manifest::read(out)?.data) } else { None };
     let path = std::path::absolute(&folder).unwrap_or(folder);

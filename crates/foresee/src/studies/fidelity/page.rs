@@ -126,7 +126,8 @@ impl Page<'_> {
         let how = format!(
             "Each claim is tested for every variant. Intervals are of {:.0} %: test images by a \
              bootstrap, seeds by Student's t, both added as squares; where a statistic has no \
-             images, seeds alone. A claim of a gain holds if the interval and every seed lie on \
+             images, seeds alone; of one seed, images, and the random orders that something is \
+             compared with. A claim of a gain holds if the interval and every seed lie on \
              its side, and does not hold if the whole interval lies below {MARGIN} points, a gain \
              that nobody would care for; other rules stand beside their statistic; with fewer \
              than {SEEDS_NEEDED} seeds nothing is decided. These are {statistics} statistics: \

@@ -102,13 +102,15 @@ impl Request<'_> {
                 let (folder, count) = (self.out.join("faces"), self.config.data.synthetic_faces);
                 if !folder.exists() && may_draw {
                     let drawn = DataRecord::to_draw(folder.clone(), count, rule);
-                    self.check_pool(drawn.train)?;
+                    self.check_pool(self.limited(drawn.train))?;
                     faces::synthesize(&folder, count, DRAWN_WITH)?;
                 }
-                if folder.exists() && !synthetic::is_up_to_date(&folder, count, DRAWN_WITH) {
+                // Of a study that has begun, the settings say whether they are the same.
+                let is_begun = self.out.join(SETTINGS).exists();
+                if !is_begun && !synthetic::is_up_to_date(&folder, count, DRAWN_WITH) {
                     return Err(input(format!(
-                        "{} holds other faces than {count} that are drawn with seed \
-                         {DRAWN_WITH}; name another folder with --out",
+                        "{} does not hold the {count} faces drawn with seed {DRAWN_WITH} that \
+                         these settings need; name another folder with --out",
                         folder.display()
                     )));
                 }
@@ -122,6 +124,14 @@ impl Request<'_> {
         let pool = faces::first(data.split(Split::Train)?, self.config.train.limit);
         self.check_pool(pool.len())?;
         Ok(pool)
+    }
+
+    /// How many of so many training faces can be labelled.
+    fn limited(&self, faces: usize) -> usize {
+        match self.config.train.limit {
+            0 => faces,
+            limit => limit.min(faces),
+        }
     }
 
     /// Makes sure that there are as many training faces as are to be labelled.
@@ -251,8 +261,9 @@ pub(crate) fn plan(request: &Request) -> Result<Work> {
             .courses()
             .flat_map(|(_, choice)| (0..=request.schedule.rounds).map(move |r| (choice, r)))
             .collect();
-        request.check_pool(data.train)?;
-        let seconds = request.estimate(data.train, data.test, &open)?;
+        let pool = request.limited(data.train);
+        request.check_pool(pool)?;
+        let seconds = request.estimate(pool, data.test, &open)?;
         return Ok(Work { data, points: vec![], rounds, seconds });
     }
     let (data, record) = request.open(false)?;

@@ -203,7 +203,12 @@ fn compare(trainings: &[Training], training: usize, way: Way) -> Result<Compared
 /// of the only one, so that the interval knows how much the orders differ.
 fn gains(tables: &[Tables], way: Way, chance: Way) -> Result<Vec<Vec<f64>>> {
     let less = |table: &Tables, orders: &[Option<u64>]| {
-        let own = table.by_image(way, &table.orders(way.0, way.1))?.into_iter();
+        // The same orders with another takeover are compared order by order.
+        let own = match way.0 == chance.0 {
+            true => table.by_image(way, orders)?,
+            false => table.by_image(way, &table.orders(way.0, way.1))?,
+        };
+        let own = own.into_iter();
         let chance = table.by_image(chance, orders)?;
         Ok(own.zip(chance).map(|(own, chance)| own - chance).collect())
     };

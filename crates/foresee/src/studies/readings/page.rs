@@ -209,7 +209,7 @@ fn table(trainings: &[Training], rows: &[ReadingRow], source: &Source) -> Table 
         "lost at half",
     ];
     let caption = "Every reading of channel pruning against random orders. Where a training has \
-                   one seed, intervals are over test images alone.";
+                   one seed, intervals are over test images and random orders.";
     let mut table = Table::new("readings", caption, &header);
     let of_training = |training: &Training| {
         let seeds = training.runs.len();
