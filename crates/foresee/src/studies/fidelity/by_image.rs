@@ -46,6 +46,16 @@ impl PruningByImage {
         Ok(Self(points))
     }
 
+    /// Of curves: their way, the seed of a random order, pruned channels, and the accuracy of each
+    /// image.
+    #[cfg(test)]
+    pub fn of(points: &[(Way, Option<u64>, usize, &[f64])]) -> Self {
+        let point = |&(way, seed, pruned, accuracy): &(Way, Option<u64>, usize, &[f64])| {
+            PrunedPoint { way, seed, pruned, accuracy: accuracy.to_vec() }
+        };
+        Self(points.iter().map(point).collect())
+    }
+
     /// Numbers of pruned channels that were measured, ascending.
     pub fn counts(&self) -> Vec<usize> {
         let mut counts: Vec<usize> = self.0.iter().map(|point| point.pruned).collect();

@@ -204,3 +204,51 @@ fn order_curves(table: &PruningByImage, counts: &[usize]) -> Vec<Vec<Vec<f64>>> 
 fn means(curve: &[Vec<f64>]) -> Vec<f64> {
     curve.iter().map(|images| mean(images)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A training with 0, 8 and 16 of some channels pruned, and random orders that differ by how
+    /// much they lose per channel.
+    fn training(losses: &[f64]) -> PruningByImage {
+        let curve = |loss: f64| [0, 8, 16].map(|pruned| [90. - loss * pruned as f64; 2]);
+        let own = [[90., 90.], [84., 86.], [70., 72.]];
+        let mut points = vec![];
+        for (pruned, images) in [0, 8, 16].iter().zip(&own) {
+            points.push((LOWER, None, *pruned, &images[..]));
+        }
+        let curves: Vec<[[f64; 2]; 3]> = losses.iter().map(|&loss| curve(loss)).collect();
+        for (seed, curve) in (0..).zip(&curves) {
+            for (pruned, images) in [0, 8, 16].iter().zip(curve) {
+                points.push((RANDOM, Some(seed), *pruned, &images[..]));
+            }
+        }
+        PruningByImage::of(&points)
+    }
+
+    #[test]
+    fn the_orders_of_one_training_are_its_replicates() {
+        let one = [training(&[1., 2.])];
+        assert_eq!(differences(&one, LOWER, RANDOM, 8).unwrap(), [[2., 4.], [10., 12.]]);
+        // Of two trainings each has the mean over its orders, and one order has no spread.
+        let two = [training(&[1., 2.]), training(&[1., 1.])];
+        assert_eq!(differences(&two, LOWER, RANDOM, 8).unwrap(), [[6., 8.], [2., 4.]]);
+        let single = [training(&[1.])];
+        assert_eq!(differences(&single, LOWER, RANDOM, 8).unwrap(), [[2., 4.]]);
+        assert!(differences(&[training(&[])], LOWER, RANDOM, 8).is_err());
+    }
+
+    #[test]
+    fn one_training_decides_nothing_and_its_interval_knows_its_orders() {
+        let width = |losses: &[f64]| {
+            let found = better(&[training(losses)], [LOWER, RANDOM]).unwrap();
+            assert_eq!((found.verdict, found.seeds.len()), (Verdict::NotDecided, 1));
+            found.interval.high - found.interval.low
+        };
+        assert!(width(&[1., 1.2, 1.4]) > 2. * width(&[1.2, 1.2, 1.2]));
+        let found = linear(&[training(&[1., 2.])]).unwrap();
+        assert_eq!((found.verdict, found.seeds.len()), (Verdict::NotDecided, 1));
+        assert!(found.remark.contains("of single orders 1.00 to 1.00"), "{}", found.remark);
+    }
+}
