@@ -103,15 +103,11 @@ fn parse(bytes: Vec<u8>) -> std::result::Result<DataFrame, PolarsError> {
     // polars fills a row that is cut off; this reader tells it.
     let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..]);
     let mut row = csv::ByteRecord::new();
-    let mut is_header = true;
-    loop {
-        match rows.read_byte_record(&mut row) {
-            Ok(true) if std::mem::take(&mut is_header) => check_names(&row)?,
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(e) => return Err(PolarsError::ComputeError(e.to_string().into())),
-        }
+    let failed = |e: csv::Error| PolarsError::ComputeError(e.to_string().into());
+    if rows.read_byte_record(&mut row).map_err(failed)? {
+        check_names(&row)?;
     }
+    while rows.read_byte_record(&mut row).map_err(failed)? {}
     // Types are not guessed: "007" is a name, and a column of seeds may be empty.
     let options = CsvReadOptions::default().with_infer_schema_length(Some(0));
     options.into_reader_with_file_handle(std::io::Cursor::new(bytes)).finish()

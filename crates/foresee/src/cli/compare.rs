@@ -19,7 +19,7 @@ use crate::output::{OverwriteArgs, check_folder, print};
 use crate::studies::compare::{
     Entry, Planned, Request, Results, TITLE, done, plan, run, write_page,
 };
-use crate::studies::runs::{Failed, Left, Outcome, StudyRun};
+use crate::studies::runs::{Failed, Left, Outcome, StudyRun, has_begun};
 
 #[derive(Args)]
 pub struct CompareArgs {
@@ -128,7 +128,7 @@ pub(super) fn compare(args: &CompareArgs) -> Result<()> {
     if args.array.analyse && done(&request)?.is_empty() {
         return Err(input(NOTHING));
     }
-    let begun = only.is_some() || request.entries().iter().any(|run| run.folder().exists());
+    let begun = has_begun(&request.entries(), only);
     check_folder("--out", &args.out, TITLE, begun, args.overwrite)?;
     let outcome = if args.array.analyse { Outcome::default() } else { run(&request)? };
     let runs = done(&request)?;

@@ -13,7 +13,7 @@ use crate::artifacts::{Accuracy, ClaimRow, Row};
 use crate::error::{Result, input};
 use crate::output::{OverwriteArgs, check_folder, print};
 use crate::studies::fidelity::{Group, Request, Study, budget, done, make, page_title, write_page};
-use crate::studies::runs::{Failed, Left, Outcome, StudyRun};
+use crate::studies::runs::{Failed, Left, Outcome, StudyRun, has_begun};
 
 #[derive(Args)]
 pub struct FidelityArgs {
@@ -116,7 +116,7 @@ pub(super) fn fidelity(args: &FidelityArgs) -> Result<()> {
     if args.array.list {
         return print_list(args, &request);
     }
-    let begun = only.is_some() || request.runs().iter().any(|run| run.folder().exists());
+    let begun = has_begun(&request.runs(), only);
     check_folder("--out", &args.out, page_title(study.claims), begun, args.overwrite)?;
     let hashes = request.open_faces()?;
     let outcome = if args.array.analyse { Outcome::default() } else { make(&request)? };

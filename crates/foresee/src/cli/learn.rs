@@ -18,7 +18,7 @@ use crate::distinct::distinct;
 use crate::error::{Result, input};
 use crate::output::{OverwriteArgs, check_folder, print};
 use crate::studies::learn::{
-    Choice, Request, Schedule, TITLE, Work, plan, run, summaries, write_page,
+    Choice, Request, Schedule, TITLE, Work, has_begun, plan, run, summaries, write_page,
 };
 
 /// What differs from the profile by default: small networks, each trained on few faces.
@@ -149,13 +149,7 @@ pub(super) fn learn(args: &LearnArgs) -> Result<()> {
         return Err(input("--share: a number from 0 to 1, above 0"));
     }
     if !args.dry_run {
-        check_folder(
-            "--out",
-            &args.out,
-            TITLE,
-            args.out.join("learn.json").exists(),
-            args.overwrite,
-        )?;
+        check_folder("--out", &args.out, TITLE, has_begun(&args.out), args.overwrite)?;
     }
     let faces = args.faces.folder()?;
     let random = Choice::Pool(Strategy::Random);

@@ -13,7 +13,7 @@ use crate::artifacts::{ReadingRow, Row};
 use crate::error::{Result, input};
 use crate::output::{OverwriteArgs, check_folder, print};
 use crate::studies::readings::{Faces, Request, Settings, StudiedRun, TITLE, measure, write_page};
-use crate::studies::runs::{Outcome, StudyRun};
+use crate::studies::runs::{Outcome, has_begun};
 
 #[derive(Args)]
 pub struct ReadingsArgs {
@@ -89,7 +89,7 @@ pub(super) fn readings(args: &ReadingsArgs) -> Result<()> {
     if args.array.list {
         return print_json(&document(&out, &runs, &Outcome::default(), false)?);
     }
-    let begun = only.is_some() || runs.iter().any(|run| run.folder().exists());
+    let begun = has_begun(&runs, only);
     check_folder("--out", &out, TITLE, begun, args.overwrite)?;
     let outcome = match args.array.analyse {
         true => Outcome::default(),

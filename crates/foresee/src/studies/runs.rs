@@ -29,6 +29,12 @@ pub(crate) trait StudyRun {
     fn is_same(&self, run: &Manifest) -> bool;
 }
 
+/// Whether a folder is that of a study with these runs: one of them is there, or `only` one is to
+/// be made, which leaves the study's own files alone.
+pub(crate) fn has_begun(runs: &[impl StudyRun], only: Option<usize>) -> bool {
+    only.is_some() || runs.iter().any(|run| run.folder().exists())
+}
+
 /// A run that a study makes from settings, a seed and a device.
 pub(crate) struct MadeRun<'a, K> {
     pub kind: K,

@@ -42,15 +42,15 @@ impl Rows {
         pairs: &[[ForecastRule; 2]],
     ) -> Result<Vec<ScoredForecast>> {
         let mut rows = vec![];
-        for forecast in forecasts.iter().chain(&study.mean_of_others()) {
-            let scored = self.of_scores(study.score(forecast)?, |score| score);
+        for forecast in forecasts {
+            rows.extend(self.of_scores(study.score(forecast)?, |score| score));
+        }
+        if let Some(others) = study.mean_of_others() {
+            let scored = self.of_scores(study.score(&others)?, |score| score);
             // The mean without the largest is the smallest: of operations it has the reverse order,
             // which says nothing.
-            let is_said = |row: &ScoredForecast| {
-                forecast.rule != ForecastRule::MeanOfOthers
-                    || row.score != ScoreRule::RankOfOperations
-            };
-            rows.extend(scored.into_iter().filter(is_said));
+            let says = |row: &ScoredForecast| row.score != ScoreRule::RankOfOperations;
+            rows.extend(scored.into_iter().filter(says));
         }
         for [ours, theirs] in pairs {
             let difference = study.difference(find(forecasts, ours)?, find(forecasts, theirs)?)?;

@@ -28,6 +28,7 @@ use crate::error::{Result, input};
 use crate::faces::{self, FacesFolder};
 use crate::interrupt::Patience;
 use crate::progress::{Progress, Unit};
+use crate::provenance::first_of;
 use crate::run::{DataRecord, Lock};
 
 /// What decides the courses, and is stored beside them.
@@ -102,12 +103,11 @@ impl Request<'_> {
                 let (folder, count) = (self.out.join("faces"), self.config.data.synthetic_faces);
                 if !folder.exists() && may_draw {
                     let drawn = DataRecord::to_draw(folder.clone(), count, rule);
-                    self.check_pool(self.limited(drawn.train))?;
+                    self.check_pool(first_of(drawn.train, self.config.train.limit))?;
                     faces::synthesize(&folder, count, DRAWN_WITH)?;
                 }
                 // Of a study that has begun, the settings say whether they are the same.
-                let is_begun = self.out.join(SETTINGS).exists();
-                if !is_begun && !synthetic::is_up_to_date(&folder, count, DRAWN_WITH) {
+                if !has_begun(self.out) && !synthetic::is_up_to_date(&folder, count, DRAWN_WITH) {
                     return Err(input(format!(
                         "{} does not hold the {count} faces drawn with seed {DRAWN_WITH} that \
                          these settings need; name another folder with --out",
@@ -124,14 +124,6 @@ impl Request<'_> {
         let pool = faces::first(data.split(Split::Train)?, self.config.train.limit);
         self.check_pool(pool.len())?;
         Ok(pool)
-    }
-
-    /// How many of so many training faces can be labelled.
-    fn limited(&self, faces: usize) -> usize {
-        match self.config.train.limit {
-            0 => faces,
-            limit => limit.min(faces),
-        }
     }
 
     /// Makes sure that there are as many training faces as are to be labelled.
@@ -236,6 +228,11 @@ impl Request<'_> {
     }
 }
 
+/// Whether a study was begun in a folder.
+pub(crate) fn has_begun(out: &Path) -> bool {
+    out.join(SETTINGS).exists()
+}
+
 /// Rounds that are not done: the choice and the number.
 fn open_rounds(request: &Request, courses: &[Course]) -> Vec<(Choice, usize)> {
     let rounds = request.schedule.rounds;
@@ -261,7 +258,7 @@ pub(crate) fn plan(request: &Request) -> Result<Work> {
             .courses()
             .flat_map(|(_, choice)| (0..=request.schedule.rounds).map(move |r| (choice, r)))
             .collect();
-        let pool = request.limited(data.train);
+        let pool = first_of(data.train, request.config.train.limit);
         request.check_pool(pool)?;
         let seconds = request.estimate(pool, data.test, &open)?;
         return Ok(Work { data, points: vec![], rounds, seconds });
