@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use foresee::config::Config;
 use foresee::error::input;
@@ -165,6 +165,7 @@ impl Runs {
         let signal = send(&mut child, number)?;
         child.wait()?;
         let finished = finished(&out);
+        ensure!(keeps_the_training(&out), "{name}: its training was lost");
         let status = self.start(&name)?.wait()?;
         self.succeeded(&name, status)?;
         let found = hashes(&out)?;
@@ -229,6 +230,12 @@ fn finished(run: &Path) -> &'static str {
     let Ok(run) = Run::open(run) else { return "nothing" };
     let done = |stage: &&Stage| run.manifest.stages.contains_key(stage);
     Stage::ALL.iter().rev().find(done).map_or("faces", |stage| stage.id())
+}
+
+/// Whether a training that has made its model is in the manifest, or has its checkpoint still.
+fn keeps_the_training(run: &Path) -> bool {
+    let is_there = |file: &str| run.join(file).exists();
+    !is_there("model.safetensors") || finished(run) != "faces" || is_there("checkpoint.safetensors")
 }
 
 /// Hashes of all files that must be the same.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod arithmetic;
 pub mod artifacts;
 pub mod cli;
 mod compaction;

@@ -112,11 +112,19 @@ pub(crate) struct Connected(());
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
+        match std::thread::panicking() {
+            true => keep_connected(),
+            false => {
+                WORLD.with(|world| world.replace(Rc::new(World::new(Alone))));
+            }
         }
-        WORLD.with(|world| world.replace(Rc::new(World::new(Alone))));
     }
+}
+
+/// Lets this process end without a goodbye, after which MPI ends the others. A goodbye at the end
+/// of the thread would wait for them, and they for this process.
+fn keep_connected() {
+    std::mem::forget(world());
 }
 
 /// What an `mpirun` or `srun` tells a process that it starts: how many there are.
@@ -205,9 +213,11 @@ pub(crate) fn agree<T>(own: Result<T>) -> Result<T> {
     }
 }
 
-/// Ends this process at once, in the middle of what ranks do together: MPI then ends the others.
+/// Tells an error and ends this process at once, in the middle of what ranks do together: MPI then
+/// ends the others.
 pub(crate) fn end(error: &anyhow::Error) -> ! {
     tracing::error!("rank {} on {}: {error:#}", number(), host());
+    keep_connected();
     std::process::exit(exit_status::of(error).into())
 }
 

@@ -119,6 +119,11 @@ fn a_link_gives_the_same_page_again() -> AnyResult {
     let broken = server.get("/?count=99&rule=lower")?;
     assert_eq!(broken.status, StatusCode::BAD_REQUEST);
     assert!(broken.text().contains("from 0 to 15: of 16 channels one stays at least"));
+    for (face, said) in [("0", "none of the run"), ("u0123456789abcdef", "not kept any more")] {
+        let gone = server.get(&format!("/?face={face}"))?;
+        assert_eq!(gone.status, StatusCode::BAD_REQUEST, "{face}");
+        assert!(gone.text().contains(said) && gone.text().contains("You see the first face"));
+    }
     Ok(())
 }
 

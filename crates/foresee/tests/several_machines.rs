@@ -177,6 +177,42 @@ fn any_number_of_ranks_makes_the_same_run() -> Result {
     Ok(())
 }
 
+/// A copy of a folder with all in it.
+fn copy(from: &Path, to: &Path) -> Result {
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let place = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy(&entry.path(), &place)?,
+            false => drop(std::fs::copy(entry.path(), place)?),
+        }
+    }
+    Ok(())
+}
+
+/// Settings that a command is given besides those of the manifest are those of all ranks.
+#[test]
+fn all_ranks_have_the_settings_of_the_command() -> Result {
+    if !has_mpirun() {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let of = |ranks: usize| folder.path().join(format!("ranks-{ranks}"));
+    checked(reproduce(1, &of(1)))?;
+    let before = std::fs::read(of(1).join("data/attribution_scores.csv"))?;
+    copy(&of(1), &of(2))?;
+    let set = ["--images", "3", "--set", "attribute.steps=5", "--set", "attribute.neighbours=3"];
+    for ranks in [1, 2] {
+        let mut command = mpirun(ranks);
+        command.args([FORESEE, "--threads", "1", "attribute"]).args(set);
+        command.arg("--run").arg(of(ranks));
+        checked(command)?;
+    }
+    assert!(std::fs::read(of(1).join("data/attribution_scores.csv"))? != before);
+    check_same(&of(1), &of(2))
+}
+
 /// Processes that work in a folder, `mpirun` itself left out.
 fn processes(out: &Path) -> Vec<u32> {
     let is_ours = |pid: &u32| {
@@ -307,6 +343,45 @@ fn a_rank_with_other_faces_is_named() -> Result {
     assert!(!output.status.success(), "{said}");
     assert!(said.contains("rank 1 on ") && said.contains("are not those that the run"), "{said}");
     assert!(!out.join("model.safetensors").exists());
+    Ok(())
+}
+
+/// A rank whose processor has other caches, where candle cuts its sums at other places, is named
+/// before anything is done.
+#[test]
+fn a_rank_with_other_caches_is_named() -> Result {
+    if !has_mpirun() || !may_mount() {
+        return Ok(());
+    }
+    let (folder, cpus) = (tempfile::tempdir()?, Path::new("/sys/devices/system/cpu"));
+    let own = std::fs::read_to_string(cpus.join("cpu0/cache/index0/size")).unwrap_or_default();
+    let (size, ways) = if own.trim() == "48K" { ("32K", "8") } else { ("48K", "12") };
+    let other = folder.path().join("cpu");
+    for (index, level, size, ways) in [
+        ("index0", "1", size, ways),
+        ("index2", "2", "1024K", "16"),
+        ("index3", "3", "8192K", "16"),
+    ] {
+        let cache = other.join("cpu0/cache").join(index);
+        std::fs::create_dir_all(&cache)?;
+        for (file, text) in [
+            ("level", level),
+            ("type", "Unified"),
+            ("size", size),
+            ("ways_of_associativity", ways),
+            ("coherency_line_size", "64"),
+            ("shared_cpu_list", "0"),
+        ] {
+            std::fs::write(cache.join(file), text)?;
+        }
+    }
+    let mount = Mount { rank: 1, seen: &other, place: cpus };
+    let out = folder.path().join("run");
+    let output = with_mounts(2, &["reproduce", "--profile", "smoke"], &out, &[mount]).output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("rank 1 on ") && said.contains("bits of their sums"), "{said}");
+    assert!(!out.exists());
     Ok(())
 }
 

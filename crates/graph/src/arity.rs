@@ -171,7 +171,21 @@ impl Op {
             Self::Slice => (3..=5, 3),
             Self::Pad(_) => (2..=4, 2),
             Self::Resize(_) => (1..=4, 1),
-            _ => (1..=1, 1),
+            Self::LocalResponseNorm { .. }
+            | Self::Unary(_)
+            | Self::Softmax(_)
+            | Self::Pool(_)
+            | Self::GlobalPool(_)
+            | Self::ArgExtreme(_)
+            | Self::Flatten { .. }
+            | Self::Transpose { .. }
+            | Self::DepthToSpace { .. }
+            | Self::SpaceToDepth { .. }
+            | Self::Shape { .. }
+            | Self::Size
+            | Self::ConstantOfShape(_)
+            | Self::Cast(_)
+            | Self::Identity => (1..=1, 1),
         }
     }
 

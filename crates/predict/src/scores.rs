@@ -124,6 +124,35 @@ impl Effects {
         self.weights[self.operations[change]]
     }
 
+    /// For each change and output, the mean effect of all other operations at the same strength, or
+    /// at all strengths where no other has it; `None` if there is no other operation.
+    pub(crate) fn mean_of_others(&self) -> Option<Matrix> {
+        if self.weights.iter().filter(|weight| **weight > 0.).count() < 2 {
+            return None;
+        }
+        let changes = || 0..self.values.rows();
+        let of_change = |change: usize| {
+            let others =
+                changes().filter(|&other| self.operations[other] != self.operations[change]);
+            let others: Vec<usize> = others.filter(|&other| self.weight(other) > 0.).collect();
+            let alike = |other: &&usize| self.strengths[**other] == self.strengths[change];
+            let same: Vec<usize> = others.iter().filter(alike).copied().collect();
+            self.mean_of(if same.is_empty() { &others } else { &same })
+        };
+        Some(Matrix::from_rows(&changes().map(of_change).collect::<Vec<_>>()))
+    }
+
+    /// The weighted mean effect of some changes on each output.
+    fn mean_of(&self, changes: &[usize]) -> Vec<f64> {
+        let mut sums = vec![0.; self.values.columns()];
+        for &change in changes {
+            let weight = self.weight(change);
+            sums.iter_mut().zip(self.values.row(change)).for_each(|(sum, e)| *sum += weight * e);
+        }
+        let all: f64 = changes.iter().map(|&change| self.weight(change)).sum();
+        sums.into_iter().map(|sum| sum / all).collect()
+    }
+
     /// The weighted mean of `score` over the changes for which it is a finite number.
     fn mean(&self, score: impl Fn(usize) -> Option<f64>) -> f64 {
         let (mut sum, mut weight) = (0., 0.);
@@ -428,4 +457,20 @@ pub fn effect_correlation(effects: &Matrix) -> Result<Matrix> {
         .map(|k| (0..effects.rows()).map(|row| effects.get(row, k)).collect())
         .collect();
     Ok(row_correlation(&Matrix::from_rows(&columns))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_of_others_counts_them_as_often_as_they_were_drawn() {
+        let values = Matrix::from_rows(&[vec![1.], vec![2.], vec![5.], vec![7.]]);
+        let effects = Effects::new(values, vec![0, 1, 2, 2], vec![1., 1., 1., 2.]).unwrap();
+        let drawn = Effects { weights: vec![0., 1., 3.], ..effects };
+        // Nobody else has the strength 2, and then all others count.
+        let expected = [vec![(2. + 3. * 5.) / 4.], vec![5.], vec![2.], vec![2.]];
+        assert_eq!(drawn.mean_of_others(), Some(Matrix::from_rows(&expected)));
+        assert_eq!(Effects { weights: vec![0., 0., 3.], ..drawn }.mean_of_others(), None);
+    }
 }

@@ -1,6 +1,6 @@
 //! Scores with their intervals and negative controls.
 
-use foresee_stats::{Interval, Matrix, interval_of_resamples, kendall, mean};
+use foresee_stats::{Interval, Matrix, interval_of_resamples, kendall};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -127,30 +127,18 @@ impl Study {
 
     /// The forecast of someone who sees no explanation, but what all other operations did: for each
     /// output the mean of their effects at the same strength, or at all strengths where no other
-    /// has it. `None` if there is only one operation. Unlike a fitted line it is the same in each
-    /// resample.
+    /// has it. `None` if there is only one operation.
     ///
     /// [`skill`](crate::skill()) compares with a single number, the mean over outputs and
-    /// strengths. An explanation says something of its own if it is better than this forecast, too.
+    /// strengths. An explanation says something of its own if it is better than this forecast, too
+    /// ([`difference_from_mean_of_others`](Self::difference_from_mean_of_others)).
     pub fn mean_of_others(&self) -> Option<Forecast> {
-        let Effects { values, operations, strengths, weights } = &self.observed;
-        if weights.len() < 2 {
-            return None;
-        }
-        let changes = || 0..values.rows();
-        let of_change = |change: usize| {
-            let others = || changes().filter(|&other| operations[other] != operations[change]);
-            let alike = |other: &usize| strengths[*other] == strengths[change];
-            let any = others().any(|other| alike(&other));
-            let rows: Vec<usize> = others().filter(|other| !any || alike(other)).collect();
-            let of_output = |k| mean(&rows.iter().map(|&r| values.get(r, k)).collect::<Vec<_>>());
-            (0..values.columns()).map(of_output).collect::<Vec<f64>>()
-        };
-        let effects = Matrix::from_rows(&changes().map(of_change).collect::<Vec<_>>());
+        let effects = self.observed.mean_of_others()?;
+        let (changes, outputs) = (effects.rows(), effects.columns());
         Some(Forecast {
             rule: ForecastRule::MeanOfOthers,
             unit: Unit::Outputs,
-            budget: Budget { values: values.rows() * values.columns(), probes: values.rows() - 1 },
+            budget: Budget { values: changes * outputs, probes: changes - 1 },
             effects,
         })
     }
@@ -162,35 +150,38 @@ impl Study {
     /// finite.
     pub fn score(&self, forecast: &Forecast) -> Result<Scores> {
         self.check(forecast)?;
+        Ok(self.scores(forecast, &Said::Always(forecast)))
+    }
+
+    /// Scores [`mean_of_others`](Self::mean_of_others). Each resample has a mean of its own, over
+    /// the operations and items that it drew.
+    pub fn score_of_mean_of_others(&self) -> Option<Scores> {
+        Some(self.scores(&self.mean_of_others()?, &Said::MeanOfOthers))
+    }
+
+    fn scores(&self, forecast: &Forecast, said: &Said) -> Scores {
         let shuffled = self.wrong_forecasts(&forecast.effects, true);
         let exchanged = self.wrong_forecasts(&forecast.effects, false);
         let score = |(rule, measure): (ScoreRule, Measure)| {
-            let of = |effects: &Effects, forecast_effects: &Matrix| {
-                measure(effects, forecast_effects, forecast.unit)
-            };
             let control = |forecasts: &[Matrix]| {
-                let values = forecasts.iter().map(|wrong| of(&self.observed, wrong));
-                mean_of_finite(values)
+                let of = |wrong| measure(&self.observed, wrong, forecast.unit);
+                mean_of_finite(forecasts.iter().map(of))
             };
-            let resampled =
-                self.resamples.par_iter().map(|effects| of(effects, &forecast.effects)).collect();
+            let of = |effects: &Effects| said.measured(measure, effects);
+            let resampled = self.resamples.par_iter().map(of).collect();
             let score = Score {
-                interval: interval_of_resamples(
-                    of(&self.observed, &forecast.effects),
-                    resampled,
-                    1.,
-                )
-                .clamp_ends(rule.lowest(), 1.),
+                interval: interval_of_resamples(of(&self.observed), resampled, 1.)
+                    .clamp_ends(rule.lowest(), 1.),
                 shuffled: control(&shuffled),
                 exchanged: control(&exchanged),
             };
             (rule, score)
         };
-        Ok(Scores {
+        Scores {
             subject: Subject::Forecast(forecast.rule.clone()),
             values: MEASURES.map(score).into(),
             budget: forecast.budget,
-        })
+        }
     }
 
     /// How much better one forecast is than another on the same samples: the differences between
@@ -199,18 +190,41 @@ impl Study {
     /// # Errors
     /// As [`score`](Self::score).
     pub fn difference(&self, ours: &Forecast, theirs: &Forecast) -> Result<Scores<Interval>> {
-        self.check(ours)?;
         self.check(theirs)?;
+        self.difference_from(ours, &theirs.rule, &Said::Always(theirs))
+    }
+
+    /// How much better a forecast is than [`mean_of_others`](Self::mean_of_others), which each
+    /// resample takes anew. `None` if there is only one operation.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    pub fn difference_from_mean_of_others(
+        &self,
+        ours: &Forecast,
+    ) -> Result<Option<Scores<Interval>>> {
+        let theirs = self.mean_of_others();
+        let difference =
+            theirs.map(|theirs| self.difference_from(ours, &theirs.rule, &Said::MeanOfOthers));
+        difference.transpose()
+    }
+
+    fn difference_from(
+        &self,
+        ours: &Forecast,
+        rule: &ForecastRule,
+        theirs: &Said,
+    ) -> Result<Scores<Interval>> {
+        self.check(ours)?;
         let difference = |(rule, measure): (ScoreRule, Measure)| {
             let of = |effects: &Effects| {
-                measure(effects, &ours.effects, ours.unit)
-                    - measure(effects, &theirs.effects, theirs.unit)
+                Said::Always(ours).measured(measure, effects) - theirs.measured(measure, effects)
             };
             let resampled = self.resamples.par_iter().map(of).collect();
             (rule, interval_of_resamples(of(&self.observed), resampled, f64::INFINITY))
         };
         Ok(Scores {
-            subject: Subject::Difference { ours: ours.rule.clone(), theirs: theirs.rule.clone() },
+            subject: Subject::Difference { ours: ours.rule.clone(), theirs: rule.clone() },
             values: MEASURES.map(difference).into(),
             budget: ours.budget,
         })
@@ -316,6 +330,26 @@ impl Study {
         let mut order: Vec<usize> = (0..count).collect();
         order.shuffle(&mut rng);
         order
+    }
+}
+
+/// What someone says beforehand.
+enum Said<'a> {
+    /// The same of every sample.
+    Always(&'a Forecast),
+    /// The mean of the other operations of the sample.
+    MeanOfOthers,
+}
+
+impl Said<'_> {
+    /// Its score on a sample; NaN if nothing can be said of it.
+    fn measured(&self, measure: Measure, effects: &Effects) -> f64 {
+        match self {
+            Self::Always(forecast) => measure(effects, &forecast.effects, forecast.unit),
+            Self::MeanOfOthers => effects
+                .mean_of_others()
+                .map_or(f64::NAN, |others| measure(effects, &others, Unit::Outputs)),
+        }
     }
 }
 

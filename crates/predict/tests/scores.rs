@@ -336,9 +336,25 @@ fn without_an_explanation_outputs_change_as_in_the_mean_of_the_others() {
     assert_eq!(forecast.effects, Matrix::from_rows(&expected.map(|row| row.to_vec())));
     // One number for all outputs and strengths says less.
     let scores = study.score(&forecast).unwrap();
-    assert!(score(&scores, ScoreRule::Skill).interval.estimate > 0.);
+    let always = score(&scores, ScoreRule::Skill).interval;
+    assert!(always.estimate > 0.);
+    // Each resample has its own mean.
+    let own = study.score_of_mean_of_others().unwrap();
+    let own = score(&own, ScoreRule::Skill).interval;
+    assert_eq!(own.estimate, always.estimate);
+    assert!((own.low, own.high) != (always.low, always.high), "{own:?}");
+    let against = study.difference_from_mean_of_others(&forecast).unwrap().unwrap();
+    assert_eq!(against.get(ScoreRule::Skill).unwrap().estimate, 0.);
+    let nothing = Forecast::nothing(5, 2);
+    let worse = study.difference_from_mean_of_others(&nothing).unwrap().unwrap();
+    let skill_of_nothing = score(&study.score(&nothing).unwrap(), ScoreRule::Skill).interval;
+    let difference = worse.get(ScoreRule::Skill).unwrap().estimate;
+    assert!((difference - (skill_of_nothing.estimate - own.estimate)).abs() < 1e-12);
     // A single operation has no others.
-    assert_eq!(Study::new(&changes[..1], 20, 0).unwrap().mean_of_others(), None);
+    let alone = Study::new(&changes[..1], 20, 0).unwrap();
+    assert_eq!((alone.mean_of_others(), alone.score_of_mean_of_others()), (None, None));
+    let nothing = Forecast::nothing(1, 2);
+    assert_eq!(alone.difference_from_mean_of_others(&nothing).unwrap(), None);
 }
 
 /// The line of a resample is fitted to what was drawn.

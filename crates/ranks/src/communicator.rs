@@ -49,20 +49,27 @@ pub fn gather_any(ranks: &dyn Communicator, sent: &[u8]) -> Result<Vec<Vec<u8>>>
 /// What all ranks sent, at rank 0 only; nothing at the others.
 ///
 /// # Errors
-/// As [`Communicator::all_gather`], and at all ranks if they send more than 2 GiB together.
+/// As [`Communicator::all_gather`].
 pub fn gather_at_first(ranks: &dyn Communicator, sent: &[u8]) -> Result<Vec<Vec<u8>>> {
+    gather_in_pieces(ranks, sent, MOST / ranks.size())
+}
+
+/// Gathers at rank 0 at most so many bytes of each rank at a time.
+fn gather_in_pieces(ranks: &dyn Communicator, sent: &[u8], most: usize) -> Result<Vec<Vec<u8>>> {
     let lengths = lengths_of_all(ranks, sent.len())?;
-    // All ranks see it here. Later only the first would, and the others would wait for it.
-    let all = lengths.iter().fold(0, |sum: usize, &length| sum.saturating_add(length));
-    if all > MOST {
-        return Err(Error::TooLarge(all));
+    let is_first = ranks.rank() == 0;
+    let mut gathered = vec![vec![]; if is_first { ranks.size() } else { 0 }];
+    // All ranks know how often they meet.
+    let longest = lengths.iter().copied().max().unwrap_or(0);
+    for from in (0..longest).step_by(most) {
+        let mut to = vec![vec![]; ranks.size()];
+        to[0] = sent[from.min(sent.len())..(from + most).min(sent.len())].to_vec();
+        let of_rank =
+            |length: &usize| if is_first { length.saturating_sub(from).min(most) } else { 0 };
+        let received = ranks.exchange(&to, &lengths.iter().map(of_rank).collect::<Vec<_>>())?;
+        gathered.iter_mut().zip(received).for_each(|(all, piece)| all.extend(piece));
     }
-    let mut to = vec![vec![]; ranks.size()];
-    to[0] = sent.to_vec();
-    match ranks.rank() {
-        0 => ranks.exchange(&to, &lengths),
-        _ => ranks.exchange(&to, &vec![0; ranks.size()]).map(|_| vec![]),
-    }
+    Ok(gathered)
 }
 
 fn lengths_of_all(ranks: &dyn Communicator, own: usize) -> Result<Vec<usize>> {
@@ -112,4 +119,21 @@ pub(crate) fn check_lengths(received: &[Vec<u8>], lengths: &[usize]) -> Result<(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::on_threads;
+
+    #[test]
+    fn pieces_are_put_together() {
+        let sent = |rank: usize| (0..5 * rank as u8).collect::<Vec<u8>>();
+        for most in [1, 3, 5, 100] {
+            let of = |ranks: &dyn Communicator| gather_in_pieces(ranks, &sent(ranks.rank()), most);
+            let gathered = on_threads(4, of).into_iter().collect::<Result<Vec<_>>>().unwrap();
+            assert_eq!(gathered[0], [sent(0), sent(1), sent(2), sent(3)], "{most}");
+            assert!(gathered[1..].iter().all(Vec::is_empty));
+        }
+    }
 }

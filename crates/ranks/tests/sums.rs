@@ -1,8 +1,8 @@
 //! Sums have the same bits on any number of ranks.
 
 use foresee_ranks::{
-    Alone, Communicator, Counted, Error, Result, Shares, gather_any, gather_at_first, on_threads,
-    pack, unpack,
+    Alone, Communicator, Counted, Result, Shares, gather_any, gather_at_first, on_threads, pack,
+    unpack,
 };
 use proptest::prelude::*;
 
@@ -111,34 +111,6 @@ fn shares_end_at_branches_of_the_tree() {
     assert_eq!(of(3, 16), [0..4, 4..10, 10..16]);
     assert_eq!(of(5, 16), [0..4, 4..8, 8..12, 12..14, 14..16]);
     assert_eq!(of(4, 16), [0..4, 4..8, 8..12, 12..16]);
-}
-
-/// A rank of two, both of which say that they send 2 GiB.
-struct Huge(usize);
-
-impl Communicator for Huge {
-    fn rank(&self) -> usize {
-        self.0
-    }
-
-    fn size(&self) -> usize {
-        2
-    }
-
-    fn all_gather(&self, _: &[u8], _: &[usize]) -> Result<Vec<Vec<u8>>> {
-        Ok(vec![(1u64 << 31).to_le_bytes().to_vec(); 2])
-    }
-
-    fn exchange(&self, _: &[Vec<u8>], _: &[usize]) -> Result<Vec<Vec<u8>>> {
-        unreachable!("nothing is sent")
-    }
-}
-
-#[test]
-fn what_is_too_large_is_refused_by_all_ranks() {
-    for rank in 0..2 {
-        assert!(matches!(gather_at_first(&Huge(rank), &[]), Err(Error::TooLarge(_))));
-    }
 }
 
 /// No rank sends more than twice the vector.

@@ -15,6 +15,7 @@ use crate::error::{Result, input};
 use crate::faces;
 use crate::output::{Kind, OutputFile, OverwriteArgs, print};
 use crate::progress::{Progress, Unit};
+use crate::run::kind_of_faces;
 
 #[derive(Subcommand)]
 pub enum DataCommand {
@@ -175,7 +176,7 @@ fn stats(path: &Path, out: &Path, faces: bool, overwrite: OverwriteArgs) -> Resu
     let pairs_file = file("attribute_correlation.csv", "attribute,5_o_Clock_Shadow,")?;
     let faces_file = faces.then(|| file("faces.csv", "image,split,")).transpose()?;
     let data = CelebA::open(path, SplitRule::Official)?;
-    let kind = if data.is_synthetic() { "synthetic" } else { "celeba" };
+    let kind = kind_of_faces(data.is_synthetic());
     let mark = frame::column("data", vec![kind; ATTRIBUTES.len()]);
     let mut counted = frequencies(&data)?;
     counted.with_column(mark.clone())?;

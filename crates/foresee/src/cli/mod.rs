@@ -307,12 +307,8 @@ pub fn run(command: Command) -> Result<()> {
         dismiss()?;
         return done;
     }
-    if let Err(e) = follow() {
-        tracing::error!("rank {} on {}: {e:#}", ranks::number(), ranks::host());
-        // Others may wait for this one: without its goodbye MPI ends them.
-        std::process::exit(exit_status::of(&e).into());
-    }
-    Ok(())
+    // Others may wait for this one.
+    follow().or_else(|e| ranks::end(&e))
 }
 
 fn run_here(command: Command) -> Result<()> {

@@ -21,7 +21,7 @@ use crate::networks::predict::{
 };
 use crate::networks::task::Task;
 use crate::output::{OverwriteArgs, check_folder, print};
-use crate::run::{Run, Stage};
+use crate::run::{Lock, Run, Stage};
 use crate::session::Session;
 use crate::stages::{figures, predict};
 use crate::{pages, tables};
@@ -148,6 +148,7 @@ pub(super) fn predict(args: &PredictArgs) -> Result<()> {
         (Some(StudyName::Regression), Some(out), _) => {
             let begun = out.join(RegressionReport::PATH).exists();
             check_folder("--out", out, pages::regression::TITLE, begun, args.overwrite)?;
+            let _lock = Lock::take(out)?;
             regression(out, args.seeds, args.json)
         }
         (_, _, Some(folder)) => of_run_at(folder, args),

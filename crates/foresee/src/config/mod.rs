@@ -265,6 +265,15 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn numbers_of_a_manifest_come_back_with_all_their_bits(rate in 1e-9f64..1.) {
+            let mut config = set(&[]).unwrap();
+            config.train.trainer.learning_rate = rate;
+            let text = serde_json::to_string(&config).unwrap();
+            let back: Config = serde_json::from_str(&text).unwrap();
+            proptest::prop_assert_eq!(back.train.trainer.learning_rate.to_bits(), rate.to_bits());
+        }
+
         // PROPTEST_CASES says how many.
         #[test]
         fn no_text_of_a_configuration_panics(

@@ -55,7 +55,7 @@ pub(super) fn page(opened: &Opened, view: &View, problem: Option<&str>) -> Resul
                 }
                 @if let Some(problem) = problem {
                     p.error role="alert" {
-                        "This link cannot be read: " (problem) ". You see the first face."
+                        "This link cannot be shown: " (problem) ". You see the first face."
                     }
                 }
                 p.error #error role="alert" hidden {}

@@ -133,9 +133,14 @@ impl Shared {
     }
 }
 
-/// The page. A link that cannot be read gives the page of a new link, which says so.
+/// The page. A link that cannot be read, or that names a face that is not here, gives the page of a
+/// new link, which says so.
 async fn start(State(shared): State<Shared>, uri: Uri) -> Answer {
-    let read = parameters(&uri).and_then(|given| shared.view(&given));
+    let read = parameters(&uri).and_then(|given| {
+        let view = shared.view(&given)?;
+        view.face.as_ref().map_or(Ok(()), |face| shared.opened.check_face(face))?;
+        Ok(view)
+    });
     let (view, problem) = match read {
         Ok(view) => (view, None),
         Err(e) => (View::read(&Parameters::default(), shared.opened.channels())?, Some(e)),

@@ -180,6 +180,14 @@ impl Opened {
             .to_device(&self.session.device)?)
     }
 
+    /// Refuses a face that is neither of the test split nor an upload that is still kept.
+    pub(crate) fn check_face(&self, id: &FaceId) -> Result<()> {
+        match id {
+            FaceId::Test(face) => self.check_is_test_face(*face),
+            FaceId::Upload(name) => self.uploads.get(name).map(drop),
+        }
+    }
+
     fn check_is_test_face(&self, face: usize) -> Result<()> {
         match self.test.binary_search(&face) {
             Ok(_) => Ok(()),

@@ -20,6 +20,7 @@ pub(crate) fn write(run: &Run, figures: &[Figure], tables: &[Table]) -> Result<(
         }
     }
     sections.extend(groups(run)?);
+    sections.extend(others(figures, tables));
     sections.extend(made_with(run)?);
     let title = "Human-predictable networks: Kimura & Tanaka (2020), reproduced".to_owned();
     let report = Report { title, source: source(run, ""), summary: summary(run)?, sections };
@@ -31,6 +32,17 @@ fn part_sections(name: &str, figures: &[Figure], tables: &[Table]) -> Vec<Sectio
     let figure = figures.iter().find(|figure| figure.name() == name).cloned();
     let table = tables.iter().find(|table| table.name == name).cloned();
     figure.map(Section::Figure).into_iter().chain(table.map(Section::Table)).collect()
+}
+
+/// What no chapter names.
+fn others(figures: &[Figure], tables: &[Table]) -> Vec<Section> {
+    let is_named = |name: &str| CHAPTERS.iter().any(|(_, _, parts)| parts.contains(&name));
+    let figures = figures.iter().filter(|figure| !is_named(figure.name())).cloned();
+    let tables = tables.iter().filter(|table| !is_named(&table.name)).cloned();
+    let others: Vec<Section> =
+        figures.map(Section::Figure).chain(tables.map(Section::Table)).collect();
+    let heading = (!others.is_empty()).then(|| Section::Heading("More".into()));
+    heading.into_iter().chain(others).collect()
 }
 
 /// Heading, text, and the names of figures and tables.

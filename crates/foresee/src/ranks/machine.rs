@@ -1,11 +1,11 @@
 //! Whether all ranks compute the same bits.
 
 use anyhow::anyhow;
-use foresee_kernels::instruction_set;
 use foresee_ranks::{Communicator, gather_any};
 use serde::{Deserialize, Serialize};
 
 use super::host;
+use crate::arithmetic::Arithmetic;
 use crate::error::Result;
 use crate::program::VERSION;
 
@@ -13,22 +13,17 @@ use crate::program::VERSION;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Machine {
     host: String,
-    /// Sets of instructions add up in other orders.
-    instructions: String,
+    arithmetic: Arithmetic,
     version: String,
 }
 
 impl Machine {
     fn of_this_rank() -> Self {
-        Self {
-            host: host(),
-            instructions: format!("{:?}", instruction_set()),
-            version: VERSION.into(),
-        }
+        Self { host: host(), arithmetic: Arithmetic::of_this_processor(), version: VERSION.into() }
     }
 
     fn computes_like(&self, other: &Self) -> bool {
-        (&self.instructions, &self.version) == (&other.instructions, &other.version)
+        (&self.arithmetic, &self.version) == (&other.arithmetic, &other.version)
     }
 }
 
@@ -43,7 +38,7 @@ pub(super) fn gather(ranks: &dyn Communicator) -> Result<Machines> {
 }
 
 impl Machines {
-    /// Makes sure that all ranks have the same instructions and version.
+    /// Makes sure that all ranks add up alike and have the same version.
     ///
     /// # Errors
     /// The first rank that differs from rank 0, with its host.
@@ -65,15 +60,15 @@ fn differing(all: &[Option<Machine>]) -> Option<anyhow::Error> {
     };
     let rank = all.iter().position(|each| !like_first(each))?;
     let words = |machine: Option<&Machine>| match machine {
-        Some(Machine { host, instructions, version }) => {
-            format!("{host} computes with {instructions} and version {version}")
+        Some(Machine { host, arithmetic, version }) => {
+            format!("{host} computes with {arithmetic} and version {version}")
         }
         None => "an unknown host has another version".into(),
     };
     Some(anyhow!(
         "rank {rank} on {}, rank 0 on {}: the bits of their sums would differ. Start processes of \
-         one version on processors of one kind, under systems that let them use the same \
-         instructions",
+         one version on processors of one kind, with the same caches, under systems that let them \
+         use the same instructions",
         words(all[rank].as_ref()),
         words(first)
     ))
@@ -97,7 +92,8 @@ mod tests {
         let elsewhere = Machine { host: "elsewhere".into(), ..own.clone() };
         let told = |all: &[Option<Machine>]| differing(all).map(|error| error.to_string());
         assert_eq!(told(&[Some(own.clone()), Some(elsewhere.clone())]), None);
-        let other = Machine { instructions: "Abacus".into(), ..elsewhere };
+        let abacus = serde_json::from_str(r#"{"instructions": "Abacus", "product_sha256": ""}"#);
+        let other = Machine { arithmetic: abacus.expect("it is one"), ..elsewhere };
         let said = told(&[Some(own.clone()), Some(own.clone()), Some(other)]).expect("it differs");
         assert!(said.starts_with("rank 2 on elsewhere computes with Abacus"), "{said}");
         let older = Machine { version: "0.0.0".into(), ..own.clone() };

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Stage;
+use crate::arithmetic::Arithmetic;
 use crate::config::Config;
 use crate::error::{Result, input};
 use crate::hash::sha256;
@@ -40,6 +41,9 @@ pub struct Manifest {
     pub seed: u64,
     /// The device that the network was trained on: cpu, cuda or metal.
     pub device: String,
+    /// How the processor that began the run adds up; runs of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) arithmetic: Option<Arithmetic>,
     /// Where the network comes from, if the stage `train` did not make it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) model_file: Option<ModelFile>,
@@ -147,6 +151,11 @@ pub struct DataRecord {
     pub cache: Option<PathBuf>,
 }
 
+/// The kind of faces in one word, for data files.
+pub(crate) fn kind_of_faces(synthetic: bool) -> &'static str {
+    if synthetic { "synthetic" } else { "celeba" }
+}
+
 impl DataRecord {
     /// Of synthetic faces that are still to be drawn into a folder.
     pub(crate) fn to_draw(path: PathBuf, count: usize, rule: SplitRule) -> Self {
@@ -171,7 +180,7 @@ impl DataRecord {
 
     /// The kind of faces in one word, for data files.
     pub fn kind(&self) -> &'static str {
-        if self.synthetic { "synthetic" } else { "celeba" }
+        kind_of_faces(self.synthetic)
     }
 
     /// The kind of faces in words, for figures and tables.
@@ -210,8 +219,22 @@ impl Manifest {
             config,
             seed,
             device: device.into(),
+            arithmetic: Some(Arithmetic::of_this_processor()),
             model_file: None,
             stages: BTreeMap::new(),
+        }
+    }
+
+    /// Says so if the processor that began the run adds up in another way: what is computed here
+    /// has other last digits than there.
+    pub(crate) fn warn_of_other_arithmetic(&self) {
+        let here = Arithmetic::of_this_processor();
+        if let Some(there) = self.arithmetic.as_ref().filter(|there| **there != here) {
+            tracing::warn!(
+                "this run was begun on a processor that adds up in another order ({there}; here \
+                 {here}): what is computed here differs in the last digits from what one machine \
+                 would compute"
+            );
         }
     }
 

@@ -22,8 +22,8 @@ use serde::Serialize;
 pub(crate) use self::claim::working_process;
 pub(crate) use self::lock::Lock;
 pub(crate) use self::manifest::FILE as MANIFEST;
-pub(crate) use self::manifest::ModelFile;
 pub use self::manifest::{DataRecord, Manifest, Program, StageRecord};
+pub(crate) use self::manifest::{ModelFile, kind_of_faces};
 pub(crate) use self::plan::{PlannedStage, StageState};
 pub(crate) use self::record::{is_untouched, record, remove_unmade};
 pub use self::stage::Stage;
@@ -121,6 +121,11 @@ impl Run {
         self.plan.as_deref().unwrap_or_default()
     }
 
+    /// Whether the run is only planned.
+    pub(crate) fn is_plan(&self) -> bool {
+        self.plan.is_some()
+    }
+
     fn held(folder: &Path, fresh: &Manifest) -> Result<Held> {
         if !Manifest::exists(folder) {
             Self::check_is_free(folder)?;
@@ -153,6 +158,7 @@ impl Run {
                 fresh.program.git_commit
             );
         }
+        manifest.warn_of_other_arithmetic();
         // The folder of faces may have moved, and figures may be wanted in another style.
         if manifest.data != fresh.data || manifest.config != fresh.config {
             manifest.data = fresh.data;
@@ -199,6 +205,7 @@ impl Run {
         Manifest::read(folder)?;
         let lock = Lock::take(folder)?;
         let manifest = Manifest::read(folder)?;
+        manifest.warn_of_other_arithmetic();
         Ok(Self { folder: folder.into(), manifest, _lock: Some(lock), plan: None })
     }
 
@@ -209,6 +216,11 @@ impl Run {
     pub fn open(folder: &Path) -> Result<Self> {
         let manifest = Manifest::read(folder)?;
         Ok(Self { folder: folder.into(), manifest, _lock: None, plan: None })
+    }
+
+    /// A run as rank 0 tells of it, to read in its folder.
+    pub(crate) fn told(manifest: Manifest, folder: PathBuf) -> Self {
+        Self { folder, manifest, _lock: None, plan: None }
     }
 
     /// Its folder.

@@ -1,7 +1,5 @@
 //! The part of all ranks but the first: they do what rank 0 tells, until its command is done.
 
-use std::path::Path;
-
 use anyhow::bail;
 
 use super::jobs::Job;
@@ -23,7 +21,9 @@ pub(crate) fn follow() -> Result<()> {
         let done = match ranks::hear()? {
             Job::End => return Ok(()),
             Job::Train { manifest, folder, device } => train::follow(*manifest, &folder, &device),
-            Job::Share { stage, folder, device } => share(stage, &folder, &device),
+            Job::Share { stage, manifest, folder, device } => {
+                share(stage, Run::told(*manifest, folder), &device)
+            }
             Job::Answer { question, sha256, device } => {
                 take_part(evaluate::share(&question, &sha256, &device))
             }
@@ -39,8 +39,8 @@ pub(crate) fn dismiss() -> Result<()> {
     Job::End.tell()
 }
 
-fn share(stage: Stage, folder: &Path, device: &DeviceKind) -> Result<()> {
-    let place = device.open().and_then(|device| Ok((Run::open(folder)?, Session::new(device))));
+fn share(stage: Stage, run: Run, device: &DeviceKind) -> Result<()> {
+    let place = device.open().map(|device| (run, Session::new(device)));
     match stage {
         Stage::Measure => {
             take_part(place.and_then(|(run, session)| measure::share(&run, &session)))

@@ -15,8 +15,9 @@ use crate::run::{Manifest, Run, Stage};
 pub(crate) enum Job {
     /// Train the run's network with rank 0. The bytes of a checkpoint follow; none if it begins.
     Train { manifest: Box<Manifest>, folder: PathBuf, device: DeviceKind },
-    /// Do a share of a stage of a run that is trained.
-    Share { stage: Stage, folder: PathBuf, device: DeviceKind },
+    /// Do a share of a stage of a run that is trained, with the settings of this manifest: those of
+    /// the folder are of the stages before.
+    Share { stage: Stage, manifest: Box<Manifest>, folder: PathBuf, device: DeviceKind },
     /// Answer a share of the faces with a model file, whose hashes are to be these.
     Answer { question: Question, sha256: [String; 2], device: DeviceKind },
     /// The command is done.
@@ -35,7 +36,8 @@ impl Job {
     /// To do a share of a stage.
     pub fn share(stage: Stage, run: &Run, device: &Device) -> Result<Self> {
         let folder = std::path::absolute(run.folder())?;
-        Ok(Self::Share { stage, folder, device: DeviceKind::of(device) })
+        let manifest = Box::new(run.manifest.clone());
+        Ok(Self::Share { stage, manifest, folder, device: DeviceKind::of(device) })
     }
 
     /// Tells it all other ranks, if there are any.

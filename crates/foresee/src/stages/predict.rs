@@ -25,7 +25,7 @@ use crate::session::{MODEL, Session, Trained};
 use crate::stages::jobs::Job;
 use crate::stages::shared;
 
-const FORMAT: u32 = 7;
+const FORMAT: u32 = 8;
 
 /// Images of a batch whose masks are worked on at once, and that one rank observes.
 const BATCH: usize = 8;

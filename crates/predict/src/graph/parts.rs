@@ -19,12 +19,13 @@ use crate::scored::ScoredForecast;
 use crate::study::Study;
 
 /// Forecasts that are compared, where both are made.
-static PAIRS: [[ForecastRule; 2]; 5] = [
+static PAIRS: [[ForecastRule; 2]; 6] = [
     [ForecastRule::FirstOrder, ForecastRule::Contribution],
     [ForecastRule::FirstOrder, ForecastRule::FilterNorm],
     [ForecastRule::SecondOrder, ForecastRule::FirstOrder],
     [ForecastRule::SecondOrder, ForecastRule::LinearProbe],
     [ForecastRule::UniquenessTimesContribution, ForecastRule::Contribution],
+    [ForecastRule::FirstOrder, ForecastRule::MeanOfOthers],
 ];
 
 /// What was forecast and what came, for all parts so far.
@@ -134,7 +135,9 @@ impl<'a> Parts<'a> {
         };
         let mut forecasts: Vec<Forecast> = first.iter().enumerate().map(forecast).collect();
         forecasts.push(Forecast::nothing(parts, settings.outputs.len()));
-        let is_made = |rule: &ForecastRule| forecasts.iter().any(|of| of.rule == *rule);
+        let is_made = |rule: &ForecastRule| {
+            *rule == ForecastRule::MeanOfOthers || forecasts.iter().any(|of| of.rule == *rule)
+        };
         let pairs: Vec<[ForecastRule; 2]> =
             PAIRS.iter().filter(|pair| pair.iter().all(is_made)).cloned().collect();
         let operation = match settings.takeover {

@@ -33,7 +33,7 @@ impl Rows {
         ScoredForecast { operation, subject, score, value, budget, perturbations, images }
     }
 
-    /// The scores of all forecasts, and of what can be said without any
+    /// The scores of all forecasts, and of what can be said without any explanation
     /// ([`Study::mean_of_others`]), then the differences between the forecasts of each pair.
     pub fn of_forecasts(
         &self,
@@ -45,16 +45,17 @@ impl Rows {
         for forecast in forecasts {
             rows.extend(self.of_scores(study.score(forecast)?, |score| score));
         }
-        if let Some(others) = study.mean_of_others() {
-            let scored = self.of_scores(study.score(&others)?, |score| score);
-            // The mean without the largest is the smallest: of operations it has the reverse order,
-            // which says nothing.
-            let says = |row: &ScoredForecast| row.score != ScoreRule::RankOfOperations;
-            rows.extend(scored.into_iter().filter(says));
-        }
+        let others =
+            study.score_of_mean_of_others().map(|scores| self.of_scores(scores, |score| score));
+        rows.extend(others.into_iter().flatten().filter(knows_operations));
         for [ours, theirs] in pairs {
-            let difference = study.difference(find(forecasts, ours)?, find(forecasts, theirs)?)?;
-            rows.extend(self.of_scores(difference, Score::uncontrolled));
+            let ours = find(forecasts, ours)?;
+            let difference = match theirs {
+                ForecastRule::MeanOfOthers => study.difference_from_mean_of_others(ours)?,
+                theirs => Some(study.difference(ours, find(forecasts, theirs)?)?),
+            };
+            let scored = difference.map(|scores| self.of_scores(scores, Score::uncontrolled));
+            rows.extend(scored.into_iter().flatten().filter(knows_operations));
         }
         Ok(rows)
     }
@@ -76,6 +77,16 @@ impl Rows {
             Budget::default(),
         )
     }
+}
+
+/// Whether a row says something of operations, or is of another score. The mean of the others has
+/// the reverse order of the operations, since the mean without the largest is the smallest.
+fn knows_operations(row: &ScoredForecast) -> bool {
+    let is_of_others = match &row.subject {
+        Subject::Forecast(rule) => *rule == ForecastRule::MeanOfOthers,
+        Subject::Difference { theirs, .. } => *theirs == ForecastRule::MeanOfOthers,
+    };
+    !is_of_others || row.score != ScoreRule::RankOfOperations
 }
 
 fn find<'a>(forecasts: &'a [Forecast], rule: &ForecastRule) -> Result<&'a Forecast> {

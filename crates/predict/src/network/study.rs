@@ -28,20 +28,28 @@ const DRAWS: u64 = 4;
 const PROBE: f64 = 0.5;
 
 /// The forecasts of pruning that are compared: does the correlation matrix say more than norms and
-/// weights, and do the mean masks?
-static PRUNING_PAIRS: [[ForecastRule; 2]; 5] = [
+/// weights, and do the mean masks? Do masks and contributions say more than what other operations
+/// did?
+static PRUNING_PAIRS: [[ForecastRule; 2]; 7] = [
     [ForecastRule::Uniqueness, ForecastRule::FilterNorm],
     [ForecastRule::UniquenessTimesMask, ForecastRule::MeanMask],
     [ForecastRule::UniquenessTimesMask, ForecastRule::ReadoutWeight],
     [ForecastRule::MeanMask, ForecastRule::ReadoutWeight],
     [ForecastRule::UniquenessTimesContribution, ForecastRule::Contribution],
+    [ForecastRule::MeanMask, ForecastRule::MeanOfOthers],
+    [ForecastRule::Contribution, ForecastRule::MeanOfOthers],
 ];
 
 /// The forecasts of a transformation that are compared.
-static TRANSFORM_PAIRS: [[ForecastRule; 2]; 2] = [
+static TRANSFORM_PAIRS: [[ForecastRule; 2]; 3] = [
     [ForecastRule::MaskNearHalf, ForecastRule::Contribution],
     [ForecastRule::CurveShiftTimesContribution, ForecastRule::Contribution],
+    [ForecastRule::Contribution, ForecastRule::MeanOfOthers],
 ];
+
+/// The forecasts of noise that are compared.
+static NOISE_PAIRS: [[ForecastRule; 2]; 1] =
+    [[ForecastRule::LinearProbe, ForecastRule::MeanOfOthers]];
 
 /// Settings of a [`NetworkStudy`].
 #[derive(Debug, Clone, PartialEq)]
@@ -363,7 +371,7 @@ impl<M: AttentionModel + Clone> NetworkStudy<'_, M> {
         let study = self.study(draws)?;
         let operation = NetworkOperation::Noise;
         let rows = Rows { operation, perturbations: draws.len(), images };
-        let mut scored = rows.of_forecasts(&study, &[linear, nothing], &[])?;
+        let mut scored = rows.of_forecasts(&study, &[linear, nothing], &NOISE_PAIRS)?;
         scored.push(rows.of_monotonicity(study.monotonicity()));
         Ok(scored)
     }

@@ -578,9 +578,9 @@ function drawJudged({ attributes, round, scores }) {
   $("judged").replaceChildren(
     table("Change of each logit", ["attribute", "happened", "you", "contribution", "first order"], rows),
     table(
-      "Over all rounds. Rank agreement is Kendall's τ; skill is 1 for a perfect forecast and 0 " +
-        "for “nothing changes”.",
-      ["forecast", "rounds", "rank agreement", "skill"],
+      "Over all rounds. Rank agreement is Kendall's τ; the gain over no change is 1 for a perfect " +
+        "forecast and 0 for “nothing changes”.",
+      ["forecast", "rounds", "rank agreement", "gain over no change"],
       ranked,
     ),
   );

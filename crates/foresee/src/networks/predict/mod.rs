@@ -28,7 +28,7 @@ use crate::error::{Result, input};
 use crate::progress::{LateProgress, Unit};
 
 /// The version of its files.
-const FORMAT: u32 = 7;
+const FORMAT: u32 = 8;
 const PART: &str = "predict";
 /// Forecast and outcome of every layer.
 const FILE: &str = "data/forecasts.csv";

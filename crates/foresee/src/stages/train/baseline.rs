@@ -11,14 +11,14 @@ use super::checkpoints::Clock;
 use super::classifier::{Asked, Classifier};
 use super::examples::{answers_of, some_faces};
 use super::training::Training;
-use super::{identities, parts, write_accuracy};
+use super::{forget_checkpoints, identities, parts, write_accuracy};
 use crate::config::Config;
 use crate::error::Result;
 use crate::faces;
 use crate::hash::{file_sha256, sha256};
 use crate::networks::notes::{KEY, Notes};
 use crate::progress::{Progress, Unit};
-use crate::run::{Inputs, Manifest, Run, Stage, checkpoint_files};
+use crate::run::{Inputs, Manifest, Run, Stage};
 use crate::session::{NETWORK, Session, images_of};
 
 const FORMAT: u32 = 1;
@@ -67,10 +67,10 @@ pub(super) fn stage(run: &mut Run, session: &Session) -> Result<()> {
         let images = images_of(&config);
         let asked = Asked { data, faces: &test, images: &images, device };
         let predictions = asked.answer(Some("testing"), &*network.answers())?;
-        write_accuracy(outputs, data, &train, &test, &predictions.metrics()?)?;
-        checkpoint_files::remove(run.folder());
-        Ok(())
-    })
+        write_accuracy(outputs, data, &train, &test, &predictions.metrics()?)
+    })?;
+    forget_checkpoints(run);
+    Ok(())
 }
 
 /// Hashes of what a training reads besides images and their attributes: weights, where landmarks

@@ -68,10 +68,18 @@ fn paper(run: &mut Run, session: &Session) -> Result<()> {
         network.save(&run.path(MODEL), &card)?;
         outputs.add(MODEL);
         training.history().write(outputs)?;
-        write_accuracy(outputs, data, &train, &test, &predictions.metrics()?)?;
+        write_accuracy(outputs, data, &train, &test, &predictions.metrics()?)
+    })?;
+    forget_checkpoints(run);
+    Ok(())
+}
+
+/// Removes the checkpoints of a training that the manifest has. Until then they are all that a
+/// process which is killed leaves of it.
+fn forget_checkpoints(run: &Run) {
+    if !run.is_plan() {
         checkpoint_files::remove(run.folder());
-        Ok(())
-    })
+    }
 }
 
 /// The training of the paper's network with so many batches an epoch, from its first step.

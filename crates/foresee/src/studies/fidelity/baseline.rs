@@ -45,6 +45,7 @@ fn training(config: &Config) -> (Data, Model, Train) {
     train.trainer.budget = reference.budget;
     train.trainer.curve = reference.curve;
     train.trainer.mask_decay = reference.mask_decay;
+    train.trainer.variation = reference.variation;
     (config.data.clone(), model, train)
 }
 

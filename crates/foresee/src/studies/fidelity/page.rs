@@ -11,7 +11,7 @@ use crate::artifacts::{ClaimRow, PredictabilityOverSeeds, PruningOverSeeds, Row}
 use crate::distinct::distinct;
 use crate::error::Result;
 use crate::provenance::number;
-use crate::run::{Lock, REPORT};
+use crate::run::{Lock, REPORT, kind_of_faces};
 use crate::studies::runs::{Outcome, State, StudyRun};
 
 /// Variants whose pruning curves are drawn.
@@ -156,7 +156,7 @@ impl Page<'_> {
             seeds: seeds.join(" "),
             verdict: claim.verdict,
             why: claim.remark.clone(),
-            data: if self.synthetic(&claim.variant) { "synthetic" } else { "celeba" }.into(),
+            data: kind_of_faces(self.synthetic(&claim.variant)).into(),
         }
     }
 

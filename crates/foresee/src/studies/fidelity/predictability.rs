@@ -9,7 +9,7 @@ use crate::artifacts::{PredictabilityOverSeeds, ScoredForecasts};
 use crate::distinct::distinct;
 use crate::error::Result;
 use crate::provenance::number;
-use crate::run::Run;
+use crate::run::{Run, kind_of_faces};
 
 /// The scores that are compared; the others are in each run's own table.
 const COMPARED: [ScoreRule; 5] = [
@@ -66,7 +66,7 @@ fn estimate(
 /// A line for each operation, forecast and score, a column for each variant.
 pub(crate) fn table(rows: &[PredictabilityOverSeeds], source: &Source) -> Table {
     let variants: Vec<(&str, bool)> =
-        distinct(rows.iter().map(|row| (row.variant.as_str(), row.data == "synthetic")));
+        distinct(rows.iter().map(|row| (row.variant.as_str(), row.data == kind_of_faces(true))));
     let keys = distinct(rows.iter().map(|row| (row.operation, &row.forecast, row.score)));
     let name = |(variant, synthetic): &(&str, bool)| match synthetic {
         true => format!("{variant} (SYNTHETIC)"),

@@ -11,7 +11,7 @@ use foresee_stats::Matrix;
 use crate::artifacts::{MaskRegion, MeanMasks};
 use crate::error::Result;
 use crate::progress::{Progress, Unit};
-use crate::run::Run;
+use crate::run::{Run, kind_of_faces};
 use crate::session::{Session, Trained};
 
 /// Faces with the attribute on which its masks are looked at.
@@ -39,7 +39,7 @@ impl SeedFocus {
             area: focus.area,
             mask_mass_over_area: focus.own,
             others_mass_over_area: focus.others,
-            data: "synthetic".into(),
+            data: kind_of_faces(true).into(),
         };
         self.focus.iter().map(row).collect()
     }

@@ -10,7 +10,7 @@ use super::claim::{Claim, ClaimKind, PruningClaim};
 use crate::artifacts::{Accuracy, ChannelCorrelation, MeanMasks, Validation, VariantRow, Variants};
 use crate::config::Config;
 use crate::error::Result;
-use crate::run::Run;
+use crate::run::{Run, kind_of_faces};
 
 /// Mean masks below this count as closed.
 const CLOSED: f64 = 0.01;
@@ -232,7 +232,7 @@ pub(crate) fn data(rows: &[Compared]) -> Variants {
         variant: row.variant.clone(),
         settings: row.settings.clone(),
         seeds: row.seeds,
-        data: if row.synthetic { "synthetic" } else { "celeba" }.into(),
+        data: kind_of_faces(row.synthetic).into(),
     };
     Variants {
         names: Statistic::ALL.iter().flat_map(columns).collect(),

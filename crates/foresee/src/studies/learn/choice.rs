@@ -12,6 +12,9 @@ pub(crate) enum Choice {
 }
 
 impl Choice {
+    /// What all others are compared with.
+    pub const RANDOM: Self = Self::Pool(Strategy::Random);
+
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         let pools = Strategy::ALL.into_iter().map(Self::Pool);
@@ -41,6 +44,6 @@ impl Choice {
     }
 
     pub fn asks_the_model(self) -> bool {
-        self != Self::Pool(Strategy::Random)
+        self != Self::RANDOM
     }
 }

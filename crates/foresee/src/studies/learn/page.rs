@@ -44,7 +44,7 @@ pub(crate) fn summaries(
     points: &[LearningPoint],
     target: Option<f64>,
 ) -> Result<Vec<LearningSummary>> {
-    let random = by_seed(points, "random");
+    let random = by_seed(points, Choice::RANDOM.id());
     let last = |seeds: &[Vec<&LearningPoint>]| {
         mean(&seeds.iter().filter_map(|s| Some(s.last()?.accuracy)).collect::<Vec<_>>())
     };
@@ -58,8 +58,8 @@ pub(crate) fn summaries(
         let seeds = by_seed(points, choice.id());
         let own = areas(&seeds)?;
         let pairs = own.iter().zip(&of_random).map(|(own, random)| own - random);
-        let difference = match choice.id() {
-            "random" => Interval::point(f64::NAN),
+        let difference = match choice {
+            Choice::RANDOM => Interval::point(f64::NAN),
             _ => mean_over_seeds(&pairs.collect::<Vec<_>>()),
         };
         let mut needed = vec![];
@@ -154,7 +154,7 @@ fn spread_words(seeds: usize) -> String {
 
 /// The curves, and their differences from random's.
 fn panels(points: &[LearningPoint]) -> Vec<Panel> {
-    let random = by_seed(points, "random");
+    let random = by_seed(points, Choice::RANDOM.id());
     let styles = [LineStyle::Solid, LineStyle::Dashed, LineStyle::Dotted];
     let drawn = |(place, choice): (usize, Choice), of_random: bool| {
         let seeds = by_seed(points, choice.id());
@@ -172,7 +172,7 @@ fn panels(points: &[LearningPoint]) -> Vec<Panel> {
         let labels = (0..rounds).map(|round| seeds[0][round].labels as f64);
         let is_spread = seeds.len() > 1;
         // Random is black.
-        let colour = if choice.id() == "random" { 6 } else { (place + 5) % 6 };
+        let colour = if choice == Choice::RANDOM { 6 } else { (place + 5) % 6 };
         Curve {
             name: choice.title().into(),
             points: labels.zip(&intervals).map(|(x, i)| (x, i.estimate)).collect(),
@@ -193,7 +193,7 @@ fn panels(points: &[LearningPoint]) -> Vec<Panel> {
     let mut panels =
         vec![panel("", "accuracy [%]", choices().map(|choice| drawn(choice, false)).collect())];
     let others: Vec<Curve> = choices()
-        .filter(|(_, choice)| choice.id() != "random")
+        .filter(|(_, choice)| *choice != Choice::RANDOM)
         .map(|choice| drawn(choice, true))
         .collect();
     if !others.is_empty() && !random.is_empty() {

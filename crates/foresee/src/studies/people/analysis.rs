@@ -17,6 +17,12 @@ use super::rows::write_rows;
 use super::simulate::SIMULATED;
 use crate::artifacts::Row;
 use crate::error::{Result, input};
+use crate::run::kind_of_faces;
+
+/// The group of all people.
+pub(super) const EVERYBODY: &str = "everybody";
+/// How the name of a group begins whose answers are those of a rule.
+pub(super) const RULE: &str = "rule_";
 
 record! {
     /// A score of people.
@@ -167,7 +173,7 @@ pub(crate) fn analyse(study: &Path, simulated: bool) -> Result<Analysis> {
 /// Whom and what numbers come from.
 pub(super) fn kind(design: &Design, simulated: bool) -> String {
     let people = if simulated { "simulated people" } else { "people" };
-    let faces = if design.synthetic { "synthetic" } else { "celeba" };
+    let faces = kind_of_faces(design.synthetic);
     format!("{people}, {faces}")
 }
 
@@ -218,10 +224,10 @@ fn groups(design: &Design, materials: &Materials, taken: &[Taken]) -> Result<Vec
     }
     let everybody = named.len();
     let group = Group { people: all.clone(), like: None };
-    named.push(Named { id: "everybody".into(), title: "everybody".into(), group, is_rule: false });
+    named.push(Named { id: EVERYBODY.into(), title: EVERYBODY.into(), group, is_rule: false });
     for (id, title, rule) in rules(design, materials) {
         let group = Group { people: followed(&all, &rule), like: Some(everybody) };
-        named.push(Named { id: format!("rule_{id}"), title, group, is_rule: true });
+        named.push(Named { id: format!("{RULE}{id}"), title, group, is_rule: true });
     }
     Ok(named)
 }

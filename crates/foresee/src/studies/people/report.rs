@@ -7,7 +7,7 @@ use foresee_report::{
 };
 use foresee_stats::LEVEL;
 
-use super::analysis::{Analysis, CalibrationRow, ContrastRow, ScoreRow};
+use super::analysis::{Analysis, CalibrationRow, ContrastRow, EVERYBODY, RULE, ScoreRow};
 use crate::artifacts::Row;
 use crate::distinct::distinct;
 use crate::error::Result;
@@ -69,7 +69,7 @@ fn source(analysis: &Analysis) -> Source {
 }
 
 fn summary(analysis: &Analysis) -> Vec<(String, String)> {
-    let counted = analysis.scores.iter().find(|row| row.group == "everybody");
+    let counted = analysis.scores.iter().find(|row| row.group == EVERYBODY);
     let mut all = vec![
         ("people who agreed".to_owned(), analysis.admitted.to_string()),
         ("who count".to_owned(), counted.map_or(0, |row| row.people).to_string()),
@@ -93,7 +93,7 @@ fn scores_figure(rows: &[ScoreRow], source: &Source, style: &Style) -> Result<Fi
     let group = |title: &str, is_rule: bool| {
         let names = distinct(
             rows.iter()
-                .filter(|row| row.group.starts_with("rule_") == is_rule)
+                .filter(|row| row.group.starts_with(RULE) == is_rule)
                 .map(|row| (&row.group, &row.title)),
         );
         let line = |(group, title): (&String, &String)| {

@@ -153,10 +153,12 @@ pub(crate) fn measure(
         }
         tracing::info!("{title}");
         let data = faces.of(request.celeba, &studied.run)?.context("the faces have changed")?;
-        let lock = Lock::take(&studied.folder)?;
-        measure_run(studied, data, &device)?;
-        drop(lock);
-        Ok(())
+        let _lock = Lock::take(&studied.folder)?;
+        // Another process may have finished it in between.
+        match studied.is_done() {
+            true => Ok(()),
+            false => measure_run(studied, data, &device),
+        }
     })
 }
 

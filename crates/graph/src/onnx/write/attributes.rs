@@ -102,7 +102,25 @@ pub(super) fn attributes(graph: &Graph, op: &Op) -> Result<Attributes> {
         }
         Op::ConstantOfShape(value) => vec![("value", Attribute::Tensor(one(graph, *value)?))],
         Op::Cast(kind) => vec![("to", Int(graph.onnx_kind(*kind)))],
-        _ => Vec::new(),
+        // Without settings, or written as several nodes of ONNX.
+        Op::MatMul
+        | Op::Binary(_)
+        | Op::Clip
+        | Op::Where
+        | Op::Variadic(_)
+        | Op::GlobalPool(_)
+        | Op::Slice
+        | Op::Squeeze
+        | Op::Unsqueeze
+        | Op::Expand
+        | Op::Tile
+        | Op::GatherNd
+        | Op::ScatterNd
+        | Op::Size
+        | Op::Range
+        | Op::Identity
+        | Op::AttentionMasks(_)
+        | Op::Readout => Vec::new(),
     })
 }
 
@@ -118,7 +136,33 @@ fn unary(unary: Unary) -> Attributes {
             vec![("alpha", Float(alpha)), ("beta", Float(beta))]
         }
         Unary::Shrink { lambda, bias } => vec![("lambd", Float(lambda)), ("bias", Float(bias))],
-        _ => Vec::new(),
+        Unary::Relu
+        | Unary::Gelu
+        | Unary::Silu
+        | Unary::Mish
+        | Unary::HardSwish
+        | Unary::Sigmoid
+        | Unary::Tanh
+        | Unary::Softplus
+        | Unary::Softsign
+        | Unary::Erf
+        | Unary::Exp
+        | Unary::Log
+        | Unary::Sqrt
+        | Unary::Reciprocal
+        | Unary::Neg
+        | Unary::Abs
+        | Unary::Sign
+        | Unary::Floor
+        | Unary::Ceil
+        | Unary::Round
+        | Unary::Sin
+        | Unary::Cos
+        | Unary::Tan
+        | Unary::Asin
+        | Unary::Acos
+        | Unary::Atan
+        | Unary::Not => Vec::new(),
     }
 }
 
