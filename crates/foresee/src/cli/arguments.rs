@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use foresee_files::place_of;
 
 use super::network::MODEL_HEADING;
@@ -232,6 +233,19 @@ impl FacesArgs {
         Ok(Some(FacesFolder { path, splits, skip_bad, cache }))
     }
 }
+
+/// Parses one of these names, which `--help` lists.
+pub(crate) fn one_of<T: Clone + Send + Sync + 'static>(
+    ids: impl IntoIterator<Item = &'static str>,
+    from_id: fn(&str) -> Option<T>,
+) -> impl TypedValueParser<Value = T> {
+    let of_id = move |id: String| from_id(&id).ok_or("there is no such name");
+    PossibleValuesParser::new(ids).try_map(of_id)
+}
+
+/// Settings of networks that learn in seconds from few faces, for `learn` and `label`.
+pub(super) const FEW_FACES: [&str; 4] =
+    ["model.channels=16", "train.lambda=1e-6", "train.drop_correlated=0", "train.mask_decay=0"];
 
 /// Parses a number from 1.
 pub(crate) fn at_least_one(text: &str) -> std::result::Result<usize, String> {

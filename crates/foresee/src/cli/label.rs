@@ -6,7 +6,7 @@ use clap::Args;
 use foresee_active::Strategy;
 use foresee_celeba::attribute_index;
 
-use super::arguments::at_least_one;
+use super::arguments::{FEW_FACES, at_least_one, one_of};
 use crate::config::Config;
 use crate::distinct::distinct;
 use crate::error::{Result, input};
@@ -14,16 +14,8 @@ use crate::label::{LabelOptions, Labeller, ToLabel, serve};
 use crate::run;
 use crate::web::ServeOptions;
 
-/// What differs from the profile by default: a network that learns in seconds.
-const SMALL: [&str; 5] = [
-    "data.image_size=24",
-    "model.channels=16",
-    "train.epochs=60",
-    "train.drop_correlated=0",
-    "train.mask_decay=0",
-];
-/// What else differs from the profile `quick`, whose λ is for its own size.
-const OF_QUICK: &str = "train.lambda=1e-6";
+/// What differs from the profile by default, besides [`FEW_FACES`].
+const SMALL: [&str; 2] = ["data.image_size=24", "train.epochs=60"];
 
 #[derive(Args)]
 pub struct LabelArgs {
@@ -39,9 +31,12 @@ pub struct LabelArgs {
     /// Where answers are kept. Give it again to go on.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// How faces are chosen: random, least_confidence, margin, entropy, expected_gradient, k_centre
-    /// or badge.
-    #[arg(long, default_value = "entropy", value_parser = strategy)]
+    /// How faces are chosen.
+    #[arg(
+        long,
+        default_value = "entropy",
+        value_parser = one_of(Strategy::ALL.map(Strategy::id), Strategy::from_id)
+    )]
     strategy: Strategy,
     /// The network learns again after so many more faces that it may learn from.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
@@ -63,14 +58,8 @@ pub struct LabelArgs {
     serve: ServeOptions,
 }
 
-fn strategy(text: &str) -> std::result::Result<Strategy, String> {
-    let known = || Strategy::ALL.map(Strategy::id).join(", ");
-    Strategy::from_id(text).ok_or_else(|| format!("the strategies are {}", known()))
-}
-
 pub(super) fn label(args: &LabelArgs) -> Result<()> {
-    let mut set: Vec<String> = SMALL.map(String::from).to_vec();
-    set.extend((args.profile == "quick").then(|| OF_QUICK.into()));
+    let mut set: Vec<String> = SMALL.into_iter().chain(FEW_FACES).map(String::from).collect();
     set.extend(args.set.iter().cloned());
     let config = Config::resolve(&args.profile, None, &set)?;
     config.check_is_of_paper()?;

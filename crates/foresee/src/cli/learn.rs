@@ -8,7 +8,7 @@ use foresee_report::Record;
 use foresee_report::frame::Rows;
 use serde::Serialize;
 
-use super::arguments::{FacesArgs, at_least_one};
+use super::arguments::{FEW_FACES, FacesArgs, at_least_one, one_of};
 use super::json::{JsonArgs, path_text, print_json};
 use super::time::duration;
 use crate::artifacts::{LearningPoint, LearningSummary};
@@ -21,16 +21,8 @@ use crate::studies::learn::{
     Choice, Request, Schedule, TITLE, Work, has_begun, plan, run, summaries, write_page,
 };
 
-/// What differs from the profile by default: small networks, each trained on few faces.
-const SMALL: [&str; 5] = [
-    "data.image_size=16",
-    "model.channels=16",
-    "train.epochs=15",
-    "train.drop_correlated=0",
-    "train.mask_decay=0",
-];
-/// What else differs from the profile `quick`, whose λ is for its own size.
-const OF_QUICK: &str = "train.lambda=1e-6";
+/// What differs from the profile by default, besides [`FEW_FACES`].
+const SMALL: [&str; 2] = ["data.image_size=16", "train.epochs=15"];
 
 #[derive(Args)]
 pub struct LearnArgs {
@@ -39,15 +31,14 @@ pub struct LearnArgs {
     /// The study's folder. Each round is stored in it when it is done.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Strategies, with commas between. From a pool: random, least_confidence, margin, entropy,
-    /// expected_gradient, k_centre, badge. Face by face: stream_uncertainty, stream_importance,
-    /// stream_disagreement (the last two train a committee in each round). Random is always there.
+    /// Strategies, with commas between. Random is always there. Those of a stream decide face by
+    /// face; stream_importance and stream_disagreement train a committee in each round.
     #[arg(
         long,
         value_name = "NAMES",
         value_delimiter = ',',
         default_value = "random,entropy,k_centre,badge",
-        value_parser = strategy
+        value_parser = one_of(Choice::all().map(Choice::id), Choice::from_id)
     )]
     strategy: Vec<Choice>,
     /// Courses of each strategy, with seeds 0, 1, ….
@@ -66,9 +57,13 @@ pub struct LearnArgs {
     /// [default: 15]
     #[arg(long, value_name = "N")]
     passes: Option<usize>,
-    /// How scores of the 40 attributes become one score of a face: mean, max, or joint (all 40
-    /// answers as one class).
-    #[arg(long, default_value = "mean", value_parser = combination)]
+    /// How scores of the 40 attributes become one score of a face; joint takes all 40 answers as
+    /// one class.
+    #[arg(
+        long,
+        default_value = "mean",
+        value_parser = one_of(Combination::ALL.map(Combination::id), Combination::from_id)
+    )]
     combination: Combination,
     /// Networks of a committee, for stream_importance and stream_disagreement.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=50))]
@@ -99,15 +94,6 @@ pub struct LearnArgs {
     json: JsonArgs,
 }
 
-fn strategy(text: &str) -> std::result::Result<Choice, String> {
-    let known = || Choice::all().map(Choice::id).collect::<Vec<_>>().join(", ");
-    Choice::from_id(text).ok_or_else(|| format!("the strategies are {}", known()))
-}
-
-fn combination(text: &str) -> std::result::Result<Combination, String> {
-    Combination::from_id(text).ok_or_else(|| "mean, max or joint".into())
-}
-
 /// The study as `--json` prints it.
 #[derive(Serialize)]
 struct Document {
@@ -125,8 +111,7 @@ struct Document {
 }
 
 pub(super) fn learn(args: &LearnArgs) -> Result<()> {
-    let mut set: Vec<String> = SMALL.map(String::from).to_vec();
-    set.extend((args.profile == "quick").then(|| OF_QUICK.into()));
+    let mut set: Vec<String> = SMALL.into_iter().chain(FEW_FACES).map(String::from).collect();
     set.extend(args.passes.map(|passes| format!("train.epochs={passes}")));
     set.extend(args.set.iter().cloned());
     let config = Config::resolve(&args.profile, None, &set)?;

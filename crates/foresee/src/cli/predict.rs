@@ -9,9 +9,9 @@ use foresee_report::Record;
 use foresee_report::frame::Rows;
 use serde::Serialize;
 
+use super::arguments::one_of;
 use super::json::{JsonArgs, ModelDocument, RunDocument, path_text, print_json, rows};
 use super::network::{MODEL_HEADING, NetworkArgs, share};
-use super::prune_arguments::order;
 use crate::artifacts::{Artifact, RegressionReport};
 use crate::device;
 use crate::distinct::distinct;
@@ -101,9 +101,12 @@ struct ForecastArgs {
     /// then neither flips nor the accuracy are forecast. Default: 10.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     outputs: Option<u16>,
-    /// The order in which channels go: lower, higher, l1, readout, lasso, random or taylor (which
-    /// needs --labels). Default: l1, the filter norm.
-    #[arg(long, value_name = "ORDER", value_parser = order)]
+    /// The order in which channels go; taylor needs --labels. Default: l1, the filter norm.
+    #[arg(
+        long,
+        value_name = "ORDER",
+        value_parser = one_of(GroupRule::all().into_iter().map(GroupRule::id), GroupRule::from_id)
+    )]
     order: Option<GroupRule>,
     /// Decides random orders and the samples of the intervals. Default: 0.
     #[arg(long, value_name = "N")]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use foresee_perturb::{GroupRule, Takeover, Victim};
 
-use super::arguments::RunOrModelArgs;
+use super::arguments::{RunOrModelArgs, one_of};
 use super::json::JsonArgs;
 use super::network::{MODEL_HEADING, NetworkArgs, share};
 use crate::networks::prune::Compare;
@@ -61,12 +61,11 @@ pub(super) struct PruneModelArgs {
         group = "amount"
     )]
     pub(super) budget: Option<f64>,
-    /// With --save: the order in which channels go: lower, higher, l1, readout, lasso, random or
-    /// taylor. Default: what --rule says.
+    /// With --save: the order in which channels go. Default: what --rule says.
     #[arg(
         long,
         value_name = "ORDER",
-        value_parser = order,
+        value_parser = one_of(GroupRule::all().into_iter().map(GroupRule::id), GroupRule::from_id),
         requires = "save",
         conflicts_with = "rule"
     )]
@@ -90,11 +89,4 @@ pub(super) struct PruneModelArgs {
     /// Decides random orders. Default: 0.
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
-}
-
-pub(super) fn order(text: &str) -> std::result::Result<GroupRule, String> {
-    GroupRule::from_id(text).ok_or_else(|| {
-        let known: Vec<&str> = GroupRule::all().into_iter().map(GroupRule::id).collect();
-        format!("one of {}", known.join(", "))
-    })
 }

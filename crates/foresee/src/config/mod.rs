@@ -305,6 +305,26 @@ mod tests {
         }
     }
 
+    /// A key that files leave out at its default, and that `keys` forgets, would be missing in the
+    /// identity of a run.
+    #[test]
+    fn all_keys_of_quick_are_known() {
+        let table = profile_table("quick").unwrap();
+        let section = |(name, keys): (&String, &toml::Value)| {
+            let keys = keys.as_table().unwrap().keys();
+            keys.map(|key| format!("{name}.{key}")).collect::<Vec<_>>()
+        };
+        let mut stated: Vec<String> = table.iter().flat_map(section).collect();
+        let known = set(&["train.mask_decay=0", "train.drop_correlated=0", "train.sleep=0"]);
+        let known = known.unwrap().keys().unwrap();
+        let mut known: Vec<String> = known.into_iter().map(|(key, _)| key).collect();
+        // Of CelebA it is always 40.
+        stated.push("model.attributes".into());
+        stated.sort();
+        known.sort();
+        assert_eq!(known, stated);
+    }
+
     #[test]
     fn profiles_state_what_differs_from_quick() {
         let small = Config::resolve("small", None, &[]).unwrap();
