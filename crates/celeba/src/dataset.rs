@@ -36,6 +36,8 @@ pub struct CelebA {
     labels: Arc<[Labels]>,
     /// Train, val or test; `None` for faces that the partition does not list.
     partition: Arc<[Option<Split>]>,
+    /// The list of the user's own that says so, if there is one.
+    list: Option<PathBuf>,
     /// Known without a file in parquet shards only.
     identities: Option<Arc<[u32]>>,
     rule: SplitRule,
@@ -111,6 +113,7 @@ impl CelebA {
                     images: Images::new(source, names),
                     labels: labels.into(),
                     partition,
+                    list: None,
                     identities: None,
                     rule,
                 })
@@ -123,6 +126,7 @@ impl CelebA {
                     images: Images::new(ImageSource::Parquet(Arc::new(shards)), rows.names),
                     labels: rows.labels.into(),
                     partition: rows.splits.into_iter().map(Some).collect(),
+                    list: None,
                     identities: rows.identities.map(Arc::from),
                     rule,
                 })
@@ -171,6 +175,7 @@ impl CelebA {
             partition[*face] = Some(split);
         }
         self.partition = partition.into();
+        self.list = Some(path.into());
         Ok(self)
     }
 
@@ -253,7 +258,8 @@ impl CelebA {
             .filter(|&face| self.rule.contains(split, self.partition[face]))
             .collect();
         if faces.is_empty() {
-            return Err(Error::EmptySplit { path: self.root.clone(), split });
+            let path = self.list.as_ref().unwrap_or(&self.root).clone();
+            return Err(Error::EmptySplit { path, split });
         }
         Ok(faces)
     }

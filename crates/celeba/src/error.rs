@@ -83,13 +83,13 @@ pub enum Error {
     },
     /// A split has no images.
     #[error(
-        "{path}: no image belongs to the split `{split}`; see list_eval_partition.txt \
-         (0 = train, 1 = val, 2 = test)",
+        "{path}: no image belongs to the split `{split}`; in list_eval_partition and in a list of \
+         your own, 0 or train, 1 or val and 2 or test name the splits",
         path = .path.display(),
         split = .split.id()
     )]
     EmptySplit {
-        /// The data set's folder.
+        /// The data set's folder, or the list of splits that it was given.
         path: PathBuf,
         /// The split.
         split: Split,

@@ -17,8 +17,8 @@ use crate::stages::run_all;
 #[derive(Args)]
 pub struct ReproduceArgs {
     /// Settings to start from: quick (synthetic faces, some 20 minutes on two cores), small (some
-    /// thousand real faces, an hour or more), paper (a GPU), smoke (some seconds, for tests).
-    /// --dry-run says how long.
+    /// thousand real faces, 45 minutes to four hours), paper (a GPU), smoke (some seconds, for
+    /// tests). --dry-run says how long.
     #[arg(long, default_value = "quick")]
     profile: String,
     /// A TOML file whose keys replace the profile's.

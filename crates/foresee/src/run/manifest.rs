@@ -232,8 +232,8 @@ impl Manifest {
         if let Some(there) = self.arithmetic.as_ref().filter(|there| **there != here) {
             tracing::warn!(
                 "this run was begun on a processor that adds up in another order ({there}; here \
-                 {here}): what is computed here differs in the last digits from what one machine \
-                 would compute"
+                 {here}): what this processor computes differs in the last digits from what one \
+                 machine would compute"
             );
         }
     }

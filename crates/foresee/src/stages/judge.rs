@@ -21,7 +21,7 @@ use crate::progress::{LateProgress, Progress, Unit};
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{FACE_TRACER, MODEL, NETWORK, Session, check_finite, images_of};
 
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// Images of one batch.
 const BATCH: usize = 32;

@@ -46,83 +46,61 @@ fn spread_words(seeds: impl Iterator<Item = usize>) -> String {
     words.join(" ")
 }
 
+/// A heading, and what stands below it of a system.
+type Column = (&'static str, fn(&SystemRow) -> String);
+
+/// What the table says of a system.
+const COLUMNS: [Column; 12] = [
+    ("accuracy [%]", |row| with_interval(row.accuracy, row.accuracy_low, row.accuracy_high)),
+    ("less the paper's network [points]", |row| {
+        with_interval(row.difference, row.difference_low, row.difference_high)
+    }),
+    ("balanced [%]", |row| percent(row.balanced_accuracy)),
+    ("AUC", |row| number(row.auc, 4)),
+    ("parameters", |row| thousands(row.parameters as u64)),
+    ("10⁶ MACs an image", |row| number(row.macs / 1e6, 1)),
+    ("ms an image", |row| number(row.milliseconds, 2)),
+    ("training [min]", |row| number(row.training_seconds / 60., 1)),
+    ("energy [kJ]", |row| number(row.training_joules / 1e3, 1)),
+    ("peak memory [GB]", |row| number(row.peak_memory_bytes / 1e9, 2)),
+    ("passes", |row| if is_by_passes(row) { row.passes.to_string() } else { "–".into() }),
+    ("seeds", |row| row.seeds.to_string()),
+];
+
+/// Whether a system learns in passes over the faces.
+fn is_by_passes(row: &SystemRow) -> bool {
+    row.system != SystemName::Facetracer.id()
+}
+
 pub(super) fn systems(rows: &[SystemRow], source: &Source) -> Result<Table> {
-    let header = [
-        "system",
-        "accuracy [%]",
-        "less the paper's network [points]",
-        "balanced [%]",
-        "AUC",
-        "parameters",
-        "10⁶ MACs an image",
-        "ms an image",
-        "training [min]",
-        "energy [kJ]",
-        "peak memory [GB]",
-        "passes",
-        "seeds",
-        "origin",
-    ];
+    let columns = COLUMNS.iter().map(|(heading, _)| *heading);
+    let header: Vec<&str> = ["system"].into_iter().chain(columns).chain(["origin"]).collect();
     let caption = "Table 3, run: all systems on the same faces, and the paper's rows (cited).";
     let mut table = Table::new("table3_run", caption, &header);
-    let is_by_passes = |row: &&SystemRow| row.system != SystemName::Facetracer.id();
-    let most = rows.iter().filter(is_by_passes).map(|row| row.passes).max().unwrap_or(0);
-    let has_fewer = |row: &SystemRow| is_by_passes(&row) && row.passes < most;
+    let in_passes = rows.iter().filter(|row| is_by_passes(row));
+    let most = in_passes.map(|row| row.passes).max().unwrap_or(0);
+    let has_fewer = |row: &SystemRow| is_by_passes(row) && row.passes < most;
     for row in rows {
         let mark = if has_fewer(row) { "*" } else { "" };
-        table.rows.push(vec![
-            format!("{}{mark}", title(&row.system)),
-            with_interval(row.accuracy, row.accuracy_low, row.accuracy_high),
-            with_interval(row.difference, row.difference_low, row.difference_high),
-            percent(row.balanced_accuracy),
-            number(row.auc, 4),
-            thousands(row.parameters as u64),
-            number(row.macs / 1e6, 1),
-            number(row.milliseconds, 2),
-            number(row.training_seconds / 60., 1),
-            number(row.training_joules / 1e3, 1),
-            number(row.peak_memory_bytes / 1e9, 2),
-            if is_by_passes(&row) { row.passes.to_string() } else { "–".into() },
-            row.seeds.to_string(),
-            "run here".into(),
-        ]);
-    }
-    if let Some(row) = rows.first() {
-        let mut cells = vec!["majority class".into(), percent(row.majority_accuracy)];
-        cells.resize(header.len() - 1, "–".into());
-        cells.push("of the training faces".into());
+        let mut cells = vec![format!("{}{mark}", title(&row.system))];
+        cells.extend(COLUMNS.iter().map(|(_, cell)| cell(row)));
+        cells.push("run here".into());
         table.rows.push(cells);
     }
+    let other = |name: String, accuracy: String, origin: &str| {
+        let mut cells = vec![name, accuracy];
+        cells.resize(header.len() - 1, "–".into());
+        cells.push(origin.into());
+        cells
+    };
+    let majority = rows.first().map(|row| percent(row.majority_accuracy));
+    let majority = majority.map(|of| other("majority class".into(), of, "of the training faces"));
+    table.rows.extend(majority);
     for cited in published::table3()? {
-        let mut cells = vec![cited.method, format!("{:.2}", cited.accuracy_percent)];
-        cells.resize(header.len() - 1, "–".into());
-        cells.push("cited, not run here".into());
-        table.rows.push(cells);
+        let accuracy = format!("{:.2}", cited.accuracy_percent);
+        table.rows.push(other(cited.method, accuracy, "cited, not run here"));
     }
-    table.notes.push(spread_words(rows.iter().map(|row| row.seeds)));
-    table.notes.push(
-        "Differences are paired: on the same images, by seed. Times are of this machine, as busy \
-         as it was, and of our own code: the paper's network has kernels of its own here. Peak \
-         memory is that of the process, which can hold what earlier trainings left: with --only \
-         each training has a process of its own."
-            .into(),
-    );
-    table.notes.push(match rows.iter().any(|row| row.training_joules.is_finite()) {
-        true => {
-            "Energy is what the machine's processors took while a system was trained, whatever \
-                 else they did (RAPL counters). It is not known of trainings that were interrupted."
-                .into()
-        }
-        false => "This machine does not tell what energy its processors take.".into(),
-    });
-    for row in rows.iter().filter(|row| row.auc < LEARNED) {
-        table.notes.push(format!(
-            "{} hardly learned: its area under the curve is {}, and 0.5 is chance. Another \
-             learning rate may do it justice.",
-            title(&row.system),
-            number(row.auc, 3)
-        ));
-    }
+    table.notes.extend(notes(rows));
     if rows.iter().any(has_fewer) {
         table.notes.push(format!(
             "* This system had fewer passes over the faces than the {most} of others, so its row \
@@ -130,6 +108,36 @@ pub(super) fn systems(rows: &[SystemRow], source: &Source) -> Result<Table> {
         ));
     }
     Ok(table.measured_on(source))
+}
+
+/// What differences, times and energy are, and who has hardly learned.
+fn notes(rows: &[SystemRow]) -> Vec<String> {
+    let mut notes = vec![spread_words(rows.iter().map(|row| row.seeds))];
+    notes.push(
+        "Differences are paired: on the same images, by seed. Times are of this machine, as busy \
+         as it was, and of our own code: the paper's network has kernels of its own here. Peak \
+         memory is that of the process, which can hold what earlier trainings left: with --only \
+         each training has a process of its own."
+            .into(),
+    );
+    notes.push(match rows.iter().any(|row| row.training_joules.is_finite()) {
+        true => {
+            "Energy is what the machine's processors took while a system was trained, whatever \
+                 else they did (RAPL counters). It is not known of trainings that were interrupted."
+                .into()
+        }
+        false => "This machine does not tell what energy its processors take.".into(),
+    });
+    let hardly = |row: &SystemRow| {
+        format!(
+            "{} hardly learned: its area under the curve is {}, and 0.5 is chance. Another \
+             learning rate may do it justice.",
+            title(&row.system),
+            number(row.auc, 3)
+        )
+    };
+    notes.extend(rows.iter().filter(|row| row.auc < LEARNED).map(hardly));
+    notes
 }
 
 /// The σ of all noise, ascending.
