@@ -73,7 +73,9 @@ pub fn choose(
             k_centre(items, &answers.features, labelled.as_ref(), count, seed)
         }
         Strategy::Badge => badge(items, &answers, count, seed),
-        Strategy::Random | Strategy::LeastConfidence => {
+        // It does not come here, and equals are in a random order.
+        Strategy::Random => highest(items, count, seed, |_| 0.),
+        Strategy::LeastConfidence => {
             highest(items, count, seed, |row| least_confidence(p(row), combination))
         }
         Strategy::Margin => highest(items, count, seed, |row| margin(p(row), combination)),

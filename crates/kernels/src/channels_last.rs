@@ -4,7 +4,7 @@
 //! tensor's own order in memory, which costs most where a permutation lies between: in a training
 //! step of the paper's network such sums took a tenth of the time.
 
-pub use crate::conv::{
+pub use crate::dilated::{
     ConvGradients, conv2d_channels_last as conv2d,
     conv2d_gradients_channels_last as conv2d_gradients,
 };

@@ -5,11 +5,11 @@ mod adamw;
 mod amx;
 mod batch_norm;
 pub mod channels_last;
-mod conv;
 mod convolution;
 #[doc(hidden)]
 pub mod cuda;
 mod curve;
+mod dilated;
 mod dispatch;
 mod error;
 mod factor;
@@ -35,9 +35,9 @@ mod window_pool;
 
 pub use adamw::{AdamWStep, adamw_step, moving_average};
 pub use batch_norm::{batch_norm, batch_norm_relu};
-pub use conv::conv2d;
 pub use convolution::{ConvOptions, convolution};
 pub use curve::{ClosedForm, Identity, ToneCurve};
+pub use dilated::conv2d;
 pub use error::{Error, Result};
 pub use factor::Precision;
 pub use heads::{

@@ -1,6 +1,6 @@
 //! Convolutions of two dimensions with any kernel, stride, padding, dilation and groups, and their
 //! gradients, for any network. Those of the paper's network, channels last and with "same" padding,
-//! are in [`conv`](crate::conv).
+//! are in [`dilated`](crate::dilated).
 //!
 //! All three are products of `f32` tiles. Images stay as they lie in memory, plane by plane: a tile
 //! has some channels of neighbouring pixels. Groups of few channels have no tiles; there whole
