@@ -145,7 +145,7 @@ proptest! {
     fn new_dimensions_are_taken_away(sizes in sizes(), place in 0i64..5) {
         let x = counted(&sizes);
         let axes = integers(&[place.min(sizes.len() as i64), -1]);
-        let Ok(wide) = one(Op::Unsqueeze, &[&x, &axes]) else { return Ok(()) };
+        let wide = one(Op::Unsqueeze, &[&x, &axes]).unwrap();
         prop_assert_eq!(wide.rank(), x.rank() + 2);
         let back = one(Op::Squeeze, &[&wide, &axes]).unwrap();
         prop_assert_eq!(back.dims(), x.dims());
