@@ -275,6 +275,17 @@ impl TrainConfig {
         ]
     }
 
+    /// Those of the [`options`](Self::options) that do something to masks, by their names in
+    /// profiles: a network without masks knows none of them.
+    pub fn of_masks(&self) -> [(&'static str, f64); 4] {
+        [
+            ("train.mask_decay", self.mask_decay),
+            ("train.budget", self.budget),
+            ("train.curve", self.curve),
+            ("train.variation", self.variation),
+        ]
+    }
+
     /// The settings that files leave out if they are 0, by their names: they came after the first
     /// files. So are [`micro_batch`](Self::micro_batch) and
     /// [`gpu_micro_batch`](Self::gpu_micro_batch), whole numbers.
@@ -290,14 +301,7 @@ impl TrainConfig {
     pub fn check_for(&self, network: &NetworkConfig) -> Result<()> {
         let masks = "0 without masks (model.attention=false)";
         let group = if self.sparsity == Sparsity::Group { self.lambda } else { 0. };
-        let of_masks = [
-            ("train.mask_decay", self.mask_decay),
-            ("train.budget", self.budget),
-            ("train.curve", self.curve),
-            ("train.variation", self.variation),
-            ("train.lambda", group),
-        ];
-        for (key, value) in of_masks {
+        for (key, value) in self.of_masks().into_iter().chain([("train.lambda", group)]) {
             if value > 0. && !network.attention {
                 return Err(Error::Config { key, value: value.to_string(), expected: masks });
             }

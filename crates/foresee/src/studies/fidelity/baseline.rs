@@ -1,62 +1,59 @@
 //! Which variant of a study is the network of another without masks, trained alike.
 
-use foresee_model::TrainConfig;
-
 use super::Group;
-use crate::config::{Config, Data, Model, Train};
+use crate::config::Config;
+use crate::error::Result;
 use crate::run::Manifest;
 
 /// The variant that differs from this one in nothing but its masks and what weighs them. Drawn
 /// have none.
-pub(super) fn without_masks<'a>(group: &Group, others: &'a [Group]) -> Option<&'a Group> {
-    let own = &group.runs.first()?.manifest;
+pub(super) fn without_masks<'a>(group: &Group, others: &'a [Group]) -> Result<Option<&'a Group>> {
+    let Some(own) = group.runs.first().map(|run| &run.manifest) else { return Ok(None) };
     if !own.config.model.attention || own.data.synthetic {
-        return None;
+        return Ok(None);
     }
-    others.iter().find(|other| {
-        other.runs.first().is_some_and(|run| {
-            !run.manifest.config.model.attention && trained_alike(own, &run.manifest)
-        })
-    })
+    for other in others {
+        let manifest = other.runs.first().map(|run| &run.manifest);
+        let manifest = manifest.filter(|manifest| !manifest.config.model.attention);
+        if manifest.map_or(Ok(false), |manifest| trained_alike(own, manifest))? {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether two runs are of the same faces, trained with the same settings once masks and what only
 /// they are given are set aside, and judged on the same images.
-fn trained_alike(a: &Manifest, b: &Manifest) -> bool {
-    (&a.data.sha256, &a.device) == (&b.data.sha256, &b.device)
-        && training(&a.config) == training(&b.config)
-        && a.config.prune.images == b.config.prune.images
+fn trained_alike(a: &Manifest, b: &Manifest) -> Result<bool> {
+    Ok((&a.data.sha256, &a.device) == (&b.data.sha256, &b.device)
+        && training(&a.config)? == training(&b.config)?
+        && a.config.prune.images == b.config.prune.images)
 }
 
-/// All settings that a training depends on, with masks and what only they are given set to one
-/// value.
-fn training(config: &Config) -> (Data, Model, Train) {
-    let reference = Model::default();
-    let model = Model {
-        attention: reference.attention,
-        mask_kernel: reference.mask_kernel,
-        ..config.model.clone()
+/// Settings of masks, besides the options of the training that need them.
+const OF_MASKS: [&str; 5] =
+    ["model.attention", "model.mask_kernel", "train.lambda", "train.sparsity", "train.sleep"];
+
+/// All settings that a training depends on, without those of masks.
+fn training(config: &Config) -> Result<Vec<(String, String)>> {
+    let options = config.train.trainer.of_masks().map(|(key, _)| key);
+    let decides = |key: &str| {
+        ["data.", "model.", "train."].iter().any(|section| key.starts_with(section))
+            && !OF_MASKS.contains(&key)
+            && !options.contains(&key)
     };
-    let mut train = config.train.clone();
-    let reference = TrainConfig::default();
-    train.trainer.lambda = 0.;
-    train.trainer.sparsity = reference.sparsity;
-    train.trainer.sleep = reference.sleep;
-    train.trainer.budget = reference.budget;
-    train.trainer.curve = reference.curve;
-    train.trainer.mask_decay = reference.mask_decay;
-    train.trainer.variation = reference.variation;
-    (config.data.clone(), model, train)
+    let mut keys = config.keys()?;
+    keys.retain(|(key, _)| decides(key));
+    Ok(keys)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Result;
 
-    fn settings(set: &[&str]) -> Result<(Data, Model, Train)> {
+    fn settings(set: &[&str]) -> Result<Vec<(String, String)>> {
         let set: Vec<String> = set.iter().map(ToString::to_string).collect();
-        Ok(training(&Config::resolve("small", None, &set)?))
+        training(&Config::resolve("small", None, &set)?)
     }
 
     #[test]
@@ -68,6 +65,7 @@ mod tests {
             "train.budget=0.1",
             "train.curve=0.1",
             "train.mask_decay=1",
+            "train.variation=3",
         ])?;
         assert_eq!(masked, settings(&["model.attention=false"])?);
         for other in [

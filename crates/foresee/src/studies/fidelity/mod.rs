@@ -200,7 +200,7 @@ pub(crate) fn test_claims(groups: &[Group]) -> Result<Tested> {
             true => Some(group.runs.iter().map(regions::measure).collect::<Result<Vec<_>>>()?),
             false => None,
         };
-        claims.extend(claims::of_variant(group, groups, focus.as_deref()));
+        claims.extend(claims::of_variant(group, groups, focus.as_deref())?);
         rows.extend(focus.iter().flatten().flat_map(|seed| seed.rows(&group.variant)));
     }
     Ok(Tested { claims, regions: rows })

@@ -10,6 +10,7 @@ mod transformation;
 use super::claim::Claim;
 use super::regions::SeedFocus;
 use super::{Group, baseline};
+use crate::error::Result;
 use crate::run::Run;
 
 /// All claims for a variant of the study. `others` are all its variants, among which is the same
@@ -18,15 +19,15 @@ pub(super) fn of_variant(
     group: &Group,
     others: &[Group],
     focus: Option<&[SeedFocus]>,
-) -> Vec<Claim> {
+) -> Result<Vec<Claim>> {
     let runs: Vec<&Run> = group.runs.iter().collect();
     let mut claims = vec![accuracy::claim(&group.variant, &runs)];
-    if let Some(baseline) = baseline::without_masks(group, others) {
+    if let Some(baseline) = baseline::without_masks(group, others)? {
         claims.push(masks::claim(&group.variant, &runs, &baseline.runs));
     }
     claims.extend(pruning::claims(&group.variant, &runs));
     claims.extend(transformation::claims(&group.variant, &runs));
     claims.extend(attributes::claims(&group.variant, &runs));
     claims.extend(regions::claims(&group.variant, &runs, focus));
-    claims
+    Ok(claims)
 }
