@@ -1,6 +1,9 @@
 //! Several processes on one command, started by `mpirun`: the same bits as one, whatever dies.
 //! Without an `mpirun` the tests skip, saying so.
 
+#[path = "support/folders.rs"]
+mod folders;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -177,20 +180,6 @@ fn any_number_of_ranks_makes_the_same_run() -> Result {
     Ok(())
 }
 
-/// A copy of a folder with all in it.
-fn copy(from: &Path, to: &Path) -> Result {
-    std::fs::create_dir(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let place = to.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => copy(&entry.path(), &place)?,
-            false => drop(std::fs::copy(entry.path(), place)?),
-        }
-    }
-    Ok(())
-}
-
 /// Settings that a command is given besides those of the manifest are those of all ranks.
 #[test]
 fn all_ranks_have_the_settings_of_the_command() -> Result {
@@ -201,7 +190,7 @@ fn all_ranks_have_the_settings_of_the_command() -> Result {
     let of = |ranks: usize| folder.path().join(format!("ranks-{ranks}"));
     checked(reproduce(1, &of(1)))?;
     let before = std::fs::read(of(1).join("data/attribution_scores.csv"))?;
-    copy(&of(1), &of(2))?;
+    folders::copy(&of(1), &of(2))?;
     let set = ["--images", "3", "--set", "attribute.steps=5", "--set", "attribute.neighbours=3"];
     for ranks in [1, 2] {
         let mut command = mpirun(ranks);

@@ -1,5 +1,7 @@
 //! `foresee study`: a design, people who answer through the router, and the scores of it.
 
+#[path = "support/folders.rs"]
+mod folders;
 mod support;
 
 use std::collections::BTreeSet;
@@ -55,24 +57,11 @@ fn made() -> &'static Path {
     folder.path()
 }
 
-fn copy(from: &Path, to: &Path) -> AnyResult {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let to = to.join(entry.file_name());
-        match entry.path().is_dir() {
-            true => copy(&entry.path(), &to)?,
-            false => drop(std::fs::copy(entry.path(), to)?),
-        }
-    }
-    Ok(())
-}
-
 /// A study of its own.
 fn study() -> AnyResult<(TempDir, PathBuf)> {
     let folder = tempfile::tempdir()?;
     let study = folder.path().join("study");
-    copy(&made().join("study"), &study)?;
+    folders::copy(&made().join("study"), &study)?;
     Ok((folder, study))
 }
 

@@ -191,7 +191,7 @@ impl Study {
     /// As [`score`](Self::score).
     pub fn difference(&self, ours: &Forecast, theirs: &Forecast) -> Result<Scores<Interval>> {
         self.check(theirs)?;
-        self.difference_from(ours, &theirs.rule, &Said::Always(theirs))
+        self.difference_from(ours, &Said::Always(theirs))
     }
 
     /// How much better a forecast is than [`mean_of_others`](Self::mean_of_others), which each
@@ -203,18 +203,11 @@ impl Study {
         &self,
         ours: &Forecast,
     ) -> Result<Option<Scores<Interval>>> {
-        let theirs = self.mean_of_others();
-        let difference =
-            theirs.map(|theirs| self.difference_from(ours, &theirs.rule, &Said::MeanOfOthers));
-        difference.transpose()
+        let is_there = self.observed.mean_of_others().is_some();
+        is_there.then(|| self.difference_from(ours, &Said::MeanOfOthers)).transpose()
     }
 
-    fn difference_from(
-        &self,
-        ours: &Forecast,
-        rule: &ForecastRule,
-        theirs: &Said,
-    ) -> Result<Scores<Interval>> {
+    fn difference_from(&self, ours: &Forecast, theirs: &Said) -> Result<Scores<Interval>> {
         self.check(ours)?;
         let difference = |(rule, measure): (ScoreRule, Measure)| {
             let of = |effects: &Effects| {
@@ -224,7 +217,7 @@ impl Study {
             (rule, interval_of_resamples(of(&self.observed), resampled, f64::INFINITY))
         };
         Ok(Scores {
-            subject: Subject::Difference { ours: ours.rule.clone(), theirs: rule.clone() },
+            subject: Subject::Difference { ours: ours.rule.clone(), theirs: theirs.rule() },
             values: MEASURES.map(difference).into(),
             budget: ours.budget,
         })
@@ -342,6 +335,13 @@ enum Said<'a> {
 }
 
 impl Said<'_> {
+    fn rule(&self) -> ForecastRule {
+        match self {
+            Self::Always(forecast) => forecast.rule.clone(),
+            Self::MeanOfOthers => ForecastRule::MeanOfOthers,
+        }
+    }
+
     /// Its score on a sample; NaN if nothing can be said of it.
     fn measured(&self, measure: Measure, effects: &Effects) -> f64 {
         match self {

@@ -114,6 +114,15 @@ impl Config {
         Ok(keys)
     }
 
+    /// The settings of some sections, as `section.key` and value.
+    pub(crate) fn keys_of(&self, sections: &[&str]) -> Result<Vec<(String, String)>> {
+        let mut keys = self.keys()?;
+        keys.retain(|(key, _)| {
+            key.split_once('.').is_some_and(|(section, _)| sections.contains(&section))
+        });
+        Ok(keys)
+    }
+
     /// All settings as `section.key` and value, with those that files leave out where they are 0.
     pub(crate) fn keys(&self) -> Result<Vec<(String, String)>> {
         let mut config = serde_json::to_value(self)?;

@@ -206,3 +206,18 @@ fn made_with(run: &Run) -> Result<Vec<Section>> {
         Section::Plain(settings),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_chapter_names_is_shown_too() {
+        let table = |name: &str| Table::new(name, "a caption", &["a column"]);
+        assert!(others(&[], &[table("table1_extractor")]).is_empty());
+        let shown = others(&[], &[table("table1_extractor"), table("new")]);
+        assert!(
+            matches!(&shown[..], [Section::Heading(_), Section::Table(of)] if of.name == "new")
+        );
+    }
+}

@@ -53,9 +53,8 @@ fn shared(config: &Config) -> Result<BTreeMap<String, String>> {
         config.train.trainer.options().into_iter().map(|(key, _)| format!("train.{key}"));
     let of_paper: BTreeSet<String> =
         of_paper.chain(OF_PAPER.map(|key| format!("train.{key}"))).collect();
-    let of_training =
-        |(key, _): &(String, String)| key.starts_with("train.") && !of_paper.contains(key);
-    Ok(config.keys()?.into_iter().filter(of_training).collect())
+    let keys = config.keys_of(&["train"])?.into_iter();
+    Ok(keys.filter(|(key, _)| !of_paper.contains(key)).collect())
 }
 
 /// The settings of the trainings that differ from system to system.

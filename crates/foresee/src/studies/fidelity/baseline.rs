@@ -37,13 +37,8 @@ const OF_MASKS: [&str; 5] =
 /// All settings that a training depends on, without those of masks.
 fn training(config: &Config) -> Result<Vec<(String, String)>> {
     let options = config.train.trainer.of_masks().map(|(key, _)| key);
-    let decides = |key: &str| {
-        ["data.", "model.", "train."].iter().any(|section| key.starts_with(section))
-            && !OF_MASKS.contains(&key)
-            && !options.contains(&key)
-    };
-    let mut keys = config.keys()?;
-    keys.retain(|(key, _)| decides(key));
+    let mut keys = config.keys_of(&["data", "model", "train"])?;
+    keys.retain(|(key, _)| !OF_MASKS.contains(&&**key) && !options.contains(&&**key));
     Ok(keys)
 }
 

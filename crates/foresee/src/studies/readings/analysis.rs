@@ -122,12 +122,7 @@ pub(super) fn trainings(runs: &[StudiedRun]) -> Result<Vec<Training<'_>>> {
 
 /// What decides a network and its statistics: later stages are not read.
 fn settings(run: &Run) -> Result<Vec<(String, String)>> {
-    let mut keys = run.manifest.config.identity()?;
-    let decides = |key: &str| {
-        ["data.", "model.", "train.", "measure."].iter().any(|section| key.starts_with(section))
-    };
-    keys.retain(|(key, _)| decides(key));
-    Ok(keys)
+    run.manifest.config.keys_of(&["data", "model", "train", "measure"])
 }
 
 /// A reading with a takeover.
