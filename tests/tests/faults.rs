@@ -214,6 +214,33 @@ fn faces_that_vanish_and_numbers_that_burst_stop_a_training_that_can_go_on() -> 
     Ok(())
 }
 
+/// An epoch whose validation fails is not lost, and the training goes on with the validation.
+#[test]
+fn an_unreadable_validation_face_costs_no_step() -> AnyResult {
+    let folder = tempfile::tempdir()?;
+    let faces = folder.path().join("faces");
+    let drawn = xtask(&["data", "synthesize", "--out", text(&faces)?, "--faces", "60"], &[])?;
+    assert!(drawn.status.success(), "{}", message(&drawn));
+    let from = ["--celeba", text(&faces)?, "--set", "train.epochs=2"];
+    let (whole, out) = (folder.path().join("whole"), folder.path().join("run"));
+    assert!(reproduce(&whole, &from)?.status.success());
+
+    let face = faces.join("img_align_celeba/000049.jpg");
+    let image = std::fs::read(&face)?;
+    std::fs::write(&face, vec![0; image.len()])?;
+    let stopped = reproduce(&out, &from)?;
+    let told = message(&stopped);
+    assert!(stopped.status.code() == Some(2) && told.contains("saved at step 6 of 12"), "{told}");
+    std::fs::write(&face, image)?;
+    let again = reproduce(&out, &from)?;
+    let told = message(&again);
+    assert!(again.status.success() && told.contains("going on from step 6"), "{told}");
+    for file in ["model.safetensors", "data/validation.csv", "data/training.csv"] {
+        assert_eq!(std::fs::read(out.join(file))?, std::fs::read(whole.join(file))?, "{file}");
+    }
+    Ok(())
+}
+
 /// Runs the small run on a file system of this size in a namespace of its own, or `None` where the
 /// system allows none.
 fn in_small_space(mounted: &Path, size: &str, then: &str) -> AnyResult<Option<Output>> {

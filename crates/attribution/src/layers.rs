@@ -88,7 +88,7 @@ impl Layers {
     /// If there are no layers.
     pub fn model(self) -> Result<GraphModel> {
         let Some((_, output)) = self.ends else { return Err(Error::Degenerate("no layers")) };
-        let (graph, _) = self.builder.finish(vec![output])?.merge_batch_norms()?;
+        let graph = self.builder.finish(vec![output])?.merge_batch_norms()?;
         let output = graph.outputs()[0];
         Ok(GraphModel::new(graph, output)?.batch(DEFAULT_BATCH))
     }

@@ -25,7 +25,7 @@ pub fn network_model(
     dilations: &[usize],
     masks: Option<&Rows>,
 ) -> Result<GraphModel> {
-    let (graph, _) = attention_network(tensors, dilations, masks)?.merge_batch_norms()?;
+    let graph = attention_network(tensors, dilations, masks)?.merge_batch_norms()?;
     let output = graph.outputs()[0];
     GraphModel::new(graph, output)
 }

@@ -11,6 +11,8 @@
 //! * guided backpropagation: Captum, where all activations are ReLUs; else hooks of the script;
 //! * HiResCAM and LayerCAM: their formulas in the script.
 
+mod distance;
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -106,13 +108,12 @@ impl Network {
 
     /// The distance of our map from theirs, in shares of the largest value.
     fn distance(&self, name: &str) -> AnyResult<f64> {
-        let theirs = self.maps[name].to_dtype(DType::F64)?;
+        let theirs = &self.maps[name];
         let ours = self.map(name).map_err(|error| format!("{name} of {}: {error}", self.name))?;
         assert_eq!(ours.dims(), theirs.dims(), "{name} of {}", self.name);
-        let largest = |t: Tensor| t.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>();
-        let scale = largest(theirs.clone())?;
+        let (scale, off) = distance::off(&numbers(&ours)?, &numbers(theirs)?);
         assert!(scale > 1e-12, "{name} of {} is 0", self.name);
-        Ok(largest((ours.to_dtype(DType::F64)? - theirs)?)? / scale)
+        Ok(off)
     }
 
     /// All maps; the names of those that are too far away.
@@ -129,6 +130,10 @@ impl Network {
         }
         Ok(off)
     }
+}
+
+fn numbers(x: &Tensor) -> AnyResult<Vec<f64>> {
+    Ok(x.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
 }
 
 fn composite(name: &str, x: &Tensor) -> Result<Composite> {
@@ -221,8 +226,8 @@ fn maps_do_not_depend_on_the_batch() -> AnyResult {
         network.model = network.model.batch(1);
         for (name, both) in names.iter().zip(both) {
             let alone = network.map(name)?;
-            let off = (alone - both)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()?;
-            assert!(off < 1e-9, "{name} of {}: {off:e}", network.name);
+            let (scale, off) = distance::off(&numbers(&alone)?, &numbers(&both)?);
+            assert!(off * scale < 1e-9, "{name} of {}: {off:e}", network.name);
         }
     }
     Ok(())
@@ -258,8 +263,7 @@ fn deep_lift_is_the_same_in_single_precision() -> AnyResult {
             };
             let (found, expected) =
                 (deep_lift(&single, DType::F32)?, deep_lift(&double, DType::F64)?);
-            let largest = |t: &Tensor| t.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>();
-            let off = largest(&(found - &expected)?)? / largest(&expected)?;
+            let (_, off) = distance::off(&numbers(&found)?, &numbers(&expected)?);
             println!("| deep_lift in f32, {share} | {} | {off:.1e} |", double.name);
             // The baseline itself is rounded.
             let limit = 3e-6 + 2e-7 / (1. - share);

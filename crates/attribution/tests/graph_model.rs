@@ -1,5 +1,7 @@
 //! Graphs made by hand: places of a cut, refusals, and the rules of norms and products.
 
+mod distance;
+
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use foresee_attribution::*;
 use foresee_graph::{
@@ -16,12 +18,11 @@ fn wave(shape: &[usize], frequency: f64) -> CandleResult<Tensor> {
 
 fn assert_near(what: &str, got: &Tensor, expected: &Tensor, tolerance: f64) {
     assert_eq!(got.dims(), expected.dims(), "{what}");
-    let largest = |t: &Tensor| {
-        let all = t.to_dtype(DType::F64).and_then(|t| t.abs()?.flatten_all()?.max(0));
-        all.and_then(|max| max.to_scalar::<f64>()).expect("numbers")
+    let numbers = |t: &Tensor| {
+        let all = t.to_dtype(DType::F64).and_then(|t| t.flatten_all()?.to_vec1::<f64>());
+        all.expect("numbers")
     };
-    let scale = largest(expected);
-    let off = largest(&(got - expected).expect("one shape")) / scale;
+    let (scale, off) = distance::off(&numbers(got), &numbers(expected));
     assert!(scale > 0. && off < tolerance, "{what} is off by {off:e}");
 }
 

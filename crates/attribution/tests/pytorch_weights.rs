@@ -1,6 +1,8 @@
 //! Lists of layers and tapped models with the weights of a PyTorch network, against that network
 //! (`fixtures/pytorch_weights.py`).
 
+mod distance;
+
 use std::collections::HashMap;
 
 use candle_core::{D, DType, Device, Tensor};
@@ -117,8 +119,8 @@ impl Network {
 
 fn distance(a: &Tensor, b: &Tensor) -> AnyResult<f64> {
     assert_eq!(a.dims(), b.dims());
-    let largest = b.abs()?.max_all()?.to_scalar::<f64>()?;
-    Ok((a - b)?.abs()?.max_all()?.to_scalar::<f64>()? / largest)
+    let numbers = |t: &Tensor| t.flatten_all()?.to_vec1::<f64>();
+    Ok(distance::off(&numbers(a)?, &numbers(b)?).1)
 }
 
 fn assert_agrees(name: &str, found: &Tensor) -> AnyResult {

@@ -167,17 +167,6 @@ pub enum Error {
         /// How many are given.
         given: usize,
     },
-    /// A layer that took up a batch norm has other weights now.
-    #[error(
-        "`{node}` took up the batch norm `{norm}` and was changed since: split batch norms before \
-         you change weights"
-    )]
-    MergedChanged {
-        /// The layer.
-        node: String,
-        /// The batch norm.
-        norm: String,
-    },
     /// An ONNX file would be too large.
     #[error("the ONNX file would have {bytes} bytes, but readers take less than 2 GiB")]
     OnnxTooLarge {

@@ -4,7 +4,7 @@ use std::fmt::{Display, Formatter};
 
 use candle_core::DType;
 
-use crate::graph::{Graph, Origin};
+use crate::graph::{Graph, Origin, ValueId};
 use crate::op::{Binary, Kind, Op, Scalar, Unary};
 
 impl Kind {
@@ -29,6 +29,11 @@ impl Display for Kind {
 }
 
 impl Graph {
+    /// What the numbers of a value are.
+    pub fn kind(&self, value: ValueId) -> Kind {
+        self.kinds()[value.0]
+    }
+
     /// The kind of every value.
     pub(crate) fn kinds(&self) -> Vec<Kind> {
         let known = |origin: &Origin| match origin {

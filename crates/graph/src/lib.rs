@@ -38,7 +38,6 @@ pub use error::{Error, OpError, Result};
 pub use foresee_kernels::Moments;
 pub use gates::{Gate, GateKind};
 pub use graph::{Builder, Graph, Node, NodeId, Origin, Value, ValueId};
-pub use merge_norm::MergedNorm;
 pub use onnx::{OnnxError, OnnxOptions, Unsupported};
 pub use op::{
     ArgExtreme, Binary, ConvTranspose, Coordinates, Gemm, Kind, Nearest, Op, PadMode, Padding,

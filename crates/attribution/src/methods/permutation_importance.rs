@@ -30,6 +30,7 @@ impl Default for Permutation {
 
 /// How much worse a model is without a part.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Importance {
     /// The part's name.
     pub part: String,

@@ -9,6 +9,7 @@ use crate::error::Result;
 
 /// What [`check_method`] finds.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MethodChecks {
     /// [`Occlusions::infidelity`] of the map.
     pub infidelity: f64,

@@ -7,6 +7,7 @@ use crate::error::{Result, check};
 
 /// How one map meets its region.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Pointing {
     /// 1 if the greatest value is within the region, 0 if not; with several greatest values, the
     /// share of them that is.

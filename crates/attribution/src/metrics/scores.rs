@@ -14,6 +14,7 @@ const BLUR: f64 = 1. / 6.;
 
 /// How good one map is.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Scores {
     /// Area under f while pixels become 0, those of the greatest values first; lower is better.
     pub deletion: f64,

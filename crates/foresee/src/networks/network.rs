@@ -87,6 +87,12 @@ impl Network {
         let output = answer(&graph, options.output.as_deref()).map_err(refuse)?;
         let shapes = graph.shapes(1, &[]).map_err(|e| refuse(e.to_string()))?;
         let name = &graph.value(output).name;
+        if graph.kind(output) != Kind::Float {
+            return Err(refuse(format!(
+                "`{name}` is of whole numbers, such as the class that is chosen: name the value \
+                 that is the logits with --output"
+            )));
+        }
         let outputs = match shapes.of(output) {
             &[_, outputs] if outputs > 0 => outputs,
             shape => {
@@ -296,6 +302,8 @@ mod tests {
         }
         let refusal = opened(Op::Identity, Some("nothing")).map(|_| ()).unwrap_err().to_string();
         assert!(refusal.contains("`nothing`"), "{refusal}");
+        let refusal = opened(Op::Cast(Kind::Int), None).map(|_| ()).unwrap_err().to_string();
+        assert!(refusal.contains("`probabilities` is of whole numbers"), "{refusal}");
         Ok(())
     }
 

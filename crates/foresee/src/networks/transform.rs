@@ -71,13 +71,10 @@ pub(crate) fn transform(
     let parts: Vec<String> =
         options.sigmas.iter().map(|sigma| format!("{PART}σ={sigma}")).collect();
     let part = |(name, &sigma)| {
-        let settings = Settings {
-            curves: curves.iter().map(ToString::to_string).collect(),
-            sigma,
-            clip: options.clip,
-            gates: names.clone(),
-            seed: options.seed,
-        };
+        // All options are named, so that none is forgotten.
+        let TransformOptions { curves: _, sigmas: _, clip, gates: _, seed } = *options;
+        let curves = curves.iter().map(ToString::to_string).collect();
+        let settings = Settings { curves, sigma, clip, gates: names.clone(), seed };
         Part { name, format: FORMAT, made_from: task.made_from(settings) }
     };
     let mut left = vec![];

@@ -20,7 +20,9 @@ pub(crate) fn follow() -> Result<()> {
     loop {
         let done = match ranks::hear()? {
             Job::End => return Ok(()),
-            Job::Train { manifest, folder, device } => train::follow(*manifest, &folder, &device),
+            Job::Train { manifest, folder, validation, device } => {
+                train::follow(*manifest, &folder, validation, &device)
+            }
             Job::Share { stage, manifest, folder, device } => {
                 share(stage, Run::told(*manifest, folder), &device)
             }

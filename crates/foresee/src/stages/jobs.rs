@@ -13,8 +13,9 @@ use crate::run::{Manifest, Run, Stage};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Job {
-    /// Train the run's network with rank 0. The bytes of a checkpoint follow; none if it begins.
-    Train { manifest: Box<Manifest>, folder: PathBuf, device: DeviceKind },
+    /// Train the run's network with rank 0, whose next act is a `validation` or a step. The bytes
+    /// of a checkpoint follow; none if it begins.
+    Train { manifest: Box<Manifest>, folder: PathBuf, validation: bool, device: DeviceKind },
     /// Do a share of a stage of a run that is trained, with the settings of this manifest: those of
     /// the folder are of the stages before.
     Share { stage: Stage, manifest: Box<Manifest>, folder: PathBuf, device: DeviceKind },

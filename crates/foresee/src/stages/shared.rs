@@ -3,7 +3,9 @@
 
 use anyhow::{Context, ensure};
 use foresee_perturb::Tally;
-use foresee_ranks::{Communicator, Shares, gather_any, gather_at_first, pack, unpack};
+use foresee_ranks::{Communicator, Shares, gather_any, gather_at_first};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::jobs::Job;
 use crate::error::Result;
@@ -12,121 +14,65 @@ use crate::ranks::{self, World};
 /// A tally for each of some settings in two directions, such as curves and their points.
 pub(super) type Table = Vec<Vec<Tally>>;
 
-/// What a rank comes to, as the bytes that it sends.
-pub(crate) trait Parcel: Sized {
-    fn wrap(&self) -> Result<Vec<u8>>;
-    fn unwrap(bytes: &[u8]) -> Result<Self>;
+/// What a rank comes to. Ranks send it as MessagePack, in which numbers keep their bits.
+pub(crate) trait Parcel: Serialize + DeserializeOwned {}
+
+impl<T: Serialize + DeserializeOwned> Parcel for T {}
+
+fn wrap(parcel: &impl Serialize) -> Result<Vec<u8>> {
+    Ok(rmp_serde::to_vec(parcel)?)
 }
 
-impl Parcel for Vec<Table> {
-    fn wrap(&self) -> Result<Vec<u8>> {
-        Ok(serde_json::to_vec(self)?)
-    }
-
-    fn unwrap(bytes: &[u8]) -> Result<Self> {
-        Ok(serde_json::from_slice(bytes)?)
-    }
+fn unwrap<T: Parcel>(bytes: &[u8]) -> Result<T> {
+    rmp_serde::from_slice(bytes).context(SAME_PROGRAM)
 }
 
-impl Parcel for Vec<f64> {
-    fn wrap(&self) -> Result<Vec<u8>> {
-        Ok(pack(self))
-    }
-
-    fn unwrap(bytes: &[u8]) -> Result<Self> {
-        ensure!(bytes.len().is_multiple_of(8), "{} bytes are no numbers", bytes.len());
-        Ok(unpack(bytes))
-    }
-}
-
-/// Several lists of numbers as bytes, behind the lengths of all.
-pub(super) fn wrap_lists<const N: usize>(lists: [&Vec<f64>; N]) -> Result<Vec<u8>> {
-    let lengths = lists.map(|list| list.len() as f64);
-    let numbers = lists.into_iter().flatten();
-    lengths.iter().chain(numbers).copied().collect::<Vec<_>>().wrap()
-}
-
-/// The lists of such bytes.
-///
-/// # Errors
-/// If they are longer or shorter than they say.
-pub(super) fn unwrap_lists<const N: usize>(bytes: &[u8]) -> Result<[Vec<f64>; N]> {
-    let numbers = <Vec<f64>>::unwrap(bytes)?;
-    let (lengths, mut rest) =
-        numbers.split_at_checked(N).context("lists begin with their lengths")?;
-    let mut lists = [const { vec![] }; N];
-    for (list, length) in lists.iter_mut().zip(lengths) {
-        let (own, others) =
-            rest.split_at_checked(*length as usize).context("lists are as long as they say")?;
-        *list = own.to_vec();
-        rest = others;
-    }
-    ensure!(rest.is_empty(), "lists are longer than they say");
-    Ok(lists)
-}
-
-/// Things that ranks share, each of which is as much work and comes to some numbers.
+/// Things that ranks share, each of which is as much work.
 pub(super) trait SharedItems {
     type Item;
+    /// What a thing comes to.
+    type Found: Parcel;
 
     /// The things of all ranks.
     fn items(&self) -> &[Self::Item];
 
-    /// How many numbers a thing comes to.
-    fn count(&self, item: &Self::Item) -> usize;
+    /// What some of the things come to, in their order.
+    fn compute(&self, items: &[Self::Item]) -> Result<Vec<Self::Found>>;
 
-    /// The numbers of some of the things, one behind the other.
-    fn compute(&self, items: &[Self::Item]) -> Result<Vec<f64>>;
-
-    /// The numbers of this rank's things.
-    fn compute_own(&self, ranks: &World) -> Result<Vec<f64>> {
+    /// What this rank's things come to.
+    fn compute_own(&self, ranks: &World) -> Result<Vec<Self::Found>> {
         self.compute(&self.items()[Shares::new(ranks, self.items().len()).own()])
     }
 
-    /// The numbers of each thing, from what all ranks [computed](Self::compute_own).
+    /// What each thing comes to, from what all ranks [computed](Self::compute_own).
     ///
     /// # Errors
-    /// If a rank sent more or fewer numbers than its things come to.
-    fn by_item<'a>(&'a self, sent: &[Vec<f64>], ranks: &World) -> Result<Vec<ItemNumbers<'a, Self>>>
-    where
-        Self: Sized,
-    {
+    /// If a rank sent results of more or fewer things than it has.
+    fn by_item(&self, sent: Sent<Self>, ranks: &World) -> Result<Vec<(&Self::Item, Self::Found)>> {
         let shares = Shares::new(ranks, self.items().len());
-        let mut all = vec![];
-        for (rank, numbers) in sent.iter().enumerate() {
-            let items = &self.items()[shares.of(rank)];
-            let expected: usize = items.iter().map(|item| self.count(item)).sum();
-            check_count(rank, numbers.len(), expected)?;
-            let mut rest = &numbers[..];
-            for item in items {
-                let (own, others) = rest.split_at(self.count(item));
-                all.push((item, own.to_vec()));
-                rest = others;
-            }
+        for (rank, found) in sent.iter().enumerate() {
+            check_count(rank, found.len(), shares.of(rank).len())?;
         }
-        Ok(all)
+        Ok(self.items().iter().zip(sent.into_iter().flatten()).collect())
     }
 }
+
+/// What each rank found of its [`SharedItems`].
+pub(super) type Sent<S> = Vec<Vec<<S as SharedItems>::Found>>;
 
 /// Nothing, where a part is left out.
 impl<S: SharedItems> SharedItems for Option<S> {
     type Item = S::Item;
+    type Found = S::Found;
 
     fn items(&self) -> &[S::Item] {
         self.as_ref().map_or(&[], S::items)
     }
 
-    fn count(&self, item: &S::Item) -> usize {
-        self.as_ref().map_or(0, |shared| shared.count(item))
-    }
-
-    fn compute(&self, items: &[S::Item]) -> Result<Vec<f64>> {
+    fn compute(&self, items: &[S::Item]) -> Result<Vec<S::Found>> {
         self.as_ref().map_or_else(|| Ok(vec![]), |shared| shared.compute(items))
     }
 }
-
-/// A thing of [`SharedItems`] with its numbers.
-type ItemNumbers<'a, S> = (&'a <S as SharedItems>::Item, Vec<f64>);
 
 const SAME_PROGRAM: &str = "start the same program with the same options on all ranks";
 
@@ -134,7 +80,7 @@ const SAME_PROGRAM: &str = "start the same program with the same options on all 
 pub(super) fn check_count(rank: usize, found: usize, expected: usize) -> Result<()> {
     ensure!(
         found == expected,
-        "rank {rank} sent {found} numbers where {expected} were expected: {SAME_PROGRAM}"
+        "rank {rank} sent {found} results where {expected} were expected: {SAME_PROGRAM}"
     );
     Ok(())
 }
@@ -189,8 +135,8 @@ pub(crate) fn gather<T: Parcel>(ranks: &World, own: Result<T>) -> Result<Vec<T>>
     if ranks.size() == 1 {
         return Ok(vec![own?]);
     }
-    let own = ranks::agree(own.and_then(|own| own.wrap()))?;
-    gather_at_first(ranks, &own)?.iter().map(|bytes| T::unwrap(bytes)).collect()
+    let own = ranks::agree(own.and_then(|own| wrap(&own)))?;
+    gather_at_first(ranks, &own)?.iter().map(|bytes| unwrap(bytes)).collect()
 }
 
 /// The same at every rank.
@@ -201,8 +147,8 @@ pub(super) fn gather_at_all<T: Parcel>(ranks: &World, own: Result<T>) -> Result<
     if ranks.size() == 1 {
         return Ok(vec![own?]);
     }
-    let own = ranks::agree(own.and_then(|own| own.wrap()))?;
-    gather_any(ranks, &own)?.iter().map(|bytes| T::unwrap(bytes)).collect()
+    let own = ranks::agree(own.and_then(|own| wrap(&own)))?;
+    gather_any(ranks, &own)?.iter().map(|bytes| unwrap(bytes)).collect()
 }
 
 /// Tables of all ranks as one, each of which is of some faces, that ranks share in batches: tallies
@@ -273,20 +219,17 @@ mod tests {
         let of = |numbers: usize| check_faces(&[vec![0.; numbers]], 2, (&faces, 2), &alone);
         assert!(of(6).is_ok());
         let said = of(7).unwrap_err().to_string();
-        assert!(said.contains("rank 0 sent 7 numbers where 6 were expected"), "{said}");
+        assert!(said.contains("rank 0 sent 7 results where 6 were expected"), "{said}");
     }
 
     #[test]
-    fn lists_arrive_whole_or_are_refused() -> Result<()> {
-        let lists = [vec![1., f64::INFINITY], vec![], vec![0.1]];
-        let bytes = wrap_lists(lists.each_ref())?;
-        assert_eq!(unwrap_lists(&bytes)?, lists);
-        for cut in [bytes.len() - 1, bytes.len() - 8, 8] {
-            assert!(unwrap_lists::<3>(&bytes[..cut]).is_err());
-        }
-        let longer = [&bytes[..], &[0; 8]].concat();
-        assert!(unwrap_lists::<3>(&longer).is_err());
-        assert!(<Vec<f64>>::unwrap(&bytes[1..]).is_err());
+    fn numbers_keep_their_bits() -> Result<()> {
+        let sent = [0.1, -0., f64::INFINITY, f64::from_bits(0x7ff8_0000_0000_0abc)];
+        let bytes = wrap(&sent)?;
+        let bits = |numbers: &[f64]| numbers.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&unwrap::<Vec<f64>>(&bytes)?), bits(&sent));
+        let said = unwrap::<Vec<f64>>(&bytes[..bytes.len() - 1]).unwrap_err().to_string();
+        assert_eq!(said, SAME_PROGRAM);
         Ok(())
     }
 }

@@ -80,6 +80,10 @@ pub(super) fn transpose(x: &Tensor, order: Option<&[usize]>) -> Forward<Tensor> 
 /// x without dimensions of size 1: these, or all.
 pub(super) fn squeeze(x: &Tensor, axes: Option<&Tensor>) -> Forward<Tensor> {
     let axes = match axes {
+        Some(axes) if axes.elem_count() == 0 => {
+            let expected = "there is one, or no list: what an empty list means ONNX leaves open";
+            return Err(impossible("the axes", "none", expected));
+        }
         Some(axes) => axes_of(&integers("the axes", axes)?, x.rank())?,
         None => (0..x.rank()).filter(|&axis| x.dims()[axis] == 1).collect(),
     };

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::{Pair, Weight};
+use super::Pair;
 use crate::error::Result;
 use crate::op::Op;
 
@@ -10,11 +10,11 @@ impl Pair {
     /// The merged weight and bias; `None` if the shapes are not those of a layer and its norm.
     pub fn merge(&self) -> Result<Option<[Tensor; 2]>> {
         let [gamma, beta, mean, variance] = &self.parameters;
-        let channels = gamma.tensor.elem_count();
-        if self.parameters.iter().any(|parameter| parameter.tensor.dims() != [channels]) {
+        let channels = gamma.elem_count();
+        if self.parameters.iter().any(|parameter| parameter.dims() != [channels]) {
             return Ok(None);
         }
-        let double = |weight: &Weight| weight.tensor.detach().to_dtype(DType::F64);
+        let double = |weight: &Tensor| weight.detach().to_dtype(DType::F64);
         let scale = (double(gamma)? / (double(variance)? + self.epsilon)?.sqrt()?)?;
         let shift = (double(beta)? - (double(mean)? * &scale)?)?;
         let weight = double(&self.layer.weight)?;
@@ -28,7 +28,7 @@ impl Pair {
             }
             None => shift,
         };
-        let dtype = self.layer.weight.tensor.dtype();
+        let dtype = self.layer.weight.dtype();
         Ok(Some([weight.to_dtype(dtype)?, bias.to_dtype(dtype)?]))
     }
 

@@ -1,7 +1,7 @@
 //! The smaller graph computes what the masked one does.
 
 use candle_core::{DType, Tensor};
-use foresee_graph::{ChannelGroup, Error, Graph, Removal};
+use foresee_graph::{ChannelGroup, Error, Graph, Reason, Removal};
 use proptest::prelude::*;
 
 use crate::networks::{BLOCKS, Block, Head, Numbers, difference, images, network};
@@ -92,6 +92,20 @@ fn every_block_alone() {
             let groups = check_all(&[block, Block::Relu], head, 5, DType::F64);
             assert!(groups > 0, "{block:?} {head:?}");
         }
+    }
+}
+
+/// So PyTorch writes a group norm before opset 21.
+#[test]
+fn channels_that_a_norm_takes_together_stay() {
+    for rows in [1, 2] {
+        let blocks = [Block::Conv(2), Block::RowNorm(rows), Block::Conv(1)];
+        for head in HEADS {
+            check_all(&blocks, head, 7, DType::F64);
+        }
+        let groups = network(&blocks, Head::Pooled, 7, DType::F64).channel_groups(&[]).unwrap();
+        let mixed = |group: &ChannelGroup| matches!(group.fixed, Some(Reason::Mixed { .. }));
+        assert!(groups.iter().any(mixed), "{rows}");
     }
 }
 

@@ -85,9 +85,11 @@ pub enum Block {
     Computed,
     /// Channels last, a linear layer with an activation, and back.
     Linear,
+    /// The norm of each of so many rows, which have all channels.
+    RowNorm(usize),
 }
 
-/// All kinds.
+/// All kinds but [`Block::RowNorm`], before which no channel can go.
 pub const BLOCKS: [Block; 23] = [
     Block::Conv(1),
     Block::Conv(2),
@@ -230,6 +232,16 @@ impl Maker {
         self.node(Op::Reshape { allow_zero: false }, &[turned, back])
     }
 
+    fn row_norm(&mut self, rows: usize) -> ValueId {
+        let (x, c, size) = (self.x, self.channels as i64, SIZE as i64);
+        let shape = self.integers(&[0, rows as i64, -1]);
+        let flat = self.node(Op::Reshape { allow_zero: false }, &[x, shape]);
+        let (scale, shift) = (self.weight(&[rows]), self.weight(&[rows]));
+        let normed = self.node(Op::InstanceNorm { epsilon: 1e-3 }, &[flat, scale, shift]);
+        let back = self.integers(&[0, c, size, size]);
+        self.node(Op::Reshape { allow_zero: false }, &[normed, back])
+    }
+
     fn computed(&mut self) -> ValueId {
         let x = self.x;
         let shape = self.node(Op::Shape { start: 0, end: None }, &[x]);
@@ -335,6 +347,7 @@ impl Maker {
             Block::Picked => self.picked(),
             Block::Linear => self.linear(),
             Block::Computed => self.computed(),
+            Block::RowNorm(rows) => self.row_norm(rows),
         };
     }
 

@@ -104,6 +104,7 @@ fn messages_say_what_is_needed() -> CandleResult<()> {
     of(Op::Transpose { order: Some(vec![0, 0]) }, &[&x], "each of 2 dimensions");
     of(Op::Squeeze, &[&x, &integers(&[0])], "a size of 1 there");
     of(Op::Unsqueeze, &[&x, &integers(&[0, 0])], "each is there once");
+    of(Op::Squeeze, &[&x, &integers(&[])], "an empty list");
     of(Op::Expand, &[&x, &one_axis], "a shape that can be broadcast to [2]");
     of(Op::Tile, &[&x, &one_axis], "x has 2 dimensions");
     of(Op::DepthToSpace { block: 2, channel_first: true }, &[&zeros(&[1, 6, 1, 1])], "6 channels");

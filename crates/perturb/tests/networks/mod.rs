@@ -92,6 +92,8 @@ pub fn free(graph: &Graph) -> AnyResult<Vec<ChannelGroup>> {
     Ok(groups.into_iter().filter(|group| group.fixed.is_none()).collect())
 }
 
+/// The largest size of a number; NaN counts as larger than any.
 pub fn largest(tensor: &Tensor) -> AnyResult<f64> {
-    Ok(tensor.abs()?.flatten_all()?.max(0)?.to_scalar()?)
+    let all = tensor.abs()?.flatten_all()?.to_vec1::<f64>()?;
+    Ok(all.into_iter().max_by(f64::total_cmp).ok_or("no numbers")?)
 }

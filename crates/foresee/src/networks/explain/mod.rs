@@ -139,19 +139,31 @@ impl<'a> Work<'a> {
     }
 
     fn made_from(&self, image: usize) -> Result<MadeFrom<Settings<'_>>> {
-        let options = self.options;
+        // All options are named, so that none is forgotten.
+        let ExplainOptions {
+            methods: _,
+            ref outputs,
+            top,
+            ref cam_node,
+            ref attention_node,
+            lrp,
+            steps,
+            grid,
+            samples,
+            seed,
+        } = *self.options;
         let settings = Settings {
             methods: self.maps.methods.iter().map(|method| method.id()).collect(),
             classes_sha256: self.task.classes.sha256(),
-            outputs: &options.outputs,
-            top: options.top,
-            cam_node: options.cam_node.as_deref(),
-            attention_node: options.attention_node.as_deref(),
-            lrp: options.lrp,
-            steps: options.steps,
-            grid: options.grid,
-            samples: options.samples,
-            seed: options.seed,
+            outputs,
+            top,
+            cam_node: cam_node.as_deref(),
+            attention_node: attention_node.as_deref(),
+            lrp,
+            steps,
+            grid,
+            samples,
+            seed,
             references_sha256: self.references_sha256.as_deref(),
         };
         self.task.made_from_image(image, settings)

@@ -28,7 +28,7 @@ use crate::error::{Result, input};
 use crate::progress::{LateProgress, Unit};
 
 /// The version of its files.
-const FORMAT: u32 = 8;
+const FORMAT: u32 = 9;
 const PART: &str = "predict";
 /// Forecast and outcome of every layer.
 const FILE: &str = "data/forecasts.csv";
@@ -98,15 +98,18 @@ pub(crate) fn predict(task: &Task, out: &Path, options: &PredictOptions) -> Resu
     };
     check_memory(&images)?;
     let mut folder = task.folder(out)?;
+    // All options are named, so that none is forgotten.
+    let PredictOptions { layers: _, shares, budgets, takeover, outputs, rule, resamples, seed } =
+        options;
     let settings = Settings {
         layers: groups.iter().map(|group| group.name.as_str()).collect(),
-        shares: &options.shares,
-        budgets: &options.budgets,
-        takeover: options.takeover.id(),
-        outputs: options.outputs,
-        rule: options.rule.id(),
-        resamples: options.resamples,
-        seed: options.seed,
+        shares,
+        budgets,
+        takeover: takeover.id(),
+        outputs: *outputs,
+        rule: rule.id(),
+        resamples: *resamples,
+        seed: *seed,
     };
     let part = Part { name: PART, format: FORMAT, made_from: task.made_from(settings) };
     folder.part(&part, |files| {

@@ -31,7 +31,7 @@ use crate::progress::{Progress, Unit};
 /// Random orders that are compared.
 const RANDOM_ORDERS: u64 = 3;
 /// The version of its data files.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 /// How its parts are called.
 const PART: &str = "prune ";
 const COST_PART: &str = "prune-cost ";
@@ -214,12 +214,14 @@ impl Work<'_> {
         name: &'n str,
         group: &'n ChannelGroup,
     ) -> Part<'n, MadeFrom<Settings<'n>>> {
+        // All options are named, so that none is forgotten.
+        let PruneOptions { layers: _, shares, compare, calibration: _, seed } = self.options;
         let settings = Settings {
             layer: &group.name,
-            shares: &self.options.shares,
-            compare: self.options.compare,
+            shares,
+            compare: *compare,
             calibration: self.images.calibration().len(),
-            seed: self.options.seed,
+            seed: *seed,
         };
         Part { name, format: FORMAT, made_from: self.task.made_from(settings) }
     }

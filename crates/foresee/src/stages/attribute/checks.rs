@@ -14,10 +14,7 @@ use crate::error::Result;
 use crate::progress::{Progress, Unit};
 use crate::ranks::World;
 use crate::run::Outputs;
-use crate::stages::shared::SharedItems;
-
-/// Numbers of a check, without those of the randomised networks.
-const NUMBERS: usize = 3;
+use crate::stages::shared::{Sent, SharedItems};
 
 /// A face and an attribute that it has.
 #[derive(Clone, Copy)]
@@ -60,65 +57,48 @@ impl<'a> Checking<'a> {
 
     /// Writes the checks of all pairs, which ranks have computed; nothing if no face is to be
     /// checked.
-    pub fn write(&self, outputs: &mut Outputs, sent: &[Vec<f64>], ranks: &World) -> Result<()> {
+    pub fn write(&self, outputs: &mut Outputs, sent: Sent<Self>, ranks: &World) -> Result<()> {
         if self.pairs.is_empty() {
             return Ok(());
         }
         let (mut checks, mut steps) = (vec![], vec![]);
-        for (pair, numbers) in self.by_item(sent, ranks)? {
-            let mut rest = &numbers[..];
-            for &method in self.methods {
-                let (own, others) = rest.split_at(self.numbers_of(method));
-                checks.push(check_row(self.subject, pair, method, own));
-                let of_networks = &own[NUMBERS..];
-                steps.extend(step_rows(self.subject, pair, method, of_networks, &self.cascade));
-                rest = others;
+        for (pair, by_method) in self.by_item(sent, ranks)? {
+            for (&method, found) in self.methods.iter().zip(by_method) {
+                checks.push(check_row(self.subject, pair, method, &found));
+                steps.extend(step_rows(self.subject, pair, method, &found, &self.cascade));
             }
         }
         outputs.write(&checks)?;
         outputs.write(&steps)
     }
 
-    /// How many numbers a method comes to. One that has a single map for all faces has none of
-    /// randomised networks.
-    fn numbers_of(&self, method: Method) -> usize {
-        NUMBERS + if method.is_local() { self.cascade.len() } else { 0 }
-    }
-
-    fn of_pair(&self, pair: Pair) -> Result<Vec<f64>> {
+    fn of_pair(&self, pair: Pair) -> Result<Vec<MethodChecks>> {
         let Self { subject, explainer, cascade, .. } = self;
         let checked = Checked::new(subject, pair)?;
         // A method uses few cores.
         let methods = self.methods.par_iter();
         let each = methods.map(|&method| check(subject, explainer, cascade, &checked, method));
-        let numbers = |found: MethodChecks| {
-            let MethodChecks { infidelity, infidelity_of_zeros, max_sensitivity, cascade } = found;
-            [vec![infidelity, infidelity_of_zeros, max_sensitivity], cascade].concat()
-        };
-        Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flat_map(numbers).collect())
+        each.collect()
     }
 }
 
-/// A pair comes to three numbers for each method, and one for each network that is randomised.
+/// A pair comes to the checks of each method.
 impl SharedItems for Checking<'_> {
     type Item = Pair;
+    type Found = Vec<MethodChecks>;
 
     fn items(&self) -> &[Pair] {
         &self.pairs
     }
 
-    fn count(&self, _: &Pair) -> usize {
-        self.methods.iter().map(|&method| self.numbers_of(method)).sum()
-    }
-
-    fn compute(&self, pairs: &[Pair]) -> Result<Vec<f64>> {
+    fn compute(&self, pairs: &[Pair]) -> Result<Vec<Self::Found>> {
         if pairs.is_empty() {
             return Ok(vec![]);
         }
         let progress = Progress::new("checking attributions", Unit::Pairs, pairs.len(), 0);
         let mut all = vec![];
         for &pair in pairs {
-            all.extend(self.of_pair(pair)?);
+            all.push(self.of_pair(pair)?);
             progress.add(1, || ATTRIBUTES[pair.attribute].into());
         }
         Ok(all)
@@ -170,22 +150,28 @@ fn check(
     Ok(check_method(explain, original, cascade, x, occlusions, &options, local)?)
 }
 
-fn check_row(subject: &Subject, pair: &Pair, method: Method, numbers: &[f64]) -> AttributionCheck {
+fn check_row(
+    subject: &Subject,
+    pair: &Pair,
+    method: Method,
+    found: &MethodChecks,
+) -> AttributionCheck {
     AttributionCheck {
         method,
         attribute: ATTRIBUTES[pair.attribute].into(),
         image: subject.data.name(pair.face).into(),
-        infidelity: numbers[0],
-        infidelity_of_zeros: numbers[1],
-        max_sensitivity: numbers[2],
+        infidelity: found.infidelity,
+        infidelity_of_zeros: found.infidelity_of_zeros,
+        max_sensitivity: found.max_sensitivity,
     }
 }
 
+/// A method that has a single map for all faces has none of randomised networks.
 fn step_rows(
     subject: &Subject,
     pair: &Pair,
     method: Method,
-    numbers: &[f64],
+    found: &MethodChecks,
     cascade: &[(String, GraphModel)],
 ) -> Vec<RandomisedStep> {
     let row = |(i, (rho, (layer, _))): (usize, (&f64, &(String, GraphModel)))| RandomisedStep {
@@ -196,5 +182,5 @@ fn step_rows(
         also_random: layer.clone(),
         rank_correlation: *rho,
     };
-    numbers.iter().zip(cascade).enumerate().map(row).collect()
+    found.cascade.iter().zip(cascade).enumerate().map(row).collect()
 }

@@ -12,7 +12,7 @@ use super::subject::Subject;
 use crate::artifacts::{FacePixels, MapKind, MapLabel};
 use crate::error::Result;
 use crate::ranks::{self, World};
-use crate::stages::shared::SharedItems;
+use crate::stages::shared::{Sent, SharedItems};
 
 /// Test faces that a row's face is chosen from, and how many are looked at together.
 const LOOKED_AT: usize = 36;
@@ -131,10 +131,10 @@ impl<'a> Maps<'a> {
 
     /// The maps in shares of a method's greatest absolute value over the rows, from what all ranks
     /// computed.
-    pub fn comparison(&self, sent: &[Vec<f64>], ranks: &World) -> Result<Comparison> {
+    pub fn comparison(&self, sent: Sent<Self>, ranks: &World) -> Result<Comparison> {
         let mut values = vec![vec![]; self.rows.0.len()];
         for ((row, _), map) in self.by_item(sent, ranks)? {
-            values[*row].push(map.into_iter().map(|value| value as f32).collect());
+            values[*row].push(map);
         }
         let maps = table(self.subject, &self.rows, self.methods, &values);
         Ok(Comparison { faces: self.pixels.clone(), maps })
@@ -143,35 +143,30 @@ impl<'a> Maps<'a> {
     /// The same, computed by this rank alone.
     pub fn comparison_alone(&self) -> Result<Comparison> {
         let alone = ranks::alone();
-        self.comparison(&[self.compute_own(&alone)?], &alone)
+        self.comparison(vec![self.compute_own(&alone)?], &alone)
     }
 
-    fn map(&self, row: usize, method: Method) -> Result<Vec<f64>> {
+    fn map(&self, row: usize, method: Method) -> Result<Vec<f32>> {
         let Row { attribute, face, .. } = self.rows.0[row];
         let place = self.faces.iter().position(|other| *other == face);
         let x = self.x.narrow(0, place.context("a face was not read")?, 1)?;
         let map = self.explainer.maps(method, &self.subject.model, &x, &[face], attribute)?;
-        let values = map.flatten_all()?.to_vec1::<f32>()?;
-        Ok(values.into_iter().map(f64::from).collect())
+        Ok(map.flatten_all()?.to_vec1()?)
     }
 }
 
 /// A row and a method come to a map.
 impl SharedItems for Maps<'_> {
     type Item = (usize, Method);
+    type Found = Vec<f32>;
 
     fn items(&self) -> &[Self::Item] {
         &self.pairs
     }
 
-    fn count(&self, _: &Self::Item) -> usize {
-        self.subject.image_size().pow(2)
-    }
-
-    fn compute(&self, pairs: &[Self::Item]) -> Result<Vec<f64>> {
+    fn compute(&self, pairs: &[Self::Item]) -> Result<Vec<Self::Found>> {
         // One image does not fill the cores.
-        let maps = pairs.par_iter().map(|&(row, method)| self.map(row, method));
-        Ok(maps.collect::<Result<Vec<_>>>()?.concat())
+        pairs.par_iter().map(|&(row, method)| self.map(row, method)).collect()
     }
 }
 

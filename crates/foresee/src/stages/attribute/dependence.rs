@@ -14,7 +14,7 @@ use super::subject::Subject;
 use crate::artifacts::DependencePoint;
 use crate::error::Result;
 use crate::ranks::World;
-use crate::stages::shared::SharedItems;
+use crate::stages::shared::{Sent, SharedItems};
 
 /// Faces at once through the heads.
 const BATCH: usize = 16;
@@ -68,36 +68,32 @@ impl<'a> Dependence<'a> {
     }
 
     /// A line for each attribute, face and value, from what all ranks computed.
-    pub fn points(&self, sent: &[Vec<f64>], ranks: &World) -> Result<Vec<DependencePoint>> {
+    pub fn points(&self, sent: Sent<Self>, ranks: &World) -> Result<Vec<DependencePoint>> {
         let mut curves = vec![vec![]; self.channels.len()];
-        for ((channel, _), numbers) in self.by_item(sent, ranks)? {
-            let faces = numbers.chunks_exact(self.channels[*channel].grid.len());
-            curves[*channel].extend(faces.map(<[f64]>::to_vec));
+        for ((channel, _), of_faces) in self.by_item(sent, ranks)? {
+            curves[*channel].extend(of_faces);
         }
         let of_channel = self.channels.iter().zip(curves);
         Ok(of_channel.flat_map(|(channel, curves)| channel.points(curves)).collect())
     }
 }
 
-/// A batch comes to a curve for each face, a number for each value.
+/// A batch comes to a curve for each face, a logit for each value.
 impl SharedItems for Dependence<'_> {
     type Item = (usize, Range<usize>);
+    type Found = Vec<Vec<f64>>;
 
     fn items(&self) -> &[Self::Item] {
         &self.batches
     }
 
-    fn count(&self, (channel, rows): &Self::Item) -> usize {
-        self.channels[*channel].grid.len() * rows.len()
-    }
-
-    fn compute(&self, batches: &[Self::Item]) -> Result<Vec<f64>> {
+    fn compute(&self, batches: &[Self::Item]) -> Result<Vec<Self::Found>> {
         let mut all = vec![];
         for (channel, rows) in batches {
             let Channel { part, grid, asked, .. } = &self.channels[*channel];
             let z = self.z.narrow(0, rows.start, rows.len())?;
             let target = Target::new(|z: &Tensor| asked.logits_of_features(z), 0).batch(BATCH);
-            all.extend(partial_dependence(&target, &z, part, grid)?.curves.concat());
+            all.push(partial_dependence(&target, &z, part, grid)?.curves);
         }
         Ok(all)
     }

@@ -14,6 +14,7 @@ mod surrogates;
 use anyhow::{Context, anyhow};
 use foresee_attribution::{Explainer, Importance, Method, PartKind};
 use foresee_ranks::Communicator;
+use serde::{Deserialize, Serialize};
 
 use self::checks::Checking;
 use self::comparison::{Comparison, Maps, Rows};
@@ -34,7 +35,7 @@ use crate::ranks::{self, World};
 use crate::run::{Inputs, Outputs, Run, Stage};
 use crate::session::{MODEL, Session};
 use crate::stages::jobs::Job;
-use crate::stages::shared::{self, Parcel, SharedItems, unwrap_lists, wrap_lists};
+use crate::stages::shared::{self, SharedItems};
 
 const FORMAT: u32 = 10;
 
@@ -89,13 +90,13 @@ pub(super) fn follow(place: &Result<(Run, Session)>) -> Result<()> {
 fn together(
     opened: Result<Opened>,
     ranks: &World,
-    write: impl FnOnce(&Parts, &[OfParts]) -> Result<()>,
+    write: impl FnOnce(&Parts, Vec<OfParts>) -> Result<()>,
 ) -> Result<()> {
     let mut kept = None;
     let permuted = opened.and_then(|opened| kept.insert(opened).permuted(ranks));
     let sent = shared::gather_at_all(ranks, permuted)?;
     let opened = kept.context("this rank has opened the run")?;
-    let explained = opened.explained(&sent, ranks);
+    let explained = opened.explained(sent, ranks);
     let parts = match &explained {
         Ok(explained) => Parts::new(explained),
         Err(e) => Err(anyhow!("{e:#}")),
@@ -104,7 +105,7 @@ fn together(
     let own = parts.and_then(|parts| kept.insert(parts).compute_own(ranks));
     let sent = shared::gather(ranks, own)?;
     let parts = kept.context("this rank has computed its share")?;
-    if ranks.rank() == 0 { write(&parts, &sent) } else { Ok(()) }
+    if ranks.rank() == 0 { write(&parts, sent) } else { Ok(()) }
 }
 
 /// A network, and what is permuted of its inputs and features.
@@ -133,14 +134,14 @@ impl<'a> Opened<'a> {
     }
 
     /// What all ranks found permuted, and the methods that rest on it.
-    fn explained(&self, sent: &[OfPermuted], ranks: &World) -> Result<Explained<'_>> {
-        let of_cells = list(sent, |of| &of.cells);
+    fn explained(&self, mut sent: Vec<OfPermuted>, ranks: &World) -> Result<Explained<'_>> {
+        let of_cells = take(&mut sent, |of| &mut of.cells);
         let regions = |cells: &Permuted| {
-            cells.region_importance(&self.subject, &self.attributes, &of_cells, ranks)
+            cells.region_importance(&self.subject, &self.attributes, of_cells, ranks)
         };
         let regions = self.cells.as_ref().map(regions).transpose()?.unwrap_or_default();
-        let channels =
-            |channels: &Permuted| channels.importances(&list(sent, |of| &of.channels), ranks);
+        let of_channels = take(&mut sent, |of| &mut of.channels);
+        let channels = |channels: &Permuted| channels.importances(of_channels, ranks);
         let channels = self.channels.as_ref().map(channels).transpose()?.unwrap_or_default();
         let explainer = self.subject.explainer(regions.maps);
         let shown = shown_methods(self.subject.run);
@@ -159,42 +160,24 @@ struct Explained<'a> {
 }
 
 /// What a rank computes of its cells and channels that are permuted.
+#[derive(Serialize, Deserialize)]
 struct OfPermuted {
-    cells: Vec<f64>,
-    channels: Vec<f64>,
-}
-
-impl Parcel for OfPermuted {
-    fn wrap(&self) -> Result<Vec<u8>> {
-        wrap_lists([&self.cells, &self.channels])
-    }
-
-    fn unwrap(bytes: &[u8]) -> Result<Self> {
-        let [cells, channels] = unwrap_lists(bytes)?;
-        Ok(Self { cells, channels })
-    }
+    cells: Found<Permuted>,
+    channels: Found<Permuted>,
 }
 
 /// What a rank computes of each of the [`Parts`].
+#[derive(Serialize, Deserialize)]
 struct OfParts {
-    dependence: Vec<f64>,
-    surrogates: Vec<f64>,
-    maps: Vec<f64>,
-    scores: Vec<f64>,
-    checks: Vec<f64>,
+    dependence: Found<Dependence<'static>>,
+    surrogates: Found<Surrogates<'static>>,
+    maps: Found<Maps<'static>>,
+    scores: Found<Scoring<'static>>,
+    checks: Found<Checking<'static>>,
 }
 
-impl Parcel for OfParts {
-    fn wrap(&self) -> Result<Vec<u8>> {
-        let Self { dependence, surrogates, maps, scores, checks } = self;
-        wrap_lists([dependence, surrogates, maps, scores, checks])
-    }
-
-    fn unwrap(bytes: &[u8]) -> Result<Self> {
-        let [dependence, surrogates, maps, scores, checks] = unwrap_lists(bytes)?;
-        Ok(Self { dependence, surrogates, maps, scores, checks })
-    }
-}
+/// What a rank finds of the things that it has.
+type Found<S> = Vec<<S as SharedItems>::Found>;
 
 /// The parts of the stage that ranks share.
 struct Parts<'a> {
@@ -236,19 +219,21 @@ impl<'a> Parts<'a> {
     }
 
     /// Writes what all ranks have computed.
-    fn write(&self, outputs: &mut Outputs, sent: &[OfParts], ranks: &World) -> Result<()> {
+    fn write(&self, outputs: &mut Outputs, mut sent: Vec<OfParts>, ranks: &World) -> Result<()> {
+        let sent = &mut sent;
         self.write_permuted(outputs)?;
         if let Some(dependence) = &self.dependence {
-            outputs.write(&dependence.points(&list(sent, |of| &of.dependence), ranks)?)?;
+            outputs.write(&dependence.points(take(sent, |of| &mut of.dependence), ranks)?)?;
         }
         if let Some(surrogates) = &self.surrogates {
-            outputs.write(&surrogates.rows(&list(sent, |of| &of.surrogates), ranks)?)?;
+            outputs.write(&surrogates.rows(take(sent, |of| &mut of.surrogates), ranks)?)?;
         }
-        let Comparison { faces, maps } = self.maps.comparison(&list(sent, |of| &of.maps), ranks)?;
+        let Comparison { faces, maps } =
+            self.maps.comparison(take(sent, |of| &mut of.maps), ranks)?;
         outputs.write(&AttributionFaces(faces))?;
         outputs.write(&AttributionMaps(maps))?;
-        self.scoring.write(outputs, &list(sent, |of| &of.scores), ranks)?;
-        self.checking.write(outputs, &list(sent, |of| &of.checks), ranks)
+        self.scoring.write(outputs, take(sent, |of| &mut of.scores), ranks)?;
+        self.checking.write(outputs, take(sent, |of| &mut of.checks), ranks)
     }
 
     fn write_permuted(&self, outputs: &mut Outputs) -> Result<()> {
@@ -268,8 +253,8 @@ impl<'a> Parts<'a> {
 }
 
 /// One of the lists that each rank sent.
-fn list<T>(sent: &[T], list: impl Fn(&T) -> &Vec<f64>) -> Vec<Vec<f64>> {
-    sent.iter().map(|lists| list(lists).clone()).collect()
+fn take<T, L: Default>(sent: &mut [T], list: impl Fn(&mut T) -> &mut L) -> Vec<L> {
+    sent.iter_mut().map(|lists| std::mem::take(list(lists))).collect()
 }
 
 /// The methods that a run's network and settings allow.

@@ -16,7 +16,7 @@ use crate::faces;
 use crate::progress::{Progress, Unit};
 use crate::ranks::{self, World};
 use crate::run::Run;
-use crate::stages::shared::SharedItems;
+use crate::stages::shared::{Sent, SharedItems};
 
 /// Inputs at once through the whole network.
 const BATCH: usize = 16;
@@ -84,13 +84,11 @@ impl Permuted {
     }
 
     /// For each attribute, the importance of each part, from what all ranks computed.
-    pub fn importances(&self, sent: &[Vec<f64>], ranks: &World) -> Result<Vec<Vec<Importance>>> {
+    pub fn importances(&self, sent: Sent<Self>, ranks: &World) -> Result<Vec<Vec<Importance>>> {
         let mut by_attribute = vec![vec![]; self.asked.columns().len()];
-        for (part, numbers) in self.by_item(sent, ranks)? {
-            let each = numbers.chunks_exact(1 + self.options.repeats);
-            for (importances, numbers) in by_attribute.iter_mut().zip(each) {
-                let (error, permuted) = (numbers[0], numbers[1..].to_vec());
-                importances.push(Importance { part: part.name.clone(), error, permuted });
+        for (_, found) in self.by_item(sent, ranks)? {
+            for (importances, importance) in by_attribute.iter_mut().zip(found) {
+                importances.push(importance);
             }
         }
         Ok(by_attribute)
@@ -101,7 +99,7 @@ impl Permuted {
         &self,
         subject: &Subject,
         attributes: &[usize],
-        sent: &[Vec<f64>],
+        sent: Sent<Self>,
         ranks: &World,
     ) -> Result<RegionImportance> {
         let importances = self.importances(sent, ranks)?;
@@ -116,19 +114,16 @@ impl Permuted {
     }
 }
 
-/// A part comes to an error and one for each permutation, attribute by attribute.
+/// A part comes to its importance to each attribute.
 impl SharedItems for Permuted {
     type Item = Part;
+    type Found = Vec<Importance>;
 
     fn items(&self) -> &[Part] {
         &self.parts
     }
 
-    fn count(&self, _: &Part) -> usize {
-        self.asked.columns().len() * (1 + self.options.repeats)
-    }
-
-    fn compute(&self, parts: &[Part]) -> Result<Vec<f64>> {
+    fn compute(&self, parts: &[Part]) -> Result<Vec<Self::Found>> {
         if parts.is_empty() {
             return Ok(vec![]);
         }
@@ -141,9 +136,8 @@ impl SharedItems for Permuted {
         let Self { asked, x, labels, options, .. } = self;
         let by_attribute =
             attribute_importances(model, x, labels, parts, &asked.columns(), options, step)?;
-        let of_part = |part: usize| by_attribute.iter().map(move |all| &all[part]);
-        let numbers = |found: &Importance| [vec![found.error], found.permuted.clone()].concat();
-        Ok((0..parts.len()).flat_map(of_part).flat_map(numbers).collect())
+        let of_part = |part: usize| by_attribute.iter().map(|all| all[part].clone()).collect();
+        Ok((0..parts.len()).map(of_part).collect())
     }
 }
 
@@ -158,7 +152,7 @@ pub(super) fn regions_alone(
         return Ok(RegionImportance::default());
     };
     let alone = ranks::alone();
-    cells.region_importance(subject, attributes, &[cells.compute_own(&alone)?], &alone)
+    cells.region_importance(subject, attributes, vec![cells.compute_own(&alone)?], &alone)
 }
 
 fn options(subject: &Subject) -> Permutation {

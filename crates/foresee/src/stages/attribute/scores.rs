@@ -2,9 +2,10 @@
 
 use anyhow::Context;
 use candle_core::Tensor;
-use foresee_attribution::{Explainer, Method, Pointing, ScoredImages};
+use foresee_attribution::{Explainer, Method, Pointing, ScoredImages, Scores};
 use foresee_celeba::ATTRIBUTES;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::subject::Subject;
 use crate::artifacts::AttributionScore;
@@ -12,13 +13,10 @@ use crate::error::Result;
 use crate::progress::{Progress, Unit};
 use crate::ranks::World;
 use crate::run::Outputs;
-use crate::stages::shared::SharedItems;
+use crate::stages::shared::{Sent, SharedItems};
 
 /// Faces that are explained together.
 const BATCH: usize = 8;
-
-/// Numbers of a score.
-const NUMBERS: usize = 7;
 
 /// Faces on which methods are scored.
 pub(super) struct Scoring<'a> {
@@ -39,6 +37,14 @@ struct Shown<'a, F> {
     regions: Option<Tensor>,
 }
 
+/// How good a method's map of a face is.
+#[derive(Serialize, Deserialize)]
+pub(super) struct OfFace {
+    scores: Scores,
+    local_r2: f64,
+    completeness_gap: f64,
+}
+
 impl<'a> Scoring<'a> {
     /// On faces that have the attributes, as many as the settings say.
     pub fn new(
@@ -57,13 +63,13 @@ impl<'a> Scoring<'a> {
     }
 
     /// Writes the scores of all batches, which ranks have computed.
-    pub fn write(&self, outputs: &mut Outputs, sent: &[Vec<f64>], ranks: &World) -> Result<()> {
+    pub fn write(&self, outputs: &mut Outputs, sent: Sent<Self>, ranks: &World) -> Result<()> {
         let mut rows = vec![];
-        for ((attribute, faces), numbers) in self.by_item(sent, ranks)? {
-            let of_method = |&method| faces.iter().map(move |&face| (method, face));
-            let each = self.methods.iter().flat_map(of_method);
-            for ((method, face), numbers) in each.zip(numbers.as_chunks::<NUMBERS>().0) {
-                rows.push(row(method, *attribute, self.subject.data.name(face), numbers));
+        for ((attribute, faces), by_method) in self.by_item(sent, ranks)? {
+            for (&method, by_face) in self.methods.iter().zip(by_method) {
+                let name = |&face| self.subject.data.name(face);
+                let each = faces.iter().map(name).zip(&by_face);
+                rows.extend(each.map(|(image, of)| row(method, *attribute, image, of)));
             }
         }
         if rows.is_empty() {
@@ -75,8 +81,8 @@ impl<'a> Scoring<'a> {
         outputs.write(&rows)
     }
 
-    /// The scores of all methods on the faces of a batch.
-    fn of_batch(&self, attribute: usize, faces: &[usize]) -> Result<Vec<f64>> {
+    /// The scores of each method on each face of a batch.
+    fn of_batch(&self, attribute: usize, faces: &[usize]) -> Result<Vec<Vec<OfFace>>> {
         let subject = self.subject;
         let images = &subject.trained.preprocessing;
         let mut batches = subject.data.batches_in_order(faces, images, BATCH);
@@ -93,50 +99,43 @@ impl<'a> Scoring<'a> {
         // A method uses few cores.
         let methods = self.methods.par_iter();
         let each = methods.map(|&method| scored(subject, self.explainer, &shown, method));
-        Ok(each.collect::<Result<Vec<_>>>()?.concat())
+        each.collect()
     }
 }
 
-/// A batch comes to seven numbers for each method and face.
+/// A batch comes to the scores of each method on each face.
 impl SharedItems for Scoring<'_> {
     type Item = (usize, Vec<usize>);
+    type Found = Vec<Vec<OfFace>>;
 
     fn items(&self) -> &[Self::Item] {
         &self.batches
     }
 
-    fn count(&self, (_, faces): &Self::Item) -> usize {
-        faces.len() * self.methods.len() * NUMBERS
-    }
-
-    fn compute(&self, batches: &[Self::Item]) -> Result<Vec<f64>> {
+    fn compute(&self, batches: &[Self::Item]) -> Result<Vec<Self::Found>> {
         let pairs: usize = batches.iter().map(|(_, faces)| faces.len()).sum();
         let progress = Progress::new("attributing", Unit::Pairs, pairs, 0);
         let mut all = vec![];
         for (attribute, faces) in batches {
-            all.extend(self.of_batch(*attribute, faces)?);
+            all.push(self.of_batch(*attribute, faces)?);
             progress.add(faces.len(), || ATTRIBUTES[*attribute].into());
         }
         Ok(all)
     }
 }
 
-fn row(
-    method: Method,
-    attribute: usize,
-    image: &str,
-    numbers: &[f64; NUMBERS],
-) -> AttributionScore {
-    let [deletion, insertion, hit, energy, area, local_r2, completeness_gap] = *numbers;
+fn row(method: Method, attribute: usize, image: &str, of: &OfFace) -> AttributionScore {
+    let OfFace { scores, local_r2, completeness_gap } = *of;
+    let pointing = |value: fn(&Pointing) -> f64| scores.pointing.as_ref().map_or(f64::NAN, value);
     AttributionScore {
         method,
         attribute: ATTRIBUTES[attribute].into(),
         image: image.into(),
-        deletion,
-        insertion,
-        pointing_hit: hit,
-        pointing_energy: energy,
-        region_area: area,
+        deletion: scores.deletion,
+        insertion: scores.insertion,
+        pointing_hit: pointing(|p| p.hit),
+        pointing_energy: pointing(|p| p.energy),
+        region_area: pointing(|p| p.area),
         local_r2,
         completeness_gap,
     }
@@ -157,23 +156,15 @@ fn scored<F: Fn(&Tensor) -> candle_core::Result<Tensor>>(
     explainer: &Explainer,
     shown: &Shown<F>,
     method: Method,
-) -> Result<Vec<f64>> {
+) -> Result<Vec<OfFace>> {
     let Shown { x, scored, attribute, faces, regions } = shown;
     let explained = explainer.explain(method, &subject.model, x, faces, *attribute)?;
     let steps = subject.settings().steps;
     let scores = scored.score(&explained.maps, regions.as_ref(), steps)?;
-    let numbers = |(i, scores): (usize, foresee_attribution::Scores)| -> [f64; NUMBERS] {
-        let pointing =
-            |value: fn(&Pointing) -> f64| scores.pointing.as_ref().map_or(f64::NAN, value);
-        [
-            scores.deletion,
-            scores.insertion,
-            pointing(|p| p.hit),
-            pointing(|p| p.energy),
-            pointing(|p| p.area),
-            explained.local_r2[i],
-            explained.completeness_gap[i],
-        ]
+    let of_face = |(face, scores)| OfFace {
+        scores,
+        local_r2: explained.local_r2[face],
+        completeness_gap: explained.completeness_gap[face],
     };
-    Ok(scores.into_iter().enumerate().flat_map(numbers).collect())
+    Ok(scores.into_iter().enumerate().map(of_face).collect())
 }

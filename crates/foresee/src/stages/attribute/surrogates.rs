@@ -4,6 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 use foresee_attribution::{AttributeSurrogate, MIN_SURROGATE_ROWS, attribute_surrogates};
 use foresee_celeba::ATTRIBUTES;
+use serde::{Deserialize, Serialize};
 
 use super::asked::Asked;
 use super::subject::Subject;
@@ -12,7 +13,7 @@ use crate::error::Result;
 use crate::faces;
 use crate::progress::{Progress, Unit};
 use crate::ranks::World;
-use crate::stages::shared::SharedItems;
+use crate::stages::shared::{Sent, SharedItems};
 
 /// Faces at once through the network.
 const BATCH: usize = 16;
@@ -46,52 +47,47 @@ impl<'a> Surrogates<'a> {
     }
 
     /// The surrogates, fitted to what all ranks computed.
-    pub fn rows(&self, sent: &[Vec<f64>], ranks: &World) -> Result<Vec<SurrogateRow>> {
-        let widths = self.widths();
-        let mut columns = [const { vec![] }; 3];
-        for (faces, numbers) in self.by_item(sent, ranks)? {
-            let mut rest = &numbers[..];
-            for (column, width) in columns.iter_mut().zip(widths) {
-                let (own, others) = rest.split_at(faces.len() * width);
-                column.extend_from_slice(own);
-                rest = others;
-            }
-        }
+    pub fn rows(&self, sent: Sent<Self>, ranks: &World) -> Result<Vec<SurrogateRow>> {
+        let config = self.subject.trained.network.config();
+        let (attributes, channels) = (self.attributes.len(), config.channels);
+        let found: Vec<_> = self.by_item(sent, ranks)?.into_iter().map(|(_, of)| of).collect();
         let n = self.batches.iter().map(Vec::len).sum::<usize>();
-        let [logits, means, masks] = columns;
-        let [attributes, channels, with_masks] = widths;
-        let logits = Tensor::from_vec(logits, (n, attributes), &Device::Cpu)?;
-        let means = Tensor::from_vec(means, (n, channels), &Device::Cpu)?;
-        let masks = (with_masks > 0)
-            .then(|| Tensor::from_vec(masks, (n, attributes, channels), &Device::Cpu))
+        let table = |numbers: fn(&OfBatch) -> &[f64], shape: &[usize]| {
+            Tensor::from_vec(found.iter().flat_map(numbers).copied().collect(), shape, &Device::Cpu)
+        };
+        let logits = table(|of| &of.logits, &[n, attributes])?;
+        let means = table(|of| &of.means, &[n, channels])?;
+        let masks = config
+            .attention
+            .then(|| table(|of| &of.mask_means, &[n, attributes, channels]))
             .transpose()?;
         let (columns, seed) = (self.asked.columns(), self.subject.seed);
         let found = attribute_surrogates(masks.as_ref(), &means, &logits, &columns, seed)?;
         let row = |found| surrogate_row(self.attributes, found);
         Ok(found.iter().map(row).collect())
     }
-
-    /// Numbers of a face: logits, means of channels and mean masks, which not all networks have.
-    fn widths(&self) -> [usize; 3] {
-        let config = self.subject.trained.network.config();
-        let (attributes, channels) = (self.attributes.len(), config.channels);
-        [attributes, channels, if config.attention { attributes * channels } else { 0 }]
-    }
 }
 
-/// A batch comes to the logits of its faces, then the means of their channels, then mean masks.
+/// What the network answers on a batch of B faces.
+#[derive(Serialize, Deserialize)]
+pub(super) struct OfBatch {
+    /// [B, K].
+    logits: Vec<f64>,
+    /// Means of channels, [B, C].
+    means: Vec<f64>,
+    /// Mean masks, [B, K, C]; empty if the network has none.
+    mask_means: Vec<f64>,
+}
+
 impl SharedItems for Surrogates<'_> {
     type Item = Vec<usize>;
+    type Found = OfBatch;
 
     fn items(&self) -> &[Vec<usize>] {
         &self.batches
     }
 
-    fn count(&self, faces: &Vec<usize>) -> usize {
-        faces.len() * self.widths().iter().sum::<usize>()
-    }
-
-    fn compute(&self, batches: &[Vec<usize>]) -> Result<Vec<f64>> {
+    fn compute(&self, batches: &[Vec<usize>]) -> Result<Vec<OfBatch>> {
         let Subject { session, trained, data, .. } = self.subject;
         let faces = batches.concat();
         let progress = Progress::new("asking for surrogates", Unit::Images, faces.len(), 0);
@@ -101,11 +97,12 @@ impl SharedItems for Surrogates<'_> {
             let images = batch.images.to_device(&session.device)?;
             let z = trained.network.extractor().forward(&images)?;
             let output = self.asked.output_of_features(&z)?;
-            all.extend(numbers(&output.logits)?);
-            all.extend(numbers(&z.mean((2, 3))?)?);
-            if trained.network.config().attention {
-                all.extend(numbers(&output.mask_means)?);
-            }
+            let mask_means = match trained.network.config().attention {
+                true => numbers(&output.mask_means)?,
+                false => vec![],
+            };
+            let (logits, means) = (numbers(&output.logits)?, numbers(&z.mean((2, 3))?)?);
+            all.push(OfBatch { logits, means, mask_means });
             progress.add(batch.faces.len(), String::new);
         }
         Ok(all)

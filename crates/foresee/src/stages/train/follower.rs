@@ -24,18 +24,24 @@ use crate::stages::jobs::Job;
 /// The name of a checkpoint that is sent.
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
-/// Calls the other ranks, if there are any, to train together with this one from here on.
+/// Calls the other ranks, if there are any, to train together with this one from here on, or from
+/// the `validation` behind the last epoch.
 ///
 /// # Errors
 /// If one of them cannot, with its reason.
-pub(super) fn call<N: Trainable>(run: &Run, trainer: &Trainer<N>, device: &Device) -> Result<()> {
+pub(super) fn call<N: Trainable>(
+    run: &Run,
+    trainer: &Trainer<N>,
+    validation: bool,
+    device: &Device,
+) -> Result<()> {
     if !ranks::is_several() {
         return Ok(());
     }
     let manifest = Box::new(run.manifest.clone());
     let folder = std::path::absolute(run.folder())?;
     let checkpoint = checkpoint(trainer)?;
-    Job::Train { manifest, folder, device: DeviceKind::of(device) }.tell()?;
+    Job::Train { manifest, folder, validation, device: DeviceKind::of(device) }.tell()?;
     ranks::send_bytes(&checkpoint)?;
     ranks::agree(Ok(()))
 }
@@ -50,12 +56,17 @@ fn checkpoint<N: Trainable>(trainer: &Trainer<N>) -> Result<Vec<u8>> {
     Ok(std::fs::read(path)?)
 }
 
-/// Takes part in the training of a run.
-pub(crate) fn follow(manifest: Manifest, folder: &Path, device: &DeviceKind) -> Result<()> {
+/// Takes part in the training of a run, which begins with a `validation` or with a step.
+pub(crate) fn follow(
+    manifest: Manifest,
+    folder: &Path,
+    validation: bool,
+    device: &DeviceKind,
+) -> Result<()> {
     let checkpoint = ranks::receive_bytes()?;
     let follower =
         device.open().and_then(|device| Follower::new(manifest, folder, &checkpoint, device));
-    ranks::agree(follower)?.train()
+    ranks::agree(follower)?.train(validation)
 }
 
 /// A rank in a training that is not the first.
@@ -87,15 +98,15 @@ impl Follower {
         Ok(Self { manifest, device, data, train, trainer, together, cache })
     }
 
-    fn train(&mut self) -> Result<()> {
+    fn train(&mut self, mut validation: bool) -> Result<()> {
         let images = images_of(&self.manifest.config);
         let (val, test) = (self.data.split(Split::Val), self.data.split(Split::Test)?);
         let val = val.ok().map(|val| faces::first(val, faces::VALIDATION_FACES));
         let data = self.data.clone();
         let device = self.device.clone();
         let asked = Asked { data: &data, faces: &test, images: &images, device: &device };
-        while !self.trainer.is_done() {
-            if !self.epoch()? {
+        while !self.trainer.is_done() || validation {
+            if !std::mem::take(&mut validation) && !self.epoch()? {
                 return Ok(());
             }
             if let Some(val) = &val {

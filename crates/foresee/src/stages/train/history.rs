@@ -1,5 +1,6 @@
 //! What happened in a training.
 
+use foresee_celeba::{CelebA, Split};
 use foresee_model::{Position, StepReport};
 
 use crate::artifacts::{AwakeRows, TrainingStep, Validation};
@@ -36,6 +37,13 @@ impl History {
         let mut awake: Vec<AwakeRows> = if may_sleep { run.read()? } else { vec![] };
         awake.retain(|look| look.step < at.step);
         Ok(Self { steps, awake, validation })
+    }
+
+    /// Whether the validation behind the last epoch is missing: at the end of an epoch, of a
+    /// training that has validation faces.
+    pub fn validation_due(&self, data: &CelebA, at: Position) -> bool {
+        let done = self.validation.last().map_or(0, |last| last.epochs_done);
+        at.batch == 0 && done < at.epoch && data.split(Split::Val).is_ok()
     }
 
     /// Adds a step.

@@ -50,8 +50,9 @@ impl<'a, N: Classifier> Training<'a, N> {
         let (trainer, history) = checkpoints::resume(run, || fresh(batches))?;
         let together = Together::new(trainer.network(), &config.train.trainer, images, device)?;
         let cache = faces::cache(&run.manifest.data, data, &config.data)?;
+        let validation = history.validation_due(data, trainer.position());
         // From here to the first step nothing may fail: the other ranks wait for it.
-        follower::call(run, &trainer, device)?;
+        follower::call(run, &trainer, validation, device)?;
         tracing::info!(
             "training {} parameters on {} faces at {} px",
             trainer.network().trained_parameters(),
@@ -108,11 +109,10 @@ impl<'a, N: Classifier> Training<'a, N> {
     }
 
     fn epochs(&mut self, progress: &Progress, patience: &Patience) -> Result<()> {
-        while !self.trainer.is_done() {
-            if let Err(e) = self.epoch(progress, patience) {
+        while !self.trainer.is_done() || self.is_validation_due() {
+            if let Err(e) = self.epoch_and_validation(progress, patience) {
                 return Err(self.rescue(e));
             }
-            self.validate(progress)?;
             self.save()?;
             if let Some(interrupted) = patience.interrupted() {
                 self.report_saved();
@@ -120,6 +120,18 @@ impl<'a, N: Classifier> Training<'a, N> {
             }
         }
         Ok(())
+    }
+
+    /// Whether an epoch has ended without a validation, which has failed.
+    fn is_validation_due(&self) -> bool {
+        self.history.validation_due(self.data, self.trainer.position())
+    }
+
+    fn epoch_and_validation(&mut self, progress: &Progress, patience: &Patience) -> Result<()> {
+        if !self.is_validation_due() {
+            self.epoch(progress, patience)?;
+        }
+        self.validate(progress)
     }
 
     fn epoch(&mut self, progress: &Progress, patience: &Patience) -> Result<()> {
@@ -150,11 +162,11 @@ impl<'a, N: Classifier> Training<'a, N> {
         Ok(())
     }
 
-    /// An error in the middle of an epoch, after what was learned in it has been saved; unless it
-    /// is the network itself that is broken.
+    /// An error in the middle of an epoch or in the validation behind it, after what was learned
+    /// has been saved; unless it is the network itself that is broken.
     fn rescue(&mut self, error: anyhow::Error) -> anyhow::Error {
         let broken = matches!(error.downcast_ref(), Some(foresee_model::Error::NotFinite { .. }));
-        if !broken && self.trainer.position().batch > 0 {
+        if !broken && (self.trainer.position().batch > 0 || self.is_validation_due()) {
             match self.save() {
                 Ok(()) => self.report_saved(),
                 Err(e) => tracing::warn!("the steps since the last checkpoint are lost: {e:#}"),

@@ -17,6 +17,15 @@ impl Relations<'_> {
         self.atoms.broadcast(&layouts, &reason)
     }
 
+    /// A norm over an image's positions, which channels can be among behind a reshape: so PyTorch
+    /// writes a group norm before opset 21.
+    pub(super) fn norm_of_image(&mut self, id: NodeId) -> Layout {
+        let mixed = self.mixed(id);
+        let x = self.norm(id);
+        self.atoms.fix_layout(x.get(2..).unwrap_or_default(), &mixed);
+        x
+    }
+
     /// A norm of each channel, with one parameter of each kind for each.
     pub(super) fn norm(&mut self, id: NodeId) -> Layout {
         let x = self.need(id, 0);
@@ -28,7 +37,7 @@ impl Relations<'_> {
 
     /// A norm of groups of channels: each group goes as a whole.
     pub(super) fn group_norm(&mut self, id: NodeId, groups: usize) -> Option<Layout> {
-        let x = self.norm(id);
+        let x = self.norm_of_image(id);
         let Some(atoms) = self.flat(id, x.get(1)?) else { return Some(x) };
         if groups == 1 {
             let reason = self.mixed(id);
