@@ -255,7 +255,8 @@ impl Baseline {
             let node = self.graph.node(*node);
             let n = moments.count as f64;
             self.move_towards(node.input(3), &moments.mean)?;
-            self.move_towards(node.input(4), &(&moments.variance * (n / (n - 1.)))?)?;
+            // Of one value the variance is 0.
+            self.move_towards(node.input(4), &(&moments.variance * (n / (n - 1.).max(1.)))?)?;
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ pub(crate) fn command_line() -> String {
 }
 
 /// An argument in quotes, if a shell would read it otherwise.
-fn quoted(argument: &str) -> String {
+pub(crate) fn quoted(argument: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./,=:+@%".contains(c);
     match !argument.is_empty() && argument.chars().all(is_plain) {
         true => argument.to_owned(),

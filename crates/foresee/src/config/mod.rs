@@ -20,7 +20,7 @@ pub(crate) use self::merge::assigned_keys;
 use self::merge::{merge_assignment, merge_text};
 pub(crate) use self::sections::{
     Attribute, Data, Figures, Measure, Model, Predict, Prune, Train, Transform, crop_of_card,
-    quoted, with_identity,
+    with_identity,
 };
 pub(crate) use self::system::{OF_PAPER, System, SystemName};
 use crate::error::{Result, input};

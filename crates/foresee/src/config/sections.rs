@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Config, SystemName};
 use crate::error::{Result, input};
+use crate::program::quoted;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -323,15 +324,6 @@ impl Figures {
             self.font = std::path::absolute(&self.font)?.display().to_string();
         }
         Ok(())
-    }
-}
-
-/// A value as a shell takes it.
-pub(crate) fn quoted(value: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-,/".contains(c);
-    match value.chars().all(is_plain) {
-        true => value.into(),
-        false => format!("'{}'", value.replace('\'', "'\\''")),
     }
 }
 
